@@ -1,0 +1,144 @@
+"""What an edit did to the weights of one base model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from sequela.deltas.updates import Dense, LowRank, WeightUpdate, add_updates
+from sequela.ground.errors import FingerprintMismatchError, SequelaError
+from sequela.ground.hashing import hash_parts, hash_tensors
+from sequela.ground.precision import solve_dtype
+from sequela.models import LanguageModel
+
+
+@dataclass(frozen=True, eq=False)
+class Delta:
+    """A change of some weights of one base model.
+
+    The edited weight is `round(W + update)`, computed in float64 from the base's `W`, so the
+    same delta gives the same bits whether it was just made, summed up edit by edit, or loaded.
+
+    Args:
+        base_fingerprint: The model the delta was made for.
+        updates: Per parameter name, the update `[out, in]`.
+    """
+
+    base_fingerprint: str
+    updates: Mapping[str, WeightUpdate]
+
+    @classmethod
+    def empty(cls, base_fingerprint: str) -> Delta:
+        """The delta that changes nothing."""
+        return cls(base_fingerprint, {})
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The tensors that make up the delta, by the names they are saved under."""
+        tensors: dict[str, torch.Tensor] = {}
+        for name, update in self.updates.items():
+            if isinstance(update, LowRank):
+                tensors[f"{name}/b"] = update.b
+                tensors[f"{name}/a"] = update.a
+            else:
+                tensors[f"{name}/values"] = update.values
+        return tensors
+
+    @cached_property
+    def content_hash(self) -> str:
+        """A hash of the base and every bit of the update."""
+        return hash_parts({"base": self.base_fingerprint, "update": hash_tensors(self.tensors().items())})
+
+    def norms(self) -> dict[str, float]:
+        """The Frobenius norm of each weight's update."""
+        return {name: float(torch.linalg.norm(update.to_dense())) for name, update in self.updates.items()}
+
+    def __add__(self, other: Delta) -> Delta:
+        if other.base_fingerprint != self.base_fingerprint:
+            raise FingerprintMismatchError(
+                f"Deltas of different bases can't be added: {self.base_fingerprint} and "
+                f"{other.base_fingerprint}."
+            )
+        updates = dict(self.updates)
+        for name, update in other.updates.items():
+            updates[name] = add_updates(updates[name], update) if name in updates else update
+        return Delta(self.base_fingerprint, updates)
+
+    def check_base(self, model: LanguageModel) -> None:
+        """Refuses a model that the delta was not made for.
+
+        Raises:
+            FingerprintMismatchError: With both fingerprints.
+        """
+        if model.fingerprint != self.base_fingerprint:
+            raise FingerprintMismatchError(
+                f"The delta was made for the model {self.base_fingerprint}; "
+                f"{model.name!r} is {model.fingerprint}.",
+                hint="Load the model the delta was made for.",
+            )
+
+    def apply(self, model: LanguageModel) -> AppliedDelta:
+        """Changes the model's weights in place.
+
+        Args:
+            model: The base the delta was made for. A delta already in force stays so under this one.
+
+        Returns:
+            The change in force; its `revert` restores every bit.
+
+        Raises:
+            FingerprintMismatchError: The model is another one.
+        """
+        self.check_base(model)
+        originals: dict[str, torch.Tensor] = {}
+        for name, update in self.updates.items():
+            stored = model.module.get_parameter(name).data
+            originals[name] = stored.clone()
+            weight = model.family.as_out_in(stored)
+            dtype = solve_dtype(weight.device)
+            weight.copy_(weight.to(dtype) + update.to_dense().to(weight.device))
+        applied = AppliedDelta(model, originals)
+        model.changes.append(applied)
+        return applied
+
+
+@dataclass(eq=False)
+class AppliedDelta:
+    """A delta in force on a model.
+
+    Args:
+        model: The changed model.
+        originals: The stored weights as they were before.
+    """
+
+    model: LanguageModel
+    originals: dict[str, torch.Tensor]
+
+    def revert(self) -> None:
+        """Restores the weights bit for bit.
+
+        Raises:
+            SequelaError: A later change is still in force.
+        """
+        if not self.model.changes or self.model.changes[-1] is not self:
+            raise SequelaError("This delta can't be reverted: it isn't the last change in force.")
+        self.model.changes.pop()
+        for name, original in self.originals.items():
+            self.model.module.get_parameter(name).data.copy_(original)
+        self.originals.clear()
+
+
+def difference(model: LanguageModel, name: str, edited: torch.Tensor) -> Dense:
+    """The update that turns a stored weight of the model into `edited`.
+
+    Args:
+        model: The model, with its current weights.
+        name: The parameter's name.
+        edited: The wished weight, oriented as stored.
+    """
+    stored = model.module.get_parameter(name).data
+    dtype = solve_dtype(stored.device)
+    change = model.family.as_out_in(edited.to(dtype) - stored.to(dtype))
+    return Dense(change.float().contiguous())

@@ -1,0 +1,65 @@
+"""The forms in which the change of one weight is kept, in the papers' orientation `[out, in]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from sequela.ground.precision import solve_dtype
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """The update `b @ a`.
+
+    Args:
+        b: `[out, rank]`.
+        a: `[rank, in]`.
+    """
+
+    b: torch.Tensor
+    a: torch.Tensor
+
+    @property
+    def rank(self) -> int:
+        """How many outer products the update sums (an upper bound of its rank)."""
+        return self.b.shape[1]
+
+    def to_dense(self) -> torch.Tensor:
+        """`[out, in]`, in the dtype of solves."""
+        dtype = solve_dtype(self.b.device)
+        return self.b.to(dtype) @ self.a.to(dtype)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """An update given entry by entry.
+
+    Args:
+        values: `[out, in]`.
+    """
+
+    values: torch.Tensor
+
+    def to_dense(self) -> torch.Tensor:
+        """`[out, in]`, in the dtype of solves."""
+        return self.values.to(solve_dtype(self.values.device))
+
+
+WeightUpdate = LowRank | Dense
+
+
+def add_updates(first: WeightUpdate, second: WeightUpdate) -> WeightUpdate:
+    """The sum of two updates of one weight.
+
+    Low-rank updates stay low-rank (their factors side by side) for as long as that is smaller.
+    """
+    if isinstance(first, LowRank) and isinstance(second, LowRank):
+        b = torch.cat([first.b, second.b.to(first.b.device)], dim=1)
+        a = torch.cat([first.a, second.a.to(first.a.device)], dim=0)
+        if b.numel() + a.numel() < b.shape[0] * a.shape[1]:
+            return LowRank(b, a)
+        return Dense(LowRank(b, a).to_dense().float())
+    total = first.to_dense() + second.to_dense().to(first.to_dense().device)
+    return Dense(total.float())

@@ -1,0 +1,79 @@
+"""What to change: one fact, and the probes that tell what the change did."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sequela.ground.hashing import hash_json
+
+BLANK = "{}"
+"""What stands for the subject in a prompt."""
+
+
+class Probe(BaseModel):
+    """A question about the edited model and, where one is known, its right answer.
+
+    Args:
+        prompt: The text to be continued.
+        answer: The right continuation; None where only agreement with the unedited model counts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str = Field(min_length=1, description="The text to be continued.")
+    answer: str | None = Field(default=None, description="The right continuation, if one is known.")
+
+
+class Edit(BaseModel):
+    """One fact to be changed: `prompt` with `subject` shall be continued by `target_new`.
+
+    Args:
+        id: Names the edit within its set.
+        subject: Who or what the fact is about.
+        prompt: The question, with `{}` for the subject.
+        target_new: The answer after the edit.
+        target_true: The answer before, where known.
+        paraphrases: Other prompts that ask the same; the edit should carry over.
+        neighborhood: Prompts about other subjects; the edit should leave them alone.
+        portability: Questions whose answer follows from the edit.
+        source: The data set the edit came from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, description="Names the edit within its set.")
+    subject: str = Field(min_length=1, description="Who or what the fact is about.")
+    prompt: str = Field(min_length=1, description="The question, with {} where the subject stands.")
+    target_new: str = Field(description="The answer after the edit.")
+    target_true: str | None = Field(default=None, description="The answer before the edit, if known.")
+    paraphrases: tuple[str, ...] = Field(default=(), description="Other prompts that ask the same.")
+    neighborhood: tuple[Probe, ...] = Field(
+        default=(), description="Prompts about other subjects, which the edit should leave alone."
+    )
+    portability: tuple[Probe, ...] = Field(
+        default=(), description="Questions whose answer follows from the edited fact."
+    )
+    source: str = Field(default="user", description="Where the edit came from.")
+
+    @field_validator("subject", "target_new")
+    @classmethod
+    def _has_text(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty")
+        return value.strip()
+
+    @model_validator(mode="after")
+    def _subject_is_in_prompt(self) -> Edit:
+        if BLANK not in self.prompt:
+            raise ValueError(f"the prompt {self.prompt!r} has no {{}} for the subject {self.subject!r}")
+        return self
+
+    @property
+    def question(self) -> str:
+        """The prompt with the subject in its place."""
+        return self.prompt.replace(BLANK, self.subject)
+
+    @property
+    def content_hash(self) -> str:
+        """A hash of everything the edit says."""
+        return hash_json(self.model_dump(mode="json"))

@@ -1,0 +1,28 @@
+"""What every suite of tasks has in common."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference import Engine
+from sequela.models import EditedModel
+from sequela.results import Finding
+
+
+class Suite(Protocol):
+    """A group of tasks that can be run on any edited model."""
+
+    @property
+    def name(self) -> str:
+        """The suite's name, as in a study file."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """A hash of the items, prompts and scoring, so that results of different versions never mix."""
+        ...
+
+    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+        """Runs all tasks of the suite."""
+        ...

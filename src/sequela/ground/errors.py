@@ -1,0 +1,59 @@
+"""The errors a user can cause, and the words they are told in."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SequelaError(Exception):
+    """An error the user can act on; the command line prints it without a traceback.
+
+    Args:
+        message: What was given and what was expected.
+        hint: What to do about it, if there is one thing to do.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n{self.hint}"
+
+
+class UnknownNameError(SequelaError):
+    """A name that no registry knows, with the names that come near it."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        self.near = near_matches(name, known)
+        if self.near:
+            hint = f"Did you mean {' or '.join(repr(match) for match in self.near)}?"
+        else:
+            hint = f"Known: {', '.join(known)}."
+        super().__init__(f"Unknown {kind} {name!r}.", hint=hint)
+
+
+class BadInputError(SequelaError):
+    """A file or record that can't be used; named by file and record."""
+
+
+class UnsupportedModelError(SequelaError):
+    """A model whose architecture no family describes."""
+
+
+class FingerprintMismatchError(SequelaError):
+    """Something that was made for one model is about to be used on another."""
+
+
+class IntegrityError(SequelaError):
+    """A downloaded or stored file is not what it should be."""
+
+
+def near_matches(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """The known names that look like `name`, best first, ignoring case."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.casefold(), list(by_folded), n=limit, cutoff=0.5)
+    return [by_folded[match] for match in matches]

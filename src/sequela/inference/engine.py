@@ -1,0 +1,114 @@
+"""What an engine is asked and what it answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sequela.ground.progress import SILENT, Progress
+from sequela.models import EditedModel, tokenize_prompt
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """How likely is `continuation` after `context`?
+
+    Args:
+        context: Token ids before; at least one.
+        continuation: Token ids to be scored; at least one.
+    """
+
+    context: tuple[int, ...]
+    continuation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """The answer to a `ScoreRequest`.
+
+    Args:
+        token_logprobs: Natural log-probability of each continuation token given all before it.
+        greedy: Whether every token was the most likely one.
+        finite: Whether every logit that was read is a number. If not, the score can't win.
+    """
+
+    token_logprobs: tuple[float, ...]
+    greedy: bool
+    finite: bool
+
+    @property
+    def logprob(self) -> float:
+        """The sum over the tokens; minus infinity where a logit was not a number."""
+        return math.fsum(self.token_logprobs) if self.finite else -math.inf
+
+    @property
+    def mean_logprob(self) -> float:
+        """The mean over the tokens."""
+        return self.logprob / len(self.token_logprobs)
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """Continue `prompt` greedily.
+
+    Args:
+        prompt: Token ids; at least one.
+        max_new_tokens: Where to stop if nothing else does.
+        stop: Strings that end the text; they are not part of it.
+    """
+
+    prompt: tuple[int, ...]
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The answer to a `GenerationRequest`.
+
+    Args:
+        text: What was generated, special tokens and stop strings left out.
+        ids: The generated tokens, before stop strings were cut.
+        ended_by: `end` (an end token), `stop` (a stop string) or `length`.
+        finite: Whether every logit was a number; where not, the text ends there.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    ended_by: str
+    finite: bool
+
+
+class Engine(Protocol):
+    """Runs requests on an edited model. Answers come in the order of the requests.
+
+    An answer doesn't depend on which other requests came with it.
+    """
+
+    def score(
+        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
+    ) -> list[Score]:
+        """Scores continuations."""
+        ...
+
+    def generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
+    ) -> list[Generation]:
+        """Continues prompts greedily."""
+        ...
+
+
+def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRequest:
+    """The request that scores a continuation of a prompt, one space between them."""
+    tokens = tokenize_prompt(model.base.tokenizer, model.rewrite(prompt), target=continuation)
+    return ScoreRequest(tokens.prompt_ids, tokens.target_ids)
+
+
+def generation_request(
+    model: EditedModel, prompt: str, max_new_tokens: int, stop: tuple[str, ...] = ()
+) -> GenerationRequest:
+    """The request that continues a prompt."""
+    tokens = tokenize_prompt(model.base.tokenizer, model.rewrite(prompt))
+    return GenerationRequest(tokens.ids, max_new_tokens, stop)

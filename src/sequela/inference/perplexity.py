@@ -1,0 +1,68 @@
+"""Perplexity of a fixed text: the cheap alarm for a damaged model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sequela.ground.errors import SequelaError
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference.engine import Engine, ScoreRequest
+from sequela.models import EditedModel
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """Perplexity per token of a text.
+
+    Args:
+        mean_loss: Mean negative log-likelihood per token, in nats.
+        stderr: Standard error of `mean_loss`, taken over windows.
+        n_tokens: How many tokens were predicted.
+        n_windows: In how many windows.
+        n_nonfinite: How many windows met a logit that was not a number; they are not in the mean.
+        window_losses: Mean loss of each finite window.
+    """
+
+    mean_loss: float
+    stderr: float
+    n_tokens: int
+    n_windows: int
+    n_nonfinite: int
+    window_losses: tuple[float, ...]
+
+    @property
+    def value(self) -> float:
+        """`exp(mean_loss)`; infinite where a window was not finite."""
+        if self.n_nonfinite:
+            return math.inf
+        return math.exp(self.mean_loss) if self.mean_loss < 700 else math.inf
+
+
+def perplexity(
+    engine: Engine, model: EditedModel, text: str, window: int = 256, progress: Progress = SILENT
+) -> Perplexity:
+    """Perplexity of a text, cut into windows of equal length that don't see each other.
+
+    Args:
+        engine: What runs the model.
+        model: The model, edited or not.
+        text: The text; at least two tokens.
+        window: Tokens per window; the first of each is context only.
+        progress: Who is told.
+
+    Raises:
+        SequelaError: The text is too short.
+    """
+    ids = tuple(model.base.tokenizer(text, add_special_tokens=False)["input_ids"])
+    windows = [ids[i : i + window] for i in range(0, len(ids), window)]
+    windows = [w for w in windows if len(w) == window] or windows[:1]
+    if not windows or len(windows[0]) < 2:
+        raise SequelaError("The text for the perplexity is shorter than two tokens.")
+    scores = engine.score(model, [ScoreRequest(w[:1], w[1:]) for w in windows], progress)
+    losses = tuple(-score.mean_logprob for score in scores if score.finite)
+    n_tokens = sum(len(score.token_logprobs) for score in scores if score.finite)
+    mean = math.fsum(losses) / len(losses) if losses else math.nan
+    spread = math.fsum((loss - mean) ** 2 for loss in losses)
+    stderr = math.sqrt(spread / (len(losses) - 1) / len(losses)) if len(losses) > 1 else math.nan
+    return Perplexity(mean, stderr, n_tokens, len(windows), len(scores) - len(losses), losses)

@@ -1,0 +1,9 @@
+"""The model under study: loading it, where its parts are, which tokens are the subject."""
+
+from sequela.models.edited_model import EditedModel
+from sequela.models.family import Family
+from sequela.models.language_model import LanguageModel
+from sequela.models.loading import load_model
+from sequela.models.spans import TokenizedPrompt, tokenize_prompt
+
+__all__ = ["EditedModel", "Family", "LanguageModel", "TokenizedPrompt", "load_model", "tokenize_prompt"]

@@ -1,0 +1,57 @@
+"""Rows of tokens side by side: right padding and explicit positions, everywhere the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token rows of different lengths in one rectangle.
+
+    Attention is causal and the padding stands behind every real token, so no real token ever
+    sees it and no attention mask is needed.
+
+    Args:
+        ids: Token ids `[rows, longest]`, padded on the right.
+        positions: Positions `[rows, longest]`, counting from 0 in every row.
+        lengths: Real tokens per row.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    lengths: tuple[int, ...]
+
+
+def pad_right(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> Batch:
+    """Puts rows of token ids into one batch."""
+    longest = max(len(row) for row in rows)
+    ids = torch.full((len(rows), longest), pad_id, dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row, dtype=torch.long)
+    positions = torch.arange(longest).expand(len(rows), longest)
+    return Batch(ids.to(device), positions.to(device), tuple(len(row) for row in rows))
+
+
+def by_token_budget(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Groups row numbers so that rows times the longest row stays within a budget of tokens.
+
+    Rows of like length come together, longest first, so a batch that doesn't fit in memory
+    shows at once. A single row longer than the budget is a group of its own.
+
+    Args:
+        lengths: Tokens per row.
+        budget: The most tokens, padding included, in one group.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    group: list[int] = []
+    for i in order:
+        if group and (len(group) + 1) * lengths[group[0]] > budget:
+            yield group
+            group = []
+        group.append(i)
+    if group:
+        yield group

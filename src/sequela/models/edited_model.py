@@ -1,0 +1,74 @@
+"""A language model with edits in any of the three seats."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from sequela.ground.hashing import hash_json
+from sequela.models.language_model import Change, LanguageModel
+from sequela.models.seats import Intervention, RequestRouter, WeightChange
+
+
+class EditedModel:
+    """A base model plus what edits it; every engine and evaluation takes one.
+
+    It is a context manager: inside `with edited:` the edits are in force, afterwards the
+    base is bit for bit what it was. Entering twice is harmless, the outermost block counts.
+
+    Args:
+        base: The unedited model.
+        weights: The change of weights, if any.
+        interventions: What watches activations.
+        routers: What rewrites requests, in order.
+    """
+
+    def __init__(
+        self,
+        base: LanguageModel,
+        weights: WeightChange | None = None,
+        interventions: tuple[Intervention, ...] = (),
+        routers: tuple[RequestRouter, ...] = (),
+    ) -> None:
+        self.base = base
+        self.weights = weights
+        self.interventions = interventions
+        self.routers = routers
+        self._depth = 0
+        self._in_force: list[Change] = []
+
+    @property
+    def content_hash(self) -> str:
+        """The base's fingerprint with the hashes of everything in the seats."""
+        return hash_json(
+            {
+                "base": self.base.fingerprint,
+                "weights": None if self.weights is None else self.weights.content_hash,
+                "interventions": [seat.content_hash for seat in self.interventions],
+                "routers": [seat.content_hash for seat in self.routers],
+            }
+        )
+
+    def rewrite(self, prompt: str) -> str:
+        """What the model is asked when the user asks `prompt`."""
+        for router in self.routers:
+            prompt = router.rewrite(prompt)
+        return prompt
+
+    def __enter__(self) -> EditedModel:
+        if self._depth == 0:
+            if self.weights is not None:
+                self._in_force.append(self.weights.apply(self.base))
+            self._in_force.extend(seat.install(self.base) for seat in self.interventions)
+        self._depth += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            while self._in_force:
+                self._in_force.pop().revert()

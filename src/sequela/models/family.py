@@ -1,0 +1,79 @@
+"""Where the parts of a Hugging Face architecture are, under the names the papers use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Family:
+    """A table from canonical names to the modules of one group of Hugging Face classes.
+
+    The paths are attribute paths from the causal-LM object; `{}` stands for the layer's number.
+
+    Args:
+        name: The family's name, as `model_type` in a Hugging Face configuration.
+        architectures: Class names it describes, e.g. `LlamaForCausalLM`.
+        blocks: The list of decoder layers.
+        mlp_out: The MLP's output projection, `W [d, d_ff]` in the papers; its input is the key.
+        attention_out: The attention's output projection.
+        embed: The input embedding.
+        final_norm: The norm before the head.
+        unembed: The head (which may share its weight with `embed`).
+        transposed: Whether weights are stored `[in, out]` (GPT-2's Conv1D) and not `[out, in]`.
+        logit_softcap: Whether the configuration's `final_logit_softcapping` applies to the logits.
+    """
+
+    name: str
+    architectures: tuple[str, ...]
+    blocks: str
+    mlp_out: str
+    attention_out: str
+    embed: str
+    final_norm: str
+    unembed: str = "lm_head"
+    transposed: bool = False
+    logit_softcap: bool = False
+
+    def n_layers(self, module: PreTrainedModel) -> int:
+        """How many decoder layers the model has."""
+        return len(self.block_list(module))
+
+    def block_list(self, module: PreTrainedModel) -> nn.ModuleList:
+        """The decoder layers, in order."""
+        blocks = module.get_submodule(self.blocks)
+        assert isinstance(blocks, nn.ModuleList)
+        return blocks
+
+    def block(self, module: PreTrainedModel, layer: int) -> nn.Module:
+        """Decoder layer number `layer`."""
+        return self.block_list(module)[layer]
+
+    def mlp_out_name(self, layer: int) -> str:
+        """The parameter name of the MLP output projection's weight."""
+        return f"{self.mlp_out.format(layer)}.weight"
+
+    def mlp_out_module(self, module: PreTrainedModel, layer: int) -> nn.Module:
+        """The MLP output projection of a layer; its input is the key, its output the value."""
+        return module.get_submodule(self.mlp_out.format(layer))
+
+    def attention_out_module(self, module: PreTrainedModel, layer: int) -> nn.Module:
+        """The attention output projection of a layer."""
+        return module.get_submodule(self.attention_out.format(layer))
+
+    def as_out_in(self, weight: torch.Tensor) -> torch.Tensor:
+        """A view of a stored weight in the papers' orientation, `[out, in]`."""
+        return weight.T if self.transposed else weight
+
+    def logits(self, module: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
+        """Final norm and head on hidden states `[..., d]`; returns logits `[..., vocabulary]`."""
+        normed = module.get_submodule(self.final_norm)(hidden)
+        logits: torch.Tensor = module.get_submodule(self.unembed)(normed)
+        if self.logit_softcap and module.config.final_logit_softcapping is not None:
+            cap = module.config.final_logit_softcapping
+            logits = torch.tanh(logits / cap) * cap
+        return logits

@@ -1,0 +1,152 @@
+"""A causal language model, its tokenizer and its family."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from sequela.ground.errors import SequelaError
+from sequela.ground.hashing import hash_json, hash_parts, hash_tensors
+from sequela.models.families import family_of
+from sequela.models.family import Family
+
+
+class Change(Protocol):
+    """Something that is in force on a model now and can be taken back."""
+
+    def revert(self) -> None:
+        """Takes the change back; the model is bit for bit what it was before."""
+        ...
+
+
+@dataclass(eq=False)
+class LanguageModel:
+    """A causal language model under study.
+
+    Args:
+        module: The Hugging Face causal LM, in evaluation mode.
+        tokenizer: Its tokenizer; it must be a fast one, since token spans need offsets.
+        family: Where the parts of `module` are.
+        name: What the user called it.
+        fingerprint: Content hash of weights, configuration and tokenizer, taken before any edit.
+        changes: The changes in force, oldest first; they are taken back in reverse order.
+    """
+
+    module: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    family: Family
+    name: str
+    fingerprint: str
+    changes: list[Change] = field(default_factory=list)
+
+    @classmethod
+    def wrap(cls, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> LanguageModel:
+        """Takes a loaded, unedited Hugging Face model and tokenizer under study.
+
+        Raises:
+            UnsupportedModelError: No family describes the architecture.
+            SequelaError: The tokenizer has no offsets.
+        """
+        family = family_of(module.config, name)
+        if not tokenizer.is_fast:
+            raise SequelaError(
+                f"The tokenizer of {name!r} is a slow one: it can't tell which characters a token covers.",
+                hint="Load the model with its fast tokenizer (tokenizer.json).",
+            )
+        module.eval()
+        module.requires_grad_(False)
+        return cls(module, tokenizer, family, name, _fingerprint(module, tokenizer))
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go: the device of the input embedding."""
+        weight = self.module.get_input_embeddings().weight
+        assert isinstance(weight, torch.Tensor)
+        return weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights."""
+        return self.module.dtype
+
+    @property
+    def n_layers(self) -> int:
+        """How many decoder layers there are."""
+        return self.family.n_layers(self.module)
+
+    @property
+    def hidden_size(self) -> int:
+        """`d`, the width of the residual stream."""
+        return int(self.module.config.hidden_size)
+
+    @property
+    def key_size(self) -> int:
+        """`d_ff`, the width of the MLP output projection's input."""
+        return int(self.family.as_out_in(self.mlp_out_weight(0)).shape[1])
+
+    @property
+    def context_length(self) -> int:
+        """The most tokens the model was built for."""
+        return int(self.module.config.max_position_embeddings)
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills up shorter rows; causal attention never lets a real token see it."""
+        pad: int | None = self.tokenizer.pad_token_id
+        return pad if pad is not None else 0
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end a generation: those of the tokenizer and of the generation settings."""
+        configured = self.module.generation_config.eos_token_id if self.module.generation_config else None
+        ids = {self.tokenizer.eos_token_id}
+        ids.update(configured if isinstance(configured, list) else [configured])
+        return frozenset(token for token in ids if token is not None)
+
+    def mlp_out_weight(self, layer: int) -> nn.Parameter:
+        """The stored weight of a layer's MLP output projection."""
+        return self.module.get_parameter(self.family.mlp_out_name(layer))
+
+    def check_layers(self, layers: tuple[int, ...]) -> None:
+        """Refuses layer numbers that the model doesn't have.
+
+        Raises:
+            SequelaError: A layer is out of range.
+        """
+        wrong = [layer for layer in layers if not 0 <= layer < self.n_layers]
+        if wrong:
+            raise SequelaError(
+                f"{self.name!r} has layers 0 to {self.n_layers - 1}; layer {wrong[0]} was asked for."
+            )
+
+
+def _fingerprint(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+    config: dict[str, Any] = module.config.to_dict()
+    ignored = {"transformers_version", "dtype", "torch_dtype", "quantization_config", "architectures"}
+    settings = {k: v for k, v in config.items() if not k.startswith("_") and k not in ignored}
+    words = {
+        "vocabulary": tokenizer.get_vocab(),
+        "specials": [str(token) for token in tokenizer.all_special_tokens],
+        "template": tokenizer.chat_template,
+    }
+    return hash_parts(
+        {
+            "weights": hash_tensors(module.named_parameters()),
+            "config": hash_json(json.loads(json.dumps(settings, default=_plain))),
+            "tokenizer": hash_json(words),
+        }
+    )
+
+
+def _plain(value: object) -> object:
+    return (
+        dataclasses.asdict(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type)
+        else str(value)
+    )

@@ -1,0 +1,151 @@
+"""Which tokens are the subject and which are the target: the one place that decides.
+
+Positions come from the tokenizer's character offsets, never from joining strings of
+tokens or counting their lengths, so leading-space BPE, sentencepiece and byte-level
+unicode all follow one rule: a token belongs to a span of text if it covers any of its
+characters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from sequela.ground.errors import SequelaError
+
+BLANK = "{}"
+"""What stands for the subject in a prompt, and for the prompt in a context template."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Token positions `start <= i < stop`."""
+
+    start: int
+    stop: int
+
+    @property
+    def last(self) -> int:
+        """The span's last position."""
+        return self.stop - 1
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class TokenizedPrompt:
+    """A prompt as the model reads it.
+
+    Args:
+        text: The whole text, context, prompt and target.
+        ids: Its token ids, special tokens included.
+        subject: Where the subject is (its last occurrence by `{}`), if the prompt has one.
+        target: Where the target is, if there is one; it ends the text.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    subject: Span | None
+    target: Span | None
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """The tokens before the target."""
+        return self.ids if self.target is None else self.ids[: self.target.start]
+
+    @property
+    def target_ids(self) -> tuple[int, ...]:
+        """The target's tokens; none if there is no target."""
+        return () if self.target is None else self.ids[self.target.start :]
+
+    @property
+    def subject_last(self) -> int:
+        """The position of the subject's last token, where locate-then-edit methods write.
+
+        Raises:
+            SequelaError: The prompt has no subject.
+        """
+        if self.subject is None:
+            raise SequelaError(f"The prompt {self.text!r} has no subject.")
+        return self.subject.last
+
+
+def fill(template: str, value: str) -> str:
+    """Puts `value` where the template's `{}` are; other braces stay as they are."""
+    return template.replace(BLANK, value)
+
+
+def with_space(prompt: str, continuation: str) -> str:
+    """The continuation with the one space that separates it from the prompt.
+
+    None is added where either side already brings white space or there is nothing before.
+    """
+    if not prompt or not continuation or prompt[-1].isspace() or continuation[0].isspace():
+        return continuation
+    return f" {continuation}"
+
+
+def tokenize_prompt(
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: str,
+    subject: str | None = None,
+    target: str | None = None,
+    context: str = BLANK,
+) -> TokenizedPrompt:
+    """Turns a prompt, its subject, a target and a context into tokens and spans.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        prompt: The prompt; `{}` stands for the subject. Without a subject it is taken as it is.
+        subject: What fills `{}`.
+        target: The text that follows, separated by one space.
+        context: A text around the prompt, with `{}` where the prompt goes.
+
+    Returns:
+        Token ids of the whole text and the spans of subject and target.
+
+    Raises:
+        SequelaError: `{}` is missing from the prompt or the context, or subject or target is empty.
+    """
+    if BLANK not in context:
+        raise SequelaError(f"The context {context!r} has no {BLANK} for the prompt.")
+    before, _, after = context.partition(BLANK)
+    subject_at: tuple[int, int] | None = None
+    if subject is None:
+        filled = prompt
+    else:
+        if BLANK not in prompt:
+            raise SequelaError(f"The prompt {prompt!r} has no {BLANK} for the subject {subject!r}.")
+        if not subject.strip():
+            raise SequelaError(f"The subject of the prompt {prompt!r} is empty.")
+        head, _, tail = prompt.rpartition(BLANK)
+        start = len(before) + len(fill(head, subject))
+        subject_at = (start, start + len(subject))
+        filled = fill(head, subject) + subject + tail
+    text = before + filled + after
+    target_at: tuple[int, int] | None = None
+    if target is not None:
+        if not target.strip():
+            raise SequelaError(f"The target of the prompt {prompt!r} is empty.")
+        start = len(text)
+        text += with_space(text, target)
+        target_at = (start, len(text))
+
+    encoded = tokenizer(text, return_offsets_mapping=True, return_attention_mask=False)
+    offsets: list[tuple[int, int]] = encoded["offset_mapping"]
+    span = None if subject_at is None else _covering(offsets, *subject_at, text)
+    target_span = None if target_at is None else _covering(offsets, *target_at, text)
+    ids = tuple(encoded["input_ids"])
+    if target_span is not None:
+        # A tokenizer may close every text with a special token; it is not part of the target.
+        ids = ids[: target_span.stop]
+    return TokenizedPrompt(text, ids, span, target_span)
+
+
+def _covering(offsets: list[tuple[int, int]], start: int, stop: int, text: str) -> Span:
+    covered = [i for i, (left, right) in enumerate(offsets) if left < right and left < stop and right > start]
+    if not covered:
+        raise SequelaError(f"The tokenizer drops {text[start:stop]!r} from the text {text!r}.")
+    return Span(covered[0], covered[-1] + 1)

@@ -1,0 +1,81 @@
+"""What an evaluation found on one model: a mean over items, with its error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sequela.results.measurement import ItemRecord
+
+
+class Finding(BaseModel):
+    """One number an evaluation found; a study labels it and makes a `Measurement` of it.
+
+    Args:
+        suite: The group of tasks.
+        task: The task.
+        metric: What was measured.
+        protocol: How.
+        value: The number; None where it can't be given (see `note`).
+        stderr: Its standard error, where there is one.
+        n: How many items stand behind it.
+        n_nonfinite: How many of them met a logit that was not a number; they count as failures.
+        note: What a reader must know.
+        items: The records behind the number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    suite: str
+    task: str
+    metric: str
+    protocol: str
+    value: float | None
+    stderr: float | None
+    n: int = Field(ge=0)
+    n_nonfinite: int = Field(default=0, ge=0)
+    note: str = ""
+    items: tuple[ItemRecord, ...] = ()
+
+
+def mean_and_stderr(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The mean of values and its standard error, `sqrt(s² / n)` with the sample variance `s²`.
+
+    Returns:
+        None for the mean of no values, None for the error of fewer than two.
+    """
+    n = len(values)
+    if n == 0:
+        return None, None
+    mean = math.fsum(values) / n
+    if n == 1:
+        return mean, None
+    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
+    return mean, math.sqrt(variance / n)
+
+
+def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
+    """The mean over the items of one task, metric and protocol.
+
+    Raises:
+        ValueError: There are no items, or they are of different tasks, metrics or protocols.
+    """
+    kinds = {(item.suite, item.task, item.metric, item.protocol) for item in items}
+    if len(kinds) != 1:
+        raise ValueError(f"A finding needs items of one kind; these are of {len(kinds)}.")
+    suite, task, metric, protocol = kinds.pop()
+    value, stderr = mean_and_stderr([item.value for item in items])
+    return Finding(
+        suite=suite,
+        task=task,
+        metric=metric,
+        protocol=protocol,
+        value=value,
+        stderr=stderr,
+        n=len(items),
+        n_nonfinite=sum(not item.finite for item in items),
+        note=note,
+        items=tuple(items),
+    )
