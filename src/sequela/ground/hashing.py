@@ -27,7 +27,7 @@ def hash_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
         header = f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|"
         digest.update(header.encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(memoryview(flat.view(torch.uint8).numpy()))
+        digest.update(flat.view(torch.uint8).numpy().data)
     return _shorten(digest)
 
 

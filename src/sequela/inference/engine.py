@@ -30,13 +30,18 @@ class Score:
 
     Args:
         token_logprobs: Natural log-probability of each continuation token given all before it.
-        greedy: Whether every token was the most likely one.
+        token_greedy: For each of them, whether it was the most likely token.
         finite: Whether every logit that was read is a number. If not, the score can't win.
     """
 
     token_logprobs: tuple[float, ...]
-    greedy: bool
+    token_greedy: tuple[bool, ...]
     finite: bool
+
+    @property
+    def greedy(self) -> bool:
+        """Whether every token was the most likely one."""
+        return self.finite and all(self.token_greedy)
 
     @property
     def logprob(self) -> float:

@@ -65,10 +65,8 @@ class TorchEngine:
                 at = slice(len(request.context) - 1 - start, None)
                 target = torch.tensor(request.continuation, device=logprobs.device)
                 picked = logprobs[at].gather(1, target[:, None])[:, 0]
-                yield (
-                    number,
-                    Score(tuple(picked.tolist()), bool((best[at] == target).all()), bool(finite[at].all())),
-                )
+                token_greedy = (best[at] == target).tolist()
+                yield number, Score(tuple(picked.tolist()), tuple(token_greedy), bool(finite[at].all()))
 
     @torch.inference_mode()
     def generate(

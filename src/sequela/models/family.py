@@ -59,11 +59,13 @@ class Family:
 
     def mlp_out_module(self, module: PreTrainedModel, layer: int) -> nn.Module:
         """The MLP output projection of a layer; its input is the key, its output the value."""
-        return module.get_submodule(self.mlp_out.format(layer))
+        found: nn.Module = module.get_submodule(self.mlp_out.format(layer))
+        return found
 
     def attention_out_module(self, module: PreTrainedModel, layer: int) -> nn.Module:
         """The attention output projection of a layer."""
-        return module.get_submodule(self.attention_out.format(layer))
+        found: nn.Module = module.get_submodule(self.attention_out.format(layer))
+        return found
 
     def as_out_in(self, weight: torch.Tensor) -> torch.Tensor:
         """A view of a stored weight in the papers' orientation, `[out, in]`."""

@@ -73,7 +73,8 @@ class LanguageModel:
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the weights."""
-        return self.module.dtype
+        dtype: torch.dtype = self.module.dtype
+        return dtype
 
     @property
     def n_layers(self) -> int:
@@ -111,7 +112,8 @@ class LanguageModel:
 
     def mlp_out_weight(self, layer: int) -> nn.Parameter:
         """The stored weight of a layer's MLP output projection."""
-        return self.module.get_parameter(self.family.mlp_out_name(layer))
+        weight: nn.Parameter = self.module.get_parameter(self.family.mlp_out_name(layer))
+        return weight
 
     def check_layers(self, layers: tuple[int, ...]) -> None:
         """Refuses layer numbers that the model doesn't have.

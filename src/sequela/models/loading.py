@@ -1,10 +1,255 @@
-"""From what the user names to a language model under study (being written)."""
+"""From what the user names to a language model under study.
+
+A name is, in this order: an alias (`aliases.py`), a folder or a GGUF file, a Hugging Face hub id.
+The configuration is read first, so a model that no family describes is refused before its
+weights are touched.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from sequela.ground.errors import (
+    BadInputError,
+    IntegrityError,
+    SequelaError,
+    UnknownNameError,
+    UnsupportedModelError,
+    near_matches,
+)
+from sequela.ground.paths import cache_folder
+from sequela.ground.progress import SILENT, Progress
+from sequela.models.aliases import ALIASES, PackagedModel
+from sequela.models.families import family_of
+from sequela.models.gguf import MARKER, copy_is_whole, read_gguf, write_copy
 from sequela.models.language_model import LanguageModel
+from sequela.models.packaged import fetch_gguf
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The dtypes that weights can be loaded in."""
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def load_model(name: str) -> LanguageModel:
-    """Loads a model."""
-    raise NotImplementedError
+@dataclass(frozen=True)
+class ModelDescription:
+    """What there is to say about a model with an alias.
+
+    Args:
+        alias: What the user calls it.
+        title: What it is.
+        parameters: How many weights it has.
+        license: The license's name.
+        origin: Where it comes from.
+        cached: Whether it is on this machine, ready for use without a network.
+    """
+
+    alias: str
+    title: str
+    parameters: int
+    license: str
+    origin: str
+    cached: bool
+
+
+def describe_models() -> list[ModelDescription]:
+    """The models that have an alias."""
+    return [
+        ModelDescription(
+            alias=model.alias,
+            title=model.title,
+            parameters=model.parameters,
+            license=model.license,
+            origin="PyPI: " + ", ".join(wheel.requirement for wheel in model.wheels),
+            cached=(_copy_folder(model) / MARKER).is_file(),
+        )
+        for model in ALIASES.values()
+    ]
+
+
+def load_model(
+    name: str,
+    *,
+    device: str | None = None,
+    dtype: str = "float32",
+    trust_remote_code: bool = False,
+    accept_terms: bool = False,
+    progress: Progress = SILENT,
+) -> LanguageModel:
+    """Loads a model to be studied.
+
+    A hub model that is in the Hugging Face cache is taken from there without asking the hub.
+
+    Args:
+        name: An alias, a folder, a GGUF file or a Hugging Face hub id.
+        device: Where it runs, e.g. `cuda:1`; by default CUDA, else Apple's `mps`, else the CPU.
+        dtype: `float32`, `bfloat16` or `float16`.
+        trust_remote_code: Whether code from the hub or the folder may run.
+        accept_terms: Whether the terms of use of a model that has some are accepted.
+        progress: Who is told.
+
+    Raises:
+        UnsupportedModelError: Sequela can't edit this architecture, or the weights are quantized.
+        UnknownNameError: No such dtype, or a name that is nearly an alias.
+        SequelaError: There is no such model, or it can't be fetched.
+    """
+    if dtype not in DTYPES:
+        raise UnknownNameError("dtype", dtype, DTYPES)
+    place = choose_device(device)
+    with quiet_transformers():
+        if name in ALIASES:
+            folder = _packaged_folder(ALIASES[name], accept_terms, progress)
+            model = _load_folder(str(folder), name, DTYPES[dtype], trust=False, local=True)
+        elif _is_path(name):
+            model = _load_path(Path(name).expanduser(), name, DTYPES[dtype], trust_remote_code)
+        else:
+            model = _load_from_hub(name, DTYPES[dtype], trust_remote_code, progress)
+    model.module.to(place)
+    return model
+
+
+def choose_device(device: str | None) -> torch.device:
+    """The device that the user named, or the best there is: CUDA, then `mps`, then the CPU.
+
+    Raises:
+        SequelaError: There is no such device here.
+    """
+    if device is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise SequelaError(
+            f"The device {device!r} can't be used: {reason}", hint="Try 'cpu', 'cuda', 'cuda:1' or 'mps'."
+        ) from error
+    return chosen
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Within the block the libraries of Hugging Face draw no bars and log errors only."""
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    hub = logging.getLogger("huggingface_hub")
+    hub_level = hub.level
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    hub.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        hub.setLevel(hub_level)
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _copy_folder(model: PackagedModel) -> Path:
+    return cache_folder() / "models" / f"{model.alias}-{model.sha256[:12]}"
+
+
+def _packaged_folder(model: PackagedModel, accept_terms: bool, progress: Progress) -> Path:
+    """The folder with the dequantized copy of a model with an alias; made if it isn't there."""
+    folder = _copy_folder(model)
+    if copy_is_whole(folder, model.sha256):
+        return folder
+    if folder.exists():
+        progress.say(f"{folder} is damaged; it is made again.")
+    gguf = fetch_gguf(model, folder.parent, accept_terms=accept_terms, progress=progress)
+    write_copy(gguf, model.sha256, folder, progress)
+    return folder
+
+
+def _is_path(name: str) -> bool:
+    looks_like_one = name.startswith((".", "/", "~")) or name.endswith(".gguf") or "\\" in name
+    return looks_like_one or name.count("/") > 1 or Path(name).exists()
+
+
+def _load_path(path: Path, name: str, dtype: torch.dtype, trust: bool) -> LanguageModel:
+    if not path.exists():
+        raise BadInputError(f"The model {name!r} does not exist: there is no such file or folder.")
+    if path.is_file():
+        return _load_gguf(path, name, dtype)
+    if not (path / "config.json").is_file():
+        raise BadInputError(
+            f"The folder {name!r} holds no model: config.json is missing.",
+            hint="Name a folder written by save_pretrained, or a GGUF file.",
+        )
+    return _load_folder(str(path), name, dtype, trust=trust, local=True)
+
+
+def _load_gguf(path: Path, name: str, dtype: torch.dtype) -> LanguageModel:
+    with path.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise BadInputError(f"{name!r} is neither a folder nor a GGUF file.")
+    try:
+        config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
+    except ValueError as error:  # transformers knows no such GGUF architecture
+        raise UnsupportedModelError(f"{name!r} can't be read: {error}") from error
+    family_of(config, name)
+    try:
+        return LanguageModel.wrap(*read_gguf(path, dtype), name)
+    except (ValueError, KeyError, OSError) as error:
+        raise IntegrityError(f"{name!r} can't be read as a GGUF model: {error}") from error
+
+
+def _load_from_hub(name: str, dtype: torch.dtype, trust: bool, progress: Progress) -> LanguageModel:
+    near = near_matches(name, ALIASES)
+    if not _HUB_ID.fullmatch(name) or (near and "/" not in name):
+        raise UnknownNameError("model", name, ALIASES)
+    try:
+        return _load_folder(name, name, dtype, trust=trust, local=True)
+    except _NotFoundError:
+        progress.say(f"Asking the Hugging Face hub for {name}.")
+    try:
+        return _load_folder(name, name, dtype, trust=trust, local=False)
+    except _NotFoundError as error:
+        reason = str(error.__cause__).splitlines()[0]
+        raise SequelaError(
+            f"There is no model {name!r}: it is no alias, no file or folder here, and from the Hugging "
+            f"Face hub it can't be had: {reason}",
+            hint=f"Aliases that need no hub: {', '.join(ALIASES)}.",
+        ) from error
+
+
+class _NotFoundError(Exception):
+    """A file of the model isn't where it was looked for; the cause says which."""
+
+
+def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, local: bool) -> LanguageModel:
+    """Loads from a folder or, by hub id, from the Hugging Face cache (`local`) or the hub."""
+    options: dict[str, Any] = {"trust_remote_code": trust, "local_files_only": local}
+    try:
+        config = AutoConfig.from_pretrained(where, **options)
+        family_of(config, name)
+        if getattr(config, "quantization_config", None) is not None:
+            raise UnsupportedModelError(
+                f"The weights of {name!r} are quantized, so no edit can change them.",
+                hint="Load the model in float32, bfloat16 or float16.",
+            )
+        tokenizer = AutoTokenizer.from_pretrained(where, **options)
+        module, report = AutoModelForCausalLM.from_pretrained(
+            where, config=config, dtype=dtype, output_loading_info=True, **options
+        )
+    except OSError as error:
+        raise _NotFoundError from error
+    if report["missing_keys"] or report["mismatched_keys"]:
+        lacking = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
+        raise IntegrityError(
+            f"The weights of {name!r} don't fit its configuration: {lacking[0]} and "
+            f"{len(lacking) - 1} more are missing or of another shape."
+        )
+    return LanguageModel.wrap(module, tokenizer, name)

@@ -1,21 +1,25 @@
 """Running the upper part of a model only.
 
-An edit at layer L leaves every hidden state below L as it was. One full pass is
-recorded; afterwards the blocks from L up can be run again and again from other
-hidden states. It works on every family alike, since each block is given the very
-arguments (masks, positions, rotary tables) that the model gave it.
+An edit at layer L leaves every hidden state below L as it was, and by causality every
+position before the edited token too. One full pass is recorded; afterwards the blocks
+from L up can be run again and again from other hidden states, at the positions that can
+change only. It works on every family alike, since each block is given the very arguments
+(positions, rotary tables, masks) that the model gave it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from transformers import Cache, DynamicCache
 
 from sequela.models.batch import Batch
 from sequela.models.language_model import LanguageModel
+from sequela.models.tail import Tail
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,15 @@ class Recording:
     Args:
         model: The model that was run.
         first: The lowest block that can be run again.
-        hidden: What entered that block, `[rows, longest, d]`.
-        final: What left the last block, `[rows, longest, d]`.
+        starts: Per row, the first position that is run again; column 0 of `hidden` and `final`.
+        hidden: What entered block `first`, `[rows, width, d]`.
+        final: What left the last block, `[rows, width, d]`.
         arguments: The keyword arguments of every block from `first` on.
     """
 
     model: LanguageModel
     first: int
+    starts: tuple[int, ...]
     hidden: torch.Tensor
     final: torch.Tensor
     arguments: tuple[dict[str, Any], ...]
@@ -40,10 +46,10 @@ class Recording:
         """Runs blocks `first` to the last from given hidden states (by default the recorded ones).
 
         Args:
-            hidden: `[rows, longest, d]`, rows and positions as recorded.
+            hidden: `[rows, width, d]`, rows and positions as recorded.
 
         Returns:
-            What leaves the last block, `[rows, longest, d]`, before the final norm.
+            What leaves the last block, `[rows, width, d]`, before the final norm.
         """
         hidden = self.hidden if hidden is None else hidden
         blocks = self.model.family.block_list(self.model.module)
@@ -52,15 +58,21 @@ class Recording:
         return hidden
 
 
-def record(model: LanguageModel, batch: Batch, first: int) -> Recording:
+def record(model: LanguageModel, batch: Batch, first: int, starts: Sequence[int] | None = None) -> Recording:
     """Runs a batch once through the whole model, remembering what block `first` and above were given.
 
     Args:
         model: The model, with whatever edits are in force.
         batch: The rows.
         first: The lowest block to be run again later; the number of layers means none.
+        starts: Per row, the first position to be run again; keys and values of the positions before
+            are kept. Without it, every position is. With a sliding window shorter than the rows the
+            positions before can't be kept and all are run again: see `starts` of the recording.
     """
     blocks = model.family.block_list(model.module)
+    if starts is not None and not _window_covers(model, batch):
+        starts = None
+    cache = None if starts is None else DynamicCache()
     hidden: list[torch.Tensor] = []
     final: list[torch.Tensor] = []
     arguments: list[dict[str, Any]] = []
@@ -68,7 +80,7 @@ def record(model: LanguageModel, batch: Batch, first: int) -> Recording:
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not arguments:
             hidden.append(args[0])
-        arguments.append({**kwargs, "past_key_values": None, "use_cache": False})
+        arguments.append(kwargs)
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
         final.append(block_output(output))
@@ -77,16 +89,29 @@ def record(model: LanguageModel, batch: Batch, first: int) -> Recording:
     hooks.append(blocks[-1].register_forward_hook(after))
     try:
         with torch.no_grad():
-            run_blocks(model, batch)
+            run_blocks(model, batch, cache)
     finally:
         for hook in hooks:
             hook.remove()
-    return Recording(model, first, hidden[0] if hidden else final[0], final[0], tuple(arguments))
+    entered = hidden[0] if hidden else final[0]
+    if starts is None or cache is None:
+        zeros = (0,) * len(batch.lengths)
+        return Recording(model, first, zeros, entered, final[0], tuple(arguments))
+    tail = Tail.of(batch, starts)
+    kept = tuple(
+        tail.arguments(kwargs, cache, first + i, entered.dtype) for i, kwargs in enumerate(arguments)
+    )
+    return Recording(model, first, tuple(starts), tail.cut(entered), tail.cut(final[0]), kept)
 
 
-def run_blocks(model: LanguageModel, batch: Batch) -> torch.Tensor:
+def run_blocks(model: LanguageModel, batch: Batch, cache: Cache | None = None) -> torch.Tensor:
     """Runs the whole model without its head; returns `[rows, longest, d]` after the final norm."""
-    output = model.module.base_model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False)
+    output = model.module.base_model(
+        input_ids=batch.ids,
+        position_ids=batch.positions,
+        past_key_values=cache,
+        use_cache=cache is not None,
+    )
     hidden: torch.Tensor = output.last_hidden_state
     return hidden
 
@@ -97,3 +122,9 @@ def block_output(output: Any) -> torch.Tensor:
     assert isinstance(hidden, torch.Tensor)
     assert hidden.dim() == 3
     return hidden
+
+
+def _window_covers(model: LanguageModel, batch: Batch) -> bool:
+    """Whether no row is longer than the model's sliding window, so that it plays no part."""
+    window: int | None = getattr(model.module.config, "sliding_window", None)
+    return window is None or batch.ids.shape[1] <= window

@@ -1,0 +1,16 @@
+"""How to change a fact: one file per method, one shared locate-then-edit core."""
+
+from sequela.editors.editor import AnyEditor, Editor, EditReport, Outcome, Resources
+from sequela.editors.registry import create_editor, describe_editors, editor_class, editor_names
+
+__all__ = [
+    "AnyEditor",
+    "EditReport",
+    "Editor",
+    "Outcome",
+    "Resources",
+    "create_editor",
+    "describe_editors",
+    "editor_class",
+    "editor_names",
+]

@@ -1,0 +1,143 @@
+"""What an editing method is, what it is given, and what it gives back."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from sequela.deltas import Delta
+from sequela.edits import Edit
+from sequela.ground.progress import SILENT, Progress
+from sequela.models import LanguageModel
+from sequela.statistics import CorpusSpec, Statistics
+
+State = TypeVar("State", bound=BaseModel)
+H = TypeVar("H", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What an editor may draw on besides the model.
+
+    Args:
+        statistics: Key statistics of the unedited model.
+        contexts: Fixed context templates; None means the editor samples its own.
+        seed: The seed of everything the editor draws.
+        progress: Who is told.
+    """
+
+    statistics: Statistics
+    contexts: tuple[str, ...] | None = None
+    seed: int = 0
+    progress: Progress = SILENT
+
+    @classmethod
+    def for_model(
+        cls, model: LanguageModel, corpus: CorpusSpec | None = None, progress: Progress = SILENT
+    ) -> Resources:
+        """The usual resources: statistics from the user's cache, contexts sampled with seed 0."""
+        return cls(Statistics(model, corpus, progress=progress), progress=progress)
+
+
+class NoState(BaseModel):
+    """The state of a method that remembers nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class EditReport:
+    """How one edit went.
+
+    Args:
+        edit_id: The edit.
+        steps: Optimisation steps taken.
+        first_loss: The loss before the first step, in nats.
+        final_loss: The loss at the end.
+        relative_norm: Largest `||Delta|| / ||W||` over the changed weights, for the edit's whole batch.
+        dropped: Why the edit was left out; empty if it was made.
+        diagnostics: Further numbers by name, such as the cosine of key and direction.
+    """
+
+    edit_id: str
+    steps: int
+    first_loss: float
+    final_loss: float
+    relative_norm: float
+    dropped: str = ""
+    diagnostics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[State]):
+    """What an editor did with a batch of edits.
+
+    Args:
+        delta: The change of weights on top of what was in force.
+        state: The editor's state after the batch.
+        reports: How each edit went, in order.
+    """
+
+    delta: Delta
+    state: State
+    reports: tuple[EditReport, ...]
+
+
+class Editor(abc.ABC, Generic[H, State]):
+    """An editing method with its hyper-parameters.
+
+    An editor never leaves the model changed: it returns what is to be changed, and whoever asked
+    applies it. Whatever it must remember between batches is in its state, which is data.
+
+    Args:
+        hyperparameters: The method's settings.
+    """
+
+    name: ClassVar[str]
+    """The method's name, as in a study file."""
+    summary: ClassVar[str]
+    """One line that says what the method does, with its source."""
+    hyperparameters_class: ClassVar[type[BaseModel]]
+    """The class of its settings."""
+    state_class: ClassVar[type[BaseModel]] = NoState
+    """The class of its state."""
+
+    def __init__(self, hyperparameters: H) -> None:
+        self.hyperparameters = hyperparameters
+
+    @property
+    def variant(self) -> str:
+        """What tells this configuration from others of the same method; empty if nothing does."""
+        return ""
+
+    @abc.abstractmethod
+    def prepare(self, model: LanguageModel, resources: Resources) -> State:
+        """Does what is done once, on the unedited model; returns the first state."""
+
+    @abc.abstractmethod
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: State, resources: Resources
+    ) -> Outcome[State]:
+        """Works out the change that makes a batch of edits.
+
+        Args:
+            model: The model with all earlier edits in force; the same bits afterwards.
+            edits: The batch.
+            state: The state after the batch before.
+            resources: As given to `prepare`.
+        """
+
+
+AnyEditor = Editor[Any, Any]
+
+
+def relative_norms(model: LanguageModel, delta: Delta) -> dict[str, float]:
+    """`||Delta|| / ||W||` of each changed weight, W as it is now."""
+    return {
+        name: norm / float(model.module.get_parameter(name).detach().double().norm())
+        for name, norm in delta.norms().items()
+    }

@@ -1,0 +1,137 @@
+"""FT-M: fine-tuning of one MLP output projection on the target's tokens only.
+
+The strong fine-tuning baseline of Zhang et al., "A Comprehensive Study of Knowledge
+Editing" (2024): ordinary cross-entropy over the target with the prompt masked, a few
+Adam steps, optionally an L-infinity bound on the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from sequela.deltas import Delta
+from sequela.deltas.delta import difference
+from sequela.editors.editor import Editor, EditReport, NoState, Outcome, Resources, relative_norms
+from sequela.edits import Edit
+from sequela.ground.precision import SCORING_DTYPE
+from sequela.models import LanguageModel, tokenize_prompt
+from sequela.models.batch import pad_right
+from sequela.models.partial import Recording, record
+
+STOP_BELOW = 0.01
+"""Training ends when the mean loss falls below this."""
+
+
+class FineTuningHyperparameters(BaseModel):
+    """FT-M's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layer: int | None = Field(default=None, ge=0, description="The layer; by default two thirds up.")
+    num_steps: int = Field(default=25, ge=1, description="Most Adam steps.")
+    lr: float = Field(default=5e-4, gt=0, description="Adam's learning rate.")
+    weight_decay: float = Field(default=0.0, ge=0, description="Adam's weight decay.")
+    norm_constraint: float | None = Field(
+        default=None, gt=0, description="Bound of each entry's change; none by default."
+    )
+
+
+class FineTuningMasked(Editor[FineTuningHyperparameters, NoState]):
+    """Fine-tunes one layer's MLP output projection on the batch of edits."""
+
+    name: ClassVar[str] = "ft-m"
+    summary: ClassVar[str] = "Fine-tuning of one MLP layer on the target tokens (Zhang et al. 2024)."
+    hyperparameters_class = FineTuningHyperparameters
+
+    def layer_of(self, model: LanguageModel) -> int:
+        """The layer that is tuned."""
+        layer = self.hyperparameters.layer
+        return layer if layer is not None else round(DEFAULT_DEPTH * model.n_layers)
+
+    def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
+        """Needs nothing beforehand."""
+        model.check_layers((self.layer_of(model),))
+        return NoState()
+
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
+    ) -> Outcome[NoState]:
+        """Tunes on all edits of the batch together."""
+        settings = self.hyperparameters
+        layer = self.layer_of(model)
+        name = model.family.mlp_out_name(layer)
+        weight = model.module.get_parameter(name)
+        original = weight.detach().clone()
+        batch = _TargetBatch(model, edits, layer)
+        adam = torch.optim.Adam([weight], lr=settings.lr, weight_decay=settings.weight_decay)
+        losses: list[torch.Tensor] = []
+        try:
+            weight.requires_grad_(True)
+            for _ in range(settings.num_steps):
+                with torch.enable_grad():
+                    per_edit = batch.losses()
+                    mean = per_edit.mean()
+                losses.append(per_edit.detach())
+                if float(mean.detach()) < STOP_BELOW or not torch.isfinite(mean):
+                    break
+                (weight.grad,) = torch.autograd.grad(mean, [weight])
+                adam.step()
+                if settings.norm_constraint is not None:
+                    with torch.no_grad():
+                        bound = settings.norm_constraint
+                        weight.copy_(original + (weight - original).clamp(-bound, bound))
+            tuned = weight.detach().clone()
+        finally:
+            weight.requires_grad_(False)
+            weight.grad = None
+            weight.data.copy_(original)
+        finite = bool(torch.isfinite(tuned).all())
+        delta = Delta.empty(model.fingerprint)
+        if finite:
+            delta = Delta(model.fingerprint, {name: difference(model, name, tuned)})
+        norm = max(relative_norms(model, delta).values(), default=float("nan"))
+        reports = tuple(
+            EditReport(
+                edit_id=edit.id,
+                steps=len(losses),
+                first_loss=float(losses[0][i]),
+                final_loss=float(losses[-1][i]),
+                relative_norm=norm,
+                dropped="" if finite else "the tuned weight is not finite",
+            )
+            for i, edit in enumerate(edits)
+        )
+        return Outcome(delta, state, reports)
+
+
+class _TargetBatch:
+    """The edits' prompts with their targets; blocks below the tuned layer are run once only."""
+
+    def __init__(self, model: LanguageModel, edits: Sequence[Edit], layer: int) -> None:
+        self.model = model
+        prompts = [
+            tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new) for edit in edits
+        ]
+        batch = pad_right([prompt.ids[:-1] for prompt in prompts], model.pad_id, model.device)
+        self.recording: Recording = record(model, batch, layer)
+        self.lengths = [len(prompt.target_ids) for prompt in prompts]
+        self.targets = [torch.tensor(prompt.target_ids, device=model.device) for prompt in prompts]
+        self.starts = [len(prompt.prompt_ids) - 1 for prompt in prompts]
+
+    def losses(self) -> torch.Tensor:
+        """Mean cross-entropy over each edit's target tokens, `[edits]`."""
+        final = self.recording.run()
+        losses = []
+        for row, (start, target) in enumerate(zip(self.starts, self.targets, strict=True)):
+            hidden = final[row, start : start + len(target)]
+            logits = self.model.family.logits(self.model.module, hidden).to(SCORING_DTYPE)
+            losses.append(torch.nn.functional.cross_entropy(logits, target))
+        return torch.stack(losses)
+
+
+DEFAULT_DEPTH = 2 / 3
+"""Where FT-M writes by default, as a part of the depth."""

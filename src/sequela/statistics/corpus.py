@@ -1,0 +1,184 @@
+"""The text that key statistics are taken over."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from sequela.ground.errors import BadInputError, SequelaError
+from sequela.ground.hashing import hash_json, sha256_of_file
+from sequela.ground.paths import data_folder
+from sequela.ground.progress import SILENT, Progress, tracked
+from sequela.inference.sampling import sample_tokens
+from sequela.models import LanguageModel
+
+TOKENS_PER_DIMENSION = 10
+"""How many tokens per dimension of the key are enough (Gupta et al., arXiv 2506.04226: 2 to 10)."""
+
+SAMPLING_ROWS = 64
+"""How many rows are sampled at once for the `self` corpus."""
+
+
+class CorpusSpec(BaseModel):
+    """Which text, and how much of it.
+
+    Args:
+        source: `self` (sampled from the model), `wikitext2`, a text file, or `hub:<data set>[:<column>]`.
+        n_tokens: How many tokens; by default ten for each dimension of the key.
+        window: Tokens per sequence.
+        seed: The seed of the `self` corpus.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(default="self", description="self, wikitext2, a text file or hub:<data set>.")
+    n_tokens: int | None = Field(default=None, ge=2, description="Tokens; by default 10 x d_ff.")
+    window: int = Field(default=256, ge=2, description="Tokens per sequence.")
+    seed: int = Field(default=0, description="Seed of the self corpus.")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Token sequences of one length, without padding.
+
+    Args:
+        description: What the text is, in words.
+        content_hash: A hash of every token.
+        sequences: Token ids `[sequences, window]`.
+    """
+
+    description: str
+    content_hash: str
+    sequences: torch.Tensor
+
+    @classmethod
+    def of(cls, description: str, sequences: torch.Tensor) -> Corpus:
+        """A corpus of given sequences `[sequences, window]`."""
+        return cls(description, hash_json(sequences.tolist()), sequences)
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens there are."""
+        return self.sequences.numel()
+
+
+def corpus_key(spec: CorpusSpec, model: LanguageModel) -> str:
+    """What names the corpus before it is tokenised: the recipe, with the hash of a local file."""
+    recipe = spec.model_dump()
+    recipe["n_tokens"] = n_tokens_of(spec, model)
+    path = _local_file(spec.source)
+    if path is not None:
+        recipe["source"] = sha256_of_file(path)
+    return hash_json(recipe)
+
+
+def n_tokens_of(spec: CorpusSpec, model: LanguageModel) -> int:
+    """The number of tokens a recipe asks for on this model."""
+    return spec.n_tokens or TOKENS_PER_DIMENSION * model.key_size
+
+
+def open_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = SILENT) -> Corpus:
+    """Makes the corpus of a recipe for a model.
+
+    Raises:
+        BadInputError: The text file is missing or too short.
+        SequelaError: A hub data set can't be reached.
+    """
+    window = min(spec.window, model.context_length)
+    count = -(-n_tokens_of(spec, model) // window)
+    if spec.source == "self":
+        rows = _sampled(model, count, window, spec.seed, progress)
+        return Corpus.of(f"sampled from {model.name} with seed {spec.seed}", torch.tensor(rows))
+    rows = _tokenised(model, _texts(spec.source), count, window)
+    if len(rows) < count:
+        raise BadInputError(
+            f"The corpus {spec.source!r} has {len(rows) * window} tokens; {count * window} are needed.",
+            hint="Give a longer text, or ask for fewer tokens (--tokens).",
+        )
+    return Corpus.of(spec.source, torch.tensor(rows))
+
+
+def _sampled(
+    model: LanguageModel, count: int, window: int, seed: int, progress: Progress
+) -> list[tuple[int, ...]]:
+    """Rows that start from random words of the vocabulary, so that they differ in what they are about."""
+    generator = torch.Generator().manual_seed(seed)
+    special = set(model.tokenizer.all_special_ids)
+    words = [token for token in sorted(model.tokenizer.get_vocab().values()) if token not in special]
+    picked = torch.randint(len(words), (count,), generator=generator).tolist()
+    start = [model.tokenizer.bos_token_id] if model.tokenizer("a")["input_ids"][0] in special else []
+    starts = [[*start, words[i]] for i in picked]
+    batches = [starts[i : i + SAMPLING_ROWS] for i in range(0, count, SAMPLING_ROWS)]
+    rows: list[tuple[int, ...]] = []
+    for batch in tracked(batches, progress, "sampling text from the model", len(batches)):
+        rows.extend(sample_tokens(model, batch, window - len(batch[0]), generator))
+    return rows
+
+
+def _tokenised(model: LanguageModel, texts: Iterator[str], count: int, window: int) -> list[list[int]]:
+    rows: list[list[int]] = []
+    rest: list[int] = []
+    for text in texts:
+        rest.extend(model.tokenizer(text, add_special_tokens=False)["input_ids"])
+        while len(rest) >= window and len(rows) < count:
+            rows.append(rest[:window])
+            rest = rest[window:]
+        if len(rows) == count:
+            break
+    return rows
+
+
+def _local_file(source: str) -> Path | None:
+    """The file a source names, if it names one."""
+    if source == "self" or source.startswith("hub:"):
+        return None
+    if source == "wikitext2":
+        folder = data_folder()
+        path = folder / "wikitext2" / "wiki.valid.raw.gz" if folder else None
+        return path if path is not None and path.is_file() else None
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise BadInputError(
+            f"The corpus {source!r} is not a file.",
+            hint="Known: self, wikitext2, a text file, hub:<data set>[:<column>].",
+        )
+    return path
+
+
+def _texts(source: str) -> Iterator[str]:
+    """The texts of a source, in pieces of about a paragraph."""
+    path = _local_file(source)
+    if path is not None:
+        opened = (
+            gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+        )
+        with opened as stream:
+            yield from stream
+        return
+    if source == "wikitext2":
+        yield from _hub_texts("Salesforce/wikitext", "wikitext-2-raw-v1", "text")
+        return
+    name, _, column = source.removeprefix("hub:").partition(":")
+    yield from _hub_texts(name, None, column or "text")
+
+
+def _hub_texts(name: str, config: str | None, column: str) -> Iterator[str]:
+    """Texts streamed from a data set on the Hugging Face hub (not tried without a network)."""
+    import datasets
+
+    try:
+        rows = datasets.load_dataset(name, config, split="train", streaming=True)
+        for row in rows:
+            yield row[column]
+    except KeyError as error:
+        raise BadInputError(f"The data set {name!r} has no column {error}.") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SequelaError(
+            f"The data set {name!r} can't be read from the hub: {error}",
+            hint="Without a network, use the source self or a text file.",
+        ) from error

@@ -1,0 +1,81 @@
+"""The second moment of keys, `C = E[k kᵀ]`, that locate-then-edit methods whiten with.
+
+Meng et al., "Locating and Editing Factual Associations in GPT" (2022), eq. 2: k is the
+input of a layer's MLP output projection; the moment is uncentered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sequela.ground.errors import SequelaError
+from sequela.ground.precision import solve_dtype
+from sequela.ground.progress import SILENT, Progress, tracked
+from sequela.models import LanguageModel
+from sequela.models.batch import pad_right
+from sequela.models.reading import Site, read_sites
+from sequela.statistics.corpus import Corpus
+
+TOKENS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class SecondMoment:
+    """`C = E[k kᵀ]` of one layer.
+
+    Args:
+        layer: The layer.
+        matrix: `[d_ff, d_ff]`, float32, symmetric.
+        n_tokens: How many keys it was taken over.
+        corpus: What text they came from.
+    """
+
+    layer: int
+    matrix: torch.Tensor
+    n_tokens: int
+    corpus: str
+
+
+@torch.inference_mode()
+def collect_second_moments(
+    model: LanguageModel, corpus: Corpus, layers: Sequence[int], progress: Progress = SILENT
+) -> dict[int, SecondMoment]:
+    """Takes the key second moments of several layers in one pass over a corpus.
+
+    Products are taken in float32 within a batch and summed in float64 over batches.
+
+    Args:
+        model: The unedited model.
+        corpus: The text; every position counts, the first included.
+        layers: The layers; blocks above the highest are not run.
+        progress: Who is told.
+
+    Returns:
+        Per layer, the second moment.
+
+    Raises:
+        SequelaError: The model is edited at the moment, or a key is not finite.
+    """
+    if model.changes:
+        raise SequelaError(f"Key statistics come from the unedited model; {model.name!r} has edits in force.")
+    model.check_layers(tuple(layers))
+    sites = [Site("key", layer) for layer in layers]
+    size, dtype = model.key_size, solve_dtype(model.device)
+    sums = {layer: torch.zeros(size, size, dtype=dtype, device=model.device) for layer in layers}
+    rows = max(1, TOKENS_AT_ONCE // corpus.sequences.shape[1])
+    batches = corpus.sequences.split(rows)
+    for rows_of_ids in tracked(batches, progress, f"key statistics of {len(layers)} layers", len(batches)):
+        batch = pad_right(rows_of_ids.tolist(), model.pad_id, model.device)
+        for site, keys in read_sites(model, batch, sites).items():
+            flat = keys.reshape(-1, size).float()
+            sums[site.layer] += (flat.T @ flat).to(dtype)
+    for layer, total in sums.items():
+        if not torch.isfinite(total).all():
+            raise SequelaError(f"The keys of layer {layer} of {model.name!r} are not all finite.")
+    return {
+        layer: SecondMoment(layer, (total / corpus.n_tokens).float(), corpus.n_tokens, corpus.description)
+        for layer, total in sums.items()
+    }

@@ -1,0 +1,117 @@
+"""Key statistics of one model: collected when first asked for, kept by content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from sequela.ground.errors import IntegrityError
+from sequela.ground.hashing import hash_json
+from sequela.ground.paths import cache_folder, replacing
+from sequela.ground.progress import SILENT, Progress
+from sequela.models import LanguageModel
+from sequela.statistics.corpus import CorpusSpec, corpus_key, open_corpus
+from sequela.statistics.second_moments import SecondMoment, collect_second_moments
+
+FORMAT = 1
+
+
+class StoredMoment(BaseModel):
+    """What is written beside a stored second moment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    fingerprint: str
+    model: str
+    layer: int
+    n_tokens: int
+    corpus: str
+    spec: CorpusSpec
+
+
+class Statistics:
+    """The key second moments of one unedited model over one corpus.
+
+    They are kept in `<cache>/statistics/<key>/layer_<i>.safetensors`, where the key is a hash of the
+    model's fingerprint and the corpus recipe: an edited or retrained model never meets them.
+
+    Args:
+        model: The model.
+        spec: The corpus recipe.
+        folder: Where to keep them; by default in the user's cache.
+        progress: Who is told when they have to be collected.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        spec: CorpusSpec | None = None,
+        folder: Path | None = None,
+        progress: Progress = SILENT,
+    ) -> None:
+        self.model = model
+        self.spec = spec or CorpusSpec()
+        self.progress = progress
+        self.key = hash_json(
+            {"model": model.fingerprint, "corpus": corpus_key(self.spec, model), "format": FORMAT}
+        )
+        self.folder = (folder or cache_folder() / "statistics") / self.key
+        self._loaded: dict[int, SecondMoment] = {}
+
+    def second_moment(self, layer: int) -> SecondMoment:
+        """The second moment of a layer's keys; collected now if it isn't kept yet."""
+        self.prepare([layer])
+        return self._loaded[layer]
+
+    def missing(self, layers: Sequence[int]) -> list[int]:
+        """The layers whose statistics have to be collected still."""
+        return [i for i in layers if i not in self._loaded and not self._description_path(i).is_file()]
+
+    def prepare(self, layers: Sequence[int]) -> None:
+        """Collects, in one pass, what isn't kept yet, and loads the rest."""
+        missing = self.missing(layers)
+        if missing:
+            corpus = open_corpus(self.spec, self.model, self.progress)
+            for moment in collect_second_moments(self.model, corpus, missing, self.progress).values():
+                self._keep(moment)
+        for layer in layers:
+            if layer not in self._loaded:
+                self._loaded[layer] = self._load(layer)
+
+    def _keep(self, moment: SecondMoment) -> None:
+        description = StoredMoment(
+            fingerprint=self.model.fingerprint,
+            model=self.model.name,
+            layer=moment.layer,
+            n_tokens=moment.n_tokens,
+            corpus=moment.corpus,
+            spec=self.spec,
+        )
+        with replacing(self._tensor_path(moment.layer)) as path:
+            save_file({"second_moment": moment.matrix.cpu().contiguous()}, path)
+        with replacing(self._description_path(moment.layer)) as path:
+            path.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def _load(self, layer: int) -> SecondMoment:
+        try:
+            text = self._description_path(layer).read_text(encoding="utf-8")
+            stored = StoredMoment.model_validate_json(text)
+            matrix: torch.Tensor = load_file(self._tensor_path(layer))["second_moment"]
+        except (OSError, ValidationError, SafetensorError, KeyError) as error:
+            raise IntegrityError(
+                f"The kept statistics in {self.folder} are damaged: {error}",
+                hint="Delete that folder; they will be collected again.",
+            ) from error
+        return SecondMoment(layer, matrix.to(self.model.device), stored.n_tokens, stored.corpus)
+
+    def _tensor_path(self, layer: int) -> Path:
+        return self.folder / f"layer_{layer}.safetensors"
+
+    def _description_path(self, layer: int) -> Path:
+        return self.folder / f"layer_{layer}.json"
