@@ -90,8 +90,10 @@ class Delta:
 
         Raises:
             FingerprintMismatchError: The model is another one.
+            SequelaError: An update has another shape than its weight; nothing is changed.
         """
         self.check_base(model)
+        self._check_shapes(model)
         originals: dict[str, torch.Tensor] = {}
         for name, update in self.updates.items():
             stored = model.module.get_parameter(name).data
@@ -102,6 +104,14 @@ class Delta:
         applied = AppliedDelta(model, originals)
         model.changes.append(applied)
         return applied
+
+    def _check_shapes(self, model: LanguageModel) -> None:
+        for name, update in self.updates.items():
+            weight = model.family.as_out_in(model.module.get_parameter(name))
+            if update.shape != weight.shape:
+                raise SequelaError(
+                    f"The update of {name} is {list(update.shape)}; the weight is {list(weight.shape)}."
+                )
 
 
 @dataclass(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
@@ -17,7 +18,7 @@ from sequela.models import LanguageModel
 
 TENSORS = "delta.safetensors"
 DESCRIPTION = "delta.json"
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 
 class DeltaDescription(BaseModel):
@@ -35,7 +36,7 @@ class DeltaDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     base_fingerprint: str
     base_name: str
     content_hash: str

@@ -26,6 +26,11 @@ class LowRank:
         """How many outer products the update sums (an upper bound of its rank)."""
         return self.b.shape[1]
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`(out, in)` of the weight it is for."""
+        return self.b.shape[0], self.a.shape[1]
+
     def to_dense(self) -> torch.Tensor:
         """`[out, in]`, in the dtype of solves."""
         dtype = solve_dtype(self.b.device)
@@ -41,6 +46,11 @@ class Dense:
     """
 
     values: torch.Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`(out, in)` of the weight it is for."""
+        return self.values.shape[0], self.values.shape[1]
 
     def to_dense(self) -> torch.Tensor:
         """`[out, in]`, in the dtype of solves."""

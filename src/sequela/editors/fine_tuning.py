@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from sequela.deltas import Delta
 from sequela.deltas.delta import difference
@@ -31,7 +31,9 @@ class FineTuningHyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    layer: int | None = Field(default=None, ge=0, description="The layer; by default two thirds up.")
+    layers: tuple[NonNegativeInt, ...] | None = Field(
+        default=None, min_length=1, description="The layers to tune; by default one, two thirds up."
+    )
     num_steps: int = Field(default=25, ge=1, description="Most Adam steps.")
     lr: float = Field(default=5e-4, gt=0, description="Adam's learning rate.")
     weight_decay: float = Field(default=0.0, ge=0, description="Adam's weight decay.")
@@ -41,58 +43,42 @@ class FineTuningHyperparameters(BaseModel):
 
 
 class FineTuningMasked(Editor[FineTuningHyperparameters, NoState]):
-    """Fine-tunes one layer's MLP output projection on the batch of edits."""
+    """Fine-tunes MLP output projections on a batch of edits."""
 
     name: ClassVar[str] = "ft-m"
-    summary: ClassVar[str] = "Fine-tuning of one MLP layer on the target tokens (Zhang et al. 2024)."
+    summary: ClassVar[str] = "Fine-tuning of an MLP layer on the target tokens (Zhang et al. 2024)."
     hyperparameters_class = FineTuningHyperparameters
 
-    def layer_of(self, model: LanguageModel) -> int:
-        """The layer that is tuned."""
-        layer = self.hyperparameters.layer
-        return layer if layer is not None else round(DEFAULT_DEPTH * model.n_layers)
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """The layers that are tuned, ascending."""
+        layers = self.hyperparameters.layers
+        return tuple(sorted(layers)) if layers is not None else (round(DEFAULT_DEPTH * model.n_layers),)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
         """Needs nothing beforehand."""
-        model.check_layers((self.layer_of(model),))
+        model.check_layers(self.layers_of(model))
         return NoState()
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
     ) -> Outcome[NoState]:
         """Tunes on all edits of the batch together."""
-        settings = self.hyperparameters
-        layer = self.layer_of(model)
-        name = model.family.mlp_out_name(layer)
-        weight = model.module.get_parameter(name)
-        original = weight.detach().clone()
-        batch = _TargetBatch(model, edits, layer)
-        adam = torch.optim.Adam([weight], lr=settings.lr, weight_decay=settings.weight_decay)
-        losses: list[torch.Tensor] = []
+        layers = self.layers_of(model)
+        names = [model.family.mlp_out_name(layer) for layer in layers]
+        weights = [model.module.get_parameter(name) for name in names]
+        originals = [weight.detach().clone() for weight in weights]
+        batch = _TargetBatch(model, edits, layers[0])
         try:
-            weight.requires_grad_(True)
-            for _ in range(settings.num_steps):
-                with torch.enable_grad():
-                    per_edit = batch.losses()
-                    mean = per_edit.mean()
-                losses.append(per_edit.detach())
-                if float(mean.detach()) < STOP_BELOW or not torch.isfinite(mean):
-                    break
-                (weight.grad,) = torch.autograd.grad(mean, [weight])
-                adam.step()
-                if settings.norm_constraint is not None:
-                    with torch.no_grad():
-                        bound = settings.norm_constraint
-                        weight.copy_(original + (weight - original).clamp(-bound, bound))
-            tuned = weight.detach().clone()
+            losses = self._tune(weights, originals, batch)
+            tuned = [weight.detach().clone() for weight in weights]
         finally:
-            weight.requires_grad_(False)
-            weight.grad = None
-            weight.data.copy_(original)
-        finite = bool(torch.isfinite(tuned).all())
-        delta = Delta.empty(model.fingerprint)
-        if finite:
-            delta = Delta(model.fingerprint, {name: difference(model, name, tuned)})
+            for weight, original in zip(weights, originals, strict=True):
+                weight.requires_grad_(False)
+                weight.grad = None
+                weight.data.copy_(original)
+        finite = all(bool(torch.isfinite(weight).all()) for weight in tuned)
+        updates = {name: difference(model, name, weight) for name, weight in zip(names, tuned, strict=True)}
+        delta = Delta(model.fingerprint, updates if finite else {})
         norm = max(relative_norms(model, delta).values(), default=float("nan"))
         reports = tuple(
             EditReport(
@@ -106,6 +92,33 @@ class FineTuningMasked(Editor[FineTuningHyperparameters, NoState]):
             for i, edit in enumerate(edits)
         )
         return Outcome(delta, state, reports)
+
+    def _tune(
+        self, weights: list[torch.nn.Parameter], originals: list[torch.Tensor], batch: _TargetBatch
+    ) -> list[torch.Tensor]:
+        """Changes the weights in place; returns the loss of each edit before each step."""
+        settings = self.hyperparameters
+        adam = torch.optim.Adam(weights, lr=settings.lr, weight_decay=settings.weight_decay)
+        losses: list[torch.Tensor] = []
+        for weight in weights:
+            weight.requires_grad_(True)
+        for _ in range(settings.num_steps):
+            with torch.enable_grad():
+                per_edit = batch.losses()
+                mean = per_edit.mean()
+            losses.append(per_edit.detach())
+            if float(mean.detach()) < STOP_BELOW or not torch.isfinite(mean):
+                break
+            gradients = torch.autograd.grad(mean, weights)
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient
+            adam.step()
+            bound = settings.norm_constraint
+            if bound is not None:
+                with torch.no_grad():
+                    for weight, original in zip(weights, originals, strict=True):
+                        weight.copy_(original + (weight - original).clamp(-bound, bound))
+        return losses
 
 
 class _TargetBatch:

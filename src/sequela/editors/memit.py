@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta, LowRank
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources, relative_norms
@@ -28,7 +28,7 @@ from sequela.models.reading import Site
 class MemitHyperparameters(TargetHyperparameters):
     """MEMIT's settings."""
 
-    layers: tuple[int, ...] | None = Field(
+    layers: tuple[NonNegativeInt, ...] | None = Field(
         default=None, min_length=1, description="The layers to edit, ascending; by default five."
     )
     mom2_update_weight: float = Field(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources, relative_norms
@@ -33,8 +33,8 @@ class RomeHyperparameters(TargetHyperparameters):
         default="r-rome",
         description="Which keys: original (mean key and bare key mixed), r-rome (mean key), p-rome (bare).",
     )
-    layer: int | None = Field(
-        default=None, ge=0, description="The layer to edit; by default about a sixth of the way up."
+    layers: tuple[NonNegativeInt] | None = Field(
+        default=None, description="The one layer to edit; by default about a sixth of the way up."
     )
     mom2_adjustment: bool = Field(
         default=True, description="Whiten the key with the key second moment C; the paper's runs did not."
@@ -59,8 +59,8 @@ class Rome(Editor[RomeHyperparameters, LocateState]):
 
     def layer_of(self, model: LanguageModel) -> int:
         """The layer that is edited."""
-        layer = self.hyperparameters.layer
-        return layer if layer is not None else round(DEFAULT_DEPTH * model.n_layers)
+        layers = self.hyperparameters.layers
+        return layers[0] if layers is not None else round(DEFAULT_DEPTH * model.n_layers)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and collects the second moment of the layer's keys."""

@@ -1,6 +1,19 @@
 """What to change: edits, and the sources they come from."""
 
 from sequela.edits.edit import Edit, Probe
-from sequela.edits.edit_set import EditSet
+from sequela.edits.edit_set import EditSet, Skipped
+from sequela.edits.registry import SOURCES, SourceDescription, describe_sources, load_edits
+from sequela.edits.sources.jsonl import edit_schema, example_line
 
-__all__ = ["Edit", "EditSet", "Probe"]
+__all__ = [
+    "SOURCES",
+    "Edit",
+    "EditSet",
+    "Probe",
+    "Skipped",
+    "SourceDescription",
+    "describe_sources",
+    "edit_schema",
+    "example_line",
+    "load_edits",
+]

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import overload
 
 from sequela.edits.edit import Edit
 from sequela.ground.errors import BadInputError
 from sequela.ground.hashing import hash_json
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A record of a public data set that can't be made an edit, told to the user instead of dropped.
+
+    Args:
+        number: Its place in the file, from 1 (in a JSONL file: its line).
+        reason: What is wrong with it.
+    """
+
+    number: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"record {self.number}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -18,6 +35,7 @@ class EditSet(Sequence[Edit]):
     Args:
         name: The source they came from.
         edits: The edits; their ids differ.
+        skipped: Records of the source that were left out; whoever loads the set says so.
 
     Raises:
         BadInputError: Two edits have the same id.
@@ -25,6 +43,7 @@ class EditSet(Sequence[Edit]):
 
     name: str
     edits: tuple[Edit, ...]
+    skipped: tuple[Skipped, ...] = ()
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -39,26 +58,34 @@ class EditSet(Sequence[Edit]):
     def __iter__(self) -> Iterator[Edit]:
         return iter(self.edits)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, index: int) -> Edit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Edit, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Edit | tuple[Edit, ...]:
         return self.edits[index]
 
     def first(self, count: int) -> EditSet:
         """The first `count` edits.
 
         Raises:
-            BadInputError: There are fewer.
+            BadInputError: There are fewer, or `count` is not positive.
         """
+        if count < 1:
+            raise BadInputError(f"{count} edits of {self.name!r} were asked for; expected at least 1.")
         if count > len(self.edits):
             raise BadInputError(
                 f"The source {self.name!r} has {len(self.edits)} edits; {count} were asked for."
             )
-        return EditSet(self.name, self.edits[:count])
+        return replace(self, edits=self.edits[:count])
 
     def shuffled(self, order_seed: int) -> EditSet:
         """The same edits in another order; the order depends on nothing but the seed."""
         order = list(self.edits)
         random.Random(order_seed).shuffle(order)
-        return EditSet(self.name, tuple(order))
+        return replace(self, edits=tuple(order))
 
     @property
     def content_hash(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sequela.ground.errors import SequelaError
 from sequela.ground.progress import SILENT, Progress
 from sequela.models import EditedModel, tokenize_prompt
 
@@ -18,10 +19,17 @@ class ScoreRequest:
     Args:
         context: Token ids before; at least one.
         continuation: Token ids to be scored; at least one.
+
+    Raises:
+        SequelaError: One of them is empty.
     """
 
     context: tuple[int, ...]
     continuation: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.context or not self.continuation:
+            raise SequelaError("A score needs at least one token of context and one to be scored.")
 
 
 @dataclass(frozen=True)
@@ -62,11 +70,18 @@ class GenerationRequest:
         prompt: Token ids; at least one.
         max_new_tokens: Where to stop if nothing else does.
         stop: Strings that end the text; they are not part of it.
+
+    Raises:
+        SequelaError: The prompt is empty, or no token may be generated.
     """
 
     prompt: tuple[int, ...]
     max_new_tokens: int
     stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.prompt or self.max_new_tokens < 1:
+            raise SequelaError("A generation needs at least one token of prompt and one to be generated.")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class Perplexity:
         n_tokens: How many tokens were predicted.
         n_windows: In how many windows.
         n_nonfinite: How many windows met a logit that was not a number; they are not in the mean.
-        window_losses: Mean loss of each finite window.
+        window_losses: Mean loss of each window, in order; None where a logit was not a number.
     """
 
     mean_loss: float
@@ -29,7 +29,7 @@ class Perplexity:
     n_tokens: int
     n_windows: int
     n_nonfinite: int
-    window_losses: tuple[float, ...]
+    window_losses: tuple[float | None, ...]
 
     @property
     def value(self) -> float:
@@ -59,10 +59,19 @@ def perplexity(
     windows = [w for w in windows if len(w) == window] or windows[:1]
     if not windows or len(windows[0]) < 2:
         raise SequelaError("The text for the perplexity is shorter than two tokens.")
-    scores = engine.score(model, [ScoreRequest(w[:1], w[1:]) for w in windows], progress)
-    losses = tuple(-score.mean_logprob for score in scores if score.finite)
+    start = _start_of_text(model)
+    scores = engine.score(model, [ScoreRequest(start + w[:1], w[1:]) for w in windows], progress)
+    window_losses = tuple(-score.mean_logprob if score.finite else None for score in scores)
+    losses = [loss for loss in window_losses if loss is not None]
     n_tokens = sum(len(score.token_logprobs) for score in scores if score.finite)
     mean = math.fsum(losses) / len(losses) if losses else math.nan
     spread = math.fsum((loss - mean) ** 2 for loss in losses)
     stderr = math.sqrt(spread / (len(losses) - 1) / len(losses)) if len(losses) > 1 else math.nan
-    return Perplexity(mean, stderr, n_tokens, len(windows), len(scores) - len(losses), losses)
+    return Perplexity(mean, stderr, n_tokens, len(windows), len(scores) - len(losses), window_losses)
+
+
+def _start_of_text(model: EditedModel) -> tuple[int, ...]:
+    """The token that the tokenizer begins every text with, if it does; such models need it."""
+    tokenizer = model.base.tokenizer
+    first = tuple(tokenizer("a")["input_ids"][:1])
+    return first if first == (tokenizer.bos_token_id,) else ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from transformers import DynamicCache
 
+from sequela.ground.errors import SequelaError
 from sequela.ground.precision import SCORING_DTYPE
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
@@ -38,6 +39,7 @@ class TorchEngine:
         for number, request in enumerate(requests):
             by_row[request.context + request.continuation[:-1]].append(number)
         rows = list(by_row)
+        _check_lengths(model.base, [len(row) for row in rows])
         scores: dict[int, Score] = {}
         task = progress.start("scoring", len(requests))
         with model:
@@ -87,7 +89,8 @@ class TorchEngine:
     def _generation_groups(
         self, model: LanguageModel, requests: Sequence[GenerationRequest]
     ) -> Iterable[list[int]]:
-        lengths = [len(request.prompt) + request.max_new_tokens for request in requests]
+        lengths = [len(request.prompt) + request.max_new_tokens - 1 for request in requests]
+        _check_lengths(model, lengths)
         window: int | None = getattr(model.module.config, "sliding_window", None)
         if window is None or max(lengths, default=0) <= window:
             return by_token_budget(lengths, self.token_budget)
@@ -149,6 +152,16 @@ class TorchEngine:
         for stream, token, is_finite in zip(streams, tokens.tolist(), finite, strict=True):
             stream.take(model, token, is_finite)
         return tokens
+
+
+def _check_lengths(model: LanguageModel, lengths: Sequence[int]) -> None:
+    longest = max(lengths, default=0)
+    if longest > model.context_length:
+        raise SequelaError(
+            f"A request has {longest} tokens with its answer; {model.name!r} reads at most "
+            f"{model.context_length}.",
+            hint="Shorten the prompt, for example by fewer examples in it, or let it generate less.",
+        )
 
 
 @dataclass

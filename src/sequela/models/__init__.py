@@ -4,6 +4,16 @@ from sequela.models.edited_model import EditedModel
 from sequela.models.family import Family
 from sequela.models.language_model import LanguageModel
 from sequela.models.loading import load_model
+from sequela.models.packaged import ModelDescription, describe_models
 from sequela.models.spans import TokenizedPrompt, tokenize_prompt
 
-__all__ = ["EditedModel", "Family", "LanguageModel", "TokenizedPrompt", "load_model", "tokenize_prompt"]
+__all__ = [
+    "EditedModel",
+    "Family",
+    "LanguageModel",
+    "ModelDescription",
+    "TokenizedPrompt",
+    "describe_models",
+    "load_model",
+    "tokenize_prompt",
+]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ GEMMA3 = PackagedModel(
     terms="Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms.",
 )
 
-ALIASES: dict[str, PackagedModel] = {model.alias: model for model in (SMOLLM2, GEMMA3)}
+ALIASES: Mapping[str, PackagedModel] = MappingProxyType({model.alias: model for model in (SMOLLM2, GEMMA3)})
 """The models that have an alias, by it."""
 
 DEFAULT_MODEL = SMOLLM2.alias

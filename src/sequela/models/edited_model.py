@@ -56,9 +56,14 @@ class EditedModel:
 
     def __enter__(self) -> EditedModel:
         if self._depth == 0:
-            if self.weights is not None:
-                self._in_force.append(self.weights.apply(self.base))
-            self._in_force.extend(seat.install(self.base) for seat in self.interventions)
+            try:
+                if self.weights is not None:
+                    self._in_force.append(self.weights.apply(self.base))
+                for seat in self.interventions:
+                    self._in_force.append(seat.install(self.base))
+            except BaseException:
+                self._take_back()
+                raise
         self._depth += 1
         return self
 
@@ -68,7 +73,11 @@ class EditedModel:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._depth == 1:
+            self._take_back()
         self._depth -= 1
-        if self._depth == 0:
-            while self._in_force:
-                self._in_force.pop().revert()
+
+    def _take_back(self) -> None:
+        while self._in_force:
+            self._in_force[-1].revert()
+            self._in_force.pop()

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,54 +26,17 @@ from sequela.ground.errors import (
     UnsupportedModelError,
     near_matches,
 )
-from sequela.ground.paths import cache_folder
 from sequela.ground.progress import SILENT, Progress
-from sequela.models.aliases import ALIASES, PackagedModel
+from sequela.models.aliases import ALIASES
 from sequela.models.families import family_of
-from sequela.models.gguf import MARKER, copy_is_whole, read_gguf, write_copy
+from sequela.models.gguf import read_gguf
 from sequela.models.language_model import LanguageModel
-from sequela.models.packaged import fetch_gguf
+from sequela.models.packaged import packaged_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The dtypes that weights can be loaded in."""
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-
-
-@dataclass(frozen=True)
-class ModelDescription:
-    """What there is to say about a model with an alias.
-
-    Args:
-        alias: What the user calls it.
-        title: What it is.
-        parameters: How many weights it has.
-        license: The license's name.
-        origin: Where it comes from.
-        cached: Whether it is on this machine, ready for use without a network.
-    """
-
-    alias: str
-    title: str
-    parameters: int
-    license: str
-    origin: str
-    cached: bool
-
-
-def describe_models() -> list[ModelDescription]:
-    """The models that have an alias."""
-    return [
-        ModelDescription(
-            alias=model.alias,
-            title=model.title,
-            parameters=model.parameters,
-            license=model.license,
-            origin="PyPI: " + ", ".join(wheel.requirement for wheel in model.wheels),
-            cached=(_copy_folder(model) / MARKER).is_file(),
-        )
-        for model in ALIASES.values()
-    ]
 
 
 def load_model(
@@ -108,7 +70,7 @@ def load_model(
     place = choose_device(device)
     with quiet_transformers():
         if name in ALIASES:
-            folder = _packaged_folder(ALIASES[name], accept_terms, progress)
+            folder = packaged_folder(ALIASES[name], accept_terms=accept_terms, progress=progress)
             model = _load_folder(str(folder), name, DTYPES[dtype], trust=False, local=True)
         elif _is_path(name):
             model = _load_path(Path(name).expanduser(), name, DTYPES[dtype], trust_remote_code)
@@ -155,22 +117,6 @@ def quiet_transformers() -> Iterator[None]:
         transformers_logging.set_verbosity(verbosity)
         if bars:
             transformers_logging.enable_progress_bar()
-
-
-def _copy_folder(model: PackagedModel) -> Path:
-    return cache_folder() / "models" / f"{model.alias}-{model.sha256[:12]}"
-
-
-def _packaged_folder(model: PackagedModel, accept_terms: bool, progress: Progress) -> Path:
-    """The folder with the dequantized copy of a model with an alias; made if it isn't there."""
-    folder = _copy_folder(model)
-    if copy_is_whole(folder, model.sha256):
-        return folder
-    if folder.exists():
-        progress.say(f"{folder} is damaged; it is made again.")
-    gguf = fetch_gguf(model, folder.parent, accept_terms=accept_terms, progress=progress)
-    write_copy(gguf, model.sha256, folder, progress)
-    return folder
 
 
 def _is_path(name: str) -> bool:

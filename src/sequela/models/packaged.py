@@ -1,4 +1,7 @@
-"""Fetching the GGUF file of a model with an alias from PyPI: by pip, checked by hash, unpacked safely."""
+"""Models with an alias on this machine: fetched from PyPI by pip, checked by hash, unpacked safely.
+
+The cache holds the GGUF file and, beside it, a dequantized copy that loads fast.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,82 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from sequela.ground.errors import IntegrityError, SequelaError
 from sequela.ground.hashing import sha256_of_file
-from sequela.ground.paths import ensure_writable, replacing
+from sequela.ground.paths import cache_folder, ensure_writable, replacing
 from sequela.ground.progress import SILENT, Progress, tracked
-from sequela.models.aliases import PackagedModel, Wheel
+from sequela.models.aliases import ALIASES, PackagedModel, Wheel
+from sequela.models.gguf import MARKER, copy_is_whole, write_copy
 
 TERMS_VARIABLE = "SEQUELA_ACCEPT_GEMMA_TERMS"
 _BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What there is to say about a model with an alias.
+
+    Args:
+        alias: What the user calls it.
+        title: What it is.
+        parameters: How many weights it has.
+        license: The license's name.
+        origin: Where it comes from.
+        cached: Whether it is on this machine, ready for use without a network.
+    """
+
+    alias: str
+    title: str
+    parameters: int
+    license: str
+    origin: str
+    cached: bool
+
+
+def describe_models() -> list[ModelDescription]:
+    """The models that have an alias."""
+    return [
+        ModelDescription(
+            alias=model.alias,
+            title=model.title,
+            parameters=model.parameters,
+            license=model.license,
+            origin="PyPI: " + ", ".join(wheel.requirement for wheel in model.wheels),
+            cached=(copy_folder(model) / MARKER).is_file(),
+        )
+        for model in ALIASES.values()
+    ]
+
+
+def copy_folder(model: PackagedModel) -> Path:
+    """Where the dequantized copy of a model is kept."""
+    return cache_folder() / "models" / f"{model.alias}-{model.sha256[:12]}"
+
+
+def packaged_folder(model: PackagedModel, *, accept_terms: bool = False, progress: Progress = SILENT) -> Path:
+    """The folder with the dequantized copy of a model; fetched and made if it isn't there or damaged.
+
+    Args:
+        model: Which model.
+        accept_terms: Whether the user accepts the model's terms of use, if it has some.
+        progress: Who is told.
+
+    Raises:
+        SequelaError: Terms are not accepted, pip fails, or the cache can't be written.
+        IntegrityError: What came is not what was pinned; it is removed.
+    """
+    folder = copy_folder(model)
+    if copy_is_whole(folder, model.sha256):
+        return folder
+    if folder.exists():
+        progress.say(f"{folder} is damaged; it is made again.")
+    gguf = fetch_gguf(model, folder.parent, accept_terms=accept_terms, progress=progress)
+    write_copy(gguf, model.sha256, folder, progress)
+    return folder
 
 
 def fetch_gguf(

@@ -9,6 +9,7 @@ change only. It works on every family alike, since each block is given the very 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,10 +78,11 @@ def record(model: LanguageModel, batch: Batch, first: int, starts: Sequence[int]
     final: list[torch.Tensor] = []
     arguments: list[dict[str, Any]] = []
 
-    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def before(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not arguments:
             hidden.append(args[0])
-        arguments.append(kwargs)
+        names = list(inspect.signature(block.forward).parameters)  # GPT-2 gives some by position
+        arguments.append({**dict(zip(names[1:], args[1:], strict=False)), **kwargs})
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
         final.append(block_output(output))

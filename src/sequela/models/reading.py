@@ -28,7 +28,7 @@ class Site:
     layer: int
 
 
-class _DoneReading(Exception):
+class _DoneReading(Exception):  # noqa: N818 - it ends a pass, it is no error
     """Ends a pass once every site is read; blocks above would be run for nothing."""
 
 

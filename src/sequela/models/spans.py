@@ -134,7 +134,7 @@ def tokenize_prompt(
         target_at = (start, len(text))
 
     encoded = tokenizer(text, return_offsets_mapping=True, return_attention_mask=False)
-    offsets: list[tuple[int, int]] = encoded["offset_mapping"]
+    offsets = [_with_its_space(left, right, text) for left, right in encoded["offset_mapping"]]
     span = None if subject_at is None else _covering(offsets, *subject_at, text)
     target_span = None if target_at is None else _covering(offsets, *target_at, text)
     ids = tuple(encoded["input_ids"])
@@ -142,6 +142,17 @@ def tokenize_prompt(
         # A tokenizer may close every text with a special token; it is not part of the target.
         ids = ids[: target_span.stop]
     return TokenizedPrompt(text, ids, span, target_span)
+
+
+def _with_its_space(left: int, right: int, text: str) -> tuple[int, int]:
+    """The characters of a token that is nothing but a space.
+
+    Many byte-level tokenizers leave spaces out of the offsets, so such a token seems to cover
+    nothing; it stands behind its space. (Special tokens that were added are at 0.)
+    """
+    if left == right > 0 and text[left - 1].isspace():
+        return left - 1, right
+    return left, right
 
 
 def _covering(offsets: list[tuple[int, int]], start: int, stop: int, text: str) -> Span:

@@ -12,7 +12,7 @@ from transformers import Cache, DynamicCache
 from sequela.models.batch import Batch
 
 
-class FixedPrefix(Cache):
+class FixedPrefix(Cache):  # type: ignore[misc]  # transformers is not typed
     """A read-only cache: keys and values of the positions before, for one block.
 
     Args:

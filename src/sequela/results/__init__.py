@@ -1,6 +1,31 @@
 """Where measurements are kept and asked for."""
 
+from sequela.results.cost import CostRecord
+from sequela.results.edit_record import EditRecord
+from sequela.results.environment import Environment, collect_environment
+from sequela.results.evaluation_key import EvaluationKey
 from sequela.results.finding import Finding, finding_from_items, mean_and_stderr
+from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
 from sequela.results.measurement import ItemRecord, Measurement
+from sequela.results.query import Query
+from sequela.results.store import ResultsStore, open_store
 
-__all__ = ["Finding", "ItemRecord", "Measurement", "finding_from_items", "mean_and_stderr"]
+__all__ = [
+    "CostRecord",
+    "EditRecord",
+    "Environment",
+    "EvaluationKey",
+    "Finding",
+    "ItemRecord",
+    "Manifest",
+    "Measurement",
+    "Query",
+    "ResultsStore",
+    "Status",
+    "collect_environment",
+    "finding_from_items",
+    "mean_and_stderr",
+    "open_store",
+    "read_manifest",
+    "write_manifest",
+]

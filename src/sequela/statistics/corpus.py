@@ -94,13 +94,13 @@ def open_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = SIL
     if spec.source == "self":
         rows = _sampled(model, count, window, spec.seed, progress)
         return Corpus.of(f"sampled from {model.name} with seed {spec.seed}", torch.tensor(rows))
-    rows = _tokenised(model, _texts(spec.source), count, window)
-    if len(rows) < count:
+    windows = _tokenised(model, _texts(spec.source), count, window)
+    if len(windows) < count:
         raise BadInputError(
-            f"The corpus {spec.source!r} has {len(rows) * window} tokens; {count * window} are needed.",
+            f"The corpus {spec.source!r} has {len(windows) * window} tokens; {count * window} are needed.",
             hint="Give a longer text, or ask for fewer tokens (--tokens).",
         )
-    return Corpus.of(spec.source, torch.tensor(rows))
+    return Corpus.of(spec.source, torch.tensor(windows))
 
 
 def _sampled(
@@ -154,10 +154,8 @@ def _texts(source: str) -> Iterator[str]:
     """The texts of a source, in pieces of about a paragraph."""
     path = _local_file(source)
     if path is not None:
-        opened = (
-            gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        )
-        with opened as stream:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8") as stream:
             yield from stream
         return
     if source == "wikitext2":

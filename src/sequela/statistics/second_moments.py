@@ -66,7 +66,7 @@ def collect_second_moments(
     size, dtype = model.key_size, solve_dtype(model.device)
     sums = {layer: torch.zeros(size, size, dtype=dtype, device=model.device) for layer in layers}
     rows = max(1, TOKENS_AT_ONCE // corpus.sequences.shape[1])
-    batches = corpus.sequences.split(rows)
+    batches = torch.split(corpus.sequences, rows)
     for rows_of_ids in tracked(batches, progress, f"key statistics of {len(layers)} layers", len(batches)):
         batch = pad_right(rows_of_ids.tolist(), model.pad_id, model.device)
         for site, keys in read_sites(model, batch, sites).items():

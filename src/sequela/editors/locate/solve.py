@@ -35,7 +35,8 @@ class WhitenedSolver:
 
     def solve(self, keys: torch.Tensor) -> torch.Tensor:
         """`A⁻¹ keys` for keys `[d_ff, n]`."""
-        return torch.cholesky_solve(keys.to(self._factor.dtype), self._factor)
+        solved: torch.Tensor = torch.cholesky_solve(keys.to(self._factor.dtype), self._factor)
+        return solved
 
     def batch_adjustment(self, keys: torch.Tensor) -> torch.Tensor:
         """`(A + K Kᵀ)⁻¹ K` for keys K `[d_ff, n]` (Meng et al. 2023, eq. 14).
@@ -45,7 +46,8 @@ class WhitenedSolver:
         keys = keys.to(self._factor.dtype)
         whitened = self.solve(keys)
         inner = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device) + keys.T @ whitened
-        return torch.linalg.solve(inner, whitened, left=False)
+        adjusted: torch.Tensor = torch.linalg.solve(inner, whitened, left=False)
+        return adjusted
 
 
 def rank_one(direction: torch.Tensor, key: torch.Tensor, residual: torch.Tensor) -> LowRank:

@@ -157,7 +157,7 @@ class _Problem:
         """The target's negative log-likelihood and the KL of the essence prompt, with `delta` added."""
         log_probabilities = self._log_probabilities(self._run(delta))
         picked = log_probabilities[:-1].gather(1, self.target_ids[:, None])[:, 0]
-        per_context = torch.stack([part.mean() for part in picked.split(self.n_targets)])
+        per_context = torch.stack([part.mean() for part in torch.split(picked, self.n_targets)])
         after = log_probabilities[-1]
         kl = (after.exp() * (after - self.essence_before)).sum()
         return -per_context.mean(), kl
@@ -192,7 +192,8 @@ def _logit_places(
     rewrites: Sequence[TokenizedPrompt], essence_last: int, starts: Sequence[int], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows and columns whose logits predict the targets; the essence prompt's subject comes last."""
-    rows, columns = [], []
+    rows: list[int] = []
+    columns: list[int] = []
     for row, prompt in enumerate(rewrites):
         start = len(prompt.prompt_ids) - 1 - starts[row]
         rows.extend([row] * len(prompt.target_ids))

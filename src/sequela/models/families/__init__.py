@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transformers import PretrainedConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from sequela.ground.errors import UnsupportedModelError
 from sequela.models.families.gemma2 import GEMMA2
@@ -45,7 +46,7 @@ def family_of(config: PretrainedConfig, name: str) -> Family:
             lists the supported ones.
     """
     by_type = {family.name: family for family in FAMILIES}
-    by_type["gemma3_text"] = GEMMA3
+    by_type["gemma3_text"] = by_type.pop("gemma3")  # "gemma3" is the one that also reads images
     architectures = set(config.architectures or ())
     for family in FAMILIES:
         if architectures & set(family.architectures):
@@ -66,6 +67,9 @@ def _why_not(config: PretrainedConfig) -> str:
         return " (a mixture of experts)"
     if getattr(config, "is_encoder_decoder", False):
         return " (an encoder-decoder)"
-    if any("MaskedLM" in a or a.endswith("Model") for a in config.architectures or ()):
+    causal = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+    if config.architectures and not causal.intersection(config.architectures):
+        return " (no causal language model)"
+    if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return " (no causal language model)"
     return ""

@@ -1,0 +1,95 @@
+"""What the built-in suite's ruler can tell: accuracy intact, without the prompt, and on damaged models.
+
+    python benchmarks/builtin_suite.py [MODEL]
+
+Prints the table of docs/reference/builtin-suite.md.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from sequela.evaluation.builtin import BuiltinSuite
+from sequela.evaluation.health import HealthSuite
+from sequela.evaluation.multiple_choice import accuracy_finding, judge, score_choices
+from sequela.inference import TorchEngine
+from sequela.models import EditedModel, LanguageModel
+from sequela.models.loading import load_model
+from sequela.results import Finding
+
+NEUTRAL_PROMPT = "The answer is"
+DAMAGE = (1.0, 4.0)
+"""Standard deviation of the noise, in units of the standard deviation of the weight it is added to."""
+
+
+def main() -> None:
+    base = load_model(sys.argv[1] if len(sys.argv) > 1 else "smollm2-135m-instruct")
+    suite, engine = BuiltinSuite(), TorchEngine()
+    print(
+        f"items {suite.version}, torch {torch.__version__}, {torch.get_num_threads()} threads, {base.dtype}"
+    )
+    columns = {
+        "intact": suite.evaluate(EditedModel(base), engine),
+        "no prompt": reworded(suite, base, lambda prompt: NEUTRAL_PROMPT),
+        "last 2 words": reworded(suite, base, lambda prompt: " ".join(prompt.split()[-2:])),
+    }
+    perplexities = {"intact": HealthSuite().evaluate(EditedModel(base), engine)[0]}
+    print("intact and reworded: done", file=sys.stderr)
+    for strength in DAMAGE:
+        column = f"noise {strength:g}"
+        with Damage(base, strength):
+            columns[column] = suite.evaluate(EditedModel(base), engine)
+            perplexities[column] = HealthSuite().evaluate(EditedModel(base), engine)[0]
+        print(f"{column}: done", file=sys.stderr)
+    print("| category | items | chance |" + "".join(f" {name} |" for name in columns))
+    for row, description in enumerate(suite.describe()):
+        cells = "".join(f" {told(column[row])} |" for column in columns.values())
+        print(f"| {description.name} | {description.items} | {description.chance:.2f} |{cells}")
+    for name, finding in perplexities.items():
+        print(f"perplexity, {name}: {told(finding, 1)} over {finding.n} windows {finding.note}")
+
+
+def reworded(suite, base, rewrite) -> list[Finding]:
+    """The suite with other prompts and the same choices."""
+    findings = []
+    for category, items in suite.items.items():
+        changed = [item.model_copy(update={"prompt": rewrite(item.prompt)}) for item in items]
+        scores = score_choices(EditedModel(base), TorchEngine(), changed)
+        records = [judge(suite.name, category, item, s) for item, s in zip(items, scores, strict=True)]
+        findings.append(accuracy_finding(records))
+    return findings
+
+
+class Damage:
+    """Noise on the MLP output projections of three middle layers, taken back at the end."""
+
+    def __init__(self, base: LanguageModel, strength: float) -> None:
+        middle = base.n_layers // 2
+        self.weights = [base.mlp_out_weight(layer) for layer in range(middle - 1, middle + 2)]
+        self.before = [weight.detach().clone() for weight in self.weights]
+        self.strength = strength
+
+    def __enter__(self) -> None:
+        source = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weight in self.weights:
+                noise = torch.randn(weight.shape, generator=source).to(weight)
+                weight.add_(noise * weight.std() * self.strength)
+
+    def __exit__(self, *_: object) -> None:
+        with torch.no_grad():
+            for weight, before in zip(self.weights, self.before, strict=True):
+                weight.copy_(before)
+
+
+def told(finding: Finding, digits: int = 3) -> str:
+    if finding.value is None:
+        return "none"
+    error = "?" if finding.stderr is None else f"{finding.stderr:.{digits}f}"
+    return f"{finding.value:.{digits}f} ± {error}"
+
+
+if __name__ == "__main__":
+    main()

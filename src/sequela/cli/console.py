@@ -1,0 +1,54 @@
+"""What commands have in common: where they write, and how they answer in JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+DEFAULT_MODEL = "smollm2-135m-instruct"
+"""The model of commands that are given none."""
+
+DeviceOption = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best there is.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
+
+
+def standard_output() -> Console:
+    """The console for answers."""
+    return Console()
+
+
+def standard_error() -> Console:
+    """The console for progress and errors, so that answers can be piped."""
+    return Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """Writes a JSON value; numbers that JSON doesn't have become null."""
+    sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a table; what stands in it is text, never markup."""
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(escape(column), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    standard_output().print(table)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

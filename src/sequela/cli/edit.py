@@ -1,0 +1,178 @@
+"""`sequela edit`: make edits and see what came of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.markup import escape
+
+from sequela.cli.console import (
+    DEFAULT_MODEL,
+    DeviceOption,
+    JsonOption,
+    print_json,
+    print_table,
+    standard_error,
+    standard_output,
+)
+from sequela.cli.progress import RichProgress
+from sequela.ground.errors import BadInputError
+
+
+def edit(
+    model: Annotated[str, typer.Option("--model", "-m", help="The model.")] = DEFAULT_MODEL,
+    editor: Annotated[
+        str, typer.Option("--editor", "-e", help="The method; see `sequela methods`.")
+    ] = "rome",
+    edits: Annotated[
+        str | None, typer.Option("--edits", help="A source of edits, or your own .jsonl file.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many edits of the source, from the first.")] = 1,
+    subject: Annotated[str | None, typer.Option(help="One edit of your own: its subject.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Its prompt, with {} for the subject.")] = None,
+    target: Annotated[str | None, typer.Option(help="What shall follow the prompt.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="How many edits are made together.")] = 1,
+    hparams: Annotated[
+        Path | None, typer.Option("--hparams", help="A YAML or JSON file of the method's settings.")
+    ] = None,
+    contexts: Annotated[
+        Path | None, typer.Option("--contexts", help="A text file of context templates, the first `{}`.")
+    ] = None,
+    statistics: Annotated[
+        str, typer.Option(help="The text for key statistics: self, wikitext2, a file, hub:<data set>.")
+    ] = "self",
+    tokens: Annotated[int | None, typer.Option(min=2, help="How many tokens of it.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of sampled contexts.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A folder to save the change of weights in.")
+    ] = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Edit a model, tell for each edit how it went, and save the change.
+
+    For example: sequela edit --subject "The Eiffel Tower" --prompt "{} is in the city of" --target Rome
+    """
+    from sequela.deltas.storage import save_delta
+    from sequela.editors import Resources, create_editor
+    from sequela.editors.locate.contexts import read_contexts
+    from sequela.editors.sequence import edit_in_batches
+    from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, EditQualitySettings, measure_edits
+    from sequela.ground.paths import ensure_writable
+    from sequela.inference import TorchEngine
+    from sequela.models import EditedModel, load_model
+    from sequela.statistics import CorpusSpec, Statistics
+
+    chosen = _chosen_edits(edits, count, subject, prompt, target)
+    method = create_editor(editor, _settings(hparams))
+    templates = read_contexts(contexts) if contexts else None
+    if output is not None:
+        ensure_writable(output)
+    engine, settings = TorchEngine(), EditQualitySettings()
+    answers: list[dict[str, Any]] = []
+    with RichProgress(standard_error()) as progress:
+        base = load_model(model, device=device, progress=progress)
+        resources = Resources(
+            Statistics(base, CorpusSpec(source=statistics, n_tokens=tokens), progress=progress),
+            contexts=templates,
+            seed=seed,
+            progress=progress,
+        )
+        task = progress.start(f"editing with {editor}", len(chosen))
+        step = None
+        for step in edit_in_batches(method, base, chosen, batch_size, resources):
+            edited = EditedModel(base, step.delta)
+            items = measure_edits(edited, engine, step.edits, SUCCESS_AT_EDIT, settings)
+            for made, report in zip(step.edits, step.reports, strict=True):
+                own = [item for item in items if item.item == made.id]
+                answers.append(
+                    {
+                        **asdict(report),
+                        "prompt": made.question,
+                        "target_new": made.target_new,
+                        "answer": next(i.answer for i in own if i.metric == "efficacy"),
+                        "success@edit": {f"{i.metric}/{i.protocol}": i.value for i in own},
+                    }
+                )
+            progress.advance(task, len(step.edits))
+        progress.finish(task)
+    assert step is not None
+    if output is not None:
+        save_delta(step.delta, output, base, method.name, tuple(e.id for e in chosen))
+    if as_json:
+        print_json(
+            {
+                "model": base.name,
+                "fingerprint": base.fingerprint,
+                "editor": method.name,
+                "variant": method.variant,
+                "settings": method.hyperparameters.model_dump(mode="json"),
+                "state": step.state.model_dump(mode="json"),
+                "delta": {"content_hash": step.delta.content_hash, "norms": step.delta.norms()},
+                "saved_in": str(output) if output else None,
+                "edits": answers,
+            }
+        )
+        return
+    print_table(
+        f"{method.name} on {base.name}: right after each edit",
+        ["edit", "prompt", "new", "the model says", "took", "loss", "|Δ|/|W|", "note"],
+        (
+            [
+                answer["edit_id"],
+                answer["prompt"],
+                answer["target_new"],
+                " ".join(answer["answer"].split())[:60],
+                "yes" if answer["success@edit"].get("efficacy/free_decoding") else "no",
+                f"{answer['final_loss']:.3f}",
+                f"{answer['relative_norm']:.3f}",
+                answer["dropped"],
+            ]
+            for answer in answers
+        ),
+    )
+    if output is not None:
+        standard_output().print(f"Saved in {escape(str(output))}", highlight=False, soft_wrap=True)
+
+
+def _chosen_edits(  # type: ignore[no-untyped-def]
+    source: str | None, count: int, subject: str | None, prompt: str | None, target: str | None
+):
+    from pydantic import ValidationError
+
+    from sequela.edits import Edit, EditSet, load_edits
+
+    own = {"--subject": subject, "--prompt": prompt, "--target": target}
+    given = [name for name, value in own.items() if value is not None]
+    if source is not None and given:
+        raise BadInputError(f"Give either --edits or {', '.join(given)}, not both.")
+    if given:
+        missing = [name for name, value in own.items() if value is None]
+        if missing:
+            raise BadInputError(f"An edit of your own needs {', '.join(missing)} too.")
+        try:
+            made = Edit(id="1", subject=subject or "", prompt=prompt or "", target_new=target or "")
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = "".join(f"{part}: " for part in problem["loc"])
+            raise BadInputError(f"{where}{problem['msg'].removeprefix('Value error, ')}.") from error
+        return EditSet("command line", (made,))
+    return load_edits(source or "builtin", limit=count)
+
+
+def _settings(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(f"The settings file {path} can't be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise BadInputError(f"The settings file {path} is neither YAML nor JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise BadInputError(f"The settings file {path} must hold a table of names and values.")
+    return content

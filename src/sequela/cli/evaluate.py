@@ -1,0 +1,70 @@
+"""`sequela evaluate`: suites on one model, edited or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sequela.cli.console import (
+    DEFAULT_MODEL,
+    DeviceOption,
+    JsonOption,
+    print_json,
+    print_table,
+    standard_error,
+)
+from sequela.cli.progress import RichProgress
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", "-s", help="A suite; see `sequela tasks`. Can be repeated.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Items per task, the first ones; all by default.")
+    ] = None,
+    delta: Annotated[
+        Path | None, typer.Option("--delta", help="A saved change of weights to put in force.")
+    ] = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model on suites of tasks, with or without a saved change of weights."""
+    from sequela.deltas.storage import load_delta
+    from sequela.evaluation.suites import make_suite, option_names
+    from sequela.inference import TorchEngine
+    from sequela.models import EditedModel, load_model
+
+    suites = [
+        make_suite(name, **({"limit": limit} if limit and "limit" in option_names(name) else {}))
+        for name in suite or ["builtin", "perplexity"]
+    ]
+    engine = TorchEngine()
+    with RichProgress(standard_error()) as progress:
+        base = load_model(model, device=device, progress=progress)
+        edited = EditedModel(base, load_delta(delta, base) if delta else None)
+        found = [finding for one in suites for finding in one.evaluate(edited, engine, progress)]
+    if as_json:
+        print_json([finding.model_dump(mode="json", exclude={"items"}) for finding in found])
+        return
+    print_table(
+        f"{base.name}{f' with {delta}' if delta else ''}",
+        ["suite", "task", "metric", "protocol", "value", "± se", "n", "not finite", "note"],
+        (
+            [
+                f.suite,
+                f.task,
+                f.metric,
+                f.protocol,
+                "-" if f.value is None else f"{f.value:.4g}",
+                "-" if f.stderr is None else f"{f.stderr:.3g}",
+                f.n,
+                f.n_nonfinite,
+                f.note,
+            ]
+            for f in found
+        ),
+    )

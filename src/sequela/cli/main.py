@@ -1,0 +1,59 @@
+"""The program `sequela`: its commands, and how errors are told."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from sequela import __version__
+from sequela.cli import edit, evaluate, listings, results, run, stats
+from sequela.cli.console import standard_error
+from sequela.ground.errors import SequelaError
+
+app = typer.Typer(
+    name="sequela",
+    help="Edit the knowledge of language models, and measure what each edit changed, kept and cost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("demo", rich_help_panel="Experiments")(run.demo)
+app.command("run", rich_help_panel="Experiments")(run.run)
+app.command("results", rich_help_panel="Experiments")(results.results)
+app.command("report", rich_help_panel="Experiments")(results.report)
+app.command("edit", rich_help_panel="Single steps")(edit.edit)
+app.command("evaluate", rich_help_panel="Single steps")(evaluate.evaluate)
+app.command("stats", rich_help_panel="Single steps")(stats.stats)
+app.command("methods", rich_help_panel="What there is")(listings.methods)
+app.command("models", rich_help_panel="What there is")(listings.models)
+app.command("edits", rich_help_panel="What there is")(listings.edits)
+app.command("tasks", rich_help_panel="What there is")(listings.tasks)
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Edit the knowledge of language models, and measure what each edit changed, kept and cost."""
+    if version:
+        sys.stdout.write(f"sequela {__version__}\n")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the program; errors a user can act on are told in words and end it with status 2."""
+    try:
+        app()
+    except SequelaError as error:
+        console = standard_error()
+        console.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+        if error.hint:
+            console.print(escape(error.hint), highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        standard_error().print("Stopped.")
+        sys.exit(130)

@@ -1,0 +1,81 @@
+"""`sequela results` and `sequela report`: what a run measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from sequela.cli.console import JsonOption, print_json, print_table, standard_error, standard_output
+from sequela.cli.run import print_summary
+
+RunArgument = Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)]
+
+
+def results(
+    run: RunArgument,
+    suite: Annotated[str | None, typer.Option(help="Only this suite.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Only this metric.")] = None,
+    editor: Annotated[str | None, typer.Option(help="Only this editor.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every measurement, not only the headlines.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run measured: every number with its n, standard error and unedited baseline."""
+    from sequela.results import Query, open_store, read_manifest
+
+    manifest = read_manifest(run)
+    with open_store(run) as store:
+        found = store.measurements(Query(suite=suite, task=task, metric=metric, editor=editor))
+        warning = manifest.incompleteness(store.count_evaluations())
+    if warning:
+        standard_error().print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+    if as_json:
+        print_json([measurement.model_dump(mode="json") for measurement in found])
+        return
+    if not every and not (suite or task or metric or editor):
+        print_summary(run)
+        return
+    print_table(
+        f"Measurements of {run}",
+        ["editor", "order", "edits", "suite", "task", "metric", "protocol", "value", "± se", "n", "unedited"],
+        (
+            [
+                f"{one.editor} {one.variant}".strip(),
+                one.order_seed,
+                one.n_edits,
+                one.suite,
+                one.task,
+                one.metric,
+                one.protocol,
+                _number(one.value),
+                _number(one.stderr),
+                one.n,
+                _number(one.baseline),
+            ]
+            for one in found
+        ),
+    )
+
+
+def report(
+    run: RunArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write; by default <run>/report.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's report: one HTML file that needs nothing else."""
+    from sequela.reports import write_report
+
+    page = write_report(run, output or run / "report")
+    if as_json:
+        print_json({"report": str(page)})
+    else:
+        standard_output().print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

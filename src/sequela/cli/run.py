@@ -1,0 +1,96 @@
+"""`sequela run` and `sequela demo`: a whole study."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from sequela.cli.console import JsonOption, print_json, print_table, standard_error, standard_output
+from sequela.cli.progress import RichProgress
+
+
+def run(
+    study: Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run's folder; by default runs/<name of the study>."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a study: models x editors x orders of edits, measured at checkpoints.
+
+    A run that was stopped goes on where it was: type the same command again.
+    """
+    from sequela.studies import read_study
+
+    _run(read_study(study), output, as_json)
+
+
+def demo(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The run's folder; by default runs/demo.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Edit a small real model step by step, measure it along the way, and write a report."""
+    from sequela.studies import study_from_text
+
+    text = files("sequela.studies").joinpath("demo.yaml").read_text(encoding="utf-8")
+    _run(study_from_text(text, "demo.yaml"), output, as_json)
+
+
+def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-untyped-def]
+    from sequela.reports import write_report
+    from sequela.results import Status
+    from sequela.studies import run_study
+
+    folder = output or Path("runs") / study.name
+    command = shlex.join(["sequela", *sys.argv[1:]])
+    console = standard_error()
+    with RichProgress(console) as progress:
+        result = run_study(study, folder, progress, command)
+    if result.status is not Status.COMPLETE:
+        console.print(
+            f"Stopped: {result.done} of {result.planned} evaluations are done and kept in "
+            f"{escape(str(folder))}.\nGo on with: {escape(command)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(130)
+    page = write_report(folder, folder / "report")
+    if as_json:
+        print_json(
+            {
+                "run": str(folder),
+                "status": result.status.value,
+                "evaluations": result.done,
+                "planned": result.planned,
+                "report": str(page),
+            }
+        )
+        return
+    print_summary(folder)
+    standard_output().print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+
+
+def print_summary(folder: Path) -> None:
+    """Writes the short table of a run."""
+    from sequela.reports import summarize
+    from sequela.results import open_store
+
+    with open_store(folder) as store:
+        summary = summarize(store.measurements())
+    print_table(
+        f"Results of {folder} (value ± standard error)",
+        ["editor", "order", "edits", *(column.title for column in summary.columns)],
+        (
+            [row.label, row.order_seed, row.n_edits, *(cell.text if cell else "-" for cell in row.cells)]
+            for row in summary.rows
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Where edits come from: one file a source."""

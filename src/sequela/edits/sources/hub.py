@@ -1,0 +1,90 @@
+"""Public data sets on the Hugging Face hub.
+
+Downloads go to the hub's own cache and work offline afterwards. Repositories and layouts are
+taken from the data set cards; loading them has not been tried against the live hub, only
+that they fail with a clear error where there is no network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sequela.edits.sources.records import Record, RecordFile, read_records
+from sequela.ground.errors import SequelaError
+from sequela.ground.paths import DATA_VARIABLE
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """One JSON file of a data set repository, read as it is.
+
+    Args:
+        repository: The repository's id.
+        file: The file's path in it.
+    """
+
+    repository: str
+    file: str
+
+    @property
+    def location(self) -> str:
+        """What to call it."""
+        return f"hub:{self.repository}/{self.file}"
+
+    def load(self) -> RecordFile:
+        """Downloads the file, or finds it in the hub's cache.
+
+        Raises:
+            SequelaError: It can't be reached.
+        """
+        from huggingface_hub import hf_hub_download
+
+        try:
+            path = hf_hub_download(self.repository, self.file, repo_type="dataset")
+        except OSError as error:
+            raise _unreachable(self.location, error) from error
+        return replace(read_records(Path(path)), origin=self.location)
+
+
+@dataclass(frozen=True)
+class HubTable:
+    """The rows of a data set's splits, in the order of one column.
+
+    Args:
+        repository: The repository's id.
+        splits: The splits, joined (`train+test`).
+        order: The column whose numbers give the published order, which the splits have lost.
+    """
+
+    repository: str
+    splits: str
+    order: str
+
+    @property
+    def location(self) -> str:
+        """What to call it."""
+        return f"hub:{self.repository}"
+
+    def load(self) -> RecordFile:
+        """Downloads the table, or finds it in the hub's cache.
+
+        Raises:
+            SequelaError: It can't be reached.
+        """
+        import datasets
+
+        try:
+            table = datasets.load_dataset(self.repository, split=self.splits)
+        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+            raise _unreachable(self.location, error) from error
+        rows = sorted(table, key=lambda row: int(row[self.order]))
+        return RecordFile(self.location, tuple(Record(number, row) for number, row in enumerate(rows, 1)))
+
+
+def _unreachable(location: str, error: Exception) -> SequelaError:
+    return SequelaError(
+        f"Can't load {location}: {error}",
+        hint=f"Without a network, set {DATA_VARIABLE} to a folder that has the data set, "
+        "or use the edit source 'builtin'.",
+    )

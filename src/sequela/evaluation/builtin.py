@@ -1,0 +1,135 @@
+"""Our own questions in seven categories: a ruler with room to fall, with nothing to download.
+
+The items were chosen so that the unedited default model answers most of them, but not all. How they
+are built, what the model scores and what they can't tell: `docs/reference/builtin-suite.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from sequela.evaluation.multiple_choice import (
+    SCORING_RULE,
+    MultipleChoiceItem,
+    accuracy_finding,
+    chance_level,
+    judge,
+    read_items,
+    score_choices,
+)
+from sequela.ground.errors import BadInputError, UnknownNameError
+from sequela.ground.hashing import hash_json
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference import Engine
+from sequela.models import EditedModel
+from sequela.results import Finding
+
+CATEGORIES: tuple[tuple[str, str], ...] = (
+    ("world_knowledge", "capitals, continents, elements, planets, inventions"),
+    ("commonsense", "everyday objects, feelings, places, causes and effects"),
+    ("arithmetic", "sums, differences, products and quotients of small numbers, counting"),
+    ("language", "English grammar, opposites and synonyms"),
+    ("reading", "what a short passage says"),
+    ("truthfulness", "the true continuation, where a popular false one is often at hand"),
+    ("harm_recognition", "telling threats, insults, crimes and cruelty from harmless words and acts"),
+)
+"""The categories, in order, and what each of them asks."""
+
+_DATA = Path(__file__).parent / "data" / "builtin"
+
+
+@dataclass(frozen=True)
+class CategoryDescription:
+    """What a person is told about a category.
+
+    Args:
+        name: The category, which is the task's name in the results.
+        what: What it asks.
+        items: How many items there are.
+        chance: The expected accuracy of guessing.
+    """
+
+    name: str
+    what: str
+    items: int
+    chance: float
+
+
+class BuiltinSuite:
+    """The built-in suite: accuracy in each category.
+
+    Items are read when they are first needed and kept.
+
+    Args:
+        limit: How many items of each category to run, from the first on; all if None.
+        categories: Which categories to run; all if None.
+
+    Raises:
+        UnknownNameError: There is no such category.
+        BadInputError: The limit is below 1, or the categories are none or not all different.
+    """
+
+    name = "builtin"
+
+    def __init__(self, *, limit: int | None = None, categories: Sequence[str] | None = None) -> None:
+        if limit is not None and limit < 1:
+            raise BadInputError(f"builtin: the limit is {limit}, expected at least 1.")
+        self._limit = limit
+        self._categories = _checked(categories)
+
+    @cached_property
+    def items(self) -> dict[str, tuple[MultipleChoiceItem, ...]]:
+        """The items that are run, by category."""
+        return {
+            category: tuple(islice(read_items(_DATA / f"{category}.jsonl"), self._limit))
+            for category in self._categories
+        }
+
+    @cached_property
+    def version(self) -> str:
+        """A hash of the items that are run and of the scoring rule."""
+        return version_of(self.items)
+
+    def describe(self) -> tuple[CategoryDescription, ...]:
+        """What a person is told about the categories that are run."""
+        what = dict(CATEGORIES)
+        return tuple(
+            CategoryDescription(category, what[category], len(items), chance_level(items))
+            for category, items in self.items.items()
+        )
+
+    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+        """Scores all choices in one request to the engine; one finding for each category."""
+        flat = [item for items in self.items.values() for item in items]
+        scores = iter(score_choices(model, engine, flat, progress))
+        return [self._finding(category, items, scores) for category, items in self.items.items()]
+
+    def _finding(
+        self, category: str, items: Sequence[MultipleChoiceItem], scores: Iterator[tuple[float, ...]]
+    ) -> Finding:
+        records = [judge(self.name, category, item, next(scores)) for item in items]
+        return accuracy_finding(records, f"chance {chance_level(items):.2f}")
+
+
+def version_of(items: dict[str, tuple[MultipleChoiceItem, ...]]) -> str:
+    """A hash of items by category and of the scoring rule."""
+    contents = {category: [item.model_dump(mode="json") for item in some] for category, some in items.items()}
+    return hash_json({"items": contents, "scoring": SCORING_RULE})
+
+
+def _checked(categories: Sequence[str] | None) -> tuple[str, ...]:
+    known = tuple(name for name, _ in CATEGORIES)
+    if categories is None:
+        return known
+    for category in categories:
+        if category not in known:
+            raise UnknownNameError("category", category, known)
+    if not categories or len(set(categories)) < len(categories):
+        raise BadInputError(
+            f"builtin: the categories are {list(categories)}, expected at least one and none twice."
+        )
+    return tuple(categories)

@@ -1,0 +1,183 @@
+"""An edited model as lm-evaluation-harness wants to see a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import TemplateLM
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+
+from sequela.ground.errors import BadInputError, SequelaError
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference import Engine, GenerationRequest, ScoreRequest
+from sequela.models import EditedModel
+
+DEFAULT_MAX_NEW_TOKENS = 256
+"""The harness's own default where a task names none."""
+
+_LENGTH_NAMES = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+
+TokenizedPair = tuple[tuple[str, str] | None, list[int], list[int]]
+"""Context and continuation as text (None for a window of a longer text) and as tokens."""
+
+
+class EngineLM(TemplateLM):  # type: ignore[misc]
+    """Answers the harness's requests with one of our engines.
+
+    * **Requests**: a context passes the edited model's request seat before it is tokenized. A text
+      whose perplexity is asked for (`loglikelihood_rolling`) is no request and stays as it is.
+    * **Special tokens**: the tokenizer's own habit, as in the harness's `HFLM` for causal models: a
+      beginning token where the tokenizer puts one (never a second one), none where it doesn't.
+    * **Too long**: a context that doesn't fit in the model's context length loses tokens on its left,
+      as in `HFLM`; here it is remembered in `truncated`.
+    * **Not a number**: a prompt after which a logit was not a number is remembered in `nonfinite`;
+      its log-likelihood is minus infinity, its text ends where it happened.
+
+    Args:
+        model: The edited model.
+        engine: What runs it.
+        progress: Who is told.
+    """
+
+    def __init__(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> None:
+        super().__init__()
+        self.edited = model
+        self.engine = engine
+        self.progress = progress
+        self.tokenizer = model.base.tokenizer
+        self.truncated: set[str] = set()
+        self.nonfinite: set[str] = set()
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens the model reads at once."""
+        return self.edited.base.context_length
+
+    @property
+    def eot_token_id(self) -> int:
+        """The token that ends a text.
+
+        Raises:
+            SequelaError: The tokenizer has none.
+        """
+        token: int | None = self.tokenizer.eos_token_id
+        if token is None:
+            raise SequelaError(f"The tokenizer of {self.edited.base.name!r} has no end token.")
+        return token
+
+    @property
+    def prefix_token_id(self) -> int:
+        """What stands before a text without a context: the beginning token, else the end token."""
+        beginning: int | None = self.tokenizer.bos_token_id
+        return self.eot_token_id if beginning is None else beginning
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
+        """Token ids of a text, with the special tokens that the class's docstring tells of."""
+        if add_special_tokens is None and string.startswith(self.tokenizer.decode([self.prefix_token_id])):
+            add_special_tokens = False
+        special = {} if add_special_tokens is None else {"add_special_tokens": add_special_tokens}
+        ids: list[int] = self.tokenizer.encode(string, **special)
+        return ids
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        pair: tuple[list[int], list[int]] = super()._encode_pair(self.edited.rewrite(context), continuation)
+        return pair
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Scores continuations; our own progress takes the place of the harness's bar."""
+        answers: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
+        return answers
+
+    def _loglikelihood_tokens(self, requests: Sequence[TokenizedPair], **_: Any) -> list[tuple[float, bool]]:
+        texts = [None if text is None else text[0] for text, _, _ in requests]
+        asked = [
+            self._score_request(text, context, continuation)
+            for text, (_, context, continuation) in zip(texts, requests, strict=True)
+        ]
+        scores = self.engine.score(self.edited, asked, self.progress)
+        for text, score in zip(texts, scores, strict=True):
+            if text is not None and not math.isfinite(score.logprob):
+                self.nonfinite.add(text)
+        return [(score.logprob, score.greedy) for score in scores]
+
+    def _score_request(self, text: str | None, context: list[int], continuation: list[int]) -> ScoreRequest:
+        if not 0 < len(continuation) <= self.max_length:
+            raise SequelaError(
+                f"An answer of {len(continuation)} tokens can't be scored; {self.edited.base.name!r} "
+                f"takes 1 to {self.max_length}."
+            )
+        # The last token is only predicted, never read: it needs no place in the context.
+        kept = self._keep_right(text, context, self.max_length + 1 - len(continuation))
+        return ScoreRequest(kept, tuple(continuation))
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        """Log-likelihood of whole texts, in windows of the context length; each token is predicted once."""
+        windows: list[TokenizedPair] = []
+        owners: list[int] = []
+        for owner, request in enumerate(requests):
+            for pair in get_rolling_token_windows(
+                token_list=self.tok_encode(request.args[0]),
+                prefix_token=self.prefix_token_id,
+                max_seq_len=self.max_length,
+                context_len=1,
+            ):
+                context, continuation = make_disjoint_window(pair)
+                windows.append((None, context, continuation))
+                owners.append(owner)
+        totals = [0.0] * len(requests)
+        for owner, (logprob, _) in zip(owners, self._loglikelihood_tokens(windows), strict=True):
+            totals[owner] += logprob
+        for request, total in zip(requests, totals, strict=True):
+            if not math.isfinite(total):
+                self.nonfinite.add(request.args[0])
+        return totals
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Continues prompts greedily.
+
+        Raises:
+            BadInputError: Sampling, beams or another unknown setting was asked for.
+        """
+        asked = [self._generation_request(*request.args) for request in requests]
+        generations = self.engine.generate(self.edited, asked, self.progress)
+        for request, generation in zip(requests, generations, strict=True):
+            if not generation.finite:
+                self.nonfinite.add(request.args[0])
+        return [generation.text for generation in generations]
+
+    def _generation_request(self, prompt: str, settings: Mapping[str, Any]) -> GenerationRequest:
+        _refuse_sampling(settings)
+        lengths = [settings[name] for name in _LENGTH_NAMES if settings.get(name) is not None]
+        max_new_tokens = int(lengths[0]) if lengths else DEFAULT_MAX_NEW_TOKENS
+        room = self.max_length - max_new_tokens
+        if max_new_tokens < 1 or room < 1:
+            raise BadInputError(
+                f"{max_new_tokens} new tokens were asked for; {self.edited.base.name!r} has a context "
+                f"of {self.max_length}, prompt included."
+            )
+        until = settings.get("until") or []
+        stop = (until,) if isinstance(until, str) else tuple(until)
+        ids = self.tok_encode(self.edited.rewrite(prompt) if prompt else "") or [self.prefix_token_id]
+        return GenerationRequest(self._keep_right(prompt, ids, room), max_new_tokens, stop)
+
+    def _keep_right(self, text: str | None, ids: list[int], room: int) -> tuple[int, ...]:
+        """The last `room` tokens; remembers the prompt if that is not all of them."""
+        if len(ids) > room and text is not None:
+            self.truncated.add(text)
+        return tuple(ids[-room:])
+
+
+def _refuse_sampling(settings: Mapping[str, Any]) -> None:
+    if settings.get("do_sample") or float(settings.get("temperature") or 0.0) > 0.0:
+        raise BadInputError(
+            f"Sampling was asked for ({dict(settings)}); answers are generated greedily.",
+            hint="Set do_sample to false and leave the temperature out.",
+        )
+    known = {"until", "do_sample", "temperature", *_LENGTH_NAMES}
+    if unknown := sorted(set(settings) - known):
+        raise BadInputError(
+            f"The generation settings have {', '.join(unknown)}.", hint=f"Known: {', '.join(sorted(known))}."
+        )

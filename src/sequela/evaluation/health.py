@@ -1,0 +1,121 @@
+"""Health of the whole model: its perplexity on a fixed text.
+
+It says early that a model is damaged, not what it has lost: see the abilities for that.
+Perplexity is per token, so it compares edited models with their own base, never models with
+different tokenizers.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from pathlib import Path
+
+from sequela.ground.errors import BadInputError
+from sequela.ground.hashing import hash_json
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference import Engine, Perplexity, perplexity
+from sequela.models import EditedModel
+from sequela.results import Finding, ItemRecord
+
+PROTOCOL = "fixed_text"
+TASK = "fixed_text"
+RULE = "mean over equal windows of the mean token loss in nats, first token of a window unscored; v1"
+"""Part of the version hash: changed when the same text starts to be measured otherwise."""
+
+_TEXT = Path(__file__).parent / "data" / "health_text.txt"
+
+
+class HealthSuite:
+    """Perplexity, and the loss it is the exponential of, on a text that comes with the program.
+
+    Args:
+        window: Tokens per window, at least 2; windows don't see each other.
+
+    Raises:
+        BadInputError: The window is shorter.
+    """
+
+    name = "perplexity"
+
+    def __init__(self, *, window: int = 128) -> None:
+        if window < 2:
+            raise BadInputError(f"perplexity: the window is {window} tokens, expected at least 2.")
+        self._window = window
+
+    @cached_property
+    def text(self) -> str:
+        """The fixed text."""
+        return _TEXT.read_text(encoding="utf-8").strip()
+
+    @cached_property
+    def version(self) -> str:
+        """A hash of the text, the window and the rule."""
+        return hash_json({"text": self.text, "window": self._window, "rule": RULE})
+
+    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+        """Measures `perplexity` and `loss`, in this order.
+
+        If any window met a logit that was not a number, neither has a value. The records of the
+        windows are with the loss, which is their mean; the perplexity is not a mean of anything.
+        """
+        measured = perplexity(engine, model, self.text, self._window, progress)
+        return [self._perplexity(measured), self._loss(measured)]
+
+    def _loss(self, measured: Perplexity) -> Finding:
+        known = measured.n_nonfinite == 0
+        return Finding(
+            suite=self.name,
+            task=TASK,
+            metric="loss",
+            protocol=PROTOCOL,
+            value=measured.mean_loss if known else None,
+            stderr=_number(measured.stderr) if known else None,
+            n=measured.n_windows,
+            n_nonfinite=measured.n_nonfinite,
+            note=_trouble(measured),
+            items=tuple(
+                self._record(number, loss)
+                for number, loss in enumerate(measured.window_losses)
+                if loss is not None
+            ),
+        )
+
+    def _perplexity(self, measured: Perplexity) -> Finding:
+        value = _number(measured.value)
+        stderr = None if value is None else _number(value * measured.stderr)  # the delta method
+        note = _trouble(measured)
+        if value is None and not note:
+            note = f"exp({measured.mean_loss:.1f}) is too large for a number"
+        return Finding(
+            suite=self.name,
+            task=TASK,
+            metric="perplexity",
+            protocol=PROTOCOL,
+            value=value,
+            stderr=stderr,
+            n=measured.n_windows,
+            n_nonfinite=measured.n_nonfinite,
+            note=note,
+        )
+
+    def _record(self, number: int, loss: float) -> ItemRecord:
+        return ItemRecord(
+            suite=self.name,
+            task=TASK,
+            metric="loss",
+            protocol=PROTOCOL,
+            item=f"window-{number:03d}",
+            value=loss,
+            details={"tokens": self._window},
+        )
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _trouble(measured: Perplexity) -> str:
+    if not measured.n_nonfinite:
+        return ""
+    return f"{measured.n_nonfinite} of {measured.n_windows} windows met a logit that is not a number"

@@ -1,0 +1,141 @@
+"""Multiple choice by likelihood: which of a few continuations does the model find likeliest?
+
+The rule, the same for every item: a choice's score is the sum of the log-probabilities of its
+tokens after the prompt, one space between them. The model's answer is the choice with the highest
+score. It has answered only if every score is a number and the best one is alone; an item without
+an answer is wrong, so a destroyed model can't win by chance of ordering.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sequela.ground.errors import BadInputError
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference import Engine, score_request
+from sequela.models import EditedModel
+from sequela.results import Finding, ItemRecord, finding_from_items
+
+SCORING_RULE = "sum of token log-probabilities; non-finite or tied is wrong; v1"
+"""Part of every version hash: raised when the same scores start to be judged otherwise."""
+
+METRIC = "accuracy"
+PROTOCOL = "loglikelihood"
+
+
+class MultipleChoiceItem(BaseModel):
+    """One question.
+
+    Args:
+        id: Names the item within its task.
+        prompt: The text to be continued.
+        choices: Continuations, at least two, without the space before them.
+        answer: Which of them is right, from 0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    prompt: str = Field(min_length=1)
+    choices: tuple[str, ...] = Field(min_length=2)
+    answer: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> MultipleChoiceItem:
+        if len(set(self.choices)) < len(self.choices) or not all(choice.strip() for choice in self.choices):
+            raise ValueError("the choices are not all different, or one is empty")
+        if self.answer >= len(self.choices):
+            raise ValueError(f"the answer is {self.answer}, but the last choice is {len(self.choices) - 1}")
+        return self
+
+    @property
+    def expected(self) -> str:
+        """The right choice."""
+        return self.choices[self.answer]
+
+
+def read_items(path: Path) -> tuple[MultipleChoiceItem, ...]:
+    """Reads a file with one item a line, as JSON.
+
+    Raises:
+        BadInputError: A line is no item, or two items have one id.
+    """
+    items: list[MultipleChoiceItem] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            items.append(MultipleChoiceItem.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise BadInputError(
+                f"{path.name}, line {number}: {field or 'item'}: {first['msg']}.",
+                hint='Expected: {"id": …, "prompt": …, "choices": […, …], "answer": 0}.',
+            ) from error
+    ids = [item.id for item in items]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise BadInputError(f"{path.name}: the id {twice[0]!r} is used more than once.")
+    return tuple(items)
+
+
+def chance_level(items: Sequence[MultipleChoiceItem]) -> float:
+    """The expected accuracy of guessing: the mean over the items of one over the number of choices."""
+    return math.fsum(1 / len(item.choices) for item in items) / len(items)
+
+
+def choose(scores: Sequence[float]) -> int | None:
+    """The choice with the highest score; None if a score is not a number or the best is not alone."""
+    if not all(math.isfinite(score) for score in scores):
+        return None
+    best = max(scores)
+    return scores.index(best) if scores.count(best) == 1 else None
+
+
+def score_choices(
+    model: EditedModel, engine: Engine, items: Sequence[MultipleChoiceItem], progress: Progress = SILENT
+) -> list[tuple[float, ...]]:
+    """The score of every choice of every item, in nats; minus infinity where a logit was not a number."""
+    requests = [score_request(model, item.prompt, choice) for item in items for choice in item.choices]
+    scores = iter(engine.score(model, requests, progress))
+    return [tuple(next(scores).logprob for _ in item.choices) for item in items]
+
+
+def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[float]) -> ItemRecord:
+    """The record of an item: 1 if the right choice was chosen, else 0.
+
+    Its details hold every choice with its log-probability (None where it is not a number), whether
+    the best choices were tied, and the margin: the right choice's score minus the best wrong one's.
+    """
+    chosen = choose(scores)
+    finite = all(math.isfinite(score) for score in scores)
+    best_wrong = max(score for number, score in enumerate(scores) if number != item.answer)
+    return ItemRecord(
+        suite=suite,
+        task=task,
+        metric=METRIC,
+        protocol=PROTOCOL,
+        item=item.id,
+        value=float(chosen == item.answer),
+        finite=finite,
+        prompt=item.prompt,
+        answer="" if chosen is None else item.choices[chosen],
+        expected=item.expected,
+        details={
+            "choices": list(item.choices),
+            "logprobs": [score if math.isfinite(score) else None for score in scores],
+            "margin": scores[item.answer] - best_wrong if finite else None,
+            "tie": finite and chosen is None,
+        },
+    )
+
+
+def accuracy_finding(records: Sequence[ItemRecord], note: str = "") -> Finding:
+    """The accuracy over the records of one task; its note tells of ties, if there were any."""
+    ties = sum(bool(record.details["tie"]) for record in records)
+    if ties:
+        told = f"items with a tie for the best choice, counted as wrong: {ties}"
+        note = f"{note}; {told}" if note else told
+    return finding_from_items(records, note)

@@ -1,0 +1,6 @@
+"""What a person reads: tables, charts and the HTML page. Reads results only, never runs a model."""
+
+from sequela.reports.html import write_report
+from sequela.reports.summary import Summary, SummaryCell, SummaryColumn, SummaryRow, summarize
+
+__all__ = ["Summary", "SummaryCell", "SummaryColumn", "SummaryRow", "summarize", "write_report"]

@@ -1,0 +1,213 @@
+"""Vega-Lite charts, made with Altair; text and grid take the page's color, so both themes work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from sequela.reports.panels import Panel
+from sequela.reports.presentation import LOGARITHMIC_METRICS, UNEDITED, editor_label, in_words
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6BB1")
+"""Okabe and Ito's colors that read on white and on black (Color Universal Design, 2008), and one more."""
+
+GRAY = "#7F7F7F"
+
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "stroke")
+
+NORMAL_QUANTILE = 1.96
+"""Half the width of a 95 % interval, in standard errors."""
+
+_CHECKPOINT_SPREAD = 40
+"""From this ratio of the last to the first checkpoint on, the number of edits is drawn logarithmically."""
+
+_CHART_HEIGHT = 210
+_UNEDITED_LABEL = editor_label(UNEDITED, "")
+
+
+def panel_chart(panel: Panel, labels: Sequence[str]) -> dict[str, Any]:
+    """A quantity against the number of edits: curves, 95 % error bars, the unedited model as a dashed line.
+
+    Args:
+        panel: What to draw.
+        labels: All methods of the run, so that each has the same color in every chart.
+
+    Returns:
+        A Vega-Lite specification with its data, as wide as what contains it.
+    """
+    rows = _rows(panel, labels)
+    x = _x_axis(panel)
+    y = _y_axis(panel)
+    names = [*labels, _UNEDITED_LABEL]
+    color = alt.Color("label:N", scale=alt.Scale(domain=names, range=colors_of(labels)), legend=None)
+    shapes = [SHAPES[place % len(SHAPES)] for place in range(len(names))]
+    shape = alt.Shape("label:N", scale=alt.Scale(domain=names, range=shapes), legend=None)
+    base = alt.Chart(alt.InlineData(rows)).encode(x=x)
+    lines = base.mark_line(strokeWidth=2, clip=True).encode(y=y, color=color, detail="order_seed:N")
+    bars = base.mark_rule(strokeWidth=1.5, opacity=0.6, clip=True).encode(
+        y=_y_axis(panel, "low"), y2=alt.Y2("high:Q"), color=color
+    )
+    precise = ".1%" if panel.share else ".4~g"
+    tooltip = [
+        alt.Tooltip("label:N", title="method"),
+        alt.Tooltip("n_edits:Q", title="edits"),
+        alt.Tooltip("value:Q", title=in_words(panel.metric), format=precise),
+        alt.Tooltip("stderr:Q", title="standard error", format=precise),
+        alt.Tooltip("n:Q", title="items"),
+        alt.Tooltip("order_seed:N", title="order seed"),
+    ]
+    points = base.mark_point(filled=True, size=55, opacity=1).encode(
+        y=y, color=color, shape=shape, tooltip=tooltip
+    )
+    return _finished(alt.layer(_baseline_layer(panel, x, y), bars, lines, points))
+
+
+def seconds_chart(rows: Sequence[tuple[str, str, float]], labels: Sequence[str]) -> dict[str, Any]:
+    """Bars: how long each step took in all.
+
+    Args:
+        rows: Step, method (empty for steps that serve all) and seconds.
+        labels: All methods of the run.
+    """
+    values = [
+        {"step": step, "label": label or "all methods", "seconds": seconds} for step, label, seconds in rows
+    ]
+    domain = [*labels, "all methods"]
+    chart = (
+        alt.Chart(alt.InlineData(values))
+        .mark_bar(height=16)
+        .encode(
+            x=alt.X("sum(seconds):Q", title="seconds", axis=alt.Axis(grid=True, tickCount=5)),
+            y=alt.Y("step:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220)),
+            color=alt.Color("label:N", scale=alt.Scale(domain=domain, range=colors_of(labels)), legend=None),
+            tooltip=[
+                alt.Tooltip("step:N"),
+                alt.Tooltip("label:N", title="method"),
+                alt.Tooltip("sum(seconds):Q", title="seconds", format=".1f"),
+            ],
+        )
+        .properties(width="container", height=26 * len({row["step"] for row in values}))
+    )
+    return _finished(chart, sized=True)
+
+
+def colors_of(labels: Sequence[str]) -> list[str]:
+    """A color for each method, and at the end the gray of what belongs to none."""
+    return [*(PALETTE[place % len(PALETTE)] for place in range(len(labels))), GRAY]
+
+
+def _rows(panel: Panel, labels: Sequence[str]) -> list[dict[str, Any]]:
+    known = {label: place for place, label in enumerate(labels)}
+    rows = []
+    for curve in panel.curves:
+        for point in curve.points:
+            if point.value is None or not math.isfinite(point.value):
+                continue
+            stderr = point.stderr if point.stderr is not None and math.isfinite(point.stderr) else None
+            half = NORMAL_QUANTILE * (stderr or 0.0)
+            low = point.value - half
+            if panel.metric in LOGARITHMIC_METRICS and low <= 0:
+                low = point.value  # a logarithmic axis has no room for it; the upper half shows the error
+            rows.append(
+                {
+                    "label": curve.label,
+                    "order_seed": curve.order_seed,
+                    "x": _beside(point.n_edits, known.get(curve.label, 0), len(labels), panel),
+                    "n_edits": point.n_edits,
+                    "value": point.value,
+                    "stderr": stderr,
+                    "low": low,
+                    "high": point.value + half,
+                    "n": point.n,
+                }
+            )
+    return rows
+
+
+def _baseline_layer(panel: Panel, x: alt.X, y: alt.Y) -> alt.Chart:
+    values = [{"x": n_edits, "value": value} for n_edits, value in panel.baseline]
+    if len({row["value"] for row in values}) <= 1:
+        rule: alt.Chart = alt.Chart(alt.InlineData(values[:1])).mark_rule(
+            color="currentColor", opacity=0.65, strokeDash=[5, 4], strokeWidth=1.5
+        )
+        return rule.encode(y=y)
+    line: alt.Chart = alt.Chart(alt.InlineData(values)).mark_line(
+        color="currentColor", opacity=0.65, strokeDash=[5, 4], strokeWidth=1.5
+    )
+    return line.encode(x=x, y=y)
+
+
+def _checkpoints(panel: Panel) -> list[int]:
+    return sorted({point.n_edits for curve in panel.curves for point in curve.points})
+
+
+def _logarithmic(panel: Panel) -> bool:
+    positive = [n_edits for n_edits in _checkpoints(panel) if n_edits > 0]
+    return bool(positive) and positive[-1] / positive[0] >= _CHECKPOINT_SPREAD
+
+
+def _beside(n_edits: int, place: int, count: int, panel: Panel) -> float:
+    """Where to draw a point so that the error bars of different methods stand side by side."""
+    if n_edits == 0 or count < 2:
+        return float(n_edits)
+    step = 0.011 * (place - (count - 1) / 2)
+    if _logarithmic(panel):
+        span = math.log1p(_checkpoints(panel)[-1])
+        return math.expm1(math.log1p(n_edits) + step * span)
+    return n_edits + step * _checkpoints(panel)[-1]
+
+
+def _x_axis(panel: Panel) -> alt.X:
+    checkpoints = _checkpoints(panel)
+    last = max(checkpoints[-1], 1)
+    if _logarithmic(panel):
+        scale = alt.Scale(type="symlog", constant=1, domain=[-0.05, last * 1.08], nice=False)
+        title = "edits made (logarithmic)"
+    else:
+        scale = alt.Scale(domain=[-0.02 * last, last * 1.03], nice=False)
+        title = "edits made"
+    axis = alt.Axis(values=checkpoints, format=",d", labelOverlap="greedy", grid=False)
+    return alt.X("x:Q", title=title, scale=scale, axis=axis)
+
+
+def _y_axis(panel: Panel, field: str = "value") -> alt.Y:
+    name = in_words(panel.metric)
+    axis = alt.Axis(format=".0%" if panel.share else "~g", tickCount=5)
+    if panel.metric in LOGARITHMIC_METRICS:
+        axis = alt.Axis(format="~s", tickCount=5)
+        return alt.Y(f"{field}:Q", title=f"{name} (logarithmic)", scale=alt.Scale(type="log"), axis=axis)
+    if panel.share:
+        return alt.Y(f"{field}:Q", title=name, scale=alt.Scale(domain=[0, 1]), axis=axis)
+    return alt.Y(f"{field}:Q", title=name, scale=alt.Scale(zero=False), axis=axis)
+
+
+def _finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, sized: bool = False) -> dict[str, Any]:
+    if not sized:
+        chart = chart.properties(width="container", height=_CHART_HEIGHT)
+    styled = (
+        chart.properties(
+            background="transparent", autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+        )
+        .configure(font="system-ui, sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor="currentColor",
+            titleColor="currentColor",
+            tickColor="currentColor",
+            domainColor="currentColor",
+            gridColor="currentColor",
+            gridOpacity=0.14,
+            domainOpacity=0.4,
+            tickOpacity=0.4,
+            labelFontSize=12,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            titlePadding=10,
+        )
+    )
+    specification: dict[str, Any] = styled.to_dict()
+    del specification["$schema"]  # an address; the page names the grammar itself
+    return specification

@@ -1,0 +1,324 @@
+"""What stands in a report: everything read from the results, nothing laid out yet."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sequela.reports.charts import colors_of, panel_chart, seconds_chart
+from sequela.reports.panels import Panel, label_order, panels_of
+from sequela.reports.presentation import (
+    EDIT_QUALITY,
+    MEANINGS,
+    RETENTION_AT_N,
+    SUCCESS_AT_EDIT,
+    Section,
+    capitalized,
+    editor_label,
+    format_difference,
+    format_number,
+    in_words,
+    section_of,
+)
+from sequela.reports.summary import Summary, is_breakdown, summarize
+from sequela.reports.tables import (
+    CostRow,
+    EditRow,
+    EditTimeRow,
+    NumberRow,
+    cost_rows,
+    edit_rows,
+    edit_time_rows,
+    number_rows,
+    success_columns,
+)
+from sequela.results import (
+    EditRecord,
+    EvaluationKey,
+    ItemRecord,
+    Manifest,
+    Measurement,
+    ResultsStore,
+    open_store,
+    read_manifest,
+)
+
+SHOWN_ANSWERS = 200
+"""How many answers of one trajectory's last checkpoint a page shows; all are in the Parquet files."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its title and protocol, the sentence that says what it shows, and its specification."""
+
+    title: str
+    protocol: str
+    sentence: str
+    chart: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of abilities, safety or health: charts in front, parts of tasks behind, the numbers."""
+
+    title: str
+    figures: tuple[Figure, ...]
+    breakdowns: tuple[Figure, ...]
+    numbers: tuple[NumberRow, ...]
+
+
+@dataclass(frozen=True)
+class EditPair:
+    """A metric of edit quality measured both ways; None where it wasn't."""
+
+    at_edit: Figure | None
+    retained: Figure | None
+
+
+@dataclass(frozen=True)
+class EditedTrajectory:
+    """The edits of one trajectory, and its answers at the last checkpoint."""
+
+    title: str
+    columns: tuple[str, ...]
+    edits: tuple[EditRow, ...]
+
+
+@dataclass(frozen=True)
+class KeptAnswers:
+    """What the model said at a trajectory's last checkpoint; `omitted` more are in the Parquet file."""
+
+    title: str
+    answers: tuple[ItemRecord, ...]
+    omitted: int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything a report says."""
+
+    manifest: Manifest
+    warnings: tuple[str, ...]
+    legend: tuple[tuple[str, str], ...]
+    glance: Summary
+    edit_pairs: tuple[EditPair, ...]
+    edit_figures: tuple[Figure, ...]
+    edit_numbers: tuple[NumberRow, ...]
+    trajectories: tuple[EditedTrajectory, ...]
+    kept: tuple[KeptAnswers, ...]
+    parts: tuple[Part, ...]
+    cost_chart: dict[str, Any] | None
+    costs: tuple[CostRow, ...]
+    edit_times: tuple[EditTimeRow, ...]
+    meanings: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def read_contents(run_folder: Path) -> Contents:
+    """Reads what a report of a run says; runs no model.
+
+    Raises:
+        SequelaError: The folder has no run, or results that can't be read.
+    """
+    manifest = read_manifest(run_folder)
+    with open_store(run_folder) as store:
+        measurements = store.measurements()
+        records = store.edit_records()
+        costs = cost_rows(store.costs())
+        kept = _kept_answers(store)
+        incomplete = manifest.incompleteness(store.count_evaluations())
+    labels = label_order(measurements)
+    panels = panels_of(measurements)
+    several = len({(panel.model, panel.edit_source) for panel in panels}) > 1
+    figures = {id(panel): _figure(panel, labels, several) for panel in panels}
+    edit_panels = [panel for panel in panels if section_of(panel.suite, panel.task) is Section.EDITS]
+    pairs, others = _edit_pairs(edit_panels)
+    return Contents(
+        manifest=manifest,
+        warnings=_warnings(incomplete, measurements),
+        legend=tuple(zip(labels, colors_of(labels), strict=False)),
+        glance=_last_checkpoints(summarize(measurements)),
+        edit_pairs=tuple(
+            EditPair(*(None if panel is None else figures[id(panel)] for panel in pair)) for pair in pairs
+        ),
+        edit_figures=tuple(figures[id(panel)] for panel in others),
+        edit_numbers=tuple(number_rows(edit_panels)),
+        trajectories=_trajectories(records),
+        kept=kept,
+        parts=tuple(
+            _part(section, panels, figures) for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
+        ),
+        cost_chart=seconds_chart([(row.step, row.label, row.seconds) for row in costs], labels)
+        if costs
+        else None,
+        costs=tuple(costs),
+        edit_times=tuple(edit_time_rows(records)),
+        meanings=_meanings(measurements),
+        notes=(*manifest.notes, *_notes(measurements)),
+    )
+
+
+def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tuple[str, ...]:
+    warnings = []
+    if incomplete is not None:
+        warnings.append(f"This run is {incomplete}. What follows is only what was measured.")
+    broken = [one for one in measurements if one.n_nonfinite > 0]
+    if broken:
+        items = sum(one.n_nonfinite for one in broken)
+        places: dict[str, set[int]] = defaultdict(set)
+        for one in broken:
+            places[editor_label(one.editor, one.variant)].add(one.n_edits)
+        told = [f"{label} after {_edits(*sorted(found))}" for label, found in places.items()]
+        warnings.append(
+            f"The model computed numbers that are not finite on {items} items behind {len(broken)} of "
+            f"{len(measurements)} measurements ({'; '.join(told)}). They count as failures."
+        )
+    return tuple(warnings)
+
+
+def _last_checkpoints(summary: Summary) -> Summary:
+    last: dict[tuple[str, str, str, int], int] = {}
+    for row in summary.rows:
+        place = (row.model, row.label, row.edit_source, row.order_seed)
+        last[place] = max(last.get(place, 0), row.n_edits)
+    rows = [
+        row
+        for row in summary.rows
+        if row.n_edits == last[(row.model, row.label, row.edit_source, row.order_seed)]
+    ]
+    return Summary(summary.columns, tuple(rows))
+
+
+def _edit_pairs(panels: Sequence[Panel]) -> tuple[list[tuple[Panel | None, Panel | None]], list[Panel]]:
+    sides: dict[tuple[str, ...], dict[str, Panel]] = defaultdict(dict)
+    others = []
+    for panel in panels:
+        if panel.task in (SUCCESS_AT_EDIT, RETENTION_AT_N):
+            place = (panel.model, panel.edit_source, panel.suite, panel.metric, panel.protocol)
+            sides[place][panel.task] = panel
+        else:
+            others.append(panel)
+    known = list(MEANINGS)
+    order = sorted(sides, key=lambda place: known.index(place[3]) if place[3] in known else len(known))
+    return [(sides[place].get(SUCCESS_AT_EDIT), sides[place].get(RETENTION_AT_N)) for place in order], others
+
+
+def _part(section: Section, panels: Sequence[Panel], figures: dict[int, Figure]) -> Part:
+    members = [panel for panel in panels if section_of(panel.suite, panel.task) is section]
+    tasks = {(panel.suite, panel.task) for panel in members}
+    inner = [
+        is_breakdown(panel.task, [task for suite, task in tasks if suite == panel.suite]) for panel in members
+    ]
+    return Part(
+        title=section.value,
+        figures=tuple(figures[id(one)] for one, is_inner in zip(members, inner, strict=True) if not is_inner),
+        breakdowns=tuple(figures[id(one)] for one, is_inner in zip(members, inner, strict=True) if is_inner),
+        numbers=tuple(number_rows(members)),
+    )
+
+
+def _figure(panel: Panel, labels: Sequence[str], several: bool) -> Figure:
+    of_edits = panel.suite == EDIT_QUALITY
+    title = in_words(panel.metric) if of_edits else f"{in_words(panel.task)}: {in_words(panel.metric)}"
+    if several:
+        title = f"{title} ({panel.model}, {panel.edit_source})"
+    return Figure(capitalized(title), in_words(panel.protocol), _sentence(panel), panel_chart(panel, labels))
+
+
+def _sentence(panel: Panel) -> str:
+    """What a chart shows, for those who read it and for those who can't see it."""
+    share = panel.share
+    told = []
+    meaning = MEANINGS.get(panel.metric)
+    if panel.suite == EDIT_QUALITY and meaning:
+        told.append(f"{capitalized(meaning)}.")
+    baseline = panel.baseline[-1][1] if panel.baseline else None
+    if baseline is not None:
+        told.append(f"Unedited: {format_number(baseline, share)}.")
+    ends = []
+    for curve in panel.curves:
+        last = curve.points[-1]
+        if last.n_edits == 0:
+            continue
+        seed = f" (seed {curve.order_seed})" if panel.seeds > 1 else ""
+        against = baseline if last.baseline is None else last.baseline
+        change = ""
+        if last.value is not None and against is not None and math.isfinite(last.value):
+            change = f" ({format_difference(last.value - against, share)})"
+        ends.append(
+            f"{curve.label}{seed} {format_number(last.value, share)}{change} after {_edits(last.n_edits)}"
+        )
+    if ends:
+        told.append(f"{'; '.join(ends)}.")
+    if panel.undrawn:
+        places = [
+            f"{editor_label(one.editor, one.variant)} after {_edits(one.n_edits)}" for one in panel.undrawn
+        ]
+        told.append(f"Not drawn, because there is no finite value: {', '.join(places)}.")
+    return " ".join(told)
+
+
+def _trajectories(records: Iterable[EditRecord]) -> tuple[EditedTrajectory, ...]:
+    groups: dict[str, list[EditRecord]] = defaultdict(list)
+    for record in records:
+        groups[record.trajectory].append(record)
+    trajectories = []
+    for members in groups.values():
+        columns = success_columns(members)
+        trajectories.append(
+            EditedTrajectory(
+                title=_trajectory_title(members[0]),
+                columns=tuple(f"{in_words(metric)}, {in_words(protocol)}" for metric, protocol in columns),
+                edits=tuple(edit_rows(members, columns)),
+            )
+        )
+    return tuple(sorted(trajectories, key=lambda one: one.title))
+
+
+def _kept_answers(store: ResultsStore) -> tuple[KeptAnswers, ...]:
+    last: dict[str, EvaluationKey] = {}
+    for key in store.evaluations():
+        if key.suite == EDIT_QUALITY and key.n_edits > 0:
+            before = last.get(key.trajectory)
+            last[key.trajectory] = key if before is None or before.n_edits < key.n_edits else before
+    kept = []
+    for key in last.values():
+        answers = [item for item in store.items(key) if item.task == RETENTION_AT_N and item.answer]
+        measured = store.measurements(key=key)
+        if not answers or not measured:
+            continue
+        title = f"{_trajectory_title(measured[0])}, after {_edits(key.n_edits)}"
+        kept.append(KeptAnswers(title, tuple(answers[:SHOWN_ANSWERS]), max(0, len(answers) - SHOWN_ANSWERS)))
+    return tuple(sorted(kept, key=lambda one: one.title))
+
+
+def _trajectory_title(labeled: EditRecord | Measurement) -> str:
+    label = editor_label(labeled.editor, labeled.variant)
+    return f"{label} on {labeled.model}, edits from {labeled.edit_source}, order seed {labeled.order_seed}"
+
+
+def _meanings(measurements: Iterable[Measurement]) -> tuple[tuple[str, str], ...]:
+    names = {name for one in measurements for name in (one.task, one.metric, one.protocol)}
+    return tuple((in_words(name), meaning) for name, meaning in MEANINGS.items() if name in names)
+
+
+def _notes(measurements: Iterable[Measurement]) -> list[str]:
+    places: dict[str, list[str]] = defaultdict(list)
+    for one in measurements:
+        if one.note:
+            label = editor_label(one.editor, one.variant)
+            places[one.note].append(f"{one.task}, {label}, {one.n_edits} edits")
+    notes = []
+    for note, where in places.items():
+        more = f" and {len(where) - 3} more" if len(where) > 3 else ""
+        notes.append(f"{note} ({'; '.join(where[:3])}{more})")
+    return notes
+
+
+def _edits(*counts: int) -> str:
+    """Counts of edits as they are read: `1 edit`, `1, 5, 10 edits`."""
+    return "1 edit" if counts == (1,) else f"{', '.join(map(str, counts))} edits"

@@ -1,0 +1,130 @@
+"""Measurements grouped into panels: one quantity, a curve for each trajectory."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sequela.reports.presentation import UNEDITED, editor_label, is_share
+from sequela.results import Measurement, mean_and_stderr
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity along one trajectory.
+
+    Args:
+        label: The method, as in the legend.
+        order_seed: The seed of the edits' order.
+        points: Its measurements by the number of edits.
+    """
+
+    label: str
+    order_seed: int
+    points: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Everything known about one quantity on one model and edit source.
+
+    Args:
+        model: The base model's name.
+        edit_source: Where the edits came from.
+        suite: The group of tasks.
+        task: The task.
+        metric: What was measured.
+        protocol: How.
+        curves: One for each trajectory, from the unedited model on.
+        baseline: The unedited model's value at each number of edits; it differs between them where
+            the items do.
+    """
+
+    model: str
+    edit_source: str
+    suite: str
+    task: str
+    metric: str
+    protocol: str
+    curves: tuple[Curve, ...]
+    baseline: tuple[tuple[int, float], ...]
+
+    @property
+    def share(self) -> bool:
+        """Whether the quantity is a share of items."""
+        values = [point.value for curve in self.curves for point in curve.points]
+        return is_share(self.metric, [*values, *(value for _, value in self.baseline)])
+
+    @property
+    def seeds(self) -> int:
+        """How many orders of the edits were tried."""
+        return len({curve.order_seed for curve in self.curves})
+
+    @property
+    def undrawn(self) -> tuple[Measurement, ...]:
+        """The measurements that have no place on an axis: without a value, or infinite."""
+        return tuple(
+            point
+            for curve in self.curves
+            for point in curve.points
+            if point.value is None or not math.isfinite(point.value)
+        )
+
+
+def panels_of(measurements: Iterable[Measurement]) -> list[Panel]:
+    """Groups measurements by model, edit source and quantity, in the order in which those first appear."""
+    edited: dict[tuple[str, str, tuple[str, str, str, str]], list[Measurement]] = defaultdict(list)
+    unedited: dict[tuple[str, tuple[str, str, str, str]], Measurement] = {}
+    for one in measurements:
+        if one.editor == UNEDITED:
+            unedited.setdefault((one.model, one.series), one)
+        else:
+            edited[(one.model, one.edit_source, one.series)].append(one)
+    panels = [
+        _panel(members, unedited.get((model, series))) for (model, _, series), members in edited.items()
+    ]
+    drawn = {(model, series) for model, _, series in edited}
+    panels += [_panel([], one) for place, one in unedited.items() if place not in drawn]
+    return panels
+
+
+def label_order(measurements: Iterable[Measurement]) -> list[str]:
+    """The labels of all methods, each once; gives every method one color in the whole report."""
+    labels = {editor_label(one.editor, one.variant): None for one in measurements if one.editor != UNEDITED}
+    return list(labels)
+
+
+def _panel(members: Sequence[Measurement], unedited: Measurement | None) -> Panel:
+    trajectories: dict[tuple[str, int], list[Measurement]] = defaultdict(list)
+    for one in members:
+        trajectories[(editor_label(one.editor, one.variant), one.order_seed)].append(one)
+    curves = []
+    for (label, order_seed), points in trajectories.items():
+        if unedited is not None and all(point.n_edits > 0 for point in points):
+            points = [unedited, *points]
+        curves.append(Curve(label, order_seed, tuple(sorted(points, key=lambda point: point.n_edits))))
+    if unedited is not None and not members:
+        curves.append(Curve(editor_label(UNEDITED, ""), unedited.order_seed, (unedited,)))
+    first = members[0] if members else unedited
+    if first is None:
+        raise ValueError("A panel needs a measurement.")
+    return Panel(
+        first.model,
+        first.edit_source,
+        *first.series,
+        curves=tuple(curves),
+        baseline=_baseline(members, unedited),
+    )
+
+
+def _baseline(members: Sequence[Measurement], unedited: Measurement | None) -> tuple[tuple[int, float], ...]:
+    values: dict[int, list[float]] = defaultdict(list)
+    for one in members:
+        if one.baseline is not None and math.isfinite(one.baseline):
+            values[one.n_edits].append(one.baseline)
+    if not values and unedited is not None and unedited.value is not None:
+        values[unedited.n_edits].append(unedited.value)
+    means = ((n_edits, mean_and_stderr(found)[0]) for n_edits, found in sorted(values.items()))
+    return tuple((n_edits, mean) for n_edits, mean in means if mean is not None)

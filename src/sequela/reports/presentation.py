@@ -1,0 +1,150 @@
+"""How results are presented: where a suite belongs, what a name means, how a number is written."""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+
+UNEDITED = "none"
+"""The editor's name in measurements of the unedited model."""
+
+EDIT_QUALITY = "edit_quality"
+SUCCESS_AT_EDIT = "success@edit"
+RETENTION_AT_N = "retention@n"
+
+
+class Section(str, Enum):
+    """The parts of a report that measurements go to; the value is the heading."""
+
+    EDITS = "Edits"
+    ABILITIES = "Abilities"
+    SAFETY = "Safety"
+    HEALTH = "Health"
+
+
+_SECTIONS = {
+    EDIT_QUALITY: Section.EDITS,
+    "perplexity": Section.HEALTH,
+    "health": Section.HEALTH,
+    "degeneracy": Section.HEALTH,
+    "safety": Section.SAFETY,
+    "toxigen": Section.SAFETY,
+    "truthfulqa": Section.SAFETY,
+    "truthfulqa_mc1": Section.SAFETY,
+    "truthfulness": Section.SAFETY,
+    "harm_recognition": Section.SAFETY,
+}
+"""Where a task or, failing that, its suite belongs; whatever is not here is an ability."""
+
+MEANINGS = {
+    SUCCESS_AT_EDIT: "asked right after an edit was made, about that edit only",
+    RETENTION_AT_N: "asked at a checkpoint, about every edit made so far",
+    "efficacy": "the edited question itself",
+    "paraphrase": "the same question in other words",
+    "neighborhood": "questions about other subjects, whose answers should not change",
+    "portability": "questions whose answer follows from the edit",
+    "free_decoding": "the model writes freely and stops by itself; its text is compared with the answer",
+    "teacher_forced": "the right answer is fed in token by token, and each next token is checked; "
+    "easier than free decoding",
+    "probability": "the new answer is more probable than the old one",
+    "loglikelihood": "the choice to which the model gives the highest probability",
+    "perplexity": "how surprised the model is by ordinary text; lower is better",
+}
+"""Plain words for the names that need them."""
+
+_PROPER_NAMES = {
+    "gsm8k": "GSM8K",
+    "mmlu": "MMLU",
+    "toxigen": "ToxiGen",
+    "truthfulqa_mc1": "TruthfulQA MC1",
+}
+
+LOGARITHMIC_METRICS = frozenset({"perplexity"})
+"""Metrics that change by factors, and so are drawn on a logarithmic axis."""
+
+
+def section_of(suite: str, task: str) -> Section:
+    """The part of the report a task's measurements go to."""
+    return _SECTIONS.get(task) or _SECTIONS.get(suite) or Section.ABILITIES
+
+
+def in_words(name: str) -> str:
+    """A name as it is read: `free_decoding` becomes `free decoding`, `mmlu_anatomy` `MMLU anatomy`."""
+    for short, proper in _PROPER_NAMES.items():
+        if name == short or name.startswith(f"{short}_"):
+            name = proper + name[len(short) :]
+    return name.replace("_", " ")
+
+
+def capitalized(text: str) -> str:
+    """The text with a capital at its beginning, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def editor_label(editor: str, variant: str) -> str:
+    """The name of a method and its variant, as in legends."""
+    if editor == UNEDITED:
+        return "unedited"
+    return f"{editor} ({variant})" if variant else editor
+
+
+def is_share(metric: str, values: list[float | None]) -> bool:
+    """Whether a quantity is a share of items, to be written in percent."""
+    finite = [value for value in values if value is not None]
+    return metric not in LOGARITHMIC_METRICS and bool(finite) and all(0 <= value <= 1 for value in finite)
+
+
+def format_number(value: float | None, share: bool) -> str:
+    """A value in percent if it is a share; a dash if there is none."""
+    if value is None:
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if share:
+        return f"{100 * value:.1f} %"
+    return _format_plain(value, like=value)
+
+
+def format_with_error(value: float | None, stderr: float | None, share: bool) -> str:
+    """A value and its standard error, both to the same decimal place."""
+    text = format_number(value, share)
+    if value is None or stderr is None or not math.isfinite(value):
+        return text
+    return f"{text} ± {100 * stderr:.1f}" if share else f"{text} ± {_format_plain(stderr, like=value)}"
+
+
+def format_difference(value: float | None, share: bool) -> str:
+    """A signed difference, in percentage points if it is one of shares."""
+    if value is None or math.isnan(value):
+        return "–"
+    sign = "+" if value > 0 else "−" if value < 0 else "±"
+    if share:
+        return f"{sign}{100 * abs(value):.1f} pp"
+    return f"{sign}{format_number(abs(value), share=False)}"
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration in the unit that reads best."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def format_bytes(count: int | None) -> str:
+    """A size in MiB or GiB; a dash if it isn't known."""
+    if count is None:
+        return "–"
+    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def _format_plain(value: float, like: float) -> str:
+    """A number with as many decimals as a number of the size of `like` deserves."""
+    size = abs(like)
+    if size >= 1e6 or 0 < size < 1e-3:
+        return f"{value:.2e}"
+    decimals = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4
+    return f"{value:,.{decimals}f}"

@@ -1,0 +1,175 @@
+"""The short table of a run, for the terminal and the top of the page."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sequela.reports.presentation import (
+    EDIT_QUALITY,
+    MEANINGS,
+    editor_label,
+    format_with_error,
+    in_words,
+    is_share,
+)
+from sequela.results import Measurement, mean_and_stderr
+
+_HEADLINE_METRICS = ("efficacy", "accuracy", "exact_match", "perplexity")
+"""Of a suite's metrics the first of these is its headline; failing these, whatever comes first."""
+
+_HEADLINE_PROTOCOL = "free_decoding"
+
+
+@dataclass(frozen=True)
+class SummaryColumn:
+    """A headline quantity.
+
+    Args:
+        title: What to write above it.
+        tasks: The tasks whose unweighted mean it is; usually one.
+        suite: Their suite.
+        metric: What was measured.
+        protocol: How.
+    """
+
+    title: str
+    tasks: tuple[str, ...]
+    suite: str
+    metric: str
+    protocol: str
+
+
+@dataclass(frozen=True)
+class SummaryCell:
+    """A headline number, with its error and what stands behind it, as numbers and as text.
+
+    Args:
+        value: The number, or None.
+        stderr: Its standard error; for a mean of tasks, of the mean.
+        n: The items behind it.
+        text: The value and its error as they are written.
+    """
+
+    value: float | None
+    stderr: float | None
+    n: int
+    text: str
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One checkpoint of one trajectory; `cells` stand under the columns, None where nothing was measured."""
+
+    model: str
+    label: str
+    edit_source: str
+    order_seed: int
+    n_edits: int
+    cells: tuple[SummaryCell | None, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The table: its columns and rows."""
+
+    columns: tuple[SummaryColumn, ...]
+    rows: tuple[SummaryRow, ...]
+
+
+def summarize(measurements: Sequence[Measurement]) -> Summary:
+    """The headline numbers of every checkpoint: the unedited model first, edit quality first.
+
+    Args:
+        measurements: In the order of `ResultsStore.measurements`.
+    """
+    columns = _columns(measurements)
+    shares = [
+        is_share(column.metric, [one.value for one in measurements if _belongs(one, column)])
+        for column in columns
+    ]
+    checkpoints: dict[tuple[str, str, str, int, int], list[Measurement]] = defaultdict(list)
+    for one in measurements:
+        label = editor_label(one.editor, one.variant)
+        checkpoints[(one.model, label, one.edit_source, one.order_seed, one.n_edits)].append(one)
+    rows = [
+        SummaryRow(*place, cells=tuple(_cell(found, *pair) for pair in zip(columns, shares, strict=True)))
+        for place, found in checkpoints.items()
+    ]
+    return Summary(tuple(columns), tuple(row for row in rows if any(row.cells)))
+
+
+def is_breakdown(task: str, tasks: Iterable[str]) -> bool:
+    """Whether a task is a part of another one of its suite, as `mmlu_anatomy` is of `mmlu`."""
+    return any(task.startswith(f"{whole}_") for whole in tasks if whole != task)
+
+
+def _columns(measurements: Sequence[Measurement]) -> list[SummaryColumn]:
+    suites: dict[str, list[Measurement]] = defaultdict(list)
+    for one in measurements:
+        suites[one.suite].append(one)
+    columns: list[SummaryColumn] = []
+    for suite, members in sorted(suites.items(), key=lambda pair: pair[0] != EDIT_QUALITY):
+        tasks = {one.task for one in members}
+        headline = _headline([one for one in members if not is_breakdown(one.task, tasks)])
+        if suite == EDIT_QUALITY:
+            columns += [
+                SummaryColumn(f"{task}, {in_words(metric)}", (task,), suite, metric, protocol)
+                for metric, protocol in _edit_headlines(members)
+                for task in sorted({one.task for one in members}, reverse=True)
+            ]
+            continue
+        metric, protocol = headline
+        wholes = sorted(
+            {
+                one.task
+                for one in members
+                if not is_breakdown(one.task, tasks) and (one.metric, one.protocol) == headline
+            }
+        )
+        title = wholes[0] if len(wholes) == 1 else f"{suite}, mean of {len(wholes)} tasks"
+        columns.append(
+            SummaryColumn(f"{in_words(title)}, {in_words(metric)}", tuple(wholes), suite, metric, protocol)
+        )
+    return columns
+
+
+def _headline(members: Sequence[Measurement]) -> tuple[str, str]:
+    kinds = list({(one.metric, one.protocol): None for one in members})
+    known = [kind for name in _HEADLINE_METRICS for kind in kinds if kind[0] == name]
+    return (known or kinds)[0]
+
+
+def _edit_headlines(members: Sequence[Measurement]) -> list[tuple[str, str]]:
+    """Every metric of edit quality by free decoding, where it was so measured, otherwise by what was."""
+    by_metric: dict[str, str] = {}
+    for one in members:
+        if one.metric not in by_metric or one.protocol == _HEADLINE_PROTOCOL:
+            by_metric[one.metric] = one.protocol
+    known = list(MEANINGS)
+    return sorted(
+        by_metric.items(), key=lambda kind: known.index(kind[0]) if kind[0] in known else len(known)
+    )
+
+
+def _belongs(one: Measurement, column: SummaryColumn) -> bool:
+    place = (one.suite, one.metric, one.protocol)
+    return one.task in column.tasks and place == (column.suite, column.metric, column.protocol)
+
+
+def _cell(found: Iterable[Measurement], column: SummaryColumn, share: bool) -> SummaryCell | None:
+    members = [one for one in found if _belongs(one, column)]
+    if len(members) < len(column.tasks):
+        return None  # a mean over fewer tasks would not compare with the others
+    values = [one.value for one in members if one.value is not None]
+    if len(values) < len(members):
+        return SummaryCell(None, None, sum(one.n for one in members), "–")
+    value, _ = mean_and_stderr(values)
+    errors = [one.stderr for one in members if one.stderr is not None]
+    stderr = None
+    if len(errors) == len(members):  # the tasks' items differ, so their errors are independent
+        stderr = math.sqrt(math.fsum(error**2 for error in errors)) / len(errors)
+    text = format_with_error(value, stderr, share)
+    return SummaryCell(value, stderr, sum(one.n for one in members), text)

@@ -1,0 +1,198 @@
+"""The rows of a report's tables, as text that is ready to be read."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sequela.reports.panels import Panel
+from sequela.reports.presentation import (
+    editor_label,
+    format_bytes,
+    format_difference,
+    format_number,
+    format_seconds,
+    in_words,
+)
+from sequela.results import CostRecord, EditRecord, ItemRecord, mean_and_stderr
+
+
+@dataclass(frozen=True)
+class NumberRow:
+    """One measurement: value, n, standard error, baseline and the difference from it."""
+
+    quantity: str
+    protocol: str
+    label: str
+    order_seed: int
+    n_edits: int
+    value: str
+    stderr: str
+    n: int
+    baseline: str
+    difference: str
+    n_nonfinite: int
+    note: str
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """What a step cost in all, for one method or for all together."""
+
+    step: str
+    label: str
+    units: int
+    total: str
+    seconds: float
+    per_unit: str
+    peak_memory: str
+
+
+@dataclass(frozen=True)
+class EditTimeRow:
+    """What one edit took on average, with its standard error over the edits."""
+
+    label: str
+    n: int
+    seconds: str
+    stderr: str
+    steps: str
+
+
+@dataclass(frozen=True)
+class EditRow:
+    """One edit, and what the model said right after it."""
+
+    position: int
+    prompt: str
+    target_new: str
+    success: tuple[str, ...]
+    seconds: str
+    steps: str
+    loss: str
+    change: str
+    probes: tuple[ItemRecord, ...]
+
+
+def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
+    """All measurements of the panels; the unedited model stands in each row's baseline."""
+    rows = []
+    for panel in panels:
+        share = panel.share
+        for curve in panel.curves:
+            for point in curve.points:
+                both = point.value is not None and point.baseline is not None
+                difference = (point.value or 0) - (point.baseline or 0) if both else None
+                rows.append(
+                    NumberRow(
+                        quantity=f"{panel.task}: {in_words(panel.metric)}",
+                        protocol=in_words(panel.protocol),
+                        label=curve.label,
+                        order_seed=curve.order_seed,
+                        n_edits=point.n_edits,
+                        value=format_number(point.value, share),
+                        stderr=format_number(point.stderr, share),
+                        n=point.n,
+                        baseline=format_number(point.baseline, share),
+                        difference=format_difference(difference, share),
+                        n_nonfinite=point.n_nonfinite,
+                        note=point.note,
+                    )
+                )
+    return rows
+
+
+def cost_rows(costs: Iterable[CostRecord]) -> list[CostRow]:
+    """Costs summed by step, suite and method, the longest first."""
+    groups: dict[tuple[str, str], list[CostRecord]] = defaultdict(list)
+    for cost in costs:
+        step = f"{cost.step}: {cost.suite}" if cost.suite else cost.step
+        label = editor_label(cost.editor, cost.variant) if cost.editor else ""
+        groups[(step, label)].append(cost)
+    rows = []
+    for (step, label), members in groups.items():
+        seconds = math.fsum(cost.seconds for cost in members)
+        units = sum(cost.units for cost in members)
+        peaks = [cost.peak_memory_bytes for cost in members if cost.peak_memory_bytes is not None]
+        rows.append(
+            CostRow(
+                step=step,
+                label=label,
+                units=units,
+                total=format_seconds(seconds),
+                seconds=seconds,
+                per_unit=format_seconds(seconds / units) if units else "–",
+                peak_memory=format_bytes(max(peaks, default=None)),
+            )
+        )
+    return sorted(rows, key=lambda row: -row.seconds)
+
+
+def edit_time_rows(records: Iterable[EditRecord]) -> list[EditTimeRow]:
+    """The mean time of an edit by method."""
+    groups: dict[str, list[EditRecord]] = defaultdict(list)
+    for record in records:
+        groups[editor_label(record.editor, record.variant)].append(record)
+    rows = []
+    for label, members in groups.items():
+        mean, stderr = mean_and_stderr([record.seconds for record in members])
+        steps, _ = mean_and_stderr(
+            [record.optimization_steps for record in members if record.optimization_steps is not None]
+        )
+        rows.append(
+            EditTimeRow(
+                label=label,
+                n=len(members),
+                seconds="–" if mean is None else format_seconds(mean),
+                stderr="–" if stderr is None else format_seconds(stderr),
+                steps="–" if steps is None else f"{steps:.1f}",
+            )
+        )
+    return rows
+
+
+def edit_rows(records: Iterable[EditRecord], columns: Sequence[tuple[str, str]]) -> list[EditRow]:
+    """The edits of one trajectory.
+
+    Args:
+        records: The edits, in order.
+        columns: The metrics and protocols to give in columns, as found by `success_columns`.
+    """
+    return [
+        EditRow(
+            position=record.position,
+            prompt=record.prompt,
+            target_new=record.target_new,
+            success=tuple(_tally(record.success, metric, protocol) for metric, protocol in columns),
+            seconds=format_seconds(record.seconds),
+            steps="–" if record.optimization_steps is None else str(record.optimization_steps),
+            loss=_final_loss(record),
+            change=f"{max(record.relative_delta_norms.values()):.2%}" if record.relative_delta_norms else "–",
+            probes=record.success,
+        )
+        for record in records
+    ]
+
+
+def success_columns(records: Iterable[EditRecord]) -> list[tuple[str, str]]:
+    """The metrics and protocols that were measured right after the edits, in their order."""
+    return list({(item.metric, item.protocol): None for one in records for item in one.success})
+
+
+def _tally(items: Iterable[ItemRecord], metric: str, protocol: str) -> str:
+    values = [item.value for item in items if (item.metric, item.protocol) == (metric, protocol)]
+    if not values:
+        return "–"
+    if len(values) == 1 and values[0] in (0.0, 1.0):
+        return "yes" if values[0] else "no"
+    mean, _ = mean_and_stderr(values)
+    return f"{format_number(mean, share=True)} of {len(values)}"
+
+
+def _final_loss(record: EditRecord) -> str:
+    if not record.losses:
+        return "–"
+    name = "total" if "total" in record.losses else next(iter(record.losses))
+    return f"{record.losses[name]:.3g}"

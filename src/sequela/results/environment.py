@@ -1,0 +1,111 @@
+"""On what a run ran: versions and hardware."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+PACKAGES = ("torch", "transformers", "lm-eval", "datasets", "numpy")
+"""The packages whose version can change a number."""
+
+
+class Environment(BaseModel):
+    """The software and hardware of a run.
+
+    Args:
+        sequela: Our version.
+        git_commit: The commit, if sequela runs from a checkout; `+changes` is added if it was altered.
+        python: Python's version.
+        packages: Versions of the packages that can change a number.
+        system: The operating system.
+        cpu: The processor's name.
+        cores: How many of its cores the process may use.
+        memory_bytes: Main memory; None if the system doesn't say.
+        device: Where the model ran, e.g. `cpu`, `cuda:0 (NVIDIA A100)`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sequela: str
+    git_commit: str | None
+    python: str
+    packages: dict[str, str]
+    system: str
+    cpu: str
+    cores: int
+    memory_bytes: int | None
+    device: str
+
+
+def collect_environment(device: str = "cpu") -> Environment:
+    """What this process runs on.
+
+    Args:
+        device: Where the model runs, as the manifest shall name it.
+    """
+    return Environment(
+        sequela=_version_of("sequela") or "not installed",
+        git_commit=_git_commit(Path(__file__).parents[1]),
+        python=platform.python_version(),
+        packages={name: version for name in PACKAGES if (version := _version_of(name)) is not None},
+        system=platform.platform(),
+        cpu=_cpu_name(),
+        cores=_usable_cores(),
+        memory_bytes=_memory_bytes(),
+        device=device,
+    )
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit(package: Path) -> str | None:
+    """The checkout's commit; None when no checkout tracks the package (it was installed)."""
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    commit = _git(package, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changes = _git(package, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}+changes" if changes else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None  # no git, or no checkout: then there is no commit to name
+    return finished.stdout.strip()
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_bytes() -> int | None:
+    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    if "SC_PAGE_SIZE" not in names or "SC_PHYS_PAGES" not in names:
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,270 @@
+"""The results of a run: measurements in SQLite, per-item records in Parquet.
+
+An evaluation is written whole or not at all: its row, its measurements and its file of items
+appear together, so a run that is stopped at any moment leaves only finished evaluations.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from sequela.ground.errors import IntegrityError as BrokenFileError
+from sequela.ground.errors import SequelaError
+from sequela.results.cost import CostRecord
+from sequela.results.database import create_database, open_database
+from sequela.results.edit_record import EditRecord
+from sequela.results.evaluation_key import EvaluationKey
+from sequela.results.item_files import read_items, write_items
+from sequela.results.measurement import ItemRecord, Measurement
+from sequela.results.query import Query, ordered
+from sequela.results.tables import Base, CostRow, EditRow, EvaluationRow, MeasurementRow
+
+DATABASE_NAME = "results.sqlite"
+ITEMS_FOLDER = "items"
+
+
+def open_store(folder: Path, create: bool = False) -> ResultsStore:
+    """Opens the results in a run's folder.
+
+    Args:
+        folder: The run's folder.
+        create: Whether to begin an empty store where there is none.
+
+    Raises:
+        SequelaError: There is no store and none is to be made, the file is not one, or it was
+            written with another schema version.
+    """
+    path = folder / DATABASE_NAME
+    if not path.is_file():
+        if not create:
+            raise SequelaError(
+                f"There are no results in {folder}: it has no {DATABASE_NAME}.",
+                hint="Give the folder of a run, as printed at the end of `sequela run`.",
+            )
+        create_database(path)
+    return ResultsStore(folder, open_database(path))
+
+
+class ResultsStore:
+    """What a run measured; opened by `open_store`, closed by `close` or the end of a `with` block.
+
+    Args:
+        folder: The run's folder.
+        engine: The connection to its database.
+    """
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
+        self.folder = folder
+        self._engine = engine
+
+    def __enter__(self) -> ResultsStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the database file."""
+        self._engine.dispose()
+
+    # Evaluations
+
+    def has(self, key: EvaluationKey) -> bool:
+        """Whether this evaluation was finished."""
+        with Session(self._engine) as session:
+            return _find(session, key) is not None
+
+    def write_evaluation(
+        self, key: EvaluationKey, measurements: Sequence[Measurement], items: Sequence[ItemRecord] = ()
+    ) -> None:
+        """Writes a finished evaluation, all of it or nothing.
+
+        A value that is not a number is kept as None with a note that says so (SQLite has no NaN).
+
+        Args:
+            key: What was evaluated.
+            measurements: Its numbers; each of the key's suite and checkpoint.
+            items: The per-item records behind them.
+
+        Raises:
+            ValueError: A measurement is of another suite or checkpoint.
+            SequelaError: The store has this evaluation already, or the disk doesn't take it.
+        """
+        for measurement in measurements:
+            if (measurement.suite, measurement.n_edits) != (key.suite, key.n_edits):
+                raise ValueError(
+                    f"A measurement of {measurement.suite!r} after {measurement.n_edits} edits was given "
+                    f"for an evaluation of {key.suite!r} after {key.n_edits}."
+                )
+        path = self._items_path(key)
+        row = EvaluationRow(**key.model_dump(), n_items=len(items))
+        row.measurements = [MeasurementRow(**_without_nan(one).model_dump()) for one in measurements]
+        wrote_items = False
+        try:
+            with Session(self._engine) as session, session.begin():
+                session.add(row)
+                # The rows go first: they take the database's write lock, and a second
+                # evaluation of the same key fails here, before it can touch the first one's file.
+                session.flush()
+                if items:
+                    wrote_items = True
+                    write_items(path, items)
+        except BaseException as error:
+            if wrote_items:
+                path.unlink(missing_ok=True)
+            if isinstance(error, IntegrityError):
+                raise SequelaError(
+                    f"Results of {key.suite!r} after {key.n_edits} edits of {key.trajectory} exist already.",
+                    hint="Results are only added, never replaced; ask `has` first.",
+                ) from error
+            if isinstance(error, OperationalError | OSError):
+                raise _not_written(self.folder, error) from error
+            raise
+
+    def evaluations(self) -> list[EvaluationKey]:
+        """The keys of all finished evaluations, in the order in which they were finished."""
+        with Session(self._engine) as session:
+            rows = session.scalars(select(EvaluationRow).order_by(EvaluationRow.id))
+            return [_key_of(row) for row in rows]
+
+    def count_evaluations(self) -> int:
+        """How many evaluations are finished."""
+        with Session(self._engine) as session:
+            return session.scalar(select(func.count()).select_from(EvaluationRow)) or 0
+
+    def measurements(self, query: Query | None = None, key: EvaluationKey | None = None) -> list[Measurement]:
+        """Measurements in stable order (see `query.ordered`).
+
+        Args:
+            query: Which; None for all.
+            key: Only those of this evaluation.
+        """
+        statement = select(MeasurementRow)
+        for name, wanted in vars(query or Query()).items():
+            if wanted is not None:
+                statement = statement.where(getattr(MeasurementRow, name) == wanted)
+        with Session(self._engine) as session:
+            if key is not None:
+                row = _find(session, key)
+                statement = statement.where(MeasurementRow.evaluation_id == (row.id if row else None))
+            rows = session.scalars(statement.order_by(MeasurementRow.id))
+            return ordered(_measurement_of(row) for row in rows)
+
+    def items(self, key: EvaluationKey) -> list[ItemRecord]:
+        """The per-item records behind an evaluation.
+
+        Raises:
+            SequelaError: There is no such evaluation.
+            IntegrityError: Its file is missing, or has not as many records as were written.
+        """
+        with Session(self._engine) as session:
+            row = _find(session, key)
+            n_items = None if row is None else row.n_items
+        if n_items is None:
+            raise SequelaError(
+                f"There are no results for the suite {key.suite!r} after {key.n_edits} edits "
+                f"of {key.trajectory} in {self.folder}."
+            )
+        if n_items == 0:
+            return []
+        path = self._items_path(key)
+        items = read_items(path)
+        if len(items) != n_items:
+            raise BrokenFileError(f"{path} has {len(items)} records; {n_items} were written.")
+        return items
+
+    # Edits and costs
+
+    def write_edit_records(self, records: Iterable[EditRecord]) -> None:
+        """Writes what became of edits; an edit made again takes the place of its earlier record.
+
+        Raises:
+            SequelaError: The disk doesn't take it.
+        """
+        self._merge(
+            EditRow(trajectory=one.trajectory, position=one.position, record=_to_json(one)) for one in records
+        )
+
+    def write_cost(self, *records: CostRecord) -> None:
+        """Writes what steps cost.
+
+        Raises:
+            SequelaError: The disk doesn't take it.
+        """
+        self._merge(CostRow(record=_to_json(one)) for one in records)
+
+    def edit_records(self, trajectory: str | None = None) -> list[EditRecord]:
+        """The records of edits, trajectory by trajectory, in the order in which they were made.
+
+        Args:
+            trajectory: Only those of this trajectory.
+        """
+        statement = select(EditRow).order_by(EditRow.trajectory, EditRow.position)
+        if trajectory is not None:
+            statement = statement.where(EditRow.trajectory == trajectory)
+        with Session(self._engine) as session:
+            return [EditRecord.model_validate(json.loads(row.record)) for row in session.scalars(statement)]
+
+    def costs(self) -> list[CostRecord]:
+        """What each step cost, in the order in which they were done."""
+        with Session(self._engine) as session:
+            rows = session.scalars(select(CostRow).order_by(CostRow.id))
+            return [CostRecord.model_validate(json.loads(row.record)) for row in rows]
+
+    def _merge(self, rows: Iterable[Base]) -> None:
+        try:
+            with Session(self._engine) as session, session.begin():
+                for row in rows:
+                    session.merge(row)
+        except OperationalError as error:
+            raise _not_written(self.folder, error) from error
+
+    def _items_path(self, key: EvaluationKey) -> Path:
+        return self.folder / ITEMS_FOLDER / f"{key.content_hash}.parquet"
+
+
+def _to_json(record: BaseModel) -> str:
+    # Not `model_dump_json`, which would turn the NaN of a loss that ran away into null.
+    return json.dumps(record.model_dump())
+
+
+def _find(session: Session, key: EvaluationKey) -> EvaluationRow | None:
+    return session.scalar(select(EvaluationRow).filter_by(**key.model_dump()))
+
+
+def _key_of(row: EvaluationRow) -> EvaluationKey:
+    return EvaluationKey(**{name: getattr(row, name) for name in EvaluationKey.model_fields})
+
+
+def _measurement_of(row: MeasurementRow) -> Measurement:
+    return Measurement(**{name: getattr(row, name) for name in Measurement.model_fields})
+
+
+def _without_nan(measurement: Measurement) -> Measurement:
+    names = ("value", "stderr", "baseline")
+    lost = [name for name in names if _is_nan(getattr(measurement, name))]
+    if not lost:
+        return measurement
+    notes = [measurement.note] if measurement.note else []
+    notes.append(f"{' and '.join(lost)}: not a number")
+    return measurement.model_copy(update={**dict.fromkeys(lost), "note": "; ".join(notes)})
+
+
+def _is_nan(value: float | None) -> bool:
+    return value is not None and math.isnan(value)
+
+
+def _not_written(folder: Path, error: Exception) -> SequelaError:
+    reason = getattr(error, "orig", None) or error
+    return SequelaError(
+        f"Can't write results to {folder}: {reason}.",
+        hint="Is the disk full, or does another run write there? What was measured before is kept.",
+    )

@@ -1,0 +1,86 @@
+"""From what evaluations find to measurements: labels, and the baseline of the same items."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sequela.evaluation.edit_quality import RETENTION_AT_N, SUCCESS_AT_EDIT
+from sequela.results import Finding, ItemRecord, Measurement, mean_and_stderr
+
+Series = tuple[str, str, str, str]
+
+BASELINE_TASKS = {SUCCESS_AT_EDIT: RETENTION_AT_N}
+"""`success@edit` is compared with what the unedited model answers, which is kept as retention at 0."""
+
+UNEDITED = "none"
+"""The editor of the unedited model's measurements."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a measurement says about where it comes from."""
+
+    model: str
+    editor: str
+    variant: str
+    edit_source: str
+    order_seed: int
+    n_edits: int
+
+
+@dataclass
+class Baseline:
+    """What the unedited model scored, so that every checkpoint is compared over the same items.
+
+    Args:
+        values: Per series, the value over all items.
+        by_item: Per series, the value of each item.
+    """
+
+    values: dict[Series, float | None] = field(default_factory=dict)
+    by_item: dict[Series, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+
+    def remember(self, measurements: Iterable[Measurement], items: Iterable[ItemRecord]) -> None:
+        """Takes up what was measured on the unedited model."""
+        for measurement in measurements:
+            self.values[measurement.series] = measurement.value
+        for item in items:
+            series = (item.suite, item.task, item.metric, item.protocol)
+            self.by_item[series][item.item] = item.value
+
+    def of(self, finding: Finding) -> float | None:
+        """The baseline of a finding: over its own items where these are known, else over all."""
+        task = BASELINE_TASKS.get(finding.task, finding.task)
+        series = (finding.suite, task, finding.metric, finding.protocol)
+        known = self.by_item.get(series, {})
+        names = [item.item for item in finding.items]
+        if names and all(name in known for name in names):
+            return mean_and_stderr([known[name] for name in names])[0]
+        return self.values.get(series)
+
+
+def measurements(found: Sequence[Finding], labels: Labels, baseline: Baseline) -> list[Measurement]:
+    """Labels findings and puts the baseline beside them."""
+    return [
+        Measurement(
+            model=labels.model,
+            editor=labels.editor,
+            variant=labels.variant,
+            edit_source=labels.edit_source,
+            order_seed=labels.order_seed,
+            n_edits=labels.n_edits,
+            suite=finding.suite,
+            task=finding.task,
+            metric=finding.metric,
+            protocol=finding.protocol,
+            value=finding.value,
+            stderr=finding.stderr,
+            n=finding.n,
+            n_nonfinite=finding.n_nonfinite,
+            baseline=finding.value if labels.editor == UNEDITED else baseline.of(finding),
+            note=finding.note,
+        )
+        for finding in found
+    ]

@@ -1,0 +1,94 @@
+"""What a study is going to do, worked out and checked before anything long begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sequela.editors import AnyEditor, create_editor
+from sequela.edits import EditSet, load_edits
+from sequela.evaluation.edit_quality import SUITE as EDIT_QUALITY
+from sequela.evaluation.suite import Suite
+from sequela.evaluation.suites import make_suite
+from sequela.ground.errors import BadInputError
+from sequela.studies.study import EditorChoice, Study
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with everything it names made and checked, except the models.
+
+    Args:
+        study: The study.
+        edits: The edits as the source has them; every order seed shuffles these.
+        editors: The methods, as chosen and as made.
+        suites: What is measured besides edit quality.
+    """
+
+    study: Study
+    edits: EditSet
+    editors: tuple[tuple[EditorChoice, AnyEditor], ...]
+    suites: tuple[Suite, ...]
+
+    @property
+    def n_evaluations(self) -> int:
+        """How many evaluations the study has: a suite on a checkpoint is one."""
+        per_checkpoint = len(self.suites) + 1
+        edited = len([n for n in self.study.checkpoints if n > 0])
+        trajectories = len(self.editors) * len(self.study.order_seeds)
+        return len(self.study.models) * per_checkpoint * (1 + trajectories * edited)
+
+    @property
+    def n_steps(self) -> int:
+        """Units of the overall progress bar: every edit and every evaluation."""
+        trajectories = len(self.study.models) * len(self.editors) * len(self.study.order_seeds)
+        return self.n_evaluations + trajectories * self.study.n_edits
+
+    def suite_versions(self) -> dict[str, str]:
+        """The version of each suite, edit quality included."""
+        versions = {suite.name: suite.version for suite in self.suites}
+        versions[EDIT_QUALITY] = self.edit_quality_version
+        return versions
+
+    @property
+    def edit_quality_version(self) -> str:
+        """What names the edit-quality measurement of this study."""
+        settings = self.study.edit_quality
+        return f"1-{settings.max_new_tokens}-{settings.max_neighborhood}"
+
+    def notes(self) -> Iterator[str]:
+        """What a reader of the results must know."""
+        if self.edits.skipped:
+            shown = "; ".join(str(record) for record in self.edits.skipped[:3])
+            yield (
+                f"{len(self.edits.skipped)} records of {self.edits.name} were left out because they can't "
+                f"be edits, for example {shown}."
+            )
+
+
+def make_plan(study: Study) -> Plan:
+    """Loads the edits, makes methods and suites.
+
+    Raises:
+        UnknownNameError: An editor, suite or source that doesn't exist.
+        BadInputError: A wrong setting, or a wrong record named by file and number.
+    """
+    path = Path(study.edits.file).expanduser() if study.edits.file else None
+    count = study.edits.count or study.n_edits
+    edits = load_edits(study.edits.source, path, count)
+    editors = tuple((choice, create_editor(choice.name, choice.settings)) for choice in study.editors)
+    labels = [(editor.name, editor.variant, choice.batch_size) for choice, editor in editors]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise BadInputError(
+                f"The study has {label[0]} ({label[1] or 'no variant'}) twice: their results could not be "
+                "told apart.",
+                hint="Run them as two studies.",
+            )
+    suites = tuple(make_suite(choice.name, **choice.options) for choice in study.suites)
+    names = [suite.name for suite in suites]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInputError(f"The study names the suite {name!r} twice.")
+    return Plan(study, edits, editors, suites)

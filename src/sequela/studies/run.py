@@ -1,0 +1,351 @@
+"""Running a study: every trajectory to its last checkpoint, every suite at every checkpoint.
+
+Everything that is finished is on disk at once: a run that is stopped, by Ctrl-C or by
+a power cut, goes on from its last checkpoint and measures nothing twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sequela.deltas import Delta
+from sequela.editors import Resources
+from sequela.evaluation.edit_quality import (
+    RETENTION_AT_N,
+    Answers,
+    findings,
+    measure_edits,
+    neighborhood_answers,
+)
+from sequela.evaluation.edit_quality import SUITE as EDIT_QUALITY
+from sequela.evaluation.suite import Suite
+from sequela.ground.errors import SequelaError
+from sequela.ground.hashing import hash_json
+from sequela.ground.paths import cache_folder, ensure_writable
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference import Engine, TorchEngine
+from sequela.models import EditedModel, LanguageModel, load_model
+from sequela.results import (
+    CostRecord,
+    EvaluationKey,
+    Finding,
+    ItemRecord,
+    Manifest,
+    ResultsStore,
+    Status,
+    collect_environment,
+    open_store,
+    read_manifest,
+    write_manifest,
+)
+from sequela.statistics import Statistics
+from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_checkpoint, save_checkpoint
+from sequela.studies.measuring import UNEDITED, Baseline, Labels, measurements
+from sequela.studies.plan import Plan, make_plan
+from sequela.studies.study import Study
+from sequela.studies.trajectory import Trajectory, make_batch, peak_memory_bytes
+
+Measure = Callable[[], tuple[list[Finding], list[ItemRecord]]]
+"""Runs an evaluation; returns what it found and the items behind it."""
+
+SPACE_NEEDED = 200 * 2**20
+"""Free disk space, in bytes, that a run asks for before it starts."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Args:
+        folder: Where its results are.
+        status: Whether it came to its end.
+        done: How many evaluations are finished.
+        planned: How many the study has.
+    """
+
+    folder: Path
+    status: Status
+    done: int
+    planned: int
+
+
+def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: str = "") -> RunResult:
+    """Runs a study, or goes on with it where it was stopped.
+
+    Args:
+        study: What to do.
+        folder: Where results go; a folder of the same study is continued.
+        progress: Who is told.
+        command: What the user typed, for the manifest.
+
+    Returns:
+        How it ended. Ctrl-C ends it as `stopped`, with everything measured so far kept.
+
+    Raises:
+        SequelaError: The study can't be run; told before anything long begins where that can be known.
+    """
+    plan = make_plan(study)
+    ensure_writable(folder, SPACE_NEEDED)
+    ensure_writable(cache_folder(), SPACE_NEEDED)
+    manifest = _opened_manifest(plan, folder, command)
+    with open_store(folder, create=True) as store:
+        run = _Run(plan, folder, store, manifest, progress)
+        try:
+            run.everything()
+            run.manifest = run.manifest.ended_as(Status.COMPLETE)
+        except KeyboardInterrupt:
+            run.manifest = run.manifest.ended_as(Status.STOPPED)
+        except BaseException as error:
+            run.manifest = run.manifest.ended_as(Status.FAILED, str(error) or type(error).__name__)
+            raise
+        finally:
+            write_manifest(folder, run.manifest)
+        return RunResult(folder, run.manifest.status, store.count_evaluations(), plan.n_evaluations)
+
+
+def _opened_manifest(plan: Plan, folder: Path, command: str) -> Manifest:
+    """The manifest of a run that begins or goes on.
+
+    Raises:
+        SequelaError: The folder holds a run of another study.
+    """
+    config = plan.study.model_dump(mode="json")
+    manifest = Manifest(
+        name=plan.study.name,
+        evaluations_planned=plan.n_evaluations,
+        environment=collect_environment(),
+        config=config,
+        edit_set_hashes={plan.edits.name: plan.edits.content_hash},
+        suite_versions=plan.suite_versions(),
+        seeds={"order": list(plan.study.order_seeds), "editors": [plan.study.seed]},
+        command=command,
+        notes=tuple(plan.notes()),
+    )
+    if (folder / "manifest.json").is_file():
+        earlier = read_manifest(folder)
+        same = (earlier.config, earlier.edit_set_hashes, earlier.suite_versions)
+        if same != (manifest.config, manifest.edit_set_hashes, manifest.suite_versions):
+            raise SequelaError(
+                f"{folder} holds the run of another study, or of this one before it was changed.",
+                hint="Choose another folder with --output, or delete that one.",
+            )
+        manifest = manifest.model_copy(
+            update={"started": earlier.started, "model_hashes": earlier.model_hashes}
+        )
+    write_manifest(folder, manifest)
+    return manifest
+
+
+@dataclass
+class _Run:
+    plan: Plan
+    folder: Path
+    store: ResultsStore
+    manifest: Manifest
+    progress: Progress
+    engine: Engine = field(default_factory=TorchEngine)
+    overall: int = 0
+
+    def everything(self) -> None:
+        self.overall = self.progress.start(f"study {self.plan.study.name}", self.plan.n_steps)
+        with ExitStack() as stack:
+            stack.callback(lambda: self.progress.finish(self.overall))
+            for name in self.plan.study.models:
+                self._one_model(name)
+
+    def _one_model(self, name: str) -> None:
+        study = self.plan.study
+        started = time.perf_counter()
+        model = load_model(name, device=study.device, dtype=study.dtype, progress=self.progress)
+        self._cost("load model", started, model=model)
+        self.manifest = self.manifest.model_copy(
+            update={"model_hashes": {**self.manifest.model_hashes, model.name: model.fingerprint}}
+        )
+        write_manifest(self.folder, self.manifest)
+        baseline, answers = self._measure_unedited(model)
+        statistics = Statistics(model, study.statistics, progress=self.progress)
+        resources = Resources(statistics, seed=study.seed, progress=self.progress)
+        for choice, editor in self.plan.editors:
+            started = time.perf_counter()
+            state = editor.prepare(model, resources)
+            self._cost("statistics and contexts", started, model=model, editor=editor.name)
+            for seed in study.order_seeds:
+                edits = self.plan.edits.shuffled(seed)
+                trajectory = Trajectory(
+                    model, editor, edits, seed, choice.batch_size, study.seed, statistics.key
+                )
+                start = Checkpoint(0, Delta.empty(model.fingerprint), state)
+                self._follow(trajectory, start, resources, baseline, answers)
+
+    def _measure_unedited(self, model: LanguageModel) -> tuple[Baseline, Answers]:
+        """Measures the model before any edit, over all the edits any checkpoint will ask about."""
+        edited = EditedModel(model)
+        trajectory = hash_json({"model": model.fingerprint, "edits": self.plan.edits.content_hash})
+        labels = Labels(
+            model=model.name,
+            editor=UNEDITED,
+            variant="",
+            edit_source=self.plan.edits.name,
+            order_seed=self.plan.study.order_seeds[0],
+            n_edits=0,
+        )
+        baseline = Baseline()
+        settings = self.plan.study.edit_quality
+        self.progress.say(f"{model.name}: measuring the unedited model")
+        answers = neighborhood_answers(edited, self.engine, self.plan.edits, settings, self.progress)
+
+        def edit_quality() -> tuple[list[Finding], list[ItemRecord]]:
+            items = measure_edits(
+                edited, self.engine, self.plan.edits, RETENTION_AT_N, settings, answers, self.progress
+            )
+            return findings(items), items
+
+        for suite, version, measure in self._evaluations(edited, edit_quality):
+            key = EvaluationKey(
+                trajectory=trajectory,
+                n_edits=0,
+                suite=suite,
+                suite_version=version,
+                model_hash=edited.content_hash,
+            )
+            if not self.store.has(key):
+                self._evaluate(key, labels, baseline, measure, model)
+            baseline.remember(self.store.measurements(key=key), self.store.items(key))
+            self.progress.advance(self.overall)
+        return baseline, answers
+
+    def _follow(
+        self,
+        trajectory: Trajectory,
+        start: Checkpoint,
+        resources: Resources,
+        baseline: Baseline,
+        answers: Answers,
+    ) -> None:
+        """Takes a trajectory from checkpoint to checkpoint; what is on disk already is not done again."""
+        model, study = trajectory.model, self.plan.study
+        at = start
+        for n_edits in study.checkpoints[1:]:
+            folder = checkpoint_folder(self.folder, trajectory.key, n_edits)
+            kept = load_checkpoint(folder, n_edits, model, trajectory.editor)
+            if kept is not None:
+                self.progress.advance(self.overall, n_edits - at.n_edits)
+                at = kept
+            else:
+                at = self._edit_up_to(trajectory, at, n_edits, resources, answers)
+                ids = tuple(edit.id for edit in trajectory.edits[:n_edits])
+                save_checkpoint(folder, at, model, trajectory.editor, ids)
+            self._measure_checkpoint(trajectory, at, baseline, answers)
+
+    def _edit_up_to(
+        self, trajectory: Trajectory, at: Checkpoint, n_edits: int, resources: Resources, answers: Answers
+    ) -> Checkpoint:
+        settings, last = self.plan.study.edit_quality, self.plan.study.n_edits
+        for first, edits in trajectory.batches(at.n_edits, n_edits):
+            self.progress.say(
+                f"{trajectory.model.name}, {trajectory.label}: edit {first + len(edits)} of {last}"
+            )
+            result = make_batch(trajectory, at, edits, first, resources, self.engine, settings, answers)
+            self.store.write_edit_records(result.records)
+            self.store.write_cost(
+                CostRecord(
+                    step="edit",
+                    seconds=result.seconds,
+                    units=len(edits),
+                    peak_memory_bytes=peak_memory_bytes(),
+                    trajectory=trajectory.key,
+                    model=trajectory.model.name,
+                    editor=trajectory.editor.name,
+                    variant=trajectory.editor.variant,
+                    n_edits=first + len(edits),
+                )
+            )
+            at = Checkpoint(first + len(edits), result.delta, result.state)
+            self.progress.advance(self.overall, len(edits))
+        return at
+
+    def _measure_checkpoint(
+        self, trajectory: Trajectory, at: Checkpoint, baseline: Baseline, answers: Answers
+    ) -> None:
+        model = trajectory.model
+        edited = EditedModel(model, at.delta)
+        labels = Labels(
+            model=model.name,
+            editor=trajectory.editor.name,
+            variant=trajectory.editor.variant,
+            edit_source=trajectory.edits.name,
+            order_seed=trajectory.order_seed,
+            n_edits=at.n_edits,
+        )
+        made = trajectory.edits[: at.n_edits]
+        ids = {edit.id for edit in made}
+
+        def edit_quality() -> tuple[list[Finding], list[ItemRecord]]:
+            settings = self.plan.study.edit_quality
+            now = measure_edits(edited, self.engine, made, RETENTION_AT_N, settings, answers, self.progress)
+            at_edit = [
+                item
+                for record in self.store.edit_records(trajectory.key)
+                if record.edit_id in ids
+                for item in record.success
+            ]
+            return findings([*at_edit, *now]), [*at_edit, *now]
+
+        self.progress.say(f"{model.name}, {trajectory.label}: measuring after {at.n_edits} edits")
+        for suite, version, measure in self._evaluations(edited, edit_quality):
+            key = EvaluationKey(
+                trajectory=trajectory.key,
+                n_edits=at.n_edits,
+                suite=suite,
+                suite_version=version,
+                model_hash=edited.content_hash,
+            )
+            if not self.store.has(key):
+                self._evaluate(key, labels, baseline, measure, model)
+            self.progress.advance(self.overall)
+
+    def _evaluations(self, edited: EditedModel, edit_quality: Measure) -> Sequence[tuple[str, str, Measure]]:
+        """The suites of the study, edit quality first, each with what measures it."""
+
+        def of_suite(suite: Suite) -> Measure:
+            def measure() -> tuple[list[Finding], list[ItemRecord]]:
+                found = suite.evaluate(edited, self.engine, self.progress)
+                return found, [item for finding in found for item in finding.items]
+
+            return measure
+
+        first = (EDIT_QUALITY, self.plan.edit_quality_version, edit_quality)
+        return [first, *((suite.name, suite.version, of_suite(suite)) for suite in self.plan.suites)]
+
+    def _evaluate(
+        self, key: EvaluationKey, labels: Labels, baseline: Baseline, measure: Measure, model: LanguageModel
+    ) -> None:
+        started = time.perf_counter()
+        found, items = measure()
+        self.store.write_evaluation(key, measurements(found, labels, baseline), items)
+        self._cost("evaluate", started, model=model, editor=labels.editor, key=key)
+
+    def _cost(
+        self,
+        step: str,
+        started: float,
+        model: LanguageModel,
+        editor: str = "",
+        key: EvaluationKey | None = None,
+    ) -> None:
+        self.store.write_cost(
+            CostRecord(
+                step=step,
+                seconds=time.perf_counter() - started,
+                peak_memory_bytes=peak_memory_bytes(),
+                trajectory=key.trajectory if key else "",
+                model=model.name,
+                editor=editor,
+                n_edits=key.n_edits if key else None,
+                suite=key.suite if key else "",
+            )
+        )

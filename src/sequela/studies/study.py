@@ -1,0 +1,140 @@
+"""What a study file says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sequela.evaluation.edit_quality import EditQualitySettings
+from sequela.ground.hashing import hash_json
+from sequela.statistics import CorpusSpec
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EditorChoice(_Part):
+    """A method with its settings.
+
+    Args:
+        name: The method.
+        batch_size: Edits made together; the next batch is made on the model the last one left.
+        settings: Hyper-parameters that differ from the method's defaults.
+    """
+
+    name: str
+    batch_size: int = Field(default=1, ge=1)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class EditsChoice(_Part):
+    """Which edits.
+
+    Args:
+        source: A source's name, or a file.
+        count: How many, from the first; as many as the last checkpoint by default.
+        file: A file in the source's schema, instead of the published one.
+    """
+
+    source: str = "builtin"
+    count: int | None = Field(default=None, ge=1)
+    file: str | None = None
+
+
+class SuiteChoice(_Part):
+    """A suite with its options.
+
+    Args:
+        name: The suite.
+        options: Its options, e.g. `limit`; in a study file they stand beside the name.
+    """
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Study(_Part):
+    """An experiment: models x editors x orders of edits, measured at checkpoints.
+
+    Args:
+        name: Names the study and its folder.
+        models: Hub ids, folders, GGUF files or aliases.
+        editors: The methods.
+        edits: What is edited.
+        order_seeds: One trajectory per seed; each seed puts the same edits in another order.
+        checkpoints: After how many edits everything is measured; 0, the unedited model, is always.
+        suites: What is measured besides edit quality.
+        edit_quality: How edit quality is measured.
+        statistics: The text that key statistics are taken over.
+        seed: The seed of everything editors draw (contexts).
+        device: Where models run; by default the best there is.
+        dtype: The dtype of the weights.
+    """
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    models: tuple[str, ...] = Field(min_length=1)
+    editors: tuple[EditorChoice, ...] = Field(min_length=1)
+    edits: EditsChoice = EditsChoice()
+    order_seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    checkpoints: tuple[int, ...] = Field(default=(0, 1, 5, 10), min_length=1)
+    suites: tuple[SuiteChoice, ...] = (SuiteChoice(name="builtin"), SuiteChoice(name="perplexity"))
+    edit_quality: EditQualitySettings = EditQualitySettings()
+    statistics: CorpusSpec = CorpusSpec()
+    seed: int = 0
+    device: str | None = None
+    dtype: str = "float32"
+
+    @field_validator("editors", "suites", mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        """A name alone means the name with defaults; a suite's options may stand beside its name."""
+        if not isinstance(value, list | tuple):
+            return value
+        return [_expanded(item) for item in value]
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _from_zero_up(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(n < 0 for n in value):
+            raise ValueError("checkpoints can't be negative")
+        return tuple(sorted({0, *value}))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        last = self.checkpoints[-1]
+        if last == 0:
+            raise ValueError("there is no checkpoint after an edit")
+        if self.edits.count is not None and self.edits.count < last:
+            raise ValueError(f"checkpoint {last} needs {last} edits; edits.count is {self.edits.count}")
+        for editor in self.editors:
+            for n in self.checkpoints[:-1]:
+                if n % editor.batch_size:
+                    raise ValueError(
+                        f"checkpoint {n} falls inside a batch: {editor.name} makes "
+                        f"{editor.batch_size} edits at once"
+                    )
+        for what, values in (("order_seeds", self.order_seeds), ("models", self.models)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{what} names something twice")
+        return self
+
+    @property
+    def n_edits(self) -> int:
+        """How many edits each trajectory makes: up to the last checkpoint."""
+        return self.checkpoints[-1]
+
+    @property
+    def content_hash(self) -> str:
+        """A hash of everything the study says; a run can be continued under the same hash only."""
+        return hash_json(self.model_dump(mode="json"))
+
+
+def _expanded(item: Any) -> Any:
+    if isinstance(item, str):
+        return {"name": item}
+    if isinstance(item, dict) and "name" in item and not {"options", "settings", "batch_size"} & set(item):
+        options = {key: value for key, value in item.items() if key != "name"}
+        return {"name": item["name"], "options": options} if options else item
+    return item

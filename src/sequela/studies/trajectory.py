@@ -1,0 +1,165 @@
+"""A trajectory: one model, one method, one order of edits, made batch by batch."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from sequela.deltas import Delta
+from sequela.editors import AnyEditor, EditReport, Resources
+from sequela.editors.sequence import edit_batch
+from sequela.edits import Edit, EditSet
+from sequela.evaluation.edit_quality import (
+    SUCCESS_AT_EDIT,
+    Answers,
+    EditQualitySettings,
+    measure_edits,
+)
+from sequela.ground.hashing import hash_json
+from sequela.inference import Engine
+from sequela.models import EditedModel, LanguageModel
+from sequela.results import EditRecord, ItemRecord
+from sequela.studies.checkpoints import Checkpoint
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What is edited, how, and in which order.
+
+    Args:
+        model: The base.
+        editor: The method.
+        edits: The edits in their order.
+        order_seed: The seed of that order.
+        batch_size: Edits made together.
+        seed: The seed of what the editor draws.
+        statistics: The key of the statistics the editor uses.
+    """
+
+    model: LanguageModel
+    editor: AnyEditor
+    edits: EditSet
+    order_seed: int
+    batch_size: int
+    seed: int
+    statistics: str
+
+    @property
+    def key(self) -> str:
+        """A hash of everything that decides what the edited model becomes."""
+        return hash_json(
+            {
+                "model": self.model.fingerprint,
+                "editor": self.editor.name,
+                "settings": self.editor.hyperparameters.model_dump(mode="json"),
+                "edits": self.edits.content_hash,
+                "batch_size": self.batch_size,
+                "seed": self.seed,
+                "statistics": self.statistics,
+            }
+        )
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        variant = f" ({self.editor.variant})" if self.editor.variant else ""
+        return f"{self.editor.name}{variant}"
+
+    def batches(self, start: int, stop: int) -> Iterator[tuple[int, Sequence[Edit]]]:
+        """The batches of edits `start` to `stop`, each with the number of its first edit."""
+        for first in range(start, stop, self.batch_size):
+            yield first, self.edits[first : min(first + self.batch_size, stop)]
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What came of one batch.
+
+    Args:
+        delta: The whole change so far.
+        state: The editor's state.
+        records: One record per edit.
+        seconds: Wall-clock time of the editing alone.
+    """
+
+    delta: Delta
+    state: BaseModel
+    records: tuple[EditRecord, ...]
+    seconds: float
+
+
+def make_batch(
+    trajectory: Trajectory,
+    before: Checkpoint,
+    edits: Sequence[Edit],
+    first: int,
+    resources: Resources,
+    engine: Engine,
+    settings: EditQualitySettings,
+    answers: Answers,
+) -> BatchResult:
+    """Makes one batch of edits on top of a checkpoint and measures it at once (`success@edit`).
+
+    Args:
+        trajectory: What is being followed.
+        before: The state of things.
+        edits: The batch.
+        first: The number of its first edit, from 0.
+        resources: What the editor may draw on.
+        engine: Runs the model for the measurement.
+        settings: How edit quality is measured.
+        answers: What the unedited model said to neighborhood prompts.
+    """
+    model = trajectory.model
+    started = time.perf_counter()
+    step = edit_batch(trajectory.editor, model, edits, before.delta, before.state, resources)
+    seconds = time.perf_counter() - started
+    items = measure_edits(EditedModel(model, step.delta), engine, edits, SUCCESS_AT_EDIT, settings, answers)
+    by_edit = {edit.id: [item for item in items if item.item == edit.id] for edit in edits}
+    records = tuple(
+        _record(trajectory, edit, report, first + offset, seconds / len(edits), by_edit[edit.id])
+        for offset, (edit, report) in enumerate(zip(edits, step.reports, strict=True))
+    )
+    return BatchResult(step.delta, step.state, records, seconds)
+
+
+def _record(
+    trajectory: Trajectory,
+    edit: Edit,
+    report: EditReport,
+    number: int,
+    seconds: float,
+    success: Sequence[ItemRecord],
+) -> EditRecord:
+    return EditRecord(
+        trajectory=trajectory.key,
+        model=trajectory.model.name,
+        editor=trajectory.editor.name,
+        variant=trajectory.editor.variant,
+        edit_source=trajectory.edits.name,
+        order_seed=trajectory.order_seed,
+        edit_id=edit.id,
+        position=number + 1,
+        batch=number // trajectory.batch_size + 1,
+        prompt=edit.question,
+        target_new=edit.target_new,
+        target_true=edit.target_true,
+        seconds=seconds,
+        optimization_steps=report.steps,
+        losses={"first": report.first_loss, "final": report.final_loss},
+        relative_delta_norms={"largest": report.relative_norm},
+        dropped=report.dropped,
+        diagnostics=report.diagnostics,
+        success=tuple(success),
+    )
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,67 @@
+"""Fixtures that every folder's tests share: tiny models of all families, and a small trained world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from sequela.edits import EditSet
+from sequela.models import LanguageModel
+from support.tiny import FAMILY_NAMES, tiny_language_model
+from support.tokenizers import byte_level, sentencepiece
+from support.world import World, build_world, load_world_model, trained_world_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny matrices run fastest, and always to the same bits, on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def tiny_model() -> Callable[..., LanguageModel]:
+    """Makes a tiny random model: `tiny_model("llama")`, `tiny_model("gpt2", seed=1)`."""
+    return tiny_language_model
+
+
+@pytest.fixture(params=FAMILY_NAMES)
+def any_family(request: pytest.FixtureRequest) -> LanguageModel:
+    """A tiny random model of each family in turn."""
+    return tiny_language_model(request.param)
+
+
+@pytest.fixture(params=["byte_level", "sentencepiece"])
+def any_tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerFast:
+    """Each of the two kinds of tokenizer in turn."""
+    return byte_level() if request.param == "byte_level" else sentencepiece()
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """The made-up facts that `world_model` knows."""
+    return build_world()
+
+
+@pytest.fixture(scope="session")
+def _trained_folder(request: pytest.FixtureRequest, world: World) -> Path:
+    cache = request.config.cache
+    return trained_world_model(world, Path(cache.mkdir("sequela-world")))
+
+
+@pytest.fixture
+def world_model(_trained_folder: Path) -> LanguageModel:
+    """A small Llama that knows the facts of `world`; a fresh copy for every test."""
+    return load_world_model(_trained_folder)
+
+
+@pytest.fixture(scope="session")
+def world_edits(world: World) -> EditSet:
+    """Twenty facts of `world` to be changed, with paraphrases and neighborhood probes."""
+    return world.edits(20)

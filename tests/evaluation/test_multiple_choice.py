@@ -1,0 +1,135 @@
+"""Multiple choice by likelihood: the score, and what counts as an answer."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from sequela.evaluation.multiple_choice import (
+    MultipleChoiceItem,
+    accuracy_finding,
+    chance_level,
+    choose,
+    judge,
+    read_items,
+    score_choices,
+)
+from sequela.ground.errors import BadInputError
+from sequela.inference import TorchEngine
+from sequela.models import EditedModel, LanguageModel
+from support.tiny import tiny_language_model
+
+ITEM = MultipleChoiceItem(
+    id="q-1", prompt="The capital of France is", choices=("Paris", "Rome", "Lisbon"), answer=0
+)
+
+
+def records_of(model: LanguageModel, *items: MultipleChoiceItem):
+    scores = score_choices(EditedModel(model), TorchEngine(), items)
+    return [judge("builtin", "quiz", item, some) for item, some in zip(items, scores, strict=True)]
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_score_is_the_sum_of_the_choice_s_token_logprobs_after_one_space(family: str) -> None:
+    model = tiny_language_model(family)
+    (scores,) = score_choices(EditedModel(model), TorchEngine(), [ITEM])
+    n_prompt = len(model.tokenizer(ITEM.prompt)["input_ids"])
+    for choice, score in zip(ITEM.choices, scores, strict=True):
+        ids = torch.tensor([model.tokenizer(f"{ITEM.prompt} {choice}")["input_ids"]])
+        logprobs = model.module(ids).logits[0].log_softmax(-1)
+        expected = sum(float(logprobs[i - 1, ids[0, i]]) for i in range(n_prompt, ids.shape[1]))
+        assert score == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_best_choice_is_the_answer() -> None:
+    assert judge("s", "t", ITEM, (-1.0, -2.0, -3.0)).value == 1.0
+    wrong = judge("s", "t", ITEM, (-2.0, -1.0, -3.0))
+    assert (wrong.value, wrong.answer, wrong.expected) == (0.0, "Rome", "Paris")
+    assert wrong.details["margin"] == -1.0
+    assert wrong.details["logprobs"] == [-2.0, -1.0, -3.0]
+
+
+def test_a_tie_for_the_best_is_wrong_and_told() -> None:
+    tied = judge("s", "t", ITEM, (-1.0, -1.0, -3.0))
+    assert (tied.value, tied.answer, tied.finite, tied.details["tie"]) == (0.0, "", True, True)
+    clear = judge("s", "t", ITEM, (-1.0, -2.0, -2.0))
+    assert clear.details["tie"] is False
+    finding = accuracy_finding([tied, clear.model_copy(update={"item": "q-2"})], "chance 0.33")
+    assert finding.value == 0.5
+    assert finding.note == "chance 0.33; items with a tie for the best choice, counted as wrong: 1"
+
+
+def test_a_model_with_equal_logits_everywhere_scores_zero() -> None:
+    model = tiny_language_model("llama", tie_word_embeddings=False)
+    with torch.no_grad():
+        model.module.lm_head.weight.zero_()
+    letters = [
+        MultipleChoiceItem(id=f"q-{right}", prompt="The answer is", choices=("!", "?", "."), answer=right)
+        for right in range(3)
+    ]
+    finding = accuracy_finding(records_of(model, *letters))
+    assert (finding.value, finding.n_nonfinite) == (0.0, 0)
+    assert all(record.details["tie"] for record in finding.items)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_weight_that_is_not_a_number_never_wins_and_is_counted(value: float) -> None:
+    model = tiny_language_model("llama")
+    with torch.no_grad():
+        model.mlp_out_weight(1)[0, 0] = value
+    items = [ITEM.model_copy(update={"id": f"q-{right}", "answer": right}) for right in range(3)]
+    finding = accuracy_finding(records_of(model, *items))
+    assert (finding.value, finding.n, finding.n_nonfinite) == (0.0, 3, 3)
+    for record in finding.items:
+        assert (record.finite, record.answer, record.details["margin"]) == (False, "", None)
+        assert record.details["logprobs"] == [None, None, None]
+        record.model_dump_json()
+
+
+def test_one_score_that_is_not_a_number_spoils_its_item_only() -> None:
+    assert choose((-1.0, math.nan, -2.0)) is None
+    assert choose((-1.0, -math.inf, -2.0)) is None
+    assert choose((-1.0, -1.5, -2.0)) == 0
+
+
+@given(st.lists(st.floats(-100, 0), min_size=2, max_size=5, unique=True), st.randoms())
+def test_the_answer_follows_the_choice_not_its_position(scores: list[float], random) -> None:
+    order = list(range(len(scores)))
+    random.shuffle(order)
+    before, after = choose(scores), choose([scores[i] for i in order])
+    assert before is not None
+    assert after is not None
+    assert order[after] == before
+
+
+def test_chance_is_the_mean_over_items() -> None:
+    two = MultipleChoiceItem(id="q-2", prompt="p", choices=("a", "b"), answer=1)
+    four = MultipleChoiceItem(id="q-3", prompt="p", choices=("a", "b", "c", "d"), answer=1)
+    assert chance_level([two, four, four, four]) == pytest.approx((0.5 + 3 * 0.25) / 4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"answer": 3}, {"answer": -1}, {"choices": ("Paris",)}, {"choices": ("a", "a", "b")}, {"prompt": ""}],
+)
+def test_an_item_that_makes_no_sense_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        MultipleChoiceItem.model_validate({**ITEM.model_dump(), **changes})
+
+
+def test_a_broken_line_is_named_by_file_and_number(tmp_path: Path) -> None:
+    path = tmp_path / "quiz.jsonl"
+    path.write_text(f'{ITEM.model_dump_json()}\n{{"id": "q-2", "prompt": "p", "answer": 0}}\n')
+    with pytest.raises(BadInputError, match=r"quiz\.jsonl, line 2: choices"):
+        read_items(path)
+
+
+def test_an_id_may_not_be_used_twice(tmp_path: Path) -> None:
+    path = tmp_path / "quiz.jsonl"
+    path.write_text(f"{ITEM.model_dump_json()}\n{ITEM.model_dump_json()}\n")
+    with pytest.raises(BadInputError, match="'q-1' is used more than once"):
+        read_items(path)

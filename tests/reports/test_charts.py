@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from sequela.reports.charts import PALETTE, panel_chart, seconds_chart
+from sequela.reports.panels import Panel, panels_of
+from sequela.results import Measurement
+
+
+def panel(values: dict[int, float | None], metric: str = "accuracy", editor: str = "rome") -> Panel:
+    found = [
+        Measurement(
+            model="m",
+            editor=editor,
+            edit_source="builtin",
+            order_seed=0,
+            n_edits=n_edits,
+            suite="s",
+            task="t",
+            metric=metric,
+            protocol="p",
+            value=value,
+            stderr=0.1,
+            n=10,
+            baseline=0.5,
+        )
+        for n_edits, value in values.items()
+    ]
+    return panels_of(found)[0]
+
+
+def rows_of(chart: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for rows in chart["datasets"].values() for row in rows if "n_edits" in row]
+
+
+def scale_of(chart: dict[str, Any], channel: str) -> dict[str, Any]:
+    return chart["layer"][-1]["encoding"][channel]["scale"]
+
+
+def test_checkpoints_of_very_different_size_get_a_logarithmic_axis_that_has_room_for_zero() -> None:
+    far = panel_chart(panel({0: 0.5, 1: 0.4, 10: 0.4, 1000: 0.3}), ["rome"])
+    near = panel_chart(panel({0: 0.5, 1: 0.4, 20: 0.3}), ["rome"])
+    assert scale_of(far, "x")["type"] == "symlog"
+    assert "type" not in scale_of(near, "x")
+
+
+def test_shares_are_drawn_from_zero_to_one_and_perplexity_logarithmically() -> None:
+    assert scale_of(panel_chart(panel({1: 0.5}), ["rome"]), "y")["domain"] == [0, 1]
+    assert scale_of(panel_chart(panel({1: 0.05}, "perplexity"), ["rome"]), "y")["type"] == "log"
+
+
+def test_error_bars_on_a_logarithmic_axis_stay_above_zero() -> None:
+    (row,) = rows_of(panel_chart(panel({1: 0.05}, "perplexity"), ["rome"]))
+    assert row["low"] == 0.05
+    assert row["high"] == pytest.approx(0.05 + 1.96 * 0.1)
+
+
+def test_values_that_are_not_finite_never_reach_the_page() -> None:
+    chart = panel_chart(panel({1: 30.0, 5: None, 10: math.inf}, "perplexity"), ["rome"])
+    assert [row["n_edits"] for row in rows_of(chart)] == [1]
+    json.dumps(chart, allow_nan=False)
+
+
+def test_a_method_keeps_its_color_in_every_chart() -> None:
+    labels = ["ft-m", "rome"]
+    for chart in (panel_chart(panel({1: 0.5}), labels), panel_chart(panel({1: 0.5}, editor="ft-m"), labels)):
+        scale = scale_of(chart, "color")
+        assert dict(zip(scale["domain"], scale["range"], strict=True))["rome"] == PALETTE[1]
+    assert (
+        seconds_chart([("edit", "rome", 1.0)], labels)["encoding"]["color"]["scale"]["range"][1] == PALETTE[1]
+    )
+
+
+def test_methods_stand_beside_each_other_at_a_checkpoint() -> None:
+    labels = ["ft-m", "rome"]
+    (left,) = rows_of(panel_chart(panel({20: 0.5}, editor="ft-m"), labels))
+    (right,) = rows_of(panel_chart(panel({20: 0.5}), labels))
+    assert left["x"] < 20 < right["x"]
+    assert left["n_edits"] == right["n_edits"] == 20
+
+
+def test_no_specification_names_an_address() -> None:
+    assert "http" not in json.dumps(panel_chart(panel({1: 0.5}), ["rome"]))

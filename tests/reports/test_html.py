@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sequela.ground.errors import SequelaError
+from sequela.reports import write_report
+from sequela.results import EvaluationKey, Measurement, Status, open_store
+
+HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 ' \" {{ 7*7 }} </td></details>"
+
+
+class Page(HTMLParser):
+    """The elements of a page as a browser would find them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.scripts: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in {"meta", "path"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "path":
+            return
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        (self.scripts if self.open and self.open[-1] == "script" else self.text).append(data)
+
+    @property
+    def charts(self) -> list[dict[str, Any]]:
+        return json.loads(self.scripts[0])
+
+
+def values_of(chart: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for rows in chart["datasets"].values() for row in rows]
+
+
+def test_the_page_stands_alone_and_is_well_formed(run_writer: Callable, tmp_path: Path) -> None:
+    path = write_report(run_writer().write(), tmp_path / "report")
+    assert path == tmp_path / "report" / "index.html"
+    assert [child.name for child in path.parent.iterdir()] == ["index.html"]
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    for tag, attributes in page.elements:
+        assert tag not in {"link", "iframe", "img", "object", "base"}
+        assert "src" not in attributes
+        assert (attributes.get("href") or "#").startswith("#")
+    assert path.stat().st_size < 3_000_000
+    headings = "".join(page.text)
+    for heading in (
+        "What the edits did",
+        "What the model kept",
+        "Abilities",
+        "Safety",
+        "Health",
+        "Cost",
+        "How this was measured",
+    ):
+        assert heading in headings
+
+
+def test_hostile_text_stays_text(run_writer: Callable, tmp_path: Path) -> None:
+    run = run_writer(text=HOSTILE, name=HOSTILE).write()
+    page = Page(write_report(run, tmp_path).read_text(encoding="utf-8"))
+    assert not [tag for tag, _ in page.elements if tag == "img"]
+    assert len([tag for tag, _ in page.elements if tag == "script"]) == 3
+    assert page.open == []
+    assert page.text.count(HOSTILE) > 50  # shown as it is
+    assert "49" not in page.text
+
+
+def test_hostile_names_in_charts_stay_text(run_writer: Callable, tmp_path: Path) -> None:
+    writer = run_writer()
+    writer.write()
+    key = EvaluationKey(trajectory="x", n_edits=1, suite=HOSTILE, suite_version="1", model_hash="x")
+    one = Measurement(
+        model="smollm2",
+        editor=HOSTILE,
+        edit_source="counterfact",
+        order_seed=0,
+        n_edits=1,
+        suite=HOSTILE,
+        task=HOSTILE,
+        metric=HOSTILE,
+        protocol=HOSTILE,
+        value=0.5,
+        n=3,
+    )
+    with open_store(writer.folder) as store:
+        store.write_evaluation(key, [one])
+    text = write_report(writer.folder, tmp_path).read_text(encoding="utf-8")
+    page = Page(text)
+    assert not [tag for tag, _ in page.elements if tag == "img"]
+    assert page.open == []
+    assert any(row.get("label") == HOSTILE for chart in page.charts for row in values_of(chart))
+
+
+def test_only_our_scripts_may_run(run_writer: Callable, tmp_path: Path) -> None:
+    page = Page(write_report(run_writer().write(), tmp_path).read_text(encoding="utf-8"))
+    policy = next(attributes["content"] for tag, attributes in page.elements if "http-equiv" in attributes)
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "http" not in policy
+    assert "script-src 'unsafe-eval' 'sha256-" in policy
+    for script in page.scripts[1:]:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+
+
+def test_a_complete_run_has_no_warning(run_writer: Callable, tmp_path: Path) -> None:
+    page = Page(write_report(run_writer().write(), tmp_path).read_text(encoding="utf-8"))
+    assert not [1 for _, attributes in page.elements if attributes.get("role") == "alert"]
+
+
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.STOPPED, Status.FAILED])
+def test_an_incomplete_run_says_so_on_top(status: Status, run_writer: Callable, tmp_path: Path) -> None:
+    text = write_report(run_writer().write(status, drop=4), tmp_path).read_text(encoding="utf-8")
+    banner = re.search(r'role="alert">([^<]*)', text)
+    assert banner is not None
+    assert re.search(r"incomplete: \d+ of \d+ evaluations", banner[1])
+    done, planned = map(int, re.findall(r"\d+", banner[1])[:2])
+    assert planned - done == 4
+
+
+def test_numbers_that_are_not_finite_are_announced(run_writer: Callable, tmp_path: Path) -> None:
+    text = write_report(run_writer().write(nonfinite=7), tmp_path).read_text(encoding="utf-8")
+    banner = re.search(r'role="alert">([^<]*)', text)
+    assert banner is not None
+    assert "28 items behind 4 of" in banner[1]
+    assert "ft-m after 1, 5, 10, 20 edits" in banner[1]
+
+
+def test_every_finite_measurement_is_drawn_with_its_error(run_writer: Callable, tmp_path: Path) -> None:
+    run = run_writer().write()
+    page = Page(write_report(run, tmp_path).read_text(encoding="utf-8"))
+    drawn = {
+        (row["label"], row["n_edits"], row["value"])
+        for chart in page.charts
+        for row in values_of(chart)
+        if "n_edits" in row
+    }
+    with open_store(run) as store:
+        for one in store.measurements():
+            if one.editor != "none":
+                label = f"{one.editor} ({one.variant})" if one.variant else one.editor
+                assert (label, one.n_edits, one.value) in drawn
+    for chart in page.charts:
+        for row in values_of(chart):
+            if row.get("stderr") is not None:
+                assert math.isclose(row["high"] - row["value"], 1.96 * row["stderr"])
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SequelaError, match="no run"):
+        write_report(tmp_path, tmp_path / "report")
+    assert not (tmp_path / "report").exists()

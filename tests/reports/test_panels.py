@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sequela.reports.panels import panels_of
+from sequela.reports.presentation import Section, format_difference, format_number, section_of
+from sequela.reports.summary import is_breakdown, summarize
+from sequela.results import Measurement
+
+
+def measured(
+    n_edits: int,
+    value: float | None,
+    editor: str = "rome",
+    task: str = "mmlu",
+    suite: str = "mmlu",
+    metric: str = "accuracy",
+    protocol: str = "loglikelihood",
+    **more: object,
+) -> Measurement:
+    return Measurement.model_validate(
+        {
+            "model": "m",
+            "editor": editor,
+            "edit_source": "builtin",
+            "order_seed": 0,
+            "n_edits": n_edits,
+            "suite": suite,
+            "task": task,
+            "metric": metric,
+            "protocol": protocol,
+            "value": value,
+            "n": 10,
+            **more,
+        }
+    )
+
+
+def test_curves_begin_at_the_unedited_model_and_keep_orders_apart() -> None:
+    base = measured(0, 0.5, editor="none")
+    found = [base, measured(5, 0.4), measured(1, 0.45), measured(5, 0.3, order_seed=1, baseline=0.5)]
+    (panel,) = panels_of(found)
+    assert [(curve.order_seed, [point.n_edits for point in curve.points]) for curve in panel.curves] == [
+        (0, [0, 1, 5]),
+        (1, [0, 5]),
+    ]
+    assert panel.baseline == ((5, 0.5),)
+    assert panel.seeds == 2
+    assert panel.share
+
+
+def test_the_two_readings_of_an_edit_are_never_in_one_panel() -> None:
+    found = [
+        measured(1, 1.0, suite="edit_quality", task=task, metric="efficacy", protocol=protocol)
+        for task in ("success@edit", "retention@n")
+        for protocol in ("free_decoding", "teacher_forced")
+    ]
+    assert len(panels_of(found)) == 4
+
+
+def test_baselines_that_differ_between_checkpoints_stay_different() -> None:
+    (panel,) = panels_of([measured(1, 0.4, baseline=0.6), measured(5, 0.4, baseline=0.5)])
+    assert panel.baseline == ((1, 0.6), (5, 0.5))
+
+
+def test_an_unedited_model_alone_has_a_panel() -> None:
+    (panel,) = panels_of([measured(0, 0.5, editor="none")])
+    assert [curve.label for curve in panel.curves] == ["unedited"]
+
+
+@pytest.mark.parametrize("value", [None, math.inf])
+def test_values_without_a_place_on_the_axis_are_known(value: float | None) -> None:
+    (panel,) = panels_of([measured(1, 0.5), measured(5, value, metric="accuracy")])
+    assert [point.n_edits for point in panel.undrawn] == [5]
+
+
+def test_summary_takes_means_only_over_whole_sets_of_tasks() -> None:
+    found = [
+        measured(0, 0.8, editor="none", suite="builtin", task="reading", stderr=0.3),
+        measured(0, 0.6, editor="none", suite="builtin", task="arithmetic", stderr=0.4),
+        measured(5, 0.4, suite="builtin", task="reading", stderr=0.3),
+        measured(5, 0.25, stderr=0.1),
+        measured(5, 0.9, task="mmlu_anatomy"),
+    ]
+    summary = summarize(found)
+    assert [column.title for column in summary.columns] == [
+        "builtin, mean of 2 tasks, accuracy",
+        "MMLU, accuracy",
+    ]
+    unedited, edited = summary.rows
+    assert unedited.label == "unedited"
+    cell = unedited.cells[0]
+    assert cell is not None
+    assert cell.value == pytest.approx(0.7)
+    assert cell.stderr == pytest.approx(math.sqrt(0.3**2 + 0.4**2) / 2)
+    assert cell.n == 20
+    assert cell.text == "70.0 % ± 25.0"
+    assert unedited.cells[1] is None
+    assert edited.cells[0] is None
+    assert edited.cells[1] is not None
+    assert edited.cells[1].value == 0.25
+
+
+def test_summary_shows_edit_quality_by_free_decoding_and_both_readings_apart() -> None:
+    found = [
+        measured(1, value, suite="edit_quality", task=task, metric="efficacy", protocol=protocol)
+        for task, value in (("success@edit", 1.0), ("retention@n", 0.5))
+        for protocol in ("teacher_forced", "free_decoding", "probability")
+    ]
+    summary = summarize(found)
+    assert [(column.tasks, column.protocol) for column in summary.columns] == [
+        (("success@edit",), "free_decoding"),
+        (("retention@n",), "free_decoding"),
+    ]
+    assert [cell.value for cell in summary.rows[0].cells if cell] == [1.0, 0.5]
+
+
+def test_sections() -> None:
+    assert section_of("edit_quality", "retention@n") is Section.EDITS
+    assert section_of("builtin", "reading") is Section.ABILITIES
+    assert section_of("builtin", "truthfulness") is Section.SAFETY
+    assert section_of("perplexity", "anything") is Section.HEALTH
+    assert section_of("a_suite_from_elsewhere", "task") is Section.ABILITIES
+
+
+def test_breakdowns() -> None:
+    assert is_breakdown("mmlu_anatomy", ["mmlu", "mmlu_anatomy"])
+    assert not is_breakdown("mmlu", ["mmlu", "mmlu_anatomy"])
+    assert not is_breakdown("mmlu_anatomy", ["mmlu_anatomy", "mmlu_virology"])
+
+
+def test_numbers_in_words() -> None:
+    assert format_number(0.3125, share=True) == "31.2 %"
+    assert format_number(None, share=True) == "–"
+    assert format_number(21.0, share=False) == "21.00"
+    assert format_number(12345.6, share=False) == "12,346"
+    assert format_number(1.5e9, share=False) == "1.50e+09"
+    assert format_number(math.inf, share=False) == "∞"
+    assert format_difference(-0.05, share=True) == "−5.0 pp"
+    assert format_difference(2.5, share=False) == "+2.50"

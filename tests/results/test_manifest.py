@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sequela.ground.errors import SequelaError
+from sequela.results import Manifest, Status, collect_environment, read_manifest, write_manifest
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return Manifest(
+        name="study",
+        evaluations_planned=4,
+        environment=collect_environment("cpu"),
+        config={"model": "tiny", "checkpoints": [0, 1]},
+        seeds={"order": [0, 1]},
+        notes=("2 records without a subject were skipped",),
+    )
+
+
+def test_round_trip(tmp_path: Path, manifest: Manifest) -> None:
+    write_manifest(tmp_path, manifest)
+    assert read_manifest(tmp_path) == manifest
+    ended = manifest.ended_as(Status.COMPLETE)
+    write_manifest(tmp_path, ended)
+    assert read_manifest(tmp_path) == ended
+    assert ended.ended is not None
+    assert ended.ended >= ended.started
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_only_a_finished_run_with_all_results_is_complete(manifest: Manifest) -> None:
+    complete = manifest.ended_as(Status.COMPLETE)
+    assert complete.incompleteness(4) is None
+    assert complete.incompleteness(3) is not None
+    for status in (Status.RUNNING, Status.STOPPED, Status.FAILED):
+        told = manifest.ended_as(status, error="out of memory").incompleteness(2)
+        assert told is not None
+        assert told.startswith("incomplete: 2 of 4 evaluations")
+    assert "out of memory" in str(manifest.ended_as(Status.FAILED, "out of memory").incompleteness(2))
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SequelaError, match="no run"):
+        read_manifest(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"name": "x"}')
+    with pytest.raises(SequelaError, match="not a manifest"):
+        read_manifest(tmp_path)
+
+
+def test_environment_names_versions_and_hardware() -> None:
+    environment = collect_environment("cuda:0 (some card)")
+    assert environment.device == "cuda:0 (some card)"
+    assert environment.packages["torch"]
+    assert environment.cores >= 1
+    assert environment.memory_bytes is None or environment.memory_bytes > 2**28
+    if environment.git_commit is not None:
+        folder = Path(__file__).parent
+        head = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+        assert environment.git_commit.removesuffix("+changes") == head.stdout.strip()

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import math
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from sequela.ground.errors import IntegrityError, SequelaError
+from sequela.results import (
+    CostRecord,
+    EditRecord,
+    EvaluationKey,
+    ItemRecord,
+    Measurement,
+    Query,
+    ResultsStore,
+    open_store,
+)
+
+KEY = EvaluationKey(trajectory="t1", n_edits=5, suite="mmlu", suite_version="v1", model_hash="m1")
+
+
+def measurement(task: str = "mmlu", n_edits: int = 5, editor: str = "rome", **more: object) -> Measurement:
+    fields: dict[str, object] = {
+        "model": "tiny",
+        "editor": editor,
+        "variant": "r-rome",
+        "edit_source": "builtin",
+        "order_seed": 0,
+        "n_edits": n_edits,
+        "suite": "mmlu",
+        "task": task,
+        "metric": "accuracy",
+        "protocol": "loglikelihood",
+        "value": 0.25,
+        "stderr": 0.1,
+        "n": 2,
+        "baseline": 0.5,
+    }
+    return Measurement.model_validate({**fields, **more})
+
+
+def item(name: str, value: float = 1.0, answer: str = "Paris") -> ItemRecord:
+    return ItemRecord(
+        suite="mmlu",
+        task="mmlu",
+        metric="accuracy",
+        protocol="loglikelihood",
+        item=name,
+        value=value,
+        prompt="The capital of France is",
+        answer=answer,
+        expected="Paris",
+        details={"choices": ["Paris", "Rome"], "logits": [1.5, -2.0]},
+    )
+
+
+def edit_record(position: int, seconds: float = 2.0, **more: object) -> EditRecord:
+    fields: dict[str, object] = {
+        "trajectory": "t1",
+        "model": "tiny",
+        "editor": "rome",
+        "edit_source": "builtin",
+        "order_seed": 0,
+        "edit_id": f"e{position}",
+        "position": position,
+        "batch": position,
+        "prompt": "The capital of France is",
+        "target_new": "Rome",
+        "seconds": seconds,
+        "losses": {"nll": 0.02},
+        "success": (item("e"),),
+    }
+    return EditRecord.model_validate({**fields, **more})
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    with open_store(tmp_path, create=True) as opened:
+        yield opened
+
+
+def test_what_is_written_is_read_again_after_reopening(tmp_path: Path) -> None:
+    measured = [measurement(), measurement("mmlu_anatomy", value=None, stderr=None, n=0, note="no items")]
+    items = [item("1"), item("2", value=0.0, answer="¡Ω\n\t\x00 </script>")]
+    edits = [edit_record(1), edit_record(2, target_true="Paris", optimization_steps=25)]
+    cost = CostRecord(step="edit", seconds=3.5, peak_memory_bytes=2**30, units=2, editor="rome", n_edits=2)
+    with open_store(tmp_path, create=True) as first:
+        assert not first.has(KEY)
+        first.write_evaluation(KEY, measured, items)
+        first.write_edit_records(edits)
+        first.write_cost(cost)
+    with open_store(tmp_path) as again:
+        assert again.has(KEY)
+        assert again.evaluations() == [KEY]
+        assert again.measurements() == measured
+        assert again.items(KEY) == items
+        assert again.edit_records("t1") == edits
+        assert again.edit_records("t2") == []
+        assert again.costs() == [cost]
+
+
+def test_a_key_differs_when_any_part_differs(store: ResultsStore) -> None:
+    store.write_evaluation(KEY, [measurement()])
+    for name, value in {"trajectory": "t2", "n_edits": 6, "suite": "x", "suite_version": "v2"}.items():
+        assert not store.has(KEY.model_copy(update={name: value}))
+    assert not store.has(KEY.model_copy(update={"model_hash": "m2"}))
+
+
+def test_failure_in_the_middle_leaves_nothing(store: ResultsStore, tmp_path: Path) -> None:
+    unwritable = item("1").model_copy(update={"details": {"what": object()}})
+    with pytest.raises(TypeError, match="JSON"):
+        store.write_evaluation(KEY, [measurement()], [item("0"), unwritable])
+    assert not store.has(KEY)
+    assert store.measurements() == []
+    assert store.count_evaluations() == 0
+    assert list(tmp_path.glob("items/*")) == []
+    store.write_evaluation(KEY, [measurement()], [item("0")])
+    assert store.count_evaluations() == 1
+
+
+def test_failing_commit_takes_the_file_of_items_back(store: ResultsStore, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "results.sqlite") as reader:
+        reader.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+        reader.execute("CREATE TABLE doomed (p REFERENCES parent(id) DEFERRABLE INITIALLY DEFERRED)")
+        reader.execute(
+            "CREATE TRIGGER fail_late AFTER INSERT ON evaluation BEGIN INSERT INTO doomed VALUES (7); END"
+        )
+    reader.close()
+    with pytest.raises(SequelaError):
+        store.write_evaluation(KEY, [measurement()], [item("0")])
+    assert not store.has(KEY)
+    assert list(tmp_path.glob("items/*")) == []
+
+
+def test_results_are_never_replaced(store: ResultsStore) -> None:
+    store.write_evaluation(KEY, [measurement()], [item("0")])
+    with pytest.raises(SequelaError, match="exist already"):
+        store.write_evaluation(KEY, [measurement(value=0.9)], [item("other")])
+    assert store.measurements() == [measurement()]
+    assert store.items(KEY) == [item("0")]
+
+
+def test_measurements_of_another_checkpoint_are_refused(store: ResultsStore) -> None:
+    with pytest.raises(ValueError, match="after 6 edits"):
+        store.write_evaluation(KEY, [measurement(n_edits=6)])
+    assert store.count_evaluations() == 0
+
+
+def test_queries_and_order(store: ResultsStore) -> None:
+    later = KEY.model_copy(update={"n_edits": 10})
+    base = KEY.model_copy(update={"n_edits": 0, "trajectory": "base"})
+    store.write_evaluation(later, [measurement("b", 10), measurement("a", 10)])
+    store.write_evaluation(KEY, [measurement("a")])
+    store.write_evaluation(base, [measurement("a", 0, editor="none", variant="")])
+    found = [(one.editor, one.n_edits, one.task) for one in store.measurements()]
+    assert found == [("none", 0, "a"), ("rome", 5, "a"), ("rome", 10, "a"), ("rome", 10, "b")]
+    assert [one.n_edits for one in store.measurements(Query(task="a", editor="rome"))] == [5, 10]
+    assert store.measurements(Query(metric="perplexity")) == []
+    assert [one.task for one in store.measurements(key=later)] == ["a", "b"]
+    assert store.measurements(key=later.model_copy(update={"suite": "x"})) == []
+
+
+def test_numbers_that_are_none_say_so_and_infinite_ones_stay(store: ResultsStore) -> None:
+    store.write_evaluation(
+        KEY, [measurement("a", value=math.nan, stderr=math.nan), measurement("b", value=math.inf)]
+    )
+    lost, infinite = store.measurements()
+    assert (lost.value, lost.stderr, lost.note) == (None, None, "value and stderr: not a number")
+    assert infinite.value == math.inf
+
+
+def test_an_edit_made_again_replaces_its_record(store: ResultsStore) -> None:
+    store.write_edit_records([edit_record(1), edit_record(2)])
+    store.write_edit_records([edit_record(2, seconds=9.0, losses={"nll": math.nan})])
+    first, second = store.edit_records()
+    assert first == edit_record(1)
+    assert second.seconds == 9.0
+    assert math.isnan(second.losses["nll"])
+
+
+def test_a_folder_without_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(SequelaError, match="no results"):
+        open_store(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "results.sqlite").write_bytes(b"not a database at all, but long enough to be read" * 50)
+    with pytest.raises(SequelaError, match="not a readable results database"):
+        open_store(tmp_path, create=True)
+
+
+def test_another_schema_version_is_refused(tmp_path: Path) -> None:
+    open_store(tmp_path, create=True).close()
+    with sqlite3.connect(tmp_path / "results.sqlite") as connection:
+        connection.execute("UPDATE store SET schema_version = 99")
+    connection.close()
+    with pytest.raises(SequelaError, match="schema version 99"):
+        open_store(tmp_path)
+
+
+def test_missing_items_are_said(store: ResultsStore, tmp_path: Path) -> None:
+    with pytest.raises(SequelaError, match="no results for the suite 'mmlu'"):
+        store.items(KEY)
+    store.write_evaluation(KEY, [measurement()], [item("0")])
+    next(tmp_path.glob("items/*.parquet")).unlink()
+    with pytest.raises(IntegrityError, match="per-item records"):
+        store.items(KEY)
