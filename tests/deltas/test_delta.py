@@ -12,7 +12,7 @@ from sequela.deltas.delta import difference
 from sequela.deltas.updates import add_updates
 from sequela.ground.errors import FingerprintMismatchError, SequelaError
 from sequela.ground.hashing import hash_tensors
-from sequela.models import LanguageModel
+from sequela.models import EditedModel, LanguageModel
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 
 
@@ -77,6 +77,28 @@ def test_changes_are_taken_back_in_reverse_order_only() -> None:
     assert bits(model) == before
     with pytest.raises(SequelaError, match="isn't the last change"):
         first.revert()
+
+
+def test_edited_models_of_one_base_are_nested_and_left_in_reverse_order() -> None:
+    model = tiny_language_model("llama")
+    before = bits(model)
+    outer, inner = EditedModel(model, delta_for(model)), EditedModel(model, delta_for(model, seed=5))
+    with outer:
+        once = bits(model)
+        with inner, outer:
+            assert bits(model) not in {before, once}
+        assert bits(model) == once
+        with inner:
+            pass
+    assert bits(model) == before
+
+    outer.__enter__()
+    inner.__enter__()
+    with pytest.raises(SequelaError, match="isn't the last change"):
+        outer.__exit__(None, None, None)
+    inner.__exit__(None, None, None)
+    outer.__exit__(None, None, None)
+    assert bits(model) == before
 
 
 def test_a_delta_that_does_not_fit_leaves_the_model_as_it_was() -> None:

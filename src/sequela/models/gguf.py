@@ -56,8 +56,11 @@ def read_gguf(
     refuse `save_pretrained`.
     """
     folder, file = str(path.parent), path.name
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
-    module = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype, local_files_only=True)
+    with _without_bar():
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
+        module = AutoModelForCausalLM.from_pretrained(
+            folder, gguf_file=file, dtype=dtype, local_files_only=True
+        )
     module.is_quantized = False
     for holder, mark in (
         (module, "hf_quantizer"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -134,7 +135,13 @@ def _load_path(path: Path, name: str, dtype: torch.dtype, trust: bool) -> Langua
             f"The folder {name!r} holds no model: config.json is missing.",
             hint="Name a folder written by save_pretrained, or a GGUF file.",
         )
-    return _load_folder(str(path), name, dtype, trust=trust, local=True)
+    try:
+        return _load_folder(str(path), name, dtype, trust=trust, local=True)
+    except _NotFoundError as error:
+        raise BadInputError(
+            f"The folder {name!r} holds no whole model: {_first_line(error.__cause__)}",
+            hint="It needs config.json, tokenizer.json and the weights (*.safetensors).",
+        ) from error
 
 
 def _load_gguf(path: Path, name: str, dtype: torch.dtype) -> LanguageModel:
@@ -143,12 +150,11 @@ def _load_gguf(path: Path, name: str, dtype: torch.dtype) -> LanguageModel:
             raise BadInputError(f"{name!r} is neither a folder nor a GGUF file.")
     try:
         config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
-    except ValueError as error:  # transformers knows no such GGUF architecture
-        raise UnsupportedModelError(f"{name!r} can't be read: {error}") from error
-    family_of(config, name)
-    try:
+        family_of(config, name)
         return LanguageModel.wrap(*read_gguf(path, dtype), name)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, IndexError, OSError) as error:
+        if "architecture" in str(error):
+            raise UnsupportedModelError(f"{name!r} can't be read: {error}") from error
         raise IntegrityError(f"{name!r} can't be read as a GGUF model: {error}") from error
 
 
@@ -158,15 +164,14 @@ def _load_from_hub(name: str, dtype: torch.dtype, trust: bool, progress: Progres
         raise UnknownNameError("model", name, ALIASES)
     try:
         return _load_folder(name, name, dtype, trust=trust, local=True)
-    except _NotFoundError:
+    except (_NotFoundError, BadInputError):
         progress.say(f"Asking the Hugging Face hub for {name}.")
     try:
         return _load_folder(name, name, dtype, trust=trust, local=False)
     except _NotFoundError as error:
-        reason = str(error.__cause__).splitlines()[0]
         raise SequelaError(
             f"There is no model {name!r}: it is no alias, no file or folder here, and from the Hugging "
-            f"Face hub it can't be had: {reason}",
+            f"Face hub it can't be had: {_first_line(error.__cause__)}",
             hint=f"Aliases that need no hub: {', '.join(ALIASES)}.",
         ) from error
 
@@ -178,20 +183,20 @@ class _NotFoundError(Exception):
 def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, local: bool) -> LanguageModel:
     """Loads from a folder or, by hub id, from the Hugging Face cache (`local`) or the hub."""
     options: dict[str, Any] = {"trust_remote_code": trust, "local_files_only": local}
-    try:
+    with _told_as(BadInputError, f"The configuration of {name!r} can't be read"):
         config = AutoConfig.from_pretrained(where, **options)
-        family_of(config, name)
-        if getattr(config, "quantization_config", None) is not None:
-            raise UnsupportedModelError(
-                f"The weights of {name!r} are quantized, so no edit can change them.",
-                hint="Load the model in float32, bfloat16 or float16.",
-            )
+    family_of(config, name)
+    if getattr(config, "quantization_config", None) is not None:
+        raise UnsupportedModelError(
+            f"The weights of {name!r} are quantized, so no edit can change them.",
+            hint="Load the model in float32, bfloat16 or float16.",
+        )
+    with _told_as(BadInputError, f"The tokenizer of {name!r} can't be read"):
         tokenizer = AutoTokenizer.from_pretrained(where, **options)
+    with _told_as(IntegrityError, f"The weights of {name!r} can't be read"):
         module, report = AutoModelForCausalLM.from_pretrained(
             where, config=config, dtype=dtype, output_loading_info=True, **options
         )
-    except OSError as error:
-        raise _NotFoundError from error
     if report["missing_keys"] or report["mismatched_keys"]:
         lacking = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
         raise IntegrityError(
@@ -199,3 +204,18 @@ def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, loca
             f"{len(lacking) - 1} more are missing or of another shape."
         )
     return LanguageModel.wrap(module, tokenizer, name)
+
+
+@contextlib.contextmanager
+def _told_as(kind: type[SequelaError], what: str) -> Iterator[None]:
+    """Tells transformers' errors in our words; `_NotFoundError` where a file is missing."""
+    try:
+        yield
+    except OSError as error:
+        raise _NotFoundError from error
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise kind(f"{what}: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

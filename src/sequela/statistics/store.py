@@ -15,7 +15,7 @@ from sequela.ground.hashing import hash_json
 from sequela.ground.paths import cache_folder, replacing
 from sequela.ground.progress import SILENT, Progress
 from sequela.models import LanguageModel
-from sequela.statistics.corpus import CorpusSpec, corpus_key, open_corpus
+from sequela.statistics.corpus import Corpus, CorpusSpec, corpus_key, open_corpus
 from sequela.statistics.second_moments import SecondMoment, collect_second_moments
 
 FORMAT = 1
@@ -77,12 +77,27 @@ class Statistics:
         """Collects, in one pass, what isn't kept yet, and loads the rest."""
         missing = self.missing(layers)
         if missing:
-            corpus = open_corpus(self.spec, self.model, self.progress)
+            corpus = self._corpus()
             for moment in collect_second_moments(self.model, corpus, missing, self.progress).values():
                 self._keep(moment)
         for layer in layers:
             if layer not in self._loaded:
                 self._loaded[layer] = self._load(layer)
+
+    def _corpus(self) -> Corpus:
+        """The corpus, kept beside the statistics: other layers are likely to be asked for next."""
+        path = self.folder / "corpus.safetensors"
+        description = self.folder / "corpus.txt"
+        if description.is_file():
+            return Corpus.of(
+                description.read_text(encoding="utf-8"), load_file(path)["token_ids"].to(torch.long)
+            )
+        corpus = open_corpus(self.spec, self.model, self.progress)
+        with replacing(path) as temporary:
+            save_file({"token_ids": corpus.sequences.to(torch.int32)}, temporary)
+        with replacing(description) as temporary:
+            temporary.write_text(corpus.description, encoding="utf-8")
+        return corpus
 
     def _keep(self, moment: SecondMoment) -> None:
         description = StoredMoment(

@@ -1,0 +1,39 @@
+"""Sampled text comes from the model's own probabilities, and from the seed alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sequela.inference.sampling import sample_tokens
+from sequela.models import LanguageModel
+from support.tiny import tiny_language_model
+
+
+def test_the_same_seed_gives_the_same_rows(any_family: LanguageModel) -> None:
+    starts = [(5, 6), (7, 8), (9, 10)]
+    rows = [sample_tokens(any_family, starts, 12, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
+    assert rows[0] == rows[1] != rows[2]
+    assert [row[:2] for row in rows[0]] == starts
+    assert all(len(row) == 14 for row in rows[0])
+
+
+def test_of_one_most_likely_token_it_takes_that(any_family: LanguageModel) -> None:
+    """With `top_k` 1 nothing is left to chance: every token is the best of one whole pass."""
+    (row,) = sample_tokens(any_family, [(5, 6)], 12, torch.Generator(), top_k=1)
+    best = any_family.module(torch.tensor([row])).logits[0].argmax(-1).tolist()
+    assert list(row[2:]) == best[1:-1]
+
+
+def test_tokens_come_as_often_as_they_are_likely() -> None:
+    model = tiny_language_model("llama")
+    probabilities = model.module(torch.tensor([[5, 6]])).logits[0, -1].softmax(-1)
+    rows = sample_tokens(model, [(5, 6)] * 4000, 1, torch.Generator().manual_seed(0))
+    counts = torch.bincount(torch.tensor([row[-1] for row in rows]), minlength=len(probabilities))
+    spread = (4000 * probabilities * (1 - probabilities)).sqrt()
+    assert ((counts - 4000 * probabilities).abs() < 5 * spread + 3).all()
+
+
+def test_rows_of_different_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="one length"):
+        sample_tokens(tiny_language_model("llama"), [(5,), (5, 6)], 1, torch.Generator())
