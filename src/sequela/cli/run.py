@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import defaultdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -80,17 +81,24 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
 
 
 def print_summary(folder: Path) -> None:
-    """Writes the short table of a run."""
+    """Writes the short tables of a run, one per trajectory; quantities go down, checkpoints across."""
     from sequela.reports import summarize
     from sequela.results import open_store
 
     with open_store(folder) as store:
         summary = summarize(store.measurements())
-    print_table(
-        f"Results of {folder} (value ± standard error)",
-        ["editor", "order", "edits", *(column.title for column in summary.columns)],
-        (
-            [row.label, row.order_seed, row.n_edits, *(cell.text if cell else "-" for cell in row.cells)]
-            for row in summary.rows
-        ),
-    )
+    unedited = {row.model: row for row in summary.rows if row.n_edits == 0}
+    trajectories = defaultdict(list)
+    for row in summary.rows:
+        if row.n_edits > 0:
+            trajectories[(row.model, row.label, row.edit_source, row.order_seed)].append(row)
+    for (model, label, source, seed), checkpoints in trajectories.items():
+        rows = [*([unedited[model]] if model in unedited else []), *checkpoints]
+        print_table(
+            f"{label} on {model}, edits from {source}, order {seed} (value ± standard error)",
+            ["after edits", *(str(row.n_edits) for row in rows)],
+            (
+                [column.title, *(cell.text if cell else "" for cell in (row.cells[i] for row in rows))]
+                for i, column in enumerate(summary.columns)
+            ),
+        )

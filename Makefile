@@ -1,0 +1,47 @@
+# Sequela: the commands of the project. `make help` lists them.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint types contracts check format clean
+
+help:  ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make the virtual environment and install
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $(READY)
+
+demo: setup  ## Edit a small real model, measure it, and write a report
+	$(BIN)/sequela demo
+
+test: setup  ## Run the tests
+	$(BIN)/pytest
+
+test-slow: setup  ## Run the longer proofs too
+	$(BIN)/pytest -m "slow or not slow"
+
+lint: setup  ## Check style
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+
+types: setup  ## Check types
+	$(BIN)/mypy
+
+contracts: setup  ## Check which folder imports which
+	$(BIN)/lint-imports
+
+check: lint types contracts test  ## Everything CI checks
+
+format: setup  ## Put the code into its form
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
