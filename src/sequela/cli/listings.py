@@ -35,8 +35,8 @@ def methods(
 
 def models(as_json: JsonOption = False) -> None:
     """List the models that come by a short name, and the supported architectures."""
-    from sequela.models.families import FAMILIES
     from sequela.models import describe_models
+    from sequela.models.families import FAMILIES
 
     described = describe_models()
     architectures = sorted(name for family in FAMILIES for name in family.architectures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +22,13 @@ def results(
     metric: Annotated[str | None, typer.Option(help="Only this metric.")] = None,
     editor: Annotated[str | None, typer.Option(help="Only this editor.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every measurement, not only the headlines.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="The headlines as a page of Markdown, with how they were made.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a run measured: every number with its n, standard error and unedited baseline."""
+    from sequela.reports import markdown_page
     from sequela.results import Query, open_store, read_manifest
 
     manifest = read_manifest(run)
@@ -34,6 +39,9 @@ def results(
         standard_error().print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
     if as_json:
         print_json([measurement.model_dump(mode="json") for measurement in found])
+        return
+    if as_markdown:
+        sys.stdout.write(markdown_page(run))
         return
     if not every and not (suite or task or metric or editor):
         print_summary(run)

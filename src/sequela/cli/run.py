@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections import defaultdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -87,15 +86,9 @@ def print_summary(folder: Path) -> None:
 
     with open_store(folder) as store:
         summary = summarize(store.measurements())
-    unedited = {row.model: row for row in summary.rows if row.n_edits == 0}
-    trajectories = defaultdict(list)
-    for row in summary.rows:
-        if row.n_edits > 0:
-            trajectories[(row.model, row.label, row.edit_source, row.order_seed)].append(row)
-    for (model, label, source, seed), checkpoints in trajectories.items():
-        rows = [*([unedited[model]] if model in unedited else []), *checkpoints]
+    for title, rows in summary.trajectories():
         print_table(
-            f"{label} on {model}, edits from {source}, order {seed} (value ± standard error)",
+            f"{title} (value ± standard error)",
             ["after edits", *(str(row.n_edits) for row in rows)],
             (
                 [column.title, *(cell.text if cell else "" for cell in (row.cells[i] for row in rows))]

@@ -51,6 +51,11 @@ class Delta:
         """A hash of the base and every bit of the update."""
         return hash_parts({"base": self.base_fingerprint, "update": hash_tensors(self.tensors().items())})
 
+    @property
+    def finite(self) -> bool:
+        """Whether every entry is a number."""
+        return all(bool(torch.isfinite(tensor).all()) for tensor in self.tensors().values())
+
     def norms(self) -> dict[str, float]:
         """The Frobenius norm of each weight's update."""
         return {name: float(torch.linalg.norm(update.to_dense())) for name, update in self.updates.items()}

@@ -52,7 +52,7 @@ class FineTuningMasked(Editor[FineTuningHyperparameters, NoState]):
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """The layers that are tuned, ascending."""
         layers = self.hyperparameters.layers
-        return tuple(sorted(layers)) if layers is not None else (round(DEFAULT_DEPTH * model.n_layers),)
+        return tuple(sorted(set(layers))) if layers is not None else (round(DEFAULT_DEPTH * model.n_layers),)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
         """Needs nothing beforehand."""
@@ -76,9 +76,13 @@ class FineTuningMasked(Editor[FineTuningHyperparameters, NoState]):
                 weight.requires_grad_(False)
                 weight.grad = None
                 weight.data.copy_(original)
-        finite = all(bool(torch.isfinite(weight).all()) for weight in tuned)
         updates = {name: difference(model, name, weight) for name, weight in zip(names, tuned, strict=True)}
-        delta = Delta(model.fingerprint, updates if finite else {})
+        delta = Delta(model.fingerprint, updates)
+        failure = "" if torch.isfinite(losses[-1]).all() else "the loss is not finite"
+        if not delta.finite:
+            failure = "the tuned weight is not finite"
+        if failure:
+            delta = Delta.empty(model.fingerprint)
         norm = max(relative_norms(model, delta).values(), default=float("nan"))
         reports = tuple(
             EditReport(
@@ -87,7 +91,7 @@ class FineTuningMasked(Editor[FineTuningHyperparameters, NoState]):
                 first_loss=float(losses[0][i]),
                 final_loss=float(losses[-1][i]),
                 relative_norm=norm,
-                dropped="" if finite else "the tuned weight is not finite",
+                dropped=failure,
             )
             for i, edit in enumerate(edits)
         )

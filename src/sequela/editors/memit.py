@@ -49,7 +49,7 @@ class Memit(Editor[MemitHyperparameters, LocateState]):
         """The layers that are edited, ascending."""
         layers = self.hyperparameters.layers
         if layers is not None:
-            return tuple(sorted(layers))
+            return tuple(sorted(set(layers)))
         last = min(round(DEFAULT_LAST_DEPTH * model.n_layers), model.n_layers - 1)
         return tuple(range(max(0, last - N_LAYERS + 1), last + 1))
 
@@ -68,8 +68,11 @@ class Memit(Editor[MemitHyperparameters, LocateState]):
         targets: dict[str, Target] = {}
         for edit in tracked(edits, resources.progress, "MEMIT targets", len(edits)):
             targets[edit.id] = optimize_target(model, edit, state.contexts, site, self.hyperparameters)
-        kept = [edit for edit in edits if torch.isfinite(targets[edit.id].value).all()]
+        kept = [edit for edit in edits if not targets[edit.id].failure]
         delta = self._spread(model, kept, targets, state, layers, resources)
+        failure = "" if delta.finite else "the change of the batch is not finite"
+        if failure:
+            delta = Delta.empty(model.fingerprint)
         norm = max(relative_norms(model, delta).values(), default=0.0)
         reports = tuple(
             EditReport(
@@ -78,7 +81,7 @@ class Memit(Editor[MemitHyperparameters, LocateState]):
                 first_loss=targets[edit.id].losses[0].total,
                 final_loss=targets[edit.id].losses[-1].total,
                 relative_norm=norm,
-                dropped="" if edit in kept else "the target value is not finite",
+                dropped=targets[edit.id].failure or failure,
                 diagnostics={"target_loss": targets[edit.id].losses[-1].likelihood},
             )
             for edit in edits

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pydantic import ValidationError
@@ -54,7 +54,7 @@ def editor_class(name: str) -> type[AnyEditor]:
 
     Raises:
         UnknownNameError: No such method; with near matches.
-        BadInputError: A plug-in's class is not an editor.
+        BadInputError: A plug-in can't be imported, or its class is not an editor.
     """
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
@@ -63,7 +63,7 @@ def editor_class(name: str) -> type[AnyEditor]:
         points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
         if name not in points:
             raise UnknownNameError("editor", name, editor_names())
-        found = points[name].load()
+        found = _loaded(points[name])
     if not (isinstance(found, type) and issubclass(found, Editor)):
         raise BadInputError(f"The plug-in {name!r} names {found!r}, which is not an editor class.")
     return found
@@ -87,6 +87,16 @@ def create_editor(name: str, settings: Mapping[str, Any] | None = None) -> AnyEd
 def describe_editors() -> list[EditorDescription]:
     """What a listing tells about every method."""
     return [_described(name, editor_class(name)) for name in editor_names()]
+
+
+def _loaded(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise BadInputError(
+            f"The plug-in {point.name!r} ({point.value}) can't be imported: {error}",
+            hint="Mend or uninstall the package that names it.",
+        ) from error
 
 
 def _described(name: str, cls: type[AnyEditor]) -> EditorDescription:

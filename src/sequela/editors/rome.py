@@ -112,14 +112,14 @@ class Rome(Editor[RomeHyperparameters, LocateState]):
         update = rank_one(direction, division_key, target.value.float() - current_value)
 
         delta = Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
-        finite = all(torch.isfinite(tensor).all() for tensor in delta.tensors().values())
+        finite = delta.finite
         report = EditReport(
             edit_id=edit.id,
             steps=len(target.losses),
             first_loss=target.losses[0].total,
             final_loss=target.losses[-1].total,
             relative_norm=max(relative_norms(model, delta).values()) if finite else float("nan"),
-            dropped="" if finite else "the change is not finite",
+            dropped=target.failure or ("" if finite else "the change is not finite"),
             diagnostics={
                 "key_direction_cosine": _cosine(direction, division_key),
                 "bare_mean_key_cosine": _cosine(bare_key, mean_key),

@@ -129,19 +129,18 @@ class LanguageModel:
 
 
 def _fingerprint(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
-    config: dict[str, Any] = module.config.to_dict()
+    # What differs from the class's defaults only: a new version of transformers may add fields.
+    config: dict[str, Any] = module.config.to_diff_dict()
     ignored = {"transformers_version", "dtype", "torch_dtype", "quantization_config", "architectures"}
     settings = {k: v for k, v in config.items() if not k.startswith("_") and k not in ignored}
-    words = {
-        "vocabulary": tokenizer.get_vocab(),
-        "specials": [str(token) for token in tokenizer.all_special_tokens],
-        "template": tokenizer.chat_template,
-    }
+    pipeline: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
+    # Padding and truncation are passing settings of a call, not what the tokenizer is.
+    words = {k: v for k, v in pipeline.items() if k not in ("version", "truncation", "padding")}
     return hash_parts(
         {
             "weights": hash_tensors(module.named_parameters()),
             "config": hash_json(json.loads(json.dumps(settings, default=_plain))),
-            "tokenizer": hash_json(words),
+            "tokenizer": hash_json({"pipeline": words, "template": tokenizer.chat_template}),
         }
     )
 

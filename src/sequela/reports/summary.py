@@ -78,6 +78,21 @@ class Summary:
     columns: tuple[SummaryColumn, ...]
     rows: tuple[SummaryRow, ...]
 
+    def trajectories(self) -> list[tuple[str, tuple[SummaryRow, ...]]]:
+        """The rows of each trajectory, the unedited model's first, under a title."""
+        unedited = {row.model: row for row in self.rows if row.n_edits == 0}
+        grouped: dict[tuple[str, str, str, int], list[SummaryRow]] = defaultdict(list)
+        for row in self.rows:
+            if row.n_edits > 0:
+                grouped[(row.model, row.label, row.edit_source, row.order_seed)].append(row)
+        return [
+            (
+                f"{label} on {model}, edits from {source}, order {seed}",
+                (*([unedited[model]] if model in unedited else []), *rows),
+            )
+            for (model, label, source, seed), rows in grouped.items()
+        ]
+
 
 def summarize(measurements: Sequence[Measurement]) -> Summary:
     """The headline numbers of every checkpoint: the unedited model first, edit quality first.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def open_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = SIL
     """Makes the corpus of a recipe for a model.
 
     Raises:
-        BadInputError: The text file is missing or too short.
+        BadInputError: The text file is missing, unreadable or too short.
         SequelaError: A hub data set can't be reached.
     """
     window = min(spec.window, model.context_length)
@@ -155,8 +156,11 @@ def _texts(source: str) -> Iterator[str]:
     path = _local_file(source)
     if path is not None:
         opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8") as stream:
-            yield from stream
+        try:
+            with opener(path, "rt", encoding="utf-8") as stream:
+                yield from stream
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            raise BadInputError(f"The corpus {source!r} can't be read as UTF-8 text: {error}") from error
         return
     if source == "wikitext2":
         yield from _hub_texts("Salesforce/wikitext", "wikitext-2-raw-v1", "text")

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from sequela.ground.errors import IntegrityError
-from sequela.ground.hashing import hash_json
+from sequela.ground.hashing import hash_json, hash_tensors
 from sequela.ground.paths import cache_folder, replacing
 from sequela.ground.progress import SILENT, Progress
 from sequela.models import LanguageModel
 from sequela.statistics.corpus import Corpus, CorpusSpec, corpus_key, open_corpus
 from sequela.statistics.second_moments import SecondMoment, collect_second_moments
 
-FORMAT = 1
+FORMAT = 2
 
 
 class StoredMoment(BaseModel):
@@ -33,6 +33,7 @@ class StoredMoment(BaseModel):
     n_tokens: int
     corpus: str
     spec: CorpusSpec
+    content_hash: str
 
 
 class Statistics:
@@ -89,9 +90,11 @@ class Statistics:
         path = self.folder / "corpus.safetensors"
         description = self.folder / "corpus.txt"
         if description.is_file():
-            return Corpus.of(
-                description.read_text(encoding="utf-8"), load_file(path)["token_ids"].to(torch.long)
-            )
+            try:
+                token_ids = load_file(path)["token_ids"].to(torch.long)
+                return Corpus.of(description.read_text(encoding="utf-8"), token_ids)
+            except (OSError, ValueError, SafetensorError, KeyError) as error:
+                raise self._damaged(error) from error
         corpus = open_corpus(self.spec, self.model, self.progress)
         with replacing(path) as temporary:
             save_file({"token_ids": corpus.sequences.to(torch.int32)}, temporary)
@@ -107,6 +110,7 @@ class Statistics:
             n_tokens=moment.n_tokens,
             corpus=moment.corpus,
             spec=self.spec,
+            content_hash=_hash_of(moment.matrix),
         )
         with replacing(self._tensor_path(moment.layer)) as path:
             save_file({"second_moment": moment.matrix.cpu().contiguous()}, path)
@@ -118,15 +122,24 @@ class Statistics:
             text = self._description_path(layer).read_text(encoding="utf-8")
             stored = StoredMoment.model_validate_json(text)
             matrix: torch.Tensor = load_file(self._tensor_path(layer))["second_moment"]
-        except (OSError, ValidationError, SafetensorError, KeyError) as error:
-            raise IntegrityError(
-                f"The kept statistics in {self.folder} are damaged: {error}",
-                hint="Delete that folder; they will be collected again.",
-            ) from error
+        except (OSError, ValueError, SafetensorError, KeyError) as error:
+            raise self._damaged(error) from error
+        if _hash_of(matrix) != stored.content_hash:
+            raise self._damaged(f"the second moment of layer {layer} is not the one that was kept.")
         return SecondMoment(layer, matrix.to(self.model.device), stored.n_tokens, stored.corpus)
+
+    def _damaged(self, what: object) -> IntegrityError:
+        return IntegrityError(
+            f"The kept statistics in {self.folder} are damaged: {what}",
+            hint="Delete that folder; they will be collected again.",
+        )
 
     def _tensor_path(self, layer: int) -> Path:
         return self.folder / f"layer_{layer}.safetensors"
 
     def _description_path(self, layer: int) -> Path:
         return self.folder / f"layer_{layer}.json"
+
+
+def _hash_of(matrix: torch.Tensor) -> str:
+    return hash_tensors([("second_moment", matrix)])

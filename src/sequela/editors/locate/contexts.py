@@ -54,6 +54,8 @@ def read_contexts(path: Path) -> tuple[str, ...]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise BadInputError(f"The contexts file {path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"The contexts file {path} is not UTF-8 text: {error.reason}.") from error
     templates = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     for number, line in templates:
         if line.count(BLANK) != 1:

@@ -10,6 +10,7 @@ weight decay is on the norm, not its square, and the KL is taken at the subject'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +75,13 @@ class Target:
     def value(self) -> torch.Tensor:
         """`v* = v + delta`, `[d]`."""
         return self.initial + self.delta
+
+    @property
+    def failure(self) -> str:
+        """Why the value can't be used; empty if it can."""
+        if not math.isfinite(self.losses[-1].total):
+            return "the loss is not finite"
+        return "" if torch.isfinite(self.value).all() else "the target value is not finite"
 
 
 def optimize_target(

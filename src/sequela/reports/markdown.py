@@ -1,0 +1,78 @@
+"""A run's headline numbers as a page of Markdown, for `docs/` and papers' notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sequela.reports.summary import SummaryCell, summarize
+from sequela.results import Manifest, Measurement, open_store, read_manifest
+
+
+def markdown_page(run_folder: Path) -> str:
+    """What a run measured and how, in Markdown: one table per trajectory.
+
+    Args:
+        run_folder: The run.
+
+    Raises:
+        SequelaError: There is no run in the folder.
+    """
+    manifest = read_manifest(run_folder)
+    with open_store(run_folder) as store:
+        measurements = store.measurements()
+        warning = manifest.incompleteness(store.count_evaluations())
+    parts = [f"# {manifest.name}", *_how(manifest)]
+    if warning:
+        parts.append(f"**{warning}**")
+    parts.append("Each cell: value ± standard error (n). The first column is the unedited model.")
+    parts.extend(_tables(measurements))
+    notes = sorted({f"{one.task}: {one.note}" for one in measurements if one.note})
+    if notes or manifest.notes:
+        parts.append("## Notes")
+        parts.append("\n".join(f"* {_safe(note)}" for note in [*manifest.notes, *notes]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _how(manifest: Manifest) -> Iterable[str]:
+    environment = manifest.environment
+    versions = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
+    hours = "" if manifest.ended is None else f"; {_duration(manifest)} from start to end"
+    yield "\n".join(
+        [
+            f"* Command: `{manifest.command}`",
+            f"* Commit: {environment.git_commit or 'not from a checkout'} (sequela {environment.sequela})",
+            f"* Date: {manifest.started:%Y-%m-%d %H:%M} UTC{hours}",
+            f"* Hardware: {environment.cpu}, {environment.cores} cores, device {environment.device}",
+            f"* Software: Python {environment.python}, {versions}",
+        ]
+    )
+
+
+def _duration(manifest: Manifest) -> str:
+    assert manifest.ended is not None
+    return f"{(manifest.ended - manifest.started).total_seconds() / 60:.0f} minutes"
+
+
+def _tables(measurements: Sequence[Measurement]) -> Iterable[str]:
+    summary = summarize(measurements)
+    for title, rows in summary.trajectories():
+        lines = [
+            f"## {_safe(title)}",
+            "",
+            "| after edits | " + " | ".join(str(row.n_edits) for row in rows) + " |",
+            "|---|" + "--:|" * len(rows),
+        ]
+        for i, column in enumerate(summary.columns):
+            cells = " | ".join(_cell(row.cells[i]) for row in rows)
+            lines.append(f"| {_safe(column.title)} | {cells} |")
+        yield "\n".join(lines)
+
+
+def _cell(cell: SummaryCell | None) -> str:
+    return "" if cell is None else f"{cell.text} ({cell.n})"
+
+
+def _safe(text: str) -> str:
+    """Text that can stand in a Markdown table."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

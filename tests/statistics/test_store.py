@@ -1,0 +1,108 @@
+"""Statistics are collected once, kept by content, and never mixed up between models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sequela.ground.errors import IntegrityError
+from sequela.ground.progress import SilentProgress
+from sequela.statistics import CorpusSpec, Statistics
+from support.statistics import N_TOKENS, tiny_statistics, write_text
+from support.tiny import tiny_language_model
+
+
+class Listener(SilentProgress):
+    """Remembers what was begun."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def start(self, description: str, total: int) -> int:
+        self.heard.append(description)
+        return 0
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Statistics:
+    """Statistics of layers 1 and 2 of a tiny model, kept on disk."""
+    statistics = tiny_statistics(tiny_language_model("llama"), tmp_path)
+    statistics.prepare([1, 2])
+    return statistics
+
+
+def test_what_is_loaded_is_bit_for_bit_what_was_kept(kept: Statistics, tmp_path: Path) -> None:
+    again = tiny_statistics(kept.model, tmp_path)
+    assert again.missing([1, 2, 3]) == [3]
+    for layer in (1, 2):
+        assert torch.equal(again.second_moment(layer).matrix, kept.second_moment(layer).matrix)
+        assert again.second_moment(layer).n_tokens == N_TOKENS
+
+
+def test_another_model_has_another_folder(kept: Statistics, tmp_path: Path) -> None:
+    other = tiny_statistics(tiny_language_model("llama", seed=1), tmp_path)
+    assert other.folder != kept.folder
+    assert other.missing([1]) == [1]
+
+
+def test_another_corpus_has_another_folder(kept: Statistics, tmp_path: Path) -> None:
+    longer = Statistics(kept.model, kept.spec.model_copy(update={"n_tokens": 2560}), tmp_path / "statistics")
+    assert longer.folder != kept.folder
+
+
+def test_several_layers_take_one_pass_and_the_text_is_sampled_once(tmp_path: Path) -> None:
+    listener = Listener()
+    statistics = Statistics(
+        tiny_language_model("llama"), CorpusSpec(n_tokens=640, window=64), tmp_path, listener
+    )
+    statistics.prepare([0, 1, 3])
+    assert listener.heard == ["sampling text from the model", "key statistics of 3 layers"]
+    statistics.prepare([3, 1])
+    statistics.second_moment(0)
+    assert len(listener.heard) == 2
+    again = Statistics(statistics.model, statistics.spec, tmp_path, listener)
+    again.prepare([1, 2])
+    assert listener.heard[2:] == ["key statistics of 1 layers"]
+
+
+def test_later_layers_are_taken_over_the_same_text(kept: Statistics, tmp_path: Path) -> None:
+    """The kept corpus is used, even where the file it came from has meanwhile gone."""
+    text = tmp_path / "corpus.txt"
+    later = Statistics(kept.model, kept.spec, tmp_path / "statistics")
+    text.unlink()
+    found = later.second_moment(3)
+    write_text(text)
+    fresh = Statistics(kept.model, kept.spec, tmp_path / "elsewhere").second_moment(3)
+    assert torch.equal(found.matrix, fresh.matrix)
+
+
+def test_a_torn_file_is_told_with_what_to_do(kept: Statistics, tmp_path: Path) -> None:
+    path = kept.folder / "layer_1.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(IntegrityError, match="Delete that folder"):
+        tiny_statistics(kept.model, tmp_path).second_moment(1)
+
+
+def test_a_changed_number_is_noticed(kept: Statistics, tmp_path: Path) -> None:
+    path = kept.folder / "layer_1.safetensors"
+    matrix = load_file(path)["second_moment"]
+    matrix[3, 5] *= 1.0001
+    save_file({"second_moment": matrix}, path)
+    with pytest.raises(IntegrityError, match="layer 1 is not the one that was kept"):
+        tiny_statistics(kept.model, tmp_path).second_moment(1)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe"])
+def test_a_spoilt_description_is_told(kept: Statistics, tmp_path: Path, content: bytes) -> None:
+    (kept.folder / "layer_2.json").write_bytes(content)
+    with pytest.raises(IntegrityError, match="damaged"):
+        tiny_statistics(kept.model, tmp_path).second_moment(2)
+
+
+def test_a_spoilt_corpus_is_told(kept: Statistics, tmp_path: Path) -> None:
+    (kept.folder / "corpus.safetensors").write_bytes(b"nothing")
+    with pytest.raises(IntegrityError, match="damaged"):
+        tiny_statistics(kept.model, tmp_path).second_moment(3)
