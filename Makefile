@@ -22,10 +22,10 @@ demo: setup  ## Edit a small real model, measure it, and write a report
 	$(BIN)/sequela demo
 
 test: setup  ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 test-slow: setup  ## Run the longer proofs too
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest -n auto -m "slow or not slow"
 
 lint: setup  ## Check style
 	$(BIN)/ruff check src tests benchmarks
