@@ -2,9 +2,10 @@
 
     SEQUELA_DATA=<folder> python benchmarks/rome_sweep.py --layers 3 5 7 --clamps 4 2 --edits 20
 
-Each edit is made on the unedited model and taken back. The target value is optimised once per edit, layer and
-clamp; the variants differ only in the keys they use. Edits are taken from the end of the CounterFact source, so
-that what is chosen here can be tested on the first ones. Prints a line of JSON for each configuration.
+Each edit is made on the unedited model and taken back. The target value is optimised once per edit,
+layer and clamp; the variants differ only in the keys they use. Edits come from the end of the CounterFact
+source, so that what is chosen here can be tested on the first ones. Prints a line of JSON for each
+configuration.
 """
 
 from __future__ import annotations
