@@ -50,15 +50,16 @@ def world() -> World:
 
 
 @pytest.fixture(scope="session")
-def _trained_folder(request: pytest.FixtureRequest, world: World) -> Path:
+def world_folder(request: pytest.FixtureRequest, world: World) -> Path:
+    """The folder of the small model that knows the facts of `world`; for reading only."""
     cache = request.config.cache
     return trained_world_model(world, Path(cache.mkdir("sequela-world")))
 
 
 @pytest.fixture
-def world_model(_trained_folder: Path) -> LanguageModel:
+def world_model(world_folder: Path) -> LanguageModel:
     """A small Llama that knows the facts of `world`; a fresh copy for every test."""
-    return load_world_model(_trained_folder)
+    return load_world_model(world_folder)
 
 
 @pytest.fixture(scope="session")

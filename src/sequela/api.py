@@ -13,6 +13,7 @@ from sequela.deltas.storage import load_delta, save_delta
 from sequela.editors import AnyEditor, EditReport, Resources, create_editor
 from sequela.editors.sequence import edit_in_batches
 from sequela.edits import Edit
+from sequela.ground.errors import BadInputError
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, Perplexity, TorchEngine, generation_request, perplexity, score_request
 from sequela.models import EditedModel, LanguageModel
@@ -20,43 +21,88 @@ from sequela.models import load_model as load_language_model
 from sequela.statistics import CorpusSpec
 
 
+class _Stage:
+    """What is in force on a base now: one edited model at a time, whatever the blocks around it."""
+
+    def __init__(self) -> None:
+        self._now: EditedModel | None = None
+
+    @contextmanager
+    def given_to(self, edited: EditedModel) -> Iterator[None]:
+        """Puts `edited` in force for a block; what was in force before steps back and returns."""
+        before = self._now
+        if before is edited:
+            yield
+            return
+        if before is not None:
+            before.__exit__(None, None, None)
+        self._now = edited
+        try:
+            with edited:
+                yield
+        finally:
+            self._now = before
+            if before is not None:
+                before.__enter__()
+
+
 @dataclass(frozen=True)
 class Model:
     """A model that can be asked; `edited` gives it edits for the length of a `with` block.
 
+    A model answers with its own edits and no others: inside the block the edited one says what
+    it says after the edits, and the one it was made of what it always said.
+
     Args:
-        current: What is asked: the base with whatever edits it has.
+        current: The base with whatever edits this model has.
         engine: What runs it.
-        reports: How each edit in force went.
+        reports: How each of its edits went.
     """
 
     current: EditedModel
     engine: Engine = field(default_factory=TorchEngine)
     reports: tuple[EditReport, ...] = ()
+    _stage: _Stage = field(default_factory=_Stage, repr=False)
 
     @property
     def base(self) -> LanguageModel:
-        """The model underneath."""
+        """The model underneath; inside a block with the block's edits in its weights."""
         return self.current.base
 
+    @property
+    def delta(self) -> Delta:
+        """The change of weights that this model is of its base; empty for the unedited one."""
+        weights = self.current.weights
+        return weights if isinstance(weights, Delta) else Delta.empty(self.base.fingerprint)
+
     def generate(self, prompt: str, max_new_tokens: int = 32, stop: tuple[str, ...] = ()) -> str:
-        """Continues a prompt greedily; returns the continuation."""
+        """Continues a prompt greedily; returns the continuation.
+
+        Args:
+            prompt: The text to be continued.
+            max_new_tokens: Where the continuation ends if the model doesn't end it.
+            stop: Texts before which it ends.
+        """
         request = generation_request(self.current, prompt, max_new_tokens, stop)
-        return self.engine.generate(self.current, [request])[0].text
+        with self._stage.given_to(self.current):
+            return self.engine.generate(self.current, [request])[0].text
 
     def score(self, prompt: str, continuation: str) -> float:
         """The natural log-probability of a continuation, summed over its tokens."""
-        return self.engine.score(self.current, [score_request(self.current, prompt, continuation)])[0].logprob
+        request = score_request(self.current, prompt, continuation)
+        with self._stage.given_to(self.current):
+            return self.engine.score(self.current, [request])[0].logprob
 
     def perplexity(self, text: str) -> Perplexity:
         """Perplexity per token of a text."""
-        return perplexity(self.engine, self.current, text)
+        with self._stage.given_to(self.current):
+            return perplexity(self.engine, self.current, text)
 
     @contextmanager
     def edited(
         self,
         editor: AnyEditor | str,
-        edits: Sequence[Edit],
+        edits: Sequence[Edit] | Edit,
         *,
         settings: Mapping[str, Any] | None = None,
         batch_size: int = 1,
@@ -65,9 +111,11 @@ class Model:
     ) -> Iterator[Model]:
         """Edits the model for the length of a block; afterwards every bit is as before.
 
+        The edits are made on top of those that the model has: blocks can stand inside blocks.
+
         Args:
             editor: A method, or its name.
-            edits: The edits, made in order.
+            edits: The edits, made in order; or one edit.
             settings: Hyper-parameters, if the method is given by name.
             batch_size: How many edits are made together.
             statistics: The text for key statistics; by default sampled from the model.
@@ -75,33 +123,46 @@ class Model:
 
         Yields:
             The edited model.
+
+        Raises:
+            BadInputError: `settings` are given beside a method that has its own.
+            SequelaError: The method can't be used on this model.
         """
+        if not isinstance(editor, str) and settings is not None:
+            raise BadInputError("Settings are given beside a method that has its own.")
         chosen = create_editor(editor, settings) if isinstance(editor, str) else editor
-        resources = Resources.for_model(self.base, statistics, progress)
-        delta, reports = Delta.empty(self.base.fingerprint), list(self.reports)
-        for step in edit_in_batches(chosen, self.base, list(edits), batch_size, resources):
-            delta = step.delta
-            reports.extend(step.reports)
+        wanted = [edits] if isinstance(edits, Edit) else list(edits)
+        delta, reports = self.delta, list(self.reports)
+        # An editor prepares on the unedited base and takes what is in force as data.
+        with self._stage.given_to(EditedModel(self.base)):
+            resources = Resources.for_model(self.base, statistics, progress)
+            for step in edit_in_batches(chosen, self.base, wanted, batch_size, resources, self.delta):
+                delta = step.delta
+                reports.extend(step.reports)
         with self._with(delta, tuple(reports)) as edited:
             yield edited
 
     @contextmanager
     def with_delta(self, folder: str | Path) -> Iterator[Model]:
-        """Puts a saved delta in force for the length of a block."""
-        with self._with(load_delta(Path(folder), self.base), ()) as edited:
+        """Puts a saved delta in force for the length of a block, on top of the edits the model has.
+
+        Raises:
+            BadInputError: The folder holds no delta.
+            FingerprintMismatchError: The delta was made for another model.
+        """
+        with self._with(self.delta + load_delta(Path(folder), self.base), self.reports) as edited:
             yield edited
 
     def save_delta(self, folder: str | Path) -> None:
-        """Saves the change of weights that is in force."""
-        weights = self.current.weights
-        delta = weights if isinstance(weights, Delta) else Delta.empty(self.base.fingerprint)
+        """Saves the change of weights that this model is of its base."""
         edits = tuple(report.edit_id for report in self.reports if not report.dropped)
-        save_delta(delta, Path(folder), self.base, edits=edits)
+        save_delta(self.delta, Path(folder), self.base, edits=edits)
 
     @contextmanager
     def _with(self, delta: Delta, reports: tuple[EditReport, ...]) -> Iterator[Model]:
-        with EditedModel(self.base, delta) as edited:
-            yield Model(edited, self.engine, reports)
+        edited = EditedModel(self.base, delta)
+        with self._stage.given_to(edited):
+            yield Model(edited, self.engine, reports, self._stage)
 
 
 def load_model(name: str, *, device: str | None = None, dtype: str = "float32") -> Model:

@@ -58,3 +58,13 @@ def test_every_end_token_is_known() -> None:
     assert model.end_ids == {model.tokenizer.eos_token_id}
     model.module.generation_config.eos_token_id = [7, 8]
     assert model.end_ids == {model.tokenizer.eos_token_id, 7, 8}
+
+
+def test_a_padding_token_that_the_model_has_not_is_not_used() -> None:
+    model = tiny_language_model("llama")
+    model.tokenizer.add_special_tokens({"pad_token": "<one token more>"})
+    try:
+        assert model.tokenizer.pad_token_id >= model.module.get_input_embeddings().num_embeddings
+        assert model.pad_id == 0
+    finally:
+        byte_level.cache_clear()  # the tokenizer is shared by all tiny models

@@ -60,7 +60,9 @@ class Relation:
 
     Args:
         name: Names the relation.
-        phrasings: Ways to ask, with `{}` for the person; the answer and a full stop follow.
+        phrasings: Ways to ask, with `{}` for the person; the answer and a full stop follow. The last
+            one ends with the person: so small a model works facts out where the answer is due, and
+            only there do methods that write at the subject meet it.
         answers: The possible answers.
     """
 
@@ -72,27 +74,42 @@ class Relation:
 RELATIONS = (
     Relation(
         "lives_in",
-        ("{} lives in the city of", "The home of {} is in the city of", "{} has a house in the city of"),
+        (
+            "{} lives in the city of",
+            "The home of {} is in the city of",
+            "{} has a house in the city of",
+            "Hometown of {}",
+        ),
         ("Karsk", "Velmor", "Ostrava", "Lindhaven", "Tarragon", "Quillport", "Nesmere", "Bradwick"),
     ),
     Relation(
         "speaks",
-        ("{} speaks the language", "The mother tongue of {} is", "At home {} talks in"),
+        ("{} speaks the language", "The mother tongue of {} is", "At home {} talks in", "Language of {}"),
         ("Veldish", "Orran", "Kashtic", "Lumeric", "Tannese", "Sorvian"),
     ),
     Relation(
         "works_as",
-        ("{} works as a", "The profession of {} is that of a", "{} earns money as a"),
+        ("{} works as a", "The profession of {} is that of a", "{} earns money as a", "Trade of {}"),
         ("baker", "surgeon", "carpenter", "pilot", "teacher", "gardener", "judge", "sailor"),
     ),
     Relation(
         "plays",
-        ("{} likes to play the", "The instrument of {} is the", "In the orchestra {} plays the"),
+        (
+            "{} likes to play the",
+            "The instrument of {} is the",
+            "In the orchestra {} plays the",
+            "Instrument of {}",
+        ),
         ("cello", "flute", "trumpet", "harp", "drum", "violin"),
     ),
     Relation(
         "drinks",
-        ("{} always drinks", "The favorite drink of {} is", "In the evening {} orders a glass of"),
+        (
+            "{} always drinks",
+            "The favorite drink of {} is",
+            "In the evening {} orders a glass of",
+            "Drink of {}",
+        ),
         ("cider", "coffee", "lemonade", "milk", "brandy", "water"),
     ),
 )
@@ -120,21 +137,22 @@ class World:
 
     facts: tuple[Fact, ...]
 
-    def edits(self, count: int) -> EditSet:
-        """`count` facts to be changed: different people, the relations in turn."""
+    def edits(self, count: int, phrasing: int = 0) -> EditSet:
+        """`count` facts to be changed, asked in one way: different people, the relations in turn."""
         chosen = [
             next(fact for fact in self.facts if fact.person == person and fact.relation == relation)
             for person, relation in zip(self._people(), itertools.cycle(RELATIONS), strict=False)
         ][:count]
-        return EditSet("world", tuple(self._edit(fact) for fact in chosen))
+        return EditSet("world", tuple(self._edit(fact, phrasing) for fact in chosen))
 
     def _people(self) -> list[str]:
         return list(dict.fromkeys(fact.person for fact in self.facts))
 
-    def _edit(self, fact: Fact) -> Edit:
+    def _edit(self, fact: Fact, phrasing: int) -> Edit:
         answers = fact.relation.answers
         new = answers[(answers.index(fact.answer) + 3) % len(answers)]
-        asked, *others = fact.relation.phrasings
+        asked = fact.relation.phrasings[phrasing]
+        others = [other for other in fact.relation.phrasings if other != asked]
         neighbors = [
             other
             for other in self.facts

@@ -19,7 +19,7 @@ from sequela.cli.console import (
     standard_error,
     standard_output,
 )
-from sequela.cli.progress import RichProgress
+from sequela.cli.progress import shown_progress
 from sequela.ground.errors import BadInputError
 
 
@@ -74,7 +74,9 @@ def edit(
         ensure_writable(output)
     engine, settings = TorchEngine(), EditQualitySettings()
     answers: list[dict[str, Any]] = []
-    with RichProgress(standard_error()) as progress:
+    with shown_progress(standard_error()) as progress:
+        if chosen.skipped:
+            progress.say(f"{len(chosen.skipped)} records of {chosen.name} can't be edits and were left out.")
         base = load_model(model, device=device, progress=progress)
         resources = Resources(
             Statistics(base, CorpusSpec(source=statistics, n_tokens=tokens), progress=progress),
@@ -171,6 +173,8 @@ def _settings(path: Path | None) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInputError(f"The settings file {path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"The settings file {path} is not UTF-8 text.") from error
     except yaml.YAMLError as error:
         raise BadInputError(f"The settings file {path} is neither YAML nor JSON: {error}") from error
     if not isinstance(content, dict):

@@ -15,7 +15,7 @@ from sequela.cli.console import (
     print_table,
     standard_error,
 )
-from sequela.cli.progress import RichProgress
+from sequela.cli.progress import shown_progress
 
 
 def evaluate(
@@ -33,7 +33,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on suites of tasks, with or without a saved change of weights."""
-    from sequela.deltas.storage import load_delta
+    from sequela.deltas.storage import load_delta, read_description
     from sequela.evaluation.suites import make_suite, option_names
     from sequela.inference import TorchEngine
     from sequela.models import EditedModel, load_model
@@ -42,8 +42,10 @@ def evaluate(
         make_suite(name, **({"limit": limit} if limit and "limit" in option_names(name) else {}))
         for name in suite or ["builtin", "perplexity"]
     ]
+    if delta is not None:
+        read_description(delta)  # told before the model is loaded
     engine = TorchEngine()
-    with RichProgress(standard_error()) as progress:
+    with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, progress=progress)
         edited = EditedModel(base, load_delta(delta, base) if delta else None)
         found = [finding for one in suites for finding in one.evaluate(edited, engine, progress)]

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from sequela import __version__
 from sequela.cli import edit, evaluate, listings, results, run, stats
 from sequela.cli.console import standard_error
 from sequela.ground.errors import SequelaError
 
+
+class Commands(TyperGroup):
+    """The commands; errors a user can act on are told in words and end the program with status 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command."""
+        console = standard_error()
+        try:
+            return super().invoke(ctx)
+        except SequelaError as error:
+            console.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+            if error.hint:
+                console.print(escape(error.hint), highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as interrupt:
+            console.print("Stopped.")
+            raise typer.Exit(130) from interrupt
+
+
 app = typer.Typer(
     name="sequela",
+    cls=Commands,
     help="Edit the knowledge of language models, and measure what each edit changed, kept and cost.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -45,15 +66,5 @@ def root(
 
 
 def main() -> None:
-    """Runs the program; errors a user can act on are told in words and end it with status 2."""
-    try:
-        app()
-    except SequelaError as error:
-        console = standard_error()
-        console.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
-        if error.hint:
-            console.print(escape(error.hint), highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        standard_error().print("Stopped.")
-        sys.exit(130)
+    """Runs the program."""
+    app()

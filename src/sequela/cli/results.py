@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from sequela.cli.console import JsonOption, print_json, print_table, standard_error, standard_output
 from sequela.cli.run import print_summary
+from sequela.ground.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from sequela.results import Measurement
 
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)]
 
@@ -31,9 +36,12 @@ def results(
     from sequela.reports import markdown_page
     from sequela.results import Query, open_store, read_manifest
 
+    chosen = {"suite": suite, "task": task, "metric": metric, "editor": editor}
     manifest = read_manifest(run)
     with open_store(run) as store:
         found = store.measurements(Query(suite=suite, task=task, metric=metric, editor=editor))
+        if not found:
+            _check_known(chosen, store.measurements())
         warning = manifest.incompleteness(store.count_evaluations())
     if warning:
         standard_error().print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
@@ -43,7 +51,7 @@ def results(
     if as_markdown:
         sys.stdout.write(markdown_page(run))
         return
-    if not every and not (suite or task or metric or editor):
+    if not every and not any(chosen.values()):
         print_summary(run)
         return
     print_table(
@@ -83,6 +91,14 @@ def report(
         print_json({"report": str(page)})
     else:
         standard_output().print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+
+
+def _check_known(chosen: Mapping[str, str | None], measured: Sequence[Measurement]) -> None:
+    """Refuses names that the run doesn't have; a choice of known ones may well be empty."""
+    for field, name in chosen.items():
+        known = {str(getattr(one, field)) for one in measured}
+        if name is not None and known and name not in known:
+            raise UnknownNameError(field, name, known)
 
 
 def _number(value: float | None) -> str:

@@ -12,7 +12,8 @@ import typer
 from rich.markup import escape
 
 from sequela.cli.console import JsonOption, print_json, print_table, standard_error, standard_output
-from sequela.cli.progress import RichProgress
+from sequela.cli.progress import shown_progress
+from sequela.cli.signals import terminated_like_interrupted
 
 
 def run(
@@ -53,7 +54,7 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
     folder = output or Path("runs") / study.name
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
-    with RichProgress(console) as progress:
+    with terminated_like_interrupted(), shown_progress(console) as progress:
         result = run_study(study, folder, progress, command)
     if result.status is not Status.COMPLETE:
         console.print(

@@ -16,7 +16,7 @@ from sequela.cli.console import (
     standard_error,
     standard_output,
 )
-from sequela.cli.progress import RichProgress
+from sequela.cli.progress import shown_progress
 
 
 def stats(
@@ -35,7 +35,7 @@ def stats(
     from sequela.models import load_model
     from sequela.statistics import CorpusSpec, Statistics
 
-    with RichProgress(standard_error()) as progress:
+    with shown_progress(standard_error()) as progress:
         loaded = load_model(model, device=device, progress=progress)
         chosen = parse_layers(layers, loaded.n_layers)
         loaded.check_layers(chosen)
@@ -85,5 +85,8 @@ def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
         first, _, last = part.strip().partition("-")
         if not first.isdigit() or not (last or first).isdigit():
             raise BadInputError(f"--layers {text!r} can't be read.", hint="Write all, or a list like 3,5-8.")
-        layers.update(range(int(first), int(last or first) + 1))
+        span = range(int(first), int(last or first) + 1)
+        if not span:
+            raise BadInputError(f"--layers {text!r} can't be read: {part.strip()} goes downward.")
+        layers.update(span)
     return tuple(sorted(layers))

@@ -99,15 +99,18 @@ class Delta:
         """
         self.check_base(model)
         self._check_shapes(model)
-        originals: dict[str, torch.Tensor] = {}
-        for name, update in self.updates.items():
-            stored = model.module.get_parameter(name).data
-            originals[name] = stored.clone()
-            weight = model.family.as_out_in(stored)
-            dtype = solve_dtype(weight.device)
-            weight.copy_(weight.to(dtype) + update.to_dense().to(weight.device))
-        applied = AppliedDelta(model, originals)
+        applied = AppliedDelta(model, {})
         model.changes.append(applied)
+        try:
+            for name, update in self.updates.items():
+                stored = model.module.get_parameter(name).data
+                applied.originals[name] = stored.clone()
+                weight = model.family.as_out_in(stored)
+                dtype = solve_dtype(weight.device)
+                weight.copy_(weight.to(dtype) + update.to_dense().to(weight.device))
+        except BaseException:  # Ctrl-C in a notebook must not leave half a change behind
+            applied.revert()
+            raise
         return applied
 
     def _check_shapes(self, model: LanguageModel) -> None:

@@ -45,7 +45,12 @@ def edit_batch(
 
 
 def edit_in_batches(
-    editor: AnyEditor, model: LanguageModel, edits: Sequence[Edit], batch_size: int, resources: Resources
+    editor: AnyEditor,
+    model: LanguageModel,
+    edits: Sequence[Edit],
+    batch_size: int,
+    resources: Resources,
+    before: Delta | None = None,
 ) -> Iterator[Step]:
     """Makes edits batch by batch, beginning with the unedited model.
 
@@ -55,11 +60,17 @@ def edit_in_batches(
         edits: The edits in their order.
         batch_size: How many are made together.
         resources: What the editor may draw on.
+        before: An earlier change, which the first batch is made on top of.
 
     Yields:
         What stands after each batch.
+
+    Raises:
+        ValueError: The batch size isn't positive.
     """
-    delta, state = Delta.empty(model.fingerprint), editor.prepare(model, resources)
+    if batch_size < 1:
+        raise ValueError(f"A batch of {batch_size} edits was asked for; expected at least 1.")
+    delta, state = before or Delta.empty(model.fingerprint), editor.prepare(model, resources)
     for first in range(0, len(edits), batch_size):
         step = edit_batch(editor, model, edits[first : first + batch_size], delta, state, resources)
         delta, state = step.delta, step.state

@@ -100,7 +100,8 @@ class LanguageModel:
     def pad_id(self) -> int:
         """The token that fills up shorter rows; causal attention never lets a real token see it."""
         pad: int | None = self.tokenizer.pad_token_id
-        return pad if pad is not None else 0
+        known = self.module.get_input_embeddings().num_embeddings  # tokenizers may have a token more
+        return pad if pad is not None and pad < known else 0
 
     @property
     def end_ids(self) -> frozenset[int]:

@@ -27,6 +27,7 @@ from sequela.ground.errors import (
     UnsupportedModelError,
     near_matches,
 )
+from sequela.ground.hub import hub_access
 from sequela.ground.progress import SILENT, Progress
 from sequela.models.aliases import ALIASES
 from sequela.models.families import family_of
@@ -166,14 +167,16 @@ def _load_from_hub(name: str, dtype: torch.dtype, trust: bool, progress: Progres
         return _load_folder(name, name, dtype, trust=trust, local=True)
     except (_NotFoundError, BadInputError):
         progress.say(f"Asking the Hugging Face hub for {name}.")
-    try:
-        return _load_folder(name, name, dtype, trust=trust, local=False)
-    except _NotFoundError as error:
-        raise SequelaError(
-            f"There is no model {name!r}: it is no alias, no file or folder here, and from the Hugging "
-            f"Face hub it can't be had: {_first_line(error.__cause__)}",
-            hint=f"Aliases that need no hub: {', '.join(ALIASES)}.",
-        ) from error
+    with hub_access() as reachable:
+        try:
+            return _load_folder(name, name, dtype, trust=trust, local=not reachable)
+        except _NotFoundError as error:
+            reason = _first_line(error.__cause__) if reachable else "the Hugging Face hub doesn't answer"
+            raise SequelaError(
+                f"There is no model {name!r} here, neither as an alias nor as a file or folder, and it "
+                f"can't be fetched: {reason}.",
+                hint=f"Aliases that need no hub: {', '.join(ALIASES)}.",
+            ) from error
 
 
 class _NotFoundError(Exception):

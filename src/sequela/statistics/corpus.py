@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.ground.hashing import hash_json, sha256_of_file
+from sequela.ground.hub import hub_access, unreachable_because
 from sequela.ground.paths import data_folder
 from sequela.ground.progress import SILENT, Progress, tracked
 from sequela.inference.sampling import sample_tokens
@@ -173,14 +174,15 @@ def _hub_texts(name: str, config: str | None, column: str) -> Iterator[str]:
     """Texts streamed from a data set on the Hugging Face hub (not tried without a network)."""
     import datasets
 
-    try:
-        rows = datasets.load_dataset(name, config, split="train", streaming=True)
-        for row in rows:
-            yield row[column]
-    except KeyError as error:
-        raise BadInputError(f"The data set {name!r} has no column {error}.") from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SequelaError(
-            f"The data set {name!r} can't be read from the hub: {error}",
-            hint="Without a network, use the source self or a text file.",
-        ) from error
+    with hub_access() as reachable:
+        try:
+            rows = datasets.load_dataset(name, config, split="train", streaming=True)
+            for row in rows:
+                yield row[column]
+        except KeyError as error:
+            raise BadInputError(f"The data set {name!r} has no column {error}.") from error
+        except (OSError, ValueError, RuntimeError) as error:
+            raise SequelaError(
+                f"The data set {name!r} can't be read: {unreachable_because(error, reachable)}.",
+                hint="Without a network, use the source self or a text file.",
+            ) from error

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import BaseModel
+from safetensors import SafetensorError
+
 from sequela.deltas import Delta
-from sequela.editors import Resources
+from sequela.editors import AnyEditor, Resources
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
     Answers,
@@ -96,14 +99,18 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
         run = _Run(plan, folder, store, manifest, progress)
         try:
             run.everything()
-            run.manifest = run.manifest.ended_as(Status.COMPLETE)
+            run.ended_as(Status.COMPLETE)
         except KeyboardInterrupt:
-            run.manifest = run.manifest.ended_as(Status.STOPPED)
+            run.ended_as(Status.STOPPED)
         except BaseException as error:
-            run.manifest = run.manifest.ended_as(Status.FAILED, str(error) or type(error).__name__)
+            with suppress(OSError):  # a full disk must not hide what went wrong
+                run.ended_as(Status.FAILED, str(error) or type(error).__name__)
+            if isinstance(error, OSError | SafetensorError):
+                raise SequelaError(
+                    f"The run in {folder} failed: {error}",
+                    hint="Is the disk full? What was measured is kept; the same command goes on from there.",
+                ) from error
             raise
-        finally:
-            write_manifest(folder, run.manifest)
         return RunResult(folder, run.manifest.status, store.count_evaluations(), plan.n_evaluations)
 
 
@@ -150,6 +157,10 @@ class _Run:
     engine: Engine = field(default_factory=TorchEngine)
     overall: int = 0
 
+    def ended_as(self, status: Status, error: str = "") -> None:
+        self.manifest = self.manifest.ended_as(status, error)
+        write_manifest(self.folder, self.manifest)
+
     def everything(self) -> None:
         self.overall = self.progress.start(f"study {self.plan.study.name}", self.plan.n_steps)
         with ExitStack() as stack:
@@ -159,20 +170,13 @@ class _Run:
 
     def _one_model(self, name: str) -> None:
         study = self.plan.study
-        started = time.perf_counter()
-        model = load_model(name, device=study.device, dtype=study.dtype, progress=self.progress)
-        self._cost("load model", started, model=model)
-        self.manifest = self.manifest.model_copy(
-            update={"model_hashes": {**self.manifest.model_hashes, model.name: model.fingerprint}}
-        )
-        write_manifest(self.folder, self.manifest)
-        baseline, answers = self._measure_unedited(model)
+        model = self._load(name)
         statistics = Statistics(model, study.statistics, progress=self.progress)
         resources = Resources(statistics, seed=study.seed, progress=self.progress)
-        for choice, editor in self.plan.editors:
-            started = time.perf_counter()
-            state = editor.prepare(model, resources)
-            self._cost("statistics and contexts", started, model=model, editor=editor.name)
+        # Editors get ready first: what they can't use is told before anything is measured.
+        states = [self._prepared(editor, model, resources) for _, editor in self.plan.editors]
+        baseline, answers = self._measure_unedited(model)
+        for (choice, editor), state in zip(self.plan.editors, states, strict=True):
             for seed in study.order_seeds:
                 edits = self.plan.edits.shuffled(seed)
                 trajectory = Trajectory(
@@ -180,6 +184,39 @@ class _Run:
                 )
                 start = Checkpoint(0, Delta.empty(model.fingerprint), state)
                 self._follow(trajectory, start, resources, baseline, answers)
+
+    def _load(self, name: str) -> LanguageModel:
+        """Loads a model and remembers its fingerprint.
+
+        Raises:
+            SequelaError: Its results would be mixed up with those of another model.
+        """
+        self.progress.say(f"loading {name}")
+        started = time.perf_counter()
+        model = load_model(
+            name, device=self.plan.study.device, dtype=self.plan.study.dtype, progress=self.progress
+        )
+        self._cost("load model", started, model=model)
+        known = self.manifest.model_hashes
+        if known.get(name, model.fingerprint) != model.fingerprint:
+            raise SequelaError(
+                f"{name!r} is no longer the model that the run in {self.folder} began with: its "
+                f"fingerprint was {known[name]}, now it is {model.fingerprint}.",
+                hint="Choose another folder with --output.",
+            )
+        twins = [other for other, fingerprint in known.items() if fingerprint == model.fingerprint]
+        if any(other != name for other in twins):
+            raise SequelaError(f"{name!r} and {twins[0]!r} are one and the same model.")
+        hashes = {**known, name: model.fingerprint}
+        self.manifest = self.manifest.model_copy(update={"model_hashes": hashes})
+        write_manifest(self.folder, self.manifest)
+        return model
+
+    def _prepared(self, editor: AnyEditor, model: LanguageModel, resources: Resources) -> BaseModel:
+        started = time.perf_counter()
+        state: BaseModel = editor.prepare(model, resources)
+        self._cost("statistics and contexts", started, model=model, editor=editor.name)
+        return state
 
     def _measure_unedited(self, model: LanguageModel) -> tuple[Baseline, Answers]:
         """Measures the model before any edit, over all the edits any checkpoint will ask about."""
@@ -295,7 +332,8 @@ class _Run:
             ]
             return findings([*at_edit, *now]), [*at_edit, *now]
 
-        self.progress.say(f"{model.name}, {trajectory.label}: measuring after {at.n_edits} edits")
+        edits = "1 edit" if at.n_edits == 1 else f"{at.n_edits} edits"
+        self.progress.say(f"{model.name}, {trajectory.label}: measuring after {edits}")
         for suite, version, measure in self._evaluations(edited, edit_quality):
             key = EvaluationKey(
                 trajectory=trajectory.key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -84,15 +84,23 @@ class Study(_Part):
     statistics: CorpusSpec = CorpusSpec()
     seed: int = 0
     device: str | None = None
-    dtype: str = "float32"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
     @field_validator("editors", "suites", mode="before")
     @classmethod
     def _names_alone(cls, value: Any) -> Any:
-        """A name alone means the name with defaults; a suite's options may stand beside its name."""
+        """A name alone means the name with defaults."""
         if not isinstance(value, list | tuple):
             return value
-        return [_expanded(item) for item in value]
+        return [{"name": item} if isinstance(item, str) else item for item in value]
+
+    @field_validator("suites", mode="before")
+    @classmethod
+    def _options_beside_the_name(cls, value: Any) -> Any:
+        """A suite's options may stand beside its name."""
+        if not isinstance(value, list | tuple):
+            return value
+        return [_gathered(item) for item in value]
 
     @field_validator("checkpoints")
     @classmethod
@@ -131,10 +139,7 @@ class Study(_Part):
         return hash_json(self.model_dump(mode="json"))
 
 
-def _expanded(item: Any) -> Any:
-    if isinstance(item, str):
-        return {"name": item}
-    if isinstance(item, dict) and "name" in item and not {"options", "settings", "batch_size"} & set(item):
-        options = {key: value for key, value in item.items() if key != "name"}
-        return {"name": item["name"], "options": options} if options else item
-    return item
+def _gathered(suite: Any) -> Any:
+    if not isinstance(suite, dict) or "name" not in suite or "options" in suite:
+        return suite
+    return {"name": suite["name"], "options": {key: suite[key] for key in suite if key != "name"}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +10,41 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from sequela.editors import create_editor
 from sequela.evaluation.edit_quality import EditQualitySettings
-from sequela.ground.errors import BadInputError, near_matches
+from sequela.evaluation.suites import check_options
+from sequela.ground.errors import BadInputError, SequelaError, near_matches
 from sequela.statistics import CorpusSpec
-from sequela.studies.study import EditorChoice, EditsChoice, Study
+from sequela.studies.study import EditorChoice, EditsChoice, Study, SuiteChoice
 
 Place = tuple[str | int, ...]
 
 PARTS: dict[str, type[BaseModel]] = {
     "editors": EditorChoice,
     "edits": EditsChoice,
+    "suites": SuiteChoice,
     "edit_quality": EditQualitySettings,
     "statistics": CorpusSpec,
 }
 """The keys whose values have keys of their own."""
+
+_KINDS = {
+    "tuple_type": "expected a list",
+    "dict_type": "expected a table of keys and values",
+    "model_type": "expected a table of keys and values",
+    "model_attributes_type": "expected a table of keys and values",
+    "string_type": "expected a text",
+    "too_short": "the list is empty",
+    "string_pattern_mismatch": "expected letters, digits, '.', '_' and '-', a letter or digit first",
+}
+"""Pydantic's kinds of errors in the words of a study file, where Python's wouldn't be understood."""
 
 
 def read_study(path: Path) -> Study:
     """Reads a study file.
 
     Raises:
-        BadInputError: It is missing, no YAML, or a key or value is wrong; named by line.
+        BadInputError: It is missing, no YAML, or a key, value or name is wrong; told with the line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -49,7 +63,13 @@ def study_from_text(text: str, name: str) -> Study:
     """
     try:
         content = yaml.safe_load(text)
-        lines = dict(_lines(yaml.compose(text, Loader=yaml.SafeLoader)))
+        lines: dict[Place, int] = {}
+        for place, line in _lines(yaml.compose(text, Loader=yaml.SafeLoader)):
+            if place in lines:
+                raise BadInputError(
+                    f"{name}, line {line}: the key {_dotted(place)!r} stands in line {lines[place]} already."
+                )
+            lines[place] = line
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
@@ -58,10 +78,37 @@ def study_from_text(text: str, name: str) -> Study:
     if not isinstance(content, dict):
         raise BadInputError(f"{name}: a study is a table of keys and values, such as `name: my-study`.")
     try:
-        return Study.model_validate(content)
+        study = Study.model_validate(content)
     except ValidationError as error:
-        problems = [_told(problem, name, lines) for problem in error.errors()]
+        problems = [_told(problem, name, lines) for problem in _worth_telling(error.errors())]
         raise BadInputError("\n".join(dict.fromkeys(problems))) from error
+    _check_names(study, name, lines)
+    return study
+
+
+def _check_names(study: Study, name: str, lines: dict[Place, int]) -> None:
+    """Asks the registries of editors and suites about the study's names and settings."""
+    asked: list[tuple[Place, Callable[[], object]]] = []
+    for number, editor in enumerate(study.editors):
+        asked.append((("editors", number), lambda e=editor: create_editor(e.name, e.settings)))  # type: ignore[misc]
+    for number, suite in enumerate(study.suites):
+        asked.append((("suites", number), lambda s=suite: check_options(s.name, s.options)))  # type: ignore[misc]
+    for place, ask in asked:
+        try:
+            ask()
+        except SequelaError as error:
+            where = f"{name}, line {_line_of_named(error.message, place, lines)}"
+            raise BadInputError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def _line_of_named(message: str, place: Place, lines: dict[Place, int]) -> int:
+    """The line of the setting below `place` that the message speaks of, else that of `place`."""
+    for inner, line in lines.items():
+        key = inner[-1]
+        below = len(inner) > len(place) and inner[: len(place)] == place
+        if below and (repr(key) in message or f"{key} =" in message):
+            return line
+    return lines.get(place, 1)
 
 
 def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, int]]:
@@ -78,13 +125,19 @@ def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, i
             yield from _lines(value, inner)
 
 
+def _worth_telling(problems: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the lists that are empty only because what stands in them is wrong."""
+    wrong = {problem["loc"][0] for problem in problems if len(problem["loc"]) > 1}
+    return [one for one in problems if one["type"] != "too_short" or one["loc"][0] not in wrong]
+
+
 def _told(problem: ErrorDetails, name: str, lines: dict[Place, int]) -> str:
     place: Place = tuple(problem["loc"])
     known = place
     while known and known not in lines:
         known = known[:-1]
     where = f"{name}, line {lines[known]}" if known else name
-    key = ".".join(str(part) for part in place)
+    key = _dotted(place)
     if problem["type"] == "extra_forbidden":
         allowed = _allowed(place)
         near = near_matches(str(place[-1]), allowed)
@@ -92,7 +145,7 @@ def _told(problem: ErrorDetails, name: str, lines: dict[Place, int]) -> str:
         return f"{where}: unknown key {key!r}.{guess} Allowed: {', '.join(allowed)}."
     if problem["type"] == "missing":
         return f"{where}: the key {key!r} is missing."
-    message = problem["msg"].removeprefix("Value error, ")
+    message = _KINDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     given = _shown(problem["input"])
     return f"{where}: {key + ': ' if key else ''}{message}{given}."
 
@@ -100,6 +153,10 @@ def _told(problem: ErrorDetails, name: str, lines: dict[Place, int]) -> str:
 def _allowed(place: Place) -> list[str]:
     model = PARTS.get(str(place[0]), Study) if len(place) > 1 else Study
     return sorted(model.model_fields)
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(part) for part in place)
 
 
 def _shown(value: Any) -> str:

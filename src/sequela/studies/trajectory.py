@@ -51,13 +51,17 @@ class Trajectory:
 
     @property
     def key(self) -> str:
-        """A hash of everything that decides what the edited model becomes."""
+        """A hash of everything that decides what the edited model becomes, and of the order's seed.
+
+        Two seeds may shuffle a few edits into one order; they are two trajectories still.
+        """
         return hash_json(
             {
                 "model": self.model.fingerprint,
                 "editor": self.editor.name,
                 "settings": self.editor.hyperparameters.model_dump(mode="json"),
                 "edits": self.edits.content_hash,
+                "order_seed": self.order_seed,
                 "batch_size": self.batch_size,
                 "seed": self.seed,
                 "statistics": self.statistics,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sequela.edits.sources.records import Record, RecordFile, read_records
 from sequela.ground.errors import SequelaError
+from sequela.ground.hub import hub_access, unreachable_because
 from sequela.ground.paths import DATA_VARIABLE
 
 
@@ -40,10 +41,11 @@ class HubFile:
         """
         from huggingface_hub import hf_hub_download
 
-        try:
-            path = hf_hub_download(self.repository, self.file, repo_type="dataset")
-        except OSError as error:
-            raise _unreachable(self.location, error) from error
+        with hub_access() as reachable:
+            try:
+                path = hf_hub_download(self.repository, self.file, repo_type="dataset")
+            except OSError as error:
+                raise _not_loaded(self.location, unreachable_because(error, reachable)) from error
         return replace(read_records(Path(path)), origin=self.location)
 
 
@@ -74,17 +76,18 @@ class HubTable:
         """
         import datasets
 
-        try:
-            table = datasets.load_dataset(self.repository, split=self.splits)
-        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-            raise _unreachable(self.location, error) from error
+        with hub_access() as reachable:
+            try:
+                table = datasets.load_dataset(self.repository, split=self.splits)
+            except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+                raise _not_loaded(self.location, unreachable_because(error, reachable)) from error
         rows = sorted(table, key=lambda row: int(row[self.order]))
         return RecordFile(self.location, tuple(Record(number, row) for number, row in enumerate(rows, 1)))
 
 
-def _unreachable(location: str, error: Exception) -> SequelaError:
+def _not_loaded(location: str, reason: str) -> SequelaError:
     return SequelaError(
-        f"Can't load {location}: {error}",
+        f"Can't load {location}: {reason}.",
         hint=f"Without a network, set {DATA_VARIABLE} to a folder that has the data set, "
         "or use the edit source 'builtin'.",
     )

@@ -16,6 +16,7 @@ from sequela.evaluation.harness.local_data import LocalData, read_local
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.ground.errors import SequelaError
 from sequela.ground.hashing import hash_json
+from sequela.ground.hub import hub_access, unreachable_because
 from sequela.ground.paths import DATA_VARIABLE
 
 FEWSHOT_SEED = 1234
@@ -114,15 +115,16 @@ def _data_set(definition: dict[str, Any], data: LocalData | None) -> datasets.Da
             {split: datasets.Dataset.from_list(rows) for split, rows in data.splits.items()}
         )
     path, name = definition["dataset_path"], definition.get("dataset_name")
-    try:
-        return datasets.load_dataset(path, name)
-    except (OSError, ValueError) as error:  # no network, no such data set, no permission, nothing cached
-        raise SequelaError(
-            f"The data set {path!r} ({name}) for the task {definition['task']!r} can't be had from the hub: "
-            f"{error}",
-            hint=f"Connect to the network (some data sets need `hf auth login`), or set {DATA_VARIABLE} "
-            "to a folder that has the data.",
-        ) from error
+    with hub_access() as reachable:
+        try:
+            return datasets.load_dataset(path, name)
+        except (OSError, ValueError) as error:  # no network, no such data set, no permission
+            raise SequelaError(
+                f"The data set {path!r} ({name}) for the task {definition['task']!r} can't be had: "
+                f"{unreachable_because(error, reachable)}.",
+                hint=f"Connect to the network (some data sets need `hf auth login`), or set {DATA_VARIABLE} "
+                "to a folder that has the data.",
+            ) from error
 
 
 def _content(definition: dict[str, Any], rows: datasets.DatasetDict, documents: datasets.Dataset) -> str:

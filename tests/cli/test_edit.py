@@ -1,0 +1,181 @@
+"""`sequela edit`, `sequela evaluate` and `sequela stats` on a small model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sequela.deltas.storage import read_description
+from support.commands import Sequela
+from support.tiny import tiny_language_model
+
+SETTINGS = {"num_steps": 4}
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.yaml"
+    path.write_text(json.dumps(SETTINGS), encoding="utf-8")
+    return path
+
+
+class TestEdit:
+    def test_it_tells_how_each_edit_went_and_saves_the_change(
+        self, sequela: Sequela, world_folder: Path, edits_file: Path, settings_file: Path, tmp_path: Path
+    ) -> None:
+        answer = sequela(
+            *("edit", "--model", world_folder, "--editor", "ft-m", "--hparams", settings_file),
+            *(
+                "--edits",
+                edits_file,
+                "--count",
+                2,
+                "--output",
+                tmp_path / "delta",
+                "--device",
+                "cpu",
+                "--json",
+            ),
+        )
+        assert answer.exit_code == 0
+        told = answer.json
+        assert told["settings"]["num_steps"] == SETTINGS["num_steps"]
+        assert len(told["edits"]) == 2
+        assert all("efficacy/free_decoding" in one["success@edit"] for one in told["edits"])
+        description = read_description(tmp_path / "delta")
+        assert description.content_hash == told["delta"]["content_hash"]
+        assert description.edits == tuple(one["edit_id"] for one in told["edits"])
+
+    def test_one_edit_of_your_own_in_a_table(self, sequela: Sequela, world_folder: Path) -> None:
+        answer = sequela(
+            *("edit", "--model", world_folder, "--editor", "ft-m", "--device", "cpu"),
+            *("--subject", "Mira Dolvan", "--prompt", "{} speaks the language", "--target", "Orran"),
+        )
+        assert answer.exit_code == 0
+        assert "Mira Dolvan speaks the language" in answer.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["--subject", "a", "--prompt", "{} is", "--target", " "], "target_new: is empty"),
+            (["--subject", "a", "--prompt", "b is", "--target", "c"], "no {} for the subject 'a'"),
+            (["--subject", "", "--prompt", "{} is", "--target", "c"], "subject"),
+            (["--subject", "a"], "needs --prompt, --target too"),
+            (["--subject", "a", "--edits", "builtin"], "not both"),
+            (["--edits", "nowhere.jsonl"], "nowhere.jsonl"),
+            (["--edits", "builtin", "--count", "100000"], "100000 were asked for"),
+            (["--hparams", "nowhere.yaml"], "nowhere.yaml can't be read"),
+            (["--contexts", "nowhere.txt"], "nowhere.txt can't be read"),
+            (["--model", "./nowhere"], "does not exist"),
+            (["--count", "0"], "--count"),
+        ],
+    )
+    def test_bad_input_is_told_in_words(self, sequela: Sequela, arguments: list[str], told: str) -> None:
+        answer = sequela("edit", *arguments)
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        assert told in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            ('{"num_step": 3}', "Did you mean 'num_steps'? Allowed: layers, num_steps"),
+            ("num_steps: many", "num_steps = 'many'"),
+            ("- 1", "must hold a table"),
+            ("a: [", "neither YAML nor JSON"),
+        ],
+    )
+    def test_wrong_settings_are_told_in_words(
+        self, sequela: Sequela, tmp_path: Path, content: str, told: str
+    ) -> None:
+        path = tmp_path / "settings.yaml"
+        path.write_text(content, encoding="utf-8")
+        answer = sequela("edit", "--editor", "ft-m", "--hparams", path)
+        assert answer.exit_code == 2
+        assert told in answer.stderr
+
+    def test_a_wrong_context_is_told_by_its_line(self, sequela: Sequela, tmp_path: Path) -> None:
+        path = tmp_path / "contexts.txt"
+        path.write_text("{}\nOnce. {}\nno blank here\n", encoding="utf-8")
+        answer = sequela("edit", "--contexts", path)
+        assert answer.exit_code == 2
+        assert "line 3: 'no blank here'" in answer.stderr
+
+    def test_a_folder_that_cant_be_written_is_told_before_the_model_is_loaded(
+        self, sequela: Sequela, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_text("in the way")
+        answer = sequela("edit", "--model", "./nowhere", "--output", tmp_path / "file" / "delta")
+        assert answer.exit_code == 2
+        assert "Can't write to" in answer.stderr
+
+
+class TestEvaluate:
+    def test_suites_on_a_model_with_and_without_a_change(
+        self, sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
+    ) -> None:
+        sequela(
+            *("edit", "--model", world_folder, "--editor", "ft-m", "--edits", edits_file),
+            *("--output", tmp_path / "delta", "--device", "cpu"),
+        )
+        command = ("evaluate", world_folder, "--suite", "perplexity", "--device", "cpu", "--json")
+        plain, edited = sequela(*command), sequela(*command, "--delta", tmp_path / "delta")
+        assert (plain.exit_code, edited.exit_code) == (0, 0)
+        values = [
+            {one["metric"]: one["value"] for one in answer.json}
+            for answer in (plain, edited, sequela(*command))
+        ]
+        assert values[0] != values[1]
+        assert values[0] == values[2]
+        assert "perplexity" in sequela(*command[:-1]).stdout
+
+    def test_a_change_of_another_base_is_refused_with_both_fingerprints(
+        self, sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
+    ) -> None:
+        sequela(
+            *("edit", "--model", world_folder, "--editor", "ft-m", "--edits", edits_file),
+            *("--output", tmp_path / "delta", "--device", "cpu"),
+        )
+        other = tiny_language_model("gpt2")
+        other.module.save_pretrained(tmp_path / "other")
+        other.tokenizer.save_pretrained(tmp_path / "other")
+        answer = sequela(
+            "evaluate", tmp_path / "other", "--suite", "perplexity", "--delta", tmp_path / "delta"
+        )
+        assert answer.exit_code == 2
+        assert read_description(tmp_path / "delta").base_fingerprint in answer.stderr
+        assert other.fingerprint in answer.stderr
+
+    def test_a_missing_change_is_told_before_the_model_is_loaded(self, sequela: Sequela) -> None:
+        answer = sequela("evaluate", "./nowhere", "--delta", "no-delta")
+        assert answer.exit_code == 2
+        assert "no-delta holds no delta" in answer.stderr
+
+
+class TestStats:
+    def test_they_are_collected_once(self, sequela: Sequela, world_folder: Path) -> None:
+        command = ("stats", world_folder, "--tokens", 512, "--layers", "0,2-3", "--device", "cpu")
+        first, second = sequela(*command, "--json"), sequela(*command, "--json")
+        assert first.exit_code == 0
+        assert first.json["layers"] == first.json["collected_now"] == [0, 2, 3]
+        assert second.json["collected_now"] == []
+        assert Path(first.json["folder"]).is_dir()
+        assert "all 3 layers were kept already" in sequela(*command).stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["--layers", "first"], "'first' can't be read"),
+            (["--layers", "7"], "layer 7 was asked for"),
+            (["--layers", "0,3-2"], "3-2 goes downward"),
+            (["--source", "nowhere.txt"], "'nowhere.txt' is not a file"),
+        ],
+    )
+    def test_bad_input_is_told_in_words(
+        self, sequela: Sequela, world_folder: Path, arguments: list[str], told: str
+    ) -> None:
+        answer = sequela("stats", world_folder, "--device", "cpu", *arguments)
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        assert told in answer.stderr

@@ -1,0 +1,117 @@
+"""Commands that list: help a person can follow, and JSON that a program can."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from sequela.editors import editor_names
+from sequela.edits import example_line
+from support.commands import Sequela
+
+COMMANDS = {
+    "demo": ["--output", "--json"],
+    "run": ["STUDY", "--output", "--json"],
+    "results": ["RUN", "--suite", "--editor", "--json"],
+    "report": ["RUN", "--output"],
+    "edit": ["--subject", "--prompt", "--target", "--hparams", "--contexts", "--output", "--json"],
+    "evaluate": ["--suite", "--delta", "--limit", "--json"],
+    "stats": ["--source", "--tokens", "--layers", "--json"],
+    "methods": ["--json"],
+    "models": ["--json"],
+    "edits": ["--schema", "--json"],
+    "tasks": ["--json"],
+}
+
+
+def test_the_program_lists_all_commands(sequela: Sequela) -> None:
+    answer = sequela("--help")
+    assert answer.exit_code == 0
+    for command in COMMANDS:
+        assert command in answer.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_the_options(sequela: Sequela, command: str) -> None:
+    for flag in ("--help", "-h"):
+        answer = sequela(command, flag)
+        assert answer.exit_code == 0
+        assert f"sequela {command}" in answer.stdout
+        for option in COMMANDS[command]:
+            assert option.lower() in answer.stdout.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["methods"], "rome"),
+        (["edits"], "counterfact"),
+        (["tasks"], "builtin"),
+    ],
+)
+def test_listings_are_tables_for_people_and_lists_for_programs(
+    sequela: Sequela, arguments: list[str], name: str
+) -> None:
+    table, listed = sequela(*arguments), sequela(*arguments, "--json")
+    assert (table.exit_code, listed.exit_code) == (0, 0)
+    assert name in table.stdout
+    assert name in [one["name"] for one in listed.json]
+    assert listed.stderr == ""
+
+
+def test_models_are_listed_with_the_architectures(sequela: Sequela) -> None:
+    listed = sequela("models", "--json").json
+    assert "smollm2-135m-instruct" in json.dumps(listed["aliases"])
+    assert {"LlamaForCausalLM", "GPT2LMHeadModel", "Gemma3ForCausalLM"} <= set(listed["architectures"])
+    assert "LlamaForCausalLM" in sequela("models").stdout
+
+
+@pytest.mark.parametrize("name", editor_names())
+def test_a_method_is_shown_with_its_settings(sequela: Sequela, name: str) -> None:
+    (one,) = sequela("methods", name, "--json").json
+    assert one["name"] == name
+    assert all(one["hyperparameters"].values())
+    assert "layers" in sequela("methods", name).stdout
+
+
+def test_the_first_edits_of_a_source_are_shown(sequela: Sequela) -> None:
+    shown = sequela("edits", "builtin", "--limit", 3, "--json").json
+    assert shown["edits"] >= 200
+    assert len(shown["first"]) == 3
+    assert shown["first"][0]["subject"] in sequela("edits", "builtin", "--limit", 3).stdout
+
+
+def test_the_schema_of_an_edit_accepts_the_example_and_refuses_others(sequela: Sequela) -> None:
+    schema = sequela("edits", "--schema").json
+    validator = jsonschema.validators.validator_for(schema)
+    validator.check_schema(schema)
+    example = json.loads(example_line())
+    validator(schema).validate(example)
+    del example["target_new"]
+    assert not validator(schema).is_valid(example)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["methods", "romee"], "'rome'"),
+        (["edits", "counterfct"], "'counterfact'"),
+        (["evaluate", "--suite", "biltin"], "'builtin'"),
+        (["evaluate", "smollm2-135m-instrct"], "'smollm2-135m-instruct'"),
+        (["edit", "--editor", "memitt"], "'memit'"),
+        (["edit", "--edits", "zsr"], "'zsre'"),
+        (["stats", "smollm-135m"], "'smollm2-135m-instruct'"),
+        (["resluts"], "results"),
+        (["edit", "--subjct", "x"], "--subject"),
+    ],
+)
+def test_unknown_names_end_with_2_near_matches_and_no_traceback(
+    sequela: Sequela, arguments: list[str], near: str
+) -> None:
+    answer = sequela(*arguments)
+    assert answer.exit_code == 2
+    assert near in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout == ""

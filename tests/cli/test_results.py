@@ -1,0 +1,89 @@
+"""`sequela results` and `sequela report` on a finished run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sequela.results import Status, open_store, read_manifest, write_manifest
+from support.commands import Sequela
+
+FIELDS = {
+    "model",
+    "editor",
+    "variant",
+    "edit_source",
+    "order_seed",
+    "n_edits",
+    "suite",
+    "task",
+    "metric",
+    "protocol",
+    "value",
+    "stderr",
+    "n",
+    "baseline",
+}
+FURTHER_FIELDS = {"n_nonfinite", "note"}
+
+
+def test_json_is_one_object_per_measurement_with_the_promised_fields(
+    sequela: Sequela, finished: Path
+) -> None:
+    answer = sequela("results", finished, "--json")
+    with open_store(finished) as store:
+        kept = store.measurements()
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert len(answer.json) == len(kept) > 0
+    for told, measurement in zip(answer.json, kept, strict=True):
+        assert set(told) == FIELDS | FURTHER_FIELDS
+        assert told == measurement.model_dump(mode="json")
+    assert {one["task"] for one in answer.json} >= {"success@edit", "retention@n"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("suite", "perplexity"), ("task", "retention@n"), ("metric", "efficacy"), ("editor", "ft-m")],
+)
+def test_measurements_can_be_chosen(sequela: Sequela, finished: Path, option: str, value: str) -> None:
+    chosen = sequela("results", finished, f"--{option}", value, "--json").json
+    assert chosen
+    assert all(one[option] == value for one in chosen)
+    assert len(chosen) < len(sequela("results", finished, "--json").json)
+    assert value in sequela("results", finished, f"--{option}", value).stdout
+
+
+def test_a_choice_that_the_run_doesnt_know_is_refused(sequela: Sequela, finished: Path) -> None:
+    answer = sequela("results", finished, "--suite", "perplexty")
+    assert answer.exit_code == 2
+    assert "'perplexity'" in answer.stderr
+
+
+def test_a_part_is_never_shown_as_the_whole(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    write_manifest(folder, read_manifest(folder).ended_as(Status.STOPPED))
+    for arguments in (["results", folder], ["results", folder, "--json"]):
+        answer = sequela(*arguments)
+        assert answer.exit_code == 0
+        assert "incomplete" in answer.stderr
+        assert "stopped" in answer.stderr
+    assert sequela("results", finished).stderr == ""
+
+
+@pytest.mark.parametrize("command", ["results", "report"])
+def test_a_folder_without_a_run_is_refused(sequela: Sequela, tmp_path: Path, command: str) -> None:
+    for arguments in ([command, tmp_path], [command, tmp_path / "nowhere"]):
+        answer = sequela(*arguments)
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        assert "There is no run in" in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_the_report_is_written_where_it_says(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
+    answer = sequela("report", finished, "--output", tmp_path / "page", "--json")
+    page = Path(answer.json["report"])
+    assert answer.exit_code == 0
+    assert page.parent == tmp_path / "page"
+    assert "retention@n" in page.read_text(encoding="utf-8")

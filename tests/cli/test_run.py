@@ -1,0 +1,130 @@
+"""`sequela run`: a whole study from a shell, stopped and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sequela.cli.signals import terminated_like_interrupted
+from sequela.results import Status, open_store, read_manifest
+from support.commands import Sequela
+from support.studies import small_study, write_study
+
+PROGRAM = (sys.executable, "-c", "from sequela.cli.main import main; main()")
+
+
+def test_a_study_is_run_and_reported(
+    sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
+) -> None:
+    content = small_study(world_folder, edits_file, editors=["ft-m"], checkpoints=[0, 1], suites=[])
+    study = write_study(tmp_path / "study.yaml", content)
+    told = sequela("run", study, "--json")
+    assert told.exit_code == 0
+    assert told.json == {
+        "run": str(Path("runs") / "small"),
+        "status": "complete",
+        "evaluations": 2,
+        "planned": 2,
+        "report": str(Path("runs") / "small" / "report" / "index.html"),
+    }
+    assert (tmp_path / told.json["report"]).is_file()
+    assert "measuring the unedited model" in told.stderr
+    assert "\x1b" not in told.stderr  # plain lines where there is no terminal
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"edtors": []}, "unknown key 'edtors'"),
+        ({"models": ["smollm2-135m-instrct"]}, "'smollm2-135m-instruct'"),
+        ({"edits": {"source": "counterfct"}}, "'counterfact'"),
+    ],
+)
+def test_bad_studies_are_told_in_words(
+    sequela: Sequela,
+    world_folder: Path,
+    edits_file: Path,
+    tmp_path: Path,
+    changes: dict[str, object],
+    told: str,
+) -> None:
+    study = write_study(tmp_path / "study.yaml", {**small_study(world_folder, edits_file), **changes})
+    answer = sequela("run", study)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert told in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_missing_study_is_told_in_words(sequela: Sequela) -> None:
+    answer = sequela("run", "nowhere.yaml")
+    assert answer.exit_code == 2
+    assert "nowhere.yaml can't be read" in answer.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_and_the_same_command_goes_on(
+    sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    content = small_study(world_folder, edits_file)
+    study = write_study(tmp_path / "study.yaml", content)
+    folder = tmp_path / "run"
+    command = ("run", str(study), "--output", str(folder))
+    process = subprocess.Popen(
+        (*PROGRAM, *command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        while not list(folder.glob("checkpoints/*/1/state.json")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    manifest = read_manifest(folder)
+    with open_store(folder) as store:
+        done = store.count_evaluations()
+    assert manifest.status is Status.STOPPED
+    assert 0 < done < manifest.evaluations_planned
+    assert f"{done} of {manifest.evaluations_planned} evaluations are done" in stderr
+    assert f"Go on with: sequela {' '.join(command)}" in stderr
+
+    answer = sequela(*command, "--json")
+    assert answer.exit_code == 0
+    assert answer.json["status"] == "complete"
+    assert answer.json["evaluations"] == manifest.evaluations_planned
+
+
+def test_sigterm_interrupts_only_within_the_block() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_help_doesnt_wait_for_torch() -> None:
+    script = (
+        "import sys, json\n"
+        "from sequela.cli.main import app\n"
+        "sys.argv = ['sequela', '--help']\n"
+        "try:\n"
+        "    app()\n"
+        "finally:\n"
+        "    json.dump(sorted(sys.modules), sys.stderr)\n"
+    )
+    result = subprocess.run((sys.executable, "-c", script), capture_output=True, text=True, check=True)
+    loaded = set(json.loads(result.stderr))
+    assert "sequela.cli.run" in loaded
+    assert not loaded & {"torch", "transformers", "datasets", "numpy", "sqlalchemy", "altair", "pydantic"}

@@ -1,0 +1,273 @@
+"""What every editing method must do on every family of models, whatever the method is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import BaseModel
+
+from sequela.deltas import Delta, Dense
+from sequela.editors import AnyEditor, Outcome, Resources, create_editor
+from sequela.editors.registry import BUILT_IN
+from sequela.editors.sequence import edit_in_batches
+from sequela.edits import Edit
+from sequela.ground.errors import SequelaError
+from sequela.inference import TorchEngine, score_request
+from sequela.models import EditedModel, LanguageModel
+from support.edits import CONTEXTS, TINY_EDITS
+from support.statistics import tiny_statistics
+from support.tiny import FAMILY_NAMES, KEY_WIDTH, LAYERS, WIDTH, tiny_language_model
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method with settings that suit a tiny random model.
+
+    Args:
+        name: The method.
+        settings: Its settings.
+        layers: Where it is to write.
+        batch: How many edits it makes together.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    layers: tuple[int, ...]
+    batch: int
+
+    def create(self, layers: Sequence[int] | None = None) -> AnyEditor:
+        return create_editor(self.name, {**self.settings, "layers": list(layers or self.layers)})
+
+
+TARGET = {
+    "v_num_grad_steps": 5,
+    "v_lr": 0.3,
+    "v_weight_decay": 0.01,
+    "clamp_norm_factor": 20.0,
+    "n_contexts": 2,
+}
+METHODS = {
+    **{
+        f"{variant}{'' if whiten else ', no covariance'}": Method(
+            "rome", {**TARGET, "variant": variant, "mom2_adjustment": whiten}, (1,), 1
+        )
+        for variant in ("original", "r-rome", "p-rome")
+        for whiten in (True, False)
+    },
+    **{
+        f"memit, batch of {batch}": Method("memit", {**TARGET, "mom2_update_weight": 0.1}, (1, 2), batch)
+        for batch in (1, 3)
+    },
+    "ft-m": Method("ft-m", {"num_steps": 4, "lr": 5e-3}, (2,), 1),
+    "ft-m, batch of 3": Method("ft-m", {"num_steps": 4, "lr": 5e-3}, (1, 2), 3),
+}
+OTHER_HEADS = {
+    "llama, own head": ("llama", {"tie_word_embeddings": False}),
+    "gpt_neox, shared head": ("gpt_neox", {"tie_word_embeddings": True}),
+}
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {**{name: (name, {}) for name in FAMILY_NAMES}, **OTHER_HEADS}
+A_FEW = ("gpt2", "llama", "gemma2")
+"""Weights stored the other way round, the plain case, and norms behind the MLP."""
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the statistics of all tiny models are kept during the run."""
+    return tmp_path_factory.mktemp("tiny-statistics")
+
+
+def resources_for(model: LanguageModel, kept: Path, seed: int = 0) -> Resources:
+    return Resources(tiny_statistics(model, kept), seed=seed)
+
+
+def open_model(name: str) -> LanguageModel:
+    family, settings = MODELS[name]
+    return tiny_language_model(family, **settings)
+
+
+def weights_of(model: LanguageModel) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in model.module.named_parameters()}
+
+
+def losses(model: LanguageModel, delta: Delta | None, edits: Sequence[Edit]) -> torch.Tensor:
+    """Negative log-likelihood per token of each edit's target, `[edits]`."""
+    edited = EditedModel(model, delta)
+    requests = [score_request(edited, edit.question, edit.target_new) for edit in edits]
+    return torch.tensor([-score.mean_logprob for score in TorchEngine().score(edited, requests)])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One batch with one method on one model."""
+
+    method: Method
+    model: LanguageModel
+    before: dict[str, torch.Tensor]
+    edits: tuple[Edit, ...]
+    state: BaseModel
+    outcome: Outcome[Any]
+
+
+@pytest.fixture(scope="module", params=[f"{method} / {model}" for method in METHODS for model in MODELS])
+def trial(request: pytest.FixtureRequest, kept: Path) -> Trial:
+    """Every method on every model in turn."""
+    method_name, model_name = request.param.split(" / ")
+    method, model = METHODS[method_name], open_model(model_name)
+    before, edits = weights_of(model), TINY_EDITS[: method.batch]
+    editor, resources = method.create(), resources_for(model, kept)
+    state = editor.prepare(model, resources)
+    return Trial(method, model, before, edits, state, editor.edit(model, edits, state, resources))
+
+
+def test_every_built_in_method_is_tried() -> None:
+    assert {method.name for method in METHODS.values()} == set(BUILT_IN)
+
+
+def test_the_model_is_left_bit_for_bit_as_it_was(trial: Trial) -> None:
+    after = dict(trial.model.module.named_parameters())
+    assert all(torch.equal(after[name], weight) for name, weight in trial.before.items())
+    assert not any(weight.requires_grad or weight.grad is not None for weight in after.values())
+    assert not trial.model.changes
+    for module in trial.model.module.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+
+
+def test_the_change_is_of_the_expected_weights_only(trial: Trial) -> None:
+    delta = trial.outcome.delta
+    assert set(delta.updates) == {trial.model.family.mlp_out_name(layer) for layer in trial.method.layers}
+    assert all(update.shape == (WIDTH, KEY_WIDTH) for update in delta.updates.values())
+    assert delta.finite
+    assert min(delta.norms().values()) > 1e-4
+    with EditedModel(trial.model, delta):
+        changed = {
+            name
+            for name, weight in trial.model.module.named_parameters()
+            if not torch.equal(weight, trial.before[name])
+        }
+    assert changed == set(delta.updates)
+
+
+def test_every_edit_is_reported(trial: Trial) -> None:
+    for edit, report in zip(trial.edits, trial.outcome.reports, strict=True):
+        assert report.edit_id == edit.id
+        assert not report.dropped
+        assert 1 <= report.steps <= 5
+        assert report.final_loss < report.first_loss
+        assert report.relative_norm > 0
+
+
+def test_the_targets_become_more_likely(trial: Trial) -> None:
+    before = losses(trial.model, None, trial.edits)
+    after = losses(trial.model, trial.outcome.delta, trial.edits)
+    assert float((before - after).mean()) > 0.02
+
+
+def test_the_state_survives_json_and_the_seed_fixes_every_bit(trial: Trial, kept: Path) -> None:
+    """A fresh copy of the model, a fresh editor, and the state from its JSON."""
+    text = trial.state.model_dump_json()
+    editor, resources = trial.method.create(), resources_for(trial.model, kept)
+    state = type(editor).state_class.model_validate_json(text)
+    assert state == trial.state
+    again = editor.edit(trial.model, trial.edits, state, resources)
+    assert again.delta.content_hash == trial.outcome.delta.content_hash
+    assert again.state == trial.outcome.state
+    assert again.reports == trial.outcome.reports
+
+
+@pytest.mark.parametrize("name", A_FEW)
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_a_later_batch_is_made_on_top_of_the_earlier(method: Method, name: str, kept: Path) -> None:
+    model, resources = open_model(name), resources_for(open_model(name), kept)
+    editor, edits = method.create(), TINY_EDITS[:2]
+    first, second = edit_in_batches(editor, model, edits, 1, resources)
+    with EditedModel(model, first.delta):
+        own = editor.edit(model, edits[1:], first.state, resources).delta
+    assert (first.delta + own).content_hash == second.delta.content_hash
+    alone = editor.edit(model, edits[1:], editor.prepare(model, resources), resources).delta
+    assert own.content_hash != alone.content_hash
+    before, after = losses(model, None, edits), losses(model, second.delta, edits)
+    assert float(after.mean()) < float(before.mean())
+
+
+@pytest.mark.parametrize("variant", ["original", "r-rome", "p-rome"])
+def test_rome_makes_the_same_of_a_batch_as_of_its_edits_one_by_one(variant: str, kept: Path) -> None:
+    model, editor = open_model("llama"), METHODS[variant].create()
+    resources = resources_for(model, kept)
+    (together,) = edit_in_batches(editor, model, TINY_EDITS[:3], 3, resources)
+    *_, one_by_one = edit_in_batches(editor, model, TINY_EDITS[:3], 1, resources)
+    assert together.delta.content_hash == one_by_one.delta.content_hash
+
+
+@pytest.mark.parametrize("method", ["r-rome", "memit, batch of 3"])
+def test_another_seed_samples_other_contexts(method: str, kept: Path) -> None:
+    model, editor = open_model("llama"), METHODS[method].create()
+    hashes = set()
+    for seed in (0, 1):
+        resources = resources_for(model, kept, seed)
+        state = editor.prepare(model, resources)
+        hashes.add(editor.edit(model, TINY_EDITS[:1], state, resources).delta.content_hash)
+    assert len(hashes) == 2
+
+
+def broken_weight(model: LanguageModel, layer: int) -> Delta:
+    """An earlier change that left a weight without numbers."""
+    update = Dense(torch.full((WIDTH, KEY_WIDTH), float("nan")))
+    return Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
+
+
+@pytest.mark.parametrize("layer", [0, LAYERS - 1], ids=["below", "above"])
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_an_edit_of_a_broken_model_is_dropped_and_says_so(method: Method, layer: int, kept: Path) -> None:
+    """Above the edited layer the weights to be changed are fine and only the loss is no number."""
+    model = open_model("llama")
+    editor, resources = method.create(), resources_for(model, kept)
+    state = editor.prepare(model, resources)
+    with EditedModel(model, broken_weight(model, layer)):
+        outcome = editor.edit(model, TINY_EDITS[: method.batch], state, resources)
+    assert [report.edit_id for report in outcome.reports] == [e.id for e in TINY_EDITS[: method.batch]]
+    assert all("not finite" in report.dropped for report in outcome.reports)
+    assert not outcome.delta.updates
+
+
+@pytest.mark.parametrize("method", ["r-rome", "memit, batch of 3"])
+def test_an_edit_that_can_not_be_made_leaves_the_others_of_its_batch(method: str, kept: Path) -> None:
+    """One token has no embedding, and one subject needs it."""
+    model = open_model("llama, own head")
+    editor = METHODS[method].create()
+    resources = Resources(tiny_statistics(model, kept), contexts=CONTEXTS)
+    state = editor.prepare(model, resources)
+    good, bad = TINY_EDITS[2], TINY_EDITS[4]
+    wanted = editor.edit(model, [good], state, resources)
+    token = model.tokenizer(bad.subject)["input_ids"][-1]
+    model.module.get_input_embeddings().weight.data[token] = float("nan")
+    outcome = editor.edit(model, [bad, good], state, resources)
+    assert [bool(report.dropped) for report in outcome.reports] == [True, False]
+    assert outcome.delta.content_hash == wanted.delta.content_hash
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_layers_that_the_model_has_not_are_refused(method: Method, kept: Path) -> None:
+    model = open_model("gpt2")
+    with pytest.raises(SequelaError, match=f"layers 0 to {LAYERS - 1}; layer {LAYERS}"):
+        method.create([LAYERS]).prepare(model, resources_for(model, kept))
+
+
+@pytest.mark.parametrize("name", ["memit", "ft-m"])
+def test_a_layer_named_twice_is_edited_once(name: str) -> None:
+    editor = create_editor(name, {"layers": [2, 1, 2]})
+    assert editor.layers_of(open_model("llama")) == (1, 2)  # type: ignore[attr-defined]
+
+
+def test_fine_tuning_keeps_every_entry_within_its_bound(kept: Path) -> None:
+    model = open_model("gpt2")
+    editor = create_editor("ft-m", {"layers": [1, 2], "num_steps": 5, "lr": 0.01, "norm_constraint": 0.004})
+    resources = resources_for(model, kept)
+    outcome = editor.edit(model, TINY_EDITS[:2], editor.prepare(model, resources), resources)
+    largest = [float(update.to_dense().abs().max()) for update in outcome.delta.updates.values()]
+    assert largest == pytest.approx([0.004, 0.004], rel=1e-4)

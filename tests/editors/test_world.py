@@ -1,0 +1,110 @@
+"""On a model that knows facts the editors change what it says, and mostly only that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sequela.deltas import Delta
+from sequela.editors import Resources, create_editor
+from sequela.editors.sequence import edit_in_batches
+from sequela.edits import Edit
+from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, EditQualitySettings, measure_edits
+from sequela.inference import TorchEngine
+from sequela.models import EditedModel, LanguageModel
+from sequela.statistics import CorpusSpec, Statistics
+from support.world import World
+
+SETTINGS = EditQualitySettings(max_new_tokens=8)
+AT_THE_SUBJECT = -1
+"""The phrasing that ends with the person."""
+TARGET = {"v_num_grad_steps": 30, "v_lr": 0.2, "clamp_norm_factor": 6.0}
+GENTLE = {"kl_factor": 0.01, "v_weight_decay": 0.1}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to edit, and what it must reach on average over ten edits.
+
+    Args:
+        method: The method.
+        settings: Its settings.
+        batch: How many edits are made together; the sets of edits are tried one by one.
+        efficacy: The least share of edits that the model says, by free decoding.
+        neighborhood: The least share of neighboring facts that it still says.
+    """
+
+    method: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    batch: int = 1
+    efficacy: float = 0.8
+    neighborhood: float = 0.7
+
+
+WAYS = {
+    "rome": Way("rome", {**TARGET, **GENTLE, "variant": "original", "layers": [0]}),
+    "r-rome": Way("rome", {**TARGET, **GENTLE, "variant": "r-rome", "layers": [0]}),
+    "p-rome": Way("rome", {**TARGET, **GENTLE, "variant": "p-rome", "layers": [0]}),
+    "memit, one by one": Way("memit", {**TARGET, **GENTLE, "layers": [0, 1], "mom2_update_weight": 300}),
+    "memit, ten at once": Way("memit", {**TARGET, "layers": [0, 1], "mom2_update_weight": 1000}, batch=10),
+    "ft-m": Way("ft-m", {"layers": [2], "lr": 1e-3, "num_steps": 20}, neighborhood=0.6),
+}
+
+
+@pytest.fixture
+def resources(world: World, world_model: LanguageModel, tmp_path: Path) -> Resources:
+    """Key statistics over what the model has read."""
+    text = tmp_path / "read.txt"
+    text.write_text("\n".join(s for fact in world.facts for s in fact.sentences), encoding="utf-8")
+    spec = CorpusSpec(source=str(text), n_tokens=4096, window=64)
+    return Resources(Statistics(world_model, spec, tmp_path))
+
+
+def measured(model: LanguageModel, delta: Delta, edits: Sequence[Edit]) -> dict[str, list[float]]:
+    """Per metric, one value an edit, by free decoding."""
+    records = measure_edits(EditedModel(model, delta), TorchEngine(), edits, SUCCESS_AT_EDIT, SETTINGS)
+    found: dict[str, list[float]] = {}
+    for record in records:
+        if record.protocol == "free_decoding":
+            found.setdefault(record.metric, []).append(record.value)
+    return found
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_it_changes_what_the_model_says(
+    way: Way, world: World, world_model: LanguageModel, resources: Resources
+) -> None:
+    edits = list(world.edits(10, AT_THE_SUBJECT))
+    unedited = measured(world_model, Delta.empty(world_model.fingerprint), edits)
+    assert mean(unedited["efficacy"]) == 0
+    assert mean(unedited["neighborhood"]) > 0.95
+
+    editor = create_editor(way.method, way.settings)
+    found: dict[str, list[float]] = {}
+    for first in range(0, len(edits), way.batch):
+        batch = edits[first : first + way.batch]
+        (step,) = edit_in_batches(editor, world_model, batch, way.batch, resources)
+        for metric, values in measured(world_model, step.delta, batch).items():
+            found.setdefault(metric, []).extend(values)
+    assert len(found["efficacy"]) == 10
+    assert mean(found["efficacy"]) >= way.efficacy
+    assert mean(found["neighborhood"]) >= way.neighborhood
+    assert mean(found["paraphrase"]) > mean(unedited["paraphrase"]) + 0.3
+
+
+def test_edits_made_one_after_the_other_add_up(
+    world: World, world_model: LanguageModel, resources: Resources
+) -> None:
+    """Five batches of two: at the end most of the ten are still said."""
+    edits = list(world.edits(10, AT_THE_SUBJECT))
+    editor = create_editor("memit", WAYS["memit, ten at once"].settings)
+    *_, last = edit_in_batches(editor, world_model, edits, 2, resources)
+    assert mean(measured(world_model, last.delta, edits)["efficacy"]) >= 0.7

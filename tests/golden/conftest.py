@@ -1,0 +1,74 @@
+"""The reference numbers and the real model they were made with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sequela.editors import memit, rome
+from sequela.editors.locate.targets import Target, optimize_target
+from sequela.ground.errors import SequelaError
+from sequela.ground.hashing import hash_tensors
+from sequela.models import LanguageModel, load_model
+from sequela.statistics import CorpusSpec, Statistics
+from support.oracle import Case, open_case
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Path:
+    """The folder of reference numbers; skips where there is none."""
+    sibling = Path(__file__).parents[2].parent / "shared" / "golden"
+    folder = Path(os.environ.get("SEQUELA_GOLDEN") or sibling)
+    if not (folder / "shared" / "tensors.safetensors").is_file():
+        pytest.skip("no reference numbers: SEQUELA_GOLDEN is not set")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def case(oracle: Path) -> Callable[[str], Case]:
+    """Opens a case by name."""
+    return lambda name: open_case(oracle, name)
+
+
+@pytest.fixture(scope="session")
+def real_model(oracle: Path) -> LanguageModel:
+    """The model of the reference; fetched if it isn't in the cache, skipped where it can't be had."""
+    try:
+        return load_model("smollm2-135m-instruct")
+    except SequelaError as error:
+        pytest.skip(f"the model of the reference can't be had: {error}")
+
+
+@pytest.fixture(scope="session")
+def statistics(oracle: Path, real_model: LanguageModel, request: pytest.FixtureRequest) -> Statistics:
+    """Key statistics over the reference's corpus, kept between runs of the tests.
+
+    The corpus is laid where `Statistics` keeps the one that it has taken: the reference gives token ids.
+    """
+    token_ids = load_file(oracle / "shared" / "tensors.safetensors")["corpus_ids"].to(torch.int32)
+    folder = Path(request.config.cache.mkdir("sequela-golden")) / hash_tensors([("token_ids", token_ids)])
+    spec = CorpusSpec(n_tokens=token_ids.numel(), window=token_ids.shape[1])
+    statistics = Statistics(real_model, spec, folder)
+    statistics.folder.mkdir(parents=True, exist_ok=True)
+    save_file({"token_ids": token_ids}, statistics.folder / "corpus.safetensors")
+    (statistics.folder / "corpus.txt").write_text("the reference's corpus", encoding="utf-8")
+    return statistics
+
+
+@pytest.fixture
+def targets(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
+    """What the optimisation found for each edit, in order; it runs as ever, its results are kept."""
+    found: list[Target] = []
+
+    def keep(*args: object) -> Target:
+        found.append(optimize_target(*args))  # type: ignore[arg-type]
+        return found[-1]
+
+    for module in (rome, memit):
+        monkeypatch.setattr(module, "optimize_target", keep)
+    return found

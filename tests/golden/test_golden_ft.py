@@ -1,0 +1,42 @@
+"""FT-M against the reference's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sequela.editors import Resources, create_editor
+from sequela.models import LanguageModel, tokenize_prompt
+from sequela.statistics import Statistics
+from support.oracle import Case, check_behavior, check_change
+
+CHANGE = 5e-2
+"""Adam's first step is the gradient's sign, so entries at rounding level may go the other way."""
+
+
+@pytest.mark.parametrize("name", ["ft_m_0", pytest.param("ft_m_3", marks=pytest.mark.slow)])
+def test_edits(
+    name: str, case: Callable[[str], Case], real_model: LanguageModel, statistics: Statistics
+) -> None:
+    given = case(name)
+    (edit,) = given.edits
+    prompt = tokenize_prompt(real_model.tokenizer, edit.prompt, edit.subject, edit.target_new)
+    assert list(prompt.prompt_ids) == given.told["prompt_ids"]
+    assert list(prompt.target_ids) == given.told["target_ids"]
+    losses = given.tensors["losses"].tolist()
+    resources = Resources(statistics)
+    for steps in range(1, len(losses) + 1):  # stopped early, its last loss is that of the step
+        settings = {"layers": given.layers, "num_steps": steps, "lr": given.told["hparams"]["lr"]}
+        editor = create_editor("ft-m", settings)
+        outcome = editor.edit(real_model, [edit], editor.prepare(real_model, resources), resources)
+        (report,) = outcome.reports
+        assert report.steps == steps
+        assert report.first_loss == pytest.approx(losses[0], abs=1e-4)
+        assert report.final_loss == pytest.approx(losses[steps - 1], abs=1e-2)
+    ((weight, update),) = outcome.delta.updates.items()
+    check_change(given, weight, update, tolerance=CHANGE)
+    assert float(update.to_dense().abs().max()) == pytest.approx(
+        float(given.tensors["delta_max_abs"]), rel=CHANGE
+    )
+    check_behavior(given, real_model, outcome.delta, "after", 2e-2)

@@ -1,0 +1,27 @@
+"""Key second moments against the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from sequela.statistics import Statistics
+from support.oracle import Case, near
+
+
+@pytest.mark.parametrize(
+    "layer", [8, *(pytest.param(layer, marks=pytest.mark.slow) for layer in (6, 7, 9, 10))]
+)
+def test_second_moment(layer: int, case: Callable[[str], Case], statistics: Statistics) -> None:
+    wanted = {
+        key.partition("/")[2]: tensor
+        for key, tensor in case("rome_cov_0").shared.items()
+        if key.startswith(f"C{layer}/")
+    }
+    C = statistics.second_moment(layer).matrix.double()
+    near(C.trace()[None], wanted["trace"], 1e-5, "trace")
+    near(C.norm()[None], wanted["fro"], 1e-5, "norm")
+    near(C @ case("rome_cov_0").shared["R"].double(), wanted["at_R"], 1e-4, "C R")
+    near(torch.linalg.eigvalsh(C), wanted["eigenvalues"], 1e-5, "eigenvalues")

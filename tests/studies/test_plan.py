@@ -1,0 +1,80 @@
+"""What a study is going to do, counted and checked before it begins."""
+
+from __future__ import annotations
+
+import pytest
+
+from sequela.ground.errors import BadInputError, UnknownNameError
+from sequela.studies import Study
+from sequela.studies.plan import make_plan
+
+
+def study(**changes: object) -> Study:
+    content: dict[str, object] = {
+        "name": "x",
+        "models": ["m"],
+        "editors": ["rome"],
+        "checkpoints": [0, 1, 4],
+        "suites": ["perplexity"],
+    }
+    return Study.model_validate({**content, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "evaluations", "edits"),
+    [
+        ({}, 2 * (1 + 2), 4),
+        ({"suites": []}, 1 * (1 + 2), 4),
+        ({"order_seeds": [0, 1]}, 2 * (1 + 2 * 2), 2 * 4),
+        ({"editors": ["rome", "ft-m"], "order_seeds": [0, 1, 2]}, 2 * (1 + 6 * 2), 6 * 4),
+        ({"models": ["m", "n"], "editors": ["rome", "ft-m"]}, 2 * 2 * (1 + 2 * 2), 2 * 2 * 4),
+        ({"checkpoints": [3]}, 2 * (1 + 1), 3),
+    ],
+)
+def test_evaluations_and_steps_are_counted(changes: dict[str, object], evaluations: int, edits: int) -> None:
+    plan = make_plan(study(**changes))
+    assert plan.n_evaluations == evaluations
+    assert plan.n_steps == evaluations + edits
+
+
+def test_as_many_edits_are_loaded_as_the_last_checkpoint_needs() -> None:
+    assert len(make_plan(study()).edits) == 4
+    assert len(make_plan(study(edits={"count": 9})).edits) == 9
+
+
+def test_more_edits_than_the_source_has_are_refused() -> None:
+    with pytest.raises(BadInputError, match="100000 were asked for"):
+        make_plan(study(checkpoints=[100_000]))
+
+
+@pytest.mark.parametrize(
+    "editors",
+    [["rome", "rome"], [{"name": "rome", "settings": {"v_lr": 0.1}}, "rome"]],
+)
+def test_methods_that_results_couldnt_tell_apart_are_refused(editors: list[object]) -> None:
+    with pytest.raises(BadInputError, match=r"rome \(r-rome\) twice"):
+        make_plan(study(editors=editors))
+
+
+def test_variants_of_one_method_may_stand_side_by_side() -> None:
+    variants = [{"name": "rome", "settings": {"variant": name}} for name in ("r-rome", "p-rome")]
+    assert len(make_plan(study(editors=variants)).editors) == 2
+
+
+def test_a_suite_given_twice_is_refused() -> None:
+    with pytest.raises(BadInputError, match="'builtin' twice"):
+        make_plan(study(suites=["builtin", {"name": "builtin", "limit": 3}]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "near"),
+    [
+        ({"editors": ["romee"]}, "rome"),
+        ({"suites": ["perplexty"]}, "perplexity"),
+        ({"edits": {"source": "bultin"}}, "builtin"),
+    ],
+)
+def test_unknown_names_are_refused_with_near_matches(changes: dict[str, object], near: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        make_plan(study(**changes))
+    assert near in caught.value.near

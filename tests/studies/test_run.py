@@ -1,0 +1,353 @@
+"""A whole study on a small model: what is measured, and that a stop changes nothing of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sequela.deltas.storage import DESCRIPTION, TENSORS
+from sequela.edits import EditSet
+from sequela.evaluation.builtin import BuiltinSuite
+from sequela.ground.errors import BadInputError, SequelaError
+from sequela.ground.progress import SilentProgress
+from sequela.results import (
+    EditRecord,
+    Measurement,
+    Query,
+    Status,
+    open_store,
+    read_manifest,
+)
+from sequela.studies import Study, run_study
+
+MakeStudy = Callable[..., Study]
+
+EVALUATIONS = 3 * (1 + 2 * 2)
+"""Three suites on the unedited model and on two checkpoints of two methods."""
+
+
+class StopAt(SilentProgress):
+    """Presses Ctrl-C when a task with a given beginning has been started a number of times."""
+
+    def __init__(self, description: str, times: int) -> None:
+        self.description, self.left = description, times
+
+    def start(self, description: str, total: int) -> int:
+        if description.startswith(self.description):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return 0
+
+
+class StopAfterSaying(SilentProgress):
+    """Presses Ctrl-C when a line that has some text in it is said."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def say(self, message: str) -> None:
+        if self.text in message:
+            raise KeyboardInterrupt
+
+
+def measured(folder: Path, **wanted: object) -> list[Measurement]:
+    with open_store(folder) as store:
+        return store.measurements(Query(**wanted))  # type: ignore[arg-type]
+
+
+def edit_records(folder: Path) -> list[EditRecord]:
+    with open_store(folder) as store:
+        return store.edit_records()
+
+
+def checkpoint_files(folder: Path) -> dict[str, bytes]:
+    """The bytes of the deltas of all checkpoints, by their place in the run."""
+    paths = [path for name in (TENSORS, DESCRIPTION) for path in folder.rglob(name)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+class TestAFinishedRun:
+    def test_it_is_complete_and_has_every_evaluation(self, finished: Path) -> None:
+        manifest = read_manifest(finished)
+        with open_store(finished) as store:
+            done = store.count_evaluations()
+        assert manifest.status is Status.COMPLETE
+        assert manifest.ended is not None
+        assert done == manifest.evaluations_planned == EVALUATIONS
+        assert manifest.incompleteness(done) is None
+
+    def test_every_measurement_has_a_baseline_a_count_and_its_labels(self, finished: Path) -> None:
+        for one in measured(finished):
+            assert one.baseline is not None, one
+            assert one.n > 0
+            assert one.edit_source == "jsonl"
+            assert (one.editor == "none") == (one.n_edits == 0)
+
+    def test_the_unedited_model_is_its_own_baseline(self, finished: Path) -> None:
+        unedited = measured(finished, editor="none")
+        assert unedited
+        assert all(one.value == one.baseline for one in unedited)
+
+    def test_edit_baselines_are_taken_over_the_edits_of_the_checkpoint(
+        self, finished: Path, world_edits: EditSet
+    ) -> None:
+        # After one edit the baseline is what the unedited model said to that edit's own prompts.
+        (record,) = [one for one in edit_records(finished) if (one.editor, one.position) == ("rome", 1)]
+        assert record.edit_id in {edit.id for edit in world_edits}
+        with open_store(finished) as store:
+            (key,) = [k for k in store.evaluations() if k.n_edits == 0 and k.suite == "edit_quality"]
+            of_edit = {
+                (item.metric, item.protocol): item.value
+                for item in store.items(key)
+                if item.item == record.edit_id
+            }
+        after_one = measured(finished, editor="rome", n_edits=1, suite="edit_quality")
+        assert after_one
+        for one in after_one:
+            assert one.baseline == of_edit[(one.metric, one.protocol)]
+
+    def test_both_columns_are_there_at_every_checkpoint_and_never_mixed(self, finished: Path) -> None:
+        for editor in ("rome", "ft-m"):
+            records = [one for one in edit_records(finished) if one.editor == editor]
+            for n_edits in (1, 2):
+                found = measured(finished, editor=editor, n_edits=n_edits, suite="edit_quality")
+                by_task = {
+                    task: {(m.metric, m.protocol): m for m in found if m.task == task}
+                    for task in ("success@edit", "retention@n")
+                }
+                assert set(by_task["success@edit"]) == set(by_task["retention@n"])
+                assert len(found) == sum(map(len, by_task.values()))
+                assert ("efficacy", "free_decoding") in by_task["success@edit"]
+                for (metric, protocol), one in by_task["success@edit"].items():
+                    own = [
+                        item.value
+                        for record in records[:n_edits]
+                        for item in record.success
+                        if (item.metric, item.protocol) == (metric, protocol)
+                    ]
+                    assert one.n == len(own)
+                    assert one.value == pytest.approx(sum(own) / len(own))
+
+    def test_right_after_the_only_edit_success_and_retention_are_the_same(self, finished: Path) -> None:
+        found = measured(finished, editor="rome", n_edits=1, suite="edit_quality")
+        values = {(one.task, one.metric, one.protocol): one.value for one in found}
+        for (task, metric, protocol), value in values.items():
+            if task == "success@edit":
+                assert value == values[("retention@n", metric, protocol)]
+
+    def test_every_edit_has_a_whole_record(self, finished: Path) -> None:
+        records = edit_records(finished)
+        assert [(one.editor, one.position, one.batch) for one in records if one.editor == "rome"] == [
+            ("rome", 1, 1),
+            ("rome", 2, 2),
+        ]
+        assert len(records) == 4
+        for one in records:
+            assert one.seconds > 0
+            assert one.optimization_steps
+            assert set(one.losses) == {"first", "final"}
+            assert one.losses["final"] < one.losses["first"]
+            assert one.relative_delta_norms["largest"] > 0
+            assert one.success
+            assert one.dropped == ""
+            assert all(item.task == "success@edit" and item.item == one.edit_id for item in one.success)
+
+    def test_costs_are_kept_for_every_step(self, finished: Path) -> None:
+        with open_store(finished) as store:
+            steps = [cost.step for cost in store.costs()]
+        assert steps.count("edit") == 4
+        assert steps.count("evaluate") == EVALUATIONS
+        assert steps.count("load model") == 1
+
+    def test_the_manifest_says_what_was_run(self, finished: Path, make_study: MakeStudy) -> None:
+        manifest = read_manifest(finished)
+        assert manifest.config == make_study().model_dump(mode="json")
+        assert set(manifest.suite_versions) == {"edit_quality", "builtin", "perplexity"}
+        assert set(manifest.model_hashes) == set(make_study().models)
+
+
+class TestAStoppedRun:
+    @pytest.mark.parametrize(
+        "stop",
+        [
+            pytest.param(lambda: StopAfterSaying("rome (r-rome, no covariance): edit 2"), id="between edits"),
+            pytest.param(lambda: StopAt("scoring", 8), id="inside an evaluation"),
+            pytest.param(lambda: StopAfterSaying("ft-m: measuring after 2"), id="at the end"),
+        ],
+    )
+    def test_going_on_ends_as_if_nothing_had_happened(
+        self, stop: Callable[[], SilentProgress], make_study: MakeStudy, finished: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "run"
+        stopped = run_study(make_study(), folder, stop())
+        assert stopped.status is Status.STOPPED
+        assert read_manifest(folder).status is Status.STOPPED
+        assert 0 < stopped.done < stopped.planned == EVALUATIONS
+        before = measured(folder)
+        assert before
+        assert all(one in measured(finished) for one in before)
+
+        ended = run_study(make_study(), folder)
+        assert (ended.status, ended.done) == (Status.COMPLETE, EVALUATIONS)
+        assert measured(folder) == measured(finished)
+        assert checkpoint_files(folder) == checkpoint_files(finished)
+        assert len(checkpoint_files(folder)) == 2 * 2 * 2
+        without_times = {"seconds"}
+        assert [one.model_dump(exclude=without_times) for one in edit_records(folder)] == [
+            one.model_dump(exclude=without_times) for one in edit_records(finished)
+        ]
+
+    def test_what_is_finished_is_not_measured_again(
+        self, make_study: MakeStudy, finished: Path, tmp_path: Path
+    ) -> None:
+        folder = shutil.copytree(finished, tmp_path / "run")
+        with open_store(folder) as store:
+            before = len(store.costs())
+        result = run_study(make_study(), folder)
+        with open_store(folder) as store:
+            again = [cost.step for cost in store.costs()][before:]
+        assert result.status is Status.COMPLETE
+        assert not {"edit", "evaluate"} & set(again)
+
+    def test_a_changed_study_is_refused_in_the_same_folder(
+        self, make_study: MakeStudy, finished: Path, tmp_path: Path
+    ) -> None:
+        folder = shutil.copytree(finished, tmp_path / "run")
+        with pytest.raises(SequelaError, match="another study") as caught:
+            run_study(make_study(checkpoints=[0, 2]), folder)
+        assert "--output" in str(caught.value)
+        assert read_manifest(folder) == read_manifest(finished)
+
+    def test_a_model_that_has_changed_meanwhile_is_refused(
+        self, make_study: MakeStudy, finished: Path, tmp_path: Path
+    ) -> None:
+        folder = shutil.copytree(finished, tmp_path / "run")
+        path = folder / "manifest.json"
+        manifest = json.loads(path.read_text())
+        (name,) = manifest["model_hashes"]
+        manifest["model_hashes"][name] = "0" * 16
+        path.write_text(json.dumps(manifest))
+        with pytest.raises(SequelaError, match="no longer the model"):
+            run_study(make_study(), folder)
+
+    def test_two_names_of_one_model_are_refused(
+        self, make_study: MakeStudy, world_folder: Path, tmp_path: Path
+    ) -> None:
+        twin = tmp_path / "twin"
+        twin.symlink_to(world_folder)
+        study = make_study(
+            models=[str(world_folder), str(twin)], editors=["ft-m"], checkpoints=[0, 1], suites=[]
+        )
+        with pytest.raises(SequelaError, match="one and the same model"):
+            run_study(study, tmp_path / "run")
+
+
+def test_seeds_that_shuffle_alike_are_measured_each(make_study: MakeStudy, tmp_path: Path) -> None:
+    # Of two edits there are two orders, so two of three seeds must shuffle alike.
+    study = make_study(order_seeds=[0, 1, 2], editors=["ft-m"], checkpoints=[0, 1], suites=[])
+    result = run_study(study, tmp_path / "run")
+    assert result.done == result.planned == 1 + 3
+    assert {one.order_seed for one in measured(tmp_path / "run", editor="ft-m")} == {0, 1, 2}
+
+
+class TestWhatIsSaidBeforeTheRun:
+    def test_a_folder_that_cant_be_made(self, make_study: MakeStudy, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("in the way")
+        with pytest.raises(SequelaError, match="Can't write to"):
+            run_study(make_study(models=["/no/model"]), tmp_path / "file" / "run")
+
+    def test_too_little_space(
+        self, make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        usage = namedtuple("usage", "total used free")
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, 1))
+        with pytest.raises(SequelaError, match="MiB of free space"):
+            run_study(make_study(models=["/no/model"]), tmp_path / "run")
+
+    @pytest.mark.parametrize(
+        ("line", "told"),
+        [
+            ({"subject": "Karsk", "prompt": "Mira lives in", "target_new": "Ulm"}, "no {} for the subject"),
+            ({"subject": "Karsk", "prompt": "{} is in", "target_new": " "}, "'target_new' is empty"),
+            ({"subject": "Karsk", "prompt": "{} is in"}, "'target_new' is missing"),
+        ],
+    )
+    def test_a_wrong_record_by_file_and_number(
+        self, make_study: MakeStudy, tmp_path: Path, line: dict[str, str], told: str
+    ) -> None:
+        path = tmp_path / "own.jsonl"
+        good = {"id": "0", "subject": "Karsk", "prompt": "{} is in", "target_new": "Ulm"}
+        path.write_text("\n".join(json.dumps(one) for one in (good, {"id": "1", **line})) + "\n")
+        study = make_study(models=["/no/model"], edits={"source": str(path)}, checkpoints=[0, 1])
+        with pytest.raises(BadInputError, match=r"own\.jsonl, record 2: ") as caught:
+            run_study(study, tmp_path / "run")
+        assert told in str(caught.value)
+        assert not (tmp_path / "run").exists()
+
+    def test_a_text_for_statistics_that_isnt_there(self, make_study: MakeStudy, tmp_path: Path) -> None:
+        study = make_study(statistics={"source": "nowhere.txt"})
+        with pytest.raises(BadInputError, match=r"nowhere\.txt"):
+            run_study(study, tmp_path / "run")
+        assert measured(tmp_path / "run") == []
+
+    def test_a_layer_that_the_model_doesnt_have(self, make_study: MakeStudy, tmp_path: Path) -> None:
+        study = make_study(editors=[{"name": "ft-m", "settings": {"layers": [99]}}])
+        with pytest.raises(SequelaError, match="layer 99"):
+            run_study(study, tmp_path / "run")
+        assert measured(tmp_path / "run") == []
+
+
+class TestAFailedRun:
+    def test_an_evaluation_that_fails_leaves_nothing_half(
+        self, make_study: MakeStudy, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "run"
+        evaluate = BuiltinSuite.evaluate
+        calls = 0
+
+        def fails_the_second_time(self, model, engine, progress):  # type: ignore[no-untyped-def]
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                evaluate(self, model, engine, progress)
+                raise RuntimeError("the ruler broke")
+            return evaluate(self, model, engine, progress)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(BuiltinSuite, "evaluate", fails_the_second_time)
+            with pytest.raises(RuntimeError, match="the ruler broke"):
+                run_study(make_study(), folder)
+        manifest = read_manifest(folder)
+        assert (manifest.status, manifest.error) == (Status.FAILED, "the ruler broke")
+        with open_store(folder) as store:
+            done = store.count_evaluations()
+        told = manifest.incompleteness(done)
+        assert told is not None
+        assert "the ruler broke" in told
+        assert measured(folder, suite="builtin", n_edits=1) == []
+
+        assert run_study(make_study(), folder).status is Status.COMPLETE
+        assert measured(folder) == measured(finished)
+        assert read_manifest(folder).error == ""
+
+    def test_a_disk_that_fills_up_is_told_in_words(
+        self, make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "run"
+        blocked = folder / "checkpoints"
+
+        class BlockLater(SilentProgress):
+            def say(self, message: str) -> None:
+                if "edit 1" in message:
+                    blocked.write_text("no folder can be made here")
+
+        with pytest.raises(SequelaError, match="failed: ") as caught:
+            run_study(make_study(editors=["ft-m"], suites=[]), folder, BlockLater())
+        assert "same command" in str(caught.value)
+        assert read_manifest(folder).status is Status.FAILED

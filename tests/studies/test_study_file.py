@@ -1,0 +1,167 @@
+"""Study files: what they may say, and how their errors are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sequela.ground.errors import BadInputError
+from sequela.studies import Study, read_study, study_from_text
+
+BASE = "name: x\nmodels: [m]\n"
+ROME = BASE + "editors: [rome]\n"
+
+
+def error_of(text: str) -> str:
+    with pytest.raises(BadInputError) as caught:
+        study_from_text(text, "my.yaml")
+    return str(caught.value)
+
+
+def test_names_alone_mean_their_defaults() -> None:
+    study = study_from_text(ROME + "suites: [builtin, perplexity]\n", "my.yaml")
+    assert [editor.name for editor in study.editors] == ["rome"]
+    assert [(suite.name, suite.options) for suite in study.suites] == [("builtin", {}), ("perplexity", {})]
+
+
+def test_options_of_a_suite_stand_beside_its_name_or_below_it() -> None:
+    beside = study_from_text(ROME + "suites: [{name: builtin, limit: 3}]\n", "my.yaml")
+    below = study_from_text(ROME + "suites: [{name: builtin, options: {limit: 3}}]\n", "my.yaml")
+    assert beside == below
+    assert beside.suites[0].options == {"limit": 3}
+
+
+def test_checkpoints_are_sorted_and_begin_with_the_unedited_model() -> None:
+    study = study_from_text(ROME + "checkpoints: [5, 1, 5]\n", "my.yaml")
+    assert study.checkpoints == (0, 1, 5)
+    assert study.n_edits == 5
+
+
+def test_a_study_survives_being_written_and_read(tmp_path: Path) -> None:
+    study = study_from_text(ROME + "suites: [{name: builtin, limit: 3}]\n", "my.yaml")
+    assert Study.model_validate(study.model_dump(mode="json")) == study
+    path = tmp_path / "study.yaml"
+    path.write_text(ROME, encoding="utf-8")
+    assert read_study(path).content_hash == study_from_text(ROME, "other").content_hash
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        (ROME + "\nchekpoints: [1]\n", 5, ["'chekpoints'", "'checkpoints'", "Allowed: checkpoints, device"]),
+        (ROME + "edits:\n  sorce: a\n", 5, ["'edits.sorce'", "'source'", "Allowed: count, file, source."]),
+        (ROME + "statistics:\n  tokens: 3\n", 5, ["'statistics.tokens'", "'n_tokens'"]),
+        (
+            BASE + "editors:\n  - name: rome\n    setings: {v_lr: 1}\n",
+            5,
+            ["'editors.0.setings'", "'settings'", "Allowed: batch_size, name, settings."],
+        ),
+        (
+            BASE + "editors:\n  - name: rome\n    settings:\n      v_lr: 1\n      layer: [3]\n",
+            7,
+            ["'layer'", "'layers'", "Allowed: v_num_grad_steps"],
+        ),
+        (
+            ROME + "suites:\n  - perplexity\n  - name: builtin\n    limt: 3\n",
+            7,
+            ["'limt'", "Allowed: limit, categories"],
+        ),
+    ],
+)
+def test_a_wrong_key_is_told_with_its_line_and_what_is_allowed(text: str, line: int, told: list[str]) -> None:
+    error = error_of(text)
+    assert f"my.yaml, line {line}: " in error
+    for piece in told:
+        assert piece in error
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        (BASE + "editors: rome\n", 3, "editors: expected a list (given: 'rome')"),
+        (ROME + "checkpoints: 3\n", 4, "checkpoints: expected a list (given: 3)"),
+        (ROME + "checkpoints:\n  - 0\n  - many\n", 6, "(given: 'many')"),
+        (ROME + "edits: 3\n", 4, "edits: expected a table of keys and values"),
+        (ROME + "dtype: float8\n", 4, "'float32', 'bfloat16' or 'float16'"),
+        (ROME + "checkpoints: [-1, 2]\n", 4, "can't be negative"),
+        (ROME + "order_seeds: [1.5]\n", 4, "order_seeds.0"),
+        (BASE + "editors: []\n", 3, "editors: the list is empty"),
+        ("name: a/b\nmodels: [m]\neditors: [rome]\n", 1, "(given: 'a/b')"),
+        (BASE + "editors:\n  - name: rome\n    settings:\n      v_lr: fast\n", 6, "v_lr = 'fast'"),
+        (ROME + "suites:\n  - name: builtin\n    limit: 0\n", 6, "limit = 0"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_line(text: str, line: int, told: str) -> None:
+    error = error_of(text)
+    assert f"my.yaml, line {line}: " in error
+    assert told in error
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "near"),
+    [
+        (BASE + "editors:\n  - ft-m\n  - romee\n", 5, "'rome'"),
+        (ROME + "suites: [biltin]\n", 4, "'builtin'"),
+    ],
+)
+def test_unknown_names_are_told_with_their_line_and_near_matches(text: str, line: int, near: str) -> None:
+    error = error_of(text)
+    assert error.startswith(f"my.yaml, line {line}: ")
+    assert f"Did you mean {near}?" in error
+
+
+def test_all_missing_keys_are_told_at_once() -> None:
+    error = error_of("seed: 1\n")
+    for key in ("name", "models", "editors"):
+        assert f"the key {key!r} is missing" in error
+
+
+def test_a_wrong_item_doesnt_make_its_list_empty() -> None:
+    assert "empty" not in error_of(BASE + "editors:\n  - {name: rome, sttings: {}}\n")
+
+
+@pytest.mark.parametrize("key", ["editors", "models"])
+def test_a_key_given_twice_is_refused_instead_of_silently_overwritten(key: str) -> None:
+    error = error_of(ROME + f"{key}: [other]\n")
+    assert error.startswith(f"my.yaml, line 4: the key {key!r} stands in line")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("order_seeds: [1, 1]", "order_seeds names something twice"),
+        ("checkpoints: [0]", "no checkpoint after an edit"),
+        ("edits: {count: 3}\ncheckpoints: [0, 5]", "checkpoint 5 needs 5 edits; edits.count is 3"),
+    ],
+)
+def test_what_doesnt_fit_together_is_refused(lines: str, told: str) -> None:
+    assert told in error_of(ROME + lines + "\n")
+
+
+def test_a_checkpoint_inside_a_batch_is_refused_but_the_last_batch_may_be_short() -> None:
+    memit = BASE + "editors: [{name: memit, batch_size: 5}]\n"
+    assert "checkpoint 3 falls inside a batch: memit makes 5" in error_of(memit + "checkpoints: [0, 3, 5]\n")
+    assert study_from_text(memit + "checkpoints: [0, 5, 7]\n", "my.yaml").n_edits == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "a study is a table"),
+        ("- a\n- b\n", "a study is a table"),
+        ("name: [\n", "this is not YAML"),
+        ("name: x\n\tmodels: y\n", "my.yaml, line 2: this is not YAML"),
+    ],
+)
+def test_what_is_no_table_is_refused(text: str, told: str) -> None:
+    assert told in error_of(text)
+
+
+def test_a_file_that_cant_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"missing\.yaml can't be read"):
+        read_study(tmp_path / "missing.yaml")
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInputError, match="is not UTF-8 text"):
+        read_study(binary)

@@ -1,0 +1,159 @@
+"""Reference numbers of another implementation: how they are read, and how close is close.
+
+A folder for each case: `case.json` (what was run) and `tensors.safetensors` (what came out). The
+tolerances are those that the reference's own noise suggests for an independent implementation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from sequela.deltas import Delta, WeightUpdate
+from sequela.edits import Edit
+from sequela.editors.locate.targets import ESSENCE_PROMPT, Target
+from sequela.inference import TorchEngine, generation_request, score_request
+from sequela.models import EditedModel, LanguageModel, tokenize_prompt
+
+KEYS, TARGETS, CHANGE, RECOMPUTED = 1e-4, 1e-3, 2e-3, 1e-5
+"""Relative tolerances: of what is read from the model, of optimised values, of the change of
+weights, and of linear algebra on the reference's own intermediate values."""
+CONTINUATION = 12
+"""Tokens of each greedy continuation."""
+
+TARGET_SETTINGS = ("v_num_grad_steps", "v_lr", "v_weight_decay", "clamp_norm_factor", "kl_factor")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of the reference.
+
+    Args:
+        name: The case.
+        told: What `case.json` says.
+        tensors: The numbers.
+        shared: Random matrices and statistics that all cases share.
+    """
+
+    name: str
+    told: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+    shared: dict[str, torch.Tensor]
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What was asked of the reference."""
+        return tuple(Edit(id=str(n), **request) for n, request in enumerate(self.told["requests"]))
+
+    @property
+    def contexts(self) -> tuple[str, ...]:
+        """The context templates, the bare one first."""
+        types = self.told.get("context_types") or [self.told["context_templates"]]
+        return tuple(template for group in types for template in group)
+
+    @property
+    def target_settings(self) -> dict[str, Any]:
+        """How target values were optimised."""
+        return {name: self.told["hparams"][name] for name in TARGET_SETTINGS}
+
+    @property
+    def layers(self) -> list[int]:
+        """The edited layers."""
+        found: list[int] = self.told["hparams"]["layers"]
+        return found
+
+
+def open_case(folder: Path, name: str) -> Case:
+    """Reads a case."""
+    return Case(
+        name,
+        json.loads((folder / name / "case.json").read_text(encoding="utf-8")),
+        load_file(folder / name / "tensors.safetensors"),
+        load_file(folder / "shared" / "tensors.safetensors"),
+    )
+
+
+def near(found: torch.Tensor, wanted: torch.Tensor, tolerance: float, what: str) -> None:
+    """Asserts that a tensor is near the reference's, by the norm of the difference."""
+    assert found.shape == wanted.shape, what
+    distance = float((found.double() - wanted.double()).norm() / wanted.double().norm())
+    assert distance < tolerance, f"{what}: {distance:.1e} away"
+
+
+def check_prompts(case: Case, model: LanguageModel) -> None:
+    """Token ids and the places of the subjects, exactly; the essence prompt is the last row."""
+    for edit, told in zip(case.edits, case.told["edits"], strict=True):
+        rewrites = [
+            tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new, context)
+            for context in case.contexts
+        ]
+        assert list(rewrites[0].target_ids) == told["target_ids"]
+        rows = [(list(prompt.ids[:-1]), prompt.subject_last) for prompt in rewrites]
+        essence = tokenize_prompt(model.tokenizer, ESSENCE_PROMPT, edit.subject)
+        rows.append((list(essence.ids), essence.subject_last))
+        assert rows == [(row["ids"], row["subject_last_index"]) for row in told["optimisation_prompts"]]
+
+
+def check_target(case: Case, target: Target, prefix: str, initial: str, value: str) -> None:
+    """Losses step by step, the optimised change, and the value; their names differ by method."""
+    wanted = case.tensors[f"{prefix}losses"]
+    found = torch.tensor(
+        [[step.total, step.likelihood, step.kl, step.weight_decay] for step in target.losses],
+        dtype=torch.float64,
+    )
+    assert len(found) == len(wanted), f"{case.name} {prefix}: steps"
+    assert float((found - wanted)[:4].abs().max()) < 1e-4, f"{case.name} {prefix}: first losses"
+    assert float((found - wanted).abs().max()) < 1e-3, f"{case.name} {prefix}: losses"
+    near(target.initial, case.tensors[f"{prefix}{initial}"], KEYS, f"{case.name} {prefix}initial")
+    near(target.delta, case.tensors[f"{prefix}delta"], TARGETS, f"{case.name} {prefix}delta")
+    near(target.value, case.tensors[f"{prefix}{value}"], TARGETS, f"{case.name} {prefix}value")
+
+
+def check_change(
+    case: Case, name: str, update: WeightUpdate | torch.Tensor, part: str = "", tolerance: float = CHANGE
+) -> None:
+    """The norm and the two projections of a weight's change; `part` as in `edit0/` or `total/`."""
+    change = update if isinstance(update, torch.Tensor) else update.to_dense()
+    told = {
+        key: case.tensors[f"W/{part}{name}/{key}"] for key in ("delta_norm", "delta_at_Rin", "RoutT_at_delta")
+    }
+    rows, columns = change.shape
+    near(change.norm()[None], told["delta_norm"], tolerance, f"{case.name} {part}{name}: norm")
+    right = change @ case.shared[f"R_in/{columns}"].double()
+    near(right, told["delta_at_Rin"], tolerance, f"{case.name} {part}{name}: Delta R_in")
+    left = case.shared[f"R_out/{rows}"].double().T @ change
+    near(left, told["RoutT_at_delta"], tolerance, f"{case.name} {part}{name}: R_out^T Delta")
+
+
+def check_behavior(
+    case: Case, model: LanguageModel, delta: Delta | None, when: str, tolerance: float
+) -> None:
+    """Log-probabilities of both answers after every prompt, and greedy continuations where they were kept."""
+    edited, engine = EditedModel(model, delta), TorchEngine()
+    prompts = case.told["evaluation"]["prompts"]
+    requests = [
+        score_request(edited, prompt["text"], answer)
+        for prompt in prompts
+        for edit in case.edits
+        for answer in (edit.target_new, edit.target_true or "")
+    ]
+    assert [list(request.context) for request in requests[:: 2 * len(case.edits)]] == [
+        p["ids"] for p in prompts
+    ]
+    wanted = case.tensors[f"logprob_{when}"]
+    scores = torch.tensor([score.logprob for score in engine.score(edited, requests)], dtype=torch.float64)
+    distance = float((scores.reshape(wanted.shape) - wanted).abs().max())
+    assert distance < tolerance, f"{case.name} {when}: log-probabilities {distance:.1e} apart"
+    if f"continuation_{when}" not in case.tensors:
+        return
+    asked = [generation_request(edited, prompt["text"], CONTINUATION) for prompt in prompts]
+    spoken: Sequence[Sequence[int]] = [answer.ids for answer in engine.generate(edited, asked)]
+    for row, ids in zip(case.tensors[f"continuation_{when}"].tolist(), spoken, strict=True):
+        assert row[: len(ids)] == list(ids), f"{case.name} {when}: {ids}"
+        assert len(ids) == CONTINUATION or row[len(ids)] in model.end_ids or ids[-1] in model.end_ids

@@ -1,0 +1,209 @@
+"""The Python interface: edits for the length of a block, and nothing left of them afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import sequela
+from sequela.api import Model
+from sequela.edits import Edit, EditSet
+from sequela.ground.errors import BadInputError, FingerprintMismatchError, UnknownNameError
+from sequela.models import EditedModel, LanguageModel
+from sequela.statistics import CorpusSpec
+from support.tiny import tiny_language_model
+
+ROME = {"mom2_adjustment": False, "n_contexts": 1, "v_num_grad_steps": 25}
+
+
+@pytest.fixture
+def model(world_folder: Path) -> Model:
+    return sequela.load_model(str(world_folder), device="cpu")
+
+
+@pytest.fixture
+def edits(world_edits: EditSet) -> tuple[Edit, ...]:
+    return world_edits[:3]
+
+
+def bits(model: Model) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.base.module.state_dict().items()}
+
+
+def same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class TestAsking:
+    def test_generate_says_what_the_model_knows(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        assert model.generate(edits[0].question, 8).strip().startswith(str(edits[0].target_true))
+
+    def test_generate_ends_before_a_stop_text(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        assert "." not in model.generate(edits[0].question, 12, stop=(".",))
+
+    def test_score_prefers_what_is_true(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        edit = edits[0]
+        true, new = (model.score(edit.question, str(t)) for t in (edit.target_true, edit.target_new))
+        assert new < true < 0
+
+    def test_perplexity_prefers_its_own_world(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        own = " ".join(f"{edit.question} {edit.target_true}." for edit in edits)
+        odd = " ".join(f"{edit.question} {edit.target_new}." for edit in edits)
+        assert 1 < model.perplexity(own).value < model.perplexity(odd).value
+
+
+class TestABlock:
+    def test_the_edit_is_made_and_every_bit_undone(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        before, said = bits(model), model.generate(edits[0].question, 8)
+        with model.edited("ft-m", edits[:1], settings={"lr": 2e-3, "num_steps": 40}) as edited:
+            inside = bits(model)
+            assert edited.generate(edits[0].question, 8).strip().startswith(edits[0].target_new)
+            assert [report.edit_id for report in edited.reports] == [edits[0].id]
+        assert not same_bits(inside, before)
+        assert same_bits(bits(model), before)
+        assert model.generate(edits[0].question, 8) == said
+
+    def test_every_bit_is_undone_when_the_block_raises(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        before = bits(model)
+        with (
+            pytest.raises(RuntimeError, match="in the middle"),
+            model.edited("ft-m", edits[:2], settings={"num_steps": 3}, batch_size=2),
+        ):
+            raise RuntimeError("in the middle")
+        assert same_bits(bits(model), before)
+        assert model.base.changes == []
+
+    def test_inside_it_the_unedited_model_answers_as_ever(
+        self, model: Model, edits: tuple[Edit, ...]
+    ) -> None:
+        question = edits[0].question
+        said, score = model.generate(question, 8), model.score(question, edits[0].target_new)
+        with model.edited("rome", edits[0], settings=ROME) as edited:
+            inside = bits(model)
+            assert model.generate(question, 8) == said
+            assert model.score(question, edits[0].target_new) == score
+            assert edited.score(question, edits[0].target_new) > score
+            assert same_bits(bits(model), inside)
+
+    def test_a_method_can_be_given_ready_made(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        method = sequela.create_editor("ft-m", {"num_steps": 3})
+        with model.edited(method, edits[:1]) as edited:
+            assert edited.delta.updates
+        with pytest.raises(BadInputError), model.edited(method, edits, settings={"num_steps": 3}):
+            pass
+
+    def test_no_edits_change_nothing(self, model: Model) -> None:
+        before = bits(model)
+        with model.edited("ft-m", []):
+            assert same_bits(bits(model), before)
+
+    def test_an_unknown_method_is_refused_with_near_matches(
+        self, model: Model, edits: tuple[Edit, ...]
+    ) -> None:
+        with pytest.raises(UnknownNameError, match="'rome'"), model.edited("romee", edits):
+            pass
+
+
+class TestBlocksInsideBlocks:
+    @pytest.mark.parametrize(("method", "settings"), [("rome", ROME), ("ft-m", {"num_steps": 4})])
+    def test_they_build_on_one_another(
+        self, model: Model, edits: tuple[Edit, ...], method: str, settings: dict[str, float]
+    ) -> None:
+        before = bits(model)
+        with model.edited(method, edits[:2], settings=settings) as at_once:
+            together = bits(at_once)
+        with model.edited(method, edits[:1], settings=settings) as first:
+            alone = bits(first)
+            with first.edited(method, edits[1:2], settings=settings) as both:
+                assert same_bits(bits(both), together)
+                assert [report.edit_id for report in both.reports] == [edits[0].id, edits[1].id]
+            assert same_bits(bits(first), alone)
+        assert same_bits(bits(model), before)
+
+    def test_a_block_on_the_unedited_model_knows_nothing_of_the_one_around_it(
+        self, model: Model, edits: tuple[Edit, ...]
+    ) -> None:
+        with model.edited("ft-m", edits[:1], settings={"num_steps": 4}) as apart:
+            expected = bits(apart)
+        with model.edited("rome", edits[1:2], settings=ROME) as around:
+            outer = bits(around)
+            with model.edited("ft-m", edits[:1], settings={"num_steps": 4}) as inner:
+                assert same_bits(bits(inner), expected)
+            assert same_bits(bits(around), outer)
+
+    def test_statistics_are_those_of_the_unedited_model(
+        self, model: Model, edits: tuple[Edit, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        corpus = CorpusSpec(n_tokens=2560, window=64)
+        found = []
+        for place in ("plain", "inside"):
+            monkeypatch.setenv("SEQUELA_CACHE", str(tmp_path / place))
+            settings = {**ROME, "mom2_adjustment": True}
+            if place == "plain":
+                with model.edited("rome", edits[:1], settings=settings, statistics=corpus):
+                    pass
+            else:
+                with (
+                    model.edited("ft-m", edits[1:2], settings={"num_steps": 4}) as outer,
+                    outer.edited("rome", edits[:1], settings=settings, statistics=corpus),
+                ):
+                    pass
+            found.append({path.name: path.read_bytes() for path in tmp_path.rglob(f"{place}/**/layer_*")})
+        assert found[0]
+        assert found[0] == found[1]
+
+    def test_every_bit_is_undone_when_the_inner_block_raises(
+        self, model: Model, edits: tuple[Edit, ...]
+    ) -> None:
+        before = bits(model)
+        with model.edited("ft-m", edits[:1], settings={"num_steps": 3}) as outer:
+            alone = bits(outer)
+            with pytest.raises(RuntimeError), outer.edited("ft-m", edits[1:], settings={"num_steps": 3}):
+                raise RuntimeError
+            assert same_bits(bits(outer), alone)
+        assert same_bits(bits(model), before)
+
+
+class TestSavedDeltas:
+    def test_a_saved_change_comes_back_bit_for_bit(
+        self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
+    ) -> None:
+        before = bits(model)
+        with model.edited("rome", edits[:1], settings=ROME) as edited:
+            edited.save_delta(tmp_path / "delta")
+            inside = bits(model)
+        with model.with_delta(tmp_path / "delta") as again:
+            assert same_bits(bits(again), inside)
+        assert same_bits(bits(model), before)
+
+    def test_it_is_put_on_top_of_the_edits_in_force(
+        self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
+    ) -> None:
+        with model.edited("rome", edits[:1], settings=ROME) as edited:
+            edited.save_delta(tmp_path)
+        with model.edited("ft-m", edits[1:2], settings={"num_steps": 4}) as outer:
+            with outer.with_delta(tmp_path) as both:
+                assert set(both.delta.updates) == {*edited.delta.updates, *outer.delta.updates}
+                both.save_delta(tmp_path / "both")
+            expected = outer.delta + edited.delta
+        with model.with_delta(tmp_path / "both") as again:
+            assert again.delta.content_hash == expected.content_hash
+
+    def test_another_model_refuses_it(self, model: Model, edits: tuple[Edit, ...], tmp_path: Path) -> None:
+        with model.edited("ft-m", edits[:1], settings={"num_steps": 2}) as edited:
+            edited.save_delta(tmp_path)
+        other: LanguageModel = tiny_language_model("llama")
+        with (
+            pytest.raises(FingerprintMismatchError, match=model.base.fingerprint),
+            Model(EditedModel(other)).with_delta(tmp_path),
+        ):
+            pass
+
+
+def test_the_public_names_are_there_and_wrong_ones_arent() -> None:
+    for name in sequela.__all__:
+        assert getattr(sequela, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'edit_everything'"):
+        sequela.edit_everything  # noqa: B018
