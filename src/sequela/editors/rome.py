@@ -34,7 +34,7 @@ class RomeHyperparameters(TargetHyperparameters):
         description="Which keys: original (mean key and bare key mixed), r-rome (mean key), p-rome (bare).",
     )
     layers: tuple[NonNegativeInt] | None = Field(
-        default=None, description="The one layer to edit; by default about a sixth of the way up."
+        default=None, description="The one layer to edit; by default about a quarter of the way up."
     )
     mom2_adjustment: bool = Field(
         default=True, description="Whiten the key with the key second moment C; the paper's runs did not."
@@ -129,8 +129,8 @@ class Rome(Editor[RomeHyperparameters, LocateState]):
         return delta, report
 
 
-DEFAULT_DEPTH = 1 / 6
-"""Where ROME writes by default, as a part of the depth; see docs/results/rome-memit-smollm2.md."""
+DEFAULT_DEPTH = 0.23
+"""Where ROME writes by default, as a part of the depth: layer 7 of 30; see docs/results/rome-layer.md."""
 
 
 def _cosine(a: torch.Tensor, b: torch.Tensor) -> float:
