@@ -14,6 +14,7 @@ from sequela.editors import memit, rome
 from sequela.editors.locate.targets import Target, optimize_target
 from sequela.ground.errors import SequelaError
 from sequela.ground.hashing import hash_tensors
+from sequela.ground.paths import replacing
 from sequela.models import LanguageModel, load_model
 from sequela.statistics import CorpusSpec, Statistics
 from support.oracle import Case, open_case
@@ -54,9 +55,10 @@ def statistics(oracle: Path, real_model: LanguageModel, request: pytest.FixtureR
     folder = Path(request.config.cache.mkdir("sequela-golden")) / hash_tensors([("token_ids", token_ids)])
     spec = CorpusSpec(n_tokens=token_ids.numel(), window=token_ids.shape[1])
     statistics = Statistics(real_model, spec, folder)
-    statistics.folder.mkdir(parents=True, exist_ok=True)
-    save_file({"token_ids": token_ids}, statistics.folder / "corpus.safetensors")
-    (statistics.folder / "corpus.txt").write_text("the reference's corpus", encoding="utf-8")
+    with replacing(statistics.folder / "corpus.safetensors") as path:  # tests may run in several processes
+        save_file({"token_ids": token_ids}, path)
+    with replacing(statistics.folder / "corpus.txt") as path:
+        path.write_text("the reference's corpus", encoding="utf-8")
     return statistics
 
 

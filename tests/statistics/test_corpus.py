@@ -87,7 +87,7 @@ def test_a_file_that_is_too_short_is_refused_with_both_numbers(tmp_path: Path) -
 
 
 def test_a_missing_file_is_refused_with_what_is_known() -> None:
-    with pytest.raises(BadInputError, match="'nowhere.txt' is not a file") as caught:
+    with pytest.raises(BadInputError, match=r"'nowhere\.txt' is not a file") as caught:
         open_corpus(CorpusSpec(source="nowhere.txt"), tiny_language_model("llama"))
     assert "wikitext2" in str(caught.value)
 

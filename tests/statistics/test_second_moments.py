@@ -78,7 +78,7 @@ def test_an_edited_model_is_refused() -> None:
 def test_keys_that_are_not_finite_are_refused_by_layer() -> None:
     model = tiny_language_model("llama")
     model.mlp_out_weight(1).data[0, 0] = float("nan")
-    with pytest.raises(SequelaError, match="layer 2 .* not all finite"):
+    with pytest.raises(SequelaError, match=r"layer 2 .* not all finite"):
         collect_second_moments(model, corpus_of(model, 1, 8), [0, 2])
 
 

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 from sequela.deltas import Delta, WeightUpdate
-from sequela.edits import Edit
 from sequela.editors.locate.targets import ESSENCE_PROMPT, Target
+from sequela.edits import Edit
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
 

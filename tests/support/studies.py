@@ -44,7 +44,7 @@ def small_study(model: Path, edits: Path, /, **changes: Any) -> dict[str, Any]:
 
 def write_edits(path: Path, world: World, count: int) -> Path:
     """Writes facts of the world to be changed into a file of the user's own schema."""
-    lines = [edit.model_dump_json() for edit in world.edits(count)]
+    lines = [edit.model_dump_json() for edit in world.edits(count, phrasing=-1)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
