@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
@@ -42,6 +43,18 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     standard_output().print(table)
+
+
+def print_entries(title: str, entries: Iterable[tuple[str, str, Sequence[str]]]) -> None:
+    """Writes a list of names, each with a sentence and, dimmed below it, a line of details."""
+    console = standard_output()
+    console.print(f"[bold]{escape(title)}[/]", highlight=False)
+    for name, text, details in entries:
+        console.print(f"\n[bold cyan]{escape(name)}[/]", highlight=False)
+        console.print(Padding(escape(text), (0, 0, 0, 2)), highlight=False)
+        told = " · ".join(detail for detail in details if detail)
+        if told:
+            console.print(Padding(f"[dim]{escape(told)}[/]", (0, 0, 0, 2)), highlight=False)
 
 
 def _finite(value: Any) -> Any:

