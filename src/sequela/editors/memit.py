@@ -31,8 +31,8 @@ class MemitHyperparameters(TargetHyperparameters):
     layers: tuple[NonNegativeInt, ...] | None = Field(
         default=None, min_length=1, description="The layers to edit, ascending; by default five."
     )
-    mom2_update_weight: float = Field(
-        default=15000.0, gt=0, description="lambda: how strongly C holds other keys still."
+    mom2_update_weight: float | None = Field(
+        default=None, gt=0, description="lambda: how strongly C holds other keys still; by default d_ff."
     )
     n_contexts: int = Field(default=N_CONTEXTS, ge=0, description="Sampled contexts beside the bare prompt.")
 
@@ -52,6 +52,16 @@ class Memit(Editor[MemitHyperparameters, LocateState]):
             return tuple(sorted(set(layers)))
         last = min(round(DEFAULT_LAST_DEPTH * model.n_layers), model.n_layers - 1)
         return tuple(range(max(0, last - N_LAYERS + 1), last + 1))
+
+    def weight_of(self, model: LanguageModel) -> float:
+        """Lambda, the weight of C against the batch's own keys.
+
+        The mean of `kᵀ C⁻¹ k` is d_ff, so with lambda = d_ff a typical key is written half by each
+        layer, whatever the model's width. The published 15,000 is this for GPT-J (d_ff = 16,384); on a
+        narrow model it all but forbids the edit (docs/results/memit-lambda.md).
+        """
+        weight = self.hyperparameters.mom2_update_weight
+        return weight if weight is not None else float(model.key_size)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and collects the second moments of the layers' keys in one pass."""
@@ -108,9 +118,8 @@ class Memit(Editor[MemitHyperparameters, LocateState]):
                 keys, current = self._keys_and_outputs(model, edits, state, layer, layers[-1])
             finally:
                 in_force.revert()
-            solver = WhitenedSolver(
-                resources.statistics.second_moment(layer).matrix, self.hyperparameters.mom2_update_weight
-            )
+            second_moment = resources.statistics.second_moment(layer).matrix
+            solver = WhitenedSolver(second_moment, self.weight_of(model))
             residual = (wished - current) / (len(layers) - number)
             adjusted = solver.batch_adjustment(keys.T)
             update = LowRank(residual.T.float().contiguous(), adjusted.T.float().contiguous())

@@ -121,6 +121,9 @@ def _opened_manifest(plan: Plan, folder: Path, command: str) -> Manifest:
         SequelaError: The folder holds a run of another study.
     """
     config = plan.study.model_dump(mode="json")
+    for told, (_, editor) in zip(config["editors"], plan.editors, strict=True):
+        # With the defaults filled in: a version with other defaults must not go on with this run.
+        told["settings"] = editor.hyperparameters.model_dump(mode="json")
     manifest = Manifest(
         name=plan.study.name,
         evaluations_planned=plan.n_evaluations,
