@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sequela.ground.errors import SequelaError
 from sequela.inference.sampling import sample_tokens
 from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
@@ -32,6 +33,13 @@ def test_tokens_come_as_often_as_they_are_likely() -> None:
     counts = torch.bincount(torch.tensor([row[-1] for row in rows]), minlength=len(probabilities))
     spread = (4000 * probabilities * (1 - probabilities)).sqrt()
     assert ((counts - 4000 * probabilities).abs() < 5 * spread + 3).all()
+
+
+def test_a_model_whose_logits_are_no_numbers_is_refused() -> None:
+    model = tiny_language_model("llama")
+    model.mlp_out_weight(1).data[0, 0] = float("nan")
+    with pytest.raises(SequelaError, match="not all finite"):
+        sample_tokens(model, [(5, 6)], 2, torch.Generator())
 
 
 def test_rows_of_different_lengths_are_refused() -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from sequela.deltas.storage import DESCRIPTION, TENSORS
+from sequela.editors import editor_class
 from sequela.edits import EditSet
 from sequela.evaluation.builtin import BuiltinSuite
 from sequela.ground.errors import BadInputError, SequelaError
@@ -167,7 +169,13 @@ class TestAFinishedRun:
 
     def test_the_manifest_says_what_was_run(self, finished: Path, make_study: MakeStudy) -> None:
         manifest = read_manifest(finished)
-        assert manifest.config == make_study().model_dump(mode="json")
+        given = make_study().model_dump(mode="json")
+        told = [editor.pop("settings") for editor in manifest.config["editors"]]
+        for settings, editor in zip(told, given["editors"], strict=True):
+            # What was given, and every default beside it: a version with others can't go on.
+            assert set(editor_class(editor["name"]).hyperparameters_class.model_fields) == set(settings)
+            assert editor.pop("settings").items() <= settings.items()
+        assert manifest.config == given
         assert set(manifest.suite_versions) == {"edit_quality", "builtin", "perplexity"}
         assert set(manifest.model_hashes) == set(make_study().models)
 
@@ -351,3 +359,24 @@ class TestAFailedRun:
             run_study(make_study(editors=["ft-m"], suites=[]), folder, BlockLater())
         assert "same command" in str(caught.value)
         assert read_manifest(folder).status is Status.FAILED
+
+
+def test_edits_that_could_not_be_made_are_counted(
+    make_study: MakeStudy, world_folder: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(world_folder, broken)
+    tensors = load_file(broken / "model.safetensors")
+    tensors["model.layers.3.mlp.down_proj.weight"][0, 0] = float("nan")
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    rome = {"name": "rome", "settings": {"mom2_adjustment": False, "n_contexts": 0}}
+    study = make_study(models=[str(broken)], editors=[rome, "ft-m"], suites=[])
+
+    run_study(study, tmp_path / "run")
+
+    found = measured(tmp_path / "run", n_edits=2, metric="efficacy")
+    assert {one.task for one in found} == {"success@edit", "retention@n"}
+    for one in found:
+        assert one.note.startswith("2 of 2 edits could not be made")
+        assert (one.value, one.n_nonfinite) == (0.0, 2)
+    assert all(record.dropped for record in edit_records(tmp_path / "run"))

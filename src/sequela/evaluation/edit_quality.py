@@ -144,12 +144,18 @@ def neighborhood_answers(
     return {prompt: generation.text for prompt, generation in zip(prompts, generations, strict=True)}
 
 
-def findings(records: Iterable[ItemRecord]) -> list[Finding]:
-    """Means over the edits, one finding per task, metric and protocol."""
+def findings(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None) -> list[Finding]:
+    """Means over the edits, one finding per task, metric and protocol.
+
+    Args:
+        records: What `measure_edits` returned.
+        notes: Per task, what a reader of its findings must know.
+    """
+    told = notes or {}
     groups: dict[tuple[str, str, str], list[ItemRecord]] = defaultdict(list)
     for record in records:
         groups[(record.task, record.metric, record.protocol)].append(record)
-    return [finding_from_items(group) for group in groups.values()]
+    return [finding_from_items(group, told.get(task, "")) for (task, _, _), group in groups.items()]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from transformers import DynamicCache
 
+from sequela.ground.errors import SequelaError
 from sequela.ground.precision import SCORING_DTYPE
 from sequela.models import LanguageModel
 
@@ -30,6 +31,9 @@ def sample_tokens(
 
     Returns:
         The rows with what was added.
+
+    Raises:
+        SequelaError: The model's logits are not finite.
     """
     lengths = {len(start) for start in starts}
     if len(lengths) != 1:
@@ -47,6 +51,8 @@ def sample_tokens(
             logits_to_keep=1,
         )
         probabilities = torch.softmax(output.logits[:, -1].to(SCORING_DTYPE), dim=-1).cpu()
+        if not torch.isfinite(probabilities).all():
+            raise SequelaError(f"{model.name!r} can't be sampled from: its logits are not all finite.")
         if top_k is not None:
             kept, tokens = probabilities.topk(top_k, dim=-1)
             chosen = tokens.gather(1, torch.multinomial(kept, 1, generator=generator))

@@ -19,6 +19,7 @@ from sequela.deltas import Delta
 from sequela.editors import AnyEditor, Resources
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
+    SUCCESS_AT_EDIT,
     Answers,
     findings,
     measure_edits,
@@ -34,6 +35,7 @@ from sequela.inference import Engine, TorchEngine
 from sequela.models import EditedModel, LanguageModel, load_model
 from sequela.results import (
     CostRecord,
+    EditRecord,
     EvaluationKey,
     Finding,
     ItemRecord,
@@ -327,13 +329,9 @@ class _Run:
         def edit_quality() -> tuple[list[Finding], list[ItemRecord]]:
             settings = self.plan.study.edit_quality
             now = measure_edits(edited, self.engine, made, RETENTION_AT_N, settings, answers, self.progress)
-            at_edit = [
-                item
-                for record in self.store.edit_records(trajectory.key)
-                if record.edit_id in ids
-                for item in record.success
-            ]
-            return findings([*at_edit, *now]), [*at_edit, *now]
+            records = [one for one in self.store.edit_records(trajectory.key) if one.edit_id in ids]
+            items = [*(item for record in records for item in record.success), *now]
+            return findings(items, _notes_of(records)), items
 
         edits = "1 edit" if at.n_edits == 1 else f"{at.n_edits} edits"
         self.progress.say(f"{model.name}, {trajectory.label}: measuring after {edits}")
@@ -390,3 +388,15 @@ class _Run:
                 suite=key.suite if key else "",
             )
         )
+
+
+def _notes_of(records: Sequence[EditRecord]) -> dict[str, str]:
+    """What a reader of `success@edit` and `retention@n` must know: how many edits were never made."""
+    dropped = [record for record in records if record.dropped]
+    if not dropped:
+        return {}
+    note = (
+        f"{len(dropped)} of {len(records)} edits could not be made and count as failures "
+        f"(first: {dropped[0].edit_id}, {dropped[0].dropped})"
+    )
+    return {SUCCESS_AT_EDIT: note, RETENTION_AT_N: note}
