@@ -33,7 +33,6 @@ from sequela.inference import (
     Generation,
     GenerationRequest,
     Score,
-    ScoreRequest,
     generation_request,
     score_request,
 )
@@ -114,7 +113,7 @@ def measure_edits(
         progress,
     )
     pairs = [(i, answer) for i, (_, p) in enumerate(asked) for answer in (p.expected, p.rival) if answer]
-    requests = [_score(model, asked[i][1].prompt, answer) for i, answer in pairs]
+    requests = [score_request(model, asked[i][1].prompt, answer) for i, answer in pairs]
     scores = dict(zip(pairs, engine.score(model, requests, progress), strict=True))
 
     outcomes: dict[tuple[str, str, str], list[_Outcome]] = defaultdict(list)
@@ -233,10 +232,6 @@ def _json_safe(details: Mapping[str, float]) -> dict[str, float | None]:
 
 def _generation(model: EditedModel, prompt: str, settings: EditQualitySettings) -> GenerationRequest:
     return generation_request(model, prompt, settings.max_new_tokens)
-
-
-def _score(model: EditedModel, prompt: str, answer: str) -> ScoreRequest:
-    return score_request(model, prompt, answer)
 
 
 _LEADING = re.compile(r"^(?:(?![-−]\d)[\W_])+")
