@@ -8,7 +8,7 @@ from sequela.evaluation.builtin import CATEGORIES, BuiltinSuite, version_of
 from sequela.evaluation.multiple_choice import MultipleChoiceItem, chance_level
 from sequela.evaluation.suite import Suite
 from sequela.ground.errors import BadInputError, UnknownNameError
-from sequela.inference import TorchEngine
+from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel
 from support.tiny import tiny_language_model
 
@@ -115,8 +115,8 @@ def test_evaluate_gives_one_finding_per_category_with_all_its_items() -> None:
 def test_answers_do_not_depend_on_the_batch_size() -> None:
     suite = BuiltinSuite(limit=6)
     model = EditedModel(tiny_language_model("gpt2"))
-    large = suite.evaluate(model, TorchEngine(token_budget=8192))
-    small = suite.evaluate(model, TorchEngine(token_budget=1))
+    large = suite.evaluate(model, TorchEngine(WorkingMemory(most_tokens=8192)))
+    small = suite.evaluate(model, TorchEngine(WorkingMemory(most_tokens=1)))
     for one, other in zip(large, small, strict=True):
         for left, right in zip(one.items, other.items, strict=True):
             assert left.details["logprobs"] == pytest.approx(right.details["logprobs"], abs=1e-4)

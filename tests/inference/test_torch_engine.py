@@ -1,4 +1,4 @@
-"""The plain engine gives what the model gives one request at a time, whatever comes with it."""
+"""The engine gives what the model gives one request at a time, whatever comes with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequela.ground.errors import SequelaError
-from sequela.inference import GenerationRequest, ScoreRequest, TorchEngine, generation_request, score_request
+from sequela.inference import (
+    GenerationRequest,
+    ScoreRequest,
+    TorchEngine,
+    WorkingMemory,
+    generation_request,
+    score_request,
+)
 from sequela.models import EditedModel, LanguageModel
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 
@@ -88,7 +95,7 @@ def test_scores_depend_on_nothing_that_came_with_them(
     alone = [TorchEngine().score(model, [request])[0] for request in requests]
     shuffled = list(range(len(requests)))
     order.shuffle(shuffled)
-    scores = TorchEngine(budget).score(model, [requests[i] for i in shuffled])
+    scores = TorchEngine(WorkingMemory(most_tokens=budget)).score(model, [requests[i] for i in shuffled])
     for i, score in zip(shuffled, scores, strict=True):
         assert score.token_logprobs == pytest.approx(alone[i].token_logprobs, abs=1e-5)
         assert score.finite
@@ -134,7 +141,7 @@ def test_generation_depends_on_nothing_that_came_with_it(
     alone = [TorchEngine().generate(model, [request])[0] for request in requests]
     shuffled = list(range(len(requests)))
     order.shuffle(shuffled)
-    answers = TorchEngine(budget).generate(model, [requests[i] for i in shuffled])
+    answers = TorchEngine(WorkingMemory(most_tokens=budget)).generate(model, [requests[i] for i in shuffled])
     assert answers == [alone[i] for i in shuffled]
 
 
@@ -231,11 +238,19 @@ def test_requests_without_tokens_are_refused(make: Callable[[], object]) -> None
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_rows_longer_than_the_model_s_context_are_refused(family: str) -> None:
     model = edited(tiny_language_model(family))
-    with pytest.raises(SequelaError, match=r"260 tokens.*256"):
-        TorchEngine().score(model, [ScoreRequest((5,) * 259, (6, 7))])
-    with pytest.raises(SequelaError, match=r"257 tokens.*256"):
-        TorchEngine().generate(model, [GenerationRequest((5,) * 250, 8)])
-    assert len(TorchEngine().generate(model, [GenerationRequest((5,) * 250, 7)])) == 1
+    fits, too_long = ScoreRequest((5,) * 255, (6, 7)), ScoreRequest((5,) * 259, (6, 7))
+    refused, scored = TorchEngine().score(model, [too_long, fits])
+    assert refused.refused == 260
+    assert not refused.finite
+    assert refused.logprob == -math.inf
+    assert scored.refused is None
+    assert scored.finite
+    prompt = (5,) * 250
+    said, nothing = TorchEngine().generate(
+        model, [GenerationRequest(prompt, 7), GenerationRequest(prompt, 8)]
+    )
+    assert said.refused is None
+    assert (nothing.refused, nothing.ended_by, nothing.text) == (257, "refused", "")
 
 
 def _by_transformers(model: LanguageModel, request: GenerationRequest) -> list[int]:

@@ -71,6 +71,13 @@ class Delta:
             updates[name] = add_updates(updates[name], update) if name in updates else update
         return Delta(self.base_fingerprint, updates)
 
+    def lowest_block(self, model: LanguageModel) -> int:
+        """The first block whose output can differ; the number of layers if none can.
+
+        What enters that block is bit for bit what it was before the edit.
+        """
+        return min((model.block_of(name) for name in self.updates), default=model.n_layers)
+
     def check_base(self, model: LanguageModel) -> None:
         """Refuses a model that the delta was not made for.
 

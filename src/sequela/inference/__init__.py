@@ -1,5 +1,6 @@
 """Running any edited model: scoring, generation, perplexity."""
 
+from sequela.inference.depth_cache import DepthCache
 from sequela.inference.engine import (
     Engine,
     Generation,
@@ -9,17 +10,24 @@ from sequela.inference.engine import (
     generation_request,
     score_request,
 )
+from sequela.inference.memory import WorkingMemory
 from sequela.inference.perplexity import Perplexity, perplexity
+from sequela.inference.plain_engine import PlainEngine
 from sequela.inference.torch_engine import TorchEngine
+from sequela.inference.work import Work
 
 __all__ = [
+    "DepthCache",
     "Engine",
     "Generation",
     "GenerationRequest",
     "Perplexity",
+    "PlainEngine",
     "Score",
     "ScoreRequest",
     "TorchEngine",
+    "Work",
+    "WorkingMemory",
     "generation_request",
     "perplexity",
     "score_request",

@@ -31,6 +31,11 @@ class ScoreRequest:
         if not self.context or not self.continuation:
             raise SequelaError("A score needs at least one token of context and one to be scored.")
 
+    @property
+    def length(self) -> int:
+        """The tokens that are read: all but the last one of the continuation."""
+        return len(self.context) + len(self.continuation) - 1
+
 
 @dataclass(frozen=True)
 class Score:
@@ -40,11 +45,19 @@ class Score:
         token_logprobs: Natural log-probability of each continuation token given all before it.
         token_greedy: For each of them, whether it was the most likely token.
         finite: Whether every logit that was read is a number. If not, the score can't win.
+        refused: Where the request is longer than the model's context and wasn't run: its tokens.
     """
 
     token_logprobs: tuple[float, ...]
     token_greedy: tuple[bool, ...]
     finite: bool
+    refused: int | None = None
+
+    @classmethod
+    def of_refused(cls, request: ScoreRequest) -> Score:
+        """The answer to a request that is too long: nothing was read, it can't win."""
+        n_tokens = len(request.continuation)
+        return cls((math.nan,) * n_tokens, (False,) * n_tokens, False, request.length)
 
     @property
     def greedy(self) -> bool:
@@ -83,6 +96,11 @@ class GenerationRequest:
         if not self.prompt or self.max_new_tokens < 1:
             raise SequelaError("A generation needs at least one token of prompt and one to be generated.")
 
+    @property
+    def length(self) -> int:
+        """The most tokens that are read: all but the last one that may be generated."""
+        return len(self.prompt) + self.max_new_tokens - 1
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -91,20 +109,28 @@ class Generation:
     Args:
         text: What was generated, special tokens and stop strings left out.
         ids: The generated tokens, before stop strings were cut.
-        ended_by: `end` (an end token), `stop` (a stop string) or `length`.
+        ended_by: `end` (an end token), `stop` (a stop string), `length`, or `refused`.
         finite: Whether every logit was a number; where not, the text ends there.
+        refused: Where the request is longer than the model's context and wasn't run: its tokens.
     """
 
     text: str
     ids: tuple[int, ...]
     ended_by: str
     finite: bool
+    refused: int | None = None
+
+    @classmethod
+    def of_refused(cls, request: GenerationRequest) -> Generation:
+        """The answer to a request that is too long: nothing was generated."""
+        return cls("", (), "refused", False, request.length)
 
 
 class Engine(Protocol):
     """Runs requests on an edited model. Answers come in the order of the requests.
 
-    An answer doesn't depend on which other requests came with it.
+    An answer doesn't depend on which other requests came with it. A request longer than the model's
+    context is refused: its answer says so and holds its length; it is never cut in silence.
     """
 
     def score(

@@ -1,200 +1,128 @@
-"""The first engine: plain batches through the Hugging Face model, simple and right."""
+"""The engine that is used unless another is asked for: packed tries, shared prefixes, a depth cache."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import torch
-from transformers import DynamicCache
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.precision import SCORING_DTYPE
 from sequela.ground.progress import SILENT, Progress
+from sequela.inference.attention import takes_attention
+from sequela.inference.decoding import Decoder
+from sequela.inference.depth_cache import DepthCache
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.batch import by_token_budget, pad_right
-from sequela.models.partial import record
+from sequela.inference.memory import WorkingMemory
+from sequela.inference.plain_engine import PlainEngine
+from sequela.inference.scoring import score_trie
+from sequela.inference.streams import Stream
+from sequela.inference.work import Work
+from sequela.models import EditedModel
 
-Row = tuple[int, ...]
+logger = logging.getLogger(__name__)
+
+Request = TypeVar("Request", ScoreRequest, GenerationRequest)
+Answer = TypeVar("Answer", Score, Generation)
 
 
 class TorchEngine:
-    """Scores and generates with right-padded batches of a limited number of tokens.
+    """Runs requests through the Hugging Face model, each token in context once.
+
+    Models that keep their attention to themselves (GPT-J) and edits that watch activations go the
+    plain way, in right-padded batches: an intervention sees whole rows there.
 
     Args:
-        token_budget: The most tokens, padding included, that go through the model at once.
+        memory: How much room there is for activations, keys and values.
+        depth_cache: Where hidden states below the edits are kept between calls; None for no keeping.
     """
 
-    def __init__(self, token_budget: int = 4096) -> None:
-        self.token_budget = token_budget
+    def __init__(self, memory: WorkingMemory | None = None, depth_cache: DepthCache | None = None) -> None:
+        self.memory = memory or WorkingMemory()
+        self.depth_cache = depth_cache
+        self.work = Work()
 
     @torch.inference_mode()
     def score(
         self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
     ) -> list[Score]:
-        """Scores continuations; requests that read the same tokens share one row."""
-        by_row: dict[Row, list[int]] = defaultdict(list)
-        for number, request in enumerate(requests):
-            by_row[request.context + request.continuation[:-1]].append(number)
-        rows = list(by_row)
-        _check_lengths(model.base, [len(row) for row in rows])
-        scores: dict[int, Score] = {}
-        task = progress.start("scoring", len(requests))
-        with model:
-            for group in by_token_budget([len(row) for row in rows], self.token_budget):
-                batch = [rows[i] for i in group]
-                asked = [[(number, requests[number]) for number in by_row[row]] for row in batch]
-                scores.update(self._score_batch(model.base, batch, asked))
-                progress.advance(task, sum(len(numbers) for numbers in asked))
-        progress.finish(task)
-        return [scores[number] for number in range(len(requests))]
+        """Scores continuations."""
+        return _where_they_fit(
+            model, requests, Score.of_refused, lambda fitting: self._score(model, fitting, progress)
+        )
 
-    def _score_batch(
-        self, model: LanguageModel, rows: list[Row], asked: list[list[tuple[int, ScoreRequest]]]
-    ) -> Iterable[tuple[int, Score]]:
-        """Scores the requests that read these rows; logits are taken at their positions only."""
-        batch = pad_right(rows, model.pad_id, model.device)
-        hidden = record(model, batch, first=model.n_layers).final
-        for row, requests in enumerate(asked):
-            start = min(len(request.context) for _, request in requests) - 1
-            logits = model.family.logits(model.module, hidden[row, start : len(rows[row])])
-            logprobs = torch.log_softmax(logits.to(SCORING_DTYPE), dim=-1)
-            best = logprobs.argmax(dim=-1)
-            finite = torch.isfinite(logits).all(dim=-1)
-            for number, request in requests:
-                at = slice(len(request.context) - 1 - start, None)
-                target = torch.tensor(request.continuation, device=logprobs.device)
-                picked = logprobs[at].gather(1, target[:, None])[:, 0]
-                token_greedy = (best[at] == target).tolist()
-                yield number, Score(tuple(picked.tolist()), tuple(token_greedy), bool(finite[at].all()))
+    def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
+        def attempt(tokens: int) -> list[Score]:
+            if not packs(model):
+                return PlainEngine(tokens).score(model, requests, progress)
+            with model:
+                return score_trie(model, requests, tokens, self.depth_cache, self.work, progress)
+
+        return self.memory.within_reach(self.memory.tokens_at_once(model.base), attempt)
 
     @torch.inference_mode()
     def generate(
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
     ) -> list[Generation]:
-        """Continues prompts greedily, many at a time, with a key-value cache."""
-        answers: dict[int, Generation] = {}
-        task = progress.start("generating", len(requests))
-        with model:
-            for group in self._generation_groups(model.base, requests):
-                streams = [_Stream(number, requests[number]) for number in group]
-                for stream in self._decode(model.base, streams):
-                    answers[stream.number] = stream.answer(model.base)
-                    progress.advance(task)
-        progress.finish(task)
-        return [answers[number] for number in range(len(requests))]
-
-    def _generation_groups(
-        self, model: LanguageModel, requests: Sequence[GenerationRequest]
-    ) -> Iterable[list[int]]:
-        lengths = [len(request.prompt) + request.max_new_tokens - 1 for request in requests]
-        _check_lengths(model, lengths)
-        window: int | None = getattr(model.module.config, "sliding_window", None)
-        if window is None or max(lengths, default=0) <= window:
-            return by_token_budget(lengths, self.token_budget)
-        # A sliding window counts cache slots. With padding between prompt and continuation it would
-        # see too little, so only prompts of one length, which need no padding, go together.
-        by_length: dict[int, list[int]] = defaultdict(list)
-        for number, request in enumerate(requests):
-            by_length[len(request.prompt)].append(number)
-        return (
-            [numbers[i] for i in group]
-            for numbers in by_length.values()
-            for group in by_token_budget([lengths[n] for n in numbers], self.token_budget)
+        """Continues prompts greedily, many at a time."""
+        return _where_they_fit(
+            model, requests, Generation.of_refused, lambda fitting: self._generate(model, fitting, progress)
         )
 
-    def _decode(self, model: LanguageModel, streams: list[_Stream]) -> Iterable[_Stream]:
-        """Decodes one group; yields each stream when it ends.
+    def _generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
+    ) -> list[Generation]:
+        def attempt(tokens: int) -> list[Generation]:
+            if not packs(model):
+                return PlainEngine(tokens).generate(model, requests, progress)
+            longest = max(request.length for request in requests)
+            n_slots = max(1, min(len(requests), self.memory.most_rows, tokens // longest))
+            with model:
+                decoder = Decoder(
+                    model.base, requests, n_slots, self.memory.tokens_at_once(model.base), self.work
+                )
+                return _collect(model, decoder.run(), len(requests), progress)
 
-        A row's cache slots are prompt, padding, generated tokens. The mask hides the padding and
-        the positions count real tokens only.
-        """
-        batch = pad_right([stream.request.prompt for stream in streams], model.pad_id, model.device)
-        lengths = torch.tensor(batch.lengths, device=model.device)
-        mask = (batch.positions < lengths[:, None]).long()
-        cache = DynamicCache()
-        output = model.module.base_model(
-            input_ids=batch.ids, position_ids=batch.positions, past_key_values=cache, use_cache=True
+        if not requests:
+            return []
+        return self.memory.within_reach(self.memory.tokens_kept(model.base), attempt)
+
+
+def packs(model: EditedModel) -> bool:
+    """Whether requests to a model may be packed into tries, by the stated rule."""
+    return takes_attention(model.base) and not model.interventions
+
+
+def _collect(
+    model: EditedModel, streams: Iterable[Stream], n_requests: int, progress: Progress
+) -> list[Generation]:
+    task = progress.start("generating", n_requests)
+    answers: dict[int, Generation] = {}
+    for stream in streams:
+        answers[stream.number] = stream.answer(model.base)
+        progress.advance(task)
+    progress.finish(task)
+    return [answers[number] for number in range(n_requests)]
+
+
+def _where_they_fit(
+    model: EditedModel,
+    requests: Sequence[Request],
+    refuse: Callable[[Request], Answer],
+    answer: Callable[[list[Request]], list[Answer]],
+) -> list[Answer]:
+    """Answers the requests that fit into the model's context and refuses the others."""
+    limit = model.base.context_length
+    fitting = [request for request in requests if request.length <= limit]
+    if len(fitting) < len(requests):
+        longest = max(request.length for request in requests)
+        logger.warning(
+            "%d of %d requests are longer than the context of %s (%d tokens; the longest has %d): refused.",
+            len(requests) - len(fitting),
+            len(requests),
+            model.base.name,
+            limit,
+            longest,
         )
-        hidden = output.last_hidden_state[torch.arange(len(streams), device=model.device), lengths - 1]
-        while True:
-            tokens = self._next_tokens(model, hidden, streams)
-            going = [i for i, stream in enumerate(streams) if not stream.ended_by]
-            yield from (stream for stream in streams if stream.ended_by)
-            if not going:
-                return
-            if len(going) < len(streams):
-                keep = torch.tensor(going, device=model.device)
-                cache.batch_select_indices(keep)
-                tokens, mask, lengths = tokens[keep], mask[keep], lengths[keep]
-                streams = [streams[i] for i in going]
-            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-            output = model.module.base_model(
-                input_ids=tokens[:, None],
-                attention_mask=mask,
-                position_ids=lengths[:, None],
-                past_key_values=cache,
-                use_cache=True,
-            )
-            lengths = lengths + 1
-            hidden = output.last_hidden_state[:, 0]
-
-    def _next_tokens(
-        self, model: LanguageModel, hidden: torch.Tensor, streams: list[_Stream]
-    ) -> torch.Tensor:
-        """The most likely next token of each stream; tells the streams."""
-        head = model.module.get_submodule(model.family.unembed)
-        logits = head(hidden).to(SCORING_DTYPE)  # the final norm is part of the base model's output
-        finite = torch.isfinite(logits).all(dim=-1).tolist()
-        tokens: torch.Tensor = logits.argmax(dim=-1)
-        for stream, token, is_finite in zip(streams, tokens.tolist(), finite, strict=True):
-            stream.take(model, token, is_finite)
-        return tokens
-
-
-def _check_lengths(model: LanguageModel, lengths: Sequence[int]) -> None:
-    longest = max(lengths, default=0)
-    if longest > model.context_length:
-        raise SequelaError(
-            f"A request has {longest} tokens with its answer; {model.name!r} reads at most "
-            f"{model.context_length}.",
-            hint="Shorten the prompt, for example by fewer examples in it, or let it generate less.",
-        )
-
-
-@dataclass
-class _Stream:
-    """One request while it is being answered."""
-
-    number: int
-    request: GenerationRequest
-    ids: list[int] = field(default_factory=list)
-    ended_by: str = ""
-    finite: bool = True
-
-    def take(self, model: LanguageModel, token: int, finite: bool) -> None:
-        if not finite:
-            self.finite, self.ended_by = False, "length"
-            return
-        if token in model.end_ids:
-            self.ended_by = "end"
-            return
-        self.ids.append(token)
-        if self.request.stop and self._stop_at(self._decoded(model)) is not None:
-            self.ended_by = "stop"
-        elif len(self.ids) >= self.request.max_new_tokens:
-            self.ended_by = "length"
-
-    def answer(self, model: LanguageModel) -> Generation:
-        text = self._decoded(model)
-        return Generation(text[: self._stop_at(text)], tuple(self.ids), self.ended_by, self.finite)
-
-    def _decoded(self, model: LanguageModel) -> str:
-        text: str = model.tokenizer.decode(self.ids, skip_special_tokens=True)
-        return text
-
-    def _stop_at(self, text: str) -> int | None:
-        places = [place for stop in self.request.stop if (place := text.find(stop)) >= 0]
-        return min(places, default=None)
+    answers = iter(answer(fitting) if fitting else [])
+    return [next(answers) if request.length <= limit else refuse(request) for request in requests]

@@ -48,6 +48,13 @@ class EditedModel:
             }
         )
 
+    @property
+    def lowest_block(self) -> int:
+        """The first block whose output can differ from the base's; the number of layers if none can."""
+        if self.interventions:
+            return 0
+        return self.base.n_layers if self.weights is None else self.weights.lowest_block(self.base)
+
     def rewrite(self, prompt: str) -> str:
         """What the model is asked when the user asks `prompt`."""
         for router in self.routers:

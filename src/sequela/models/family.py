@@ -71,11 +71,12 @@ class Family:
         """A view of a stored weight in the papers' orientation, `[out, in]`."""
         return weight.T if self.transposed else weight
 
+    def cap_logits(self, module: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
+        """Applies the final soft cap, for families and configurations that have one."""
+        cap = module.config.final_logit_softcapping if self.logit_softcap else None
+        return logits if cap is None else torch.tanh(logits / cap) * cap
+
     def logits(self, module: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
         """Final norm and head on hidden states `[..., d]`; returns logits `[..., vocabulary]`."""
         normed = module.get_submodule(self.final_norm)(hidden)
-        logits: torch.Tensor = module.get_submodule(self.unembed)(normed)
-        if self.logit_softcap and module.config.final_logit_softcapping is not None:
-            cap = module.config.final_logit_softcapping
-            logits = torch.tanh(logits / cap) * cap
-        return logits
+        return self.cap_logits(module, module.get_submodule(self.unembed)(normed))

@@ -97,6 +97,14 @@ class LanguageModel:
         return int(self.module.config.max_position_embeddings)
 
     @property
+    def key_value_bytes(self) -> int:
+        """Bytes that the keys and values of one token take, all layers together."""
+        config = self.module.config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or self.hidden_size // config.num_attention_heads
+        return int(2 * self.n_layers * heads * size * self.dtype.itemsize)
+
+    @property
     def pad_id(self) -> int:
         """The token that fills up shorter rows; causal attention never lets a real token see it."""
         pad: int | None = self.tokenizer.pad_token_id
@@ -115,6 +123,20 @@ class LanguageModel:
         """The stored weight of a layer's MLP output projection."""
         weight: nn.Parameter = self.module.get_parameter(self.family.mlp_out_name(layer))
         return weight
+
+    def block_of(self, parameter: str) -> int:
+        """The block a parameter stands in.
+
+        It is 0 for what stands before the blocks, and the number of layers for what stands behind
+        them only: the final norm, a head that isn't tied to the embedding.
+        """
+        blocks = f"{self.family.blocks}."
+        if parameter.startswith(blocks):
+            return int(parameter.removeprefix(blocks).split(".")[0])
+        weight = self.module.get_parameter(parameter)
+        behind = [self.family.final_norm, self.family.unembed]
+        tied = weight is self.module.get_input_embeddings().weight
+        return self.n_layers if not tied and parameter.rpartition(".")[0] in behind else 0
 
     def check_layers(self, layers: tuple[int, ...]) -> None:
         """Refuses layer numbers that the model doesn't have.

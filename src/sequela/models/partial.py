@@ -9,7 +9,6 @@ change only. It works on every family alike, since each block is given the very 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from torch import nn
 from transformers import Cache, DynamicCache
 
 from sequela.models.batch import Batch
+from sequela.models.blocks import argument_names, block_output
 from sequela.models.language_model import LanguageModel
 from sequela.models.tail import Tail
 
@@ -81,8 +81,7 @@ def record(model: LanguageModel, batch: Batch, first: int, starts: Sequence[int]
     def before(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not arguments:
             hidden.append(args[0])
-        names = list(inspect.signature(block.forward).parameters)  # GPT-2 gives some by position
-        arguments.append({**dict(zip(names[1:], args[1:], strict=False)), **kwargs})
+        arguments.append({**dict(zip(argument_names(block), args[1:], strict=False)), **kwargs})
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
         final.append(block_output(output))
@@ -115,14 +114,6 @@ def run_blocks(model: LanguageModel, batch: Batch, cache: Cache | None = None) -
         use_cache=cache is not None,
     )
     hidden: torch.Tensor = output.last_hidden_state
-    return hidden
-
-
-def block_output(output: Any) -> torch.Tensor:
-    """The hidden states a block returned: some return them bare, some first in a tuple."""
-    hidden = output[0] if isinstance(output, tuple) else output
-    assert isinstance(hidden, torch.Tensor)
-    assert hidden.dim() == 3
     return hidden
 
 

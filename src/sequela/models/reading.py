@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from sequela.models.batch import Batch
+from sequela.models.blocks import block_output
 from sequela.models.language_model import LanguageModel
-from sequela.models.partial import block_output, run_blocks
+from sequela.models.partial import run_blocks
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ class WeightChange(Protocol):
         """A hash of what the change is, for keys of results."""
         ...
 
+    def lowest_block(self, model: LanguageModel) -> int:
+        """The first block whose output can differ; the number of layers if none can."""
+        ...
+
     def apply(self, model: LanguageModel) -> Change:
         """Changes the weights in place; the returned change takes it back exactly."""
         ...

@@ -12,7 +12,7 @@ from lm_eval.models.huggingface import HFLM
 
 from sequela.evaluation.harness.engine_lm import EngineLM
 from sequela.ground.errors import BadInputError, SequelaError
-from sequela.inference import TorchEngine
+from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel
 from support.tiny import tiny_language_model
 
@@ -40,7 +40,7 @@ def instances(kind: Any, arguments: list[tuple[Any, ...]]) -> list[Instance]:
 
 
 def ours(model: EditedModel, token_budget: int = 4096) -> EngineLM:
-    return EngineLM(model, TorchEngine(token_budget))
+    return EngineLM(model, TorchEngine(WorkingMemory(most_tokens=token_budget)))
 
 
 @pytest.mark.parametrize(("batch_size", "token_budget"), [(1, 4096), (3, 64), (8, 1)])

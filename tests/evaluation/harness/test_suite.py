@@ -17,7 +17,7 @@ from lm_eval.models.huggingface import HFLM
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.suite import HarnessSuite
 from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
-from sequela.inference import TorchEngine
+from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel
 from sequela.results import Finding
 
@@ -32,7 +32,8 @@ CHOICE_SUITES = ["mmlu", "truthfulqa_mc1", "toxigen"]
 
 def run(name: str, model: EditedModel, token_budget: int = 4096, **changes: Any) -> dict[str, Finding]:
     suite = HarnessSuite(name, **{**SETTINGS[name], **changes})
-    return {f"{f.task}/{f.metric}": f for f in suite.evaluate(model, TorchEngine(token_budget))}
+    engine = TorchEngine(WorkingMemory(most_tokens=token_budget))
+    return {f"{f.task}/{f.metric}": f for f in suite.evaluate(model, engine)}
 
 
 def by_the_harness(suite: HarnessSuite, model: EditedModel) -> dict[str, Any]:

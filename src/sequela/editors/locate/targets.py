@@ -24,7 +24,8 @@ from sequela.edits import Edit
 from sequela.ground.precision import SCORING_DTYPE
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.batch import pad_right
-from sequela.models.partial import Recording, block_output, record
+from sequela.models.blocks import block_output
+from sequela.models.partial import Recording, record
 from sequela.models.reading import Site
 from sequela.models.spans import BLANK
 

@@ -1,0 +1,134 @@
+"""Continuing many prompts at once: common beginnings read once, rows leave and enter as they end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+import torch
+
+from sequela.inference.attention import attention_replaced
+from sequela.inference.engine import GenerationRequest
+from sequela.inference.head import Head
+from sequela.inference.linears import packed_linears
+from sequela.inference.prefixes import group_by_prefix
+from sequela.inference.row_attention import RowAttention
+from sequela.inference.slots import Prefix, Row, Slots
+from sequela.inference.streams import Stream, take_best
+from sequela.inference.work import Work
+from sequela.models import LanguageModel
+
+LEAST_ENTERING = 0.25  # of the slots that must be free before new rows are read: few big packs
+
+
+class Decoder:
+    """Continues prompts greedily on a model with its edits in force.
+
+    Args:
+        model: The model; nothing may watch its activations.
+        requests: The prompts; none longer than the model's context.
+        n_slots: The most rows at a time.
+        tokens: About how many tokens of new rows are read at once.
+        work: Is told what was computed.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        requests: Sequence[GenerationRequest],
+        n_slots: int,
+        tokens: int,
+        work: Work,
+    ) -> None:
+        self._model = model
+        self._n_slots = n_slots
+        self._tokens = tokens
+        self._work = work
+        self._attention = RowAttention(Slots())
+        self._streams: list[Stream] = []  # one for each row in use
+        self._waiting: deque[tuple[Stream, Prefix | None, tuple[int, ...]]] = deque()
+        prompts = [request.prompt for request in requests]
+        for group in group_by_prefix(prompts):
+            prefix = Prefix(group.prefix) if group.prefix else None
+            for number in group.members:
+                self._waiting.append((Stream(number, requests[number]), prefix, prompts[number]))
+
+    def run(self) -> Iterator[Stream]:
+        """Yields each stream when it has ended."""
+        with ExitStack() as stack:
+            stack.enter_context(packed_linears(self._model))
+            stack.enter_context(attention_replaced(self._model, self._attention))
+            head = Head(self._model)
+            while self._waiting or self._streams:
+                if self._waiting and self._should_enter():
+                    yield from self._enter(head)
+                if self._streams:
+                    yield from self._step(head)
+
+    def _should_enter(self) -> bool:
+        free = self._n_slots - len(self._streams)
+        return not self._streams or free >= max(1, LEAST_ENTERING * self._n_slots)
+
+    def _enter(self, head: Head) -> Iterator[Stream]:
+        """Reads as many waiting prompts as there is room for."""
+        streams: list[Stream] = []
+        rows: list[Row] = []
+        ids: list[int] = []
+        positions: list[int] = []
+        while self._waiting and len(self._streams) + len(streams) < self._n_slots:
+            stream, prefix, prompt = self._waiting[0]
+            row = Row(prefix, len(prompt) - (prefix.length if prefix else 0))
+            if rows and len(ids) + row.length > self._tokens:
+                break
+            self._waiting.popleft()
+            if prefix is not None and not prefix.layers:
+                self._read_prefix(prefix)
+            ids += prompt[row.start :]
+            positions += range(row.start, len(prompt))
+            streams.append(stream)
+            rows.append(row)
+        self._attention.begin_rows(rows)
+        hidden = self._run([ids], [positions])[0]
+        last = torch.tensor([row.length for row in rows], device=hidden.device).cumsum(0) - 1
+        self._streams += streams
+        yield from self._take(head, hidden[last], len(self._streams) - len(streams))
+
+    def _read_prefix(self, prefix: Prefix) -> None:
+        self._attention.begin_prefix(prefix)
+        self._run([list(prefix.ids)], [list(range(prefix.length))])
+
+    def _step(self, head: Head) -> Iterator[Stream]:
+        """Reads the last token of every row in use."""
+        rows = self._attention.slots.rows
+        for row in rows:
+            row.length += 1
+        self._attention.begin_step()
+        ids = [[stream.ids[-1]] for stream in self._streams]
+        hidden = self._run(ids, [[row.start + row.length - 1] for row in rows])
+        yield from self._take(head, hidden[:, 0], 0)
+
+    def _take(self, head: Head, normed: torch.Tensor, first: int) -> Iterator[Stream]:
+        """Gives the streams from `first` on their next token; those that end leave."""
+        take_best(self._model, head.after_norm(normed), self._streams[first:])
+        self._work.asked_positions += len(normed)
+        for slot in reversed(range(first, len(self._streams))):
+            stream = self._streams[slot]
+            if stream.ended_by:
+                self._attention.slots.leave(slot)
+                last = self._streams.pop()
+                if slot < len(self._streams):
+                    self._streams[slot] = last
+                yield stream
+
+    def _run(self, ids: list[list[int]], positions: list[list[int]]) -> torch.Tensor:
+        """Runs tokens `[rows, width]` through the model, its final norm included, `[rows, width, d]`."""
+        device = self._model.device
+        output = self._model.module.base_model(
+            input_ids=torch.tensor(ids, device=device),
+            position_ids=torch.tensor(positions, device=device),
+            use_cache=False,
+        )
+        self._work.computed_tokens += len(ids) * len(ids[0])
+        hidden: torch.Tensor = output.last_hidden_state
+        return hidden

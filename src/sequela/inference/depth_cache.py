@@ -1,0 +1,137 @@
+"""Hidden states at the depth where edits begin, kept from one checkpoint to the next.
+
+An edit at block L leaves everything that enters block L as it was, bit for bit. So requests that
+come again, on the next checkpoint or on another trajectory of the same base, start at block L.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+GIB = 2**30
+
+
+@dataclass(eq=False)
+class HiddenStates:
+    """What enters one block for every node of a packed trie.
+
+    Args:
+        states: `[nodes, d]`, in memory or memory-mapped.
+        path: The file, if memory-mapped.
+        complete: Whether every node is there.
+        uses: How often requests started from here.
+    """
+
+    states: torch.Tensor
+    path: Path | None = None
+    complete: bool = False
+    uses: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.states.numel() * self.states.element_size()
+
+
+@dataclass
+class DepthCache:
+    """Keeps hidden states within a budget of memory, then in memory-mapped files within another.
+
+    What was never used again makes room first, oldest first; what was used stays.
+
+    Args:
+        memory: The most bytes in memory.
+        disk: The most bytes in files, in a temporary folder that goes with the cache.
+        expected: Blocks at which edits will begin: their hidden states are kept from the first run
+            on, even if that run is of the unedited model.
+    """
+
+    memory: int = GIB
+    disk: int = 8 * GIB
+    expected: frozenset[int] = frozenset()
+    _kept: dict[tuple[str, int], HiddenStates] = field(default_factory=dict, init=False, repr=False)
+    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False, repr=False)
+    _files: int = field(default=0, init=False, repr=False)
+
+    def expect(self, blocks: Iterable[int]) -> None:
+        """Adds blocks at which edits will begin."""
+        self.expected |= frozenset(blocks)
+
+    def find(self, key: str, at_most: int) -> tuple[int, HiddenStates] | None:
+        """The deepest complete hidden states of a suite that enter block `at_most` or one below it."""
+        blocks = [
+            block
+            for (kept, block), found in self._kept.items()
+            if kept == key and block <= at_most and found.complete
+        ]
+        if not blocks:
+            return None
+        found = self._kept[key, max(blocks)]
+        found.uses += 1
+        return max(blocks), found
+
+    def to_record(self, key: str, after: int, at_most: int, blocks: Iterable[int]) -> list[int]:
+        """Those of `blocks` and of the expected ones that a run between two depths should record."""
+        wished = self.expected | frozenset(blocks)
+        return sorted(
+            block for block in wished if after < block <= at_most and (key, block) not in self._kept
+        )
+
+    def open(self, key: str, block: int, shape: tuple[int, int], dtype: torch.dtype) -> HiddenStates | None:
+        """Makes room for hidden states, to be filled and marked complete; None beyond the budget."""
+        size = shape[0] * shape[1] * dtype.itemsize
+        if self._make_room(size, self.memory, in_memory=True):
+            made = HiddenStates(torch.empty(shape, dtype=dtype))
+        elif self._make_room(size, self.disk, in_memory=False):
+            path = self._new_path()
+            mapped = torch.from_file(str(path), shared=True, size=shape[0] * shape[1], dtype=dtype)
+            made = HiddenStates(mapped.view(shape), path)
+        else:
+            logger.info(
+                "Hidden states of %d tokens at block %d don't fit into the depth cache: not kept.",
+                shape[0],
+                block,
+            )
+            return None
+        self._kept[key, block] = made
+        return made
+
+    def drop(self, states: HiddenStates) -> None:
+        """Forgets hidden states, for example half-filled ones."""
+        self._kept = {name: kept for name, kept in self._kept.items() if kept is not states}
+        if states.path is not None:
+            states.path.unlink()
+
+    def used(self, in_memory: bool) -> int:
+        """Bytes kept in memory or in files."""
+        return sum(kept.size for kept in self._kept.values() if (kept.path is None) == in_memory)
+
+    def _make_room(self, size: int, budget: int, in_memory: bool) -> bool:
+        idle = [
+            kept
+            for kept in self._kept.values()
+            if kept.complete and not kept.uses and (kept.path is None) == in_memory
+        ]
+        free = budget - self.used(in_memory)
+        if size > free + sum(kept.size for kept in idle):
+            return False
+        for kept in idle:
+            if size <= free:
+                break
+            self.drop(kept)
+            free += kept.size
+        return True
+
+    def _new_path(self) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="sequela-depth-")
+        self._files += 1
+        return Path(self._folder.name) / f"{self._files}.bin"

@@ -1,0 +1,139 @@
+"""What takes the place of a model's attention while packs of a trie go through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sequela.inference.attention import Softening, additive, attend_span, join_span
+from sequela.inference.packing import Pack, Span
+from sequela.inference.trie import Integers, Trie
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A span with its mask, as one layer's window makes it."""
+
+    queries: slice
+    keys: slice
+    causal: bool
+    mask: torch.Tensor | None
+
+
+class PackAttention:
+    """An attention function for the packs of one trie, in their order.
+
+    Keys and values of the nodes that the next pack carries are kept, per layer.
+
+    Args:
+        trie: The trie.
+    """
+
+    def __init__(self, trie: Trie) -> None:
+        self._trie = trie
+        self._carried: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._pieces: dict[int | None, tuple[list[_Piece], list[_Piece]]] = {}
+        self._pack: Pack | None = None
+
+    def begin(self, pack: Pack) -> None:
+        """Tells which pack goes through the blocks next."""
+        self._pack = pack
+        self._pieces = {}
+
+    def __call__(
+        self,
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        **arguments: Any,
+    ) -> tuple[torch.Tensor, None]:
+        """Hugging Face's signature: `[1, heads, tokens, head size]` in, heads and tokens swapped out."""
+        pack = self._pack
+        assert pack is not None
+        assert attention_mask is None
+        layer = _layer(module)
+        if len(pack.carried):
+            keys, values = self._carried[layer]
+            key, value = torch.cat([keys, key], 2), torch.cat([values, value], 2)
+        softening = Softening.of(query, arguments)
+        own, shared = self._pieces_within(pack, arguments.get("sliding_window"), query)
+        attended = torch.empty(
+            1, query.shape[2], query.shape[1], value.shape[3], dtype=query.dtype, device=query.device
+        ).transpose(1, 2)
+        denominators = torch.empty(query.shape[:3], dtype=torch.float32, device=query.device)
+        for piece in own:
+            attended[:, :, piece.queries], denominators[:, :, piece.queries] = _attend(
+                piece, query, key, value, softening
+            )
+        for piece in shared:
+            join_span(
+                attended[:, :, piece.queries],
+                denominators[:, :, piece.queries],
+                *_attend(piece, query, key, value, softening),
+            )
+        if not pack.keeps_carried_only:
+            keep = torch.from_numpy(pack.keep).to(key.device)
+            self._carried[layer] = key.index_select(2, keep), value.index_select(2, keep)
+        elif len(pack.carried):
+            self._carried[layer] = keys[:, :, : len(pack.keep)], values[:, :, : len(pack.keep)]
+        return attended.transpose(1, 2), None
+
+    def _pieces_within(
+        self, pack: Pack, window: int | None, query: torch.Tensor
+    ) -> tuple[list[_Piece], list[_Piece]]:
+        """The pack's spans as a layer with this sliding window sees them."""
+        if window not in self._pieces:
+            nodes = np.concatenate([pack.carried, np.arange(pack.start, pack.end)])
+            positions = self._trie.positions[nodes]
+            own, shared = (
+                [piece for span in spans if (piece := _piece(span, pack, positions, window, query))]
+                for spans in (pack.own, pack.shared)
+            )
+            self._pieces[window] = own, shared
+        return self._pieces[window]
+
+
+def _piece(
+    span: Span, pack: Pack, positions: Integers, window: int | None, query: torch.Tensor
+) -> _Piece | None:
+    """One span; None where the window lets no query see any key."""
+    queries, keys = slice(*span.queries), slice(*span.keys)
+    of_queries = positions[len(pack.carried) :][queries]
+    of_keys = positions[keys]
+    visible = span.visible
+    if window is not None and of_queries.max() - of_keys.min() >= window:
+        if of_queries.min() - of_keys.max() >= window:
+            return None
+        near = of_queries[:, None] - of_keys < window
+        if span.kind == "causal":
+            visible = np.tri(*near.shape, dtype=np.bool_)
+        visible = near if visible is None else near & visible
+    if visible is None:
+        return _Piece(queries, keys, span.kind == "causal", None)
+    mask = additive(torch.from_numpy(visible).to(query.device), query.dtype)
+    return _Piece(queries, keys, False, mask)
+
+
+def _attend(
+    piece: _Piece, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, softening: Softening
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return attend_span(
+        query[:, :, piece.queries],
+        key[:, :, piece.keys],
+        value[:, :, piece.keys],
+        softening,
+        piece.mask,
+        piece.causal,
+    )
+
+
+def _layer(module: nn.Module) -> int:
+    layer = module.layer_idx
+    assert isinstance(layer, int)
+    return layer

@@ -1,0 +1,142 @@
+"""Plain batches through the Hugging Face model: simple, right, and what the fast paths are held against."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import torch
+from transformers import DynamicCache
+
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
+from sequela.inference.head import Head
+from sequela.inference.streams import Stream, take_best
+from sequela.models import EditedModel, LanguageModel
+from sequela.models.batch import by_token_budget, pad_right
+from sequela.models.partial import record
+
+Row = tuple[int, ...]
+
+
+class PlainEngine:
+    """Scores and generates with right-padded batches of a limited number of tokens.
+
+    Args:
+        token_budget: The most tokens, padding included, that go through the model at once.
+    """
+
+    def __init__(self, token_budget: int = 4096) -> None:
+        self.token_budget = token_budget
+
+    @torch.inference_mode()
+    def score(
+        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
+    ) -> list[Score]:
+        """Scores continuations; requests that read the same tokens share one row."""
+        by_row: dict[Row, list[int]] = defaultdict(list)
+        for number, request in enumerate(requests):
+            by_row[request.context + request.continuation[:-1]].append(number)
+        rows = list(by_row)
+        scores: dict[int, Score] = {}
+        task = progress.start("scoring", len(requests))
+        with model:
+            head = Head(model.base)
+            for group in by_token_budget([len(row) for row in rows], self.token_budget):
+                batch = [rows[i] for i in group]
+                asked = [[(number, requests[number]) for number in by_row[row]] for row in batch]
+                scores.update(_score_batch(model.base, head, batch, asked))
+                progress.advance(task, sum(len(numbers) for numbers in asked))
+        progress.finish(task)
+        return [scores[number] for number in range(len(requests))]
+
+    @torch.inference_mode()
+    def generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
+    ) -> list[Generation]:
+        """Continues prompts greedily, many at a time, with a key-value cache."""
+        answers: dict[int, Generation] = {}
+        task = progress.start("generating", len(requests))
+        with model:
+            for group in self._generation_groups(model.base, requests):
+                streams = [Stream(number, requests[number]) for number in group]
+                for stream in self._decode(model.base, streams):
+                    answers[stream.number] = stream.answer(model.base)
+                    progress.advance(task)
+        progress.finish(task)
+        return [answers[number] for number in range(len(requests))]
+
+    def _generation_groups(
+        self, model: LanguageModel, requests: Sequence[GenerationRequest]
+    ) -> Iterable[list[int]]:
+        lengths = [len(request.prompt) + request.max_new_tokens - 1 for request in requests]
+        window: int | None = getattr(model.module.config, "sliding_window", None)
+        if window is None or max(lengths, default=0) <= window:
+            return by_token_budget(lengths, self.token_budget)
+        # A sliding window counts cache slots. With padding between prompt and continuation it would
+        # see too little, so only prompts of one length, which need no padding, go together.
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for number, request in enumerate(requests):
+            by_length[len(request.prompt)].append(number)
+        return (
+            [numbers[i] for i in group]
+            for numbers in by_length.values()
+            for group in by_token_budget([lengths[n] for n in numbers], self.token_budget)
+        )
+
+    def _decode(self, model: LanguageModel, streams: list[Stream]) -> Iterable[Stream]:
+        """Decodes one group; yields each stream when it ends.
+
+        A row's cache slots are prompt, padding, generated tokens. The mask hides the padding and
+        the positions count real tokens only.
+        """
+        batch = pad_right([stream.request.prompt for stream in streams], model.pad_id, model.device)
+        lengths = torch.tensor(batch.lengths, device=model.device)
+        mask = (batch.positions < lengths[:, None]).long()
+        cache = DynamicCache()
+        head = Head(model)
+        output = model.module.base_model(
+            input_ids=batch.ids, position_ids=batch.positions, past_key_values=cache, use_cache=True
+        )
+        hidden = output.last_hidden_state[torch.arange(len(streams), device=model.device), lengths - 1]
+        while True:
+            tokens = take_best(model, head.after_norm(hidden), streams)
+            going = [i for i, stream in enumerate(streams) if not stream.ended_by]
+            yield from (stream for stream in streams if stream.ended_by)
+            if not going:
+                return
+            if len(going) < len(streams):
+                keep = torch.tensor(going, device=model.device)
+                cache.batch_select_indices(keep)
+                tokens, mask, lengths = tokens[keep], mask[keep], lengths[keep]
+                streams = [streams[i] for i in going]
+            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+            output = model.module.base_model(
+                input_ids=tokens[:, None],
+                attention_mask=mask,
+                position_ids=lengths[:, None],
+                past_key_values=cache,
+                use_cache=True,
+            )
+            lengths = lengths + 1
+            hidden = output.last_hidden_state[:, 0]
+
+
+def _score_batch(
+    model: LanguageModel, head: Head, rows: list[Row], asked: list[list[tuple[int, ScoreRequest]]]
+) -> Iterable[tuple[int, Score]]:
+    """Scores the requests that read these rows; logits are taken at their positions only."""
+    batch = pad_right(rows, model.pad_id, model.device)
+    hidden = record(model, batch, first=model.n_layers).final
+    for row, requests in enumerate(asked):
+        start = min(len(request.context) for _, request in requests) - 1
+        logits = head.logits(hidden[row, start : len(rows[row])])
+        logprobs = torch.log_softmax(logits, dim=-1)
+        best = logprobs.argmax(dim=-1)
+        finite = torch.isfinite(logits).all(dim=-1)
+        for number, request in requests:
+            at = slice(len(request.context) - 1 - start, None)
+            target = torch.tensor(request.continuation, device=logprobs.device)
+            picked = logprobs[at].gather(1, target[:, None])[:, 0]
+            token_greedy = (best[at] == target).tolist()
+            yield number, Score(tuple(picked.tolist()), tuple(token_greedy), bool(finite[at].all()))

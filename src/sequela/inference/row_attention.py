@@ -1,0 +1,189 @@
+"""What takes the place of a model's attention while rows are continued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from sequela.inference.attention import Softening, additive, attend_span, join_span
+from sequela.inference.slots import Prefix, Row, Slots
+
+
+@dataclass(eq=False)
+class RowAttention:
+    """An attention function for rows in slots.
+
+    Three things go through the model with it: a prefix, one row of tokens `[1, tokens]`; new rows
+    behind their prefixes, packed one after the other, `[1, tokens]`; one step, a token of every row
+    in use, `[rows, 1]`.
+
+    Args:
+        slots: The rows.
+    """
+
+    slots: Slots
+    _prefix: Prefix | None = None
+    _new: tuple[int, ...] = ()
+    _masks: dict[int | None, _StepMasks] = field(default_factory=dict)
+
+    def begin_prefix(self, prefix: Prefix) -> None:
+        """The next pass reads a prefix and keeps its keys and values there."""
+        self._prefix, self._new = prefix, ()
+
+    def begin_rows(self, rows: Sequence[Row]) -> None:
+        """The next pass reads new rows, which take the next slots."""
+        self._prefix, self._new = None, tuple(range(len(self.slots.rows), len(self.slots.rows) + len(rows)))
+        self.slots.rows += rows
+
+    def begin_step(self) -> None:
+        """The next pass reads one more token of every row; their lengths count it already."""
+        self._prefix, self._new, self._masks = None, (), {}
+
+    def __call__(
+        self,
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        **arguments: Any,
+    ) -> tuple[torch.Tensor, None]:
+        """Hugging Face's signature: `[rows, heads, tokens, head size]` in, heads and tokens swapped out."""
+        assert attention_mask is None
+        layer = module.layer_idx
+        assert isinstance(layer, int)
+        softening = Softening.of(query, arguments)
+        window: int | None = arguments.get("sliding_window")
+        if self._prefix is not None:
+            self._prefix.layers[layer] = key, value
+            attended, _ = _causal(query, key, value, softening, window)
+        elif self._new:
+            attended = self._new_rows(layer, query, key, value, softening, window)
+        else:
+            attended = self._step(layer, query, key, value, softening, window)
+        return attended.transpose(1, 2), None
+
+    def _new_rows(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        softening: Softening,
+        window: int | None,
+    ) -> torch.Tensor:
+        parts = []
+        start = 0
+        for slot in self._new:
+            row = self.slots.rows[slot]
+            at = slice(start, start + row.length)
+            own = query[:, :, at], key[:, :, at], value[:, :, at]
+            self.slots.write(layer, slice(slot, slot + 1), slice(0, row.length), own[1], own[2])
+            attended, denominators = _causal(*own, softening, window)
+            if row.prefix is not None:
+                positions = torch.arange(row.length, device=query.device) + row.prefix.length
+                mask = _prefix_mask(positions, row.prefix, window, query.dtype)
+                join_span(
+                    attended,
+                    denominators,
+                    *attend_span(own[0], *row.prefix.layers[layer], softening, mask),
+                )
+            parts.append(attended)
+            start += row.length
+        return torch.cat(parts, 2)
+
+    def _step(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        softening: Softening,
+        window: int | None,
+    ) -> torch.Tensor:
+        if window not in self._masks:
+            self._masks[window] = _StepMasks.of(self.slots, window, query)
+        masks = self._masks[window]
+        self.slots.write(layer, slice(0, len(query)), masks.columns, key, value)
+        keys, values = self.slots.read(layer)
+        # The heads that share keys become queries of one head: the keys are read once.
+        groups = query.shape[1] // keys.shape[1]
+        folded = query.view(len(query), keys.shape[1], groups, -1)
+        attended, denominators = attend_span(folded, keys, values, softening, masks.own)
+        attended = attended.flatten(1, 2)[:, :, None]
+        denominators = denominators.flatten(1, 2)[:, :, None]
+        for prefix, rows, mask in masks.prefixes:
+            # The rows become queries of one row: the prefix is read once for all of them.
+            more, more_denominators = attend_span(
+                query[rows, :, 0].transpose(0, 1)[None], *prefix.layers[layer], softening, mask
+            )
+            part, part_denominators = attended[rows], denominators[rows]
+            join_span(
+                part,
+                part_denominators,
+                more[0].transpose(0, 1)[:, :, None],
+                more_denominators[0].transpose(0, 1)[:, :, None],
+            )
+            attended[rows] = part
+        return attended
+
+
+@dataclass(frozen=True)
+class _StepMasks:
+    """What the rows see in one step, the same in all layers with one window.
+
+    Args:
+        columns: Where each row's new token goes in its slot, `[rows]`.
+        own: Mask over the slots, `[rows, 1, 1, longest]`.
+        prefixes: The rows behind each prefix, with the mask over it.
+    """
+
+    columns: torch.Tensor
+    own: torch.Tensor
+    prefixes: tuple[tuple[Prefix, torch.Tensor, torch.Tensor | None], ...]
+
+    @classmethod
+    def of(cls, slots: Slots, window: int | None, query: torch.Tensor) -> _StepMasks:
+        device = query.device
+        columns = torch.tensor([row.length - 1 for row in slots.rows], device=device)
+        places = torch.arange(int(columns.max()) + 1, device=device)
+        visible = places <= columns[:, None]
+        if window is not None:
+            visible &= columns[:, None] - places < window
+        behind: dict[Prefix, list[int]] = {}
+        for slot, row in enumerate(slots.rows):
+            if row.prefix is not None:
+                behind.setdefault(row.prefix, []).append(slot)
+        prefixes = []
+        for prefix, numbers in behind.items():
+            rows = torch.tensor(numbers, device=device)
+            mask = _prefix_mask(columns[rows] + prefix.length, prefix, window, query.dtype)
+            prefixes.append((prefix, rows, mask))
+        own = additive(visible, query.dtype)[0, 0, :, None, None]
+        return cls(columns, own, tuple(prefixes))
+
+
+def _prefix_mask(
+    positions: torch.Tensor, prefix: Prefix, window: int | None, dtype: torch.dtype
+) -> torch.Tensor | None:
+    """What queries at these positions see of a prefix; None is all of it."""
+    if window is None or int(positions.max()) < window:
+        return None
+    places = torch.arange(prefix.length, device=positions.device)
+    return additive(positions[:, None] - places < window, dtype)
+
+
+def _causal(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, softening: Softening, window: int | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    length = query.shape[2]
+    if window is None or length <= window:
+        return attend_span(query, key, value, softening, causal=True)
+    places = torch.arange(length, device=query.device)
+    distance = places[:, None] - places
+    mask = additive((distance >= 0) & (distance < window), query.dtype)
+    return attend_span(query, key, value, softening, mask)

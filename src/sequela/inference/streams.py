@@ -1,0 +1,76 @@
+"""One request while it is being continued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from sequela.inference.engine import Generation, GenerationRequest
+from sequela.models import LanguageModel
+
+
+@dataclass
+class Stream:
+    """A request, what was generated for it so far, and why it ended.
+
+    Args:
+        number: Its place among the requests.
+        request: The request.
+        ids: What was generated.
+        ended_by: As in `Generation`; empty while it goes on.
+        finite: Whether every logit was a number so far.
+    """
+
+    number: int
+    request: GenerationRequest
+    ids: list[int] = field(default_factory=list)
+    ended_by: str = ""
+    finite: bool = True
+
+    def take(self, model: LanguageModel, token: int, finite: bool) -> None:
+        """Takes the next token; a token from logits that aren't finite ends the text before it."""
+        if not finite:
+            self.finite, self.ended_by = False, "length"
+            return
+        if token in model.end_ids:
+            self.ended_by = "end"
+            return
+        self.ids.append(token)
+        if self.request.stop and self._stop_at(self._decoded(model)) is not None:
+            self.ended_by = "stop"
+        elif len(self.ids) >= self.request.max_new_tokens:
+            self.ended_by = "length"
+
+    def answer(self, model: LanguageModel) -> Generation:
+        """The answer, once it ended."""
+        text = self._decoded(model)
+        return Generation(text[: self._stop_at(text)], tuple(self.ids), self.ended_by, self.finite)
+
+    def _decoded(self, model: LanguageModel) -> str:
+        text: str = model.tokenizer.decode(self.ids, skip_special_tokens=True)
+        return text
+
+    def _stop_at(self, text: str) -> int | None:
+        places = [place for stop in self.request.stop if (place := text.find(stop)) >= 0]
+        return min(places, default=None)
+
+
+def take_best(model: LanguageModel, logits: torch.Tensor, streams: Sequence[Stream]) -> torch.Tensor:
+    """Gives each stream its most likely next token.
+
+    Args:
+        model: The model.
+        logits: `[streams, vocabulary]`, fp32.
+        streams: The streams, as the rows.
+
+    Returns:
+        The tokens `[streams]`.
+    """
+    tokens = logits.argmax(dim=-1)
+    lowest, highest = logits.aminmax(dim=-1)
+    finite = torch.isfinite(lowest) & torch.isfinite(highest)  # a NaN makes both NaN
+    for stream, token, is_finite in zip(streams, tokens.tolist(), finite.tolist(), strict=True):
+        stream.take(model, token, is_finite)
+    return tokens
