@@ -10,7 +10,7 @@ from sequela.inference.engine import (
     generation_request,
     score_request,
 )
-from sequela.inference.memory import WorkingMemory
+from sequela.inference.memory import MemoryPlan, WorkingMemory, working_memory
 from sequela.inference.perplexity import Perplexity, perplexity
 from sequela.inference.plain_engine import PlainEngine
 from sequela.inference.torch_engine import TorchEngine
@@ -21,6 +21,7 @@ __all__ = [
     "Engine",
     "Generation",
     "GenerationRequest",
+    "MemoryPlan",
     "Perplexity",
     "PlainEngine",
     "Score",
@@ -31,4 +32,5 @@ __all__ = [
     "generation_request",
     "perplexity",
     "score_request",
+    "working_memory",
 ]

@@ -11,9 +11,13 @@ import torch
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from sequela.ground.precision import SCORING_DTYPE
+from sequela.inference.linears import packs_linears, product
 from sequela.models import LanguageModel
 
 QUERY_ROWS = 512  # queries at a time where their scores are held in full
+WIDE_QUERIES = 128  # from so many queries and keys on, plain matrix products beat fused attention
+WIDE_KEYS = 64
+WIDE_SCORES = 256 * 1024  # scores held at a time: they stay in the processor's cache
 
 Attend = Callable[..., tuple[torch.Tensor, None]]
 
@@ -81,6 +85,8 @@ def attend_span(
         The attended values `[rows, heads, queries, head size]`, and the natural logs of the softmax
         denominators, fp32 `[rows, heads, queries]`, by which spans over other keys can be joined.
     """
+    if mask is None and not causal and softening.cap is None and _is_wide(query, key):
+        return _attend_wide(query, key, value, softening.scaling)
     if query.device.type == "cpu" and softening.cap is None:
         found: tuple[torch.Tensor, torch.Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             query, key, value, 0.0, causal, attn_mask=mask, scale=softening.scaling
@@ -94,27 +100,79 @@ def attend_span(
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     pieces = [
-        _attend_in_full(query[:, :, at], key, value, softening, None if mask is None else mask[:, :, at])
+        attend_in_full(query[:, :, at], key.mT, value, softening, None if mask is None else mask[:, :, at])
         for start in range(0, query.shape[2], QUERY_ROWS)
         for at in [slice(start, start + QUERY_ROWS)]
     ]
     return torch.cat([out for out, _ in pieces], 2), torch.cat([log for _, log in pieces], 2)
 
 
-def _attend_in_full(
+def _is_wide(query: torch.Tensor, key: torch.Tensor) -> bool:
+    """Whether one row has so many queries and keys that products through oneDNN pay."""
+    shared = query.shape[1] // key.shape[1] * query.shape[2]
+    enough = len(query) == 1 and shared >= WIDE_QUERIES and key.shape[2] >= WIDE_KEYS
+    return enough and packs_linears(query.device, SCORING_DTYPE)
+
+
+def _attend_wide(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """All queries of a row over all keys, in fp32, some queries at a time.
+
+    The processor's fused attention multiplies at the pace of MKL; see `linears`.
+    """
+    _, heads, n_queries, _ = query.shape
+    groups = heads // key.shape[1]
+    at_once = max(WIDE_QUERIES, WIDE_SCORES // key.shape[2])
+    # Tokens before heads in memory, as the model's next layer reads them.
+    attended = query.new_empty(1, n_queries, heads, value.shape[3]).transpose(1, 2)
+    denominators = query.new_empty(1, heads, n_queries, dtype=SCORING_DTYPE)
+    for head in range(key.shape[1]):
+        same = slice(head * groups, (head + 1) * groups)
+        keys = key[0, head].to(SCORING_DTYPE)
+        values = value[0, head].to(SCORING_DTYPE).T.contiguous()
+        folded = (query[0, same].to(SCORING_DTYPE) * scaling).flatten(0, 1)
+        outputs = folded.new_empty(len(folded), len(values))
+        logs = folded.new_empty(len(folded), 1)
+        for start in range(0, len(folded), at_once):
+            at = slice(start, start + at_once)
+            scores = product(folded[at], keys)
+            highest = scores.amax(-1, keepdim=True)
+            weights = scores.sub_(highest).exp_()
+            total = weights.sum(-1, keepdim=True)
+            outputs[at] = product(weights, values).div_(total)
+            logs[at] = highest.add_(total.log_())
+        attended[0, same] = outputs.view(groups, n_queries, -1).to(query.dtype)
+        denominators[0, same] = logs.view(groups, n_queries)
+    return attended, denominators
+
+
+def attend_in_full(
     query: torch.Tensor,
-    key: torch.Tensor,
+    transposed_key: torch.Tensor,
     value: torch.Tensor,
     softening: Softening,
     mask: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    scores = (query @ key.transpose(2, 3)).to(SCORING_DTYPE) * softening.scaling
+    """As `attend_span`, holding all scores at once; as many key heads as heads.
+
+    Args:
+        query: `[rows, heads, queries, head size]`.
+        transposed_key: `[rows, heads, head size, keys]`.
+        value: `[rows, heads, keys, head size]`.
+        softening: How scores are made.
+        mask: Added to the scores, `[rows or 1, 1, queries or 1, keys]`.
+    """
+    scores = (query @ transposed_key).to(SCORING_DTYPE).mul_(softening.scaling)
     if softening.cap is not None:
         scores = torch.tanh(scores / softening.cap) * softening.cap
     if mask is not None:
-        scores = scores + mask
-    denominator = torch.logsumexp(scores, -1)
-    return (scores - denominator[..., None]).exp().to(value.dtype) @ value, denominator
+        scores += mask
+    highest = scores.amax(-1, keepdim=True)
+    weights = scores.sub_(highest).exp_()
+    total = weights.sum(-1, keepdim=True)
+    attended = (weights.to(value.dtype) @ value).div_(total)
+    return attended, highest.add_(total.log_())[..., 0]
 
 
 def join_span(

@@ -28,21 +28,25 @@ class Decoder:
     Args:
         model: The model; nothing may watch its activations.
         requests: The prompts; none longer than the model's context.
-        n_slots: The most rows at a time.
+        most_rows: The most rows at a time.
+        kept: For how many tokens keys and values may be kept; it may make fewer rows.
         tokens: About how many tokens of new rows are read at once.
         work: Is told what was computed.
+        pack_weights: Whether the blocks' weights may be in memory a second time, packed.
     """
 
     def __init__(
         self,
         model: LanguageModel,
         requests: Sequence[GenerationRequest],
-        n_slots: int,
+        most_rows: int,
+        kept: int,
         tokens: int,
         work: Work,
+        pack_weights: bool = True,
     ) -> None:
         self._model = model
-        self._n_slots = n_slots
+        self._pack_weights = pack_weights
         self._tokens = tokens
         self._work = work
         self._attention = RowAttention(Slots())
@@ -53,11 +57,16 @@ class Decoder:
             prefix = Prefix(group.prefix) if group.prefix else None
             for number in group.members:
                 self._waiting.append((Stream(number, requests[number]), prefix, prompts[number]))
+        starts = [0 if prefix is None else prefix.length for _, prefix, _ in self._waiting]
+        lengths = [stream.request.length for stream, _, _ in self._waiting]
+        longest = max(length - start for length, start in zip(lengths, starts, strict=True))
+        self._n_slots = max(1, min(len(requests), most_rows, (kept - max(starts)) // longest))
 
     def run(self) -> Iterator[Stream]:
         """Yields each stream when it has ended."""
         with ExitStack() as stack:
-            stack.enter_context(packed_linears(self._model))
+            if self._pack_weights:
+                stack.enter_context(packed_linears(self._model))
             stack.enter_context(attention_replaced(self._model, self._attention))
             head = Head(self._model)
             while self._waiting or self._streams:

@@ -7,6 +7,8 @@ come again, on the next checkpoint or on another trajectory of the same base, st
 from __future__ import annotations
 
 import logging
+import mmap
+import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,12 +30,34 @@ class HiddenStates:
         path: The file, if memory-mapped.
         complete: Whether every node is there.
         uses: How often requests started from here.
+        mapping: The mapping of the file.
     """
 
     states: torch.Tensor
     path: Path | None = None
     complete: bool = False
     uses: int = 0
+    mapping: mmap.mmap | None = None
+
+    @classmethod
+    def in_file(cls, path: Path, shape: tuple[int, int], dtype: torch.dtype) -> HiddenStates:
+        """Hidden states in a new memory-mapped file.
+
+        Raises:
+            OSError: The disk has no room for it.
+        """
+        size = shape[0] * shape[1] * dtype.itemsize
+        with path.open("w+b") as file:
+            file.truncate(size)
+            if hasattr(os, "posix_fallocate"):  # writing to a page the disk has no room for kills the process
+                os.posix_fallocate(file.fileno(), 0, size)
+            mapping = mmap.mmap(file.fileno(), size)
+        return cls(torch.frombuffer(mapping, dtype=dtype).view(shape), path, mapping=mapping)
+
+    def leave_memory(self) -> None:
+        """Lets the pages of a mapped file go that were just read or written; the file has them."""
+        if self.mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.mapping.madvise(mmap.MADV_DONTNEED)
 
     @property
     def size(self) -> int:
@@ -92,8 +116,12 @@ class DepthCache:
             made = HiddenStates(torch.empty(shape, dtype=dtype))
         elif self._make_room(size, self.disk, in_memory=False):
             path = self._new_path()
-            mapped = torch.from_file(str(path), shared=True, size=shape[0] * shape[1], dtype=dtype)
-            made = HiddenStates(mapped.view(shape), path)
+            try:
+                made = HiddenStates.in_file(path, shape, dtype)
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                logger.warning("Hidden states are not kept for later checkpoints: %s", error)
+                return None
         else:
             logger.info(
                 "Hidden states of %d tokens at block %d don't fit into the depth cache: not kept.",

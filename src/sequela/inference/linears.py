@@ -45,19 +45,40 @@ def packed_linear(weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
     return linear
 
 
+def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """`x weight^T` for a weight `[out, in]` that is used once, where `packs_linears` says so."""
+    found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight.contiguous(), None, "none", [], "")
+    return found
+
+
 @contextmanager
-def packed_linears(model: LanguageModel) -> Iterator[None]:
+def packed_linears(model: LanguageModel, first: int = 0) -> Iterator[None]:
     """While entered, the linear layers of the blocks compute with packed copies of their weights.
 
     To be entered when the edits are in force; the weights must not change inside. It needs the
     memory of the blocks' weights once more.
+
+    Args:
+        model: The model.
+        first: The lowest block that will be run.
     """
     with ExitStack() as stack:
         if packs_linears(model.device, model.dtype):
-            for module in model.family.block_list(model.module).modules():
-                if type(module) in (nn.Linear, Conv1D):
-                    weights = dict(module.named_parameters())
-                    weight = weights["weight"].T if type(module) is Conv1D else weights["weight"]
-                    linear = packed_linear(weight.detach(), weights.get("bias"))
-                    stack.enter_context(ForwardReplaced(module, linear))
+            for module in _linears(model, first):
+                weights = dict(module.named_parameters())
+                weight = weights["weight"].T if type(module) is Conv1D else weights["weight"]
+                linear = packed_linear(weight.detach(), weights.get("bias"))
+                stack.enter_context(ForwardReplaced(module, linear))
         yield
+
+
+def linears_bytes(model: LanguageModel) -> int:
+    """Bytes of the weights that `packed_linears` packs: about what their packed copies take."""
+    weights = [module.get_parameter("weight") for module in _linears(model)]
+    return sum(weight.numel() * weight.itemsize for weight in weights)
+
+
+def _linears(model: LanguageModel, first: int = 0) -> list[nn.Module]:
+    """The linear layers of the blocks from `first` on."""
+    modules = model.family.block_list(model.module)[first:].modules()
+    return [module for module in modules if type(module) in (nn.Linear, Conv1D)]

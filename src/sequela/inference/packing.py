@@ -139,7 +139,8 @@ def _isolated_spans(trie: Trie, start: int, end: int, carried: Integers) -> tupl
     while node < end:
         subtree = min(int(trie.ends[node]), end)
         row_end = int(leaves[np.searchsorted(leaves, node)]) + 1
-        chain = min(_chain_end(trie, node, subtree), row_end)
+        # Where rows part is asked of the whole trie: a branch may lie in a later pack.
+        chain = min(_chain_end(trie, node, int(trie.ends[node])), row_end, end)
         own += _own_span(trie, start, node, chain, offset)
         if chain < subtree:
             seen_by = (chain - start, subtree - start)

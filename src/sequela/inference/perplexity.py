@@ -21,7 +21,8 @@ class Perplexity:
         n_tokens: How many tokens were predicted.
         n_windows: In how many windows.
         n_nonfinite: How many windows met a logit that was not a number; they are not in the mean.
-        window_losses: Mean loss of each window, in order; None where a logit was not a number.
+        n_refused: How many windows are longer than the model's context; they are not in the mean either.
+        window_losses: Mean loss of each window, in order; None where it is not in the mean.
     """
 
     mean_loss: float
@@ -29,11 +30,14 @@ class Perplexity:
     n_tokens: int
     n_windows: int
     n_nonfinite: int
+    n_refused: int
     window_losses: tuple[float | None, ...]
 
     @property
     def value(self) -> float:
-        """`exp(mean_loss)`; infinite where a window was not finite."""
+        """`exp(mean_loss)`; infinite where a window was not finite, NaN where one was refused."""
+        if self.n_refused:
+            return math.nan
         if self.n_nonfinite:
             return math.inf
         return math.exp(self.mean_loss) if self.mean_loss < 700 else math.inf
@@ -67,7 +71,9 @@ def perplexity(
     mean = math.fsum(losses) / len(losses) if losses else math.nan
     spread = math.fsum((loss - mean) ** 2 for loss in losses)
     stderr = math.sqrt(spread / (len(losses) - 1) / len(losses)) if len(losses) > 1 else math.nan
-    return Perplexity(mean, stderr, n_tokens, len(windows), len(scores) - len(losses), window_losses)
+    n_refused = sum(score.refused is not None for score in scores)
+    n_nonfinite = len(scores) - len(losses) - n_refused
+    return Perplexity(mean, stderr, n_tokens, len(windows), n_nonfinite, n_refused, window_losses)
 
 
 def _start_of_text(model: EditedModel) -> tuple[int, ...]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import nn
 
-from sequela.inference.attention import Softening, additive, attend_span, join_span
+from sequela.inference.attention import Softening, additive, attend_in_full, attend_span, join_span
 from sequela.inference.slots import Prefix, Row, Slots
 
 
@@ -79,22 +80,31 @@ class RowAttention:
         parts = []
         start = 0
         for slot in self._new:
-            row = self.slots.rows[slot]
-            at = slice(start, start + row.length)
+            at = slice(start, start + self.slots.rows[slot].length)
             own = query[:, :, at], key[:, :, at], value[:, :, at]
-            self.slots.write(layer, slice(slot, slot + 1), slice(0, row.length), own[1], own[2])
-            attended, denominators = _causal(*own, softening, window)
-            if row.prefix is not None:
-                positions = torch.arange(row.length, device=query.device) + row.prefix.length
-                mask = _prefix_mask(positions, row.prefix, window, query.dtype)
-                join_span(
-                    attended,
-                    denominators,
-                    *attend_span(own[0], *row.prefix.layers[layer], softening, mask),
-                )
-            parts.append(attended)
-            start += row.length
-        return torch.cat(parts, 2)
+            self.slots.write_row(layer, slot, own[1], own[2])
+            parts.append(_causal(*own, softening, window))
+            start = at.stop
+        attended = torch.cat([part for part, _ in parts], 2)
+        denominators = torch.cat([part for _, part in parts], 2)
+        for prefix, at, positions in self._behind_prefixes():
+            mask = _prefix_mask(positions.to(query.device), prefix, window, query.dtype)
+            join_span(
+                attended[:, :, at],
+                denominators[:, :, at],
+                *attend_span(query[:, :, at], *prefix.layers[layer], softening, mask),
+            )
+        return attended
+
+    def _behind_prefixes(self) -> Iterator[tuple[Prefix, slice, torch.Tensor]]:
+        """The tokens of neighboring new rows behind one prefix, with their positions."""
+        start = 0
+        for prefix, slots in groupby(self._new, lambda slot: self.slots.rows[slot].prefix):
+            rows = [self.slots.rows[slot] for slot in slots]
+            positions = torch.cat([torch.arange(row.start, row.start + row.length) for row in rows])
+            if prefix is not None:
+                yield prefix, slice(start, start + len(positions)), positions
+            start += len(positions)
 
     def _step(
         self,
@@ -108,12 +118,12 @@ class RowAttention:
         if window not in self._masks:
             self._masks[window] = _StepMasks.of(self.slots, window, query)
         masks = self._masks[window]
-        self.slots.write(layer, slice(0, len(query)), masks.columns, key, value)
+        self.slots.write_step(layer, masks.columns, key, value)
         keys, values = self.slots.read(layer)
         # The heads that share keys become queries of one head: the keys are read once.
         groups = query.shape[1] // keys.shape[1]
         folded = query.view(len(query), keys.shape[1], groups, -1)
-        attended, denominators = attend_span(folded, keys, values, softening, masks.own)
+        attended, denominators = attend_in_full(folded, keys, values, softening, masks.own)
         attended = attended.flatten(1, 2)[:, :, None]
         denominators = denominators.flatten(1, 2)[:, :, None]
         for prefix, rows, mask in masks.prefixes:

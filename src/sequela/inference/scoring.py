@@ -104,6 +104,7 @@ def score_trie(
     depth_cache: DepthCache | None,
     work: Work,
     progress: Progress,
+    pack_weights: bool = True,
 ) -> list[Score]:
     """Scores requests on a model whose edits are in force.
 
@@ -117,12 +118,13 @@ def score_trie(
         depth_cache: Where hidden states are kept between calls, if they are.
         work: Is told what was computed.
         progress: Who is told.
+        pack_weights: Whether the blocks' weights may be in memory a second time, packed.
     """
-    scores = _score_packed(model, requests, tokens, depth_cache, work, progress)
+    scores = _score_packed(model, requests, tokens, depth_cache, work, progress, pack_weights)
     spoiled = [number for number, score in enumerate(scores) if not score.finite]
     if spoiled:
         again = [requests[number] for number in spoiled]
-        isolated = _score_packed(model, again, tokens, None, work, progress, isolated=True)
+        isolated = _score_packed(model, again, tokens, None, work, progress, pack_weights, isolated=True)
         for number, score in zip(spoiled, isolated, strict=True):
             scores[number] = score
     return scores
@@ -135,6 +137,7 @@ def _score_packed(
     depth_cache: DepthCache | None,
     work: Work,
     progress: Progress,
+    pack_weights: bool,
     isolated: bool = False,
 ) -> list[Score]:
     if not requests:
@@ -147,9 +150,10 @@ def _score_packed(
     finished = np.sort(trie.leaves)
     attention = PackAttention(trie)
     with ExitStack() as stack:
-        stack.enter_context(packed_linears(model.base))
-        stack.enter_context(attention_replaced(model.base, attention))
         states = stack.enter_context(_hidden_states(depth_cache, model, trie, tokens))
+        if pack_weights:
+            stack.enter_context(packed_linears(model.base, states.first))
+        stack.enter_context(attention_replaced(model.base, attention))
         head = Head(model.base)
         for pack in packs:
             attention.begin(pack)
@@ -185,7 +189,8 @@ class _Depths:
 def _hidden_states(
     cache: DepthCache | None, model: EditedModel, trie: Trie, tokens: int
 ) -> Iterator[_Depths]:
-    if cache is None:
+    # What another change in force (an outer `with`) did must not be kept as if it were the base's.
+    if cache is None or len(model.base.changes) > (model.weights is not None):
         yield _Depths(0, None, {})
         return
     key = _suite_key(model.base, trie, tokens)
@@ -224,9 +229,13 @@ def _run(model: LanguageModel, trie: Trie, pack: Pack, depths: _Depths) -> torch
     hidden = entrance.hidden
     if depths.start is not None:
         hidden = depths.start.states[at][None].to(hidden.device, copy=True)
+        depths.start.leave_memory()
     blocks = model.family.block_list(model.module)
     for number in range(depths.first, len(blocks)):
         if number in depths.recorded:
             depths.recorded[number].states[at] = hidden[0]
+            depths.recorded[number].leave_memory()
         hidden = block_output(blocks[number](hidden, **entrance.arguments[number]))
+    if len(blocks) in depths.recorded:
+        depths.recorded[len(blocks)].states[at] = hidden[0]
     return hidden[0]

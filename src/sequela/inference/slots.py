@@ -44,37 +44,52 @@ class Row:
 
 
 class Slots:
-    """Room for the rows' own keys and values; the rows in use are always the first ones."""
+    """Room for the rows' own keys and values; the rows in use are always the first ones.
+
+    Keys lie transposed, so that the scores of one new token are a product with rows of memory.
+    """
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def write(
-        self, layer: int, slot: slice, columns: slice | torch.Tensor, key: torch.Tensor, value: torch.Tensor
-    ) -> None:
-        """Writes into slots, making room where it lacks.
+    def write_row(self, layer: int, slot: int, key: torch.Tensor, value: torch.Tensor) -> None:
+        """Writes a row's first tokens.
 
         Args:
             layer: The layer.
-            slot: Which slots, neighbors.
-            columns: Which tokens of theirs: a range (for one slot), or one per slot.
-            key: `[slots, key heads, tokens, head size]`.
+            slot: The slot.
+            key: `[1, key heads, tokens, head size]`.
             value: As the keys.
         """
-        end = int(columns.max()) + 1 if isinstance(columns, torch.Tensor) else columns.stop
-        for buffer, given in zip(self._room(layer, slot.stop, end, key, value), (key, value), strict=True):
-            if isinstance(columns, torch.Tensor):
-                rows = torch.arange(slot.start, slot.stop, device=given.device)
-                buffer[rows, :, columns] = given[:, :, 0]
-            else:
-                buffer[slot, :, columns] = given
+        n_tokens = key.shape[2]
+        keys, values = self._room(layer, slot + 1, n_tokens, key, value)
+        keys[slot, :, :, :n_tokens] = key[0].transpose(1, 2)
+        values[slot, :, :n_tokens] = value[0]
+
+    def write_step(self, layer: int, columns: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> None:
+        """Writes one more token of every row in use.
+
+        Args:
+            layer: The layer.
+            columns: Which token of its row each is, `[rows]`.
+            key: `[rows, key heads, 1, head size]`.
+            value: As the keys.
+        """
+        keys, values = self._room(layer, len(key), max(row.length for row in self.rows), key, value)
+        rows = torch.arange(len(key), device=key.device)
+        keys[rows, :, :, columns] = key[:, :, 0]
+        values[rows, :, columns] = value[:, :, 0]
 
     def read(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values of all rows in use, `[rows, key heads, longest, head size]`."""
+        """Keys and values of all rows in use.
+
+        Returns:
+            Keys `[rows, key heads, head size, longest]`, values `[rows, key heads, longest, head size]`.
+        """
         longest = max(row.length for row in self.rows)
-        key, value = self._layers[layer]
-        return key[: len(self.rows), :, :longest], value[: len(self.rows), :, :longest]
+        keys, values = self._layers[layer]
+        return keys[: len(self.rows), ..., :longest], values[: len(self.rows), :, :longest]
 
     def leave(self, slot: int) -> None:
         """Frees a slot; the last row moves into it.
@@ -93,18 +108,18 @@ class Slots:
     def _room(
         self, layer: int, slots: int, columns: int, key: torch.Tensor, value: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The layer's buffers with at least so many slots and columns."""
-        if layer in self._layers:
-            have = self._layers[layer][0].shape
+        """The layer's buffers, with at least so many slots and columns."""
+        old = self._layers.get(layer)
+        if old is not None:
+            have = old[1].shape
             if slots <= have[0] and columns <= have[2]:
-                return self._layers[layer]
-            slots, columns = max(slots, have[0]), have[2] if columns <= have[2] else columns * 5 // 4
-        grown = []
-        for number, given in enumerate((key, value)):
-            buffer = given.new_zeros(slots, given.shape[1], columns, given.shape[3])
-            if layer in self._layers:
-                old = self._layers[layer][number]
-                buffer[: old.shape[0], :, : old.shape[2]] = old
-            grown.append(buffer)
-        self._layers[layer] = grown[0], grown[1]
-        return self._layers[layer]
+                return old
+            slots = max(slots, have[0])
+            columns = have[2] if columns <= have[2] else columns * 5 // 4
+        heads = key.shape[1]
+        keys = key.new_zeros(slots, heads, key.shape[3], columns)
+        values = value.new_zeros(slots, heads, columns, value.shape[3])
+        if old is not None:
+            keys[: have[0], ..., : have[2]], values[: have[0], :, : have[2]] = old
+        self._layers[layer] = keys, values
+        return keys, values

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -13,17 +11,13 @@ from sequela.inference.attention import takes_attention
 from sequela.inference.decoding import Decoder
 from sequela.inference.depth_cache import DepthCache
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
+from sequela.inference.fitting import where_they_fit
 from sequela.inference.memory import WorkingMemory
 from sequela.inference.plain_engine import PlainEngine
 from sequela.inference.scoring import score_trie
 from sequela.inference.streams import Stream
 from sequela.inference.work import Work
 from sequela.models import EditedModel
-
-logger = logging.getLogger(__name__)
-
-Request = TypeVar("Request", ScoreRequest, GenerationRequest)
-Answer = TypeVar("Answer", Score, Generation)
 
 
 class TorchEngine:
@@ -47,8 +41,13 @@ class TorchEngine:
         self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
     ) -> list[Score]:
         """Scores continuations."""
-        return _where_they_fit(
-            model, requests, Score.of_refused, lambda fitting: self._score(model, fitting, progress)
+        base = model.base
+        return where_they_fit(
+            base.context_length,
+            base.name,
+            requests,
+            Score.of_refused,
+            lambda fitting: self._score(model, fitting, progress),
         )
 
     def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
@@ -56,7 +55,15 @@ class TorchEngine:
             if not packs(model):
                 return PlainEngine(tokens).score(model, requests, progress)
             with model:
-                return score_trie(model, requests, tokens, self.depth_cache, self.work, progress)
+                return score_trie(
+                    model,
+                    requests,
+                    tokens,
+                    self.depth_cache,
+                    self.work,
+                    progress,
+                    pack_weights=self.memory.pack_weights,
+                )
 
         return self.memory.within_reach(self.memory.tokens_at_once(model.base), attempt)
 
@@ -65,8 +72,13 @@ class TorchEngine:
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
     ) -> list[Generation]:
         """Continues prompts greedily, many at a time."""
-        return _where_they_fit(
-            model, requests, Generation.of_refused, lambda fitting: self._generate(model, fitting, progress)
+        base = model.base
+        return where_they_fit(
+            base.context_length,
+            base.name,
+            requests,
+            Generation.of_refused,
+            lambda fitting: self._generate(model, fitting, progress),
         )
 
     def _generate(
@@ -75,16 +87,18 @@ class TorchEngine:
         def attempt(tokens: int) -> list[Generation]:
             if not packs(model):
                 return PlainEngine(tokens).generate(model, requests, progress)
-            longest = max(request.length for request in requests)
-            n_slots = max(1, min(len(requests), self.memory.most_rows, tokens // longest))
             with model:
                 decoder = Decoder(
-                    model.base, requests, n_slots, self.memory.tokens_at_once(model.base), self.work
+                    model.base,
+                    requests,
+                    self.memory.most_rows,
+                    tokens,
+                    self.memory.tokens_at_once(model.base),
+                    self.work,
+                    pack_weights=self.memory.pack_weights,
                 )
                 return _collect(model, decoder.run(), len(requests), progress)
 
-        if not requests:
-            return []
         return self.memory.within_reach(self.memory.tokens_kept(model.base), attempt)
 
 
@@ -103,26 +117,3 @@ def _collect(
         progress.advance(task)
     progress.finish(task)
     return [answers[number] for number in range(n_requests)]
-
-
-def _where_they_fit(
-    model: EditedModel,
-    requests: Sequence[Request],
-    refuse: Callable[[Request], Answer],
-    answer: Callable[[list[Request]], list[Answer]],
-) -> list[Answer]:
-    """Answers the requests that fit into the model's context and refuses the others."""
-    limit = model.base.context_length
-    fitting = [request for request in requests if request.length <= limit]
-    if len(fitting) < len(requests):
-        longest = max(request.length for request in requests)
-        logger.warning(
-            "%d of %d requests are longer than the context of %s (%d tokens; the longest has %d): refused.",
-            len(requests) - len(fitting),
-            len(requests),
-            model.base.name,
-            limit,
-            longest,
-        )
-    answers = iter(answer(fitting) if fitting else [])
-    return [next(answers) if request.length <= limit else refuse(request) for request in requests]

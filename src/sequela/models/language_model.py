@@ -59,6 +59,9 @@ class LanguageModel:
                 f"The tokenizer of {name!r} is a slow one: it can't tell which characters a token covers.",
                 hint="Load the model with its fast tokenizer (tokenizer.json).",
             )
+        if getattr(module.config, "attn_logit_softcapping", None) is not None:
+            # The fused attention that is the default leaves Gemma 2's cap on scores out without a word.
+            module.set_attn_implementation("eager")
         module.eval()
         module.requires_grad_(False)
         return cls(module, tokenizer, family, name, _fingerprint(module, tokenizer))

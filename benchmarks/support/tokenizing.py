@@ -1,0 +1,15 @@
+"""A workload as our engines get it: token ids."""
+
+from __future__ import annotations
+
+from sequela.evaluation.harness.engine_lm import EngineLM
+from sequela.inference import Engine, ScoreRequest
+from sequela.models import EditedModel, LanguageModel
+from support.workloads import ScoringWorkload
+
+
+def score_requests(model: LanguageModel, engine: Engine, work: ScoringWorkload) -> list[ScoreRequest]:
+    """Tokenized as the harness tokenizes, context and continuation together."""
+    lm = EngineLM(EditedModel(model), engine)
+    pairs = [lm._encode_pair(*instance.args) for instance in work.instances()]
+    return [ScoreRequest(tuple(context), tuple(continuation)) for context, continuation in pairs]

@@ -1,0 +1,74 @@
+"""Low-rank deltas as LoRA adapters, in the layout of the peft library."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from sequela.deltas import Delta, LowRank
+from sequela.models import LanguageModel
+
+TENSORS = "adapter_model.safetensors"
+DESCRIPTION = "adapter_config.json"
+_PREFIX = "base_model.model."
+"""What peft puts before the name of a module of the causal LM."""
+
+
+def adapter_rank(delta: Delta, modules: frozenset[str]) -> int | None:
+    """The rank of the adapter that a delta is, or None if it isn't one.
+
+    Args:
+        delta: The delta.
+        modules: Last names of the modules that may have adapters, e.g. `down_proj`.
+    """
+    rank = 0
+    for name, update in delta.updates.items():
+        module, _, kind = name.rpartition(".")
+        if not isinstance(update, LowRank) or kind != "weight" or _last(module) not in modules:
+            return None
+        rank = max(rank, update.rank)
+    return rank
+
+
+def write_adapter(delta: Delta, folder: Path, base: LanguageModel) -> None:
+    """Writes a delta of low-rank updates as an adapter that adds exactly `b @ a`.
+
+    Updates of smaller rank are filled up with zeros, so that one rank and a scaling of 1 hold for all.
+
+    Args:
+        delta: A delta for which `adapter_rank` gives a rank above 0.
+        folder: Where to; it is made.
+        base: The model the delta is for; the factors are written in its dtype.
+    """
+    updates = {name: update for name, update in delta.updates.items() if isinstance(update, LowRank)}
+    rank = max(update.rank for update in updates.values())
+    modules = {name.removesuffix(".weight"): update for name, update in updates.items()}
+    tensors: dict[str, torch.Tensor] = {}
+    for module, update in modules.items():
+        missing = rank - update.rank
+        a = torch.nn.functional.pad(update.a, (0, 0, 0, missing))  # [rank, in]
+        b = torch.nn.functional.pad(update.b, (0, missing))  # [out, rank]
+        tensors[f"{_PREFIX}{module}.lora_A.weight"] = a.to("cpu", base.dtype).contiguous()
+        tensors[f"{_PREFIX}{module}.lora_B.weight"] = b.to("cpu", base.dtype).contiguous()
+    description = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base.name,
+        "target_modules": sorted(modules),
+        "r": rank,
+        "lora_alpha": rank,  # peft scales by alpha / r
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": base.family.transposed,
+        "inference_mode": True,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / TENSORS)
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def _last(module: str) -> str:
+    return module.rpartition(".")[2]

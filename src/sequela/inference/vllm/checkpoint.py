@@ -1,0 +1,42 @@
+"""The folder that vLLM loads the base from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from sequela.deltas.delta import AppliedDelta
+from sequela.models import LanguageModel
+from sequela.models.loading import quiet_transformers
+
+
+def save_unedited(base: LanguageModel, folder: Path) -> None:
+    """Writes model and tokenizer; where edits are in force, the weights from before them."""
+    before: dict[int, torch.Tensor] = {}
+    for change in base.changes:
+        if isinstance(change, AppliedDelta):
+            for name, original in change.originals.items():
+                before.setdefault(base.module.get_parameter(name).data_ptr(), original)
+    state = {name: before.get(t.data_ptr(), t) for name, t in base.module.state_dict().items()}
+    with quiet_transformers():
+        base.module.save_pretrained(folder, state_dict=state)
+        base.tokenizer.save_pretrained(folder)
+
+
+def file_of_each(checkpoint: Path) -> dict[str, Path]:
+    """For each weight of a checkpoint the file that has it."""
+    files: dict[str, Path] = {}
+    for file in sorted(checkpoint.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            files.update(dict.fromkeys(tensors.keys(), file))
+    return files
+
+
+def part_of_block(name: str, blocks: str) -> str:
+    """`model.layers.3.mlp` for a weight of that MLP; empty for what stands in no block's part."""
+    pieces = name.removeprefix(f"{blocks}.").split(".")
+    if not name.startswith(f"{blocks}.") or len(pieces) < 4:
+        return ""
+    return f"{blocks}.{pieces[0]}.{pieces[1]}"

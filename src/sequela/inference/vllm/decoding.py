@@ -1,0 +1,53 @@
+"""Generations as vLLM gives them, cut by the rules that every engine follows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from sequela.inference.engine import Generation, GenerationRequest
+from sequela.inference.streams import Stream
+from sequela.models import LanguageModel
+
+Sampled = tuple[int, float]
+"""A generated token and its log-probability."""
+
+
+def decoding_params(model: LanguageModel, request: GenerationRequest, done: int) -> Any:
+    """VLLM's `SamplingParams` for the rest of a generation of which `done` tokens are there."""
+    from vllm import SamplingParams
+
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=request.max_new_tokens - done,
+        stop=list(request.stop),
+        stop_token_ids=sorted(model.end_ids),
+        ignore_eos=True,  # the end tokens are those above and no others
+        logprobs=0,  # the generated token's: where logits are no numbers, it is none
+        detokenize=bool(request.stop),
+    )
+
+
+def sampled_tokens(output: Any) -> list[Sampled]:
+    """The tokens of vLLM's `RequestOutput`, an end token included."""
+    answer = output.outputs[0]
+    if not answer.token_ids:
+        raise RuntimeError(f"vLLM ended a generation without a token ({answer.finish_reason}).")
+    return [
+        (token, found[token].logprob) for token, found in zip(answer.token_ids, answer.logprobs, strict=True)
+    ]
+
+
+def ended(model: LanguageModel, request: GenerationRequest, tokens: Sequence[Sampled]) -> Generation | None:
+    """The answer that the tokens make, or None if more of them are needed.
+
+    The rules are every engine's (`Stream`): after each token the whole text is searched for stop
+    strings. vLLM searches text that it decodes bit by bit, so it may have stopped too early or too late.
+    """
+    stream = Stream(0, request)
+    for token, logprob in tokens:
+        stream.take(model, token, math.isfinite(logprob))
+        if stream.ended_by:
+            return stream.answer(model)
+    return None

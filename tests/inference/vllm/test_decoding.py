@@ -1,0 +1,52 @@
+"""Generated tokens become the answer that the torch engine gives, wherever vLLM stopped."""
+
+from __future__ import annotations
+
+import math
+
+from sequela.inference import GenerationRequest, TorchEngine, generation_request
+from sequela.inference.vllm.decoding import ended
+from sequela.models import EditedModel
+from support.tiny import tiny_language_model
+
+PROMPT = "The capital of France is"
+NEW_TOKENS = 10
+
+
+def test_without_an_end_the_answer_is_as_long_as_was_asked() -> None:
+    model = tiny_language_model("llama")
+    request = generation_request(EditedModel(model), PROMPT, NEW_TOKENS)
+    (expected,) = TorchEngine().generate(EditedModel(model), [request])
+    tokens = [(token, -1.0) for token in expected.ids]
+    assert expected.ended_by == "length"
+    assert ended(model, request, tokens) == expected
+    assert ended(model, request, tokens[:-1]) is None
+
+
+def test_the_text_ends_before_the_first_stop_string() -> None:
+    model = tiny_language_model("llama")
+    edited = EditedModel(model)
+    (free,) = TorchEngine().generate(edited, [generation_request(edited, PROMPT, NEW_TOKENS)])
+    request = generation_request(edited, PROMPT, NEW_TOKENS, stop=(free.text[6:9], free.text[2:4]))
+    (expected,) = TorchEngine().generate(edited, [request])
+    assert expected.ended_by == "stop"
+    late = [(token, -1.0) for token in free.ids]
+    assert ended(model, request, late) == expected  # vLLM saw no stop
+    assert ended(model, request, late[: len(expected.ids)]) == expected
+    assert ended(model, request, late[: len(expected.ids) - 1]) is None  # vLLM saw one that is none
+
+
+def test_an_end_token_ends_the_text_and_is_no_part_of_it() -> None:
+    model = tiny_language_model("llama")
+    end = next(iter(model.end_ids))
+    answer = ended(model, GenerationRequest((5,), 8), [(40, -1.0), (41, -1.0), (end, -1.0)])
+    assert answer is not None
+    assert (answer.ids, answer.ended_by, answer.finite) == ((40, 41), "end", True)
+    assert answer.text == model.tokenizer.decode([40, 41], skip_special_tokens=True)
+
+
+def test_an_answer_ends_where_the_numbers_do() -> None:
+    model = tiny_language_model("llama")
+    answer = ended(model, GenerationRequest((5,), 8), [(40, -1.0), (0, math.nan), (0, math.nan)])
+    assert answer is not None
+    assert (answer.ids, answer.ended_by, answer.finite) == ((40,), "length", False)
