@@ -10,7 +10,7 @@ import torch
 import sequela
 from sequela.api import Model
 from sequela.edits import Edit, EditSet
-from sequela.ground.errors import BadInputError, FingerprintMismatchError, UnknownNameError
+from sequela.ground.errors import BadInputError, FingerprintMismatchError, SequelaError, UnknownNameError
 from sequela.models import EditedModel, LanguageModel
 from sequela.statistics import CorpusSpec
 from support.tiny import tiny_language_model
@@ -42,6 +42,12 @@ class TestAsking:
 
     def test_generate_ends_before_a_stop_text(self, model: Model, edits: tuple[Edit, ...]) -> None:
         assert "." not in model.generate(edits[0].question, 12, stop=(".",))
+
+    def test_a_request_that_does_not_fit_is_refused_in_words(self, model: Model) -> None:
+        with pytest.raises(SequelaError, match="the context of"):
+            model.generate("Ada", max_new_tokens=10_000)
+        with pytest.raises(SequelaError, match="the context of"):
+            model.score("Ada plays " * 2000, "chess")
 
     def test_score_prefers_what_is_true(self, model: Model, edits: tuple[Edit, ...]) -> None:
         edit = edits[0]

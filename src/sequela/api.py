@@ -13,9 +13,19 @@ from sequela.deltas.storage import load_delta, save_delta
 from sequela.editors import AnyEditor, EditReport, Resources, create_editor
 from sequela.editors.sequence import edit_in_batches
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError
+from sequela.ground.errors import BadInputError, SequelaError
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference import Engine, Perplexity, TorchEngine, generation_request, perplexity, score_request
+from sequela.inference import (
+    Engine,
+    Generation,
+    Perplexity,
+    Score,
+    TorchEngine,
+    generation_request,
+    perplexity,
+    score_request,
+    working_memory,
+)
 from sequela.models import EditedModel, LanguageModel
 from sequela.models import load_model as load_language_model
 from sequela.statistics import CorpusSpec
@@ -82,16 +92,27 @@ class Model:
             prompt: The text to be continued.
             max_new_tokens: Where the continuation ends if the model doesn't end it.
             stop: Texts before which it ends.
+
+        Raises:
+            SequelaError: Prompt and continuation don't fit in the model's context.
         """
         request = generation_request(self.current, prompt, max_new_tokens, stop)
         with self._stage.given_to(self.current):
-            return self.engine.generate(self.current, [request])[0].text
+            (generation,) = self.engine.generate(self.current, [request])
+        self._check_fits(generation)
+        return generation.text
 
     def score(self, prompt: str, continuation: str) -> float:
-        """The natural log-probability of a continuation, summed over its tokens."""
+        """The natural log-probability of a continuation, summed over its tokens.
+
+        Raises:
+            SequelaError: Prompt and continuation don't fit in the model's context.
+        """
         request = score_request(self.current, prompt, continuation)
         with self._stage.given_to(self.current):
-            return self.engine.score(self.current, [request])[0].logprob
+            (score,) = self.engine.score(self.current, [request])
+        self._check_fits(score)
+        return score.logprob
 
     def perplexity(self, text: str) -> Perplexity:
         """Perplexity per token of a text."""
@@ -158,6 +179,14 @@ class Model:
         edits = tuple(report.edit_id for report in self.reports if not report.dropped)
         save_delta(self.delta, Path(folder), self.base, edits=edits)
 
+    def _check_fits(self, answer: Score | Generation) -> None:
+        if answer.refused is not None:
+            raise SequelaError(
+                f"The request takes {answer.refused} tokens; the context of {self.base.name!r} has "
+                f"{self.base.context_length}.",
+                hint="Shorten the prompt, or ask for fewer new tokens.",
+            )
+
     @contextmanager
     def _with(self, delta: Delta, reports: tuple[EditReport, ...]) -> Iterator[Model]:
         edited = EditedModel(self.base, delta)
@@ -165,10 +194,19 @@ class Model:
             yield Model(edited, self.engine, reports, self._stage)
 
 
-def load_model(name: str, *, device: str | None = None, dtype: str = "float32") -> Model:
+def load_model(
+    name: str, *, device: str | None = None, dtype: str = "float32", memory: int | None = None
+) -> Model:
     """Loads a model: an alias, a Hugging Face hub id, a folder or a GGUF file.
 
+    Args:
+        name: Which.
+        device: Where it runs; by default the best there is.
+        dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 where `device` computes it natively.
+        memory: The most bytes that the process shall hold; by default engines take what is quickest.
+
     Raises:
-        SequelaError: It can't be had, or its architecture isn't supported.
+        SequelaError: It can't be had, its architecture isn't supported, or `memory` is too low for it.
     """
-    return Model(EditedModel(load_language_model(name, device=device, dtype=dtype)))
+    base = load_language_model(name, device=device, dtype=dtype)
+    return Model(EditedModel(base), TorchEngine(working_memory(memory, base)))

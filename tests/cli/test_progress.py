@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 
 from rich.console import Console
 
@@ -67,3 +68,15 @@ def test_tasks_inside_tasks_are_counted_apart() -> None:
         "scoring: 4 of 4",
         "study: 5 of 10",
     ]
+
+
+def test_warnings_stand_among_the_lines_and_not_in_the_bars() -> None:
+    for console, written in (terminal(), plain()):
+        with shown_progress(console):
+            logging.getLogger("sequela.inference").warning("%d requests are too long", 3)
+            logging.getLogger("sequela.inference").info("not told")
+        assert "warning: 3 requests are too long" in " ".join(written.getvalue().split())
+        assert "not told" not in written.getvalue()
+    before = written.getvalue()
+    logging.getLogger("sequela.inference").warning("nobody listens any more")
+    assert written.getvalue() == before

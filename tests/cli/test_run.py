@@ -39,6 +39,42 @@ def test_a_study_is_run_and_reported(
     assert "\x1b" not in told.stderr  # plain lines where there is no terminal
 
 
+def test_options_take_the_place_of_the_study_s_own(
+    sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
+) -> None:
+    content = small_study(world_folder, edits_file, editors=["ft-m"], checkpoints=[0, 1], suites=[])
+    study = write_study(tmp_path / "study.yaml", content)
+    told = sequela("run", study, "--precision", "bfloat16", "--memory", "2GiB")
+    assert told.exit_code == 0, told.stderr
+    assert "memory: " in told.stderr
+    manifest = read_manifest(tmp_path / "runs" / "small")
+    assert (manifest.config["dtype"], manifest.config["memory"]) == ("bfloat16", 2**31)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--memory", "lots"), "'lots' is no size"),
+        (("--memory", "300MB"), "too low for"),
+        (("--precision", "bfloat"), "Did you mean 'bfloat16'"),
+    ],
+)
+def test_bad_options_are_told_in_words(
+    sequela: Sequela,
+    world_folder: Path,
+    edits_file: Path,
+    tmp_path: Path,
+    options: tuple[str, str],
+    told: str,
+) -> None:
+    study = write_study(tmp_path / "study.yaml", small_study(world_folder, edits_file))
+    edits = ("edit", "--model", world_folder, "--edits", edits_file, "--editor", "ft-m")
+    for command in (("run", study), ("evaluate", world_folder), edits):
+        answer = sequela(*command, *options)
+        assert (answer.exit_code, answer.stdout) == (2, ""), command
+        assert told in answer.stderr
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

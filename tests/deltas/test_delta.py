@@ -13,6 +13,8 @@ from sequela.deltas.updates import add_updates
 from sequela.ground.errors import FingerprintMismatchError, SequelaError
 from sequela.ground.hashing import hash_tensors
 from sequela.models import EditedModel, LanguageModel
+from sequela.models.batch import pad_right
+from sequela.models.partial import record
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 
 
@@ -162,6 +164,26 @@ def test_difference_is_the_update_that_leads_to_the_edited_weight(any_family: La
     change = Delta(any_family.fingerprint, {name: difference(any_family, name, edited)}).apply(any_family)
     torch.testing.assert_close(any_family.module.get_parameter(name).data, edited, rtol=1e-6, atol=1e-7)
     change.revert()
+
+
+def test_what_enters_the_lowest_block_is_as_before_to_the_bit(any_family: LanguageModel) -> None:
+    batch = pad_right([(5, 6, 7, 8)], any_family.pad_id, any_family.device)
+    delta = delta_for(any_family, (2, 1))
+    assert delta.lowest_block(any_family) == 1
+    before = [record(any_family, batch, first).hidden for first in (1, 2)]
+    with EditedModel(any_family, delta) as edited:
+        assert edited.lowest_block == 1
+        after = [record(any_family, batch, first).hidden for first in (1, 2)]
+    assert torch.equal(after[0], before[0])
+    assert not torch.equal(after[1], before[1])
+
+
+def test_no_update_begins_behind_all_blocks_an_embedding_s_before_them() -> None:
+    model = tiny_language_model("llama")
+    assert Delta.empty(model.fingerprint).lowest_block(model) == model.n_layers
+    embedding = Delta(model.fingerprint, {"model.embed_tokens.weight": Dense(torch.ones(1, 1))})
+    assert embedding.lowest_block(model) == 0
+    assert (embedding + delta_for(model, (2, 3))).lowest_block(model) == 0
 
 
 SIZES = st.tuples(st.integers(1, 8), st.integers(1, 8))

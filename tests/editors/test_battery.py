@@ -153,6 +153,12 @@ def test_the_change_is_of_the_expected_weights_only(trial: Trial) -> None:
     assert changed == set(delta.updates)
 
 
+def test_nothing_below_the_lowest_block_is_changed(trial: Trial) -> None:
+    method, model = trial.method, trial.model
+    assert method.create().lowest_block(model) == min(method.layers)
+    assert trial.outcome.delta.lowest_block(model) == min(method.layers)
+
+
 def test_every_edit_is_reported(trial: Trial) -> None:
     for edit, report in zip(trial.edits, trial.outcome.reports, strict=True):
         assert report.edit_id == edit.id

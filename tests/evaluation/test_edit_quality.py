@@ -243,6 +243,31 @@ class TestMeasuring:
         for found in findings(records):
             assert (found.value, found.n_nonfinite) == (0.0, found.n)
 
+    def test_an_edit_longer_than_the_context_fails_and_is_counted_apart(
+        self, tiny_model: Callable[..., LanguageModel]
+    ) -> None:
+        model = EditedModel(tiny_model("llama", max_position_embeddings=30))
+        short = Edit(id="short", subject="Ada", prompt="{} plays", target_new="chess", target_true="go")
+        long = Edit(
+            id="long",
+            subject="Ada",
+            prompt="He's sure they'll come; we've got bread, cheese and olives. " * 3 + "{} plays",
+            target_new="chess",
+            target_true="go",
+            neighborhood=(Probe(prompt="Mo plays", answer="go"),),
+        )
+        answers = neighborhood_answers(model, TorchEngine(), [short, long], SETTINGS)
+        records = measure_edits(model, TorchEngine(), [short, long], RETENTION_AT_N, SETTINGS, answers)
+        assert all(one.finite for one in records)
+        refused = [one for one in records if one.refused is not None]
+        assert {(one.item, one.metric) for one in refused} == {("long", "efficacy")}
+        assert {one.protocol for one in refused} == {"free_decoding", "teacher_forced", "probability"}
+        assert all(one.value == 0.0 and one.refused > 30 for one in refused)
+        for found in findings(records):
+            assert found.n_nonfinite == 0
+            assert found.n_refused == (1 if found.metric == "efficacy" else 0)
+            assert ("longer than the model's context" in found.note) == (found.metric == "efficacy")
+
     def test_the_two_columns_are_never_mixed(self, world_model: LanguageModel, world_edits: EditSet) -> None:
         at_edit = measure_edits(
             EditedModel(world_model), TorchEngine(), world_edits[:1], SUCCESS_AT_EDIT, SETTINGS

@@ -19,7 +19,7 @@ from sequela.evaluation.multiple_choice import (
     score_choices,
 )
 from sequela.ground.errors import BadInputError
-from sequela.inference import TorchEngine
+from sequela.inference import Score, TorchEngine
 from sequela.models import EditedModel, LanguageModel
 from support.tiny import tiny_language_model
 
@@ -28,35 +28,39 @@ ITEM = MultipleChoiceItem(
 )
 
 
+def scores(*logprobs: float) -> tuple[Score, ...]:
+    return tuple(Score((logprob,), (False,), True) for logprob in logprobs)
+
+
 def records_of(model: LanguageModel, *items: MultipleChoiceItem):
-    scores = score_choices(EditedModel(model), TorchEngine(), items)
-    return [judge("builtin", "quiz", item, some) for item, some in zip(items, scores, strict=True)]
+    found = score_choices(EditedModel(model), TorchEngine(), items)
+    return [judge("builtin", "quiz", item, some) for item, some in zip(items, found, strict=True)]
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_a_score_is_the_sum_of_the_choice_s_token_logprobs_after_one_space(family: str) -> None:
     model = tiny_language_model(family)
-    (scores,) = score_choices(EditedModel(model), TorchEngine(), [ITEM])
+    (found,) = score_choices(EditedModel(model), TorchEngine(), [ITEM])
     n_prompt = len(model.tokenizer(ITEM.prompt)["input_ids"])
-    for choice, score in zip(ITEM.choices, scores, strict=True):
+    for choice, score in zip(ITEM.choices, found, strict=True):
         ids = torch.tensor([model.tokenizer(f"{ITEM.prompt} {choice}")["input_ids"]])
         logprobs = model.module(ids).logits[0].log_softmax(-1)
         expected = sum(float(logprobs[i - 1, ids[0, i]]) for i in range(n_prompt, ids.shape[1]))
-        assert score == pytest.approx(expected, abs=1e-4)
+        assert score.logprob == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_best_choice_is_the_answer() -> None:
-    assert judge("s", "t", ITEM, (-1.0, -2.0, -3.0)).value == 1.0
-    wrong = judge("s", "t", ITEM, (-2.0, -1.0, -3.0))
+    assert judge("s", "t", ITEM, scores(-1.0, -2.0, -3.0)).value == 1.0
+    wrong = judge("s", "t", ITEM, scores(-2.0, -1.0, -3.0))
     assert (wrong.value, wrong.answer, wrong.expected) == (0.0, "Rome", "Paris")
     assert wrong.details["margin"] == -1.0
     assert wrong.details["logprobs"] == [-2.0, -1.0, -3.0]
 
 
 def test_a_tie_for_the_best_is_wrong_and_told() -> None:
-    tied = judge("s", "t", ITEM, (-1.0, -1.0, -3.0))
+    tied = judge("s", "t", ITEM, scores(-1.0, -1.0, -3.0))
     assert (tied.value, tied.answer, tied.finite, tied.details["tie"]) == (0.0, "", True, True)
-    clear = judge("s", "t", ITEM, (-1.0, -2.0, -2.0))
+    clear = judge("s", "t", ITEM, scores(-1.0, -2.0, -2.0))
     assert clear.details["tie"] is False
     finding = accuracy_finding([tied, clear.model_copy(update={"item": "q-2"})], "chance 0.33")
     assert finding.value == 0.5
@@ -88,6 +92,20 @@ def test_a_weight_that_is_not_a_number_never_wins_and_is_counted(value: float) -
         assert (record.finite, record.answer, record.details["margin"]) == (False, "", None)
         assert record.details["logprobs"] == [None, None, None]
         record.model_dump_json()
+
+
+def test_an_item_longer_than_the_context_is_wrong_and_counted_apart() -> None:
+    model = tiny_language_model("llama", max_position_embeddings=24)
+    prompt = "He's sure they'll come; we've got bread, cheese and olives." * 3
+    long = ITEM.model_copy(update={"id": "q-2", "prompt": prompt})
+    short, refused = records_of(model, ITEM, long)
+    length = max(len(model.tokenizer(f"{prompt} {choice}")["input_ids"]) - 1 for choice in ITEM.choices)
+    assert (short.finite, short.refused) == (True, None)
+    assert (refused.value, refused.answer, refused.finite, refused.refused) == (0.0, "", True, length)
+    assert (refused.details["tie"], refused.details["margin"]) == (False, None)
+    finding = accuracy_finding([short, refused], "chance 0.33")
+    assert (finding.n, finding.n_refused, finding.n_nonfinite) == (2, 1, 0)
+    assert f"not asked and counted as 0: 1 ({length} tokens)" in finding.note
 
 
 def test_one_score_that_is_not_a_number_spoils_its_item_only() -> None:

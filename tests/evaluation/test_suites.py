@@ -30,8 +30,8 @@ def test_an_unknown_suite_is_told_with_near_names() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("mmlu", {"subject": "anatomy"}, "Allowed: limit, subjects, num_fewshot."),
-        ("toxigen", {"num_fewshot": 2}, "Allowed: limit."),
+        ("mmlu", {"subject": "anatomy"}, "Allowed: limit, too_long, subjects, num_fewshot."),
+        ("toxigen", {"num_fewshot": 2}, "Allowed: limit, too_long."),
         ("perplexity", {"limit": 2}, "Allowed: window."),
         ("builtin", {"limit": 0}, "limit = 0"),
         ("gsm8k", {"max_new_tokens": 0}, "max_new_tokens = 0"),

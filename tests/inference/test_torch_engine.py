@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from random import Random
 
@@ -11,17 +12,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.hooks import RemovableHandle
 
 from sequela.ground.errors import SequelaError
 from sequela.inference import (
     GenerationRequest,
+    PlainEngine,
     ScoreRequest,
     TorchEngine,
+    Work,
     WorkingMemory,
     generation_request,
     score_request,
 )
 from sequela.models import EditedModel, LanguageModel
+from support.greedy import by_transformers
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 
 PROMPTS = (
@@ -122,7 +127,7 @@ def test_generation_is_that_of_transformers_one_by_one(any_family: LanguageModel
     model = edited(any_family)
     requests = [generation_request(model, prompt, 12) for prompt in PROMPTS]
     for request, answer in zip(requests, TorchEngine().generate(model, requests), strict=True):
-        assert list(answer.ids) == _by_transformers(any_family, request)
+        assert list(answer.ids) == by_transformers(any_family, request)
         assert answer.finite
 
 
@@ -156,7 +161,7 @@ def test_an_end_token_ends_the_text_and_is_no_part_of_it() -> None:
     ended = TorchEngine().generate(model, [request])[0]
     assert ended.ended_by == "end"
     assert ended.ids == said.ids[: said.ids.index(said.ids[3])]
-    assert list(ended.ids) == _by_transformers(model.base, request)
+    assert list(ended.ids) == by_transformers(model.base, request)
 
 
 def test_the_first_stop_string_cuts_the_text() -> None:
@@ -176,6 +181,58 @@ def test_streams_of_one_batch_end_at_their_own_time() -> None:
     requests = [generation_request(model, prompt, new) for new, prompt in enumerate(PROMPTS, start=1)]
     answers = TorchEngine().generate(model, requests)
     assert [len(answer.ids) for answer in answers] == [1, 2, 3, 4, 5]
+
+
+# What goes the plain way
+
+
+@dataclass(frozen=True)
+class Shift:
+    """An intervention: a number added to what a layer's MLP returns at the row's last place only.
+
+    A pack has one last place, so that packing would be seen.
+    """
+
+    layer: int
+
+    @property
+    def content_hash(self) -> str:
+        return f"shift {self.layer}"
+
+    def install(self, model: LanguageModel) -> Hook:
+        def shift(_: object, __: object, out: torch.Tensor) -> torch.Tensor:
+            return torch.cat([out[:, :-1], out[:, -1:] + 0.5], 1)
+
+        return Hook(model.family.mlp_out_module(model.module, self.layer).register_forward_hook(shift))
+
+
+@dataclass(frozen=True)
+class Hook:
+    handle: RemovableHandle
+
+    def revert(self) -> None:
+        self.handle.remove()
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("watched", [False, True])
+def test_gptj_and_watched_activations_go_the_plain_way(family: str, watched: bool) -> None:
+    model = EditedModel(tiny_language_model(family), interventions=(Shift(1),) if watched else ())
+    plain, engine = PlainEngine(40), TorchEngine(WorkingMemory(most_tokens=40))
+    scores = [score_request(model, prompt, "Paris, said") for prompt in PROMPTS]
+    continued = [generation_request(model, prompt, 5) for prompt in PROMPTS]
+    for found, expected in zip(engine.score(model, scores), plain.score(model, scores), strict=True):
+        assert found.token_logprobs == pytest.approx(expected.token_logprobs, abs=1e-4)
+    if watched or family == "gptj":
+        assert engine.work.unique_tokens == 0
+        unlimited = PlainEngine(engine.memory.tokens_kept(model.base))
+        assert engine.generate(model, continued) == unlimited.generate(model, continued)
+        assert engine.work == Work()
+    else:
+        assert engine.work.unique_tokens == engine.work.computed_tokens > 0
+        before = engine.work.computed_tokens
+        engine.generate(model, continued)
+        assert engine.work.computed_tokens > before
 
 
 # Numbers that are none
@@ -251,18 +308,3 @@ def test_rows_longer_than_the_model_s_context_are_refused(family: str) -> None:
     )
     assert said.refused is None
     assert (nothing.refused, nothing.ended_by, nothing.text) == (257, "refused", "")
-
-
-def _by_transformers(model: LanguageModel, request: GenerationRequest) -> list[int]:
-    ids = torch.tensor([request.prompt])
-    output = model.module.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=request.max_new_tokens,
-        do_sample=False,
-        eos_token_id=sorted(model.end_ids),
-        pad_token_id=0,
-    )
-    generated = output[0, len(request.prompt) :].tolist()
-    ends = [i for i, token in enumerate(generated) if token in model.end_ids]
-    return generated[: ends[0]] if ends else generated

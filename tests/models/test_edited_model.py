@@ -42,6 +42,9 @@ class WeightShift:
     def content_hash(self) -> str:
         return f"weights {self.layer} {self.by}"
 
+    def lowest_block(self, model: LanguageModel) -> int:
+        return self.layer
+
     def apply(self, model: LanguageModel) -> Shifted:
         parameter = model.mlp_out_weight(self.layer)
         change = Shifted(parameter, parameter.data.clone(), self.log, "weights")
@@ -197,3 +200,11 @@ def test_the_hash_names_the_base_and_every_seat() -> None:
     ]
     assert len({model.content_hash for model in models}) == len(models)
     assert EditedModel(base, WeightShift(1, 0.5)).content_hash == models[2].content_hash
+
+
+def test_an_intervention_may_change_anything_weights_what_they_say() -> None:
+    base = tiny_language_model("llama")
+    assert EditedModel(base).lowest_block == base.n_layers
+    assert EditedModel(base, WeightShift(2, 0.5)).lowest_block == 2
+    assert EditedModel(base, WeightShift(2, 0.5), (OutputShift(3, 0.5),)).lowest_block == 0
+    assert EditedModel(base, routers=(Preface("a"),)).lowest_block == base.n_layers

@@ -8,7 +8,9 @@ from transformers import PreTrainedTokenizer
 
 from sequela.ground.errors import SequelaError
 from sequela.models import LanguageModel
-from support.tiny import tiny_language_model, tiny_module
+from sequela.models.batch import pad_right
+from sequela.models.partial import record
+from support.tiny import FAMILY_NAMES, tiny_language_model, tiny_module
 from support.tokenizers import byte_level, sentencepiece
 
 
@@ -68,3 +70,29 @@ def test_a_padding_token_that_the_model_has_not_is_not_used() -> None:
         assert model.pad_id == 0
     finally:
         byte_level.cache_clear()  # the tokenizer is shared by all tiny models
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+def test_every_parameter_stands_in_the_first_block_that_it_can_change(family: str, tied: bool) -> None:
+    """Doubling and shifting a parameter changes what enters later blocks only, or the logits only."""
+    model = tiny_language_model(family, tie_word_embeddings=tied)
+    batch = pad_right([(5, 6, 7, 8)], model.pad_id, model.device)
+    before = [record(model, batch, first).hidden for first in range(model.n_layers + 1)]
+    found = set()
+    for name, parameter in model.module.named_parameters():
+        block = model.block_of(name)
+        found.add(block)
+        stored = parameter.data.clone()
+        parameter.data.mul_(2.0).add_(0.1)
+        after = [record(model, batch, first).hidden for first in range(model.n_layers + 1)]
+        same = [torch.equal(ours, theirs) for ours, theirs in zip(after, before, strict=True)]
+        assert all(same[: block + 1]) or block == 0, name
+        assert block == model.n_layers or not same[block + 1], name
+        parameter.data.copy_(stored)
+    assert found == {0, 1, 2, 3, 4}
+
+
+def test_a_tied_head_is_the_embedding() -> None:
+    assert tiny_language_model("llama").block_of("lm_head.weight") == 0
+    assert tiny_language_model("llama", tie_word_embeddings=False).block_of("lm_head.weight") == 4

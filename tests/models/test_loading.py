@@ -17,6 +17,8 @@ from sequela.ground.errors import (
     UnknownNameError,
     UnsupportedModelError,
 )
+from sequela.ground.precision import choose_precision
+from sequela.ground.progress import SilentProgress
 from sequela.models import LanguageModel, load_model
 from sequela.models.loading import choose_device
 from support.packages import write_gguf
@@ -174,6 +176,20 @@ def test_a_folder_without_a_tokenizer_is_said(tmp_path: Path) -> None:
     tiny_language_model("llama").module.save_pretrained(tmp_path)
     with pytest.raises(SequelaError, match="tokenizer"):
         load_model(str(tmp_path))
+
+
+def test_the_dtype_can_be_left_to_the_processor(tmp_path: Path) -> None:
+    class Heard(SilentProgress):
+        said: str = ""
+
+        def say(self, message: str) -> None:
+            self.said = message
+
+    heard = Heard()
+    folder = saved(tiny_language_model("llama"), tmp_path)
+    loaded = load_model(str(folder), device="cpu", dtype="auto", progress=heard)
+    assert loaded.dtype == choose_precision("auto", loaded.device).dtype
+    assert f"{str(loaded.dtype).removeprefix('torch.')} (auto: " in heard.said
 
 
 def test_an_unknown_dtype_is_said() -> None:

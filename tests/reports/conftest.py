@@ -50,9 +50,11 @@ class RunWriter:
         self.name = name
         self.random = random.Random(3)
 
-    def write(self, status: Status = Status.COMPLETE, drop: int = 0, nonfinite: int = 0) -> Path:
+    def write(
+        self, status: Status = Status.COMPLETE, drop: int = 0, nonfinite: int = 0, refused: int = 0
+    ) -> Path:
         """Writes the run; leaves out the last `drop` evaluations."""
-        evaluations = list(self._evaluations(nonfinite))
+        evaluations = list(self._evaluations(nonfinite, refused))
         with open_store(self.folder, create=True) as store:
             for key, measurements, items in evaluations[: len(evaluations) - drop]:
                 store.write_evaluation(key, measurements, items)
@@ -104,7 +106,7 @@ class RunWriter:
         write_manifest(self.folder, manifest.ended_as(status))
         return self.folder
 
-    def _evaluations(self, nonfinite: int):
+    def _evaluations(self, nonfinite: int, refused: int):
         for n_edits in CHECKPOINTS:
             for editor, variant, harm in EDITORS if n_edits else (("none", "", 0.0),):
                 labels = {"model": "smollm2", "editor": editor, "variant": variant, "n_edits": n_edits}
@@ -123,8 +125,8 @@ class RunWriter:
                 )
                 value = 21.0 * (1 + harm * n_edits) ** 4
                 changed = {"value": value, "stderr": value / 30, "baseline": 21.0, "n_nonfinite": 0}
-                if editor == "ft-m" and nonfinite:
-                    changed["n_nonfinite"] = nonfinite
+                if editor == "ft-m":
+                    changed |= {"n_nonfinite": nonfinite, "n_refused": refused}
                 yield self._evaluation(labels, "perplexity", [perplexity.model_copy(update=changed)], [])
                 if n_edits:
                     yield self._edit_quality(labels, harm)

@@ -148,6 +148,14 @@ def test_numbers_that_are_not_finite_are_announced(run_writer: Callable, tmp_pat
     assert "ft-m after 1, 5, 10, 20 edits" in banner[1]
 
 
+def test_items_longer_than_the_context_are_announced(run_writer: Callable, tmp_path: Path) -> None:
+    text = write_report(run_writer().write(refused=3), tmp_path).read_text(encoding="utf-8")
+    banner = re.search(r'role="alert">([^<]*)', text)
+    assert banner is not None
+    assert "12 items behind 4 of" in banner[1]
+    assert "(perplexity: wikitext) are longer than the model" in banner[1]
+
+
 def test_every_finite_measurement_is_drawn_with_its_error(run_writer: Callable, tmp_path: Path) -> None:
     run = run_writer().write()
     page = Page(write_report(run, tmp_path).read_text(encoding="utf-8"))

@@ -56,6 +56,15 @@ def item(name: str, value: float = 1.0, answer: str = "Paris") -> ItemRecord:
     )
 
 
+def test_items_that_were_refused_come_back_with_their_length(tmp_path: Path) -> None:
+    long = item("long", 0.0, "").model_copy(update={"refused": 3000})
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [measurement(n_refused=1)], [item("short"), long])
+        assert [one.refused for one in store.items(KEY)] == [None, 3000]
+        (kept,) = store.measurements()
+    assert (kept.n_refused, kept.n_nonfinite) == (1, 0)
+
+
 def edit_record(position: int, seconds: float = 2.0, **more: object) -> EditRecord:
     fields: dict[str, object] = {
         "trajectory": "t1",

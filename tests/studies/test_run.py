@@ -9,14 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from sequela.deltas.storage import DESCRIPTION, TENSORS
-from sequela.editors import editor_class
+from sequela.editors import create_editor, editor_class
 from sequela.edits import EditSet
 from sequela.evaluation.builtin import BuiltinSuite
-from sequela.ground.errors import BadInputError, SequelaError
+from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
+from sequela.ground.precision import choose_precision
 from sequela.ground.progress import SilentProgress
+from sequela.inference import DepthCache, TorchEngine, WorkingMemory
+from sequela.models import load_model
+from sequela.reports import write_report
 from sequela.results import (
     EditRecord,
     Measurement,
@@ -26,6 +31,7 @@ from sequela.results import (
     read_manifest,
 )
 from sequela.studies import Study, run_study
+from sequela.studies.peak_memory import peak_memory_bytes
 
 MakeStudy = Callable[..., Study]
 
@@ -56,6 +62,22 @@ class StopAfterSaying(SilentProgress):
     def say(self, message: str) -> None:
         if self.text in message:
             raise KeyboardInterrupt
+
+
+class Hears(SilentProgress):
+    """Keeps the lines that are said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def expected_blocks(study: Study) -> set[int]:
+    """The lowest blocks that a study's methods edit."""
+    model = load_model(study.models[0], device="cpu")
+    return {create_editor(one.name, one.settings).lowest_block(model) for one in study.editors}
 
 
 def measured(folder: Path, **wanted: object) -> list[Measurement]:
@@ -309,6 +331,119 @@ class TestWhatIsSaidBeforeTheRun:
         with pytest.raises(SequelaError, match="layer 99"):
             run_study(study, tmp_path / "run")
         assert measured(tmp_path / "run") == []
+
+
+class TestMemory:
+    def test_what_lies_below_the_edits_is_computed_once_and_changes_no_bit(
+        self, make_study: MakeStudy, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engines: list[TorchEngine] = []
+
+        class Kept(TorchEngine):
+            def __init__(self, memory: WorkingMemory | None = None, depth_cache: DepthCache | None = None):
+                super().__init__(memory, depth_cache)
+                engines.append(self)
+
+        class Forgetful(Kept):
+            def __init__(self, memory: WorkingMemory | None = None, depth_cache: DepthCache | None = None):
+                super().__init__(memory, None)
+
+        blocks = {}
+        for engine in (Kept, Forgetful):
+            monkeypatch.setattr("sequela.studies.run.TorchEngine", engine)
+            run_study(make_study(), tmp_path / engine.__name__)
+            assert measured(tmp_path / engine.__name__) == measured(finished)
+            blocks[engine] = engines[-1].work.computed_blocks
+        keeping, forgetful = engines  # one for the whole run
+        assert keeping.depth_cache is not None
+        assert keeping.depth_cache.expected == expected_blocks(make_study())
+        assert keeping.work.unique_tokens == forgetful.work.unique_tokens
+        assert blocks[Kept] < 0.8 * blocks[Forgetful]
+
+    def test_a_limit_is_shared_out_told_and_changes_nothing(
+        self, make_study: MakeStudy, finished: Path, tmp_path: Path
+    ) -> None:
+        heard = Hears()
+        run_study(make_study(memory="1.5GiB"), tmp_path / "run", heard)
+        (told,) = [line for line in heard.lines if line.startswith("memory: ")]
+        assert "hidden states" in told
+        assert measured(tmp_path / "run") == measured(finished)
+        assert read_manifest(tmp_path / "run").config["memory"] == 3 * 2**29
+
+    def test_a_run_may_go_on_with_another_limit(
+        self, make_study: MakeStudy, finished: Path, tmp_path: Path
+    ) -> None:
+        stopped = run_study(make_study(), tmp_path / "run", StopAfterSaying("ft-m: edit 1"))
+        assert stopped.status is Status.STOPPED
+        assert run_study(make_study(memory="2GiB"), tmp_path / "run").status is Status.COMPLETE
+        assert measured(tmp_path / "run") == measured(finished)
+
+    def test_a_limit_that_is_too_low_is_told_before_anything_is_measured(
+        self, make_study: MakeStudy, tmp_path: Path
+    ) -> None:
+        with pytest.raises(SequelaError, match="A limit of 100 MiB is too low"):
+            run_study(make_study(memory="100MiB"), tmp_path / "run")
+        assert measured(tmp_path / "run") == []
+
+    def test_the_peak_that_costs_tell_is_that_of_this_process(self, finished: Path) -> None:
+        page = 2**20  # the system counts pages a little late
+        before = peak_memory_bytes()
+        block = torch.ones((before + 64 * page) // 4)  # more than the process has held so far
+        peak = peak_memory_bytes()
+        assert peak >= block.numel() * 4
+        del block
+        assert peak_memory_bytes() == pytest.approx(peak, abs=8 * page)
+        with open_store(finished) as store:
+            assert all(0 < (cost.peak_memory_bytes or 0) <= peak for cost in store.costs())
+
+
+class TestPrecision:
+    def test_what_the_processor_has_is_taken_and_recorded(
+        self, make_study: MakeStudy, tmp_path: Path
+    ) -> None:
+        heard = Hears()
+        study = make_study(dtype="auto", editors=["ft-m"], checkpoints=[0, 1], suites=[])
+        run_study(study, tmp_path / "run", heard)
+        chosen = choose_precision("auto", torch.device("cpu"))
+        manifest = read_manifest(tmp_path / "run")
+        assert manifest.config["dtype"] == chosen.name
+        assert manifest.environment.precision == str(chosen)
+        assert f"weights in {chosen}" in heard.lines
+        with pytest.raises(SequelaError, match="another study"):
+            run_study(study.model_copy(update={"dtype": "float16"}), tmp_path / "run")
+
+    def test_methods_edit_a_model_in_bfloat16(self, make_study: MakeStudy, tmp_path: Path) -> None:
+        run_study(make_study(dtype="bfloat16"), tmp_path / "run")
+        assert read_manifest(tmp_path / "run").environment.precision == "bfloat16"
+        assert not any(record.dropped for record in edit_records(tmp_path / "run"))
+        for one in measured(tmp_path / "run"):
+            assert (one.n_nonfinite, one.n_refused) == (0, 0)
+
+    def test_an_unknown_one_is_told(self, make_study: MakeStudy, tmp_path: Path) -> None:
+        with pytest.raises(UnknownNameError, match="float23"):
+            run_study(make_study().model_copy(update={"dtype": "float23"}), tmp_path / "run")
+        assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_items_longer_than_the_context_are_counted_in_every_suite(
+    make_study: MakeStudy, world_folder: Path, tmp_path: Path
+) -> None:
+    narrow = tmp_path / "narrow"
+    shutil.copytree(world_folder, narrow)
+    config = json.loads((narrow / "config.json").read_text(encoding="utf-8"))
+    (narrow / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 14}))
+    suites = [{"name": "builtin", "limit": 3}, "perplexity"]
+    study = make_study(models=[str(narrow)], editors=["ft-m"], checkpoints=[0, 1], suites=suites)
+
+    run_study(study, tmp_path / "run")
+
+    for suite in ("edit_quality", "builtin", "perplexity"):
+        refused = [one for one in measured(tmp_path / "run", suite=suite) if one.n_refused]
+        assert refused, suite
+        assert all("longer than the model's context" in one.note for one in refused)
+        assert all(one.n_nonfinite == 0 for one in refused)
+    page = write_report(tmp_path / "run", tmp_path / "report").read_text(encoding="utf-8")
+    assert "longer than the model&#39;s context and were not asked" in page
 
 
 class TestAFailedRun:

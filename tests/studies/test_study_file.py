@@ -84,6 +84,8 @@ def test_a_wrong_key_is_told_with_its_line_and_what_is_allowed(text: str, line: 
         (ROME + "checkpoints:\n  - 0\n  - many\n", 6, "(given: 'many')"),
         (ROME + "edits: 3\n", 4, "edits: expected a table of keys and values"),
         (ROME + "dtype: float8\n", 4, "'float32', 'bfloat16' or 'float16'"),
+        (ROME + "memory: much\n", 4, "memory: expected a size such as 4GiB (given: 'much')"),
+        (ROME + "memory: 4GiBs\n", 4, "memory: expected a size such as 4GiB (given: '4GiBs')"),
         (ROME + "checkpoints: [-1, 2]\n", 4, "can't be negative"),
         (ROME + "order_seeds: [1.5]\n", 4, "order_seeds.0"),
         (BASE + "editors: []\n", 3, "editors: the list is empty"),

@@ -13,11 +13,45 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from sequela.ground.errors import BadInputError
+
 DEFAULT_MODEL = "smollm2-135m-instruct"
 """The model of commands that are given none."""
 
 DeviceOption = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best there is.")]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        help="The dtype of the weights: float32, bfloat16, float16, or auto (bfloat16 where it is native)."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
+
+
+def read_size(text: str) -> int:
+    """The bytes that a text such as `4GiB`, `3.5G` or `4096` says.
+
+    Raises:
+        BadInputError: It is no size.
+    """
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError as error:
+        raise BadInputError(
+            f"{text!r} is no size.", hint="Write it as 4GiB, as 3.5G (powers of 1,000) or in bytes."
+        ) from error
+
+
+MemoryOption = Annotated[
+    int | None,
+    typer.Option(
+        parser=read_size,
+        metavar="SIZE",
+        help="The most memory the process shall hold, such as 4GiB or 3.5G; by default what is quickest.",
+    ),
+]
 
 
 def standard_output() -> Console:

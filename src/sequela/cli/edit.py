@@ -14,6 +14,8 @@ from sequela.cli.console import (
     DEFAULT_MODEL,
     DeviceOption,
     JsonOption,
+    MemoryOption,
+    PrecisionOption,
     print_json,
     print_table,
     standard_error,
@@ -51,6 +53,8 @@ def edit(
         Path | None, typer.Option("--output", "-o", help="A folder to save the change of weights in.")
     ] = None,
     device: DeviceOption = None,
+    precision: PrecisionOption = "float32",
+    memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Edit a model, tell for each edit how it went, and save the change.
@@ -63,7 +67,7 @@ def edit(
     from sequela.editors.sequence import edit_in_batches
     from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, EditQualitySettings, measure_edits
     from sequela.ground.paths import ensure_writable
-    from sequela.inference import TorchEngine
+    from sequela.inference import TorchEngine, working_memory
     from sequela.models import EditedModel, load_model
     from sequela.statistics import CorpusSpec, Statistics
 
@@ -72,12 +76,13 @@ def edit(
     templates = read_contexts(contexts) if contexts else None
     if output is not None:
         ensure_writable(output)
-    engine, settings = TorchEngine(), EditQualitySettings()
+    settings = EditQualitySettings()
     answers: list[dict[str, Any]] = []
     with shown_progress(standard_error()) as progress:
         if chosen.skipped:
             progress.say(f"{len(chosen.skipped)} records of {chosen.name} can't be edits and were left out.")
-        base = load_model(model, device=device, progress=progress)
+        base = load_model(model, device=device, dtype=precision, progress=progress)
+        engine = TorchEngine(working_memory(memory, base))
         resources = Resources(
             Statistics(base, CorpusSpec(source=statistics, n_tokens=tokens), progress=progress),
             contexts=templates,
@@ -98,6 +103,7 @@ def edit(
                         "target_new": made.target_new,
                         "answer": next(i.answer for i in own if i.metric == "efficacy"),
                         "success@edit": {f"{i.metric}/{i.protocol}": i.value for i in own},
+                        "refused": max((i.refused for i in own if i.refused is not None), default=None),
                     }
                 )
             progress.advance(task, len(step.edits))
@@ -132,13 +138,19 @@ def edit(
                 "yes" if answer["success@edit"].get("efficacy/free_decoding") else "no",
                 f"{answer['final_loss']:.3f}",
                 f"{answer['relative_norm']:.3f}",
-                answer["dropped"],
+                _note_of(answer),
             ]
             for answer in answers
         ),
     )
     if output is not None:
         standard_output().print(f"Saved in {escape(str(output))}", highlight=False, soft_wrap=True)
+
+
+def _note_of(answer: dict[str, Any]) -> str:
+    too_long = answer["refused"]
+    told = [answer["dropped"], f"longer than the model's context: {too_long} tokens" if too_long else ""]
+    return "; ".join(part for part in told if part)
 
 
 def _chosen_edits(  # type: ignore[no-untyped-def]

@@ -11,6 +11,8 @@ from sequela.cli.console import (
     DEFAULT_MODEL,
     DeviceOption,
     JsonOption,
+    MemoryOption,
+    PrecisionOption,
     print_json,
     print_table,
     standard_error,
@@ -30,12 +32,14 @@ def evaluate(
         Path | None, typer.Option("--delta", help="A saved change of weights to put in force.")
     ] = None,
     device: DeviceOption = None,
+    precision: PrecisionOption = "float32",
+    memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on suites of tasks, with or without a saved change of weights."""
     from sequela.deltas.storage import load_delta, read_description
     from sequela.evaluation.suites import make_suite, option_names
-    from sequela.inference import TorchEngine
+    from sequela.inference import TorchEngine, working_memory
     from sequela.models import EditedModel, load_model
 
     suites = [
@@ -44,9 +48,9 @@ def evaluate(
     ]
     if delta is not None:
         read_description(delta)  # told before the model is loaded
-    engine = TorchEngine()
     with shown_progress(standard_error()) as progress:
-        base = load_model(model, device=device, progress=progress)
+        base = load_model(model, device=device, dtype=precision, progress=progress)
+        engine = TorchEngine(working_memory(memory, base))
         edited = EditedModel(base, load_delta(delta, base) if delta else None)
         found = [finding for one in suites for finding in one.evaluate(edited, engine, progress)]
     if as_json:
@@ -54,7 +58,7 @@ def evaluate(
         return
     print_table(
         f"{base.name}{f' with {delta}' if delta else ''}",
-        ["suite", "task", "metric", "protocol", "value", "± se", "n", "not finite", "note"],
+        ["suite", "task", "metric", "protocol", "value", "± se", "n", "not finite", "too long", "note"],
         (
             [
                 f.suite,
@@ -65,6 +69,7 @@ def evaluate(
                 "-" if f.stderr is None else f"{f.stderr:.3g}",
                 f.n,
                 f.n_nonfinite,
+                f.n_refused,
                 f.note,
             ]
             for f in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,13 +28,37 @@ SECONDS_BETWEEN_LINES = 30.0
 
 @contextmanager
 def shown_progress(console: Console) -> Iterator[Progress]:
-    """Progress for a block: bars on a terminal, plain lines elsewhere."""
+    """Progress for a block: bars on a terminal, plain lines elsewhere, with Sequela's warnings among them."""
     if not console.is_terminal:
-        yield LineProgress(console)
+        lines = LineProgress(console)
+        with _warnings_told(lines):
+            yield lines
         return
     bars = BarProgress(console)
-    with bars.bars:
+    with bars.bars, _warnings_told(bars):
         yield bars
+
+
+class _Teller(logging.Handler):
+    """Hands warnings to the progress, so that they don't run into its bars."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.WARNING)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tells a warning."""
+        self._progress.say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def _warnings_told(progress: Progress) -> Iterator[None]:
+    logger, teller = logging.getLogger("sequela"), _Teller(progress)
+    logger.addHandler(teller)
+    try:
+        yield
+    finally:
+        logger.removeHandler(teller)
 
 
 class BarProgress:

@@ -11,7 +11,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sequela.cli.console import JsonOption, print_json, print_table, standard_error, standard_output
+from sequela.cli.console import (
+    JsonOption,
+    MemoryOption,
+    print_json,
+    print_table,
+    standard_error,
+    standard_output,
+)
 from sequela.cli.progress import shown_progress
 from sequela.cli.signals import terminated_like_interrupted
 
@@ -22,6 +29,13 @@ def run(
         Path | None,
         typer.Option("--output", "-o", help="The run's folder; by default runs/<name of the study>."),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="The dtype of the weights instead of the study's: float32, bfloat16, float16, or auto."
+        ),
+    ] = None,
+    memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a study: models x editors x orders of edits, measured at checkpoints.
@@ -30,7 +44,9 @@ def run(
     """
     from sequela.studies import read_study
 
-    _run(read_study(study), output, as_json)
+    options = {"dtype": precision, "memory": memory}
+    given = {key: value for key, value in options.items() if value is not None}
+    _run(read_study(study).model_copy(update=given), output, as_json)
 
 
 def demo(

@@ -12,6 +12,7 @@ from sequela.cli.console import (
     DEFAULT_MODEL,
     DeviceOption,
     JsonOption,
+    PrecisionOption,
     print_json,
     standard_error,
     standard_output,
@@ -29,6 +30,7 @@ def stats(
     ] = None,
     layers: Annotated[str, typer.Option(help="Which layers: all, or like 3,5-8.")] = "all",
     device: DeviceOption = None,
+    precision: PrecisionOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
     """Collect key second moments of a model's layers in one pass; they are kept for later edits."""
@@ -36,7 +38,7 @@ def stats(
     from sequela.statistics import CorpusSpec, Statistics
 
     with shown_progress(standard_error()) as progress:
-        loaded = load_model(model, device=device, progress=progress)
+        loaded = load_model(model, device=device, dtype=precision, progress=progress)
         chosen = parse_layers(layers, loaded.n_layers)
         loaded.check_layers(chosen)
         statistics = Statistics(loaded, CorpusSpec(source=source, n_tokens=tokens), progress=progress)

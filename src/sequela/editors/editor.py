@@ -114,6 +114,13 @@ class Editor(abc.ABC, Generic[H, State]):
         """What tells this configuration from others of the same method; empty if nothing does."""
         return ""
 
+    def lowest_block(self, model: LanguageModel) -> int:
+        """The lowest block that the method will change; what enters it stays as it is.
+
+        0 where that can't be told beforehand, as it is unless a method says otherwise.
+        """
+        return 0
+
     @abc.abstractmethod
     def prepare(self, model: LanguageModel, resources: Resources) -> State:
         """Does what is done once, on the unedited model; returns the first state."""

@@ -63,6 +63,10 @@ class Memit(Editor[MemitHyperparameters, LocateState]):
         weight = self.hyperparameters.mom2_update_weight
         return weight if weight is not None else float(model.key_size)
 
+    def lowest_block(self, model: LanguageModel) -> int:
+        """The lowest edited layer."""
+        return self.layers_of(model)[0]
+
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and collects the second moments of the layers' keys in one pass."""
         return first_state(

@@ -62,6 +62,10 @@ class Rome(Editor[RomeHyperparameters, LocateState]):
         layers = self.hyperparameters.layers
         return layers[0] if layers is not None else round(DEFAULT_DEPTH * model.n_layers)
 
+    def lowest_block(self, model: LanguageModel) -> int:
+        """The edited layer."""
+        return self.layer_of(model)
+
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and collects the second moment of the layer's keys."""
         settings = self.hyperparameters

@@ -24,7 +24,7 @@ from sequela.evaluation.multiple_choice import (
 from sequela.ground.errors import BadInputError, UnknownNameError
 from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference import Engine
+from sequela.inference import Engine, Score
 from sequela.models import EditedModel
 from sequela.results import Finding
 
@@ -109,7 +109,7 @@ class BuiltinSuite:
         return [self._finding(category, items, scores) for category, items in self.items.items()]
 
     def _finding(
-        self, category: str, items: Sequence[MultipleChoiceItem], scores: Iterator[tuple[float, ...]]
+        self, category: str, items: Sequence[MultipleChoiceItem], scores: Iterator[tuple[Score, ...]]
     ) -> Finding:
         records = [judge(self.name, category, item, next(scores)) for item in items]
         return accuracy_finding(records, f"chance {chance_level(items):.2f}")

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.edits import Edit
+from sequela.evaluation.trouble import all_finite, longest_refused
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import (
     Engine,
@@ -161,6 +162,7 @@ def findings(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = No
 class _Outcome:
     value: float
     finite: bool
+    refused: int | None
     probe: _Probe
     answer: str
     details: dict[str, float]
@@ -181,26 +183,28 @@ def _judge(
     rival: Score | None,
     before: Answers | None,
 ) -> Iterable[tuple[str, _Outcome]]:
-    """The verdict of each protocol on one prompt; nothing that isn't a number ever wins."""
+    """The verdict of each protocol on one prompt; no answer that isn't a number or was refused ever wins."""
     details: dict[str, float] = {}
     if expected is not None:
         details["mean_logprob_expected"] = expected.mean_logprob
     if rival is not None:
         details["mean_logprob_rival"] = rival.mean_logprob
 
-    def outcome(value: float, finite: bool) -> _Outcome:
-        return _Outcome(value if finite else 0.0, finite, probe, generation.text, details)
+    def outcome(value: float, *answers: Score | Generation) -> _Outcome:
+        counted = value if all(answer.finite for answer in answers) else 0.0
+        finite, refused = all_finite(answers), longest_refused(answers)
+        return _Outcome(counted, finite, refused, probe, generation.text, details)
 
     if probe.expected is not None and expected is not None:
-        yield "free_decoding", outcome(float(says(generation.text, probe.expected)), generation.finite)
+        yield "free_decoding", outcome(float(says(generation.text, probe.expected)), generation)
         share = sum(expected.token_greedy) / len(expected.token_greedy)
-        yield "teacher_forced", outcome(share, expected.finite)
+        yield "teacher_forced", outcome(share, expected)
         if rival is not None:
             wins = expected.mean_logprob > rival.mean_logprob
-            yield "probability", outcome(float(wins), expected.finite and rival.finite)
+            yield "probability", outcome(float(wins), expected, rival)
     if probe.metric == "neighborhood" and before is not None:
         same = _plain(generation.text) == _plain(before[probe.prompt])
-        yield "agreement", outcome(float(same), generation.finite)
+        yield "agreement", outcome(float(same), generation)
 
 
 def _record(task: str, edit_id: str, metric: str, protocol: str, outcomes: Sequence[_Outcome]) -> ItemRecord:
@@ -213,12 +217,19 @@ def _record(task: str, edit_id: str, metric: str, protocol: str, outcomes: Seque
         item=edit_id,
         value=sum(outcome.value for outcome in outcomes) / len(outcomes),
         finite=all(outcome.finite for outcome in outcomes),
+        refused=max((outcome.refused for outcome in outcomes if outcome.refused is not None), default=None),
         prompt=first.probe.prompt,
         answer=first.answer,
         expected=first.probe.expected or "",
         details={
             "prompts": [
-                {"prompt": o.probe.prompt, "answer": o.answer, "value": o.value, **_json_safe(o.details)}
+                {
+                    "prompt": o.probe.prompt,
+                    "answer": o.answer,
+                    "value": o.value,
+                    "refused": o.refused,
+                    **_json_safe(o.details),
+                }
                 for o in outcomes
             ]
         },

@@ -56,14 +56,15 @@ class HealthSuite:
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
         """Measures `perplexity` and `loss`, in this order.
 
-        If any window met a logit that was not a number, neither has a value. The records of the
-        windows are with the loss, which is their mean; the perplexity is not a mean of anything.
+        If any window met a logit that was not a number, or is longer than the model's context, neither
+        has a value. The records of the windows are with the loss, which is their mean; the perplexity is
+        not a mean of anything.
         """
         measured = perplexity(engine, model, self.text, self._window, progress)
         return [self._perplexity(measured), self._loss(measured)]
 
     def _loss(self, measured: Perplexity) -> Finding:
-        known = measured.n_nonfinite == 0
+        known = not self._trouble(measured)
         return Finding(
             suite=self.name,
             task=TASK,
@@ -73,7 +74,8 @@ class HealthSuite:
             stderr=_number(measured.stderr) if known else None,
             n=measured.n_windows,
             n_nonfinite=measured.n_nonfinite,
-            note=_trouble(measured),
+            n_refused=measured.n_refused,
+            note=self._trouble(measured),
             items=tuple(
                 self._record(number, loss)
                 for number, loss in enumerate(measured.window_losses)
@@ -84,7 +86,7 @@ class HealthSuite:
     def _perplexity(self, measured: Perplexity) -> Finding:
         value = _number(measured.value)
         stderr = None if value is None else _number(value * measured.stderr)  # the delta method
-        note = _trouble(measured)
+        note = self._trouble(measured)
         if value is None and not note:
             note = f"exp({measured.mean_loss:.1f}) is too large for a number"
         return Finding(
@@ -96,6 +98,7 @@ class HealthSuite:
             stderr=stderr,
             n=measured.n_windows,
             n_nonfinite=measured.n_nonfinite,
+            n_refused=measured.n_refused,
             note=note,
         )
 
@@ -110,12 +113,16 @@ class HealthSuite:
             details={"tokens": self._window},
         )
 
+    def _trouble(self, measured: Perplexity) -> str:
+        if measured.n_refused:
+            return (
+                f"{measured.n_refused} of {measured.n_windows} windows of {self._window} tokens are longer "
+                "than the model's context and were not asked"
+            )
+        if measured.n_nonfinite:
+            return f"{measured.n_nonfinite} of {measured.n_windows} windows met a logit that is not a number"
+        return ""
+
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _trouble(measured: Perplexity) -> str:
-    if not measured.n_nonfinite:
-        return ""
-    return f"{measured.n_nonfinite} of {measured.n_windows} windows met a logit that is not a number"

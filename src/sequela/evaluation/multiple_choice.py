@@ -3,7 +3,8 @@
 The rule, the same for every item: a choice's score is the sum of the log-probabilities of its
 tokens after the prompt, one space between them. The model's answer is the choice with the highest
 score. It has answered only if every score is a number and the best one is alone; an item without
-an answer is wrong, so a destroyed model can't win by chance of ordering.
+an answer is wrong, so a destroyed model can't win by chance of ordering. An item with a choice that
+is longer than the model's context has no answer either; it is counted apart.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sequela.evaluation.trouble import all_finite, longest_refused
 from sequela.ground.errors import BadInputError
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference import Engine, score_request
+from sequela.inference import Engine, Score, score_request
 from sequela.models import EditedModel
 from sequela.results import Finding, ItemRecord, finding_from_items
 
@@ -96,22 +98,23 @@ def choose(scores: Sequence[float]) -> int | None:
 
 def score_choices(
     model: EditedModel, engine: Engine, items: Sequence[MultipleChoiceItem], progress: Progress = SILENT
-) -> list[tuple[float, ...]]:
-    """The score of every choice of every item, in nats; minus infinity where a logit was not a number."""
+) -> list[tuple[Score, ...]]:
+    """The score of every choice of every item."""
     requests = [score_request(model, item.prompt, choice) for item in items for choice in item.choices]
     scores = iter(engine.score(model, requests, progress))
-    return [tuple(next(scores).logprob for _ in item.choices) for item in items]
+    return [tuple(next(scores) for _ in item.choices) for item in items]
 
 
-def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[float]) -> ItemRecord:
+def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Score]) -> ItemRecord:
     """The record of an item: 1 if the right choice was chosen, else 0.
 
     Its details hold every choice with its log-probability (None where it is not a number), whether
     the best choices were tied, and the margin: the right choice's score minus the best wrong one's.
     """
-    chosen = choose(scores)
-    finite = all(math.isfinite(score) for score in scores)
-    best_wrong = max(score for number, score in enumerate(scores) if number != item.answer)
+    logprobs = [score.logprob for score in scores]
+    chosen = choose(logprobs)
+    known = all(score.finite for score in scores)
+    best_wrong = max(logprob for number, logprob in enumerate(logprobs) if number != item.answer)
     return ItemRecord(
         suite=suite,
         task=task,
@@ -119,15 +122,16 @@ def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[floa
         protocol=PROTOCOL,
         item=item.id,
         value=float(chosen == item.answer),
-        finite=finite,
+        finite=all_finite(scores),
+        refused=longest_refused(scores),
         prompt=item.prompt,
         answer="" if chosen is None else item.choices[chosen],
         expected=item.expected,
         details={
             "choices": list(item.choices),
-            "logprobs": [score if math.isfinite(score) else None for score in scores],
-            "margin": scores[item.answer] - best_wrong if finite else None,
-            "tie": finite and chosen is None,
+            "logprobs": [score.logprob if score.finite else None for score in scores],
+            "margin": logprobs[item.answer] - best_wrong if known else None,
+            "tie": known and chosen is None,
         },
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,11 +50,23 @@ class PerplexityOptions(SuiteOptions):
     window: int = Field(default=128, ge=2)
 
 
-class MMLUOptions(LimitedOptions):
+class HarnessOptions(LimitedOptions):
+    """What the settings of all tasks of lm-evaluation-harness have in common.
+
+    Args:
+        limit: How many items to run, from the first on; all if None.
+        too_long: Whether a prompt longer than the model's context is refused, or cut on the left.
+    """
+
+    too_long: Literal["refuse", "cut"] = "refuse"
+
+
+class MMLUOptions(HarnessOptions):
     """Settings of MMLU.
 
     Args:
         limit: How many items of each subject to run.
+        too_long: As in `HarnessOptions`.
         subjects: Which subjects to run; all if None.
         num_fewshot: How many worked examples stand before each question.
     """
@@ -63,11 +75,12 @@ class MMLUOptions(LimitedOptions):
     num_fewshot: int = Field(default=5, ge=0, le=5)
 
 
-class GSM8KOptions(LimitedOptions):
+class GSM8KOptions(HarnessOptions):
     """Settings of GSM8K.
 
     Args:
         limit: How many items to run.
+        too_long: As in `HarnessOptions`.
         num_fewshot: How many worked examples stand before each question.
         max_new_tokens: Where a written answer ends.
     """
@@ -207,6 +220,6 @@ _ENTRIES: tuple[SuiteEntry, ...] = (
     SuiteEntry("perplexity", PerplexityOptions, _make_perplexity),
     SuiteEntry("mmlu", MMLUOptions, _make_harness),
     SuiteEntry("gsm8k", GSM8KOptions, _make_harness),
-    SuiteEntry("truthfulqa_mc1", LimitedOptions, _make_harness),
-    SuiteEntry("toxigen", LimitedOptions, _make_harness),
+    SuiteEntry("truthfulqa_mc1", HarnessOptions, _make_harness),
+    SuiteEntry("toxigen", HarnessOptions, _make_harness),
 )

@@ -1,13 +1,24 @@
 """The dtype policy, in one place.
 
-* Weights stay in the dtype they were loaded in (float32 unless the user asks for another).
+* Weights stay in the dtype they were loaded in: float32 unless the user asks for another, or for
+  `auto`, which is bfloat16 where the hardware multiplies it natively and float32 elsewhere.
 * Logits and log-probabilities are always read in float32.
 * Covariances, solves and deltas are computed in float64 where the device has it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
+
+from sequela.ground.errors import UnknownNameError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The dtypes that weights can be loaded in."""
+
+AUTO = "auto"
+"""The name that leaves the dtype to the hardware."""
 
 SCORING_DTYPE = torch.float32
 """The dtype in which logits become log-probabilities."""
@@ -16,3 +27,61 @@ SCORING_DTYPE = torch.float32
 def solve_dtype(device: torch.device) -> torch.dtype:
     """float64, or float32 on devices without it (Apple's `mps`)."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The dtype of a model's weights.
+
+    Args:
+        name: Its name, one of `DTYPES`.
+        reason: Why it was chosen; empty if the user named it.
+    """
+
+    name: str
+    reason: str = ""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype itself."""
+        return DTYPES[self.name]
+
+    def __str__(self) -> str:
+        return f"{self.name} (auto: {self.reason})" if self.reason else self.name
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """The precision that the user named, or for `auto` the one that suits a device.
+
+    Args:
+        name: One of `DTYPES`, or `auto`.
+        device: Where the model will run.
+
+    Raises:
+        UnknownNameError: It is neither.
+    """
+    if name != AUTO:
+        if name not in DTYPES:
+            raise UnknownNameError("dtype", name, (*DTYPES, AUTO))
+        return Precision(name)
+    native = _native_bfloat16(device)
+    if native:
+        return Precision("bfloat16", f"{native} computes it natively")
+    return Precision("float32", f"no native bfloat16 is known of the device {device}")
+
+
+def _native_bfloat16(device: torch.device) -> str:
+    """What multiplies bfloat16 natively on a device; empty if nothing does, or PyTorch can't say."""
+    if device.type == "cuda":
+        native = bool(torch.version.hip) or torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.cuda.get_device_name(device) if native else ""
+    if device.type == "cpu":
+        for feature, question in _CPU_QUESTIONS.items():
+            ask = getattr(torch.cpu, question, None)  # older versions of PyTorch don't have them all
+            if ask is not None and ask():
+                return feature
+    return ""
+
+
+_CPU_QUESTIONS = {"AMX": "_is_amx_tile_supported", "AVX-512 BF16": "_is_avx512_bf16_supported"}
+"""Per feature of x86 processors, the function of `torch.cpu` that says whether it is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -118,9 +119,7 @@ class MemoryPlan:
         """
         weights = _bytes_of(model.module)
         reading = _reading_bytes(model)
-        packed = 0
-        if packs_linears(model.device, model.dtype):
-            packed = linears_bytes(model)
+        packed = linears_bytes(model) if packs_linears(model.device, model.dtype) else 0
         needed = weights + reading + ALLOWANCE + LEAST_ROOM
         if limit < needed:
             raise SequelaError(
@@ -159,8 +158,8 @@ def working_memory(limit: int | None, model: LanguageModel) -> WorkingMemory:
 
 
 def in_units(size: int) -> str:
-    """Bytes as a person says them: MiB, from 1 GiB on GiB."""
-    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / MIB:.0f} MiB"
+    """Bytes as a person says them, rounded up: MiB, from 1 GiB on GiB."""
+    return f"{math.ceil(100 * size / 2**30) / 100:.2f} GiB" if size >= 2**30 else f"{-(-size // MIB)} MiB"
 
 
 def _bytes_of(module: nn.Module) -> int:
@@ -176,4 +175,7 @@ def _reading_bytes(model: LanguageModel) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory, of the processor or of an accelerator, didn't suffice."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
+        return True
+    # All that oneDNN says when it can't have the memory for its code or its scratch space.
+    return str(error) in ("could not create a primitive", "could not execute a primitive")

@@ -28,15 +28,13 @@ from sequela.ground.errors import (
     near_matches,
 )
 from sequela.ground.hub import hub_access
+from sequela.ground.precision import choose_precision
 from sequela.ground.progress import SILENT, Progress
 from sequela.models.aliases import ALIASES
 from sequela.models.families import family_of
 from sequela.models.gguf import read_gguf
 from sequela.models.language_model import LanguageModel
 from sequela.models.packaged import packaged_folder
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-"""The dtypes that weights can be loaded in."""
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -57,7 +55,7 @@ def load_model(
     Args:
         name: An alias, a folder, a GGUF file or a Hugging Face hub id.
         device: Where it runs, e.g. `cuda:1`; by default CUDA, else Apple's `mps`, else the CPU.
-        dtype: `float32`, `bfloat16` or `float16`.
+        dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 where `device` computes it natively.
         trust_remote_code: Whether code from the hub or the folder may run.
         accept_terms: Whether the terms of use of a model that has some are accepted.
         progress: Who is told.
@@ -67,17 +65,18 @@ def load_model(
         UnknownNameError: No such dtype, or a name that is nearly an alias.
         SequelaError: There is no such model, or it can't be fetched.
     """
-    if dtype not in DTYPES:
-        raise UnknownNameError("dtype", dtype, DTYPES)
     place = choose_device(device)
+    precision = choose_precision(dtype, place)
+    if precision.reason:
+        progress.say(f"{name}: {precision}")
     with quiet_transformers():
         if name in ALIASES:
             folder = packaged_folder(ALIASES[name], accept_terms=accept_terms, progress=progress)
-            model = _load_folder(str(folder), name, DTYPES[dtype], trust=False, local=True)
+            model = _load_folder(str(folder), name, precision.dtype, trust=False, local=True)
         elif _is_path(name):
-            model = _load_path(Path(name).expanduser(), name, DTYPES[dtype], trust_remote_code)
+            model = _load_path(Path(name).expanduser(), name, precision.dtype, trust_remote_code)
         else:
-            model = _load_from_hub(name, DTYPES[dtype], trust_remote_code, progress)
+            model = _load_from_hub(name, precision.dtype, trust_remote_code, progress)
     model.module.to(place)
     return model
 

@@ -177,6 +177,14 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
             f"The model computed numbers that are not finite on {items} items behind {len(broken)} of "
             f"{len(measurements)} measurements ({'; '.join(told)}). They count as failures."
         )
+    too_long = [one for one in measurements if one.n_refused > 0]
+    if too_long:
+        items = sum(one.n_refused for one in too_long)
+        tasks = sorted({f"{one.suite}: {one.task}" for one in too_long})
+        warnings.append(
+            f"{items} items behind {len(too_long)} of {len(measurements)} measurements ({'; '.join(tasks)}) "
+            "are longer than the model's context and were not asked. They count as failures."
+        )
     return tuple(warnings)
 
 

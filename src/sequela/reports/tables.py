@@ -34,6 +34,7 @@ class NumberRow:
     baseline: str
     difference: str
     n_nonfinite: int
+    n_refused: int
     note: str
 
 
@@ -98,6 +99,7 @@ def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
                         baseline=format_number(point.baseline, share),
                         difference=format_difference(difference, share),
                         n_nonfinite=point.n_nonfinite,
+                        n_refused=point.n_refused,
                         note=point.note,
                     )
                 )

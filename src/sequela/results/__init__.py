@@ -4,7 +4,7 @@ from sequela.results.cost import CostRecord
 from sequela.results.edit_record import EditRecord
 from sequela.results.environment import Environment, collect_environment
 from sequela.results.evaluation_key import EvaluationKey
-from sequela.results.finding import Finding, finding_from_items, mean_and_stderr
+from sequela.results.finding import Finding, finding_from_items, mean_and_stderr, refused_note
 from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
 from sequela.results.measurement import ItemRecord, Measurement
 from sequela.results.query import Query
@@ -27,5 +27,6 @@ __all__ = [
     "mean_and_stderr",
     "open_store",
     "read_manifest",
+    "refused_note",
     "write_manifest",
 ]

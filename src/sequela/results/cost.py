@@ -11,7 +11,7 @@ class CostRecord(BaseModel):
     Args:
         step: What was done, e.g. `load model`, `statistics`, `edit`, `evaluate`.
         seconds: Wall-clock time.
-        peak_memory_bytes: The most memory the process (or the device) held so far; None if not known.
+        peak_memory_bytes: The most main memory the process held so far; None if not known.
         units: How many units the step worked on, e.g. edits or items; 1 if it can't be divided.
         trajectory: The trajectory it belongs to; empty if it serves the whole run.
         model: The base model's name, where there is one.

@@ -27,6 +27,7 @@ class Environment(BaseModel):
         cores: How many of its cores the process may use.
         memory_bytes: Main memory; None if the system doesn't say.
         device: Where the model ran, e.g. `cpu`, `cuda:0 (NVIDIA A100)`.
+        precision: The dtype of the weights, with the reason where it was left to the hardware.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,13 +41,15 @@ class Environment(BaseModel):
     cores: int
     memory_bytes: int | None
     device: str
+    precision: str = ""
 
 
-def collect_environment(device: str = "cpu") -> Environment:
+def collect_environment(device: str = "cpu", precision: str = "") -> Environment:
     """What this process runs on.
 
     Args:
         device: Where the model runs, as the manifest shall name it.
+        precision: The dtype of its weights, likewise.
     """
     return Environment(
         sequela=_version_of("sequela") or "not installed",
@@ -58,6 +61,7 @@ def collect_environment(device: str = "cpu") -> Environment:
         cores=_usable_cores(),
         memory_bytes=_memory_bytes(),
         device=device,
+        precision=precision,
     )
 
 

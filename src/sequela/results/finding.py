@@ -22,6 +22,7 @@ class Finding(BaseModel):
         stderr: Its standard error, where there is one.
         n: How many items stand behind it.
         n_nonfinite: How many of them met a logit that was not a number; they count as failures.
+        n_refused: How many of them are longer than the model's context; they count as failures too.
         note: What a reader must know.
         items: The records behind the number.
     """
@@ -36,6 +37,7 @@ class Finding(BaseModel):
     stderr: float | None
     n: int = Field(ge=0)
     n_nonfinite: int = Field(default=0, ge=0)
+    n_refused: int = Field(default=0, ge=0)
     note: str = ""
     items: tuple[ItemRecord, ...] = ()
 
@@ -59,6 +61,10 @@ def mean_and_stderr(values: Sequence[float]) -> tuple[float | None, float | None
 def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
     """The mean over the items of one task, metric and protocol.
 
+    Args:
+        items: The items.
+        note: What a reader must know; that some items were refused is added to it.
+
     Raises:
         ValueError: There are no items, or they are of different tasks, metrics or protocols.
     """
@@ -67,6 +73,7 @@ def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
         raise ValueError(f"A finding needs items of one kind; these are of {len(kinds)}.")
     suite, task, metric, protocol = kinds.pop()
     value, stderr = mean_and_stderr([item.value for item in items])
+    refused = [item.refused for item in items if item.refused is not None]
     return Finding(
         suite=suite,
         task=task,
@@ -76,6 +83,19 @@ def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
         stderr=stderr,
         n=len(items),
         n_nonfinite=sum(not item.finite for item in items),
-        note=note,
+        n_refused=len(refused),
+        note="; ".join(part for part in (note, refused_note(refused)) if part),
         items=tuple(items),
     )
+
+
+def refused_note(lengths: Sequence[int]) -> str:
+    """How many items were longer than the model's context, and how long; empty if none was.
+
+    Args:
+        lengths: Their tokens.
+    """
+    if not lengths:
+        return ""
+    longest = f"{max(lengths)} tokens" if min(lengths) == max(lengths) else f"up to {max(lengths)} tokens"
+    return f"items longer than the model's context, not asked and counted as 0: {len(lengths)} ({longest})"

@@ -47,6 +47,7 @@ def _schema() -> pa.Schema:
     fields = [pa.field(name, pa.string(), nullable=False) for name in texts]
     fields.insert(5, pa.field("value", pa.float64(), nullable=False))
     fields.insert(6, pa.field("finite", pa.bool_(), nullable=False))
+    fields.insert(7, pa.field("refused", pa.int64(), nullable=True))
     return pa.schema(fields)
 
 

@@ -25,6 +25,8 @@ class Measurement(BaseModel):
         stderr: Its standard error, where there is one.
         n: How many items stand behind it.
         n_nonfinite: How many of them met a logit that was not a number; they count as failures.
+        n_refused: How many of them are longer than the model's context and weren't asked; they count as
+            failures too.
         baseline: The same number on the unedited model, over the same items.
         note: What a reader must know, e.g. `no items`.
     """
@@ -45,6 +47,7 @@ class Measurement(BaseModel):
     stderr: float | None = None
     n: int = Field(ge=0)
     n_nonfinite: int = Field(default=0, ge=0)
+    n_refused: int = Field(default=0, ge=0)
     baseline: float | None = None
     note: str = ""
 
@@ -65,6 +68,7 @@ class ItemRecord(BaseModel):
         item: Names the item within its task, the same at every checkpoint, so that pairs can be made.
         value: What the item contributes to the measurement's mean.
         finite: Whether every logit behind it was a number.
+        refused: Where it is longer than the model's context and wasn't asked: its tokens.
         prompt: What the model was asked.
         answer: What it said or chose.
         expected: What would have been right.
@@ -80,6 +84,7 @@ class ItemRecord(BaseModel):
     item: str
     value: float
     finite: bool = True
+    refused: int | None = Field(default=None, ge=1)
     prompt: str = ""
     answer: str = ""
     expected: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Counts up when a table changes; a store of another version is refused."""
 
 
@@ -63,6 +63,7 @@ class MeasurementRow(Base):
     stderr: Mapped[float | None]
     n: Mapped[int]
     n_nonfinite: Mapped[int]
+    n_refused: Mapped[int]
     baseline: Mapped[float | None]
     note: Mapped[str]
 

@@ -79,6 +79,7 @@ def measurements(found: Sequence[Finding], labels: Labels, baseline: Baseline) -
             stderr=finding.stderr,
             n=finding.n,
             n_nonfinite=finding.n_nonfinite,
+            n_refused=finding.n_refused,
             baseline=finding.value if labels.editor == UNEDITED else baseline.of(finding),
             note=finding.note,
         )

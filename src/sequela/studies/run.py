@@ -30,9 +30,11 @@ from sequela.evaluation.suite import Suite
 from sequela.ground.errors import SequelaError
 from sequela.ground.hashing import hash_json
 from sequela.ground.paths import cache_folder, ensure_writable
+from sequela.ground.precision import Precision, choose_precision
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference import Engine, TorchEngine
+from sequela.inference import DepthCache, Engine, MemoryPlan, TorchEngine
 from sequela.models import EditedModel, LanguageModel, load_model
+from sequela.models.loading import choose_device
 from sequela.results import (
     CostRecord,
     EditRecord,
@@ -50,9 +52,10 @@ from sequela.results import (
 from sequela.statistics import Statistics
 from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_checkpoint, save_checkpoint
 from sequela.studies.measuring import UNEDITED, Baseline, Labels, measurements
+from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plan import Plan, make_plan
 from sequela.studies.study import Study
-from sequela.studies.trajectory import Trajectory, make_batch, peak_memory_bytes
+from sequela.studies.trajectory import Trajectory, make_batch
 
 Measure = Callable[[], tuple[list[Finding], list[ItemRecord]]]
 """Runs an evaluation; returns what it found and the items behind it."""
@@ -96,9 +99,12 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
     plan = make_plan(study)
     ensure_writable(folder, SPACE_NEEDED)
     ensure_writable(cache_folder(), SPACE_NEEDED)
-    manifest = _opened_manifest(plan, folder, command)
+    precision = choose_precision(study.dtype, choose_device(study.device))
+    if precision.reason:
+        progress.say(f"weights in {precision}")
     with open_store(folder, create=True) as store:
-        run = _Run(plan, folder, store, manifest, progress)
+        manifest = _opened_manifest(plan, folder, command, precision)
+        run = _Run(plan, folder, store, manifest, progress, precision)
         try:
             run.everything()
             run.ended_as(Status.COMPLETE)
@@ -116,20 +122,21 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
         return RunResult(folder, run.manifest.status, store.count_evaluations(), plan.n_evaluations)
 
 
-def _opened_manifest(plan: Plan, folder: Path, command: str) -> Manifest:
+def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precision) -> Manifest:
     """The manifest of a run that begins or goes on.
 
     Raises:
         SequelaError: The folder holds a run of another study.
     """
     config = plan.study.model_dump(mode="json")
+    config["dtype"] = precision.name
     for told, (_, editor) in zip(config["editors"], plan.editors, strict=True):
         # With the defaults filled in: a version with other defaults must not go on with this run.
         told["settings"] = editor.hyperparameters.model_dump(mode="json")
     manifest = Manifest(
         name=plan.study.name,
         evaluations_planned=plan.n_evaluations,
-        environment=collect_environment(),
+        environment=collect_environment(str(choose_device(plan.study.device)), str(precision)),
         config=config,
         edit_set_hashes={plan.edits.name: plan.edits.content_hash},
         suite_versions=plan.suite_versions(),
@@ -139,8 +146,7 @@ def _opened_manifest(plan: Plan, folder: Path, command: str) -> Manifest:
     )
     if (folder / "manifest.json").is_file():
         earlier = read_manifest(folder)
-        same = (earlier.config, earlier.edit_set_hashes, earlier.suite_versions)
-        if same != (manifest.config, manifest.edit_set_hashes, manifest.suite_versions):
+        if _deciding(earlier) != _deciding(manifest):
             raise SequelaError(
                 f"{folder} holds the run of another study, or of this one before it was changed.",
                 hint="Choose another folder with --output, or delete that one.",
@@ -152,6 +158,12 @@ def _opened_manifest(plan: Plan, folder: Path, command: str) -> Manifest:
     return manifest
 
 
+def _deciding(manifest: Manifest) -> tuple[object, ...]:
+    """What decides the results of a run; the limit for memory doesn't."""
+    config = {key: value for key, value in manifest.config.items() if key != "memory"}
+    return config, manifest.edit_set_hashes, manifest.suite_versions
+
+
 @dataclass
 class _Run:
     plan: Plan
@@ -159,7 +171,8 @@ class _Run:
     store: ResultsStore
     manifest: Manifest
     progress: Progress
-    engine: Engine = field(default_factory=TorchEngine)
+    precision: Precision
+    engine: Engine = field(init=False)
     overall: int = 0
 
     def ended_as(self, status: Status, error: str = "") -> None:
@@ -176,6 +189,7 @@ class _Run:
     def _one_model(self, name: str) -> None:
         study = self.plan.study
         model = self._load(name)
+        self.engine = self._engine_for(model)
         statistics = Statistics(model, study.statistics, progress=self.progress)
         resources = Resources(statistics, seed=study.seed, progress=self.progress)
         # Editors get ready first: what they can't use is told before anything is measured.
@@ -190,6 +204,20 @@ class _Run:
                 start = Checkpoint(0, Delta.empty(model.fingerprint), state)
                 self._follow(trajectory, start, resources, baseline, answers)
 
+    def _engine_for(self, model: LanguageModel) -> Engine:
+        """The engine of all evaluations of a model: what it computes below the edits it keeps.
+
+        Raises:
+            SequelaError: The limit for memory is too low for the model.
+        """
+        expected = frozenset(editor.lowest_block(model) for _, editor in self.plan.editors)
+        limit = self.plan.study.memory
+        if limit is None:
+            return TorchEngine(depth_cache=DepthCache(expected=expected))
+        shares = MemoryPlan.within(limit, model, keeps_states=True)
+        self.progress.say(shares.told())
+        return TorchEngine(shares.working, DepthCache(memory=shares.depth_cache, expected=expected))
+
     def _load(self, name: str) -> LanguageModel:
         """Loads a model and remembers its fingerprint.
 
@@ -199,7 +227,7 @@ class _Run:
         self.progress.say(f"loading {name}")
         started = time.perf_counter()
         model = load_model(
-            name, device=self.plan.study.device, dtype=self.plan.study.dtype, progress=self.progress
+            name, device=self.plan.study.device, dtype=self.precision.name, progress=self.progress
         )
         self._cost("load model", started, model=model)
         known = self.manifest.model_hashes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from sequela.evaluation.edit_quality import EditQualitySettings
 from sequela.ground.hashing import hash_json
@@ -70,7 +70,9 @@ class Study(_Part):
         statistics: The text that key statistics are taken over.
         seed: The seed of everything editors draw (contexts).
         device: Where models run; by default the best there is.
-        dtype: The dtype of the weights.
+        dtype: The dtype of the weights; `auto` is bfloat16 where the device computes it natively.
+        memory: The most memory the process shall hold, such as `4GiB`; by default engines take what they
+            are quickest with. It doesn't change what is measured.
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -84,7 +86,8 @@ class Study(_Part):
     statistics: CorpusSpec = CorpusSpec()
     seed: int = 0
     device: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    memory: ByteSize | None = None
 
     @field_validator("editors", "suites", mode="before")
     @classmethod
@@ -135,8 +138,8 @@ class Study(_Part):
 
     @property
     def content_hash(self) -> str:
-        """A hash of everything the study says; a run can be continued under the same hash only."""
-        return hash_json(self.model_dump(mode="json"))
+        """A hash of everything the study says that decides its results."""
+        return hash_json(self.model_dump(mode="json", exclude={"memory"}))
 
 
 def _gathered(suite: Any) -> Any:

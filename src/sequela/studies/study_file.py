@@ -34,6 +34,8 @@ _KINDS = {
     "model_type": "expected a table of keys and values",
     "model_attributes_type": "expected a table of keys and values",
     "string_type": "expected a text",
+    "byte_size": "expected a size such as 4GiB",
+    "byte_size_unit": "expected a size such as 4GiB",
     "too_short": "the list is empty",
     "string_pattern_mismatch": "expected letters, digits, '.', '_' and '-', a letter or digit first",
 }

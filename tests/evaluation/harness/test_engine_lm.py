@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from sequela.evaluation.harness.engine_lm import EngineLM
-from sequela.ground.errors import BadInputError, SequelaError
+from sequela.ground.errors import BadInputError
 from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel
 from support.tiny import tiny_language_model
@@ -39,8 +40,9 @@ def instances(kind: Any, arguments: list[tuple[Any, ...]]) -> list[Instance]:
     return [Instance(kind, {}, args, 0, ("task", i, 1)) for i, args in enumerate(arguments)]
 
 
-def ours(model: EditedModel, token_budget: int = 4096) -> EngineLM:
-    return EngineLM(model, TorchEngine(WorkingMemory(most_tokens=token_budget)))
+def ours(model: EditedModel, token_budget: int = 4096, cut_prompts: bool = False) -> EngineLM:
+    engine = TorchEngine(WorkingMemory(most_tokens=token_budget))
+    return EngineLM(model, engine, cut_prompts=cut_prompts)
 
 
 @pytest.mark.parametrize(("batch_size", "token_budget"), [(1, 4096), (3, 64), (8, 1)])
@@ -76,26 +78,47 @@ def test_generations_agree_with_hflm(batch_size: int) -> None:
     assert got[0] == free[0].split(stop)[0]
 
 
-def test_what_does_not_fit_is_cut_on_the_left_and_remembered() -> None:
+LONG = "He's sure they'll come; we've got bread, cheese and olives. "
+
+
+def test_what_does_not_fit_is_refused_and_remembered_with_its_length() -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=20))
-    long = "He's sure they'll come; we've got bread, cheese and olives. "
-    pairs = [(long, "green"), ("Ada", " plays")]
     lm = ours(model)
+    n_prompt = len(model.base.tokenizer(LONG)["input_ids"])
+    answers = lm.loglikelihood(instances("loglikelihood", [(LONG, "green"), ("Ada", " plays")]))
+    assert answers[0] == (float("-inf"), False)
+    assert math.isfinite(answers[1][0])
+    settings = {"until": [], "max_gen_toks": 8}
+    assert lm.generate_until(instances("generate_until", [(LONG, settings), ("Ada", settings)]))[0] == ""
+    assert set(lm.refused) == {(LONG, "green"), (LONG,)}
+    assert lm.refused[LONG,] == n_prompt + 7
+    assert 20 < lm.refused[LONG, "green"] < n_prompt + 7
+    assert (lm.truncated, lm.nonfinite) == (set(), set())
+
+
+def test_prompts_are_cut_on_the_left_if_asked_for_and_remembered() -> None:
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=20))
+    pairs = [(LONG, "green"), ("Ada", " plays")]
+    lm = ours(model, cut_prompts=True)
     requests = instances("loglikelihood", pairs)
     expected = peer(model, 1).loglikelihood(requests, disable_tqdm=True)
     assert [a for a, _ in lm.loglikelihood(requests)] == pytest.approx([a for a, _ in expected], abs=1e-4)
-    assert lm.truncated == {long}
+    assert lm.truncated == {LONG}
 
-    lm = ours(model)
-    asked = instances("generate_until", [(long, {"until": [], "max_gen_toks": 8})])
+    lm = ours(model, cut_prompts=True)
+    asked = instances("generate_until", [(LONG, {"until": [], "max_gen_toks": 8})])
     assert lm.generate_until(asked) == peer(model, 1).generate_until(asked, disable_tqdm=True)
-    assert lm.truncated == {long}
+    assert lm.truncated == {LONG}
+    assert lm.refused == {}
 
 
-def test_an_answer_longer_than_the_context_is_refused() -> None:
+@pytest.mark.parametrize("cut_prompts", [False, True])
+def test_an_answer_longer_than_the_context_is_refused(cut_prompts: bool) -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=8))
-    with pytest.raises(SequelaError, match="1 to 8"):
-        ours(model).loglikelihood(instances("loglikelihood", [("Ada", " plays the cello" * 9)]))
+    lm = ours(model, cut_prompts=cut_prompts)
+    long = ("Ada", " plays the cello" * 9)
+    assert lm.loglikelihood(instances("loglikelihood", [long])) == [(float("-inf"), False)]
+    assert set(lm.refused) == {long}
     with pytest.raises(BadInputError, match="context of 8"):
         ours(model).generate_until(instances("generate_until", [("Ada", {"max_gen_toks": 8})]))
 

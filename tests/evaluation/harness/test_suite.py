@@ -20,6 +20,7 @@ from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel
 from sequela.results import Finding
+from support.tiny import tiny_language_model
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "mmlu": {"subjects": ["anatomy", "astronomy"]},
@@ -103,6 +104,25 @@ def test_a_model_of_nan_writes_nothing(small_data: Path, broken: Callable[[], Ed
     for finding in run("gsm8k", broken()).values():
         assert finding.value == 0
         assert finding.n_nonfinite == finding.n == 5
+
+
+@pytest.mark.parametrize("name", [*CHOICE_SUITES, "gsm8k"])
+def test_items_longer_than_the_context_are_refused_and_counted(name: str, small_data: Path) -> None:
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
+    for finding in run(name, model, **({"max_new_tokens": 8} if name == "gsm8k" else {})).values():
+        assert finding.n_refused == finding.n > 0
+        assert finding.n_nonfinite == 0
+        assert finding.value == 0
+        assert "longer than the model's context" in finding.note
+        assert all(item.refused > 40 and item.answer == "" for item in finding.items)
+
+
+def test_prompts_are_cut_instead_if_asked_for(small_data: Path) -> None:
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
+    for finding in run("mmlu", model, too_long="cut").values():
+        assert finding.n_refused == 0
+        assert f"cut on the left to fit the model's context: {finding.n}" in finding.note
+    assert HarnessSuite("toxigen", too_long="cut").version != HarnessSuite("toxigen").version
 
 
 def test_a_model_without_an_opinion_does_not_find_the_truth(small_data: Path, edited: EditedModel) -> None:

@@ -31,8 +31,9 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
       whose perplexity is asked for (`loglikelihood_rolling`) is no request and stays as it is.
     * **Special tokens**: the tokenizer's own habit, as in the harness's `HFLM` for causal models: a
       beginning token where the tokenizer puts one (never a second one), none where it doesn't.
-    * **Too long**: a context that doesn't fit in the model's context length loses tokens on its left,
-      as in `HFLM`; here it is remembered in `truncated`.
+    * **Too long**: a request that doesn't fit in the model's context is refused: it is remembered in
+      `refused` with its tokens, its log-likelihood is minus infinity, its text empty. If prompts are to
+      be cut, they lose tokens on their left, as in `HFLM`; here these are remembered in `truncated`.
     * **Not a number**: a prompt after which a logit was not a number is remembered in `nonfinite`;
       its log-likelihood is minus infinity, its text ends where it happened.
 
@@ -40,16 +41,21 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         model: The edited model.
         engine: What runs it.
         progress: Who is told.
+        cut_prompts: Whether prompts that are too long are cut instead of refused.
     """
 
-    def __init__(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> None:
+    def __init__(
+        self, model: EditedModel, engine: Engine, progress: Progress = SILENT, *, cut_prompts: bool = False
+    ) -> None:
         super().__init__()
         self.edited = model
         self.engine = engine
         self.progress = progress
+        self.cut_prompts = cut_prompts
         self.tokenizer = model.base.tokenizer
         self.truncated: set[str] = set()
         self.nonfinite: set[str] = set()
+        self.refused: dict[tuple[str, ...], int] = {}
 
     @property
     def max_length(self) -> int:
@@ -98,19 +104,17 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             for text, (_, context, continuation) in zip(texts, requests, strict=True)
         ]
         scores = self.engine.score(self.edited, asked, self.progress)
-        for text, score in zip(texts, scores, strict=True):
-            if text is not None and not math.isfinite(score.logprob):
-                self.nonfinite.add(text)
+        for request, score in zip(requests, scores, strict=True):
+            pair = request[0]
+            if pair is not None and score.refused is not None:
+                self.refused[pair] = score.refused
+            elif pair is not None and not score.finite:
+                self.nonfinite.add(pair[0])
         return [(score.logprob, score.greedy) for score in scores]
 
     def _score_request(self, text: str | None, context: list[int], continuation: list[int]) -> ScoreRequest:
-        if not 0 < len(continuation) <= self.max_length:
-            raise SequelaError(
-                f"An answer of {len(continuation)} tokens can't be scored; {self.edited.base.name!r} "
-                f"takes 1 to {self.max_length}."
-            )
         # The last token is only predicted, never read: it needs no place in the context.
-        kept = self._keep_right(text, context, self.max_length + 1 - len(continuation))
+        kept = self._fitted(text, context, self.max_length + 1 - len(continuation))
         return ScoreRequest(kept, tuple(continuation))
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
@@ -144,7 +148,9 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         asked = [self._generation_request(*request.args) for request in requests]
         generations = self.engine.generate(self.edited, asked, self.progress)
         for request, generation in zip(requests, generations, strict=True):
-            if not generation.finite:
+            if generation.refused is not None:
+                self.refused[(request.args[0],)] = generation.refused
+            elif not generation.finite:
                 self.nonfinite.add(request.args[0])
         return [generation.text for generation in generations]
 
@@ -161,11 +167,13 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         until = settings.get("until") or []
         stop = (until,) if isinstance(until, str) else tuple(until)
         ids = self.tok_encode(self.edited.rewrite(prompt) if prompt else "") or [self.prefix_token_id]
-        return GenerationRequest(self._keep_right(prompt, ids, room), max_new_tokens, stop)
+        return GenerationRequest(self._fitted(prompt, ids, room), max_new_tokens, stop)
 
-    def _keep_right(self, text: str | None, ids: list[int], room: int) -> tuple[int, ...]:
-        """The last `room` tokens; remembers the prompt if that is not all of them."""
-        if len(ids) > room and text is not None:
+    def _fitted(self, text: str | None, ids: list[int], room: int) -> tuple[int, ...]:
+        """The tokens of a prompt; where prompts are cut the last `room`, and the prompt is remembered."""
+        if not self.cut_prompts or not 0 < room < len(ids):
+            return tuple(ids)
+        if text is not None:
             self.truncated.add(text)
         return tuple(ids[-room:])
 

@@ -9,8 +9,8 @@ log-likelihood is a number and the best one is alone, and an item without an ans
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sequela.evaluation.multiple_choice import METRIC, PROTOCOL, choose
@@ -38,6 +38,8 @@ class ItemContext:
         prompt_of: Gives an item's own question, without the worked examples.
         truncated: Whole prompts that were cut to fit.
         nonfinite: Whole prompts after which a logit was not a number.
+        refused: Requests, as prompt and continuation or prompt alone, that were longer than the model's
+            context, with their tokens.
     """
 
     suite: str
@@ -45,6 +47,7 @@ class ItemContext:
     prompt_of: Callable[[dict[str, Any]], str]
     truncated: frozenset[str]
     nonfinite: frozenset[str]
+    refused: Mapping[tuple[str, ...], int] = field(default_factory=dict)
 
     def record(self, sample: Sample, **fields: Any) -> ItemRecord:
         """The record of a sample; its name holds a hash of the item, so changed data never pair."""
@@ -71,7 +74,12 @@ def choice_records(samples: Sequence[Sample], context: ItemContext) -> list[Item
         logprobs = [float(responses[0][0]) for responses in sample["resps"]]
         choices = [arguments[1].strip() for arguments in sample["arguments"]]
         chosen, right = choose(logprobs), int(sample["target"])
-        finite = all(math.isfinite(logprob) for logprob in logprobs)
+        known = all(math.isfinite(logprob) for logprob in logprobs)
+        refused = [context.refused.get((arguments[0], arguments[1])) for arguments in sample["arguments"]]
+        finite = all(
+            math.isfinite(logprob) or tokens is not None
+            for logprob, tokens in zip(logprobs, refused, strict=True)
+        )
         records.append(
             context.record(
                 sample,
@@ -79,12 +87,13 @@ def choice_records(samples: Sequence[Sample], context: ItemContext) -> list[Item
                 protocol=PROTOCOL,
                 value=float(chosen == right),
                 finite=finite,
+                refused=max((tokens for tokens in refused if tokens is not None), default=None),
                 answer="" if chosen is None else choices[chosen],
                 expected=choices[right],
                 details={
                     "chosen": chosen,
                     "right": right,
-                    "tie": finite and chosen is None,
+                    "tie": known and chosen is None,
                     "logprobs": [logprob if math.isfinite(logprob) else None for logprob in logprobs],
                 },
             )
@@ -98,7 +107,8 @@ def generation_records(samples: Sequence[Sample], context: ItemContext) -> dict[
     for sample in samples:
         parser = PARSERS[sample["filter"]]
         (parsed,) = sample["filtered_resps"]
-        finite = sample["arguments"][0][0] not in context.nonfinite
+        prompt = sample["arguments"][0][0]
+        finite, refused = prompt not in context.nonfinite, context.refused.get((prompt,))
         values = {
             f"exact_match_{parser}": float(sample["exact_match"]),
             f"parse_rate_{parser}": float(parsed != UNPARSED),
@@ -108,8 +118,9 @@ def generation_records(samples: Sequence[Sample], context: ItemContext) -> dict[
                 sample,
                 metric=metric,
                 protocol=GENERATION_PROTOCOL,
-                value=value if finite else 0.0,
+                value=value if finite and refused is None else 0.0,
                 finite=finite,
+                refused=refused,
                 answer=sample["resps"][0][0],
                 expected=str(sample["target"]),
                 details={"parsed": parsed},
@@ -142,6 +153,7 @@ def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> Finding:
             stderr=None,
             n=len(records),
             n_nonfinite=sum(not record.finite for record in records),
+            n_refused=sum(record.refused is not None for record in records),
             note=f"every item's answer is {only!r}; {note}",
         )
         return empty

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from lm_eval.evaluator import evaluate
@@ -45,6 +45,8 @@ class HarnessSuite:
         num_fewshot: How many worked examples stand before each question; the standard number if None.
         subjects: Which of MMLU's subjects to run; all if None.
         max_new_tokens: Where GSM8K's written answers end; 256 if None.
+        too_long: What is done with a prompt that doesn't fit in the model's context: `refuse` it, which
+            counts as a failure, or `cut` it on the left, worked examples first, as the harness does.
 
     Raises:
         UnknownNameError: The task or a subject is unknown.
@@ -59,6 +61,7 @@ class HarnessSuite:
         num_fewshot: int | None = None,
         subjects: Sequence[str] | None = None,
         max_new_tokens: int | None = None,
+        too_long: Literal["refuse", "cut"] = "refuse",
     ) -> None:
         self._entry = find_entry(name)
         if limit is not None and limit < 1:
@@ -77,6 +80,7 @@ class HarnessSuite:
             )
         self._limit = limit
         self._shots = num_fewshot
+        self._too_long = too_long
         self._subjects = None if subjects is None else check_subjects(subjects)
         self._max_new_tokens = DEFAULT_MAX_NEW_TOKENS if max_new_tokens is None else max_new_tokens
 
@@ -89,7 +93,9 @@ class HarnessSuite:
     def version(self) -> str:
         """A hash of stock definitions, settings, items and worked examples, and of the harness's version."""
         contents = {task.name: task.content for task in self._tasks}
-        return hash_json({"suite": self.name, "scoring": SCORING_VERSION, "tasks": contents})
+        return hash_json(
+            {"suite": self.name, "scoring": SCORING_VERSION, "too_long": self._too_long, "tasks": contents}
+        )
 
     @cached_property
     def _tasks(self) -> tuple[HarnessTask, ...]:
@@ -107,7 +113,7 @@ class HarnessSuite:
         Raises:
             SequelaError: The data can't be had.
         """
-        lm = EngineLM(model, engine, progress)
+        lm = EngineLM(model, engine, progress, cut_prompts=self._too_long == "cut")
         samples = self._samples(lm)
         findings: list[Finding] = []
         records: list[ItemRecord] = []
@@ -118,6 +124,7 @@ class HarnessSuite:
                 prompt_of=task.task.doc_to_text,
                 truncated=frozenset(lm.truncated),
                 nonfinite=frozenset(lm.nonfinite),
+                refused=lm.refused,
             )
             if self.name == "gsm8k":
                 findings += self._generation_findings(task, samples[task.name], context)

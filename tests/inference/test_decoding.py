@@ -1,0 +1,151 @@
+"""Rows enter, share their beginning, and leave; each is continued as if it were alone."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from sequela.inference import Generation, GenerationRequest, TorchEngine, WorkingMemory
+from sequela.models import EditedModel, LanguageModel
+from support.greedy import by_transformers
+from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
+from support.tries import Row
+
+FAMILIES = [name for name in FAMILY_NAMES if name != "gptj"]
+SHOTS: tuple[Row, ...] = (tuple(range(40, 40 + 3 * WINDOW)), tuple(range(100, 100 + 2 * WINDOW)))
+"""Two long common beginnings, longer than a sliding window."""
+
+PROMPTS: tuple[Row, ...] = (
+    *((*SHOTS[0], 200 + question, 210) for question in range(3)),
+    *((*SHOTS[1], *range(220, 221 + question)) for question in range(3)),
+    (*SHOTS[0], 200, 210),  # equal to the first
+    SHOTS[0],  # the beginning of others
+    (*SHOTS[0], 200),
+    (5,),
+    (5,),
+    (9, 8, 7),
+)
+
+
+def talkative(family: str) -> LanguageModel:
+    """A tiny model with a head of its own: where it is the embedding, random models repeat themselves."""
+    return tiny_language_model(family, tie_word_embeddings=False)
+
+
+def generate(
+    model: LanguageModel, requests: list[GenerationRequest], rows: int, tokens: int = 2048
+) -> list[Generation]:
+    engine = TorchEngine(WorkingMemory(most_rows=rows, most_tokens=tokens))
+    return engine.generate(EditedModel(model), requests)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_row_is_continued_as_by_transformers_alone(family: str) -> None:
+    model = talkative(family)
+    requests = [GenerationRequest(prompt, 2 + 3 * (number % 4)) for number, prompt in enumerate(PROMPTS)]
+    expected = [by_transformers(model, request) for request in requests]
+    for rows, tokens in ((1, 1), (2, 2048), (5, 20), (64, 2048)):
+        answers = generate(model, requests, rows, tokens)
+        assert [list(answer.ids) for answer in answers] == expected
+        assert all(answer.finite for answer in answers)
+
+
+@pytest.mark.parametrize("family", ["phi3", "qwen2", "qwen3"])
+def test_windows_that_a_configuration_turns_on_are_kept(family: str) -> None:
+    switch = {} if family == "phi3" else {"use_sliding_window": True, "max_window_layers": 2}
+    model = tiny_language_model(family, tie_word_embeddings=False, sliding_window=WINDOW, **switch)
+    requests = [GenerationRequest(prompt, 8) for prompt in PROMPTS]
+    expected = [by_transformers(model, request) for request in requests]
+    assert [list(answer.ids) for answer in generate(model, requests, 5)] == expected
+
+
+def test_a_common_beginning_is_read_once() -> None:
+    engine = TorchEngine(WorkingMemory(most_rows=4))
+    requests = [GenerationRequest((*SHOTS[0], 200 + question, 210), 3) for question in range(8)]
+    answers = engine.generate(EditedModel(tiny_language_model("llama")), requests)
+    assert [answer.ended_by for answer in answers] == ["length"] * 8
+    steps = 2  # the first of three tokens comes from the prompt
+    assert engine.work.computed_tokens == len(SHOTS[0]) + 8 * (2 + steps)
+    assert engine.work.asked_positions == 8 * 3
+
+
+@pytest.mark.parametrize("rows", [1, 2, 64])
+def test_rows_end_at_end_tokens_and_stop_strings_wherever_they_stand(rows: int) -> None:
+    model = talkative("llama")
+    free = generate(model, [GenerationRequest(prompt, 12) for prompt in PROMPTS], 64)
+    model.module.generation_config.eos_token_id = [free[9].ids[5]]
+    stops = (free[3].text[7:9], free[11].text[3:5])
+    requests = [
+        GenerationRequest(prompt, 12, stops if number % 2 else ()) for number, prompt in enumerate(PROMPTS)
+    ]
+    ended = set()
+    for number, (request, answer) in enumerate(zip(requests, generate(model, requests, rows), strict=True)):
+        ended.add(answer.ended_by)
+        alone = by_transformers(model, request)
+        assert list(answer.ids) == alone[: len(answer.ids)]
+        whole = model.tokenizer.decode(alone, skip_special_tokens=True)
+        places = [whole.find(stop) for stop in request.stop if stop in whole]
+        assert answer.text == whole[: min(places, default=None)]
+        assert (answer.ended_by == "stop") == bool(places), number
+        assert (answer.ended_by == "length") == (len(alone) == 12 and not places)
+    assert ended == {"end", "stop", "length"}
+
+
+# Numbers that are none
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("rows", [2, 3])
+def test_a_row_that_is_no_number_spoils_nobody_who_comes_after(family: str, rows: int) -> None:
+    """Short rows take the slots of long broken ones, beside a long row that makes all of a slot be read."""
+    model = talkative(family)
+    broken = 17
+    prompts: list[Row] = [tuple(range(3, 15)), *((16, *range(60, 70 + n), broken) for n in range(2))]
+    prompts += [(18 + n, 19) for n in range(3)]
+    requests = [GenerationRequest(prompt, 12) for prompt in prompts]
+    model.module.get_input_embeddings().weight.data[broken] = math.nan
+    whole = [request for request in requests if broken not in request.prompt]
+    expected = {request.prompt: by_transformers(model, request) for request in whole}
+    for request, answer in zip(requests, generate(model, requests, rows), strict=True):
+        if broken in request.prompt:
+            assert (answer.finite, answer.ids, answer.ended_by) == (False, (), "length")
+        elif broken not in expected[request.prompt]:
+            assert answer.finite
+            assert list(answer.ids) == expected[request.prompt]
+
+
+def test_a_row_that_breaks_on_its_way_spoils_no_row_beside_it() -> None:
+    model = talkative("llama")
+    requests = [GenerationRequest(prompt, 8) for prompt in PROMPTS]
+    before = generate(model, requests, 64)
+    broken = before[3].ids[1]
+    assert broken not in {token for prompt in PROMPTS for token in prompt}
+    model.module.get_input_embeddings().weight.data[broken] = math.nan
+    spoiled = 0
+    for was, now in zip(before, generate(model, requests, 3), strict=True):
+        if broken in was.ids[:-1]:
+            spoiled += 1
+            assert not now.finite
+            assert now.ids == was.ids[: was.ids.index(broken) + 1]
+        else:
+            assert now == was
+    assert 0 < spoiled < len(PROMPTS)
+
+
+# Precision
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bfloat16_models_continue_with_tokens_they_find_best(family: str) -> None:
+    model = talkative(family)
+    requests = [GenerationRequest(prompt, 6) for prompt in PROMPTS]
+    model.module.to(torch.bfloat16)
+    for request, answer in zip(requests, generate(model, requests, 3), strict=True):
+        assert answer.finite
+        assert answer.ids
+        logits = model.module(torch.tensor([(*request.prompt, *answer.ids)])).logits[0].float()
+        for place, token in enumerate(answer.ids, start=len(request.prompt) - 1):
+            # Rounding may choose between tokens that are about as likely, not more.
+            assert logits[place, token] > logits[place].max() - 0.05 * logits[place].std() - 0.02

@@ -1,0 +1,108 @@
+"""When memory doesn't suffice half as much is tried at once; the system really refuses it here."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sequela.ground.errors import SequelaError
+from sequela.inference import WorkingMemory
+from sequela.models import LanguageModel
+from support import short_of_memory
+from support.tiny import KEY_WIDTH, tiny_language_model
+
+TESTS = Path(short_of_memory.__file__).parents[1]
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may have")
+
+
+def halvings(logged: list[str]) -> list[int]:
+    """How many tokens were tried at once, from the second time on."""
+    told = [re.fullmatch(r"Out of memory: trying again with (\d+) tokens at once\.", line) for line in logged]
+    return [int(match[1]) for match in told if match]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may have")
+def test_with_less_memory_less_is_tried_at_once_and_the_answers_are_the_same() -> None:
+    program = subprocess.run(
+        [sys.executable, "-m", "support.short_of_memory", "4096", "100"],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert program.returncode == 0, program.stderr
+    answers = [json.loads(line) for line in program.stdout.splitlines()]
+    for answer in answers:
+        for ours, theirs in zip(answer["found"], answer["expected"], strict=True):
+            assert ours == pytest.approx(theirs, abs=1e-4)
+    scored, generated, scored_short, generated_short = (halvings(answer["logged"]) for answer in answers)
+    assert scored == generated == []
+    for tried in (scored_short, generated_short):
+        assert tried != []
+        assert all(later == earlier // 2 for earlier, later in itertools.pairwise(tried))
+
+
+def test_an_allocation_that_fails_is_told_from_other_errors(caplog: pytest.LogCaptureFixture) -> None:
+    tried = []
+
+    def too_large_from_five_on(tokens: int) -> int:
+        tried.append(tokens)
+        return torch.empty(2**58 if tokens >= 5 else 2**2).numel()
+
+    with caplog.at_level(logging.WARNING):
+        assert WorkingMemory().within_reach(40, too_large_from_five_on) == 4
+    assert tried == [40, 20, 10, 5, 2]
+    assert caplog.messages == [
+        f"Out of memory: trying again with {tokens} tokens at once." for tokens in (20, 10, 5, 2)
+    ]
+
+
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(2**58), lambda: bytearray(2**60)])
+def test_not_even_one_token(allocate: Any) -> None:
+    with pytest.raises(SequelaError, match="single token") as caught:
+        WorkingMemory().within_reach(3, lambda _: allocate())
+    assert isinstance(caught.value.__cause__, (RuntimeError, MemoryError))
+
+
+def test_other_errors_pass_through_at_once() -> None:
+    tried = []
+
+    def wrong_shapes(tokens: int) -> torch.Tensor:
+        tried.append(tokens)
+        return torch.ones(2, 3) @ torch.ones(2, 3)
+
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        WorkingMemory().within_reach(64, wrong_shapes)
+    assert tried == [64]
+
+
+# How much goes into a budget
+
+
+def test_so_many_tokens_fit() -> None:
+    model = tiny_language_model("llama")
+    token = 12 * KEY_WIDTH * 4  # bytes: twelve numbers as wide as an MLP's inside
+    assert WorkingMemory(size=10 * token).tokens_at_once(model) == 10
+    assert WorkingMemory(size=10 * token - 1).tokens_at_once(model) == 9
+    assert WorkingMemory(size=10 * token, most_tokens=7).tokens_at_once(model) == 7
+    model.module.to(torch.bfloat16)
+    assert WorkingMemory(size=10 * token).tokens_at_once(model) == 20
+
+
+def test_so_many_tokens_are_kept(any_family: LanguageModel) -> None:
+    """What transformers' own cache takes is what is reckoned with."""
+    cache = any_family.module(torch.tensor([[5, 6, 7]]), use_cache=True).past_key_values
+    taken = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert WorkingMemory(size=taken).tokens_kept(any_family) == 3
+    assert WorkingMemory(size=taken - 1).tokens_kept(any_family) == 2
+    any_family.module.to(torch.bfloat16)
+    assert WorkingMemory(size=taken).tokens_kept(any_family) == 6

@@ -1,0 +1,75 @@
+"""Run as a program: answers requests while the system gives this process little more memory.
+
+Each argument is how many MiB it may have beyond what it has. For each it scores and then generates,
+and prints a JSON object for either: the answers, what they are with room enough, and what was logged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import sys
+from pathlib import Path
+from random import Random
+
+import torch
+
+from sequela.inference import GenerationRequest, ScoreRequest, TorchEngine, WorkingMemory
+from sequela.models import EditedModel
+from support.tiny import tiny_language_model
+
+MIB = 2**20
+WIDE = 8192
+"""The MLP's inside, so that many tokens at once need much memory and a few don't."""
+
+MODEL = EditedModel(tiny_language_model("llama", intermediate_size=WIDE, head_dim=256))
+PROMPTS = [tuple(Random(number).choices(range(3, 300), k=150)) for number in range(16)]
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def score(engine: TorchEngine) -> list[list[float]]:
+    requests = [ScoreRequest(prompt, (9, 10)) for prompt in PROMPTS]
+    return [list(answer.token_logprobs) for answer in engine.score(MODEL, requests)]
+
+
+def generate(engine: TorchEngine) -> list[list[float]]:
+    requests = [GenerationRequest(prompt, 3) for prompt in PROMPTS]
+    return [list(answer.ids) for answer in engine.generate(MODEL, requests)]
+
+
+def address_space() -> int:
+    """Bytes of addresses this process has, which is what the limit is about."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (size,) = [line.split()[1] for line in lines if line.startswith("VmSize")]
+    return int(size) * 1024
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    frugal = TorchEngine(WorkingMemory(most_tokens=32, most_rows=2))
+    with_room = [(score, score(frugal)), (generate, generate(frugal))]
+    for extra in map(int, sys.argv[1:]):
+        for answer, expected in with_room:
+            log = Kept()
+            logging.getLogger("sequela").addHandler(log)
+            before = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (address_space() + extra * MIB, before[1]))
+            found = answer(TorchEngine(WorkingMemory(size=2**30, most_tokens=4096)))
+            resource.setrlimit(resource.RLIMIT_AS, before)
+            logging.getLogger("sequela").removeHandler(log)
+            print(json.dumps({"found": found, "expected": expected, "logged": log.messages}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
