@@ -102,7 +102,10 @@ def test_a_row_that_is_no_number_spoils_nobody_who_comes_after(family: str, rows
     """Short rows take the slots of long broken ones, beside a long row that makes all of a slot be read."""
     model = talkative(family)
     broken = 17
-    prompts: list[Row] = [tuple(range(3, 15)), *((16, *range(60, 70 + n), broken) for n in range(2))]
+    prompts: list[Row] = [
+        tuple(range(3, 15)),
+        *((16, broken, *range(60 + 20 * n, 70 + 20 * n)) for n in range(2)),
+    ]
     prompts += [(18 + n, 19) for n in range(3)]
     requests = [GenerationRequest(prompt, 12) for prompt in prompts]
     model.module.get_input_embeddings().weight.data[broken] = math.nan

@@ -235,6 +235,22 @@ def test_gptj_and_watched_activations_go_the_plain_way(family: str, watched: boo
         assert engine.work.computed_tokens > before
 
 
+def test_rows_whose_length_turns_each_other_s_positions_go_alone() -> None:
+    scaled = {
+        "rope_type": "longrope",
+        "rope_theta": 10_000.0,
+        "short_factor": [1.0] * 4,
+        "long_factor": [4.0] * 4,
+        "factor": 16.0,
+    }
+    model = edited(tiny_language_model("phi3", rope_parameters=scaled))
+    short, long = ScoreRequest((5, 6, 7, 8, 9), (10,)), ScoreRequest(tuple(range(5, 45)), (46,))
+    engine = TorchEngine()
+    together = engine.score(model, [short, long])
+    assert engine.work == Work()
+    assert together == [TorchEngine().score(model, [request])[0] for request in (short, long)]
+
+
 # Numbers that are none
 
 

@@ -197,12 +197,13 @@ def _hidden_states(
     lowest = model.lowest_block
     at, start = cache.find(key, lowest) or (0, None)
     shape = (len(trie), model.base.hidden_size)
-    recorded = {}
-    for block in cache.to_record(key, at, lowest, () if lowest == model.base.n_layers else (lowest,)):
-        states = cache.open(key, block, shape, model.base.dtype)
-        if states is not None:
-            recorded[block] = states
+    own = () if lowest == model.base.n_layers else (lowest,)
+    recorded: dict[int, HiddenStates] = {}
     try:
+        for block in cache.to_record(key, at, lowest, own):
+            states = cache.open(key, block, shape, model.base.dtype)
+            if states is not None:
+                recorded[block] = states
         yield _Depths(at, start, recorded)
     except BaseException:  # half-filled states must not be found again
         for states in recorded.values():

@@ -23,8 +23,9 @@ from sequela.models import EditedModel
 class TorchEngine:
     """Runs requests through the Hugging Face model, each token in context once.
 
-    Models that keep their attention to themselves (GPT-J) and edits that watch activations go the
-    plain way, in right-padded batches: an intervention sees whole rows there.
+    Models that keep their attention to themselves (GPT-J), rotary positions that depend on the longest
+    row (LongRoPE) and edits that watch activations go the plain way, in right-padded batches: an
+    intervention sees whole rows there.
 
     Args:
         memory: How much room there is for activations, keys and values.
@@ -53,7 +54,7 @@ class TorchEngine:
     def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
         def attempt(tokens: int) -> list[Score]:
             if not packs(model):
-                return PlainEngine(tokens).score(model, requests, progress)
+                return _plain(model, tokens).score(model, requests, progress)
             with model:
                 return score_trie(
                     model,
@@ -86,14 +87,14 @@ class TorchEngine:
     ) -> list[Generation]:
         def attempt(tokens: int) -> list[Generation]:
             if not packs(model):
-                return PlainEngine(tokens).generate(model, requests, progress)
+                return _plain(model, tokens).generate(model, requests, progress)
             with model:
                 decoder = Decoder(
                     model.base,
                     requests,
                     self.memory.most_rows,
                     tokens,
-                    self.memory.tokens_at_once(model.base),
+                    min(tokens, self.memory.tokens_at_once(model.base)),
                     self.work,
                     pack_weights=self.memory.pack_weights,
                 )
@@ -103,8 +104,18 @@ class TorchEngine:
 
 
 def packs(model: EditedModel) -> bool:
-    """Whether requests to a model may be packed into tries, by the stated rule."""
-    return takes_attention(model.base) and not model.interventions
+    """Whether requests to a model may be packed into tries, by the stated rule.
+
+    Not if its attention can't be replaced, if its rotary positions depend on the longest row of a pass,
+    or if something watches its activations.
+    """
+    base = model.base
+    return takes_attention(base) and not base.rotary_by_length and not model.interventions
+
+
+def _plain(model: EditedModel, tokens: int) -> PlainEngine:
+    """The engine for models that can't be packed; one row at a time where rows would change each other."""
+    return PlainEngine(1 if model.base.rotary_by_length else tokens)
 
 
 def _collect(

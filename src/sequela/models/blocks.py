@@ -32,7 +32,8 @@ class Entrance:
 def enter_blocks(model: LanguageModel, batch: Batch) -> Entrance:
     """Embeds tokens and learns what each block is given, without running any block.
 
-    It works on every family alike: the model's own code prepares the arguments.
+    It works alike on every family whose blocks return bare hidden states (all but GPT-J): the model's
+    own code prepares the arguments.
     """
     blocks = model.family.block_list(model.module)
     hidden: list[torch.Tensor] = []

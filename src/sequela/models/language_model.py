@@ -108,6 +108,13 @@ class LanguageModel:
         return int(2 * self.n_layers * heads * size * self.dtype.itemsize)
 
     @property
+    def rotary_by_length(self) -> bool:
+        """Whether rotary positions depend on the longest row of a pass (LongRoPE, dynamic scaling)."""
+        parameters = getattr(self.module.config, "rope_parameters", None) or {}
+        kinds = [parameters, *(kind for kind in parameters.values() if isinstance(kind, dict))]
+        return any(kind.get("rope_type") in ("longrope", "dynamic") for kind in kinds)
+
+    @property
     def pad_id(self) -> int:
         """The token that fills up shorter rows; causal attention never lets a real token see it."""
         pad: int | None = self.tokenizer.pad_token_id
