@@ -20,7 +20,7 @@ from sequela.models import EditedModel
 from support.tiny import tiny_language_model
 
 MIB = 2**20
-WIDE = 8192
+WIDE = 65_536
 """The MLP's inside, so that many tokens at once need much memory and a few don't."""
 
 MODEL = EditedModel(tiny_language_model("llama", intermediate_size=WIDE, head_dim=256))

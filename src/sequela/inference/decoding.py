@@ -70,8 +70,9 @@ class Decoder:
             stack.enter_context(attention_replaced(self._model, self._attention))
             head = Head(self._model)
             while self._waiting or self._streams:
-                if self._waiting and self._should_enter():
-                    yield from self._enter(head)
+                if self._should_enter():
+                    while self._waiting and len(self._streams) < self._n_slots:
+                        yield from self._enter(head)
                 if self._streams:
                     yield from self._step(head)
 

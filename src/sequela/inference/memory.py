@@ -29,6 +29,8 @@ ALLOWANCE = 1024 * MIB
 LEAST_ROOM = 128 * MIB
 """Less room for requests isn't worth beginning with."""
 
+NEAR_BYTES = 3 * MIB  # an MLP's inside up to this size stays in a processor's cache
+LEAST_TOKENS = 256  # but with fewer tokens than this at once, weights are read too often
 LOGITS = 3  # so many numbers for each logit while some positions are read
 WIDTHS = 12  # about how many numbers as wide as an MLP's inside a token needs while a block runs
 
@@ -45,14 +47,17 @@ class WorkingMemory:
     """
 
     size: int = 1024 * MIB
-    most_tokens: int = 2048
+    most_tokens: int = 8192
     most_rows: int = 128
     pack_weights: bool = True
 
     def tokens_at_once(self, model: LanguageModel) -> int:
         """How many tokens may go through the model together."""
-        bytes_per_token = WIDTHS * model.key_size * model.dtype.itemsize
-        return max(1, min(self.most_tokens, self.size // bytes_per_token))
+        bytes_inside = model.key_size * model.dtype.itemsize
+        most = min(self.most_tokens, self.size // (WIDTHS * bytes_inside))
+        if model.device.type == "cpu":
+            most = min(most, max(LEAST_TOKENS, NEAR_BYTES // bytes_inside))
+        return max(1, most)
 
     def tokens_kept(self, model: LanguageModel) -> int:
         """For how many tokens keys and values may be kept while texts are generated."""
