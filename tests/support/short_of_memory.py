@@ -20,7 +20,7 @@ from sequela.models import EditedModel
 from support.tiny import tiny_language_model
 
 MIB = 2**20
-WIDE = 65_536
+WIDE = 8192
 """The MLP's inside, so that many tokens at once need much memory and a few don't."""
 
 MODEL = EditedModel(tiny_language_model("llama", intermediate_size=WIDE, head_dim=256))
@@ -65,7 +65,7 @@ def main() -> None:
             logging.getLogger("sequela").addHandler(log)
             before = resource.getrlimit(resource.RLIMIT_AS)
             resource.setrlimit(resource.RLIMIT_AS, (address_space() + extra * MIB, before[1]))
-            found = answer(TorchEngine(WorkingMemory(size=2**30, most_tokens=4096)))
+            found = answer(TorchEngine(WorkingMemory(size=2**30, most_tokens=4096, near=2**40)))
             resource.setrlimit(resource.RLIMIT_AS, before)
             logging.getLogger("sequela").removeHandler(log)
             print(json.dumps({"found": found, "expected": expected, "logged": log.messages}))  # noqa: T201

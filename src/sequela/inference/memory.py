@@ -29,7 +29,6 @@ ALLOWANCE = 1024 * MIB
 LEAST_ROOM = 128 * MIB
 """Less room for requests isn't worth beginning with."""
 
-NEAR_BYTES = 3 * MIB  # an MLP's inside up to this size stays in a processor's cache
 LEAST_TOKENS = 256  # but with fewer tokens than this at once, weights are read too often
 LOGITS = 3  # so many numbers for each logit while some positions are read
 WIDTHS = 12  # about how many numbers as wide as an MLP's inside a token needs while a block runs
@@ -42,12 +41,15 @@ class WorkingMemory:
     Args:
         size: Bytes for activations at once, and again for keys and values of what is generated.
         most_tokens: No more tokens than this at once, however much room: beyond, nothing is gained.
+        near: On processors, no more tokens at once than make an MLP's inside of so many bytes: it stays
+            in the cache.
         most_rows: No more texts than this are continued at once.
         pack_weights: Whether the blocks' weights may be in memory a second time, packed (see `linears`).
     """
 
     size: int = 1024 * MIB
     most_tokens: int = 8192
+    near: int = 3 * MIB
     most_rows: int = 128
     pack_weights: bool = True
 
@@ -56,7 +58,7 @@ class WorkingMemory:
         bytes_inside = model.key_size * model.dtype.itemsize
         most = min(self.most_tokens, self.size // (WIDTHS * bytes_inside))
         if model.device.type == "cpu":
-            most = min(most, max(LEAST_TOKENS, NEAR_BYTES // bytes_inside))
+            most = min(most, max(LEAST_TOKENS, self.near // bytes_inside))
         return max(1, most)
 
     def tokens_kept(self, model: LanguageModel) -> int:
