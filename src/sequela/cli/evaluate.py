@@ -33,13 +33,16 @@ def evaluate(
     ] = None,
     device: DeviceOption = None,
     precision: PrecisionOption = "float32",
+    engine: Annotated[
+        str, typer.Option(help="What runs the requests: torch, or vllm where it is installed.")
+    ] = "torch",
     memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on suites of tasks, with or without a saved change of weights."""
     from sequela.deltas.storage import load_delta, read_description
     from sequela.evaluation.suites import make_suite, option_names
-    from sequela.inference import TorchEngine, working_memory
+    from sequela.inference import open_engine
     from sequela.models import EditedModel, load_model
 
     suites = [
@@ -50,9 +53,9 @@ def evaluate(
         read_description(delta)  # told before the model is loaded
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)
-        engine = TorchEngine(working_memory(memory, base))
         edited = EditedModel(base, load_delta(delta, base) if delta else None)
-        found = [finding for one in suites for finding in one.evaluate(edited, engine, progress)]
+        with open_engine(engine, base, memory) as running:
+            found = [finding for one in suites for finding in one.evaluate(edited, running, progress)]
     if as_json:
         print_json([finding.model_dump(mode="json", exclude={"items"}) for finding in found])
         return

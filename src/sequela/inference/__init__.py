@@ -1,5 +1,6 @@
 """Running any edited model: scoring, generation, perplexity."""
 
+from sequela.inference.choosing import open_engine
 from sequela.inference.depth_cache import DepthCache
 from sequela.inference.engine import (
     Engine,
@@ -30,6 +31,7 @@ __all__ = [
     "Work",
     "WorkingMemory",
     "generation_request",
+    "open_engine",
     "perplexity",
     "score_request",
     "working_memory",

@@ -109,8 +109,21 @@ class DepthCache:
             block for block in wished if after < block <= at_most and (key, block) not in self._kept
         )
 
-    def open(self, key: str, block: int, shape: tuple[int, int], dtype: torch.dtype) -> HiddenStates | None:
-        """Makes room for hidden states, to be filled and marked complete; None beyond the budget."""
+    def open(
+        self, key: str, block: int, shape: tuple[int, int], dtype: torch.dtype, awaited: bool = False
+    ) -> HiddenStates | None:
+        """Makes room for hidden states, to be filled and marked complete.
+
+        Args:
+            key: The suite.
+            block: The block they enter.
+            shape: `[nodes, d]`.
+            dtype: Theirs.
+            awaited: They count as used from the start: what an unedited model is asked, edited ones will be.
+
+        Returns:
+            The hidden states, or None beyond the budget.
+        """
         size = shape[0] * shape[1] * dtype.itemsize
         if self._make_room(size, self.memory, in_memory=True):
             made = HiddenStates(torch.empty(shape, dtype=dtype))
@@ -129,6 +142,7 @@ class DepthCache:
                 block,
             )
             return None
+        made.uses = int(awaited)
         self._kept[key, block] = made
         return made
 

@@ -138,7 +138,8 @@ class RowAttention:
                 more[0].transpose(0, 1)[:, :, None],
                 more_denominators[0].transpose(0, 1)[:, :, None],
             )
-            attended[rows] = part
+            if isinstance(rows, torch.Tensor):  # a copy then, else it was joined in place
+                attended[rows] = part
         return attended
 
 
@@ -154,7 +155,7 @@ class _StepMasks:
 
     columns: torch.Tensor
     own: torch.Tensor
-    prefixes: tuple[tuple[Prefix, torch.Tensor, torch.Tensor | None], ...]
+    prefixes: tuple[tuple[Prefix, torch.Tensor | slice, torch.Tensor | None], ...]
 
     @classmethod
     def of(cls, slots: Slots, window: int | None, query: torch.Tensor) -> _StepMasks:
@@ -170,7 +171,8 @@ class _StepMasks:
                 behind.setdefault(row.prefix, []).append(slot)
         prefixes = []
         for prefix, numbers in behind.items():
-            rows = torch.tensor(numbers, device=device)
+            everyone = len(numbers) == len(slots.rows)
+            rows = slice(None) if everyone else torch.tensor(numbers, device=device)
             mask = _prefix_mask(columns[rows] + prefix.length, prefix, window, query.dtype)
             prefixes.append((prefix, rows, mask))
         own = additive(visible, query.dtype)[0, 0, :, None, None]

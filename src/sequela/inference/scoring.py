@@ -197,11 +197,11 @@ def _hidden_states(
     lowest = model.lowest_block
     at, start = cache.find(key, lowest) or (0, None)
     shape = (len(trie), model.base.hidden_size)
-    own = () if lowest == model.base.n_layers else (lowest,)
+    unedited = lowest == model.base.n_layers
     recorded: dict[int, HiddenStates] = {}
     try:
-        for block in cache.to_record(key, at, lowest, own):
-            states = cache.open(key, block, shape, model.base.dtype)
+        for block in cache.to_record(key, at, lowest, () if unedited else (lowest,)):
+            states = cache.open(key, block, shape, model.base.dtype, awaited=unedited)
             if states is not None:
                 recorded[block] = states
         yield _Depths(at, start, recorded)

@@ -38,23 +38,34 @@ class Stream:
             self.ended_by = "end"
             return
         self.ids.append(token)
-        if self.request.stop and self._stop_at(self._decoded(model)) is not None:
+        if self.request.stop and self._stopped(model):
             self.ended_by = "stop"
         elif len(self.ids) >= self.request.max_new_tokens:
             self.ended_by = "length"
 
     def answer(self, model: LanguageModel) -> Generation:
         """The answer, once it ended."""
-        text = self._decoded(model)
+        text = _decode(model, self.ids)
         return Generation(text[: self._stop_at(text)], tuple(self.ids), self.ended_by, self.finite)
 
-    def _decoded(self, model: LanguageModel) -> str:
-        text: str = model.tokenizer.decode(self.ids, skip_special_tokens=True)
-        return text
+    def _stopped(self, model: LanguageModel) -> bool:
+        """Whether the text has a stop string, which can only end with the newest token.
+
+        A character takes four tokens at most, so the last tokens are enough to look at first.
+        """
+        last = 4 * max(map(len, self.request.stop)) + 4
+        if self._stop_at(_decode(model, self.ids[-last:])) is None:
+            return False
+        return self._stop_at(_decode(model, self.ids)) is not None
 
     def _stop_at(self, text: str) -> int | None:
         places = [place for stop in self.request.stop if (place := text.find(stop)) >= 0]
         return min(places, default=None)
+
+
+def _decode(model: LanguageModel, ids: Sequence[int]) -> str:
+    text: str = model.tokenizer.decode(ids, skip_special_tokens=True)
+    return text
 
 
 def take_best(model: LanguageModel, logits: torch.Tensor, streams: Sequence[Stream]) -> torch.Tensor:

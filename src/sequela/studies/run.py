@@ -32,7 +32,7 @@ from sequela.ground.hashing import hash_json
 from sequela.ground.paths import cache_folder, ensure_writable
 from sequela.ground.precision import Precision, choose_precision
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference import DepthCache, Engine, MemoryPlan, TorchEngine
+from sequela.inference import Engine, open_engine
 from sequela.models import EditedModel, LanguageModel, load_model
 from sequela.models.loading import choose_device
 from sequela.results import (
@@ -189,7 +189,12 @@ class _Run:
     def _one_model(self, name: str) -> None:
         study = self.plan.study
         model = self._load(name)
-        self.engine = self._engine_for(model)
+        expected = frozenset(editor.lowest_block(model) for _, editor in self.plan.editors)
+        with open_engine(study.engine, model, study.memory, expected, self.progress) as self.engine:
+            self._all_trajectories(model)
+
+    def _all_trajectories(self, model: LanguageModel) -> None:
+        study = self.plan.study
         statistics = Statistics(model, study.statistics, progress=self.progress)
         resources = Resources(statistics, seed=study.seed, progress=self.progress)
         # Editors get ready first: what they can't use is told before anything is measured.
@@ -203,20 +208,6 @@ class _Run:
                 )
                 start = Checkpoint(0, Delta.empty(model.fingerprint), state)
                 self._follow(trajectory, start, resources, baseline, answers)
-
-    def _engine_for(self, model: LanguageModel) -> Engine:
-        """The engine of all evaluations of a model: what it computes below the edits it keeps.
-
-        Raises:
-            SequelaError: The limit for memory is too low for the model.
-        """
-        expected = frozenset(editor.lowest_block(model) for _, editor in self.plan.editors)
-        limit = self.plan.study.memory
-        if limit is None:
-            return TorchEngine(depth_cache=DepthCache(expected=expected))
-        shares = MemoryPlan.within(limit, model, keeps_states=True)
-        self.progress.say(shares.told())
-        return TorchEngine(shares.working, DepthCache(memory=shares.depth_cache, expected=expected))
 
     def _load(self, name: str) -> LanguageModel:
         """Loads a model and remembers its fingerprint.
