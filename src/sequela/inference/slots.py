@@ -115,7 +115,7 @@ class Slots:
             if slots <= have[0] and columns <= have[2]:
                 return old
             slots = max(slots, have[0])
-            columns = have[2] if columns <= have[2] else columns * 5 // 4
+            columns = have[2] if columns <= have[2] else columns * 3 // 2
         heads = key.shape[1]
         keys = key.new_zeros(slots, heads, key.shape[3], columns)
         values = value.new_zeros(slots, heads, columns, value.shape[3])
