@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from sequela.inference import attention
 from sequela.inference.attention import (
+    LayerCall,
     Softening,
     additive,
     attend_span,
@@ -176,11 +176,9 @@ def test_every_layer_is_asked_and_afterwards_all_is_as_before() -> None:
     before, known = model.module(ids).logits, set(ALL_ATTENTION_FUNCTIONS.keys())
     layers = []
 
-    def nothing(
-        module: torch.nn.Module, query: torch.Tensor, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, None]:
-        layers.append(module.layer_idx)
-        return torch.zeros_like(query).transpose(1, 2), None
+    def nothing(call: LayerCall) -> torch.Tensor:
+        layers.append(call.layer)
+        return torch.zeros_like(call.query)
 
     with attention_replaced(model, nothing):
         inside = model.module(ids).logits

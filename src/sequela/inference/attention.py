@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from sequela.ground.precision import SCORING_DTYPE
@@ -19,7 +20,7 @@ WIDE_QUERIES = 128  # from so many queries and keys on, plain matrix products be
 WIDE_KEYS = 64
 WIDE_SCORES = 256 * 1024  # scores held at a time: they stay in the processor's cache
 
-Attend = Callable[..., tuple[torch.Tensor, None]]
+Attend = Callable[["LayerCall"], torch.Tensor]
 
 
 def takes_attention(model: LanguageModel) -> bool:
@@ -29,13 +30,31 @@ def takes_attention(model: LanguageModel) -> bool:
 
 @contextmanager
 def attention_replaced(model: LanguageModel, attend: Attend) -> Iterator[None]:
-    """While entered, every attention layer calls `attend` as a Hugging Face attention function.
+    """While entered, every attention layer calls `attend`, which returns the attended values.
 
-    The model makes no masks then: what is seen is up to `attend`.
+    They are as the query, `[rows, heads, tokens, head size]`. The model makes no masks then: what is
+    seen is up to `attend`.
     """
+
+    def attention(
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        **arguments: Any,
+    ) -> tuple[torch.Tensor, None]:
+        """Hugging Face's signature; it takes back tokens before heads."""
+        assert attention_mask is None
+        layer = module.layer_idx
+        assert isinstance(layer, int)
+        softening = Softening.of(query, arguments)
+        call = LayerCall(layer, query, key, value, softening, arguments.get("sliding_window"))
+        return attend(call).transpose(1, 2), None
+
     name = f"sequela-{id(attend)}"
     before = model.module.config._attn_implementation
-    ALL_ATTENTION_FUNCTIONS[name] = attend
+    ALL_ATTENTION_FUNCTIONS[name] = attention
     model.module.config._attn_implementation = name
     try:
         yield
@@ -61,6 +80,27 @@ class Softening:
         """From what an attention layer hands over."""
         scaling = arguments.get("scaling")
         return cls(query.shape[-1] ** -0.5 if scaling is None else scaling, arguments.get("softcap"))
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """What an attention layer hands over.
+
+    Args:
+        layer: Its number.
+        query: `[rows, heads, tokens, head size]`.
+        key: `[rows, key heads, tokens, head size]`.
+        value: As the keys.
+        softening: How scores are made.
+        window: How many tokens back a token sees, itself included; None is all.
+    """
+
+    layer: int
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    softening: Softening
+    window: int | None
 
 
 def attend_span(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from sequela.inference.attention import Softening, additive, attend_span, join_span
+from sequela.ground.precision import SCORING_DTYPE
+from sequela.inference.attention import LayerCall, Softening, additive, attend_span, join_span
 from sequela.inference.packing import Pack, Span
 from sequela.inference.trie import Integers, Trie
 
@@ -44,45 +43,34 @@ class PackAttention:
         self._pack = pack
         self._pieces = {}
 
-    def __call__(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        attention_mask: torch.Tensor | None,
-        **arguments: Any,
-    ) -> tuple[torch.Tensor, None]:
-        """Hugging Face's signature: `[1, heads, tokens, head size]` in, heads and tokens swapped out."""
+    def __call__(self, call: LayerCall) -> torch.Tensor:
+        """Attends the tokens of the pack, `[1, heads, tokens, head size]`."""
         pack = self._pack
         assert pack is not None
-        assert attention_mask is None
-        layer = _layer(module)
+        query, key, value = call.query, call.key, call.value
         if len(pack.carried):
-            keys, values = self._carried[layer]
+            keys, values = self._carried[call.layer]
             key, value = torch.cat([keys, key], 2), torch.cat([values, value], 2)
-        softening = Softening.of(query, arguments)
-        own, shared = self._pieces_within(pack, arguments.get("sliding_window"), query)
-        attended = torch.empty(
-            1, query.shape[2], query.shape[1], value.shape[3], dtype=query.dtype, device=query.device
-        ).transpose(1, 2)
-        denominators = torch.empty(query.shape[:3], dtype=torch.float32, device=query.device)
+        own, shared = self._pieces_within(pack, call.window, query)
+        # Tokens before heads in memory, as the model's next layer reads them.
+        attended = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3]).transpose(1, 2)
+        denominators = query.new_empty(query.shape[:3], dtype=SCORING_DTYPE)
         for piece in own:
             attended[:, :, piece.queries], denominators[:, :, piece.queries] = _attend(
-                piece, query, key, value, softening
+                piece, query, key, value, call.softening
             )
         for piece in shared:
             join_span(
                 attended[:, :, piece.queries],
                 denominators[:, :, piece.queries],
-                *_attend(piece, query, key, value, softening),
+                *_attend(piece, query, key, value, call.softening),
             )
         if not pack.keeps_carried_only:
             keep = torch.from_numpy(pack.keep).to(key.device)
-            self._carried[layer] = key.index_select(2, keep), value.index_select(2, keep)
+            self._carried[call.layer] = key.index_select(2, keep), value.index_select(2, keep)
         elif len(pack.carried):
-            self._carried[layer] = keys[:, :, : len(pack.keep)], values[:, :, : len(pack.keep)]
-        return attended.transpose(1, 2), None
+            self._carried[call.layer] = keys[:, :, : len(pack.keep)], values[:, :, : len(pack.keep)]
+        return attended
 
     def _pieces_within(
         self, pack: Pack, window: int | None, query: torch.Tensor
@@ -131,9 +119,3 @@ def _attend(
         piece.mask,
         piece.causal,
     )
-
-
-def _layer(module: nn.Module) -> int:
-    layer = module.layer_idx
-    assert isinstance(layer, int)
-    return layer

@@ -10,6 +10,7 @@ from transformers import DynamicCache
 
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
+from sequela.inference.fitting import where_they_fit
 from sequela.inference.head import Head
 from sequela.inference.streams import Stream, take_best
 from sequela.models import EditedModel, LanguageModel
@@ -34,6 +35,16 @@ class PlainEngine:
         self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
     ) -> list[Score]:
         """Scores continuations; requests that read the same tokens share one row."""
+        base = model.base
+        return where_they_fit(
+            base.context_length,
+            base.name,
+            requests,
+            Score.of_refused,
+            lambda fitting: self._score(model, fitting, progress),
+        )
+
+    def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
         by_row: dict[Row, list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
             by_row[request.context + request.continuation[:-1]].append(number)
@@ -55,12 +66,25 @@ class PlainEngine:
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
     ) -> list[Generation]:
         """Continues prompts greedily, many at a time, with a key-value cache."""
+        base = model.base
+        return where_they_fit(
+            base.context_length,
+            base.name,
+            requests,
+            Generation.of_refused,
+            lambda fitting: self._generate(model, fitting, progress),
+        )
+
+    def _generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
+    ) -> list[Generation]:
         answers: dict[int, Generation] = {}
         task = progress.start("generating", len(requests))
         with model:
+            head = Head(model.base)
             for group in self._generation_groups(model.base, requests):
                 streams = [Stream(number, requests[number]) for number in group]
-                for stream in self._decode(model.base, streams):
+                for stream in self._decode(model.base, head, streams):
                     answers[stream.number] = stream.answer(model.base)
                     progress.advance(task)
         progress.finish(task)
@@ -69,7 +93,7 @@ class PlainEngine:
     def _generation_groups(
         self, model: LanguageModel, requests: Sequence[GenerationRequest]
     ) -> Iterable[list[int]]:
-        lengths = [len(request.prompt) + request.max_new_tokens - 1 for request in requests]
+        lengths = [request.length for request in requests]
         window: int | None = getattr(model.module.config, "sliding_window", None)
         if window is None or max(lengths, default=0) <= window:
             return by_token_budget(lengths, self.token_budget)
@@ -84,7 +108,7 @@ class PlainEngine:
             for group in by_token_budget([lengths[n] for n in numbers], self.token_budget)
         )
 
-    def _decode(self, model: LanguageModel, streams: list[Stream]) -> Iterable[Stream]:
+    def _decode(self, model: LanguageModel, head: Head, streams: list[Stream]) -> Iterable[Stream]:
         """Decodes one group; yields each stream when it ends.
 
         A row's cache slots are prompt, padding, generated tokens. The mask hides the padding and
@@ -94,7 +118,6 @@ class PlainEngine:
         lengths = torch.tensor(batch.lengths, device=model.device)
         mask = (batch.positions < lengths[:, None]).long()
         cache = DynamicCache()
-        head = Head(model)
         output = model.module.base_model(
             input_ids=batch.ids, position_ids=batch.positions, past_key_values=cache, use_cache=True
         )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from sequela.inference.trie import common_prefix
+
 LEAST_SHARE = 0.5  # of the longest prompt of a group that its common beginning must make up
 
 
@@ -30,7 +34,7 @@ def group_by_prefix(prompts: Sequence[tuple[int, ...]]) -> list[PrefixGroup]:
     longest = 0
     for number in sorted(range(len(prompts)), key=lambda n: prompts[n]):
         prompt = prompts[number]
-        common = prefix[: _common_length(prefix, prompt[:-1])] if members else prompt[:-1]
+        common = prefix[: common_prefix(np.array(prefix), np.array(prompt[:-1]))] if members else prompt[:-1]
         if members and len(common) < LEAST_SHARE * max(longest, len(prompt)):
             groups.append(_group(prefix, members))
             common, longest, members = prompt[:-1], 0, []
@@ -43,10 +47,3 @@ def group_by_prefix(prompts: Sequence[tuple[int, ...]]) -> list[PrefixGroup]:
 
 def _group(prefix: tuple[int, ...], members: list[int]) -> PrefixGroup:
     return PrefixGroup(prefix if len(members) > 1 else (), tuple(members))
-
-
-def _common_length(one: Sequence[int], other: Sequence[int]) -> int:
-    for place, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return place
-    return min(len(one), len(other))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 import torch
-from torch import nn
 
-from sequela.inference.attention import Softening, additive, attend_in_full, attend_span, join_span
+from sequela.inference.attention import LayerCall, additive, attend_in_full, attend_span, join_span
 from sequela.inference.slots import Prefix, Row, Slots
 
 
@@ -29,6 +27,7 @@ class RowAttention:
     slots: Slots
     _prefix: Prefix | None = None
     _new: tuple[int, ...] = ()
+    _behind: tuple[tuple[Prefix, slice, torch.Tensor], ...] = ()
     _masks: dict[int | None, _StepMasks] = field(default_factory=dict)
 
     def begin_prefix(self, prefix: Prefix) -> None:
@@ -38,98 +37,58 @@ class RowAttention:
     def begin_rows(self, rows: Sequence[Row]) -> None:
         """The next pass reads new rows, which take the next slots."""
         self._prefix, self._new = None, tuple(range(len(self.slots.rows), len(self.slots.rows) + len(rows)))
+        self._behind = tuple(_behind_prefixes(rows))
         self.slots.rows += rows
 
     def begin_step(self) -> None:
         """The next pass reads one more token of every row; their lengths count it already."""
         self._prefix, self._new, self._masks = None, (), {}
 
-    def __call__(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        attention_mask: torch.Tensor | None,
-        **arguments: Any,
-    ) -> tuple[torch.Tensor, None]:
-        """Hugging Face's signature: `[rows, heads, tokens, head size]` in, heads and tokens swapped out."""
-        assert attention_mask is None
-        layer = module.layer_idx
-        assert isinstance(layer, int)
-        softening = Softening.of(query, arguments)
-        window: int | None = arguments.get("sliding_window")
+    def __call__(self, call: LayerCall) -> torch.Tensor:
+        """Attends what goes through the model, `[rows, heads, tokens, head size]`."""
         if self._prefix is not None:
-            self._prefix.layers[layer] = key, value
-            attended, _ = _causal(query, key, value, softening, window)
-        elif self._new:
-            attended = self._new_rows(layer, query, key, value, softening, window)
-        else:
-            attended = self._step(layer, query, key, value, softening, window)
-        return attended.transpose(1, 2), None
+            self._prefix.layers[call.layer] = call.key, call.value
+            attended, _ = _causal(call, slice(None))
+            return attended
+        return self._new_rows(call) if self._new else self._step(call)
 
-    def _new_rows(
-        self,
-        layer: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        softening: Softening,
-        window: int | None,
-    ) -> torch.Tensor:
+    def _new_rows(self, call: LayerCall) -> torch.Tensor:
         parts = []
         start = 0
         for slot in self._new:
             at = slice(start, start + self.slots.rows[slot].length)
-            own = query[:, :, at], key[:, :, at], value[:, :, at]
-            self.slots.write_row(layer, slot, own[1], own[2])
-            parts.append(_causal(*own, softening, window))
+            self.slots.write_row(call.layer, slot, call.key[:, :, at], call.value[:, :, at])
+            parts.append(_causal(call, at))
             start = at.stop
         attended = torch.cat([part for part, _ in parts], 2)
         denominators = torch.cat([part for _, part in parts], 2)
-        for prefix, at, positions in self._behind_prefixes():
-            mask = _prefix_mask(positions.to(query.device), prefix, window, query.dtype)
+        for prefix, at, positions in self._behind:
+            query = call.query[:, :, at]
+            mask = _prefix_mask(positions.to(query.device), prefix, call.window, query.dtype)
             join_span(
                 attended[:, :, at],
                 denominators[:, :, at],
-                *attend_span(query[:, :, at], *prefix.layers[layer], softening, mask),
+                *attend_span(query, *prefix.layers[call.layer], call.softening, mask),
             )
         return attended
 
-    def _behind_prefixes(self) -> Iterator[tuple[Prefix, slice, torch.Tensor]]:
-        """The tokens of neighboring new rows behind one prefix, with their positions."""
-        start = 0
-        for prefix, slots in groupby(self._new, lambda slot: self.slots.rows[slot].prefix):
-            rows = [self.slots.rows[slot] for slot in slots]
-            positions = torch.cat([torch.arange(row.start, row.start + row.length) for row in rows])
-            if prefix is not None:
-                yield prefix, slice(start, start + len(positions)), positions
-            start += len(positions)
-
-    def _step(
-        self,
-        layer: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        softening: Softening,
-        window: int | None,
-    ) -> torch.Tensor:
-        if window not in self._masks:
-            self._masks[window] = _StepMasks.of(self.slots, window, query)
-        masks = self._masks[window]
-        self.slots.write_step(layer, masks.columns, key, value)
-        keys, values = self.slots.read(layer)
+    def _step(self, call: LayerCall) -> torch.Tensor:
+        query = call.query
+        if call.window not in self._masks:
+            self._masks[call.window] = _StepMasks.of(self.slots, call.window, query)
+        masks = self._masks[call.window]
+        self.slots.write_step(call.layer, masks.columns, call.key, call.value)
+        keys, values = self.slots.read(call.layer)
         # The heads that share keys become queries of one head: the keys are read once.
         groups = query.shape[1] // keys.shape[1]
         folded = query.view(len(query), keys.shape[1], groups, -1)
-        attended, denominators = attend_in_full(folded, keys, values, softening, masks.own)
+        attended, denominators = attend_in_full(folded, keys, values, call.softening, masks.own)
         attended = attended.flatten(1, 2)[:, :, None]
         denominators = denominators.flatten(1, 2)[:, :, None]
         for prefix, rows, mask in masks.prefixes:
             # The rows become queries of one row: the prefix is read once for all of them.
             more, more_denominators = attend_span(
-                query[rows, :, 0].transpose(0, 1)[None], *prefix.layers[layer], softening, mask
+                query[rows, :, 0].transpose(0, 1)[None], *prefix.layers[call.layer], call.softening, mask
             )
             part, part_denominators = attended[rows], denominators[rows]
             join_span(
@@ -141,6 +100,16 @@ class RowAttention:
             if isinstance(rows, torch.Tensor):  # a copy then, else it was joined in place
                 attended[rows] = part
         return attended
+
+
+def _behind_prefixes(rows: Sequence[Row]) -> Iterator[tuple[Prefix, slice, torch.Tensor]]:
+    """The tokens of neighboring new rows behind one prefix, with their positions."""
+    start = 0
+    for prefix, behind in groupby(rows, lambda row: row.prefix):
+        positions = torch.cat([torch.arange(row.start, row.start + row.length) for row in behind])
+        if prefix is not None:
+            yield prefix, slice(start, start + len(positions)), positions
+        start += len(positions)
 
 
 @dataclass(frozen=True)
@@ -189,13 +158,13 @@ def _prefix_mask(
     return additive(positions[:, None] - places < window, dtype)
 
 
-def _causal(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, softening: Softening, window: int | None
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _causal(call: LayerCall, at: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    """A stretch of tokens among themselves."""
+    query, key, value = call.query[:, :, at], call.key[:, :, at], call.value[:, :, at]
     length = query.shape[2]
-    if window is None or length <= window:
-        return attend_span(query, key, value, softening, causal=True)
+    if call.window is None or length <= call.window:
+        return attend_span(query, key, value, call.softening, causal=True)
     places = torch.arange(length, device=query.device)
     distance = places[:, None] - places
-    mask = additive((distance >= 0) & (distance < window), query.dtype)
-    return attend_span(query, key, value, softening, mask)
+    mask = additive((distance >= 0) & (distance < call.window), query.dtype)
+    return attend_span(query, key, value, call.softening, mask)

@@ -44,10 +44,7 @@ class Questions:
         """The questions of requests; `trie.leaves` holds a row's last node for each request."""
         nodes: list[int] = []
         for leaf, request in zip(trie.leaves.tolist(), requests, strict=True):
-            path = [leaf]
-            while len(path) < len(request.continuation):
-                path.append(int(trie.parents[path[-1]]))
-            nodes += reversed(path)
+            nodes += trie.path(leaf, len(request.continuation)).tolist()
         targets = np.array([token for request in requests for token in request.continuation], np.int64)
         order = np.argsort(nodes, kind="stable")
         return cls(np.array(nodes, np.int64)[order], targets[order], order)
@@ -105,6 +102,7 @@ def score_trie(
     work: Work,
     progress: Progress,
     pack_weights: bool = True,
+    isolated: bool = False,
 ) -> list[Score]:
     """Scores requests on a model whose edits are in force.
 
@@ -119,27 +117,8 @@ def score_trie(
         work: Is told what was computed.
         progress: Who is told.
         pack_weights: Whether the blocks' weights may be in memory a second time, packed.
+        isolated: Whether a request can be spoiled by its own tokens only; see `pack_trie`.
     """
-    scores = _score_packed(model, requests, tokens, depth_cache, work, progress, pack_weights)
-    spoiled = [number for number, score in enumerate(scores) if not score.finite]
-    if spoiled:
-        again = [requests[number] for number in spoiled]
-        isolated = _score_packed(model, again, tokens, None, work, progress, pack_weights, isolated=True)
-        for number, score in zip(spoiled, isolated, strict=True):
-            scores[number] = score
-    return scores
-
-
-def _score_packed(
-    model: EditedModel,
-    requests: Sequence[ScoreRequest],
-    tokens: int,
-    depth_cache: DepthCache | None,
-    work: Work,
-    progress: Progress,
-    pack_weights: bool,
-    isolated: bool = False,
-) -> list[Score]:
     if not requests:
         return []
     trie = Trie.of([request.context + request.continuation[:-1] for request in requests])
@@ -167,7 +146,14 @@ def _score_packed(
     work.unique_tokens += len(trie)
     work.computed_tokens += sum(len(pack) for pack in packs)
     work.computed_blocks += len(trie) * (model.base.n_layers - states.first)
-    return answers.scores(requests)
+    scores = answers.scores(requests)
+    spoiled = [number for number, score in enumerate(scores) if not score.finite]
+    if spoiled and not isolated:
+        again = [requests[number] for number in spoiled]
+        alone = score_trie(model, again, tokens, None, work, progress, pack_weights, isolated=True)
+        for number, score in zip(spoiled, alone, strict=True):
+            scores[number] = score
+    return scores
 
 
 @dataclass(frozen=True)

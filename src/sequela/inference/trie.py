@@ -42,7 +42,7 @@ class Trie:
         size = 0
         for number in order:
             row = np.asarray(rows[number], np.int64)
-            shared = _common_prefix(before, row)
+            shared = common_prefix(before, row)
             fresh = np.arange(size, size + len(row) - shared)
             ids.append(row[shared:])
             positions.append(np.arange(shared, len(row)))
@@ -58,16 +58,16 @@ class Trie:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def path(self, node: int) -> Integers:
-        """The nodes from the start of a row to `node`, both included."""
-        found = np.empty(int(self.positions[node]) + 1, np.int64)
+    def path(self, node: int, last: int | None = None) -> Integers:
+        """The nodes from the start of a row to `node`, both included, or the `last` ones of them."""
+        found = np.empty(int(self.positions[node]) + 1 if last is None else last, np.int64)
         for place in range(len(found) - 1, -1, -1):
             found[place] = node
             node = int(self.parents[node])
         return found
 
 
-def _common_prefix(one: Integers, other: Integers) -> int:
+def common_prefix(one: Integers, other: Integers) -> int:
     """How many tokens two rows share at the start."""
     shorter = min(len(one), len(other))
     different = one[:shorter] != other[:shorter]
