@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from sequela.inference import attention
+from sequela.inference import attention, wide_attention
 from sequela.inference.attention import (
     LayerCall,
     Softening,
@@ -54,9 +54,9 @@ def wide_from(scores: int | None) -> Iterator[None]:
     """While entered, the way of many queries and keys is taken by any number, so many scores at a time."""
     with pytest.MonkeyPatch.context() as patch:
         if scores is not None:
-            patch.setattr(attention, "WIDE_QUERIES", 1)
-            patch.setattr(attention, "WIDE_KEYS", 1)
-            patch.setattr(attention, "WIDE_SCORES", scores)
+            patch.setattr(wide_attention, "WIDE_QUERIES", 1)
+            patch.setattr(wide_attention, "WIDE_KEYS", 1)
+            patch.setattr(wide_attention, "WIDE_SCORES", scores)
         yield
 
 

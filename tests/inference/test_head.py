@@ -38,9 +38,8 @@ def test_readings_hold_each_position_once_in_order(
     at = []
     for places, readings in Head(any_family).read(hidden):
         at += range(len(ROW))[places]
-        assert len(readings.logits) <= 4
-        torch.testing.assert_close(readings.logits, logits[places], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(readings.denominators, logits[places].logsumexp(-1), rtol=1e-4, atol=1e-5)
+        assert len(readings.logprobs) <= 4
+        torch.testing.assert_close(readings.logprobs, logits[places].log_softmax(-1), rtol=1e-4, atol=1e-5)
         assert torch.equal(readings.best, logits[places].argmax(-1))
         assert readings.finite.all()
     assert at == list(range(len(ROW)))

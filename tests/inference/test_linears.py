@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
-from sequela.inference.linears import packed_linear, packed_linears, packs_linears, product
+from sequela.inference.linears import linear_once, packed_linear, packed_linears, packs_linears
 from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
 
@@ -60,7 +60,7 @@ def test_a_packed_layer_computes_the_layer(
     wanted = functional.linear(x.double(), weight.double(), None if bias is None else bias.double()).to(dtype)
     torch.testing.assert_close(packed_linear(weight, bias)(x), wanted, **TOLERANCE[dtype])
     unbiased = functional.linear(x.double(), weight.double()).to(dtype)
-    torch.testing.assert_close(product(x, weight), unbiased, **TOLERANCE[dtype])
+    torch.testing.assert_close(linear_once(weight)(x), unbiased, **TOLERANCE[dtype])
 
 
 @needs_packing

@@ -1,7 +1,7 @@
 """Run as a program: answers requests while the system gives this process little more memory.
 
-Each argument is how many MiB it may have beyond what it has. For each it scores and then generates,
-and prints a JSON object for either: the answers, what they are with room enough, and what was logged.
+The argument is how many MiB it may have beyond what it has. It scores and then generates, and prints
+a JSON object for either: the answers, what they are with room enough, and what was logged.
 """
 
 from __future__ import annotations
@@ -59,16 +59,15 @@ def main() -> None:
     torch.set_num_threads(1)
     frugal = TorchEngine(WorkingMemory(most_tokens=32, most_rows=2))
     with_room = [(score, score(frugal)), (generate, generate(frugal))]
-    for extra in map(int, sys.argv[1:]):
-        for answer, expected in with_room:
-            log = Kept()
-            logging.getLogger("sequela").addHandler(log)
-            before = resource.getrlimit(resource.RLIMIT_AS)
-            resource.setrlimit(resource.RLIMIT_AS, (address_space() + extra * MIB, before[1]))
-            found = answer(TorchEngine(WorkingMemory(size=2**30, most_tokens=4096, near=2**40)))
-            resource.setrlimit(resource.RLIMIT_AS, before)
-            logging.getLogger("sequela").removeHandler(log)
-            print(json.dumps({"found": found, "expected": expected, "logged": log.messages}))  # noqa: T201
+    for answer, expected in with_room:
+        log = Kept()
+        logging.getLogger("sequela").addHandler(log)
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (address_space() + int(sys.argv[1]) * MIB, before[1]))
+        found = answer(TorchEngine(WorkingMemory(size=2**30, most_tokens=4096, near=2**40)))
+        resource.setrlimit(resource.RLIMIT_AS, before)
+        logging.getLogger("sequela").removeHandler(log)
+        print(json.dumps({"found": found, "expected": expected, "logged": log.messages}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -12,13 +12,10 @@ from torch import nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from sequela.ground.precision import SCORING_DTYPE
-from sequela.inference.linears import packs_linears, product
+from sequela.inference.wide_attention import WideKeys, is_wide, soften
 from sequela.models import LanguageModel
 
 QUERY_ROWS = 512  # queries at a time where their scores are held in full
-WIDE_QUERIES = 128  # from so many queries and keys on, plain matrix products beat fused attention
-WIDE_KEYS = 64
-WIDE_SCORES = 256 * 1024  # scores held at a time: they stay in the processor's cache
 
 Attend = Callable[["LayerCall"], torch.Tensor]
 
@@ -125,8 +122,8 @@ def attend_span(
         The attended values `[rows, heads, queries, head size]`, and the natural logs of the softmax
         denominators, fp32 `[rows, heads, queries]`, by which spans over other keys can be joined.
     """
-    if mask is None and not causal and softening.cap is None and _is_wide(query, key):
-        return _attend_wide(query, key, value, softening.scaling)
+    if mask is None and not causal and softening.cap is None and is_wide(query, key):
+        return WideKeys(key, value, softening.scaling, reused=False).attend(query)
     if query.device.type == "cpu" and softening.cap is None:
         found: tuple[torch.Tensor, torch.Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             query, key, value, 0.0, causal, attn_mask=mask, scale=softening.scaling
@@ -145,46 +142,6 @@ def attend_span(
         for at in [slice(start, start + QUERY_ROWS)]
     ]
     return torch.cat([out for out, _ in pieces], 2), torch.cat([log for _, log in pieces], 2)
-
-
-def _is_wide(query: torch.Tensor, key: torch.Tensor) -> bool:
-    """Whether one row has so many queries and keys that products through oneDNN pay."""
-    shared = query.shape[1] // key.shape[1] * query.shape[2]
-    enough = len(query) == 1 and shared >= WIDE_QUERIES and key.shape[2] >= WIDE_KEYS
-    return enough and packs_linears(query.device, SCORING_DTYPE)
-
-
-def _attend_wide(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """All queries of a row over all keys, in fp32, some queries at a time.
-
-    The processor's fused attention multiplies at the pace of MKL; see `linears`.
-    """
-    _, heads, n_queries, _ = query.shape
-    groups = heads // key.shape[1]
-    at_once = max(WIDE_QUERIES, WIDE_SCORES // key.shape[2])
-    # Tokens before heads in memory, as the model's next layer reads them.
-    attended = query.new_empty(1, n_queries, heads, value.shape[3]).transpose(1, 2)
-    denominators = query.new_empty(1, heads, n_queries, dtype=SCORING_DTYPE)
-    for head in range(key.shape[1]):
-        same = slice(head * groups, (head + 1) * groups)
-        keys = key[0, head].to(SCORING_DTYPE)
-        values = value[0, head].to(SCORING_DTYPE).T.contiguous()
-        folded = (query[0, same].to(SCORING_DTYPE) * scaling).flatten(0, 1)
-        outputs = folded.new_empty(len(folded), len(values))
-        logs = folded.new_empty(len(folded), 1)
-        for start in range(0, len(folded), at_once):
-            at = slice(start, start + at_once)
-            scores = product(folded[at], keys)
-            highest = scores.amax(-1, keepdim=True)
-            weights = scores.sub_(highest).exp_()
-            total = weights.sum(-1, keepdim=True)
-            outputs[at] = product(weights, values).div_(total)
-            logs[at] = highest.add_(total.log_())
-        attended[0, same] = outputs.view(groups, n_queries, -1).to(query.dtype)
-        denominators[0, same] = logs.view(groups, n_queries)
-    return attended, denominators
 
 
 def attend_in_full(
@@ -208,11 +165,8 @@ def attend_in_full(
         scores = torch.tanh(scores / softening.cap) * softening.cap
     if mask is not None:
         scores += mask
-    highest = scores.amax(-1, keepdim=True)
-    weights = scores.sub_(highest).exp_()
-    total = weights.sum(-1, keepdim=True)
-    attended = (weights.to(value.dtype) @ value).div_(total)
-    return attended, highest.add_(total.log_())[..., 0]
+    weights, denominators = soften(scores)
+    return weights.to(value.dtype) @ value, denominators
 
 
 def join_span(

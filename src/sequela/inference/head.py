@@ -20,14 +20,12 @@ class Readings:
     """What was read at some positions.
 
     Args:
-        logits: `[positions, vocabulary]`, fp32.
-        denominators: Log of the softmax denominators `[positions]`.
+        logprobs: `[positions, vocabulary]`, fp32.
         best: The most likely token `[positions]`.
         finite: Whether every logit is a number `[positions]`.
     """
 
-    logits: torch.Tensor
-    denominators: torch.Tensor
+    logprobs: torch.Tensor
     best: torch.Tensor
     finite: torch.Tensor
 
@@ -64,7 +62,9 @@ class Head:
         for start in range(0, len(hidden), POSITIONS):
             at = slice(start, start + POSITIONS)
             logits = self.logits(hidden[at])
-            denominators = torch.logsumexp(logits, -1)
-            lowest, _ = logits.aminmax(dim=-1)
-            finite = torch.isfinite(denominators) & torch.isfinite(lowest)
-            yield at, Readings(logits, denominators, logits.argmax(-1), finite)
+            yield at, Readings(logits.log_softmax(-1), logits.max(-1).indices, all_finite(logits))
+
+
+def all_finite(logits: torch.Tensor) -> torch.Tensor:
+    """Whether all numbers of each row `[rows, vocabulary]` are finite, `[rows]`: only then is their sum."""
+    return torch.isfinite(logits.sum(-1))

@@ -34,7 +34,7 @@ def packs_linears(device: torch.device, dtype: torch.dtype) -> bool:
     )
 
 
-def packed_linear(weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
+def packed_linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
     """A linear layer over a packed copy of a weight `[out, in]`; later changes of it aren't seen."""
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), TYPICAL_ROWS)
 
@@ -45,10 +45,15 @@ def packed_linear(weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
     return linear
 
 
-def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """`x weight^T` for a weight `[out, in]` that is used once, where `packs_linears` says so."""
-    found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight.contiguous(), None, "none", [], "")
-    return found
+def linear_once(weight: torch.Tensor) -> Linear:
+    """A linear layer without bias over a weight `[out, in]` that is used too seldom to be packed."""
+    weight = weight.contiguous()
+
+    def linear(x: torch.Tensor) -> torch.Tensor:
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+        return product
+
+    return linear
 
 
 @contextmanager

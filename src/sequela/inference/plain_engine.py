@@ -11,7 +11,7 @@ from transformers import DynamicCache
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.fitting import where_they_fit
-from sequela.inference.head import Head
+from sequela.inference.head import Head, all_finite
 from sequela.inference.streams import Stream, take_best
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.batch import by_token_budget, pad_right
@@ -156,7 +156,7 @@ def _score_batch(
         logits = head.logits(hidden[row, start : len(rows[row])])
         logprobs = torch.log_softmax(logits, dim=-1)
         best = logprobs.argmax(dim=-1)
-        finite = torch.isfinite(logits).all(dim=-1)
+        finite = all_finite(logits)
         for number, request in requests:
             at = slice(len(request.context) - 1 - start, None)
             target = torch.tensor(request.continuation, device=logprobs.device)

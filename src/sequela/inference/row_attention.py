@@ -8,8 +8,16 @@ from itertools import groupby
 
 import torch
 
-from sequela.inference.attention import LayerCall, additive, attend_in_full, attend_span, join_span
-from sequela.inference.slots import Prefix, Row, Slots
+from sequela.inference.attention import (
+    LayerCall,
+    Softening,
+    additive,
+    attend_in_full,
+    attend_span,
+    join_span,
+)
+from sequela.inference.slots import Prefix, PrefixLayer, Row, Slots
+from sequela.inference.wide_attention import WIDE_KEYS, WideKeys, is_wide, multiplies_wide
 
 
 @dataclass(eq=False)
@@ -47,7 +55,7 @@ class RowAttention:
     def __call__(self, call: LayerCall) -> torch.Tensor:
         """Attends what goes through the model, `[rows, heads, tokens, head size]`."""
         if self._prefix is not None:
-            self._prefix.layers[call.layer] = call.key, call.value
+            self._prefix.layers[call.layer] = _prefix_layer(call)
             attended, _ = _causal(call, slice(None))
             return attended
         return self._new_rows(call) if self._new else self._step(call)
@@ -68,7 +76,7 @@ class RowAttention:
             join_span(
                 attended[:, :, at],
                 denominators[:, :, at],
-                *attend_span(query, *prefix.layers[call.layer], call.softening, mask),
+                *_attend_prefix(query, prefix.layers[call.layer], call.softening, mask),
             )
         return attended
 
@@ -87,8 +95,9 @@ class RowAttention:
         denominators = denominators.flatten(1, 2)[:, :, None]
         for prefix, rows, mask in masks.prefixes:
             # The rows become queries of one row: the prefix is read once for all of them.
-            more, more_denominators = attend_span(
-                query[rows, :, 0].transpose(0, 1)[None], *prefix.layers[call.layer], call.softening, mask
+            together = query[rows, :, 0].transpose(0, 1)[None]
+            more, more_denominators = _attend_prefix(
+                together, prefix.layers[call.layer], call.softening, mask
             )
             part, part_denominators = attended[rows], denominators[rows]
             join_span(
@@ -156,6 +165,22 @@ def _prefix_mask(
         return None
     places = torch.arange(prefix.length, device=positions.device)
     return additive(positions[:, None] - places < window, dtype)
+
+
+def _prefix_layer(call: LayerCall) -> PrefixLayer:
+    """What a layer keeps of the prefix that goes through it."""
+    lay_out = call.softening.cap is None and call.key.shape[2] >= WIDE_KEYS and multiplies_wide(call.key)
+    wide = WideKeys(call.key, call.value, call.softening.scaling, reused=True) if lay_out else None
+    return PrefixLayer(call.key, call.value, wide)
+
+
+def _attend_prefix(
+    query: torch.Tensor, layer: PrefixLayer, softening: Softening, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `attend_span`, over a prefix."""
+    if layer.wide is not None and mask is None and is_wide(query, layer.key, reused=True):
+        return layer.wide.attend(query)
+    return attend_span(query, layer.key, layer.value, softening, mask)
 
 
 def _causal(call: LayerCall, at: slice) -> tuple[torch.Tensor, torch.Tensor]:

@@ -75,8 +75,7 @@ class Answers:
             rows = torch.from_numpy(which[mine] - at.start).to(hidden.device)
             targets = torch.from_numpy(questions.targets[mine]).to(hidden.device)
             places = questions.places[mine]
-            logprobs = readings.logits[rows, targets] - readings.denominators[rows]
-            self.logprobs[places] = logprobs.double().cpu().numpy()
+            self.logprobs[places] = readings.logprobs[rows, targets].double().cpu().numpy()
             self.greedy[places] = (readings.best[rows] == targets).cpu().numpy()
             self.finite[places] = readings.finite[rows].cpu().numpy()
         return len(asked)

@@ -6,6 +6,23 @@ from dataclasses import dataclass, field
 
 import torch
 
+from sequela.inference.wide_attention import WideKeys
+
+
+@dataclass(frozen=True, eq=False)
+class PrefixLayer:
+    """What one layer keeps of a prefix.
+
+    Args:
+        key: `[1, key heads, length, head size]`.
+        value: As the keys.
+        wide: Both laid out for many queries, where that pays.
+    """
+
+    key: torch.Tensor
+    value: torch.Tensor
+    wide: WideKeys | None
+
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
@@ -13,11 +30,11 @@ class Prefix:
 
     Args:
         ids: Its tokens.
-        layers: Keys and values `[1, key heads, length, head size]` of each layer, once it is read.
+        layers: Its keys and values in each layer, once it is read.
     """
 
     ids: tuple[int, ...]
-    layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    layers: dict[int, PrefixLayer] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -53,6 +70,11 @@ class Slots:
         self.rows: list[Row] = []
         self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
+    @property
+    def longest(self) -> int:
+        """How many tokens of its own the longest row has."""
+        return max(row.length for row in self.rows)
+
     def write_row(self, layer: int, slot: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """Writes a row's first tokens.
 
@@ -76,7 +98,7 @@ class Slots:
             key: `[rows, key heads, 1, head size]`.
             value: As the keys.
         """
-        keys, values = self._room(layer, len(key), max(row.length for row in self.rows), key, value)
+        keys, values = self._room(layer, len(key), self.longest, key, value)
         rows = torch.arange(len(key), device=key.device)
         keys[rows, :, :, columns] = key[:, :, 0]
         values[rows, :, columns] = value[:, :, 0]
@@ -87,9 +109,8 @@ class Slots:
         Returns:
             Keys `[rows, key heads, head size, longest]`, values `[rows, key heads, longest, head size]`.
         """
-        longest = max(row.length for row in self.rows)
         keys, values = self._layers[layer]
-        return keys[: len(self.rows), ..., :longest], values[: len(self.rows), :, :longest]
+        return keys[: len(self.rows), ..., : self.longest], values[: len(self.rows), :, : self.longest]
 
     def leave(self, slot: int) -> None:
         """Frees a slot; the last row moves into it.

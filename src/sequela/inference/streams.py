@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from sequela.inference.engine import Generation, GenerationRequest
+from sequela.inference.head import all_finite
 from sequela.models import LanguageModel
 
 
@@ -79,9 +80,8 @@ def take_best(model: LanguageModel, logits: torch.Tensor, streams: Sequence[Stre
     Returns:
         The tokens `[streams]`.
     """
-    tokens = logits.argmax(dim=-1)
-    lowest, highest = logits.aminmax(dim=-1)
-    finite = torch.isfinite(lowest) & torch.isfinite(highest)  # a NaN makes both NaN
-    for stream, token, is_finite in zip(streams, tokens.tolist(), finite.tolist(), strict=True):
+    tokens = logits.max(dim=-1).indices
+    finite = all_finite(logits).tolist()
+    for stream, token, is_finite in zip(streams, tokens.tolist(), finite, strict=True):
         stream.take(model, token, is_finite)
     return tokens
