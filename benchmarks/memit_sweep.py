@@ -16,15 +16,14 @@ from collections import defaultdict
 from unittest import mock
 
 from sequela.editors import Resources, create_editor
-from sequela.editors.locate.targets import TargetHyperparameters, optimize_target
+from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
+from sequela.editors.memit import Memit
 from sequela.edits import load_edits
 from sequela.evaluation.edit_quality import EditQualitySettings, measure_edits
 from sequela.inference import TorchEngine
 from sequela.models import EditedModel, load_model
 from sequela.models.reading import Site
 from sequela.statistics import CorpusSpec, Statistics
-
-OPTIMIZE = "sequela.editors.memit.optimize_target"
 
 
 def main() -> None:
@@ -53,9 +52,10 @@ def main() -> None:
         for edit in edits:
             options = TargetHyperparameters(clamp_norm_factor=given.clamp)
             state = next(iter(editors.values())).prepare(model, resources)
-            target = optimize_target(model, edit, state.contexts, Site("block", last), options)
+            site = Site("block", last)
+            (targets,) = optimize_targets(model, [edit], state.contexts, [site], options)
             for weight, editor in editors.items():
-                with mock.patch(OPTIMIZE, return_value=target):
+                with mock.patch.object(Memit, "find_targets", return_value=[targets[site]]):
                     outcome = editor.edit(model, [edit], state, resources)
                 found[(weight, "norm", "")].append(outcome.reports[0].relative_norm)
                 edited = EditedModel(model, outcome.delta)

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from sequela.deltas import Delta
 from sequela.editors.locate.contexts import sample_contexts
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.locate.solve import WhitenedSolver, rank_one
-from sequela.editors.locate.targets import TargetHyperparameters, optimize_target
+from sequela.editors.locate.solve import rank_one
+from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
 from sequela.edits import Edit, load_edits
 from sequela.evaluation.edit_quality import EditQualitySettings, measure_edits
 from sequela.inference import TorchEngine
 from sequela.models import EditedModel, LanguageModel, load_model
 from sequela.models.reading import Site
-from sequela.statistics import CorpusSpec, Statistics
+from sequela.statistics import CorpusSpec, Statistics, Whitening
 
 VARIANTS = ("original", "r-rome", "p-rome")
 
@@ -39,19 +39,20 @@ class Setting:
 
 
 def deltas(
-    model: LanguageModel, edit: Edit, setting: Setting, contexts: tuple[str, ...], solver: WhitenedSolver
+    model: LanguageModel, edit: Edit, setting: Setting, contexts: tuple[str, ...], whitening: Whitening
 ) -> tuple[dict[str, Delta], float]:
     """The change each variant makes, and the final loss of the target they share."""
     keys, values = Site("key", setting.layer), Site("value", setting.layer)
     options = TargetHyperparameters(clamp_norm_factor=setting.clamp, v_num_grad_steps=setting.steps)
-    target = optimize_target(model, edit, contexts, values, options)
+    (found,) = optimize_targets(model, [edit], contexts, [values], options)
+    target = found[values]
     read = read_at_subject(model, in_contexts(model, edit, contexts), [keys, values])
     weights = mean_weights(len(contexts), bare_half=False)
     mean_key, bare_key = weights @ read[keys], read[keys][0]
     mean_value, bare_value = weights @ read[values], read[values][0]
     made = {}
     for variant in VARIANTS:
-        direction = solver.solve((bare_key if variant == "p-rome" else mean_key)[:, None])[:, 0]
+        direction = whitening.solve((bare_key if variant == "p-rome" else mean_key)[:, None])[:, 0]
         key, value = (mean_key, mean_value) if variant == "r-rome" else (bare_key, bare_value)
         update = rank_one(direction, key, target.value - value)
         made[variant] = Delta(model.fingerprint, {model.family.mlp_out_name(setting.layer): update})
@@ -74,11 +75,11 @@ def main() -> None:
     contexts = sample_contexts(model, 5, seed=0)
     quality = EditQualitySettings(max_neighborhood=3)
     for setting in (Setting(i, clamp, given.steps) for i in given.layers for clamp in given.clamps):
-        solver = WhitenedSolver(statistics.second_moment(setting.layer).matrix)
+        whitening = statistics.whitening(setting.layer)
         found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
         losses, started = [], time.perf_counter()
         for edit in edits:
-            made, loss = deltas(model, edit, setting, contexts, solver)
+            made, loss = deltas(model, edit, setting, contexts, whitening)
             losses.append(loss)
             for variant, delta in made.items():
                 found[(variant, "norm", "")].append(next(iter(delta.norms().values())))

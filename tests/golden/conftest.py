@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sequela.editors import memit, rome
-from sequela.editors.locate.targets import Target, optimize_target
+from sequela.editors import pmet, rome
+from sequela.editors.locate import spread
+from sequela.editors.locate.targets import Target, optimize_targets
 from sequela.ground.errors import SequelaError
 from sequela.ground.hashing import hash_tensors
 from sequela.ground.paths import replacing
 from sequela.models import LanguageModel, load_model
+from sequela.models.reading import Site
 from sequela.statistics import CorpusSpec, Statistics
 from support.oracle import Case, open_case
 
@@ -64,13 +67,21 @@ def statistics(oracle: Path, real_model: LanguageModel, request: pytest.FixtureR
 
 @pytest.fixture
 def targets(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
-    """What the optimisation found for each edit, in order; it runs as ever, its results are kept."""
+    """What the optimisation found for each edit at the written site, in order; it runs as ever."""
     found: list[Target] = []
 
-    def keep(*args: object) -> Target:
-        found.append(optimize_target(*args))  # type: ignore[arg-type]
-        return found[-1]
+    def keep(
+        model: LanguageModel,
+        edits: object,
+        contexts: object,
+        sites: Sequence[Site],
+        *args: Any,
+        **kwargs: Any,
+    ) -> list[dict[Site, Target]]:
+        made = optimize_targets(model, edits, contexts, sites, *args, **kwargs)  # type: ignore[arg-type]
+        found.extend(targets[sites[0]] for targets in made)
+        return made
 
-    for module in (rome, memit):
-        monkeypatch.setattr(module, "optimize_target", keep)
+    for module in (rome, spread, pmet):
+        monkeypatch.setattr(module, "optimize_targets", keep)
     return found

@@ -10,7 +10,7 @@ import torch
 from sequela.deltas import Delta
 from sequela.editors import Resources, create_editor
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.locate.solve import WhitenedSolver, rank_one
+from sequela.editors.locate.solve import rank_one
 from sequela.editors.locate.targets import Target
 from sequela.editors.rome import Rome
 from sequela.editors.sequence import edit_in_batches
@@ -111,7 +111,7 @@ def test_the_solve_on_the_reference_own_values(
     """With its keys and its target, the change is the reference's to rounding."""
     given = case(name)
     t, (layer,) = given.tensors, given.layers
-    direction = WhitenedSolver(statistics.second_moment(layer).matrix).solve(t["k_mean"][:, None])[:, 0]
+    direction = statistics.whitening(layer).solve(t["k_mean"][:, None])[:, 0]
     update = rank_one(direction, t["k_edit"], t["v_star"] - t["v_edit"])
     near(update.a[0], t["left_vector"], RECOMPUTED, "left vector")
     near(update.b[:, 0], t["right_vector"], RECOMPUTED, "right vector")

@@ -16,6 +16,7 @@ import torch
 
 from sequela.ground.errors import SequelaError
 from sequela.inference import WorkingMemory
+from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel
 from support import short_of_memory
 from support.tiny import KEY_WIDTH, tiny_language_model
@@ -64,7 +65,7 @@ def test_an_allocation_that_fails_is_told_from_other_errors(caplog: pytest.LogCa
         return torch.empty(2**58 if tokens >= 5 else 2**2).numel()
 
     with caplog.at_level(logging.WARNING):
-        assert WorkingMemory().within_reach(40, too_large_from_five_on) == 4
+        assert within_reach(40, too_large_from_five_on) == 4
     assert tried == [40, 20, 10, 5, 2]
     assert caplog.messages == [
         f"Out of memory: trying again with {tokens} tokens at once." for tokens in (20, 10, 5, 2)
@@ -74,7 +75,7 @@ def test_an_allocation_that_fails_is_told_from_other_errors(caplog: pytest.LogCa
 @pytest.mark.parametrize("allocate", [lambda: torch.empty(2**58), lambda: bytearray(2**60)])
 def test_not_even_one_token(allocate: Any) -> None:
     with pytest.raises(SequelaError, match="single token") as caught:
-        WorkingMemory().within_reach(3, lambda _: allocate())
+        within_reach(3, lambda _: allocate())
     assert isinstance(caught.value.__cause__, (RuntimeError, MemoryError))
 
 
@@ -86,7 +87,7 @@ def test_other_errors_pass_through_at_once() -> None:
         return torch.ones(2, 3) @ torch.ones(2, 3)
 
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
-        WorkingMemory().within_reach(64, wrong_shapes)
+        within_reach(64, wrong_shapes)
     assert tried == [64]
 
 

@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 from sequela.deltas import Delta, WeightUpdate
-from sequela.editors.locate.targets import ESSENCE_PROMPT, Target
+from sequela.editors.locate.target_batch import ESSENCE_PROMPT
+from sequela.editors.locate.targets import Target
 from sequela.edits import Edit
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
@@ -100,7 +101,9 @@ def check_prompts(case: Case, model: LanguageModel) -> None:
         assert rows == [(row["ids"], row["subject_last_index"]) for row in told["optimisation_prompts"]]
 
 
-def check_target(case: Case, target: Target, prefix: str, initial: str, value: str) -> None:
+def check_target(
+    case: Case, target: Target, prefix: str, initial: str, value: str, delta: str = "delta"
+) -> None:
     """Losses step by step, the optimised change, and the value; their names differ by method."""
     wanted = case.tensors[f"{prefix}losses"]
     found = torch.tensor(
@@ -111,7 +114,7 @@ def check_target(case: Case, target: Target, prefix: str, initial: str, value: s
     assert float((found - wanted)[:4].abs().max()) < 1e-4, f"{case.name} {prefix}: first losses"
     assert float((found - wanted).abs().max()) < 1e-3, f"{case.name} {prefix}: losses"
     near(target.initial, case.tensors[f"{prefix}{initial}"], KEYS, f"{case.name} {prefix}initial")
-    near(target.delta, case.tensors[f"{prefix}delta"], TARGETS, f"{case.name} {prefix}delta")
+    near(target.delta, case.tensors[f"{prefix}{delta}"], TARGETS, f"{case.name} {prefix}delta")
     near(target.value, case.tensors[f"{prefix}{value}"], TARGETS, f"{case.name} {prefix}value")
 
 

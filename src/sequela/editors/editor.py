@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+import torch
+from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.deltas import Delta
 from sequela.edits import Edit
@@ -15,7 +16,7 @@ from sequela.ground.progress import SILENT, Progress
 from sequela.models import LanguageModel
 from sequela.statistics import CorpusSpec, Statistics
 
-State = TypeVar("State", bound=BaseModel)
+State = TypeVar("State", bound="EditorState")
 H = TypeVar("H", bound=BaseModel)
 
 
@@ -43,10 +44,29 @@ class Resources:
         return cls(Statistics(model, corpus, progress=progress), progress=progress)
 
 
-class NoState(BaseModel):
-    """The state of a method that remembers nothing."""
+class EditorState(BaseModel):
+    """What a method remembers from batch to batch: fields that go to JSON, and tensors.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Args:
+        tensors: Numbers that grow with the edits; they are kept beside the JSON, not in it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    tensors: dict[str, torch.Tensor] = Field(default_factory=dict, exclude=True, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self) or self.model_dump() != other.model_dump():
+            return False
+        same = self.tensors.keys() == other.tensors.keys()
+        return same and all(torch.equal(tensor, other.tensors[k]) for k, tensor in self.tensors.items())
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.model_dump_json()))
+
+
+class NoState(EditorState):
+    """The state of a method that remembers nothing."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +123,7 @@ class Editor(abc.ABC, Generic[H, State]):
     """One line that says what the method does, with its source."""
     hyperparameters_class: ClassVar[type[BaseModel]]
     """The class of its settings."""
-    state_class: ClassVar[type[BaseModel]] = NoState
+    state_class: ClassVar[type[EditorState]] = NoState
     """The class of its state."""
 
     def __init__(self, hyperparameters: H) -> None:

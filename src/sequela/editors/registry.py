@@ -20,8 +20,11 @@ from sequela.ground.errors import BadInputError, UnknownNameError, near_matches
 ENTRY_POINT_GROUP = "sequela.editors"
 
 BUILT_IN: Mapping[str, str] = {
+    "alphaedit": "sequela.editors.alphaedit:AlphaEdit",
+    "emmet": "sequela.editors.emmet:Emmet",
     "ft-m": "sequela.editors.fine_tuning:FineTuningMasked",
     "memit": "sequela.editors.memit:Memit",
+    "pmet": "sequela.editors.pmet:Pmet",
     "rome": "sequela.editors.rome:Rome",
 }
 """Method names and where their classes are."""

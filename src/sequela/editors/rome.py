@@ -19,11 +19,12 @@ from sequela.deltas import Delta
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources, relative_norms
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
 from sequela.editors.locate.settings import N_CONTEXTS, LocateState, first_state
-from sequela.editors.locate.solve import WhitenedSolver, rank_one
-from sequela.editors.locate.targets import TargetHyperparameters, optimize_target
+from sequela.editors.locate.solve import rank_one
+from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela.models.reading import Site
+from sequela.statistics import Whitening
 
 
 class RomeHyperparameters(TargetHyperparameters):
@@ -77,15 +78,13 @@ class Rome(Editor[RomeHyperparameters, LocateState]):
     ) -> Outcome[LocateState]:
         """Makes the edits one after the other, each on the model the one before left."""
         layer = self.layer_of(model)
-        solver = None
-        if self.hyperparameters.mom2_adjustment:
-            solver = WhitenedSolver(resources.statistics.second_moment(layer).matrix)
+        whitening = resources.statistics.whitening(layer) if self.hyperparameters.mom2_adjustment else None
         total = Delta.empty(model.fingerprint)
         reports: list[EditReport] = []
         for edit in edits:
             in_force = total.apply(model)
             try:
-                change, report = self._edit_one(model, edit, state, layer, solver)
+                change, report = self._edit_one(model, edit, state, layer, whitening)
             finally:
                 in_force.revert()
             reports.append(report)
@@ -99,7 +98,7 @@ class Rome(Editor[RomeHyperparameters, LocateState]):
         edit: Edit,
         state: LocateState,
         layer: int,
-        solver: WhitenedSolver | None,
+        whitening: Whitening | None,
     ) -> tuple[Delta, EditReport]:
         settings = self.hyperparameters
         key_site, value_site = Site("key", layer), Site("value", layer)
@@ -108,12 +107,13 @@ class Rome(Editor[RomeHyperparameters, LocateState]):
         mean_key, bare_key = weights @ read[key_site].float(), read[key_site][0].float()
         mean_value, bare_value = weights @ read[value_site].float(), read[value_site][0].float()
 
-        target = optimize_target(model, edit, state.contexts, value_site, settings)
+        (found,) = optimize_targets(model, [edit], state.contexts, [value_site], settings)
+        target = found[value_site]
         direction_key = bare_key if settings.variant == "p-rome" else mean_key
         division_key = mean_key if settings.variant == "r-rome" else bare_key
         current_value = mean_value if settings.variant == "r-rome" else bare_value
-        direction = direction_key if solver is None else solver.solve(direction_key[:, None])[:, 0]
-        update = rank_one(direction, division_key, target.value.float() - current_value)
+        direction = direction_key if whitening is None else whitening.solve(direction_key[:, None])[:, 0]
+        update = rank_one(direction, division_key, target.value - current_value)
 
         delta = Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
         finite = delta.finite

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel
-
 from sequela.deltas import Delta
-from sequela.editors.editor import AnyEditor, EditReport, Resources
+from sequela.editors.editor import AnyEditor, EditorState, EditReport, Resources
 from sequela.edits import Edit
 from sequela.models import EditedModel, LanguageModel
 
@@ -26,7 +24,7 @@ class Step:
 
     edits: tuple[Edit, ...]
     delta: Delta
-    state: BaseModel
+    state: EditorState
     reports: tuple[EditReport, ...]
 
 
@@ -35,7 +33,7 @@ def edit_batch(
     model: LanguageModel,
     edits: Sequence[Edit],
     before: Delta,
-    state: BaseModel,
+    state: EditorState,
     resources: Resources,
 ) -> Step:
     """Makes one batch on top of an earlier change; the model itself is left as it was."""

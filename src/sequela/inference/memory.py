@@ -65,28 +65,6 @@ class WorkingMemory:
         """For how many tokens keys and values may be kept while texts are generated."""
         return max(1, self.size // model.key_value_bytes)
 
-    def within_reach(self, tokens: int, attempt: Callable[[int], Answer]) -> Answer:
-        """Tries with so many tokens and, whenever memory doesn't suffice, with half as many.
-
-        Raises:
-            SequelaError: Not even one token fits.
-        """
-        while True:
-            try:
-                return attempt(tokens)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                if tokens == 1:
-                    raise SequelaError(
-                        "The memory doesn't suffice for a single token of this request.",
-                        hint="Free memory, or use a smaller model or bfloat16.",
-                    ) from error
-            tokens //= 2
-            logger.warning("Out of memory: trying again with %d tokens at once.", tokens)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-
 
 @dataclass(frozen=True)
 class MemoryPlan:
@@ -153,6 +131,29 @@ class MemoryPlan:
             f"memory: {in_units(self.weights)} weights, {copies}, {in_units(self.reading)} logits, "
             f"{in_units(2 * self.working.size)} requests{kept}, {in_units(self.allowance)} everything else"
         )
+
+
+def within_reach(tokens: int, attempt: Callable[[int], Answer]) -> Answer:
+    """Tries with so many tokens and, whenever memory doesn't suffice, with half as many.
+
+    Raises:
+        SequelaError: Not even one token fits.
+    """
+    while True:
+        try:
+            return attempt(tokens)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if tokens == 1:
+                raise SequelaError(
+                    "The memory doesn't suffice for a single token of this request.",
+                    hint="Free memory, or use a smaller model or bfloat16.",
+                ) from error
+        tokens //= 2
+        logger.warning("Out of memory: trying again with %d tokens at once.", tokens)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def working_memory(limit: int | None, model: LanguageModel) -> WorkingMemory:

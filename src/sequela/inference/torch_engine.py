@@ -12,7 +12,7 @@ from sequela.inference.decoding import Decoder
 from sequela.inference.depth_cache import DepthCache
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.fitting import where_they_fit
-from sequela.inference.memory import WorkingMemory
+from sequela.inference.memory import WorkingMemory, within_reach
 from sequela.inference.plain_engine import PlainEngine
 from sequela.inference.scoring import score_trie
 from sequela.inference.streams import Stream
@@ -66,7 +66,7 @@ class TorchEngine:
                     pack_weights=self.memory.pack_weights,
                 )
 
-        return self.memory.within_reach(self.memory.tokens_at_once(model.base), attempt)
+        return within_reach(self.memory.tokens_at_once(model.base), attempt)
 
     @torch.inference_mode()
     def generate(
@@ -100,7 +100,7 @@ class TorchEngine:
                 )
                 return _collect(model, decoder.run(), len(requests), progress)
 
-        return self.memory.within_reach(self.memory.tokens_kept(model.base), attempt)
+        return within_reach(self.memory.tokens_kept(model.base), attempt)
 
 
 def packs(model: EditedModel) -> bool:

@@ -20,7 +20,7 @@ from transformers import Cache, DynamicCache
 from sequela.models.batch import Batch
 from sequela.models.blocks import argument_names, block_output
 from sequela.models.language_model import LanguageModel
-from sequela.models.tail import Tail
+from sequela.models.tail import FixedPrefix, Tail
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,25 @@ class Recording:
         for block, arguments in zip(blocks[self.first :], self.arguments, strict=True):
             hidden = block_output(block(hidden, **arguments))
         return hidden
+
+    def of_rows(self, rows: torch.Tensor) -> Recording:
+        """The same pass of some of its rows only, `[kept]`."""
+        arguments = tuple(
+            {name: _of_rows(value, rows, len(self.starts)) for name, value in given.items()}
+            for given in self.arguments
+        )
+        starts = tuple(self.starts[row] for row in rows.tolist())
+        return Recording(self.model, self.first, starts, self.hidden[rows], self.final[rows], arguments)
+
+
+def _of_rows(value: Any, rows: torch.Tensor, n_rows: int) -> Any:
+    """Some rows of a block's argument; what is the same for all rows stays as it is."""
+    if isinstance(value, FixedPrefix):
+        return FixedPrefix(value.prefix_keys[rows], value.prefix_values[rows])
+    if isinstance(value, tuple):
+        return tuple(_of_rows(part, rows, n_rows) for part in value)
+    by_row = isinstance(value, torch.Tensor) and value.dim() >= 2 and len(value) == n_rows
+    return value[rows] if by_row else value
 
 
 def record(model: LanguageModel, batch: Batch, first: int, starts: Sequence[int] | None = None) -> Recording:

@@ -21,12 +21,22 @@ class Site:
 
     Args:
         kind: `key` (input of the MLP output projection, `d_ff` wide), `value` (its output, `d`
-            wide) or `block` (what leaves the block into the residual stream, `d` wide).
+            wide), `attention` (output of the attention's output projection, `d` wide) or `block`
+            (what leaves the block into the residual stream, `d` wide).
         layer: The layer.
     """
 
-    kind: Literal["key", "value", "block"]
+    kind: Literal["key", "value", "attention", "block"]
     layer: int
+
+
+def module_at(model: LanguageModel, site: Site) -> nn.Module:
+    """The module whose output is at a site, or whose input, for keys."""
+    family = model.family
+    if site.kind == "block":
+        return family.block(model.module, site.layer)
+    find = family.attention_out_module if site.kind == "attention" else family.mlp_out_module
+    return find(model.module, site.layer)
 
 
 class _DoneReading(Exception):  # noqa: N818 - it ends a pass, it is no error
@@ -48,19 +58,18 @@ def read_sites(model: LanguageModel, batch: Batch, sites: Sequence[Site]) -> dic
             raise _DoneReading
 
     def hook_on(site: Site) -> Any:
+        module = module_at(model, site)
         if site.kind == "key":
 
             def before(_: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
                 keep(site, args[0])
 
-            return model.family.mlp_out_module(model.module, site.layer).register_forward_pre_hook(before)
+            return module.register_forward_pre_hook(before)
 
         def after(_: nn.Module, __: Any, output: Any) -> None:
             keep(site, block_output(output))
 
-        if site.kind == "value":
-            return model.family.mlp_out_module(model.module, site.layer).register_forward_hook(after)
-        return model.family.block(model.module, site.layer).register_forward_hook(after)
+        return module.register_forward_hook(after)
 
     try:
         hooks = [hook_on(site) for site in dict.fromkeys(sites)]

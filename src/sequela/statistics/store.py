@@ -16,7 +16,9 @@ from sequela.ground.paths import cache_folder, replacing
 from sequela.ground.progress import SILENT, Progress
 from sequela.models import LanguageModel
 from sequela.statistics.corpus import Corpus, CorpusSpec, corpus_key, open_corpus
+from sequela.statistics.null_space import NullSpace
 from sequela.statistics.second_moments import SecondMoment, collect_second_moments
+from sequela.statistics.whitening import Whitening
 
 FORMAT = 2
 
@@ -64,11 +66,33 @@ class Statistics:
         )
         self.folder = (folder or cache_folder() / "statistics") / self.key
         self._loaded: dict[int, SecondMoment] = {}
+        self._whitenings: dict[int, Whitening] = {}
+        self._null_spaces: dict[tuple[int, float], NullSpace] = {}
 
     def second_moment(self, layer: int) -> SecondMoment:
         """The second moment of a layer's keys; collected now if it isn't kept yet."""
         self.prepare([layer])
         return self._loaded[layer]
+
+    def whitening(self, layer: int) -> Whitening:
+        """Solves with a layer's second moment; factored when first asked for.
+
+        Raises:
+            SequelaError: The second moment was taken over too few tokens.
+        """
+        if layer not in self._whitenings:
+            self._whitenings[layer] = Whitening(self.second_moment(layer).matrix)
+        return self._whitenings[layer]
+
+    def null_space(self, layer: int, threshold: float) -> NullSpace:
+        """The directions that a layer's keys hardly use; found when first asked for.
+
+        Raises:
+            SequelaError: There are none below the threshold.
+        """
+        if (layer, threshold) not in self._null_spaces:
+            self._null_spaces[layer, threshold] = NullSpace(self.second_moment(layer).matrix, threshold)
+        return self._null_spaces[layer, threshold]
 
     def missing(self, layers: Sequence[int]) -> list[int]:
         """The layers whose statistics have to be collected still."""

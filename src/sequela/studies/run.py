@@ -12,11 +12,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel
 from safetensors import SafetensorError
 
 from sequela.deltas import Delta
-from sequela.editors import AnyEditor, Resources
+from sequela.editors import AnyEditor, EditorState, Resources
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
@@ -236,9 +235,9 @@ class _Run:
         write_manifest(self.folder, self.manifest)
         return model
 
-    def _prepared(self, editor: AnyEditor, model: LanguageModel, resources: Resources) -> BaseModel:
+    def _prepared(self, editor: AnyEditor, model: LanguageModel, resources: Resources) -> EditorState:
         started = time.perf_counter()
-        state: BaseModel = editor.prepare(model, resources)
+        state: EditorState = editor.prepare(model, resources)
         self._cost("statistics and contexts", started, model=model, editor=editor.name)
         return state
 

@@ -6,10 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel
-
 from sequela.deltas import Delta
-from sequela.editors import AnyEditor, EditReport, Resources
+from sequela.editors import AnyEditor, EditorState, EditReport, Resources
 from sequela.editors.sequence import edit_batch
 from sequela.edits import Edit, EditSet
 from sequela.evaluation.edit_quality import (
@@ -90,7 +88,7 @@ class BatchResult:
     """
 
     delta: Delta
-    state: BaseModel
+    state: EditorState
     records: tuple[EditRecord, ...]
     seconds: float
 

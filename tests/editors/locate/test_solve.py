@@ -7,8 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.editors.locate.solve import WhitenedSolver, rank_one
-from sequela.ground.errors import SequelaError
+from sequela.editors.locate.solve import rank_one, ridge_adjustment
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -26,39 +25,43 @@ def relative(found: torch.Tensor, wanted: torch.Tensor) -> float:
 
 
 @settings(max_examples=40, deadline=None)
-@given(size=st.integers(2, 40), n=st.integers(1, 12), exponent=st.floats(-3, 5), seed=st.integers(0, 99))
-def test_the_batch_adjustment_is_the_dense_solve(size: int, n: int, exponent: float, seed: int) -> None:
-    C, K, weight = second_moment(size, seed), random(size, n, seed=seed + 1), 10.0**exponent
-    dense = torch.linalg.solve(weight * C + K @ K.T, K)
-    assert relative(WhitenedSolver(C, weight).batch_adjustment(K), dense) < 1e-8
+@given(
+    size=st.integers(2, 40),
+    n=st.integers(1, 12),
+    earlier=st.integers(0, 6),
+    exponent=st.floats(-3, 5),
+    seed=st.integers(0, 99),
+)
+def test_with_the_inverse_it_is_memit(size: int, n: int, earlier: int, exponent: float, seed: int) -> None:
+    C, keys, weight = second_moment(size, seed), random(size, earlier + n, seed=seed + 1), 10.0**exponent
+    dense = torch.linalg.solve(weight * C + keys @ keys.T, keys[:, earlier:])
+    found = ridge_adjustment(torch.linalg.solve(C, keys), keys, weight, n)
+    assert relative(found.keys, dense) < 1e-8
 
 
-@settings(max_examples=20, deadline=None)
-@given(size=st.integers(1, 40), n=st.integers(1, 5), seed=st.integers(0, 99))
-def test_solve_is_the_inverse(size: int, n: int, seed: int) -> None:
-    C, keys = second_moment(size, seed), random(size, n, seed=seed + 1)
-    assert relative(C @ WhitenedSolver(C).solve(keys), keys) < 1e-8
+@settings(max_examples=40, deadline=None)
+@given(size=st.integers(2, 40), n=st.integers(1, 12), rank=st.integers(1, 39), seed=st.integers(0, 99))
+def test_with_a_projector_it_is_alphaedit(size: int, n: int, rank: int, seed: int) -> None:
+    basis, _ = torch.linalg.qr(random(size, size, seed=seed))
+    P = basis[:, :rank] @ basis[:, :rank].T
+    keys = random(size, n, seed=seed + 1)
+    dense = torch.linalg.solve(P @ keys @ keys.T + 2.0 * torch.eye(size, dtype=torch.float64), P @ keys)
+    assert relative(ridge_adjustment(P @ keys, keys, 2.0).keys, dense) < 1e-8
 
 
-def test_keys_in_float32_are_solved_in_float64() -> None:
-    C, keys = second_moment(30, 0).float(), random(30, 2, seed=1).float()
-    found = WhitenedSolver(C).batch_adjustment(keys)
-    assert found.dtype == torch.float64
-    dense = torch.linalg.solve(C.double() + keys.double() @ keys.double().T, keys.double())
-    assert relative(found, dense) < 1e-8
+def test_without_a_weight_the_residuals_are_met_exactly() -> None:
+    """ROME's constraint, for a batch."""
+    C, keys, residuals = second_moment(30, 0), random(30, 4, seed=1), random(7, 4, seed=2)
+    change = residuals @ ridge_adjustment(torch.linalg.solve(C, keys), keys, 0.0).keys.T
+    assert relative(change @ keys, residuals) < 1e-8
 
 
-@pytest.mark.parametrize("matrix", [torch.zeros(4, 4), torch.ones(4, 4), torch.full((4, 4), float("nan"))])
-def test_a_matrix_that_is_not_positive_definite_is_refused(matrix: torch.Tensor) -> None:
-    with pytest.raises(SequelaError, match="not positive definite") as caught:
-        WhitenedSolver(matrix)
-    assert "more tokens" in str(caught.value)
-
-
-def test_too_few_tokens_make_a_singular_matrix() -> None:
-    keys = random(10, 16, seed=0)
-    with pytest.raises(SequelaError, match="not positive definite"):
-        WhitenedSolver((keys.T @ keys / 10).float())
+def test_the_condition_is_that_of_the_system() -> None:
+    C, keys = second_moment(20, 3), random(20, 5, seed=4)
+    whitened = torch.linalg.solve(C, keys)
+    inner = 7.0 * torch.eye(5, dtype=torch.float64) + keys.T @ whitened
+    found = ridge_adjustment(whitened, keys, 7.0).condition
+    assert found == pytest.approx(float(torch.linalg.cond(inner)), rel=1e-6)
 
 
 @settings(max_examples=40, deadline=None)

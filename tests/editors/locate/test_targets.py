@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sequela.editors.locate import targets
+from sequela.editors.locate.target_batch import ESSENCE_PROMPT
 from sequela.editors.locate.targets import (
-    ESSENCE_PROMPT,
     STOP_BELOW,
     Losses,
     Target,
     TargetHyperparameters,
-    optimize_target,
+    optimize_targets,
 )
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
@@ -31,6 +33,14 @@ CASES = (
     (SITES[2], TINY_EDITS[0]),
 )
 """Above the last block only a subject that ends the prompt can change what comes next."""
+
+
+def optimize_target(
+    model: LanguageModel, edit: Edit, contexts: Sequence[str], site: Site, settings: TargetHyperparameters
+) -> Target:
+    """One edit at one site."""
+    (found,) = optimize_targets(model, [edit], contexts, [site], settings)
+    return found[site]
 
 
 class Naive:
@@ -57,8 +67,7 @@ class Naive:
             return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
         family = self.model.family
-        kind: Literal["key", "value", "block"] = self.site.kind
-        find = family.mlp_out_module if kind == "value" else family.block
+        find = family.mlp_out_module if self.site.kind == "value" else family.block
         hook = find(self.model.module, self.site.layer).register_forward_hook(at_site)
         try:
             logits = self.model.module(torch.tensor([prompt.ids])).logits[0]
@@ -189,3 +198,62 @@ def test_what_is_not_finite_has_a_name() -> None:
     assert Target(numbers, numbers, (broken, fine)).failure == ""
     assert "value" in Target(no_number, numbers, (fine,)).failure
     assert "loss" in Target(numbers, numbers, (fine, broken)).failure
+
+
+# Many edits side by side
+
+
+@pytest.mark.parametrize("sites", [[SITES[0]], [SITES[1]], [Site("value", 2), Site("attention", 2)]])
+def test_side_by_side_is_one_by_one(any_family: LanguageModel, sites: list[Site]) -> None:
+    """Their targets, prompts and subjects differ in length."""
+    chosen = TargetHyperparameters(v_num_grad_steps=4, v_lr=0.3, clamp_norm_factor=1.5)
+    together = optimize_targets(any_family, TINY_EDITS, CONTEXTS, sites, chosen)
+    for edit, found in zip(TINY_EDITS, together, strict=True):
+        (alone,) = optimize_targets(any_family, [edit], CONTEXTS, sites, chosen)
+        for site in sites:
+            assert len(found[site].losses) == len(alone[site].losses)
+            torch.testing.assert_close(found[site].initial, alone[site].initial, atol=1e-5, rtol=1e-4)
+            assert float((found[site].delta - alone[site].delta).norm()) < 2e-3 * float(
+                alone[site].delta.norm()
+            )
+
+
+def test_each_edit_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bound that some reach sooner than others; what has ended isn't moved on."""
+    model = tiny_language_model("llama")
+    chosen = TargetHyperparameters(
+        v_num_grad_steps=30, v_lr=0.5, clamp_norm_factor=100.0, kl_factor=0.0, v_weight_decay=0.0
+    )
+    first = [optimize_target(model, edit, CONTEXTS, SITES[0], chosen).losses for edit in TINY_EDITS]
+    halfway = sorted(losses[len(losses) // 2].total for losses in first)[len(first) // 2]
+    monkeypatch.setattr(targets, "STOP_BELOW", halfway)
+    together = optimize_targets(model, TINY_EDITS, CONTEXTS, [SITES[0]], chosen)
+    steps = [len(found[SITES[0]].losses) for found in together]
+    assert len(set(steps)) > 1
+    for edit, found in zip(TINY_EDITS, together, strict=True):
+        alone = optimize_target(model, edit, CONTEXTS, SITES[0], chosen)
+        assert len(alone.losses) == len(found[SITES[0]].losses)
+        torch.testing.assert_close(alone.delta, found[SITES[0]].delta, atol=2e-3, rtol=2e-3)
+
+
+def test_how_many_go_side_by_side_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_language_model("gpt2")
+    chosen = TargetHyperparameters(v_num_grad_steps=3)
+    together = optimize_targets(model, TINY_EDITS, CONTEXTS, [SITES[0]], chosen)
+    monkeypatch.setattr(targets, "TOKENS_AT_ONCE", 1)
+    alone = optimize_targets(model, TINY_EDITS, CONTEXTS, [SITES[0]], chosen)
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one[SITES[0]].delta, other[SITES[0]].delta, atol=1e-3, rtol=1e-3)
+
+
+def test_a_loss_that_is_no_number_ends_its_own_edit_only() -> None:
+    model = tiny_language_model("llama", tie_word_embeddings=False)
+    good, bad = TINY_EDITS[2], TINY_EDITS[4]
+    chosen = TargetHyperparameters(v_num_grad_steps=3)
+    wanted = optimize_target(model, good, CONTEXTS, SITES[0], chosen)
+    token = model.tokenizer(bad.subject)["input_ids"][-1]
+    model.module.get_input_embeddings().weight.data[token] = float("nan")
+    broken, fine = optimize_targets(model, [bad, good], CONTEXTS, [SITES[0]], chosen)
+    assert broken[SITES[0]].failure
+    assert len(broken[SITES[0]].losses) == 1
+    torch.testing.assert_close(fine[SITES[0]].delta, wanted.delta, atol=1e-4, rtol=1e-4)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from sequela.editors.editor import Resources
+from sequela.editors.editor import EditorState, Resources
 from sequela.editors.locate.contexts import sample_contexts
 from sequela.models import LanguageModel
 from sequela.models.spans import BLANK
@@ -13,15 +13,13 @@ N_CONTEXTS = 5
 """Sampled contexts beside the bare prompt (Meng et al. 2023, released code)."""
 
 
-class LocateState(BaseModel):
+class LocateState(EditorState):
     """What a locate-then-edit method carries from batch to batch.
 
     Args:
         contexts: The context templates, the bare `{}` first; taken from the unedited model.
         statistics: The key under which the second moments are kept; empty if none are used.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     contexts: tuple[str, ...] = Field(default=(BLANK,), min_length=1)
     statistics: str = ""

@@ -5,49 +5,55 @@ All of them work in float64 where the device has it; the factors are kept in flo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from sequela.deltas import LowRank
-from sequela.ground.errors import SequelaError
 from sequela.ground.precision import solve_dtype
 
 
-class WhitenedSolver:
-    """Solves with `A = weight * C`, factored once and used for every edit of a layer.
+@dataclass(frozen=True)
+class Adjustment:
+    """What a batch's residuals are multiplied by: `Delta = R Aᵀ`.
 
     Args:
-        second_moment: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
-        weight: What multiplies it.
-
-    Raises:
-        SequelaError: C is not positive definite: it was taken over too few tokens.
+        keys: The adjusted keys A, `[d_ff, n]`.
+        condition: The condition number of the system that was solved.
     """
 
-    def __init__(self, second_moment: torch.Tensor, weight: float = 1.0) -> None:
-        matrix = weight * second_moment.to(solve_dtype(second_moment.device))
-        factor, failed = torch.linalg.cholesky_ex(matrix)
-        if int(failed):
-            raise SequelaError(
-                "The key second moment is not positive definite.",
-                hint="Take it over more tokens (at least ten for each dimension of the key).",
-            )
-        self._factor = factor
+    keys: torch.Tensor
+    condition: float
 
-    def solve(self, keys: torch.Tensor) -> torch.Tensor:
-        """`A⁻¹ keys` for keys `[d_ff, n]`."""
-        solved: torch.Tensor = torch.cholesky_solve(keys.to(self._factor.dtype), self._factor)
-        return solved
 
-    def batch_adjustment(self, keys: torch.Tensor) -> torch.Tensor:
-        """`(A + K Kᵀ)⁻¹ K` for keys K `[d_ff, n]` (Meng et al. 2023, eq. 14).
+def ridge_adjustment(
+    mapped: torch.Tensor, keys: torch.Tensor, weight: float, n_new: int | None = None
+) -> Adjustment:
+    """`G Z (weight I + Zᵀ G Z)⁻¹`, the columns of the newest keys.
 
-        By the Woodbury identity this is `A⁻¹K (I + Kᵀ A⁻¹ K)⁻¹`, which costs `d_ff² n` and not `d_ff³`.
-        """
-        keys = keys.to(self._factor.dtype)
-        whitened = self.solve(keys)
-        inner = torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device) + keys.T @ whitened
-        adjusted: torch.Tensor = torch.linalg.solve(inner, whitened, left=False)
-        return adjusted
+    Every batch method is this one formula (Gupta et al. 2024, "A Unified Framework for Model Editing",
+    show it of ROME, MEMIT and EMMET):
+
+    * `G = C⁻¹`, weight lambda: MEMIT, `(lambda C + Z Zᵀ)⁻¹ Z`, by the push-through identity;
+    * `G = C⁻¹`, a small weight: EMMET; without any, the edits' values are met exactly;
+    * `G = P`, weight `L2`: AlphaEdit, `(P Z Zᵀ + L2 I)⁻¹ P Z`.
+
+    It costs `d_ff² n` for `G Z` and `n³`, not `d_ff³`.
+
+    Args:
+        mapped: `G Z`, `[d_ff, n]`.
+        keys: Z, earlier keys first, `[d_ff, n]`.
+        weight: See above.
+        n_new: How many of the last keys are the batch's own; by default all.
+    """
+    keys = keys.to(mapped.dtype)
+    inner = keys.T @ mapped
+    inner = (inner + inner.T) / 2  # it is symmetric but for rounding
+    inner.diagonal().add_(weight)
+    adjusted: torch.Tensor = torch.linalg.solve(inner, mapped, left=False)
+    scales = torch.linalg.eigvalsh(inner).abs()
+    condition = float(scales.max() / scales.min()) if len(scales) else 1.0
+    return Adjustment(adjusted[:, -n_new:] if n_new is not None else adjusted, condition)
 
 
 def rank_one(direction: torch.Tensor, key: torch.Tensor, residual: torch.Tensor) -> LowRank:

@@ -2,7 +2,11 @@
 
 Meng et al. 2022, eq. 4 (ROME, at the MLP's output) and Meng et al. 2023, eq. 16 (MEMIT,
 in the residual stream): minimise the target's negative log-likelihood over contexts,
-hold the model's picture of the subject still (KL), and keep the change small.
+hold the model's picture of the subject still (KL), and keep the change small. PMET (Li et al.
+2024) does it at two sites at once.
+
+Many edits are optimised side by side; each has its own loss, its own Adam steps (Adam works entry
+by entry) and its own end, so what is found for one doesn't depend on the others.
 
 Where the papers' formulas and the released code differ, this follows the code: the
 weight decay is on the norm, not its square, and the KL is taken at the subject's last token.
@@ -11,29 +15,25 @@ weight decay is on the norm, not its square, and the KL is taken at the subject'
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import nn
 
+from sequela.editors.locate.target_batch import EditTexts, TargetBatch, Terms
 from sequela.edits import Edit
-from sequela.ground.precision import SCORING_DTYPE
-from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.batch import pad_right
-from sequela.models.blocks import block_output
-from sequela.models.partial import Recording, record
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference.memory import within_reach
+from sequela.models import LanguageModel
+from sequela.models.batch import by_token_budget
 from sequela.models.reading import Site
-from sequela.models.spans import BLANK
 
 STOP_BELOW = 0.05
 """The optimisation ends when the total loss falls below this (released code of ROME and MEMIT)."""
 
-ESSENCE_PROMPT = f"{BLANK} is a"
-"""The prompt whose continuation shall stay as it was (Meng et al. 2022, section 3.1)."""
+TOKENS_AT_ONCE = 512
+"""How many tokens are run again side by side: enough for the processor, and gradients need much memory."""
 
 
 class TargetHyperparameters(BaseModel):
@@ -63,8 +63,8 @@ class Target:
     """A target value.
 
     Args:
-        initial: What stood at the site at the bare prompt's subject, `[d]`.
-        delta: The change found, `[d]`.
+        initial: What stood at the site at the bare prompt's subject, fp32 `[d]`.
+        delta: The change found, fp32 `[d]`.
         losses: The loss at each step; the last is the loss of `delta`.
     """
 
@@ -85,146 +85,151 @@ class Target:
         return "" if torch.isfinite(self.value).all() else "the target value is not finite"
 
 
-def optimize_target(
-    model: LanguageModel, edit: Edit, contexts: Sequence[str], site: Site, settings: TargetHyperparameters
-) -> Target:
-    """Finds the change at `site` that makes the model continue the edit's prompt with its target.
+@dataclass
+class Rule:
+    """When an edit's optimisation ends, and how its likelihood is weighed until then.
+
+    This is ROME's and MEMIT's: the likelihood counts fully, and it ends once the total is small.
+    """
+
+    def likelihood_factor(self, edit: int) -> float:
+        """What the likelihood is multiplied by in the coming step."""
+        return 1.0
+
+    def ends(self, edit: int, losses: Losses, highest: float, target: float) -> bool:
+        """Whether an edit is done.
+
+        Args:
+            edit: Which one.
+            losses: Its loss.
+            highest: The mean probability of the most likely token where the target is predicted.
+            target: The mean probability of the target there.
+        """
+        return losses.total < STOP_BELOW
+
+
+def optimize_targets(
+    model: LanguageModel,
+    edits: Sequence[Edit],
+    contexts: Sequence[str],
+    sites: Sequence[Site],
+    settings: TargetHyperparameters,
+    new_rule: Callable[[], Rule] = Rule,
+    progress: Progress = SILENT,
+    what: str = "targets",
+) -> list[dict[Site, Target]]:
+    """Finds the changes at `sites` that make the model continue each edit's prompt with its target.
 
     Args:
         model: The model as it is now, earlier edits included.
-        edit: The edit.
+        edits: The edits.
         contexts: Context templates, the bare `{}` first.
-        site: `value` (ROME) or `block` (MEMIT), and the layer.
+        sites: `value` (ROME), `block` (MEMIT), or `value` and `attention` (PMET), with the layer.
         settings: How to optimise.
+        new_rule: Makes the rule by which edits that are optimised side by side end.
+        progress: Who is told.
+        what: What it is called there.
 
     Returns:
-        The value found and the losses on the way.
+        For each edit and site the value found, with the losses on the way.
     """
-    problem = _Problem(model, edit, contexts, site)
-    initial = problem.initial
-    norm = torch.linalg.norm(initial)
-    delta = torch.zeros_like(initial, requires_grad=True)
-    adam = torch.optim.Adam([delta], lr=settings.v_lr)
-    losses: list[Losses] = []
-    for step in range(settings.v_num_grad_steps):
-        with torch.enable_grad():
-            likelihood, kl = problem.losses(delta)
-            kl = settings.kl_factor * kl
-            decay = settings.v_weight_decay * torch.linalg.norm(delta) / norm**2
-            total = likelihood + kl + decay
-        losses.append(Losses(*(float(term.detach()) for term in (total, likelihood, kl, decay))))
-        last = step == settings.v_num_grad_steps - 1
-        if last or losses[-1].total < STOP_BELOW or not torch.isfinite(total):
-            break
-        (delta.grad,) = torch.autograd.grad(total, [delta])
-        adam.step()
-        with torch.no_grad():
-            bound = settings.clamp_norm_factor * norm
-            length = torch.linalg.norm(delta)
-            if length > bound:
-                delta *= bound / length
-    return Target(initial, delta.detach(), tuple(losses))
+    texts = [EditTexts.of(model, edit, contexts) for edit in edits]
+    task = progress.start(what, len(edits))
+    found: dict[int, dict[Site, Target]] = {}
+
+    def attempt(tokens: int) -> None:
+        left = [number for number in range(len(texts)) if number not in found]
+        for places in by_token_budget([texts[number].n_tokens for number in left], tokens):
+            group = [left[place] for place in places]
+            search = _Search(model, [texts[number] for number in group], sites, settings, new_rule())
+            found.update(zip(group, search.run(), strict=True))
+            progress.advance(task, len(group))
+
+    within_reach(TOKENS_AT_ONCE, attempt)
+    progress.finish(task)
+    return [found[number] for number in range(len(texts))]
 
 
-class _Problem:
-    """The batch of one edit: its prompt with target in every context, and the essence prompt last."""
+@dataclass
+class _Search:
+    """The optimisation of some edits side by side.
 
-    def __init__(self, model: LanguageModel, edit: Edit, contexts: Sequence[str], site: Site) -> None:
-        self.model = model
-        self.site = site
-        rewrites = [
-            tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new, context)
-            for context in contexts
+    Args:
+        model: The model.
+        texts: The edits' texts.
+        sites: Where something is added.
+        settings: How to optimise.
+        rule: When an edit ends.
+    """
+
+    model: LanguageModel
+    texts: Sequence[EditTexts]
+    sites: Sequence[Site]
+    settings: TargetHyperparameters
+    rule: Rule
+    losses: list[list[Losses]] = field(init=False)
+
+    def run(self) -> list[dict[Site, Target]]:
+        """Optimises; returns a target for each edit and site."""
+        n_edits, settings = len(self.texts), self.settings
+        batch, initial = TargetBatch.of(self.model, self.texts, self.sites)
+        norms = {site: torch.linalg.norm(start, dim=-1) for site, start in initial.items()}
+        deltas = {site: torch.zeros_like(start, requires_grad=True) for site, start in initial.items()}
+        found = {site: torch.zeros_like(start) for site, start in initial.items()}
+        adam = torch.optim.Adam(list(deltas.values()), lr=settings.v_lr)
+        self.losses = [[] for _ in range(n_edits)]
+        active = torch.arange(n_edits, device=self.model.device)
+        for step in range(settings.v_num_grad_steps):
+            with torch.enable_grad():
+                now = {site: delta[active] for site, delta in deltas.items()}
+                terms = batch.terms(now)
+                sizes = [torch.linalg.norm(now[site], dim=-1) / norms[site][active] ** 2 for site in now]
+                decay = settings.v_weight_decay * torch.stack(sizes).sum(0)
+                total, goes_on = self._step(active, terms, decay)
+                if step == settings.v_num_grad_steps - 1:
+                    goes_on = torch.zeros_like(goes_on)
+                left = total[goes_on].sum()
+            for site in self.sites:  # what has ended stays as it is; Adam moves its row on in vain
+                found[site][active[~goes_on]] = now[site].detach()[~goes_on]
+            if not goes_on.any():
+                break
+            gradients = torch.autograd.grad(left, list(deltas.values()))
+            for delta, gradient in zip(deltas.values(), gradients, strict=True):
+                delta.grad = gradient
+            adam.step()
+            for site, delta in deltas.items():
+                _clamp(delta, settings.clamp_norm_factor * norms[site])
+            if not goes_on.all():
+                batch = batch.narrowed(goes_on.nonzero()[:, 0])
+                active = active[goes_on]
+        return [
+            {
+                site: Target(initial[site][edit], found[site][edit], tuple(self.losses[edit]))
+                for site in self.sites
+            }
+            for edit in range(n_edits)
         ]
-        essence = tokenize_prompt(model.tokenizer, ESSENCE_PROMPT, edit.subject)
-        rows = [prompt.ids[:-1] for prompt in rewrites] + [essence.ids[: essence.subject_last + 1]]
-        batch = pad_right(rows, model.pad_id, model.device)
-        subject_last = [prompt.subject_last for prompt in [*rewrites, essence]]
-        first = site.layer if site.kind == "value" else site.layer + 1
-        with _outputs(model, site) as seen:
-            # Nothing before the subject's last token can change: only what comes from there on is
-            # run again in each step.
-            self.recording = record(model, batch, first, starts=subject_last)
-        self.initial = seen[0][0, subject_last[0]].detach().clone()
-        device = model.device
-        self.rows = torch.arange(len(rows), device=device)
-        self.columns = torch.tensor(
-            [last - start for last, start in zip(subject_last, self.recording.starts, strict=True)],
-            device=device,
-        )
-        self.n_targets = [len(prompt.target_ids) for prompt in rewrites]
-        self.target_ids = torch.tensor(
-            [token for prompt in rewrites for token in prompt.target_ids], device=device
-        )
-        self.read_rows, self.read_columns = _logit_places(
-            rewrites, subject_last[-1], self.recording.starts, device
-        )
-        with torch.no_grad():
-            self.essence_before = self._log_probabilities(self.recording.final)[-1]
 
-    def losses(self, delta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The target's negative log-likelihood and the KL of the essence prompt, with `delta` added."""
-        log_probabilities = self._log_probabilities(self._run(delta))
-        picked = log_probabilities[:-1].gather(1, self.target_ids[:, None])[:, 0]
-        per_context = torch.stack([part.mean() for part in torch.split(picked, self.n_targets)])
-        after = log_probabilities[-1]
-        kl = (after.exp() * (after - self.essence_before)).sum()
-        return -per_context.mean(), kl
-
-    def _run(self, delta: torch.Tensor) -> torch.Tensor:
-        """Final hidden states with `delta` added at the subject's last token of every row."""
-        recording: Recording = self.recording
-        if self.site.kind == "block":
-            return recording.run(self._added(recording.hidden, delta))
-
-        def add(_: nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
-            return self._added(output, delta)
-
-        hook = self.model.family.mlp_out_module(self.model.module, self.site.layer).register_forward_hook(add)
-        try:
-            return recording.run()
-        finally:
-            hook.remove()
-
-    def _added(self, hidden: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
-        places = (self.rows, self.columns)
-        return hidden.index_put(places, delta.to(hidden.dtype).expand(len(self.rows), -1), accumulate=True)
-
-    def _log_probabilities(self, final: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities at the target positions of all rows and, last, at the essence prompt's."""
-        hidden = final[self.read_rows, self.read_columns]
-        logits = self.model.family.logits(self.model.module, hidden)
-        return torch.log_softmax(logits.to(SCORING_DTYPE), dim=-1)
+    def _step(
+        self, active: torch.Tensor, terms: Terms, decay: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The total loss of each active edit, and which of them go on; keeps the losses."""
+        numbers = active.tolist()
+        factors = terms.likelihood.new_tensor([self.rule.likelihood_factor(edit) for edit in numbers])
+        likelihood, kl = factors * terms.likelihood, self.settings.kl_factor * terms.kl
+        total = likelihood + kl + decay
+        told = torch.stack([total, likelihood, kl, decay, terms.highest, terms.target], 1).detach()
+        goes_on = []
+        for edit, (*losses, highest, target) in zip(numbers, told.tolist(), strict=True):
+            self.losses[edit].append(Losses(*losses))
+            ends = self.rule.ends(edit, self.losses[edit][-1], highest, target)
+            goes_on.append(math.isfinite(losses[0]) and not ends)
+        return total, torch.tensor(goes_on, device=active.device)
 
 
-def _logit_places(
-    rewrites: Sequence[TokenizedPrompt], essence_last: int, starts: Sequence[int], device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows and columns whose logits predict the targets; the essence prompt's subject comes last."""
-    rows: list[int] = []
-    columns: list[int] = []
-    for row, prompt in enumerate(rewrites):
-        start = len(prompt.prompt_ids) - 1 - starts[row]
-        rows.extend([row] * len(prompt.target_ids))
-        columns.extend(range(start, start + len(prompt.target_ids)))
-    rows.append(len(rewrites))
-    columns.append(essence_last - starts[-1])
-    return torch.tensor(rows, device=device), torch.tensor(columns, device=device)
-
-
-@contextmanager
-def _outputs(model: LanguageModel, site: Site) -> Iterator[list[torch.Tensor]]:
-    """Keeps what is at a site during a pass."""
-    seen: list[torch.Tensor] = []
-
-    def keep(_: nn.Module, __: Any, output: Any) -> None:
-        seen.append(block_output(output))
-
-    family = model.family
-    is_value = site.kind == "value"
-    module = (family.mlp_out_module if is_value else family.block)(model.module, site.layer)
-    hook = module.register_forward_hook(keep)
-    try:
-        yield seen
-    finally:
-        hook.remove()
+@torch.no_grad()
+def _clamp(delta: torch.Tensor, bounds: torch.Tensor) -> None:
+    """Scales rows of `delta` that are longer than their bound, in place."""
+    lengths = torch.linalg.norm(delta, dim=-1)
+    longer = lengths > bounds
+    delta[longer] *= (bounds[longer] / lengths[longer])[:, None]

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.deltas import Delta, Dense
-from sequela.editors import Editor, EditReport, Outcome, Resources
+from sequela.editors import Editor, EditorState, EditReport, Outcome, Resources
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 
@@ -22,10 +22,8 @@ class DoublingHyperparameters(BaseModel):
     factor: float = Field(default=2.0, gt=0, description="What the weight is multiplied by, once per edit.")
 
 
-class DoublingState(BaseModel):
+class DoublingState(EditorState):
     """How many edits have been made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     made: int = 0
 

@@ -1,0 +1,45 @@
+"""The directions of key space that a model's own keys hardly use.
+
+Fang et al., "AlphaEdit: Null-Space Constrained Knowledge Editing" (ICLR 2025): a change of weights
+projected onto them leaves the outputs for other keys nearly as they were.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from sequela.ground.errors import SequelaError
+from sequela.ground.precision import solve_dtype
+
+
+class NullSpace:
+    """The projector `P = U Uᵀ` on the eigenvectors of C below a threshold.
+
+    Either they or the others are kept, whichever are fewer, since `P = I - V Vᵀ` too.
+
+    Args:
+        second_moment: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
+        threshold: Eigenvalues below it belong to the null space.
+
+    Raises:
+        SequelaError: No eigenvalue is below the threshold, so nothing could be changed.
+    """
+
+    def __init__(self, second_moment: torch.Tensor, threshold: float) -> None:
+        values, vectors = torch.linalg.eigh(second_moment.to(solve_dtype(second_moment.device)))
+        below = values < threshold
+        self.rank = int(below.sum())
+        if not self.rank:
+            raise SequelaError(
+                f"The key second moment has no eigenvalue below {threshold:g}; the smallest is "
+                f"{float(values[0]):.3g}.",
+                hint=f"Raise nullspace_threshold; half of the eigenvalues are below {values.median():.3g}.",
+            )
+        self._keeps_null = self.rank <= len(values) // 2
+        self._basis = vectors[:, below if self._keeps_null else ~below].clone()
+
+    def project(self, keys: torch.Tensor) -> torch.Tensor:
+        """`P keys` for keys `[d_ff, n]`."""
+        keys = keys.to(self._basis.dtype)
+        part: torch.Tensor = self._basis @ (self._basis.T @ keys)
+        return part if self._keeps_null else keys - part

@@ -1,0 +1,33 @@
+"""Solving with a key second moment, factored once for all edits of a layer."""
+
+from __future__ import annotations
+
+import torch
+
+from sequela.ground.errors import SequelaError
+from sequela.ground.precision import solve_dtype
+
+
+class Whitening:
+    """`C⁻¹ k` for keys of one layer, in float64 where the device has it.
+
+    Args:
+        second_moment: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
+
+    Raises:
+        SequelaError: C is not positive definite: it was taken over too few tokens.
+    """
+
+    def __init__(self, second_moment: torch.Tensor) -> None:
+        factor, failed = torch.linalg.cholesky_ex(second_moment.to(solve_dtype(second_moment.device)))
+        if int(failed):
+            raise SequelaError(
+                "The key second moment is not positive definite.",
+                hint="Take it over more tokens (at least ten for each dimension of the key).",
+            )
+        self._factor = factor
+
+    def solve(self, keys: torch.Tensor) -> torch.Tensor:
+        """`C⁻¹ keys` for keys `[d_ff, n]`."""
+        solved: torch.Tensor = torch.cholesky_solve(keys.to(self._factor.dtype), self._factor)
+        return solved

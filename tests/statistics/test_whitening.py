@@ -1,0 +1,45 @@
+"""Solving with a second moment, against dense linear algebra in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sequela.ground.errors import SequelaError
+from sequela.statistics import Whitening
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@settings(max_examples=20, deadline=None)
+@given(size=st.integers(1, 40), n=st.integers(1, 5), seed=st.integers(0, 99))
+def test_solve_is_the_inverse(size: int, n: int, seed: int) -> None:
+    samples, keys = random(6 * size, size, seed=seed), random(size, n, seed=seed + 1)
+    C = samples.T @ samples / len(samples)
+    distance = (C @ Whitening(C).solve(keys) - keys).norm() / keys.norm()
+    assert float(distance) < 1e-8
+
+
+def test_keys_in_float32_are_solved_in_float64() -> None:
+    samples, keys = random(200, 30, seed=0).float(), random(30, 2, seed=1).float()
+    C = samples.T @ samples / len(samples)
+    found = Whitening(C).solve(keys)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, torch.linalg.solve(C.double(), keys.double()), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("matrix", [torch.zeros(4, 4), torch.ones(4, 4), torch.full((4, 4), float("nan"))])
+def test_a_matrix_that_is_not_positive_definite_is_refused(matrix: torch.Tensor) -> None:
+    with pytest.raises(SequelaError, match="not positive definite") as caught:
+        Whitening(matrix)
+    assert "more tokens" in str(caught.value)
+
+
+def test_too_few_tokens_make_a_singular_matrix() -> None:
+    keys = random(10, 16, seed=0)
+    with pytest.raises(SequelaError, match="not positive definite"):
+        Whitening((keys.T @ keys / 10).float())
