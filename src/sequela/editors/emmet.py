@@ -35,5 +35,5 @@ class Emmet(SpreadEditor[EmmetHyperparameters]):
     hyperparameters_class = EmmetHyperparameters
 
     def weight_of(self, model: LanguageModel) -> float:
-        """A."""
+        """The weight a."""
         return self.hyperparameters.emmet_lambda
