@@ -11,6 +11,7 @@ from typing import Any
 from sequela.deltas import Delta
 from sequela.deltas.storage import load_delta, save_delta
 from sequela.editors import AnyEditor, EditReport, Resources, create_editor
+from sequela.editors.presets import with_preset
 from sequela.editors.sequence import edit_in_batches
 from sequela.edits import Edit
 from sequela.ground.errors import BadInputError, SequelaError
@@ -151,14 +152,15 @@ class Model:
         """
         if not isinstance(editor, str) and settings is not None:
             raise BadInputError("Settings are given beside a method that has its own.")
-        chosen = create_editor(editor, settings) if isinstance(editor, str) else editor
+        wished = create_editor(editor, settings) if isinstance(editor, str) else editor
         wanted = [edits] if isinstance(edits, Edit) else list(edits)
         delta, reports = self.delta, list(self.reports)
         # An editor prepares on the unedited base and takes what is in force as data.
         with self._stage.given_to(EditedModel(self.base)):
+            chosen = with_preset(wished, self.base, progress)
             resources = Resources.for_model(self.base, statistics, progress)
             for step in edit_in_batches(chosen, self.base, wanted, batch_size, resources, self.delta):
-                delta = step.delta
+                delta = chosen.of_whole(self.base, step.delta)
                 reports.extend(step.reports)
         with self._with(delta, tuple(reports)) as edited:
             yield edited

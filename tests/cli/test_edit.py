@@ -81,7 +81,7 @@ class TestEdit:
     @pytest.mark.parametrize(
         ("content", "told"),
         [
-            ('{"num_step": 3}', "Did you mean 'num_steps'? Allowed: layers, num_steps"),
+            ('{"num_step": 3}', "Did you mean 'num_steps'? Allowed: preset, layers, num_steps"),
             ("num_steps: many", "num_steps = 'many'"),
             ("- 1", "must hold a table"),
             ("a: [", "neither YAML nor JSON"),

@@ -73,7 +73,7 @@ def test_a_method_is_shown_with_its_settings(sequela: Sequela, name: str) -> Non
     (one,) = sequela("methods", name, "--json").json
     assert one["name"] == name
     assert all(one["hyperparameters"].values())
-    assert "layers" in sequela("methods", name).stdout
+    assert "preset" in sequela("methods", name).stdout
 
 
 def test_the_first_edits_of_a_source_are_shown(sequela: Sequela) -> None:

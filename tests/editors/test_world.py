@@ -51,6 +51,16 @@ WAYS = {
     "p-rome": Way("rome", {**TARGET, **GENTLE, "variant": "p-rome", "layers": [0]}),
     "memit, one by one": Way("memit", {**TARGET, **GENTLE, "layers": [0, 1], "mom2_update_weight": 300}),
     "memit, ten at once": Way("memit", {**TARGET, "layers": [0, 1], "mom2_update_weight": 1000}, batch=10),
+    "pmet": Way("pmet", {**TARGET, **GENTLE, "layers": [0, 1], "mom2_update_weight": 10}),
+    "emmet, one by one": Way("emmet", {**TARGET, **GENTLE, "layers": [0, 1], "emmet_lambda": 1}),
+    "emmet, ten at once": Way("emmet", {**TARGET, **GENTLE, "layers": [0, 1], "emmet_lambda": 10}, batch=10),
+    "alphaedit, one by one": Way("alphaedit", {**TARGET, **GENTLE, "layers": [0, 1], "L2": 1}),
+    "alphaedit, ten at once": Way("alphaedit", {**TARGET, **GENTLE, "layers": [0, 1], "L2": 1}, batch=10),
+    "ultraedit, one by one": Way("ultraedit", {"layers": [1, 2], "lr": 3e-3, "token": "mask"}),
+    "ultraedit, ten at once": Way("ultraedit", {"layers": [1, 2], "lr": 3e-3}, batch=10, efficacy=0.7),
+    "rome+rect": Way("rome+rect", {**TARGET, **GENTLE, "layers": [0]}),
+    "rome+nas": Way("rome+nas", {**TARGET, **GENTLE, "layers": [0]}),
+    "memit+nas": Way("memit+nas", {**TARGET, **GENTLE, "layers": [0, 1], "mom2_update_weight": 300}),
     "ft-m": Way("ft-m", {"layers": [2], "lr": 1e-3, "num_steps": 20}, neighborhood=0.6),
 }
 

@@ -64,7 +64,7 @@ def test_bad_line_is_named_by_file_and_number(write_records, changes, said):
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("field", ["id", "subject", "prompt", "target_new"])
+@pytest.mark.parametrize("field", ["id", "prompt", "target_new"])
 def test_missing_field(write_records, field):
     record = fact()
     del record[field]
@@ -109,8 +109,17 @@ def test_source_jsonl_needs_a_file():
         load_edits("jsonl")
 
 
+def test_a_fact_may_have_no_subject(write_records):
+    bare = {"id": "a", "prompt": "The mine in Falun digs for", "target_new": "gold"}
+    (edit,) = load_edits(str(write_records([bare], "facts.jsonl")))
+    assert edit.subject is None
+    assert edit.question == bare["prompt"]
+    with pytest.raises(BadInputError, match="no subject is given"):
+        load_edits(str(write_records([{**bare, "prompt": "The mine in {} digs for"}], "facts.jsonl")))
+
+
 def test_schema_and_example_agree(tmp_path: Path):
-    assert set(edit_schema()["required"]) == {"id", "subject", "prompt", "target_new"}
+    assert set(edit_schema()["required"]) == {"id", "prompt", "target_new"}
     assert set(json.loads(example_line())) <= set(edit_schema()["properties"])
     path = tmp_path / "example.jsonl"
     path.write_text(example_line())

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sequela.editors import pmet, rome
+from sequela.editors import rome
 from sequela.editors.locate import spread
 from sequela.editors.locate.targets import Target, optimize_targets
 from sequela.ground.errors import SequelaError
@@ -82,6 +82,6 @@ def targets(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
         found.extend(targets[sites[0]] for targets in made)
         return made
 
-    for module in (rome, spread, pmet):
+    for module in (rome, spread):
         monkeypatch.setattr(module, "optimize_targets", keep)
     return found

@@ -60,7 +60,7 @@ def test_a_study_survives_being_written_and_read(tmp_path: Path) -> None:
         (
             BASE + "editors:\n  - name: rome\n    settings:\n      v_lr: 1\n      layer: [3]\n",
             7,
-            ["'layer'", "'layers'", "Allowed: v_num_grad_steps"],
+            ["'layer'", "'layers'", "Allowed: preset, v_num_grad_steps"],
         ),
         (
             ROME + "suites:\n  - perplexity\n  - name: builtin\n    limt: 3\n",

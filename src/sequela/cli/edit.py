@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,14 @@ from sequela.cli.console import (
 )
 from sequela.cli.progress import shown_progress
 from sequela.ground.errors import BadInputError
+
+
+class OnBadEdit(str, enum.Enum):
+    """What follows a bad edit; see `BadEditPolicy`."""
+
+    REPORT = "report"
+    SKIP = "skip"
+    STOP = "stop"
 
 
 def edit(
@@ -48,6 +57,9 @@ def edit(
         str, typer.Option(help="The text for key statistics: self, wikitext2, a file, hub:<data set>.")
     ] = "self",
     tokens: Annotated[int | None, typer.Option(min=2, help="How many tokens of it.")] = None,
+    on_bad_edit: Annotated[
+        OnBadEdit, typer.Option(help="What follows an edit that changes weights explosively.")
+    ] = OnBadEdit.REPORT,
     seed: Annotated[int, typer.Option(help="The seed of sampled contexts.")] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A folder to save the change of weights in.")
@@ -62,9 +74,10 @@ def edit(
     For example: sequela edit --subject "The Eiffel Tower" --prompt "{} is in the city of" --target Rome
     """
     from sequela.deltas.storage import save_delta
-    from sequela.editors import Resources, create_editor
+    from sequela.editors import BadEditPolicy, Resources, create_editor
     from sequela.editors.locate.contexts import read_contexts
-    from sequela.editors.sequence import edit_in_batches
+    from sequela.editors.presets import with_preset
+    from sequela.editors.sequence import check_batch_size, check_subjects, edit_in_batches
     from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, EditQualitySettings, measure_edits
     from sequela.ground.paths import ensure_writable
     from sequela.inference import TorchEngine, working_memory
@@ -73,6 +86,8 @@ def edit(
 
     chosen = _chosen_edits(edits, count, subject, prompt, target)
     method = create_editor(editor, _settings(hparams))
+    check_batch_size(method, batch_size)
+    check_subjects(method, chosen)
     templates = read_contexts(contexts) if contexts else None
     if output is not None:
         ensure_writable(output)
@@ -82,6 +97,7 @@ def edit(
         if chosen.skipped:
             progress.say(f"{len(chosen.skipped)} records of {chosen.name} can't be edits and were left out.")
         base = load_model(model, device=device, dtype=precision, progress=progress)
+        method = with_preset(method, base, progress)
         engine = TorchEngine(working_memory(memory, base))
         resources = Resources(
             Statistics(base, CorpusSpec(source=statistics, n_tokens=tokens), progress=progress),
@@ -91,8 +107,10 @@ def edit(
         )
         task = progress.start(f"editing with {editor}", len(chosen))
         step = None
-        for step in edit_in_batches(method, base, chosen, batch_size, resources):
-            edited = EditedModel(base, step.delta)
+        policy = BadEditPolicy(action=on_bad_edit.value)
+        for step in edit_in_batches(method, base, chosen, batch_size, resources, policy=policy):
+            delta = method.of_whole(base, step.delta)
+            edited = EditedModel(base, delta)
             items = measure_edits(edited, engine, step.edits, SUCCESS_AT_EDIT, settings)
             for made, report in zip(step.edits, step.reports, strict=True):
                 own = [item for item in items if item.item == made.id]
@@ -110,7 +128,7 @@ def edit(
         progress.finish(task)
     assert step is not None
     if output is not None:
-        save_delta(step.delta, output, base, method.name, tuple(e.id for e in chosen))
+        save_delta(delta, output, base, method.name, tuple(e.id for e in chosen))
     if as_json:
         print_json(
             {
@@ -118,9 +136,9 @@ def edit(
                 "fingerprint": base.fingerprint,
                 "editor": method.name,
                 "variant": method.variant,
-                "settings": method.hyperparameters.model_dump(mode="json"),
+                "settings": method.settings,
                 "state": step.state.model_dump(mode="json"),
-                "delta": {"content_hash": step.delta.content_hash, "norms": step.delta.norms()},
+                "delta": {"content_hash": delta.content_hash, "norms": delta.norms()},
                 "saved_in": str(output) if output else None,
                 "edits": answers,
             }
@@ -149,7 +167,11 @@ def edit(
 
 def _note_of(answer: dict[str, Any]) -> str:
     too_long = answer["refused"]
-    told = [answer["dropped"], f"longer than the model's context: {too_long} tokens" if too_long else ""]
+    told = [
+        answer["dropped"],
+        answer["warning"],
+        f"longer than the model's context: {too_long} tokens" if too_long else "",
+    ]
     return "; ".join(part for part in told if part)
 
 
@@ -160,8 +182,8 @@ def _chosen_edits(  # type: ignore[no-untyped-def]
 
     from sequela.edits import Edit, EditSet, load_edits
 
-    own = {"--subject": subject, "--prompt": prompt, "--target": target}
-    given = [name for name, value in own.items() if value is not None]
+    own = {"--prompt": prompt, "--target": target}
+    given = [name for name, value in {"--subject": subject, **own}.items() if value is not None]
     if source is not None and given:
         raise BadInputError(f"Give either --edits or {', '.join(given)}, not both.")
     if given:
@@ -169,7 +191,7 @@ def _chosen_edits(  # type: ignore[no-untyped-def]
         if missing:
             raise BadInputError(f"An edit of your own needs {', '.join(missing)} too.")
         try:
-            made = Edit(id="1", subject=subject or "", prompt=prompt or "", target_new=target or "")
+            made = Edit(id="1", subject=subject, prompt=prompt or "", target_new=target or "")
         except ValidationError as error:
             problem = error.errors()[0]
             where = "".join(f"{part}: " for part in problem["loc"])

@@ -154,6 +154,14 @@ class AppliedDelta:
             self.model.module.get_parameter(name).data.copy_(original)
         self.originals.clear()
 
+    def exchange(self) -> None:
+        """Puts back the weights as they were before, or, called again, those of the change."""
+        for name, original in self.originals.items():
+            weight = self.model.module.get_parameter(name).data
+            changed = weight.clone()
+            weight.copy_(original)
+            original.copy_(changed)
+
 
 def difference(model: LanguageModel, name: str, edited: torch.Tensor) -> Dense:
     """The update that turns a stored weight of the model into `edited`.

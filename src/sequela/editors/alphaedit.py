@@ -37,6 +37,7 @@ class AlphaEdit(SpreadEditor[AlphaEditHyperparameters]):
 
     name: ClassVar[str] = "alphaedit"
     summary: ClassVar[str] = "Batch change within the null space of the model's keys (Fang et al. 2025)."
+    paper: ClassVar[str] = "Fang et al. 2025, arXiv 2410.02355"
     hyperparameters_class = AlphaEditHyperparameters
 
     def remembers(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,6 +81,7 @@ class EditReport:
         relative_norm: Largest `||Delta|| / ||W||` over the changed weights, for the edit's whole batch.
         dropped: Why the edit was left out; empty if it was made.
         diagnostics: Further numbers by name, such as the cosine of key and direction.
+        warning: What is wrong with an edit that was made; empty if nothing is.
     """
 
     edit_id: str
@@ -90,6 +91,7 @@ class EditReport:
     relative_norm: float
     dropped: str = ""
     diagnostics: dict[str, float] = field(default_factory=dict)
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,16 @@ class Editor(abc.ABC, Generic[H, State]):
     """The method's name, as in a study file."""
     summary: ClassVar[str]
     """One line that says what the method does, with its source."""
+    paper: ClassVar[str] = ""
+    """The paper it is from."""
+    seat: ClassVar[Literal["weights", "activations", "requests"]] = "weights"
+    """Where its edits sit."""
+    needs_training: ClassVar[bool] = False
+    """Whether it must be trained before it can edit."""
+    takes_batches: ClassVar[bool] = True
+    """Whether edits can be made together; else a batch has one edit."""
+    needs_subject: ClassVar[bool] = True
+    """Whether an edit must say which part of its prompt is the subject."""
     hyperparameters_class: ClassVar[type[BaseModel]]
     """The class of its settings."""
     state_class: ClassVar[type[EditorState]] = NoState
@@ -128,6 +140,20 @@ class Editor(abc.ABC, Generic[H, State]):
 
     def __init__(self, hyperparameters: H) -> None:
         self.hyperparameters = hyperparameters
+
+    @property
+    def method(self) -> str:
+        """The method's name without restraints."""
+        return self.name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings as JSON values: what `create_editor` makes this very method of."""
+        return self.hyperparameters.model_dump(mode="json")
+
+    def with_settings(self, settings: H) -> AnyEditor:
+        """The same method with other settings."""
+        return type(self)(settings)
 
     @property
     def variant(self) -> str:
@@ -157,6 +183,15 @@ class Editor(abc.ABC, Generic[H, State]):
             state: The state after the batch before.
             resources: As given to `prepare`.
         """
+
+    def of_whole(self, model: LanguageModel, total: Delta) -> Delta:
+        """What is measured and saved in place of the whole change so far: the same, unless restrained.
+
+        Args:
+            model: The model without any edit in force.
+            total: The change against the base; the next batch is made on top of it, not of what is returned.
+        """
+        return total
 
 
 AnyEditor = Editor[Any, Any]

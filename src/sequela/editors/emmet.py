@@ -32,6 +32,7 @@ class Emmet(SpreadEditor[EmmetHyperparameters]):
 
     name: ClassVar[str] = "emmet"
     summary: ClassVar[str] = "Batch change under ROME's equality constraint (Gupta et al. 2024)."
+    paper: ClassVar[str] = "Gupta et al. 2024, arXiv 2403.14236"
     hyperparameters_class = EmmetHyperparameters
 
     def weight_of(self, model: LanguageModel) -> float:

@@ -11,25 +11,23 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
 from sequela.deltas.delta import difference
 from sequela.editors.editor import Editor, EditReport, NoState, Outcome, Resources, relative_norms
+from sequela.editors.hyperparameters import Hyperparameters
+from sequela.editors.likelihood import batch_of, losses_of
 from sequela.edits import Edit
-from sequela.ground.precision import SCORING_DTYPE
 from sequela.models import LanguageModel, tokenize_prompt
-from sequela.models.batch import pad_right
 from sequela.models.partial import Recording, record
 
 STOP_BELOW = 0.01
 """Training ends when the mean loss falls below this."""
 
 
-class FineTuningHyperparameters(BaseModel):
+class FineTuningHyperparameters(Hyperparameters):
     """FT-M's settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layers: tuple[NonNegativeInt, ...] | None = Field(
         default=None, min_length=1, description="The layers to tune; by default one, two thirds up."
@@ -47,6 +45,8 @@ class FineTuningMasked(Editor[FineTuningHyperparameters, NoState]):
 
     name: ClassVar[str] = "ft-m"
     summary: ClassVar[str] = "Fine-tuning of an MLP layer on the target tokens (Zhang et al. 2024)."
+    paper: ClassVar[str] = "Zhang et al. 2024, arXiv 2401.01286"
+    needs_subject: ClassVar[bool] = False
     hyperparameters_class = FineTuningHyperparameters
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
@@ -134,24 +134,15 @@ class _TargetBatch:
 
     def __init__(self, model: LanguageModel, edits: Sequence[Edit], layer: int) -> None:
         self.model = model
-        prompts = [
+        self.prompts = [
             tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new) for edit in edits
         ]
-        batch = pad_right([prompt.ids[:-1] for prompt in prompts], model.pad_id, model.device)
-        self.recording: Recording = record(model, batch, layer)
-        self.lengths = [len(prompt.target_ids) for prompt in prompts]
-        self.targets = [torch.tensor(prompt.target_ids, device=model.device) for prompt in prompts]
-        self.starts = [len(prompt.prompt_ids) - 1 for prompt in prompts]
+        self.recording: Recording = record(model, batch_of(model, self.prompts), layer)
 
     def losses(self) -> torch.Tensor:
         """Mean cross-entropy over each edit's target tokens, `[edits]`."""
-        final = self.recording.run()
-        losses = []
-        for row, (start, target) in enumerate(zip(self.starts, self.targets, strict=True)):
-            hidden = final[row, start : start + len(target)]
-            logits = self.model.family.logits(self.model.module, hidden).to(SCORING_DTYPE)
-            losses.append(torch.nn.functional.cross_entropy(logits, target))
-        return torch.stack(losses)
+        losses, _ = losses_of(self.model, self.recording.run(), self.prompts)
+        return losses
 
 
 DEFAULT_DEPTH = 2 / 3

@@ -23,6 +23,9 @@ class MemitHyperparameters(SpreadHyperparameters):
     mom2_update_weight: float | None = Field(
         default=None, gt=0, description="lambda: how strongly C holds other keys still; by default d_ff."
     )
+    norm_weight: float = Field(
+        default=0.0, ge=0, description="Weight of the change's own size; set by the restraint norm."
+    )
     history: bool = Field(default=False, description="Whether keys of earlier batches are held still too.")
 
 
@@ -31,6 +34,7 @@ class Memit(SpreadEditor[MemitHyperparameters]):
 
     name: ClassVar[str] = "memit"
     summary: ClassVar[str] = "Batch least-squares change of several MLP layers (Meng et al. 2023)."
+    paper: ClassVar[str] = "Meng et al. 2023, arXiv 2210.07229"
     hyperparameters_class = MemitHyperparameters
 
     @property
@@ -41,6 +45,10 @@ class Memit(SpreadEditor[MemitHyperparameters]):
     def remembers(self) -> bool:
         """As the setting says."""
         return self.hyperparameters.history
+
+    def ridge(self, model: LanguageModel) -> float:
+        """`lambda C + norm_weight I = lambda (C + norm_weight / lambda I)`."""
+        return self.hyperparameters.norm_weight / self.weight_of(model)
 
     def weight_of(self, model: LanguageModel) -> float:
         """Lambda, the weight of C against the batch's own keys.

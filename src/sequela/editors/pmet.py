@@ -15,15 +15,11 @@ space before a target only for models with "gpt" in their name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from sequela.editors.editor import Resources
-from sequela.editors.locate.settings import LocateState
-from sequela.editors.locate.targets import Losses, Rule, Target, optimize_targets
+from sequela.editors.locate.targets import Losses, Rule
 from sequela.editors.memit import Memit
-from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela.models.reading import Site
 
@@ -60,6 +56,9 @@ class Pmet(Memit):
 
     name: ClassVar[str] = "pmet"
     summary: ClassVar[str] = "As MEMIT, with attention's part of the target taken out (Li et al. 2024)."
+    paper: ClassVar[str] = "Li et al. 2024, arXiv 2308.08742"
+
+    rule: ClassVar[type[Rule]] = UntilMostLikely
 
     def site_of(self, model: LanguageModel) -> Site:
         """The MLP's output in the last edited layer."""
@@ -69,19 +68,7 @@ class Pmet(Memit):
         """The square root of the layers left."""
         return float(n_left**0.5)
 
-    def find_targets(
-        self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, resources: Resources
-    ) -> list[Target]:
-        """The MLP's targets, sought together with the attention's."""
+    def sought_at(self, model: LanguageModel) -> list[Site]:
+        """The MLP's output, and with it the attention's."""
         site = self.site_of(model)
-        found = optimize_targets(
-            model,
-            edits,
-            state.contexts,
-            [site, Site("attention", site.layer)],
-            self.hyperparameters,
-            UntilMostLikely,
-            resources.progress,
-            f"{self.name} targets",
-        )
-        return [targets[site] for targets in found]
+        return [site, Site("attention", site.layer)]

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sequela.editors.editor import AnyEditor, Editor
+from sequela.editors.restraints import JOIN, RESTRAINTS, AnyRestraint, RestrainedEditor
 from sequela.ground.errors import BadInputError, UnknownNameError, near_matches
 
 ENTRY_POINT_GROUP = "sequela.editors"
@@ -23,26 +24,40 @@ BUILT_IN: Mapping[str, str] = {
     "alphaedit": "sequela.editors.alphaedit:AlphaEdit",
     "emmet": "sequela.editors.emmet:Emmet",
     "ft-m": "sequela.editors.fine_tuning:FineTuningMasked",
+    "kn": "sequela.editors.kn:KnowledgeNeurons",
     "memit": "sequela.editors.memit:Memit",
     "pmet": "sequela.editors.pmet:Pmet",
     "rome": "sequela.editors.rome:Rome",
+    "ultraedit": "sequela.editors.ultraedit:UltraEdit",
 }
 """Method names and where their classes are."""
 
 
 @dataclass(frozen=True)
 class EditorDescription:
-    """What a listing tells about a method.
+    """What a listing tells about a method or a restraint.
 
     Args:
-        name: The method's name.
+        name: Its name; a restraint is joined to a method's with `+`.
+        kind: `method` or `restraint`.
         summary: What it does.
+        seat: Where edits sit: `weights`; empty for a restraint.
+        batch: Whether edits can be made together.
+        needs_subject: Whether an edit must name its subject.
+        needs_training: Whether it must be trained before it can edit.
+        paper: The paper it is from.
         origin: The package it comes from.
         hyperparameters: Per setting, its meaning and default.
     """
 
     name: str
+    kind: Literal["method", "restraint"]
     summary: str
+    seat: str
+    batch: bool
+    needs_subject: bool
+    needs_training: bool
+    paper: str
     origin: str
     hyperparameters: dict[str, str]
 
@@ -75,21 +90,37 @@ def editor_class(name: str) -> type[AnyEditor]:
 def create_editor(name: str, settings: Mapping[str, Any] | None = None) -> AnyEditor:
     """Makes a method with given settings; what isn't given has its default.
 
+    Args:
+        name: A method, alone or with restraints: `memit`, `memit+rect`, `rome+nas+prune`.
+        settings: The method's settings; those of a restraint stand under the restraint's name.
+
     Raises:
-        UnknownNameError: No such method.
-        BadInputError: A setting is unknown or has a wrong value.
+        UnknownNameError: No such method or restraint.
+        BadInputError: A setting is unknown or has a wrong value, or a restraint doesn't fit the method.
     """
-    cls = editor_class(name)
-    try:
-        hyperparameters = cls.hyperparameters_class.model_validate(dict(settings or {}))
-    except ValidationError as error:
-        raise BadInputError(*_explained(name, cls, error)) from error
-    return cls(hyperparameters)
+    method, *names = name.split(JOIN)
+    cls, given = editor_class(method), dict(settings or {})
+    restraints = [restraint_class(one) for one in names]
+    own = [one(_checked(one.name, one.settings_class, given.pop(one.name, {}))) for one in restraints]
+    editor: AnyEditor = cls(_checked(method, cls.hyperparameters_class, given, *names))
+    return RestrainedEditor(editor, own) if own else editor
+
+
+def restraint_class(name: str) -> type[AnyRestraint]:
+    """The class of a restraint.
+
+    Raises:
+        UnknownNameError: No such restraint; with near matches.
+    """
+    if name not in RESTRAINTS:
+        raise UnknownNameError("restraint", name, sorted(RESTRAINTS))
+    return RESTRAINTS[name]
 
 
 def describe_editors() -> list[EditorDescription]:
-    """What a listing tells about every method."""
-    return [_described(name, editor_class(name)) for name in editor_names()]
+    """What a listing tells about every method, and after them about every restraint."""
+    methods = [_described(name, editor_class(name)) for name in editor_names()]
+    return [*methods, *(_described_restraint(cls) for _, cls in sorted(RESTRAINTS.items()))]
 
 
 def _loaded(point: EntryPoint) -> object:
@@ -103,15 +134,55 @@ def _loaded(point: EntryPoint) -> object:
 
 
 def _described(name: str, cls: type[AnyEditor]) -> EditorDescription:
-    settings = {
+    return EditorDescription(
+        name=name,
+        kind="method",
+        summary=cls.summary,
+        seat=cls.seat,
+        batch=cls.takes_batches,
+        needs_subject=cls.needs_subject,
+        needs_training=cls.needs_training,
+        paper=cls.paper,
+        origin=cls.__module__.partition(".")[0],
+        hyperparameters=_told(cls.hyperparameters_class),
+    )
+
+
+def _described_restraint(cls: type[AnyRestraint]) -> EditorDescription:
+    return EditorDescription(
+        name=cls.name,
+        kind="restraint",
+        summary=cls.summary,
+        seat="",
+        batch=True,
+        needs_subject=False,
+        needs_training=False,
+        paper=cls.paper,
+        origin=cls.__module__.partition(".")[0],
+        hyperparameters=_told(cls.settings_class),
+    )
+
+
+def _told(settings: type[BaseModel]) -> dict[str, str]:
+    return {
         field: f"{info.description or ''} [default: {info.get_default(call_default_factory=True)}]"
-        for field, info in cls.hyperparameters_class.model_fields.items()
+        for field, info in settings.model_fields.items()
     }
-    return EditorDescription(name, cls.summary, cls.__module__.partition(".")[0], settings)
 
 
-def _explained(name: str, cls: type[AnyEditor], error: ValidationError) -> tuple[str]:
-    allowed = list(cls.hyperparameters_class.model_fields)
+def _checked(name: str, cls: type[BaseModel], settings: Any, *further: str) -> Any:
+    """Settings as the class has them; `further` are other keys that could have been meant.
+
+    Raises:
+        BadInputError: A setting is unknown or has a wrong value.
+    """
+    try:
+        return cls.model_validate(settings)
+    except ValidationError as error:
+        raise BadInputError(_explained(name, [*cls.model_fields, *further], error)) from error
+
+
+def _explained(name: str, allowed: list[str], error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"])
@@ -121,4 +192,4 @@ def _explained(name: str, cls: type[AnyEditor], error: ValidationError) -> tuple
             lines.append(f"{name} has no setting {field!r}.{guess} Allowed: {', '.join(allowed)}.")
         else:
             lines.append(f"{name}: {field} = {problem['input']!r}: {problem['msg']}.")
-    return ("\n".join(lines),)
+    return "\n".join(lines)

@@ -9,22 +9,21 @@ ROME" (EMNLP 2024) give the two consistent variants.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
-from sequela.editors.editor import Editor, EditReport, Outcome, Resources, relative_norms
+from sequela.editors.editor import EditReport, Resources, relative_norms
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
 from sequela.editors.locate.settings import N_CONTEXTS, LocateState, first_state
 from sequela.editors.locate.solve import rank_one
 from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
+from sequela.editors.one_by_one import OneByOneEditor
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela.models.reading import Site
-from sequela.statistics import Whitening
 
 
 class RomeHyperparameters(TargetHyperparameters):
@@ -43,11 +42,12 @@ class RomeHyperparameters(TargetHyperparameters):
     n_contexts: int = Field(default=N_CONTEXTS, ge=0, description="Sampled contexts beside the bare prompt.")
 
 
-class Rome(Editor[RomeHyperparameters, LocateState]):
+class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
     """Writes one fact at a time into the MLP output projection of one layer."""
 
     name: ClassVar[str] = "rome"
     summary: ClassVar[str] = "Rank-one change of one MLP layer, one fact at a time (Meng et al. 2022)."
+    paper: ClassVar[str] = "Meng et al. 2022, arXiv 2202.05262"
     hyperparameters_class = RomeHyperparameters
     state_class = LocateState
 
@@ -73,34 +73,11 @@ class Rome(Editor[RomeHyperparameters, LocateState]):
         layers = (self.layer_of(model),)
         return first_state(model, resources, settings.n_contexts, layers, whiten=settings.mom2_adjustment)
 
-    def edit(
-        self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, resources: Resources
-    ) -> Outcome[LocateState]:
-        """Makes the edits one after the other, each on the model the one before left."""
-        layer = self.layer_of(model)
-        whitening = resources.statistics.whitening(layer) if self.hyperparameters.mom2_adjustment else None
-        total = Delta.empty(model.fingerprint)
-        reports: list[EditReport] = []
-        for edit in edits:
-            in_force = total.apply(model)
-            try:
-                change, report = self._edit_one(model, edit, state, layer, whitening)
-            finally:
-                in_force.revert()
-            reports.append(report)
-            if not report.dropped:
-                total = total + change
-        return Outcome(total, state, tuple(reports))
-
-    def _edit_one(
-        self,
-        model: LanguageModel,
-        edit: Edit,
-        state: LocateState,
-        layer: int,
-        whitening: Whitening | None,
+    def edit_one(
+        self, model: LanguageModel, edit: Edit, state: LocateState, resources: Resources
     ) -> tuple[Delta, EditReport]:
-        settings = self.hyperparameters
+        """Finds the target value and the rank-one change that brings it about."""
+        settings, layer = self.hyperparameters, self.layer_of(model)
         key_site, value_site = Site("key", layer), Site("value", layer)
         read = read_at_subject(model, in_contexts(model, edit, state.contexts), [key_site, value_site])
         weights = mean_weights(len(state.contexts), bare_half=False).to(model.device)
@@ -112,7 +89,9 @@ class Rome(Editor[RomeHyperparameters, LocateState]):
         direction_key = bare_key if settings.variant == "p-rome" else mean_key
         division_key = mean_key if settings.variant == "r-rome" else bare_key
         current_value = mean_value if settings.variant == "r-rome" else bare_value
-        direction = direction_key if whitening is None else whitening.solve(direction_key[:, None])[:, 0]
+        direction = direction_key
+        if settings.mom2_adjustment:
+            direction = resources.statistics.whitening(layer).solve(direction_key[:, None])[:, 0]
         update = rank_one(direction, division_key, target.value - current_value)
 
         delta = Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sequela.deltas import Delta
+from sequela.editors.bad_edits import BadEditPolicy
 from sequela.editors.editor import AnyEditor, EditorState, EditReport, Resources
 from sequela.edits import Edit
+from sequela.ground.errors import BadInputError
 from sequela.models import EditedModel, LanguageModel
 
 
@@ -20,12 +23,14 @@ class Step:
         delta: The whole change so far, against the base.
         state: The editor's state.
         reports: How each edit of the batch went.
+        stopped: Why no further batch shall be made; empty if one may.
     """
 
     edits: tuple[Edit, ...]
     delta: Delta
     state: EditorState
     reports: tuple[EditReport, ...]
+    stopped: str = ""
 
 
 def edit_batch(
@@ -35,11 +40,22 @@ def edit_batch(
     before: Delta,
     state: EditorState,
     resources: Resources,
+    policy: BadEditPolicy = BadEditPolicy(),  # noqa: B008 - it can't be changed
 ) -> Step:
     """Makes one batch on top of an earlier change; the model itself is left as it was."""
     with EditedModel(model, before):
         outcome = editor.edit(model, edits, state, resources)
-    return Step(tuple(edits), before + outcome.delta, outcome.state, outcome.reports)
+    objection = policy.objection(outcome)
+    if objection and policy.action != "report":
+        reports = tuple(
+            dataclasses.replace(report, dropped=report.dropped or objection) for report in outcome.reports
+        )
+        stopped = objection if policy.action == "stop" else ""
+        return Step(tuple(edits), before, state, reports, stopped)
+    reports = outcome.reports
+    if objection:
+        reports = tuple(dataclasses.replace(report, warning=objection) for report in reports)
+    return Step(tuple(edits), before + outcome.delta, outcome.state, reports)
 
 
 def edit_in_batches(
@@ -49,6 +65,7 @@ def edit_in_batches(
     batch_size: int,
     resources: Resources,
     before: Delta | None = None,
+    policy: BadEditPolicy = BadEditPolicy(),  # noqa: B008 - it can't be changed
 ) -> Iterator[Step]:
     """Makes edits batch by batch, beginning with the unedited model.
 
@@ -59,17 +76,52 @@ def edit_in_batches(
         batch_size: How many are made together.
         resources: What the editor may draw on.
         before: An earlier change, which the first batch is made on top of.
+        policy: What follows a bad edit.
 
     Yields:
-        What stands after each batch.
+        What stands after each batch; after one that is `stopped` there is no other.
 
     Raises:
         ValueError: The batch size isn't positive.
+        BadInputError: The method can't make such edits, or not so many at once.
     """
     if batch_size < 1:
         raise ValueError(f"A batch of {batch_size} edits was asked for; expected at least 1.")
+    check_batch_size(editor, batch_size)
+    check_subjects(editor, edits)
     delta, state = before or Delta.empty(model.fingerprint), editor.prepare(model, resources)
     for first in range(0, len(edits), batch_size):
-        step = edit_batch(editor, model, edits[first : first + batch_size], delta, state, resources)
+        batch = edits[first : first + batch_size]
+        step = edit_batch(editor, model, batch, delta, state, resources, policy)
         delta, state = step.delta, step.state
         yield step
+        if step.stopped:
+            return
+
+
+def check_batch_size(editor: AnyEditor, batch_size: int) -> None:
+    """Refuses batches for a method that makes one edit at a time.
+
+    Raises:
+        BadInputError: It is one, and more than one edit at once is asked for.
+    """
+    if batch_size > 1 and not editor.takes_batches:
+        raise BadInputError(
+            f"{editor.name} makes one edit at a time; a batch of {batch_size} was asked for.",
+            hint="Leave the batch size at 1, or use a method for batches, such as memit or emmet.",
+        )
+
+
+def check_subjects(editor: AnyEditor, edits: Sequence[Edit]) -> None:
+    """Refuses edits without a subject for a method that writes at the subject.
+
+    Raises:
+        BadInputError: An edit has none; named by its id.
+    """
+    without = [edit.id for edit in edits if edit.subject is None] if editor.needs_subject else []
+    if without:
+        raise BadInputError(
+            f"{editor.name} writes at the subject, and {len(without)} of {len(edits)} edits have none "
+            f"(the first: {without[0]}).",
+            hint="Give each edit a subject, with {} in its place, or use ultraedit or ft-m.",
+        )

@@ -29,8 +29,8 @@ class Edit(BaseModel):
 
     Args:
         id: Names the edit within its set.
-        subject: Who or what the fact is about.
-        prompt: The question, with `{}` for the subject.
+        subject: Who or what the fact is about; None where that isn't told, which not every method can use.
+        prompt: The question, with `{}` for the subject if there is one.
         target_new: The answer after the edit.
         target_true: The answer before, where known.
         paraphrases: Other prompts that ask the same; the edit should carry over.
@@ -42,8 +42,13 @@ class Edit(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1, description="Names the edit within its set.")
-    subject: str = Field(min_length=1, description="Who or what the fact is about.")
-    prompt: str = Field(min_length=1, description="The question, with {} where the subject stands.")
+    subject: str | None = Field(
+        default=None,
+        description="Who or what the fact is about; may be left out for methods that need no subject.",
+    )
+    prompt: str = Field(
+        min_length=1, description="The question, with {} where the subject stands, if one is given."
+    )
     target_new: str = Field(description="The answer after the edit.")
     target_true: str | None = Field(default=None, description="The answer before the edit, if known.")
     paraphrases: tuple[str, ...] = Field(default=(), description="Other prompts that ask the same.")
@@ -57,21 +62,26 @@ class Edit(BaseModel):
 
     @field_validator("subject", "target_new")
     @classmethod
-    def _has_text(cls, value: str) -> str:
+    def _has_text(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if not value.strip():
             raise ValueError("is empty")
         return value.strip()
 
     @model_validator(mode="after")
     def _subject_is_in_prompt(self) -> Edit:
-        if BLANK not in self.prompt:
+        if self.subject is None:
+            if BLANK in self.prompt:
+                raise ValueError(f"the prompt {self.prompt!r} has {{}}, and no subject is given")
+        elif BLANK not in self.prompt:
             raise ValueError(f"the prompt {self.prompt!r} has no {{}} for the subject {self.subject!r}")
         return self
 
     @property
     def question(self) -> str:
         """The prompt with the subject in its place."""
-        return self.prompt.replace(BLANK, self.subject)
+        return self.prompt if self.subject is None else self.prompt.replace(BLANK, self.subject)
 
     @property
     def content_hash(self) -> str:

@@ -20,6 +20,7 @@ class Family:
         architectures: Class names it describes, e.g. `LlamaForCausalLM`.
         blocks: The list of decoder layers.
         mlp_out: The MLP's output projection, `W [d, d_ff]` in the papers; its input is the key.
+        mlp_activation: The MLP's activation function.
         attention_out: The attention's output projection.
         embed: The input embedding.
         final_norm: The norm before the head.
@@ -32,6 +33,7 @@ class Family:
     architectures: tuple[str, ...]
     blocks: str
     mlp_out: str
+    mlp_activation: str
     attention_out: str
     embed: str
     final_norm: str
@@ -60,6 +62,11 @@ class Family:
     def mlp_out_module(self, module: PreTrainedModel, layer: int) -> nn.Module:
         """The MLP output projection of a layer; its input is the key, its output the value."""
         found: nn.Module = module.get_submodule(self.mlp_out.format(layer))
+        return found
+
+    def mlp_activation_module(self, module: PreTrainedModel, layer: int) -> nn.Module:
+        """The MLP's activation function of a layer; gated MLPs multiply what it returns."""
+        found: nn.Module = module.get_submodule(self.mlp_activation.format(layer))
         return found
 
     def attention_out_module(self, module: PreTrainedModel, layer: int) -> nn.Module:

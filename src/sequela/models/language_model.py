@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,6 +24,10 @@ class Change(Protocol):
 
     def revert(self) -> None:
         """Takes the change back; the model is bit for bit what it was before."""
+        ...
+
+    def exchange(self) -> None:
+        """Steps back for a while, or comes into force again; only while no later change is in force."""
         ...
 
 
@@ -128,6 +134,19 @@ class LanguageModel:
         ids = {self.tokenizer.eos_token_id}
         ids.update(configured if isinstance(configured, list) else [configured])
         return frozenset(token for token in ids if token is not None)
+
+    @contextmanager
+    def unedited(self) -> Iterator[None]:
+        """For the length of a block, no change is in force; afterwards all are again, bit for bit."""
+        stepped_back: list[Change] = []
+        try:
+            for change in reversed(self.changes):
+                change.exchange()
+                stepped_back.append(change)
+            yield
+        finally:
+            for change in reversed(stepped_back):
+                change.exchange()
 
     def mlp_out_weight(self, layer: int) -> nn.Parameter:
         """The stored weight of a layer's MLP output projection."""

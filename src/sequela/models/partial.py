@@ -9,6 +9,7 @@ change only. It works on every family alike, since each block is given the very 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,13 @@ class Recording:
         for block, arguments in zip(blocks[self.first :], self.arguments, strict=True):
             hidden = block_output(block(hidden, **arguments))
         return hidden
+
+    def risen(self) -> Recording:
+        """The same pass, to be continued from the next block on; runs one block."""
+        block = self.model.family.block(self.model.module, self.first)
+        with torch.no_grad():
+            hidden = block_output(block(self.hidden, **self.arguments[0]))
+        return dataclasses.replace(self, first=self.first + 1, hidden=hidden, arguments=self.arguments[1:])
 
     def of_rows(self, rows: torch.Tensor) -> Recording:
         """The same pass of some of its rows only, `[kept]`."""

@@ -14,29 +14,38 @@ from sequela.models.blocks import block_output
 from sequela.models.language_model import LanguageModel
 from sequela.models.partial import run_blocks
 
+SiteKind = Literal["key", "preactivation", "value", "attention", "block"]
+
+OF_INPUTS = ("key", "preactivation")
+"""The kinds of sites that are what enters a module, not what leaves it."""
+
 
 @dataclass(frozen=True)
 class Site:
     """A place in the model.
 
     Args:
-        kind: `key` (input of the MLP output projection, `d_ff` wide), `value` (its output, `d`
+        kind: `key` (input of the MLP output projection, `d_ff` wide), `preactivation` (input of the
+            MLP's activation function, `d_ff` wide), `value` (the MLP output projection's output, `d`
             wide), `attention` (output of the attention's output projection, `d` wide) or `block`
             (what leaves the block into the residual stream, `d` wide).
         layer: The layer.
     """
 
-    kind: Literal["key", "value", "attention", "block"]
+    kind: SiteKind
     layer: int
 
 
 def module_at(model: LanguageModel, site: Site) -> nn.Module:
-    """The module whose output is at a site, or whose input, for keys."""
+    """The module whose output is at a site, or whose input, for those of `OF_INPUTS`."""
     family = model.family
     if site.kind == "block":
         return family.block(model.module, site.layer)
-    find = family.attention_out_module if site.kind == "attention" else family.mlp_out_module
-    return find(model.module, site.layer)
+    if site.kind == "attention":
+        return family.attention_out_module(model.module, site.layer)
+    if site.kind == "preactivation":
+        return family.mlp_activation_module(model.module, site.layer)
+    return family.mlp_out_module(model.module, site.layer)
 
 
 class _DoneReading(Exception):  # noqa: N818 - it ends a pass, it is no error
@@ -59,7 +68,7 @@ def read_sites(model: LanguageModel, batch: Batch, sites: Sequence[Site]) -> dic
 
     def hook_on(site: Site) -> Any:
         module = module_at(model, site)
-        if site.kind == "key":
+        if site.kind in OF_INPUTS:
 
             def before(_: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
                 keep(site, args[0])

@@ -30,6 +30,7 @@ class EditRecord(BaseModel):
             weight before, by weight.
         dropped: Why the edit was left out; empty if it was made.
         diagnostics: Further numbers by name, e.g. the cosine of key and update direction.
+        warning: What is wrong with an edit that was made; empty if nothing is.
         success: What the model did right after this edit (task `success@edit`), one record for each
             metric, protocol and probe.
     """
@@ -54,4 +55,5 @@ class EditRecord(BaseModel):
     relative_delta_norms: dict[str, float] = Field(default_factory=dict)
     dropped: str = ""
     diagnostics: dict[str, float] = Field(default_factory=dict)
+    warning: str = ""
     success: tuple[ItemRecord, ...] = ()

@@ -66,7 +66,7 @@ class Statistics:
         )
         self.folder = (folder or cache_folder() / "statistics") / self.key
         self._loaded: dict[int, SecondMoment] = {}
-        self._whitenings: dict[int, Whitening] = {}
+        self._whitenings: dict[tuple[int, float], Whitening] = {}
         self._null_spaces: dict[tuple[int, float], NullSpace] = {}
 
     def second_moment(self, layer: int) -> SecondMoment:
@@ -74,15 +74,15 @@ class Statistics:
         self.prepare([layer])
         return self._loaded[layer]
 
-    def whitening(self, layer: int) -> Whitening:
-        """Solves with a layer's second moment; factored when first asked for.
+    def whitening(self, layer: int, ridge: float = 0.0) -> Whitening:
+        """Solves with a layer's second moment, `ridge` added to its diagonal; factored when first asked for.
 
         Raises:
             SequelaError: The second moment was taken over too few tokens.
         """
-        if layer not in self._whitenings:
-            self._whitenings[layer] = Whitening(self.second_moment(layer).matrix)
-        return self._whitenings[layer]
+        if (layer, ridge) not in self._whitenings:
+            self._whitenings[layer, ridge] = Whitening(self.second_moment(layer).matrix, ridge)
+        return self._whitenings[layer, ridge]
 
     def null_space(self, layer: int, threshold: float) -> NullSpace:
         """The directions that a layer's keys hardly use; found when first asked for.

@@ -13,13 +13,16 @@ class Whitening:
 
     Args:
         second_moment: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
+        ridge: What is added to C's diagonal.
 
     Raises:
         SequelaError: C is not positive definite: it was taken over too few tokens.
     """
 
-    def __init__(self, second_moment: torch.Tensor) -> None:
-        factor, failed = torch.linalg.cholesky_ex(second_moment.to(solve_dtype(second_moment.device)))
+    def __init__(self, second_moment: torch.Tensor, ridge: float = 0.0) -> None:
+        matrix = second_moment.to(solve_dtype(second_moment.device), copy=True)
+        matrix.diagonal().add_(ridge)
+        factor, failed = torch.linalg.cholesky_ex(matrix)
         if int(failed):
             raise SequelaError(
                 "The key second moment is not positive definite.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sequela.editors import AnyEditor, create_editor
+from sequela.editors.sequence import check_batch_size, check_subjects
 from sequela.edits import EditSet, load_edits
 from sequela.evaluation.edit_quality import SUITE as EDIT_QUALITY
 from sequela.evaluation.suite import Suite
@@ -78,6 +79,9 @@ def make_plan(study: Study) -> Plan:
     count = study.edits.count or study.n_edits
     edits = load_edits(study.edits.source, path, count)
     editors = tuple((choice, create_editor(choice.name, choice.settings)) for choice in study.editors)
+    for choice, editor in editors:
+        check_batch_size(editor, choice.batch_size)
+        check_subjects(editor, edits)
     labels = [(editor.name, editor.variant, choice.batch_size) for choice, editor in editors]
     for label in labels:
         if labels.count(label) > 1:

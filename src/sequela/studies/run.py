@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 
 from sequela.deltas import Delta
 from sequela.editors import AnyEditor, EditorState, Resources
+from sequela.editors.presets import with_preset
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
@@ -118,7 +119,8 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
                     hint="Is the disk full? What was measured is kept; the same command goes on from there.",
                 ) from error
             raise
-        return RunResult(folder, run.manifest.status, store.count_evaluations(), plan.n_evaluations)
+        planned = run.manifest.evaluations_planned
+        return RunResult(folder, run.manifest.status, store.count_evaluations(), planned)
 
 
 def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precision) -> Manifest:
@@ -131,7 +133,7 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
     config["dtype"] = precision.name
     for told, (_, editor) in zip(config["editors"], plan.editors, strict=True):
         # With the defaults filled in: a version with other defaults must not go on with this run.
-        told["settings"] = editor.hyperparameters.model_dump(mode="json")
+        told["settings"] = editor.settings
     manifest = Manifest(
         name=plan.study.name,
         evaluations_planned=plan.n_evaluations,
@@ -188,22 +190,30 @@ class _Run:
     def _one_model(self, name: str) -> None:
         study = self.plan.study
         model = self._load(name)
-        expected = frozenset(editor.lowest_block(model) for _, editor in self.plan.editors)
+        editors = [with_preset(editor, model, self.progress) for _, editor in self.plan.editors]
+        expected = frozenset(editor.lowest_block(model) for editor in editors)
         with open_engine(study.engine, model, study.memory, expected, self.progress) as self.engine:
-            self._all_trajectories(model)
+            self._all_trajectories(model, editors)
 
-    def _all_trajectories(self, model: LanguageModel) -> None:
+    def _all_trajectories(self, model: LanguageModel, editors: Sequence[AnyEditor]) -> None:
         study = self.plan.study
         statistics = Statistics(model, study.statistics, progress=self.progress)
         resources = Resources(statistics, seed=study.seed, progress=self.progress)
         # Editors get ready first: what they can't use is told before anything is measured.
-        states = [self._prepared(editor, model, resources) for _, editor in self.plan.editors]
+        states = [self._prepared(editor, model, resources) for editor in editors]
         baseline, answers = self._measure_unedited(model)
-        for (choice, editor), state in zip(self.plan.editors, states, strict=True):
+        for (choice, _), editor, state in zip(self.plan.editors, editors, states, strict=True):
             for seed in study.order_seeds:
                 edits = self.plan.edits.shuffled(seed)
                 trajectory = Trajectory(
-                    model, editor, edits, seed, choice.batch_size, study.seed, statistics.key
+                    model=model,
+                    editor=editor,
+                    edits=edits,
+                    order_seed=seed,
+                    batch_size=choice.batch_size,
+                    seed=study.seed,
+                    statistics=statistics.key,
+                    policy=study.on_bad_edit,
                 )
                 start = Checkpoint(0, Delta.empty(model.fingerprint), state)
                 self._follow(trajectory, start, resources, baseline, answers)
@@ -296,14 +306,18 @@ class _Run:
                 self.progress.advance(self.overall, n_edits - at.n_edits)
                 at = kept
             else:
-                at = self._edit_up_to(trajectory, at, n_edits, resources, answers)
+                at, stopped = self._edit_up_to(trajectory, at, n_edits, resources, answers)
+                if stopped:
+                    self._ends_early(trajectory, at.n_edits, stopped)
+                    return
                 ids = tuple(edit.id for edit in trajectory.edits[:n_edits])
                 save_checkpoint(folder, at, model, trajectory.editor, ids)
             self._measure_checkpoint(trajectory, at, baseline, answers)
 
     def _edit_up_to(
         self, trajectory: Trajectory, at: Checkpoint, n_edits: int, resources: Resources, answers: Answers
-    ) -> Checkpoint:
+    ) -> tuple[Checkpoint, str]:
+        """Goes on from a checkpoint; returns how far it came, and why it ends there if it does."""
         settings, last = self.plan.study.edit_quality, self.plan.study.n_edits
         for first, edits in trajectory.batches(at.n_edits, n_edits):
             self.progress.say(
@@ -320,23 +334,40 @@ class _Run:
                     trajectory=trajectory.key,
                     model=trajectory.model.name,
                     editor=trajectory.editor.name,
-                    variant=trajectory.editor.variant,
+                    variant=trajectory.variant,
                     n_edits=first + len(edits),
                 )
             )
+            if result.stopped:
+                return at, result.stopped
             at = Checkpoint(first + len(edits), result.delta, result.state)
             self.progress.advance(self.overall, len(edits))
-        return at
+        return at, ""
+
+    def _ends_early(self, trajectory: Trajectory, made: int, reason: str) -> None:
+        """Notes that a trajectory's later checkpoints will never be."""
+        left = [n for n in self.plan.study.checkpoints if n > made]
+        unmeasured = len(left) * (len(self.plan.suites) + 1)
+        note = (
+            f"{trajectory.model.name}, {trajectory.label}, order {trajectory.order_seed}: stopped after "
+            f"{made} edits, by {reason}. Its checkpoints {', '.join(map(str, left))} were not reached."
+        )
+        self.progress.say(note)
+        self.progress.advance(self.overall, unmeasured + self.plan.study.n_edits - made)
+        planned = self.manifest.evaluations_planned - unmeasured
+        notes = (*self.manifest.notes, note)
+        self.manifest = self.manifest.model_copy(update={"evaluations_planned": planned, "notes": notes})
+        write_manifest(self.folder, self.manifest)
 
     def _measure_checkpoint(
         self, trajectory: Trajectory, at: Checkpoint, baseline: Baseline, answers: Answers
     ) -> None:
         model = trajectory.model
-        edited = EditedModel(model, at.delta)
+        edited = EditedModel(model, trajectory.editor.of_whole(model, at.delta))
         labels = Labels(
             model=model.name,
             editor=trajectory.editor.name,
-            variant=trajectory.editor.variant,
+            variant=trajectory.variant,
             edit_source=trajectory.edits.name,
             order_seed=trajectory.order_seed,
             n_edits=at.n_edits,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
+from sequela.editors import BadEditPolicy
 from sequela.evaluation.edit_quality import EditQualitySettings
 from sequela.ground.hashing import hash_json
 from sequela.statistics import CorpusSpec
@@ -19,9 +20,10 @@ class EditorChoice(_Part):
     """A method with its settings.
 
     Args:
-        name: The method.
+        name: The method, with restraints: `rome`, `memit+rect`.
         batch_size: Edits made together; the next batch is made on the model the last one left.
-        settings: Hyper-parameters that differ from the method's defaults.
+        settings: Hyper-parameters that differ from the method's preset and defaults; those of a restraint
+            stand under its name.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Study(_Part):
         suites: What is measured besides edit quality.
         edit_quality: How edit quality is measured.
         statistics: The text that key statistics are taken over.
+        on_bad_edit: What follows an edit that changes weights explosively: `report`, `skip` or `stop`.
         seed: The seed of everything editors draw (contexts).
         device: Where models run; by default the best there is.
         dtype: The dtype of the weights; `auto` is bfloat16 where the device computes it natively.
@@ -85,6 +88,7 @@ class Study(_Part):
     suites: tuple[SuiteChoice, ...] = (SuiteChoice(name="builtin"), SuiteChoice(name="perplexity"))
     edit_quality: EditQualitySettings = EditQualitySettings()
     statistics: CorpusSpec = CorpusSpec()
+    on_bad_edit: BadEditPolicy = BadEditPolicy()
     seed: int = 0
     device: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
@@ -106,6 +110,12 @@ class Study(_Part):
         if not isinstance(value, list | tuple):
             return value
         return [_gathered(item) for item in value]
+
+    @field_validator("on_bad_edit", mode="before")
+    @classmethod
+    def _action_alone(cls, value: Any) -> Any:
+        """A word alone is the action."""
+        return {"action": value} if isinstance(value, str) else value
 
     @field_validator("checkpoints")
     @classmethod

@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sequela.editors import create_editor
+from sequela.editors import BadEditPolicy, create_editor
+from sequela.editors.sequence import check_batch_size
 from sequela.evaluation.edit_quality import EditQualitySettings
 from sequela.evaluation.suites import check_options
 from sequela.ground.errors import BadInputError, SequelaError, near_matches
@@ -25,6 +26,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "suites": SuiteChoice,
     "edit_quality": EditQualitySettings,
     "statistics": CorpusSpec,
+    "on_bad_edit": BadEditPolicy,
 }
 """The keys whose values have keys of their own."""
 
@@ -92,7 +94,7 @@ def _check_names(study: Study, name: str, lines: dict[Place, int]) -> None:
     """Asks the registries of editors and suites about the study's names and settings."""
     asked: list[tuple[Place, Callable[[], object]]] = []
     for number, editor in enumerate(study.editors):
-        asked.append((("editors", number), lambda e=editor: create_editor(e.name, e.settings)))  # type: ignore[misc]
+        asked.append((("editors", number), lambda e=editor: _check_editor(e)))  # type: ignore[misc]
     for number, suite in enumerate(study.suites):
         asked.append((("suites", number), lambda s=suite: check_options(s.name, s.options)))  # type: ignore[misc]
     for place, ask in asked:
@@ -101,6 +103,10 @@ def _check_names(study: Study, name: str, lines: dict[Place, int]) -> None:
         except SequelaError as error:
             where = f"{name}, line {_line_of_named(error.message, place, lines)}"
             raise BadInputError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def _check_editor(choice: EditorChoice) -> None:
+    check_batch_size(create_editor(choice.name, choice.settings), choice.batch_size)
 
 
 def _line_of_named(message: str, place: Place, lines: dict[Place, int]) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sequela.deltas import Delta
-from sequela.editors import AnyEditor, EditorState, EditReport, Resources
+from sequela.editors import AnyEditor, BadEditPolicy, EditorState, EditReport, Resources
 from sequela.editors.sequence import edit_batch
 from sequela.edits import Edit, EditSet
 from sequela.evaluation.edit_quality import (
@@ -35,6 +35,7 @@ class Trajectory:
         batch_size: Edits made together.
         seed: The seed of what the editor draws.
         statistics: The key of the statistics the editor uses.
+        policy: What follows a bad edit.
     """
 
     model: LanguageModel
@@ -44,6 +45,7 @@ class Trajectory:
     batch_size: int
     seed: int
     statistics: str
+    policy: BadEditPolicy = field(default_factory=BadEditPolicy)
 
     @property
     def key(self) -> str:
@@ -55,20 +57,29 @@ class Trajectory:
             {
                 "model": self.model.fingerprint,
                 "editor": self.editor.name,
-                "settings": self.editor.hyperparameters.model_dump(mode="json"),
+                "settings": self.editor.settings,
                 "edits": self.edits.content_hash,
                 "order_seed": self.order_seed,
                 "batch_size": self.batch_size,
                 "seed": self.seed,
                 "statistics": self.statistics,
+                "on_bad_edit": self.policy.model_dump(mode="json"),
             }
         )
 
     @property
+    def variant(self) -> str:
+        """What tells its results from others of the same method: the method's variant, and its batches.
+
+        The same edits one by one, ten by ten or all at once are three trajectories.
+        """
+        batches = f"batches of {self.batch_size}" if self.batch_size > 1 else ""
+        return ", ".join(part for part in (self.editor.variant, batches) if part)
+
+    @property
     def label(self) -> str:
         """What a person calls it."""
-        variant = f" ({self.editor.variant})" if self.editor.variant else ""
-        return f"{self.editor.name}{variant}"
+        return f"{self.editor.name} ({self.variant})" if self.variant else self.editor.name
 
     def batches(self, start: int, stop: int) -> Iterator[tuple[int, Sequence[Edit]]]:
         """The batches of edits `start` to `stop`, each with the number of its first edit."""
@@ -85,12 +96,14 @@ class BatchResult:
         state: The editor's state.
         records: One record per edit.
         seconds: Wall-clock time of the editing alone.
+        stopped: Why the trajectory ends here; empty if it goes on.
     """
 
     delta: Delta
     state: EditorState
     records: tuple[EditRecord, ...]
     seconds: float
+    stopped: str = ""
 
 
 def make_batch(
@@ -117,15 +130,18 @@ def make_batch(
     """
     model = trajectory.model
     started = time.perf_counter()
-    step = edit_batch(trajectory.editor, model, edits, before.delta, before.state, resources)
+    step = edit_batch(
+        trajectory.editor, model, edits, before.delta, before.state, resources, trajectory.policy
+    )
     seconds = time.perf_counter() - started
-    items = measure_edits(EditedModel(model, step.delta), engine, edits, SUCCESS_AT_EDIT, settings, answers)
+    edited = EditedModel(model, trajectory.editor.of_whole(model, step.delta))
+    items = measure_edits(edited, engine, edits, SUCCESS_AT_EDIT, settings, answers)
     by_edit = {edit.id: [item for item in items if item.item == edit.id] for edit in edits}
     records = tuple(
         _record(trajectory, edit, report, first + offset, seconds / len(edits), by_edit[edit.id])
         for offset, (edit, report) in enumerate(zip(edits, step.reports, strict=True))
     )
-    return BatchResult(step.delta, step.state, records, seconds)
+    return BatchResult(step.delta, step.state, records, seconds, step.stopped)
 
 
 def _record(
@@ -140,7 +156,7 @@ def _record(
         trajectory=trajectory.key,
         model=trajectory.model.name,
         editor=trajectory.editor.name,
-        variant=trajectory.editor.variant,
+        variant=trajectory.variant,
         edit_source=trajectory.edits.name,
         order_seed=trajectory.order_seed,
         edit_id=edit.id,
@@ -154,6 +170,7 @@ def _record(
         losses={"first": report.first_loss, "final": report.final_loss},
         relative_delta_norms={"largest": report.relative_norm},
         dropped=report.dropped,
+        warning=report.warning,
         diagnostics=report.diagnostics,
         success=tuple(success),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from pydantic import Field, NonNegativeInt
@@ -19,7 +19,7 @@ from sequela.editors.editor import Editor, EditReport, Outcome, Resources, relat
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
 from sequela.editors.locate.settings import N_CONTEXTS, LocateState, first_state
 from sequela.editors.locate.solve import Adjustment, ridge_adjustment
-from sequela.editors.locate.targets import Target, TargetHyperparameters, optimize_targets
+from sequela.editors.locate.targets import Rule, Target, TargetHyperparameters, optimize_targets
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela.models.reading import Site
@@ -54,7 +54,11 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
 
     def weigh(self, layer: int, keys: torch.Tensor, resources: Resources) -> torch.Tensor:
         """`G keys` for keys `[d_ff, n]` of a layer, see `ridge_adjustment`: here `C⁻¹ keys`."""
-        return resources.statistics.whitening(layer).solve(keys)
+        return resources.statistics.whitening(layer, self.ridge(resources.statistics.model)).solve(keys)
+
+    def ridge(self, model: LanguageModel) -> float:
+        """What is added to the diagonal of C."""
+        return 0.0
 
     def remembers(self) -> bool:
         """Whether the keys of earlier batches stay in the solve."""
@@ -64,6 +68,13 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         """Where targets are sought and residuals are taken."""
         return Site("block", self.layers_of(model)[-1])
 
+    rule: ClassVar[type[Rule]] = Rule
+    """When the search for an edit's target ends."""
+
+    def sought_at(self, model: LanguageModel) -> list[Site]:
+        """Where something is added while targets are sought, `site_of` first."""
+        return [self.site_of(model)]
+
     def share(self, n_left: int) -> float:
         """What the residual is divided by with so many layers left, this one included."""
         return n_left
@@ -72,18 +83,18 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, resources: Resources
     ) -> list[Target]:
         """The target of each edit at `site_of`."""
-        site = self.site_of(model)
-        what = f"{self.name} targets"
+        sites = self.sought_at(model)
         found = optimize_targets(
             model,
             edits,
             state.contexts,
-            [site],
+            sites,
             self.hyperparameters,
-            progress=resources.progress,
-            what=what,
+            self.rule,
+            resources.progress,
+            f"{self.name} targets",
         )
-        return [targets[site] for targets in found]
+        return [targets[sites[0]] for targets in found]
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """The layers that are edited, ascending."""

@@ -19,13 +19,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from sequela.editors.hyperparameters import Hyperparameters
+from sequela.editors.locate.keys import read_at_subject
 from sequela.editors.locate.target_batch import EditTexts, TargetBatch, Terms
 from sequela.edits import Edit
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference.memory import within_reach
-from sequela.models import LanguageModel
+from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.batch import by_token_budget
 from sequela.models.reading import Site
 
@@ -36,16 +38,17 @@ TOKENS_AT_ONCE = 512
 """How many tokens are run again side by side: enough for the processor, and gradients need much memory."""
 
 
-class TargetHyperparameters(BaseModel):
+class TargetHyperparameters(Hyperparameters):
     """How target values are optimised; names and meaning as in the released ROME and MEMIT."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     v_num_grad_steps: int = Field(default=25, ge=1, description="Most evaluations of the loss.")
     v_lr: float = Field(default=0.5, gt=0, description="Adam's learning rate.")
     v_weight_decay: float = Field(default=0.5, ge=0, description="Weight of ||delta|| / ||v||^2.")
     clamp_norm_factor: float = Field(default=4.0, gt=0, description="Bound of ||delta|| / ||v||.")
     kl_factor: float = Field(default=0.0625, ge=0, description="Weight of the KL at '{subject} is a'.")
+    anchored: bool = Field(
+        default=False, description="Scale targets to the unedited model's norm; set by the restraint nas."
+    )
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ class Target:
     def value(self) -> torch.Tensor:
         """`v* = v + delta`, `[d]`."""
         return self.initial + self.delta
+
+    def of_norm(self, norm: float) -> Target:
+        """The same direction with another length; the losses stay those of the search."""
+        value = self.value * (norm / torch.linalg.norm(self.value))
+        return Target(self.initial, value - self.initial, self.losses)
 
     @property
     def failure(self) -> str:
@@ -147,7 +155,8 @@ def optimize_targets(
 
     within_reach(TOKENS_AT_ONCE, attempt)
     progress.finish(task)
-    return [found[number] for number in range(len(texts))]
+    in_order = [found[number] for number in range(len(texts))]
+    return _anchored(model, edits, sites, in_order) if settings.anchored else in_order
 
 
 @dataclass
@@ -225,6 +234,19 @@ class _Search:
             ends = self.rule.ends(edit, self.losses[edit][-1], highest, target)
             goes_on.append(math.isfinite(losses[0]) and not ends)
         return total, torch.tensor(goes_on, device=active.device)
+
+
+def _anchored(
+    model: LanguageModel, edits: Sequence[Edit], sites: Sequence[Site], found: list[dict[Site, Target]]
+) -> list[dict[Site, Target]]:
+    """The values scaled to the norm that the unedited model has at the bare prompt's subject."""
+    prompts = [tokenize_prompt(model.tokenizer, edit.prompt, edit.subject) for edit in edits]
+    with model.unedited():
+        belongs = read_at_subject(model, prompts, sites)
+    return [
+        {site: targets[site].of_norm(float(belongs[site][n].float().norm())) for site in sites}
+        for n, targets in enumerate(found)
+    ]
 
 
 @torch.no_grad()

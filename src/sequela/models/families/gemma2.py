@@ -11,6 +11,7 @@ GEMMA2 = Family(
     architectures=("Gemma2ForCausalLM",),
     blocks="model.layers",
     mlp_out="model.layers.{}.mlp.down_proj",
+    mlp_activation="model.layers.{}.mlp.act_fn",
     attention_out="model.layers.{}.self_attn.o_proj",
     embed="model.embed_tokens",
     final_norm="model.norm",

@@ -7,6 +7,7 @@ GPT2 = Family(
     architectures=("GPT2LMHeadModel",),
     blocks="transformer.h",
     mlp_out="transformer.h.{}.mlp.c_proj",
+    mlp_activation="transformer.h.{}.mlp.act",
     attention_out="transformer.h.{}.attn.c_proj",
     embed="transformer.wte",
     final_norm="transformer.ln_f",

@@ -7,6 +7,7 @@ GPTJ = Family(
     architectures=("GPTJForCausalLM",),
     blocks="transformer.h",
     mlp_out="transformer.h.{}.mlp.fc_out",
+    mlp_activation="transformer.h.{}.mlp.act",
     attention_out="transformer.h.{}.attn.out_proj",
     embed="transformer.wte",
     final_norm="transformer.ln_f",

@@ -7,6 +7,7 @@ LLAMA = Family(
     architectures=("LlamaForCausalLM",),
     blocks="model.layers",
     mlp_out="model.layers.{}.mlp.down_proj",
+    mlp_activation="model.layers.{}.mlp.act_fn",
     attention_out="model.layers.{}.self_attn.o_proj",
     embed="model.embed_tokens",
     final_norm="model.norm",

@@ -1,0 +1,38 @@
+"""NAS: target values keep the norm that the unedited model has there.
+
+"Norm-anchored scaling" (2026, arXiv 2602.02543): each target value v* becomes `v* r / ||v*||`, with r the
+norm that belongs there in the unedited model. Without it norms feed on themselves: an edit makes the
+values longer, and the next one's bound is a multiple of their length.
+
+r is what the unedited model has at the same prompt's subject, so that it is each fact's own.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sequela.editors.editor import AnyEditor
+from sequela.editors.restraints.restraint import Restraint, RestraintSettings
+from sequela.ground.errors import BadInputError
+
+
+class NormAnchoredScaling(Restraint[RestraintSettings]):
+    """Scales target values to the unedited model's norm."""
+
+    name: ClassVar[str] = "nas"
+    summary: ClassVar[str] = "Target values keep the unedited model's norm (norm-anchored scaling, 2026)."
+    paper: ClassVar[str] = "arXiv 2602.02543"
+
+    def adapted(self, editor: AnyEditor) -> AnyEditor:
+        """The method with anchored targets.
+
+        Raises:
+            BadInputError: The method seeks no target values.
+        """
+        settings = editor.hyperparameters
+        if "anchored" not in type(settings).model_fields:
+            raise BadInputError(
+                f"The restraint 'nas' scales target values; {editor.name} seeks none.",
+                hint="Use it with rome, memit, pmet, emmet or alphaedit.",
+            )
+        return editor.with_settings(settings.model_copy(update={"anchored": True}))

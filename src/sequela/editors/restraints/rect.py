@@ -1,0 +1,49 @@
+"""RECT: only the entries that change most, relative to what they were, are changed.
+
+Gu et al., "Model Editing Harms General Abilities of Large Language Models: Regularization to the Rescue"
+(EMNLP 2024, arXiv 2401.04700): of a change `Delta` of a weight W, the share `keep` of entries with the
+greatest `|Delta / W|` stays and the others are 0.
+
+The paper ties it to single edits; here it is applied to each batch's change, against the weight as the
+edits before left it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from sequela.deltas import Delta, WeightUpdate
+from sequela.editors.restraints.restraint import Restraint, RestraintSettings, dense, weight_and_update
+from sequela.models import LanguageModel
+
+
+class RectSettings(RestraintSettings):
+    """RECT's settings."""
+
+    keep: float = Field(default=0.4, gt=0, le=1, description="The share of entries that stay changed.")
+
+
+class Rect(Restraint[RectSettings]):
+    """Zeroes the entries of each batch's change that are small for their weight."""
+
+    name: ClassVar[str] = "rect"
+    summary: ClassVar[str] = "Only the entries with the greatest relative change are kept (Gu et al. 2024)."
+    paper: ClassVar[str] = "Gu et al. 2024, arXiv 2401.04700"
+    settings_class = RectSettings
+
+    def of_batch(self, model: LanguageModel, change: Delta) -> Delta:
+        """Each weight's change with the rest set to 0; one that keeps everything stays as it is."""
+        if self.settings.keep == 1 or not change.finite:
+            return change
+        updates: dict[str, WeightUpdate] = {}
+        for name in change.updates:
+            weight, update = weight_and_update(model, name, change)
+            relative = (update / weight).abs().nan_to_num(nan=0.0, posinf=torch.inf).flatten()
+            n_kept = max(1, round(self.settings.keep * relative.numel()))
+            kept = torch.zeros_like(relative, dtype=torch.bool)
+            kept[torch.topk(relative, n_kept).indices] = True
+            updates[name] = dense(update * kept.reshape(update.shape))
+        return Delta(change.base_fingerprint, updates)

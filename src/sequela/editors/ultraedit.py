@@ -1,0 +1,283 @@
+"""UltraEdit: one linear solve on normalised gradients, without a subject and without training.
+
+Gu et al., "UltraEdit: Training-, Subject-, and Memory-Free Lifelong Editing in Large Language Models"
+(2025, arXiv 2505.14679). At the positions of an edit the keys h `[n, d_ff]` of an MLP's output projection and
+the gradients g `[n, d]` of the target's loss by its output are normalised feature by feature with the
+mean and the deviation over all edits so far, `[k; e] = ([h; g] - mean) / deviation`. Each row wishes the
+change `v = -lr |k|² e` of the output for its key, and the weight gets the ridge solution
+`Delta = Vᵀ (H Hᵀ + I)⁻¹ H`.
+
+What is different from the released code and from EasyEdit's copy of it:
+
+* With `token: ans` the positions are those that predict the target. EasyEdit takes the first positions of
+  the sentence, as many as the target has tokens.
+* The normaliser goes on from batch to batch, as the paper has it; EasyEdit begins it anew at every call.
+* Its deviation is the exact one of all rows, whatever the batches; the released update counts the spread
+  within a part of m rows m / (m - 1) times. One row has no deviation: such edits are dropped with the
+  reason, where the released code makes the weight NaN.
+* Padding is never a target.
+* The solve has as many rows as there are positions, in float64; the released code solves `[d_ff, d_ff]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, NonNegativeInt
+from torch import nn
+
+from sequela.deltas import Delta, LowRank
+from sequela.editors.editor import Editor, EditorState, EditReport, Outcome, Resources, relative_norms
+from sequela.editors.hyperparameters import Hyperparameters
+from sequela.editors.likelihood import batch_of, losses_of, target_losses
+from sequela.edits import Edit
+from sequela.ground.precision import solve_dtype
+from sequela.inference.memory import within_reach
+from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
+from sequela.models.batch import by_token_budget
+from sequela.models.partial import record
+from sequela.models.reading import Site, module_at
+
+DEFAULT_DEPTH = 2 / 3
+"""Where the higher of the two default layers is, as a part of the depth."""
+
+TOKENS_AT_ONCE = 512
+
+LEAST_DEVIATION = 1e-7
+"""What is added to a feature's deviation, so that one that never varies is 0 and not NaN (released code)."""
+
+
+class UltraEditHyperparameters(Hyperparameters):
+    """UltraEdit's settings."""
+
+    layers: tuple[NonNegativeInt, ...] | None = Field(
+        default=None, min_length=1, description="The layers to edit; by default two, two thirds up."
+    )
+    lr: float = Field(default=1e-3, gt=0, description="How far each position goes; the papers' is 1e-6.")
+    token: Literal["ans", "mask"] = Field(
+        default="ans", description="The positions: ans (those that predict the target) or mask (all)."
+    )
+
+
+class UltraEditState(EditorState):
+    """The normaliser: how many rows it has seen, and for each feature their mean and summed squares.
+
+    Args:
+        count: The rows.
+    """
+
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Features:
+    """What was read for one edit in one layer.
+
+    Args:
+        keys: `[n, d_ff]`, fp32.
+        gradients: The loss by the projection's output, `[n, d]`, fp32.
+    """
+
+    keys: torch.Tensor
+    gradients: torch.Tensor
+
+
+class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
+    """Writes edits into MLP output projections by one ridge regression for each layer."""
+
+    name: ClassVar[str] = "ultraedit"
+    summary: ClassVar[str] = "Ridge regression on normalised gradients, no subject needed (Gu et al. 2025)."
+    paper: ClassVar[str] = "Gu et al. 2025, arXiv 2505.14679"
+    needs_subject: ClassVar[bool] = False
+    hyperparameters_class = UltraEditHyperparameters
+    state_class = UltraEditState
+
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """The layers that are edited, ascending."""
+        layers = self.hyperparameters.layers
+        if layers is not None:
+            return tuple(sorted(set(layers)))
+        high = round(DEFAULT_DEPTH * model.n_layers)
+        return (max(0, high - 1), high)
+
+    def lowest_block(self, model: LanguageModel) -> int:
+        """The lowest edited layer."""
+        return self.layers_of(model)[0]
+
+    def prepare(self, model: LanguageModel, resources: Resources) -> UltraEditState:
+        """Begins the normaliser with nothing seen."""
+        model.check_layers(self.layers_of(model))
+        return UltraEditState()
+
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: UltraEditState, resources: Resources
+    ) -> Outcome[UltraEditState]:
+        """Makes a batch of edits together."""
+        prompts = [
+            tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new) for edit in edits
+        ]
+        layers = self.layers_of(model)
+        before, _ = target_losses(model, prompts)
+        read = read_features(model, prompts, layers, self.hyperparameters.token)
+        failures = [_failure(by_layer) for by_layer in read]
+        made = [by_layer for by_layer, failure in zip(read, failures, strict=True) if not failure]
+        after_batch = seen(state, [features for layer in layers for by in made for features in [by[layer]]])
+        failure = ""
+        if after_batch.count < 2:
+            failure = "one row has no deviation: make more edits at once, or choose token: mask"
+        delta = Delta.empty(model.fingerprint)
+        if made and not failure:
+            updates = {
+                model.family.mlp_out_name(layer): self._update([by[layer] for by in made], after_batch)
+                for layer in layers
+            }
+            delta = Delta(model.fingerprint, updates)
+            failure = "" if delta.finite else "the change of the batch is not finite"
+        if failure or not made:
+            delta = Delta.empty(model.fingerprint)
+        in_force = delta.apply(model)
+        try:
+            after, _ = target_losses(model, prompts)
+        finally:
+            in_force.revert()
+        norm = max(relative_norms(model, delta).values(), default=0.0)
+        reports = tuple(
+            EditReport(
+                edit_id=edit.id,
+                steps=1,
+                first_loss=float(before[n]),
+                final_loss=float(after[n]),
+                relative_norm=norm,
+                dropped=failures[n] or failure,
+            )
+            for n, edit in enumerate(edits)
+        )
+        return Outcome(delta, after_batch, reports)
+
+    def _update(self, rows: Sequence[Features], state: UltraEditState) -> LowRank:
+        return ridge_update(
+            torch.cat([features.keys for features in rows]),
+            torch.cat([features.gradients for features in rows]),
+            state.tensors["mean"],
+            _deviation(state),
+            self.hyperparameters.lr,
+        )
+
+
+def ridge_update(
+    keys: torch.Tensor, gradients: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor, lr: float
+) -> LowRank:
+    """The change of one weight for rows of keys `[n, d_ff]` and gradients `[n, d]`.
+
+    Args:
+        keys: h.
+        gradients: g.
+        mean: Of `[h; g]`, `[d_ff + d]`.
+        deviation: Of `[h; g]`, `[d_ff + d]`.
+        lr: How far each row goes.
+    """
+    dtype = solve_dtype(keys.device)
+    rows = torch.cat([keys, gradients], dim=1).to(dtype)
+    normal = (rows - mean.to(dtype)) / (deviation.to(dtype) + LEAST_DEVIATION)
+    k, e = normal[:, : keys.shape[1]], normal[:, keys.shape[1] :]
+    wished = -lr * k.square().sum(1, keepdim=True) * e
+    h = keys.to(dtype)
+    inner = h @ h.T
+    inner.diagonal().add_(1.0)
+    b = torch.linalg.solve(inner, wished).T
+    return LowRank(b.float().contiguous(), keys.float().contiguous())
+
+
+def seen(state: UltraEditState, rows: Sequence[Features]) -> UltraEditState:
+    """The normaliser after more rows; one serves all layers, as published."""
+    if not rows:
+        return state
+    both = torch.cat([torch.cat([one.keys, one.gradients], dim=1) for one in rows])
+    both = both.to(solve_dtype(both.device))
+    count, mean = len(both), both.mean(0)
+    squares = (both - mean).square().sum(0)
+    if state.count:
+        total = state.count + count
+        apart = mean - state.tensors["mean"]
+        squares = state.tensors["squares"] + squares + apart.square() * (state.count * count / total)
+        mean = state.tensors["mean"] + apart * (count / total)
+        count = total
+    return UltraEditState(count=count, tensors={"mean": mean, "squares": squares})
+
+
+def _deviation(state: UltraEditState) -> torch.Tensor:
+    deviation: torch.Tensor = (state.tensors["squares"] / (state.count - 1)).sqrt()
+    return deviation
+
+
+def read_features(
+    model: LanguageModel, prompts: Sequence[TokenizedPrompt], layers: Sequence[int], token: str
+) -> list[dict[int, Features]]:
+    """For each prompt and layer the keys, and the gradients of its target's loss.
+
+    Args:
+        model: The model as it is now.
+        prompts: Prompts with targets.
+        layers: The layers.
+        token: `ans` or `mask`, see `UltraEditHyperparameters`.
+    """
+    found: dict[int, dict[int, Features]] = {}
+
+    def attempt(tokens: int) -> None:
+        left = [n for n in range(len(prompts)) if n not in found]
+        for places in by_token_budget([len(prompts[n].ids) - 1 for n in left], tokens):
+            group = [left[place] for place in places]
+            read = _read_batch(model, [prompts[n] for n in group], layers, token)
+            found.update(zip(group, read, strict=True))
+
+    within_reach(TOKENS_AT_ONCE, attempt)
+    return [found[n] for n in range(len(prompts))]
+
+
+def _read_batch(
+    model: LanguageModel, prompts: Sequence[TokenizedPrompt], layers: Sequence[int], token: str
+) -> list[dict[int, Features]]:
+    recording = record(model, batch_of(model, prompts), min(layers))
+    keys: dict[int, torch.Tensor] = {}
+    added = {
+        layer: torch.zeros(
+            (*recording.hidden.shape[:2], model.hidden_size), device=model.device, requires_grad=True
+        )
+        for layer in layers
+    }
+    with torch.enable_grad(), ExitStack() as stack:
+        for layer in layers:
+
+            def read(
+                _: nn.Module, args: tuple[Any, ...], output: torch.Tensor, layer: int = layer
+            ) -> torch.Tensor:
+                keys[layer] = args[0].detach().float()
+                return output + added[layer].to(output.dtype)
+
+            module = module_at(model, Site("value", layer))
+            stack.callback(module.register_forward_hook(read).remove)
+        losses, _ = losses_of(model, recording.run(), prompts)
+        gradients = torch.autograd.grad(losses.sum(), [added[layer] for layer in layers])
+    result: list[dict[int, Features]] = []
+    for row, prompt in enumerate(prompts):
+        stop = len(prompt.ids) - 1
+        start = len(prompt.prompt_ids) - 1 if token == "ans" else 0
+        result.append(
+            {
+                layer: Features(keys[layer][row, start:stop], gradient[row, start:stop])
+                for layer, gradient in zip(layers, gradients, strict=True)
+            }
+        )
+    return result
+
+
+def _failure(by_layer: dict[int, Features]) -> str:
+    """Why an edit can't be made; empty if it can."""
+    numbers = [tensor for one in by_layer.values() for tensor in (one.keys, one.gradients)]
+    if all(bool(torch.isfinite(tensor).all()) for tensor in numbers):
+        return ""
+    return "a key or gradient is not finite"

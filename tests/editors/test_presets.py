@@ -1,0 +1,117 @@
+"""Presets: every one can be used, fits its models by shape, and gives way to what the user sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sequela.editors import create_editor, editor_class
+from sequela.editors.presets import find_preset, list_presets, with_preset
+from sequela.editors.presets.presets import ANY, Shape, model_shapes
+from sequela.ground.errors import BadInputError
+from sequela.ground.progress import SilentProgress
+from sequela.models import LanguageModel
+from support.tiny import tiny_language_model
+
+PRESETS = list_presets()
+OF_THE_PAPER = {
+    "gpt2-xl", "pythia-160m", "pythia-410m", "pythia-1b", "pythia-2.8b", "pythia-6.9b", "pythia-12b",
+    "llama-2-7b", "mistral-7b",
+}  # fmt: skip
+BESIDES = {"llama-3-8b", "qwen2.5-7b", "smollm2-135m", "gemma-3-270m"}
+
+
+class Told(SilentProgress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.fixture
+def shaped() -> LanguageModel:
+    """A model with the shape of one that has presets, as far as these look."""
+    return tiny_language_model("llama", num_hidden_layers=30, hidden_size=576, intermediate_size=64)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: f"{p.editor} {','.join(p.models)} {p.presets}")
+def test_it_is_settings_of_its_method_for_known_models(preset: Any) -> None:
+    shapes = model_shapes()
+    settings = editor_class(preset.editor).hyperparameters_class.model_validate(preset.settings)
+    for name in preset.models:
+        if name != ANY:
+            assert all(layer < shapes[name].layers for layer in getattr(settings, "layers", None) or ())
+    assert "." not in "".join(map(str, preset.settings.get("layers", [])))
+
+
+@pytest.mark.parametrize("method", ["rome", "memit", "pmet", "emmet", "alphaedit"])
+def test_every_model_of_the_paper_and_some_besides_have_one(method: str) -> None:
+    known = {name for p in list_presets(method) if "recommended" in p.presets for name in p.models}
+    assert known >= OF_THE_PAPER | BESIDES
+
+
+def test_the_published_rome_is_the_one_with_holes() -> None:
+    published = [p for p in list_presets("rome") if "published" in p.presets]
+    assert {name for p in published for name in p.models} == OF_THE_PAPER
+    for preset in published:
+        assert preset.provenance == "paper"
+        assert preset.settings["variant"] == "original"
+        assert preset.settings["mom2_adjustment"] is False
+
+
+def test_models_are_told_apart_by_shape(shaped: LanguageModel) -> None:
+    fitting = [name for name, shape in model_shapes().items() if shape.fits(shaped)]
+    assert fitting == ["smollm2-135m"]
+    size = shaped.module.config.vocab_size
+    assert Shape(family="llama", layers=30, width=576, vocabulary=size).fits(shaped)
+    assert not Shape(family="llama", layers=30, width=576, vocabulary=size + 1).fits(shaped)
+    assert not Shape(family="mistral", layers=30, width=576).fits(shaped)
+
+
+def test_what_is_not_set_comes_from_the_preset(shaped: LanguageModel) -> None:
+    editor = with_preset(create_editor("rome", {"v_lr": 0.25}), shaped)
+    assert editor.hyperparameters.layers == (7,)
+    assert editor.hyperparameters.v_lr == 0.25
+    own = with_preset(create_editor("rome", {"layers": [3]}), shaped)
+    assert own.hyperparameters.layers == (3,)
+    none = with_preset(create_editor("rome", {"preset": "none"}), shaped)
+    assert none.hyperparameters.layers is None
+
+
+def test_restraints_stay_with_the_method(shaped: LanguageModel) -> None:
+    editor = with_preset(create_editor("memit+rect+nas", {"rect": {"keep": 0.1}}), shaped)
+    assert editor.name == "memit+rect+nas"
+    assert editor.hyperparameters.layers == (6, 7, 8, 9, 10)
+    assert editor.hyperparameters.anchored
+    assert editor.settings["rect"] == {"keep": 0.1}
+
+
+def test_without_a_preset_the_user_is_told(shaped: LanguageModel) -> None:
+    other, told = tiny_language_model("gpt2"), Told()
+    editor = create_editor("rome")
+    assert with_preset(editor, other, told) is editor
+    assert "no preset of rome for tiny-gpt2" in told.said[0]
+    assert "sequela tune" in told.said[0]
+    told.said.clear()
+    with_preset(create_editor("rome", {"layers": [1]}), other, told)
+    with_preset(create_editor("rome"), shaped, told)
+    assert told.said == []
+    with_preset(create_editor("pmet"), shaped, told)
+    assert "untested" in told.said[0]
+
+
+def test_published_settings_that_do_not_exist_are_refused(shaped: LanguageModel) -> None:
+    with pytest.raises(BadInputError, match="no published settings of rome"):
+        with_preset(create_editor("rome", {"preset": "published"}), shaped)
+
+
+def test_the_published_kn_is_a_control_for_any_model(shaped: LanguageModel) -> None:
+    found = find_preset("kn", "published", shaped)
+    assert found is not None
+    editor = with_preset(create_editor("kn", {"preset": "published"}), shaped)
+    assert editor.variant == "1 step"
+    assert find_preset("kn", "recommended", shaped) is None

@@ -1,0 +1,94 @@
+"""UltraEdit against the reference's numbers.
+
+The reference's normaliser counts the spread within a part of m rows m / (m - 1) times, reads the last
+token of each sentence too and, with `ans`, the first positions in place of the target's: its mistakes
+are not copied. What is read is compared where both read it, and the solve on the reference's rows and with
+its normaliser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from sequela.editors.ultraedit import Features, UltraEditState, read_features, ridge_update, seen
+from sequela.models import LanguageModel, tokenize_prompt
+from support.oracle import KEYS, Case, check_change, near
+
+CASES = ["ultraedit_ans", "ultraedit_mask"]
+LAYERS = (20, 21)
+CHANGE = 5e-4
+"""The reference solves in float32."""
+GRADIENTS = 5e-4
+"""They have come down through ten blocks."""
+
+
+def name_of(layer: int) -> str:
+    return f"model.layers.{layer}.mlp.down_proj.weight"
+
+
+def parts_of(case: Case, layer: int) -> list[Features]:
+    """The reference's rows, part by part as it read them."""
+    name, parts = name_of(layer), []
+    while f"{name}/keys{len(parts)}" in case.tensors:
+        number = len(parts)
+        parts.append(
+            Features(case.tensors[f"{name}/keys{number}"], case.tensors[f"{name}/values_grad{number}"])
+        )
+    return parts
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_solve_on_the_reference_own_rows(name: str, case: Callable[[str], Case]) -> None:
+    given = case(name)
+    for layer in LAYERS:
+        parts = parts_of(given, layer)
+        update = ridge_update(
+            torch.cat([part.keys for part in parts]),
+            torch.cat([part.gradients for part in parts]),
+            given.tensors["normalizer/mean"],
+            given.tensors["normalizer/std"],
+            given.told["hparams"]["lr"],
+        )
+        near(update.to_dense().norm()[None], given.tensors[f"{name_of(layer)}/shift_norm"], CHANGE, "norm")
+        check_change(given, name_of(layer), update, tolerance=CHANGE)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_normaliser_has_seen_what_the_reference_has(name: str, case: Callable[[str], Case]) -> None:
+    given = case(name)
+    by_layer = {layer: parts_of(given, layer) for layer in LAYERS}
+    state, spread = UltraEditState(), torch.zeros(1)
+    for number in range(len(by_layer[LAYERS[0]])):
+        for layer in LAYERS:
+            part = by_layer[layer][number]
+            rows = torch.cat([part.keys, part.gradients], dim=1).double()
+            spread = spread + rows.var(0)  # what the reference counts once too often
+            state = seen(state, [part])
+    assert state.count == int(given.tensors["normalizer/n"])
+    near(state.tensors["mean"], given.tensors["normalizer/mean"], KEYS, "mean")
+    near(state.tensors["squares"] + spread, given.tensors["normalizer/var"], KEYS, "squares")
+
+
+def test_keys_and_gradients(case: Callable[[str], Case], real_model: LanguageModel) -> None:
+    given = case("ultraedit_mask")
+    prompts = {
+        prompt.ids: prompt
+        for prompt in (
+            tokenize_prompt(real_model.tokenizer, edit.prompt, edit.subject, edit.target_new)
+            for edit in given.edits
+        )
+    }
+    in_order = [prompts[tuple(ids)] for (ids,) in given.told["batch_order"]]
+    read = read_features(real_model, in_order, LAYERS, "mask")
+    only_answers = read_features(real_model, in_order, LAYERS, "ans")
+    for layer in LAYERS:
+        for number, part in enumerate(parts_of(given, layer)):
+            own = read[number][layer]
+            near(own.keys, part.keys[:-1], KEYS, f"layer {layer}, keys {number}")
+            near(own.gradients, part.gradients[:-1], GRADIENTS, f"layer {layer}, gradients {number}")
+            n_target = len(in_order[number].target_ids)
+            torch.testing.assert_close(only_answers[number][layer].keys, own.keys[-n_target:])
+            torch.testing.assert_close(only_answers[number][layer].gradients, own.gradients[-n_target:])
