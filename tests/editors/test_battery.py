@@ -318,7 +318,7 @@ def test_layers_that_the_model_has_not_are_refused(method: Method, kept: Path) -
 @pytest.mark.parametrize("name", ["memit", "ft-m"])
 def test_a_layer_named_twice_is_edited_once(name: str) -> None:
     editor = create_editor(name, {"layers": [2, 1, 2]})
-    assert editor.layers_of(open_model("llama")) == (1, 2)  # type: ignore[attr-defined]
+    assert editor.layers_of(open_model("llama")) == (1, 2)
 
 
 def test_fine_tuning_keeps_every_entry_within_its_bound(kept: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from sequela.editors.registry import EditorDescription
 
 from sequela.cli.console import JsonOption, print_entries, print_json, print_table
 
@@ -14,25 +17,74 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="Only this method, with its settings.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the editing methods; with a name, its settings and what they mean."""
+    """List the editing methods and restraints; with a name, its settings and what they mean."""
     from sequela.editors import describe_editors, editor_class
+    from sequela.editors.restraints import RESTRAINTS
 
-    if name is not None:
+    if name is not None and name not in RESTRAINTS:
         editor_class(name)
     described = [one for one in describe_editors() if name in (None, one.name)]
     if as_json:
         print_json([asdict(one) for one in described])
     elif name is None:
-        print_entries(
-            "Editing methods (`sequela methods NAME` tells a method's settings)",
-            ((one.name, one.summary, [f"from {one.origin}"]) for one in described),
-        )
+        for kind, title in (
+            ("method", "Editing methods (`sequela methods NAME` tells a method's settings)"),
+            ("restraint", "\nRestraints, joined to a method's name with + as in memit+rect"),
+        ):
+            print_entries(
+                title,
+                ((one.name, one.summary, _qualities(one)) for one in described if one.kind == kind),
+            )
     else:
         (one,) = described
         print_entries(
             f"{one.name}: {one.summary}",
             ((setting, meaning, []) for setting, meaning in one.hyperparameters.items()),
         )
+
+
+def _qualities(one: EditorDescription) -> list[str]:
+    if one.kind == "restraint":
+        return [one.paper]
+    return [
+        one.seat,
+        "batches" if one.batch else "one edit at a time",
+        "" if one.needs_subject else "needs no subject",
+        "has to be trained" if one.needs_training else "",
+        one.paper,
+        "" if one.origin == "sequela" else f"from {one.origin}",
+    ]
+
+
+def presets(
+    name: Annotated[str | None, typer.Argument(help="Only those of this method.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the settings that methods have on known models, and where they come from."""
+    from sequela.editors import editor_class
+    from sequela.editors.presets import list_presets
+
+    if name is not None:
+        editor_class(name)
+    found = list_presets(name)
+    if as_json:
+        print_json([one.model_dump(mode="json", exclude={"fingerprint", "evidence"}) for one in found])
+        return
+    print_table(
+        "Presets (a method's setting `preset` chooses one: recommended, the default, published, or none)",
+        ["method", "models", "preset", "provenance", "settings", "source"],
+        (
+            [
+                one.editor,
+                ", ".join(one.models),
+                ", ".join(one.presets),
+                one.provenance,
+                ", ".join(f"{setting} {value}" for setting, value in one.settings.items()),
+                one.source,
+            ]
+            for one in found
+        ),
+    )
 
 
 def models(as_json: JsonOption = False) -> None:

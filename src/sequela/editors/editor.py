@@ -160,12 +160,13 @@ class Editor(abc.ABC, Generic[H, State]):
         """What tells this configuration from others of the same method; empty if nothing does."""
         return ""
 
-    def lowest_block(self, model: LanguageModel) -> int:
-        """The lowest block that the method will change; what enters it stays as it is.
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """The layers that the method will change, ascending; empty where that can't be told beforehand."""
+        return ()
 
-        0 where that can't be told beforehand, as it is unless a method says otherwise.
-        """
-        return 0
+    def lowest_block(self, model: LanguageModel) -> int:
+        """The lowest block that the method may change; what enters it stays as it is."""
+        return min(self.layers_of(model), default=0)
 
     @abc.abstractmethod
     def prepare(self, model: LanguageModel, resources: Resources) -> State:

@@ -54,10 +54,6 @@ class FineTuningMasked(Editor[FineTuningHyperparameters, NoState]):
         layers = self.hyperparameters.layers
         return tuple(sorted(set(layers))) if layers is not None else (round(DEFAULT_DEPTH * model.n_layers),)
 
-    def lowest_block(self, model: LanguageModel) -> int:
-        """The lowest tuned layer."""
-        return self.layers_of(model)[0]
-
     def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
         """Needs nothing beforehand."""
         model.check_layers(self.layers_of(model))

@@ -58,26 +58,21 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
             "" if self.hyperparameters.mom2_adjustment else ", no covariance"
         )
 
-    def layer_of(self, model: LanguageModel) -> int:
-        """The layer that is edited."""
-        layers = self.hyperparameters.layers
-        return layers[0] if layers is not None else round(DEFAULT_DEPTH * model.n_layers)
-
-    def lowest_block(self, model: LanguageModel) -> int:
-        """The edited layer."""
-        return self.layer_of(model)
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """The one layer that is edited."""
+        return self.hyperparameters.layers or (round(DEFAULT_DEPTH * model.n_layers),)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and collects the second moment of the layer's keys."""
         settings = self.hyperparameters
-        layers = (self.layer_of(model),)
-        return first_state(model, resources, settings.n_contexts, layers, whiten=settings.mom2_adjustment)
+        layers, whiten = self.layers_of(model), settings.mom2_adjustment
+        return first_state(model, resources, settings.n_contexts, layers, whiten=whiten)
 
     def edit_one(
         self, model: LanguageModel, edit: Edit, state: LocateState, resources: Resources
     ) -> tuple[Delta, EditReport]:
         """Finds the target value and the rank-one change that brings it about."""
-        settings, layer = self.hyperparameters, self.layer_of(model)
+        settings, (layer,) = self.hyperparameters, self.layers_of(model)
         key_site, value_site = Site("key", layer), Site("value", layer)
         read = read_at_subject(model, in_contexts(model, edit, state.contexts), [key_site, value_site])
         weights = mean_weights(len(state.contexts), bare_half=False).to(model.device)

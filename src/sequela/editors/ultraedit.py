@@ -104,10 +104,6 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
         high = round(DEFAULT_DEPTH * model.n_layers)
         return (max(0, high - 1), high)
 
-    def lowest_block(self, model: LanguageModel) -> int:
-        """The lowest edited layer."""
-        return self.layers_of(model)[0]
-
     def prepare(self, model: LanguageModel, resources: Resources) -> UltraEditState:
         """Begins the normaliser with nothing seen."""
         model.check_layers(self.layers_of(model))

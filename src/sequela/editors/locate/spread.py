@@ -104,10 +104,6 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         last = min(round(DEFAULT_LAST_DEPTH * model.n_layers), model.n_layers - 1)
         return tuple(range(max(0, last - N_LAYERS + 1), last + 1))
 
-    def lowest_block(self, model: LanguageModel) -> int:
-        """The lowest edited layer."""
-        return self.layers_of(model)[0]
-
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and collects the second moments of the layers' keys in one pass."""
         return first_state(

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.editors.editor import AnyEditor
+from sequela.editors.hyperparameters import PRESET_NAMES
 from sequela.ground.errors import BadInputError
+from sequela.ground.paths import replacing
 from sequela.ground.progress import SILENT, Progress
 from sequela.models import LanguageModel
 
@@ -32,6 +35,8 @@ class Preset(BaseModel):
         provenance: `paper` (a publication's runs), `tuned` (a search with this program) or `untested`.
         source: Which paper, which search, or what it was guessed from.
         settings: The hyper-parameters.
+        fingerprint: The only model it is for, where it was found by a search on it.
+        evidence: What that search tried and reached, the best first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +47,8 @@ class Preset(BaseModel):
     provenance: Literal["paper", "tuned", "untested"]
     source: str
     settings: dict[str, Any]
+    fingerprint: str | None = None
+    evidence: tuple[dict[str, Any], ...] = ()
 
 
 class Shape(BaseModel):
@@ -104,7 +111,10 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
     if wanted == "none":
         return editor
     method = editor.method
-    found = find_preset(method, wanted, model)
+    if wanted in PRESET_NAMES:
+        found = find_preset(method, wanted, model)
+    else:
+        found = read_preset(Path(wanted), method, model)
     if found is None:
         if wanted == "published":
             raise BadInputError(
@@ -121,6 +131,38 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
         progress.say(f"The preset of {method} for {model.name} is untested ({found.source}).")
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
     return editor.with_settings(type(settings).model_validate({**found.settings, **given}))
+
+
+def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:
+    """Reads a preset that `write_preset` wrote.
+
+    Raises:
+        BadInputError: The file can't be read, isn't a preset, or is for another method or model.
+    """
+    try:
+        preset = Preset.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BadInputError(f"The preset {path} can't be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        raise BadInputError(
+            f"{path} is not a preset: {error}", hint="`sequela tune` writes presets."
+        ) from error
+    if preset.editor != editor:
+        raise BadInputError(f"The preset {path} is for {preset.editor}, not for {editor}.")
+    if preset.fingerprint not in (None, model.fingerprint):
+        raise BadInputError(
+            f"The preset {path} was found on the model {preset.fingerprint}; {model.name!r} is "
+            f"{model.fingerprint}.",
+            hint="Tune this model, or copy the settings into your study if they shall be tried on it.",
+        )
+    return preset
+
+
+def write_preset(path: Path, preset: Preset) -> None:
+    """Writes a preset as a file that `preset: <path>` names."""
+    told = preset.model_dump(mode="json", exclude_none=True)
+    with replacing(path) as temporary:
+        temporary.write_text(yaml.safe_dump(told, sort_keys=False, width=100), encoding="utf-8")
 
 
 def _all() -> Iterator[Preset]:

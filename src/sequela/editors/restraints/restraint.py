@@ -112,9 +112,9 @@ class RestrainedEditor(Editor[Any, Any]):
         """The same method and restraints with other settings of the method."""
         return RestrainedEditor(self.editor.with_settings(settings), self.restraints)
 
-    def lowest_block(self, model: LanguageModel) -> int:
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """The method's."""
-        return self.editor.lowest_block(model)
+        return self.editor.layers_of(model)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> Any:
         """The method's first state."""

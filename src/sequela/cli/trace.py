@@ -1,0 +1,111 @@
+"""`sequela trace`: where a model keeps facts."""
+
+from __future__ import annotations
+
+import enum
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from sequela.cli.console import (
+    DEFAULT_MODEL,
+    DeviceOption,
+    JsonOption,
+    PrecisionOption,
+    print_json,
+    print_table,
+    standard_error,
+    standard_output,
+)
+from sequela.cli.progress import shown_progress
+
+
+class Kind(str, enum.Enum):
+    """What is put back; see `TraceSettings`."""
+
+    BLOCK = "block"
+    VALUE = "value"
+    ATTENTION = "attention"
+
+
+def trace(
+    model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
+    edits: Annotated[
+        str, typer.Option("--edits", help="A source of edits, or your own .jsonl file: their prompts.")
+    ] = "builtin",
+    count: Annotated[int, typer.Option(min=1, help="How many of them, from the first.")] = 5,
+    kind: Annotated[
+        Kind, typer.Option(help="Put back blocks, or the outputs (values) of MLPs, or of attention.")
+    ] = Kind.BLOCK,
+    window: Annotated[int, typer.Option(min=1, help="Layers at once, for value and attention.")] = 10,
+    samples: Annotated[int, typer.Option(min=1, help="How many times noise is drawn.")] = 5,
+    seed: Annotated[int, typer.Option(help="The seed of the noise.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A heat map: .html, .svg or .png.")
+    ] = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = "float32",
+    as_json: JsonOption = False,
+) -> None:
+    """Trace where a model's answers come from: spoil the subject, put back one place after the other."""
+    from sequela.edits import load_edits
+    from sequela.ground.progress import tracked
+    from sequela.models import load_model, tokenize_prompt
+    from sequela.tracing import PLACES, TraceSettings, causal_trace, profile_of
+    from sequela.tracing.heat_map import check_format, write_heat_map
+
+    if output is not None:
+        check_format(output)
+    chosen = load_edits(edits, limit=count)
+    settings = TraceSettings(kind=kind.value, window=window, samples=samples, seed=seed)
+    with shown_progress(standard_error()) as progress:
+        loaded = load_model(model, device=device, dtype=precision, progress=progress)
+        prompts = [tokenize_prompt(loaded.tokenizer, edit.prompt, edit.subject) for edit in chosen]
+        traces = [
+            causal_trace(loaded, prompt, settings)
+            for prompt in tracked(prompts, progress, "tracing", len(prompts))
+        ]
+    profile = profile_of(traces)
+    if output is not None:
+        write_heat_map(profile, f"{loaded.name}: {kind.value} put back", output)
+    if as_json:
+        print_json(
+            {
+                "model": loaded.name,
+                "fingerprint": loaded.fingerprint,
+                "settings": settings.model_dump(mode="json"),
+                "prompts": [
+                    {
+                        "edit": edit.id,
+                        "tokens": list(one.tokens),
+                        "subject": list(one.subject),
+                        "answer": one.answer,
+                        "clean": one.clean,
+                        "corrupted": one.corrupted,
+                        "restored": one.restored.tolist(),
+                    }
+                    for edit, one in zip(chosen, traces, strict=True)
+                ],
+                "places": list(PLACES),
+                "gain": profile.restored.tolist(),
+                "strongest_layer": profile.strongest_layer,
+            }
+        )
+        return
+    shown = range(0, loaded.n_layers, max(1, loaded.n_layers // 10))
+    print_table(
+        f"{loaded.name}: how much probability comes back when {kind.value} is put back "
+        f"({profile.n} prompts, {profile.clean:.2f} clean, {profile.corrupted:.2f} corrupted)",
+        ["layer", *(str(layer) for layer in shown)],
+        (
+            [place, *("-" if math.isnan(gains[layer]) else f"{gains[layer]:.2f}" for layer in shown)]
+            for place, gains in zip(PLACES, profile.restored.tolist(), strict=True)
+        ),
+    )
+    told = f"At the subject's last token, layer {profile.strongest_layer} brings back most."
+    if output is not None:
+        told += f" Heat map: {escape(str(output))}"
+    standard_output().print(told, highlight=False, soft_wrap=True)

@@ -1,0 +1,142 @@
+"""`sequela tune`: settings for a method on a model, found by a sweep."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.markup import escape
+
+from sequela.cli.console import (
+    DEFAULT_MODEL,
+    DeviceOption,
+    JsonOption,
+    MemoryOption,
+    PrecisionOption,
+    print_json,
+    print_table,
+    standard_error,
+    standard_output,
+)
+from sequela.cli.progress import shown_progress
+from sequela.ground.errors import BadInputError
+
+
+def tune(
+    model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
+    editor: Annotated[
+        str, typer.Option("--editor", "-e", help="The method; see `sequela methods`.")
+    ] = "rome",
+    edits: Annotated[
+        str, typer.Option("--edits", help="A source of edits, or your own .jsonl file.")
+    ] = "builtin",
+    count: Annotated[
+        int, typer.Option(min=1, help="How many of them: the last ones, since studies take the first.")
+    ] = 10,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A setting and its values, like v_lr=[0.1,0.5]; may be given several times. By default "
+            "layers, and steps and clamp."
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="How many edits are made together.")] = 1,
+    statistics: Annotated[
+        str, typer.Option(help="The text for key statistics: self, wikitext2, a file, hub:<data set>.")
+    ] = "self",
+    tokens: Annotated[int | None, typer.Option(min=2, help="How many tokens of it.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The preset; by default <model>-<editor>.yaml.")
+    ] = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = "float32",
+    memory: MemoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sweep a method's settings over held-out edits and write the best as a preset, with the evidence.
+
+    For example: sequela tune my-model --editor memit --axis "mom2_update_weight=[100,1000]"
+    """
+    from sequela.editors import Resources, create_editor
+    from sequela.editors.presets import Preset, write_preset
+    from sequela.editors.sequence import check_batch_size
+    from sequela.edits import load_edits
+    from sequela.ground.paths import ensure_writable
+    from sequela.inference import TorchEngine, working_memory
+    from sequela.models import load_model
+    from sequela.statistics import CorpusSpec, Statistics
+    from sequela.studies.tuning import grid_of, tune
+
+    method = create_editor(editor, {"preset": "none"})
+    check_batch_size(method, batch_size)
+    axes = dict(_axis(text) for text in axis or ())
+    held_out = load_edits(edits)[-count:]
+    path = output or Path(f"{Path(model).name}-{editor}.yaml")
+    ensure_writable(path.parent)
+    with shown_progress(standard_error()) as progress:
+        loaded = load_model(model, device=device, dtype=precision, progress=progress)
+        grid = grid_of(method, loaded, axes)
+        spec = CorpusSpec(source=statistics, n_tokens=tokens)
+        resources = Resources(Statistics(loaded, spec, progress=progress), progress=progress)
+        engine = TorchEngine(working_memory(memory, loaded))
+        trials = tune(loaded, method, held_out, grid, engine, resources, batch_size, progress)
+    best = trials[0]
+    command = shlex.join(["sequela", *sys.argv[1:]])
+    preset = Preset(
+        editor=method.method,
+        models=(loaded.name,),
+        presets=("recommended",),
+        provenance="tuned",
+        source=f"{command} ({date.today().isoformat()})",
+        settings=best.settings,
+        fingerprint=loaded.fingerprint,
+        evidence=tuple(json.loads(json.dumps(asdict(trial))) for trial in trials),
+    )
+    write_preset(path, preset)
+    if as_json:
+        print_json({"preset": str(path), **preset.model_dump(mode="json")})
+        return
+    names = list(best.settings)
+    print_table(
+        f"{editor} on {loaded.name}, {best.n} edits of {edits}, the best first",
+        [*names, "score", *best.metrics, "|Δ|/|W|", "dropped", "s/edit"],
+        (
+            [
+                *(str(trial.settings[name]) for name in names),
+                f"{trial.score:.3f}",
+                *(f"{trial.metrics[metric]:.2f}" for metric in best.metrics),
+                f"{trial.relative_norm:.3f}",
+                str(trial.dropped),
+                f"{trial.seconds:.1f}",
+            ]
+            for trial in trials
+        ),
+    )
+    standard_output().print(
+        f"Written: {escape(str(path))}. Use it as the setting `preset: {escape(str(path))}`.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _axis(text: str) -> tuple[str, list[Any]]:
+    """Reads `name=[value, value]`.
+
+    Raises:
+        BadInputError: It is something else.
+    """
+    name, _, values = text.partition("=")
+    try:
+        parsed = yaml.safe_load(values)
+    except yaml.YAMLError:
+        parsed = None
+    if not name or not isinstance(parsed, list) or not parsed:
+        raise BadInputError(f"--axis {text!r} can't be read.", hint="Write it as v_lr=[0.1,0.5].")
+    return name.strip(), parsed

@@ -1,0 +1,191 @@
+"""Finding settings for a method on a model: a sweep on edits that are held out for it.
+
+Each setting edits every held-out fact on its own (or one batch of them) and is judged by the harmonic mean
+of efficacy, paraphrase and neighborhood by free decoding, as Meng et al. 2022 judge methods; where two are
+as good, the one that changes the weights less is better.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sequela.deltas import Delta
+from sequela.editors import AnyEditor, Resources, create_editor
+from sequela.editors.presets import with_preset
+from sequela.editors.sequence import edit_batch
+from sequela.edits import Edit
+from sequela.evaluation.edit_quality import (
+    SUCCESS_AT_EDIT,
+    EditQualitySettings,
+    measure_edits,
+    neighborhood_answers,
+)
+from sequela.ground.errors import BadInputError
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference import Engine
+from sequela.models import EditedModel, LanguageModel
+
+METRICS = ("efficacy", "paraphrase", "neighborhood")
+SETTINGS = EditQualitySettings(max_new_tokens=12, max_neighborhood=3)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one setting reached.
+
+    Args:
+        settings: What was tried.
+        score: The harmonic mean of the metrics that the edits have items for.
+        metrics: Each metric by free decoding, mean over the edits.
+        relative_norm: The mean of the edits' `||Delta|| / ||W||`.
+        dropped: How many edits could not be made.
+        n: How many edits.
+        seconds: Wall-clock time of an edit.
+    """
+
+    settings: dict[str, Any]
+    score: float
+    metrics: dict[str, float]
+    relative_norm: float
+    dropped: int
+    n: int
+    seconds: float
+
+
+def grid_of(
+    editor: AnyEditor, model: LanguageModel, axes: Mapping[str, Sequence[Any]] | None = None
+) -> list[dict[str, Any]]:
+    """The settings to try: every combination of the axes.
+
+    Args:
+        editor: The method.
+        model: The model.
+        axes: Values by setting; by default the layers at several depths, and steps and clamp for methods
+            that seek target values.
+
+    Raises:
+        BadInputError: The method has no such setting.
+    """
+    fields = type(editor.hyperparameters).model_fields
+    axes = axes or _usual_axes(editor, model)
+    wrong = [name for name in axes if name not in fields]
+    if wrong:
+        raise BadInputError(
+            f"{editor.name} has no setting {wrong[0]!r}.", hint=f"It has: {', '.join(fields)}."
+        )
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def tune(
+    model: LanguageModel,
+    editor: AnyEditor,
+    edits: Sequence[Edit],
+    grid: Sequence[dict[str, Any]],
+    engine: Engine,
+    resources: Resources,
+    batch_size: int = 1,
+    progress: Progress = SILENT,
+) -> list[Trial]:
+    """Tries every setting of a grid; returns the trials, the best first."""
+    answers = neighborhood_answers(EditedModel(model), engine, edits, SETTINGS, progress)
+    _collect_statistics(model, editor, grid, resources)
+    base = {name: getattr(editor.hyperparameters, name) for name in editor.hyperparameters.model_fields_set}
+    task = progress.start(f"settings of {editor.name}", len(grid))
+    trials = []
+    for settings in grid:
+        method = with_preset(create_editor(editor.name, {**base, **settings}), model)
+        trials.append(_tried(model, method, settings, edits, engine, resources, batch_size, answers))
+        progress.say(f"{told(settings)}: score {trials[-1].score:.3f}")
+        progress.advance(task)
+    progress.finish(task)
+    return sorted(trials, key=lambda trial: (-trial.score, trial.relative_norm))
+
+
+def _collect_statistics(
+    model: LanguageModel, editor: AnyEditor, grid: Sequence[dict[str, Any]], resources: Resources
+) -> None:
+    """Collects what all trials need in one pass, for a method that uses statistics."""
+    layers = sorted({layer for settings in grid for layer in settings.get("layers", ())})
+    model.check_layers(tuple(layers))
+    if getattr(editor.prepare(model, resources), "statistics", ""):
+        resources.statistics.prepare(layers)
+
+
+def told(settings: dict[str, Any]) -> str:
+    """Settings in one line."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _tried(
+    model: LanguageModel,
+    method: AnyEditor,
+    settings: dict[str, Any],
+    edits: Sequence[Edit],
+    engine: Engine,
+    resources: Resources,
+    batch_size: int,
+    answers: Any,
+) -> Trial:
+    state = method.prepare(model, resources)
+    values: dict[str, list[float]] = {metric: [] for metric in METRICS}
+    norms, dropped, seconds = list[float](), 0, 0.0
+    unedited = Delta.empty(model.fingerprint)
+    for batch in _batches(edits, batch_size):
+        started = time.perf_counter()
+        step = edit_batch(method, model, batch, unedited, state, resources)
+        seconds += time.perf_counter() - started
+        edited = EditedModel(model, method.of_whole(model, step.delta))
+        for item in measure_edits(edited, engine, batch, SUCCESS_AT_EDIT, SETTINGS, answers):
+            if item.metric in values and item.protocol == "free_decoding":
+                values[item.metric].append(item.value)
+        norms.extend(report.relative_norm for report in step.reports if not report.dropped)
+        dropped += sum(bool(report.dropped) for report in step.reports)
+    metrics = {name: sum(found) / len(found) for name, found in values.items() if found}
+    return Trial(
+        settings=settings,
+        score=harmonic_mean(list(metrics.values())),
+        metrics=metrics,
+        relative_norm=sum(norms) / len(norms) if norms else 0.0,
+        dropped=dropped,
+        n=len(edits),
+        seconds=seconds / len(edits),
+    )
+
+
+def harmonic_mean(values: Sequence[float]) -> float:
+    """0 as soon as one value is."""
+    if not values or min(values) <= 0:
+        return 0.0
+    return len(values) / sum(1 / value for value in values)
+
+
+def _batches(edits: Sequence[Edit], size: int) -> Iterator[Sequence[Edit]]:
+    for first in range(0, len(edits), size):
+        yield edits[first : first + size]
+
+
+def _usual_axes(editor: AnyEditor, model: LanguageModel) -> dict[str, Sequence[Any]]:
+    fields = type(editor.hyperparameters).model_fields
+    axes: dict[str, Sequence[Any]] = {}
+    if "layers" in fields:
+        axes["layers"] = _layer_choices(editor, model)
+    if "v_num_grad_steps" in fields:
+        axes["v_num_grad_steps"] = [15, 25]
+        axes["clamp_norm_factor"] = [1.0, 4.0]
+    if not axes:
+        raise BadInputError(
+            f"{editor.name} has neither layers nor steps to be tuned.", hint="Name settings with --axis."
+        )
+    return axes
+
+
+def _layer_choices(editor: AnyEditor, model: LanguageModel) -> list[list[int]]:
+    """As many layers as the method takes by default, at five depths."""
+    span = len(editor.layers_of(model))
+    last = [round(depth * (model.n_layers - 1)) for depth in (0.15, 0.25, 0.35, 0.5, 0.65)]
+    choices = [list(range(max(0, high - span + 1), high + 1)) for high in last]
+    return [layers for n, layers in enumerate(choices) if layers not in choices[:n]]

@@ -1,0 +1,6 @@
+"""Where a model keeps a fact: causal tracing."""
+
+from sequela.tracing.causal_trace import CausalTrace, TraceSettings, causal_trace
+from sequela.tracing.profile import PLACES, Profile, profile_of
+
+__all__ = ["PLACES", "CausalTrace", "Profile", "TraceSettings", "causal_trace", "profile_of"]

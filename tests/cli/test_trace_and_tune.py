@@ -1,0 +1,128 @@
+"""`sequela trace`, `sequela tune` and `sequela presets`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.commands import Sequela
+
+FAST = ("--axis", "layers=[[1],[2]]", "--axis", "num_steps=[2,25]", "--axis", "lr=[0.002]")
+
+
+class TestTrace:
+    def test_it_tells_a_layer_and_draws_a_map(
+        self, sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
+    ) -> None:
+        picture = tmp_path / "trace.html"
+        answer = sequela(
+            "trace", world_folder, "--edits", edits_file, "--count", 2, "--samples", 2, "-o", picture
+        )
+        assert answer.exit_code == 0
+        assert "last subject token" in answer.stdout
+        assert "brings back most" in answer.stdout
+        page = picture.read_text(encoding="utf-8")
+        assert "vegaEmbed" in page
+        assert 'src="https' not in page
+
+    def test_json_has_every_number(self, sequela: Sequela, world_folder: Path, edits_file: Path) -> None:
+        told = sequela(
+            "trace", world_folder, "--edits", edits_file, "--count", 2, "--kind", "value", "--json"
+        ).json
+        assert told["settings"]["kind"] == "value"
+        assert len(told["prompts"]) == 2
+        for prompt in told["prompts"]:
+            assert len(prompt["restored"]) == len(prompt["tokens"])
+            assert prompt["clean"] > prompt["corrupted"]
+        assert len(told["gain"]) == len(told["places"])
+
+    def test_a_file_that_is_no_picture_is_refused_before_anything_long(self, sequela: Sequela) -> None:
+        answer = sequela("trace", "no-such-model", "-o", "trace.pdf")
+        assert answer.exit_code == 2
+        assert ".html, .svg, .png" in answer.stderr
+
+
+class TestTune:
+    @pytest.fixture
+    def tuned(self, sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path) -> Path:
+        path = tmp_path / "tuned.yaml"
+        answer = sequela(
+            "tune", world_folder, "--editor", "ft-m", "--edits", edits_file, "--count", 2, *FAST, "-o", path
+        )
+        assert answer.exit_code == 0, answer.stderr
+        assert "the best first" in answer.stdout
+        assert str(path) in answer.stdout
+        return path
+
+    def test_it_writes_the_best_with_the_evidence(self, tuned: Path) -> None:
+        preset = yaml.safe_load(tuned.read_text())
+        assert preset["provenance"] == "tuned"
+        assert "sequela" in preset["source"]
+        assert len(preset["evidence"]) == 4
+        scores = [trial["score"] for trial in preset["evidence"]]
+        assert scores == sorted(scores, reverse=True)
+        assert scores[0] > 0
+        assert preset["settings"] == preset["evidence"][0]["settings"]
+        assert preset["settings"]["num_steps"] == 25
+
+    def test_edit_takes_the_preset(
+        self, sequela: Sequela, tuned: Path, world_folder: Path, edits_file: Path, tmp_path: Path
+    ) -> None:
+        settings = tmp_path / "own.yaml"
+        settings.write_text(yaml.safe_dump({"preset": str(tuned), "num_steps": 3}))
+        told = sequela(
+            "edit", "-m", world_folder, "-e", "ft-m", "--edits", edits_file, "--hparams", settings, "--json"
+        ).json
+        preset = yaml.safe_load(tuned.read_text())
+        assert told["settings"]["layers"] == preset["settings"]["layers"]
+        assert told["settings"]["lr"] == preset["settings"]["lr"]
+        assert told["settings"]["num_steps"] == 3
+
+    @pytest.mark.parametrize(
+        ("change", "editor", "said"),
+        [
+            ({"fingerprint": "0123"}, "ft-m", "was found on the model 0123"),
+            ({}, "ultraedit", "is for ft-m, not for ultraedit"),
+            ({"provenance": "guessed"}, "ft-m", "is not a preset"),
+        ],
+    )
+    def test_a_preset_that_does_not_fit_is_refused(
+        self,
+        sequela: Sequela,
+        tuned: Path,
+        world_folder: Path,
+        tmp_path: Path,
+        change: dict[str, str],
+        editor: str,
+        said: str,
+    ) -> None:
+        tuned.write_text(yaml.safe_dump(yaml.safe_load(tuned.read_text()) | change))
+        settings = tmp_path / "own.yaml"
+        settings.write_text(yaml.safe_dump({"preset": str(tuned)}))
+        answer = sequela("edit", "-m", world_folder, "-e", editor, "--hparams", settings)
+        assert answer.exit_code == 2
+        assert said in " ".join(answer.stderr.split())
+
+    @pytest.mark.parametrize(
+        ("axis", "said"),
+        [("v_lr", "can't be read"), ("v_lr=3", "can't be read"), ("v_lrr=[3]", "has no setting 'v_lrr'")],
+    )
+    def test_a_wrong_axis_is_told(
+        self, sequela: Sequela, world_folder: Path, edits_file: Path, axis: str, said: str
+    ) -> None:
+        answer = sequela("tune", world_folder, "--edits", edits_file, "--axis", axis)
+        assert answer.exit_code == 2
+        assert said in answer.stderr
+
+
+class TestPresets:
+    def test_they_tell_where_they_are_from(self, sequela: Sequela) -> None:
+        found = sequela("presets", "rome", "--json").json
+        assert {one["editor"] for one in found} == {"rome"}
+        assert {one["provenance"] for one in found} == {"paper", "untested", "tuned"}
+        assert "gpt2-xl" in sequela("presets", "rome").stdout
+
+    def test_a_misspelled_method_is_told(self, sequela: Sequela) -> None:
+        assert "Did you mean 'rome'" in sequela("presets", "rom").stderr

@@ -1,0 +1,142 @@
+"""Causal tracing against whole passes with hooks, and what it must show by construction."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+import torch
+
+from sequela.ground.errors import SequelaError
+from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
+from sequela.models.batch import pad_right
+from sequela.models.partial import record
+from sequela.models.reading import Site, module_at
+from sequela.tracing.causal_trace import CausalTrace, TraceSettings, _spoiled, causal_trace
+from support.edits import TINY_EDITS
+from support.tiny import FAMILY_NAMES, LAYERS, tiny_language_model
+
+FEW = TraceSettings(samples=2, window=2)
+
+
+def prompt_of(model: LanguageModel, number: int = 3) -> TokenizedPrompt:
+    edit = TINY_EDITS[number]
+    return tokenize_prompt(model.tokenizer, f"Now then: {edit.prompt}", edit.subject)
+
+
+def literally(
+    model: LanguageModel, prompt: TokenizedPrompt, settings: TraceSettings
+) -> tuple[float, torch.Tensor]:
+    """The corrupted probability, and those with each place put back: one whole pass for each."""
+    ids = torch.tensor([prompt.ids])
+    blocks = model.family.block_list(model.module)
+    clean: dict[Site, torch.Tensor] = {}
+
+    def remember(site: Site) -> Any:
+        def hook(_: Any, __: Any, output: Any) -> None:
+            clean[site] = (output[0] if isinstance(output, tuple) else output).detach().clone()
+
+        return module_at(model, site).register_forward_hook(hook)
+
+    hooks = [remember(Site(settings.kind, layer)) for layer in range(LAYERS)]
+    with torch.no_grad():
+        logits = model.module(ids).logits[0, -1]
+    for hook in hooks:
+        hook.remove()
+    answer = int(logits.argmax())
+    noisy = _spoiled(record(model, pad_right([prompt.ids], 0, model.device), 0), prompt, settings).hidden
+
+    def run(row: int, sites: list[Site], token: int) -> float:
+        def enter(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+            return (noisy[row : row + 1], *args[1:])
+
+        def put_back(site: Site) -> Any:
+            def hook(_: Any, __: Any, output: Any) -> Any:
+                hidden = (output[0] if isinstance(output, tuple) else output).clone()
+                hidden[0, token] = clean[site][0, token]
+                return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+            return module_at(model, site).register_forward_hook(hook)
+
+        handles = [blocks[0].register_forward_pre_hook(enter), *(put_back(site) for site in sites)]
+        with torch.no_grad():
+            found = torch.softmax(model.module(ids).logits[0, -1].float(), -1)[answer]
+        for handle in handles:
+            handle.remove()
+        return float(found)
+
+    rows = range(settings.samples)
+    corrupted = sum(run(row, [], 0) for row in rows) / settings.samples
+    wanted = torch.zeros(len(prompt.ids), LAYERS)
+    for layer in range(LAYERS):
+        low = layer if settings.kind == "block" else max(0, layer - (settings.window - 1) // 2)
+        high = layer if settings.kind == "block" else min(LAYERS - 1, low + settings.window - 1)
+        sites = [Site(settings.kind, number) for number in range(low, high + 1)]
+        for token in range(len(prompt.ids)):
+            wanted[token, layer] = sum(run(row, sites, token) for row in rows) / settings.samples
+    return corrupted, wanted
+
+
+@pytest.mark.parametrize("kind", ["block", "value", "attention"])
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_it_is_what_whole_passes_give(name: str, kind: Any) -> None:
+    model = tiny_language_model(name)
+    settings = FEW.model_copy(update={"kind": kind})
+    prompt = prompt_of(model)
+    found = causal_trace(model, prompt, settings)
+    corrupted, wanted = literally(model, prompt, settings)
+    assert found.corrupted == pytest.approx(corrupted, rel=1e-3)
+    torch.testing.assert_close(found.restored, wanted, rtol=1e-3, atol=1e-6)
+
+
+def check_by_construction(found: CausalTrace) -> None:
+    """Behind the last block only the last token counts, and putting it back brings back everything."""
+    first, _ = found.subject
+    assert found.restored.shape == (len(found.tokens), LAYERS)
+    assert found.restored[-1, -1] == pytest.approx(found.clean, rel=1e-4)
+    torch.testing.assert_close(
+        found.restored[:-1, -1], torch.full_like(found.restored[:-1, -1], found.corrupted)
+    )
+    torch.testing.assert_close(
+        found.restored[:first], torch.full_like(found.restored[:first], found.corrupted), rtol=1e-4, atol=1e-7
+    )
+    assert found.clean > found.corrupted
+
+
+def test_what_it_must_show() -> None:
+    model = tiny_language_model("llama")
+    check_by_construction(causal_trace(model, prompt_of(model), TraceSettings(samples=8)))
+
+
+def test_a_window_of_all_layers_puts_the_last_token_back_as_a_whole() -> None:
+    """With the subject last, all that its MLPs and attention add is put back but its embedding is not."""
+    model = tiny_language_model("llama")
+    settings = TraceSettings(kind="value", window=1, samples=2)
+    wide = settings.model_copy(update={"window": 2 * LAYERS})
+    narrow, whole = (causal_trace(model, prompt_of(model), one).restored for one in (settings, wide))
+    assert not torch.allclose(narrow, whole)
+    torch.testing.assert_close(whole[:, 0], whole[:, LAYERS - 1])
+
+
+def test_few_rows_at_once_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_language_model("gpt2")
+    wanted = causal_trace(model, prompt_of(model), FEW)
+    monkeypatch.setattr(sys.modules[causal_trace.__module__], "TOKENS_AT_ONCE", 1)
+    torch.testing.assert_close(
+        causal_trace(model, prompt_of(model), FEW).restored, wanted.restored, rtol=1e-4, atol=1e-7
+    )
+
+
+def test_the_seed_fixes_the_noise() -> None:
+    model = tiny_language_model("gpt2")
+    first, again = (causal_trace(model, prompt_of(model), FEW) for _ in range(2))
+    other = causal_trace(model, prompt_of(model), FEW.model_copy(update={"seed": 1}))
+    assert torch.equal(first.restored, again.restored)
+    assert not torch.equal(first.restored, other.restored)
+
+
+def test_a_prompt_without_a_subject_is_refused() -> None:
+    model = tiny_language_model("gpt2")
+    with pytest.raises(SequelaError, match="no subject"):
+        causal_trace(model, tokenize_prompt(model.tokenizer, "The sea was calm"), FEW)
