@@ -1,0 +1,123 @@
+"""Batches, restraints, presets and bad edits in a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sequela.editors.presets import Preset, write_preset
+from sequela.ground.errors import BadInputError
+from sequela.reports import write_report
+from sequela.results import Query, Status, open_store, read_manifest
+from sequela.studies import Study, run_study
+from sequela.studies.study_file import study_from_text
+
+MakeStudy = Callable[..., Study]
+
+ROME: dict[str, Any] = {
+    "name": "rome",
+    "settings": {"mom2_adjustment": False, "n_contexts": 1, "v_num_grad_steps": 8},
+}
+FT: dict[str, Any] = {"name": "ft-m", "settings": {"num_steps": 5, "lr": 2e-3}}
+
+
+def test_the_same_edits_in_other_batches_are_told_apart(make_study: MakeStudy, tmp_path: Path) -> None:
+    study = make_study(editors=[FT, {**FT, "batch_size": 2}], checkpoints=[0, 2], suites=[])
+    run_study(study, tmp_path)
+    with open_store(tmp_path) as store:
+        found = store.measurements(Query(editor="ft-m"))
+        assert {one.variant for one in found} == {"", "batches of 2"}
+        assert {one.batch for one in store.edit_records() if one.variant} == {1}
+    assert "batches of 2" in write_report(tmp_path, tmp_path / "report").read_text(encoding="utf-8")
+
+
+def test_a_batch_for_a_method_of_single_edits_is_refused_with_its_line(make_study: MakeStudy) -> None:
+    content = make_study().model_dump(mode="json")
+    content["editors"] = [{**ROME, "batch_size": 2}]
+    text = yaml.safe_dump(
+        {"name": "x", "models": content["models"], "editors": content["editors"], "checkpoints": [2]}
+    )
+    with pytest.raises(BadInputError, match=r"my.yaml, line \d+: rome makes one edit at a time"):
+        study_from_text(text, "my.yaml")
+
+
+def test_a_restrained_method_goes_through_a_study(make_study: MakeStudy, tmp_path: Path) -> None:
+    restrained = {"name": "rome+rect", "settings": {**ROME["settings"], "rect": {"keep": 0.2}}}
+    run_study(make_study(editors=[ROME, restrained], suites=[]), tmp_path)
+    with open_store(tmp_path) as store:
+        assert {one.editor for one in store.measurements()} == {"none", "rome", "rome+rect"}
+        norms = {one.editor: one.relative_delta_norms["largest"] for one in store.edit_records()}
+    assert norms["rome+rect"] < norms["rome"]
+    assert read_manifest(tmp_path).config["editors"][1]["settings"]["rect"] == {"keep": 0.2}
+
+
+def test_settings_that_are_not_given_come_from_a_preset_file(make_study: MakeStudy, tmp_path: Path) -> None:
+    path = tmp_path / "tuned.yaml"
+    preset = Preset(
+        editor="ft-m",
+        models=("any",),
+        presets=("recommended",),
+        provenance="tuned",
+        source="here",
+        settings={"layers": [1], "num_steps": 2},
+    )
+    write_preset(path, preset)
+    editor = {"name": "ft-m", "settings": {"preset": str(path), "lr": 2e-3}}
+    run_study(make_study(editors=[editor], checkpoints=[1], suites=[]), tmp_path / "run")
+    with open_store(tmp_path / "run") as store:
+        (record,) = store.edit_records()
+    assert record.optimization_steps is not None
+    assert record.optimization_steps <= 2
+
+
+class TestBadEdits:
+    @pytest.fixture
+    def run(self, make_study: MakeStudy, tmp_path: Path) -> Callable[[Any], Path]:
+        def made(on_bad_edit: Any) -> Path:
+            folder = tmp_path / "run"
+            run_study(make_study(editors=[ROME], suites=[], on_bad_edit=on_bad_edit), folder)
+            return folder
+
+        return made
+
+    def test_they_are_reported(self, run: Callable[[Any], Path]) -> None:
+        with open_store(run({"relative_norm": 1e-6})) as store:
+            records = store.edit_records()
+        assert all("explosive" in record.warning and not record.dropped for record in records)
+
+    def test_they_are_skipped_and_counted(self, run: Callable[[Any], Path]) -> None:
+        folder = run({"action": "skip", "relative_norm": 1e-6})
+        with open_store(folder) as store:
+            records, found = store.edit_records(), store.measurements()
+        assert len(records) == 2
+        assert all("explosive" in record.dropped for record in records)
+        kept = [one for one in found if one.task == "retention@n" and one.n_edits == 2]
+        assert all("2 of 2 edits could not be made" in one.note for one in kept)
+        assert read_manifest(folder).status is Status.COMPLETE
+
+    def test_they_end_the_trajectory(self, run: Callable[[Any], Path]) -> None:
+        folder = run({"action": "stop", "relative_norm": 1e-6})
+        manifest = read_manifest(folder)
+        with open_store(folder) as store:
+            assert len(store.edit_records()) == 1
+            assert store.count_evaluations() == manifest.evaluations_planned == 1
+            assert manifest.incompleteness(store.count_evaluations()) is None
+        assert manifest.status is Status.COMPLETE
+        (note,) = (note for note in manifest.notes if "stopped after 0 edits" in note)
+        assert "checkpoints 1, 2 were not reached" in note
+        page = write_report(folder, folder / "report").read_text(encoding="utf-8")
+        assert "stopped after 0 edits" in page
+
+    def test_going_on_with_such_a_run_changes_nothing(self, run: Callable[[Any], Path]) -> None:
+        policy = {"action": "stop", "relative_norm": 1e-6}
+        before = read_manifest(run(policy))
+        after = read_manifest(run(policy))
+        assert after.evaluations_planned == before.evaluations_planned
+        assert after.notes == before.notes
+
+    def test_a_word_is_enough(self, make_study: MakeStudy) -> None:
+        assert make_study(on_bad_edit="skip").on_bad_edit.action == "skip"
