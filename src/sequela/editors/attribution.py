@@ -18,7 +18,7 @@ from sequela.ground.precision import SCORING_DTYPE
 from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel
 from sequela.models.batch import pad_right
-from sequela.models.partial import Recording, record
+from sequela.models.partial import Recording, read_logits, record
 from sequela.models.reading import Site, SiteKind, module_at
 
 TOKENS_AT_ONCE = 256
@@ -152,7 +152,7 @@ class _Attribution:
                 final = recording.run()
             finally:
                 hook.remove()
-            logits = model.family.logits(model.module, final[places]).to(SCORING_DTYPE)
+            logits = read_logits(model, final[places])
             chosen = torch.softmax(logits, dim=-1).gather(1, self.answers[questions, None])
             (gradient,) = torch.autograd.grad(chosen.sum(), scaled)
         return gradient

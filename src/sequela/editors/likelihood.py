@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from sequela.ground.precision import SCORING_DTYPE
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.batch import Batch, pad_right
-from sequela.models.partial import record
+from sequela.models.partial import read_logits, record
 
 
 def batch_of(model: LanguageModel, prompts: Sequence[TokenizedPrompt]) -> Batch:
@@ -35,7 +34,7 @@ def losses_of(
     for row, prompt in enumerate(prompts):
         start = len(prompt.prompt_ids) - 1
         hidden = final[row, start : start + len(prompt.target_ids)]
-        logits = model.family.logits(model.module, hidden).to(SCORING_DTYPE)
+        logits = read_logits(model, hidden)
         target = torch.tensor(prompt.target_ids, device=logits.device)
         losses.append(torch.nn.functional.cross_entropy(logits, target))
         first.append(logits[0])

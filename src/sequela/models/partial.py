@@ -18,9 +18,11 @@ import torch
 from torch import nn
 from transformers import Cache, DynamicCache
 
+from sequela.ground.precision import SCORING_DTYPE
 from sequela.models.batch import Batch
 from sequela.models.blocks import argument_names, block_output
 from sequela.models.language_model import LanguageModel
+from sequela.models.linears import quick_linears
 from sequela.models.tail import FixedPrefix, Tail
 
 
@@ -54,15 +56,16 @@ class Recording:
             What leaves the last block, `[rows, width, d]`, before the final norm.
         """
         hidden = self.hidden if hidden is None else hidden
-        blocks = self.model.family.block_list(self.model.module)
-        for block, arguments in zip(blocks[self.first :], self.arguments, strict=True):
-            hidden = block_output(block(hidden, **arguments))
+        blocks = self.model.family.block_list(self.model.module)[self.first :]
+        with quick_linears(blocks):
+            for block, arguments in zip(blocks, self.arguments, strict=True):
+                hidden = block_output(block(hidden, **arguments))
         return hidden
 
     def risen(self) -> Recording:
         """The same pass, to be continued from the next block on; runs one block."""
         block = self.model.family.block(self.model.module, self.first)
-        with torch.no_grad():
+        with torch.no_grad(), quick_linears([block]):
             hidden = block_output(block(self.hidden, **self.arguments[0]))
         return dataclasses.replace(self, first=self.first + 1, hidden=hidden, arguments=self.arguments[1:])
 
@@ -134,14 +137,21 @@ def record(model: LanguageModel, batch: Batch, first: int, starts: Sequence[int]
 
 def run_blocks(model: LanguageModel, batch: Batch, cache: Cache | None = None) -> torch.Tensor:
     """Runs the whole model without its head; returns `[rows, longest, d]` after the final norm."""
-    output = model.module.base_model(
-        input_ids=batch.ids,
-        position_ids=batch.positions,
-        past_key_values=cache,
-        use_cache=cache is not None,
-    )
+    with quick_linears([model.module.base_model]):
+        output = model.module.base_model(
+            input_ids=batch.ids,
+            position_ids=batch.positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
     hidden: torch.Tensor = output.last_hidden_state
     return hidden
+
+
+def read_logits(model: LanguageModel, hidden: torch.Tensor) -> torch.Tensor:
+    """Final norm and head on what left the last block, `[..., d]`: fp32 logits `[..., vocabulary]`."""
+    with quick_linears([model.module.get_submodule(model.family.unembed)]):
+        return model.family.logits(model.module, hidden).to(SCORING_DTYPE)
 
 
 def _window_covers(model: LanguageModel, batch: Batch) -> bool:

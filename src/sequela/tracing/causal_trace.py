@@ -19,11 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from sequela.ground.errors import SequelaError
-from sequela.ground.precision import SCORING_DTYPE
 from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.batch import pad_right
-from sequela.models.partial import Recording, record
+from sequela.models.partial import Recording, read_logits, record
 from sequela.models.reading import Site, module_at, read_sites
 
 TOKENS_AT_ONCE = 1024
@@ -184,5 +183,5 @@ def _with_put_back(
 @torch.no_grad()
 def _probabilities(model: LanguageModel, final: torch.Tensor) -> torch.Tensor:
     """Probabilities of the token behind each row, fp32 `[rows, vocabulary]`."""
-    logits = model.family.logits(model.module, final[:, -1]).to(SCORING_DTYPE)
+    logits = read_logits(model, final[:, -1])
     return torch.softmax(logits, dim=-1)

@@ -16,7 +16,7 @@ from sequela.ground.precision import SCORING_DTYPE
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.batch import pad_right
 from sequela.models.blocks import block_output
-from sequela.models.partial import Recording, record
+from sequela.models.partial import Recording, read_logits, record
 from sequela.models.reading import Site, module_at
 from sequela.models.spans import BLANK
 
@@ -212,9 +212,8 @@ class TargetBatch:
 
     def _log_probabilities(self, final: torch.Tensor) -> torch.Tensor:
         """Log-probabilities at the questions, `[questions, vocabulary]`."""
-        model = self.recording.model
-        logits = model.family.logits(model.module, final[self.rows, self.places])
-        return torch.log_softmax(logits.to(SCORING_DTYPE), dim=-1)
+        logits = read_logits(self.recording.model, final[self.rows, self.places])
+        return torch.log_softmax(logits, dim=-1)
 
 
 def _first_block(site: Site) -> int:
