@@ -86,7 +86,9 @@ class TestBadEdits:
 
     def test_they_are_reported(self, run: Callable[[Any], Path]) -> None:
         with open_store(run({"relative_norm": 1e-6})) as store:
-            records = store.edit_records()
+            records, found = store.edit_records(), store.measurements()
+        notes = {one.note for one in found if one.task == "retention@n" and one.n_edits == 2}
+        assert any("2 of 2 edits are bad (first: edit 1, " in note for note in notes)
         assert all("explosive" in record.warning and not record.dropped for record in records)
 
     def test_they_are_skipped_and_counted(self, run: Callable[[Any], Path]) -> None:

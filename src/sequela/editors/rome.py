@@ -17,7 +17,7 @@ from pydantic import Field, NonNegativeInt
 from sequela.deltas import Delta
 from sequela.editors.editor import EditReport, Resources, relative_norms
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.locate.settings import N_CONTEXTS, LocateState, first_state
+from sequela.editors.locate.settings import N_CONTEXTS, LocateState, check_statistics, first_state
 from sequela.editors.locate.solve import rank_one
 from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
 from sequela.editors.one_by_one import OneByOneEditor
@@ -72,6 +72,7 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
         self, model: LanguageModel, edit: Edit, state: LocateState, resources: Resources
     ) -> tuple[Delta, EditReport]:
         """Finds the target value and the rank-one change that brings it about."""
+        check_statistics(state, resources)
         settings, (layer,) = self.hyperparameters, self.layers_of(model)
         key_site, value_site = Site("key", layer), Site("value", layer)
         read = read_at_subject(model, in_contexts(model, edit, state.contexts), [key_site, value_site])

@@ -42,8 +42,8 @@ from sequela.models.batch import by_token_budget
 from sequela.models.partial import record
 from sequela.models.reading import Site, module_at
 
-DEFAULT_DEPTH = 2 / 3
-"""Where the higher of the two default layers is, as a part of the depth."""
+DEFAULT_DEPTH = 0.9
+"""Where the higher of the two default layers is, as a part of the depth (docs/results/locate-then-edit.md)."""
 
 TOKENS_AT_ONCE = 512
 
@@ -55,11 +55,11 @@ class UltraEditHyperparameters(Hyperparameters):
     """UltraEdit's settings."""
 
     layers: tuple[NonNegativeInt, ...] | None = Field(
-        default=None, min_length=1, description="The layers to edit; by default two, two thirds up."
+        default=None, min_length=1, description="The layers to edit; by default two, nine tenths up."
     )
-    lr: float = Field(default=1e-3, gt=0, description="How far each position goes; the papers' is 1e-6.")
+    lr: float = Field(default=1e-3, gt=0, description="How far each position goes; the paper's is 1e-6.")
     token: Literal["ans", "mask"] = Field(
-        default="ans", description="The positions: ans (those that predict the target) or mask (all)."
+        default="mask", description="The positions: mask (all) or ans (those that predict the target)."
     )
 
 

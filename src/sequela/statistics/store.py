@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from sequela.ground.errors import IntegrityError
+from sequela.ground.errors import FingerprintMismatchError, IntegrityError
 from sequela.ground.hashing import hash_json, hash_tensors
 from sequela.ground.paths import cache_folder, replacing
 from sequela.ground.progress import SILENT, Progress
@@ -93,6 +93,19 @@ class Statistics:
         if (layer, threshold) not in self._null_spaces:
             self._null_spaces[layer, threshold] = NullSpace(self.second_moment(layer).matrix, threshold)
         return self._null_spaces[layer, threshold]
+
+    def check_model(self, model: LanguageModel) -> None:
+        """Refuses a model that these statistics are not of.
+
+        Raises:
+            FingerprintMismatchError: With both fingerprints.
+        """
+        if model.fingerprint != self.model.fingerprint:
+            raise FingerprintMismatchError(
+                f"The statistics are of the model {self.model.fingerprint}; {model.name!r} is "
+                f"{model.fingerprint}.",
+                hint="Make statistics of the model that is edited: Statistics(model).",
+            )
 
     def missing(self, layers: Sequence[int]) -> list[int]:
         """The layers whose statistics have to be collected still."""

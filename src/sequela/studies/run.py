@@ -440,12 +440,20 @@ class _Run:
 
 
 def _notes_of(records: Sequence[EditRecord]) -> dict[str, str]:
-    """What a reader of `success@edit` and `retention@n` must know: how many edits were never made."""
+    """What a reader of `success@edit` and `retention@n` must know: edits never made, and explosive ones."""
+    told = []
     dropped = [record for record in records if record.dropped]
-    if not dropped:
-        return {}
-    note = (
-        f"{len(dropped)} of {len(records)} edits could not be made and count as failures "
-        f"(first: {dropped[0].edit_id}, {dropped[0].dropped})"
-    )
-    return {SUCCESS_AT_EDIT: note, RETENTION_AT_N: note}
+    if dropped:
+        told.append(
+            f"{len(dropped)} of {len(records)} edits could not be made and count as failures "
+            f"(first: {dropped[0].edit_id}, {dropped[0].dropped})"
+        )
+    warned = [record for record in records if record.warning]
+    if warned:
+        first = warned[0]
+        told.append(
+            f"{len(warned)} of {len(records)} edits are bad (first: edit {first.position}, {first.edit_id}, "
+            f"{first.warning})"
+        )
+    note = "; ".join(told)
+    return {SUCCESS_AT_EDIT: note, RETENTION_AT_N: note} if note else {}

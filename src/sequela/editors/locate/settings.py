@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sequela.editors.editor import EditorState, Resources
 from sequela.editors.locate.contexts import sample_contexts
+from sequela.ground.errors import SequelaError
 from sequela.models import LanguageModel
 from sequela.models.spans import BLANK
 
@@ -30,7 +31,23 @@ def first_state(
 ) -> LocateState:
     """Samples contexts and collects statistics, both from the unedited model."""
     model.check_layers(layers)
+    if whiten:
+        resources.statistics.check_model(model)
     contexts = resources.contexts or sample_contexts(model, n_contexts, resources.seed)
     if whiten:
         resources.statistics.prepare(layers)
     return LocateState(contexts=contexts, statistics=resources.statistics.key if whiten else "")
+
+
+def check_statistics(state: LocateState, resources: Resources) -> None:
+    """Refuses to go on with other statistics than those a trajectory began with.
+
+    Raises:
+        SequelaError: They are others; with both keys.
+    """
+    if state.statistics not in ("", resources.statistics.key):
+        raise SequelaError(
+            f"These edits began with the statistics {state.statistics}; those at hand are "
+            f"{resources.statistics.key}.",
+            hint="Go on with the same model, text and number of tokens, or begin anew.",
+        )

@@ -17,7 +17,7 @@ from pydantic import Field, NonNegativeInt
 from sequela.deltas import Delta, LowRank
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources, relative_norms
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.locate.settings import N_CONTEXTS, LocateState, first_state
+from sequela.editors.locate.settings import N_CONTEXTS, LocateState, check_statistics, first_state
 from sequela.editors.locate.solve import Adjustment, ridge_adjustment
 from sequela.editors.locate.targets import Rule, Target, TargetHyperparameters, optimize_targets
 from sequela.edits import Edit
@@ -114,6 +114,7 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, resources: Resources
     ) -> Outcome[LocateState]:
         """Makes a batch of edits together."""
+        check_statistics(state, resources)
         targets = self.find_targets(model, edits, state, resources)
         kept = [n for n, target in enumerate(targets) if not target.failure]
         made = [edits[n] for n in kept]

@@ -1,0 +1,51 @@
+"""What a user may get wrong, and what is said then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sequela.editors import Resources, create_editor
+from sequela.editors.sequence import edit_in_batches
+from sequela.ground.errors import FingerprintMismatchError, SequelaError
+from sequela.statistics import CorpusSpec, Statistics
+from support.edits import TINY_EDITS
+from support.statistics import tiny_statistics, write_text
+from support.tiny import tiny_language_model
+
+MODEL = tiny_language_model("llama")
+OTHER = tiny_language_model("llama", seed=1)
+WHITENED = ["rome", "memit", "pmet", "emmet", "alphaedit"]
+
+
+@pytest.mark.parametrize("method", WHITENED)
+def test_statistics_of_another_model_are_refused(method: str, tmp_path: Path) -> None:
+    resources = Resources(tiny_statistics(OTHER, tmp_path), contexts=("{}",))
+    with pytest.raises(FingerprintMismatchError) as told:
+        create_editor(method, {"layers": [1]}).prepare(MODEL, resources)
+    assert MODEL.fingerprint in told.value.message
+    assert OTHER.fingerprint in told.value.message
+
+
+@pytest.mark.parametrize("method", WHITENED)
+def test_going_on_with_other_statistics_is_refused(method: str, tmp_path: Path) -> None:
+    editor = create_editor(method, {"layers": [1], "v_num_grad_steps": 2})
+    first = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
+    state = editor.prepare(MODEL, first)
+    spec = CorpusSpec(source=str(tmp_path / "corpus.txt"), n_tokens=640, window=64)
+    second = Resources(Statistics(MODEL, spec, tmp_path), contexts=("{}",))
+    with pytest.raises(SequelaError, match="began with the statistics") as told:
+        editor.edit(MODEL, TINY_EDITS[:1], state, second)
+    assert first.statistics.key in told.value.message
+    assert second.statistics.key in told.value.message
+
+
+@pytest.mark.parametrize("method", ["rome", "memit", "emmet"])
+def test_statistics_over_too_few_tokens_are_told_with_the_remedy(method: str, tmp_path: Path) -> None:
+    spec = CorpusSpec(source=str(write_text(tmp_path / "text.txt")), n_tokens=32, window=16)
+    resources = Resources(Statistics(MODEL, spec, tmp_path), contexts=("{}",))
+    editor = create_editor(method, {"layers": [1], "v_num_grad_steps": 2})
+    with pytest.raises(SequelaError, match="not positive definite") as told:
+        list(edit_in_batches(editor, MODEL, TINY_EDITS[:1], 1, resources))
+    assert "more tokens" in (told.value.hint or "")

@@ -1,0 +1,166 @@
+"""Run as a program: edits a model whose upper half is on another device, without having one.
+
+The other device is a pretended one: its tensors are wrappers around tensors of the processor, and an
+operation on tensors of two devices is refused as a real one would. So a tensor that an editor makes on the
+wrong device shows. The model's parts hand over to each other as accelerate's hooks make them.
+
+It prints a JSON object: per method the change's norm on two devices and on one, and how they differ.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
+from sequela.editors import Resources, create_editor
+from sequela.editors.sequence import edit_in_batches
+from sequela.models import LanguageModel
+from support.edits import CONTEXTS, TINY_EDITS
+from support.statistics import tiny_statistics
+from support.tiny import LAYERS, tiny_language_model
+
+FAR = "far"
+TRANSFERS = {"_to_copy", "copy_", "to"}
+"""The operations that may have tensors of both devices."""
+
+
+class FarTensor(torch.Tensor):
+    """A tensor that says it is on the pretended device; its numbers are in `here`."""
+
+    here: torch.Tensor
+
+    @staticmethod
+    def __new__(cls, here: torch.Tensor) -> FarTensor:
+        made: FarTensor = torch.Tensor._make_wrapper_subclass(
+            cls,
+            here.size(),
+            strides=here.stride(),
+            storage_offset=here.storage_offset(),
+            dtype=here.dtype,
+            device=torch.device(FAR, 0),
+        )
+        made.here = here
+        return made
+
+    @classmethod
+    def __torch_dispatch__(
+        cls, operation: Any, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return run(operation, args, kwargs or {})
+
+
+def run(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Runs an operation on the processor, and says where its result is."""
+    tensors = [one for one in pytree.tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+    far = [isinstance(one, FarTensor) for one in tensors if one.dim() > 0 or isinstance(one, FarTensor)]
+    name = operation._schema.name.split("::")[1]
+    if any(far) and not all(far) and name not in TRANSFERS:
+        raise RuntimeError(f"{operation} was given tensors of two devices: {[t.device for t in tensors]}")
+    goes_to = kwargs.get("device")
+    result_is_far = torch.device(goes_to).type == FAR if goes_to is not None else any(far)
+    if name == "copy_":
+        result_is_far = isinstance(args[0], FarTensor)
+    given_kwargs = {**kwargs, "device": torch.device("cpu")} if goes_to is not None else kwargs
+
+    def here(value: Any) -> Any:
+        return value.here if isinstance(value, FarTensor) else value
+
+    inner_args, inner_kwargs = pytree.tree_map(here, (args, given_kwargs))
+    result = operation(*inner_args, **inner_kwargs)
+    originals = {id(one.here): one for one in tensors if isinstance(one, FarTensor)}
+
+    def there(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        return originals.get(id(value)) or FarTensor(value)
+
+    return pytree.tree_map(there, result) if result_is_far else result
+
+
+class Pretending(TorchDispatchMode):
+    """Watches operations that have no tensor of the pretended device yet, such as transfers to it."""
+
+    def __torch_dispatch__(
+        self, operation: Any, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return run(operation, args, kwargs or {})
+
+
+def spread(model: LanguageModel) -> None:
+    """Puts the upper half of the blocks, the norm and the head on the pretended device."""
+    family, module = model.family, model.module
+    blocks = family.block_list(module)
+    upper = [*blocks[LAYERS // 2 :], module.get_submodule(family.final_norm)]
+    head = module.get_submodule(family.unembed)
+    for part in (*upper, head):
+        for owner in part.modules():
+            for name, parameter in list(owner._parameters.items()):
+                if parameter is not None:
+                    owner._parameters[name] = torch.nn.Parameter(FarTensor(parameter.data), False)
+            for name, buffer in list(owner._buffers.items()):
+                if buffer is not None:
+                    owner._buffers[name] = FarTensor(buffer)
+        part.register_forward_pre_hook(_moved, with_kwargs=True)
+
+
+def _moved(part: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Brings what a part is given to where its weights are, as accelerate's hooks do."""
+    device = next(part.parameters()).device
+
+    def moved(value: Any) -> Any:
+        return value.to(device) if isinstance(value, torch.Tensor) else value
+
+    return pytree.tree_map(moved, (args, kwargs))  # type: ignore[no-any-return]
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "rome": {"layers": [2], "v_num_grad_steps": 3},
+    "rome+nas+rect+prune": {"layers": [1], "v_num_grad_steps": 3},
+    "memit": {"layers": [1, 2], "v_num_grad_steps": 3},
+    "pmet": {"layers": [1, 2], "v_num_grad_steps": 3},
+    "emmet": {"layers": [1, 2], "v_num_grad_steps": 3},
+    "alphaedit": {"layers": [1, 2], "v_num_grad_steps": 3, "nullspace_threshold": 10.0},
+    "kn": {"steps": 3, "adaptive_threshold": 0.1},
+    "ultraedit": {"layers": [1, 2], "token": "mask", "lr": 3e-3},
+    "ft-m": {"layers": [1, 2], "num_steps": 3, "lr": 5e-3},
+}
+
+
+def edited(name: str, folder: Path, place: Callable[[LanguageModel], None]) -> dict[str, torch.Tensor]:
+    """The change that a method makes with two edits, on the processor."""
+    model = tiny_language_model("llama", tie_word_embeddings=False)
+    place(model)
+    resources = Resources(tiny_statistics(model, folder), contexts=CONTEXTS)
+    editor = create_editor(name, METHODS[name])
+    *_, last = edit_in_batches(editor, model, TINY_EDITS[:2], 1, resources)
+    delta = editor.of_whole(model, last.delta)
+    assert not any(report.dropped for report in last.reports)
+    return {weight: update.to_dense().cpu() for weight, update in delta.updates.items()}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    _setup_privateuseone_for_python_backend(FAR)
+    told: dict[str, Any] = {}
+    for name in sys.argv[1:] or METHODS:
+        with tempfile.TemporaryDirectory() as folder:
+            one = edited(name, Path(folder), lambda _: None)
+        with tempfile.TemporaryDirectory() as folder, Pretending():
+            two = edited(name, Path(folder), spread)
+        told[name] = {
+            weight: [float(one[weight].norm()), float((two[weight] - one[weight]).norm())] for weight in one
+        }
+    print(json.dumps(told))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
