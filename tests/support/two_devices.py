@@ -4,7 +4,9 @@ The other device is a pretended one: its tensors are wrappers around tensors of 
 operation on tensors of two devices is refused as a real one would. So a tensor that an editor makes on the
 wrong device shows. The model's parts hand over to each other as accelerate's hooks make them.
 
-It prints a JSON object: per method the change's norm on two devices and on one, and how they differ.
+It prints a JSON object: for each method and weight the norm of the change, and of its difference from what
+comes of one device. Arguments are methods, all by default; with `--without-hooks` nothing is handed over, so
+that it must fail.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from support.statistics import tiny_statistics
 from support.tiny import LAYERS, tiny_language_model
 
 FAR = "far"
+HOOKS = "--without-hooks"
 TRANSFERS = {"_to_copy", "copy_", "to"}
 """The operations that may have tensors of both devices."""
 
@@ -81,7 +84,8 @@ def run(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     def there(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
             return value
-        return originals.get(id(value)) or FarTensor(value)
+        original = originals.get(id(value))
+        return FarTensor(value) if original is None else original
 
     return pytree.tree_map(there, result) if result_is_far else result
 
@@ -93,6 +97,23 @@ class Pretending(TorchDispatchMode):
         self, operation: Any, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         return run(operation, args, kwargs or {})
+
+
+def register() -> torch.library.Library:
+    """What makes and fills tensors there where dispatch modes are passed by, as in `torch.tensor`."""
+    library = torch.library.Library("aten", "IMPL")
+
+    def empty_strided(size: Any, stride: Any, dtype: Any = None, **_: Any) -> torch.Tensor:
+        return FarTensor(torch.empty_strided(size, stride, dtype=dtype, device="cpu"))
+
+    def copy_from(source: torch.Tensor, target: torch.Tensor, _: bool = False) -> torch.Tensor:
+        inner = source.here if isinstance(source, FarTensor) else source
+        (target.here if isinstance(target, FarTensor) else target).copy_(inner)
+        return target
+
+    library.impl("empty_strided", empty_strided, "PrivateUse1")
+    library.impl("_copy_from", copy_from, "PrivateUse1")
+    return library
 
 
 def spread(model: LanguageModel) -> None:
@@ -109,7 +130,8 @@ def spread(model: LanguageModel) -> None:
             for name, buffer in list(owner._buffers.items()):
                 if buffer is not None:
                     owner._buffers[name] = FarTensor(buffer)
-        part.register_forward_pre_hook(_moved, with_kwargs=True)
+        if HOOKS not in sys.argv:
+            part.register_forward_pre_hook(_moved, with_kwargs=True)
 
 
 def _moved(part: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
@@ -150,8 +172,9 @@ def edited(name: str, folder: Path, place: Callable[[LanguageModel], None]) -> d
 def main() -> None:
     torch.set_num_threads(1)
     _setup_privateuseone_for_python_backend(FAR)
+    library = register()  # it counts for as long as it is kept
     told: dict[str, Any] = {}
-    for name in sys.argv[1:] or METHODS:
+    for name in [argument for argument in sys.argv[1:] if argument != HOOKS] or METHODS:
         with tempfile.TemporaryDirectory() as folder:
             one = edited(name, Path(folder), lambda _: None)
         with tempfile.TemporaryDirectory() as folder, Pretending():
@@ -160,6 +183,7 @@ def main() -> None:
             weight: [float(one[weight].norm()), float((two[weight] - one[weight]).norm())] for weight in one
         }
     print(json.dumps(told))  # noqa: T201
+    del library
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from torch import nn
 from sequela.ground.precision import SCORING_DTYPE
 from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right
+from sequela.models.batch import pad_right, places_in
 from sequela.models.partial import Recording, read_logits, record
 from sequela.models.reading import Site, SiteKind, module_at
 
@@ -109,7 +109,7 @@ class _Attribution:
             for site in sites:
 
                 def keep(_: nn.Module, args: tuple[torch.Tensor, ...], site: Site = site) -> None:
-                    seen[site] = args[0][places]
+                    seen[site] = args[0][places_in(args[0], *places)].to(recording.model.device)
 
                 stack.callback(module_at(recording.model, site).register_forward_pre_hook(keep).remove)
             return recording.risen(), seen
@@ -145,7 +145,8 @@ class _Attribution:
             scaled.requires_grad_(True)
 
             def put(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-                return (args[0].index_put(places, scaled), *args[1:])
+                entered = args[0]
+                return (entered.index_put(places_in(entered, *places), scaled.to(entered)), *args[1:])
 
             hook = module_at(model, site).register_forward_pre_hook(put)
             try:

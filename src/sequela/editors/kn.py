@@ -85,6 +85,7 @@ class KnowledgeNeurons(OneByOneEditor[KnowledgeNeuronsHyperparameters, LocateSta
         embedding = model.module.get_submodule(model.family.unembed).weight.detach()
         new = embedding[list(bare.target_ids)].float().sum(0)
         direction = settings.new_scale * new - settings.old_scale * embedding[says].float()
+        direction = direction.to(model.device)
         delta = Delta(
             model.fingerprint,
             {

@@ -35,7 +35,7 @@ from sequela.editors.editor import Editor, EditorState, EditReport, Outcome, Res
 from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, losses_of, target_losses
 from sequela.edits import Edit
-from sequela.ground.precision import solve_dtype
+from sequela.ground.precision import SCORING_DTYPE, solve_dtype
 from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.batch import by_token_budget
@@ -43,7 +43,7 @@ from sequela.models.partial import record
 from sequela.models.reading import Site, module_at
 
 DEFAULT_DEPTH = 0.9
-"""Where the higher of the two default layers is, as a part of the depth (docs/results/locate-then-edit.md)."""
+"""Where the higher of the two default layers is, as a part of the depth."""
 
 TOKENS_AT_ONCE = 512
 
@@ -251,8 +251,8 @@ def _read_batch(
             def read(
                 _: nn.Module, args: tuple[Any, ...], output: torch.Tensor, layer: int = layer
             ) -> torch.Tensor:
-                keys[layer] = args[0].detach().float()
-                return output + added[layer].to(output.dtype)
+                keys[layer] = args[0].detach().to(model.device, SCORING_DTYPE)
+                return output + added[layer].to(output)
 
             module = module_at(model, Site("value", layer))
             stack.callback(module.register_forward_hook(read).remove)

@@ -36,6 +36,11 @@ def pad_right(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) 
     return Batch(ids.to(device), positions.to(device), tuple(len(row) for row in rows))
 
 
+def places_in(tensor: torch.Tensor, *places: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Indexes where the tensor is: a model may be spread over devices."""
+    return tuple(place.to(tensor.device) for place in places)
+
+
 def by_token_budget(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Groups row numbers so that rows times the longest row stays within a budget of tokens.
 

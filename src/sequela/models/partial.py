@@ -19,7 +19,7 @@ from torch import nn
 from transformers import Cache, DynamicCache
 
 from sequela.ground.precision import SCORING_DTYPE
-from sequela.models.batch import Batch
+from sequela.models.batch import Batch, places_in
 from sequela.models.blocks import argument_names, block_output
 from sequela.models.language_model import LanguageModel
 from sequela.models.linears import quick_linears
@@ -53,14 +53,14 @@ class Recording:
             hidden: `[rows, width, d]`, rows and positions as recorded.
 
         Returns:
-            What leaves the last block, `[rows, width, d]`, before the final norm.
+            What leaves the last block, `[rows, width, d]`, before the final norm, on the model's device.
         """
         hidden = self.hidden if hidden is None else hidden
         blocks = self.model.family.block_list(self.model.module)[self.first :]
         with quick_linears(blocks):
             for block, arguments in zip(blocks, self.arguments, strict=True):
                 hidden = block_output(block(hidden, **arguments))
-        return hidden
+        return hidden.to(self.model.device)
 
     def risen(self) -> Recording:
         """The same pass, to be continued from the next block on; runs one block."""
@@ -76,17 +76,25 @@ class Recording:
             for given in self.arguments
         )
         starts = tuple(self.starts[row] for row in rows.tolist())
-        return Recording(self.model, self.first, starts, self.hidden[rows], self.final[rows], arguments)
+        return Recording(
+            self.model,
+            self.first,
+            starts,
+            self.hidden[places_in(self.hidden, rows)],
+            self.final[rows],
+            arguments,
+        )
 
 
 def _of_rows(value: Any, rows: torch.Tensor, n_rows: int) -> Any:
     """Some rows of a block's argument; what is the same for all rows stays as it is."""
     if isinstance(value, FixedPrefix):
+        (rows,) = places_in(value.prefix_keys, rows)
         return FixedPrefix(value.prefix_keys[rows], value.prefix_values[rows])
     if isinstance(value, tuple):
         return tuple(_of_rows(part, rows, n_rows) for part in value)
     by_row = isinstance(value, torch.Tensor) and value.dim() >= 2 and len(value) == n_rows
-    return value[rows] if by_row else value
+    return value[places_in(value, rows)] if by_row else value
 
 
 def record(model: LanguageModel, batch: Batch, first: int, starts: Sequence[int] | None = None) -> Recording:
@@ -114,7 +122,7 @@ def record(model: LanguageModel, batch: Batch, first: int, starts: Sequence[int]
         arguments.append({**dict(zip(argument_names(block), args[1:], strict=False)), **kwargs})
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
-        final.append(block_output(output))
+        final.append(block_output(output).to(model.device))
 
     hooks = [block.register_forward_pre_hook(before, with_kwargs=True) for block in blocks[first:]]
     hooks.append(blocks[-1].register_forward_hook(after))
@@ -151,7 +159,7 @@ def run_blocks(model: LanguageModel, batch: Batch, cache: Cache | None = None) -
 def read_logits(model: LanguageModel, hidden: torch.Tensor) -> torch.Tensor:
     """Final norm and head on what left the last block, `[..., d]`: fp32 logits `[..., vocabulary]`."""
     with quick_linears([model.module.get_submodule(model.family.unembed)]):
-        return model.family.logits(model.module, hidden).to(SCORING_DTYPE)
+        return model.family.logits(model.module, hidden).to(model.device, SCORING_DTYPE)
 
 
 def _window_covers(model: LanguageModel, batch: Batch) -> bool:

@@ -62,7 +62,7 @@ def read_sites(model: LanguageModel, batch: Batch, sites: Sequence[Site]) -> dic
     hooks = []
 
     def keep(site: Site, tensor: torch.Tensor) -> None:
-        found[site] = tensor
+        found[site] = tensor.to(model.device)
         if len(found) == len(set(sites)):
             raise _DoneReading
 

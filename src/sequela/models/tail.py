@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import Cache, DynamicCache
 
-from sequela.models.batch import Batch
+from sequela.models.batch import Batch, places_in
 
 
 class FixedPrefix(Cache):  # type: ignore[misc]  # transformers is not typed
@@ -60,7 +60,8 @@ class Tail:
     def cut(self, tensor: torch.Tensor) -> torch.Tensor:
         """The tail of `[rows or 1, longest, ...]`, `[rows, width, ...]`."""
         rows = torch.arange(len(self.starts), device=tensor.device)
-        return tensor.expand(len(rows), *tensor.shape[1:])[rows[:, None], self.positions]
+        (positions,) = places_in(tensor, self.positions)
+        return tensor.expand(len(rows), *tensor.shape[1:])[rows[:, None], positions]
 
     def arguments(
         self, recorded: dict[str, Any], cache: DynamicCache, layer: int, dtype: torch.dtype

@@ -21,7 +21,7 @@ from torch import nn
 from sequela.ground.errors import SequelaError
 from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.batch import pad_right
+from sequela.models.batch import pad_right, places_in
 from sequela.models.partial import Recording, read_logits, record
 from sequela.models.reading import Site, module_at, read_sites
 
@@ -166,7 +166,7 @@ def _with_put_back(
     def put(clean: torch.Tensor) -> Callable[..., Any]:
         def hook(_: nn.Module, __: Any, output: Any) -> Any:
             hidden = output[0] if isinstance(output, tuple) else output
-            hidden = hidden.index_put(at, clean[at[1]].to(hidden.dtype))
+            hidden = hidden.index_put(places_in(hidden, *at), clean[at[1]].to(hidden))
             return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
         return hook

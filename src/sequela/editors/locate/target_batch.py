@@ -14,7 +14,7 @@ from torch import nn
 from sequela.edits import Edit
 from sequela.ground.precision import SCORING_DTYPE
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.batch import pad_right
+from sequela.models.batch import pad_right, places_in
 from sequela.models.blocks import block_output
 from sequela.models.partial import Recording, read_logits, record
 from sequela.models.reading import Site, module_at
@@ -206,9 +206,9 @@ class TargetBatch:
             return self.recording.run(hidden)
 
     def _added(self, hidden: torch.Tensor, deltas: torch.Tensor) -> torch.Tensor:
-        rows = torch.arange(len(self.columns), device=hidden.device)
-        added = deltas[self.edit_of_row].to(hidden.dtype)
-        return hidden.index_put((rows, self.columns), added, accumulate=True)
+        rows = torch.arange(len(self.columns), device=self.columns.device)
+        added = deltas[self.edit_of_row].to(hidden)
+        return hidden.index_put(places_in(hidden, rows, self.columns), added, accumulate=True)
 
     def _log_probabilities(self, final: torch.Tensor) -> torch.Tensor:
         """Log-probabilities at the questions, `[questions, vocabulary]`."""
@@ -240,7 +240,7 @@ def _outputs(model: LanguageModel, sites: Sequence[Site]) -> Iterator[dict[Site,
         for site in sites:
 
             def keep(_: nn.Module, __: Any, output: Any, site: Site = site) -> None:
-                seen[site] = block_output(output).detach()
+                seen[site] = block_output(output).detach().to(model.device)
 
             stack.callback(module_at(model, site).register_forward_hook(keep).remove)
         yield seen

@@ -1,0 +1,47 @@
+"""Every method on a model that is spread over two devices, one of them pretended."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from torch.utils import backend_registration
+
+from sequela.editors.registry import BUILT_IN
+
+TESTS = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
+    reason="this version of torch can't pretend a device",
+)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "support.two_devices", *arguments],
+        cwd=TESTS,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_change_is_that_of_one_device() -> None:
+    answer = run()
+    assert answer.returncode == 0, answer.stderr
+    told = json.loads(answer.stdout)
+    assert {name.split("+")[0] for name in told} == set(BUILT_IN)
+    for weights in told.values():
+        assert weights
+        assert all(difference < 1e-4 * norm for norm, difference in weights.values())
+
+
+def test_a_tensor_on_the_wrong_device_is_noticed() -> None:
+    answer = run("rome", "--without-hooks")
+    assert answer.returncode != 0
+    assert "tensors of two devices" in answer.stderr
