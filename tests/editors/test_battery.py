@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel
 
 from sequela.deltas import Delta, Dense
+from sequela.deltas.storage import load_delta, save_delta
 from sequela.editors import AnyEditor, Outcome, Resources, create_editor
 from sequela.editors.registry import BUILT_IN
 from sequela.editors.restraints import JOIN, RESTRAINTS
@@ -227,6 +228,31 @@ def test_the_state_survives_json_and_the_seed_fixes_every_bit(trial: Trial, kept
     assert again.delta.content_hash == trial.outcome.delta.content_hash
     assert again.state == trial.outcome.state
     assert again.reports == trial.outcome.reports
+
+
+def test_the_change_survives_being_saved(trial: Trial, tmp_path: Path) -> None:
+    """What comes back says the very same on the model."""
+    delta = trial.outcome.delta
+    save_delta(delta, tmp_path, trial.model, trial.method.name)
+    again = load_delta(tmp_path, trial.model)
+    assert again.content_hash == delta.content_hash
+    assert torch.equal(losses(trial.model, again, trial.edits), losses(trial.model, delta, trial.edits))
+
+
+@pytest.mark.parametrize("name", A_FEW)
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_it_edits_weights_in_bfloat16(method: Method, name: str, kept: Path) -> None:
+    """Targets, solves and the change itself are in fp32 or finer; only the model's own numbers are coarse."""
+    model = open_model(name)
+    model.module.to(torch.bfloat16)
+    model = LanguageModel.wrap(model.module, model.tokenizer, f"{name}-bf16")
+    editor, resources = method.create(), resources_for(model, kept)
+    edits = TINY_EDITS[: method.batch]
+    outcome = editor.edit(model, edits, editor.prepare(model, resources), resources)
+    assert not any(report.dropped for report in outcome.reports)
+    assert {tensor.dtype for tensor in outcome.delta.tensors().values()} == {torch.float32}
+    if method.follows_gradients:
+        assert all(report.final_loss < report.first_loss for report in outcome.reports)
 
 
 @pytest.mark.parametrize("name", A_FEW)

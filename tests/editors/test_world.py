@@ -57,7 +57,7 @@ WAYS = {
     "alphaedit, one by one": Way("alphaedit", {**TARGET, **GENTLE, "layers": [0, 1], "L2": 1}),
     "alphaedit, ten at once": Way("alphaedit", {**TARGET, **GENTLE, "layers": [0, 1], "L2": 1}, batch=10),
     "ultraedit, one by one": Way("ultraedit", {"layers": [1, 2], "lr": 6e-4, "token": "mask"}, efficacy=0.6),
-    "ultraedit, ten at once": Way("ultraedit", {"layers": [1, 2], "lr": 1e-3}, batch=10),
+    "ultraedit, ten at once": Way("ultraedit", {"layers": [1, 2], "lr": 1e-3, "token": "ans"}, batch=10),
     "rome+rect": Way("rome+rect", {**TARGET, **GENTLE, "layers": [0]}),
     "rome+nas": Way("rome+nas", {**TARGET, **GENTLE, "layers": [0]}),
     "memit+nas": Way("memit+nas", {**TARGET, **GENTLE, "layers": [0, 1], "mom2_update_weight": 300}),

@@ -22,6 +22,8 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "memit": ("memit", {**TARGET, "mom2_update_weight": 0.1}),
     "memit with history": ("memit", {**TARGET, "mom2_update_weight": 0.1, "history": True}),
     "alphaedit": ("alphaedit", {**TARGET, "nullspace_threshold": 10.0}),
+    "alphaedit+rect": ("alphaedit+rect", {**TARGET, "nullspace_threshold": 10.0}),
+    "ultraedit": ("ultraedit", {"layers": [1, 2]}),
 }
 
 

@@ -56,6 +56,21 @@ def test_without_a_weight_the_residuals_are_met_exactly() -> None:
     assert relative(change @ keys, residuals) < 1e-8
 
 
+def test_edits_whose_keys_do_not_meet_are_the_sum_of_single_ones() -> None:
+    """`Zᵀ G Z` is diagonal then, so the batch's solve falls apart into one for each edit."""
+    C, residuals = second_moment(30, 5), random(7, 4, seed=6)
+    root = torch.linalg.cholesky(C)
+    apart, _ = torch.linalg.qr(random(30, 4, seed=7))
+    keys = root @ (apart * torch.tensor([1.0, 3.0, 0.2, 7.0], dtype=torch.float64))
+    whitened = torch.linalg.solve(C, keys)
+    together = residuals @ ridge_adjustment(whitened, keys, 2.5).keys.T
+    alone = [
+        residuals[:, n : n + 1] @ ridge_adjustment(whitened[:, n : n + 1], keys[:, n : n + 1], 2.5).keys.T
+        for n in range(4)
+    ]
+    assert relative(torch.stack(alone).sum(0), together) < 1e-10
+
+
 def test_the_condition_is_that_of_the_system() -> None:
     C, keys = second_moment(20, 3), random(20, 5, seed=4)
     whitened = torch.linalg.solve(C, keys)
