@@ -101,8 +101,9 @@ def trace(
         f"({profile.n} prompts, {profile.clean:.2f} clean, {profile.corrupted:.2f} corrupted)",
         ["layer", *(str(layer) for layer in shown)],
         (
-            [place, *("-" if math.isnan(gains[layer]) else f"{gains[layer]:.2f}" for layer in shown)]
+            [place, *(f"{gains[layer]:.2f}" for layer in shown)]
             for place, gains in zip(PLACES, profile.restored.tolist(), strict=True)
+            if not all(map(math.isnan, gains))
         ),
     )
     told = f"At the subject's last token, layer {profile.strongest_layer} brings back most."
