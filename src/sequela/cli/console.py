@@ -25,6 +25,11 @@ PrecisionOption = Annotated[
         help="The dtype of the weights: float32, bfloat16, float16, or auto (bfloat16 where it is native)."
     ),
 ]
+StatisticsOption = Annotated[
+    str, typer.Option(help="The text for key statistics: self, wikitext2, a file, hub:<data set>.")
+]
+TokensOption = Annotated[int | None, typer.Option(min=2, help="How many tokens of it.")]
+BatchSizeOption = Annotated[int, typer.Option(min=1, help="How many edits are made together.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
 
 

@@ -13,10 +13,13 @@ from rich.markup import escape
 
 from sequela.cli.console import (
     DEFAULT_MODEL,
+    BatchSizeOption,
     DeviceOption,
     JsonOption,
     MemoryOption,
     PrecisionOption,
+    StatisticsOption,
+    TokensOption,
     print_json,
     print_table,
     standard_error,
@@ -46,17 +49,15 @@ def edit(
     subject: Annotated[str | None, typer.Option(help="One edit of your own: its subject.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Its prompt, with {} for the subject.")] = None,
     target: Annotated[str | None, typer.Option(help="What shall follow the prompt.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="How many edits are made together.")] = 1,
+    batch_size: BatchSizeOption = 1,
     hparams: Annotated[
         Path | None, typer.Option("--hparams", help="A YAML or JSON file of the method's settings.")
     ] = None,
     contexts: Annotated[
         Path | None, typer.Option("--contexts", help="A text file of context templates, the first `{}`.")
     ] = None,
-    statistics: Annotated[
-        str, typer.Option(help="The text for key statistics: self, wikitext2, a file, hub:<data set>.")
-    ] = "self",
-    tokens: Annotated[int | None, typer.Option(min=2, help="How many tokens of it.")] = None,
+    statistics: StatisticsOption = "self",
+    tokens: TokensOption = None,
     on_bad_edit: Annotated[
         OnBadEdit, typer.Option(help="What follows an edit that changes weights explosively.")
     ] = OnBadEdit.REPORT,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sequela.cli.console import JsonOption, print_entries, print_json, print_table
+
 if TYPE_CHECKING:
     from sequela.editors.registry import EditorDescription
-
-from sequela.cli.console import JsonOption, print_entries, print_json, print_table
 
 
 def methods(

@@ -16,10 +16,13 @@ from rich.markup import escape
 
 from sequela.cli.console import (
     DEFAULT_MODEL,
+    BatchSizeOption,
     DeviceOption,
     JsonOption,
     MemoryOption,
     PrecisionOption,
+    StatisticsOption,
+    TokensOption,
     print_json,
     print_table,
     standard_error,
@@ -47,11 +50,9 @@ def tune(
             "layers, and steps and clamp."
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="How many edits are made together.")] = 1,
-    statistics: Annotated[
-        str, typer.Option(help="The text for key statistics: self, wikitext2, a file, hub:<data set>.")
-    ] = "self",
-    tokens: Annotated[int | None, typer.Option(min=2, help="How many tokens of it.")] = None,
+    batch_size: BatchSizeOption = 1,
+    statistics: StatisticsOption = "self",
+    tokens: TokensOption = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The preset; by default <model>-<editor>.yaml.")
     ] = None,

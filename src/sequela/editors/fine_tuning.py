@@ -17,9 +17,9 @@ from sequela.deltas import Delta
 from sequela.deltas.delta import difference
 from sequela.editors.editor import Editor, EditReport, NoState, Outcome, Resources, relative_norms
 from sequela.editors.hyperparameters import Hyperparameters
-from sequela.editors.likelihood import batch_of, losses_of
+from sequela.editors.likelihood import batch_of, losses_of, with_targets
 from sequela.edits import Edit
-from sequela.models import LanguageModel, tokenize_prompt
+from sequela.models import LanguageModel
 from sequela.models.partial import Recording, record
 
 STOP_BELOW = 0.01
@@ -130,9 +130,7 @@ class _TargetBatch:
 
     def __init__(self, model: LanguageModel, edits: Sequence[Edit], layer: int) -> None:
         self.model = model
-        self.prompts = [
-            tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new) for edit in edits
-        ]
+        self.prompts = with_targets(model, edits)
         self.recording: Recording = record(model, batch_of(model, self.prompts), layer)
 
     def losses(self) -> torch.Tensor:

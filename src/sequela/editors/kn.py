@@ -32,7 +32,7 @@ from sequela.editors.likelihood import target_losses
 from sequela.editors.locate.settings import LocateState, first_state
 from sequela.editors.one_by_one import OneByOneEditor
 from sequela.edits import Edit
-from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
+from sequela.models import EditedModel, LanguageModel, TokenizedPrompt, tokenize_prompt
 
 
 class KnowledgeNeuronsHyperparameters(Hyperparameters):
@@ -157,9 +157,6 @@ def _answer(model: LanguageModel, prompt: TokenizedPrompt) -> tuple[int, float]:
 
 
 def _loss_with(model: LanguageModel, delta: Delta, prompt: TokenizedPrompt) -> float:
-    in_force = delta.apply(model)
-    try:
+    with EditedModel(model, delta):
         losses, _ = target_losses(model, [prompt])
-    finally:
-        in_force.revert()
     return float(losses[0])

@@ -6,9 +6,15 @@ from collections.abc import Sequence
 
 import torch
 
-from sequela.models import LanguageModel, TokenizedPrompt
+from sequela.edits import Edit
+from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.batch import Batch, pad_right
 from sequela.models.partial import read_logits, record
+
+
+def with_targets(model: LanguageModel, edits: Sequence[Edit]) -> list[TokenizedPrompt]:
+    """Each edit's bare prompt with its new target."""
+    return [tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new) for edit in edits]
 
 
 def batch_of(model: LanguageModel, prompts: Sequence[TokenizedPrompt]) -> Batch:

@@ -9,7 +9,7 @@ from typing import ClassVar, Generic
 from sequela.deltas import Delta
 from sequela.editors.editor import Editor, EditReport, H, Outcome, Resources, State
 from sequela.edits import Edit
-from sequela.models import LanguageModel
+from sequela.models import EditedModel, LanguageModel
 
 
 class OneByOneEditor(Editor[H, State], Generic[H, State]):
@@ -44,11 +44,8 @@ class OneByOneEditor(Editor[H, State], Generic[H, State]):
         total = Delta.empty(model.fingerprint)
         reports: list[EditReport] = []
         for edit in edits:
-            in_force = total.apply(model)
-            try:
+            with EditedModel(model, total):
                 change, report = self.edit_one(model, edit, state, resources)
-            finally:
-                in_force.revert()
             reports.append(report)
             if not report.dropped:
                 total = total + change

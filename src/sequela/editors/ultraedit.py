@@ -33,12 +33,11 @@ from torch import nn
 from sequela.deltas import Delta, LowRank
 from sequela.editors.editor import Editor, EditorState, EditReport, Outcome, Resources, relative_norms
 from sequela.editors.hyperparameters import Hyperparameters
-from sequela.editors.likelihood import batch_of, losses_of, target_losses
+from sequela.editors.likelihood import batch_of, losses_of, target_losses, with_targets
 from sequela.edits import Edit
 from sequela.ground.precision import SCORING_DTYPE, solve_dtype
-from sequela.inference.memory import within_reach
-from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.batch import by_token_budget
+from sequela.inference.memory import in_groups
+from sequela.models import EditedModel, LanguageModel, TokenizedPrompt
 from sequela.models.partial import record
 from sequela.models.reading import Site, module_at
 
@@ -113,15 +112,13 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
         self, model: LanguageModel, edits: Sequence[Edit], state: UltraEditState, resources: Resources
     ) -> Outcome[UltraEditState]:
         """Makes a batch of edits together."""
-        prompts = [
-            tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new) for edit in edits
-        ]
+        prompts = with_targets(model, edits)
         layers = self.layers_of(model)
         before, _ = target_losses(model, prompts)
         read = read_features(model, prompts, layers, self.hyperparameters.token)
         failures = [_failure(by_layer) for by_layer in read]
         made = [by_layer for by_layer, failure in zip(read, failures, strict=True) if not failure]
-        after_batch = seen(state, [features for layer in layers for by in made for features in [by[layer]]])
+        after_batch = seen(state, [by[layer] for layer in layers for by in made])
         failure = ""
         if after_batch.count < 2:
             failure = "one row has no deviation: make more edits at once, or choose token: mask"
@@ -135,11 +132,8 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
             failure = "" if delta.finite else "the change of the batch is not finite"
         if failure or not made:
             delta = Delta.empty(model.fingerprint)
-        in_force = delta.apply(model)
-        try:
+        with EditedModel(model, delta):
             after, _ = target_losses(model, prompts)
-        finally:
-            in_force.revert()
         norm = max(relative_norms(model, delta).values(), default=0.0)
         reports = tuple(
             EditReport(
@@ -221,17 +215,11 @@ def read_features(
         layers: The layers.
         token: `ans` or `mask`, see `UltraEditHyperparameters`.
     """
-    found: dict[int, dict[int, Features]] = {}
 
-    def attempt(tokens: int) -> None:
-        left = [n for n in range(len(prompts)) if n not in found]
-        for places in by_token_budget([len(prompts[n].ids) - 1 for n in left], tokens):
-            group = [left[place] for place in places]
-            read = _read_batch(model, [prompts[n] for n in group], layers, token)
-            found.update(zip(group, read, strict=True))
+    def read(group: list[int]) -> list[dict[int, Features]]:
+        return _read_batch(model, [prompts[n] for n in group], layers, token)
 
-    within_reach(TOKENS_AT_ONCE, attempt)
-    return [found[n] for n in range(len(prompts))]
+    return in_groups([len(prompt.ids) - 1 for prompt in prompts], TOKENS_AT_ONCE, read)
 
 
 def _read_batch(

@@ -7,7 +7,6 @@ requests. The results are those of an ordinary linear layer up to the order of s
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -17,6 +16,7 @@ from transformers.pytorch_utils import Conv1D
 
 from sequela.models import LanguageModel
 from sequela.models.blocks import ForwardReplaced
+from sequela.models.linears import has_onednn
 
 Linear = Callable[[torch.Tensor], torch.Tensor]
 
@@ -25,9 +25,7 @@ TYPICAL_ROWS = 1024  # the packing is chosen for products with about this many r
 
 def packs_linears(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether linear layers of this kind go through oneDNN: fp32 and bf16 on x86 processors."""
-    if device.type != "cpu" or platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if not has_onednn(device):
         return False
     return dtype == torch.float32 or (
         dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from sequela.ground.precision import SCORING_DTYPE
 from sequela.inference.head import POSITIONS
 from sequela.inference.linears import linears_bytes, packs_linears
 from sequela.models import LanguageModel
+from sequela.models.batch import by_token_budget
 
 logger = logging.getLogger(__name__)
 
@@ -154,6 +155,32 @@ def within_reach(tokens: int, attempt: Callable[[int], Answer]) -> Answer:
         logger.warning("Out of memory: trying again with %d tokens at once.", tokens)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def in_groups(
+    lengths: Sequence[int], tokens: int, work: Callable[[list[int]], Sequence[Answer]]
+) -> list[Answer]:
+    """Works on rows side by side, so many tokens at once or, where memory doesn't suffice, fewer.
+
+    Args:
+        lengths: Tokens of each row.
+        tokens: How many at once, padding included.
+        work: Is given the numbers of some rows and gives their answers in that order; what it has
+            answered is not asked again.
+
+    Raises:
+        SequelaError: Not even one token fits.
+    """
+    found: dict[int, Answer] = {}
+
+    def attempt(at_once: int) -> None:
+        left = [row for row in range(len(lengths)) if row not in found]
+        for places in by_token_budget([lengths[row] for row in left], at_once):
+            group = [left[place] for place in places]
+            found.update(zip(group, work(group), strict=True))
+
+    within_reach(tokens, attempt)
+    return [found[row] for row in range(len(lengths))]
 
 
 def working_memory(limit: int | None, model: LanguageModel) -> WorkingMemory:

@@ -20,13 +20,16 @@ from torch import nn
 from sequela.models.blocks import ForwardReplaced
 
 
-def uses_onednn(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether oneDNN is there and not what PyTorch uses anyway: fp32 on x86 processors."""
-    if device.type != "cpu" or dtype != torch.float32:
-        return False
-    if platform.machine().lower() not in ("x86_64", "amd64"):
+def has_onednn(device: torch.device) -> bool:
+    """Whether oneDNN computes for a device: on x86 processors, if PyTorch was built with it."""
+    if device.type != "cpu" or platform.machine().lower() not in ("x86_64", "amd64"):
         return False
     return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+def uses_onednn(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN is there and not what PyTorch uses anyway: for fp32."""
+    return dtype == torch.float32 and has_onednn(device)
 
 
 class FrozenLinear(torch.autograd.Function):

@@ -21,7 +21,7 @@ from sequela.editors.locate.settings import N_CONTEXTS, LocateState, check_stati
 from sequela.editors.locate.solve import Adjustment, ridge_adjustment
 from sequela.editors.locate.targets import Rule, Target, TargetHyperparameters, optimize_targets
 from sequela.edits import Edit
-from sequela.models import LanguageModel
+from sequela.models import EditedModel, LanguageModel, TokenizedPrompt
 from sequela.models.reading import Site
 
 N_LAYERS = 5
@@ -166,11 +166,8 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         total = Delta.empty(model.fingerprint)
         layers, conditions = self.layers_of(model), list[float]()
         for number, layer in enumerate(layers):
-            in_force = total.apply(model)
-            try:
+            with EditedModel(model, total):
                 keys, current = self._keys_and_current(model, edits, state, layer)
-            finally:
-                in_force.revert()
             adjustment = self._adjusted(model, keys, state, layer, resources)
             residual = (wished.double() - current.double()) / self.share(len(layers) - number)
             update = LowRank(residual.T.float().contiguous(), adjustment.keys.T.float().contiguous())
@@ -192,8 +189,7 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean keys at `layer` `[n, d_ff]` and what is at the bare prompts' target site `[n, d]`."""
         key, target = Site("key", layer), self.site_of(model)
-        prompts = [prompt for edit in edits for prompt in in_contexts(model, edit, state.contexts)]
-        read = read_at_subject(model, prompts, [key, target])
+        read = read_at_subject(model, _in_all_contexts(model, edits, state), [key, target])
         current = read[target].reshape(len(edits), len(state.contexts), -1)[:, 0]
         return _mean_keys(read[key], len(state.contexts)), current
 
@@ -202,17 +198,20 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
     ) -> LocateState:
         """The state with the batch's keys added, as the model has them after the change."""
         sites = [Site("key", layer) for layer in self.layers_of(model)]
-        prompts = [prompt for edit in edits for prompt in in_contexts(model, edit, state.contexts)]
-        in_force = delta.apply(model)
-        try:
-            read = read_at_subject(model, prompts, sites)
-        finally:
-            in_force.revert()
+        with EditedModel(model, delta):
+            read = read_at_subject(model, _in_all_contexts(model, edits, state), sites)
         tensors = dict(state.tensors)
         for site in sites:
             keys, name = _mean_keys(read[site], len(state.contexts)), _name(site.layer)
             tensors[name] = torch.cat([tensors[name], keys]) if name in tensors else keys
         return state.model_copy(update={"tensors": tensors})
+
+
+def _in_all_contexts(
+    model: LanguageModel, edits: Sequence[Edit], state: LocateState
+) -> list[TokenizedPrompt]:
+    """Every edit's prompt in every context, edit by edit."""
+    return [prompt for edit in edits for prompt in in_contexts(model, edit, state.contexts)]
 
 
 def _name(layer: int) -> str:

@@ -26,9 +26,8 @@ from sequela.editors.locate.keys import read_at_subject
 from sequela.editors.locate.target_batch import EditTexts, TargetBatch, Terms
 from sequela.edits import Edit
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference.memory import within_reach
+from sequela.inference.memory import in_groups
 from sequela.models import LanguageModel, tokenize_prompt
-from sequela.models.batch import by_token_budget
 from sequela.models.reading import Site
 
 STOP_BELOW = 0.05
@@ -143,20 +142,15 @@ def optimize_targets(
     """
     texts = [EditTexts.of(model, edit, contexts) for edit in edits]
     task = progress.start(what, len(edits))
-    found: dict[int, dict[Site, Target]] = {}
 
-    def attempt(tokens: int) -> None:
-        left = [number for number in range(len(texts)) if number not in found]
-        for places in by_token_budget([texts[number].n_tokens for number in left], tokens):
-            group = [left[place] for place in places]
-            search = _Search(model, [texts[number] for number in group], sites, settings, new_rule())
-            found.update(zip(group, search.run(), strict=True))
-            progress.advance(task, len(group))
+    def search(group: list[int]) -> list[dict[Site, Target]]:
+        targets = _Search(model, [texts[number] for number in group], sites, settings, new_rule()).run()
+        progress.advance(task, len(group))
+        return targets
 
-    within_reach(TOKENS_AT_ONCE, attempt)
+    found = in_groups([text.n_tokens for text in texts], TOKENS_AT_ONCE, search)
     progress.finish(task)
-    in_order = [found[number] for number in range(len(texts))]
-    return _anchored(model, edits, sites, in_order) if settings.anchored else in_order
+    return _anchored(model, edits, sites, found) if settings.anchored else found
 
 
 @dataclass
