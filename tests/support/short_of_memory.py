@@ -1,7 +1,7 @@
 """Run as a program: answers requests while the system gives this process little more memory.
 
-The argument is how many MiB it may have beyond what it has. It scores and then generates, and prints
-a JSON object for either: the answers, what they are with room enough, and what was logged.
+Its arguments are `score` or `generate`, and how many MiB it may have beyond what it has. It prints a JSON
+object: the answers, what they are with room enough, and what was logged.
 """
 
 from __future__ import annotations
@@ -57,17 +57,15 @@ def address_space() -> int:
 
 def main() -> None:
     torch.set_num_threads(1)
-    frugal = TorchEngine(WorkingMemory(most_tokens=32, most_rows=2))
-    with_room = [(score, score(frugal)), (generate, generate(frugal))]
-    for answer, expected in with_room:
-        log = Kept()
-        logging.getLogger("sequela").addHandler(log)
-        before = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (address_space() + int(sys.argv[1]) * MIB, before[1]))
-        found = answer(TorchEngine(WorkingMemory(size=2**30, most_tokens=4096, near=2**40)))
-        resource.setrlimit(resource.RLIMIT_AS, before)
-        logging.getLogger("sequela").removeHandler(log)
-        print(json.dumps({"found": found, "expected": expected, "logged": log.messages}))  # noqa: T201
+    answer = {"score": score, "generate": generate}[sys.argv[1]]
+    expected = answer(TorchEngine(WorkingMemory(most_tokens=32, most_rows=2)))
+    log = Kept()
+    logging.getLogger("sequela").addHandler(log)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + int(sys.argv[2]) * MIB, before[1]))
+    found = answer(TorchEngine(WorkingMemory(size=2**30, most_tokens=4096, near=2**40)))
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    print(json.dumps({"found": found, "expected": expected, "logged": log.messages}))  # noqa: T201
 
 
 if __name__ == "__main__":
