@@ -89,14 +89,14 @@ def target(
 
     def add(output: torch.Tensor) -> torch.Tensor:
         seen.append(output.detach())
-        return output.index_put((rows, places), delta.expand(len(rows), -1), accumulate=True)
+        return output.index_put((rows, places), delta.expand(len(rows), -1).to(output), accumulate=True)
 
     adam = torch.optim.Adam([delta], lr=settings.v_lr)
     before: torch.Tensor | None = None
     for step in range(settings.v_num_grad_steps):
         with changed(model, site, add), torch.enable_grad():
             logits = model.module(input_ids=batch.ids, position_ids=batch.positions, use_cache=False).logits
-            logprobs = logits.log_softmax(-1)
+            logprobs = logits.float().log_softmax(-1)
         essence = logprobs[-1, places[-1]]
         before = essence.detach() if before is None else before
         likelihoods = []
@@ -104,7 +104,7 @@ def target(
             start = len(prompt.prompt_ids) - 1
             at = torch.arange(start, start + len(prompt.target_ids))
             likelihoods.append(logprobs[row, at, torch.tensor(prompt.target_ids)].mean())
-        initial = seen[0][0, places[0]]
+        initial = seen[0][0, places[0]].float()
         kl = (essence.exp() * (essence - before)).sum()
         decay = settings.v_weight_decay * delta.norm() / initial.norm() ** 2
         total = -torch.stack(likelihoods).mean() + settings.kl_factor * kl + decay
