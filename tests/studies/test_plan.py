@@ -6,7 +6,7 @@ import pytest
 
 from sequela.ground.errors import BadInputError, UnknownNameError
 from sequela.studies import Study
-from sequela.studies.plan import make_plan
+from sequela.studies.plan import check_told_apart, make_plan
 
 
 def study(**changes: object) -> Study:
@@ -54,6 +54,12 @@ def test_more_edits_than_the_source_has_are_refused() -> None:
 def test_methods_that_results_couldnt_tell_apart_are_refused(editors: list[object]) -> None:
     with pytest.raises(BadInputError, match=r"rome \(r-rome\) twice"):
         make_plan(study(editors=editors))
+
+
+def test_presets_may_give_one_method_two_names() -> None:
+    plan = make_plan(study(editors=["kn", {"name": "kn", "settings": {"preset": "published"}}]))
+    with pytest.raises(BadInputError, match=r"kn \(no variant\) twice"):
+        check_told_apart(plan.editors, filled_in=True)  # here no preset was filled in
 
 
 def test_variants_of_one_method_may_stand_side_by_side() -> None:

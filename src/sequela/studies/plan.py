@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,29 @@ def make_plan(study: Study) -> Plan:
     for choice, editor in editors:
         check_batch_size(editor, choice.batch_size)
         check_subjects(editor, edits)
-    labels = [(editor.name, editor.variant, choice.batch_size) for choice, editor in editors]
+    check_told_apart(editors, filled_in=False)
+    suites = tuple(make_suite(choice.name, **choice.options) for choice in study.suites)
+    names = [suite.name for suite in suites]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInputError(f"The study names the suite {name!r} twice.")
+    return Plan(study, edits, editors, suites)
+
+
+def check_told_apart(editors: Sequence[tuple[EditorChoice, AnyEditor]], filled_in: bool) -> None:
+    """Refuses methods whose results would bear one name.
+
+    Args:
+        editors: The methods, as chosen and as made.
+        filled_in: Whether presets have been filled in; before, two that differ in it may get two names yet.
+
+    Raises:
+        BadInputError: Two of them do.
+    """
+    labels = [
+        (editor.name, editor.variant, choice.batch_size, None if filled_in else choice.settings.get("preset"))
+        for choice, editor in editors
+    ]
     for label in labels:
         if labels.count(label) > 1:
             raise BadInputError(
@@ -90,9 +112,3 @@ def make_plan(study: Study) -> Plan:
                 "told apart.",
                 hint="Run them as two studies.",
             )
-    suites = tuple(make_suite(choice.name, **choice.options) for choice in study.suites)
-    names = [suite.name for suite in suites]
-    for name in names:
-        if names.count(name) > 1:
-            raise BadInputError(f"The study names the suite {name!r} twice.")
-    return Plan(study, edits, editors, suites)

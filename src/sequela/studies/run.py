@@ -53,7 +53,7 @@ from sequela.statistics import Statistics
 from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_checkpoint, save_checkpoint
 from sequela.studies.measuring import UNEDITED, Baseline, Labels, measurements
 from sequela.studies.peak_memory import peak_memory_bytes
-from sequela.studies.plan import Plan, make_plan
+from sequela.studies.plan import Plan, check_told_apart, make_plan
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory, make_batch
 
@@ -191,6 +191,8 @@ class _Run:
         study = self.plan.study
         model = self._load(name)
         editors = [with_preset(editor, model, self.progress) for _, editor in self.plan.editors]
+        choices = [choice for choice, _ in self.plan.editors]
+        check_told_apart(list(zip(choices, editors, strict=True)), filled_in=True)
         expected = frozenset(editor.lowest_block(model) for editor in editors)
         with open_engine(study.engine, model, study.memory, expected, self.progress) as self.engine:
             self._all_trajectories(model, editors)
