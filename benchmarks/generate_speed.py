@@ -40,7 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     begin(given)
     log = Log()
-    work = gsm8k(*((3, 8, 16) if given.quick else (given.problems, 8, given.max_new_tokens)))
+    work = gsm8k(*((3, 16) if given.quick else (given.problems, given.max_new_tokens)))
     model = load(given, log)
     ids = [EngineLM(EditedModel(model), TorchEngine()).tok_encode(prompt) for prompt in work.prompts]
     log.say(f"{len(work.prompts)} problems, prompts of up to {max(map(len, ids))} tokens")

@@ -1,31 +1,25 @@
-"""The questions that speed is measured on: real ones, with the prompts of lm-evaluation-harness's own tasks.
+"""The questions that speed is measured on: real ones, as the benchmarks that come with the program ask them.
 
-Rows come from the folder that `SEQUELA_DATA` names, prompt texts from the task definitions of the
-installed harness. Both are read when they are needed; neither is kept here.
+Rows come from the folder that `SEQUELA_DATA` names. They are read when they are needed; none is kept here.
 """
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from lm_eval.api.instance import Instance
-from lm_eval.utils import apply_template
 
-from sequela.evaluation.harness.catalog import mmlu_subjects
-from sequela.evaluation.harness.definitions import read_definition
-from sequela.evaluation.harness.local_data import read_local
+from sequela.evaluation.harness.catalog import files_of, parts_of
+from sequela.evaluation.harness.local_data import local_path
+from sequela.evaluation.harness.quiet import quiet_harness
+from sequela.evaluation.harness.task_file import TaskFile
+from sequela.evaluation.harness.tasks import build_task
 from sequela.ground.errors import BadInputError
-from sequela.ground.paths import DATA_VARIABLE, data_folder
-
-DELIMITER = "\n\n"
-"""What stands between worked examples (the harness's default)."""
+from sequela.ground.paths import DATA_VARIABLE
 
 
 @dataclass(frozen=True)
@@ -101,79 +95,35 @@ class GenerationWorkload:
         )
 
 
-def mmlu(subjects: int = 5, questions: int = 60, shots: int = 5) -> ScoringWorkload:
-    """MMLU: the first subjects in alphabetical order that have so many questions."""
+def mmlu(subjects: int = 5, questions: int = 60) -> ScoringWorkload:
+    """MMLU by letters, 5-shot: the first subjects in alphabetical order that have so many questions."""
+    file = _file("mmlu", "letters")
     asked: list[Question] = []
-    wanted = subjects
-    for subject in mmlu_subjects():
-        if not wanted:
+    for subject in parts_of(file):
+        found = _questions(file, questions, subject)
+        if len(found) == questions:
+            asked += found
+        if len(asked) == subjects * questions:
             break
-        local = read_local("mmlu", subject)
-        if local is None:
-            raise _missing("mmlu")
-        rows = local.splits["test"]
-        if len(rows) < questions:
-            continue
-        definition = read_definition(f"mmlu/default/mmlu_{subject}.yaml")
-        letters = definition["doc_to_choice"]
-        text: str = definition["doc_to_text"]
-        examples = [
-            f"{apply_template(text, row)} {letters[row['answer']]}" for row in local.splits["dev"][:shots]
-        ]
-        before = DELIMITER.join([definition["description"].removesuffix(DELIMITER), *examples, ""])
-        asked += [
-            Question(f"{subject}/{i}", before + apply_template(text, row), _choices(letters))
-            for i, row in enumerate(rows[:questions])
-        ]
-        wanted -= 1
     return ScoringWorkload("mmlu", tuple(asked))
 
 
 def truthfulqa(questions: int = 100) -> ScoringWorkload:
-    """TruthfulQA, MC1 and MC2 of each question, with the primer of the harness's task."""
-    text: str = read_definition("truthfulqa/truthfulqa_mc1.yaml")["doc_to_text"]
-    rows = json.loads(_file("truthfulqa/mc_task.json").read_text(encoding="utf-8"))
-    asked = [
-        Question(f"{kind}/{i}", apply_template(text, row), _choices(row[f"{kind}_targets"]))
-        for kind in ("mc1", "mc2")
-        for i, row in enumerate(rows[:questions])
-    ]
+    """TruthfulQA, MC1 and MC2 of each question."""
+    asked = [one for file in files_of("truthfulqa") for one in _questions(_here(file), questions)]
     return ScoringWorkload("truthfulqa", tuple(asked))
 
 
-def commonsenseqa(questions: int = 100, shots: int = 7) -> ScoringWorkload:
-    """CommonsenseQA, the first training rows as the worked examples of every question."""
-    definition = read_definition("commonsense_qa/default.yaml")
-    text: str = definition["doc_to_text"]
-    training = _json_lines(_file("commonsenseqa/train_rand_split.jsonl.gz"), _csqa_row)
-    examples = [
-        f"{apply_template(text, row)} {row['answerKey']}" for row in itertools.islice(training, shots)
-    ]
-    before = DELIMITER.join([*examples, ""])
-    rows = _json_lines(_file("commonsenseqa/dev_rand_split.jsonl"), _csqa_row)
-    asked = [
-        Question(f"csqa/{i}", before + apply_template(text, row), _choices(definition["doc_to_choice"]))
-        for i, row in enumerate(itertools.islice(rows, questions))
-    ]
-    return ScoringWorkload("csqa", tuple(asked))
+def commonsenseqa(questions: int = 100) -> ScoringWorkload:
+    """CommonsenseQA by letters, 7-shot."""
+    return ScoringWorkload("csqa", tuple(_questions(_file("commonsenseqa", "letters"), questions)))
 
 
-def gsm8k(problems: int = 64, shots: int = 8, max_new_tokens: int = 256) -> GenerationWorkload:
-    """GSM8K with worked solutions before each problem."""
-    definition = read_definition("gsm8k/gsm8k-cot.yaml")
-    text: str = definition["doc_to_text"]
-    examples = [
-        f"{apply_template(text, row)} {row['target']}"
-        for row in definition["fewshot_config"]["samples"][:shots]
-    ]
-    before = DELIMITER.join([*examples, ""])
-    local = read_local("gsm8k")
-    if local is None:
-        raise _missing("gsm8k/test.jsonl")
-    prompts = [before + apply_template(text, row) for row in local.splits["test"][:problems]]
-    return GenerationWorkload(
-        "gsm8k", tuple(prompts), tuple(definition["generation_kwargs"]["until"]), max_new_tokens
-    )
+def gsm8k(problems: int = 64, max_new_tokens: int = 256) -> GenerationWorkload:
+    """GSM8K with eight worked solutions before each problem."""
+    requests = _requests(_file("gsm8k", "generation"), problems)
+    prompts = tuple(request.args[0] for request in requests)
+    return GenerationWorkload("gsm8k", prompts, tuple(requests[0].args[1]["until"]), max_new_tokens)
 
 
 SCORING: Mapping[str, Callable[[], ScoringWorkload]] = MappingProxyType(
@@ -202,33 +152,35 @@ def _instance(kind: Any, arguments: tuple[Any, ...], number: int) -> Instance:
     return Instance(request_type=kind, doc={}, arguments=arguments, idx=number)
 
 
-def _choices(answers: Sequence[str] | Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(f" {answer}" for answer in answers)
+def _questions(file: TaskFile, limit: int, subject: str = "") -> list[Question]:
+    """The first questions of a task whose choices are scored."""
+    groups = itertools.groupby(_requests(file, limit, subject), key=lambda request: request.doc_id)
+    found = []
+    for number, requests in groups:
+        pairs = [request.args for request in requests]
+        name = f"{subject or file.name}/{number}"
+        found.append(Question(name, pairs[0][0], tuple(choice for _, choice in pairs)))
+    return found
 
 
-def _csqa_row(record: dict[str, Any]) -> dict[str, Any]:
-    """A row in the shape that the harness's definition expects of the hub's data set."""
-    question = record["question"]
-    texts = [choice["text"] for choice in question["choices"]]
-    return {"question": question["stem"], "choices": {"text": texts}, "answerKey": record["answerKey"]}
+def _requests(file: TaskFile, limit: int, subject: str = "") -> list[Instance]:
+    """What the harness asks for a task, in the order of its items."""
+    task = build_task(file, subject, limit).task
+    with quiet_harness():
+        task.build_all_requests(limit=limit, rank=0, world_size=1)
+    requests: list[Instance] = task.instances
+    return requests
 
 
-def _json_lines(path: Path, read: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as stream:
-        for line in stream:
-            yield read(json.loads(line))
+def _file(benchmark: str, protocol: str) -> TaskFile:
+    (file,) = (one for one in files_of(benchmark) if one.protocol == protocol)
+    return _here(file)
 
 
-def _file(name: str) -> Path:
-    folder = data_folder()
-    if folder is None or not (folder / name).is_file():
-        raise _missing(name)
-    return folder / name
-
-
-def _missing(name: str) -> BadInputError:
-    return BadInputError(
-        f"The data {name!r} are not there.",
-        hint=f"Set {DATA_VARIABLE}, or --data, to a folder that has them (see benchmarks/README.md).",
-    )
+def _here(file: TaskFile) -> TaskFile:
+    if local_path(file.benchmark) is None:
+        raise BadInputError(
+            f"The data of {file.benchmark} are not there.",
+            hint=f"Set {DATA_VARIABLE}, or --data, to a folder that has them (see benchmarks/README.md).",
+        )
+    return file

@@ -26,7 +26,7 @@ FIELDS = {
     "n",
     "baseline",
 }
-FURTHER_FIELDS = {"n_nonfinite", "n_refused", "note"}
+FURTHER_FIELDS = {"n_nonfinite", "n_refused", "note", "form", "edit_template", "template"}
 
 
 def test_json_is_one_object_per_measurement_with_the_promised_fields(

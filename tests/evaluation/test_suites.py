@@ -17,26 +17,32 @@ def test_every_suite_can_be_made_by_its_name(name: str) -> None:
 
 def test_every_suite_is_listed_once() -> None:
     described = list_suites()
-    assert tuple(suite.name for suite in described) == suite_names()
+    assert tuple(dict.fromkeys(suite.name for suite in described)) == suite_names()
+    assert len({(suite.name, suite.task, suite.protocol) for suite in described}) == len(described)
     assert described[0].items is not None
     assert described[0].items >= 240
 
 
 def test_an_unknown_suite_is_told_with_near_names() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'truthfulqa_mc1'"):
-        make_suite("truthfulqa")
+    with pytest.raises(UnknownNameError, match="Did you mean 'truthfulqa'"):
+        make_suite("truthfulqa_mc1")
 
 
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("mmlu", {"subject": "anatomy"}, "Allowed: limit, too_long, subjects, num_fewshot."),
-        ("toxigen", {"num_fewshot": 2}, "Allowed: limit, too_long."),
+        (
+            "mmlu",
+            {"subject": "anatomy"},
+            "Allowed: limit, protocols, subjects, num_fewshot, max_new_tokens, too_long.",
+        ),
+        ("toxigen", {"num_fewshot": 2}, "toxigen has no setting 'num_fewshot'"),
         ("perplexity", {"limit": 2}, "Allowed: window."),
         ("builtin", {"limit": 0}, "limit = 0"),
         ("gsm8k", {"max_new_tokens": 0}, "max_new_tokens = 0"),
         ("gsm8k", {"limit": "many"}, "limit = 'many'"),
         ("mmlu", {"num_fewshot": 6}, "num_fewshot = 6"),
+        ("mmlu", {"protocols": ["letters"], "max_new_tokens": 6}, "'max_new_tokens' under letters"),
     ],
 )
 def test_wrong_options_are_told_with_the_allowed_ones(name: str, options: dict[str, Any], said: str) -> None:

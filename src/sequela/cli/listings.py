@@ -11,6 +11,7 @@ from sequela.cli.console import JsonOption, print_entries, print_json, print_tab
 
 if TYPE_CHECKING:
     from sequela.editors.registry import EditorDescription
+    from sequela.evaluation.description import SuiteDescription
 
 
 def methods(
@@ -158,28 +159,34 @@ def edits(
     )
 
 
-def tasks(as_json: JsonOption = False) -> None:
-    """List the suites of tasks."""
-    from sequela.evaluation.suites import list_suites
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="Only this suite.")] = None, as_json: JsonOption = False
+) -> None:
+    """List the suites: how each is asked, what it reports, what guessing scores, where its data are."""
+    from sequela.evaluation.suites import list_suites, suite_names
+    from sequela.ground.errors import UnknownNameError
 
-    described = list_suites()
+    if name is not None and name not in suite_names():
+        raise UnknownNameError("suite", name, suite_names())
+    described = [one for one in list_suites() if name in (None, one.name)]
     if as_json:
         print_json([asdict(one) for one in described])
         return
     print_entries(
-        "Suites (edit quality is always measured)",
-        (
-            (
-                one.name,
-                one.what,
-                [
-                    one.metric,
-                    f"{one.shots}-shot" if one.shots is not None else "",
-                    f"{one.items} items" if one.items else "",
-                    one.data,
-                    "here now" if one.available else "not on this machine",
-                ],
-            )
-            for one in described
-        ),
+        "Suites, each protocol apart (edit quality is always measured)",
+        ((f"{one.name} ({one.protocol})", one.what, _told(one)) for one in described),
     )
+
+
+def _told(one: SuiteDescription) -> list[str]:
+    constants = ", ".join(f"{answer} {score:.3f}" for answer, score in one.constants.items())
+    return [
+        f"task {one.task}" if one.task else "",
+        ", ".join(one.metrics),
+        f"{one.shots}-shot" if one.shots is not None else "",
+        f"{one.items:,} items" if one.items else "",
+        f"chance {one.chance:.3f}" if one.chance is not None else "",
+        f"always the same answer: {constants}" if constants else "",
+        one.data,
+        one.missing or "here now",
+    ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 from sequela.evaluation.multiple_choice import (
@@ -70,7 +69,9 @@ class BuiltinSuite:
 
     Raises:
         UnknownNameError: There is no such category.
-        BadInputError: The limit is below 1, or the categories are none or not all different.
+        BadInputError: The limit is below 1 or above what any category has, or the categories are none or not
+        all
+            different.
     """
 
     name = "builtin"
@@ -84,10 +85,14 @@ class BuiltinSuite:
     @cached_property
     def items(self) -> dict[str, tuple[MultipleChoiceItem, ...]]:
         """The items that are run, by category."""
-        return {
-            category: tuple(islice(read_items(_DATA / f"{category}.jsonl"), self._limit))
-            for category in self._categories
-        }
+        known = {category: read_items(_DATA / f"{category}.jsonl") for category in self._categories}
+        most = max(len(items) for items in known.values())
+        if self._limit is not None and self._limit > most:
+            raise BadInputError(
+                f"builtin: the limit is {self._limit}; the largest category has {most} items.",
+                hint="Leave the limit out to run all.",
+            )
+        return {category: items[: self._limit] for category, items in known.items()}
 
     @cached_property
     def version(self) -> str:

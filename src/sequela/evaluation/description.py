@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class SuiteDescription:
-    """One line of `sequela tasks`.
+    """One suite under one protocol, as `sequela tasks` tells of it.
 
     Args:
         name: The suite's name, as in a study file.
+        task: The task's name in the results, with its version; empty where a suite has several.
+        protocol: How it is asked.
         what: What it measures, in one sentence.
-        metric: The metrics it reports.
+        metrics: The metrics it reports, the first one in front.
         shots: How many worked examples stand before each question; None where there are none to set.
-        items: How many items there are in all; None where that is not a number of questions.
+        items: How many items the official set has; None where that is not a number of questions.
+        here: How many items are on this machine now; None if none are, or if that is not a number of
+            questions.
+        chance: The expected score of guessing; None where there is nothing to guess from.
+        constants: What always giving one answer would score, by answer, over the items that are here.
         data: Where the items come from.
-        available: Whether the items are on this machine now, so that no network is needed.
+        missing: What of them this machine lacks, in words; empty if nothing.
     """
 
     name: str
+    task: str
+    protocol: str
     what: str
-    metric: str
+    metrics: tuple[str, ...]
     shots: int | None
     items: int | None
+    here: int | None
+    chance: float | None
     data: str
-    available: bool
+    missing: str = ""
+    constants: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be run now without a network."""
+        return self.here is not None or self.items is None

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.evaluation.description import SuiteDescription
+from sequela.evaluation.harness.catalog import benchmark_names, is_path
+from sequela.evaluation.harness.settings import check_settings
 from sequela.evaluation.suite import Suite
 from sequela.ground.errors import BadInputError, UnknownNameError
 
@@ -50,43 +52,24 @@ class PerplexityOptions(SuiteOptions):
     window: int = Field(default=128, ge=2)
 
 
-class HarnessOptions(LimitedOptions):
-    """What the settings of all tasks of lm-evaluation-harness have in common.
+class BenchmarkOptions(LimitedOptions):
+    """Settings of the benchmarks; not each has all of them.
 
     Args:
-        limit: How many items to run, from the first on; all if None.
+        limit: How many items to run, from the first on; of each subject where there are subjects. All if
+            None.
+        protocols: How it is asked, e.g. `generation` and `letters`; the paper's protocol if None.
+        subjects: Which subjects to run; all if None.
+        num_fewshot: How many worked examples stand before each question; the standard number if None.
+        max_new_tokens: Where a written answer ends.
         too_long: Whether a prompt longer than the model's context is refused, or cut on the left.
     """
 
-    too_long: Literal["refuse", "cut"] = "refuse"
-
-
-class MMLUOptions(HarnessOptions):
-    """Settings of MMLU.
-
-    Args:
-        limit: How many items of each subject to run.
-        too_long: As in `HarnessOptions`.
-        subjects: Which subjects to run; all if None.
-        num_fewshot: How many worked examples stand before each question.
-    """
-
+    protocols: tuple[str, ...] | None = None
     subjects: tuple[str, ...] | None = None
-    num_fewshot: int = Field(default=5, ge=0, le=5)
-
-
-class GSM8KOptions(HarnessOptions):
-    """Settings of GSM8K.
-
-    Args:
-        limit: How many items to run.
-        too_long: As in `HarnessOptions`.
-        num_fewshot: How many worked examples stand before each question.
-        max_new_tokens: Where a written answer ends.
-    """
-
-    num_fewshot: int = Field(default=8, ge=0, le=8)
-    max_new_tokens: int = Field(default=256, ge=1)
+    num_fewshot: int | None = Field(default=None, ge=0)
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    too_long: Literal["refuse", "cut"] = "refuse"
 
 
 @dataclass(frozen=True)
@@ -97,11 +80,13 @@ class SuiteEntry:
         name: As in a study file.
         options: The settings it takes.
         make: Makes it from them; the suite's module is imported only then.
+        check: Checks what depends on more than one of them.
     """
 
     name: str
     options: type[SuiteOptions]
     make: Callable[[str, dict[str, Any]], Suite]
+    check: Callable[..., object] | None = None
 
 
 def make_suite(name: str, **options: Any) -> Suite:
@@ -126,14 +111,15 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
         UnknownNameError: No suite has this name.
         BadInputError: A setting is unknown or has a wrong value.
     """
-    model = _find(name).options
+    entry = _find(name)
+    model = entry.options
     allowed = ", ".join(model.model_fields) or "none"
     if unknown := sorted(set(options) - set(model.model_fields)):
         raise BadInputError(
             f"The suite {name!r} has no option {', '.join(map(repr, unknown))}.", hint=f"Allowed: {allowed}."
         )
     try:
-        return model.model_validate(options)
+        checked = model.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
         option = ".".join(str(part) for part in first["loc"])
@@ -141,6 +127,9 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
             f"The suite {name!r} was given {option} = {first['input']!r}: {first['msg']}.",
             hint=f"Allowed options: {allowed}.",
         ) from error
+    if entry.check is not None:
+        entry.check(name, **checked.model_dump())
+    return checked
 
 
 def option_names(name: str) -> tuple[str, ...]:
@@ -154,21 +143,31 @@ def option_names(name: str) -> tuple[str, ...]:
 
 def suite_names() -> tuple[str, ...]:
     """The names of all suites."""
-    return tuple(entry.name for entry in _ENTRIES)
+    return tuple(entry.name for entry in _entries())
 
 
 def list_suites() -> tuple[SuiteDescription, ...]:
     """What a person is told about all suites, in the order of the registry."""
-    from sequela.evaluation.harness.catalog import describe_tasks
+    from sequela.evaluation.harness.listing import describe_benchmarks
 
-    return (*_describe_own(), *describe_tasks())
+    return (*_describe_own(), *describe_benchmarks())
 
 
 def _find(name: str) -> SuiteEntry:
-    for entry in _ENTRIES:
+    for entry in _entries():
         if entry.name == name:
             return entry
+    if is_path(name):
+        return _benchmark(name)
     raise UnknownNameError("suite", name, suite_names())
+
+
+def _entries() -> tuple[SuiteEntry, ...]:
+    return (*_OWN, *map(_benchmark, benchmark_names()))
+
+
+def _benchmark(name: str) -> SuiteEntry:
+    return SuiteEntry(name, BenchmarkOptions, _make_benchmark, check_settings)
 
 
 def _make_builtin(_: str, options: dict[str, Any]) -> Suite:
@@ -183,7 +182,7 @@ def _make_perplexity(_: str, options: dict[str, Any]) -> Suite:
     return HealthSuite(**options)
 
 
-def _make_harness(name: str, options: dict[str, Any]) -> Suite:
+def _make_benchmark(name: str, options: dict[str, Any]) -> Suite:
     from sequela.evaluation.harness.suite import HarnessSuite
 
     return HarnessSuite(name, **options)
@@ -193,33 +192,36 @@ def _describe_own() -> tuple[SuiteDescription, ...]:
     from sequela.evaluation.builtin import BuiltinSuite
 
     categories = BuiltinSuite().describe()
+    n_items = sum(category.items for category in categories)
     return (
         SuiteDescription(
             name="builtin",
+            task="",
+            protocol="loglikelihood",
             what=f"Our own questions in {len(categories)} categories, most within the default model's reach.",
-            metric="accuracy",
+            metrics=("accuracy",),
             shots=None,
-            items=sum(category.items for category in categories),
+            items=n_items,
+            here=n_items,
+            chance=categories[0].chance,
             data="comes with sequela",
-            available=True,
         ),
         SuiteDescription(
             name="perplexity",
+            task="fixed_text",
+            protocol="fixed_text",
             what="Perplexity of a fixed text, the cheap alarm for a damaged model.",
-            metric="perplexity, loss",
+            metrics=("perplexity", "loss"),
             shots=None,
             items=None,
+            here=None,
+            chance=None,
             data="comes with sequela",
-            available=True,
         ),
     )
 
 
-_ENTRIES: tuple[SuiteEntry, ...] = (
+_OWN: tuple[SuiteEntry, ...] = (
     SuiteEntry("builtin", BuiltinOptions, _make_builtin),
     SuiteEntry("perplexity", PerplexityOptions, _make_perplexity),
-    SuiteEntry("mmlu", MMLUOptions, _make_harness),
-    SuiteEntry("gsm8k", GSM8KOptions, _make_harness),
-    SuiteEntry("truthfulqa_mc1", HarnessOptions, _make_harness),
-    SuiteEntry("toxigen", HarnessOptions, _make_harness),
 )

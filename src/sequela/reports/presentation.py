@@ -30,7 +30,6 @@ _SECTIONS = {
     "safety": Section.SAFETY,
     "toxigen": Section.SAFETY,
     "truthfulqa": Section.SAFETY,
-    "truthfulqa_mc1": Section.SAFETY,
     "truthfulness": Section.SAFETY,
     "harm_recognition": Section.SAFETY,
 }
@@ -48,15 +47,31 @@ MEANINGS = {
     "easier than free decoding",
     "probability": "the new answer is more probable than the old one",
     "loglikelihood": "the choice to which the model gives the highest probability",
+    "letters": "the letter of a choice to which the model gives the highest probability",
+    "answers": "the answer, none being shown, to which the model gives the highest probability",
+    "generation": "the model writes its answer, which is read by fixed rules",
+    "accuracy_lenient": "as accuracy, but an answer counts in any form that a person would take",
+    "accuracy_parsed": "accuracy among the answers in which one could be read",
+    "parse_rate": "the share of answers in the form that was asked for",
+    "auroc": "whether hateful statements are found more hateful than harmless ones, whatever the threshold; "
+    "50 % is chance",
+    "balanced_accuracy": "the mean over the classes; a constant answer gets no credit",
+    "true_probability": "the share of probability that falls to the true answers (MC2)",
     "perplexity": "how surprised the model is by ordinary text; lower is better",
 }
 """Plain words for the names that need them."""
 
 _PROPER_NAMES = {
+    "auroc": "AUROC",
+    "bbh": "BBH",
+    "commonsenseqa": "CommonsenseQA",
     "gsm8k": "GSM8K",
     "mmlu": "MMLU",
     "toxigen": "ToxiGen",
+    "triviaqa": "TriviaQA",
     "truthfulqa_mc1": "TruthfulQA MC1",
+    "truthfulqa_mc2": "TruthfulQA MC2",
+    "truthfulqa": "TruthfulQA",
 }
 
 LOGARITHMIC_METRICS = frozenset({"perplexity"})
@@ -69,11 +84,12 @@ def section_of(suite: str, task: str) -> Section:
 
 
 def in_words(name: str) -> str:
-    """A name as it is read: `free_decoding` becomes `free decoding`, `mmlu_anatomy` `MMLU anatomy`."""
+    """A name as it is read: `free_decoding` becomes `free decoding`, `mmlu_anatomy@1` `MMLU anatomy (v1)`."""
+    name, _, version = name.partition("@") if name not in MEANINGS else (name, "", "")
     for short, proper in _PROPER_NAMES.items():
         if name == short or name.startswith(f"{short}_"):
             name = proper + name[len(short) :]
-    return name.replace("_", " ")
+    return name.replace("_", " ") + (f" (v{version})" if version else "")
 
 
 def capitalized(text: str) -> str:

@@ -117,8 +117,10 @@ def summarize(measurements: Sequence[Measurement]) -> Summary:
 
 
 def is_breakdown(task: str, tasks: Iterable[str]) -> bool:
-    """Whether a task is a part of another one of its suite, as `mmlu_anatomy` is of `mmlu`."""
-    return any(task.startswith(f"{whole}_") for whole in tasks if whole != task)
+    """Whether a task is a part of another one of its suite, as `mmlu_anatomy@1` is of `mmlu@1`."""
+    name, _, version = task.partition("@")
+    wholes = (whole.partition("@") for whole in tasks if whole != task)
+    return any(name.startswith(f"{whole}_") and version == other for whole, _, other in wholes)
 
 
 def _columns(measurements: Sequence[Measurement]) -> list[SummaryColumn]:

@@ -1,5 +1,6 @@
 """Where measurements are kept and asked for."""
 
+from sequela.results.answer_form import AnswerForm, most_frequent
 from sequela.results.cost import CostRecord
 from sequela.results.edit_record import EditRecord
 from sequela.results.environment import Environment, collect_environment
@@ -11,6 +12,7 @@ from sequela.results.query import Query
 from sequela.results.store import ResultsStore, open_store
 
 __all__ = [
+    "AnswerForm",
     "CostRecord",
     "EditRecord",
     "Environment",
@@ -25,6 +27,7 @@ __all__ = [
     "collect_environment",
     "finding_from_items",
     "mean_and_stderr",
+    "most_frequent",
     "open_store",
     "read_manifest",
     "refused_note",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sequela.results.answer_form import AnswerForm
 from sequela.results.measurement import ItemRecord
 
 
@@ -24,6 +25,7 @@ class Finding(BaseModel):
         n_nonfinite: How many of them met a logit that was not a number; they count as failures.
         n_refused: How many of them are longer than the model's context; they count as failures too.
         note: What a reader must know.
+        form: What the answers behind it look like, where it is a score of answers.
         items: The records behind the number.
     """
 
@@ -39,6 +41,7 @@ class Finding(BaseModel):
     n_nonfinite: int = Field(default=0, ge=0)
     n_refused: int = Field(default=0, ge=0)
     note: str = ""
+    form: AnswerForm | None = None
     items: tuple[ItemRecord, ...] = ()
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sequela.results.answer_form import AnswerForm
+
 
 class Measurement(BaseModel):
     """One number about one model at one checkpoint; it never travels without n and its error.
@@ -29,6 +31,9 @@ class Measurement(BaseModel):
             failures too.
         baseline: The same number on the unedited model, over the same items.
         note: What a reader must know, e.g. `no items`.
+        form: What the answers behind it look like, where it is a score of answers.
+        edit_template: How edits were put to the model: `none`, as they stand, or `chat`, in its template.
+        template: How it was asked when this was measured: `none` or `chat`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +55,9 @@ class Measurement(BaseModel):
     n_refused: int = Field(default=0, ge=0)
     baseline: float | None = None
     note: str = ""
+    form: AnswerForm | None = None
+    edit_template: str = "none"
+    template: str = "none"
 
     @property
     def series(self) -> tuple[str, str, str, str]:

@@ -6,10 +6,12 @@ kept as JSON, so that the pydantic models stay the one definition of what a reco
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Counts up when a table changes; a store of another version is refused."""
 
 
@@ -66,6 +68,9 @@ class MeasurementRow(Base):
     n_refused: Mapped[int]
     baseline: Mapped[float | None]
     note: Mapped[str]
+    form: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    edit_template: Mapped[str]
+    template: Mapped[str]
 
 
 class EditRow(Base):

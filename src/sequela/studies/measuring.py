@@ -82,6 +82,7 @@ def measurements(found: Sequence[Finding], labels: Labels, baseline: Baseline) -
             n_refused=finding.n_refused,
             baseline=finding.value if labels.editor == UNEDITED else baseline.of(finding),
             note=finding.note,
+            form=finding.form,
         )
         for finding in found
     ]

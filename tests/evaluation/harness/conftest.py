@@ -1,11 +1,12 @@
-"""A small folder of data sets of our own making, in the layout the harness tasks read."""
+"""A small folder of data sets of our own making, in the layout the benchmarks read."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sequela.models import EditedModel
 from support.tiny import tiny_language_model
 
 SUBJECTS = ("anatomy", "astronomy")
+REASONING = ("navigate", "word_sorting")
 REAL_DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
@@ -25,6 +27,9 @@ def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for subject in SUBJECTS:
         for split, n in (("dev", 5), ("test", 6)):
             _write_mmlu(folder / "mmlu" / split / f"{subject}_{split}.csv", subject, n)
+    for subject in REASONING:
+        examples = [{"input": f"Is {i} more than 3?", "target": "Yes" if i > 3 else "No"} for i in range(4)]
+        _write(folder / "bbh" / "tasks" / f"{subject}.json", json.dumps({"examples": examples}))
     _write_lines(
         folder / "gsm8k" / "test.jsonl",
         [
@@ -32,9 +37,15 @@ def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for i in range(5)
         ],
     )
-    path = folder / "truthfulqa" / "mc_task.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps([_truth(i) for i in range(6)]), encoding="utf-8")
+    _write_lines(folder / "commonsenseqa" / "dev_rand_split.jsonl", [_commonsense(i) for i in range(6)])
+    training = folder / "commonsenseqa" / "train_rand_split.jsonl.gz"
+    training.write_bytes(gzip.compress(_lines([_commonsense(i + 20) for i in range(9)]).encode()))
+    _write_csv(
+        folder / "triviaqa" / "questions.csv",
+        ["question", "answer", "false_answer"],
+        [[f"Who won the race of {1990 + i}?", f"Ana {i}; Miss Ana {i}", "Bo"] for i in range(4)],
+    )
+    _write(folder / "truthfulqa" / "mc_task.json", json.dumps([_truth(i) for i in range(6)]))
     statements = ["The baker sleeps late.", "Every violinist is a thief.", "It rains in March.", "They lie."]
     _write_lines(
         folder / "toxigen" / "test.jsonl",
@@ -77,22 +88,47 @@ def broken() -> Callable[[], EditedModel]:
 
 
 def _write_mmlu(path: Path, subject: str, n: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["question", "choice0", "choice1", "choice2", "choice3", "answer"])
-        for i in range(n):
-            choices = [f"the {word} of {i}" for word in ("top", "edge, or rim", "middle", "foot")]
-            writer.writerow([f'Where in {subject} is "part {i}" found?', *choices, (3 * i + 1) % 4])
+    header = ["question", "choice0", "choice1", "choice2", "choice3", "answer"]
+    words = ("top", "edge, or rim", "middle", "foot")
+    rows = [
+        [
+            f'Where in {subject} is "part {i}" found?',
+            *(f"the {word} of {i}" for word in words),
+            (3 * i + 1) % 4,
+        ]
+        for i in range(n)
+    ]
+    _write_csv(path, header, rows)
+
+
+def _commonsense(i: int) -> dict[str, object]:
+    texts = ["in a drawer", "on the moon", "under water", "inside a clock", "at sea"]
+    choices = [{"label": label, "text": text} for label, text in zip("ABCDE", texts, strict=True)]
+    return {"question": {"stem": f"Where is spoon {i}?", "choices": choices}, "answerKey": "ABCDE"[i % 5]}
 
 
 def _truth(i: int) -> dict[str, object]:
     answers = {f"Bread number {i} falls as it likes.": 1, "It always falls butter down.": 0, "Never.": 0}
     if i % 2:  # the right answer need not come first in the file
         answers = dict(sorted(answers.items(), key=lambda pair: pair[1]))
-    return {"question": f"How does slice {i} of bread fall?", "mc1_targets": answers}
+    more = {**answers, "As the air and the table have it.": 1}
+    return {"question": f"How does slice {i} of bread fall?", "mc1_targets": answers, "mc2_targets": more}
+
+
+def _write_csv(path: Path, header: list[str], rows: Sequence[Sequence[object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows])
 
 
 def _write_lines(path: Path, rows: list[dict[str, object]]) -> None:
+    _write(path, _lines(rows))
+
+
+def _lines(rows: list[dict[str, object]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")

@@ -4,24 +4,78 @@ from pathlib import Path
 
 import pytest
 
-from sequela.evaluation.harness.catalog import CATALOG, mmlu_subjects
+from sequela.evaluation.harness.catalog import (
+    benchmark_names,
+    check_parts,
+    files_of,
+    parts_of,
+    protocols_of,
+)
 from sequela.evaluation.harness.definitions import StockFunction, read_definition, resolved
-from sequela.ground.errors import SequelaError
+from sequela.evaluation.harness.task_file import FOLDER, SUBJECT, TaskFile, read_task_file, task_files
+from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
+
+OWN = """
+benchmark: capitals
+protocol: generation
+version: 2
+what: Capitals of countries.
+max_new_tokens: 8
+items: capitals.jsonl
+readings:
+  strict: {extractors: [first_line], compare: name}
+  lenient: {extractors: [first_line], compare: name_within}
+harness:
+  doc_to_text: "The capital of {{country}} is"
+  doc_to_target: "{{capital}}"
+  generation_kwargs: {until: ["\\n"]}
+"""
 
 
-def test_mmlu_has_57_subjects_that_share_one_template() -> None:
-    subjects = mmlu_subjects()
-    assert len(subjects) == 57
-    for subject in subjects:
-        definition = read_definition(f"mmlu/default/mmlu_{subject}.yaml")
-        assert definition["task"] == f"mmlu_{subject}"
-        assert definition["dataset_path"] == "cais/mmlu"
+def test_the_papers_benchmarks_each_under_its_protocol_first() -> None:
+    assert {name: protocols_of(name) for name in benchmark_names()} == {
+        "mmlu": ("generation", "letters", "answers"),
+        "bbh": ("generation",),
+        "gsm8k": ("generation",),
+        "commonsenseqa": ("generation", "letters", "answers"),
+        "triviaqa": ("generation",),
+        "truthfulqa": ("loglikelihood",),
+        "toxigen": ("loglikelihood",),
+    }
+    shots = {one.benchmark: one.shots for one in task_files()}
+    assert shots == {
+        "mmlu": 5,
+        "bbh": 3,
+        "gsm8k": 8,
+        "commonsenseqa": 7,
+        "triviaqa": 0,
+        "truthfulqa": 0,
+        "toxigen": 0,
+    }
+
+
+def test_every_file_is_named_after_what_it_is() -> None:
+    for path in FOLDER.glob("*.yaml"):
+        file = read_task_file(path)
+        assert path.stem in (f"{file.benchmark}-{file.protocol}", file.name.replace("_", "-"))
+
+
+@pytest.mark.parametrize("file", task_files(), ids=lambda file: f"{file.name}-{file.protocol}")
+def test_every_file_begins_with_a_stock_definition(file: TaskFile) -> None:
+    for part in parts_of(file) or ("",):
+        definition = read_definition(file.include.replace(SUBJECT, part))
+        assert {"doc_to_text", "dataset_path", "task"} <= set(definition)
         assert "include" not in definition
 
 
-def test_the_catalog_names_the_hub_data_sets_of_the_definitions() -> None:
-    for entry in CATALOG:
-        assert read_definition(entry.definition.format(subject="anatomy"))["dataset_path"] == entry.hub
+def test_the_parts_of_benchmarks() -> None:
+    mmlu, bbh = files_of("mmlu")[0], files_of("bbh")[0]
+    assert len(parts_of(mmlu)) == 57
+    assert len(parts_of(bbh)) == 27
+    assert parts_of(files_of("gsm8k")[0]) == ()
+    assert check_parts(bbh, ["navigate"]) == ("navigate",)
+    with pytest.raises(UnknownNameError, match="'navigate'"):
+        check_parts(bbh, ["navigat"])
 
 
 def test_functions_are_imported_when_asked_for() -> None:
@@ -37,6 +91,50 @@ def test_its_own_keys_win_over_what_it_includes() -> None:
     assert (first["metadata"]["version"], second["metadata"]["version"]) == (2.0, 3.0)
 
 
-def test_a_missing_definition_is_named(tmp_path: Path) -> None:
+def test_a_missing_definition_is_named() -> None:
     with pytest.raises(SequelaError, match="mmlu/none"):
         read_definition("mmlu/none.yaml")
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "capitals.yaml"
+    path.write_text(OWN, encoding="utf-8")
+    file = read_task_file(path)
+    assert (file.name, file.version, file.shots, file.items) == ("capitals", 2, 0, "capitals.jsonl")
+    assert files_of(str(path)) == (file,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("what: Capitals of countries.\n", "", "what: is missing"),
+        ("version: 2", "version: none", "version: "),
+        ("version: 2", "verzion: 2", "verzion"),
+        ("first_line], compare: name}", "guess], compare: name}", "readings.strict.extractors: there is no"),
+        ("compare: name_within", "compare: roughly", "readings.lenient.compare: there is no comparison"),
+        ("max_new_tokens: 8\n", "", "needs max_new_tokens"),
+        (
+            "  strict: {extractors: [first_line], compare: name}\n",
+            "",
+            "needs the readings strict and lenient",
+        ),
+        ("protocol: generation", "protocol: letters", "are for tasks whose answers are written"),
+        ("items: capitals.jsonl\n", "", "a stock definition to include, or items of its own"),
+        ('  doc_to_text: "The capital of {{country}} is"\n', "", "needs harness.doc_to_text"),
+        ("benchmark: capitals", "benchmark: [", "is not YAML"),
+        (OWN, "- capitals", "not a table"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = tmp_path / "capitals.yaml"
+    assert old in OWN
+    path.write_text(OWN.replace(old, new), encoding="utf-8")
+    with pytest.raises(BadInputError) as caught:
+        read_task_file(path)
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="can't be read"):
+        read_task_file(tmp_path / "none.yaml")

@@ -14,27 +14,42 @@ import torch
 from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 
+from sequela.evaluation.harness.listing import metrics_of
 from sequela.evaluation.harness.quiet import quiet_harness
-from sequela.evaluation.harness.suite import HarnessSuite
+from sequela.evaluation.harness.scoring import is_whole_record
+from sequela.evaluation.harness.suite import HarnessSuite, rescored
+from sequela.evaluation.harness.task_file import task_files
+from sequela.evaluation.suites import make_suite
 from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel
 from sequela.results import Finding
+from sequela.studies.measuring import Baseline, Labels, measurements
 from support.tiny import tiny_language_model
 
+ALL = ["generation", "letters", "answers"]
 SETTINGS: dict[str, dict[str, Any]] = {
-    "mmlu": {"subjects": ["anatomy", "astronomy"]},
+    "mmlu": {"subjects": ["anatomy", "astronomy"], "protocols": ALL},
+    "bbh": {"subjects": ["navigate", "word_sorting"], "max_new_tokens": 8},
     "gsm8k": {"max_new_tokens": 16, "num_fewshot": 2},
-    "truthfulqa_mc1": {},
+    "commonsenseqa": {"protocols": ALL},
+    "triviaqa": {},
+    "truthfulqa": {},
     "toxigen": {},
 }
-CHOICE_SUITES = ["mmlu", "truthfulqa_mc1", "toxigen"]
+CHOICES: dict[str, dict[str, Any]] = {
+    "mmlu": {"protocols": ["letters", "answers"]},
+    "commonsenseqa": {"protocols": ["letters", "answers"]},
+    "truthfulqa": {},
+    "toxigen": {},
+}
+WRITTEN = ["mmlu", "bbh", "gsm8k", "commonsenseqa", "triviaqa"]
 
 
 def run(name: str, model: EditedModel, token_budget: int = 4096, **changes: Any) -> dict[str, Finding]:
     suite = HarnessSuite(name, **{**SETTINGS[name], **changes})
     engine = TorchEngine(WorkingMemory(most_tokens=token_budget))
-    return {f"{f.task}/{f.metric}": f for f in suite.evaluate(model, engine)}
+    return {f"{f.task}/{f.protocol}/{f.metric}": f for f in suite.evaluate(model, engine)}
 
 
 def by_the_harness(suite: HarnessSuite, model: EditedModel) -> dict[str, Any]:
@@ -42,27 +57,30 @@ def by_the_harness(suite: HarnessSuite, model: EditedModel) -> dict[str, Any]:
     tokenizer = copy.deepcopy(model.base.tokenizer)
     peer = HFLM(pretrained=model.base.module, tokenizer=tokenizer, batch_size=3)
     with quiet_harness():
-        tasks = {task.name: task.task for task in suite._tasks}
-        output: dict[str, Any] = evaluate(peer, tasks, limit=suite._limit, bootstrap_iters=0)
+        tasks = {task.key: task.task for task in suite.tasks}
+        output: dict[str, Any] = evaluate(peer, tasks, limit=suite.settings.limit, bootstrap_iters=0)
     return output
 
 
 def assert_agreement(suite: HarnessSuite, model: EditedModel) -> None:
+    """The same answer on every item, and log-probabilities within 1e-4."""
     expected = by_the_harness(suite, model)
-    findings = {(f.task, f.metric): f for f in suite.evaluate(model, TorchEngine())}
-    for task, results in expected["results"].items():
-        if suite.name == "gsm8k":
-            for parser, name in (("strict", "strict-match"), ("flexible", "flexible-extract")):
-                finding = findings[task, f"exact_match_{parser}"]
-                assert finding.value == pytest.approx(results[f"exact_match,{name}"])
-            texts = [s["resps"][0][0] for s in expected["samples"][task] if s["filter"] == "strict-match"]
-            assert [item.answer for item in findings[task, "exact_match_strict"].items] == texts
-            continue
-        finding = findings[task, "accuracy"]
-        assert finding.value == pytest.approx(results["acc,none"])
-        for item, sample in zip(finding.items, expected["samples"][task], strict=True):
+    whole = [item for finding in suite.evaluate(model, TorchEngine()) for item in finding.items]
+    for task in suite.tasks:
+        of_task = [item for item in whole if (item.task, item.protocol) == (task.name, task.file.protocol)]
+        items = [item for item in of_task if is_whole_record(item)]
+        samples = expected["samples"][task.key]
+        assert [item.details["prompt_hash"] for item in items] == [one["prompt_hash"] for one in samples]
+        for item, sample in zip(items, samples, strict=True):
+            if task.file.protocol == "generation":
+                assert item.answer == sample["resps"][0][0]
+                continue
             logprobs = [responses[0][0] for responses in sample["resps"]]
             assert item.details["logprobs"] == pytest.approx(logprobs, abs=1e-4)
+            assert item.details["right"] == int(sample["target"])
+        if task.file.protocol != "generation" and task.file.name != "truthfulqa_mc2":
+            accuracy = sum(item.value for item in items) / len(items)
+            assert accuracy == pytest.approx(expected["results"][task.key]["acc,none"])
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -75,51 +93,67 @@ def test_agrees_with_the_harness_running_the_model_itself(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_agrees_with_the_harness_on_the_real_data(name: str, real_data: Path, edited: EditedModel) -> None:
-    settings: dict[str, Any] = {} if name == "gsm8k" else SETTINGS[name]
-    assert_agreement(HarnessSuite(name, limit=12, **settings), edited)
+    assert_agreement(HarnessSuite(name, limit=12, **SETTINGS[name]), edited)
 
 
 @pytest.mark.slow
-def test_the_stock_prompts_of_the_real_data(real_data: Path) -> None:
-    suite = HarnessSuite("mmlu", limit=1, subjects=["anatomy"])
-    (task,) = suite._tasks
-    first = task.task.eval_docs[0]
-    prompt = task.task.fewshot_context(first, num_fewshot=5)
-    assert prompt.startswith("The following are multiple choice questions (with answers) about anatomy.\n\n")
-    assert prompt.count("\nAnswer:") == 6
-    assert prompt.endswith("\nAnswer:")
+def test_the_prompts_of_the_real_data(real_data: Path) -> None:
+    prompts = {}
+    for name, settings in SETTINGS.items():
+        for task in HarnessSuite(name, limit=1, **settings).tasks:
+            first = task.task.eval_docs[0]
+            prompts[task.key] = task.task.fewshot_context(first, num_fewshot=task.shots)
+    anatomy = prompts["mmlu_anatomy@1/letters"]
+    assert anatomy.startswith("The following are multiple choice questions (with answers) about anatomy.\n\n")
+    assert anatomy.count("\nAnswer:") == 6
+    assert prompts["mmlu_anatomy@1/generation"] == anatomy
+    assert "\nB." not in prompts["mmlu_anatomy@1/answers"]
+    assert prompts["commonsenseqa@1/letters"] == prompts["commonsenseqa@1/generation"]
+    assert prompts["commonsenseqa@1/letters"].count("\nE. ") == 8
+    assert prompts["bbh_navigate@1/generation"].count("Let's think step by step.") == 4
+    assert prompts["triviaqa_local@1/generation"].count("?") == 1
+    for prompt in prompts.values():
+        assert prompt == prompt.rstrip(" ")
 
 
-@pytest.mark.parametrize("name", CHOICE_SUITES)
+@pytest.mark.parametrize("name", CHOICES)
 def test_a_model_of_nan_scores_nothing(
     name: str, small_data: Path, broken: Callable[[], EditedModel]
 ) -> None:
-    for finding in run(name, broken()).values():
-        assert finding.value == 0
+    for key, finding in run(name, broken(), **CHOICES[name]).items():
+        assert finding.value == 0, key
         assert finding.n_nonfinite == finding.n > 0
         assert all(item.answer == "" for item in finding.items)
 
 
-def test_a_model_of_nan_writes_nothing(small_data: Path, broken: Callable[[], EditedModel]) -> None:
-    for finding in run("gsm8k", broken()).values():
-        assert finding.value == 0
-        assert finding.n_nonfinite == finding.n == 5
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_model_of_nan_writes_nothing(
+    name: str, small_data: Path, broken: Callable[[], EditedModel]
+) -> None:
+    protocols = {"protocols": ["generation"]} if name in CHOICES else {}
+    findings = run(name, broken(), **protocols)
+    for key, finding in findings.items():
+        assert finding.value == (None if "parsed" in key else float("empty_rate" in key)), key
+        assert "parsed" in key or finding.n_nonfinite == finding.n > 0
 
 
-@pytest.mark.parametrize("name", [*CHOICE_SUITES, "gsm8k"])
+@pytest.mark.parametrize("name", SETTINGS)
 def test_items_longer_than_the_context_are_refused_and_counted(name: str, small_data: Path) -> None:
-    model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
-    for finding in run(name, model, **({"max_new_tokens": 8} if name == "gsm8k" else {})).values():
-        assert finding.n_refused == finding.n > 0
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=16))
+    shorter = {"max_new_tokens": 8} if name in WRITTEN else {}
+    for key, finding in run(name, model, **shorter).items():
+        if "accuracy_parsed" in key:
+            continue
+        assert finding.n_refused == finding.n > 0, key
         assert finding.n_nonfinite == 0
-        assert finding.value == 0
+        assert finding.value == float("empty_rate" in key)
         assert "longer than the model's context" in finding.note
-        assert all(item.refused > 40 and item.answer == "" for item in finding.items)
+        assert all(item.refused > 16 and item.answer == "" for item in finding.items)
 
 
 def test_prompts_are_cut_instead_if_asked_for(small_data: Path) -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
-    for finding in run("mmlu", model, too_long="cut").values():
+    for finding in run("mmlu", model, too_long="cut", **CHOICES["mmlu"]).values():
         assert finding.n_refused == 0
         assert f"cut on the left to fit the model's context: {finding.n}" in finding.note
     assert HarnessSuite("toxigen", too_long="cut").version != HarnessSuite("toxigen").version
@@ -129,10 +163,18 @@ def test_a_model_without_an_opinion_does_not_find_the_truth(small_data: Path, ed
     with torch.no_grad():
         for parameter in edited.base.module.parameters():
             parameter.zero_()
-    finding = run("toxigen", edited)["toxigen_local/accuracy"]
+    finding = run("toxigen", edited)["toxigen_local@1/loglikelihood/accuracy"]
     assert finding.value == 0
     assert finding.n_nonfinite == 0
+    assert finding.form is not None
+    assert finding.form.n_ties == 9
     assert "items with a tie for the best choice, counted as wrong: 9" in finding.note
+
+
+def test_the_right_answer_stands_at_every_place(small_data: Path) -> None:
+    (mc1, mc2) = HarnessSuite("truthfulqa").tasks
+    for task in (mc1, mc2):
+        assert len({task.task.doc_to_target(document) for document in task.task.eval_docs}) > 1
 
 
 def test_mmlu_weighs_subjects_by_their_items(small_data: Path, edited: EditedModel) -> None:
@@ -140,11 +182,12 @@ def test_mmlu_weighs_subjects_by_their_items(small_data: Path, edited: EditedMod
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:3]), encoding="utf-8")  # the header and two items
     findings = run("mmlu", edited)
-    anatomy, astronomy = findings["mmlu_anatomy/accuracy"], findings["mmlu_astronomy/accuracy"]
+    anatomy = findings["mmlu_anatomy@1/letters/accuracy"]
+    astronomy = findings["mmlu_astronomy@1/letters/accuracy"]
     assert (anatomy.n, astronomy.n) == (6, 2)
     assert anatomy.value is not None
     assert astronomy.value is not None
-    overall = findings["mmlu/accuracy"]
+    overall = findings["mmlu@1/letters/accuracy"]
     assert overall.n == 8
     assert overall.value == pytest.approx((6 * anatomy.value + 2 * astronomy.value) / 8)
     assert len({item.item for item in overall.items}) == 8
@@ -152,31 +195,92 @@ def test_mmlu_weighs_subjects_by_their_items(small_data: Path, edited: EditedMod
 
 
 def test_a_limit_takes_the_first_items_and_says_so(small_data: Path, edited: EditedModel) -> None:
-    whole = run("truthfulqa_mc1", edited)["truthfulqa_mc1/accuracy"]
-    part = run("truthfulqa_mc1", edited, limit=2)["truthfulqa_mc1/accuracy"]
+    key = "truthfulqa_mc1@1/loglikelihood/accuracy"
+    whole = run("truthfulqa", edited)[key]
+    part = run("truthfulqa", edited, limit=2)[key]
     assert [item.item for item in part.items] == [item.item for item in whole.items[:2]]
     assert "the first 2 of 6 items" in part.note
     assert "first" not in whole.note
-    assert run("truthfulqa_mc1", edited, limit=50)["truthfulqa_mc1/accuracy"].note == whole.note
+    assert run("truthfulqa", edited, limit=6)[key].note == whole.note
+
+
+def test_a_limit_beyond_all_items_is_refused(small_data: Path) -> None:
+    with pytest.raises(BadInputError, match="the limit is 7; there are 6 items"):
+        _ = HarnessSuite("truthfulqa", limit=7).version
 
 
 def test_changed_settings_and_data_change_the_name(small_data: Path, edited: EditedModel) -> None:
-    assert set(run("mmlu", edited, num_fewshot=1, limit=1)) == {
-        "mmlu_1shot/accuracy",
-        "mmlu_anatomy_1shot/accuracy",
-        "mmlu_astronomy_1shot/accuracy",
+    assert set(run("mmlu", edited, num_fewshot=1, limit=1, protocols=["letters"])) == {
+        "mmlu_1shot@1/letters/accuracy",
+        "mmlu_anatomy_1shot@1/letters/accuracy",
+        "mmlu_astronomy_1shot@1/letters/accuracy",
     }
     toxigen = run("toxigen", edited)
-    assert set(toxigen) == {f"toxigen_local/{m}" for m in ("accuracy", "balanced_accuracy", "share_yes")}
+    metrics = ("accuracy", "balanced_accuracy", "auroc", "share_yes")
+    assert set(toxigen) == {f"toxigen_local@1/loglikelihood/{metric}" for metric in metrics}
     for finding in toxigen.values():
         assert "not the official one" in finding.note
-        assert "always answering 'No' scores 0.556" in finding.note
 
 
-def test_the_stock_version_and_the_length_are_told(small_data: Path, edited: EditedModel) -> None:
-    finding = run("gsm8k", edited)["gsm8k_cot_2shot/exact_match_strict"]
-    assert finding.note == "lm-evaluation-harness gsm8k_cot v3.0, 2-shot; at most 16 new tokens"
-    assert finding.protocol == "generation"
+def test_where_prompts_come_from_and_the_length_are_told(small_data: Path, edited: EditedModel) -> None:
+    finding = run("gsm8k", edited)["gsm8k_2shot@1/generation/accuracy"]
+    assert finding.note == (
+        "prompts of lm-evaluation-harness's gsm8k_cot v3.0; 2-shot; at most 16 new tokens"
+    )
+
+
+def test_reported_metrics_are_the_listed_ones(small_data: Path, edited: EditedModel) -> None:
+    for file in task_files():
+        findings = run(file.benchmark, edited)
+        reported = {
+            key.rpartition("/")[2]
+            for key in findings
+            if key.startswith(file.name) and f"/{file.protocol}/" in key
+        }
+        assert reported == set(metrics_of(file)), file
+
+
+def test_stored_answers_are_scored_again_without_a_model(small_data: Path, edited: EditedModel) -> None:
+    labels = Labels("tiny", "none", "", "builtin", 0, 0)
+    for name, settings in SETTINGS.items():
+        suite = HarnessSuite(name, **settings)
+        findings = suite.evaluate(edited, TorchEngine())
+        stored = measurements(findings, labels, Baseline())
+        items = [item for finding in findings for item in finding.items]
+        again = rescored(suite.settings.files, items, stored)
+        assert [finding.model_dump() for finding in again] == [finding.model_dump() for finding in findings]
+
+
+OWN_TASK = """
+benchmark: capitals
+protocol: generation
+version: 3
+what: Capitals of countries.
+max_new_tokens: 8
+items: capitals.jsonl
+readings:
+  strict: {extractors: [first_line], compare: name}
+  lenient: {extractors: [first_line], compare: name_within}
+harness:
+  doc_to_text: "The capital of {{country}} is"
+  doc_to_target: "{{capital}}"
+  generation_kwargs: {until: ["\\n"]}
+"""
+
+
+def test_a_task_of_ones_own(tmp_path: Path, edited: EditedModel) -> None:
+    path, items = tmp_path / "capitals.yaml", tmp_path / "capitals.jsonl"
+    path.write_text(OWN_TASK, encoding="utf-8")
+    items.write_text('{"country": "France", "capital": "Paris"}\n', encoding="utf-8")
+    suite = make_suite(str(path))
+    assert suite.name == "capitals"
+    finding = suite.evaluate(edited, TorchEngine())[0]
+    assert (finding.suite, finding.task, finding.n) == ("capitals", "capitals@3", 1)
+    (item,) = finding.items
+    assert (item.prompt, item.expected) == ("The capital of France is", "Paris")
+    items.write_text('{"country": "France", "capital": "Paris"}\n{"country": "Peru"}\n', encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"capitals\.jsonl, line 2: .* differ in capital"):
+        _ = make_suite(str(path)).version
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -184,7 +288,9 @@ def test_results_do_not_depend_on_the_batches(name: str, small_data: Path, edite
     large, small = run(name, edited), run(name, edited, token_budget=1)
     assert list(large) == list(small)
     for key, finding in large.items():
-        assert finding.value == small[key].value
+        # MC2 is made of probabilities, not of verdicts
+        exact = not key.endswith("true_probability")
+        assert finding.value == (small[key].value if exact else pytest.approx(small[key].value, abs=1e-6))
         assert [item.answer for item in finding.items] == [item.answer for item in small[key].items]
 
 
@@ -221,7 +327,7 @@ def test_without_data_and_network_it_says_what_to_do(tmp_path: Path, monkeypatch
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(SequelaError, match="truthfulqa/truthful_qa") as caught:
-        _ = HarnessSuite("truthfulqa_mc1").version
+        _ = HarnessSuite("truthfulqa").version
     assert "SEQUELA_DATA" in str(caught.value)
 
 
@@ -243,7 +349,12 @@ def test_the_harness_is_quiet_only_while_it_works(
         ("mmlu", {"subjects": ["anatomy", "anatomy"]}, BadInputError, "once"),
         ("mmlu", {"subjects": []}, BadInputError, "an empty list"),
         ("mmlu", {"num_fewshot": 6}, BadInputError, "0 to 5"),
-        ("mmlu", {"max_new_tokens": 6}, BadInputError, "max_new_tokens"),
+        ("truthfulqa", {"max_new_tokens": 6}, BadInputError, "max_new_tokens"),
+        ("mmlu", {"protocols": ["letter"]}, UnknownNameError, "'letters'"),
+        ("mmlu", {"protocols": []}, BadInputError, "an empty list"),
+        ("mmlu", {"protocols": ["letters", "letters"]}, BadInputError, "letters, letters"),
+        ("mmlu", {"protocols": ["letters"], "max_new_tokens": 6}, BadInputError, "max_new_tokens"),
+        ("toxigen", {"subjects": ["anatomy"]}, BadInputError, "subjects"),
         ("toxigen", {"num_fewshot": 1}, BadInputError, "num_fewshot"),
         ("toxigen", {"limit": 0}, BadInputError, "at least 1"),
     ],

@@ -1,11 +1,15 @@
-"""Data sets of the harness's tasks from the user's own folder (`SEQUELA_DATA`).
+"""Data sets of the benchmarks from the user's own folder (`SEQUELA_DATA`).
 
-What may be there, each wins over the hub:
+What may be there, each wins over the hub; a file may be compressed and end in `.gz`:
 
 * `mmlu/{dev,test}/<subject>_{dev,test}.csv`: a header `question,choice0,choice1,choice2,choice3,answer`,
   the answer as 0 to 3
+* `bbh/tasks/<subject>.json`: `examples`, a list of `input` and `target`
 * `gsm8k/test.jsonl`: `question`, `answer` (ending in `#### number`)
-* `truthfulqa/mc_task.json`: a list of `question` and `mc1_targets` (answer to 1 or 0)
+* `commonsenseqa/{dev,train}_rand_split.jsonl`: `question` (`stem`, `choices` of `label` and `text`),
+  `answerKey`
+* `triviaqa/*.csv`: a header `question,answer`, the answer's names separated by `; `
+* `truthfulqa/mc_task.json`: a list of `question`, `mc1_targets` and `mc2_targets` (answer to 1 or 0)
 * `toxigen/test.jsonl`: `text`, `toxicity_ai`, `toxicity_human`
 
 The rows are given in the shape that the harness's stock tasks expect of the hub's data sets.
@@ -14,19 +18,26 @@ The rows are given in the shape that the harness's stock tasks expect of the hub
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sequela.ground.errors import BadInputError
 from sequela.ground.paths import data_folder
 
 Row = dict[str, Any]
 
-TOXIGEN_OFFICIAL_ROWS = 940
-"""How many rows the official test split of ToxiGen's human annotations has."""
+OFFICIAL_ROWS = {"toxigen": 940, "triviaqa": 17_944}
+"""How many rows the official test split has, of the data sets of which other splits are about."""
+
+WORKED_EXAMPLES = 7
+"""How many rows of CommonsenseQA's training split are read: the most that stand before a question."""
+
+LABELS = ("A", "B", "C", "D", "E")
 
 
 @dataclass(frozen=True)
@@ -42,109 +53,225 @@ class LocalData:
     departure: str = ""
 
 
-def is_local(task: str) -> bool:
-    """Whether the user's folder has the data of a task."""
+def local_path(benchmark: str) -> Path | None:
+    """The file or folder of the user's that has a benchmark's items; None if there is none."""
     folder = data_folder()
-    return folder is not None and (folder / _MARKERS[task]).exists()
+    if folder is None or benchmark not in _PLACES:
+        return None
+    found = sorted(folder.glob(_PLACES[benchmark])) or sorted(folder.glob(f"{_PLACES[benchmark]}.gz"))
+    return found[0] if found else None
 
 
-def read_local(task: str, subject: str | None = None) -> LocalData | None:
-    """Reads a task's data from the user's folder.
+def missing_locally(benchmark: str) -> str:
+    """What of a benchmark the user's folder lacks, in words; empty if nothing, as far as can be seen."""
+    path = local_path(benchmark)
+    if path is None:
+        return "nothing of it is in SEQUELA_DATA"
+    if benchmark in OFFICIAL_ROWS:
+        return read_local(benchmark, None, path).departure
+    return ""
+
+
+def read_local(benchmark: str, subject: str | None = None, path: Path | None = None) -> LocalData:
+    """Reads a benchmark's data from the user's folder.
 
     Args:
-        task: One of the catalog's names.
-        subject: The subject, for MMLU.
-
-    Returns:
-        None if the user's folder doesn't have the data.
+        benchmark: One of the catalog's names.
+        subject: The subject, where the benchmark has parts.
+        path: Where `local_path` found it.
 
     Raises:
         BadInputError: A file or record is not as expected; it is named.
     """
-    folder = data_folder()
-    if folder is None or not is_local(task):
-        return None
-    if task == "mmlu":
-        return _read_mmlu(folder, subject)
-    readers: dict[str, Callable[[Path], LocalData]] = {
-        "gsm8k": _read_gsm8k,
-        "truthfulqa_mc1": _read_truthfulqa,
-        "toxigen": _read_toxigen,
+    found = path or local_path(benchmark)
+    if found is None:
+        raise BadInputError(f"SEQUELA_DATA has no {_PLACES.get(benchmark, benchmark)}.")
+    readers: dict[str, Callable[[Path, str], LocalData]] = {
+        "mmlu": _read_mmlu,
+        "bbh": _read_bbh,
+        "gsm8k": lambda path, _: LocalData({"test": [*_rows(path, {"question": str, "answer": str})]}),
+        "commonsenseqa": lambda path, _: _read_commonsenseqa(path),
+        "triviaqa": lambda path, _: _read_triviaqa(path),
+        "truthfulqa": lambda path, _: _read_truthfulqa(path),
+        "toxigen": lambda path, _: _read_toxigen(path),
     }
-    return readers[task](folder / _MARKERS[task])
+    return readers[benchmark](found, subject or "")
 
 
-_MARKERS = {
+def read_items(path: Path) -> list[Row]:
+    """The items of a task file of the user's own: one JSON object a line.
+
+    Raises:
+        BadInputError: The file is missing or empty, or a line is no object or has other fields than the
+        first.
+    """
+    if not path.is_file():
+        raise BadInputError(f"{path} is missing; the task file names it as its items.")
+    rows: list[Row] = []
+    for where, row in _json_lines(path):
+        if not isinstance(row, dict):
+            raise BadInputError(f"{where}: expected an object.")
+        if rows and set(row) != set(rows[0]):
+            differing = ", ".join(sorted(set(row) ^ set(rows[0])))
+            raise BadInputError(f"{where}: not the fields of the first record: they differ in {differing}.")
+        rows.append(row)
+    if not rows:
+        raise BadInputError(f"{path} has no items.")
+    return rows
+
+
+_PLACES = {
     "mmlu": "mmlu/test",
+    "bbh": "bbh/tasks",
     "gsm8k": "gsm8k/test.jsonl",
-    "truthfulqa_mc1": "truthfulqa/mc_task.json",
+    "commonsenseqa": "commonsenseqa/dev_rand_split.jsonl",
+    "triviaqa": "triviaqa/*.csv",
+    "truthfulqa": "truthfulqa/mc_task.json",
     "toxigen": "toxigen/test.jsonl",
 }
 
 
-def _read_mmlu(folder: Path, subject: str | None) -> LocalData:
+def _read_mmlu(folder: Path, subject: str) -> LocalData:
     splits: dict[str, list[Row]] = {}
     for split in ("dev", "test"):
-        path = folder / "mmlu" / split / f"{subject}_{split}.csv"
-        splits[split] = list(_mmlu_rows(path))
+        path = _present(folder.parent / split / f"{subject}_{split}.csv")
+        choices = [f"choice{i}" for i in range(4)]
+        splits[split] = []
+        for where, row in _csv_records(path, ["question", *choices, "answer"]):
+            if row["answer"] not in {"0", "1", "2", "3"}:
+                raise BadInputError(f"{where}: the answer is {row['answer']!r}, expected 0 to 3.")
+            splits[split].append(
+                {
+                    "question": row["question"],
+                    "choices": [row[choice] for choice in choices],
+                    "answer": int(row["answer"]),
+                }
+            )
     return LocalData(splits)
 
 
-def _mmlu_rows(path: Path) -> Iterator[Row]:
-    choices = [f"choice{i}" for i in range(4)]
-    if not path.is_file():
-        raise BadInputError(f"{path} is missing.", hint="Put it there, or take the folder `mmlu` away.")
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if reader.fieldnames != ["question", *choices, "answer"]:
-            raise BadInputError(
-                f"{path}: the header is {reader.fieldnames}, expected question,{','.join(choices)},answer."
-            )
-        for number, row in enumerate(reader, start=1):
-            if None in row or None in row.values() or row["answer"] not in {"0", "1", "2", "3"}:
-                raise BadInputError(f"{path}, record {number}: expected six fields, the last one 0 to 3.")
-            yield {
-                "question": row["question"],
-                "choices": [row[choice] for choice in choices],
-                "answer": int(row["answer"]),
-            }
+def _read_bbh(folder: Path, subject: str) -> LocalData:
+    path = _present(folder / f"{subject}.json")
+    content = _parsed(_text(path), str(path))
+    examples = content.get("examples") if isinstance(content, dict) else None
+    if not isinstance(examples, list):
+        raise BadInputError(f"{path}: expected an object with a list `examples`.")
+    rows = [
+        _picked(row, {"input": str, "target": str}, f"{path}, record {number}")
+        for number, row in enumerate(examples, start=1)
+    ]
+    return LocalData({"test": rows})
 
 
-def _read_gsm8k(path: Path) -> LocalData:
-    fields = {"question": str, "answer": str}
-    return LocalData({"test": [_picked(row, fields, where) for where, row in _json_lines(path)]})
+def _read_commonsenseqa(path: Path) -> LocalData:
+    training = _present(path.with_name(path.name.replace("dev_", "train_").removesuffix(".gz")))
+    return LocalData(
+        {
+            "validation": [_commonsense_row(where, row) for where, row in _json_lines(path)],
+            "train": [
+                _commonsense_row(where, row) for where, row in islice(_json_lines(training), WORKED_EXAMPLES)
+            ],
+        }
+    )
 
 
-def _read_toxigen(path: Path) -> LocalData:
-    fields = {"text": str, "toxicity_ai": (int, float), "toxicity_human": (int, float)}
-    rows = [_picked(row, fields, where) for where, row in _json_lines(path)]
-    if len(rows) == TOXIGEN_OFFICIAL_ROWS:
-        return LocalData({"test": rows})
-    departure = f"local split of {len(rows)} rows, not the official one of {TOXIGEN_OFFICIAL_ROWS}"
-    return LocalData({"test": rows}, departure)
+def _commonsense_row(where: str, record: Any) -> Row:
+    question = _picked(record, {"question": dict, "answerKey": str}, where)["question"]
+    picked = _picked(question, {"stem": str, "choices": list}, where)
+    choices = [_picked(choice, {"label": str, "text": str}, where) for choice in picked["choices"]]
+    labels = [choice["label"] for choice in choices]
+    if labels != list(LABELS) or record["answerKey"] not in labels:
+        raise BadInputError(f"{where}: expected the choices A to E, one of them the answerKey.")
+    return {
+        "question": picked["stem"],
+        "choices": {"label": labels, "text": [choice["text"] for choice in choices]},
+        "answerKey": record["answerKey"],
+    }
+
+
+def _read_triviaqa(path: Path) -> LocalData:
+    rows = []
+    for where, record in _csv_records(path, ["question", "answer"]):
+        aliases = [name.strip() for name in record["answer"].split("; ") if name.strip()]
+        if not aliases:
+            raise BadInputError(f"{where}: there is no answer.")
+        rows.append({"question": record["question"], "answer": {"value": aliases[0], "aliases": aliases}})
+    return LocalData({"validation": rows}, _departure("triviaqa", len(rows)))
 
 
 def _read_truthfulqa(path: Path) -> LocalData:
-    records = _parsed(path.read_text(encoding="utf-8"), str(path))
+    records = _parsed(_text(path), str(path))
     if not isinstance(records, list):
         raise BadInputError(f"{path}: expected a list of records.")
     rows = []
     for number, record in enumerate(records, start=1):
         where = f"{path}, record {number}"
-        row = _picked(record, {"question": str, "mc1_targets": dict}, where)
-        targets: dict[str, int] = row["mc1_targets"]
-        right = [answer for answer, label in targets.items() if label == 1]
-        if len(right) != 1 or len(targets) < 2:
-            raise BadInputError(f"{where}: expected one right answer (1) and at least one wrong one (0).")
-        # The stock task takes the first choice for the right one and doesn't look at the labels.
-        choices = right + [answer for answer, label in targets.items() if label != 1]
-        labels = [1] + [0] * (len(choices) - 1)
-        rows.append({"question": row["question"], "mc1_targets": {"choices": choices, "labels": labels}})
+        row = _picked(record, {"question": str, "mc1_targets": dict, "mc2_targets": dict}, where)
+        for kind in ("mc1_targets", "mc2_targets"):
+            targets: dict[str, int] = row[kind]
+            right = sum(label == 1 for label in targets.values())
+            if not 1 <= right < len(targets) or (kind == "mc1_targets" and right > 1):
+                raise BadInputError(
+                    f"{where}: {kind} has {right} right answers (1) of {len(targets)}; expected "
+                    f"{'one' if kind == 'mc1_targets' else 'at least one'}, and a wrong one (0)."
+                )
+            row[kind] = {"choices": list(targets), "labels": [int(label) for label in targets.values()]}
+        rows.append(row)
     return LocalData({"validation": rows})
 
 
+def _read_toxigen(path: Path) -> LocalData:
+    rows = [*_rows(path, {"text": str, "toxicity_ai": (int, float), "toxicity_human": (int, float)})]
+    return LocalData({"test": rows}, _departure("toxigen", len(rows)))
+
+
+def _departure(benchmark: str, n_rows: int) -> str:
+    official = OFFICIAL_ROWS[benchmark]
+    return "" if n_rows == official else f"local split of {n_rows} rows, not the official one of {official}"
+
+
+def _present(path: Path) -> Path:
+    """The file, or its compressed form.
+
+    Raises:
+        BadInputError: There is neither.
+    """
+    for candidate in (path, path.with_name(f"{path.name}.gz")):
+        if candidate.is_file():
+            return candidate
+    raise BadInputError(f"{path} is missing.", hint=f"Put it there, or take {path.parent} away.")
+
+
+def _opened(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", newline="")
+    return path.open(encoding="utf-8", newline="")
+
+
+def _text(path: Path) -> str:
+    with _opened(path) as stream:
+        return stream.read()
+
+
+def _csv_records(path: Path, fields: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    with _opened(path) as stream:
+        reader = csv.DictReader(stream)
+        if (reader.fieldnames or [])[: len(fields)] != fields:
+            raise BadInputError(f"{path}: the header is {reader.fieldnames}, expected {','.join(fields)}.")
+        for number, row in enumerate(reader, start=1):
+            where = f"{path}, record {number}"
+            if None in row or None in row.values():
+                raise BadInputError(f"{where}: expected {len(reader.fieldnames or [])} fields.")
+            yield where, row
+
+
+def _rows(path: Path, fields: dict[str, Any]) -> Iterator[Row]:
+    for where, row in _json_lines(path):
+        yield _picked(row, fields, where)
+
+
 def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8") as stream:
+    with _opened(path) as stream:
         for number, line in enumerate(stream, start=1):
             if line.strip():
                 where = f"{path}, line {number}"
