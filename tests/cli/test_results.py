@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sequela.results import Status, open_store, read_manifest, write_manifest
+from sequela.results import Status, judged, open_store, read_manifest, write_manifest
 from support.commands import Sequela
 
 FIELDS = {
@@ -26,7 +26,16 @@ FIELDS = {
     "n",
     "baseline",
 }
-FURTHER_FIELDS = {"n_nonfinite", "n_refused", "note", "form", "edit_template", "template"}
+FURTHER_FIELDS = {
+    "n_nonfinite",
+    "n_refused",
+    "note",
+    "form",
+    "edit_template",
+    "template",
+    "raw_value",
+    "flags",
+}
 
 
 def test_json_is_one_object_per_measurement_with_the_promised_fields(
@@ -37,7 +46,7 @@ def test_json_is_one_object_per_measurement_with_the_promised_fields(
         kept = store.measurements()
     assert (answer.exit_code, answer.stderr) == (0, "")
     assert len(answer.json) == len(kept) > 0
-    for told, measurement in zip(answer.json, kept, strict=True):
+    for told, measurement in zip(answer.json, judged(kept), strict=True):
         assert set(told) == FIELDS | FURTHER_FIELDS
         assert told == measurement.model_dump(mode="json")
     assert {one["task"] for one in answer.json} >= {"success@edit", "retention@n"}

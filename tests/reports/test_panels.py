@@ -5,9 +5,9 @@ import math
 import pytest
 
 from sequela.reports.panels import panels_of
-from sequela.reports.presentation import Section, format_difference, format_number, section_of
+from sequela.reports.presentation import format_difference, format_number
 from sequela.reports.summary import is_breakdown, summarize
-from sequela.results import Measurement
+from sequela.results import JudgedMeasurement, Section, section_of
 
 
 def measured(
@@ -19,8 +19,8 @@ def measured(
     metric: str = "accuracy",
     protocol: str = "loglikelihood",
     **more: object,
-) -> Measurement:
-    return Measurement.model_validate(
+) -> JudgedMeasurement:
+    return JudgedMeasurement.model_validate(
         {
             "model": "m",
             "editor": editor,
@@ -32,6 +32,7 @@ def measured(
             "metric": metric,
             "protocol": protocol,
             "value": value,
+            "raw_value": value,
             "n": 10,
             **more,
         }

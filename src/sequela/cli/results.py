@@ -15,7 +15,7 @@ from sequela.cli.run import print_summary
 from sequela.ground.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from sequela.results import Measurement
+    from sequela.results import JudgedMeasurement
 
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)]
 
@@ -34,15 +34,21 @@ def results(
 ) -> None:
     """Show what a run measured: every number with its n, standard error and unedited baseline."""
     from sequela.reports import markdown_page
-    from sequela.results import Query, open_store, read_manifest
+    from sequela.reports.tables import spoiled_rows
+    from sequela.results import judged, open_store, read_manifest
 
     chosen = {"suite": suite, "task": task, "metric": metric, "editor": editor}
     manifest = read_manifest(run)
     with open_store(run) as store:
-        found = store.measurements(Query(suite=suite, task=task, metric=metric, editor=editor))
-        if not found:
-            _check_known(chosen, store.measurements())
+        everything = judged(store.measurements())  # what a rule says may depend on any of them
         warning = manifest.incompleteness(store.count_evaluations())
+    found = [
+        one
+        for one in everything
+        if all(name in (None, getattr(one, field)) for field, name in chosen.items())
+    ]
+    if not found:
+        _check_known(chosen, everything)
     if warning:
         standard_error().print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
     if as_json:
@@ -66,7 +72,7 @@ def results(
                 one.task,
                 one.metric,
                 one.protocol,
-                _number(one.value),
+                _shown(one),
                 _number(one.stderr),
                 one.n,
                 _number(one.baseline),
@@ -74,6 +80,12 @@ def results(
             for one in found
         ),
     )
+    for row in spoiled_rows(found):
+        standard_output().print(
+            escape(f"n/a: {row.quantity}, {row.label}, after {row.edits} edits: {row.reason}"),
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def report(
@@ -93,12 +105,16 @@ def report(
         standard_output().print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
 
 
-def _check_known(chosen: Mapping[str, str | None], measured: Sequence[Measurement]) -> None:
+def _check_known(chosen: Mapping[str, str | None], measured: Sequence[JudgedMeasurement]) -> None:
     """Refuses names that the run doesn't have; a choice of known ones may well be empty."""
     for field, name in chosen.items():
         known = {str(getattr(one, field)) for one in measured}
         if name is not None and known and name not in known:
             raise UnknownNameError(field, name, known)
+
+
+def _shown(one: JudgedMeasurement) -> str:
+    return f"n/a ({one.spoiled.partition(':')[0]})" if one.spoiled else _number(one.value)
 
 
 def _number(value: float | None) -> str:

@@ -99,10 +99,10 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
 def print_summary(folder: Path) -> None:
     """Writes the short tables of a run, one per trajectory; quantities go down, checkpoints across."""
     from sequela.reports import summarize
-    from sequela.results import open_store
+    from sequela.results import judged, open_store
 
     with open_store(folder) as store:
-        summary = summarize(store.measurements())
+        summary = summarize(judged(store.measurements()))
     for title, rows in summary.trajectories():
         print_table(
             f"{title} (value ± standard error)",

@@ -20,10 +20,13 @@ from sequela.ground.errors import BadInputError
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, Score, score_request
 from sequela.models import EditedModel
-from sequela.results import Finding, ItemRecord, finding_from_items
+from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
 
 SCORING_RULE = "sum of token log-probabilities; non-finite or tied is wrong; v1"
 """Part of every version hash: raised when the same scores start to be judged otherwise."""
+
+SHORTEST = "the shortest choice"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 METRIC = "accuracy"
 PROTOCOL = "loglikelihood"
@@ -108,8 +111,9 @@ def score_choices(
 def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Score]) -> ItemRecord:
     """The record of an item: 1 if the right choice was chosen, else 0.
 
-    Its details hold every choice with its log-probability (None where it is not a number), whether
-    the best choices were tied, and the margin: the right choice's score minus the best wrong one's.
+    Its details hold every choice with its log-probability (None where it is not a number), the numbers of
+    the right and the chosen one, whether the best choices were tied, and the margin: the right choice's score
+    minus the best wrong one's.
     """
     logprobs = [score.logprob for score in scores]
     chosen = choose(logprobs)
@@ -129,10 +133,37 @@ def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Scor
         expected=item.expected,
         details={
             "choices": list(item.choices),
+            "right": item.answer,
+            "chosen": chosen,
             "logprobs": [score.logprob if score.finite else None for score in scores],
             "margin": logprobs[item.answer] - best_wrong if known else None,
             "tie": known and chosen is None,
         },
+    )
+
+
+def choice_form(records: Sequence[ItemRecord], chance: float | None) -> AnswerForm:
+    """How the answers of multiple-choice items look.
+
+    An answer is named by its text where all items have the same choices, else by its letter.
+    """
+    same = len({tuple(record.details["choices"]) for record in records}) == 1
+    names = records[0].details["choices"] if same else LETTERS
+
+    def name(place: int | None) -> str:
+        return "" if place is None else names[place]
+
+    right = [name(record.details["right"]) for record in records]
+    constants = {answer: right.count(answer) / len(right) for answer in sorted(set(right))}
+    if not same:
+        shortest = [min(record.details["choices"], key=len) == record.expected for record in records]
+        constants[SHORTEST] = sum(shortest) / len(shortest)
+    guessed = math.fsum(1 / len(record.details["choices"]) for record in records) / len(records)
+    return AnswerForm(
+        chance=guessed if chance is None else chance,
+        constants=constants,
+        answers=most_frequent(name(record.details["chosen"]) for record in records),
+        n_ties=sum(record.details["tie"] for record in records),
     )
 
 
@@ -142,4 +173,4 @@ def accuracy_finding(records: Sequence[ItemRecord], note: str = "") -> Finding:
     if ties:
         told = f"items with a tie for the best choice, counted as wrong: {ties}"
         note = f"{note}; {told}" if note else told
-    return finding_from_items(records, note)
+    return finding_from_items(records, note).model_copy(update={"form": choice_form(records, None)})

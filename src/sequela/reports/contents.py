@@ -16,13 +16,11 @@ from sequela.reports.presentation import (
     MEANINGS,
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
-    Section,
     capitalized,
     editor_label,
     format_difference,
     format_number,
     in_words,
-    section_of,
 )
 from sequela.reports.summary import Summary, is_breakdown, summarize
 from sequela.reports.tables import (
@@ -30,21 +28,28 @@ from sequela.reports.tables import (
     EditRow,
     EditTimeRow,
     NumberRow,
+    SpoiledRow,
     cost_rows,
     edit_rows,
     edit_time_rows,
     number_rows,
+    spoiled_rows,
     success_columns,
 )
 from sequela.results import (
+    Collapses,
     EditRecord,
     EvaluationKey,
     ItemRecord,
+    JudgedMeasurement,
     Manifest,
     Measurement,
     ResultsStore,
+    Section,
+    judged,
     open_store,
     read_manifest,
+    section_of,
 )
 
 SHOWN_ANSWERS = 200
@@ -105,6 +110,7 @@ class Contents:
     warnings: tuple[str, ...]
     legend: tuple[tuple[str, str], ...]
     glance: Summary
+    spoiled: tuple[SpoiledRow, ...]
     edit_pairs: tuple[EditPair, ...]
     edit_figures: tuple[Figure, ...]
     edit_numbers: tuple[NumberRow, ...]
@@ -126,7 +132,8 @@ def read_contents(run_folder: Path) -> Contents:
     """
     manifest = read_manifest(run_folder)
     with open_store(run_folder) as store:
-        measurements = store.measurements()
+        stored = store.measurements()
+        measurements = judged(stored)
         records = store.edit_records()
         costs = cost_rows(store.costs())
         kept = _kept_answers(store)
@@ -139,9 +146,10 @@ def read_contents(run_folder: Path) -> Contents:
     pairs, others = _edit_pairs(edit_panels)
     return Contents(
         manifest=manifest,
-        warnings=_warnings(incomplete, measurements),
+        warnings=(*_warnings(incomplete, measurements), *_collapses(stored)),
         legend=tuple(zip(labels, colors_of(labels), strict=False)),
         glance=_last_checkpoints(summarize(measurements)),
+        spoiled=tuple(spoiled_rows(measurements)),
         edit_pairs=tuple(
             EditPair(*(None if panel is None else figures[id(panel)] for panel in pair)) for pair in pairs
         ),
@@ -262,12 +270,29 @@ def _sentence(panel: Panel) -> str:
         )
     if ends:
         told.append(f"{'; '.join(ends)}.")
-    if panel.undrawn:
-        places = [
-            f"{editor_label(one.editor, one.variant)} after {_edits(one.n_edits)}" for one in panel.undrawn
-        ]
-        told.append(f"Not drawn, because there is no finite value: {', '.join(places)}.")
+    for reason, members in _undrawn(panel).items():
+        places = [f"{editor_label(one.editor, one.variant)} after {_edits(one.n_edits)}" for one in members]
+        told.append(f"Not drawn, because {reason}: {', '.join(places)}.")
     return " ".join(told)
+
+
+def _undrawn(panel: Panel) -> dict[str, list[JudgedMeasurement]]:
+    """The points that aren't drawn, by what keeps them from it."""
+    found: dict[str, list[JudgedMeasurement]] = defaultdict(list)
+    for one in panel.undrawn:
+        found[
+            f"the score means nothing ({one.spoiled})" if one.spoiled else "there is no finite value"
+        ].append(one)
+    return found
+
+
+def _collapses(measurements: Sequence[Measurement]) -> list[str]:
+    """Which models collapsed on their way, and when."""
+    told = []
+    for (model, editor, variant, _, seed), (n_edits, reason) in Collapses.among(measurements).first().items():
+        label = editor_label(str(editor), str(variant))
+        told.append(f"{label} on {model} (order seed {seed}) collapsed at edit {n_edits}: {reason}.")
+    return told
 
 
 def _trajectories(records: Iterable[EditRecord]) -> tuple[EditedTrajectory, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sequela.reports.summary import SummaryCell, summarize
-from sequela.results import Manifest, Measurement, open_store, read_manifest
+from sequela.reports.tables import spoiled_rows
+from sequela.results import JudgedMeasurement, Manifest, judged, open_store, read_manifest
 
 
 def markdown_page(run_folder: Path) -> str:
@@ -20,13 +21,20 @@ def markdown_page(run_folder: Path) -> str:
     """
     manifest = read_manifest(run_folder)
     with open_store(run_folder) as store:
-        measurements = store.measurements()
+        measurements = judged(store.measurements())
         warning = manifest.incompleteness(store.count_evaluations())
     parts = [f"# {manifest.name}", *_how(manifest)]
     if warning:
         parts.append(f"**{warning}**")
     parts.append("Each cell: value ± standard error (n). The first column is the unedited model.")
     parts.extend(_tables(measurements))
+    spoiled = [
+        f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, order {row.order_seed}, after "
+        f"{row.edits} edits: {_safe(row.reason)}"
+        for row in spoiled_rows(measurements)
+    ]
+    if spoiled:
+        parts += ["## Scores that mean nothing, shown as n/a", "\n".join(spoiled)]
     notes = sorted({f"{one.task}: {one.note}" for one in measurements if one.note})
     if notes or manifest.notes:
         parts.append("## Notes")
@@ -54,7 +62,7 @@ def _duration(manifest: Manifest) -> str:
     return f"{(manifest.ended - manifest.started).total_seconds() / 60:.0f} minutes"
 
 
-def _tables(measurements: Sequence[Measurement]) -> Iterable[str]:
+def _tables(measurements: Sequence[JudgedMeasurement]) -> Iterable[str]:
     summary = summarize(measurements)
     for title, rows in summary.trajectories():
         lines = [

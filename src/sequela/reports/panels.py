@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.reports.presentation import UNEDITED, editor_label, is_share
-from sequela.results import Measurement, mean_and_stderr
+from sequela.results import JudgedMeasurement, mean_and_stderr
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Curve:
 
     label: str
     order_seed: int
-    points: tuple[Measurement, ...]
+    points: tuple[JudgedMeasurement, ...]
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Panel:
         return len({curve.order_seed for curve in self.curves})
 
     @property
-    def undrawn(self) -> tuple[Measurement, ...]:
-        """The measurements that have no place on an axis: without a value, or infinite."""
+    def undrawn(self) -> tuple[JudgedMeasurement, ...]:
+        """The measurements that have no place on an axis: spoiled, without a value, or infinite."""
         return tuple(
             point
             for curve in self.curves
@@ -73,10 +73,10 @@ class Panel:
         )
 
 
-def panels_of(measurements: Iterable[Measurement]) -> list[Panel]:
+def panels_of(measurements: Iterable[JudgedMeasurement]) -> list[Panel]:
     """Groups measurements by model, edit source and quantity, in the order in which those first appear."""
-    edited: dict[tuple[str, str, tuple[str, str, str, str]], list[Measurement]] = defaultdict(list)
-    unedited: dict[tuple[str, tuple[str, str, str, str]], Measurement] = {}
+    edited: dict[tuple[str, str, tuple[str, str, str, str]], list[JudgedMeasurement]] = defaultdict(list)
+    unedited: dict[tuple[str, tuple[str, str, str, str]], JudgedMeasurement] = {}
     for one in measurements:
         if one.editor == UNEDITED:
             unedited.setdefault((one.model, one.series), one)
@@ -90,14 +90,14 @@ def panels_of(measurements: Iterable[Measurement]) -> list[Panel]:
     return panels
 
 
-def label_order(measurements: Iterable[Measurement]) -> list[str]:
+def label_order(measurements: Iterable[JudgedMeasurement]) -> list[str]:
     """The labels of all methods, each once; gives every method one color in the whole report."""
     labels = {editor_label(one.editor, one.variant): None for one in measurements if one.editor != UNEDITED}
     return list(labels)
 
 
-def _panel(members: Sequence[Measurement], unedited: Measurement | None) -> Panel:
-    trajectories: dict[tuple[str, int], list[Measurement]] = defaultdict(list)
+def _panel(members: Sequence[JudgedMeasurement], unedited: JudgedMeasurement | None) -> Panel:
+    trajectories: dict[tuple[str, int], list[JudgedMeasurement]] = defaultdict(list)
     for one in members:
         trajectories[(editor_label(one.editor, one.variant), one.order_seed)].append(one)
     curves = []
@@ -119,12 +119,14 @@ def _panel(members: Sequence[Measurement], unedited: Measurement | None) -> Pane
     )
 
 
-def _baseline(members: Sequence[Measurement], unedited: Measurement | None) -> tuple[tuple[int, float], ...]:
+def _baseline(
+    members: Sequence[JudgedMeasurement], unedited: JudgedMeasurement | None
+) -> tuple[tuple[int, float], ...]:
     values: dict[int, list[float]] = defaultdict(list)
     for one in members:
         if one.baseline is not None and math.isfinite(one.baseline):
             values[one.n_edits].append(one.baseline)
-    if not values and unedited is not None and unedited.value is not None:
-        values[unedited.n_edits].append(unedited.value)
+    if not values and unedited is not None and unedited.raw_value is not None:
+        values[unedited.n_edits].append(unedited.raw_value)
     means = ((n_edits, mean_and_stderr(found)[0]) for n_edits, found in sorted(values.items()))
     return tuple((n_edits, mean) for n_edits, mean in means if mean is not None)

@@ -1,9 +1,8 @@
-"""How results are presented: where a suite belongs, what a name means, how a number is written."""
+"""How results are presented: what a name means, how a number is written."""
 
 from __future__ import annotations
 
 import math
-from enum import Enum
 
 UNEDITED = "none"
 """The editor's name in measurements of the unedited model."""
@@ -12,28 +11,8 @@ EDIT_QUALITY = "edit_quality"
 SUCCESS_AT_EDIT = "success@edit"
 RETENTION_AT_N = "retention@n"
 
-
-class Section(str, Enum):
-    """The parts of a report that measurements go to; the value is the heading."""
-
-    EDITS = "Edits"
-    ABILITIES = "Abilities"
-    SAFETY = "Safety"
-    HEALTH = "Health"
-
-
-_SECTIONS = {
-    EDIT_QUALITY: Section.EDITS,
-    "perplexity": Section.HEALTH,
-    "health": Section.HEALTH,
-    "degeneracy": Section.HEALTH,
-    "safety": Section.SAFETY,
-    "toxigen": Section.SAFETY,
-    "truthfulqa": Section.SAFETY,
-    "truthfulness": Section.SAFETY,
-    "harm_recognition": Section.SAFETY,
-}
-"""Where a task or, failing that, its suite belongs; whatever is not here is an ability."""
+NOT_SHOWN = "n/a"
+"""What stands in the place of a score that a rule spoils."""
 
 MEANINGS = {
     SUCCESS_AT_EDIT: "asked right after an edit was made, about that edit only",
@@ -76,11 +55,6 @@ _PROPER_NAMES = {
 
 LOGARITHMIC_METRICS = frozenset({"perplexity"})
 """Metrics that change by factors, and so are drawn on a logarithmic axis."""
-
-
-def section_of(suite: str, task: str) -> Section:
-    """The part of the report a task's measurements go to."""
-    return _SECTIONS.get(task) or _SECTIONS.get(suite) or Section.ABILITIES
 
 
 def in_words(name: str) -> str:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from sequela.reports.presentation import (
     EDIT_QUALITY,
     MEANINGS,
+    NOT_SHOWN,
     editor_label,
     format_with_error,
     in_words,
     is_share,
 )
-from sequela.results import Measurement, mean_and_stderr
+from sequela.results import JudgedMeasurement, mean_and_stderr
 
 _HEADLINE_METRICS = ("efficacy", "accuracy", "exact_match", "perplexity")
 """Of a suite's metrics the first of these is its headline; failing these, whatever comes first."""
@@ -94,7 +95,7 @@ class Summary:
         ]
 
 
-def summarize(measurements: Sequence[Measurement]) -> Summary:
+def summarize(measurements: Sequence[JudgedMeasurement]) -> Summary:
     """The headline numbers of every checkpoint: the unedited model first, edit quality first.
 
     Args:
@@ -105,7 +106,7 @@ def summarize(measurements: Sequence[Measurement]) -> Summary:
         is_share(column.metric, [one.value for one in measurements if _belongs(one, column)])
         for column in columns
     ]
-    checkpoints: dict[tuple[str, str, str, int, int], list[Measurement]] = defaultdict(list)
+    checkpoints: dict[tuple[str, str, str, int, int], list[JudgedMeasurement]] = defaultdict(list)
     for one in measurements:
         label = editor_label(one.editor, one.variant)
         checkpoints[(one.model, label, one.edit_source, one.order_seed, one.n_edits)].append(one)
@@ -123,8 +124,8 @@ def is_breakdown(task: str, tasks: Iterable[str]) -> bool:
     return any(name.startswith(f"{whole}_") and version == other for whole, _, other in wholes)
 
 
-def _columns(measurements: Sequence[Measurement]) -> list[SummaryColumn]:
-    suites: dict[str, list[Measurement]] = defaultdict(list)
+def _columns(measurements: Sequence[JudgedMeasurement]) -> list[SummaryColumn]:
+    suites: dict[str, list[JudgedMeasurement]] = defaultdict(list)
     for one in measurements:
         suites[one.suite].append(one)
     columns: list[SummaryColumn] = []
@@ -153,13 +154,13 @@ def _columns(measurements: Sequence[Measurement]) -> list[SummaryColumn]:
     return columns
 
 
-def _headline(members: Sequence[Measurement]) -> tuple[str, str]:
+def _headline(members: Sequence[JudgedMeasurement]) -> tuple[str, str]:
     kinds = list({(one.metric, one.protocol): None for one in members})
     known = [kind for name in _HEADLINE_METRICS for kind in kinds if kind[0] == name]
     return (known or kinds)[0]
 
 
-def _edit_headlines(members: Sequence[Measurement]) -> list[tuple[str, str]]:
+def _edit_headlines(members: Sequence[JudgedMeasurement]) -> list[tuple[str, str]]:
     """Every metric of edit quality by free decoding, where it was so measured, otherwise by what was."""
     by_metric: dict[str, str] = {}
     for one in members:
@@ -171,15 +172,19 @@ def _edit_headlines(members: Sequence[Measurement]) -> list[tuple[str, str]]:
     )
 
 
-def _belongs(one: Measurement, column: SummaryColumn) -> bool:
+def _belongs(one: JudgedMeasurement, column: SummaryColumn) -> bool:
     place = (one.suite, one.metric, one.protocol)
     return one.task in column.tasks and place == (column.suite, column.metric, column.protocol)
 
 
-def _cell(found: Iterable[Measurement], column: SummaryColumn, share: bool) -> SummaryCell | None:
+def _cell(found: Iterable[JudgedMeasurement], column: SummaryColumn, share: bool) -> SummaryCell | None:
     members = [one for one in found if _belongs(one, column)]
     if len(members) < len(column.tasks):
         return None  # a mean over fewer tasks would not compare with the others
+    spoiled = sorted({one.spoiled.partition(":")[0] for one in members if one.spoiled})
+    if spoiled:
+        told = f"{NOT_SHOWN} ({', '.join(spoiled)})"
+        return SummaryCell(None, None, sum(one.n for one in members), told)
     values = [one.value for one in members if one.value is not None]
     if len(values) < len(members):
         return SummaryCell(None, None, sum(one.n for one in members), "–")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sequela.reports.panels import Panel
 from sequela.reports.presentation import (
+    NOT_SHOWN,
     editor_label,
     format_bytes,
     format_difference,
@@ -16,7 +17,7 @@ from sequela.reports.presentation import (
     format_seconds,
     in_words,
 )
-from sequela.results import CostRecord, EditRecord, ItemRecord, mean_and_stderr
+from sequela.results import CostRecord, EditRecord, ItemRecord, JudgedMeasurement, mean_and_stderr
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,18 @@ class NumberRow:
     n_nonfinite: int
     n_refused: int
     note: str
+
+
+@dataclass(frozen=True)
+class SpoiledRow:
+    """Scores that aren't shown, and why; `edits` are the checkpoints."""
+
+    quantity: str
+    label: str
+    model: str
+    order_seed: int
+    edits: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,7 @@ def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
         share = panel.share
         for curve in panel.curves:
             for point in curve.points:
+                spoiled = bool(point.spoiled)
                 both = point.value is not None and point.baseline is not None
                 difference = (point.value or 0) - (point.baseline or 0) if both else None
                 rows.append(
@@ -93,17 +107,39 @@ def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
                         label=curve.label,
                         order_seed=curve.order_seed,
                         n_edits=point.n_edits,
-                        value=format_number(point.value, share),
+                        value=NOT_SHOWN if spoiled else format_number(point.value, share),
                         stderr=format_number(point.stderr, share),
                         n=point.n,
                         baseline=format_number(point.baseline, share),
-                        difference=format_difference(difference, share),
+                        difference=NOT_SHOWN if spoiled else format_difference(difference, share),
                         n_nonfinite=point.n_nonfinite,
                         n_refused=point.n_refused,
-                        note=point.note,
+                        note="; ".join((*told_flags(point), *([point.note] if point.note else []))),
                     )
                 )
     return rows
+
+
+def told_flags(one: JudgedMeasurement) -> list[str]:
+    """What the rules say about a measurement, and, where it isn't shown, what the number was."""
+    told = [f"{flag.rule}: {flag.reason}" for flag in one.flags]
+    if one.spoiled and one.raw_value is not None:
+        told.append(f"measured: {one.raw_value:.4f}")
+    return told
+
+
+def spoiled_rows(measurements: Iterable[JudgedMeasurement]) -> list[SpoiledRow]:
+    """The scores that aren't shown, those of one quantity, label and reason together."""
+    groups: dict[tuple[str, str, str, int, str], list[int]] = defaultdict(list)
+    for one in measurements:
+        if one.spoiled:
+            quantity = f"{in_words(one.task)}: {in_words(one.metric)}, {in_words(one.protocol)}"
+            label = editor_label(one.editor, one.variant)
+            groups[(one.model, quantity, label, one.order_seed, one.spoiled)].append(one.n_edits)
+    return [
+        SpoiledRow(quantity, label, model, seed, ", ".join(map(str, sorted(edits))), reason)
+        for (model, quantity, label, seed, reason), edits in groups.items()
+    ]
 
 
 def cost_rows(costs: Iterable[CostRecord]) -> list[CostRow]:

@@ -1,7 +1,9 @@
 """Where measurements are kept and asked for."""
 
 from sequela.results.answer_form import AnswerForm, most_frequent
+from sequela.results.collapse import Collapses
 from sequela.results.cost import CostRecord
+from sequela.results.degeneracy import Flag, JudgedMeasurement, judged
 from sequela.results.edit_record import EditRecord
 from sequela.results.environment import Environment, collect_environment
 from sequela.results.evaluation_key import EvaluationKey
@@ -9,27 +11,34 @@ from sequela.results.finding import Finding, finding_from_items, mean_and_stderr
 from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
 from sequela.results.measurement import ItemRecord, Measurement
 from sequela.results.query import Query
+from sequela.results.section import Section, section_of
 from sequela.results.store import ResultsStore, open_store
 
 __all__ = [
     "AnswerForm",
+    "Collapses",
     "CostRecord",
     "EditRecord",
     "Environment",
     "EvaluationKey",
     "Finding",
+    "Flag",
     "ItemRecord",
+    "JudgedMeasurement",
     "Manifest",
     "Measurement",
     "Query",
     "ResultsStore",
+    "Section",
     "Status",
     "collect_environment",
     "finding_from_items",
+    "judged",
     "mean_and_stderr",
     "most_frequent",
     "open_store",
     "read_manifest",
     "refused_note",
+    "section_of",
     "write_manifest",
 ]

@@ -22,40 +22,56 @@ REAL_DATA = Path(__file__).parents[4] / "shared" / "data"
 
 @pytest.fixture
 def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder; `SEQUELA_DATA` points at it."""
+    """The folder, a handful of items in each; `SEQUELA_DATA` points at it."""
     folder = tmp_path / "data"
+    write_data(folder)
+    monkeypatch.setenv("SEQUELA_DATA", str(folder))
+    return folder
+
+
+@pytest.fixture
+def larger_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As `small_data`, with so many items that a score is told from chance."""
+    folder = tmp_path / "data"
+    write_data(folder, times=20)
+    monkeypatch.setenv("SEQUELA_DATA", str(folder))
+    return folder
+
+
+def write_data(folder: Path, times: int = 1) -> None:
+    """Writes the data sets, the test splits `times` as long as the shortest that are useful."""
     for subject in SUBJECTS:
-        for split, n in (("dev", 5), ("test", 6)):
+        for split, n in (("dev", 5), ("test", 6 * times)):
             _write_mmlu(folder / "mmlu" / split / f"{subject}_{split}.csv", subject, n)
     for subject in REASONING:
-        examples = [{"input": f"Is {i} more than 3?", "target": "Yes" if i > 3 else "No"} for i in range(4)]
+        n = 4 * times
+        examples = [{"input": f"Is {i} more than 3?", "target": "Yes" if i > 3 else "No"} for i in range(n)]
         _write(folder / "bbh" / "tasks" / f"{subject}.json", json.dumps({"examples": examples}))
     _write_lines(
         folder / "gsm8k" / "test.jsonl",
         [
             {"question": f"Mo has {i} pens and buys {i + 1}. How many?", "answer": f"So.\n#### {2 * i + 1}"}
-            for i in range(5)
+            for i in range(5 * times)
         ],
     )
-    _write_lines(folder / "commonsenseqa" / "dev_rand_split.jsonl", [_commonsense(i) for i in range(6)])
-    training = folder / "commonsenseqa" / "train_rand_split.jsonl.gz"
-    training.write_bytes(gzip.compress(_lines([_commonsense(i + 20) for i in range(9)]).encode()))
+    common = folder / "commonsenseqa"
+    _write_lines(common / "dev_rand_split.jsonl", [_commonsense(i) for i in range(6 * times)])
+    training = _lines([_commonsense(i + 1000) for i in range(9)]).encode()
+    (common / "train_rand_split.jsonl.gz").write_bytes(gzip.compress(training))
     _write_csv(
         folder / "triviaqa" / "questions.csv",
         ["question", "answer", "false_answer"],
-        [[f"Who won the race of {1990 + i}?", f"Ana {i}; Miss Ana {i}", "Bo"] for i in range(4)],
+        [[f"Who won the race of {1990 + i}?", f"Ana {i}; Miss Ana {i}", "Bo"] for i in range(4 * times)],
     )
-    _write(folder / "truthfulqa" / "mc_task.json", json.dumps([_truth(i) for i in range(6)]))
+    _write(folder / "truthfulqa" / "mc_task.json", json.dumps([_truth(i) for i in range(6 * times)]))
     statements = ["The baker sleeps late.", "Every violinist is a thief.", "It rains in March.", "They lie."]
     _write_lines(
         folder / "toxigen" / "test.jsonl",
         [
             {"text": f"{statements[i % 4]} ({i})", "toxicity_ai": 1.0 + 3 * (i % 2), "toxicity_human": 2.5}
-            for i in range(9)
+            for i in range(9 * times)
         ],
     )
-    monkeypatch.setenv("SEQUELA_DATA", str(folder))
-    return folder
 
 
 @pytest.fixture

@@ -8,18 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sequela.evaluation.harness.choices import (
-    SHORTEST,
     accuracy,
     accuracy_per_byte,
     auroc,
     balanced_accuracy,
-    choice_form,
     choice_records,
     judged,
     share_of_answer,
     true_probability,
 )
 from sequela.evaluation.harness.samples import ItemContext, trouble_note
+from sequela.evaluation.multiple_choice import SHORTEST, choice_form
 from sequela.results import ItemRecord
 
 NUMBERS = st.floats(-1e6, 0)

@@ -13,19 +13,15 @@ import math
 from collections.abc import Sequence
 
 from sequela.evaluation.harness.samples import ItemContext, Sample, joined, trouble_note
-from sequela.evaluation.multiple_choice import METRIC, choose
+from sequela.evaluation.multiple_choice import METRIC, choice_form, choose
 from sequela.results import (
     AnswerForm,
     Finding,
     ItemRecord,
     finding_from_items,
     mean_and_stderr,
-    most_frequent,
     refused_note,
 )
-
-SHORTEST = "the shortest choice"
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def choice_records(samples: Sequence[Sample], context: ItemContext) -> list[ItemRecord]:
@@ -73,31 +69,6 @@ def judged(record: ItemRecord) -> ItemRecord:
 def logprobs_of(record: ItemRecord) -> list[float]:
     """The log-probabilities of a record's choices; minus infinity where one was not a number."""
     return [-math.inf if logprob is None else logprob for logprob in record.details["logprobs"]]
-
-
-def choice_form(records: Sequence[ItemRecord], chance: float | None) -> AnswerForm:
-    """How the answers of multiple-choice items look.
-
-    An answer is named by its text where all items have the same choices, else by its letter.
-    """
-    same = len({tuple(record.details["choices"]) for record in records}) == 1
-    names = records[0].details["choices"] if same else LETTERS
-
-    def name(place: int | None) -> str:
-        return "" if place is None else names[place]
-
-    right = [name(record.details["right"]) for record in records]
-    constants = {answer: right.count(answer) / len(right) for answer in sorted(set(right))}
-    if not same:
-        shortest = [min(record.details["choices"], key=len) == record.expected for record in records]
-        constants[SHORTEST] = sum(shortest) / len(shortest)
-    guessed = math.fsum(1 / len(record.details["choices"]) for record in records) / len(records)
-    return AnswerForm(
-        chance=guessed if chance is None else chance,
-        constants=constants,
-        answers=most_frequent(name(record.details["chosen"]) for record in records),
-        n_ties=sum(record.details["tie"] for record in records),
-    )
 
 
 def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None = None) -> Finding:

@@ -1,0 +1,94 @@
+"""Whether a model has collapsed at a checkpoint, and where on its way it did."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sequela.results.measurement import Measurement
+from sequela.results.section import Section, section_of
+
+PERPLEXITY_FACTOR = 10
+"""A perplexity so many times the unedited model's is a collapse."""
+
+ABILITY_SHARE = 0.5
+"""With less than this share of the unedited model's ability left, a model has collapsed."""
+
+Checkpoint = tuple[str, str, str, str, int, int]
+"""Model, editor, variant, edit source, order seed and number of edits."""
+
+
+def checkpoint_of(one: Measurement) -> Checkpoint:
+    """The checkpoint a measurement was taken at."""
+    return (one.model, one.editor, one.variant, one.edit_source, one.order_seed, one.n_edits)
+
+
+@dataclass(frozen=True)
+class Collapses:
+    """The checkpoints at which a model has collapsed.
+
+    Args:
+        reasons: Why, by checkpoint.
+    """
+
+    reasons: Mapping[Checkpoint, str]
+
+    @classmethod
+    def among(cls, measurements: Iterable[Measurement]) -> Collapses:
+        """Looks for them: by perplexity, and by what is left of ability."""
+        checkpoints: dict[Checkpoint, list[Measurement]] = defaultdict(list)
+        for one in measurements:
+            if one.n_edits > 0:
+                checkpoints[checkpoint_of(one)].append(one)
+        found = {
+            place: _by_perplexity(members) or _by_ability(members) for place, members in checkpoints.items()
+        }
+        return cls({place: reason for place, reason in found.items() if reason})
+
+    def reason(self, one: Measurement) -> str:
+        """Why the model had collapsed when this was measured; empty if it hadn't."""
+        return self.reasons.get(checkpoint_of(one), "")
+
+    def first(self) -> dict[tuple[object, ...], tuple[int, str]]:
+        """For each trajectory that collapsed, after how many edits it was first seen, and why."""
+        found: dict[tuple[object, ...], tuple[int, str]] = {}
+        for (*trajectory, n_edits), reason in self.reasons.items():
+            place = tuple(trajectory)
+            if place not in found or n_edits < found[place][0]:
+                found[place] = (n_edits, reason)
+        return found
+
+
+def _by_perplexity(members: Sequence[Measurement]) -> str:
+    for one in members:
+        if one.metric != "perplexity" or not one.baseline:
+            continue
+        if one.n_nonfinite or one.value is None or math.isinf(one.value):
+            return "its perplexity is no number any more"
+        if one.value > PERPLEXITY_FACTOR * one.baseline:
+            times = one.value / one.baseline
+            return f"its perplexity is {one.value:,.0f}, {times:,.0f} times the unedited model's"
+    return ""
+
+
+def _by_ability(members: Sequence[Measurement]) -> str:
+    """What is left above chance, on average over the tasks on which the unedited model was above it."""
+    left = []
+    for one in members:
+        if (
+            one.metric != "accuracy"
+            or one.form is None
+            or section_of(one.suite, one.task) is not Section.ABILITIES
+        ):
+            continue
+        chance = one.form.chance or 0.0
+        error = math.sqrt(0.25 / one.n) if one.n else math.inf
+        if one.value is None or one.baseline is None or one.baseline < chance + 2 * error:
+            continue
+        left.append((one.value - chance) / (one.baseline - chance))
+    if not left:
+        return ""
+    mean = math.fsum(left) / len(left)
+    return f"{max(mean, 0.0):.0%} of its ability above chance is left" if mean < ABILITY_SHARE else ""

@@ -1,0 +1,220 @@
+"""Scores that mean nothing, and why: the rules D1 to D8.
+
+An edited model fails in form before it fails in knowledge, and a model that has collapsed can score better on
+a safety test than a healthy one. Every rule looks at a measurement, at the form of the answers behind it, and
+at what else was measured at the same checkpoint; none runs a model. A score that a rule spoils is shown as
+n/a with the reason; the number itself stays in the results.
+
+* D1: a constant answer: at least 95 % of the answers are one and the same, or the score is what always giving
+  the most frequent answer would score.
+* D2: the unedited and the edited model's scores are the two constant answers' of a question with two choices.
+* D3: to the item the score, and the answers, of another model or method that has collapsed.
+* D4: log-probabilities that are not numbers, or ties; a few are only told, more than 5 % spoil the score.
+* D5: better than the unedited model while collapsed.
+* D6: the unedited model's own score is that of guessing or of a constant answer, so that nothing can be lost.
+* D7: answers in no readable form: below chance while fewer than 90 % can be read.
+* D8: no number of right answers among n gives this score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sequela.results.answer_form import NO_ANSWER
+from sequela.results.collapse import Collapses, checkpoint_of
+from sequela.results.measurement import Measurement
+from sequela.results.section import Section, section_of
+
+UNEDITED = "none"
+"""The editor's name in measurements of the unedited model."""
+
+CONSTANT_SHARE = 0.95  # D1: so much of one answer is a constant answer
+MOSTLY = 0.8  # D1 and D2: so much of one answer makes a constant's score no coincidence
+FEW = 10  # with fewer items than this one answer may well be right for all of them
+TROUBLED_SHARE = 0.05  # D4
+READABLE_SHARE = 0.9  # D7
+STDERRS = 2  # D6
+
+COUNTED_METRICS = frozenset({"accuracy", "accuracy_lenient", "accuracy_parsed", "accuracy_per_byte"})
+"""Metrics whose items count 0 or 1, so that D8 applies."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What a rule says about a measurement.
+
+    Args:
+        rule: `D1` to `D8`.
+        reason: In words.
+        spoils: Whether the score is not to be shown.
+    """
+
+    rule: str
+    reason: str
+    spoils: bool = True
+
+
+class JudgedMeasurement(Measurement):
+    """A measurement with what the rules say about it.
+
+    Where a rule spoils the score, `value` and `stderr` are None and the number stands in `raw_value`.
+
+    Args:
+        raw_value: The number as it was measured.
+        flags: What the rules say.
+    """
+
+    raw_value: float | None = None
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def spoiled(self) -> str:
+        """Why the score isn't shown: the first rule that spoils it; empty if none does."""
+        return next((f"{flag.rule}: {flag.reason}" for flag in self.flags if flag.spoils), "")
+
+
+def judged(measurements: Sequence[Measurement]) -> list[JudgedMeasurement]:
+    """All measurements of a run with their flags, in the same order."""
+    rules = _Rules(measurements)
+    found = []
+    for one in measurements:
+        flags = tuple(rules.flags_of(one))
+        fields = {name: getattr(one, name) for name in Measurement.model_fields}
+        if any(flag.spoils for flag in flags):
+            fields |= {"value": None, "stderr": None}
+        found.append(JudgedMeasurement(**fields, raw_value=one.value, flags=flags))
+    return found
+
+
+class _Rules:
+    """The rules, with what they need to know of the other measurements."""
+
+    def __init__(self, measurements: Sequence[Measurement]) -> None:
+        self._collapses = Collapses.among(measurements)
+        self._unedited = {(one.model, one.series): one for one in measurements if one.editor == UNEDITED}
+        self._same_series: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
+        for one in measurements:
+            if one.editor != UNEDITED:
+                self._same_series[one.series].append(one)
+
+    def flags_of(self, one: Measurement) -> Iterator[Flag]:
+        """What the rules say about one measurement."""
+        if one.form is None or one.value is None or one.n == 0:
+            return
+        if section_of(one.suite, one.task) not in (Section.ABILITIES, Section.SAFETY):
+            return
+        for rule in (self._d1, self._d2, self._d3, self._d4, self._d5, self._d6, self._d7, self._d8):
+            yield from rule(one)
+
+    def _d1(self, one: Measurement) -> Iterable[Flag]:
+        form, n, value = one.form, one.n, one.value
+        if form is None or value is None or n < FEW:
+            return
+        answer, count = form.top
+        # Where nearly all items have one right answer, giving it is no failing.
+        if count >= CONSTANT_SHARE * n and form.constants.get(answer, 0.0) < CONSTANT_SHARE:
+            told = "no answer was found" if answer == NO_ANSWER else f"the answer is {answer!r}"
+            yield Flag("D1", f"constant answer: {told} in {count} of {n} items")
+            return
+        for name, score in form.constants.items():
+            known = not form.answers or (name == answer and count >= MOSTLY * n)
+            if known and abs(value - score) * n <= 1 + 1e-9 and len(form.constants) > 1:
+                yield Flag("D1", f"the score is what always answering {name!r} scores, {score:.4f}")
+                return
+
+    def _d2(self, one: Measurement) -> Iterable[Flag]:
+        base = self._unedited.get((one.model, one.series))
+        if one.editor == UNEDITED or base is None or one.form is None or one.value is None:
+            return
+        constants = sorted(one.form.constants.values())
+        if base.value is None or base.n != one.n or len(constants) != 2:
+            return
+        pair = sorted((base.value, one.value))
+        near = all(abs(a - b) * one.n <= 1 + 1e-9 for a, b in zip(pair, constants, strict=True))
+        if near and constants[0] != constants[1]:
+            yield Flag(
+                "D2",
+                f"unedited and edited model score {base.value:.4f} and {one.value:.4f}, as the two constant "
+                "answers do: one became the other",
+            )
+
+    def _d3(self, one: Measurement) -> Iterable[Flag]:
+        if one.editor == UNEDITED or one.form is None or one.value is None or one.n < FEW:
+            return
+        for other in self._same_series[one.series]:
+            if _trajectory(other) == _trajectory(one) or other.value is None or other.form is None:
+                continue
+            same = other.n == one.n and other.value == one.value and other.form.answers == one.form.answers
+            if same and one.form.answers and self._collapses.reason(other):
+                yield Flag(
+                    "D3",
+                    f"score and answers are, to the item, those of {other.editor} on {other.model} after "
+                    f"{other.n_edits} edits, which has collapsed",
+                )
+                return
+
+    def _d4(self, one: Measurement) -> Iterable[Flag]:
+        ties = one.form.n_ties if one.form else 0
+        if not (one.n_nonfinite or ties):
+            return
+        told = f"{one.n_nonfinite} items met numbers that are not finite and {ties} a tie, of {one.n}"
+        yield Flag("D4", told, spoils=(one.n_nonfinite + ties) > TROUBLED_SHARE * one.n)
+
+    def _d5(self, one: Measurement) -> Iterable[Flag]:
+        if one.editor == UNEDITED or one.value is None or one.baseline is None:
+            return
+        reason = self._collapses.reason(one)
+        if reason and one.value > one.baseline:
+            yield Flag("D5", f"better than the unedited model's {one.baseline:.4f} while collapsed: {reason}")
+
+    def _d6(self, one: Measurement) -> Iterable[Flag]:
+        base = self._unedited.get((one.model, one.series), one if one.editor == UNEDITED else None)
+        if base is None or base.value is None or base.form is None:
+            return
+        stderr = _stderr(base)
+        chance = base.form.chance
+        levels = {"guessing": 0.0 if chance is None else chance}
+        levels |= {f"always answering {answer!r}": score for answer, score in base.form.constants.items()}
+        for name, level in levels.items():
+            if abs(base.value - level) <= STDERRS * stderr + 1e-12:
+                yield Flag(
+                    "D6",
+                    f"no headroom: the unedited model's {base.value:.4f} ± {stderr:.4f} is the score of "
+                    f"{name}, {level:.4f}",
+                )
+                return
+
+    def _d7(self, one: Measurement) -> Iterable[Flag]:
+        if one.form is None or one.form.n_unread is None or one.value is None:
+            return
+        read = 1 - one.form.n_unread / one.n
+        chance = one.form.chance
+        below = one.value * one.n <= 1 if chance is None else one.value < chance
+        if read < READABLE_SHARE and below:
+            level = "nothing" if chance is None else f"chance, {chance:.2f}"
+            yield Flag("D7", f"unreadable answers: {read:.0%} could be read, and the score is below {level}")
+
+    def _d8(self, one: Measurement) -> Iterable[Flag]:
+        if one.metric in COUNTED_METRICS and one.value is not None and is_impossible(one.value, one.n):
+            yield Flag("D8", f"no number of right answers among {one.n} gives {one.value:.6f}")
+
+
+def is_impossible(value: float, n: int, decimals: int = 6) -> bool:
+    """Whether no k of n gives a score, as far as its decimals tell (D8)."""
+    rounding = 0.5 * 10.0**-decimals
+    return abs(round(value * n) / n - value) > rounding + 1e-12
+
+
+def _stderr(one: Measurement) -> float:
+    """The standard error; for a score of 0 or 1, whose sample has no variance, that of one item in n more."""
+    if one.stderr:
+        return one.stderr
+    share = min(max(one.value or 0.0, 1 / (one.n + 1)), one.n / (one.n + 1))
+    return math.sqrt(share * (1 - share) / one.n)
+
+
+def _trajectory(one: Measurement) -> tuple[object, ...]:
+    return checkpoint_of(one)[:-1]
