@@ -65,14 +65,17 @@ class Statistics:
             {"model": model.fingerprint, "corpus": corpus_key(self.spec, model), "format": FORMAT}
         )
         self.folder = (folder or cache_folder() / "statistics") / self.key
-        self._loaded: dict[int, SecondMoment] = {}
         self._whitenings: dict[tuple[int, float], Whitening] = {}
         self._null_spaces: dict[tuple[int, float], NullSpace] = {}
 
     def second_moment(self, layer: int) -> SecondMoment:
-        """The second moment of a layer's keys; collected now if it isn't kept yet."""
+        """The second moment of a layer's keys; collected now if it isn't kept yet.
+
+        It is read from its file every time: what editors use again and again is what was made of it
+        (`whitening`, `null_space`), and beside these it would only take memory.
+        """
         self.prepare([layer])
-        return self._loaded[layer]
+        return self._load(layer)
 
     def whitening(self, layer: int, ridge: float = 0.0) -> Whitening:
         """Solves with a layer's second moment, `ridge` added to its diagonal; factored when first asked for.
@@ -109,18 +112,15 @@ class Statistics:
 
     def missing(self, layers: Sequence[int]) -> list[int]:
         """The layers whose statistics have to be collected still."""
-        return [i for i in layers if i not in self._loaded and not self._description_path(i).is_file()]
+        return [layer for layer in layers if not self._description_path(layer).is_file()]
 
     def prepare(self, layers: Sequence[int]) -> None:
-        """Collects, in one pass, what isn't kept yet, and loads the rest."""
+        """Collects, in one pass, what isn't kept yet, and keeps it."""
         missing = self.missing(layers)
         if missing:
             corpus = self._corpus()
             for moment in collect_second_moments(self.model, corpus, missing, self.progress).values():
                 self._keep(moment)
-        for layer in layers:
-            if layer not in self._loaded:
-                self._loaded[layer] = self._load(layer)
 
     def _corpus(self) -> Corpus:
         """The corpus, kept beside the statistics: other layers are likely to be asked for next."""
