@@ -5,8 +5,8 @@
 The seven benchmarks, under every protocol, on the unedited model and on saved changes of its weights: the
 same task objects are run by `HFLM` around the very same module and by our engine. Written answers must be
 equal, letter by letter; of choices the log-probabilities are compared, and which is the likeliest.
-Where texts are written `HFLM` runs one row at a time (padding on the left changes its last bits), else a few. This is a
-proof, not a timing; it takes long.
+Where texts are written `HFLM` runs one row at a time (padding on the left changes its last bits), else a few.
+This is a proof, not a timing; it takes long.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from sequela.deltas import Delta
 from sequela.editors import Resources, create_editor
 from sequela.editors.sequence import edit_in_batches
 from sequela.edits import Edit
-from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, EditQualitySettings, measure_edits
+from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, measure_edits
+from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import TorchEngine
 from sequela.models import EditedModel, LanguageModel
 from sequela.statistics import CorpusSpec, Statistics

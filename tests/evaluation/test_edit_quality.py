@@ -15,17 +15,17 @@ from sequela.edits import Edit, EditSet, Probe
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
-    EditQualitySettings,
     findings,
     measure_edits,
     neighborhood_answers,
-    says,
 )
+from sequela.evaluation.probes import EditQualitySettings
+from sequela.evaluation.saying import says
 from sequela.inference import TorchEngine
 from sequela.models import EditedModel, LanguageModel
 from sequela.results import ItemRecord
 
-SETTINGS = EditQualitySettings(max_new_tokens=8, max_neighborhood=2)
+SETTINGS = EditQualitySettings(max_new_tokens=8, max_neighborhood=2, prefixes=0, attack=False)
 
 words = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=8)
 spaced_words = st.text(st.characters(categories=("L",), max_codepoint=0xFF), min_size=1, max_size=8)
@@ -265,8 +265,19 @@ class TestMeasuring:
         assert all(one.value == 0.0 and one.refused > 30 for one in refused)
         for found in findings(records):
             assert found.n_nonfinite == 0
-            assert found.n_refused == (1 if found.metric == "efficacy" else 0)
-            assert ("longer than the model's context" in found.note) == (found.metric == "efficacy")
+            of_long = found.metric in ("efficacy", "effective_edits")
+            assert found.n_refused == (1 if of_long else 0)
+            assert ("longer than the model's context" in found.note) == of_long
+
+    def test_the_edits_that_are_still_expressed_are_counted(
+        self, world_model: LanguageModel, world_edits: EditSet
+    ) -> None:
+        edits = [swapped(world_edits[0]), swapped(world_edits[1]), world_edits[2]]  # two of them are true
+        found = {(one.task, one.metric): one for one in findings(measure(world_model, edits))}
+        effective = found[RETENTION_AT_N, "effective_edits"]
+        assert (effective.value, effective.n, effective.protocol) == (pytest.approx(2.0), 3, "free_decoding")
+        at_edit = measure_edits(EditedModel(world_model), TorchEngine(), edits, SUCCESS_AT_EDIT, SETTINGS)
+        assert "effective_edits" not in {one.metric for one in findings(at_edit)}
 
     def test_the_two_columns_are_never_mixed(self, world_model: LanguageModel, world_edits: EditSet) -> None:
         at_edit = measure_edits(

@@ -79,7 +79,8 @@ def edit(
     from sequela.editors.locate.contexts import read_contexts
     from sequela.editors.presets import with_preset
     from sequela.editors.sequence import check_batch_size, check_subjects, edit_in_batches
-    from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, EditQualitySettings, measure_edits
+    from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, measure_edits
+    from sequela.evaluation.probes import EditQualitySettings
     from sequela.ground.paths import ensure_writable
     from sequela.inference import TorchEngine, working_memory
     from sequela.models import EditedModel, load_model

@@ -45,6 +45,7 @@ app = typer.Typer(
 app.command("demo", rich_help_panel="Experiments")(run.demo)
 app.command("run", rich_help_panel="Experiments")(run.run)
 app.command("results", rich_help_panel="Experiments")(results.results)
+app.command("rescore", rich_help_panel="Experiments")(results.rescore)
 app.command("report", rich_help_panel="Experiments")(results.report)
 app.command("edit", rich_help_panel="Single steps")(edit.edit)
 app.command("evaluate", rich_help_panel="Single steps")(evaluate.evaluate)

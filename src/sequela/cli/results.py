@@ -88,6 +88,59 @@ def results(
         )
 
 
+def rescore(
+    run: RunArgument,
+    task_file: Annotated[
+        list[Path] | None,
+        typer.Option("--task-file", help="A task file of your own that the run had. Can be repeated."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a run's stored answers again, by today's rules, without running any model."""
+    from sequela.evaluation.harness.task_file import read_task_file
+    from sequela.studies.rescoring import rescore_run
+
+    result = rescore_run(run, [read_task_file(path) for path in task_file or []])
+    changed = [pair for one in result.done for pair in one.changed]
+    if as_json:
+        print_json(
+            {
+                "rescored": len(result.done),
+                "left": result.left,
+                "changed": [
+                    {"before": before.model_dump(mode="json"), "after": after.model_dump(mode="json")}
+                    for before, after in changed
+                ],
+            }
+        )
+        return
+    standard_output().print(
+        f"{len(result.done)} evaluations scored again, {len(changed)} values changed"
+        + (f"; left as they are: {', '.join(result.left)}" if result.left else ""),
+        highlight=False,
+        soft_wrap=True,
+    )
+    if changed:
+        print_table(
+            "Changed",
+            ["editor", "order", "edits", "task", "metric", "protocol", "before", "after", "n"],
+            (
+                [
+                    f"{one.editor} {one.variant}".strip(),
+                    one.order_seed,
+                    one.n_edits,
+                    one.task,
+                    one.metric,
+                    one.protocol,
+                    _number(before.value),
+                    _number(one.value),
+                    one.n,
+                ]
+                for before, one in changed
+            ),
+        )
+
+
 def report(
     run: RunArgument,
     output: Annotated[

@@ -36,6 +36,8 @@ class Edit(BaseModel):
         paraphrases: Other prompts that ask the same; the edit should carry over.
         neighborhood: Prompts about other subjects; the edit should leave them alone.
         portability: Questions whose answer follows from the edit.
+        generation: Prompts after which a model writes freely about the subject.
+        attribute: Prompts about other subjects of which the new answer is true.
         source: The data set the edit came from.
     """
 
@@ -57,6 +59,12 @@ class Edit(BaseModel):
     )
     portability: tuple[Probe, ...] = Field(
         default=(), description="Questions whose answer follows from the edited fact."
+    )
+    generation: tuple[str, ...] = Field(
+        default=(), description="Prompts after which a model writes freely about the subject."
+    )
+    attribute: tuple[str, ...] = Field(
+        default=(), description="Prompts about other subjects of which the new answer is true."
     )
     source: str = Field(default="user", description="Where the edit came from.")
 

@@ -1,11 +1,11 @@
-"""Edit quality: did the edit take, does it carry over, does it leave other facts alone?
+"""Edit quality: did the edit take, does it carry over, does it hold, does it leave other facts alone?
 
 Two columns are kept apart and never mixed:
 
 * `success@edit`: measured right after the edit's own batch.
 * `retention@n`: measured at the checkpoint after n edits, for all of them.
 
-Three protocols, always by name:
+What is asked stands in `probes`. The protocols, always by name:
 
 * `free_decoding`: the model continues the prompt greedily, ends where it ends, and its text must
   begin with the answer. No length or content of the target is given away.
@@ -14,19 +14,18 @@ Three protocols, always by name:
   `rewrite_acc`; see arXiv 2502.11177) and is reported for comparison only.
 * `probability`: whether the mean log-probability per token of one answer is above the other's
   (the literature's ES, PS and NS).
+* `agreement`: whether the model says what the unedited one said.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from sequela.edits import Edit
+from sequela.evaluation.probes import EditQualitySettings, Probe, probes_of
+from sequela.evaluation.saying import plain, says
 from sequela.evaluation.trouble import all_finite, longest_refused
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import (
@@ -46,41 +45,6 @@ RETENTION_AT_N = "retention@n"
 
 Answers = Mapping[str, str]
 """What a model said, by prompt."""
-
-
-class EditQualitySettings(BaseModel):
-    """How edit quality is measured.
-
-    Args:
-        max_new_tokens: Where free decoding ends if the model doesn't end it; the same for every target.
-        max_neighborhood: Most neighborhood prompts per edit, the first ones.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_new_tokens: int = Field(default=16, ge=1)
-    max_neighborhood: int = Field(default=5, ge=0)
-
-
-@dataclass(frozen=True)
-class _Probe:
-    """One prompt of one edit: `expected` is to win over `rival`."""
-
-    metric: str
-    prompt: str
-    expected: str | None
-    rival: str | None
-
-
-def says(text: str, answer: str) -> bool:
-    """Whether a generated text begins with an answer.
-
-    Case, unicode form, leading punctuation and a leading article don't count; the answer must end
-    where a word or a number ends, in scripts that write spaces between words.
-    """
-    said, wanted = _bare(text), _bare(answer)
-    answers = {wanted, _without_article(wanted)} - {""}
-    return any(_begins(form, one) for form in (said, _without_article(said)) for one in answers)
 
 
 def measure_edits(
@@ -107,7 +71,7 @@ def measure_edits(
         One record per edit, metric and protocol; its value is the mean over the edit's prompts, so
         that prompts of one edit, which stand or fall together, don't pass for independent items.
     """
-    asked = [(edit, probe) for edit in edits for probe in _probes(edit, settings)]
+    asked = [(edit, probe) for edit in edits for probe in probes_of(edit, settings)]
     generations = engine.generate(
         model,
         [_generation(model, probe.prompt, settings) for _, probe in asked],
@@ -137,7 +101,7 @@ def neighborhood_answers(
     progress: Progress = SILENT,
 ) -> Answers:
     """What a model says to the neighborhood prompts of edits; asked of the unedited model."""
-    prompts = [p.prompt for e in edits for p in _probes(e, settings) if p.metric == "neighborhood"]
+    prompts = [p.prompt for e in edits for p in probes_of(e, settings) if p.metric == "neighborhood"]
     prompts = list(dict.fromkeys(prompts))
     requests = [_generation(model, prompt, settings) for prompt in prompts]
     generations = engine.generate(model, requests, progress)
@@ -155,7 +119,37 @@ def findings(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = No
     groups: dict[tuple[str, str, str], list[ItemRecord]] = defaultdict(list)
     for record in records:
         groups[(record.task, record.metric, record.protocol)].append(record)
-    return [finding_from_items(group, told.get(task, "")) for (task, _, _), group in groups.items()]
+    found = [finding_from_items(group, told.get(task, "")) for (task, _, _), group in groups.items()]
+    expressed = (RETENTION_AT_N, "efficacy", "free_decoding")
+    return [*found, *(_effective(one) for one in found if (one.task, one.metric, one.protocol) == expressed)]
+
+
+def judged_again(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> list[Finding]:
+    """The findings of stored answers, by today's rule of what says an answer; the rest as it was."""
+    return findings([_judged_again(record) for record in records], notes)
+
+
+def _judged_again(record: ItemRecord) -> ItemRecord:
+    if record.protocol != "free_decoding" or not record.finite:
+        return record
+    prompts = [
+        {**one, "value": float(one["refused"] is None and says(one["answer"], one["expected"]))}
+        for one in record.details["prompts"]
+    ]
+    value = sum(one["value"] for one in prompts) / len(prompts)
+    return record.model_copy(update={"value": value, "details": {"prompts": prompts}})
+
+
+def _effective(retention: Finding) -> Finding:
+    """How many of the edits made the model still expresses when it decodes freely."""
+    value, stderr, n = retention.value, retention.stderr, retention.n
+    counted = {
+        "metric": "effective_edits",
+        "value": None if value is None else value * n,
+        "stderr": None if stderr is None else stderr * n,
+        "items": (),
+    }
+    return retention.model_copy(update=counted)
 
 
 @dataclass(frozen=True)
@@ -163,21 +157,13 @@ class _Outcome:
     value: float
     finite: bool
     refused: int | None
-    probe: _Probe
+    probe: Probe
     answer: str
     details: dict[str, float]
 
 
-def _probes(edit: Edit, settings: EditQualitySettings) -> list[_Probe]:
-    probes = [_Probe("efficacy", edit.question, edit.target_new, edit.target_true)]
-    probes += [_Probe("paraphrase", text, edit.target_new, edit.target_true) for text in edit.paraphrases]
-    for probe in edit.neighborhood[: settings.max_neighborhood]:
-        probes.append(_Probe("neighborhood", probe.prompt, probe.answer, edit.target_new))
-    return probes
-
-
 def _judge(
-    probe: _Probe,
+    probe: Probe,
     generation: Generation,
     expected: Score | None,
     rival: Score | None,
@@ -203,7 +189,7 @@ def _judge(
             wins = expected.mean_logprob > rival.mean_logprob
             yield "probability", outcome(float(wins), expected, rival)
     if probe.metric == "neighborhood" and before is not None:
-        same = _plain(generation.text) == _plain(before[probe.prompt])
+        same = plain(generation.text) == plain(before[probe.prompt])
         yield "agreement", outcome(float(same), generation)
 
 
@@ -226,6 +212,7 @@ def _record(task: str, edit_id: str, metric: str, protocol: str, outcomes: Seque
                 {
                     "prompt": o.probe.prompt,
                     "answer": o.answer,
+                    "expected": o.probe.expected,
                     "value": o.value,
                     "refused": o.refused,
                     **_json_safe(o.details),
@@ -243,41 +230,3 @@ def _json_safe(details: Mapping[str, float]) -> dict[str, float | None]:
 
 def _generation(model: EditedModel, prompt: str, settings: EditQualitySettings) -> GenerationRequest:
     return generation_request(model, prompt, settings.max_new_tokens)
-
-
-_LEADING = re.compile(r"^(?:(?![-−]\d)[\W_])+")
-"""Punctuation and spaces before the first word; the sign of a number is a part of it."""
-_ARTICLE = re.compile(r"^(?:the|an?)\s+")
-_NUMBER_GOES_ON = re.compile(r"[.,]\d")
-_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
-"""Scripts without spaces between words, as their characters' Unicode names begin."""
-
-
-def _plain(text: str) -> str:
-    return _without_article(_bare(text))
-
-
-def _bare(text: str) -> str:
-    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return _LEADING.sub("", folded)
-
-
-def _without_article(bare: str) -> str:
-    return _LEADING.sub("", _ARTICLE.sub("", bare))
-
-
-def _begins(said: str, wanted: str) -> bool:
-    """Whether `said` begins with `wanted`, and `wanted` doesn't end inside a word or number."""
-    if not said.startswith(wanted):
-        return False
-    rest, last = said[len(wanted) :], wanted[-1]
-    if last.isdigit() and _NUMBER_GOES_ON.match(rest):
-        return False
-    if unicodedata.name(last, "").startswith(_UNSPACED):
-        return True
-    return not (rest and _in_word(rest[0]) and _in_word(last))
-
-
-def _in_word(character: str) -> bool:
-    """Letters, digits, and the marks that many scripts write vowels with."""
-    return character.isalnum() or unicodedata.category(character).startswith("M")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -28,32 +28,40 @@ _CHART_HEIGHT = 210
 _UNEDITED_LABEL = editor_label(UNEDITED, "")
 
 
-def panel_chart(panel: Panel, labels: Sequence[str]) -> dict[str, Any]:
+Kept = Mapping[tuple[str, str, int, int], float]
+"""How many edits are still expressed, by model, method's label, order seed and number of edits made."""
+
+
+def panel_chart(panel: Panel, labels: Sequence[str], kept: Kept | None = None) -> dict[str, Any]:
     """A quantity against the number of edits: curves, 95 % error bars, the unedited model as a dashed line.
 
     Args:
         panel: What to draw.
         labels: All methods of the run, so that each has the same color in every chart.
+        kept: If given, it is drawn against the edits kept instead of those made.
 
     Returns:
         A Vega-Lite specification with its data, as wide as what contains it.
     """
-    rows = _rows(panel, labels)
-    x = _x_axis(panel)
+    rows = _rows(panel, labels, kept)
+    x = _x_axis(panel) if kept is None else _kept_axis()
     y = _y_axis(panel)
     names = [*labels, _UNEDITED_LABEL]
     color = alt.Color("label:N", scale=alt.Scale(domain=names, range=colors_of(labels)), legend=None)
     shapes = [SHAPES[place % len(SHAPES)] for place in range(len(names))]
     shape = alt.Shape("label:N", scale=alt.Scale(domain=names, range=shapes), legend=None)
     base = alt.Chart(alt.InlineData(rows)).encode(x=x)
-    lines = base.mark_line(strokeWidth=2, clip=True).encode(y=y, color=color, detail="order_seed:N")
+    lines = base.mark_line(strokeWidth=2, clip=True).encode(
+        y=y, color=color, detail="order_seed:N", order="n_edits:Q"
+    )
     bars = base.mark_rule(strokeWidth=1.5, opacity=0.6, clip=True).encode(
         y=_y_axis(panel, "low"), y2=alt.Y2("high:Q"), color=color
     )
     precise = ".1%" if panel.share else ".4~g"
     tooltip = [
         alt.Tooltip("label:N", title="method"),
-        alt.Tooltip("n_edits:Q", title="edits"),
+        alt.Tooltip("n_edits:Q", title="edits made"),
+        *([] if kept is None else [alt.Tooltip("x:Q", title="edits kept")]),
         alt.Tooltip("value:Q", title=in_words(panel.metric), format=precise),
         alt.Tooltip("stderr:Q", title="standard error", format=precise),
         alt.Tooltip("n:Q", title="items"),
@@ -99,12 +107,18 @@ def colors_of(labels: Sequence[str]) -> list[str]:
     return [*(PALETTE[place % len(PALETTE)] for place in range(len(labels))), GRAY]
 
 
-def _rows(panel: Panel, labels: Sequence[str]) -> list[dict[str, Any]]:
+def _rows(panel: Panel, labels: Sequence[str], kept: Kept | None) -> list[dict[str, Any]]:
     known = {label: place for place, label in enumerate(labels)}
     rows = []
     for curve in panel.curves:
         for point in curve.points:
             if point.value is None or not math.isfinite(point.value):
+                continue
+            x: float | None = _beside(point.n_edits, known.get(curve.label, 0), len(labels), panel)
+            if kept is not None:
+                place = (panel.model, curve.label, curve.order_seed, point.n_edits)
+                x = 0.0 if point.n_edits == 0 else kept.get(place)
+            if x is None:
                 continue
             stderr = point.stderr if point.stderr is not None and math.isfinite(point.stderr) else None
             half = NORMAL_QUANTILE * (stderr or 0.0)
@@ -115,7 +129,7 @@ def _rows(panel: Panel, labels: Sequence[str]) -> list[dict[str, Any]]:
                 {
                     "label": curve.label,
                     "order_seed": curve.order_seed,
-                    "x": _beside(point.n_edits, known.get(curve.label, 0), len(labels), panel),
+                    "x": x,
                     "n_edits": point.n_edits,
                     "value": point.value,
                     "stderr": stderr,
@@ -138,6 +152,10 @@ def _baseline_layer(panel: Panel, x: alt.X, y: alt.Y) -> alt.Chart:
         color="currentColor", opacity=0.65, strokeDash=[5, 4], strokeWidth=1.5
     )
     return line.encode(x=x, y=y)
+
+
+def _kept_axis() -> alt.X:
+    return alt.X("x:Q", title="edits kept", scale=alt.Scale(nice=True, zero=True), axis=alt.Axis(tickCount=6))
 
 
 def _checkpoints(panel: Panel) -> list[int]:

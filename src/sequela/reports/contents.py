@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sequela.reports.age import AgeTable, age_table
 from sequela.reports.charts import colors_of, panel_chart, seconds_chart
 from sequela.reports.panels import Panel, label_order, panels_of
 from sequela.reports.presentation import (
@@ -114,9 +115,11 @@ class Contents:
     edit_pairs: tuple[EditPair, ...]
     edit_figures: tuple[Figure, ...]
     edit_numbers: tuple[NumberRow, ...]
+    ages: AgeTable
     trajectories: tuple[EditedTrajectory, ...]
     kept: tuple[KeptAnswers, ...]
     parts: tuple[Part, ...]
+    against_kept: tuple[Figure, ...]
     cost_chart: dict[str, Any] | None
     costs: tuple[CostRow, ...]
     edit_times: tuple[EditTimeRow, ...]
@@ -136,7 +139,7 @@ def read_contents(run_folder: Path) -> Contents:
         measurements = judged(stored)
         records = store.edit_records()
         costs = cost_rows(store.costs())
-        kept = _kept_answers(store)
+        last = _last_answers(store)
         incomplete = manifest.incompleteness(store.count_evaluations())
     labels = label_order(measurements)
     panels = panels_of(measurements)
@@ -156,10 +159,12 @@ def read_contents(run_folder: Path) -> Contents:
         edit_figures=tuple(figures[id(panel)] for panel in others),
         edit_numbers=tuple(number_rows(edit_panels)),
         trajectories=_trajectories(records),
-        kept=kept,
+        kept=_kept_answers(last),
+        ages=age_table(records, ((one.trajectory, one.n_edits, one.items) for one in last)),
         parts=tuple(
             _part(section, panels, figures) for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
         ),
+        against_kept=_against_kept(panels, measurements, labels, several),
         cost_chart=seconds_chart([(row.step, row.label, row.seconds) for row in costs], labels)
         if costs
         else None,
@@ -312,21 +317,65 @@ def _trajectories(records: Iterable[EditRecord]) -> tuple[EditedTrajectory, ...]
     return tuple(sorted(trajectories, key=lambda one: one.title))
 
 
-def _kept_answers(store: ResultsStore) -> tuple[KeptAnswers, ...]:
+@dataclass(frozen=True)
+class _LastAnswers:
+    """What was said about edits at a trajectory's last checkpoint."""
+
+    trajectory: str
+    n_edits: int
+    title: str
+    items: tuple[ItemRecord, ...]
+
+
+def _last_answers(store: ResultsStore) -> list[_LastAnswers]:
     last: dict[str, EvaluationKey] = {}
     for key in store.evaluations():
         if key.suite == EDIT_QUALITY and key.n_edits > 0:
             before = last.get(key.trajectory)
             last[key.trajectory] = key if before is None or before.n_edits < key.n_edits else before
-    kept = []
+    found = []
     for key in last.values():
-        answers = [item for item in store.items(key) if item.task == RETENTION_AT_N and item.answer]
+        items = tuple(item for item in store.items(key) if item.task == RETENTION_AT_N)
         measured = store.measurements(key=key)
-        if not answers or not measured:
+        if items and measured:
+            title = f"{_trajectory_title(measured[0])}, after {_edits(key.n_edits)}"
+            found.append(_LastAnswers(key.trajectory, key.n_edits, title, items))
+    return sorted(found, key=lambda one: one.title)
+
+
+def _kept_answers(last: Iterable[_LastAnswers]) -> tuple[KeptAnswers, ...]:
+    kept = []
+    for one in last:
+        answers = [item for item in one.items if item.answer]
+        if answers:
+            omitted = max(0, len(answers) - SHOWN_ANSWERS)
+            kept.append(KeptAnswers(one.title, tuple(answers[:SHOWN_ANSWERS]), omitted))
+    return tuple(kept)
+
+
+def _against_kept(
+    panels: Sequence[Panel],
+    measurements: Iterable[JudgedMeasurement],
+    labels: Sequence[str],
+    several: bool,
+) -> tuple[Figure, ...]:
+    """Abilities, safety and health once more, against the edits that the model still expresses."""
+    kept = {
+        (one.model, editor_label(one.editor, one.variant), one.order_seed, one.n_edits): one.value
+        for one in measurements
+        if one.metric == "effective_edits" and one.value is not None
+    }
+    if not kept:
+        return ()
+    figures = []
+    for panel in panels:
+        tasks = [other.task for other in panels if other.suite == panel.suite]
+        headline = panel.metric in ("accuracy", "perplexity")
+        if panel.suite == EDIT_QUALITY or not headline or is_breakdown(panel.task, tasks):
             continue
-        title = f"{_trajectory_title(measured[0])}, after {_edits(key.n_edits)}"
-        kept.append(KeptAnswers(title, tuple(answers[:SHOWN_ANSWERS]), max(0, len(answers) - SHOWN_ANSWERS)))
-    return tuple(sorted(kept, key=lambda one: one.title))
+        figure = _figure(panel, labels, several)
+        figures.append(replace(figure, chart=panel_chart(panel, labels, kept)))
+    return tuple(figures)
 
 
 def _trajectory_title(labeled: EditRecord | Measurement) -> str:

@@ -21,6 +21,11 @@ MEANINGS = {
     "paraphrase": "the same question in other words",
     "neighborhood": "questions about other subjects, whose answers should not change",
     "portability": "questions whose answer follows from the edit",
+    "prefix_robustness": "the edited question after an unrelated sentence",
+    "attack_robustness": "the edited question after the old fact was stated once more",
+    "effective_edits": "how many of the edits made the model still expresses when it writes freely",
+    "fluency": "whether texts about the subjects go on instead of going round: entropy of n-grams, in bits",
+    "consistency": "whether texts about the subjects resemble those about things the new fact is true of",
     "free_decoding": "the model writes freely and stops by itself; its text is compared with the answer",
     "teacher_forced": "the right answer is fed in token by token, and each next token is checked; "
     "easier than free decoding",
@@ -56,6 +61,9 @@ _PROPER_NAMES = {
 LOGARITHMIC_METRICS = frozenset({"perplexity"})
 """Metrics that change by factors, and so are drawn on a logarithmic axis."""
 
+NO_SHARES = LOGARITHMIC_METRICS | {"effective_edits", "fluency", "ngram_entropy", "answer_words", "loss"}
+"""Metrics that are no share of items, whatever their values."""
+
 
 def in_words(name: str) -> str:
     """A name as it is read: `free_decoding` becomes `free decoding`, `mmlu_anatomy@1` `MMLU anatomy (v1)`."""
@@ -81,7 +89,7 @@ def editor_label(editor: str, variant: str) -> str:
 def is_share(metric: str, values: list[float | None]) -> bool:
     """Whether a quantity is a share of items, to be written in percent."""
     finite = [value for value in values if value is not None]
-    return metric not in LOGARITHMIC_METRICS and bool(finite) and all(0 <= value <= 1 for value in finite)
+    return metric not in NO_SHARES and bool(finite) and all(0 <= value <= 1 for value in finite)
 
 
 def format_number(value: float | None, share: bool) -> str:

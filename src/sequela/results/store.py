@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -130,18 +130,21 @@ class ResultsStore:
             raise
 
     def evaluations(self) -> list[EvaluationKey]:
-        """The keys of all finished evaluations, in the order in which they were finished."""
+        """The keys of all finished evaluations, in the order in which they were finished.
+
+        Of one that was scored again only the newest is named.
+        """
         with Session(self._engine) as session:
-            rows = session.scalars(select(EvaluationRow).order_by(EvaluationRow.id))
-            return [_key_of(row) for row in rows]
+            newest = select(EvaluationRow).where(EvaluationRow.id.in_(_newest()))
+            return [_key_of(row) for row in session.scalars(newest.order_by(EvaluationRow.id))]
 
     def count_evaluations(self) -> int:
-        """How many evaluations are finished."""
+        """How many evaluations are finished; one that was scored again counts once."""
         with Session(self._engine) as session:
-            return session.scalar(select(func.count()).select_from(EvaluationRow)) or 0
+            return session.scalar(select(func.count()).select_from(_newest().subquery())) or 0
 
     def measurements(self, query: Query | None = None, key: EvaluationKey | None = None) -> list[Measurement]:
-        """Measurements in stable order (see `query.ordered`).
+        """Measurements in stable order (see `query.ordered`); of one that was scored again the newest.
 
         Args:
             query: Which; None for all.
@@ -155,6 +158,8 @@ class ResultsStore:
             if key is not None:
                 row = _find(session, key)
                 statement = statement.where(MeasurementRow.evaluation_id == (row.id if row else None))
+            else:
+                statement = statement.where(MeasurementRow.evaluation_id.in_(_newest()))
             rows = session.scalars(statement.order_by(MeasurementRow.id))
             return ordered(_measurement_of(row) for row in rows)
 
@@ -238,6 +243,17 @@ def _to_json(record: BaseModel) -> str:
 
 def _find(session: Session, key: EvaluationKey) -> EvaluationRow | None:
     return session.scalar(select(EvaluationRow).filter_by(**key.model_dump()))
+
+
+def _newest() -> Select[int]:
+    """The rows of evaluations that no later scoring of the same answers has replaced."""
+    place = (
+        EvaluationRow.trajectory,
+        EvaluationRow.n_edits,
+        EvaluationRow.suite,
+        EvaluationRow.model_hash,
+    )
+    return select(func.max(EvaluationRow.id)).group_by(*place)
 
 
 def _key_of(row: EvaluationRow) -> EvaluationKey:

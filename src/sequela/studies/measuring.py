@@ -29,6 +29,11 @@ class Labels:
     order_seed: int
     n_edits: int
 
+    @classmethod
+    def of(cls, measurement: Measurement) -> Labels:
+        """The labels of a measurement."""
+        return cls(**{name: getattr(measurement, name) for name in cls.__dataclass_fields__})
+
 
 @dataclass
 class Baseline:

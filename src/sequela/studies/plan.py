@@ -13,6 +13,7 @@ from sequela.evaluation.edit_quality import SUITE as EDIT_QUALITY
 from sequela.evaluation.suite import Suite
 from sequela.evaluation.suites import make_suite
 from sequela.ground.errors import BadInputError
+from sequela.ground.hashing import hash_json
 from sequela.studies.study import EditorChoice, Study
 
 
@@ -55,8 +56,7 @@ class Plan:
     @property
     def edit_quality_version(self) -> str:
         """What names the edit-quality measurement of this study."""
-        settings = self.study.edit_quality
-        return f"1-{settings.max_new_tokens}-{settings.max_neighborhood}"
+        return hash_json({"probes": 2, "settings": self.study.edit_quality.model_dump(mode="json")})
 
     def notes(self) -> Iterator[str]:
         """What a reader of the results must know."""

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from sequela.deltas import Delta
 from sequela.editors import AnyEditor, EditorState, Resources
 from sequela.editors.presets import with_preset
+from sequela.edits import Edit
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
@@ -27,6 +28,7 @@ from sequela.evaluation.edit_quality import (
 )
 from sequela.evaluation.edit_quality import SUITE as EDIT_QUALITY
 from sequela.evaluation.suite import Suite
+from sequela.evaluation.texts import Texts, measure_texts, reference_texts
 from sequela.ground.errors import SequelaError
 from sequela.ground.hashing import hash_json
 from sequela.ground.paths import cache_folder, ensure_writable
@@ -165,6 +167,19 @@ def _deciding(manifest: Manifest) -> tuple[object, ...]:
     return config, manifest.edit_set_hashes, manifest.suite_versions
 
 
+@dataclass(frozen=True)
+class Unedited:
+    """What the unedited model said, for comparison.
+
+    Args:
+        answers: To neighborhood prompts.
+        texts: About subjects of which the new answers are true.
+    """
+
+    answers: Answers
+    texts: Texts
+
+
 @dataclass
 class _Run:
     plan: Plan
@@ -203,7 +218,7 @@ class _Run:
         resources = Resources(statistics, seed=study.seed, progress=self.progress)
         # Editors get ready first: what they can't use is told before anything is measured.
         states = [self._prepared(editor, model, resources) for editor in editors]
-        baseline, answers = self._measure_unedited(model)
+        baseline, before = self._measure_unedited(model)
         for (choice, _), editor, state in zip(self.plan.editors, editors, states, strict=True):
             for seed in study.order_seeds:
                 edits = self.plan.edits.shuffled(seed)
@@ -218,7 +233,7 @@ class _Run:
                     policy=study.on_bad_edit,
                 )
                 start = Checkpoint(0, Delta.empty(model.fingerprint), state)
-                self._follow(trajectory, start, resources, baseline, answers)
+                self._follow(trajectory, start, resources, baseline, before)
 
     def _load(self, name: str) -> LanguageModel:
         """Loads a model and remembers its fingerprint.
@@ -253,7 +268,7 @@ class _Run:
         self._cost("statistics and contexts", started, model=model, editor=editor.name)
         return state
 
-    def _measure_unedited(self, model: LanguageModel) -> tuple[Baseline, Answers]:
+    def _measure_unedited(self, model: LanguageModel) -> tuple[Baseline, Unedited]:
         """Measures the model before any edit, over all the edits any checkpoint will ask about."""
         edited = EditedModel(model)
         trajectory = hash_json({"model": model.fingerprint, "edits": self.plan.edits.content_hash})
@@ -268,12 +283,13 @@ class _Run:
         baseline = Baseline()
         settings = self.plan.study.edit_quality
         self.progress.say(f"{model.name}: measuring the unedited model")
-        answers = neighborhood_answers(edited, self.engine, self.plan.edits, settings, self.progress)
+        before = Unedited(
+            neighborhood_answers(edited, self.engine, self.plan.edits, settings, self.progress),
+            reference_texts(edited, self.engine, self.plan.edits, settings, self.progress),
+        )
 
         def edit_quality() -> tuple[list[Finding], list[ItemRecord]]:
-            items = measure_edits(
-                edited, self.engine, self.plan.edits, RETENTION_AT_N, settings, answers, self.progress
-            )
+            items = self._retention(edited, self.plan.edits, before)
             return findings(items), items
 
         for suite, version, measure in self._evaluations(edited, edit_quality):
@@ -288,7 +304,7 @@ class _Run:
                 self._evaluate(key, labels, baseline, measure, model)
             baseline.remember(self.store.measurements(key=key), self.store.items(key))
             self.progress.advance(self.overall)
-        return baseline, answers
+        return baseline, before
 
     def _follow(
         self,
@@ -296,7 +312,7 @@ class _Run:
         start: Checkpoint,
         resources: Resources,
         baseline: Baseline,
-        answers: Answers,
+        before: Unedited,
     ) -> None:
         """Takes a trajectory from checkpoint to checkpoint; what is on disk already is not done again."""
         model, study = trajectory.model, self.plan.study
@@ -308,13 +324,13 @@ class _Run:
                 self.progress.advance(self.overall, n_edits - at.n_edits)
                 at = kept
             else:
-                at, stopped = self._edit_up_to(trajectory, at, n_edits, resources, answers)
+                at, stopped = self._edit_up_to(trajectory, at, n_edits, resources, before.answers)
                 if stopped:
                     self._ends_early(trajectory, at.n_edits, stopped)
                     return
                 ids = tuple(edit.id for edit in trajectory.edits[:n_edits])
                 save_checkpoint(folder, at, model, trajectory.editor, ids)
-            self._measure_checkpoint(trajectory, at, baseline, answers)
+            self._measure_checkpoint(trajectory, at, baseline, before)
 
     def _edit_up_to(
         self, trajectory: Trajectory, at: Checkpoint, n_edits: int, resources: Resources, answers: Answers
@@ -362,7 +378,7 @@ class _Run:
         write_manifest(self.folder, self.manifest)
 
     def _measure_checkpoint(
-        self, trajectory: Trajectory, at: Checkpoint, baseline: Baseline, answers: Answers
+        self, trajectory: Trajectory, at: Checkpoint, baseline: Baseline, before: Unedited
     ) -> None:
         model = trajectory.model
         edited = EditedModel(model, trajectory.editor.of_whole(model, at.delta))
@@ -378,8 +394,7 @@ class _Run:
         ids = {edit.id for edit in made}
 
         def edit_quality() -> tuple[list[Finding], list[ItemRecord]]:
-            settings = self.plan.study.edit_quality
-            now = measure_edits(edited, self.engine, made, RETENTION_AT_N, settings, answers, self.progress)
+            now = self._retention(edited, made, before)
             records = [one for one in self.store.edit_records(trajectory.key) if one.edit_id in ids]
             items = [*(item for record in records for item in record.success), *now]
             return findings(items, _notes_of(records)), items
@@ -397,6 +412,16 @@ class _Run:
             if not self.store.has(key):
                 self._evaluate(key, labels, baseline, measure, model)
             self.progress.advance(self.overall)
+
+    def _retention(self, edited: EditedModel, edits: Sequence[Edit], before: Unedited) -> list[ItemRecord]:
+        """What is left of edits on a model, and how it writes about their subjects."""
+        settings, engine = self.plan.study.edit_quality, self.engine
+        return [
+            *measure_edits(edited, engine, edits, RETENTION_AT_N, settings, before.answers, self.progress),
+            *measure_texts(
+                edited, engine, edits, EDIT_QUALITY, RETENTION_AT_N, settings, before.texts, self.progress
+            ),
+        ]
 
     def _evaluations(self, edited: EditedModel, edit_quality: Measure) -> Sequence[tuple[str, str, Measure]]:
         """The suites of the study, edit quality first, each with what measures it."""

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from sequela.editors import BadEditPolicy, create_editor
 from sequela.editors.sequence import check_batch_size
-from sequela.evaluation.edit_quality import EditQualitySettings
+from sequela.evaluation.probes import EditQualitySettings
 from sequela.evaluation.suites import check_options
 from sequela.ground.errors import BadInputError, SequelaError, near_matches
 from sequela.statistics import CorpusSpec

@@ -13,9 +13,9 @@ from sequela.edits import Edit, EditSet
 from sequela.evaluation.edit_quality import (
     SUCCESS_AT_EDIT,
     Answers,
-    EditQualitySettings,
     measure_edits,
 )
+from sequela.evaluation.probes import EditQualitySettings
 from sequela.ground.hashing import hash_json
 from sequela.inference import Engine
 from sequela.models import EditedModel, LanguageModel

@@ -21,10 +21,10 @@ from sequela.editors.sequence import edit_batch
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality import (
     SUCCESS_AT_EDIT,
-    EditQualitySettings,
     measure_edits,
     neighborhood_answers,
 )
+from sequela.evaluation.probes import EditQualitySettings
 from sequela.ground.errors import BadInputError
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine

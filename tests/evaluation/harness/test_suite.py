@@ -16,8 +16,8 @@ from lm_eval.models.huggingface import HFLM
 
 from sequela.evaluation.harness.listing import metrics_of
 from sequela.evaluation.harness.quiet import quiet_harness
-from sequela.evaluation.harness.scoring import is_whole_record
-from sequela.evaluation.harness.suite import HarnessSuite, rescored
+from sequela.evaluation.harness.scoring import is_whole_record, rescored
+from sequela.evaluation.harness.suite import HarnessSuite
 from sequela.evaluation.harness.task_file import task_files
 from sequela.evaluation.suites import make_suite
 from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError

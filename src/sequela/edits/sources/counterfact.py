@@ -39,6 +39,8 @@ class OfficialRecord(RecordSchema):
     requested_rewrite: RequestedRewrite
     paraphrase_prompts: tuple[str, ...]
     neighborhood_prompts: tuple[str, ...]
+    generation_prompts: tuple[str, ...] = ()
+    attribute_prompts: tuple[str, ...] = ()
 
     def to_edit(self, source: str) -> Edit:
         """The record as an edit."""
@@ -55,6 +57,8 @@ class OfficialRecord(RecordSchema):
                 Probe(prompt=neighbor, answer=rewrite.target_true.text)
                 for neighbor in self.neighborhood_prompts
             ),
+            generation=tuple(dict.fromkeys(self.generation_prompts)),
+            attribute=tuple(dict.fromkeys(self.attribute_prompts)),
             source=source,
         )
 

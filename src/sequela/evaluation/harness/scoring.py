@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from sequela.evaluation.harness import choices, writings
 from sequela.evaluation.harness.samples import joined
 from sequela.evaluation.harness.task_file import TaskFile
-from sequela.results import Finding, ItemRecord, finding_from_items
+from sequela.results import Finding, ItemRecord, Measurement, finding_from_items
 
 SCORING_VERSION = 2
 """Raised when the same answers start to be judged otherwise (by anything but `extraction`)."""
@@ -31,6 +32,37 @@ def findings_of(
     together = [_of_whole(record, whole) for members in records.values() for record in members]
     told = [_without_details(one) for one in _all(file, together, notes[whole])]
     return [*told, *(_first(file, members, notes[task]) for task, members in records.items())]
+
+
+def rescored(
+    files: Sequence[TaskFile], items: Sequence[ItemRecord], measured: Sequence[Measurement]
+) -> list[Finding]:
+    """The findings of stored answers under today's rules; runs no model.
+
+    Args:
+        files: The benchmark's task files.
+        items: The records of an evaluation.
+        measured: Its measurements, for their notes.
+    """
+    notes = {(one.task, one.protocol): one.note for one in measured}
+    found: list[Finding] = []
+    for file in files:
+        records: dict[str, list[ItemRecord]] = defaultdict(list)
+        for item in items:
+            if item.protocol == file.protocol and is_whole_record(item) and _is_of(file, item.task):
+                records[item.task].append(judged_again(file, item))
+        if not records:
+            continue
+        told: Mapping[str, str] = {
+            task: note for (task, protocol), note in notes.items() if protocol == file.protocol
+        }
+        whole = next((task for task in told if task not in records), "") if file.has_parts else ""
+        found += findings_of(file, records, told, whole)
+    return found
+
+
+def _is_of(file: TaskFile, task: str) -> bool:
+    return task.startswith(file.name)
 
 
 def judged_again(file: TaskFile, record: ItemRecord) -> ItemRecord:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,12 +17,9 @@ from sequela.evaluation.harness.samples import ItemContext, Sample
 from sequela.evaluation.harness.scoring import (
     SCORING_VERSION,
     findings_of,
-    is_whole_record,
-    judged_again,
     whole_note,
 )
 from sequela.evaluation.harness.settings import check_settings
-from sequela.evaluation.harness.task_file import TaskFile
 from sequela.evaluation.harness.tasks import HarnessTask, build_task, task_name
 from sequela.evaluation.harness.writings import written_records
 from sequela.ground.errors import BadInputError
@@ -32,7 +27,7 @@ from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine
 from sequela.models import EditedModel
-from sequela.results import Finding, ItemRecord, Measurement
+from sequela.results import Finding, ItemRecord
 
 
 class HarnessSuite:
@@ -128,37 +123,6 @@ class HarnessSuite:
             )
         samples: dict[str, list[Sample]] = output["samples"]
         return samples
-
-
-def rescored(
-    files: Sequence[TaskFile], items: Sequence[ItemRecord], measured: Sequence[Measurement]
-) -> list[Finding]:
-    """The findings of stored answers under today's rules; runs no model.
-
-    Args:
-        files: The benchmark's task files.
-        items: The records of an evaluation.
-        measured: Its measurements, for their notes.
-    """
-    notes = {(one.task, one.protocol): one.note for one in measured}
-    found: list[Finding] = []
-    for file in files:
-        records: dict[str, list[ItemRecord]] = defaultdict(list)
-        for item in items:
-            if item.protocol == file.protocol and is_whole_record(item) and _is_of(file, item.task):
-                records[item.task].append(judged_again(file, item))
-        if not records:
-            continue
-        told: Mapping[str, str] = {
-            task: note for (task, protocol), note in notes.items() if protocol == file.protocol
-        }
-        whole = next((task for task in told if task not in records), "") if file.has_parts else ""
-        found += findings_of(file, records, told, whole)
-    return found
-
-
-def _is_of(file: TaskFile, task: str) -> bool:
-    return task.startswith(file.name)
 
 
 def _records(suite: str, task: HarnessTask, samples: list[Sample], lm: EngineLM) -> list[ItemRecord]:

@@ -1,0 +1,91 @@
+"""What an edit is asked about, and with which prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sequela.edits import Edit
+
+UNRELATED = (
+    "The shop on the corner opens at nine and closes when the baker is tired.",
+    "Last night it rained, and in the morning the street was full of leaves.",
+    "My neighbor has painted the fence green for the third time.",
+    "Nobody could say afterwards who had left the window open.",
+    "The second train was late, so we walked along the river instead.",
+    "There were seven cups on the table and only one of them was clean.",
+    "She put the letter back into the drawer without reading it.",
+    "On Tuesdays the library lends out board games as well.",
+    "The recipe asks for two onions, but three do no harm.",
+    "At the far end of the field somebody was flying a kite.",
+    "He counted the steps every time, and every time there were more.",
+    "The committee met twice and decided to meet again.",
+)
+"""Text that has nothing to do with any edit, to stand before a question."""
+
+
+class EditQualitySettings(BaseModel):
+    """How edit quality is measured.
+
+    Args:
+        max_new_tokens: Where free decoding ends if the model doesn't end it; the same for every target.
+        max_neighborhood: Most neighborhood prompts per edit, the first ones.
+        max_portability: Most portability questions per edit, the first ones.
+        prefixes: How many unrelated sentences are put before an edit's question, each in a prompt of its own.
+        attack: Whether the question is asked once more after the old fact was stated.
+        text_tokens: How long the texts are that a model writes about each edit's subject, for fluency and
+            consistency; 0 leaves these out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_new_tokens: int = Field(default=16, ge=1)
+    max_neighborhood: int = Field(default=5, ge=0)
+    max_portability: int = Field(default=5, ge=0)
+    prefixes: int = Field(default=1, ge=0, le=len(UNRELATED))
+    attack: bool = True
+    text_tokens: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One prompt of one edit: `expected` is to win over `rival`.
+
+    Args:
+        metric: What it measures.
+        prompt: The text to be continued.
+        expected: The answer that counts; None where only agreement with the unedited model does.
+        rival: The answer it competes with, if there is one.
+    """
+
+    metric: str
+    prompt: str
+    expected: str | None
+    rival: str | None
+
+
+def probes_of(edit: Edit, settings: EditQualitySettings) -> list[Probe]:
+    """Everything an edit is asked about.
+
+    * `efficacy`: the question itself.
+    * `prefix_robustness`: the question after an unrelated sentence; which one is drawn by the edit's id.
+    * `paraphrase`: other prompts that ask the same.
+    * `portability`: questions whose answer follows from the edit.
+    * `attack_robustness`: the question after the old fact was stated once more; where the old answer comes
+      back, the edit was superficial (arXiv 2505.12636).
+    * `neighborhood`: questions about other subjects.
+    """
+    new, true = edit.target_new, edit.target_true
+    probes = [Probe("efficacy", edit.question, new, true)]
+    for sentence in Random(edit.id).sample(UNRELATED, settings.prefixes):
+        probes.append(Probe("prefix_robustness", f"{sentence} {edit.question}", new, true))
+    probes += [Probe("paraphrase", text, new, true) for text in edit.paraphrases]
+    for further in edit.portability[: settings.max_portability]:
+        probes.append(Probe("portability", further.prompt, further.answer, None))
+    if settings.attack and true is not None:
+        probes.append(Probe("attack_robustness", f"{edit.question} {true}. {edit.question}", new, true))
+    for neighbor in edit.neighborhood[: settings.max_neighborhood]:
+        probes.append(Probe("neighborhood", neighbor.prompt, neighbor.answer, new))
+    return probes

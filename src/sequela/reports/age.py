@@ -1,0 +1,85 @@
+"""How much of the edits is left, by how many edits ago they were made."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sequela.reports.presentation import RETENTION_AT_N, editor_label, format_with_error
+from sequela.results import EditRecord, ItemRecord, mean_and_stderr
+
+BOUNDS = (1, 11, 26, 51, 101, 251, 501)
+"""Where the groups of ages begin: the last edit has the age 1."""
+
+
+@dataclass(frozen=True)
+class AgeRow:
+    """Retention of one trajectory at its last checkpoint, a cell for each group of ages."""
+
+    label: str
+    model: str
+    order_seed: int
+    n_edits: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgeTable:
+    """Efficacy by free decoding, by age; `columns` name the groups, the newest edits first."""
+
+    columns: tuple[str, ...]
+    rows: tuple[AgeRow, ...]
+
+
+def age_table(
+    records: Iterable[EditRecord], items: Iterable[tuple[str, int, Sequence[ItemRecord]]]
+) -> AgeTable:
+    """Groups what is left of edits by their age.
+
+    Args:
+        records: What became of the edits of all trajectories.
+        items: For each trajectory its last checkpoint: the trajectory, the number of edits, the items.
+    """
+    by_trajectory: dict[str, dict[str, EditRecord]] = defaultdict(dict)
+    for record in records:
+        by_trajectory[record.trajectory][record.edit_id] = record
+    found = []
+    for trajectory, n_edits, answers in items:
+        made = by_trajectory.get(trajectory, {})
+        groups: dict[int, list[float]] = defaultdict(list)
+        for item in answers:
+            kind = (item.task, item.metric, item.protocol)
+            if kind == (RETENTION_AT_N, "efficacy", "free_decoding") and item.item in made:
+                groups[_group(n_edits - made[item.item].position + 1)].append(item.value)
+        if groups:
+            found.append((next(iter(made.values())), n_edits, groups))
+    present = sorted({group for _, _, groups in found for group in groups})
+    rows = [
+        AgeRow(
+            editor_label(first.editor, first.variant),
+            first.model,
+            first.order_seed,
+            n_edits,
+            tuple(_cell(groups.get(group, [])) for group in present),
+        )
+        for first, n_edits, groups in found
+    ]
+    rows.sort(key=lambda row: (row.model, row.label, row.order_seed))
+    return AgeTable(tuple(_name(group) for group in present), tuple(rows))
+
+
+def _group(age: int) -> int:
+    return max(place for place, bound in enumerate(BOUNDS) if bound <= age)
+
+
+def _name(group: int) -> str:
+    first = BOUNDS[group]
+    return f"{first} to {BOUNDS[group + 1] - 1}" if group + 1 < len(BOUNDS) else f"{first} and more"
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    mean, stderr = mean_and_stderr(values)
+    return f"{format_with_error(mean, stderr, share=True)} ({len(values)})"

@@ -1,0 +1,114 @@
+"""Scoring a run's stored answers again, by today's rules, without any model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sequela.evaluation.edit_quality import SUITE as EDIT_QUALITY
+from sequela.evaluation.edit_quality import judged_again as edits_judged_again
+from sequela.evaluation.harness.catalog import benchmark_names, files_of
+from sequela.evaluation.harness.extraction import EXTRACTION_VERSION
+from sequela.evaluation.harness.scoring import SCORING_VERSION, rescored
+from sequela.evaluation.harness.task_file import TaskFile
+from sequela.ground.hashing import hash_json
+from sequela.results import EvaluationKey, Finding, ItemRecord, Measurement, ResultsStore, open_store
+from sequela.studies.measuring import UNEDITED, Baseline, Labels, measurements
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """One evaluation, scored again.
+
+    Args:
+        key: Which; its version tells that it was scored again.
+        changed: The measurements whose value is another one now: before, and after.
+    """
+
+    key: EvaluationKey
+    changed: tuple[tuple[Measurement, Measurement], ...]
+
+
+@dataclass(frozen=True)
+class RescoringResult:
+    """What came of a run's rescoring.
+
+    Args:
+        done: The evaluations that were scored again.
+        left: The suites whose answers aren't scored by rules that could change, or aren't known here.
+    """
+
+    done: tuple[Rescored, ...]
+    left: tuple[str, ...]
+
+
+def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringResult:
+    """Scores all stored answers of a run again.
+
+    An evaluation in which nothing changes is left as it is. One in which something does is written anew,
+    beside the old one, under a version of its own; the newest is what is read from then on.
+
+    Args:
+        folder: The run.
+        task_files: Task files of the user's own that the run had.
+
+    Raises:
+        SequelaError: There is no run, or items that can't be read.
+    """
+    done: list[Rescored] = []
+    left: dict[str, None] = {}
+    with open_store(folder) as store:
+        baselines: dict[str, Baseline] = defaultdict(Baseline)
+        # The unedited models first: the others are compared with them.
+        for key in sorted(store.evaluations(), key=lambda key: key.n_edits > 0):
+            stored = store.measurements(key=key)
+            if not stored:
+                continue
+            baseline = baselines[stored[0].model]
+            items = store.items(key)
+            found = _found(key.suite, items, stored, task_files)
+            if found is None:
+                left[key.suite] = None
+                baseline.remember(stored, items)
+                continue
+            again = measurements(found, Labels.of(stored[0]), baseline)
+            if stored[0].editor == UNEDITED:
+                baseline.remember(again, [item for finding in found for item in finding.items])
+                again = [one.model_copy(update={"baseline": one.value}) for one in again]
+            done.append(_written(store, key, stored, again, found))
+    return RescoringResult(tuple(done), tuple(left))
+
+
+def _found(
+    suite: str, items: Sequence[ItemRecord], stored: Sequence[Measurement], own: Sequence[TaskFile]
+) -> list[Finding] | None:
+    if suite == EDIT_QUALITY:
+        return edits_judged_again(items, {one.task: one.note for one in stored})
+    files = (
+        files_of(suite) if suite in benchmark_names() else [file for file in own if file.benchmark == suite]
+    )
+    return rescored(files, items, stored) if files else None
+
+
+def _written(
+    store: ResultsStore,
+    key: EvaluationKey,
+    stored: Sequence[Measurement],
+    again: Sequence[Measurement],
+    found: Sequence[Finding],
+) -> Rescored:
+    before = {one.series: one for one in stored}
+    changed = [
+        (before[one.series], one)
+        for one in again
+        if one.series in before and before[one.series].value != one.value
+    ]
+    new = [one for one in again if one.series not in before]
+    if changed or new:
+        rules = {"extraction": EXTRACTION_VERSION, "scoring": SCORING_VERSION, "of": key.suite_version}
+        values = [(one.series, one.value) for one in again]
+        key = key.model_copy(update={"suite_version": f"rescored-{hash_json({**rules, 'values': values})}"})
+        store.write_evaluation(key, again, [item for finding in found for item in finding.items])
+    return Rescored(key, tuple(changed))

@@ -1,0 +1,139 @@
+"""Scoring stored answers again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from sequela.edits import EditSet
+from sequela.evaluation.edit_quality import RETENTION_AT_N, SUITE, findings, measure_edits
+from sequela.evaluation.harness.samples import ItemContext
+from sequela.evaluation.harness.task_file import FOLDER, read_task_file
+from sequela.evaluation.harness.writings import written_findings, written_records
+from sequela.evaluation.probes import EditQualitySettings
+from sequela.ground.errors import SequelaError
+from sequela.inference import TorchEngine
+from sequela.models import EditedModel, LanguageModel
+from sequela.results import EvaluationKey, Finding, ItemRecord, open_store
+from sequela.studies.measuring import Baseline, Labels, measurements
+from sequela.studies.rescoring import rescore_run
+
+GSM8K = read_task_file(FOLDER / "gsm8k-generation.yaml")
+TEXTS = ("So the answer is 4.", "It is 4", "no idea")
+
+
+def answered(texts: Sequence[str]) -> list[Finding]:
+    """What written answers to three questions, each of which has the answer 4, are worth."""
+    samples = [
+        {
+            "doc_id": i,
+            "doc": {},
+            "doc_hash": f"{i:064d}",
+            "prompt_hash": "p",
+            "target": "4",
+            "arguments": [(f"prompt {i}", {})],
+            "resps": [[text]],
+        }
+        for i, text in enumerate(texts)
+    ]
+    context = ItemContext("gsm8k", "gsm8k@1", "generation", lambda _: "question")
+    records = written_records(samples, context, GSM8K.readings, lambda _: ["4"], lambda _: ())
+    return written_findings(records, "8-shot", None)
+
+
+def write(folder: Path, found: Sequence[Finding], suite: str, n_edits: int, stale: bool) -> EvaluationKey:
+    """Stores findings; stale ones are as an older rule had them: everything wrong."""
+    labels = Labels("m", "rome" if n_edits else "none", "", "builtin", 0, n_edits)
+    measured = measurements(found, labels, Baseline())
+    items = [item for finding in found for item in finding.items]
+    if stale:
+        measured = [one.model_copy(update={"value": 0.0}) for one in measured]
+        items = [item.model_copy(update={"value": 0.0}) for item in items]
+    key = EvaluationKey(
+        trajectory=f"t{n_edits}", n_edits=n_edits, suite=suite, suite_version="old", model_hash="h"
+    )
+    with open_store(folder, create=True) as store:
+        store.write_evaluation(key, measured, items)
+    return key
+
+
+def stored(folder: Path) -> dict[tuple[int, str], float | None]:
+    with open_store(folder) as store:
+        return {(one.n_edits, one.metric): one.value for one in store.measurements()}
+
+
+def test_what_an_older_rule_got_wrong_is_put_right(tmp_path: Path) -> None:
+    write(tmp_path, answered(TEXTS), "gsm8k", 0, stale=True)
+    write(tmp_path, answered(TEXTS[1:] + TEXTS[1:2]), "gsm8k", 5, stale=True)
+    result = rescore_run(tmp_path)
+    assert len(result.done) == 2
+    values = stored(tmp_path)
+    assert values[0, "accuracy"] == pytest.approx(1 / 3)
+    assert values[0, "accuracy_lenient"] == pytest.approx(2 / 3)
+    assert values[0, "parse_rate"] == pytest.approx(1 / 3)
+    assert values[5, "accuracy"] == 0.0
+    with open_store(tmp_path) as store:
+        assert store.count_evaluations() == 2
+        (edited,) = (
+            one for one in store.measurements() if (one.n_edits, one.metric) == (5, "accuracy_lenient")
+        )
+        assert edited.baseline == pytest.approx(2 / 3)  # the unedited model's was scored again, too
+        assert edited.form is not None
+        assert edited.note == "8-shot"
+    changed = {(after.n_edits, after.metric) for one in result.done for _, after in one.changed}
+    assert (0, "accuracy") in changed
+    assert (5, "accuracy") not in changed
+
+
+def test_scoring_twice_changes_nothing_more(tmp_path: Path) -> None:
+    write(tmp_path, answered(TEXTS), "gsm8k", 0, stale=True)
+    rescore_run(tmp_path)
+    before = stored(tmp_path)
+    with open_store(tmp_path) as store:
+        keys = store.evaluations()
+    again = rescore_run(tmp_path)
+    assert [one.changed for one in again.done] == [()]
+    assert stored(tmp_path) == before
+    with open_store(tmp_path) as store:
+        assert store.evaluations() == keys
+
+
+def test_answers_about_edits_are_judged_again(
+    tmp_path: Path, world_model: LanguageModel, world_edits: EditSet
+) -> None:
+    edit = world_edits[0]
+    true = edit.model_copy(update={"target_new": edit.target_true, "target_true": edit.target_new})
+    items = measure_edits(
+        EditedModel(world_model), TorchEngine(), [true], RETENTION_AT_N, EditQualitySettings()
+    )
+    write(tmp_path, findings(items), SUITE, 5, stale=True)
+    rescore_run(tmp_path)
+    with open_store(tmp_path) as store:
+        found = {(one.metric, one.protocol): one.value for one in store.measurements()}
+    assert found["efficacy", "free_decoding"] == 1.0
+    assert found["effective_edits", "free_decoding"] == 1.0
+    assert found["efficacy", "teacher_forced"] == 0.0  # no text to read again: as it was stored
+
+
+def test_what_isnt_known_here_is_left_and_named(tmp_path: Path) -> None:
+    found = [
+        Finding(suite="capitals", task="t", metric="accuracy", protocol="x", value=0.5, stderr=None, n=2)
+    ]
+    write(tmp_path, found, "capitals", 0, stale=False)
+    result = rescore_run(tmp_path)
+    assert (result.done, result.left) == ((), ("capitals",))
+    assert stored(tmp_path) == {(0, "accuracy"): 0.5}
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SequelaError, match="no results"):
+        rescore_run(tmp_path)
+
+
+def test_records_of_the_whole_and_of_the_parts_stay_apart(tmp_path: Path) -> None:
+    items: list[ItemRecord] = [item for finding in answered(TEXTS) for item in finding.items]
+    whole = [item for item in items if item.details]
+    assert len(whole) == len(TEXTS)
+    assert {item.metric for item in whole} == {"accuracy"}
