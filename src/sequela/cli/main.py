@@ -10,7 +10,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from sequela import __version__
-from sequela.cli import edit, evaluate, listings, results, run, stats, trace, tune
+from sequela.cli import bisect, edit, evaluate, listings, results, run, stats, trace, tune
 from sequela.cli.console import standard_error
 from sequela.ground.errors import SequelaError
 
@@ -46,6 +46,7 @@ app.command("demo", rich_help_panel="Experiments")(run.demo)
 app.command("run", rich_help_panel="Experiments")(run.run)
 app.command("results", rich_help_panel="Experiments")(results.results)
 app.command("rescore", rich_help_panel="Experiments")(results.rescore)
+app.command("bisect", rich_help_panel="Experiments")(bisect.bisect)
 app.command("report", rich_help_panel="Experiments")(results.report)
 app.command("edit", rich_help_panel="Single steps")(edit.edit)
 app.command("evaluate", rich_help_panel="Single steps")(evaluate.evaluate)

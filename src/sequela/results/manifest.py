@@ -35,7 +35,8 @@ class Manifest(BaseModel):
         ended: When it ended; None while it runs.
         evaluations_planned: How many evaluations the study has.
         environment: Software and hardware.
-        config: The study as it was given, with its defaults filled in.
+        config: The study with all defaults filled in.
+        given: The study as it was given, so that it can be made again.
         model_hashes: Fingerprints of the base models, by name.
         edit_set_hashes: Content hashes of the edit sets, by source.
         suite_versions: Versions of the suites, by name.
@@ -54,6 +55,7 @@ class Manifest(BaseModel):
     evaluations_planned: int = Field(ge=0)
     environment: Environment
     config: dict[str, Any]
+    given: dict[str, Any] = Field(default_factory=dict)
     model_hashes: dict[str, str] = Field(default_factory=dict)
     edit_set_hashes: dict[str, str] = Field(default_factory=dict)
     suite_versions: dict[str, str] = Field(default_factory=dict)

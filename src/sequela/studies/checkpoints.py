@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from sequela.deltas import Delta
 from sequela.deltas.storage import load_delta, save_delta
+from sequela.deltas.updates import LowRank, WeightUpdate
 from sequela.editors import AnyEditor, EditorState
 from sequela.ground.errors import IntegrityError
 from sequela.ground.hashing import hash_tensors
@@ -30,11 +32,37 @@ class Checkpoint:
         n_edits: How many.
         delta: The whole change of weights against the base.
         state: The editor's state.
+        ranks: On the way from the checkpoint before: after so many edits the rank of every weight's change.
+            Low-rank changes are kept side by side, so that these tell which part of `delta` was there then.
     """
 
     n_edits: int
     delta: Delta
     state: EditorState
+    ranks: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+
+    def delta_after(self, n_edits: int) -> Delta | None:
+        """The change after fewer edits, to the last bit; None if it can't be told from this one."""
+        if n_edits == self.n_edits:
+            return self.delta
+        ranks = self.ranks.get(n_edits)
+        updates = self.delta.updates
+        if ranks is None or not all(isinstance(updates.get(name), LowRank) for name in ranks):
+            return None
+        earlier: dict[str, WeightUpdate] = {}
+        for name, rank in ranks.items():
+            update = updates[name]
+            assert isinstance(update, LowRank)
+            earlier[name] = LowRank(update.b[:, :rank].contiguous(), update.a[:rank].contiguous())
+        return Delta(self.delta.base_fingerprint, earlier)
+
+
+def ranks_of(delta: Delta) -> dict[str, int] | None:
+    """The rank of every weight's change; None if one of them isn't kept as factors."""
+    updates = delta.updates
+    if not all(isinstance(update, LowRank) for update in updates.values()):
+        return None
+    return {name: update.rank for name, update in updates.items() if isinstance(update, LowRank)}
 
 
 def checkpoint_folder(run_folder: Path, trajectory: str, n_edits: int) -> Path:
@@ -55,6 +83,7 @@ def save_checkpoint(
         "delta": checkpoint.delta.content_hash,
         "state": checkpoint.state.model_dump(mode="json"),
         "tensors": hash_tensors(tensors.items()) if tensors else "",
+        "ranks": {str(n_edits): dict(ranks) for n_edits, ranks in checkpoint.ranks.items()},
     }
     with replacing(folder / STATE) as path:
         path.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
@@ -76,7 +105,8 @@ def load_checkpoint(folder: Path, n_edits: int, model: LanguageModel, editor: An
     state = editor.state_class.model_validate(kept["state"])
     if kept.get("tensors"):  # runs of earlier versions have none
         state = state.model_copy(update={"tensors": _load_tensors(folder, kept["tensors"], model)})
-    return Checkpoint(n_edits, delta, state)
+    ranks = {int(n): found for n, found in kept.get("ranks", {}).items()}
+    return Checkpoint(n_edits, delta, state, ranks)
 
 
 def _load_tensors(folder: Path, wanted: str, model: LanguageModel) -> dict[str, torch.Tensor]:

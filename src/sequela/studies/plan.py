@@ -39,7 +39,9 @@ class Plan:
         per_checkpoint = len(self.suites) + 1
         edited = len([n for n in self.study.checkpoints if n > 0])
         trajectories = len(self.editors) * len(self.study.order_seeds)
-        return len(self.study.models) * per_checkpoint * (1 + trajectories * edited)
+        alarms = sum(len(self.study.alarms_due(choice.batch_size)) for choice, _ in self.editors)
+        readings = alarms * len(self.study.order_seeds) + bool(self.study.alarms.every)
+        return len(self.study.models) * (per_checkpoint * (1 + trajectories * edited) + readings)
 
     @property
     def n_steps(self) -> int:

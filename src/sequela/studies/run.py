@@ -7,7 +7,7 @@ a power cut, goes on from its last checkpoint and measures nothing twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from sequela.deltas import Delta
 from sequela.editors import AnyEditor, EditorState, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
+from sequela.evaluation.alarms import SUITE as ALARMS
+from sequela.evaluation.alarms import Alarms, every_so_many
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
@@ -52,7 +54,13 @@ from sequela.results import (
     write_manifest,
 )
 from sequela.statistics import Statistics
-from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_checkpoint, save_checkpoint
+from sequela.studies.checkpoints import (
+    Checkpoint,
+    checkpoint_folder,
+    load_checkpoint,
+    ranks_of,
+    save_checkpoint,
+)
 from sequela.studies.measuring import UNEDITED, Baseline, Labels, measurements
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plan import Plan, check_told_apart, make_plan
@@ -141,6 +149,7 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
         evaluations_planned=plan.n_evaluations,
         environment=collect_environment(str(choose_device(plan.study.device)), str(precision)),
         config=config,
+        given=plan.study.model_dump(mode="json"),
         edit_set_hashes={plan.edits.name: plan.edits.content_hash},
         suite_versions=plan.suite_versions(),
         seeds={"order": list(plan.study.order_seeds), "editors": [plan.study.seed]},
@@ -189,6 +198,7 @@ class _Run:
     progress: Progress
     precision: Precision
     engine: Engine = field(init=False)
+    alarms: Alarms = field(init=False)
     overall: int = 0
 
     def ended_as(self, status: Status, error: str = "") -> None:
@@ -210,6 +220,7 @@ class _Run:
         check_told_apart(list(zip(choices, editors, strict=True)), filled_in=True)
         expected = frozenset(editor.lowest_block(model) for editor in editors)
         with open_engine(study.engine, model, study.memory, expected, self.progress) as self.engine:
+            self.alarms = Alarms(model, self.engine)
             self._all_trajectories(model, editors)
 
     def _all_trajectories(self, model: LanguageModel, editors: Sequence[AnyEditor]) -> None:
@@ -304,6 +315,13 @@ class _Run:
                 self._evaluate(key, labels, baseline, measure, model)
             baseline.remember(self.store.measurements(key=key), self.store.items(key))
             self.progress.advance(self.overall)
+        if self.plan.study.alarms.every:
+            key = self._alarm_key(trajectory, 0, edited)
+            if not self.store.has(key):
+                found = self.alarms.findings(self.alarms.unedited)
+                self.store.write_evaluation(key, measurements(found, labels, baseline))
+            baseline.remember(self.store.measurements(key=key), ())
+            self.progress.advance(self.overall)
         return baseline, before
 
     def _follow(
@@ -324,19 +342,28 @@ class _Run:
                 self.progress.advance(self.overall, n_edits - at.n_edits)
                 at = kept
             else:
-                at, stopped = self._edit_up_to(trajectory, at, n_edits, resources, before.answers)
+                at, stopped = self._edit_up_to(trajectory, at, n_edits, resources, before.answers, baseline)
+                if at.n_edits:
+                    folder = checkpoint_folder(self.folder, trajectory.key, at.n_edits)
+                    ids = tuple(edit.id for edit in trajectory.edits[: at.n_edits])
+                    save_checkpoint(folder, at, model, trajectory.editor, ids)
                 if stopped:
                     self._ends_early(trajectory, at.n_edits, stopped)
                     return
-                ids = tuple(edit.id for edit in trajectory.edits[:n_edits])
-                save_checkpoint(folder, at, model, trajectory.editor, ids)
             self._measure_checkpoint(trajectory, at, baseline, before)
 
     def _edit_up_to(
-        self, trajectory: Trajectory, at: Checkpoint, n_edits: int, resources: Resources, answers: Answers
+        self,
+        trajectory: Trajectory,
+        at: Checkpoint,
+        n_edits: int,
+        resources: Resources,
+        answers: Answers,
+        baseline: Baseline,
     ) -> tuple[Checkpoint, str]:
         """Goes on from a checkpoint; returns how far it came, and why it ends there if it does."""
         settings, last = self.plan.study.edit_quality, self.plan.study.n_edits
+        ranks: dict[int, Mapping[str, int]] = {}
         for first, edits in trajectory.batches(at.n_edits, n_edits):
             self.progress.say(
                 f"{trajectory.model.name}, {trajectory.label}: edit {first + len(edits)} of {last}"
@@ -358,14 +385,52 @@ class _Run:
             )
             if result.stopped:
                 return at, result.stopped
-            at = Checkpoint(first + len(edits), result.delta, result.state)
+            made = first + len(edits)
+            now = ranks_of(result.delta)
+            if now is not None:
+                ranks[made] = now
+            at = Checkpoint(made, result.delta, result.state, dict(ranks))
             self.progress.advance(self.overall, len(edits))
+            if every_so_many(first, made, self.plan.study.alarms.every):
+                ringing = self._read_alarms(trajectory, at, baseline)
+                self.progress.advance(self.overall)
+                if ringing:
+                    return at, f"an alarm: {', '.join(ringing)}"
         return at, ""
+
+    def _read_alarms(self, trajectory: Trajectory, at: Checkpoint, baseline: Baseline) -> list[str]:
+        """Takes the readings and keeps them; returns the rules that end the trajectory."""
+        settings, model = self.plan.study.alarms, trajectory.model
+        delta = trajectory.editor.of_whole(model, at.delta)
+        started = time.perf_counter()
+        readings = self.alarms.read(delta)
+        ends = settings.ringing(settings.stop_when, readings, self.alarms.unedited)
+        told = [*ends, *settings.ringing(settings.mark_when, readings, self.alarms.unedited)]
+        if told:
+            place = f"{model.name}, {trajectory.label}: after {at.n_edits} edits"
+            self.progress.say(f"{place} an alarm rings: {', '.join(told)}")
+        key = self._alarm_key(trajectory.key, at.n_edits, EditedModel(model, delta))
+        if not self.store.has(key):
+            found = self.alarms.findings(readings, f"ringing: {', '.join(told)}" if told else "")
+            labels = trajectory.labels(at.n_edits)
+            self.store.write_evaluation(key, measurements(found, labels, baseline))
+            self._cost("evaluate", started, model=model, editor=labels.editor, key=key)
+        return ends
+
+    def _alarm_key(self, trajectory: str, n_edits: int, edited: EditedModel) -> EvaluationKey:
+        return EvaluationKey(
+            trajectory=trajectory,
+            n_edits=n_edits,
+            suite=ALARMS,
+            suite_version=self.alarms.version,
+            model_hash=edited.content_hash,
+        )
 
     def _ends_early(self, trajectory: Trajectory, made: int, reason: str) -> None:
         """Notes that a trajectory's later checkpoints will never be."""
         left = [n for n in self.plan.study.checkpoints if n > made]
-        unmeasured = len(left) * (len(self.plan.suites) + 1)
+        unread = len([n for n in self.plan.study.alarms_due(trajectory.batch_size) if n > made])
+        unmeasured = len(left) * (len(self.plan.suites) + 1) + unread
         note = (
             f"{trajectory.model.name}, {trajectory.label}, order {trajectory.order_seed}: stopped after "
             f"{made} edits, by {reason}. Its checkpoints {', '.join(map(str, left))} were not reached."
@@ -382,14 +447,7 @@ class _Run:
     ) -> None:
         model = trajectory.model
         edited = EditedModel(model, trajectory.editor.of_whole(model, at.delta))
-        labels = Labels(
-            model=model.name,
-            editor=trajectory.editor.name,
-            variant=trajectory.variant,
-            edit_source=trajectory.edits.name,
-            order_seed=trajectory.order_seed,
-            n_edits=at.n_edits,
-        )
+        labels = trajectory.labels(at.n_edits)
         made = trajectory.edits[: at.n_edits]
         ids = {edit.id for edit in made}
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from sequela.editors import BadEditPolicy
+from sequela.evaluation.alarms import AlarmSettings, due
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.ground.hashing import hash_json
 from sequela.statistics import CorpusSpec
@@ -70,6 +71,7 @@ class Study(_Part):
         suites: What is measured besides edit quality.
         edit_quality: How edit quality is measured.
         statistics: The text that key statistics are taken over.
+        alarms: When the model's health is read on the way, and what rings.
         on_bad_edit: What follows an edit that changes weights explosively: `report`, `skip` or `stop`.
         seed: The seed of everything editors draw (contexts).
         device: Where models run; by default the best there is.
@@ -88,6 +90,7 @@ class Study(_Part):
     suites: tuple[SuiteChoice, ...] = (SuiteChoice(name="builtin"), SuiteChoice(name="perplexity"))
     edit_quality: EditQualitySettings = EditQualitySettings()
     statistics: CorpusSpec = CorpusSpec()
+    alarms: AlarmSettings = AlarmSettings()
     on_bad_edit: BadEditPolicy = BadEditPolicy()
     seed: int = 0
     device: str | None = None
@@ -147,6 +150,11 @@ class Study(_Part):
     def n_edits(self) -> int:
         """How many edits each trajectory makes: up to the last checkpoint."""
         return self.checkpoints[-1]
+
+    def alarms_due(self, batch_size: int) -> list[int]:
+        """After how many edits alarms are read, where so many are made together."""
+        made = (min(n + batch_size, self.n_edits) for n in range(0, self.n_edits, batch_size))
+        return due(made, self.alarms.every)
 
     @property
     def content_hash(self) -> str:

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from sequela.editors import BadEditPolicy, create_editor
 from sequela.editors.sequence import check_batch_size
+from sequela.evaluation.alarms import AlarmSettings
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.evaluation.suites import check_options
 from sequela.ground.errors import BadInputError, SequelaError, near_matches
@@ -26,6 +27,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "suites": SuiteChoice,
     "edit_quality": EditQualitySettings,
     "statistics": CorpusSpec,
+    "alarms": AlarmSettings,
     "on_bad_edit": BadEditPolicy,
 }
 """The keys whose values have keys of their own."""

@@ -21,6 +21,7 @@ from sequela.inference import Engine
 from sequela.models import EditedModel, LanguageModel
 from sequela.results import EditRecord, ItemRecord
 from sequela.studies.checkpoints import Checkpoint
+from sequela.studies.measuring import Labels
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,17 @@ class Trajectory:
     def label(self) -> str:
         """What a person calls it."""
         return f"{self.editor.name} ({self.variant})" if self.variant else self.editor.name
+
+    def labels(self, n_edits: int) -> Labels:
+        """What measurements of it after so many edits are labeled with."""
+        return Labels(
+            model=self.model.name,
+            editor=self.editor.name,
+            variant=self.variant,
+            edit_source=self.edits.name,
+            order_seed=self.order_seed,
+            n_edits=n_edits,
+        )
 
     def batches(self, start: int, stop: int) -> Iterator[tuple[int, Sequence[Edit]]]:
         """The batches of edits `start` to `stop`, each with the number of its first edit."""

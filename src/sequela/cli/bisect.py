@@ -1,0 +1,59 @@
+"""`sequela bisect`: the edit at which an alarm first rings."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from sequela.cli.console import JsonOption, print_json, print_table, standard_error
+from sequela.cli.progress import shown_progress
+from sequela.cli.results import RunArgument
+
+DEFAULT_RULE = "perplexity > 10x"
+
+
+def bisect(
+    run: RunArgument,
+    rule: Annotated[
+        str, typer.Option(help="When the alarm rings: a reading, > and a number, with x for a multiple.")
+    ] = DEFAULT_RULE,
+    editor: Annotated[str | None, typer.Option(help="Only trajectories of this method.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the edit at which an alarm first rings, halving between checkpoints; the readings are kept."""
+    from sequela.studies.bisect import bisect_run
+
+    with shown_progress(standard_error()) as progress:
+        found = bisect_run(run, rule, editor, progress)
+    if as_json:
+        print_json(
+            [
+                {**asdict(one), "record": None if one.record is None else one.record.model_dump(mode="json")}
+                for one in found
+            ]
+        )
+        return
+    print_table(
+        f"Where {rule!r} first rings",
+        ["method", "model", "order", "edit", "before", "after", "unedited", "readings", "the edit"],
+        (
+            [
+                one.label,
+                one.model,
+                one.order_seed,
+                "never" if one.edit is None else one.edit,
+                _number(one.before),
+                _number(one.after),
+                _number(one.unedited),
+                one.n_readings,
+                "" if one.record is None else f"{one.record.prompt} → {one.record.target_new}",
+            ]
+            for one in found
+        ),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.4g}"

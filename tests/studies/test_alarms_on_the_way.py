@@ -1,0 +1,221 @@
+"""Alarms in a study: readings on the way, trajectories that end, and the edit at which it began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from sequela.deltas import Delta, Dense
+from sequela.editors import create_editor
+from sequela.evaluation.alarms import READINGS, SUITE, AlarmRule, Alarms, AlarmSettings, due
+from sequela.ground.errors import BadInputError, SequelaError
+from sequela.inference import TorchEngine
+from sequela.models import LanguageModel
+from sequela.results import Measurement, Query, Status, open_store, read_manifest
+from sequela.studies import Study, run_study
+from sequela.studies.bisect import bisect_run
+from sequela.studies.checkpoints import Checkpoint, load_checkpoint
+from support.studies import small_study, write_edits
+from support.world import World
+
+MakeStudy = Callable[..., Study]
+
+
+@pytest.fixture(scope="session")
+def make_four(tmp_path_factory: pytest.TempPathFactory, world_folder: Path, world: World) -> MakeStudy:
+    """Makes a study of four edits with one method of the small study."""
+    edits = write_edits(tmp_path_factory.mktemp("four") / "facts.jsonl", world, 4)
+
+    def make(editor: str, **changes: object) -> Study:
+        content = small_study(world_folder, edits, **{"checkpoints": [0, 4], **changes})
+        content["editors"] = [one for one in content["editors"] if one["name"] == editor]
+        content["suites"] = [{"name": "perplexity"}]
+        return Study.model_validate(content)
+
+    return make
+
+
+def random_delta(model: LanguageModel, scale: float = 0.01) -> Delta:
+    """A change of the last layer's output weight."""
+    name = model.family.mlp_out_name(model.n_layers - 1)
+    shape = model.family.as_out_in(model.module.get_parameter(name)).shape
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return Delta(model.fingerprint, {name: Dense(noise * scale)})
+
+
+def readings(folder: Path, **wanted: object) -> list[Measurement]:
+    with open_store(folder) as store:
+        return store.measurements(Query(suite=SUITE, **wanted))  # type: ignore[arg-type]
+
+
+class TestRules:
+    def test_a_rule_is_a_reading_and_a_limit(self) -> None:
+        rule = AlarmRule.parse(" perplexity >3x ")
+        assert (rule.reading, rule.limit, rule.times) == ("perplexity", 3.0, True)
+        assert rule.rings({"perplexity": 31.0}, {"perplexity": 10.0})
+        assert not rule.rings({"perplexity": 30.0}, {"perplexity": 10.0})
+        plain = AlarmRule.parse("kl_to_base > 1e-2")
+        assert plain.rings({"kl_to_base": 0.02}, {"kl_to_base": 0.0})
+        assert not plain.rings({}, {})
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_what_is_no_number_rings(self, value: float) -> None:
+        assert AlarmRule.parse("perplexity > 3x").rings({"perplexity": value}, {"perplexity": 10.0})
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("perplexity", "no rule"),
+            ("perplexity > many", "no rule"),
+            ("loss > 3", "'loss', which isn't read"),
+        ],
+    )
+    def test_others_are_refused_with_what_is_allowed(self, text: str, said: str) -> None:
+        with pytest.raises(BadInputError, match=said):
+            AlarmRule.parse(text)
+        with pytest.raises(ValueError, match=said):
+            AlarmSettings(stop_when=(text,))
+
+    def test_one_rule_may_stand_alone(self) -> None:
+        assert AlarmSettings.model_validate({"stop_when": "perplexity > 3x"}).stop_when == (
+            "perplexity > 3x",
+        )
+
+    def test_readings_are_due_at_the_ends_of_batches(self) -> None:
+        assert due(iter([1, 2, 3, 4, 5]), 2) == [2, 4]
+        assert due(iter([3, 6, 9, 10]), 5) == [6, 10]
+        assert due(iter([3, 6]), 0) == []
+
+
+class TestReadings:
+    def test_of_the_unedited_model(self, world_model: LanguageModel) -> None:
+        alarms = Alarms(world_model, TorchEngine())
+        assert set(alarms.unedited) == set(READINGS)
+        plain = {name: value for name, value in alarms.unedited.items() if name != "perplexity"}
+        ratios = {"weight_norm", "top_singular_value", "condition_number"}
+        assert plain == {name: 1.0 if name in ratios else 0.0 for name in plain}
+
+    def test_of_a_change(self, world_model: LanguageModel) -> None:
+        alarms, delta = Alarms(world_model, TorchEngine()), random_delta(world_model)
+        found = alarms.read(delta)
+        (name,) = delta.updates
+        weight = world_model.family.as_out_in(world_model.module.get_parameter(name).data).double()
+        change = delta.updates[name].to_dense()
+        assert found["relative_change"] == pytest.approx(float(change.norm() / weight.norm()))
+        assert found["weight_norm"] == pytest.approx(float((weight + change).norm() / weight.norm()))
+        ratio = float((weight + change).svd().S[0] / weight.svd().S[0])
+        assert found["top_singular_value"] == pytest.approx(max(1.0, ratio))
+        assert found["kl_to_base"] > 0
+        assert found["nonfinite"] == 0
+
+    def test_of_a_model_that_broke_down(self, world_model: LanguageModel) -> None:
+        alarms, delta = Alarms(world_model, TorchEngine()), random_delta(world_model, scale=float("nan"))
+        found = alarms.read(delta)
+        assert found["nonfinite"] > 0
+        assert AlarmRule.parse("perplexity > 10x").rings(found, alarms.unedited)
+        assert all(
+            AlarmRule.parse(f"{name} > 100x").rings(found, alarms.unedited)
+            for name in found
+            if name != "nonfinite"
+        )
+        for finding in alarms.findings(found):
+            assert finding.value is None or finding.metric == "nonfinite"
+
+
+class TestInAStudy:
+    def test_they_are_read_at_the_asked_edits_and_change_no_other_result(
+        self, make_four: MakeStudy, tmp_path: Path
+    ) -> None:
+        plain = make_four("ft-m")
+        alarmed = make_four("ft-m", alarms={"every": 2})
+        run_study(plain, tmp_path / "plain")
+        result = run_study(alarmed, tmp_path / "alarmed")
+        assert result.status is Status.COMPLETE
+        assert result.done == result.planned
+        found = readings(tmp_path / "alarmed")
+        assert {one.n_edits for one in found} == {0, 2, 4}
+        assert {one.metric for one in found} <= set(READINGS)
+        with open_store(tmp_path / "plain") as one, open_store(tmp_path / "alarmed") as other:
+            kept = [m for m in other.measurements() if m.suite != SUITE]
+            assert kept == one.measurements()
+        perplexities = {m.n_edits: m.value for m in found if m.metric == "perplexity"}
+        with open_store(tmp_path / "plain") as store:
+            at_four = store.measurements(Query(suite="perplexity", metric="perplexity", n_edits=4))
+        assert perplexities[4] == pytest.approx(at_four[0].value)
+
+    def test_a_rule_ends_a_trajectory(self, make_four: MakeStudy, tmp_path: Path) -> None:
+        study = make_four(
+            "ft-m",
+            alarms={"every": 1, "stop_when": "relative_change > 1e-9"},
+        )
+        result = run_study(study, tmp_path)
+        assert result.status is Status.COMPLETE
+        assert result.done == result.planned
+        (note,) = read_manifest(tmp_path).notes
+        assert "stopped after 1 edits, by an alarm: relative_change > 1e-9" in note
+        assert {one.n_edits for one in readings(tmp_path)} == {0, 1}
+        ringing = [one.note for one in readings(tmp_path, n_edits=1)]
+        assert all("ringing: relative_change > 1e-9" in one for one in ringing)
+
+
+class TestBisection:
+    @pytest.mark.parametrize("editor", ["rome", "ft-m"])
+    def test_finds_the_edit_at_which_it_first_rings(
+        self, editor: str, make_four: MakeStudy, tmp_path: Path
+    ) -> None:
+        study = make_four(editor, alarms={"every": 1})
+        run_study(study, tmp_path / "every")
+        known = {
+            one.n_edits: one.value or 0.0
+            for one in readings(tmp_path / "every")
+            if one.metric == "relative_change"
+        }
+        limit = (known[2] + known[3]) / 2  # so that it rings from the third edit on
+        assert known[1] < known[2] < known[3] < known[4]
+        sparse = make_four(editor)
+        run_study(sparse, tmp_path / "sparse")
+        (found,) = bisect_run(tmp_path / "sparse", f"relative_change > {limit}")
+        assert found.edit == 3
+        assert (found.before, found.after) == (pytest.approx(known[2]), pytest.approx(known[3]))
+        assert found.record is not None
+        assert found.record.position == 3
+        assert found.n_readings <= 3
+        assert (found.n_made_again > 0) == (editor == "ft-m")  # dense changes aren't kept edit by edit
+        kept = {one.n_edits for one in readings(tmp_path / "sparse")}
+        assert {2, 3, 4} <= kept
+
+    def test_an_alarm_that_never_rings(self, finished: Path, tmp_path: Path) -> None:
+        found = bisect_run(finished, "perplexity > 1e9x")
+        assert {one.edit for one in found} == {None}
+
+    def test_wrong_questions_are_refused(self, finished: Path, tmp_path: Path) -> None:
+        with pytest.raises(BadInputError, match="no rule"):
+            bisect_run(finished, "when it breaks")
+        with pytest.raises(SequelaError, match="no trajectory of 'memit'"):
+            bisect_run(finished, "perplexity > 2x", editor="memit")
+        with pytest.raises(SequelaError, match=r"no results|no run"):
+            bisect_run(tmp_path, "perplexity > 2x")
+
+
+def test_a_checkpoint_holds_the_changes_before_it_to_the_last_bit(
+    make_four: MakeStudy, tmp_path: Path, world_model: LanguageModel
+) -> None:
+    study = make_four("rome", checkpoints=[0, 1, 2, 3, 4])
+    run_study(study, tmp_path / "each")
+    run_study(make_four("rome"), tmp_path / "last")
+
+    def checkpoint(run: str, n: int) -> Checkpoint:
+        (folder,) = (tmp_path / run / "checkpoints").glob(f"*/{n}")
+        found = load_checkpoint(folder, n, world_model, create_editor("rome"))
+        assert found is not None
+        return found
+
+    last = checkpoint("last", 4)
+    for n in (1, 2, 3, 4):
+        earlier = last.delta_after(n)
+        assert isinstance(earlier, Delta)
+        assert earlier.content_hash == checkpoint("each", n).delta.content_hash
+    assert last.delta_after(5) is None
