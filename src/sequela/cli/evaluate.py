@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,13 @@ from sequela.cli.console import (
 from sequela.cli.progress import shown_progress
 
 
+class Template(str, Enum):
+    """How questions are asked."""
+
+    NONE = "none"
+    CHAT = "chat"
+
+
 def evaluate(
     model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
     suite: Annotated[
@@ -31,6 +39,9 @@ def evaluate(
     delta: Annotated[
         Path | None, typer.Option("--delta", help="A saved change of weights to put in force.")
     ] = None,
+    template: Annotated[
+        Template, typer.Option(help="How questions are asked: plainly, or in the model's chat template.")
+    ] = Template.NONE,
     device: DeviceOption = None,
     precision: PrecisionOption = "float32",
     engine: Annotated[
@@ -44,6 +55,7 @@ def evaluate(
     from sequela.evaluation.suites import make_suite, option_names
     from sequela.inference import open_engine
     from sequela.models import EditedModel, load_model
+    from sequela.models.chat import ChatTemplate
 
     suites = [
         make_suite(name, **({"limit": limit} if limit and "limit" in option_names(name) else {}))
@@ -53,7 +65,8 @@ def evaluate(
         read_description(delta)  # told before the model is loaded
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)
-        edited = EditedModel(base, load_delta(delta, base) if delta else None)
+        routers = (ChatTemplate.of(base),) if template is Template.CHAT else ()
+        edited = EditedModel(base, load_delta(delta, base) if delta else None, routers=routers)
         with open_engine(engine, base, memory) as running:
             found = [finding for one in suites for finding in one.evaluate(edited, running, progress)]
     if as_json:

@@ -20,6 +20,7 @@ from sequela.ground.errors import SequelaError
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import open_engine
 from sequela.models import EditedModel, LanguageModel, load_model
+from sequela.models.chat import ChatTemplate
 from sequela.results import EditRecord, EvaluationKey, Manifest, ResultsStore, open_store, read_manifest
 from sequela.statistics import Statistics
 from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_checkpoint
@@ -104,6 +105,8 @@ def bisect_run(
                             seed=study.seed,
                             statistics=statistics.key,
                             policy=study.on_bad_edit,
+                            edit_template=(ChatTemplate.of(model) if study.edit_template == "chat" else None),
+                            template=study.evaluation_template,
                         )
                         resources = Resources(statistics, seed=study.seed, progress=progress)
                         search = _Search(folder, store, trajectory, alarms, alarm, resources, progress)
@@ -222,7 +225,13 @@ class _Search:
             at = Checkpoint(0, Delta.empty(model.fingerprint), state)
         for first, edits in self._trajectory.batches(at.n_edits, n_edits):
             step = edit_batch(
-                editor, model, edits, at.delta, at.state, self._resources, self._trajectory.policy
+                editor,
+                model,
+                self._trajectory.for_editor(edits),
+                at.delta,
+                at.state,
+                self._resources,
+                self._trajectory.policy,
             )
             at = Checkpoint(first + len(edits), step.delta, step.state)
             self._made_again[at.n_edits] = at

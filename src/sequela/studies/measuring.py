@@ -28,6 +28,8 @@ class Labels:
     edit_source: str
     order_seed: int
     n_edits: int
+    edit_template: str = "none"
+    template: str = "none"
 
     @classmethod
     def of(cls, measurement: Measurement) -> Labels:
@@ -76,6 +78,8 @@ def measurements(found: Sequence[Finding], labels: Labels, baseline: Baseline) -
             edit_source=labels.edit_source,
             order_seed=labels.order_seed,
             n_edits=labels.n_edits,
+            edit_template=labels.edit_template,
+            template=labels.template,
             suite=finding.suite,
             task=finding.task,
             metric=finding.metric,

@@ -38,6 +38,7 @@ from sequela.ground.precision import Precision, choose_precision
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, open_engine
 from sequela.models import EditedModel, LanguageModel, load_model
+from sequela.models.chat import ChatTemplate
 from sequela.models.loading import choose_device
 from sequela.results import (
     CostRecord,
@@ -199,6 +200,8 @@ class _Run:
     precision: Precision
     engine: Engine = field(init=False)
     alarms: Alarms = field(init=False)
+    routers: tuple[ChatTemplate, ...] = ()
+    edit_template: ChatTemplate | None = None
     overall: int = 0
 
     def ended_as(self, status: Status, error: str = "") -> None:
@@ -215,6 +218,8 @@ class _Run:
     def _one_model(self, name: str) -> None:
         study = self.plan.study
         model = self._load(name)
+        self.edit_template = ChatTemplate.of(model) if study.edit_template == "chat" else None
+        self.routers = (ChatTemplate.of(model),) if study.evaluation_template == "chat" else ()
         editors = [with_preset(editor, model, self.progress) for _, editor in self.plan.editors]
         choices = [choice for choice, _ in self.plan.editors]
         check_told_apart(list(zip(choices, editors, strict=True)), filled_in=True)
@@ -242,6 +247,8 @@ class _Run:
                     seed=study.seed,
                     statistics=statistics.key,
                     policy=study.on_bad_edit,
+                    edit_template=self.edit_template,
+                    template=study.evaluation_template,
                 )
                 start = Checkpoint(0, Delta.empty(model.fingerprint), state)
                 self._follow(trajectory, start, resources, baseline, before)
@@ -281,7 +288,7 @@ class _Run:
 
     def _measure_unedited(self, model: LanguageModel) -> tuple[Baseline, Unedited]:
         """Measures the model before any edit, over all the edits any checkpoint will ask about."""
-        edited = EditedModel(model)
+        edited = EditedModel(model, routers=self.routers)
         trajectory = hash_json({"model": model.fingerprint, "edits": self.plan.edits.content_hash})
         labels = Labels(
             model=model.name,
@@ -290,6 +297,7 @@ class _Run:
             edit_source=self.plan.edits.name,
             order_seed=self.plan.study.order_seeds[0],
             n_edits=0,
+            template=self.plan.study.evaluation_template,
         )
         baseline = Baseline()
         settings = self.plan.study.edit_quality
@@ -368,7 +376,9 @@ class _Run:
             self.progress.say(
                 f"{trajectory.model.name}, {trajectory.label}: edit {first + len(edits)} of {last}"
             )
-            result = make_batch(trajectory, at, edits, first, resources, self.engine, settings, answers)
+            result = make_batch(
+                trajectory, at, edits, first, resources, self.engine, settings, answers, self.routers
+            )
             self.store.write_edit_records(result.records)
             self.store.write_cost(
                 CostRecord(
@@ -446,7 +456,8 @@ class _Run:
         self, trajectory: Trajectory, at: Checkpoint, baseline: Baseline, before: Unedited
     ) -> None:
         model = trajectory.model
-        edited = EditedModel(model, trajectory.editor.of_whole(model, at.delta))
+        delta = trajectory.editor.of_whole(model, at.delta)
+        edited = EditedModel(model, delta, routers=self.routers)
         labels = trajectory.labels(at.n_edits)
         made = trajectory.edits[: at.n_edits]
         ids = {edit.id for edit in made}

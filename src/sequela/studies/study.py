@@ -12,6 +12,8 @@ from sequela.evaluation.probes import EditQualitySettings
 from sequela.ground.hashing import hash_json
 from sequela.statistics import CorpusSpec
 
+Template = Literal["none", "chat"]
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +71,9 @@ class Study(_Part):
         order_seeds: One trajectory per seed; each seed puts the same edits in another order.
         checkpoints: After how many edits everything is measured; 0, the unedited model, is always.
         suites: What is measured besides edit quality.
+        edit_template: How editors are given the edits: `none`, as they stand, or `chat`, as a user's turn in
+            the model's chat template (sampled contexts stand before it).
+        evaluation_template: How everything that is measured is asked; the same two.
         edit_quality: How edit quality is measured.
         statistics: The text that key statistics are taken over.
         alarms: When the model's health is read on the way, and what rings.
@@ -88,6 +93,8 @@ class Study(_Part):
     order_seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     checkpoints: tuple[int, ...] = Field(default=(0, 1, 5, 10), min_length=1)
     suites: tuple[SuiteChoice, ...] = (SuiteChoice(name="builtin"), SuiteChoice(name="perplexity"))
+    edit_template: Template = "none"
+    evaluation_template: Template = "none"
     edit_quality: EditQualitySettings = EditQualitySettings()
     statistics: CorpusSpec = CorpusSpec()
     alarms: AlarmSettings = AlarmSettings()

@@ -19,6 +19,8 @@ from sequela.evaluation.probes import EditQualitySettings
 from sequela.ground.hashing import hash_json
 from sequela.inference import Engine
 from sequela.models import EditedModel, LanguageModel
+from sequela.models.chat import ChatTemplate
+from sequela.models.seats import RequestRouter
 from sequela.results import EditRecord, ItemRecord
 from sequela.studies.checkpoints import Checkpoint
 from sequela.studies.measuring import Labels
@@ -37,6 +39,8 @@ class Trajectory:
         seed: The seed of what the editor draws.
         statistics: The key of the statistics the editor uses.
         policy: What follows a bad edit.
+        edit_template: The chat template in which the editor is given the edits, if it is.
+        template: How measurements of it are asked, for their labels.
     """
 
     model: LanguageModel
@@ -47,6 +51,8 @@ class Trajectory:
     seed: int
     statistics: str
     policy: BadEditPolicy = field(default_factory=BadEditPolicy)
+    edit_template: ChatTemplate | None = None
+    template: str = "none"
 
     @property
     def key(self) -> str:
@@ -54,8 +60,10 @@ class Trajectory:
 
         Two seeds may shuffle a few edits into one order; they are two trajectories still.
         """
+        template = {} if self.edit_template is None else {"edit_template": self.edit_template.content_hash}
         return hash_json(
             {
+                **template,
                 "model": self.model.fingerprint,
                 "editor": self.editor.name,
                 "settings": self.editor.settings,
@@ -91,7 +99,16 @@ class Trajectory:
             edit_source=self.edits.name,
             order_seed=self.order_seed,
             n_edits=n_edits,
+            edit_template="none" if self.edit_template is None else "chat",
+            template=self.template,
         )
+
+    def for_editor(self, edits: Sequence[Edit]) -> Sequence[Edit]:
+        """The edits as the editor is given them."""
+        template = self.edit_template
+        if template is None:
+            return edits
+        return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]
 
     def batches(self, start: int, stop: int) -> Iterator[tuple[int, Sequence[Edit]]]:
         """The batches of edits `start` to `stop`, each with the number of its first edit."""
@@ -127,6 +144,7 @@ def make_batch(
     engine: Engine,
     settings: EditQualitySettings,
     answers: Answers,
+    routers: tuple[RequestRouter, ...] = (),
 ) -> BatchResult:
     """Makes one batch of edits on top of a checkpoint and measures it at once (`success@edit`).
 
@@ -139,14 +157,21 @@ def make_batch(
         engine: Runs the model for the measurement.
         settings: How edit quality is measured.
         answers: What the unedited model said to neighborhood prompts.
+        routers: What the questions pass, such as a chat template.
     """
     model = trajectory.model
     started = time.perf_counter()
     step = edit_batch(
-        trajectory.editor, model, edits, before.delta, before.state, resources, trajectory.policy
+        trajectory.editor,
+        model,
+        trajectory.for_editor(edits),
+        before.delta,
+        before.state,
+        resources,
+        trajectory.policy,
     )
     seconds = time.perf_counter() - started
-    edited = EditedModel(model, trajectory.editor.of_whole(model, step.delta))
+    edited = EditedModel(model, trajectory.editor.of_whole(model, step.delta), routers=routers)
     items = measure_edits(edited, engine, edits, SUCCESS_AT_EDIT, settings, answers)
     by_edit = {edit.id: [item for item in items if item.item == edit.id] for edit in edits}
     records = tuple(

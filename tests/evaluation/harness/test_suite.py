@@ -22,7 +22,8 @@ from sequela.evaluation.harness.task_file import task_files
 from sequela.evaluation.suites import make_suite
 from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.inference import TorchEngine, WorkingMemory
-from sequela.models import EditedModel
+from sequela.models import EditedModel, LanguageModel
+from sequela.models.chat import ChatTemplate
 from sequela.results import Finding
 from sequela.studies.measuring import Baseline, Labels, measurements
 from support.tiny import tiny_language_model
@@ -88,6 +89,37 @@ def test_agrees_with_the_harness_running_the_model_itself(
     name: str, small_data: Path, edited: EditedModel
 ) -> None:
     assert_agreement(HarnessSuite(name, **SETTINGS[name]), edited)
+
+
+CHATML = "{% for m in messages %}<u>{{ m.content }}</u>\n{% endfor %}{{ '<a>\n' }}"
+
+
+@pytest.mark.parametrize("name", ["toxigen", "commonsenseqa"])
+def test_agrees_with_the_harness_in_a_chat_template(name: str, small_data: Path, edited: EditedModel) -> None:
+    tokenizer = copy.deepcopy(edited.base.tokenizer)
+    tokenizer.chat_template = CHATML
+    base = LanguageModel.wrap(edited.base.module, tokenizer, "chatty")
+    peer = HFLM(pretrained=base.module, tokenizer=copy.deepcopy(tokenizer), batch_size=1)
+    suite = HarnessSuite(name, **SETTINGS[name])
+    with quiet_harness():
+        tasks = {task.key: task.task for task in suite.tasks}
+        expected = evaluate(
+            peer, tasks, bootstrap_iters=0, apply_chat_template=True, fewshot_as_multiturn=False
+        )
+    asked = EditedModel(base, routers=(ChatTemplate.of(base),))
+    found = [item for finding in suite.evaluate(asked, TorchEngine()) for item in finding.items]
+    for task in suite.tasks:
+        items = [
+            item
+            for item in found
+            if is_whole_record(item) and (item.task, item.protocol) == (task.name, task.file.protocol)
+        ]
+        for item, sample in zip(items, expected["samples"][task.key], strict=True):
+            if task.file.protocol == "generation":
+                assert item.answer == sample["resps"][0][0]
+            else:
+                theirs = [responses[0][0] for responses in sample["resps"]]
+                assert item.details["logprobs"] == pytest.approx(theirs, abs=1e-4)
 
 
 @pytest.mark.slow

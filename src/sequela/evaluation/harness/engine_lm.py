@@ -89,7 +89,11 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         return ids
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        pair: tuple[list[int], list[int]] = super()._encode_pair(self.edited.rewrite(context), continuation)
+        rewritten = self.edited.rewrite(context)
+        if not rewritten.endswith(context):
+            # An answer in a turn of its own begins without the space that plain text puts before it.
+            continuation = continuation.lstrip(" ")
+        pair: tuple[list[int], list[int]] = super()._encode_pair(rewritten, continuation)
         return pair
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:

@@ -1,0 +1,79 @@
+"""Edits and questions in a chat template, each for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from sequela.ground.errors import BadInputError
+from sequela.results import ItemRecord, Query, open_store
+from sequela.studies import Study, run_study
+from support.studies import small_study
+
+CHATML = (
+    "{% for message in messages %}User: {{ message.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}Answer:\n{% endif %}"
+)
+
+
+@pytest.fixture
+def chatty_study(world_folder: Path, _edits_file: Path, tmp_path: Path) -> Callable[..., Study]:
+    """The small study, on the world model with a chat template."""
+    folder = tmp_path / "chatty"
+    folder.mkdir()
+    for path in world_folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = CHATML
+    tokenizer.save_pretrained(folder)
+
+    def make(**changes: object) -> Study:
+        content = small_study(folder, _edits_file, **{"checkpoints": [0, 2], **changes})
+        content["editors"] = content["editors"][1:]
+        content["suites"] = content["suites"][:1]
+        return Study.model_validate(content)
+
+    return make
+
+
+def efficacy(folder: Path) -> tuple[float | None, set[tuple[str, str]], list[ItemRecord]]:
+    with open_store(folder) as store:
+        found = store.measurements(Query(task="retention@n", metric="efficacy", protocol="free_decoding"))
+        labels = {(one.edit_template, one.template) for one in store.measurements() if one.n_edits}
+        (key,) = (one for one in store.evaluations() if one.suite == "edit_quality" and one.n_edits)
+        return found[-1].value, labels, store.items(key)
+
+
+@pytest.mark.parametrize("template", ["none", "chat"])
+def test_an_edit_is_expressed_where_it_was_made(
+    template: str, chatty_study: Callable[..., Study], tmp_path: Path
+) -> None:
+    run_study(chatty_study(edit_template=template, evaluation_template=template), tmp_path / "run")
+    value, labels, items = efficacy(tmp_path / "run")
+    assert value is not None
+    assert value > 0
+    assert labels == {(template, template)}
+    assert not any("User:" in item.prompt for item in items)  # results hold the question as it was put
+
+
+def test_the_two_fields_make_four_different_trajectories(
+    chatty_study: Callable[..., Study], tmp_path: Path
+) -> None:
+    hashes = set()
+    for edits in ("none", "chat"):
+        for asked in ("none", "chat"):
+            folder = tmp_path / f"{edits}-{asked}"
+            run_study(chatty_study(edit_template=edits, evaluation_template=asked), folder)
+            with open_store(folder) as store:
+                hashes |= {(one.trajectory, one.model_hash) for one in store.evaluations() if one.n_edits}
+    assert len({trajectory for trajectory, _ in hashes}) == 2
+    assert len(hashes) == 4
+
+
+@pytest.mark.parametrize("field", ["edit_template", "evaluation_template"])
+def test_a_base_model_is_refused(field: str, make_study: Callable[..., Study], tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="has no chat template"):
+        run_study(make_study(**{field: "chat"}), tmp_path / "run")
