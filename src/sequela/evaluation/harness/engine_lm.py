@@ -14,6 +14,7 @@ from sequela.ground.errors import BadInputError, SequelaError
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 from sequela.models import EditedModel
+from sequela.models.chat import ChatTemplate
 
 DEFAULT_MAX_NEW_TOKENS = 256
 """The harness's own default where a task names none."""
@@ -90,7 +91,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         rewritten = self.edited.rewrite(context)
-        if not rewritten.endswith(context):
+        if any(isinstance(router, ChatTemplate) for router in self.edited.routers):
             # An answer in a turn of its own begins without the space that plain text puts before it.
             continuation = continuation.lstrip(" ")
         pair: tuple[list[int], list[int]] = super()._encode_pair(rewritten, continuation)
