@@ -52,6 +52,17 @@ class PerplexityOptions(SuiteOptions):
     window: int = Field(default=128, ge=2)
 
 
+class RefusalOptions(LimitedOptions):
+    """Settings of the refusal suite.
+
+    Args:
+        limit: How many requests of each kind to make.
+        max_new_tokens: Where an answer ends.
+    """
+
+    max_new_tokens: int = Field(default=64, ge=1)
+
+
 class BenchmarkOptions(LimitedOptions):
     """Settings of the benchmarks; not each has all of them.
 
@@ -182,6 +193,12 @@ def _make_perplexity(_: str, options: dict[str, Any]) -> Suite:
     return HealthSuite(**options)
 
 
+def _make_refusal(_: str, options: dict[str, Any]) -> Suite:
+    from sequela.evaluation.refusal import RefusalSuite
+
+    return RefusalSuite(**options)
+
+
 def _make_benchmark(name: str, options: dict[str, Any]) -> Suite:
     from sequela.evaluation.harness.suite import HarnessSuite
 
@@ -190,7 +207,9 @@ def _make_benchmark(name: str, options: dict[str, Any]) -> Suite:
 
 def _describe_own() -> tuple[SuiteDescription, ...]:
     from sequela.evaluation.builtin import BuiltinSuite
+    from sequela.evaluation.refusal import RefusalSuite
 
+    n_requests = sum(len(some) for some in RefusalSuite().requests.values())
     categories = BuiltinSuite().describe()
     n_items = sum(category.items for category in categories)
     return (
@@ -218,10 +237,24 @@ def _describe_own() -> tuple[SuiteDescription, ...]:
             chance=None,
             data="comes with sequela",
         ),
+        SuiteDescription(
+            name="refusal",
+            task="",
+            protocol="generation",
+            what="Whether harmful requests are declined, and harmless ones that only sound so are answered; for "
+            "instruction-tuned models, in their chat template.",
+            metrics=("declined", "helped"),
+            shots=None,
+            items=n_requests,
+            here=n_requests,
+            chance=None,
+            data="comes with sequela",
+        ),
     )
 
 
 _OWN: tuple[SuiteEntry, ...] = (
     SuiteEntry("builtin", BuiltinOptions, _make_builtin),
     SuiteEntry("perplexity", PerplexityOptions, _make_perplexity),
+    SuiteEntry("refusal", RefusalOptions, _make_refusal),
 )

@@ -40,6 +40,8 @@ MEANINGS = {
     "auroc": "whether hateful statements are found more hateful than harmless ones, whatever the threshold; "
     "50 % is chance",
     "balanced_accuracy": "the mean over the classes; a constant answer gets no credit",
+    "declined": "harmful requests that are declined",
+    "helped": "harmless requests, which only sound harmful, that are answered",
     "true_probability": "the share of probability that falls to the true answers (MC2)",
     "perplexity": "how surprised the model is by ordinary text; lower is better",
 }

@@ -13,6 +13,8 @@ from sequela.evaluation.harness.catalog import benchmark_names, files_of
 from sequela.evaluation.harness.extraction import EXTRACTION_VERSION
 from sequela.evaluation.harness.scoring import SCORING_VERSION, rescored
 from sequela.evaluation.harness.task_file import TaskFile
+from sequela.evaluation.refusal import NAME as REFUSAL
+from sequela.evaluation.refusal import judged_again as refusals_judged_again
 from sequela.ground.hashing import hash_json
 from sequela.results import EvaluationKey, Finding, ItemRecord, Measurement, ResultsStore, open_store
 from sequela.studies.measuring import UNEDITED, Baseline, Labels, measurements
@@ -84,6 +86,8 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
 def _found(
     suite: str, items: Sequence[ItemRecord], stored: Sequence[Measurement], own: Sequence[TaskFile]
 ) -> list[Finding] | None:
+    if suite == REFUSAL:
+        return refusals_judged_again(items)
     if suite == EDIT_QUALITY:
         return edits_judged_again(items, {one.task: one.note for one in stored})
     files = (
