@@ -96,3 +96,36 @@ def test_the_report_is_written_where_it_says(sequela: Sequela, finished: Path, t
     assert answer.exit_code == 0
     assert page.parent == tmp_path / "page"
     assert "retention@n" in page.read_text(encoding="utf-8")
+
+
+def test_stored_answers_are_scored_again(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    answer = sequela("rescore", folder)
+    assert answer.exit_code == 0
+    assert "0 values changed" in answer.stdout
+    assert "left as they are: builtin, perplexity" in answer.stdout
+    told = sequela("rescore", folder, "--json").json
+    assert (told["changed"], told["left"]) == ([], ["builtin", "perplexity"])
+    assert told["rescored"] > 0
+
+
+def test_the_edit_that_rings_is_found(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    (found,) = sequela("bisect", folder, "--rule", "relative_change > 1e-9", "--json").json
+    assert (found["edit"], found["label"]) == (1, "ft-m")
+    assert found["record"]["position"] == 1
+    assert found["after"] > found["before"] == 0.0
+    answer = sequela("bisect", folder, "--rule", "perplexity > 1e9x")
+    assert answer.exit_code == 0
+    assert "never" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"), [("perplexty > 3x", "'perplexty', which isn't read"), ("soon", "no rule for an alarm")]
+)
+def test_a_wrong_rule_is_refused_with_an_example(
+    sequela: Sequela, finished: Path, rule: str, said: str
+) -> None:
+    answer = sequela("bisect", finished, "--rule", rule)
+    assert answer.exit_code == 2
+    assert said in answer.stderr

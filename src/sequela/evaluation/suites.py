@@ -241,7 +241,7 @@ def _describe_own() -> tuple[SuiteDescription, ...]:
             name="refusal",
             task="",
             protocol="generation",
-            what="Whether harmful requests are declined, and harmless ones that only sound so are answered; for "
+            what="Whether harmful requests are declined, and harmless ones that only sound so answered; for "
             "instruction-tuned models, in their chat template.",
             metrics=("declined", "helped"),
             shots=None,

@@ -14,7 +14,6 @@ import torch
 from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 
-from sequela.evaluation.harness.listing import metrics_of
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.scoring import is_whole_record, rescored
 from sequela.evaluation.harness.suite import HarnessSuite
@@ -269,7 +268,7 @@ def test_reported_metrics_are_the_listed_ones(small_data: Path, edited: EditedMo
             for key in findings
             if key.startswith(file.name) and f"/{file.protocol}/" in key
         }
-        assert reported == set(metrics_of(file)), file
+        assert reported == set(file.metrics), file
 
 
 def test_stored_answers_are_scored_again_without_a_model(small_data: Path, edited: EditedModel) -> None:

@@ -33,7 +33,7 @@ def _describe(file: TaskFile) -> SuiteDescription:
         task=f"{file.name}@{file.version}",
         protocol=file.protocol,
         what=file.what,
-        metrics=metrics_of(file),
+        metrics=file.metrics,
         shots=file.shots,
         items=file.official_items,
         here=None if rows is None else len(rows),
@@ -42,27 +42,6 @@ def _describe(file: TaskFile) -> SuiteDescription:
         data=f"SEQUELA_DATA, else {hub} on the hub",
         missing=missing_locally(file.benchmark),
     )
-
-
-def metrics_of(file: TaskFile) -> tuple[str, ...]:
-    """The metrics that are reported of a task, the first one in front."""
-    if file.protocol == "generation":
-        return (
-            "accuracy",
-            "accuracy_lenient",
-            "parse_rate",
-            "parse_rate_lenient",
-            "accuracy_parsed",
-            "empty_rate",
-            "repetition",
-            "ngram_entropy",
-            "answer_words",
-        )
-    if file.name == "truthfulqa_mc2":
-        return ("true_probability",)
-    if file.benchmark == "toxigen":
-        return ("accuracy", "balanced_accuracy", "auroc", "share_yes")
-    return ("accuracy", "accuracy_per_byte") if file.protocol == "answers" else ("accuracy",)
 
 
 @cache

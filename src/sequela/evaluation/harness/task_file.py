@@ -23,6 +23,19 @@ FOLDER = Path(__file__).parent / "task_files"
 
 SUBJECT = "{subject}"
 
+WRITTEN_METRICS = (
+    "accuracy",
+    "accuracy_lenient",
+    "parse_rate",
+    "parse_rate_lenient",
+    "accuracy_parsed",
+    "empty_rate",
+    "repetition",
+    "ngram_entropy",
+    "answer_words",
+)
+"""What is reported of written answers: by the strict reading first, then what tells of their form."""
+
 
 class TaskFile(BaseModel):
     """One benchmark under one protocol.
@@ -84,6 +97,17 @@ class TaskFile(BaseModel):
     def name(self) -> str:
         """The task's name without version and changes."""
         return self.task or self.benchmark
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that are reported of it, the first one in front."""
+        if self.protocol == "generation":
+            return WRITTEN_METRICS
+        if self.name == "truthfulqa_mc2":
+            return ("true_probability",)
+        if self.benchmark == "toxigen":
+            return ("accuracy", "balanced_accuracy", "auroc", "share_yes")
+        return ("accuracy", "accuracy_per_byte") if self.protocol == "answers" else ("accuracy",)
 
     @property
     def has_parts(self) -> bool:

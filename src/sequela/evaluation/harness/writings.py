@@ -14,16 +14,6 @@ from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items,
 
 ACCURACY = "accuracy"
 LENIENT = "accuracy_lenient"
-FORM_METRICS = (
-    "parse_rate",
-    "parse_rate_lenient",
-    "accuracy_parsed",
-    "empty_rate",
-    "repetition",
-    "ngram_entropy",
-    "answer_words",
-)
-"""What is told of the form of written answers besides their accuracy."""
 
 
 def written_records(
