@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,14 +189,15 @@ class TestBisection:
         assert {2, 3, 4} <= kept
 
     def test_an_alarm_that_never_rings(self, finished: Path, tmp_path: Path) -> None:
-        found = bisect_run(finished, "perplexity > 1e9x")
+        folder = shutil.copytree(finished, tmp_path / "run")
+        found = bisect_run(folder, "perplexity > 1e9x")
         assert {one.edit for one in found} == {None}
 
     def test_wrong_questions_are_refused(self, finished: Path, tmp_path: Path) -> None:
         with pytest.raises(BadInputError, match="no rule"):
             bisect_run(finished, "when it breaks")
         with pytest.raises(SequelaError, match="no trajectory of 'memit'"):
-            bisect_run(finished, "perplexity > 2x", editor="memit")
+            bisect_run(shutil.copytree(finished, tmp_path / "run"), "perplexity > 2x", editor="memit")
         with pytest.raises(SequelaError, match=r"no results|no run"):
             bisect_run(tmp_path, "perplexity > 2x")
 

@@ -47,7 +47,7 @@ def write(folder: Path, found: Sequence[Finding], suite: str, n_edits: int, stal
     """Stores findings; stale ones are as an older rule had them: everything wrong."""
     labels = Labels("m", "rome" if n_edits else "none", "", "builtin", 0, n_edits)
     measured = measurements(found, labels, Baseline())
-    items = [item for finding in found for item in finding.items]
+    items = [item for finding in found for item in finding.items if item.metric == finding.metric]
     if stale:
         measured = [one.model_copy(update={"value": 0.0}) for one in measured]
         items = [item.model_copy(update={"value": 0.0}) for item in items]

@@ -134,13 +134,16 @@ class TestAFinishedRun:
         after_one = measured(finished, editor="rome", n_edits=1, suite="edit_quality")
         assert after_one
         for one in after_one:
-            assert one.baseline == of_edit[(one.metric, one.protocol)]
+            metric = "efficacy" if one.metric == "effective_edits" else one.metric  # of one edit the same
+            assert one.baseline == of_edit[(metric, one.protocol)]
 
     def test_both_columns_are_there_at_every_checkpoint_and_never_mixed(self, finished: Path) -> None:
         for editor in ("rome", "ft-m"):
             records = [one for one in edit_records(finished) if one.editor == editor]
             for n_edits in (1, 2):
                 found = measured(finished, editor=editor, n_edits=n_edits, suite="edit_quality")
+                (effective,) = (m for m in found if m.metric == "effective_edits")
+                found = [m for m in found if m is not effective]
                 by_task = {
                     task: {(m.metric, m.protocol): m for m in found if m.task == task}
                     for task in ("success@edit", "retention@n")
@@ -148,6 +151,8 @@ class TestAFinishedRun:
                 assert set(by_task["success@edit"]) == set(by_task["retention@n"])
                 assert len(found) == sum(map(len, by_task.values()))
                 assert ("efficacy", "free_decoding") in by_task["success@edit"]
+                kept = by_task["retention@n"]["efficacy", "free_decoding"]
+                assert effective.value == pytest.approx((kept.value or 0.0) * n_edits)
                 for (metric, protocol), one in by_task["success@edit"].items():
                     own = [
                         item.value

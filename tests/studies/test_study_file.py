@@ -49,7 +49,7 @@ def test_a_study_survives_being_written_and_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [
-        (ROME + "\nchekpoints: [1]\n", 5, ["'chekpoints'", "'checkpoints'", "Allowed: checkpoints, device"]),
+        (ROME + "\nchekpoints: [1]\n", 5, ["'chekpoints'", "'checkpoints'", "Allowed: alarms, checkpoints"]),
         (ROME + "edits:\n  sorce: a\n", 5, ["'edits.sorce'", "'source'", "Allowed: count, file, source."]),
         (ROME + "statistics:\n  tokens: 3\n", 5, ["'statistics.tokens'", "'n_tokens'"]),
         (

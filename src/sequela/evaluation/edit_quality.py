@@ -42,6 +42,7 @@ from sequela.results import Finding, ItemRecord, finding_from_items
 SUITE = "edit_quality"
 SUCCESS_AT_EDIT = "success@edit"
 RETENTION_AT_N = "retention@n"
+EFFECTIVE_EDITS = "effective_edits"
 
 Answers = Mapping[str, str]
 """What a model said, by prompt."""
@@ -144,10 +145,9 @@ def _effective(retention: Finding) -> Finding:
     """How many of the edits made the model still expresses when it decodes freely."""
     value, stderr, n = retention.value, retention.stderr, retention.n
     counted = {
-        "metric": "effective_edits",
+        "metric": EFFECTIVE_EDITS,
         "value": None if value is None else value * n,
         "stderr": None if stderr is None else stderr * n,
-        "items": (),
     }
     return retention.model_copy(update=counted)
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sequela.evaluation.edit_quality import RETENTION_AT_N, SUCCESS_AT_EDIT
+from sequela.evaluation.edit_quality import EFFECTIVE_EDITS, RETENTION_AT_N, SUCCESS_AT_EDIT
 from sequela.results import Finding, ItemRecord, Measurement, mean_and_stderr
 
 Series = tuple[str, str, str, str]
@@ -59,6 +59,9 @@ class Baseline:
 
     def of(self, finding: Finding) -> float | None:
         """The baseline of a finding: over its own items where these are known, else over all."""
+        if finding.metric == EFFECTIVE_EDITS:  # a count: of the same edits, on the unedited model
+            share = self.of(finding.model_copy(update={"metric": "efficacy"}))
+            return None if share is None else share * finding.n
         task = BASELINE_TASKS.get(finding.task, finding.task)
         series = (finding.suite, task, finding.metric, finding.protocol)
         known = self.by_item.get(series, {})

@@ -77,7 +77,7 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
                 continue
             again = measurements(found, Labels.of(stored[0]), baseline)
             if stored[0].editor == UNEDITED:
-                baseline.remember(again, [item for finding in found for item in finding.items])
+                baseline.remember(again, _items_of(found))
                 again = [one.model_copy(update={"baseline": one.value}) for one in again]
             done.append(_written(store, key, stored, again, found))
     return RescoringResult(tuple(done), tuple(left))
@@ -114,5 +114,10 @@ def _written(
         rules = {"extraction": EXTRACTION_VERSION, "scoring": SCORING_VERSION, "of": key.suite_version}
         values = [(one.series, one.value) for one in again]
         key = key.model_copy(update={"suite_version": f"rescored-{hash_json({**rules, 'values': values})}"})
-        store.write_evaluation(key, again, [item for finding in found for item in finding.items])
+        store.write_evaluation(key, again, _items_of(found))
     return Rescored(key, tuple(changed))
+
+
+def _items_of(found: Sequence[Finding]) -> list[ItemRecord]:
+    """The records behind findings, each once: the count of effective edits has those of efficacy."""
+    return [item for finding in found for item in finding.items if item.metric == finding.metric]
