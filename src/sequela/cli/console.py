@@ -74,11 +74,20 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a table; what stands in it is text, never markup."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], first_width: int | None = None
+) -> None:
+    """Writes a table; what stands in it is text, never markup.
+
+    Args:
+        title: Stands above it.
+        columns: The heads.
+        rows: The cells.
+        first_width: The first column is so wide, so that its words stay whole.
+    """
     table = Table(title=escape(title), title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(escape(column), overflow="fold")
+    for place, column in enumerate(columns):
+        table.add_column(escape(column), overflow="fold", width=None if place else first_width)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     standard_output().print(table)

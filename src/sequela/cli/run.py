@@ -111,4 +111,5 @@ def print_summary(folder: Path) -> None:
                 [column.title, *(cell.text if cell else "" for cell in (row.cells[i] for row in rows))]
                 for i, column in enumerate(summary.columns)
             ),
+            first_width=24,
         )

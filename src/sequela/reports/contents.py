@@ -293,11 +293,11 @@ def _undrawn(panel: Panel) -> dict[str, list[JudgedMeasurement]]:
 
 def _collapses(measurements: Sequence[Measurement]) -> list[str]:
     """Which models collapsed on their way, and when."""
-    told = []
-    for (model, editor, variant, _, seed), (n_edits, reason) in Collapses.among(measurements).first().items():
-        label = editor_label(str(editor), str(variant))
-        told.append(f"{label} on {model} (order seed {seed}) collapsed at edit {n_edits}: {reason}.")
-    return told
+    return [
+        f"{editor_label(one.editor, one.variant)} on {one.model} (order seed {one.order_seed}) collapsed "
+        f"{one.where}: {one.reason}."
+        for one in Collapses.among(measurements).first()
+    ]
 
 
 def _trajectories(records: Iterable[EditRecord]) -> tuple[EditedTrajectory, ...]:

@@ -8,6 +8,7 @@ UNEDITED = "none"
 """The editor's name in measurements of the unedited model."""
 
 EDIT_QUALITY = "edit_quality"
+ALARMS = "alarms"
 SUCCESS_AT_EDIT = "success@edit"
 RETENTION_AT_N = "retention@n"
 

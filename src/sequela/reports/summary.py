@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.reports.presentation import (
+    ALARMS,
     EDIT_QUALITY,
     MEANINGS,
     NOT_SHOWN,
@@ -127,7 +128,8 @@ def is_breakdown(task: str, tasks: Iterable[str]) -> bool:
 def _columns(measurements: Sequence[JudgedMeasurement]) -> list[SummaryColumn]:
     suites: dict[str, list[JudgedMeasurement]] = defaultdict(list)
     for one in measurements:
-        suites[one.suite].append(one)
+        if one.suite != ALARMS:  # read between checkpoints, where nothing else is
+            suites[one.suite].append(one)
     columns: list[SummaryColumn] = []
     for suite, members in sorted(suites.items(), key=lambda pair: pair[0] != EDIT_QUALITY):
         tasks = {one.task for one in members}
@@ -136,7 +138,10 @@ def _columns(measurements: Sequence[JudgedMeasurement]) -> list[SummaryColumn]:
             columns += [
                 SummaryColumn(f"{task}, {in_words(metric)}", (task,), suite, metric, protocol)
                 for metric, protocol in _edit_headlines(members)
-                for task in sorted({one.task for one in members}, reverse=True)
+                for task in sorted(
+                    {one.task for one in members if (one.metric, one.protocol) == (metric, protocol)},
+                    reverse=True,
+                )
             ]
             continue
         metric, protocol = headline

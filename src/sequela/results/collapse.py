@@ -30,7 +30,7 @@ class Collapses:
     """The checkpoints at which a model has collapsed.
 
     Args:
-        reasons: Why, by checkpoint.
+        reasons: Why, by checkpoint; empty where the model had not collapsed.
     """
 
     reasons: Mapping[Checkpoint, str]
@@ -42,23 +42,56 @@ class Collapses:
         for one in measurements:
             if one.n_edits > 0:
                 checkpoints[checkpoint_of(one)].append(one)
-        found = {
-            place: _by_perplexity(members) or _by_ability(members) for place, members in checkpoints.items()
-        }
-        return cls({place: reason for place, reason in found.items() if reason})
+        return cls(
+            {place: _by_perplexity(members) or _by_ability(members) for place, members in checkpoints.items()}
+        )
 
     def reason(self, one: Measurement) -> str:
         """Why the model had collapsed when this was measured; empty if it hadn't."""
         return self.reasons.get(checkpoint_of(one), "")
 
-    def first(self) -> dict[tuple[object, ...], tuple[int, str]]:
-        """For each trajectory that collapsed, after how many edits it was first seen, and why."""
-        found: dict[tuple[object, ...], tuple[int, str]] = {}
-        for (*trajectory, n_edits), reason in self.reasons.items():
-            place = tuple(trajectory)
-            if place not in found or n_edits < found[place][0]:
-                found[place] = (n_edits, reason)
+    def first(self) -> list[Collapse]:
+        """Where each trajectory that collapsed was first seen to have done so."""
+        trajectories: dict[tuple[str, str, str, str, int], dict[int, str]] = defaultdict(dict)
+        for (model, editor, variant, source, seed, n_edits), reason in self.reasons.items():
+            trajectories[model, editor, variant, source, seed][n_edits] = reason
+        found = []
+        for (model, editor, variant, _, seed), reasons in trajectories.items():
+            collapsed = min((n for n, reason in reasons.items() if reason), default=None)
+            if collapsed is not None:
+                healthy = max((n for n in reasons if n < collapsed), default=0)
+                found.append(Collapse(model, editor, variant, seed, healthy, collapsed, reasons[collapsed]))
         return found
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """Where a trajectory collapsed.
+
+    Args:
+        model: The base.
+        editor: The method.
+        variant: Its variant.
+        order_seed: The seed of the edits' order.
+        healthy: After so many edits it was last seen not to have collapsed.
+        collapsed: After so many it was first seen to have.
+        reason: By what.
+    """
+
+    model: str
+    editor: str
+    variant: str
+    order_seed: int
+    healthy: int
+    collapsed: int
+    reason: str
+
+    @property
+    def where(self) -> str:
+        """The edit, if readings are close enough to tell; else the two between which it was."""
+        if self.collapsed - self.healthy <= 1:
+            return f"at edit {self.collapsed}"
+        return f"between edits {self.healthy} and {self.collapsed}"
 
 
 def _by_perplexity(members: Sequence[Measurement]) -> str:
