@@ -119,3 +119,17 @@ def test_edits_and_health_are_not_judged() -> None:
     edit = measured(5, 0.0, suite="edit_quality", task="retention@n")
     assert only(edit).flags == ()
     assert only(perplexity(5, 1e9)).flags == ()
+
+
+def test_an_accuracy_shows_nothing_where_classes_are_not_told_apart() -> None:
+    form = AnswerForm(chance=0.5, constants={"No": 0.77, "Yes": 0.23}, answers={"Yes": 560, "No": 340})
+    named = {"suite": "toxigen", "task": "toxigen@1", "protocol": "loglikelihood", "n": 900}
+    base = measured(0, 379 / 900, form=form, stderr=0.016, **named)
+    after = measured(10, 560 / 900, form=form, stderr=0.016, baseline=379 / 900, **named)
+    halves = AnswerForm(chance=0.5)
+    blind = measured(0, 0.484, metric="balanced_accuracy", form=halves, stderr=0.019, **named)
+    assert judged([base, blind, after])[-1].spoiled.startswith(
+        "D6: no headroom: the unedited model doesn't tell"
+    )
+    sees = blind.model_copy(update={"value": 0.62})
+    assert judged([base, sees, after])[-1].flags == ()

@@ -144,19 +144,24 @@ def _columns(measurements: Sequence[JudgedMeasurement]) -> list[SummaryColumn]:
                 )
             ]
             continue
-        metric, protocol = headline
-        wholes = sorted(
-            {
-                one.task
-                for one in members
-                if not is_breakdown(one.task, tasks) and (one.metric, one.protocol) == headline
-            }
-        )
-        title = wholes[0] if len(wholes) == 1 else f"{suite}, mean of {len(wholes)} tasks"
-        columns.append(
-            SummaryColumn(f"{in_words(title)}, {in_words(metric)}", tuple(wholes), suite, metric, protocol)
-        )
+        metric = headline[0]
+        whole = [one for one in members if one.metric == metric and not is_breakdown(one.task, tasks)]
+        protocols = sorted({one.protocol for one in whole}, key=_protocol_order)
+        for protocol in protocols:
+            wholes = sorted({one.task for one in whole if one.protocol == protocol})
+            title = wholes[0] if len(wholes) == 1 else f"{suite}, mean of {len(wholes)} tasks"
+            asked = f", {in_words(protocol)}" if len(protocols) > 1 else ""
+            columns.append(
+                SummaryColumn(
+                    f"{in_words(title)}, {in_words(metric)}{asked}", tuple(wholes), suite, metric, protocol
+                )
+            )
     return columns
+
+
+def _protocol_order(protocol: str) -> tuple[bool, str]:
+    """Written answers first, as the paper has them."""
+    return protocol != "generation", protocol
 
 
 def _headline(members: Sequence[JudgedMeasurement]) -> tuple[str, str]:

@@ -174,18 +174,23 @@ class _Rules:
         base = self._unedited.get((one.model, one.series), one if one.editor == UNEDITED else None)
         if base is None or base.value is None or base.form is None:
             return
-        stderr = _stderr(base)
-        chance = base.form.chance
-        levels = {"guessing": 0.0 if chance is None else chance}
+        levels = {"guessing": base.form.chance or 0.0}
         levels |= {f"always answering {answer!r}": score for answer, score in base.form.constants.items()}
         for name, level in levels.items():
-            if abs(base.value - level) <= STDERRS * stderr + 1e-12:
+            if _is_at(base, level):
+                told = f"{base.value:.4f} ± {_stderr(base):.4f}"
                 yield Flag(
-                    "D6",
-                    f"no headroom: the unedited model's {base.value:.4f} ± {stderr:.4f} is the score of "
-                    f"{name}, {level:.4f}",
+                    "D6", f"no headroom: the unedited model's {told} is the score of {name}, {level:.4f}"
                 )
                 return
+        suite, task, _, protocol = one.series
+        balanced = self._unedited.get((one.model, (suite, task, "balanced_accuracy", protocol)))
+        if one.metric == "accuracy" and balanced is not None and _is_at(balanced, 0.5):
+            # An accuracy between the two constants' shows how often each answer is given, and nothing else.
+            told = f"{balanced.value:.4f} ± {_stderr(balanced):.4f}"
+            yield Flag(
+                "D6", f"no headroom: the unedited model doesn't tell the classes apart (balanced {told})"
+            )
 
     def _d7(self, one: Measurement) -> Iterable[Flag]:
         if one.form is None or one.form.n_unread is None or one.value is None:
@@ -206,6 +211,11 @@ def is_impossible(value: float, n: int, decimals: int = 6) -> bool:
     """Whether no k of n gives a score, as far as its decimals tell (D8)."""
     rounding = 0.5 * 10.0**-decimals
     return abs(round(value * n) / n - value) > rounding + 1e-12
+
+
+def _is_at(one: Measurement, level: float) -> bool:
+    """Whether a score can't be told from a level."""
+    return one.value is not None and abs(one.value - level) <= STDERRS * _stderr(one) + 1e-12
 
 
 def _stderr(one: Measurement) -> float:
