@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sequela.edits import Edit, EditSet
-from sequela.evaluation.edit_quality import RETENTION_AT_N, SUITE
+from sequela.evaluation.edit_quality import RETENTION_AT_N
 from sequela.evaluation.fluency import ngram_entropy
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.evaluation.texts import measure_texts, reference_texts
@@ -22,7 +22,7 @@ def measured(
     model: LanguageModel, edit: Edit, settings: EditQualitySettings = SETTINGS, **references: str
 ) -> dict[str, ItemRecord]:
     known = {prompt: references[name] for name, prompt in zip(references, edit.attribute, strict=True)}
-    records = measure_texts(EditedModel(model), TorchEngine(), [edit], SUITE, RETENTION_AT_N, settings, known)
+    records = measure_texts(EditedModel(model), TorchEngine(), [edit], RETENTION_AT_N, settings, known)
     return {one.metric: one for one in records}
 
 

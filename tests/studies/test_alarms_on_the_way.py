@@ -11,11 +11,11 @@ import torch
 
 from sequela.deltas import Delta, Dense
 from sequela.editors import create_editor
-from sequela.evaluation.alarms import READINGS, SUITE, AlarmRule, Alarms, AlarmSettings, due
+from sequela.evaluation.alarms import READINGS, AlarmRule, Alarms, AlarmSettings, due
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
-from sequela.results import Measurement, Query, Status, open_store, read_manifest
+from sequela.results import ALARMS, Measurement, Query, Status, open_store, read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.bisect import bisect_run
 from sequela.studies.checkpoints import Checkpoint, load_checkpoint
@@ -49,7 +49,7 @@ def random_delta(model: LanguageModel, scale: float = 0.01) -> Delta:
 
 def readings(folder: Path, **wanted: object) -> list[Measurement]:
     with open_store(folder) as store:
-        return store.measurements(Query(suite=SUITE, **wanted))  # type: ignore[arg-type]
+        return store.measurements(Query(suite=ALARMS, **wanted))  # type: ignore[arg-type]
 
 
 class TestRules:
@@ -71,6 +71,7 @@ class TestRules:
         [
             ("perplexity", "no rule"),
             ("perplexity > many", "no rule"),
+            ("perplexity > 1.2.3", "no rule"),
             ("loss > 3", "'loss', which isn't read"),
         ],
     )
@@ -140,7 +141,7 @@ class TestInAStudy:
         assert {one.n_edits for one in found} == {0, 2, 4}
         assert {one.metric for one in found} <= set(READINGS)
         with open_store(tmp_path / "plain") as one, open_store(tmp_path / "alarmed") as other:
-            kept = [m for m in other.measurements() if m.suite != SUITE]
+            kept = [m for m in other.measurements() if m.suite != ALARMS]
             assert kept == one.measurements()
         perplexities = {m.n_edits: m.value for m in found if m.metric == "perplexity"}
         with open_store(tmp_path / "plain") as store:

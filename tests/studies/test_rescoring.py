@@ -132,7 +132,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
         rescore_run(tmp_path)
 
 
-def test_records_of_the_whole_and_of_the_parts_stay_apart(tmp_path: Path) -> None:
+def test_only_the_first_metric_holds_what_was_said() -> None:
     items: list[ItemRecord] = [item for finding in answered(TEXTS) for item in finding.items]
     whole = [item for item in items if item.details]
     assert len(whole) == len(TEXTS)

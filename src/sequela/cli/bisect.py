@@ -11,20 +11,24 @@ from sequela.cli.console import JsonOption, print_json, print_table, standard_er
 from sequela.cli.progress import shown_progress
 from sequela.cli.results import RunArgument
 
-DEFAULT_RULE = "perplexity > 10x"
-
 
 def bisect(
     run: RunArgument,
     rule: Annotated[
-        str, typer.Option(help="When the alarm rings: a reading, > and a number, with x for a multiple.")
-    ] = DEFAULT_RULE,
+        str | None,
+        typer.Option(
+            help="When the alarm rings: a reading, > and a number, with x for a multiple; by default that "
+            "of a collapse."
+        ),
+    ] = None,
     editor: Annotated[str | None, typer.Option(help="Only trajectories of this method.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the edit at which an alarm first rings, halving between checkpoints; the readings are kept."""
+    from sequela.evaluation.alarms import COLLAPSE
     from sequela.studies.bisect import bisect_run
 
+    rule = rule or COLLAPSE
     with shown_progress(standard_error()) as progress:
         found = bisect_run(run, rule, editor, progress)
     if as_json:

@@ -31,6 +31,10 @@ class LowRank:
         """`(out, in)` of the weight it is for."""
         return self.b.shape[0], self.a.shape[1]
 
+    def first(self, rank: int) -> LowRank:
+        """The sum of the first `rank` outer products."""
+        return LowRank(self.b[:, :rank].contiguous(), self.a[:rank].contiguous())
+
     def to_dense(self) -> torch.Tensor:
         """`[out, in]`, in the dtype of solves."""
         dtype = solve_dtype(self.b.device)

@@ -16,7 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.deltas import Delta
-from sequela.evaluation.health import HealthSuite
+from sequela.evaluation.health import WINDOW, HealthSuite
 from sequela.ground.errors import BadInputError
 from sequela.ground.hashing import hash_json
 from sequela.ground.precision import solve_dtype
@@ -24,22 +24,19 @@ from sequela.inference import Engine, perplexity
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.batch import pad_right
 from sequela.models.partial import read_logits, record
-from sequela.results import Finding
+from sequela.results import ALARMS, PERPLEXITY_FACTOR, EvaluationKey, Finding
 
-SUITE = "alarms"
-TASK = "alarms"
+TASK = ALARMS
 PROTOCOL = "reading"
 
 PROMPT_WORDS = 7
 """So many first words of every sentence of the fixed text make a prompt."""
 
-WINDOW = 128
-"""Tokens per window of the perplexity, as in the suite."""
-
 LARGEST_SPECTRUM = 4096
 """Singular values of weights with a longer side than this would not be cheap: they are left out."""
 
-COLLAPSE = "perplexity > 10x"
+COLLAPSE = f"perplexity > {PERPLEXITY_FACTOR}x"
+"""The rule by which a model has collapsed."""
 
 READINGS: Mapping[str, str] = {
     "perplexity": "perplexity of the fixed text",
@@ -53,7 +50,7 @@ READINGS: Mapping[str, str] = {
 }
 """What is read; on the unedited model the ratios are 1, the others 0."""
 
-_RULE = re.compile(r"^\s*(\w+)\s*>\s*([\d.]+(?:e[+-]?\d+)?)\s*(x?)\s*$")
+_RULE = re.compile(r"^\s*(\w+)\s*>\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(x?)\s*$")
 
 
 @dataclass(frozen=True)
@@ -131,11 +128,10 @@ class AlarmSettings(BaseModel):
                 raise ValueError(f"{error.message} {error.hint}") from error
         return value
 
-    def ringing(
-        self, rules: Sequence[str], readings: Mapping[str, float], unedited: Mapping[str, float]
-    ) -> list[str]:
-        """Those of some rules that ring."""
-        return [text for text in rules if AlarmRule.parse(text).rings(readings, unedited)]
+
+def ringing(rules: Sequence[str], readings: Mapping[str, float], unedited: Mapping[str, float]) -> list[str]:
+    """Those of some rules that ring."""
+    return [text for text in rules if AlarmRule.parse(text).rings(readings, unedited)]
 
 
 class Alarms:
@@ -145,8 +141,6 @@ class Alarms:
         model: The unedited base.
         engine: What runs it for the perplexity.
     """
-
-    name = SUITE
 
     def __init__(self, model: LanguageModel, engine: Engine) -> None:
         self._model = model
@@ -169,22 +163,35 @@ class Alarms:
     def read(self, delta: Delta) -> dict[str, float]:
         """All readings with a change of weights in force; infinite or NaN where the model broke down."""
         edited = EditedModel(self._model, delta)
+        base = self._base_logprobs
         with edited:
             measured = perplexity(self._engine, edited, self._text, self._window)
-            logprobs = self._logprobs()
+            logprobs = self._logprobs() if delta.updates else base
         broken = ~torch.isfinite(logprobs).all(-1)
         readings = {
             "perplexity": measured.value,
-            "kl_to_base": math.inf if bool(broken.any()) else self._divergence(logprobs),
+            "kl_to_base": math.inf
+            if bool(broken.any())
+            else float((base.exp() * (base - logprobs)).sum(-1).mean()),
             "nonfinite": float(measured.n_nonfinite + int(broken.sum())),
         }
         return {**readings, **self._of_weights(delta)}
+
+    def key(self, trajectory: str, n_edits: int, delta: Delta) -> EvaluationKey:
+        """What names the readings of a trajectory after so many edits."""
+        return EvaluationKey(
+            trajectory=trajectory,
+            n_edits=n_edits,
+            suite=ALARMS,
+            suite_version=self.version,
+            model_hash=EditedModel(self._model, delta).content_hash,
+        )
 
     def findings(self, readings: Mapping[str, float], note: str = "") -> list[Finding]:
         """The readings as findings of a suite."""
         return [
             Finding(
-                suite=SUITE,
+                suite=ALARMS,
                 task=TASK,
                 metric=name,
                 protocol=PROTOCOL,
@@ -226,10 +233,6 @@ class Alarms:
     def _base_logprobs(self) -> torch.Tensor:
         with EditedModel(self._model):
             return self._logprobs()
-
-    def _divergence(self, logprobs: torch.Tensor) -> float:
-        base = self._base_logprobs
-        return float((base.exp() * (base - logprobs)).sum(-1).mean())
 
     def _of_weights(self, delta: Delta) -> dict[str, float]:
         """Ratios of every changed weight, the largest of each."""

@@ -69,9 +69,8 @@ class BuiltinSuite:
 
     Raises:
         UnknownNameError: There is no such category.
-        BadInputError: The limit is below 1 or above what any category has, or the categories are none or not
-        all
-            different.
+        BadInputError: The limit is below 1 or above what any category has, or the categories are none or
+            not all different.
     """
 
     name = "builtin"

@@ -37,12 +37,11 @@ from sequela.inference import (
     score_request,
 )
 from sequela.models import EditedModel
-from sequela.results import Finding, ItemRecord, finding_from_items
+from sequela.results import EDIT_QUALITY, EFFECTIVE_EDITS, Finding, ItemRecord, finding_from_items
 
-SUITE = "edit_quality"
+SUITE = EDIT_QUALITY
 SUCCESS_AT_EDIT = "success@edit"
 RETENTION_AT_N = "retention@n"
-EFFECTIVE_EDITS = "effective_edits"
 
 Answers = Mapping[str, str]
 """What a model said, by prompt."""

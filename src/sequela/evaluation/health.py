@@ -18,6 +18,9 @@ from sequela.inference import Engine, Perplexity, perplexity
 from sequela.models import EditedModel
 from sequela.results import Finding, ItemRecord
 
+WINDOW = 128
+"""Tokens per window, where no other number is asked for."""
+
 PROTOCOL = "fixed_text"
 TASK = "fixed_text"
 RULE = "mean over equal windows of the mean token loss in nats, first token of a window unscored; v1"
@@ -38,7 +41,7 @@ class HealthSuite:
 
     name = "perplexity"
 
-    def __init__(self, *, window: int = 128) -> None:
+    def __init__(self, *, window: int = WINDOW) -> None:
         if window < 2:
             raise BadInputError(f"perplexity: the window is {window} tokens, expected at least 2.")
         self._window = window

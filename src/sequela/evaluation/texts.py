@@ -13,7 +13,7 @@ from sequela.evaluation.probes import EditQualitySettings
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, generation_request
 from sequela.models import EditedModel
-from sequela.results import ItemRecord
+from sequela.results import EDIT_QUALITY, ItemRecord
 
 PROTOCOL = "free_text"
 
@@ -43,7 +43,6 @@ def measure_texts(
     model: EditedModel,
     engine: Engine,
     edits: Sequence[Edit],
-    suite: str,
     task: str,
     settings: EditQualitySettings,
     references: Texts,
@@ -59,7 +58,6 @@ def measure_texts(
         model: The model.
         engine: What runs it.
         edits: The edits.
-        suite: Named in the records.
         task: Named in the records.
         settings: How long the texts are.
         references: What `reference_texts` gave.
@@ -79,7 +77,7 @@ def measure_texts(
         for metric, value in values.items():
             records.append(
                 ItemRecord(
-                    suite=suite,
+                    suite=EDIT_QUALITY,
                     task=task,
                     metric=metric,
                     protocol=PROTOCOL,

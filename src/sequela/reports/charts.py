@@ -9,7 +9,8 @@ from typing import Any
 import altair as alt
 
 from sequela.reports.panels import Panel
-from sequela.reports.presentation import LOGARITHMIC_METRICS, UNEDITED, editor_label, in_words
+from sequela.reports.presentation import LOGARITHMIC_METRICS, editor_label, in_words
+from sequela.results import UNEDITED
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6BB1")
 """Okabe and Ito's colors that read on white and on black (Color Universal Design, 2008), and one more."""

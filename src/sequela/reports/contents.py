@@ -13,7 +13,6 @@ from sequela.reports.age import AgeTable, age_table
 from sequela.reports.charts import colors_of, panel_chart, seconds_chart
 from sequela.reports.panels import Panel, label_order, panels_of
 from sequela.reports.presentation import (
-    EDIT_QUALITY,
     MEANINGS,
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
@@ -38,6 +37,8 @@ from sequela.reports.tables import (
     success_columns,
 )
 from sequela.results import (
+    EDIT_QUALITY,
+    EFFECTIVE_EDITS,
     Collapses,
     EditRecord,
     EvaluationKey,
@@ -285,9 +286,8 @@ def _undrawn(panel: Panel) -> dict[str, list[JudgedMeasurement]]:
     """The points that aren't drawn, by what keeps them from it."""
     found: dict[str, list[JudgedMeasurement]] = defaultdict(list)
     for one in panel.undrawn:
-        found[
-            f"the score means nothing ({one.spoiled})" if one.spoiled else "there is no finite value"
-        ].append(one)
+        reason = f"the score means nothing ({one.spoiled})" if one.spoiled else "there is no finite value"
+        found[reason].append(one)
     return found
 
 
@@ -363,7 +363,7 @@ def _against_kept(
     kept = {
         (one.model, editor_label(one.editor, one.variant), one.order_seed, one.n_edits): one.value
         for one in measurements
-        if one.metric == "effective_edits" and one.value is not None
+        if one.metric == EFFECTIVE_EDITS and one.value is not None
     }
     if not kept:
         return ()

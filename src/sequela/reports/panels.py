@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sequela.reports.presentation import UNEDITED, editor_label, is_share
-from sequela.results import JudgedMeasurement, mean_and_stderr
+from sequela.reports.presentation import editor_label, is_share
+from sequela.results import UNEDITED, JudgedMeasurement, mean_and_stderr
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 
-UNEDITED = "none"
-"""The editor's name in measurements of the unedited model."""
+from sequela.results import EFFECTIVE_EDITS, UNEDITED
 
-EDIT_QUALITY = "edit_quality"
-ALARMS = "alarms"
 SUCCESS_AT_EDIT = "success@edit"
 RETENTION_AT_N = "retention@n"
 
@@ -24,7 +21,7 @@ MEANINGS = {
     "portability": "questions whose answer follows from the edit",
     "prefix_robustness": "the edited question after an unrelated sentence",
     "attack_robustness": "the edited question after the old fact was stated once more",
-    "effective_edits": "how many of the edits made the model still expresses when it writes freely",
+    EFFECTIVE_EDITS: "how many of the edits made the model still expresses when it writes freely",
     "fluency": "whether texts about the subjects go on instead of going round: entropy of n-grams, in bits",
     "consistency": "whether texts about the subjects resemble those about things the new fact is true of",
     "free_decoding": "the model writes freely and stops by itself; its text is compared with the answer",
@@ -64,7 +61,7 @@ _PROPER_NAMES = {
 LOGARITHMIC_METRICS = frozenset({"perplexity"})
 """Metrics that change by factors, and so are drawn on a logarithmic axis."""
 
-NO_SHARES = LOGARITHMIC_METRICS | {"effective_edits", "fluency", "ngram_entropy", "answer_words", "loss"}
+NO_SHARES = LOGARITHMIC_METRICS | {EFFECTIVE_EDITS, "fluency", "ngram_entropy", "answer_words", "loss"}
 """Metrics that are no share of items, whatever their values."""
 
 

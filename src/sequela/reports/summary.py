@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.reports.presentation import (
-    ALARMS,
-    EDIT_QUALITY,
     MEANINGS,
     NOT_SHOWN,
     editor_label,
@@ -17,7 +15,7 @@ from sequela.reports.presentation import (
     in_words,
     is_share,
 )
-from sequela.results import JudgedMeasurement, mean_and_stderr
+from sequela.results import ALARMS, EDIT_QUALITY, JudgedMeasurement, mean_and_stderr
 
 _HEADLINE_METRICS = ("efficacy", "accuracy", "exact_match", "perplexity")
 """Of a suite's metrics the first of these is its headline; failing these, whatever comes first."""

@@ -1,7 +1,7 @@
 """Where measurements are kept and asked for."""
 
 from sequela.results.answer_form import AnswerForm, most_frequent
-from sequela.results.collapse import Collapses
+from sequela.results.collapse import PERPLEXITY_FACTOR, Collapses
 from sequela.results.cost import CostRecord
 from sequela.results.degeneracy import Flag, JudgedMeasurement, judged
 from sequela.results.edit_record import EditRecord
@@ -10,11 +10,17 @@ from sequela.results.evaluation_key import EvaluationKey
 from sequela.results.finding import Finding, finding_from_items, mean_and_stderr, refused_note
 from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
 from sequela.results.measurement import ItemRecord, Measurement
+from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, UNEDITED
 from sequela.results.query import Query
 from sequela.results.section import Section, section_of
 from sequela.results.store import ResultsStore, open_store
 
 __all__ = [
+    "ALARMS",
+    "EDIT_QUALITY",
+    "EFFECTIVE_EDITS",
+    "PERPLEXITY_FACTOR",
+    "UNEDITED",
     "AnswerForm",
     "Collapses",
     "CostRecord",

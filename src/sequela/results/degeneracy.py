@@ -23,16 +23,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sequela.results.answer_form import NO_ANSWER
+from sequela.results.answer_form import NO_ANSWER, AnswerForm
 from sequela.results.collapse import Collapses, checkpoint_of
 from sequela.results.measurement import Measurement
+from sequela.results.names import UNEDITED
 from sequela.results.section import Section, section_of
 
-UNEDITED = "none"
-"""The editor's name in measurements of the unedited model."""
-
 CONSTANT_SHARE = 0.95  # D1: so much of one answer is a constant answer
-MOSTLY = 0.8  # D1 and D2: so much of one answer makes a constant's score no coincidence
+MOSTLY = 0.8  # D1: so much of one answer makes a constant's score no coincidence
 FEW = 10  # with fewer items than this one answer may well be right for all of them
 TROUBLED_SHARE = 0.05  # D4
 READABLE_SHARE = 0.9  # D7
@@ -107,11 +105,11 @@ class _Rules:
         if section_of(one.suite, one.task) not in (Section.ABILITIES, Section.SAFETY):
             return
         for rule in (self._d1, self._d2, self._d3, self._d4, self._d5, self._d6, self._d7, self._d8):
-            yield from rule(one)
+            yield from rule(one, one.form, one.value)
 
-    def _d1(self, one: Measurement) -> Iterable[Flag]:
-        form, n, value = one.form, one.n, one.value
-        if form is None or value is None or n < FEW:
+    def _d1(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+        n = one.n
+        if n < FEW:
             return
         answer, count = form.top
         # Where nearly all items have one right answer, giving it is no failing.
@@ -125,30 +123,30 @@ class _Rules:
                 yield Flag("D1", f"the score is what always answering {name!r} scores, {score:.4f}")
                 return
 
-    def _d2(self, one: Measurement) -> Iterable[Flag]:
+    def _d2(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
         base = self._unedited.get((one.model, one.series))
-        if one.editor == UNEDITED or base is None or one.form is None or one.value is None:
+        constants = sorted(form.constants.values())
+        if one.editor == UNEDITED or base is None or base.value is None:
             return
-        constants = sorted(one.form.constants.values())
-        if base.value is None or base.n != one.n or len(constants) != 2:
+        if base.n != one.n or len(constants) != 2:
             return
-        pair = sorted((base.value, one.value))
+        pair = sorted((base.value, value))
         near = all(abs(a - b) * one.n <= 1 + 1e-9 for a, b in zip(pair, constants, strict=True))
         if near and constants[0] != constants[1]:
             yield Flag(
                 "D2",
-                f"unedited and edited model score {base.value:.4f} and {one.value:.4f}, as the two constant "
+                f"unedited and edited model score {base.value:.4f} and {value:.4f}, as the two constant "
                 "answers do: one became the other",
             )
 
-    def _d3(self, one: Measurement) -> Iterable[Flag]:
-        if one.editor == UNEDITED or one.form is None or one.value is None or one.n < FEW:
+    def _d3(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+        if one.editor == UNEDITED or not form.answers or one.n < FEW:
             return
         for other in self._same_series[one.series]:
-            if _trajectory(other) == _trajectory(one) or other.value is None or other.form is None:
+            if _trajectory(other) == _trajectory(one) or other.form is None:
                 continue
-            same = other.n == one.n and other.value == one.value and other.form.answers == one.form.answers
-            if same and one.form.answers and self._collapses.reason(other):
+            same = (other.n, other.value, other.form.answers) == (one.n, value, form.answers)
+            if same and self._collapses.reason(other):
                 yield Flag(
                     "D3",
                     f"score and answers are, to the item, those of {other.editor} on {other.model} after "
@@ -156,21 +154,19 @@ class _Rules:
                 )
                 return
 
-    def _d4(self, one: Measurement) -> Iterable[Flag]:
-        ties = one.form.n_ties if one.form else 0
+    def _d4(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+        ties = form.n_ties
         if not (one.n_nonfinite or ties):
             return
         told = f"{one.n_nonfinite} items met numbers that are not finite and {ties} a tie, of {one.n}"
         yield Flag("D4", told, spoils=(one.n_nonfinite + ties) > TROUBLED_SHARE * one.n)
 
-    def _d5(self, one: Measurement) -> Iterable[Flag]:
-        if one.editor == UNEDITED or one.value is None or one.baseline is None:
-            return
+    def _d5(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
         reason = self._collapses.reason(one)
-        if reason and one.value > one.baseline:
+        if reason and one.baseline is not None and value > one.baseline:
             yield Flag("D5", f"better than the unedited model's {one.baseline:.4f} while collapsed: {reason}")
 
-    def _d6(self, one: Measurement) -> Iterable[Flag]:
+    def _d6(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
         base = self._unedited.get((one.model, one.series), one if one.editor == UNEDITED else None)
         if base is None or base.value is None or base.form is None:
             return
@@ -192,19 +188,19 @@ class _Rules:
                 "D6", f"no headroom: the unedited model doesn't tell the classes apart (balanced {told})"
             )
 
-    def _d7(self, one: Measurement) -> Iterable[Flag]:
-        if one.form is None or one.form.n_unread is None or one.value is None:
+    def _d7(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+        if form.n_unread is None:
             return
-        read = 1 - one.form.n_unread / one.n
-        chance = one.form.chance
-        below = one.value * one.n <= 1 if chance is None else one.value < chance
+        read = 1 - form.n_unread / one.n
+        chance = form.chance
+        below = value * one.n <= 1 if chance is None else value < chance
         if read < READABLE_SHARE and below:
             level = "nothing" if chance is None else f"chance, {chance:.2f}"
             yield Flag("D7", f"unreadable answers: {read:.0%} could be read, and the score is below {level}")
 
-    def _d8(self, one: Measurement) -> Iterable[Flag]:
-        if one.metric in COUNTED_METRICS and one.value is not None and is_impossible(one.value, one.n):
-            yield Flag("D8", f"no number of right answers among {one.n} gives {one.value:.6f}")
+    def _d8(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+        if one.metric in COUNTED_METRICS and is_impossible(value, one.n):
+            yield Flag("D8", f"no number of right answers among {one.n} gives {value:.6f}")
 
 
 def is_impossible(value: float, n: int, decimals: int = 6) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sequela.results.measurement import Measurement
+from sequela.results.names import UNEDITED
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def _place(measurement: Measurement) -> tuple[object, ...]:
     return (
         measurement.model,
         measurement.edit_source,
-        measurement.editor != "none",
+        measurement.editor != UNEDITED,
         measurement.editor,
         measurement.variant,
         measurement.order_seed,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from sequela.results.names import ALARMS, EDIT_QUALITY
+
 
 class Section(str, Enum):
     """The parts that measurements fall into; the value is the heading."""
@@ -14,12 +16,10 @@ class Section(str, Enum):
     HEALTH = "Health"
 
 
-EDIT_QUALITY = "edit_quality"
-
 _SECTIONS = {
     EDIT_QUALITY: Section.EDITS,
     "perplexity": Section.HEALTH,
-    "alarms": Section.HEALTH,
+    ALARMS: Section.HEALTH,
     "refusal": Section.SAFETY,
     "toxigen": Section.SAFETY,
     "truthfulqa": Section.SAFETY,

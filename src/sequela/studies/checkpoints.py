@@ -45,24 +45,25 @@ class Checkpoint:
         """The change after fewer edits, to the last bit; None if it can't be told from this one."""
         if n_edits == self.n_edits:
             return self.delta
-        ranks = self.ranks.get(n_edits)
-        updates = self.delta.updates
-        if ranks is None or not all(isinstance(updates.get(name), LowRank) for name in ranks):
+        if n_edits not in self.ranks:
             return None
         earlier: dict[str, WeightUpdate] = {}
-        for name, rank in ranks.items():
-            update = updates[name]
-            assert isinstance(update, LowRank)
-            earlier[name] = LowRank(update.b[:, :rank].contiguous(), update.a[:rank].contiguous())
+        for name, rank in self.ranks[n_edits].items():
+            update = self.delta.updates.get(name)
+            if not isinstance(update, LowRank):
+                return None
+            earlier[name] = update.first(rank)
         return Delta(self.delta.base_fingerprint, earlier)
 
 
 def ranks_of(delta: Delta) -> dict[str, int] | None:
     """The rank of every weight's change; None if one of them isn't kept as factors."""
-    updates = delta.updates
-    if not all(isinstance(update, LowRank) for update in updates.values()):
-        return None
-    return {name: update.rank for name, update in updates.items() if isinstance(update, LowRank)}
+    ranks = {}
+    for name, update in delta.updates.items():
+        if not isinstance(update, LowRank):
+            return None
+        ranks[name] = update.rank
+    return ranks
 
 
 def checkpoint_folder(run_folder: Path, trajectory: str, n_edits: int) -> Path:

@@ -6,16 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sequela.evaluation.edit_quality import EFFECTIVE_EDITS, RETENTION_AT_N, SUCCESS_AT_EDIT
-from sequela.results import Finding, ItemRecord, Measurement, mean_and_stderr
+from sequela.evaluation.edit_quality import RETENTION_AT_N, SUCCESS_AT_EDIT
+from sequela.results import EFFECTIVE_EDITS, UNEDITED, Finding, ItemRecord, Measurement, mean_and_stderr
 
 Series = tuple[str, str, str, str]
 
 BASELINE_TASKS = {SUCCESS_AT_EDIT: RETENTION_AT_N}
 """`success@edit` is compared with what the unedited model answers, which is kept as retention at 0."""
-
-UNEDITED = "none"
-"""The editor of the unedited model's measurements."""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ from pathlib import Path
 from sequela.editors import AnyEditor, create_editor
 from sequela.editors.sequence import check_batch_size, check_subjects
 from sequela.edits import EditSet, load_edits
-from sequela.evaluation.edit_quality import SUITE as EDIT_QUALITY
 from sequela.evaluation.suite import Suite
 from sequela.evaluation.suites import make_suite
 from sequela.ground.errors import BadInputError
 from sequela.ground.hashing import hash_json
+from sequela.models import LanguageModel
+from sequela.models.chat import ChatTemplate
+from sequela.results import EDIT_QUALITY
 from sequela.studies.study import EditorChoice, Study
+from sequela.studies.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,38 @@ class Plan:
     def edit_quality_version(self) -> str:
         """What names the edit-quality measurement of this study."""
         return hash_json({"probes": 2, "settings": self.study.edit_quality.model_dump(mode="json")})
+
+    def trajectories(
+        self, model: LanguageModel, editors: Sequence[AnyEditor], statistics: str
+    ) -> list[Trajectory]:
+        """Every trajectory of a model, method by method, the orders of the edits within.
+
+        Args:
+            model: The model.
+            editors: The methods, with their presets.
+            statistics: The key of the statistics that they use.
+
+        Raises:
+            BadInputError: The edits are to be given in a chat template, and the model has none.
+        """
+        study = self.study
+        template = ChatTemplate.of(model) if study.edit_template == "chat" else None
+        return [
+            Trajectory(
+                model=model,
+                editor=editor,
+                edits=self.edits.shuffled(order_seed),
+                order_seed=order_seed,
+                batch_size=choice.batch_size,
+                seed=study.seed,
+                statistics=statistics,
+                policy=study.on_bad_edit,
+                edit_template=template,
+                template=study.evaluation_template,
+            )
+            for (choice, _), editor in zip(self.editors, editors, strict=True)
+            for order_seed in study.order_seeds
+        ]
 
     def notes(self) -> Iterator[str]:
         """What a reader of the results must know."""

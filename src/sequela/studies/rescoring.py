@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sequela.evaluation.edit_quality import SUITE as EDIT_QUALITY
 from sequela.evaluation.edit_quality import judged_again as edits_judged_again
 from sequela.evaluation.harness.catalog import benchmark_names, files_of
 from sequela.evaluation.harness.extraction import EXTRACTION_VERSION
@@ -16,8 +15,17 @@ from sequela.evaluation.harness.task_file import TaskFile
 from sequela.evaluation.refusal import NAME as REFUSAL
 from sequela.evaluation.refusal import judged_again as refusals_judged_again
 from sequela.ground.hashing import hash_json
-from sequela.results import EvaluationKey, Finding, ItemRecord, Measurement, ResultsStore, open_store
-from sequela.studies.measuring import UNEDITED, Baseline, Labels, measurements
+from sequela.results import (
+    EDIT_QUALITY,
+    UNEDITED,
+    EvaluationKey,
+    Finding,
+    ItemRecord,
+    Measurement,
+    ResultsStore,
+    open_store,
+)
+from sequela.studies.measuring import Baseline, Labels, measurements
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from sequela.deltas import Delta
 from sequela.editors import AnyEditor, EditorState, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
-from sequela.evaluation.alarms import SUITE as ALARMS
-from sequela.evaluation.alarms import Alarms, every_so_many
+from sequela.evaluation.alarms import Alarms, every_so_many, ringing
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
@@ -28,7 +27,6 @@ from sequela.evaluation.edit_quality import (
     measure_edits,
     neighborhood_answers,
 )
-from sequela.evaluation.edit_quality import SUITE as EDIT_QUALITY
 from sequela.evaluation.suite import Suite
 from sequela.evaluation.texts import Texts, measure_texts, reference_texts
 from sequela.ground.errors import SequelaError
@@ -41,6 +39,9 @@ from sequela.models import EditedModel, LanguageModel, load_model
 from sequela.models.chat import ChatTemplate
 from sequela.models.loading import choose_device
 from sequela.results import (
+    ALARMS,
+    EDIT_QUALITY,
+    UNEDITED,
     CostRecord,
     EditRecord,
     EvaluationKey,
@@ -55,6 +56,7 @@ from sequela.results import (
     write_manifest,
 )
 from sequela.statistics import Statistics
+from sequela.studies.alarm_watch import AlarmWatch, Readings
 from sequela.studies.checkpoints import (
     Checkpoint,
     checkpoint_folder,
@@ -62,7 +64,7 @@ from sequela.studies.checkpoints import (
     ranks_of,
     save_checkpoint,
 )
-from sequela.studies.measuring import UNEDITED, Baseline, Labels, measurements
+from sequela.studies.measuring import Baseline, Labels, measurements
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plan import Plan, check_told_apart, make_plan
 from sequela.studies.study import Study
@@ -199,9 +201,8 @@ class _Run:
     progress: Progress
     precision: Precision
     engine: Engine = field(init=False)
-    alarms: Alarms = field(init=False)
+    watch: AlarmWatch = field(init=False)
     routers: tuple[ChatTemplate, ...] = ()
-    edit_template: ChatTemplate | None = None
     overall: int = 0
 
     def ended_as(self, status: Status, error: str = "") -> None:
@@ -218,14 +219,13 @@ class _Run:
     def _one_model(self, name: str) -> None:
         study = self.plan.study
         model = self._load(name)
-        self.edit_template = ChatTemplate.of(model) if study.edit_template == "chat" else None
         self.routers = (ChatTemplate.of(model),) if study.evaluation_template == "chat" else ()
         editors = [with_preset(editor, model, self.progress) for _, editor in self.plan.editors]
         choices = [choice for choice, _ in self.plan.editors]
         check_told_apart(list(zip(choices, editors, strict=True)), filled_in=True)
         expected = frozenset(editor.lowest_block(model) for editor in editors)
         with open_engine(study.engine, model, study.memory, expected, self.progress) as self.engine:
-            self.alarms = Alarms(model, self.engine)
+            self.watch = AlarmWatch(Alarms(model, self.engine), self.store)
             self._all_trajectories(model, editors)
 
     def _all_trajectories(self, model: LanguageModel, editors: Sequence[AnyEditor]) -> None:
@@ -234,24 +234,12 @@ class _Run:
         resources = Resources(statistics, seed=study.seed, progress=self.progress)
         # Editors get ready first: what they can't use is told before anything is measured.
         states = [self._prepared(editor, model, resources) for editor in editors]
+        trajectories = self.plan.trajectories(model, editors, statistics.key)
         baseline, before = self._measure_unedited(model)
-        for (choice, _), editor, state in zip(self.plan.editors, editors, states, strict=True):
-            for seed in study.order_seeds:
-                edits = self.plan.edits.shuffled(seed)
-                trajectory = Trajectory(
-                    model=model,
-                    editor=editor,
-                    edits=edits,
-                    order_seed=seed,
-                    batch_size=choice.batch_size,
-                    seed=study.seed,
-                    statistics=statistics.key,
-                    policy=study.on_bad_edit,
-                    edit_template=self.edit_template,
-                    template=study.evaluation_template,
-                )
-                start = Checkpoint(0, Delta.empty(model.fingerprint), state)
-                self._follow(trajectory, start, resources, baseline, before)
+        for trajectory in trajectories:
+            state = states[editors.index(trajectory.editor)]
+            start = Checkpoint(0, Delta.empty(model.fingerprint), state)
+            self._follow(trajectory, start, resources, baseline, before)
 
     def _load(self, name: str) -> LanguageModel:
         """Loads a model and remembers its fingerprint.
@@ -324,11 +312,7 @@ class _Run:
             baseline.remember(self.store.measurements(key=key), self.store.items(key))
             self.progress.advance(self.overall)
         if self.plan.study.alarms.every:
-            key = self._alarm_key(trajectory, 0, edited)
-            if not self.store.has(key):
-                found = self.alarms.findings(self.alarms.unedited)
-                self.store.write_evaluation(key, measurements(found, labels, baseline))
-            baseline.remember(self.store.measurements(key=key), ())
+            self.watch.keep_unedited(trajectory, labels, Delta.empty(model.fingerprint))
             self.progress.advance(self.overall)
         return baseline, before
 
@@ -350,7 +334,7 @@ class _Run:
                 self.progress.advance(self.overall, n_edits - at.n_edits)
                 at = kept
             else:
-                at, stopped = self._edit_up_to(trajectory, at, n_edits, resources, before.answers, baseline)
+                at, stopped = self._edit_up_to(trajectory, at, n_edits, resources, before.answers)
                 if at.n_edits:
                     folder = checkpoint_folder(self.folder, trajectory.key, at.n_edits)
                     ids = tuple(edit.id for edit in trajectory.edits[: at.n_edits])
@@ -361,13 +345,7 @@ class _Run:
             self._measure_checkpoint(trajectory, at, baseline, before)
 
     def _edit_up_to(
-        self,
-        trajectory: Trajectory,
-        at: Checkpoint,
-        n_edits: int,
-        resources: Resources,
-        answers: Answers,
-        baseline: Baseline,
+        self, trajectory: Trajectory, at: Checkpoint, n_edits: int, resources: Resources, answers: Answers
     ) -> tuple[Checkpoint, str]:
         """Goes on from a checkpoint; returns how far it came, and why it ends there if it does."""
         settings, last = self.plan.study.edit_quality, self.plan.study.n_edits
@@ -402,39 +380,28 @@ class _Run:
             at = Checkpoint(made, result.delta, result.state, dict(ranks))
             self.progress.advance(self.overall, len(edits))
             if every_so_many(first, made, self.plan.study.alarms.every):
-                ringing = self._read_alarms(trajectory, at, baseline)
+                ringing = self._read_alarms(trajectory, at)
                 self.progress.advance(self.overall)
                 if ringing:
                     return at, f"an alarm: {', '.join(ringing)}"
         return at, ""
 
-    def _read_alarms(self, trajectory: Trajectory, at: Checkpoint, baseline: Baseline) -> list[str]:
+    def _read_alarms(self, trajectory: Trajectory, at: Checkpoint) -> list[str]:
         """Takes the readings and keeps them; returns the rules that end the trajectory."""
-        settings, model = self.plan.study.alarms, trajectory.model
-        delta = trajectory.editor.of_whole(model, at.delta)
+        settings, unedited = self.plan.study.alarms, self.watch.unedited
         started = time.perf_counter()
-        readings = self.alarms.read(delta)
-        ends = settings.ringing(settings.stop_when, readings, self.alarms.unedited)
-        told = [*ends, *settings.ringing(settings.mark_when, readings, self.alarms.unedited)]
-        if told:
-            place = f"{model.name}, {trajectory.label}: after {at.n_edits} edits"
-            self.progress.say(f"{place} an alarm rings: {', '.join(told)}")
-        key = self._alarm_key(trajectory.key, at.n_edits, EditedModel(model, delta))
-        if not self.store.has(key):
-            found = self.alarms.findings(readings, f"ringing: {', '.join(told)}" if told else "")
-            labels = trajectory.labels(at.n_edits)
-            self.store.write_evaluation(key, measurements(found, labels, baseline))
-            self._cost("evaluate", started, model=model, editor=labels.editor, key=key)
-        return ends
 
-    def _alarm_key(self, trajectory: str, n_edits: int, edited: EditedModel) -> EvaluationKey:
-        return EvaluationKey(
-            trajectory=trajectory,
-            n_edits=n_edits,
-            suite=ALARMS,
-            suite_version=self.alarms.version,
-            model_hash=edited.content_hash,
-        )
+        def note(readings: Readings) -> str:
+            told = ringing((*settings.stop_when, *settings.mark_when), readings, unedited)
+            return f"ringing: {', '.join(told)}" if told else ""
+
+        readings = self.watch.read(trajectory, at.n_edits, at.delta, note)
+        labels = trajectory.labels(at.n_edits)
+        if told := note(readings):
+            place = f"{labels.model}, {trajectory.label}: after {at.n_edits} edits"
+            self.progress.say(f"{place} an alarm rings: {told.removeprefix('ringing: ')}")
+        self._cost("evaluate", started, trajectory.model, labels.editor, trajectory.key, at.n_edits, ALARMS)
+        return ringing(settings.stop_when, readings, unedited)
 
     def _ends_early(self, trajectory: Trajectory, made: int, reason: str) -> None:
         """Notes that a trajectory's later checkpoints will never be."""
@@ -487,9 +454,7 @@ class _Run:
         settings, engine = self.plan.study.edit_quality, self.engine
         return [
             *measure_edits(edited, engine, edits, RETENTION_AT_N, settings, before.answers, self.progress),
-            *measure_texts(
-                edited, engine, edits, EDIT_QUALITY, RETENTION_AT_N, settings, before.texts, self.progress
-            ),
+            *measure_texts(edited, engine, edits, RETENTION_AT_N, settings, before.texts, self.progress),
         ]
 
     def _evaluations(self, edited: EditedModel, edit_quality: Measure) -> Sequence[tuple[str, str, Measure]]:
@@ -511,7 +476,7 @@ class _Run:
         started = time.perf_counter()
         found, items = measure()
         self.store.write_evaluation(key, measurements(found, labels, baseline), items)
-        self._cost("evaluate", started, model=model, editor=labels.editor, key=key)
+        self._cost("evaluate", started, model, labels.editor, key.trajectory, key.n_edits, key.suite)
 
     def _cost(
         self,
@@ -519,18 +484,20 @@ class _Run:
         started: float,
         model: LanguageModel,
         editor: str = "",
-        key: EvaluationKey | None = None,
+        trajectory: str = "",
+        n_edits: int | None = None,
+        suite: str = "",
     ) -> None:
         self.store.write_cost(
             CostRecord(
                 step=step,
                 seconds=time.perf_counter() - started,
                 peak_memory_bytes=peak_memory_bytes(),
-                trajectory=key.trajectory if key else "",
+                trajectory=trajectory,
                 model=model.name,
                 editor=editor,
-                n_edits=key.n_edits if key else None,
-                suite=key.suite if key else "",
+                n_edits=n_edits,
+                suite=suite,
             )
         )
 

@@ -14,22 +14,7 @@ from sequela.evaluation.harness.catalog import (
 from sequela.evaluation.harness.definitions import StockFunction, read_definition, resolved
 from sequela.evaluation.harness.task_file import FOLDER, SUBJECT, TaskFile, read_task_file, task_files
 from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
-
-OWN = """
-benchmark: capitals
-protocol: generation
-version: 2
-what: Capitals of countries.
-max_new_tokens: 8
-items: capitals.jsonl
-readings:
-  strict: {extractors: [first_line], compare: name}
-  lenient: {extractors: [first_line], compare: name_within}
-harness:
-  doc_to_text: "The capital of {{country}} is"
-  doc_to_target: "{{capital}}"
-  generation_kwargs: {until: ["\\n"]}
-"""
+from support.own_task import OWN
 
 
 def test_the_papers_benchmarks_each_under_its_protocol_first() -> None:

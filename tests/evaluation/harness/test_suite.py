@@ -25,6 +25,7 @@ from sequela.models import EditedModel, LanguageModel
 from sequela.models.chat import ChatTemplate
 from sequela.results import Finding
 from sequela.studies.measuring import Baseline, Labels, measurements
+from support.own_task import OWN
 from support.tiny import tiny_language_model
 
 ALL = ["generation", "letters", "answers"]
@@ -282,31 +283,14 @@ def test_stored_answers_are_scored_again_without_a_model(small_data: Path, edite
         assert [finding.model_dump() for finding in again] == [finding.model_dump() for finding in findings]
 
 
-OWN_TASK = """
-benchmark: capitals
-protocol: generation
-version: 3
-what: Capitals of countries.
-max_new_tokens: 8
-items: capitals.jsonl
-readings:
-  strict: {extractors: [first_line], compare: name}
-  lenient: {extractors: [first_line], compare: name_within}
-harness:
-  doc_to_text: "The capital of {{country}} is"
-  doc_to_target: "{{capital}}"
-  generation_kwargs: {until: ["\\n"]}
-"""
-
-
 def test_a_task_of_ones_own(tmp_path: Path, edited: EditedModel) -> None:
     path, items = tmp_path / "capitals.yaml", tmp_path / "capitals.jsonl"
-    path.write_text(OWN_TASK, encoding="utf-8")
+    path.write_text(OWN, encoding="utf-8")
     items.write_text('{"country": "France", "capital": "Paris"}\n', encoding="utf-8")
     suite = make_suite(str(path))
     assert suite.name == "capitals"
     finding = suite.evaluate(edited, TorchEngine())[0]
-    assert (finding.suite, finding.task, finding.n) == ("capitals", "capitals@3", 1)
+    assert (finding.suite, finding.task, finding.n) == ("capitals", "capitals@2", 1)
     (item,) = finding.items
     assert (item.prompt, item.expected) == ("The capital of France is", "Paris")
     items.write_text('{"country": "France", "capital": "Paris"}\n{"country": "Peru"}\n', encoding="utf-8")

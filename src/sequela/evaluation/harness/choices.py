@@ -170,29 +170,35 @@ def auroc(records: Sequence[ItemRecord], note: str) -> Finding:
     spread = (len(positives) - 1) * (one - area**2) + (len(negatives) - 1) * (two - area**2)
     variance = (area * (1 - area) + spread) / (len(positives) * len(negatives))
     lengths = [record.refused for record in records if record.refused is not None]
-    return _one_class(records, "auroc", note).model_copy(
-        update={
-            "value": area,
-            "stderr": math.sqrt(max(variance, 0.0)),
-            "note": joined(note, refused_note(lengths)),
-            "form": AnswerForm(chance=0.5),
-        }
-    )
+    told = joined(note, refused_note(lengths))
+    found = _without_items(records, "auroc", told, area, math.sqrt(max(variance, 0.0)))
+    return found.model_copy(update={"form": AnswerForm(chance=0.5)})
 
 
 def _one_class(records: Sequence[ItemRecord], metric: str, note: str) -> Finding:
+    return _without_items(records, metric, f"every item's answer is {records[0].expected!r}; {note}")
+
+
+def _without_items(
+    records: Sequence[ItemRecord],
+    metric: str,
+    note: str,
+    value: float | None = None,
+    stderr: float | None = None,
+) -> Finding:
+    """A finding that is no mean over its items."""
     first = records[0]
     return Finding(
         suite=first.suite,
         task=first.task,
         metric=metric,
         protocol=first.protocol,
-        value=None,
-        stderr=None,
+        value=value,
+        stderr=stderr,
         n=len(records),
         n_nonfinite=sum(not record.finite for record in records),
         n_refused=sum(record.refused is not None for record in records),
-        note=f"every item's answer is {first.expected!r}; {note}",
+        note=note,
     )
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 from sequela.evaluation.description import SuiteDescription
 from sequela.evaluation.harness.catalog import parts_of
 from sequela.evaluation.harness.definitions import read_definition
-from sequela.evaluation.harness.local_data import Row, local_path, missing_locally, read_local
+from sequela.evaluation.harness.local_data import LocalData, Row, local_path, read_local
 from sequela.evaluation.harness.task_file import SUBJECT, TaskFile, task_files
 
 HATEFUL_ABOVE = 5.5
@@ -19,12 +18,13 @@ TEST_SPLITS = ("test", "validation")
 
 
 def describe_benchmarks() -> tuple[SuiteDescription, ...]:
-    """The benchmarks, each protocol apart."""
-    return tuple(_describe(file) for file in task_files())
+    """The benchmarks, each protocol apart; the data of each are read once."""
+    data = {file.benchmark: _local_data(file) for file in task_files()}
+    return tuple(_describe(file, data[file.benchmark]) for file in task_files())
 
 
-def _describe(file: TaskFile) -> SuiteDescription:
-    rows = _local_rows(file.benchmark, parts_of(file)) if local_path(file.benchmark) else None
+def _describe(file: TaskFile, data: LocalData | None) -> SuiteDescription:
+    rows = None if data is None else [row for some in data.splits.values() for row in some]
     constants = {} if rows is None or file.protocol == "answers" else _constants(file, rows)
     part = parts_of(file)[0] if file.has_parts else ""
     hub = read_definition(file.include.replace(SUBJECT, part))["dataset_path"]
@@ -40,17 +40,17 @@ def _describe(file: TaskFile) -> SuiteDescription:
         chance=_chance(file, rows),
         constants=constants,
         data=f"SEQUELA_DATA, else {hub} on the hub",
-        missing=missing_locally(file.benchmark),
+        missing="nothing of it is in SEQUELA_DATA" if data is None else data.departure,
     )
 
 
-@cache
-def _local_rows(benchmark: str, parts: tuple[str, ...]) -> list[Row]:
-    rows: list[Row] = []
-    for part in parts or ("",):
-        splits = read_local(benchmark, part).splits
-        rows += next(splits[name] for name in TEST_SPLITS if name in splits)
-    return rows
+def _local_data(file: TaskFile) -> LocalData | None:
+    """The test items in the user's folder, those of all parts; None if they aren't there."""
+    if local_path(file.benchmark) is None:
+        return None
+    read = [read_local(file.benchmark, part) for part in parts_of(file) or ("",)]
+    rows = [row for one in read for name in TEST_SPLITS for row in one.splits.get(name, [])]
+    return LocalData({"test": rows}, read[0].departure)
 
 
 def _chance(file: TaskFile, rows: Sequence[Row] | None) -> float | None:

@@ -62,16 +62,6 @@ def local_path(benchmark: str) -> Path | None:
     return found[0] if found else None
 
 
-def missing_locally(benchmark: str) -> str:
-    """What of a benchmark the user's folder lacks, in words; empty if nothing, as far as can be seen."""
-    path = local_path(benchmark)
-    if path is None:
-        return "nothing of it is in SEQUELA_DATA"
-    if benchmark in OFFICIAL_ROWS:
-        return read_local(benchmark, None, path).departure
-    return ""
-
-
 def read_local(benchmark: str, subject: str | None = None, path: Path | None = None) -> LocalData:
     """Reads a benchmark's data from the user's folder.
 

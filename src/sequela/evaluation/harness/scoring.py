@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from sequela.evaluation.harness import choices, writings
 from sequela.evaluation.harness.samples import joined
 from sequela.evaluation.harness.task_file import TaskFile
-from sequela.results import Finding, ItemRecord, Measurement, finding_from_items
+from sequela.results import Finding, ItemRecord, Measurement
 
 SCORING_VERSION = 2
 """Raised when the same answers start to be judged otherwise (by anything but `extraction`)."""
@@ -109,12 +109,8 @@ def _of_whole(record: ItemRecord, whole: str) -> ItemRecord:
 
 def _without_details(finding: Finding) -> Finding:
     """The whole's records say only what they are worth; what was asked and said stands with the part's."""
-    stripped = [choices.derived(item, item.metric, item.value) for item in finding.items]
-    if not stripped:
-        return finding
-    return finding_from_items(stripped, "").model_copy(
-        update={"note": finding.note, "form": finding.form, "stderr": finding.stderr}
-    )
+    stripped = tuple(choices.derived(item, item.metric, item.value) for item in finding.items)
+    return finding.model_copy(update={"items": stripped})
 
 
 def whole_note(n_parts: int, n_all: int, limit: int | None, shots: int) -> str:

@@ -41,7 +41,6 @@ class HarnessTask:
         file: Our definition.
         name: The task's name in results: with its version, and with a suffix where data or worked examples
             are not the standard ones.
-        subject: Which part of the benchmark it is; empty if it has none.
         shots: How many worked examples stand before each question.
         n_items: How many items there are.
         note: What a reader of its scores must know.
@@ -51,7 +50,6 @@ class HarnessTask:
 
     file: TaskFile
     name: str
-    subject: str
     shots: int
     n_items: int
     note: str
@@ -61,7 +59,7 @@ class HarnessTask:
     @property
     def key(self) -> str:
         """The name the harness knows it by: unlike ours, one for each protocol."""
-        return f"{self.name}/{self.file.protocol}"
+        return _key(self.file, self.name)
 
     def targets_of(self, sample: Sample) -> Sequence[str]:
         """The right answers of an item that is answered in writing."""
@@ -103,7 +101,7 @@ def build_task(
     stock = definition.pop("task", "")
     rows, departure = _data(file, subject, definition, folder)
     name = task_name(file, subject, shots, departure)
-    definition["task"] = f"{name}/{file.protocol}"
+    definition["task"] = _key(file, name)
 
     def custom_dataset(**_: Any) -> datasets.DatasetDict:
         return rows
@@ -113,13 +111,13 @@ def build_task(
     task.set_fewshot_seed(FEWSHOT_SEED)
     documents = task.eval_docs
     n_run = len(documents) if limit is None else min(limit, len(documents))
-    _check_items(task, documents.select(range(n_run)), file)
+    asked = documents.select(range(n_run))
+    _check_items(task, asked, file)
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
         file=file,
         name=name,
-        subject=subject,
         shots=shots,
         n_items=len(documents),
         note=joined(
@@ -131,8 +129,12 @@ def build_task(
             f"there are only {len(documents)} items" if limit is not None and limit > len(documents) else "",
         ),
         task=task,
-        content=_content(file, definition, rows, documents.select(range(n_run))),
+        content=_content(file, definition, rows, asked),
     )
+
+
+def _key(file: TaskFile, name: str) -> str:
+    return f"{name}/{file.protocol}"
 
 
 def task_name(file: TaskFile, subject: str, shots: int, departure: str = "") -> str:

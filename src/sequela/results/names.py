@@ -1,0 +1,15 @@
+"""Names that measurements bear and that more than one part of the program asks for."""
+
+from __future__ import annotations
+
+UNEDITED = "none"
+"""The editor of the unedited model's measurements."""
+
+EDIT_QUALITY = "edit_quality"
+"""The suite of what is asked about the edits themselves."""
+
+ALARMS = "alarms"
+"""The suite of the readings between checkpoints."""
+
+EFFECTIVE_EDITS = "effective_edits"
+"""The metric that counts the edits which are still expressed."""
