@@ -29,6 +29,7 @@ FIELDS = {
 FURTHER_FIELDS = {
     "n_nonfinite",
     "n_refused",
+    "n_failed",
     "note",
     "form",
     "edit_template",

@@ -65,6 +65,15 @@ def test_items_that_were_refused_come_back_with_their_length(tmp_path: Path) -> 
     assert (kept.n_refused, kept.n_nonfinite) == (1, 0)
 
 
+def test_items_that_failed_come_back_with_their_reason(tmp_path: Path) -> None:
+    failed = item("broken", 0.0, "").model_copy(update={"failed": "KeyError: 'x'"})
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [measurement(n_failed=1)], [item("whole"), failed])
+        assert [one.failed for one in store.items(KEY)] == ["", "KeyError: 'x'"]
+        (kept,) = store.measurements()
+    assert kept.n_failed == 1
+
+
 def edit_record(position: int, seconds: float = 2.0, **more: object) -> EditRecord:
     fields: dict[str, object] = {
         "trajectory": "t1",

@@ -20,6 +20,11 @@ from sequela.cli.console import (
 )
 from sequela.cli.progress import shown_progress
 
+COLUMNS = (
+    *("suite", "task", "metric", "protocol", "value", "± se", "n"),
+    *("not finite", "too long", "failed", "note"),
+)
+
 
 class Template(str, Enum):
     """How questions are asked."""
@@ -74,7 +79,7 @@ def evaluate(
         return
     print_table(
         f"{base.name}{f' with {delta}' if delta else ''}",
-        ["suite", "task", "metric", "protocol", "value", "± se", "n", "not finite", "too long", "note"],
+        COLUMNS,
         (
             [
                 f.suite,
@@ -86,6 +91,7 @@ def evaluate(
                 f.n,
                 f.n_nonfinite,
                 f.n_refused,
+                f.n_failed,
                 f.note,
             ]
             for f in found

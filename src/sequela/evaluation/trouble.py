@@ -1,4 +1,4 @@
-"""What keeps a model from answering: a logit that is not a number, a request longer than its context."""
+"""What keeps an answer from counting: logits that are not numbers, requests too long, mistakes in rules."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def all_finite(answers: Iterable[Score | Generation]) -> bool:
 def longest_refused(answers: Iterable[Score | Generation]) -> int | None:
     """The tokens of the longest request that was refused; None if none was."""
     return max((answer.refused for answer in answers if answer.refused is not None), default=None)
+
+
+def told(error: Exception) -> str:
+    """An item's mistake in one line, for its record."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

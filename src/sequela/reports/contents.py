@@ -199,6 +199,14 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
             f"{items} items behind {len(too_long)} of {len(measurements)} measurements ({'; '.join(tasks)}) "
             "are longer than the model's context and were not asked. They count as failures."
         )
+    failed = [one for one in measurements if one.n_failed > 0]
+    if failed:
+        items = sum(one.n_failed for one in failed)
+        tasks = sorted({f"{one.suite}: {one.task}" for one in failed})
+        warnings.append(
+            f"{items} items behind {len(failed)} of {len(measurements)} measurements ({'; '.join(tasks)}) "
+            "could not be asked or read; the numbers' notes say why. They count as failures."
+        )
     return tuple(warnings)
 
 

@@ -36,6 +36,7 @@ class NumberRow:
     difference: str
     n_nonfinite: int
     n_refused: int
+    n_failed: int
     note: str
 
 
@@ -114,6 +115,7 @@ def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
                         difference=NOT_SHOWN if spoiled else format_difference(difference, share),
                         n_nonfinite=point.n_nonfinite,
                         n_refused=point.n_refused,
+                        n_failed=point.n_failed,
                         note="; ".join((*told_flags(point), *([point.note] if point.note else []))),
                     )
                 )

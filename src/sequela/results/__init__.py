@@ -7,7 +7,7 @@ from sequela.results.degeneracy import Flag, JudgedMeasurement, judged
 from sequela.results.edit_record import EditRecord
 from sequela.results.environment import Environment, collect_environment
 from sequela.results.evaluation_key import EvaluationKey
-from sequela.results.finding import Finding, finding_from_items, mean_and_stderr, refused_note
+from sequela.results.finding import Finding, failed_note, finding_from_items, mean_and_stderr, refused_note
 from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
 from sequela.results.measurement import ItemRecord, Measurement
 from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, UNEDITED
@@ -38,6 +38,7 @@ __all__ = [
     "Section",
     "Status",
     "collect_environment",
+    "failed_note",
     "finding_from_items",
     "judged",
     "mean_and_stderr",

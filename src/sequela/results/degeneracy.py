@@ -9,7 +9,7 @@ n/a with the reason; the number itself stays in the results.
   the most frequent answer would score.
 * D2: the unedited and the edited model's scores are the two constant answers' of a question with two choices.
 * D3: to the item the score, and the answers, of another model or method that has collapsed.
-* D4: log-probabilities that are not numbers, or ties; a few are only told, more than 5 % spoil the score.
+* D4: log-probabilities that are not numbers, ties, failed items; a few are told, over 5 % spoil the score.
 * D5: better than the unedited model while collapsed.
 * D6: the unedited model's own score is that of guessing or of a constant answer, so that nothing can be lost.
 * D7: answers in no readable form: below chance while fewer than 90 % can be read.
@@ -156,10 +156,16 @@ class _Rules:
 
     def _d4(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
         ties = form.n_ties
-        if not (one.n_nonfinite or ties):
+        troubles = {
+            "met numbers that are not finite": one.n_nonfinite,
+            "had a tie": ties,
+            "failed": one.n_failed,
+        }
+        if not any(troubles.values()):
             return
-        told = f"{one.n_nonfinite} items met numbers that are not finite and {ties} a tie, of {one.n}"
-        yield Flag("D4", told, spoils=(one.n_nonfinite + ties) > TROUBLED_SHARE * one.n)
+        told = ", ".join(f"{n} {what}" for what, n in troubles.items() if n)
+        spoils = sum(troubles.values()) > TROUBLED_SHARE * one.n
+        yield Flag("D4", f"of {one.n} items {told}", spoils=spoils)
 
     def _d5(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
         reason = self._collapses.reason(one)

@@ -24,6 +24,7 @@ class Finding(BaseModel):
         n: How many items stand behind it.
         n_nonfinite: How many of them met a logit that was not a number; they count as failures.
         n_refused: How many of them are longer than the model's context; they count as failures too.
+        n_failed: How many of them could not be asked or read; they count as failures too.
         note: What a reader must know.
         form: What the answers behind it look like, where it is a score of answers.
         items: The records behind the number.
@@ -40,6 +41,7 @@ class Finding(BaseModel):
     n: int = Field(ge=0)
     n_nonfinite: int = Field(default=0, ge=0)
     n_refused: int = Field(default=0, ge=0)
+    n_failed: int = Field(default=0, ge=0)
     note: str = ""
     form: AnswerForm | None = None
     items: tuple[ItemRecord, ...] = ()
@@ -66,7 +68,7 @@ def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
 
     Args:
         items: The items.
-        note: What a reader must know; that some items were refused is added to it.
+        note: What a reader must know; that some items were refused or failed is added to it.
 
     Raises:
         ValueError: There are no items, or they are of different tasks, metrics or protocols.
@@ -77,6 +79,7 @@ def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
     suite, task, metric, protocol = kinds.pop()
     value, stderr = mean_and_stderr([item.value for item in items])
     refused = [item.refused for item in items if item.refused is not None]
+    failed = [item.failed for item in items if item.failed]
     return Finding(
         suite=suite,
         task=task,
@@ -87,7 +90,8 @@ def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
         n=len(items),
         n_nonfinite=sum(not item.finite for item in items),
         n_refused=len(refused),
-        note="; ".join(part for part in (note, refused_note(refused)) if part),
+        n_failed=len(failed),
+        note="; ".join(part for part in (note, refused_note(refused), failed_note(failed)) if part),
         items=tuple(items),
     )
 
@@ -102,3 +106,14 @@ def refused_note(lengths: Sequence[int]) -> str:
         return ""
     longest = f"{max(lengths)} tokens" if min(lengths) == max(lengths) else f"up to {max(lengths)} tokens"
     return f"items longer than the model's context, not asked and counted as 0: {len(lengths)} ({longest})"
+
+
+def failed_note(reasons: Sequence[str]) -> str:
+    """How many items could not be asked or read, and why the first; empty if none.
+
+    Args:
+        reasons: Why each failed.
+    """
+    if not reasons:
+        return ""
+    return f"items that failed and count as 0: {len(reasons)} (the first: {reasons[0]})"

@@ -43,11 +43,15 @@ def read_items(path: Path) -> list[ItemRecord]:
 
 
 def _schema() -> pa.Schema:
-    texts = ("suite", "task", "metric", "protocol", "item", "prompt", "answer", "expected", "details")
-    fields = [pa.field(name, pa.string(), nullable=False) for name in texts]
-    fields.insert(5, pa.field("value", pa.float64(), nullable=False))
-    fields.insert(6, pa.field("finite", pa.bool_(), nullable=False))
-    fields.insert(7, pa.field("refused", pa.int64(), nullable=True))
+    before = ("suite", "task", "metric", "protocol", "item")
+    after = ("failed", "prompt", "answer", "expected", "details")
+    fields = [
+        *(pa.field(name, pa.string(), nullable=False) for name in before),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("finite", pa.bool_(), nullable=False),
+        pa.field("refused", pa.int64(), nullable=True),
+        *(pa.field(name, pa.string(), nullable=False) for name in after),
+    ]
     return pa.schema(fields)
 
 

@@ -29,6 +29,8 @@ class Measurement(BaseModel):
         n_nonfinite: How many of them met a logit that was not a number; they count as failures.
         n_refused: How many of them are longer than the model's context and weren't asked; they count as
             failures too.
+        n_failed: How many of them could not be put to the model or could not be read, for a mistake in a
+            template or an extractor; they count as failures too.
         baseline: The same number on the unedited model, over the same items.
         note: What a reader must know, e.g. `no items`.
         form: What the answers behind it look like, where it is a score of answers.
@@ -53,6 +55,7 @@ class Measurement(BaseModel):
     n: int = Field(ge=0)
     n_nonfinite: int = Field(default=0, ge=0)
     n_refused: int = Field(default=0, ge=0)
+    n_failed: int = Field(default=0, ge=0)
     baseline: float | None = None
     note: str = ""
     form: AnswerForm | None = None
@@ -77,6 +80,7 @@ class ItemRecord(BaseModel):
         value: What the item contributes to the measurement's mean.
         finite: Whether every logit behind it was a number.
         refused: Where it is longer than the model's context and wasn't asked: its tokens.
+        failed: Why it could not be asked, or its answer not read; empty if nothing failed.
         prompt: What the model was asked.
         answer: What it said or chose.
         expected: What would have been right.
@@ -93,6 +97,7 @@ class ItemRecord(BaseModel):
     value: float
     finite: bool = True
     refused: int | None = Field(default=None, ge=1)
+    failed: str = ""
     prompt: str = ""
     answer: str = ""
     expected: str = ""

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Counts up when a table changes; a store of another version is refused."""
 
 
@@ -66,6 +66,7 @@ class MeasurementRow(Base):
     n: Mapped[int]
     n_nonfinite: Mapped[int]
     n_refused: Mapped[int]
+    n_failed: Mapped[int]
     baseline: Mapped[float | None]
     note: Mapped[str]
     form: Mapped[dict[str, Any] | None] = mapped_column(JSON)

@@ -89,6 +89,7 @@ def measurements(found: Sequence[Finding], labels: Labels, baseline: Baseline) -
             n=finding.n,
             n_nonfinite=finding.n_nonfinite,
             n_refused=finding.n_refused,
+            n_failed=finding.n_failed,
             baseline=finding.value if labels.editor == UNEDITED else baseline.of(finding),
             note=finding.note,
             form=finding.form,

@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 import huggingface_hub
+import jinja2
 import lm_eval.api.task
 import pytest
 import torch
@@ -189,6 +190,47 @@ def test_prompts_are_cut_instead_if_asked_for(small_data: Path) -> None:
         assert finding.n_refused == 0
         assert f"cut on the left to fit the model's context: {finding.n}" in finding.note
     assert HarnessSuite("toxigen", too_long="cut").version != HarnessSuite("toxigen").version
+
+
+class StumblesOver:
+    """A request seat that can't rewrite prompts with a certain word."""
+
+    content_hash = "stumbles"
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def rewrite(self, prompt: str) -> str:
+        if self.word in prompt:
+            raise jinja2.TemplateError(f"no template for {self.word}")
+        return prompt
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_an_item_that_cannot_be_put_to_the_model_fails_alone(
+    name: str, small_data: Path, edited: EditedModel
+) -> None:
+    whole = HarnessSuite(name, **SETTINGS[name])
+    task = whole.tasks[0]
+    question = task.task.doc_to_text(task.task.eval_docs[1])
+    model = EditedModel(edited.base, routers=(StumblesOver(question),))
+    healthy = {(i.task, i.protocol, i.metric, i.item): i for f in run(name, edited).values() for i in f.items}
+    n_failed = 0
+    for key, finding in run(name, model).items():
+        if "accuracy_parsed" in key:
+            continue
+        failed = [item for item in finding.items if item.failed]
+        assert len(failed) == finding.n_failed or not finding.items, key
+        assert all(item.value == float("empty_rate" in key) for item in failed)
+        assert all(item.failed.startswith("TemplateError: no template for") for item in failed)
+        assert ("failed" in finding.note) == (finding.n_failed > 0)
+        assert finding.n_nonfinite == 0
+        n_failed += finding.n_failed
+        for item in finding.items:
+            if not item.failed and item.metric != "balanced_accuracy":
+                one = healthy[item.task, item.protocol, item.metric, item.item]
+                assert (item.value, item.answer) == (one.value, one.answer)
+    assert n_failed > 0
 
 
 def test_a_model_without_an_opinion_does_not_find_the_truth(small_data: Path, edited: EditedModel) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from sequela.evaluation.harness.extraction import Reading
+from sequela.evaluation.harness.extraction import EXTRACTORS, Reading
 from sequela.evaluation.harness.samples import ItemContext
 from sequela.evaluation.harness.writings import judged, written_findings, written_records
 from sequela.results import Finding, ItemRecord
@@ -80,6 +81,29 @@ def test_a_text_that_ended_in_nan_or_was_never_asked_for_is_no_answer() -> None:
     assert [record.value for record in some] == [0, 0, 1]
     assert [(record.finite, record.refused) for record in some] == [(False, None), (True, 5000), (True, None)]
     assert some[0].details["readings"]["lenient"]["extracted"] is None
+
+
+def test_an_answer_that_a_rule_stumbles_over_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumbles(text: str, _: Sequence[str]) -> str | None:
+        return {"A": None, "blue": "B"}[text]
+
+    monkeypatch.setitem(EXTRACTORS, "choice_text", stumbles)
+    some = records(["A", "blue", "red"])
+    assert [record.failed for record in some] == ["", "", "KeyError: 'red'"]
+    assert [record.value for record in some] == [1, 0, 0]
+    for finding in written_findings(some, "note", 0.5):
+        if finding.metric != "accuracy_parsed":
+            assert finding.n_failed == 1
+            assert finding.note == "note; items that failed and count as 0: 1 (the first: KeyError: 'red')"
+    monkeypatch.undo()
+    assert [judged(record, READINGS).failed for record in some] == ["", "", ""]
+
+
+def test_an_item_that_was_not_asked_stays_failed_when_it_is_judged_again() -> None:
+    some = records(["", "B"], failed={("prompt 0",): "TemplateError: no such turn"})
+    for record in (*some, *(judged(record, READINGS) for record in some)):
+        assert record.failed == ("TemplateError: no such turn" if record.item.startswith("0") else "")
+    assert [record.value for record in some] == [0, 1]
 
 
 def test_every_extractors_verdict_is_kept_and_can_be_judged_again() -> None:

@@ -18,6 +18,7 @@ from sequela.results import (
     AnswerForm,
     Finding,
     ItemRecord,
+    failed_note,
     finding_from_items,
     mean_and_stderr,
     refused_note,
@@ -33,14 +34,18 @@ def _record(sample: Sample, context: ItemContext) -> ItemRecord:
     logprobs = [float(responses[0][0]) for responses in sample["resps"]]
     choices = [arguments[1].strip() for arguments in sample["arguments"]]
     refused = [context.refused.get((arguments[0], arguments[1])) for arguments in sample["arguments"]]
-    pairs = zip(logprobs, refused, strict=True)
+    failed = [context.failed.get((arguments[0], arguments[1]), "") for arguments in sample["arguments"]]
+    outcomes = zip(logprobs, refused, failed, strict=True)
     return judged(
         context.record(
             sample,
             metric=METRIC,
             value=0.0,
-            finite=all(math.isfinite(logprob) or tokens is not None for logprob, tokens in pairs),
+            finite=all(
+                math.isfinite(logprob) or tokens is not None or why for logprob, tokens, why in outcomes
+            ),
             refused=max((tokens for tokens in refused if tokens is not None), default=None),
+            failed=next((why for why in failed if why), ""),
             expected=choices[int(sample["target"])],
             details={
                 "right": int(sample["target"]),
@@ -170,7 +175,8 @@ def auroc(records: Sequence[ItemRecord], note: str) -> Finding:
     spread = (len(positives) - 1) * (one - area**2) + (len(negatives) - 1) * (two - area**2)
     variance = (area * (1 - area) + spread) / (len(positives) * len(negatives))
     lengths = [record.refused for record in records if record.refused is not None]
-    told = joined(note, refused_note(lengths))
+    failed = [record.failed for record in records if record.failed]
+    told = joined(note, refused_note(lengths), failed_note(failed))
     found = _without_items(records, "auroc", told, area, math.sqrt(max(variance, 0.0)))
     return found.model_copy(update={"form": AnswerForm(chance=0.5)})
 
@@ -198,6 +204,7 @@ def _without_items(
         n=len(records),
         n_nonfinite=sum(not record.finite for record in records),
         n_refused=sum(record.refused is not None for record in records),
+        n_failed=sum(bool(record.failed) for record in records),
         note=note,
     )
 

@@ -10,6 +10,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
+from sequela.evaluation.trouble import told
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
@@ -37,6 +38,8 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
       be cut, they lose tokens on their left, as in `HFLM`; here these are remembered in `truncated`.
     * **Not a number**: a prompt after which a logit was not a number is remembered in `nonfinite`;
       its log-likelihood is minus infinity, its text ends where it happened.
+    * **Failed**: a request that can't be rewritten or tokenized, for a mistake in a template, is remembered
+      in `failed` with the reason; its log-likelihood is minus infinity, its text empty. The others are asked.
 
     Args:
         model: The edited model.
@@ -57,6 +60,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         self.truncated: set[str] = set()
         self.nonfinite: set[str] = set()
         self.refused: dict[tuple[str, ...], int] = {}
+        self.failed: dict[tuple[str, ...], str] = {}
 
     @property
     def max_length(self) -> int:
@@ -90,6 +94,13 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         return ids
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        try:
+            return self._encoded(context, continuation)
+        except Exception as error:  # noqa: BLE001 - whatever one item's mistake is, the others are asked
+            self.failed[(context, continuation)] = told(error)
+            return [], []
+
+    def _encoded(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         rewritten = self.edited.rewrite(context)
         if any(isinstance(router, ChatTemplate) for router in self.edited.routers):
             # An answer in a turn of its own begins without the space that plain text puts before it.
@@ -103,21 +114,24 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         return answers
 
     def _loglikelihood_tokens(self, requests: Sequence[TokenizedPair], **_: Any) -> list[tuple[float, bool]]:
-        texts = [None if text is None else text[0] for text, _, _ in requests]
-        asked = [
-            self._score_request(text, context, continuation)
-            for text, (_, context, continuation) in zip(texts, requests, strict=True)
-        ]
-        scores = self.engine.score(self.edited, asked, self.progress)
-        for request, score in zip(requests, scores, strict=True):
-            pair = request[0]
+        asked = [index for index, (pair, _, _) in enumerate(requests) if pair not in self.failed]
+        answers = [(-math.inf, False)] * len(requests)
+        scores = self.engine.score(
+            self.edited, [self._score_request(*requests[index]) for index in asked], self.progress
+        )
+        for index, score in zip(asked, scores, strict=True):
+            answers[index] = (score.logprob, score.greedy)
+            pair = requests[index][0]
             if pair is not None and score.refused is not None:
                 self.refused[pair] = score.refused
             elif pair is not None and not score.finite:
                 self.nonfinite.add(pair[0])
-        return [(score.logprob, score.greedy) for score in scores]
+        return answers
 
-    def _score_request(self, text: str | None, context: list[int], continuation: list[int]) -> ScoreRequest:
+    def _score_request(
+        self, pair: tuple[str, str] | None, context: list[int], continuation: list[int]
+    ) -> ScoreRequest:
+        text = None if pair is None else pair[0]
         # The last token is only predicted, never read: it needs no place in the context.
         kept = self._fitted(text, context, self.max_length + 1 - len(continuation))
         return ScoreRequest(kept, tuple(continuation))
@@ -150,16 +164,34 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         Raises:
             BadInputError: Sampling, beams or another unknown setting was asked for.
         """
-        asked = [self._generation_request(*request.args) for request in requests]
-        generations = self.engine.generate(self.edited, asked, self.progress)
-        for request, generation in zip(requests, generations, strict=True):
+        asked: dict[int, GenerationRequest] = {}
+        for index, request in enumerate(requests):
+            prompt, settings = request.args
+            tokens = self._prompt_tokens(prompt)
+            if tokens is not None:
+                asked[index] = self._generation_request(prompt, tokens, settings)
+        texts = [""] * len(requests)
+        generations = self.engine.generate(self.edited, list(asked.values()), self.progress)
+        for index, generation in zip(asked, generations, strict=True):
+            texts[index] = generation.text
+            prompt = requests[index].args[0]
             if generation.refused is not None:
-                self.refused[(request.args[0],)] = generation.refused
+                self.refused[(prompt,)] = generation.refused
             elif not generation.finite:
-                self.nonfinite.add(request.args[0])
-        return [generation.text for generation in generations]
+                self.nonfinite.add(prompt)
+        return texts
 
-    def _generation_request(self, prompt: str, settings: Mapping[str, Any]) -> GenerationRequest:
+    def _prompt_tokens(self, prompt: str) -> list[int] | None:
+        """The tokens of a prompt that is to be continued; None if it failed."""
+        try:
+            return self.tok_encode(self.edited.rewrite(prompt) if prompt else "") or [self.prefix_token_id]
+        except Exception as error:  # noqa: BLE001 - whatever one item's mistake is, the others are asked
+            self.failed[(prompt,)] = told(error)
+            return None
+
+    def _generation_request(
+        self, prompt: str, ids: list[int], settings: Mapping[str, Any]
+    ) -> GenerationRequest:
         _refuse_sampling(settings)
         lengths = [settings[name] for name in _LENGTH_NAMES if settings.get(name) is not None]
         max_new_tokens = int(lengths[0]) if lengths else DEFAULT_MAX_NEW_TOKENS
@@ -171,7 +203,6 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             )
         until = settings.get("until") or []
         stop = (until,) if isinstance(until, str) else tuple(until)
-        ids = self.tok_encode(self.edited.rewrite(prompt) if prompt else "") or [self.prefix_token_id]
         return GenerationRequest(self._fitted(prompt, ids, room), max_new_tokens, stop)
 
     def _fitted(self, text: str | None, ids: list[int], room: int) -> tuple[int, ...]:

@@ -71,6 +71,10 @@ class Verdict:
     right: bool
 
 
+UNREAD = Verdict(None, "", False)
+"""Nothing was found."""
+
+
 def read(text: str, reading: Reading, targets: Sequence[str], choices: Sequence[str] = ()) -> Verdict:
     """Reads a text.
 
@@ -84,7 +88,7 @@ def read(text: str, reading: Reading, targets: Sequence[str], choices: Sequence[
         found = EXTRACTORS[name](text, choices)
         if found is not None:
             return Verdict(found, name, COMPARISONS[reading.compare](found, targets))
-    return Verdict(None, "", False)
+    return UNREAD
 
 
 def all_extracted(
@@ -247,9 +251,10 @@ def as_number(text: str) -> Decimal | None:
     """A number as it is written, signs of money and commas between thousands left out; None if it is none."""
     bare = re.sub(r"[\s,$€£%]", "", text.replace("−", "-")).rstrip(".")
     try:
-        return Decimal(bare)
+        value = Decimal(bare)
     except InvalidOperation:
         return None
+    return value if value.is_finite() else None
 
 
 _AROUND = "*_`\"'“”‘’ "

@@ -25,6 +25,7 @@ class ItemContext:
         nonfinite: Whole prompts after which a logit was not a number.
         refused: Requests, as prompt and continuation or prompt alone, that were longer than the model's
             context, with their tokens.
+        failed: Requests that could not be put to the model, with the reason.
     """
 
     suite: str
@@ -34,6 +35,7 @@ class ItemContext:
     truncated: frozenset[str] = frozenset()
     nonfinite: frozenset[str] = frozenset()
     refused: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    failed: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
     def record(self, sample: Sample, **fields: Any) -> ItemRecord:
         """The record of a sample; its name holds a hash of the item, so changed data never pair."""

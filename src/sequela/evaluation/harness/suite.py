@@ -134,6 +134,7 @@ def _records(suite: str, task: HarnessTask, samples: list[Sample], lm: EngineLM)
         truncated=frozenset(lm.truncated),
         nonfinite=frozenset(lm.nonfinite),
         refused=lm.refused,
+        failed=lm.failed,
     )
     if task.file.protocol == "generation":
         return written_records(samples, context, task.file.readings, task.targets_of, task.choices_of)

@@ -70,8 +70,13 @@ class HarnessTask:
         """The choices that were shown with an item that is answered in writing."""
         if not self.file.options:
             return ()
-        found: list[str] = ast.literal_eval(apply_template(self.file.options, sample["doc"]))
-        return found
+        return choices_shown(self.file.options, sample["doc"])
+
+
+def choices_shown(options: str, document: Row) -> list[str]:
+    """The choices of an item, from the template that gives them as a list."""
+    found: list[str] = ast.literal_eval(apply_template(options, document))
+    return found
 
 
 def build_task(
@@ -223,12 +228,16 @@ def _shuffled(row: Row) -> Row:
 
 
 def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: TaskFile) -> None:
-    """Makes every prompt once, so that an item that has none is named before anything runs."""
+    """Makes every prompt and its choices once, so that an item without is named before anything runs."""
     for number, document in enumerate(documents, start=1):
         try:
             task.doc_to_text(document)
-            task.doc_to_target(document)
-        except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError) as error:
+            target = task.doc_to_target(document)
+            if file.protocol != "generation":
+                task.doc_to_choice(document)[int(target)]
+            elif file.options:
+                choices_shown(file.options, document)
+        except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, SyntaxError) as error:
             where = file.items or f"the data of {file.benchmark}"
             raise BadInputError(
                 f"{where}, record {number}: no prompt can be made of it ({error})."

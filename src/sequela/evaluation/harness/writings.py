@@ -8,8 +8,9 @@ from typing import Any
 
 from sequela.evaluation.fluency import ngram_entropy, repetition
 from sequela.evaluation.harness.choices import derived
-from sequela.evaluation.harness.extraction import Reading, all_extracted, read
+from sequela.evaluation.harness.extraction import UNREAD, Reading, all_extracted, read
 from sequela.evaluation.harness.samples import ItemContext, Sample, joined, trouble_note
+from sequela.evaluation.trouble import told
 from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
 
 ACCURACY = "accuracy"
@@ -44,7 +45,11 @@ def written_records(
             refused=context.refused.get((prompt,)),
             answer=sample["resps"][0][0],
             expected=targets[0] if targets else "",
-            details={"targets": targets, "choices": list(choices_of(sample))},
+            details={
+                "targets": targets,
+                "choices": list(choices_of(sample)),
+                "not_asked": context.failed.get((prompt,), ""),
+            },
         )
         records.append(judged(record, readings))
     return records
@@ -54,19 +59,28 @@ def judged(record: ItemRecord, readings: Mapping[str, Reading]) -> ItemRecord:
     """The same record, read (again) from the text it holds.
 
     A text that ended in something that is not a number, or was never asked for, is no answer, whatever it
-    says.
+    says. One that a rule stumbles over is none either, and the record says so.
     """
     targets, choices = record.details["targets"], record.details["choices"]
-    said = record.finite and record.refused is None
-    verdicts = {
-        name: asdict(read(record.answer if said else "", reading, targets, choices))
-        for name, reading in readings.items()
-    }
-    extracted = all_extracted(record.answer if said else "", readings, choices)
+    not_asked = record.details["not_asked"]
+    text = record.answer if record.finite and record.refused is None and not not_asked else ""
+    failed = not_asked
+    try:
+        verdicts = {name: read(text, reading, targets, choices) for name, reading in readings.items()}
+        extracted = all_extracted(text, readings, choices)
+    except Exception as error:  # noqa: BLE001 - whatever one answer does to a rule, the others are read
+        failed = failed or told(error)
+        verdicts = dict.fromkeys(readings, UNREAD)
+        extracted = {}
     return record.model_copy(
         update={
-            "value": float(verdicts["strict"]["right"]),
-            "details": {**record.details, "readings": verdicts, "extractors": extracted},
+            "value": float(verdicts["strict"].right),
+            "failed": failed,
+            "details": {
+                **record.details,
+                "readings": {name: asdict(verdict) for name, verdict in verdicts.items()},
+                "extractors": extracted,
+            },
         }
     )
 
