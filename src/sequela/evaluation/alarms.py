@@ -48,7 +48,10 @@ READINGS: Mapping[str, str] = {
     "condition_number": "the condition number of W + Δ over that of W, the largest",
     "nonfinite": "prompts and windows on which a number was not finite",
 }
-"""What is read; on the unedited model the ratios are 1, the others 0."""
+"""What is read; on the unedited model the ratios are 1, the others (but perplexity) 0."""
+
+ZERO_UNEDITED = frozenset({"kl_to_base", "relative_change", "nonfinite"})
+"""Readings of which no rule can take a multiple."""
 
 _RULE = re.compile(r"^\s*(\w+)\s*>\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(x?)\s*$")
 
@@ -74,7 +77,7 @@ class AlarmRule:
         """Reads a rule such as `perplexity > 3x` or `relative_change > 0.5`.
 
         Raises:
-            BadInputError: It is none, or there is no such reading.
+            BadInputError: It is none, there is no such reading, or it asks for a multiple of 0.
         """
         match = _RULE.match(text)
         if match is None:
@@ -86,6 +89,11 @@ class AlarmRule:
             raise BadInputError(
                 f"The rule {text!r} is about {name!r}, which isn't read.",
                 hint=f"Read are: {', '.join(READINGS)}.",
+            )
+        if times and name in ZERO_UNEDITED:
+            raise BadInputError(
+                f"The rule {text!r} asks for a multiple of the unedited model's {name}, which is 0.",
+                hint=f"Give a number without x: {name} > {limit}",
             )
         return cls(text.strip(), name, float(limit), bool(times))
 

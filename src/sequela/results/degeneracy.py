@@ -182,7 +182,9 @@ class _Rules:
             if _is_at(base, level):
                 told = f"{base.value:.4f} ± {_stderr(base):.4f}"
                 yield Flag(
-                    "D6", f"no headroom: the unedited model's {told} is the score of {name}, {level:.4f}"
+                    "D6",
+                    f"no headroom: the unedited model's {told} can't be told from the score of {name}, "
+                    f"{level:.4f}, on {base.n} items",
                 )
                 return
         suite, task, _, protocol = one.series
