@@ -102,6 +102,8 @@ METHODS = {
     ),
     "ft-m": Method("ft-m", {"num_steps": 4, "lr": 5e-3}, (2,), 1),
     "ft-m, batch of 3": Method("ft-m", {"num_steps": 4, "lr": 5e-3}, (1, 2), 3),
+    "ft-m, constrained": Method("ft-m", {"num_steps": 4, "lr": 5e-3, "norm_constraint": 2e-3}, (2,), 1),
+    "ft-l, batch of 3": Method("ft-l", {"num_steps": 4, "lr": 5e-3}, (1, 2), 3),
 }
 OTHER_HEADS = {
     "llama, own head": ("llama", {"tie_word_embeddings": False}),

@@ -1,4 +1,4 @@
-"""FT-M against the reference's numbers."""
+"""FT-M and FT-L against the reference's numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ CHANGE = 5e-2
 """Adam's first step is the gradient's sign, so entries at rounding level may go the other way."""
 
 
-@pytest.mark.parametrize("name", ["ft_m_0", pytest.param("ft_m_3", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ft_m_0",
+        "ft_l_3",
+        pytest.param("ft_m_3", marks=pytest.mark.slow),
+        pytest.param("ft_l_0", marks=pytest.mark.slow),
+    ],
+)
 def test_edits(
     name: str, case: Callable[[str], Case], real_model: LanguageModel, statistics: Statistics
 ) -> None:
@@ -28,7 +36,9 @@ def test_edits(
     resources = Resources(statistics)
     for steps in range(1, len(losses) + 1):  # stopped early, its last loss is that of the step
         settings = {"layers": given.layers, "num_steps": steps, "lr": given.told["hparams"]["lr"]}
-        editor = create_editor("ft-m", settings)
+        if given.told["hparams"]["norm_constraint"]:
+            settings["norm_constraint"] = given.told["hparams"]["norm_constraint"]
+        editor = create_editor(name[:4].replace("_", "-"), settings)
         outcome = editor.edit(real_model, [edit], editor.prepare(real_model, resources), resources)
         (report,) = outcome.reports
         assert report.steps == steps

@@ -23,6 +23,7 @@ ENTRY_POINT_GROUP = "sequela.editors"
 BUILT_IN: Mapping[str, str] = {
     "alphaedit": "sequela.editors.alphaedit:AlphaEdit",
     "emmet": "sequela.editors.emmet:Emmet",
+    "ft-l": "sequela.editors.fine_tuning:FineTuningLast",
     "ft-m": "sequela.editors.fine_tuning:FineTuningMasked",
     "kn": "sequela.editors.kn:KnowledgeNeurons",
     "memit": "sequela.editors.memit:Memit",
