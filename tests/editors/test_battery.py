@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sequela.deltas import Delta, Dense
 from sequela.deltas.storage import load_delta, save_delta
 from sequela.editors import AnyEditor, Outcome, Resources, create_editor
+from sequela.editors.lora import QUERY_AND_VALUE
 from sequela.editors.registry import BUILT_IN
 from sequela.editors.restraints import JOIN, RESTRAINTS
 from sequela.editors.sequence import edit_in_batches
@@ -35,6 +36,7 @@ class Method:
         settings: Its settings.
         layers: Where it is to write; empty for a method that finds that out itself.
         batch: How many edits it makes together.
+        attention: Whether it writes attention's query and value weights instead of the MLP's.
         follows_gradients: Whether it goes down the target's loss, so that it must raise the target's
             probability on a random model too. KN writes embeddings instead.
     """
@@ -44,6 +46,7 @@ class Method:
     layers: tuple[int, ...]
     batch: int
     follows_gradients: bool = True
+    attention: bool = False
 
     def create(self, layers: Sequence[int] | None = None) -> AnyEditor:
         chosen = list(layers or self.layers)
@@ -51,7 +54,13 @@ class Method:
 
     def weights(self, model: LanguageModel) -> set[str]:
         """The weights it may change."""
-        return {model.family.mlp_out_name(layer) for layer in self.layers or range(LAYERS)}
+        layers = self.layers or range(LAYERS)
+        if not self.attention:
+            return {model.family.mlp_out_name(layer) for layer in layers}
+        starts = tuple(f"{model.family.blocks}.{layer}." for layer in layers)
+        ends = tuple(f".{name}.weight" for names in QUERY_AND_VALUE for name in names)
+        names = dict(model.module.named_parameters())
+        return {name for name in names if name.startswith(starts) and name.endswith(ends)}
 
 
 TARGET = {
@@ -103,6 +112,13 @@ METHODS = {
     "ft-m": Method("ft-m", {"num_steps": 4, "lr": 5e-3}, (2,), 1),
     "ft-m, batch of 3": Method("ft-m", {"num_steps": 4, "lr": 5e-3}, (1, 2), 3),
     "ft-m, constrained": Method("ft-m", {"num_steps": 4, "lr": 5e-3, "norm_constraint": 2e-3}, (2,), 1),
+    "lora": Method("lora", {"num_steps": 5, "lr": 1e-2}, (1, 2), 1, attention=True),
+    "lora, batch of 3": Method(
+        "lora", {"num_steps": 5, "lr": 1e-2, "dropout": 0.0}, (1, 2), 3, attention=True
+    ),
+    "lora, adaptive": Method(
+        "lora", {"kind": "adalora", "rank": 2, "num_steps": 5, "lr": 5e-2}, (2,), 1, attention=True
+    ),
     "ft-l, batch of 3": Method("ft-l", {"num_steps": 4, "lr": 5e-3}, (1, 2), 3),
 }
 OTHER_HEADS = {
@@ -183,7 +199,8 @@ def test_the_change_is_of_the_expected_weights_only(trial: Trial) -> None:
     delta = trial.outcome.delta
     assert set(delta.updates) <= trial.method.weights(trial.model)
     assert set(delta.updates) == trial.method.weights(trial.model) or not trial.method.layers
-    assert all(update.shape == (WIDTH, KEY_WIDTH) for update in delta.updates.values())
+    for name, update in delta.updates.items():
+        assert update.shape == trial.model.family.as_out_in(trial.before[name]).shape
     assert delta.finite
     assert min(delta.norms().values()) > 1e-4
     with EditedModel(trial.model, delta):

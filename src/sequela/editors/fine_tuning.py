@@ -83,25 +83,7 @@ class FineTuning(Editor[FineTuningHyperparameters, NoState]):
                 weight.grad = None
                 weight.data.copy_(original)
         updates = {name: difference(model, name, weight) for name, weight in zip(names, tuned, strict=True)}
-        delta = Delta(model.fingerprint, updates)
-        failure = "" if torch.isfinite(losses[-1]).all() else "the loss is not finite"
-        if not delta.finite:
-            failure = "the tuned weight is not finite"
-        if failure:
-            delta = Delta.empty(model.fingerprint)
-        norm = max(relative_norms(model, delta).values(), default=float("nan"))
-        reports = tuple(
-            EditReport(
-                edit_id=edit.id,
-                steps=len(losses),
-                first_loss=float(losses[0][i]),
-                final_loss=float(losses[-1][i]),
-                relative_norm=norm,
-                dropped=failure,
-            )
-            for i, edit in enumerate(edits)
-        )
-        return Outcome(delta, state, reports)
+        return tuning_outcome(model, edits, Delta(model.fingerprint, updates), losses)
 
     def _tune(
         self, weights: list[torch.nn.Parameter], originals: list[torch.Tensor], batch: _TargetBatch
@@ -129,6 +111,37 @@ class FineTuning(Editor[FineTuningHyperparameters, NoState]):
                     for weight, original in zip(weights, originals, strict=True):
                         weight.copy_(original + (weight - original).clamp(-bound, bound))
         return losses
+
+
+def tuning_outcome(
+    model: LanguageModel, edits: Sequence[Edit], delta: Delta, losses: Sequence[torch.Tensor]
+) -> Outcome[NoState]:
+    """What came of tuning on a batch: its change, unless something in it is not a number.
+
+    Args:
+        model: The model as it was before.
+        edits: The batch.
+        delta: The change.
+        losses: The loss of each edit before each step, `[edits]`.
+    """
+    failure = "" if torch.isfinite(losses[-1]).all() else "the loss is not finite"
+    if not delta.finite:
+        failure = "the tuned weight is not finite"
+    if failure:
+        delta = Delta.empty(model.fingerprint)
+    norm = max(relative_norms(model, delta).values(), default=float("nan"))
+    reports = tuple(
+        EditReport(
+            edit_id=edit.id,
+            steps=len(losses),
+            first_loss=float(losses[0][i]),
+            final_loss=float(losses[-1][i]),
+            relative_norm=norm,
+            dropped=failure,
+        )
+        for i, edit in enumerate(edits)
+    )
+    return Outcome(delta, NoState(), reports)
 
 
 class FineTuningMasked(FineTuning):

@@ -26,6 +26,7 @@ BUILT_IN: Mapping[str, str] = {
     "ft-l": "sequela.editors.fine_tuning:FineTuningLast",
     "ft-m": "sequela.editors.fine_tuning:FineTuningMasked",
     "kn": "sequela.editors.kn:KnowledgeNeurons",
+    "lora": "sequela.editors.lora:Lora",
     "memit": "sequela.editors.memit:Memit",
     "pmet": "sequela.editors.pmet:Pmet",
     "rome": "sequela.editors.rome:Rome",
