@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sequela.deltas import Delta
-from sequela.deltas.storage import load_delta, save_delta
+from sequela.deltas.storage import save_delta
 from sequela.editors import AnyEditor, EditReport, Resources, create_editor
 from sequela.editors.presets import with_preset
 from sequela.editors.sequence import edit_in_batches
+from sequela.editors.storage import load_edits
 from sequela.edits import Edit
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.ground.progress import SILENT, Progress
@@ -154,30 +155,42 @@ class Model:
             raise BadInputError("Settings are given beside a method that has its own.")
         wished = create_editor(editor, settings) if isinstance(editor, str) else editor
         wanted = [edits] if isinstance(edits, Edit) else list(edits)
-        delta, reports = self.delta, list(self.reports)
+        seats, reports = self.current, list(self.reports)
         # An editor prepares on the unedited base and takes what is in force as data.
         with self._stage.given_to(EditedModel(self.base)):
             chosen = with_preset(wished, self.base, progress)
             resources = Resources.for_model(self.base, statistics, progress)
             for step in edit_in_batches(chosen, self.base, wanted, batch_size, resources, self.delta):
-                delta = chosen.of_whole(self.base, step.delta)
+                seats = chosen.edited(self.base, step.delta, step.state)
                 reports.extend(step.reports)
-        with self._with(delta, tuple(reports)) as edited:
+        with self._with(self._on_top(seats), tuple(reports)) as edited:
             yield edited
 
     @contextmanager
     def with_delta(self, folder: str | Path) -> Iterator[Model]:
-        """Puts a saved delta in force for the length of a block, on top of the edits the model has.
+        """Puts saved edits in force for the length of a block, on top of the edits the model has.
 
         Raises:
-            BadInputError: The folder holds no delta.
-            FingerprintMismatchError: The delta was made for another model.
+            BadInputError: The folder holds no edits.
+            FingerprintMismatchError: They were made for another model.
         """
-        with self._with(self.delta + load_delta(Path(folder), self.base), self.reports) as edited:
+        saved = load_edits(Path(folder), self.base)
+        seats = replace(saved, delta=self.delta + saved.delta).on(self.base)
+        with self._with(self._on_top(seats), self.reports) as edited:
             yield edited
 
     def save_delta(self, folder: str | Path) -> None:
-        """Saves the change of weights that this model is of its base."""
+        """Saves the change of weights that this model is of its base.
+
+        Raises:
+            SequelaError: Edits of this model sit elsewhere than in its weights.
+        """
+        if self.current.interventions or self.current.routers:
+            raise SequelaError(
+                "Edits of this model sit in activations or requests: no change of weights says the same.",
+                hint="`sequela edit --output` saves such edits, and `with_delta` puts them in force again. "
+                "For weights that any program can load, use a method that writes weights, such as memit.",
+            )
         edits = tuple(report.edit_id for report in self.reports if not report.dropped)
         save_delta(self.delta, Path(folder), self.base, edits=edits)
 
@@ -189,9 +202,15 @@ class Model:
                 hint="Shorten the prompt, or ask for fewer new tokens.",
             )
 
+    def _on_top(self, seats: EditedModel) -> EditedModel:
+        """Further edits, whose change of weights holds this model's, on top of what sits elsewhere."""
+        if seats is self.current:
+            return seats
+        interventions = (*self.current.interventions, *seats.interventions)
+        return EditedModel(self.base, seats.weights, interventions, (*seats.routers, *self.current.routers))
+
     @contextmanager
-    def _with(self, delta: Delta, reports: tuple[EditReport, ...]) -> Iterator[Model]:
-        edited = EditedModel(self.base, delta)
+    def _with(self, edited: EditedModel, reports: tuple[EditReport, ...]) -> Iterator[Model]:
         with self._stage.given_to(edited):
             yield Model(edited, self.engine, reports, self._stage)
 

@@ -13,6 +13,7 @@ from sequela.ground.errors import SequelaError
 from sequela.ground.hashing import hash_tensors
 from sequela.inference import generation_request
 from sequela.models import EditedModel, LanguageModel
+from sequela.models.decisions import Decisions
 from support.tiny import tiny_language_model
 
 
@@ -79,7 +80,10 @@ class OutputShift:
     def content_hash(self) -> str:
         return f"{self.name} {self.layer} {self.by}"
 
-    def install(self, model: LanguageModel) -> Hooked:
+    def lowest_block(self, model: LanguageModel) -> int:
+        return self.layer
+
+    def install(self, model: LanguageModel, decisions: Decisions) -> Hooked:
         module = model.family.mlp_out_module(model.module, self.layer)
         self.log.append(f"+{self.name}")
         return Hooked(module.register_forward_hook(lambda _, __, out: out + self.by), self.log, self.name)
@@ -90,7 +94,10 @@ class Failing:
 
     content_hash = "failing"
 
-    def install(self, model: LanguageModel) -> Hooked:
+    def lowest_block(self, model: LanguageModel) -> int:
+        return 0
+
+    def install(self, model: LanguageModel, decisions: Decisions) -> Hooked:
         raise SequelaError("It can't be installed.")
 
 
@@ -206,5 +213,6 @@ def test_an_intervention_may_change_anything_weights_what_they_say() -> None:
     base = tiny_language_model("llama")
     assert EditedModel(base).lowest_block == base.n_layers
     assert EditedModel(base, WeightShift(2, 0.5)).lowest_block == 2
-    assert EditedModel(base, WeightShift(2, 0.5), (OutputShift(3, 0.5),)).lowest_block == 0
+    assert EditedModel(base, WeightShift(2, 0.5), (OutputShift(3, 0.5),)).lowest_block == 2
+    assert EditedModel(base, WeightShift(2, 0.5), (OutputShift(1, 0.5),)).lowest_block == 1
     assert EditedModel(base, routers=(Preface("a"),)).lowest_block == base.n_layers

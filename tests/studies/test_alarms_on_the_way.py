@@ -14,7 +14,7 @@ from sequela.editors import create_editor
 from sequela.evaluation.alarms import READINGS, AlarmRule, Alarms, AlarmSettings, due
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.inference import TorchEngine
-from sequela.models import LanguageModel
+from sequela.models import EditedModel, LanguageModel
 from sequela.results import ALARMS, Measurement, Query, Status, open_store, read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.bisect import bisect_run
@@ -103,7 +103,7 @@ class TestReadings:
 
     def test_of_a_change(self, world_model: LanguageModel) -> None:
         alarms, delta = Alarms(world_model, TorchEngine()), random_delta(world_model)
-        found = alarms.read(delta)
+        found = alarms.read(EditedModel(world_model, delta))
         (name,) = delta.updates
         weight = world_model.family.as_out_in(world_model.module.get_parameter(name).data).double()
         change = delta.updates[name].to_dense()
@@ -116,7 +116,7 @@ class TestReadings:
 
     def test_of_a_model_that_broke_down(self, world_model: LanguageModel) -> None:
         alarms, delta = Alarms(world_model, TorchEngine()), random_delta(world_model, scale=float("nan"))
-        found = alarms.read(delta)
+        found = alarms.read(EditedModel(world_model, delta))
         assert found["nonfinite"] > 0
         assert AlarmRule.parse("perplexity > 10x").rings(found, alarms.unedited)
         assert all(

@@ -135,10 +135,10 @@ def check_change(
 
 
 def check_behavior(
-    case: Case, model: LanguageModel, delta: Delta | None, when: str, tolerance: float
+    case: Case, model: LanguageModel, change: Delta | EditedModel | None, when: str, tolerance: float
 ) -> None:
     """Log-probabilities of both answers after every prompt, and greedy continuations where they were kept."""
-    edited, engine = EditedModel(model, delta), TorchEngine()
+    edited, engine = change if isinstance(change, EditedModel) else EditedModel(model, change), TorchEngine()
     prompts = case.told["evaluation"]["prompts"]
     requests = [
         score_request(edited, prompt["text"], answer)

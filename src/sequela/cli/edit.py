@@ -63,7 +63,7 @@ def edit(
     ] = OnBadEdit.REPORT,
     seed: Annotated[int, typer.Option(help="The seed of sampled contexts.")] = 0,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A folder to save the change of weights in.")
+        Path | None, typer.Option("--output", "-o", help="A folder to save the edits in.")
     ] = None,
     device: DeviceOption = None,
     precision: PrecisionOption = "float32",
@@ -74,16 +74,16 @@ def edit(
 
     For example: sequela edit --subject "The Eiffel Tower" --prompt "{} is in the city of" --target Rome
     """
-    from sequela.deltas.storage import save_delta
     from sequela.editors import BadEditPolicy, Resources, create_editor
     from sequela.editors.locate.contexts import read_contexts
     from sequela.editors.presets import with_preset
     from sequela.editors.sequence import check_batch_size, check_subjects, edit_in_batches
+    from sequela.editors.storage import save_edits
     from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, measure_edits
     from sequela.evaluation.probes import EditQualitySettings
     from sequela.ground.paths import ensure_writable
     from sequela.inference import TorchEngine, working_memory
-    from sequela.models import EditedModel, load_model
+    from sequela.models import load_model
     from sequela.statistics import CorpusSpec, Statistics
 
     chosen = _chosen_edits(edits, count, subject, prompt, target)
@@ -111,8 +111,7 @@ def edit(
         step = None
         policy = BadEditPolicy(action=on_bad_edit.value)
         for step in edit_in_batches(method, base, chosen, batch_size, resources, policy=policy):
-            delta = method.of_whole(base, step.delta)
-            edited = EditedModel(base, delta)
+            edited = method.edited(base, step.delta, step.state)
             items = measure_edits(edited, engine, step.edits, SUCCESS_AT_EDIT, settings)
             for made, report in zip(step.edits, step.reports, strict=True):
                 own = [item for item in items if item.item == made.id]
@@ -130,7 +129,8 @@ def edit(
         progress.finish(task)
     assert step is not None
     if output is not None:
-        save_delta(delta, output, base, method.name, tuple(e.id for e in chosen))
+        save_edits(output, base, method, step.delta, step.state, tuple(e.id for e in chosen))
+    delta = method.of_whole(base, step.delta)
     if as_json:
         print_json(
             {
@@ -140,6 +140,7 @@ def edit(
                 "variant": method.variant,
                 "settings": method.settings,
                 "state": step.state.model_dump(mode="json"),
+                "seat": method.seat,
                 "delta": {"content_hash": delta.content_hash, "norms": delta.norms()},
                 "saved_in": str(output) if output else None,
                 "edits": answers,

@@ -41,9 +41,7 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Items per task, the first ones; all by default.")
     ] = None,
-    delta: Annotated[
-        Path | None, typer.Option("--delta", help="A saved change of weights to put in force.")
-    ] = None,
+    delta: Annotated[Path | None, typer.Option("--delta", help="Saved edits to put in force.")] = None,
     template: Annotated[
         Template, typer.Option(help="How questions are asked: plainly, or in the model's chat template.")
     ] = Template.NONE,
@@ -56,7 +54,8 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on suites of tasks, with or without a saved change of weights."""
-    from sequela.deltas.storage import load_delta, read_description
+    from sequela.deltas.storage import read_description
+    from sequela.editors.storage import load_edits
     from sequela.evaluation.suites import make_suite, option_names
     from sequela.inference import open_engine
     from sequela.models import EditedModel, load_model
@@ -71,7 +70,7 @@ def evaluate(
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)
         routers = (ChatTemplate.of(base),) if template is Template.CHAT else ()
-        edited = EditedModel(base, load_delta(delta, base) if delta else None, routers=routers)
+        edited = load_edits(delta, base).on(base, routers) if delta else EditedModel(base, routers=routers)
         with open_engine(engine, base, memory) as running:
             found = [finding for one in suites for finding in one.evaluate(edited, running, progress)]
     if as_json:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sequela.deltas import Delta
 from sequela.edits import Edit
 from sequela.ground.progress import SILENT, Progress
-from sequela.models import LanguageModel
+from sequela.models import EditedModel, LanguageModel
+from sequela.models.seats import Intervention, RequestRouter
 from sequela.statistics import CorpusSpec, Statistics
 
 State = TypeVar("State", bound="EditorState")
@@ -184,6 +185,32 @@ class Editor(abc.ABC, Generic[H, State]):
             state: The state after the batch before.
             resources: As given to `prepare`.
         """
+
+    def interventions(self, model: LanguageModel, state: State) -> tuple[Intervention, ...]:
+        """What watches activations once the edits of a state are in force; nothing, unless it sits there."""
+        return ()
+
+    def routers(self, model: LanguageModel, state: State) -> tuple[RequestRouter, ...]:
+        """What rewrites requests once the edits of a state are in force; nothing, unless it sits there."""
+        return ()
+
+    def edited(
+        self, model: LanguageModel, delta: Delta, state: State, routers: tuple[RequestRouter, ...] = ()
+    ) -> EditedModel:
+        """The model with all edits so far, in whichever seats they sit.
+
+        Args:
+            model: The model without any edit in force.
+            delta: The whole change of weights so far.
+            state: The state that came with it.
+            routers: What requests pass after the edits' own, such as a chat template.
+        """
+        return EditedModel(
+            model,
+            self.of_whole(model, delta),
+            self.interventions(model, state),
+            (*self.routers(model, state), *routers),
+        )
 
     def of_whole(self, model: LanguageModel, total: Delta) -> Delta:
         """What is measured and saved in place of the whole change so far: the same, unless restrained.

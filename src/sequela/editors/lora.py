@@ -217,7 +217,7 @@ def _product(layer: Any) -> LowRank:
     scale = layer.scaling[ADAPTER]
     if not hasattr(layer, "lora_E"):
         return _factors(b.weight * scale, a.weight)
-    scale = scale / (float(layer.ranknum[ADAPTER]) + 1e-5)  # as peft has it
+    scale = scale / (float(layer.ranknum[ADAPTER].detach()) + 1e-5)  # as peft has it
     return _factors(b * scale, a * layer.lora_E[ADAPTER])
 
 

@@ -25,6 +25,7 @@ BUILT_IN: Mapping[str, str] = {
     "emmet": "sequela.editors.emmet:Emmet",
     "ft-l": "sequela.editors.fine_tuning:FineTuningLast",
     "ft-m": "sequela.editors.fine_tuning:FineTuningMasked",
+    "grace": "sequela.editors.grace:Grace",
     "kn": "sequela.editors.kn:KnowledgeNeurons",
     "lora": "sequela.editors.lora:Lora",
     "memit": "sequela.editors.memit:Memit",
@@ -43,7 +44,7 @@ class EditorDescription:
         name: Its name; a restraint is joined to a method's with `+`.
         kind: `method` or `restraint`.
         summary: What it does.
-        seat: Where edits sit: `weights`; empty for a restraint.
+        seat: Where edits sit: `weights`, `activations` or `requests`; empty for a restraint.
         batch: Whether edits can be made together.
         needs_subject: Whether an edit must name its subject.
         needs_training: Whether it must be trained before it can edit.

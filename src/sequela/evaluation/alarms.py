@@ -23,6 +23,7 @@ from sequela.ground.precision import solve_dtype
 from sequela.inference import Engine, perplexity
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.batch import pad_right
+from sequela.models.decisions import Places
 from sequela.models.partial import read_logits, record
 from sequela.results import ALARMS, PERPLEXITY_FACTOR, EvaluationKey, Finding
 
@@ -166,15 +167,15 @@ class Alarms:
     def unedited(self) -> dict[str, float]:
         """The readings of the unedited model."""
         ratios = {"top_singular_value": 1.0, "condition_number": 1.0}
-        return {**self.read(Delta.empty(self._model.fingerprint)), **ratios}
+        return {**self.read(EditedModel(self._model)), **ratios}
 
-    def read(self, delta: Delta) -> dict[str, float]:
-        """All readings with a change of weights in force; infinite or NaN where the model broke down."""
-        edited = EditedModel(self._model, delta)
-        base = self._base_logprobs
+    def read(self, edited: EditedModel) -> dict[str, float]:
+        """All readings of an edited model; infinite or NaN where it broke down."""
+        base, delta = self._base_logprobs, edited.weights
         with edited:
             measured = perplexity(self._engine, edited, self._text, self._window)
-            logprobs = self._logprobs() if delta.updates else base
+            changed = edited.interventions or (isinstance(delta, Delta) and delta.updates)
+            logprobs = self._logprobs(edited) if changed else base
         broken = ~torch.isfinite(logprobs).all(-1)
         readings = {
             "perplexity": measured.value,
@@ -183,16 +184,16 @@ class Alarms:
             else float((base.exp() * (base - logprobs)).sum(-1).mean()),
             "nonfinite": float(measured.n_nonfinite + int(broken.sum())),
         }
-        return {**readings, **self._of_weights(delta)}
+        return {**readings, **self._of_weights(delta if isinstance(delta, Delta) else None)}
 
-    def key(self, trajectory: str, n_edits: int, delta: Delta) -> EvaluationKey:
+    def key(self, trajectory: str, n_edits: int, edited: EditedModel) -> EvaluationKey:
         """What names the readings of a trajectory after so many edits."""
         return EvaluationKey(
             trajectory=trajectory,
             n_edits=n_edits,
             suite=ALARMS,
             suite_version=self.version,
-            model_hash=EditedModel(self._model, delta).content_hash,
+            model_hash=edited.content_hash,
         )
 
     def findings(self, readings: Mapping[str, float], note: str = "") -> list[Finding]:
@@ -228,24 +229,26 @@ class Alarms:
         )
 
     @torch.no_grad()
-    def _logprobs(self) -> torch.Tensor:
+    def _logprobs(self, edited: EditedModel) -> torch.Tensor:
         """Log-probabilities of the next token after every prompt, `[prompts, vocabulary]`."""
         rows: list[list[int]] = [self._model.tokenizer.encode(prompt) for prompt in self._prompts]
         batch = pad_right(rows, self._model.pad_id, self._model.device)
-        final = record(self._model, batch, first=self._model.n_layers).final
+        edited.decisions.begin()
+        lengths = torch.tensor(batch.lengths, device=self._model.device)
+        with edited.decisions.during(Places.at(lengths, batch.ids.shape[1])):
+            final = record(self._model, batch, first=self._model.n_layers).final
         last = torch.tensor([len(row) - 1 for row in rows], device=final.device)
         places = torch.arange(len(rows), device=final.device)
         return read_logits(self._model, final[places, last]).log_softmax(-1)
 
     @cached_property
     def _base_logprobs(self) -> torch.Tensor:
-        with EditedModel(self._model):
-            return self._logprobs()
+        return self._logprobs(EditedModel(self._model))
 
-    def _of_weights(self, delta: Delta) -> dict[str, float]:
+    def _of_weights(self, delta: Delta | None) -> dict[str, float]:
         """Ratios of every changed weight, the largest of each."""
         found: dict[str, list[float]] = {"relative_change": [0.0], "weight_norm": [1.0]}
-        for name, update in delta.updates.items():
+        for name, update in ({} if delta is None else delta.updates).items():
             weight = self._model.family.as_out_in(self._model.module.get_parameter(name).data)
             base = weight.to(solve_dtype(weight.device))
             change = update.to_dense().to(base.device)

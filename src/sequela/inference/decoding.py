@@ -17,7 +17,8 @@ from sequela.inference.row_attention import RowAttention
 from sequela.inference.slots import Prefix, Row, Slots
 from sequela.inference.streams import Stream, take_best
 from sequela.inference.work import Work
-from sequela.models import LanguageModel
+from sequela.models import EditedModel
+from sequela.models.decisions import NOBODY, Places
 
 LEAST_ENTERING = 0.25  # of the slots that must be free before new rows are read: few big packs
 
@@ -26,7 +27,7 @@ class Decoder:
     """Continues prompts greedily on a model with its edits in force.
 
     Args:
-        model: The model; nothing may watch its activations.
+        model: The model.
         requests: The prompts; none longer than the model's context.
         most_rows: The most rows at a time.
         kept: For how many tokens keys and values may be kept; it may make fewer rows.
@@ -37,7 +38,7 @@ class Decoder:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: EditedModel,
         requests: Sequence[GenerationRequest],
         most_rows: int,
         kept: int,
@@ -45,7 +46,8 @@ class Decoder:
         work: Work,
         pack_weights: bool = True,
     ) -> None:
-        self._model = model
+        self._edited = model
+        self._model = model.base
         self._pack_weights = pack_weights
         self._tokens = tokens
         self._work = work
@@ -99,14 +101,17 @@ class Decoder:
             streams.append(stream)
             rows.append(row)
         self._attention.begin_rows(rows)
-        hidden = self._run([ids], [positions])[0]
-        last = torch.tensor([row.length for row in rows], device=hidden.device).cumsum(0) - 1
+        last = torch.tensor([row.length for row in rows], device=self._model.device).cumsum(0) - 1
+        owners = torch.full((1, len(ids)), NOBODY, device=self._model.device)
+        owners[0, last] = torch.tensor([stream.number for stream in streams], device=self._model.device)
+        hidden = self._run([ids], [positions], Places(owners != NOBODY, owners))[0]
         self._streams += streams
         yield from self._take(head, hidden[last], len(self._streams) - len(streams))
 
     def _read_prefix(self, prefix: Prefix) -> None:
         self._attention.begin_prefix(prefix)
-        self._run([list(prefix.ids)], [list(range(prefix.length))])
+        nobodys = torch.full((1, prefix.length), NOBODY, device=self._model.device)
+        self._run([list(prefix.ids)], [list(range(prefix.length))], Places.under(nobodys))
 
     def _step(self, head: Head) -> Iterator[Stream]:
         """Reads the last token of every row in use."""
@@ -115,7 +120,8 @@ class Decoder:
             row.length += 1
         self._attention.begin_step()
         ids = [[stream.ids[-1]] for stream in self._streams]
-        hidden = self._run(ids, [[row.start + row.length - 1] for row in rows])
+        owners = torch.tensor([[stream.number] for stream in self._streams], device=self._model.device)
+        hidden = self._run(ids, [[row.start + row.length - 1] for row in rows], Places.under(owners))
         yield from self._take(head, hidden[:, 0], 0)
 
     def _take(self, head: Head, normed: torch.Tensor, first: int) -> Iterator[Stream]:
@@ -131,14 +137,15 @@ class Decoder:
                     self._streams[slot] = last
                 yield stream
 
-    def _run(self, ids: list[list[int]], positions: list[list[int]]) -> torch.Tensor:
+    def _run(self, ids: list[list[int]], positions: list[list[int]], places: Places) -> torch.Tensor:
         """Runs tokens `[rows, width]` through the model, its final norm included, `[rows, width, d]`."""
         device = self._model.device
-        output = self._model.module.base_model(
-            input_ids=torch.tensor(ids, device=device),
-            position_ids=torch.tensor(positions, device=device),
-            use_cache=False,
-        )
+        with self._edited.decisions.during(places):
+            output = self._model.module.base_model(
+                input_ids=torch.tensor(ids, device=device),
+                position_ids=torch.tensor(positions, device=device),
+                use_cache=False,
+            )
         self._work.computed_tokens += len(ids) * len(ids[0])
         hidden: torch.Tensor = output.last_hidden_state
         return hidden

@@ -46,12 +46,14 @@ class Score:
         token_greedy: For each of them, whether it was the most likely token.
         finite: Whether every logit that was read is a number. If not, the score can't win.
         refused: Where the request is longer than the model's context and wasn't run: its tokens.
+        hit: Whether a method that watches activations found something of its own to apply; None without one.
     """
 
     token_logprobs: tuple[float, ...]
     token_greedy: tuple[bool, ...]
     finite: bool
     refused: int | None = None
+    hit: bool | None = None
 
     @classmethod
     def of_refused(cls, request: ScoreRequest) -> Score:
@@ -112,6 +114,7 @@ class Generation:
         ended_by: `end` (an end token), `stop` (a stop string), `length`, or `refused`.
         finite: Whether every logit was a number; where not, the text ends there.
         refused: Where the request is longer than the model's context and wasn't run: its tokens.
+        hit: As in `Score`.
     """
 
     text: str
@@ -119,6 +122,7 @@ class Generation:
     ended_by: str
     finite: bool
     refused: int | None = None
+    hit: bool | None = None
 
     @classmethod
     def of_refused(cls, request: GenerationRequest) -> Generation:

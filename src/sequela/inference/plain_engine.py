@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from transformers import DynamicCache
@@ -15,6 +16,7 @@ from sequela.inference.head import Head, all_finite
 from sequela.inference.streams import Stream, take_best
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.batch import by_token_budget, pad_right
+from sequela.models.decisions import Places
 from sequela.models.partial import record
 
 Row = tuple[int, ...]
@@ -45,18 +47,19 @@ class PlainEngine:
         )
 
     def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
-        by_row: dict[Row, list[int]] = defaultdict(list)
+        watched = bool(model.interventions)
+        by_row: dict[tuple[Row, int], list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
-            by_row[request.context + request.continuation[:-1]].append(number)
+            decides_at = len(request.context) if watched else 0
+            by_row[request.context + request.continuation[:-1], decides_at].append(number)
         rows = list(by_row)
         scores: dict[int, Score] = {}
         task = progress.start("scoring", len(requests))
         with model:
             head = Head(model.base)
-            for group in by_token_budget([len(row) for row in rows], self.token_budget):
-                batch = [rows[i] for i in group]
-                asked = [[(number, requests[number]) for number in by_row[row]] for row in batch]
-                scores.update(_score_batch(model.base, head, batch, asked))
+            for group in by_token_budget([len(row) for row, _ in rows], self.token_budget):
+                asked = [[(number, requests[number]) for number in by_row[rows[i]]] for i in group]
+                scores.update(_score_batch(model, head, [rows[i] for i in group], asked))
                 progress.advance(task, sum(len(numbers) for numbers in asked))
         progress.finish(task)
         return [scores[number] for number in range(len(requests))]
@@ -79,13 +82,15 @@ class PlainEngine:
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
     ) -> list[Generation]:
         answers: dict[int, Generation] = {}
+        model.decisions.begin()
         task = progress.start("generating", len(requests))
         with model:
             head = Head(model.base)
             for group in self._generation_groups(model.base, requests):
                 streams = [Stream(number, requests[number]) for number in group]
-                for stream in self._decode(model.base, head, streams):
-                    answers[stream.number] = stream.answer(model.base)
+                for stream in self._decode(model, head, streams):
+                    hit = model.decisions.hits.get(stream.number)
+                    answers[stream.number] = replace(stream.answer(model.base), hit=hit)
                     progress.advance(task)
         progress.finish(task)
         return [answers[number] for number in range(len(requests))]
@@ -108,19 +113,22 @@ class PlainEngine:
             for group in by_token_budget([lengths[n] for n in numbers], self.token_budget)
         )
 
-    def _decode(self, model: LanguageModel, head: Head, streams: list[Stream]) -> Iterable[Stream]:
+    def _decode(self, edited: EditedModel, head: Head, streams: list[Stream]) -> Iterable[Stream]:
         """Decodes one group; yields each stream when it ends.
 
         A row's cache slots are prompt, padding, generated tokens. The mask hides the padding and
         the positions count real tokens only.
         """
+        model = edited.base
         batch = pad_right([stream.request.prompt for stream in streams], model.pad_id, model.device)
         lengths = torch.tensor(batch.lengths, device=model.device)
+        numbers = torch.tensor([stream.number for stream in streams], device=model.device)
         mask = (batch.positions < lengths[:, None]).long()
         cache = DynamicCache()
-        output = model.module.base_model(
-            input_ids=batch.ids, position_ids=batch.positions, past_key_values=cache, use_cache=True
-        )
+        with edited.decisions.during(Places.at(lengths, batch.ids.shape[1], numbers)):
+            output = model.module.base_model(
+                input_ids=batch.ids, position_ids=batch.positions, past_key_values=cache, use_cache=True
+            )
         hidden = output.last_hidden_state[torch.arange(len(streams), device=model.device), lengths - 1]
         while True:
             tokens = take_best(model, head.after_norm(hidden), streams)
@@ -131,29 +139,44 @@ class PlainEngine:
             if len(going) < len(streams):
                 keep = torch.tensor(going, device=model.device)
                 cache.batch_select_indices(keep)
-                tokens, mask, lengths = tokens[keep], mask[keep], lengths[keep]
+                tokens, mask, lengths, numbers = tokens[keep], mask[keep], lengths[keep], numbers[keep]
                 streams = [streams[i] for i in going]
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-            output = model.module.base_model(
-                input_ids=tokens[:, None],
-                attention_mask=mask,
-                position_ids=lengths[:, None],
-                past_key_values=cache,
-                use_cache=True,
-            )
+            with edited.decisions.during(Places.under(numbers[:, None])):
+                output = model.module.base_model(
+                    input_ids=tokens[:, None],
+                    attention_mask=mask,
+                    position_ids=lengths[:, None],
+                    past_key_values=cache,
+                    use_cache=True,
+                )
             lengths = lengths + 1
             hidden = output.last_hidden_state[:, 0]
 
 
 def _score_batch(
-    model: LanguageModel, head: Head, rows: list[Row], asked: list[list[tuple[int, ScoreRequest]]]
+    edited: EditedModel,
+    head: Head,
+    rows: list[tuple[Row, int]],
+    asked: list[list[tuple[int, ScoreRequest]]],
 ) -> Iterable[tuple[int, Score]]:
-    """Scores the requests that read these rows; logits are taken at their positions only."""
-    batch = pad_right(rows, model.pad_id, model.device)
-    hidden = record(model, batch, first=model.n_layers).final
+    """Scores the requests that read these rows; logits are taken at their positions only.
+
+    Args:
+        edited: The model.
+        head: Its head.
+        rows: The tokens that are read, and how many stand up to the one at which is decided.
+        asked: For each row the requests that read it, with their numbers.
+    """
+    model = edited.base
+    batch = pad_right([row for row, _ in rows], model.pad_id, model.device)
+    edited.decisions.begin()
+    decided = torch.tensor([length for _, length in rows], device=model.device)
+    with edited.decisions.during(Places.at(decided, batch.ids.shape[1])):
+        hidden = record(model, batch, first=model.n_layers).final
     for row, requests in enumerate(asked):
         start = min(len(request.context) for _, request in requests) - 1
-        logits = head.logits(hidden[row, start : len(rows[row])])
+        logits = head.logits(hidden[row, start : batch.lengths[row]])
         logprobs = torch.log_softmax(logits, dim=-1)
         best = logprobs.argmax(dim=-1)
         finite = all_finite(logits)
@@ -162,4 +185,5 @@ def _score_batch(
             target = torch.tensor(request.continuation, device=logprobs.device)
             picked = logprobs[at].gather(1, target[:, None])[:, 0]
             token_greedy = (best[at] == target).tolist()
-            yield number, Score(tuple(picked.tolist()), tuple(token_greedy), bool(finite[at].all()))
+            is_finite, hit = bool(finite[at].all()), edited.decisions.hits.get(row)
+            yield number, Score(tuple(picked.tolist()), tuple(token_greedy), is_finite, hit=hit)

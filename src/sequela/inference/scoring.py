@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from sequela.inference.work import Work
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.batch import Batch
 from sequela.models.blocks import block_output, enter_blocks
+from sequela.models.decisions import NOBODY, Places
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def score_trie(
     it may have been spoiled by a neighbor.
 
     Args:
-        model: The model; nothing may watch its activations.
+        model: The model.
         requests: What is asked; none longer than the model's context.
         tokens: The most tokens in a pack.
         depth_cache: Where hidden states are kept between calls, if they are.
@@ -120,7 +121,8 @@ def score_trie(
     """
     if not requests:
         return []
-    trie = Trie.of([request.context + request.continuation[:-1] for request in requests])
+    model.decisions.begin()
+    trie = _trie_of(requests, watched=bool(model.interventions))
     packs = pack_trie(trie, tokens, isolated)
     questions = Questions.of(trie, requests)
     answers = Answers(len(questions.nodes))
@@ -135,7 +137,7 @@ def score_trie(
         head = Head(model.base)
         for pack in packs:
             attention.begin(pack)
-            hidden = _run(model.base, trie, pack, states)
+            hidden = _run(model, trie, pack, states)
             asked = questions.within(pack)
             work.asked_positions += answers.read(head, hidden, pack, asked)
             done = np.searchsorted(finished, [pack.start, pack.end])
@@ -145,7 +147,7 @@ def score_trie(
     work.unique_tokens += len(trie)
     work.computed_tokens += sum(len(pack) for pack in packs)
     work.computed_blocks += len(trie) * (model.base.n_layers - states.first)
-    scores = answers.scores(requests)
+    scores = _with_hits(answers.scores(requests), model, trie)
     spoiled = [number for number, score in enumerate(scores) if not score.finite]
     if spoiled and not isolated:
         again = [requests[number] for number in spoiled]
@@ -175,7 +177,7 @@ def _hidden_states(
     cache: DepthCache | None, model: EditedModel, trie: Trie, tokens: int
 ) -> Iterator[_Depths]:
     # What another change in force (an outer `with`) did must not be kept as if it were the base's.
-    if cache is None or len(model.base.changes) > (model.weights is not None):
+    if cache is None or len(model.base.changes) > model.n_changes:
         yield _Depths(0, None, {})
         return
     key = _suite_key(model.base, trie, tokens)
@@ -201,14 +203,14 @@ def _hidden_states(
 def _suite_key(base: LanguageModel, trie: Trie, tokens: int) -> str:
     """What hidden states depend on: the base, its dtype, every token's place, and the packing."""
     digest = hashlib.sha256(f"{base.fingerprint} {base.dtype} {base.device} {tokens}".encode())
-    for array in (trie.ids, trie.parents):
+    for array in (trie.ids, trie.parents):  # where decisions are made changes nothing below them
         digest.update(array.tobytes())
     return digest.hexdigest()
 
 
-def _run(model: LanguageModel, trie: Trie, pack: Pack, depths: _Depths) -> torch.Tensor:
+def _run(edited: EditedModel, trie: Trie, pack: Pack, depths: _Depths) -> torch.Tensor:
     """Runs one pack through the blocks; returns what leaves the last one, `[tokens, d]`."""
-    at = slice(pack.start, pack.end)
+    model, at = edited.base, slice(pack.start, pack.end)
     ids = torch.from_numpy(trie.ids[at])[None].to(model.device)
     positions = torch.from_numpy(trie.positions[at])[None].to(model.device)
     entrance = enter_blocks(model, Batch(ids, positions, (len(pack),)))
@@ -217,11 +219,37 @@ def _run(model: LanguageModel, trie: Trie, pack: Pack, depths: _Depths) -> torch
         hidden = depths.start.states[at][None].to(hidden.device, copy=True)
         depths.start.leave_memory()
     blocks = model.family.block_list(model.module)
-    for number in range(depths.first, len(blocks)):
-        if number in depths.recorded:
-            depths.recorded[number].states[at] = hidden[0]
-            depths.recorded[number].leave_memory()
-        hidden = block_output(blocks[number](hidden, **entrance.arguments[number]))
+    with edited.decisions.during(_places(trie, at, model.device)):
+        for number in range(depths.first, len(blocks)):
+            if number in depths.recorded:
+                depths.recorded[number].states[at] = hidden[0]
+                depths.recorded[number].leave_memory()
+            hidden = block_output(blocks[number](hidden, **entrance.arguments[number]))
     if len(blocks) in depths.recorded:
         depths.recorded[len(blocks)].states[at] = hidden[0]
     return hidden[0]
+
+
+def _trie_of(requests: Sequence[ScoreRequest], watched: bool) -> Trie:
+    """The trie of requests; where something watches activations it decides at each context's last token."""
+    rows = [request.context + request.continuation[:-1] for request in requests]
+    return Trie.deciding(rows, [len(request.context) for request in requests]) if watched else Trie.of(rows)
+
+
+def _places(trie: Trie, at: slice, device: torch.device) -> Places:
+    """Where a pack's tokens decide; nowhere if nobody asked for decisions."""
+    nodes = np.arange(at.start, at.stop)
+    owners = trie.decisions[at] if len(trie.decisions) else np.full(len(nodes), NOBODY)
+    decides = torch.from_numpy(owners == nodes)[None].to(device)
+    return Places(decides, torch.from_numpy(owners)[None].to(device))
+
+
+def _with_hits(scores: list[Score], model: EditedModel, trie: Trie) -> list[Score]:
+    """The scores, each with whether something that watches activations applied to it."""
+    if not model.interventions:
+        return scores
+    leaves = trie.leaves.tolist()
+    return [
+        replace(score, hit=model.decisions.hits.get(int(trie.decisions[leaf])))
+        for score, leaf in zip(scores, leaves, strict=True)
+    ]

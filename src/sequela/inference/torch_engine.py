@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -23,9 +24,9 @@ from sequela.models import EditedModel
 class TorchEngine:
     """Runs requests through the Hugging Face model, each token in context once.
 
-    Models that keep their attention to themselves (GPT-J), rotary positions that depend on the longest
-    row (LongRoPE) and edits that watch activations go the plain way, in right-padded batches: an
-    intervention sees whole rows there.
+    Models that keep their attention to themselves (GPT-J) and rotary positions that depend on the longest
+    row (LongRoPE) go the plain way, in right-padded batches. What watches activations is told, on either
+    way, at which tokens it decides.
 
     Args:
         memory: How much room there is for activations, keys and values.
@@ -89,8 +90,9 @@ class TorchEngine:
             if not packs(model):
                 return _plain(model, tokens).generate(model, requests, progress)
             with model:
+                model.decisions.begin()
                 decoder = Decoder(
-                    model.base,
+                    model,
                     requests,
                     self.memory.most_rows,
                     tokens,
@@ -106,11 +108,9 @@ class TorchEngine:
 def packs(model: EditedModel) -> bool:
     """Whether requests to a model may be packed into tries, by the stated rule.
 
-    Not if its attention can't be replaced, if its rotary positions depend on the longest row of a pass,
-    or if something watches its activations.
+    Not if its attention can't be replaced, or if its rotary positions depend on the longest row of a pass.
     """
-    base = model.base
-    return takes_attention(base) and not base.rotary_by_length and not model.interventions
+    return takes_attention(model.base) and not model.base.rotary_by_length
 
 
 def _plain(model: EditedModel, tokens: int) -> PlainEngine:
@@ -124,7 +124,8 @@ def _collect(
     task = progress.start("generating", n_requests)
     answers: dict[int, Generation] = {}
     for stream in streams:
-        answers[stream.number] = stream.answer(model.base)
+        hit = model.decisions.hits.get(stream.number)
+        answers[stream.number] = replace(stream.answer(model.base), hit=hit)
         progress.advance(task)
     progress.finish(task)
     return [answers[number] for number in range(n_requests)]

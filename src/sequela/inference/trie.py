@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+
+MARK = 1 << 40
+"""Added to a token at which is decided, while a trie is built."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Trie:
         parents: The node before it; -1 at the start of a row, `[nodes]`.
         ends: Where its subtree ends (exclusive), `[nodes]`.
         leaves: The last node of each row, in the order the rows were given.
+        decisions: For each node the node at which is decided what holds there, itself or one before it; -1
+            where nothing is decided yet, `[nodes]`. Empty if no decision was asked for.
     """
 
     ids: Integers
@@ -28,10 +33,34 @@ class Trie:
     parents: Integers
     ends: Integers
     leaves: Integers
+    decisions: Integers
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]]) -> Trie:
         """Builds the trie of rows, each with at least one token; rows may be equal."""
+        return cls._built(rows)
+
+    @classmethod
+    def deciding(cls, rows: Sequence[Sequence[int]], lengths: Sequence[int]) -> Trie:
+        """A trie in which a token at which is decided is another node than the same token without.
+
+        Args:
+            rows: The rows.
+            lengths: For each row how many tokens stand up to the deciding one, itself included.
+        """
+        marked = [
+            (*row[: length - 1], row[length - 1] + MARK, *row[length:])
+            for row, length in zip(rows, lengths, strict=True)
+        ]
+        built = cls._built(marked)
+        decides = built.ids >= MARK
+        decisions = np.full(len(built), -1, np.int64)
+        for node, parent in enumerate(built.parents.tolist()):
+            decisions[node] = node if decides[node] else decisions[parent] if parent >= 0 else -1
+        return replace(built, ids=built.ids % MARK, decisions=decisions)
+
+    @classmethod
+    def _built(cls, rows: Sequence[Sequence[int]]) -> Trie:
         order = sorted(range(len(rows)), key=lambda number: tuple(rows[number]))
         ids: list[Integers] = []
         positions: list[Integers] = []
@@ -53,7 +82,8 @@ class Trie:
             leaves[number] = path[-1]
         joined = [np.concatenate([*parts, np.zeros(0, np.int64)]) for parts in (ids, positions, parents)]
         depths = joined[1]
-        return cls(joined[0], depths, joined[2], _subtree_ends(depths), leaves)
+        none = np.zeros(0, np.int64)
+        return cls(joined[0], depths, joined[2], _subtree_ends(depths), leaves, none)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -168,7 +168,7 @@ def _run(
 
 def _check_alone(model: EditedModel) -> None:
     """Refuses a base with other changes in force: the server has the model's own and no others."""
-    if len(model.base.changes) != (model.weights is not None):
+    if len(model.base.changes) != model.n_changes:
         raise SequelaError(
             f"On {model.base.name!r} other edits are in force than those of the model that was asked.",
             hint="Ask the edited model itself, or revert the other edits first.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from sequela.ground.hashing import hash_json
+from sequela.models.decisions import Decisions
 from sequela.models.language_model import Change, LanguageModel
 from sequela.models.seats import Intervention, RequestRouter, WeightChange
 
@@ -13,7 +14,8 @@ class EditedModel:
     """A base model plus what edits it; every engine and evaluation takes one.
 
     It is a context manager: inside `with edited:` the edits are in force, afterwards the
-    base is bit for bit what it was. Entering twice is harmless, the outermost block counts.
+    base is bit for bit what it was. Entering twice is harmless, the outermost block counts. Whoever runs it
+    with something that watches activations tells `decisions` of every pass.
 
     Args:
         base: The unedited model.
@@ -33,6 +35,7 @@ class EditedModel:
         self.weights = weights
         self.interventions = interventions
         self.routers = routers
+        self.decisions = Decisions()
         self._depth = 0
         self._in_force: list[Change] = []
 
@@ -51,9 +54,13 @@ class EditedModel:
     @property
     def lowest_block(self) -> int:
         """The first block whose output can differ from the base's; the number of layers if none can."""
-        if self.interventions:
-            return 0
-        return self.base.n_layers if self.weights is None else self.weights.lowest_block(self.base)
+        seats = (*self.interventions, *(() if self.weights is None else (self.weights,)))
+        return min((seat.lowest_block(self.base) for seat in seats), default=self.base.n_layers)
+
+    @property
+    def n_changes(self) -> int:
+        """How many changes it puts in force."""
+        return len(self.interventions) + (self.weights is not None)
 
     def rewrite(self, prompt: str) -> str:
         """What the model is asked when the user asks `prompt`."""
@@ -67,7 +74,7 @@ class EditedModel:
                 if self.weights is not None:
                     self._in_force.append(self.weights.apply(self.base))
                 for seat in self.interventions:
-                    self._in_force.append(seat.install(self.base))
+                    self._in_force.append(seat.install(self.base, self.decisions))
             except BaseException:
                 self._take_back()
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sequela.models.decisions import Decisions
 from sequela.models.language_model import Change, LanguageModel
 
 
@@ -29,15 +30,24 @@ class WeightChange(Protocol):
 
 
 class Intervention(Protocol):
-    """A module that watches activations."""
+    """Something that watches activations."""
 
     @property
     def content_hash(self) -> str:
         """A hash of what the intervention is."""
         ...
 
-    def install(self, model: LanguageModel) -> Change:
-        """Hooks the model; the returned change removes the hooks."""
+    def lowest_block(self, model: LanguageModel) -> int:
+        """The first block whose output can differ."""
+        ...
+
+    def install(self, model: LanguageModel, decisions: Decisions) -> Change:
+        """Hooks the model; the returned change removes the hooks.
+
+        Args:
+            model: The model.
+            decisions: Where it reads, in every pass, at which tokens to decide.
+        """
         ...
 
 

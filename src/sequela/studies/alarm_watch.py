@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
-from sequela.deltas import Delta
 from sequela.evaluation.alarms import Alarms
+from sequela.models import EditedModel
 from sequela.results import EvaluationKey, Finding, ResultsStore
+from sequela.studies.checkpoints import Checkpoint
 from sequela.studies.measuring import Baseline, Labels, measurements
 from sequela.studies.trajectory import Trajectory
 
@@ -32,25 +33,22 @@ class AlarmWatch:
         """The readings of the unedited model."""
         return self._alarms.unedited
 
-    def keep_unedited(self, trajectory: str, labels: Labels, base: Delta) -> None:
+    def keep_unedited(self, trajectory: str, labels: Labels, base: EditedModel) -> None:
         """Keeps the readings of the unedited model."""
         self._keep(self._alarms.key(trajectory, 0, base), self._alarms.findings(self.unedited), labels)
 
-    def read(
-        self, trajectory: Trajectory, n_edits: int, delta: Delta, note: Callable[[Readings], str]
-    ) -> Readings:
+    def read(self, trajectory: Trajectory, at: Checkpoint, note: Callable[[Readings], str]) -> Readings:
         """Reads and keeps the alarms of a trajectory after so many edits.
 
         Args:
             trajectory: Which.
-            n_edits: After how many.
-            delta: The change of weights there, before what the editor makes of the whole.
+            at: After how many, and what stands there.
             note: What a reader of them must know.
         """
-        whole = trajectory.editor.of_whole(trajectory.model, delta)
-        readings = self._alarms.read(whole)
-        key = self._alarms.key(trajectory.key, n_edits, whole)
-        self._keep(key, self._alarms.findings(readings, note(readings)), trajectory.labels(n_edits))
+        edited = trajectory.editor.edited(trajectory.model, at.delta, at.state)
+        readings = self._alarms.read(edited)
+        key = self._alarms.key(trajectory.key, at.n_edits, edited)
+        self._keep(key, self._alarms.findings(readings, note(readings)), trajectory.labels(at.n_edits))
         return readings
 
     @cached_property

@@ -187,16 +187,22 @@ class _Search:
         name = self._rule.reading
         if n_edits not in self._read:
             self._progress.say(f"{self._trajectory.label}: reading alarms after {n_edits} edits")
-            delta = self._delta_after(n_edits)
-            readings = self._watch.read(self._trajectory, n_edits, delta, lambda _: "read by bisection")
+            at = self._after(n_edits)
+            readings = self._watch.read(self._trajectory, at, lambda _: "read by bisection")
             self._read[n_edits] = readings[name]
         return self._rule.rings({name: self._read[n_edits]}, self._watch.unedited)
 
-    def _delta_after(self, n_edits: int) -> Delta:
-        """From the factors of the next checkpoint, or by making the edits since the last one again."""
+    def _after(self, n_edits: int) -> Checkpoint:
+        """From the factors of the next checkpoint, or by making the edits since the last one again.
+
+        A state can't be told from a later one: edits that sit in it are always made again.
+        """
         later = min((n for n in self._checkpoints if n >= n_edits), default=None)
-        kept = None if later is None else self._checkpoints[later].delta_after(n_edits)
-        return self._made_up_to(n_edits).delta if kept is None else kept
+        if later is not None and self._trajectory.editor.seat == "weights":
+            kept = self._checkpoints[later].delta_after(n_edits)
+            if kept is not None:
+                return Checkpoint(n_edits, kept, self._checkpoints[later].state)
+        return self._made_up_to(n_edits)
 
     def _made_up_to(self, n_edits: int) -> Checkpoint:
         trajectory = self._trajectory

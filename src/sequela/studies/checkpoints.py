@@ -7,21 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
 from sequela.deltas import Delta
 from sequela.deltas.storage import load_delta, save_delta
 from sequela.deltas.updates import LowRank, WeightUpdate
 from sequela.editors import AnyEditor, EditorState
+from sequela.editors.storage import load_state, save_state_tensors
 from sequela.ground.errors import IntegrityError
-from sequela.ground.hashing import hash_tensors
 from sequela.ground.paths import replacing
 from sequela.models import LanguageModel
 
 STATE = "state.json"
-STATE_TENSORS = "state.safetensors"
 
 
 @dataclass(frozen=True)
@@ -76,14 +71,10 @@ def save_checkpoint(
 ) -> None:
     """Writes a checkpoint; the state is written last, and only with it is the checkpoint whole."""
     save_delta(checkpoint.delta, folder, model, editor.name, edits)
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in checkpoint.state.tensors.items()}
-    if tensors:
-        with replacing(folder / STATE_TENSORS) as path:
-            save_file(tensors, path)
     state = {
         "delta": checkpoint.delta.content_hash,
         "state": checkpoint.state.model_dump(mode="json"),
-        "tensors": hash_tensors(tensors.items()) if tensors else "",
+        "tensors": save_state_tensors(folder, checkpoint.state),
         "ranks": {str(n_edits): dict(ranks) for n_edits, ranks in checkpoint.ranks.items()},
     }
     with replacing(folder / STATE) as path:
@@ -103,23 +94,6 @@ def load_checkpoint(folder: Path, n_edits: int, model: LanguageModel, editor: An
     delta = load_delta(folder, model)
     if delta.content_hash != kept["delta"]:
         raise IntegrityError(f"The delta and the state in {folder} are not of one checkpoint.")
-    state = editor.state_class.model_validate(kept["state"])
-    if kept.get("tensors"):  # runs of earlier versions have none
-        state = state.model_copy(update={"tensors": _load_tensors(folder, kept["tensors"], model)})
+    state = load_state(folder, editor, kept["state"], kept["tensors"], model)
     ranks = {int(n): found for n, found in kept.get("ranks", {}).items()}
     return Checkpoint(n_edits, delta, state, ranks)
-
-
-def _load_tensors(folder: Path, wanted: str, model: LanguageModel) -> dict[str, torch.Tensor]:
-    """The numbers of an editor's state, on the model's device.
-
-    Raises:
-        IntegrityError: They are not the ones that were saved.
-    """
-    try:
-        tensors: dict[str, torch.Tensor] = load_file(folder / STATE_TENSORS)
-    except (OSError, SafetensorError) as error:
-        raise IntegrityError(f"{folder / STATE_TENSORS} can't be read: {error}") from error
-    if hash_tensors(tensors.items()) != wanted:
-        raise IntegrityError(f"{folder / STATE_TENSORS} was changed after it was saved: its hash differs.")
-    return {name: tensor.to(model.device) for name, tensor in tensors.items()}

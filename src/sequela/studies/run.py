@@ -312,7 +312,7 @@ class _Run:
             baseline.remember(self.store.measurements(key=key), self.store.items(key))
             self.progress.advance(self.overall)
         if self.plan.study.alarms.every:
-            self.watch.keep_unedited(trajectory, labels, Delta.empty(model.fingerprint))
+            self.watch.keep_unedited(trajectory, labels, EditedModel(model))
             self.progress.advance(self.overall)
         return baseline, before
 
@@ -395,7 +395,7 @@ class _Run:
             told = ringing((*settings.stop_when, *settings.mark_when), readings, unedited)
             return f"ringing: {', '.join(told)}" if told else ""
 
-        readings = self.watch.read(trajectory, at.n_edits, at.delta, note)
+        readings = self.watch.read(trajectory, at, note)
         labels = trajectory.labels(at.n_edits)
         if told := note(readings):
             place = f"{labels.model}, {trajectory.label}: after {at.n_edits} edits"
@@ -423,8 +423,7 @@ class _Run:
         self, trajectory: Trajectory, at: Checkpoint, baseline: Baseline, before: Unedited
     ) -> None:
         model = trajectory.model
-        delta = trajectory.editor.of_whole(model, at.delta)
-        edited = EditedModel(model, delta, routers=self.routers)
+        edited = trajectory.editor.edited(model, at.delta, at.state, self.routers)
         labels = trajectory.labels(at.n_edits)
         made = trajectory.edits[: at.n_edits]
         ids = {edit.id for edit in made}

@@ -18,7 +18,7 @@ from sequela.evaluation.edit_quality import (
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.ground.hashing import hash_json
 from sequela.inference import Engine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models.chat import ChatTemplate
 from sequela.models.seats import RequestRouter
 from sequela.results import EditRecord, ItemRecord
@@ -171,7 +171,7 @@ def make_batch(
         trajectory.policy,
     )
     seconds = time.perf_counter() - started
-    edited = EditedModel(model, trajectory.editor.of_whole(model, step.delta), routers=routers)
+    edited = trajectory.editor.edited(model, step.delta, step.state, routers)
     items = measure_edits(edited, engine, edits, SUCCESS_AT_EDIT, settings, answers)
     by_edit = {edit.id: [item for item in items if item.item == edit.id] for edit in edits}
     records = tuple(

@@ -145,7 +145,7 @@ def _tried(
         started = time.perf_counter()
         step = edit_batch(method, model, batch, unedited, state, resources)
         seconds += time.perf_counter() - started
-        edited = EditedModel(model, method.of_whole(model, step.delta))
+        edited = method.edited(model, step.delta, step.state)
         for item in measure_edits(edited, engine, batch, SUCCESS_AT_EDIT, SETTINGS, answers):
             name = METRICS.get((item.metric, item.protocol))
             if name is not None:

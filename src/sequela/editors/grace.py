@@ -1,0 +1,258 @@
+"""GRACE: edits kept in a codebook beside the model (Hartvigsen et al. 2023, arXiv 2211.11031).
+
+The key of an edit is what enters an MLP output projection at the prompt's last token, its value what shall
+leave it there, trained by gradient steps through the layers above. A key has a radius, its deferral radius.
+An edit whose key comes near an earlier one's widens that one's radius if they want the same target, else the
+two share the distance between them.
+
+The weights stay as they are. So whatever a benchmark loses, it loses on the requests that hit a key: engines
+count them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, NonNegativeInt
+
+from sequela.deltas import Delta
+from sequela.editors.codebook import Codebook, CodebookState
+from sequela.editors.editor import Editor, EditReport, Outcome, Resources
+from sequela.editors.hyperparameters import Hyperparameters
+from sequela.editors.likelihood import batch_of, with_targets
+from sequela.edits import Edit
+from sequela.models import LanguageModel, TokenizedPrompt
+from sequela.models.hooks import Watch, Watched
+from sequela.models.partial import Recording, read_logits, record
+from sequela.models.seats import Intervention
+
+DEFAULT_DEPTH = 3 / 4
+"""Where it watches by default, as a part of the depth."""
+
+MARGIN = 1e-5
+"""So much less than half of their distance the earlier of two keys gets that part for different targets."""
+
+SAME = 1e-3
+"""Keys nearer than this part of a new key's radius are one key: the same prompt in another batch."""
+
+
+class GraceHyperparameters(Hyperparameters):
+    """GRACE's settings."""
+
+    layers: tuple[NonNegativeInt] | None = Field(
+        default=None, description="The layer that is watched, in a list; by default three quarters up."
+    )
+    eps: float = Field(default=1.0, gt=0, description="A new key's radius (Euclidean).")
+    num_steps: int = Field(default=100, ge=1, description="Adam steps for a value.")
+    lr: float = Field(default=1.0, gt=0, description="Adam's learning rate.")
+    stop_below: float = Field(default=0.0, ge=0, description="The loss at which training ends.")
+    same_key: Literal["take over", "published"] = Field(
+        default="take over",
+        description="What an edit does that has an earlier one's very key and wants another target: take its "
+        "place, or, as published, put both out of reach.",
+    )
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Where an edit's value is to be, with all radii as they will be."""
+
+    place: int
+    radii: torch.Tensor
+    fresh: bool
+
+
+class Grace(Editor[GraceHyperparameters, CodebookState]):
+    """Keeps each edit's value in a codebook that watches one layer."""
+
+    name: ClassVar[str] = "grace"
+    summary: ClassVar[str] = "A codebook of keys and values beside one layer (Hartvigsen et al. 2023)."
+    paper: ClassVar[str] = "Hartvigsen et al. 2023, arXiv 2211.11031"
+    seat: ClassVar[Literal["weights", "activations", "requests"]] = "activations"
+    takes_batches: ClassVar[bool] = False
+    needs_subject: ClassVar[bool] = False
+    hyperparameters_class = GraceHyperparameters
+    state_class = CodebookState
+
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """The layer that is watched."""
+        return self.hyperparameters.layers or (round(DEFAULT_DEPTH * model.n_layers),)
+
+    def prepare(self, model: LanguageModel, resources: Resources) -> CodebookState:
+        """An empty codebook."""
+        model.check_layers(self.layers_of(model))
+        return CodebookState()
+
+    def interventions(self, model: LanguageModel, state: CodebookState) -> tuple[Intervention, ...]:
+        """The codebook, once it has a key."""
+        return (Codebook(self.layers_of(model)[0], state),) if len(state) else ()
+
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: CodebookState, resources: Resources
+    ) -> Outcome[CodebookState]:
+        """Adds the edits to the codebook, one after the other."""
+        reports = []
+        for edit, prompt in zip(edits, with_targets(model, edits), strict=True):
+            state, report = self._add(model, edit, prompt, state, resources)
+            reports.append(report)
+        return Outcome(Delta.empty(model.fingerprint), state, tuple(reports))
+
+    def _add(
+        self,
+        model: LanguageModel,
+        edit: Edit,
+        prompt: TokenizedPrompt,
+        state: CodebookState,
+        resources: Resources,
+    ) -> tuple[CodebookState, EditReport]:
+        settings = self.hyperparameters
+        (layer,) = self.layers_of(model)
+        slot = ValueSlot(model, prompt, layer)
+        key = slot.key()
+        if not bool(torch.isfinite(key).all()):
+            return state, _dropped(edit, "the key is not finite")
+        distance, nearest = (float(found) for found in state.nearest(key[None]))
+        radii = state.tensors["radii"].clone() if len(state) else key.new_zeros(0)
+        placed = self._place(state, radii, distance, int(nearest), prompt.target_ids)
+        start = self._start(model, state, placed, resources)
+        made = state.changed(placed.place, key, start, prompt.target_ids, edit.id).with_radii(placed.radii)
+        at, found = made.nearest(key[None])
+        if int(found) != placed.place or float(at) > float(placed.radii[placed.place]):
+            told = "its key is that of an earlier edit, and both are out of reach now"
+            return made, _dropped(edit, told, int(placed.fresh), distance)
+        value, losses = slot.train(start, settings.num_steps, settings.lr, settings.stop_below)
+        if not math.isfinite(losses[-1]) or not bool(torch.isfinite(value).all()):
+            return state, _dropped(edit, "the loss is not finite")
+        kept = state.changed(placed.place, key, value, prompt.target_ids, edit.id).with_radii(placed.radii)
+        report = EditReport(
+            edit_id=edit.id,
+            steps=len(losses) - 1,
+            first_loss=losses[0],
+            final_loss=losses[-1],
+            relative_norm=0.0,
+            diagnostics={"nearest_key": distance, "new_key": float(placed.fresh), "keys": float(len(kept))},
+        )
+        return kept, report
+
+    def _place(
+        self,
+        state: CodebookState,
+        radii: torch.Tensor,
+        distance: float,
+        nearest: int,
+        label: tuple[int, ...],
+    ) -> _Placed:
+        eps = self.hyperparameters.eps
+        near = float(radii[nearest]) if len(state) else 0.0
+        if distance > eps + near or not len(state):
+            return _Placed(len(state), torch.cat([radii, radii.new_tensor([eps])]), True)
+        if state.labels[nearest] == label:
+            radii[nearest] = max(near, distance)
+            return _Placed(nearest, radii, False)
+        if distance <= SAME * eps and self.hyperparameters.same_key == "take over":
+            return _Placed(nearest, radii, False)
+        radii[nearest] = distance / 2 - MARGIN
+        return _Placed(len(state), torch.cat([radii, radii.new_tensor([distance / 2])]), True)
+
+    def _start(
+        self, model: LanguageModel, state: CodebookState, placed: _Placed, resources: Resources
+    ) -> torch.Tensor:
+        """Where training begins, `[d]`: the value that is there, or uniformly drawn for a new one."""
+        if not placed.fresh:
+            return state.tensors["values"][placed.place]
+        generator = torch.Generator().manual_seed(resources.seed + len(state))
+        return torch.rand(1, model.hidden_size, generator=generator)[0].to(model.device)
+
+
+class ValueSlot:
+    """The place in one edit's prompt where a value takes the place of what leaves a layer's projection.
+
+    Args:
+        model: The model; nothing may watch its activations.
+        prompt: The edit's prompt with its target.
+        layer: The layer.
+    """
+
+    def __init__(self, model: LanguageModel, prompt: TokenizedPrompt, layer: int) -> None:
+        self._model = model
+        self._prompt = prompt
+        self._module = model.family.mlp_out.format(layer)
+        last = len(prompt.prompt_ids) - 1
+        self._recording: Recording = record(model, batch_of(model, [prompt]), layer, starts=[last])
+        self._column = last - self._recording.starts[0]
+
+    def key(self) -> torch.Tensor:
+        """What enters the projection there, `[d_ff]`, fp32."""
+        seen: list[torch.Tensor] = []
+
+        def watch(entering: torch.Tensor, _: torch.Tensor) -> None:
+            seen.append(entering[0, self._column].float().clone())
+
+        with torch.no_grad():
+            self._run(watch)
+        return seen[0].to(self._model.device)
+
+    def train(
+        self, start: torch.Tensor, num_steps: int, lr: float, stop_below: float = 0.0
+    ) -> tuple[torch.Tensor, list[float]]:
+        """Trains a value with Adam.
+
+        Args:
+            start: Where it begins, `[d]`.
+            num_steps: The most steps.
+            lr: The learning rate.
+            stop_below: The loss below which it ends.
+
+        Returns:
+            The value, and the loss before each step and after the last, in nats a token.
+        """
+        value = start.float().clone().requires_grad_(True)
+        adam = torch.optim.Adam([value], lr=lr)
+        losses: list[float] = []
+        for _ in range(num_steps):
+            loss = self._loss(value)
+            losses.append(float(loss.detach()))
+            if losses[-1] < stop_below or not math.isfinite(losses[-1]):
+                return value.detach(), losses
+            adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            adam.step()
+        with torch.no_grad():
+            losses.append(float(self._loss(value)))
+        return value.detach(), losses
+
+    def _loss(self, value: torch.Tensor) -> torch.Tensor:
+        """The mean cross-entropy of the target's tokens with a value in its place."""
+
+        def watch(_: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
+            replaced = leaving.clone()
+            replaced[0, self._column] = value.to(leaving.device, leaving.dtype)
+            return replaced
+
+        final = self._run(watch)
+        target = torch.tensor(self._prompt.target_ids, device=final.device)
+        asked = final[0, self._column : self._column + len(target)]
+        return torch.nn.functional.cross_entropy(read_logits(self._model, asked), target)
+
+    def _run(self, watch: Watch) -> torch.Tensor:
+        watched = Watched(self._model, {self._module: watch})
+        try:
+            return self._recording.run()
+        finally:
+            watched.revert()
+
+
+def _dropped(edit: Edit, reason: str, new_key: int = 0, distance: float = math.nan) -> EditReport:
+    return EditReport(
+        edit_id=edit.id,
+        steps=0,
+        first_loss=math.nan,
+        final_loss=math.nan,
+        relative_norm=0.0,
+        dropped=reason,
+        diagnostics={"nearest_key": distance, "new_key": float(new_key)},
+    )

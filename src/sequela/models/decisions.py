@@ -1,0 +1,105 @@
+"""Where methods that watch activations decide, and for whom.
+
+Such a method looks once at each sequence, at the last token of what is asked, and what it decides there holds
+for that token or for all behind it. Which token that is can't be told from a pass: rows are padded, packed
+into a tree with others, or arrive a token at a time. So whoever runs the model says it before each pass, and
+a pass that doesn't say it is refused: nothing is taken over from the pass before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from sequela.ground.errors import SequelaError
+
+NOBODY = -1
+"""The owner of tokens that stand before any decision."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """The tokens of one pass.
+
+    Args:
+        decides: Whether a decision is made at a token, `[rows, width]`, bool.
+        owners: Whose decision a token is under, `[rows, width]`; `NOBODY` before any. A number stands for the
+            same decision in all passes between two calls of `Decisions.begin`.
+    """
+
+    decides: torch.Tensor
+    owners: torch.Tensor
+
+    @classmethod
+    def at(cls, lengths: torch.Tensor, width: int, owners: torch.Tensor | None = None) -> Places:
+        """Rows that each decide at one token.
+
+        Args:
+            lengths: How many tokens stand up to the deciding one, itself included, `[rows]`.
+            width: The tokens of a row.
+            owners: The number of each row's decision, `[rows]`; by default the row's.
+        """
+        numbers = torch.arange(len(lengths), device=lengths.device) if owners is None else owners
+        columns = torch.arange(width, device=lengths.device)[None]
+        last = lengths[:, None] - 1
+        under = torch.where(columns >= last, numbers[:, None], torch.full_like(numbers, NOBODY)[:, None])
+        return cls(columns == last, under)
+
+    @classmethod
+    def under(cls, owners: torch.Tensor) -> Places:
+        """Tokens under decisions that were made in an earlier pass, `[rows, width]`."""
+        return cls(torch.zeros_like(owners, dtype=torch.bool), owners)
+
+
+class Decisions:
+    """What is known of the pass at hand, and what was decided since the beginning.
+
+    `hits` tells, by the decision's number, whether something that was kept was found to apply.
+    """
+
+    def __init__(self) -> None:
+        self.hits: dict[int, bool] = {}
+        self._now: Places | None = None
+
+    def begin(self) -> None:
+        """Forgets all decisions: numbers get a new meaning."""
+        self.hits.clear()
+
+    @contextmanager
+    def during(self, places: Places) -> Iterator[None]:
+        """For the length of a block, passes have these tokens."""
+        before, self._now = self._now, places
+        try:
+            yield
+        finally:
+            self._now = before
+
+    def of_pass(self, entering: torch.Tensor) -> Places:
+        """The tokens of the pass at hand, on the device of what entered a layer, `[rows, width, ...]`.
+
+        Raises:
+            SequelaError: Nobody said which tokens the pass has, or they are not so many.
+        """
+        if self._now is None:
+            raise SequelaError(
+                "The model was run with a method that watches activations, and nobody said where it decides.",
+                hint="Run it with an engine, or inside `decisions.during(...)` of the edited model.",
+            )
+        if self._now.decides.shape != entering.shape[:2]:
+            raise SequelaError(
+                f"A pass of {list(entering.shape[:2])} tokens was told of as {list(self._now.decides.shape)}."
+            )
+        return Places(self._now.decides.to(entering.device), self._now.owners.to(entering.device))
+
+    def note(self, owners: torch.Tensor, hit: torch.Tensor) -> None:
+        """Notes decisions; one that several methods make is a hit if one of them hit.
+
+        Args:
+            owners: The decisions' numbers, `[decisions]`.
+            hit: Whether each is a hit, `[decisions]`.
+        """
+        for owner, one in zip(owners.tolist(), hit.tolist(), strict=True):
+            self.hits[owner] = self.hits.get(owner, False) or one
