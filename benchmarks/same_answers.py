@@ -6,16 +6,19 @@ The seven benchmarks, under every protocol, on the unedited model and on saved c
 same task objects are run by `HFLM` around the very same module and by our engine. Written answers must be
 equal, letter by letter; of choices the log-probabilities are compared, and which is the likeliest.
 Where texts are written `HFLM` runs one row at a time (padding on the left changes its last bits), else a few.
-This is a proof, not a timing; it takes long.
+Where two log-probabilities lie further apart than the limit, both are held against the same model in float64,
+which tells whose rounding it is. This is a proof, not a timing; it takes long.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from lm_eval.evaluator import evaluate
 
 from sequela.deltas import Delta
@@ -37,6 +40,17 @@ PROTOCOLS: Mapping[str, tuple[str, ...]] = {
 }
 BENCHMARKS = ("toxigen", "triviaqa", "commonsenseqa", "mmlu", "truthfulqa", "gsm8k", "bbh")
 UNEDITED = "unedited"
+LIMIT = 1e-4
+"""Nats by which two log-probabilities may differ; what differs by more is computed in float64."""
+NOTHING: Mapping[str, Any] = {
+    "n": 0,
+    "differing": 0,
+    "max_difference": 0.0,
+    "beyond_limit": 0,
+    "ours_off": 0.0,
+    "theirs_off": 0.0,
+}
+"""A case before any item; the last two are over the items beyond the limit."""
 
 
 def main() -> None:
@@ -66,10 +80,14 @@ def main() -> None:
                     started = time.perf_counter()
                     theirs = _samples(hflm(model, 1 if writes else given.batch_size), task, suite)
                     middle = time.perf_counter()
-                    ours = _samples(EngineLM(edited, TorchEngine(depth_cache=None)), task, suite)
+                    lm = EngineLM(edited, TorchEngine(depth_cache=None))
+                    ours = _samples(lm, task, suite)
                     compared = [_compared(a, b, writes) for a, b in zip(ours, theirs, strict=True)]
+                    for item, a, b in zip(compared, ours, theirs, strict=True):
+                        if item["difference"] > LIMIT:
+                            item |= _whose(lm, a, b)
                     case = f"{label}: {suite.name}, {task.file.name}, {task.file.protocol}"
-                    _add(cases.setdefault(case, {"n": 0, "differing": 0, "max_difference": 0.0}), compared)
+                    _add(cases.setdefault(case, dict(NOTHING)), compared)
                     details[f"{label}: {task.key}"] = compared
                     log.say(f"{case} ({task.name}): {middle - started:.0f} s theirs, {cases[case]}")
     differing = sum(case["differing"] for case in cases.values())
@@ -108,10 +126,29 @@ def _compared(ours: dict[str, Any], theirs: dict[str, Any], writes: bool) -> dic
     return {"item": ours["doc_id"], "same": best[0] == best[1], "difference": difference}
 
 
+def _whose(lm: EngineLM, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """How far both sides' log-probabilities of an item are from those in float64."""
+    exact = copy.deepcopy(lm.edited.base.module).double()
+    off = {"ours_off": 0.0, "theirs_off": 0.0}
+    for arguments, one, other in zip(ours["arguments"], ours["resps"], theirs["resps"], strict=True):
+        context, continuation = lm._encode_pair(*arguments)
+        ids = torch.tensor([context + continuation])
+        with torch.no_grad():
+            logprobs = exact(ids).logits[0].double().log_softmax(-1)
+        places = range(len(context) - 1, ids.shape[1] - 1)
+        true = sum(float(logprobs[at, token]) for at, token in zip(places, continuation, strict=True))
+        off["ours_off"] = max(off["ours_off"], abs(float(one[0][0]) - true))
+        off["theirs_off"] = max(off["theirs_off"], abs(float(other[0][0]) - true))
+    return off
+
+
 def _add(case: dict[str, Any], compared: list[dict[str, Any]]) -> None:
     case["n"] += len(compared)
     case["differing"] += sum(not item["same"] for item in compared)
     case["max_difference"] = max(case["max_difference"], *(item["difference"] for item in compared))
+    case["beyond_limit"] += sum(item["difference"] > LIMIT for item in compared)
+    for side in ("ours_off", "theirs_off"):
+        case[side] = max(case[side], *(item.get(side, 0.0) for item in compared))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sequela.results import EFFECTIVE_EDITS, UNEDITED
+from sequela.results import EFFECTIVE_EDITS, HIT_RATE, UNEDITED
 
 SUCCESS_AT_EDIT = "success@edit"
 RETENTION_AT_N = "retention@n"
@@ -24,6 +24,7 @@ MEANINGS = {
     EFFECTIVE_EDITS: "how many of the edits made the model still expresses when it writes freely",
     "fluency": "whether texts about the subjects go on instead of going round: entropy of n-grams, in bits",
     "consistency": "whether texts about the subjects resemble those about things the new fact is true of",
+    HIT_RATE: "how often an edit that sits beside the model applied to what was asked",
     "free_decoding": "the model writes freely and stops by itself; its text is compared with the answer",
     "teacher_forced": "the right answer is fed in token by token, and each next token is checked; "
     "easier than free decoding",

@@ -10,7 +10,7 @@ from sequela.results.evaluation_key import EvaluationKey
 from sequela.results.finding import Finding, failed_note, finding_from_items, mean_and_stderr, refused_note
 from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
 from sequela.results.measurement import ItemRecord, Measurement
-from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, UNEDITED
+from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, HIT_RATE, UNEDITED
 from sequela.results.query import Query
 from sequela.results.section import Section, section_of
 from sequela.results.store import ResultsStore, open_store
@@ -19,6 +19,7 @@ __all__ = [
     "ALARMS",
     "EDIT_QUALITY",
     "EFFECTIVE_EDITS",
+    "HIT_RATE",
     "PERPLEXITY_FACTOR",
     "UNEDITED",
     "AnswerForm",

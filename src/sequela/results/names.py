@@ -11,5 +11,8 @@ EDIT_QUALITY = "edit_quality"
 ALARMS = "alarms"
 """The suite of the readings between checkpoints."""
 
+HIT_RATE = "hit_rate"
+"""The metric of how often edits beside the model applied to a suite's requests."""
+
 EFFECTIVE_EDITS = "effective_edits"
 """The metric that counts the edits which are still expressed."""

@@ -17,6 +17,7 @@ from sequela.evaluation.refusal import judged_again as refusals_judged_again
 from sequela.ground.hashing import hash_json
 from sequela.results import (
     EDIT_QUALITY,
+    HIT_RATE,
     UNEDITED,
     EvaluationKey,
     Finding,
@@ -87,6 +88,7 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
             if stored[0].editor == UNEDITED:
                 baseline.remember(again, _items_of(found))
                 again = [one.model_copy(update={"baseline": one.value}) for one in again]
+            again += [one for one in stored if one.metric == HIT_RATE]  # of the requests, not of answers
             done.append(_written(store, key, stored, again, found))
     return RescoringResult(tuple(done), tuple(left))
 
