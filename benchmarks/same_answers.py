@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument(
         "--delta", type=Path, action="append", default=[], help="a saved change; can be repeated"
     )
+    parser.add_argument("--edited-only", action="store_true", help="leave the unedited model out")
     parser.add_argument("--items", type=int, default=100, help="items of each task, at least")
     parser.add_argument("--max-new-tokens", type=int, default=96, help="where long written answers end")
     parser.add_argument("--batch-size", type=int, default=4, help="rows that HFLM scores at once")
@@ -67,7 +68,7 @@ def main() -> None:
     log = Log()
     model = load(given, log)
     items = 4 if given.quick else given.items
-    changes: dict[str, Delta | None] = {UNEDITED: None}
+    changes: dict[str, Delta | None] = {} if given.edited_only else {UNEDITED: None}
     changes |= {path.name: load_delta(path, model) for path in given.delta}
     suites = [_suite(name, items, given.max_new_tokens, given.quick) for name in given.benchmarks]
     cases: dict[str, Any] = {}

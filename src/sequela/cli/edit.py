@@ -87,7 +87,7 @@ def edit(
     from sequela.statistics import CorpusSpec, Statistics
 
     chosen = _chosen_edits(edits, count, subject, prompt, target)
-    method = create_editor(editor, _settings(hparams))
+    method = create_editor(editor, read_settings(hparams))
     check_batch_size(method, batch_size)
     check_subjects(method, chosen)
     templates = read_contexts(contexts) if contexts else None
@@ -203,7 +203,12 @@ def _chosen_edits(  # type: ignore[no-untyped-def]
     return load_edits(source or "builtin", limit=count)
 
 
-def _settings(path: Path | None) -> dict[str, Any]:
+def read_settings(path: Path | None) -> dict[str, Any]:
+    """A method's settings from a YAML or JSON file; none without a file.
+
+    Raises:
+        BadInputError: It can't be read or holds something else.
+    """
     if path is None:
         return {}
     try:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from sequela import __version__
-from sequela.cli import bisect, edit, evaluate, listings, results, run, stats, trace, tune
+from sequela.cli import bisect, edit, evaluate, listings, results, run, stats, trace, train_editor, tune
 from sequela.cli.console import standard_error
 from sequela.ground.errors import SequelaError
 
@@ -52,6 +52,7 @@ app.command("edit", rich_help_panel="Single steps")(edit.edit)
 app.command("evaluate", rich_help_panel="Single steps")(evaluate.evaluate)
 app.command("stats", rich_help_panel="Single steps")(stats.stats)
 app.command("trace", rich_help_panel="Single steps")(trace.trace)
+app.command("train-editor", rich_help_panel="Single steps")(train_editor.train_editor)
 app.command("tune", rich_help_panel="Single steps")(tune.tune)
 app.command("methods", rich_help_panel="What there is")(listings.methods)
 app.command("models", rich_help_panel="What there is")(listings.models)

@@ -100,14 +100,16 @@ class Outcome(Generic[State]):
     """What an editor did with a batch of edits.
 
     Args:
-        delta: The change of weights on top of what was in force.
+        delta: The change of weights, on top of what was in force.
         state: The editor's state after the batch.
         reports: How each edit went, in order.
+        replaces: Whether the change is the whole one, in place of what was in force, and not on top of it.
     """
 
     delta: Delta
     state: State
     reports: tuple[EditReport, ...]
+    replaces: bool = False
 
 
 class Editor(abc.ABC, Generic[H, State]):

@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, str] = {
     "kn": "sequela.editors.kn:KnowledgeNeurons",
     "lora": "sequela.editors.lora:Lora",
     "memit": "sequela.editors.memit:Memit",
+    "mend": "sequela.editors.mend:Mend",
     "pmet": "sequela.editors.pmet:Pmet",
     "rome": "sequela.editors.rome:Rome",
     "ultraedit": "sequela.editors.ultraedit:UltraEdit",

@@ -55,7 +55,8 @@ def edit_batch(
     reports = outcome.reports
     if objection:
         reports = tuple(dataclasses.replace(report, warning=objection) for report in reports)
-    return Step(tuple(edits), before + outcome.delta, outcome.state, reports)
+    delta = outcome.delta if outcome.replaces else before + outcome.delta
+    return Step(tuple(edits), delta, outcome.state, reports)
 
 
 def edit_in_batches(

@@ -1,0 +1,176 @@
+"""Trained networks on disk: for which model, from which edits, with which settings, and how training went."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
+from sequela.ground.hashing import hash_json, hash_tensors
+from sequela.ground.paths import cache_folder, replacing
+from sequela.models import LanguageModel
+
+DESCRIPTION = "artifact.json"
+NETWORK = "network.safetensors"
+
+NOT_OF_TRAINING = ("preset", "artifact", "sequence")
+"""Settings of a method that a network doesn't depend on."""
+
+
+class Reading(BaseModel):
+    """How training stood at one validation.
+
+    Args:
+        step: After so many steps.
+        seconds: Of training until then.
+        train_loss: The mean loss of the steps since the last validation; None at the beginning.
+        loss: The loss over the held-out edits.
+        efficacy: The share of them whose target is the likeliest, token by token, after their own edit.
+        paraphrase: The same after another phrasing.
+        locality: The share of unrelated prompts whose likeliest tokens stay.
+        kl: The mean KL divergence there from the unedited model, in nats a token.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    step: int
+    seconds: float
+    train_loss: float | None
+    loss: float
+    efficacy: float
+    paraphrase: float
+    locality: float
+    kl: float
+
+
+class Artifact(BaseModel):
+    """What `artifact.json` says.
+
+    Args:
+        format: The version of this layout.
+        editor: The method.
+        base_fingerprint: The model it was trained for.
+        base_name: What that was called.
+        settings: The method's settings that the network depends on.
+        training: The settings of the training.
+        edits: Where the edits came from.
+        edits_hash: A hash of them.
+        n_edits: How many there were.
+        curve: How training went.
+        step: The step whose network this is: the best of the curve.
+        network: The hash of the network.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    format: Literal[1] = 1
+    editor: str
+    base_fingerprint: str
+    base_name: str
+    settings: dict[str, Any]
+    training: dict[str, Any]
+    edits: str
+    edits_hash: str
+    n_edits: int
+    curve: tuple[Reading, ...]
+    step: int
+    network: str
+
+    @property
+    def best(self) -> Reading:
+        """The reading of the network that is kept."""
+        return next(reading for reading in self.curve if reading.step == self.step)
+
+
+def settings_of_training(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those of a method's settings that a network depends on."""
+    return {name: value for name, value in settings.items() if name not in NOT_OF_TRAINING}
+
+
+def artifact_folder(editor: str, model: LanguageModel, settings: dict[str, Any]) -> Path:
+    """Where a method's network for a model is looked for if no other place is given."""
+    of_training = hash_json(settings_of_training(settings))
+    return cache_folder() / "editors" / editor / model.fingerprint / of_training
+
+
+def save_artifact(folder: Path, artifact: Artifact, network: nn.Module) -> None:
+    """Writes a network with its description; the description last, so that it is whole or not there."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(folder / NETWORK) as path:
+        save_file(tensors, path)
+    describe_artifact(folder, artifact)
+
+
+def describe_artifact(folder: Path, artifact: Artifact) -> None:
+    """Writes the description alone: the network is there already."""
+    with replacing(folder / DESCRIPTION) as path:
+        path.write_text(artifact.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """What a folder's `artifact.json` says.
+
+    Raises:
+        BadInputError: It is missing or not one of ours.
+    """
+    path = folder / DESCRIPTION
+    try:
+        return Artifact.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise BadInputError(f"{folder} holds no trained editor: {DESCRIPTION} is missing.") from None
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise BadInputError(f"{path} is not the description of a trained editor: {error}") from error
+
+
+def load_network(
+    network: nn.Module, editor: str, model: LanguageModel, settings: dict[str, Any], folder: Path | None
+) -> Artifact:
+    """Fills a network with what was trained for a model.
+
+    Args:
+        network: As it is before training.
+        editor: The method.
+        model: The model.
+        settings: The method's settings.
+        folder: Where it is; None looks in the usual place.
+
+    Raises:
+        SequelaError: Nothing was trained for this model and these settings.
+        FingerprintMismatchError: It was trained for another model.
+        IntegrityError: The numbers are not the ones that were saved.
+    """
+    place = folder or artifact_folder(editor, model, settings)
+    if folder is None and not (place / DESCRIPTION).is_file():
+        raise SequelaError(
+            f"{editor} has to be trained before it can edit {model.name!r}; with these settings it was not.",
+            hint=f"sequela train-editor {editor} --model {model.name} --edits counterfact-easyedit-train",
+        )
+    artifact = read_artifact(place)
+    if artifact.editor != editor:
+        raise BadInputError(f"{place} holds a trained {artifact.editor}, not {editor}.")
+    if artifact.base_fingerprint != model.fingerprint:
+        raise FingerprintMismatchError(
+            f"The {editor} in {place} was trained for the model {artifact.base_fingerprint} "
+            f"({artifact.base_name}); {model.name!r} is {model.fingerprint}.",
+            hint="Train one for this model, or load the model that it was trained for.",
+        )
+    wanted = settings_of_training(settings)
+    differing = [name for name, value in wanted.items() if artifact.settings.get(name) != value]
+    if differing:
+        told = ", ".join(f"{name} = {artifact.settings.get(name)!r}" for name in differing)
+        raise SequelaError(f"The {editor} in {place} was trained with other settings: {told}.")
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(place / NETWORK)
+    except (OSError, SafetensorError) as error:
+        raise IntegrityError(f"{place / NETWORK} can't be read: {error}") from error
+    if hash_tensors(tensors.items()) != artifact.network:
+        raise IntegrityError(f"{place / NETWORK} was changed after it was saved: its hash differs.")
+    network.load_state_dict(tensors)
+    return artifact

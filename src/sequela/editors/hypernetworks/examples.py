@@ -1,0 +1,112 @@
+"""What a network is trained on: an edit, the same in other words, and a question that must stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from sequela.edits import Edit, EditSet
+from sequela.ground.errors import BadInputError
+from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
+
+LEAST_EDITS = 20
+"""Fewer than so many edits train nothing."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One row of each kind for every edit of a batch, all with targets.
+
+    Args:
+        prompts: The edits' own prompts.
+        paraphrases: Other phrasings, with the edits' targets.
+        neighbors: Unrelated prompts, with their own right answers.
+    """
+
+    prompts: tuple[TokenizedPrompt, ...]
+    paraphrases: tuple[TokenizedPrompt, ...]
+    neighbors: tuple[TokenizedPrompt, ...]
+
+    @classmethod
+    def of(cls, model: LanguageModel, edits: Sequence[Edit], seed: str) -> Examples:
+        """The examples of a batch; which phrasing and which neighbor an edit is seen with, the seed says."""
+        random = Random(seed)
+        tokenizer = model.tokenizer
+        prompts, paraphrases, neighbors = [], [], []
+        for edit in edits:
+            prompts.append(tokenize_prompt(tokenizer, edit.prompt, edit.subject, edit.target_new))
+            other = random.choice(edit.paraphrases)
+            paraphrases.append(tokenize_prompt(tokenizer, other, target=edit.target_new))
+            probe = random.choice([one for one in edit.neighborhood if one.answer])
+            neighbors.append(tokenize_prompt(tokenizer, probe.prompt, target=probe.answer))
+        return cls(tuple(prompts), tuple(paraphrases), tuple(neighbors))
+
+    def split(self, size: int) -> list[Examples]:
+        """The same in smaller batches."""
+        return [
+            Examples(
+                self.prompts[at : at + size], self.paraphrases[at : at + size], self.neighbors[at : at + size]
+            )
+            for at in range(0, len(self.prompts), size)
+        ]
+
+
+@dataclass(frozen=True)
+class TrainingEdits:
+    """Edits to train on, and edits held out.
+
+    Args:
+        name: Where they came from.
+        content_hash: A hash of all of them.
+        train: Those that are trained on.
+        held_out: Those that tell how it goes.
+        n_left_out: How many had no paraphrase or no neighbor with an answer.
+    """
+
+    name: str
+    content_hash: str
+    train: tuple[Edit, ...]
+    held_out: tuple[Edit, ...]
+    n_left_out: int
+
+    @classmethod
+    def of(cls, edits: EditSet, n_held_out: int) -> TrainingEdits:
+        """Holds the last edits out.
+
+        Raises:
+            BadInputError: There are too few edits, or too few with paraphrases and neighbors.
+        """
+        usable = [
+            edit for edit in edits if edit.paraphrases and any(probe.answer for probe in edit.neighborhood)
+        ]
+        n_train = len(usable) - n_held_out
+        if n_train < LEAST_EDITS:
+            lacking = len(edits) - len(usable)
+            raise BadInputError(
+                f"{edits.name} has {len(edits)} edits; {lacking} of them have no paraphrase, or no "
+                f"neighborhood prompt with an answer, and {n_held_out} are held out: "
+                f"{max(0, n_train)} are left to train on.",
+                hint=f"At least {LEAST_EDITS} are needed, each with `paraphrases` and `neighborhood`.",
+            )
+        return cls(
+            edits.name,
+            edits.content_hash,
+            tuple(usable[:n_train]),
+            tuple(usable[n_train:]),
+            len(edits) - len(usable),
+        )
+
+    def batch(self, step: int, size: int, seed: int) -> tuple[Edit, ...]:
+        """The edits of a step: every edit once before any comes again, in an order that the seed says."""
+        chosen = []
+        for place in range(step * size, (step + 1) * size):
+            epoch, at = divmod(place, len(self.train))
+            chosen.append(self.train[_order(len(self.train), f"{seed} {epoch}")[at]])
+        return tuple(chosen)
+
+
+def _order(n: int, seed: str) -> list[int]:
+    places = list(range(n))
+    Random(seed).shuffle(places)
+    return places

@@ -1,0 +1,142 @@
+"""The two factors of a linear layer's gradient, and changes of weights given as such factors.
+
+The gradient of a loss by the weight of a linear layer is a sum over tokens of outer products: what leaves the
+layer has the gradient d, what entered it is x, and the weight's gradient is `sum d xᵀ`. Both are read without
+making the gradient itself, for each row of a batch apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from sequela.deltas import LowRank
+from sequela.ground.errors import SequelaError
+from sequela.models import LanguageModel, TokenizedPrompt
+from sequela.models.hooks import Watch, Watched
+from sequela.models.partial import Recording, read_logits
+
+
+@dataclass(frozen=True)
+class Factors:
+    """A weight's gradient or change in each row of a batch, as the sum over tokens of `d xᵀ`.
+
+    Args:
+        inputs: x, `[rows, width, in]`.
+        gradients: d, `[rows, width, out]`; zero where a token plays no part.
+    """
+
+    inputs: torch.Tensor
+    gradients: torch.Tensor
+
+    def of_row(self, row: int) -> LowRank:
+        """One row's sum, `[out, in]`, without tokens that play no part."""
+        x, d = self.inputs[row], self.gradients[row]
+        used = (x != 0).any(-1) & (d != 0).any(-1)
+        return LowRank(d[used].T.contiguous(), x[used].contiguous())
+
+
+Changes = Mapping[str, Factors]
+"""By the names of linear layers, how each row changes their weights."""
+
+
+def mlp_linears(model: LanguageModel, layers: Sequence[int]) -> tuple[str, ...]:
+    """The names of all linear layers in the MLPs of some layers."""
+    found: list[str] = []
+    for layer in layers:
+        parent = model.family.mlp_out.format(layer).rpartition(".")[0]
+        mlp = model.module.get_submodule(parent)
+        found += [
+            f"{parent}.{name}" for name, module in mlp.named_modules() if type(module) in (nn.Linear, Conv1D)
+        ]
+    if not found:
+        raise SequelaError(f"No linear layers were found in the MLPs of {model.name!r}.")
+    return tuple(found)
+
+
+@contextmanager
+def _watching(model: LanguageModel, watches: Mapping[str, Watch]) -> Iterator[None]:
+    watched = Watched(model, watches)
+    try:
+        yield
+    finally:
+        watched.revert()
+
+
+def read_factors(
+    model: LanguageModel,
+    recording: Recording,
+    names: Sequence[str],
+    losses_of: Callable[[torch.Tensor], torch.Tensor],
+) -> tuple[dict[str, Factors], torch.Tensor]:
+    """Runs the upper part of a recorded pass and reads the factors of each row's gradient.
+
+    Args:
+        model: The model.
+        recording: The pass, from the lowest of the layers on.
+        names: The linear layers.
+        losses_of: Gives each row's loss, `[rows]`, from what leaves the last block.
+
+    Returns:
+        The factors by layer, and the losses.
+    """
+    inputs: dict[str, torch.Tensor] = {}
+    shifts: dict[str, torch.Tensor] = {}
+
+    def watch(name: str) -> Watch:
+        def with_shift(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
+            inputs[name] = entering.detach().float()
+            shifts[name] = torch.zeros_like(leaving, requires_grad=True)
+            return leaving + shifts[name]
+
+        return with_shift
+
+    with torch.enable_grad(), _watching(model, {name: watch(name) for name in names}):
+        losses = losses_of(recording.run())
+        gradients = torch.autograd.grad(losses.sum(), [shifts[name] for name in names])
+    factors = {
+        name: Factors(inputs[name], gradient.float()) for name, gradient in zip(names, gradients, strict=True)
+    }
+    return factors, losses.detach()
+
+
+@contextmanager
+def changed_by(model: LanguageModel, changes: Changes) -> Iterator[None]:
+    """For the length of a block, each row of a batch has its own change of weights.
+
+    Gradients flow to the changes; batches must have as many rows.
+    """
+
+    def watch(change: Factors) -> Watch:
+        def with_change(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
+            told = entering.float() @ change.inputs.transpose(1, 2).to(entering.device)
+            return leaving + (told @ change.gradients.to(entering.device)).to(leaving.dtype)
+
+        return with_change
+
+    with ExitStack() as stack:
+        for name, change in changes.items():
+            stack.enter_context(_watching(model, {name: watch(change)}))
+        yield
+
+
+def target_logits(
+    model: LanguageModel, final: torch.Tensor, prompts: Sequence[TokenizedPrompt]
+) -> list[torch.Tensor]:
+    """Logits where each prompt's target is predicted, `[tokens, vocabulary]` each, fp32.
+
+    Args:
+        model: The model.
+        final: What leaves the last block, `[prompts, width, d]`.
+        prompts: The prompts with targets.
+    """
+    found = []
+    for row, prompt in enumerate(prompts):
+        start = len(prompt.prompt_ids) - 1
+        found.append(read_logits(model, final[row, start : start + len(prompt.target_ids)]))
+    return found

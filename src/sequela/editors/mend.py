@@ -1,0 +1,183 @@
+"""MEND: a network that turns the gradient of an edit into the edit (Mitchell et al. 2022, arXiv 2110.11309).
+
+The gradient of the target's loss by a linear layer's weight is read as its two factors for every token
+(`hypernetworks/factors.py`); a network that was trained before maps them to those of the change
+(`hypernetworks/network.py`). The network saw gradients of the unedited model only. What it makes of an edited
+model's is therefore two methods:
+
+* `accumulate`: each edit comes on top of the earlier ones, which is what a user means.
+* `last-only`: each edit is made on the unedited model and takes the place of the earlier ones. The released
+  code returns such a model, so a run of a thousand edits has one of them in force.
+
+What is different from the released code: the change goes down the gradient where the released one goes up and
+leaves it to training to turn the sign; means and deviations are exact over all rows seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, NonNegativeInt
+
+from sequela.deltas import Delta
+from sequela.editors.editor import Editor, EditorState, EditReport, Outcome, Resources, relative_norms
+from sequela.editors.hypernetworks.artifact import load_network
+from sequela.editors.hypernetworks.factors import mlp_linears, read_factors
+from sequela.editors.hypernetworks.network import HyperNetwork, shapes_of
+from sequela.editors.hyperparameters import Hyperparameters
+from sequela.editors.likelihood import batch_of, losses_of, target_losses, with_targets
+from sequela.edits import Edit
+from sequela.ground.hashing import hash_tensors
+from sequela.models import EditedModel, LanguageModel
+from sequela.models.partial import record
+
+IDENTITY = "identity"
+"""The artifact that is none: the network before any training, so that an edit is one step of descent."""
+
+N_LAYERS = 3
+"""How many of the highest layers are edited by default."""
+
+
+class MendHyperparameters(Hyperparameters):
+    """MEND's settings; all but the last two are those of its training."""
+
+    layers: tuple[NonNegativeInt, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="The layers whose MLPs are edited; by default the three highest.",
+    )
+    rank: int = Field(default=1920, ge=1, description="The rank of the network's own layers, at most.")
+    n_hidden: int = Field(default=1, ge=0, description="The network's hidden layers.")
+    edit_lr: float = Field(default=1e-4, gt=0, description="Where the learned step sizes begin.")
+    sequence: Literal["accumulate", "last-only"] = Field(
+        default="accumulate",
+        description="Whether edits add up, or each is made on the unedited model and takes the place of the "
+        "others, as the released code does.",
+    )
+    artifact: str | None = Field(
+        default=None,
+        description="The folder of a trained network; by default what `sequela train-editor` made for the "
+        "model. `identity` is an untrained one.",
+    )
+
+
+class MendState(EditorState):
+    """Which network is used.
+
+    Args:
+        network: A hash of it, so that nothing goes on with another one.
+    """
+
+    network: str = ""
+
+
+class Mend(Editor[MendHyperparameters, MendState]):
+    """Maps gradients to edits by a trained network."""
+
+    name: ClassVar[str] = "mend"
+    summary: ClassVar[str] = "A trained network maps an edit's gradient to the edit (Mitchell et al. 2022)."
+    paper: ClassVar[str] = "Mitchell et al. 2022, arXiv 2110.11309"
+    needs_training: ClassVar[bool] = True
+    needs_subject: ClassVar[bool] = False
+    hyperparameters_class = MendHyperparameters
+    state_class = MendState
+
+    def __init__(self, hyperparameters: MendHyperparameters) -> None:
+        super().__init__(hyperparameters)
+        self._loaded: tuple[str, HyperNetwork] | None = None
+
+    @property
+    def variant(self) -> str:
+        """`last-only`, if it is that, and `untrained`."""
+        settings = self.hyperparameters
+        untrained = "untrained" if settings.artifact == IDENTITY else ""
+        last_only = settings.sequence if settings.sequence == "last-only" else ""
+        return ", ".join(part for part in (last_only, untrained) if part)
+
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """The layers that are edited, ascending."""
+        layers = self.hyperparameters.layers
+        if layers is not None:
+            return tuple(sorted(set(layers)))
+        return tuple(range(max(0, model.n_layers - N_LAYERS), model.n_layers))
+
+    def new_network(self, model: LanguageModel, seed: int = 0) -> HyperNetwork:
+        """A network that was not trained yet."""
+        settings = self.hyperparameters
+        shapes = shapes_of(model, mlp_linears(model, self.layers_of(model)))
+        normalized = settings.artifact != IDENTITY
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            made = HyperNetwork(shapes, settings.rank, settings.n_hidden, normalized, settings.edit_lr)
+        return made.to(model.device)
+
+    def prepare(self, model: LanguageModel, resources: Resources) -> MendState:
+        """Finds the trained network.
+
+        Raises:
+            SequelaError: There is none for this model, or it has other layers.
+            FingerprintMismatchError: It was trained for another model.
+        """
+        model.check_layers(self.layers_of(model))
+        return MendState(network=self._network(model)[0])
+
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: MendState, resources: Resources
+    ) -> Outcome[MendState]:
+        """Makes a batch of edits together."""
+        if self.hyperparameters.sequence == "accumulate":
+            delta, reports = self._made(model, edits)
+            return Outcome(delta, state, reports)
+        with model.unedited():
+            delta, reports = self._made(model, edits)
+        return Outcome(delta, state, reports, replaces=True)
+
+    def _made(self, model: LanguageModel, edits: Sequence[Edit]) -> tuple[Delta, tuple[EditReport, ...]]:
+        _, network = self._network(model)
+        prompts = with_targets(model, edits)
+        recording = record(model, batch_of(model, prompts), self.layers_of(model)[0])
+        factors, before = read_factors(
+            model, recording, network.names, lambda final: losses_of(model, final, prompts)[0]
+        )
+        with torch.no_grad():
+            changes = network(factors)
+        failures = ["" if bool(torch.isfinite(loss)) else "the loss is not finite" for loss in before]
+        delta = Delta.empty(model.fingerprint)
+        for row in range(len(edits)):
+            own = Delta(
+                model.fingerprint, {f"{name}.weight": change.of_row(row) for name, change in changes.items()}
+            )
+            if not failures[row] and not own.finite:
+                failures[row] = "the change is not finite"
+            if not failures[row]:
+                delta = delta + own
+        with EditedModel(model, delta):
+            after, _ = target_losses(model, prompts)
+        norm = max(relative_norms(model, delta).values(), default=0.0)
+        reports = tuple(
+            EditReport(
+                edit_id=edit.id,
+                steps=1,
+                first_loss=float(before[row]),
+                final_loss=float(after[row]),
+                relative_norm=norm,
+                dropped=failures[row],
+            )
+            for row, edit in enumerate(edits)
+        )
+        return delta, reports
+
+    def _network(self, model: LanguageModel) -> tuple[str, HyperNetwork]:
+        """The network with its hash; loaded once for a model."""
+        if self._loaded is None or self._loaded[0] != model.fingerprint:
+            network = self.new_network(model)
+            if self.hyperparameters.artifact != IDENTITY:
+                folder = self.hyperparameters.artifact
+                load_network(network, self.name, model, self.settings, Path(folder) if folder else None)
+            network.requires_grad_(False)
+            self._loaded = (model.fingerprint, network)
+        network = self._loaded[1]
+        return hash_tensors(network.state_dict().items()), network

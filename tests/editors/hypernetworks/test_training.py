@@ -1,0 +1,223 @@
+"""Training MEND's network on a model that knows facts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from sequela.editors import Resources, create_editor
+from sequela.editors.hypernetworks.artifact import NETWORK, artifact_folder, read_artifact
+from sequela.editors.hypernetworks.examples import Examples, TrainingEdits
+from sequela.editors.hypernetworks.training import Training, TrainingSettings
+from sequela.editors.mend import Mend
+from sequela.editors.sequence import edit_in_batches
+from sequela.edits import EditSet
+from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
+from sequela.ground.progress import SILENT
+from sequela.models import LanguageModel
+from sequela.statistics import Statistics
+from support.edits import TINY_EDITS
+from support.tiny import tiny_language_model
+from support.world import World, load_world_model
+
+SETTINGS = {"layers": [1, 2], "rank": 32, "edit_lr": 1e-2, "n_hidden": 1}
+QUICK = TrainingSettings(
+    n_steps=8, batch_size=4, micro_batch=4, lr=1e-3, validate_every=4, n_held_out=6, edit_weight=1.0
+)
+
+
+@pytest.fixture(scope="module")
+def facts(world: World) -> TrainingEdits:
+    return TrainingEdits.of(EditSet("world", tuple(world.edits(60, phrasing=-1))), 6)
+
+
+def training(
+    model: LanguageModel, facts: TrainingEdits, folder: Path, settings: TrainingSettings = QUICK
+) -> Training:
+    editor = create_editor("mend", SETTINGS)
+    assert isinstance(editor, Mend)
+    network = editor.new_network(model, settings.seed)
+    return Training("mend", editor.settings, model, network, 1, facts, settings, folder, SILENT)
+
+
+@pytest.fixture(scope="module")
+def trained(world_folder: Path, facts: TrainingEdits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network trained long enough to edit."""
+    folder = tmp_path_factory.mktemp("mend")
+    longer = QUICK.model_copy(update={"n_steps": 150, "validate_every": 50, "lr": 3e-3})
+    training(load_world_model(world_folder), facts, folder, longer).run()
+    return folder
+
+
+def test_it_learns_to_edit(trained: Path) -> None:
+    artifact = read_artifact(trained)
+    first, best = artifact.curve[0], artifact.best
+    assert best.step > 0
+    assert best.loss < 0.8 * first.loss
+    assert best.efficacy > first.efficacy
+    assert [reading.step for reading in artifact.curve] == [0, 50, 100, 150]
+    assert first.train_loss is None
+
+
+def test_the_editor_uses_what_was_trained(
+    trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
+) -> None:
+    edits = list(world.edits(60, phrasing=-1))[-6:]
+    resources = Resources(Statistics(world_model, folder=tmp_path))
+    losses = {}
+    for artifact in (str(trained), "identity"):
+        editor = create_editor("mend", {**SETTINGS, "artifact": artifact})
+        made = [edit_in_batches(editor, world_model, [edit], 1, resources) for edit in edits]
+        reports = [report for steps in made for step in steps for report in step.reports]
+        assert not any(report.dropped for report in reports)
+        losses[artifact] = sum(report.final_loss for report in reports) / len(reports)
+    assert losses[str(trained)] < losses["identity"]
+
+
+def test_last_only_has_one_edit_in_force(
+    trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
+) -> None:
+    edits = list(world.edits(3, phrasing=-1))
+    resources = Resources(Statistics(world_model, folder=tmp_path))
+    settings = {**SETTINGS, "artifact": str(trained)}
+    last_only = create_editor("mend", {**settings, "sequence": "last-only"})
+    assert last_only.variant == "last-only"
+    *_, last = edit_in_batches(last_only, world_model, edits, 1, resources)
+    (alone,) = edit_in_batches(last_only, world_model, edits[-1:], 1, resources)
+    assert last.delta.content_hash == alone.delta.content_hash
+    *_, added = edit_in_batches(create_editor("mend", settings), world_model, edits, 1, resources)
+    assert added.delta.content_hash != last.delta.content_hash
+
+
+def test_an_interrupted_training_goes_on_to_the_same_curve(
+    world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
+) -> None:
+    whole = training(world_model, facts, tmp_path / "whole").run()
+    first = QUICK.model_copy(update={"n_steps": 4})
+    training(world_model, facts, tmp_path / "parts", first).run()
+    parts = training(world_model, facts, tmp_path / "parts").run()
+    told = [artifact.model_dump(exclude={"curve", "training"}) for artifact in (whole, parts)]
+    assert told[0] == told[1]
+    curves = [
+        [one.model_dump(exclude={"seconds", "train_loss"}) for one in artifact.curve]
+        for artifact in (whole, parts)
+    ]
+    assert curves[0] == curves[1]
+    assert [one.train_loss for one in whole.curve[1:]] == [one.train_loss for one in parts.curve[1:]]
+
+
+def test_smaller_micro_batches_come_to_the_same(
+    world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
+) -> None:
+    losses = []
+    for micro in (4, 2):
+        settings = QUICK.model_copy(update={"n_steps": 1, "micro_batch": micro})
+        artifact = training(world_model, facts, tmp_path / str(micro), settings).run()
+        losses.append(artifact.curve[0].loss)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_it_ends_when_nothing_gets_better(
+    world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
+) -> None:
+    settings = QUICK.model_copy(
+        update={"n_steps": 50, "validate_every": 1, "patience": 2, "lr": 10.0, "n_held_out": 6}
+    )
+    artifact = training(world_model, facts, tmp_path, settings).run()
+    assert artifact.curve[-1].step < 50
+    assert artifact.step <= artifact.curve[-1].step - 2
+
+
+def test_every_edit_is_seen_once_before_any_is_seen_again(facts: TrainingEdits) -> None:
+    n = len(facts.train)
+    seen = [edit.id for step in range(2 * n // 4) for edit in facts.batch(step, 4, seed=3)]
+    assert len(set(seen[:n])) == n
+    assert len(set(seen[n:])) == n
+    assert seen[:n] != seen[n:]
+
+
+def test_which_phrasing_is_seen_follows_from_the_seed(world: World, world_model: LanguageModel) -> None:
+    edits = list(world.edits(4, phrasing=-1))
+    assert Examples.of(world_model, edits, "a") == Examples.of(world_model, edits, "a")
+
+
+def test_too_few_edits_are_told_before_anything_runs() -> None:
+    bare = tuple(edit.model_copy(update={"paraphrases": ()}) for edit in TINY_EDITS)
+    with pytest.raises(BadInputError, match="have no paraphrase, or no neighborhood prompt") as told:
+        TrainingEdits.of(EditSet("few", bare), 2)
+    assert "At least 20" in (told.value.hint or "")
+
+
+class TestArtifacts:
+    def editor(self, folder: Path) -> Mend:
+        editor = create_editor("mend", {**SETTINGS, "artifact": str(folder)})
+        assert isinstance(editor, Mend)
+        return editor
+
+    def test_it_is_found_in_the_usual_place(
+        self,
+        trained: Path,
+        world_model: LanguageModel,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("SEQUELA_CACHE", str(tmp_path))
+        editor, resources = (
+            create_editor("mend", SETTINGS),
+            Resources(Statistics(world_model, folder=tmp_path)),
+        )
+        with pytest.raises(SequelaError, match="has to be trained before it can edit") as told:
+            editor.prepare(world_model, resources)
+        assert "sequela train-editor mend" in (told.value.hint or "")
+        place = artifact_folder("mend", world_model, editor.settings)
+        place.parent.mkdir(parents=True)
+        place.symlink_to(trained)
+        state = create_editor("mend", SETTINGS).prepare(world_model, resources)
+        assert state.network == read_artifact(trained).network
+
+    def test_one_for_another_model_is_refused_with_both_fingerprints(
+        self, trained: Path, world_model: LanguageModel, tmp_path: Path
+    ) -> None:
+        other = tiny_language_model("llama")
+        resources = Resources(Statistics(other, folder=tmp_path))
+        with pytest.raises(FingerprintMismatchError) as told:
+            self.editor(trained).prepare(other, resources)
+        assert world_model.fingerprint in told.value.message
+        assert other.fingerprint in told.value.message
+
+    def test_other_settings_are_refused(
+        self, trained: Path, world_model: LanguageModel, tmp_path: Path
+    ) -> None:
+        editor = create_editor("mend", {**SETTINGS, "rank": 16, "artifact": str(trained)})
+        with pytest.raises(SequelaError, match="trained with other settings: rank = 32"):
+            editor.prepare(world_model, Resources(Statistics(world_model, folder=tmp_path)))
+
+    def test_changed_numbers_are_refused(
+        self, trained: Path, world_model: LanguageModel, tmp_path: Path
+    ) -> None:
+        for path in trained.iterdir():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+        numbers = bytearray((tmp_path / NETWORK).read_bytes())
+        numbers[-1] ^= 1
+        (tmp_path / NETWORK).write_bytes(bytes(numbers))
+        with pytest.raises(IntegrityError, match="was changed after it was saved"):
+            self.editor(tmp_path).prepare(world_model, Resources(Statistics(world_model, folder=tmp_path)))
+
+    def test_a_training_with_other_settings_does_not_go_on_with_it(
+        self, world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
+    ) -> None:
+        training(world_model, facts, tmp_path, QUICK.model_copy(update={"n_steps": 4})).run()
+        again = training(world_model, facts, tmp_path, QUICK.model_copy(update={"lr": 1e-4})).run()
+        fresh = training(world_model, facts, tmp_path / "fresh", QUICK.model_copy(update={"lr": 1e-4})).run()
+        assert again.network == fresh.network
+        assert json.loads((tmp_path / "training.json").read_text())["step"] == 8
+
+
+def test_the_base_is_as_it_was(trained: Path, world_model: LanguageModel) -> None:
+    assert not world_model.changes
+    assert not any(weight.requires_grad for weight in world_model.module.parameters())
+    assert not any(module._forward_hooks for module in world_model.module.modules())
+    assert torch.is_grad_enabled()
