@@ -291,8 +291,8 @@ def test_it_edits_weights_in_bfloat16(method: Method, name: str, kept: Path) -> 
     edits = TINY_EDITS[: method.batch]
     outcome = editor.edit(model, edits, editor.prepare(model, resources), resources)
     assert not any(report.dropped for report in outcome.reports)
-    numbers = {**outcome.delta.tensors(), **outcome.state.tensors}
-    assert {tensor.dtype for tensor in numbers.values()} == {torch.float32}
+    assert {tensor.dtype for tensor in outcome.delta.tensors().values()} <= {torch.float32}
+    assert {tensor.dtype for tensor in outcome.state.tensors.values()} <= {torch.float32, torch.float64}
     if method.follows_gradients:
         assert all(report.final_loss < report.first_loss for report in outcome.reports)
 

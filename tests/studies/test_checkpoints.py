@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from sequela.editors import Resources, create_editor
 from sequela.editors.sequence import edit_batch, edit_in_batches
+from sequela.editors.storage import STATE_TENSORS
 from sequela.ground.errors import IntegrityError
 from sequela.models import LanguageModel
-from sequela.studies.checkpoints import STATE_TENSORS, Checkpoint, load_checkpoint, save_checkpoint
+from sequela.studies.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from support.edits import CONTEXTS, TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model

@@ -154,11 +154,15 @@ METHODS: dict[str, dict[str, Any]] = {
     "kn": {"steps": 3, "adaptive_threshold": 0.1},
     "ultraedit": {"layers": [1, 2], "token": "mask", "lr": 3e-3},
     "ft-m": {"layers": [1, 2], "num_steps": 3, "lr": 5e-3},
+    "ft-l": {"layers": [1, 2], "num_steps": 3, "lr": 5e-3},
+    "lora": {"layers": [1, 2], "num_steps": 3, "lr": 1e-2, "dropout": 0.0},
+    "mend": {"layers": [1, 2], "artifact": "identity", "edit_lr": 0.05},
+    "grace": {"layers": [2], "num_steps": 3, "lr": 0.3},
 }
 
 
 def edited(name: str, folder: Path, place: Callable[[LanguageModel], None]) -> dict[str, torch.Tensor]:
-    """The change that a method makes with two edits, on the processor."""
+    """The change that a method makes with two edits, on the processor; what it keeps, if it changes none."""
     model = tiny_language_model("llama", tie_word_embeddings=False)
     place(model)
     resources = Resources(tiny_statistics(model, folder), contexts=CONTEXTS)
@@ -166,7 +170,8 @@ def edited(name: str, folder: Path, place: Callable[[LanguageModel], None]) -> d
     *_, last = edit_in_batches(editor, model, TINY_EDITS[:2], 1, resources)
     delta = editor.of_whole(model, last.delta)
     assert not any(report.dropped for report in last.reports)
-    return {weight: update.to_dense().cpu() for weight, update in delta.updates.items()}
+    changes = {weight: update.to_dense().cpu() for weight, update in delta.updates.items()}
+    return changes or {kept: tensor.double().cpu() for kept, tensor in last.state.tensors.items()}
 
 
 def main() -> None:

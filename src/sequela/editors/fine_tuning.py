@@ -178,7 +178,8 @@ class _TargetBatch:
             return losses_of(self.model, final, self.prompts)[0]
         losses = []
         for row, prompt in enumerate(self.prompts):
-            logits = read_logits(self.model, final[row, len(prompt.prompt_ids) - 1])
+            last = len(prompt.prompt_ids) - 1
+            (logits,) = read_logits(self.model, final[row, last : last + 1])
             target = torch.tensor(prompt.target_ids, device=logits.device)
             losses.append(-logits.log_softmax(dim=-1)[target].mean())
         return torch.stack(losses)

@@ -21,6 +21,7 @@ from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, losses_of, with_targets
 from sequela.edits import Edit
 from sequela.ground.errors import BadInputError, SequelaError
+from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
 from sequela.models.partial import record
 
@@ -93,11 +94,9 @@ class Lora(Editor[LoraHyperparameters, NoState]):
         self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
     ) -> Outcome[NoState]:
         """Trains adapters on all edits of the batch together."""
-        with torch.random.fork_rng():
-            torch.manual_seed(resources.seed)
-            with self._adapted(model) as tuner:
-                losses = self._train(model, tuner, edits)
-                updates = {name: _product(layer) for name, layer in _adapters(model)}
+        with seeded(resources.seed, model.device), self._adapted(model) as tuner:
+            losses = self._train(model, tuner, edits)
+            updates = {name: _product(layer) for name, layer in _adapters(model)}
         return tuning_outcome(model, edits, Delta(model.fingerprint, updates), losses)
 
     def _targets(self, model: LanguageModel) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, losses_of, target_losses, with_targets
 from sequela.edits import Edit
 from sequela.ground.hashing import hash_tensors
+from sequela.ground.randomness import seeded
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.partial import record
 
@@ -109,8 +110,7 @@ class Mend(Editor[MendHyperparameters, MendState]):
         settings = self.hyperparameters
         shapes = shapes_of(model, mlp_linears(model, self.layers_of(model)))
         normalized = settings.artifact != IDENTITY
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed, model.device):
             made = HyperNetwork(shapes, settings.rank, settings.n_hidden, normalized, settings.edit_lr)
         return made.to(model.device)
 

@@ -83,14 +83,14 @@ def read_factors(
         losses_of: Gives each row's loss, `[rows]`, from what leaves the last block.
 
     Returns:
-        The factors by layer, and the losses.
+        The factors by layer, on the model's device, and the losses.
     """
     inputs: dict[str, torch.Tensor] = {}
     shifts: dict[str, torch.Tensor] = {}
 
     def watch(name: str) -> Watch:
         def with_shift(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
-            inputs[name] = entering.detach().float()
+            inputs[name] = entering.detach().float().to(model.device)
             shifts[name] = torch.zeros_like(leaving, requires_grad=True)
             return leaving + shifts[name]
 
@@ -100,7 +100,8 @@ def read_factors(
         losses = losses_of(recording.run())
         gradients = torch.autograd.grad(losses.sum(), [shifts[name] for name in names])
     factors = {
-        name: Factors(inputs[name], gradient.float()) for name, gradient in zip(names, gradients, strict=True)
+        name: Factors(inputs[name], gradient.float().to(model.device))
+        for name, gradient in zip(names, gradients, strict=True)
     }
     return factors, losses.detach()
 

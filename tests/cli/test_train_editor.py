@@ -1,0 +1,66 @@
+"""`sequela train-editor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.commands import Sequela
+from support.world import World
+
+FEW = ("--steps", 2, "--validate-every", 1, "--held-out", 5, "--batch-size", 2, "--minutes", 5)
+
+
+@pytest.fixture(scope="module")
+def training_edits(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
+    path = tmp_path_factory.mktemp("training") / "facts.jsonl"
+    lines = [edit.model_dump_json() for edit in world.edits(40, phrasing=-1)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_what_it_trained_is_found_by_edit(
+    sequela: Sequela, world_folder: Path, training_edits: Path, edits_file: Path
+) -> None:
+    refused = sequela("edit", "--model", world_folder, "--editor", "mend", "--edits", edits_file)
+    assert refused.exit_code == 2
+    assert "has to be trained before" in refused.stderr
+    assert "sequela train-editor mend" in refused.stderr
+    told = sequela("train-editor", "mend", "-m", world_folder, "--edits", training_edits, *FEW, "--json")
+    assert told.exit_code == 0, told.stderr
+    assert [one["step"] for one in told.json["curve"]] == [0, 1, 2]
+    assert (Path(told.json["folder"]) / "network.safetensors").is_file()
+    assert "35 edits to train on, 5 held out; training needs about" in " ".join(told.stderr.split())
+    made = sequela("edit", "--model", world_folder, "--editor", "mend", "--edits", edits_file, "--json")
+    assert made.exit_code == 0, made.stderr
+    assert made.json["state"]["network"] == told.json["network"]
+
+
+def test_it_shows_the_curve_and_goes_on(
+    sequela: Sequela, world_folder: Path, training_edits: Path, tmp_path: Path
+) -> None:
+    command = ("train-editor", "mend", "-m", world_folder, "--edits", training_edits, "-o", tmp_path, *FEW)
+    answer = sequela(*command)
+    assert answer.exit_code == 0, answer.stderr
+    assert "paraphrase" in answer.stdout
+    assert "Kept in" in answer.stdout
+    assert "training goes on after step 2" in sequela(*command).stderr
+
+
+@pytest.mark.parametrize(
+    ("editor", "count", "said"),
+    [
+        ("rome", 40, "rome needs no training"),
+        ("mend", 10, "5 are left to train on"),
+        ("mned", 40, "mend"),
+    ],
+)
+def test_mistakes_are_told_in_words(
+    sequela: Sequela, world_folder: Path, training_edits: Path, editor: str, count: int, said: str
+) -> None:
+    answer = sequela(
+        "train-editor", editor, "-m", world_folder, "--edits", training_edits, "--count", count, *FEW
+    )
+    assert answer.exit_code == 2
+    assert said in answer.stderr
