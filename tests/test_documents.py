@@ -29,8 +29,8 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_the_commands_of_the_readme_exist() -> None:
-    named = set(re.findall(r"sequela ([a-z]+)\b", "\n".join(blocks("sh")))) | set(
-        re.findall(r"`sequela ([a-z]+)", README)
+    named = set(re.findall(r"sequela ([a-z-]+)\b", "\n".join(blocks("sh")))) | set(
+        re.findall(r"`sequela ([a-z-]+)", README)
     )
     known = {command.name for command in app.registered_commands}
     assert named

@@ -15,7 +15,7 @@ FEW = ("--steps", 2, "--validate-every", 1, "--held-out", 5, "--batch-size", 2, 
 @pytest.fixture(scope="module")
 def training_edits(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
     path = tmp_path_factory.mktemp("training") / "facts.jsonl"
-    lines = [edit.model_dump_json() for edit in world.edits(40, phrasing=-1)]
+    lines = [edit.model_dump_json() for edit in world.edits(32, phrasing=-1)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -31,7 +31,7 @@ def test_what_it_trained_is_found_by_edit(
     assert told.exit_code == 0, told.stderr
     assert [one["step"] for one in told.json["curve"]] == [0, 1, 2]
     assert (Path(told.json["folder"]) / "network.safetensors").is_file()
-    assert "35 edits to train on, 5 held out; training needs about" in " ".join(told.stderr.split())
+    assert "27 edits to train on, 5 held out; training needs about" in " ".join(told.stderr.split())
     made = sequela("edit", "--model", world_folder, "--editor", "mend", "--edits", edits_file, "--json")
     assert made.exit_code == 0, made.stderr
     assert made.json["state"]["network"] == told.json["network"]
@@ -51,9 +51,9 @@ def test_it_shows_the_curve_and_goes_on(
 @pytest.mark.parametrize(
     ("editor", "count", "said"),
     [
-        ("rome", 40, "rome needs no training"),
+        ("rome", 32, "rome needs no training"),
         ("mend", 10, "5 are left to train on"),
-        ("mned", 40, "mend"),
+        ("mned", 32, "mend"),
     ],
 )
 def test_mistakes_are_told_in_words(

@@ -31,7 +31,7 @@ QUICK = TrainingSettings(
 
 @pytest.fixture(scope="module")
 def facts(world: World) -> TrainingEdits:
-    return TrainingEdits.of(EditSet("world", tuple(world.edits(60, phrasing=-1))), 6)
+    return TrainingEdits.of(EditSet("world", tuple(world.edits(32, phrasing=-1))), 6)
 
 
 def training(
@@ -65,7 +65,7 @@ def test_it_learns_to_edit(trained: Path) -> None:
 def test_the_editor_uses_what_was_trained(
     trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
 ) -> None:
-    edits = list(world.edits(60, phrasing=-1))[-6:]
+    edits = list(world.edits(32, phrasing=-1))[-6:]
     resources = Resources(Statistics(world_model, folder=tmp_path))
     losses = {}
     for artifact in (str(trained), "identity"):
