@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from sequela.deltas import Delta, Dense
 from sequela.editors import AnyEditor, Outcome, Resources, create_editor
-from sequela.editors.hypernetworks.factors import mlp_linears
+from sequela.editors.factors import mlp_linears
 from sequela.editors.lora import QUERY_AND_VALUE
 from sequela.editors.registry import BUILT_IN
 from sequela.editors.restraints import JOIN, RESTRAINTS
@@ -273,8 +273,9 @@ def test_the_state_survives_json_and_the_seed_fixes_every_bit(trial: Trial, kept
 
 def test_the_edits_survive_being_saved(trial: Trial, tmp_path: Path) -> None:
     """What comes back says the very same on the model."""
-    outcome = trial.outcome
-    save_edits(tmp_path, trial.model, trial.method.create(), outcome.delta, outcome.state)
+    editor = trial.method.create()
+    whole = editor.of_whole(trial.model, trial.outcome.delta)
+    save_edits(tmp_path, trial.model, editor, whole, trial.outcome.state)
     again = load_edits(tmp_path, trial.model).on(trial.model)
     assert again.content_hash == trial.edited.content_hash != EditedModel(trial.model).content_hash
     assert torch.equal(losses(again, trial.edits), losses(trial.edited, trial.edits))

@@ -9,8 +9,8 @@ import torch
 
 from sequela.deltas import Delta, LowRank
 from sequela.editors import Resources, create_editor
-from sequela.editors.hypernetworks.factors import read_factors
-from sequela.editors.likelihood import batch_of, losses_of, with_targets
+from sequela.editors.factors import read_factors
+from sequela.editors.likelihood import batch_of, with_targets
 from sequela.models import LanguageModel
 from sequela.models.partial import record
 from sequela.statistics import Statistics
@@ -25,9 +25,7 @@ def test_factors(case: Callable[[str], Case], real_model: LanguageModel) -> None
     prompts = with_targets(real_model, given.edits)
     assert list(prompts[0].ids) == given.told["input_ids"]
     recording = record(real_model, batch_of(real_model, prompts), LAYERS[0])
-    factors, losses = read_factors(
-        real_model, recording, names, lambda final: losses_of(real_model, final, prompts)[0]
-    )
+    factors, losses = read_factors(real_model, recording, names, prompts)
     assert float(losses[0]) == pytest.approx(float(given.tensors["nll"][0]), abs=1e-4)
     for name, found in factors.items():
         # The reference reads the last token, too, which predicts nothing.

@@ -128,9 +128,9 @@ def edit(
             progress.advance(task, len(step.edits))
         progress.finish(task)
     assert step is not None
-    if output is not None:
-        save_edits(output, base, method, step.delta, step.state, tuple(e.id for e in chosen))
     delta = method.of_whole(base, step.delta)
+    if output is not None:
+        save_edits(output, base, method, delta, step.state, tuple(e.id for e in chosen))
     if as_json:
         print_json(
             {

@@ -58,10 +58,9 @@ def evaluate(
     from sequela.editors.storage import load_edits
     from sequela.evaluation.suites import make_suite, option_names
     from sequela.inference import open_engine
-    from sequela.inference.hits import HitCounter
     from sequela.models import EditedModel, load_model
     from sequela.models.chat import ChatTemplate
-    from sequela.studies.measuring import hit_rate
+    from sequela.studies.measuring import evaluate_counting
 
     suites = [
         make_suite(name, **({"limit": limit} if limit and "limit" in option_names(name) else {}))
@@ -74,11 +73,9 @@ def evaluate(
         routers = (ChatTemplate.of(base),) if template is Template.CHAT else ()
         edited = load_edits(delta, base).on(base, routers) if delta else EditedModel(base, routers=routers)
         with open_engine(engine, base, memory) as running:
-            found = []
-            for one in suites:
-                counter = HitCounter(running)
-                found += one.evaluate(edited, counter, progress)
-                found += hit_rate(one.name, counter.hits)
+            found = [
+                finding for one in suites for finding in evaluate_counting(one, edited, running, progress)
+            ]
     if as_json:
         print_json([finding.model_dump(mode="json", exclude={"items"}) for finding in found])
         return

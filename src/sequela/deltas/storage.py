@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from sequela.deltas.delta import Delta
 from sequela.deltas.updates import Dense, LowRank, WeightUpdate
 from sequela.ground.errors import BadInputError, IntegrityError
-from sequela.ground.paths import replacing
+from sequela.ground.files import read_description_of, save_tensors, write_description
 from sequela.models import LanguageModel
 
 TENSORS = "delta.safetensors"
@@ -57,11 +56,8 @@ def save_delta(
         method=method,
         edits=edits,
     )
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in delta.tensors().items()}
-    with replacing(folder / TENSORS) as path:
-        save_file(tensors, path)
-    with replacing(folder / DESCRIPTION) as path:
-        path.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    save_tensors(folder / TENSORS, delta.tensors())
+    write_description(folder / DESCRIPTION, description)
 
 
 def read_description(folder: Path) -> DeltaDescription:
@@ -70,13 +66,7 @@ def read_description(folder: Path) -> DeltaDescription:
     Raises:
         BadInputError: It is missing or not one of ours.
     """
-    path = folder / DESCRIPTION
-    try:
-        return DeltaDescription.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BadInputError(f"{folder} holds no delta: {DESCRIPTION} is missing.") from None
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise BadInputError(f"{path} is not the description of a delta: {error}") from error
+    return read_description_of(folder / DESCRIPTION, DeltaDescription, "delta")
 
 
 def load_delta(folder: Path, model: LanguageModel) -> Delta:

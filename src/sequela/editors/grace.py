@@ -26,7 +26,7 @@ from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, with_targets
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.hooks import Watch, Watched
+from sequela.models.hooks import Watch, watching
 from sequela.models.partial import Recording, read_logits, record
 from sequela.models.seats import Intervention
 
@@ -239,11 +239,8 @@ class ValueSlot:
         return torch.nn.functional.cross_entropy(read_logits(self._model, asked), target)
 
     def _run(self, watch: Watch) -> torch.Tensor:
-        watched = Watched(self._model, {self._module: watch})
-        try:
+        with watching(self._model, {self._module: watch}):
             return self._recording.run()
-        finally:
-            watched.revert()
 
 
 def _dropped(edit: Edit, reason: str, new_key: int = 0, distance: float = math.nan) -> EditReport:

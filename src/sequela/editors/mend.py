@@ -23,16 +23,16 @@ import torch
 from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
-from sequela.editors.editor import Editor, EditorState, EditReport, Outcome, Resources, relative_norms
+from sequela.editors.editor import Editor, EditorState, EditReport, Outcome, Resources
+from sequela.editors.factors import mlp_linears, read_factors
 from sequela.editors.hypernetworks.artifact import load_network
-from sequela.editors.hypernetworks.factors import mlp_linears, read_factors
 from sequela.editors.hypernetworks.network import HyperNetwork, shapes_of
 from sequela.editors.hyperparameters import Hyperparameters
-from sequela.editors.likelihood import batch_of, losses_of, target_losses, with_targets
+from sequela.editors.likelihood import batch_of, reports_of_step, with_targets
 from sequela.edits import Edit
 from sequela.ground.hashing import hash_tensors
 from sequela.ground.randomness import seeded
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models.partial import record
 
 IDENTITY = "identity"
@@ -88,7 +88,7 @@ class Mend(Editor[MendHyperparameters, MendState]):
 
     def __init__(self, hyperparameters: MendHyperparameters) -> None:
         super().__init__(hyperparameters)
-        self._loaded: tuple[str, HyperNetwork] | None = None
+        self._loaded: tuple[str, str, HyperNetwork] | None = None
 
     @property
     def variant(self) -> str:
@@ -139,9 +139,7 @@ class Mend(Editor[MendHyperparameters, MendState]):
         _, network = self._network(model)
         prompts = with_targets(model, edits)
         recording = record(model, batch_of(model, prompts), self.layers_of(model)[0])
-        factors, before = read_factors(
-            model, recording, network.names, lambda final: losses_of(model, final, prompts)[0]
-        )
+        factors, before = read_factors(model, recording, network.names, prompts)
         with torch.no_grad():
             changes = network(factors)
         failures = ["" if bool(torch.isfinite(loss)) else "the loss is not finite" for loss in before]
@@ -154,30 +152,16 @@ class Mend(Editor[MendHyperparameters, MendState]):
                 failures[row] = "the change is not finite"
             if not failures[row]:
                 delta = delta + own
-        with EditedModel(model, delta):
-            after, _ = target_losses(model, prompts)
-        norm = max(relative_norms(model, delta).values(), default=0.0)
-        reports = tuple(
-            EditReport(
-                edit_id=edit.id,
-                steps=1,
-                first_loss=float(before[row]),
-                final_loss=float(after[row]),
-                relative_norm=norm,
-                dropped=failures[row],
-            )
-            for row, edit in enumerate(edits)
-        )
+        reports = reports_of_step(model, edits, prompts, before, delta, failures)
         return delta, reports
 
     def _network(self, model: LanguageModel) -> tuple[str, HyperNetwork]:
-        """The network with its hash; loaded once for a model."""
+        """The network's hash, and the network; loaded once for a model."""
         if self._loaded is None or self._loaded[0] != model.fingerprint:
             network = self.new_network(model)
             if self.hyperparameters.artifact != IDENTITY:
                 folder = self.hyperparameters.artifact
                 load_network(network, self.name, model, self.settings, Path(folder) if folder else None)
             network.requires_grad_(False)
-            self._loaded = (model.fingerprint, network)
-        network = self._loaded[1]
-        return hash_tensors(network.state_dict().items()), network
+            self._loaded = (model.fingerprint, hash_tensors(network.state_dict().items()), network)
+        return self._loaded[1:]

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict
 
 from sequela.deltas import Delta
 from sequela.deltas.storage import load_delta, save_delta
 from sequela.editors.editor import AnyEditor, EditorState
 from sequela.editors.registry import create_editor
-from sequela.ground.errors import BadInputError, IntegrityError
-from sequela.ground.hashing import hash_tensors
-from sequela.ground.paths import replacing
+from sequela.ground.files import load_tensors, read_description_of, save_tensors, write_description
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.seats import Intervention, RequestRouter
 
@@ -69,7 +63,7 @@ def save_edits(
     folder: Path,
     model: LanguageModel,
     editor: AnyEditor,
-    delta: Delta,
+    whole: Delta,
     state: EditorState,
     edits: tuple[str, ...] = (),
 ) -> None:
@@ -79,11 +73,11 @@ def save_edits(
         folder: Where to.
         model: The model without any edit in force.
         editor: The method.
-        delta: The whole change of weights, before what the method makes of it.
+        whole: The whole change of weights as the method gives it out (`Editor.of_whole`).
         state: What the method remembers.
         edits: The ids of the edits.
     """
-    save_delta(editor.of_whole(model, delta), folder, model, editor.name, edits)
+    save_delta(whole, folder, model, editor.name, edits)
     if editor.seat == "weights":
         (folder / MEMORY).unlink(missing_ok=True)
         return
@@ -93,8 +87,7 @@ def save_edits(
         state=state.model_dump(mode="json"),
         tensors=save_state_tensors(folder, state),
     )
-    with replacing(folder / MEMORY) as path:
-        path.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_description(folder / MEMORY, description)
 
 
 def load_edits(folder: Path, model: LanguageModel) -> SavedEdits:
@@ -108,10 +101,7 @@ def load_edits(folder: Path, model: LanguageModel) -> SavedEdits:
     delta = load_delta(folder, model)
     if not (folder / MEMORY).is_file():
         return SavedEdits(delta)
-    try:
-        told = MemoryDescription.model_validate(json.loads((folder / MEMORY).read_text(encoding="utf-8")))
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise BadInputError(f"{folder / MEMORY} is not the description of edits: {error}") from error
+    told = read_description_of(folder / MEMORY, MemoryDescription, "memory of edits")
     editor = create_editor(told.editor, told.settings)
     state = load_state(folder, editor, told.state, told.tensors, model)
     return SavedEdits(delta, editor.interventions(model, state), editor.routers(model, state))
@@ -119,12 +109,7 @@ def load_edits(folder: Path, model: LanguageModel) -> SavedEdits:
 
 def save_state_tensors(folder: Path, state: EditorState) -> str:
     """Writes the numbers of a state, if it has any; returns their hash, empty if there are none."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in state.tensors.items()}
-    if not tensors:
-        return ""
-    with replacing(folder / STATE_TENSORS) as path:
-        save_file(tensors, path)
-    return hash_tensors(tensors.items())
+    return save_tensors(folder / STATE_TENSORS, state.tensors) if state.tensors else ""
 
 
 def load_state(
@@ -143,14 +128,8 @@ def load_state(
         IntegrityError: The numbers are not the ones that were saved.
     """
     state = editor.state_class.model_validate(told)
-    return state.model_copy(update={"tensors": _load_tensors(folder, tensors, model)}) if tensors else state
-
-
-def _load_tensors(folder: Path, wanted: str, model: LanguageModel) -> dict[str, torch.Tensor]:
-    try:
-        tensors: dict[str, torch.Tensor] = load_file(folder / STATE_TENSORS)
-    except (OSError, SafetensorError) as error:
-        raise IntegrityError(f"{folder / STATE_TENSORS} can't be read: {error}") from error
-    if hash_tensors(tensors.items()) != wanted:
-        raise IntegrityError(f"{folder / STATE_TENSORS} was changed after it was saved: its hash differs.")
-    return {name: tensor.to(model.device) for name, tensor in tensors.items()}
+    if not tensors:
+        return state
+    kept = load_tensors(folder / STATE_TENSORS, tensors)
+    on_device = {name: tensor.to(model.device) for name, tensor in kept.items()}
+    return state.model_copy(update={"tensors": on_device})

@@ -22,24 +22,22 @@ What is different from the released code and from EasyEdit's copy of it:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt
-from torch import nn
 
 from sequela.deltas import Delta, LowRank
-from sequela.editors.editor import Editor, EditorState, EditReport, Outcome, Resources, relative_norms
+from sequela.editors.editor import Editor, EditorState, Outcome, Resources
+from sequela.editors.factors import read_factors
 from sequela.editors.hyperparameters import Hyperparameters
-from sequela.editors.likelihood import batch_of, losses_of, target_losses, with_targets
+from sequela.editors.likelihood import batch_of, reports_of_step, target_losses, with_targets
 from sequela.edits import Edit
-from sequela.ground.precision import SCORING_DTYPE, solve_dtype
+from sequela.ground.precision import solve_dtype
 from sequela.inference.memory import in_groups
-from sequela.models import EditedModel, LanguageModel, TokenizedPrompt
+from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.partial import record
-from sequela.models.reading import Site, module_at
 
 DEFAULT_DEPTH = 0.9
 """Where the higher of the two default layers is, as a part of the depth."""
@@ -132,20 +130,8 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
             failure = "" if delta.finite else "the change of the batch is not finite"
         if failure or not made:
             delta = Delta.empty(model.fingerprint)
-        with EditedModel(model, delta):
-            after, _ = target_losses(model, prompts)
-        norm = max(relative_norms(model, delta).values(), default=0.0)
-        reports = tuple(
-            EditReport(
-                edit_id=edit.id,
-                steps=1,
-                first_loss=float(before[n]),
-                final_loss=float(after[n]),
-                relative_norm=norm,
-                dropped=failures[n] or failure,
-            )
-            for n, edit in enumerate(edits)
-        )
+        told = [one or failure for one in failures]
+        reports = reports_of_step(model, edits, prompts, before, delta, told)
         return Outcome(delta, after_batch, reports)
 
     def _update(self, rows: Sequence[Features], state: UltraEditState) -> LowRank:
@@ -226,34 +212,18 @@ def _read_batch(
     model: LanguageModel, prompts: Sequence[TokenizedPrompt], layers: Sequence[int], token: str
 ) -> list[dict[int, Features]]:
     recording = record(model, batch_of(model, prompts), min(layers))
-    keys: dict[int, torch.Tensor] = {}
-    added = {
-        layer: torch.zeros(
-            (*recording.hidden.shape[:2], model.hidden_size), device=model.device, requires_grad=True
-        )
-        for layer in layers
-    }
-    with torch.enable_grad(), ExitStack() as stack:
-        for layer in layers:
-
-            def read(
-                _: nn.Module, args: tuple[Any, ...], output: torch.Tensor, layer: int = layer
-            ) -> torch.Tensor:
-                keys[layer] = args[0].detach().to(model.device, SCORING_DTYPE)
-                return output + added[layer].to(output)
-
-            module = module_at(model, Site("value", layer))
-            stack.callback(module.register_forward_hook(read).remove)
-        losses, _ = losses_of(model, recording.run(), prompts)
-        gradients = torch.autograd.grad(losses.sum(), [added[layer] for layer in layers])
+    modules = {layer: model.family.mlp_out.format(layer) for layer in layers}
+    factors, _ = read_factors(model, recording, list(modules.values()), prompts)
     result: list[dict[int, Features]] = []
     for row, prompt in enumerate(prompts):
         stop = len(prompt.ids) - 1
         start = len(prompt.prompt_ids) - 1 if token == "ans" else 0
         result.append(
             {
-                layer: Features(keys[layer][row, start:stop], gradient[row, start:stop])
-                for layer, gradient in zip(layers, gradients, strict=True)
+                layer: Features(
+                    factors[module].inputs[row, start:stop], factors[module].gradients[row, start:stop]
+                )
+                for layer, module in modules.items()
             }
         )
     return result

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -53,6 +54,16 @@ class Watched:
         for name, watch in self._watches.items():
             module = self._model.module.get_submodule(name)
             self._handles.append(module.register_forward_hook(_hook(watch)))
+
+
+@contextmanager
+def watching(model: LanguageModel, watches: Mapping[str, Watch]) -> Iterator[None]:
+    """Watches modules for the length of a block."""
+    watched = Watched(model, watches)
+    try:
+        yield
+    finally:
+        watched.revert()
 
 
 def _hook(watch: Watch) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], torch.Tensor | None]:

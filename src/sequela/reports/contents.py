@@ -191,23 +191,27 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
             f"The model computed numbers that are not finite on {items} items behind {len(broken)} of "
             f"{len(measurements)} measurements ({'; '.join(told)}). They count as failures."
         )
-    too_long = [one for one in measurements if one.n_refused > 0]
-    if too_long:
-        items = sum(one.n_refused for one in too_long)
-        tasks = sorted({f"{one.suite}: {one.task}" for one in too_long})
-        warnings.append(
-            f"{items} items behind {len(too_long)} of {len(measurements)} measurements ({'; '.join(tasks)}) "
-            "are longer than the model's context and were not asked. They count as failures."
-        )
-    failed = [one for one in measurements if one.n_failed > 0]
-    if failed:
-        items = sum(one.n_failed for one in failed)
-        tasks = sorted({f"{one.suite}: {one.task}" for one in failed})
-        warnings.append(
-            f"{items} items behind {len(failed)} of {len(measurements)} measurements ({'; '.join(tasks)}) "
-            "could not be asked or read; the numbers' notes say why. They count as failures."
-        )
+    warnings += _items_that(
+        "are longer than the model's context and were not asked.",
+        [(one, one.n_refused) for one in measurements],
+    )
+    warnings += _items_that(
+        "could not be asked or read; the numbers' notes say why.",
+        [(one, one.n_failed) for one in measurements],
+    )
     return tuple(warnings)
+
+
+def _items_that(what: str, counted: Sequence[tuple[Measurement, int]]) -> list[str]:
+    """A warning of items that count as failures without being answers; none if there are none."""
+    found = [(one, n) for one, n in counted if n > 0]
+    if not found:
+        return []
+    tasks = sorted({f"{one.suite}: {one.task}" for one, _ in found})
+    return [
+        f"{sum(n for _, n in found)} items behind {len(found)} of {len(counted)} measurements "
+        f"({'; '.join(tasks)}) {what} They count as failures."
+    ]
 
 
 def _last_checkpoints(summary: Summary) -> Summary:

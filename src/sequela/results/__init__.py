@@ -7,7 +7,7 @@ from sequela.results.degeneracy import Flag, JudgedMeasurement, judged
 from sequela.results.edit_record import EditRecord
 from sequela.results.environment import Environment, collect_environment
 from sequela.results.evaluation_key import EvaluationKey
-from sequela.results.finding import Finding, failed_note, finding_from_items, mean_and_stderr, refused_note
+from sequela.results.finding import Finding, counts_of, finding_from_items, mean_and_stderr, trouble_of
 from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
 from sequela.results.measurement import ItemRecord, Measurement
 from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, HIT_RATE, UNEDITED
@@ -39,14 +39,14 @@ __all__ = [
     "Section",
     "Status",
     "collect_environment",
-    "failed_note",
+    "counts_of",
     "finding_from_items",
     "judged",
     "mean_and_stderr",
     "most_frequent",
     "open_store",
     "read_manifest",
-    "refused_note",
     "section_of",
+    "trouble_of",
     "write_manifest",
 ]

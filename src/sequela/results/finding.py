@@ -78,8 +78,6 @@ def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
         raise ValueError(f"A finding needs items of one kind; these are of {len(kinds)}.")
     suite, task, metric, protocol = kinds.pop()
     value, stderr = mean_and_stderr([item.value for item in items])
-    refused = [item.refused for item in items if item.refused is not None]
-    failed = [item.failed for item in items if item.failed]
     return Finding(
         suite=suite,
         task=task,
@@ -87,13 +85,27 @@ def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
         protocol=protocol,
         value=value,
         stderr=stderr,
-        n=len(items),
-        n_nonfinite=sum(not item.finite for item in items),
-        n_refused=len(refused),
-        n_failed=len(failed),
-        note="; ".join(part for part in (note, refused_note(refused), failed_note(failed)) if part),
+        note="; ".join(part for part in (note, trouble_of(items)) if part),
         items=tuple(items),
+        **counts_of(items),
     )
+
+
+def counts_of(items: Sequence[ItemRecord]) -> dict[str, int]:
+    """How many items there are, and how many of them are no answers, by the names a `Finding` has."""
+    return {
+        "n": len(items),
+        "n_nonfinite": sum(not item.finite for item in items),
+        "n_refused": sum(item.refused is not None for item in items),
+        "n_failed": sum(bool(item.failed) for item in items),
+    }
+
+
+def trouble_of(items: Sequence[ItemRecord]) -> str:
+    """What a reader must know of items that were refused or failed; empty if there are none."""
+    refused = refused_note([item.refused for item in items if item.refused is not None])
+    failed = failed_note([item.failed for item in items if item.failed])
+    return "; ".join(part for part in (refused, failed) if part)
 
 
 def refused_note(lengths: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.ground.errors import SequelaError
-from sequela.ground.paths import replacing
+from sequela.ground.files import write_description
 from sequela.results.environment import Environment
 
 MANIFEST_NAME = "manifest.json"
@@ -88,8 +88,7 @@ class Manifest(BaseModel):
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes `manifest.json` into a run's folder; a reader sees the old file or the whole new one."""
-    with replacing(folder / MANIFEST_NAME) as temporary:
-        temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_description(folder / MANIFEST_NAME, manifest)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -7,6 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sequela.evaluation.edit_quality import RETENTION_AT_N, SUCCESS_AT_EDIT
+from sequela.evaluation.suite import Suite
+from sequela.ground.progress import SILENT, Progress
+from sequela.inference import Engine
+from sequela.inference.hits import HitCounter
+from sequela.models import EditedModel
 from sequela.results import (
     EFFECTIVE_EDITS,
     HIT_RATE,
@@ -74,6 +79,14 @@ class Baseline:
         if names and all(name in known for name in names):
             return mean_and_stderr([known[name] for name in names])[0]
         return self.values.get(series)
+
+
+def evaluate_counting(
+    suite: Suite, edited: EditedModel, engine: Engine, progress: Progress = SILENT
+) -> list[Finding]:
+    """What a suite finds, and how often edits beside the model applied to what it asked."""
+    counter = HitCounter(engine)
+    return [*suite.evaluate(edited, counter, progress), *hit_rate(suite.name, counter.hits)]
 
 
 def hit_rate(suite: str, hits: Mapping[tuple[int, ...], bool]) -> list[Finding]:

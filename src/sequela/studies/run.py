@@ -35,7 +35,6 @@ from sequela.ground.paths import cache_folder, ensure_writable
 from sequela.ground.precision import Precision, choose_precision
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, open_engine
-from sequela.inference.hits import HitCounter
 from sequela.models import EditedModel, LanguageModel, load_model
 from sequela.models.chat import ChatTemplate
 from sequela.models.loading import choose_device
@@ -65,7 +64,7 @@ from sequela.studies.checkpoints import (
     ranks_of,
     save_checkpoint,
 )
-from sequela.studies.measuring import Baseline, Labels, hit_rate, measurements
+from sequela.studies.measuring import Baseline, Labels, evaluate_counting, measurements
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plan import Plan, check_told_apart, make_plan
 from sequela.studies.study import Study
@@ -462,10 +461,8 @@ class _Run:
 
         def of_suite(suite: Suite) -> Measure:
             def measure() -> tuple[list[Finding], list[ItemRecord]]:
-                counter = HitCounter(self.engine)
-                found = suite.evaluate(edited, counter, self.progress)
-                items = [item for finding in found for item in finding.items]
-                return [*found, *hit_rate(suite.name, counter.hits)], items
+                found = evaluate_counting(suite, edited, self.engine, self.progress)
+                return found, [item for finding in found for item in finding.items]
 
             return measure
 

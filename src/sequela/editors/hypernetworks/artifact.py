@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
-from sequela.ground.hashing import hash_json, hash_tensors
-from sequela.ground.paths import cache_folder, replacing
+from sequela.ground.errors import BadInputError, FingerprintMismatchError, SequelaError
+from sequela.ground.files import load_tensors, read_description_of, save_tensors, write_description
+from sequela.ground.hashing import hash_json
+from sequela.ground.paths import cache_folder
 from sequela.models import LanguageModel
 
 DESCRIPTION = "artifact.json"
@@ -100,18 +97,14 @@ def artifact_folder(editor: str, model: LanguageModel, settings: dict[str, Any])
     return cache_folder() / "editors" / editor / model.fingerprint / of_training
 
 
-def save_artifact(folder: Path, artifact: Artifact, network: nn.Module) -> None:
-    """Writes a network with its description; the description last, so that it is whole or not there."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(folder / NETWORK) as path:
-        save_file(tensors, path)
-    describe_artifact(folder, artifact)
+def save_network(folder: Path, network: nn.Module) -> str:
+    """Writes a network; returns its hash, which belongs into the description."""
+    return save_tensors(folder / NETWORK, network.state_dict())
 
 
 def describe_artifact(folder: Path, artifact: Artifact) -> None:
-    """Writes the description alone: the network is there already."""
-    with replacing(folder / DESCRIPTION) as path:
-        path.write_text(artifact.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    """Writes the description of a network that is there already."""
+    write_description(folder / DESCRIPTION, artifact)
 
 
 def read_artifact(folder: Path) -> Artifact:
@@ -120,13 +113,7 @@ def read_artifact(folder: Path) -> Artifact:
     Raises:
         BadInputError: It is missing or not one of ours.
     """
-    path = folder / DESCRIPTION
-    try:
-        return Artifact.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BadInputError(f"{folder} holds no trained editor: {DESCRIPTION} is missing.") from None
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise BadInputError(f"{path} is not the description of a trained editor: {error}") from error
+    return read_description_of(folder / DESCRIPTION, Artifact, "trained editor")
 
 
 def load_network(
@@ -166,11 +153,5 @@ def load_network(
     if differing:
         told = ", ".join(f"{name} = {artifact.settings.get(name)!r}" for name in differing)
         raise SequelaError(f"The {editor} in {place} was trained with other settings: {told}.")
-    try:
-        tensors: dict[str, torch.Tensor] = load_file(place / NETWORK)
-    except (OSError, SafetensorError) as error:
-        raise IntegrityError(f"{place / NETWORK} can't be read: {error}") from error
-    if hash_tensors(tensors.items()) != artifact.network:
-        raise IntegrityError(f"{place / NETWORK} was changed after it was saved: its hash differs.")
-    network.load_state_dict(tensors)
+    network.load_state_dict(load_tensors(place / NETWORK, artifact.network))
     return artifact

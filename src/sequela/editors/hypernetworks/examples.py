@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from sequela.edits import Edit, EditSet
+from sequela.edits.edit import Probe
 from sequela.ground.errors import BadInputError
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 
@@ -38,7 +39,7 @@ class Examples:
             prompts.append(tokenize_prompt(tokenizer, edit.prompt, edit.subject, edit.target_new))
             other = random.choice(edit.paraphrases)
             paraphrases.append(tokenize_prompt(tokenizer, other, target=edit.target_new))
-            probe = random.choice([one for one in edit.neighborhood if one.answer])
+            probe = random.choice(_answered(edit))
             neighbors.append(tokenize_prompt(tokenizer, probe.prompt, target=probe.answer))
         return cls(tuple(prompts), tuple(paraphrases), tuple(neighbors))
 
@@ -77,9 +78,7 @@ class TrainingEdits:
         Raises:
             BadInputError: There are too few edits, or too few with paraphrases and neighbors.
         """
-        usable = [
-            edit for edit in edits if edit.paraphrases and any(probe.answer for probe in edit.neighborhood)
-        ]
+        usable = [edit for edit in edits if edit.paraphrases and _answered(edit)]
         n_train = len(usable) - n_held_out
         if n_train < LEAST_EDITS:
             lacking = len(edits) - len(usable)
@@ -99,14 +98,14 @@ class TrainingEdits:
 
     def batch(self, step: int, size: int, seed: int) -> tuple[Edit, ...]:
         """The edits of a step: every edit once before any comes again, in an order that the seed says."""
-        chosen = []
-        for place in range(step * size, (step + 1) * size):
-            epoch, at = divmod(place, len(self.train))
-            chosen.append(self.train[_order(len(self.train), f"{seed} {epoch}")[at]])
-        return tuple(chosen)
+        n, places = len(self.train), range(step * size, (step + 1) * size)
+        orders: dict[int, list[int]] = {}
+        for epoch in range(places[0] // n, places[-1] // n + 1):
+            orders[epoch] = list(range(n))
+            Random(f"{seed} {epoch}").shuffle(orders[epoch])
+        return tuple(self.train[orders[place // n][place % n]] for place in places)
 
 
-def _order(n: int, seed: str) -> list[int]:
-    places = list(range(n))
-    Random(seed).shuffle(places)
-    return places
+def _answered(edit: Edit) -> list[Probe]:
+    """The edit's neighbors whose right answers are known."""
+    return [probe for probe in edit.neighborhood if probe.answer]

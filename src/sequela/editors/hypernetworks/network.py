@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from sequela.editors.hypernetworks.factors import Factors
+from sequela.editors.factors import Factors
 from sequela.models import LanguageModel
 
 LEAST_DEVIATION = 1e-7

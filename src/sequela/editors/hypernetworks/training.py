@@ -19,20 +19,21 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file, save_file
 
+from sequela.editors.factors import changed_by, read_factors
 from sequela.editors.hypernetworks.artifact import (
     Artifact,
     Reading,
     describe_artifact,
-    save_artifact,
+    save_network,
     settings_of_training,
 )
 from sequela.editors.hypernetworks.examples import Examples, TrainingEdits
-from sequela.editors.hypernetworks.factors import changed_by, read_factors, target_logits
 from sequela.editors.hypernetworks.network import HyperNetwork
-from sequela.editors.likelihood import batch_of, losses_of
-from sequela.ground.hashing import hash_json, hash_tensors
+from sequela.editors.likelihood import batch_of, mean_losses, target_logits
+from sequela.ground.errors import IntegrityError
+from sequela.ground.files import load_tensors, save_tensors
+from sequela.ground.hashing import hash_json
 from sequela.ground.paths import replacing
 from sequela.ground.progress import Progress
 from sequela.models import LanguageModel, TokenizedPrompt
@@ -108,9 +109,7 @@ def made_and_measured(
         learns: Whether the network takes the gradients into its means and deviations.
     """
     recording = _recorded(model, examples.prompts, first)
-    factors, _ = read_factors(
-        model, recording, network.names, lambda final: losses_of(model, final, examples.prompts)[0]
-    )
+    factors, _ = read_factors(model, recording, network.names, examples.prompts)
     if learns:
         network.see(factors)
     changes = network(factors)
@@ -120,9 +119,9 @@ def made_and_measured(
         (examples.paraphrases, _recorded(model, examples.paraphrases, first)),
     ):
         with changed_by(model, changes):
-            final = recorded.run()
-        losses.append(losses_of(model, final, prompts)[0].mean())
-        right.append(_says_targets(model, final, prompts))
+            logits = target_logits(model, recorded.run(), prompts)
+        losses.append(mean_losses(logits, prompts).mean())
+        right.append([_says(one, prompt) for one, prompt in zip(logits, prompts, strict=True)])
     recorded = _recorded(model, examples.neighbors, first)
     with torch.no_grad():
         before = target_logits(model, recorded.final, examples.neighbors)
@@ -139,12 +138,9 @@ def _recorded(model: LanguageModel, prompts: Sequence[TokenizedPrompt], first: i
     return record(model, batch_of(model, prompts), first)
 
 
-def _says_targets(
-    model: LanguageModel, final: torch.Tensor, prompts: Sequence[TokenizedPrompt]
-) -> list[bool]:
-    with torch.no_grad():
-        said = [logits.argmax(-1).tolist() for logits in target_logits(model, final, prompts)]
-    return [one == list(prompt.target_ids) for one, prompt in zip(said, prompts, strict=True)]
+def _says(logits: torch.Tensor, prompt: TokenizedPrompt) -> bool:
+    """Whether every token of the target is the likeliest in its place."""
+    return logits.argmax(-1).tolist() == list(prompt.target_ids)
 
 
 def _kl(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
@@ -192,6 +188,7 @@ class Training:
         self._curve: list[Reading] = []
         self._step = 0
         self._since: list[float] = []
+        self._best_network = ""
 
     @property
     def _key(self) -> str:
@@ -233,8 +230,10 @@ class Training:
             self._since.append(self._one_step())
             self._step += 1
             self._progress.advance(task)
-            if self._step % self._settings.validate_every == 0 or self._step == self._settings.n_steps:
+            if self._step % self._settings.validate_every == 0:
                 self._validate(time.perf_counter() - started)
+        if self._curve[-1].step != self._step:
+            self._validate(time.perf_counter() - started)
         self._progress.finish(task)
         artifact = self._artifact()
         describe_artifact(self._folder, artifact)  # with what came after the best
@@ -284,7 +283,8 @@ class Training:
             f"paraphrase {reading.paraphrase:.2f}, locality {reading.locality:.2f}"
         )
         if self._best() is reading:
-            save_artifact(self._folder, self._artifact(), self._network)
+            self._best_network = save_network(self._folder, self._network)
+            describe_artifact(self._folder, self._artifact())
         self._keep()
 
     def _best(self) -> Reading:
@@ -294,16 +294,10 @@ class Training:
     def _is_enough(self, started: float) -> bool:
         settings = self._settings
         if settings.minutes is not None and time.perf_counter() - started > 60 * settings.minutes:
-            if self._step % settings.validate_every:
-                self._validate(time.perf_counter() - started)
             return True
         return len(self._curve) - 1 - self._curve.index(self._best()) >= settings.patience
 
     def _artifact(self) -> Artifact:
-        network = {name: tensor.cpu() for name, tensor in self._network.state_dict().items()}
-        best = self._best()
-        known = self._known_hash if best.step != self._step else hash_tensors(network.items())
-        self._known_hash = known
         return Artifact(
             editor=self._editor,
             base_fingerprint=self._model.fingerprint,
@@ -314,8 +308,8 @@ class Training:
             edits_hash=self._edits.content_hash,
             n_edits=len(self._edits.train),
             curve=tuple(self._curve),
-            step=best.step,
-            network=known,
+            step=self._best().step,
+            network=self._best_network,
         )
 
     def _keep(self) -> None:
@@ -323,20 +317,16 @@ class Training:
         tensors = {f"network.{name}": tensor for name, tensor in self._network.state_dict().items()}
         for index, state in self._adam.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        with replacing(self._folder / STATE_TENSORS) as path:
-            save_file(tensors, path)
+        kept = save_tensors(self._folder / STATE_TENSORS, tensors)
         told = {
             "key": self._key,
             "step": self._step,
             "curve": [reading.model_dump(mode="json") for reading in self._curve],
-            "best_network": self._known_hash,
-            "tensors": hash_tensors(tensors.items()),
+            "best_network": self._best_network,
+            "tensors": kept,
         }
         with replacing(self._folder / STATE) as path:
             path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-
-    _known_hash: str = ""
 
     def _resume(self) -> None:
         """Goes on from where this very training was left, if it was."""
@@ -347,9 +337,10 @@ class Training:
         if told["key"] != self._key:
             self._progress.say(f"{self._folder} holds a training with other settings; it begins anew.")
             return
-        tensors = load_file(self._folder / STATE_TENSORS)
-        if hash_tensors(tensors.items()) != told["tensors"]:
-            self._progress.say(f"{self._folder}: the kept state is broken; training begins anew.")
+        try:
+            tensors = load_tensors(self._folder / STATE_TENSORS, told["tensors"])
+        except IntegrityError as error:
+            self._progress.say(f"{error.message} Training begins anew.")
             return
         self._network.load_state_dict(
             {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
@@ -360,7 +351,7 @@ class Training:
                 _, index, field = name.split(".", 2)
                 state.setdefault(int(index), {})[field] = tensor
         self._adam.load_state_dict({**self._adam.state_dict(), "state": state})
-        self._step, self._known_hash = told["step"], told["best_network"]
+        self._step, self._best_network = told["step"], told["best_network"]
         self._curve = [Reading.model_validate(reading) for reading in told["curve"]]
         self._progress.say(f"training goes on after step {self._step}")
 

@@ -18,10 +18,10 @@ from sequela.results import (
     AnswerForm,
     Finding,
     ItemRecord,
-    failed_note,
+    counts_of,
     finding_from_items,
     mean_and_stderr,
-    refused_note,
+    trouble_of,
 )
 
 
@@ -174,9 +174,7 @@ def auroc(records: Sequence[ItemRecord], note: str) -> Finding:
     one, two = area / (2 - area), 2 * area**2 / (1 + area)
     spread = (len(positives) - 1) * (one - area**2) + (len(negatives) - 1) * (two - area**2)
     variance = (area * (1 - area) + spread) / (len(positives) * len(negatives))
-    lengths = [record.refused for record in records if record.refused is not None]
-    failed = [record.failed for record in records if record.failed]
-    told = joined(note, refused_note(lengths), failed_note(failed))
+    told = joined(note, trouble_of(records))
     found = _without_items(records, "auroc", told, area, math.sqrt(max(variance, 0.0)))
     return found.model_copy(update={"form": AnswerForm(chance=0.5)})
 
@@ -201,11 +199,8 @@ def _without_items(
         protocol=first.protocol,
         value=value,
         stderr=stderr,
-        n=len(records),
-        n_nonfinite=sum(not record.finite for record in records),
-        n_refused=sum(record.refused is not None for record in records),
-        n_failed=sum(bool(record.failed) for record in records),
         note=note,
+        **counts_of(records),
     )
 
 

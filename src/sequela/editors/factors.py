@@ -7,8 +7,8 @@ making the gradient itself, for each row of a batch apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +16,11 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from sequela.deltas import LowRank
+from sequela.editors.likelihood import losses_of
 from sequela.ground.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.hooks import Watch, Watched
-from sequela.models.partial import Recording, read_logits
+from sequela.models.hooks import Watch, watching
+from sequela.models.partial import Recording
 
 
 @dataclass(frozen=True)
@@ -59,31 +60,22 @@ def mlp_linears(model: LanguageModel, layers: Sequence[int]) -> tuple[str, ...]:
     return tuple(found)
 
 
-@contextmanager
-def _watching(model: LanguageModel, watches: Mapping[str, Watch]) -> Iterator[None]:
-    watched = Watched(model, watches)
-    try:
-        yield
-    finally:
-        watched.revert()
-
-
 def read_factors(
     model: LanguageModel,
     recording: Recording,
     names: Sequence[str],
-    losses_of: Callable[[torch.Tensor], torch.Tensor],
+    prompts: Sequence[TokenizedPrompt],
 ) -> tuple[dict[str, Factors], torch.Tensor]:
-    """Runs the upper part of a recorded pass and reads the factors of each row's gradient.
+    """Runs the upper part of a recorded pass and reads the factors of the gradient of each target's loss.
 
     Args:
         model: The model.
         recording: The pass, from the lowest of the layers on.
         names: The linear layers.
-        losses_of: Gives each row's loss, `[rows]`, from what leaves the last block.
+        prompts: The rows of the pass, prompts with targets.
 
     Returns:
-        The factors by layer, on the model's device, and the losses.
+        The factors by layer, on the model's device, and the losses in nats a token, `[rows]`.
     """
     inputs: dict[str, torch.Tensor] = {}
     shifts: dict[str, torch.Tensor] = {}
@@ -96,8 +88,8 @@ def read_factors(
 
         return with_shift
 
-    with torch.enable_grad(), _watching(model, {name: watch(name) for name in names}):
-        losses = losses_of(recording.run())
+    with torch.enable_grad(), watching(model, {name: watch(name) for name in names}):
+        losses, _ = losses_of(model, recording.run(), prompts)
         gradients = torch.autograd.grad(losses.sum(), [shifts[name] for name in names])
     factors = {
         name: Factors(inputs[name], gradient.float().to(model.device))
@@ -120,24 +112,5 @@ def changed_by(model: LanguageModel, changes: Changes) -> Iterator[None]:
 
         return with_change
 
-    with ExitStack() as stack:
-        for name, change in changes.items():
-            stack.enter_context(_watching(model, {name: watch(change)}))
+    with watching(model, {name: watch(change) for name, change in changes.items()}):
         yield
-
-
-def target_logits(
-    model: LanguageModel, final: torch.Tensor, prompts: Sequence[TokenizedPrompt]
-) -> list[torch.Tensor]:
-    """Logits where each prompt's target is predicted, `[tokens, vocabulary]` each, fp32.
-
-    Args:
-        model: The model.
-        final: What leaves the last block, `[prompts, width, d]`.
-        prompts: The prompts with targets.
-    """
-    found = []
-    for row, prompt in enumerate(prompts):
-        start = len(prompt.prompt_ids) - 1
-        found.append(read_logits(model, final[row, start : start + len(prompt.target_ids)]))
-    return found

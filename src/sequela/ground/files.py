@@ -1,0 +1,71 @@
+"""Small files that more than one part of the program keeps: descriptions in JSON, tensors with their hash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from sequela.ground.errors import BadInputError, IntegrityError
+from sequela.ground.hashing import hash_tensors
+from sequela.ground.paths import replacing
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def write_description(path: Path, description: BaseModel) -> None:
+    """Writes a description as JSON; a reader sees the old file or the whole new one."""
+    with replacing(path) as temporary:
+        temporary.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_description_of(path: Path, kind: type[M], what: str) -> M:
+    """Reads a description back.
+
+    Args:
+        path: The file.
+        kind: What it must be.
+        what: What it describes, for people: `delta`, `trained editor`.
+
+    Raises:
+        BadInputError: It is missing or not one of ours.
+    """
+    try:
+        return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise BadInputError(f"{path.parent} holds no {what}: {path.name} is missing.") from None
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise BadInputError(f"{path} is not the description of a {what}: {error}") from error
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> str:
+    """Writes tensors, whole or not at all; returns their hash."""
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(kept, temporary)
+    return hash_tensors(kept.items())
+
+
+def load_tensors(path: Path, wanted: str) -> dict[str, torch.Tensor]:
+    """Reads tensors back.
+
+    Args:
+        path: The file.
+        wanted: Their hash.
+
+    Raises:
+        IntegrityError: They are not the ones that were saved.
+    """
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise IntegrityError(f"{path} can't be read: {error}") from error
+    if hash_tensors(tensors.items()) != wanted:
+        raise IntegrityError(f"{path} was changed after it was saved: its hash differs.")
+    return tensors
