@@ -30,6 +30,7 @@ from sequela.editors.hypernetworks.network import HyperNetwork, shapes_of
 from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, reports_of_step, with_targets
 from sequela.edits import Edit
+from sequela.ground.errors import SequelaError
 from sequela.ground.hashing import hash_tensors
 from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
@@ -127,13 +128,25 @@ class Mend(Editor[MendHyperparameters, MendState]):
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: MendState, resources: Resources
     ) -> Outcome[MendState]:
-        """Makes a batch of edits together."""
+        """Makes a batch of edits together.
+
+        Raises:
+            SequelaError: The state came from another network.
+        """
+        known, _ = self._network(model)
+        if state.network != known:
+            raise SequelaError(
+                f"The edits so far were made with the network {state.network}; the one in place is {known}.",
+                hint="Put that network back, name it as `artifact`, or begin anew in another folder.",
+            )
         if self.hyperparameters.sequence == "accumulate":
             delta, reports = self._made(model, edits)
             return Outcome(delta, state, reports)
         with model.unedited():
             delta, reports = self._made(model, edits)
-        return Outcome(delta, state, reports, replaces=True)
+        # A batch that can't be made leaves the earlier one in force.
+        made = any(not report.dropped for report in reports)
+        return Outcome(delta, state, reports, replaces=made)
 
     def _made(self, model: LanguageModel, edits: Sequence[Edit]) -> tuple[Delta, tuple[EditReport, ...]]:
         _, network = self._network(model)

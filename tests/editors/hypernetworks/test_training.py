@@ -13,7 +13,7 @@ from sequela.editors.hypernetworks.artifact import NETWORK, artifact_folder, rea
 from sequela.editors.hypernetworks.examples import Examples, TrainingEdits
 from sequela.editors.hypernetworks.training import Training, TrainingSettings
 from sequela.editors.mend import Mend
-from sequela.editors.sequence import edit_in_batches
+from sequela.editors.sequence import edit_batch, edit_in_batches
 from sequela.edits import EditSet
 from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
 from sequela.ground.progress import SILENT
@@ -90,6 +90,45 @@ def test_last_only_has_one_edit_in_force(
     assert last.delta.content_hash == alone.delta.content_hash
     *_, added = edit_in_batches(create_editor("mend", settings), world_model, edits, 1, resources)
     assert added.delta.content_hash != last.delta.content_hash
+
+
+def test_last_only_under_a_restraint_has_one_edit_in_force_too(
+    trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
+) -> None:
+    edits = list(world.edits(3, phrasing=-1))
+    resources = Resources(Statistics(world_model, folder=tmp_path))
+    settings = {**SETTINGS, "artifact": str(trained), "sequence": "last-only", "rect": {"keep": 0.5}}
+    restrained = create_editor("mend+rect", settings)
+    assert restrained.needs_training
+    *_, last = edit_in_batches(restrained, world_model, edits, 1, resources)
+    (alone,) = edit_in_batches(restrained, world_model, edits[-1:], 1, resources)
+    assert last.delta.content_hash == alone.delta.content_hash
+
+
+def test_last_only_keeps_the_earlier_edit_where_one_cannot_be_made(
+    world: World, world_model: LanguageModel, tmp_path: Path
+) -> None:
+    first, second = world.edits(2, phrasing=-1)
+    resources = Resources(Statistics(world_model, folder=tmp_path))
+    settings = {**SETTINGS, "artifact": "identity", "sequence": "last-only"}
+    editor = create_editor("mend", settings)
+    (made,) = edit_in_batches(editor, world_model, [first], 1, resources)
+    token = world_model.tokenizer(f" {second.target_new}", add_special_tokens=False)["input_ids"][-1]
+    world_model.module.get_output_embeddings().weight.data[token] = float("nan")
+    step = edit_batch(editor, world_model, [second], made.delta, made.state, resources)
+    assert step.reports[0].dropped
+    assert step.delta.content_hash == made.delta.content_hash
+
+
+def test_edits_do_not_go_on_with_another_network(
+    trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
+) -> None:
+    edits, resources = world.edits(1, phrasing=-1), Resources(Statistics(world_model, folder=tmp_path))
+    state = create_editor("mend", {**SETTINGS, "artifact": "identity"}).prepare(world_model, resources)
+    editor = create_editor("mend", {**SETTINGS, "artifact": str(trained)})
+    with pytest.raises(SequelaError, match="were made with the network") as told:
+        editor.edit(world_model, list(edits), state, resources)
+    assert state.network in told.value.message
 
 
 def test_an_interrupted_training_goes_on_to_the_same_curve(

@@ -61,3 +61,10 @@ def test_reports_tell_the_norm_that_remains(tmp_path: Path) -> None:
     weight = model.module.get_parameter(model.family.mlp_out_name(1))
     assert held.reports[0].relative_norm == pytest.approx(norm / float(weight.double().norm()))
     assert held.reports[0].relative_norm < free.reports[0].relative_norm
+
+
+@pytest.mark.parametrize("restraint", ["rect", "prune"])
+def test_a_method_that_changes_no_weights_can_not_be_restrained(restraint: str) -> None:
+    """Its edits would not be in force, and nobody would be told."""
+    with pytest.raises(BadInputError, match=f"grace changes no weights: {restraint} can't restrain it"):
+        create_editor(f"grace+{restraint}")

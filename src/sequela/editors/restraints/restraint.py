@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from sequela.deltas import Delta, Dense
 from sequela.editors.editor import AnyEditor, Editor, Outcome, Resources, relative_norms
 from sequela.edits import Edit
+from sequela.ground.errors import BadInputError
 from sequela.ground.precision import solve_dtype
 from sequela.models import LanguageModel
 
@@ -75,10 +77,19 @@ class RestrainedEditor(Editor[Any, Any]):
     Args:
         editor: The method.
         restraints: What holds it back, in order.
+
+    Raises:
+        BadInputError: The method's edits don't sit in weights, so that there is no change to restrain.
     """
 
     def __init__(self, editor: AnyEditor, restraints: Sequence[AnyRestraint]) -> None:
         self.restraints = tuple(restraints)
+        if editor.seat != "weights":
+            raise BadInputError(
+                f"{editor.name} changes no weights: {', '.join(one.name for one in self.restraints)} can't "
+                "restrain it.",
+                hint="Restraints are for methods whose edits sit in weights; `sequela methods` tells.",
+            )
         for restraint in self.restraints:
             editor = restraint.adapted(editor)
         self.editor = editor
@@ -86,6 +97,7 @@ class RestrainedEditor(Editor[Any, Any]):
         self.name = JOIN.join([editor.name, *(restraint.name for restraint in self.restraints)])  # type: ignore[misc]
         self.summary = editor.summary  # type: ignore[misc]
         self.paper = editor.paper  # type: ignore[misc]
+        self.needs_training = editor.needs_training  # type: ignore[misc]
         self.takes_batches = editor.takes_batches  # type: ignore[misc]
         self.needs_subject = editor.needs_subject  # type: ignore[misc]
         self.hyperparameters_class = editor.hyperparameters_class  # type: ignore[misc]
@@ -126,14 +138,16 @@ class RestrainedEditor(Editor[Any, Any]):
         """Makes the batch and restrains its change; reports tell the norm that remains."""
         outcome = self.editor.edit(model, edits, state, resources)
         change = outcome.delta
-        for restraint in self.restraints:
-            change = restraint.of_batch(model, change)
-        norm = max(relative_norms(model, change).values(), default=0.0)
+        # A change in place of the earlier ones is one of the unedited weights.
+        with model.unedited() if outcome.replaces else nullcontext():
+            for restraint in self.restraints:
+                change = restraint.of_batch(model, change)
+            norm = max(relative_norms(model, change).values(), default=0.0)
         reports = tuple(
             report if report.dropped else dataclasses.replace(report, relative_norm=norm)
             for report in outcome.reports
         )
-        return Outcome(change, outcome.state, reports)
+        return dataclasses.replace(outcome, delta=change, reports=reports)
 
     def of_whole(self, model: LanguageModel, total: Delta) -> Delta:
         """The whole change as the restraints leave it."""
