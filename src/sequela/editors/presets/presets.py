@@ -122,9 +122,10 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
                 hint=f"`sequela presets {method}` lists those there are.",
             )
         if "layers" in type(settings).model_fields and "layers" not in settings.model_fields_set:
+            tune = f" `sequela tune {model.name} --editor {method}` finds better ones."
             progress.say(
                 f"There is no preset of {method} for {model.name}: layers are chosen by depth, the rest "
-                f"are the defaults. `sequela tune {model.name} --editor {method}` finds better ones."
+                f"are the defaults.{'' if editor.needs_training else tune}"
             )
         return editor
     if found.provenance == "untested":
