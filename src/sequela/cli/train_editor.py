@@ -62,11 +62,12 @@ def train_editor(
     """
     from sequela.cli.edit import read_settings
     from sequela.editors import create_editor
-    from sequela.editors.hypernetworks.artifact import artifact_folder
-    from sequela.editors.hypernetworks.examples import TrainingEdits
-    from sequela.editors.hypernetworks.training import Training, TrainingSettings
-    from sequela.editors.mend import Mend
     from sequela.editors.presets import with_preset
+    from sequela.editors.training.artifact import artifact_folder
+    from sequela.editors.training.examples import TrainingEdits
+    from sequela.editors.training.settings import TrainingSettings
+    from sequela.editors.training.trained_editor import TrainedEditor
+    from sequela.editors.training.training import Training
     from sequela.edits import load_edits
     from sequela.ground.errors import BadInputError
     from sequela.ground.paths import ensure_writable
@@ -84,27 +85,17 @@ def train_editor(
         seed=seed,
     )
     method = create_editor(editor, read_settings(hparams))
-    if not isinstance(method, Mend):
+    if not isinstance(method, TrainedEditor):
         raise BadInputError(f"{editor} needs no training.", hint="`sequela methods` says which do.")
     usable = TrainingEdits.of(load_edits(edits, limit=count), held_out)
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)
         chosen = with_preset(method, base, progress)
-        assert isinstance(chosen, Mend)
+        assert isinstance(chosen, TrainedEditor)
         base.check_layers(chosen.layers_of(base))
-        folder = output or artifact_folder(editor, base, chosen.settings)
+        folder = output or artifact_folder(editor, base, chosen.settings_of_training)
         ensure_writable(folder)
-        training = Training(
-            editor,
-            chosen.settings,
-            base,
-            chosen.new_network(base, seed),
-            chosen.layers_of(base)[0],
-            usable,
-            settings,
-            folder,
-            progress,
-        )
+        training = Training(chosen, base, usable, settings, folder, progress)
         if usable.n_left_out:
             progress.say(f"{usable.n_left_out} edits lack a paraphrase or a neighbor's answer: left out.")
         progress.say(

@@ -1,7 +1,7 @@
 """MEND: a network that turns the gradient of an edit into the edit (Mitchell et al. 2022, arXiv 2110.11309).
 
 The gradient of the target's loss by a linear layer's weight is read as its two factors for every token
-(`hypernetworks/factors.py`); a network that was trained before maps them to those of the change
+(`factors.py`); a network that was trained before maps them to those of the change
 (`hypernetworks/network.py`). The network saw gradients of the unedited model only. What it makes of an edited
 model's is therefore two methods:
 
@@ -16,35 +16,37 @@ leaves it to training to turn the sign; means and deviations are exact over all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
-from sequela.editors.editor import Editor, EditorState, EditReport, Outcome, Resources
-from sequela.editors.factors import mlp_linears, read_factors
-from sequela.editors.hypernetworks.artifact import load_network
+from sequela.editors.editor import EditReport, Outcome, Resources
+from sequela.editors.factors import changed_by, mlp_linears, read_factors
 from sequela.editors.hypernetworks.network import HyperNetwork, shapes_of
-from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, reports_of_step, with_targets
+from sequela.editors.training.examples import Examples
+from sequela.editors.training.learner import IndependentLearner
+from sequela.editors.training.learner import Outcome as Learned
+from sequela.editors.training.passes import Passes, activation_bytes
+from sequela.editors.training.trained_editor import (
+    IDENTITY,
+    TrainedEditor,
+    TrainedHyperparameters,
+    TrainedState,
+)
 from sequela.edits import Edit
-from sequela.ground.errors import SequelaError
-from sequela.ground.hashing import hash_tensors
 from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
 from sequela.models.partial import record
-
-IDENTITY = "identity"
-"""The artifact that is none: the network before any training, so that an edit is one step of descent."""
 
 N_LAYERS = 3
 """How many of the highest layers are edited by default."""
 
 
-class MendHyperparameters(Hyperparameters):
-    """MEND's settings; all but the last two are those of its training."""
+class MendHyperparameters(TrainedHyperparameters):
+    """MEND's settings."""
 
     layers: tuple[NonNegativeInt, ...] | None = Field(
         default=None,
@@ -59,37 +61,49 @@ class MendHyperparameters(Hyperparameters):
         description="Whether edits add up, or each is made on the unedited model and takes the place of the "
         "others, as the released code does.",
     )
-    artifact: str | None = Field(
-        default=None,
-        description="The folder of a trained network; by default what `sequela train-editor` made for the "
-        "model. `identity` is an untrained one.",
-    )
 
 
-class MendState(EditorState):
-    """Which network is used.
+class MendLearner(IndependentLearner):
+    """MEND's networks, each edit of a batch by itself.
 
     Args:
-        network: A hash of it, so that nothing goes on with another one.
+        model: The unedited model.
+        network: The networks.
+        first: The lowest layer that is edited.
     """
 
-    network: str = ""
+    module: HyperNetwork
+
+    def __init__(self, model: LanguageModel, network: HyperNetwork, first: int) -> None:
+        super().__init__(network)
+        self._model = model
+        self._first = first
+
+    def outcome(self, examples: Examples) -> Learned:
+        """Makes each edit by itself; while training the network takes the gradients into its means."""
+        model, network = self._model, self.module
+        passes = Passes.of(model, examples, self._first)
+        factors, _ = read_factors(model, passes.prompts, network.names, examples.prompts)
+        if network.training:
+            network.see(factors)
+        changes = network(factors)
+        return passes.outcome(model, lambda: changed_by(model, changes))
+
+    def bytes_of_part(self, examples: Examples) -> int:
+        """The upper part of the model over all rows, and the factors at every token."""
+        return activation_bytes(self._model, examples, self._first, self.module.width)
 
 
-class Mend(Editor[MendHyperparameters, MendState]):
+class Mend(TrainedEditor[MendHyperparameters, TrainedState]):
     """Maps gradients to edits by a trained network."""
 
     name: ClassVar[str] = "mend"
     summary: ClassVar[str] = "A trained network maps an edit's gradient to the edit (Mitchell et al. 2022)."
     paper: ClassVar[str] = "Mitchell et al. 2022, arXiv 2110.11309"
-    needs_training: ClassVar[bool] = True
     needs_subject: ClassVar[bool] = False
     hyperparameters_class = MendHyperparameters
-    state_class = MendState
-
-    def __init__(self, hyperparameters: MendHyperparameters) -> None:
-        super().__init__(hyperparameters)
-        self._loaded: tuple[str, str, HyperNetwork] | None = None
+    state_class = TrainedState
+    not_of_training = ("sequence",)
 
     @property
     def variant(self) -> str:
@@ -106,39 +120,34 @@ class Mend(Editor[MendHyperparameters, MendState]):
             return tuple(sorted(set(layers)))
         return tuple(range(max(0, model.n_layers - N_LAYERS), model.n_layers))
 
-    def new_network(self, model: LanguageModel, seed: int = 0) -> HyperNetwork:
-        """A network that was not trained yet."""
-        settings = self.hyperparameters
-        shapes = shapes_of(model, mlp_linears(model, self.layers_of(model)))
+    def learner(self, model: LanguageModel, seed: int = 0) -> MendLearner:
+        """The networks before any training."""
+        settings, layers = self.hyperparameters, self.layers_of(model)
+        model.check_layers(layers)
+        shapes = shapes_of(model, mlp_linears(model, layers))
         normalized = settings.artifact != IDENTITY
         with seeded(seed, model.device):
             made = HyperNetwork(shapes, settings.rank, settings.n_hidden, normalized, settings.edit_lr)
-        return made.to(model.device)
+        return MendLearner(model, made.to(model.device), layers[0])
 
-    def prepare(self, model: LanguageModel, resources: Resources) -> MendState:
+    def prepare(self, model: LanguageModel, resources: Resources) -> TrainedState:
         """Finds the trained network.
 
         Raises:
             SequelaError: There is none for this model, or it has other layers.
             FingerprintMismatchError: It was trained for another model.
         """
-        model.check_layers(self.layers_of(model))
-        return MendState(network=self._network(model)[0])
+        return TrainedState(network=self.trained(model)[0])
 
     def edit(
-        self, model: LanguageModel, edits: Sequence[Edit], state: MendState, resources: Resources
-    ) -> Outcome[MendState]:
+        self, model: LanguageModel, edits: Sequence[Edit], state: TrainedState, resources: Resources
+    ) -> Outcome[TrainedState]:
         """Makes a batch of edits together.
 
         Raises:
             SequelaError: The state came from another network.
         """
-        known, _ = self._network(model)
-        if state.network != known:
-            raise SequelaError(
-                f"The edits so far were made with the network {state.network}; the one in place is {known}.",
-                hint="Put that network back, name it as `artifact`, or begin anew in another folder.",
-            )
+        self.check_network(model, state)
         if self.hyperparameters.sequence == "accumulate":
             delta, reports = self._made(model, edits)
             return Outcome(delta, state, reports)
@@ -149,7 +158,8 @@ class Mend(Editor[MendHyperparameters, MendState]):
         return Outcome(delta, state, reports, replaces=made)
 
     def _made(self, model: LanguageModel, edits: Sequence[Edit]) -> tuple[Delta, tuple[EditReport, ...]]:
-        _, network = self._network(model)
+        _, network = self.trained(model)
+        assert isinstance(network, HyperNetwork)
         prompts = with_targets(model, edits)
         recording = record(model, batch_of(model, prompts), self.layers_of(model)[0])
         factors, before = read_factors(model, recording, network.names, prompts)
@@ -167,14 +177,3 @@ class Mend(Editor[MendHyperparameters, MendState]):
                 delta = delta + own
         reports = reports_of_step(model, edits, prompts, before, delta, failures)
         return delta, reports
-
-    def _network(self, model: LanguageModel) -> tuple[str, HyperNetwork]:
-        """The network's hash, and the network; loaded once for a model."""
-        if self._loaded is None or self._loaded[0] != model.fingerprint:
-            network = self.new_network(model)
-            if self.hyperparameters.artifact != IDENTITY:
-                folder = self.hyperparameters.artifact
-                load_network(network, self.name, model, self.settings, Path(folder) if folder else None)
-            network.requires_grad_(False)
-            self._loaded = (model.fingerprint, hash_tensors(network.state_dict().items()), network)
-        return self._loaded[1:]

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from sequela.editors import Resources, create_editor
-from sequela.editors.hypernetworks.artifact import NETWORK, artifact_folder, read_artifact
-from sequela.editors.hypernetworks.examples import Examples, TrainingEdits
-from sequela.editors.hypernetworks.training import Training, TrainingSettings
 from sequela.editors.mend import Mend
 from sequela.editors.sequence import edit_batch, edit_in_batches
+from sequela.editors.training.artifact import NETWORK, artifact_folder, read_artifact
+from sequela.editors.training.examples import Examples, TrainingEdits
+from sequela.editors.training.settings import TrainingSettings
+from sequela.editors.training.training import Training
 from sequela.edits import EditSet
 from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
 from sequela.ground.progress import SILENT
@@ -39,8 +40,7 @@ def training(
 ) -> Training:
     editor = create_editor("mend", SETTINGS)
     assert isinstance(editor, Mend)
-    network = editor.new_network(model, settings.seed)
-    return Training("mend", editor.settings, model, network, 1, facts, settings, folder, SILENT)
+    return Training(editor, model, facts, settings, folder, SILENT)
 
 
 @pytest.fixture(scope="module")
@@ -208,10 +208,11 @@ class TestArtifacts:
             create_editor("mend", SETTINGS),
             Resources(Statistics(world_model, folder=tmp_path)),
         )
+        assert isinstance(editor, Mend)
         with pytest.raises(SequelaError, match="has to be trained before it can edit") as told:
             editor.prepare(world_model, resources)
         assert "sequela train-editor mend" in (told.value.hint or "")
-        place = artifact_folder("mend", world_model, editor.settings)
+        place = artifact_folder("mend", world_model, editor.settings_of_training)
         place.parent.mkdir(parents=True)
         place.symlink_to(trained)
         state = create_editor("mend", SETTINGS).prepare(world_model, resources)

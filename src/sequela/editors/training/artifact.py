@@ -1,4 +1,4 @@
-"""Trained networks on disk: for which model, from which edits, with which settings, and how training went."""
+"""What was trained, on disk: for which model, from which edits, with which settings, how training went."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from sequela.models import LanguageModel
 
 DESCRIPTION = "artifact.json"
 NETWORK = "network.safetensors"
-
-NOT_OF_TRAINING = ("preset", "artifact", "sequence")
-"""Settings of a method that a network doesn't depend on."""
 
 
 class Reading(BaseModel):
@@ -86,15 +83,15 @@ class Artifact(BaseModel):
         return next(reading for reading in self.curve if reading.step == self.step)
 
 
-def settings_of_training(settings: dict[str, Any]) -> dict[str, Any]:
-    """Those of a method's settings that a network depends on."""
-    return {name: value for name, value in settings.items() if name not in NOT_OF_TRAINING}
-
-
 def artifact_folder(editor: str, model: LanguageModel, settings: dict[str, Any]) -> Path:
-    """Where a method's network for a model is looked for if no other place is given."""
-    of_training = hash_json(settings_of_training(settings))
-    return cache_folder() / "editors" / editor / model.fingerprint / of_training
+    """Where a method's network for a model is looked for if no other place is given.
+
+    Args:
+        editor: The method.
+        model: The model.
+        settings: Those of the method's settings that a network depends on.
+    """
+    return cache_folder() / "editors" / editor / model.fingerprint / hash_json(settings)
 
 
 def save_network(folder: Path, network: nn.Module) -> str:
@@ -125,7 +122,7 @@ def load_network(
         network: As it is before training.
         editor: The method.
         model: The model.
-        settings: The method's settings.
+        settings: Those of the method's settings that a network depends on.
         folder: Where it is; None looks in the usual place.
 
     Raises:
@@ -148,8 +145,7 @@ def load_network(
             f"({artifact.base_name}); {model.name!r} is {model.fingerprint}.",
             hint="Train one for this model, or load the model that it was trained for.",
         )
-    wanted = settings_of_training(settings)
-    differing = [name for name, value in wanted.items() if artifact.settings.get(name) != value]
+    differing = [name for name, value in settings.items() if artifact.settings.get(name) != value]
     if differing:
         told = ", ".join(f"{name} = {artifact.settings.get(name)!r}" for name in differing)
         raise SequelaError(f"The {editor} in {place} was trained with other settings: {told}.")

@@ -1,4 +1,4 @@
-"""What a network is trained on: an edit, the same in other words, and a question that must stay."""
+"""What an editor is trained on: an edit, the same in other words, and a question that must stay."""
 
 from __future__ import annotations
 
@@ -42,6 +42,9 @@ class Examples:
             probe = random.choice(_answered(edit))
             neighbors.append(tokenize_prompt(tokenizer, probe.prompt, target=probe.answer))
         return cls(tuple(prompts), tuple(paraphrases), tuple(neighbors))
+
+    def __len__(self) -> int:
+        return len(self.prompts)
 
     def split(self, size: int) -> list[Examples]:
         """The same in smaller batches."""

@@ -1,0 +1,225 @@
+"""The training of an editor: batches of edits, steps of Adam, validation, and what is kept of it.
+
+What is trained and what its loss is, a `Learner` knows. For most methods the loss of an edit is `edit_weight`
+times the cross-entropy of its target, after its prompt and after another phrasing of it, plus
+`locality_weight` times the KL divergence from the unedited model on an unrelated prompt, all with the edit
+in force (Mitchell et al. 2022, section 3.3). The batch of a step, and whatever a learner draws in it, follow
+from the seed, so that a training that was interrupted goes on to the same curve.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from sequela.editors.training.artifact import Artifact, Reading, describe_artifact, save_network
+from sequela.editors.training.examples import Examples, TrainingEdits
+from sequela.editors.training.settings import TrainingSettings
+from sequela.editors.training.trained_editor import AnyTrainedEditor
+from sequela.ground.errors import IntegrityError
+from sequela.ground.files import load_tensors, save_tensors
+from sequela.ground.hashing import hash_json
+from sequela.ground.paths import replacing
+from sequela.ground.progress import Progress
+from sequela.ground.randomness import seeded
+from sequela.models import LanguageModel
+
+STATE = "training.json"
+STATE_TENSORS = "training.safetensors"
+
+
+class Training:
+    """One training, from its beginning or from where it was left.
+
+    Args:
+        editor: The method.
+        model: The unedited model.
+        edits: What to train on.
+        settings: How.
+        folder: Where the state and the artifact are kept.
+        progress: Who is told.
+    """
+
+    def __init__(
+        self,
+        editor: AnyTrainedEditor,
+        model: LanguageModel,
+        edits: TrainingEdits,
+        settings: TrainingSettings,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        self._editor = editor
+        self._model = model
+        self._learner = editor.learner(model, settings.seed)
+        self._network = self._learner.module
+        self._edits = edits
+        self._settings = settings
+        self._folder = folder
+        self._progress = progress
+        self._learned = [one for one in self._network.parameters() if one.requires_grad]
+        self._adam = torch.optim.Adam(self._learned, lr=settings.lr)
+        self._curve: list[Reading] = []
+        self._step = 0
+        self._since: list[float] = []
+        self._best_network = ""
+
+    @property
+    def _key(self) -> str:
+        """What a training that goes on must have in common with the one that was left."""
+        endings = {"n_steps", "minutes", "patience", "micro_batch"}
+        return hash_json(
+            {
+                "editor": self._editor.name,
+                "editor_settings": self._editor.settings_of_training,
+                "model": self._model.fingerprint,
+                "edits": self._edits.content_hash,
+                "settings": self._settings.model_dump(mode="json", exclude=endings),
+            }
+        )
+
+    def memory_bytes(self) -> int:
+        """About how much memory training takes above the model: what is learned, gradients, Adam, a step."""
+        parameters = sum(parameter.numel() for parameter in self._network.parameters())
+        sample = Examples.of(self._model, self._edits.train[: self._settings.batch_size], "memory")
+        return 4 * 4 * parameters + self._learner.activation_bytes(sample, self._settings)
+
+    def run(self) -> Artifact:
+        """Trains until the steps, the minutes or the patience are used up; keeps the best network."""
+        self._resume()
+        started = time.perf_counter() - (self._curve[-1].seconds if self._curve else 0.0)
+        task = self._progress.start(f"training {self._editor.name}", self._settings.n_steps)
+        self._progress.advance(task, self._step)
+        if not self._curve:
+            self._validate(0.0)
+        while self._step < self._settings.n_steps and not self._is_enough(started):
+            self._since.append(self._one_step())
+            self._step += 1
+            self._progress.advance(task)
+            if self._step % self._settings.validate_every == 0:
+                self._validate(time.perf_counter() - started)
+        if self._curve[-1].step != self._step:
+            self._validate(time.perf_counter() - started)
+        self._progress.finish(task)
+        artifact = self._artifact()
+        describe_artifact(self._folder, artifact)  # with what came after the best
+        return artifact
+
+    def _one_step(self) -> float:
+        """One step of Adam; returns its loss."""
+        settings = self._settings
+        batch = self._edits.batch(self._step, settings.batch_size, settings.seed)
+        examples = Examples.of(self._model, batch, f"{settings.seed} {self._step}")
+        self._adam.zero_grad()
+        self._network.train()
+        with seeded(settings.seed + self._step, self._model.device):
+            loss = self._learner.descend(examples, settings)
+        torch.nn.utils.clip_grad_norm_(self._learned, settings.clip)
+        self._adam.step()
+        return loss
+
+    def _validate(self, seconds: float) -> None:
+        examples = Examples.of(self._model, self._edits.held_out, "held out")
+        self._network.eval()
+        with torch.no_grad(), seeded(self._settings.seed, self._model.device):
+            found = list(self._learner.outcomes(examples, self._settings))
+        shares = [len(one) / len(examples) for one in found]
+        edit_loss = sum(share * float(one.edit_loss) for share, one in zip(shares, found, strict=True))
+        kl = sum(share * float(one.kl) for share, one in zip(shares, found, strict=True))
+        reading = Reading(
+            step=self._step,
+            seconds=seconds,
+            train_loss=sum(self._since) / len(self._since) if self._since else None,
+            loss=self._settings.edit_weight * edit_loss + self._settings.locality_weight * kl,
+            efficacy=_share([one for outcome in found for one in outcome.efficacy]),
+            paraphrase=_share([one for outcome in found for one in outcome.paraphrase]),
+            locality=_share([one for outcome in found for one in outcome.locality]),
+            kl=kl,
+        )
+        self._since = []
+        self._curve.append(reading)
+        self._progress.say(
+            f"step {reading.step}: loss {reading.loss:.4f}, efficacy {reading.efficacy:.2f}, "
+            f"paraphrase {reading.paraphrase:.2f}, locality {reading.locality:.2f}"
+        )
+        if self._best() is reading:
+            self._best_network = save_network(self._folder, self._network)
+            describe_artifact(self._folder, self._artifact())
+        self._keep()
+
+    def _best(self) -> Reading:
+        losses = [reading for reading in self._curve if math.isfinite(reading.loss)] or self._curve
+        return min(losses, key=lambda reading: reading.loss)
+
+    def _is_enough(self, started: float) -> bool:
+        settings = self._settings
+        if settings.minutes is not None and time.perf_counter() - started > 60 * settings.minutes:
+            return True
+        return len(self._curve) - 1 - self._curve.index(self._best()) >= settings.patience
+
+    def _artifact(self) -> Artifact:
+        return Artifact(
+            editor=self._editor.name,
+            base_fingerprint=self._model.fingerprint,
+            base_name=self._model.name,
+            settings=self._editor.settings_of_training,
+            training=self._settings.model_dump(mode="json"),
+            edits=self._edits.name,
+            edits_hash=self._edits.content_hash,
+            n_edits=len(self._edits.train),
+            curve=tuple(self._curve),
+            step=self._best().step,
+            network=self._best_network,
+        )
+
+    def _keep(self) -> None:
+        """Writes everything that going on needs; the numbers first."""
+        tensors = {f"network.{name}": tensor for name, tensor in self._network.state_dict().items()}
+        for index, state in self._adam.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        kept = save_tensors(self._folder / STATE_TENSORS, tensors)
+        told = {
+            "key": self._key,
+            "step": self._step,
+            "curve": [reading.model_dump(mode="json") for reading in self._curve],
+            "best_network": self._best_network,
+            "tensors": kept,
+        }
+        with replacing(self._folder / STATE) as path:
+            path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+    def _resume(self) -> None:
+        """Goes on from where this very training was left, if it was."""
+        path = self._folder / STATE
+        if not path.is_file():
+            return
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told["key"] != self._key:
+            self._progress.say(f"{self._folder} holds a training with other settings; it begins anew.")
+            return
+        try:
+            tensors = load_tensors(self._folder / STATE_TENSORS, told["tensors"])
+        except IntegrityError as error:
+            self._progress.say(f"{error.message} Training begins anew.")
+            return
+        self._network.load_state_dict(
+            {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
+        )
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("adam."):
+                _, index, field = name.split(".", 2)
+                state.setdefault(int(index), {})[field] = tensor
+        self._adam.load_state_dict({**self._adam.state_dict(), "state": state})
+        self._step, self._best_network = told["step"], told["best_network"]
+        self._curve = [Reading.model_validate(reading) for reading in told["curve"]]
+        self._progress.say(f"training goes on after step {self._step}")
+
+
+def _share(found: Sequence[bool]) -> float:
+    return sum(found) / len(found)
