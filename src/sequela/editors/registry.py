@@ -32,6 +32,7 @@ BUILT_IN: Mapping[str, str] = {
     "mend": "sequela.editors.mend:Mend",
     "pmet": "sequela.editors.pmet:Pmet",
     "rome": "sequela.editors.rome:Rome",
+    "serac": "sequela.editors.serac:Serac",
     "ultraedit": "sequela.editors.ultraedit:UltraEdit",
 }
 """Method names and where their classes are."""

@@ -7,12 +7,30 @@ from dataclasses import dataclass
 from random import Random
 
 from sequela.edits import Edit, EditSet
-from sequela.edits.edit import Probe
 from sequela.ground.errors import BadInputError
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 
 LEAST_EDITS = 20
 """Fewer than so many edits train nothing."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How an edit is seen in a batch.
+
+    Args:
+        question: The edit's own prompt, its subject in place.
+        answer: The edit's target.
+        paraphrase: Another phrasing.
+        neighbor: An unrelated prompt.
+        neighbor_answer: Its own right answer.
+    """
+
+    question: str
+    answer: str
+    paraphrase: str
+    neighbor: str
+    neighbor_answer: str
 
 
 @dataclass(frozen=True)
@@ -23,25 +41,28 @@ class Examples:
         prompts: The edits' own prompts.
         paraphrases: Other phrasings, with the edits' targets.
         neighbors: Unrelated prompts, with their own right answers.
+        wordings: The texts behind them.
     """
 
     prompts: tuple[TokenizedPrompt, ...]
     paraphrases: tuple[TokenizedPrompt, ...]
     neighbors: tuple[TokenizedPrompt, ...]
+    wordings: tuple[Wording, ...]
 
     @classmethod
     def of(cls, model: LanguageModel, edits: Sequence[Edit], seed: str) -> Examples:
         """The examples of a batch; which phrasing and which neighbor an edit is seen with, the seed says."""
         random = Random(seed)
         tokenizer = model.tokenizer
-        prompts, paraphrases, neighbors = [], [], []
+        prompts, paraphrases, neighbors, wordings = [], [], [], []
         for edit in edits:
             prompts.append(tokenize_prompt(tokenizer, edit.prompt, edit.subject, edit.target_new))
             other = random.choice(edit.paraphrases)
             paraphrases.append(tokenize_prompt(tokenizer, other, target=edit.target_new))
-            probe = random.choice(_answered(edit))
-            neighbors.append(tokenize_prompt(tokenizer, probe.prompt, target=probe.answer))
-        return cls(tuple(prompts), tuple(paraphrases), tuple(neighbors))
+            probe, answer = random.choice(_answered(edit))
+            neighbors.append(tokenize_prompt(tokenizer, probe, target=answer))
+            wordings.append(Wording(edit.question, edit.target_new, other, probe, answer))
+        return cls(tuple(prompts), tuple(paraphrases), tuple(neighbors), tuple(wordings))
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -50,7 +71,10 @@ class Examples:
         """The same in smaller batches."""
         return [
             Examples(
-                self.prompts[at : at + size], self.paraphrases[at : at + size], self.neighbors[at : at + size]
+                self.prompts[at : at + size],
+                self.paraphrases[at : at + size],
+                self.neighbors[at : at + size],
+                self.wordings[at : at + size],
             )
             for at in range(0, len(self.prompts), size)
         ]
@@ -109,6 +133,6 @@ class TrainingEdits:
         return tuple(self.train[orders[place // n][place % n]] for place in places)
 
 
-def _answered(edit: Edit) -> list[Probe]:
-    """The edit's neighbors whose right answers are known."""
-    return [probe for probe in edit.neighborhood if probe.answer]
+def _answered(edit: Edit) -> list[tuple[str, str]]:
+    """The edit's neighbors whose right answers are known, with these."""
+    return [(probe.prompt, probe.answer) for probe in edit.neighborhood if probe.answer]
