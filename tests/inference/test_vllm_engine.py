@@ -31,6 +31,7 @@ from sequela.inference import (
 from sequela.inference.vllm_engine import VllmEngine, check_seats
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.loading import load_model
+from sequela.models.seats import Routed
 from support.tiny import tiny_language_model
 
 SMALL_SERVER = {"enforce_eager": True}
@@ -80,8 +81,8 @@ def test_deltas_and_rewritten_requests_are_fine() -> None:
     class Router:
         content_hash = "router"
 
-        def rewrite(self, prompt: str) -> str:
-            return f"Rewritten: {prompt}"
+        def route(self, prompt: str) -> Routed:
+            return Routed(f"Rewritten: {prompt}")
 
     check_seats(EditedModel(model, Delta.empty(model.fingerprint), routers=(Router(),)))
 

@@ -14,6 +14,7 @@ from sequela.ground.hashing import hash_tensors
 from sequela.inference import generation_request
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.decisions import Decisions
+from sequela.models.seats import Routed
 from support.tiny import tiny_language_model
 
 
@@ -111,8 +112,8 @@ class Preface:
     def content_hash(self) -> str:
         return f"preface {self.text}"
 
-    def rewrite(self, prompt: str) -> str:
-        return f"{self.text} {prompt}"
+    def route(self, prompt: str) -> Routed:
+        return Routed(f"{self.text} {prompt}")
 
 
 def bits(model: LanguageModel) -> str:
@@ -187,10 +188,10 @@ def test_if_one_seat_fails_none_is_in_force() -> None:
 def test_routers_rewrite_the_request_in_order() -> None:
     base = tiny_language_model("llama")
     edited = EditedModel(base, routers=(Preface("First."), Preface("Second.")))
-    assert edited.rewrite("Who?") == "Second. First. Who?"
+    assert edited.route("Who?").prompt == "Second. First. Who?"
     asked = generation_request(edited, "Who?", 3)
     assert base.tokenizer.decode(asked.prompt) == "Second. First. Who?"
-    assert EditedModel(base).rewrite("Who?") == "Who?"
+    assert EditedModel(base).route("Who?").prompt == "Who?"
 
 
 def test_the_hash_names_the_base_and_every_seat() -> None:

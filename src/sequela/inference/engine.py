@@ -10,6 +10,7 @@ from typing import Protocol
 from sequela.ground.errors import SequelaError
 from sequela.ground.progress import SILENT, Progress
 from sequela.models import EditedModel, tokenize_prompt
+from sequela.models.seats import STRAIGHT, Route
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class ScoreRequest:
     Args:
         context: Token ids before; at least one.
         continuation: Token ids to be scored; at least one.
+        route: What routers found for it.
 
     Raises:
         SequelaError: One of them is empty.
@@ -26,6 +28,7 @@ class ScoreRequest:
 
     context: tuple[int, ...]
     continuation: tuple[int, ...]
+    route: Route = STRAIGHT
 
     def __post_init__(self) -> None:
         if not self.context or not self.continuation:
@@ -46,7 +49,7 @@ class Score:
         token_greedy: For each of them, whether it was the most likely token.
         finite: Whether every logit that was read is a number. If not, the score can't win.
         refused: Where the request is longer than the model's context and wasn't run: its tokens.
-        hit: Whether a method that watches activations found something of its own to apply; None without one.
+        hit: Whether a method beside the weights found something of its own to apply; None without one.
     """
 
     token_logprobs: tuple[float, ...]
@@ -85,6 +88,7 @@ class GenerationRequest:
         prompt: Token ids; at least one.
         max_new_tokens: Where to stop if nothing else does.
         stop: Strings that end the text; they are not part of it.
+        route: What routers found for it.
 
     Raises:
         SequelaError: The prompt is empty, or no token may be generated.
@@ -93,6 +97,7 @@ class GenerationRequest:
     prompt: tuple[int, ...]
     max_new_tokens: int
     stop: tuple[str, ...] = ()
+    route: Route = STRAIGHT
 
     def __post_init__(self) -> None:
         if not self.prompt or self.max_new_tokens < 1:
@@ -152,13 +157,15 @@ class Engine(Protocol):
 
 def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRequest:
     """The request that scores a continuation of a prompt, one space between them."""
-    tokens = tokenize_prompt(model.base.tokenizer, model.rewrite(prompt), target=continuation)
-    return ScoreRequest(tokens.prompt_ids, tokens.target_ids)
+    routed = model.route(prompt)
+    tokens = tokenize_prompt(model.base.tokenizer, routed.prompt, target=continuation)
+    return ScoreRequest(tokens.prompt_ids, tokens.target_ids, routed.route)
 
 
 def generation_request(
     model: EditedModel, prompt: str, max_new_tokens: int, stop: tuple[str, ...] = ()
 ) -> GenerationRequest:
     """The request that continues a prompt."""
-    tokens = tokenize_prompt(model.base.tokenizer, model.rewrite(prompt))
-    return GenerationRequest(tokens.ids, max_new_tokens, stop)
+    routed = model.route(prompt)
+    tokens = tokenize_prompt(model.base.tokenizer, routed.prompt)
+    return GenerationRequest(tokens.ids, max_new_tokens, stop, routed.route)

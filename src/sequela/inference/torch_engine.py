@@ -15,6 +15,7 @@ from sequela.inference.engine import Generation, GenerationRequest, Score, Score
 from sequela.inference.fitting import where_they_fit
 from sequela.inference.memory import WorkingMemory, within_reach
 from sequela.inference.plain_engine import PlainEngine
+from sequela.inference.routing import by_answerer
 from sequela.inference.scoring import score_trie
 from sequela.inference.streams import Stream
 from sequela.inference.work import Work
@@ -43,14 +44,18 @@ class TorchEngine:
         self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
     ) -> list[Score]:
         """Scores continuations."""
-        base = model.base
-        return where_they_fit(
-            base.context_length,
-            base.name,
-            requests,
-            Score.of_refused,
-            lambda fitting: self._score(model, fitting, progress),
-        )
+
+        def answer(answering: EditedModel, asked: list[ScoreRequest]) -> list[Score]:
+            base = answering.base
+            return where_they_fit(
+                base.context_length,
+                base.name,
+                asked,
+                Score.of_refused,
+                lambda fitting: self._score(answering, fitting, progress),
+            )
+
+        return by_answerer(model, requests, answer)
 
     def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
         def attempt(tokens: int) -> list[Score]:
@@ -74,14 +79,18 @@ class TorchEngine:
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
     ) -> list[Generation]:
         """Continues prompts greedily, many at a time."""
-        base = model.base
-        return where_they_fit(
-            base.context_length,
-            base.name,
-            requests,
-            Generation.of_refused,
-            lambda fitting: self._generate(model, fitting, progress),
-        )
+
+        def answer(answering: EditedModel, asked: list[GenerationRequest]) -> list[Generation]:
+            base = answering.base
+            return where_they_fit(
+                base.context_length,
+                base.name,
+                asked,
+                Generation.of_refused,
+                lambda fitting: self._generate(answering, fitting, progress),
+            )
+
+        return by_answerer(model, requests, answer)
 
     def _generate(
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress

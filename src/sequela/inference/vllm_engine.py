@@ -11,6 +11,7 @@ from sequela.ground.errors import SequelaError
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.fitting import where_they_fit
+from sequela.inference.routing import by_answerer
 from sequela.inference.vllm.decoding import Sampled, decoding_params, ended, sampled_tokens
 from sequela.inference.vllm.readings import assemble, plan_readings
 from sequela.inference.vllm.server import VllmServer, VllmSettings, check_installed
@@ -74,6 +75,9 @@ class VllmEngine:
         Raises:
             SequelaError: The edits sit where vLLM can't run them.
         """
+        return by_answerer(model, requests, lambda asking, asked: self._score(asking, asked, progress))
+
+    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
         check_seats(model)
 
         def answer(fitting: list[ScoreRequest]) -> list[Score]:
@@ -98,6 +102,11 @@ class VllmEngine:
         Raises:
             SequelaError: The edits sit where vLLM can't run them.
         """
+        return by_answerer(model, requests, lambda asking, asked: self._generate(asking, asked, progress))
+
+    def _generate(
+        self, model: EditedModel, requests: list[GenerationRequest], progress: Progress
+    ) -> list[Generation]:
         check_seats(model)
 
         def answer(fitting: list[GenerationRequest]) -> list[Generation]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sequela.ground.errors import BadInputError
 from sequela.ground.hashing import hash_json
 from sequela.models.language_model import LanguageModel
+from sequela.models.seats import Routed
 
 _MARK = "\u241f"
 """Stands for the user's text while the template is asked for what comes around it."""
@@ -63,3 +64,7 @@ class ChatTemplate:
     def rewrite(self, prompt: str) -> str:
         """The prompt as a user's turn, up to where the model answers."""
         return f"{self.before}{prompt}{self.after}"
+
+    def route(self, prompt: str) -> Routed:
+        """The same, as a router says it."""
+        return Routed(self.rewrite(prompt))

@@ -7,7 +7,7 @@ from types import TracebackType
 from sequela.ground.hashing import hash_json
 from sequela.models.decisions import Decisions
 from sequela.models.language_model import Change, LanguageModel
-from sequela.models.seats import Intervention, RequestRouter, WeightChange
+from sequela.models.seats import STRAIGHT, Intervention, RequestRouter, Routed, WeightChange
 
 
 class EditedModel:
@@ -62,11 +62,13 @@ class EditedModel:
         """How many changes it puts in force."""
         return len(self.interventions) + (self.weights is not None)
 
-    def rewrite(self, prompt: str) -> str:
-        """What the model is asked when the user asks `prompt`."""
+    def route(self, prompt: str) -> Routed:
+        """What is asked, and of whom, when the user asks `prompt`."""
+        found = Routed(prompt, STRAIGHT)
         for router in self.routers:
-            prompt = router.rewrite(prompt)
-        return prompt
+            routed = router.route(found.prompt)
+            found = Routed(routed.prompt, found.route.then(routed.route))
+        return found
 
     def __enter__(self) -> EditedModel:
         if self._depth == 0:

@@ -6,10 +6,14 @@ WISE). Requests: methods that rewrite or re-route what is asked (IKE, SERAC).
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from sequela.models.decisions import Decisions
 from sequela.models.language_model import Change, LanguageModel
+
+if TYPE_CHECKING:
+    from sequela.models.edited_model import EditedModel
 
 
 class WeightChange(Protocol):
@@ -51,14 +55,49 @@ class Intervention(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Route:
+    """What a router found for a prompt besides its new text.
+
+    Args:
+        hit: Whether an edit was found to apply; None where nothing looks, as in a chat template.
+        answerer: Who answers in place of the edited model; None: the model itself.
+    """
+
+    hit: bool | None = None
+    answerer: EditedModel | None = None
+
+    def then(self, later: Route) -> Route:
+        """This route and that of a later router: a hit of one is a hit, and the later answerer counts."""
+        hit = later.hit if self.hit is None else self.hit or bool(later.hit)
+        return Route(hit, later.answerer or self.answerer)
+
+
+STRAIGHT = Route()
+"""The route of a prompt that nothing looked at."""
+
+
+@dataclass(frozen=True)
+class Routed:
+    """A prompt as a router leaves it.
+
+    Args:
+        prompt: What is asked instead.
+        route: What was found.
+    """
+
+    prompt: str
+    route: Route = STRAIGHT
+
+
 class RequestRouter(Protocol):
-    """Something that rewrites a request before it reaches the model."""
+    """Something that rewrites a request before it reaches the model, or has another model answer it."""
 
     @property
     def content_hash(self) -> str:
         """A hash of what the router is."""
         ...
 
-    def rewrite(self, prompt: str) -> str:
-        """The prompt that the model is given instead."""
+    def route(self, prompt: str) -> Routed:
+        """What is asked instead, and of whom."""
         ...

@@ -15,6 +15,7 @@ from sequela.evaluation.harness.engine_lm import EngineLM
 from sequela.ground.errors import BadInputError
 from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel
+from sequela.models.seats import Routed
 from support.tiny import tiny_language_model
 
 PAIRS = [
@@ -140,8 +141,8 @@ def test_anything_but_greedy_is_refused(edited: EditedModel, settings: dict[str,
 class Shouting:
     content_hash = "shouting"
 
-    def rewrite(self, prompt: str) -> str:
-        return prompt.upper()
+    def route(self, prompt: str) -> Routed:
+        return Routed(prompt.upper())
 
 
 def test_requests_pass_the_request_seat_and_texts_do_not() -> None:

@@ -24,6 +24,7 @@ from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.chat import ChatTemplate
+from sequela.models.seats import Routed
 from sequela.results import Finding
 from sequela.studies.measuring import Baseline, Labels, measurements
 from support.own_task import OWN
@@ -200,10 +201,10 @@ class StumblesOver:
     def __init__(self, word: str) -> None:
         self.word = word
 
-    def rewrite(self, prompt: str) -> str:
+    def route(self, prompt: str) -> Routed:
         if self.word in prompt:
             raise jinja2.TemplateError(f"no template for {self.word}")
-        return prompt
+        return Routed(prompt)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

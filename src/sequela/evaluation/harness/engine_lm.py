@@ -16,6 +16,7 @@ from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 from sequela.models import EditedModel
 from sequela.models.chat import ChatTemplate
+from sequela.models.seats import STRAIGHT, Route
 
 DEFAULT_MAX_NEW_TOKENS = 256
 """The harness's own default where a task names none."""
@@ -61,6 +62,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         self.nonfinite: set[str] = set()
         self.refused: dict[tuple[str, ...], int] = {}
         self.failed: dict[tuple[str, ...], str] = {}
+        self._routes: dict[str, Route] = {}
 
     @property
     def max_length(self) -> int:
@@ -101,7 +103,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             return [], []
 
     def _encoded(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        rewritten = self.edited.rewrite(context)
+        rewritten = self._rewritten(context)
         if any(isinstance(router, ChatTemplate) for router in self.edited.routers):
             # An answer in a turn of its own begins without the space that plain text puts before it.
             continuation = continuation.lstrip(" ")
@@ -134,7 +136,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         text = None if pair is None else pair[0]
         # The last token is only predicted, never read: it needs no place in the context.
         kept = self._fitted(text, context, self.max_length + 1 - len(continuation))
-        return ScoreRequest(kept, tuple(continuation))
+        return ScoreRequest(kept, tuple(continuation), self._routes.get(text or "", STRAIGHT))
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Log-likelihood of whole texts, in windows of the context length; each token is predicted once."""
@@ -184,7 +186,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     def _prompt_tokens(self, prompt: str) -> list[int] | None:
         """The tokens of a prompt that is to be continued; None if it failed."""
         try:
-            return self.tok_encode(self.edited.rewrite(prompt) if prompt else "") or [self.prefix_token_id]
+            return self.tok_encode(self._rewritten(prompt) if prompt else "") or [self.prefix_token_id]
         except Exception as error:  # noqa: BLE001 - whatever one item's mistake is, the others are asked
             self.failed[(prompt,)] = told(error)
             return None
@@ -203,7 +205,14 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             )
         until = settings.get("until") or []
         stop = (until,) if isinstance(until, str) else tuple(until)
-        return GenerationRequest(self._fitted(prompt, ids, room), max_new_tokens, stop)
+        route = self._routes.get(prompt, STRAIGHT)
+        return GenerationRequest(self._fitted(prompt, ids, room), max_new_tokens, stop, route)
+
+    def _rewritten(self, prompt: str) -> str:
+        """What is asked instead; of whom is remembered."""
+        routed = self.edited.route(prompt)
+        self._routes[prompt] = routed.route
+        return routed.prompt
 
     def _fitted(self, text: str | None, ids: list[int], room: int) -> tuple[int, ...]:
         """The tokens of a prompt; where prompts are cut the last `room`, and the prompt is remembered."""
