@@ -59,6 +59,11 @@ class Method:
         """Whether its edits sit in weights."""
         return self.create().seat == "weights"
 
+    @property
+    def in_requests(self) -> bool:
+        """Whether its edits sit in front of requests: no step is taken and no block is changed."""
+        return self.create().seat == "requests"
+
     def weights(self, model: LanguageModel) -> set[str]:
         """The weights it may change."""
         layers = self.layers or range(LAYERS)
@@ -131,6 +136,16 @@ METHODS = {
         "lora", {"kind": "adalora", "rank": 2, "num_steps": 5, "lr": 5e-2}, (2,), 1, part="attention"
     ),
     "grace": Method("grace", {"num_steps": 5, "lr": 0.3}, (2,), 1),
+    **{
+        f"ike, batch of {batch}": Method(
+            "ike",
+            {"demonstrations": "builtin", "n_demonstrations": 1, "retriever": "words"},
+            (),
+            batch,
+            follows_gradients=False,
+        )
+        for batch in (1, 3)
+    },
     **{
         f"mend, {sequence}, batch of {batch}": Method(
             "mend", {"artifact": "identity", "edit_lr": 0.05, "sequence": sequence}, (2, 3), batch, part="mlp"
@@ -237,6 +252,9 @@ def test_the_change_is_of_the_expected_weights_only(trial: Trial) -> None:
 
 def test_nothing_below_the_lowest_block_is_changed(trial: Trial) -> None:
     method, model = trial.method, trial.model
+    if method.in_requests:
+        assert method.create().lowest_block(model) == trial.edited.lowest_block == model.n_layers
+        return
     assert method.create().lowest_block(model) == min(method.layers, default=0)
     assert min(method.layers, default=0) <= trial.edited.lowest_block < model.n_layers
 
@@ -245,7 +263,7 @@ def test_every_edit_is_reported(trial: Trial) -> None:
     for edit, report in zip(trial.edits, trial.outcome.reports, strict=True):
         assert report.edit_id == edit.id
         assert not report.dropped
-        assert 1 <= report.steps <= 5
+        assert report.steps == 0 if trial.method.in_requests else 1 <= report.steps <= 5
         assert report.final_loss < report.first_loss or not trial.method.follows_gradients
         assert (report.relative_norm > 0) == trial.method.in_weights
 

@@ -26,6 +26,7 @@ BUILT_IN: Mapping[str, str] = {
     "ft-l": "sequela.editors.fine_tuning:FineTuningLast",
     "ft-m": "sequela.editors.fine_tuning:FineTuningMasked",
     "grace": "sequela.editors.grace:Grace",
+    "ike": "sequela.editors.ike:Ike",
     "kn": "sequela.editors.kn:KnowledgeNeurons",
     "lora": "sequela.editors.lora:Lora",
     "memit": "sequela.editors.memit:Memit",

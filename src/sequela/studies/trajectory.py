@@ -104,9 +104,12 @@ class Trajectory:
         )
 
     def for_editor(self, edits: Sequence[Edit]) -> Sequence[Edit]:
-        """The edits as the editor is given them."""
+        """The edits as the editor is given them.
+
+        An editor that sits in front of requests sees these without a template: it comes behind.
+        """
         template = self.edit_template
-        if template is None:
+        if template is None or self.editor.seat == "requests":
             return edits
         return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]
 
