@@ -146,6 +146,7 @@ METHODS = {
         )
         for batch in (1, 3)
     },
+    "serac, batch of 3": Method("serac", {"artifact": "identity"}, (), 3, follows_gradients=False),
     **{
         f"mend, {sequence}, batch of {batch}": Method(
             "mend", {"artifact": "identity", "edit_lr": 0.05, "sequence": sequence}, (2, 3), batch, part="mlp"
