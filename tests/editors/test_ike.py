@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sequela.deltas import Delta
 from sequela.editors import Outcome, Resources, create_editor
 from sequela.editors.demonstrations import DemonstrationPool, demonstration, kinds_of
 from sequela.editors.ike import IkeState
@@ -139,9 +140,7 @@ class TestWhatIsAsked:
     def test_a_chat_template_comes_behind_the_facts(self, model: LanguageModel, resources: Resources) -> None:
         editor = create_editor("ike", settings())
         state = editor.edit(model, [MOON], editor.prepare(model, resources), resources).state
-        edited = editor.edited(
-            model, made(model, resources, [])[1].delta, state, (ChatTemplate("<u>", "</u>"),)
-        )
+        edited = editor.edited(model, Delta.empty(model.fingerprint), state, (ChatTemplate("<u>", "</u>"),))
         assert edited.route("Why?").prompt == ("<u>New Fact: The color of the moon is blue\nPrompt: Why?</u>")
         assert edited.route("Why?").route.hit
 

@@ -10,7 +10,19 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from sequela import __version__
-from sequela.cli import bisect, edit, evaluate, listings, results, run, stats, trace, train_editor, tune
+from sequela.cli import (
+    bisect,
+    edit,
+    evaluate,
+    export,
+    listings,
+    results,
+    run,
+    stats,
+    trace,
+    train_editor,
+    tune,
+)
 from sequela.cli.console import standard_error
 from sequela.ground.errors import SequelaError
 
@@ -50,6 +62,7 @@ app.command("bisect", rich_help_panel="Experiments")(bisect.bisect)
 app.command("report", rich_help_panel="Experiments")(results.report)
 app.command("edit", rich_help_panel="Single steps")(edit.edit)
 app.command("evaluate", rich_help_panel="Single steps")(evaluate.evaluate)
+app.command("export", rich_help_panel="Single steps")(export.export)
 app.command("stats", rich_help_panel="Single steps")(stats.stats)
 app.command("trace", rich_help_panel="Single steps")(trace.trace)
 app.command("train-editor", rich_help_panel="Single steps")(train_editor.train_editor)

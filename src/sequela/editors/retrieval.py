@@ -19,7 +19,7 @@ WORDS = "words"
 MAX_WORDS = 256
 """How many words of a text it reads, from the end: there stands what is asked."""
 
-PLACES = 4096
+PLACES = 2048
 """How many places the words are counted in."""
 
 _WORD = re.compile(r"\w+")

@@ -1,0 +1,109 @@
+"""Edits merged into a checkpoint: the same model, or a reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from sequela.deltas import Delta, LowRank
+from sequela.editors import create_editor
+from sequela.editors.editor import NoState
+from sequela.editors.export import DESCRIPTION, ExportDescription, check_export, export_merged
+from sequela.editors.storage import save_edits
+from sequela.ground.errors import BadInputError, FingerprintMismatchError, SequelaError
+from sequela.models import EditedModel, LanguageModel, load_model
+from support.tiny import FAMILY_NAMES, KEY_WIDTH, WIDTH, tiny_language_model
+
+
+def saved(folder: Path, model: LanguageModel, layers: Sequence[int] = (1, 3)) -> Delta:
+    source = torch.Generator().manual_seed(5)
+    delta = Delta(
+        model.fingerprint,
+        {
+            model.family.mlp_out_name(layer): LowRank(
+                torch.randn(WIDTH, 2, generator=source), 0.1 * torch.randn(2, KEY_WIDTH, generator=source)
+            )
+            for layer in layers
+        },
+    )
+    save_edits(folder, model, create_editor("memit"), delta, NoState(), ("a", "b"))
+    return delta
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+def test_the_checkpoint_says_what_the_edited_model_says(family: str, tmp_path: Path) -> None:
+    """To the bit, loaded by transformers alone; the model in memory is the unedited one."""
+    model = tiny_language_model(family)
+    delta = saved(tmp_path / "edits", model)
+    export_merged(tmp_path / "edits", model, tmp_path / "merged")
+    ids = torch.tensor([model.tokenizer("Ada Winterbourne plays the cello")["input_ids"]])
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    with torch.no_grad():
+        plain = model.module(ids).logits
+        with EditedModel(model, delta):
+            wanted = model.module(ids).logits
+        found = again(ids).logits
+    assert torch.equal(found, wanted)
+    assert not torch.equal(found, plain)
+    assert (
+        AutoTokenizer.from_pretrained(tmp_path / "merged")("Ada")["input_ids"]
+        == (model.tokenizer("Ada")["input_ids"])
+    )
+    assert load_model(str(tmp_path / "merged"), device="cpu").n_layers == model.n_layers
+    assert list((tmp_path / "merged").glob("*.safetensors"))
+
+
+def test_it_says_where_it_comes_from(tmp_path: Path) -> None:
+    model = tiny_language_model("llama")
+    delta = saved(tmp_path / "edits", model)
+    export_merged(tmp_path / "edits", model, tmp_path / "merged")
+    told = ExportDescription.model_validate_json(
+        (tmp_path / "merged" / DESCRIPTION).read_text(encoding="utf-8")
+    )
+    assert (told.base_name, told.base_fingerprint) == (model.name, model.fingerprint)
+    assert (told.method, told.edits, told.delta) == ("memit", ("a", "b"), delta.content_hash)
+
+
+def test_another_model_is_refused_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    saved(tmp_path / "edits", tiny_language_model("llama"))
+    with pytest.raises(FingerprintMismatchError):
+        export_merged(tmp_path / "edits", tiny_language_model("llama", seed=1), tmp_path / "merged")
+    assert [path.name for path in tmp_path.iterdir()] == ["edits"]
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "where"),
+    [("grace", {"layers": [1]}, "beside a layer"), ("ike", {"retriever": "words"}, "in front of requests")],
+)
+def test_a_memory_is_refused_with_what_could_be_done(
+    method: str, settings: dict[str, object], where: str, tmp_path: Path
+) -> None:
+    model, editor = tiny_language_model("llama"), create_editor(method, settings)
+    state = editor.state_class()
+    save_edits(tmp_path / "edits", model, editor, Delta.empty(model.fingerprint), state, ("a",))
+    with pytest.raises(
+        SequelaError, match=f"{method} keeps them {where}, and no weights say the same"
+    ) as told:
+        check_export(tmp_path / "edits", tmp_path / "merged")
+    assert "sequela evaluate --delta" in (told.value.hint or "")
+    assert "memit" in (told.value.hint or "")
+
+
+def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
+    model = tiny_language_model("llama")
+    saved(tmp_path / "edits", model)
+    (tmp_path / "merged").mkdir()
+    (tmp_path / "merged" / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BadInputError, match="is there already"):
+        export_merged(tmp_path / "edits", model, tmp_path / "merged")
+    assert (tmp_path / "merged" / "config.json").read_text(encoding="utf-8") == "{}"
+
+
+def test_edits_that_changed_nothing_are_not_exported(tmp_path: Path) -> None:
+    saved(tmp_path / "edits", tiny_language_model("llama"), layers=())
+    with pytest.raises(BadInputError, match="change no weight"):
+        check_export(tmp_path / "edits", tmp_path / "merged")

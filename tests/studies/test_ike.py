@@ -1,0 +1,47 @@
+"""A study of edits that stand in front of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sequela.results import HIT_RATE, Query, open_store
+from sequela.studies import Study, run_study
+
+FACTS = {"n_demonstrations": 0, "retriever": "words"}
+
+
+@pytest.fixture(scope="module")
+def always_and_near(make_study: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of facts in front of every request, and of facts in front of near ones only."""
+    folder = tmp_path_factory.mktemp("ike") / "run"
+    editors = [
+        {"name": "ike", "settings": FACTS},
+        {"name": "ike", "settings": {**FACTS, "threshold": 0.95}},
+    ]
+    run_study(make_study(editors=editors, alarms={"every": 1}), folder)
+    return folder
+
+
+def test_every_suite_that_asks_tells_how_often_a_fact_was_told(always_and_near: Path) -> None:
+    with open_store(always_and_near) as store:
+        rates = [one for one in store.measurements() if one.metric == HIT_RATE]
+    told = {(one.variant, one.suite, one.n_edits): one.value for one in rates}
+    assert told == {
+        **{("facts alone", "builtin", n): 1.0 for n in (1, 2)},
+        **{("threshold 0.95, facts alone", "builtin", n): 0.0 for n in (1, 2)},
+    }
+
+
+def test_without_hits_every_score_is_exactly_the_unedited_model_s(always_and_near: Path) -> None:
+    with open_store(always_and_near) as store:
+        near = store.measurements(Query(suite="builtin", editor="ike"))
+        perplexities = store.measurements(Query(suite="perplexity", editor="ike"))
+    quiet = [one for one in near if one.variant.startswith("threshold") and one.metric != HIT_RATE]
+    assert quiet
+    assert all(one.value == one.baseline for one in quiet)
+    assert any(one.value != one.baseline for one in near if one.variant == "facts alone")
+    # A text whose perplexity is measured is no request.
+    assert all(one.value == one.baseline for one in perplexities)
