@@ -159,6 +159,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "mend": {"layers": [1, 2], "artifact": "identity", "edit_lr": 0.05},
     "grace": {"layers": [2], "num_steps": 3, "lr": 0.3},
     "ike": {"demonstrations": "builtin", "n_demonstrations": 1, "retriever": "words"},
+    "serac": {"artifact": "identity", "layers": [1, 2]},
 }
 
 
