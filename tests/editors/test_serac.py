@@ -202,9 +202,10 @@ class TestTraining:
 
 
 def test_a_counterfactual_model_that_reads_other_tokens_is_refused() -> None:
+    model = tiny_language_model("llama")
+    other = LanguageModel.wrap(model.module, sentencepiece(), "other")
     with pytest.raises(BadInputError, match="its tokenizer has another vocabulary"):
-        model = tiny_language_model("llama")
-        check_vocabulary(model, LanguageModel.wrap(model.module, sentencepiece(), "other"))
+        check_vocabulary(model, other)
 
 
 def test_edits_that_another_network_made_are_not_gone_on_with(
