@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from sequela.deltas import LowRank
+from sequela.deltas import Dense, LowRank, WeightUpdate
 from sequela.editors.likelihood import losses_of
 from sequela.ground.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt
@@ -96,6 +96,31 @@ def read_factors(
         for name, gradient in zip(names, gradients, strict=True)
     }
     return factors, losses.detach()
+
+
+@contextmanager
+def changed_together(model: LanguageModel, updates: Mapping[str, WeightUpdate]) -> Iterator[None]:
+    """For the length of a block, all rows of a batch have the same change of weights, without its being made.
+
+    Gradients flow to the updates.
+
+    Args:
+        model: The model.
+        updates: By the names of linear layers.
+    """
+
+    def watch(update: WeightUpdate) -> Watch:
+        def with_change(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
+            told = entering.float()
+            factors = (update.values,) if isinstance(update, Dense) else (update.a, update.b)
+            for factor in factors:
+                told = told @ factor.to(entering.device).T
+            return leaving + told.to(leaving.dtype)
+
+        return with_change
+
+    with watching(model, {name: watch(update) for name, update in updates.items()}):
+        yield
 
 
 @contextmanager

@@ -34,17 +34,21 @@ class Passes:
     before: tuple[torch.Tensor, ...]
 
     @classmethod
-    def of(cls, model: LanguageModel, examples: Examples, first: int) -> Passes:
+    def of(
+        cls, model: LanguageModel, examples: Examples, first: int, prompts: Recording | None = None
+    ) -> Passes:
         """Runs the unedited model.
 
         Args:
             model: The model.
             examples: The examples.
             first: The lowest layer that is edited.
+            prompts: The pass over the edits' own prompts, where it was run already.
         """
-        prompts, paraphrases, neighbors = (
-            record(model, batch_of(model, rows), first)
-            for rows in (examples.prompts, examples.paraphrases, examples.neighbors)
+        if prompts is None:
+            prompts = record(model, batch_of(model, examples.prompts), first)
+        paraphrases, neighbors = (
+            record(model, batch_of(model, rows), first) for rows in (examples.paraphrases, examples.neighbors)
         )
         with torch.no_grad():
             before = target_logits(model, neighbors.final, examples.neighbors)
