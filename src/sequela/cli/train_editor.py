@@ -47,6 +47,16 @@ def train_editor(
     patience: Annotated[
         int, typer.Option(min=1, help="Validations without a better one after which training ends.")
     ] = 10,
+    gradient_checkpointing: Annotated[
+        bool,
+        typer.Option(
+            "--gradient-checkpointing",
+            help="Run the model's blocks again in the backward pass: less memory, more time.",
+        ),
+    ] = False,
+    cache_mib: Annotated[
+        int, typer.Option(min=0, help="MiB for what the unedited model makes of the held-out edits.")
+    ] = 1024,
     seed: Annotated[int, typer.Option(help="The seed of the order and of the network's beginning.")] = 0,
     output: Annotated[
         Path | None,
@@ -82,6 +92,8 @@ def train_editor(
         n_held_out=held_out,
         patience=patience,
         minutes=minutes,
+        gradient_checkpointing=gradient_checkpointing,
+        cache_mib=cache_mib,
         seed=seed,
     )
     method = create_editor(editor, read_settings(hparams))

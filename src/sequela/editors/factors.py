@@ -8,7 +8,7 @@ making the gradient itself, for each row of a batch apart.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +65,7 @@ def read_factors(
     recording: Recording,
     names: Sequence[str],
     prompts: Sequence[TokenizedPrompt],
+    recompute: bool = False,
 ) -> tuple[dict[str, Factors], torch.Tensor]:
     """Runs the upper part of a recorded pass and reads the factors of the gradient of each target's loss.
 
@@ -73,6 +74,7 @@ def read_factors(
         recording: The pass, from the lowest of the layers on.
         names: The linear layers.
         prompts: The rows of the pass, prompts with targets.
+        recompute: Whether blocks are run again in the backward pass and keep nothing for it.
 
     Returns:
         The factors by layer, on the model's device, and the losses in nats a token, `[rows]`.
@@ -89,7 +91,8 @@ def read_factors(
         return with_shift
 
     with torch.enable_grad(), watching(model, {name: watch(name) for name in names}):
-        losses, _ = losses_of(model, recording.run(), prompts)
+        final = recording.run(recomputed=nullcontext if recompute else None)
+        losses, _ = losses_of(model, final, prompts)
         gradients = torch.autograd.grad(losses.sum(), [shifts[name] for name in names])
     factors = {
         name: Factors(inputs[name], gradient.float().to(model.device))

@@ -37,7 +37,7 @@ from sequela.editors.hypernetworks.network import shapes_of
 from sequela.editors.likelihood import batch_of, reports_of_step, target_losses, with_targets
 from sequela.editors.training.examples import Examples
 from sequela.editors.training.learner import Learner, Outcome
-from sequela.editors.training.passes import Passes, activation_bytes
+from sequela.editors.training.passes import PassStore, activation_bytes, kept_bytes
 from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.trained_editor import IDENTITY
 from sequela.edits import Edit
@@ -76,6 +76,7 @@ class MalmenLearner(Learner):
         self._model = model
         self._layers = tuple(layers)
         self._token = token
+        self._passes = PassStore(model, self._layers[0])
 
     def descend(self, examples: Examples, settings: TrainingSettings) -> float:
         """Makes the batch, collects the gradient by its change part by part, and hands it to the network."""
@@ -108,13 +109,26 @@ class MalmenLearner(Learner):
         """The upper part of the model over one part, and the whole batch's keys, differences and solves."""
         model, network = self._model, self.module
         part = activation_bytes(
-            model, examples.split(settings.micro_batch)[0], self._layers[0], network.width
+            model,
+            examples.split(settings.micro_batch)[0],
+            self._layers[0],
+            network.width,
+            self.recomputes,
         )
         rows = sum(self._n_tokens(prompt.target_ids, prompt.ids) for prompt in examples.prompts)
-        hidden = sum(len(prompt.ids) for prompt in examples.prompts) * model.hidden_size
+        hidden = 2 * sum(len(prompt.ids) for prompt in examples.prompts) * model.hidden_size
         own = 12 * min(rows, ROWS_AT_ONCE) * network.width
         solves = sum(4 * min(rows, n_in) ** 2 for _, n_in in network.shapes.values())
         return part + 4 * (hidden + 4 * rows * network.width + own + solves)
+
+    def kept_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
+        """The passes over all examples."""
+        parts = (
+            part
+            for batch in examples.split(settings.batch_size)
+            for part in batch.split(settings.micro_batch)
+        )
+        return sum(kept_bytes(self._model, part) for part in parts)
 
     def _n_tokens(self, target: Sequence[int], ids: Sequence[int]) -> int:
         return len(target) if self._token == "ans" else len(ids) - 1
@@ -124,16 +138,21 @@ class MalmenLearner(Learner):
         model, names = self._model, self.module.names
         recordings, found = [], []
         for part in parts:
-            recording = record(model, batch_of(model, part.prompts), self._layers[0])
-            factors, _ = read_factors(model, recording, names, part.prompts)
+            kept = self._passes.kept(part)
+            if kept is None:
+                recording = record(model, batch_of(model, part.prompts), self._layers[0])
+            else:
+                recording = kept.prompts
+            factors, _ = read_factors(model, recording, names, part.prompts, self.recomputes)
             by_layer = {layer: factors[name] for layer, name in zip(self._layers, names, strict=True)}
             found += features_of(by_layer, part.prompts, self._token)
             recordings.append(recording)
         return recordings, _joined(self.module, self._layers, found)
 
     def _outcome(self, examples: Examples, recording: Recording, updates: dict[str, WeightUpdate]) -> Outcome:
-        passes = Passes.of(self._model, examples, self._layers[0], recording)
-        return passes.outcome(self._model, lambda: changed_together(self._model, updates))
+        room = 0 if self.module.training else self.room
+        passes = self._passes.of(examples, room, recording)
+        return passes.outcome(self._model, lambda: changed_together(self._model, updates), self.recomputes)
 
 
 class Malmen(HypernetworkEditor[MalmenHyperparameters]):

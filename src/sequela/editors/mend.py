@@ -25,7 +25,8 @@ from sequela.editors.hypernetworks.network import HyperNetwork, ResidualLowRank,
 from sequela.editors.likelihood import batch_of, reports_of_step, with_targets
 from sequela.editors.training.examples import Examples
 from sequela.editors.training.learner import IndependentLearner, Outcome
-from sequela.editors.training.passes import Passes, activation_bytes
+from sequela.editors.training.passes import PassStore, activation_bytes, kept_bytes
+from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.trained_editor import IDENTITY
 from sequela.edits import Edit
 from sequela.ground.randomness import seeded
@@ -67,20 +68,25 @@ class MendLearner(IndependentLearner):
         super().__init__(network)
         self._model = model
         self._first = first
+        self._passes = PassStore(model, first)
 
     def outcome(self, examples: Examples) -> Outcome:
         """Makes each edit by itself; while training the network takes the gradients into its means."""
         model, network = self._model, self.module
-        passes = Passes.of(model, examples, self._first)
-        factors, _ = read_factors(model, passes.prompts, network.names, examples.prompts)
+        passes = self._passes.of(examples, 0 if network.training else self.room)
+        factors, _ = read_factors(model, passes.prompts, network.names, examples.prompts, self.recomputes)
         if network.training:
             network.see(factors)
         changes = network(factors)
-        return passes.outcome(model, lambda: changed_by(model, changes))
+        return passes.outcome(model, lambda: changed_by(model, changes), self.recomputes)
 
     def bytes_of_part(self, examples: Examples) -> int:
         """The upper part of the model over all rows, and the factors at every token."""
-        return activation_bytes(self._model, examples, self._first, self.module.width)
+        return activation_bytes(self._model, examples, self._first, self.module.width, self.recomputes)
+
+    def kept_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
+        """The passes over all examples."""
+        return sum(kept_bytes(self._model, part) for part in examples.split(settings.micro_batch))
 
 
 class Mend(HypernetworkEditor[MendHyperparameters]):

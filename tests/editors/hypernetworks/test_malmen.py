@@ -89,9 +89,9 @@ def test_training_sees_the_very_change_that_editing_makes(
     resources = Resources(Statistics(world_model, folder=tmp_path))
     outcome = editor.edit(world_model, facts.train[:4], editor.prepare(world_model, resources), resources)
     examples = Examples.of(world_model, facts.train[:4], "test")
-    (seen,) = editor.learner(world_model).outcomes(
-        examples, QUICK.model_copy(update={"batch_size": 4, "micro_batch": 4})
-    )
+    whole = QUICK.model_copy(update={"batch_size": 4, "micro_batch": 4})
+    with torch.no_grad():
+        (seen,) = editor.learner(world_model).outcomes(examples, whole)
     assert isinstance(outcome.delta, Delta)
     with EditedModel(world_model, outcome.delta):
         passes = Passes.of(world_model, examples, 1)
