@@ -20,9 +20,14 @@ def training_edits(tmp_path_factory: pytest.TempPathFactory, world: World) -> Pa
     return path
 
 
-@pytest.mark.parametrize("editor", ["mend", "malmen"])
+@pytest.mark.parametrize(("editor", "edit_weight"), [("mend", 0.1), ("malmen", 1.0)])
 def test_what_it_trained_is_found_by_edit(
-    sequela: Sequela, world_folder: Path, training_edits: Path, edits_file: Path, editor: str
+    sequela: Sequela,
+    world_folder: Path,
+    training_edits: Path,
+    edits_file: Path,
+    editor: str,
+    edit_weight: float,
 ) -> None:
     refused = sequela("edit", "--model", world_folder, "--editor", editor, "--edits", edits_file)
     assert refused.exit_code == 2
@@ -31,6 +36,7 @@ def test_what_it_trained_is_found_by_edit(
     told = sequela("train-editor", editor, "-m", world_folder, "--edits", training_edits, *FEW, "--json")
     assert told.exit_code == 0, told.stderr
     assert [one["step"] for one in told.json["curve"]] == [0, 1, 2]
+    assert told.json["training"]["edit_weight"] == edit_weight
     assert (Path(told.json["folder"]) / "network.safetensors").is_file()
     assert "27 edits to train on, 5 held out; training needs about" in " ".join(told.stderr.split())
     made = sequela("edit", "--model", world_folder, "--editor", editor, "--edits", edits_file, "--json")

@@ -83,7 +83,11 @@ def train_editor(
     from sequela.ground.paths import ensure_writable
     from sequela.models import load_model
 
+    method = create_editor(editor, read_settings(hparams))
+    if not isinstance(method, TrainedEditor):
+        raise BadInputError(f"{editor} needs no training.", hint="`sequela methods` says which do.")
     settings = TrainingSettings(
+        **method.training_defaults,
         n_steps=steps,
         batch_size=batch_size,
         micro_batch=micro_batch,
@@ -96,9 +100,6 @@ def train_editor(
         cache_mib=cache_mib,
         seed=seed,
     )
-    method = create_editor(editor, read_settings(hparams))
-    if not isinstance(method, TrainedEditor):
-        raise BadInputError(f"{editor} needs no training.", hint="`sequela methods` says which do.")
     usable = TrainingEdits.of(load_edits(edits, limit=count), held_out)
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)

@@ -21,7 +21,7 @@ What is different from the released code:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -164,6 +164,7 @@ class Malmen(HypernetworkEditor[MalmenHyperparameters]):
     )
     paper: ClassVar[str] = "Tan et al. 2024, arXiv 2311.04661"
     n_layers: ClassVar[int] = 6
+    training_defaults: ClassVar[Mapping[str, float]] = {"edit_weight": 1.0, "clip": 1.0}
     hyperparameters_class = MalmenHyperparameters
 
     def learner(self, model: LanguageModel, seed: int = 0) -> MalmenLearner:

@@ -123,8 +123,9 @@ class PassStore:
 
 def kept_bytes(model: LanguageModel, examples: Examples) -> int:
     """About how much memory the passes over examples take."""
-    tokens, targets = _counted(examples)
-    return 4 * (2 * tokens * model.hidden_size + targets * int(model.module.config.vocab_size))
+    tokens, _ = _counted(examples)
+    answers = sum(len(prompt.target_ids) for prompt in examples.neighbors)
+    return 4 * (2 * tokens * model.hidden_size + answers * int(model.module.config.vocab_size))
 
 
 def activation_bytes(
