@@ -20,19 +20,26 @@ def training_edits(tmp_path_factory: pytest.TempPathFactory, world: World) -> Pa
     return path
 
 
+@pytest.mark.parametrize(("editor", "edit_weight"), [("mend", 0.1), ("malmen", 1.0)])
 def test_what_it_trained_is_found_by_edit(
-    sequela: Sequela, world_folder: Path, training_edits: Path, edits_file: Path
+    sequela: Sequela,
+    world_folder: Path,
+    training_edits: Path,
+    edits_file: Path,
+    editor: str,
+    edit_weight: float,
 ) -> None:
-    refused = sequela("edit", "--model", world_folder, "--editor", "mend", "--edits", edits_file)
+    refused = sequela("edit", "--model", world_folder, "--editor", editor, "--edits", edits_file)
     assert refused.exit_code == 2
     assert "has to be trained before" in refused.stderr
-    assert "sequela train-editor mend" in refused.stderr
-    told = sequela("train-editor", "mend", "-m", world_folder, "--edits", training_edits, *FEW, "--json")
+    assert f"sequela train-editor {editor}" in refused.stderr
+    told = sequela("train-editor", editor, "-m", world_folder, "--edits", training_edits, *FEW, "--json")
     assert told.exit_code == 0, told.stderr
     assert [one["step"] for one in told.json["curve"]] == [0, 1, 2]
+    assert told.json["training"]["edit_weight"] == edit_weight
     assert (Path(told.json["folder"]) / "network.safetensors").is_file()
     assert "27 edits to train on, 5 held out; training needs about" in " ".join(told.stderr.split())
-    made = sequela("edit", "--model", world_folder, "--editor", "mend", "--edits", edits_file, "--json")
+    made = sequela("edit", "--model", world_folder, "--editor", editor, "--edits", edits_file, "--json")
     assert made.exit_code == 0, made.stderr
     assert made.json["state"]["network"] == told.json["network"]
 

@@ -154,6 +154,16 @@ METHODS = {
         for sequence in ("accumulate", "last-only")
         for batch in (1, 3)
     },
+    **{
+        f"malmen, {sequence}, batch of {batch}": Method(
+            "malmen", {"artifact": "identity", "edit_lr": 0.05, "sequence": sequence}, (2, 3), batch
+        )
+        for sequence in ("accumulate", "last-only")
+        for batch in (1, 3)
+    },
+    "malmen, the target's tokens": Method(
+        "malmen", {"artifact": "identity", "edit_lr": 0.05, "token": "ans"}, (1, 2), 3
+    ),
     "ft-l, batch of 3": Method("ft-l", {"num_steps": 4, "lr": 5e-3}, (1, 2), 3),
 }
 OTHER_HEADS = {
@@ -318,7 +328,7 @@ def test_it_edits_weights_in_bfloat16(method: Method, name: str, kept: Path) -> 
 
 
 ON_TOP = {name: method for name, method in METHODS.items() if "last-only" not in name}
-"""Methods whose edits come on top of the earlier ones: all but MEND as it was released."""
+"""Methods whose edits come on top of the earlier ones: all but those that take their place."""
 
 
 @pytest.mark.parametrize("name", A_FEW)

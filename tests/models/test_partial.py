@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import pytest
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 
 from sequela.models import LanguageModel
 from sequela.models.batch import Batch, pad_right
+from sequela.models.hooks import watching
 from sequela.models.partial import record, run_blocks
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 
@@ -106,3 +110,31 @@ def test_behind_a_window_shorter_than_the_rows_everything_is_run_again(family: s
     recording = record(model, batch_of(model), 1, starts=(5, 8, 0))
     assert recording.starts == (0, 0, 0)
     torch.testing.assert_close(recording.run(), recording.final, **TOLERANCE)
+
+
+def test_recomputed_blocks_have_the_same_gradients_and_keep_less(any_family: LanguageModel) -> None:
+    """With a change in force that the backward pass must find again, and its gradient."""
+    recording = record(any_family, batch_of(any_family), first=1)
+    names = [any_family.family.mlp_out.format(layer) for layer in (1, 2)]
+    wanted = torch.randn(recording.final.shape, generator=torch.Generator().manual_seed(4))
+    found, kept = [], []
+    for recompute in (False, True):
+        shift = torch.full((any_family.hidden_size,), 0.1, requires_grad=True)
+
+        def in_force(shift: torch.Tensor = shift) -> AbstractContextManager[None]:
+            return watching(any_family, dict.fromkeys(names, lambda _, leaving: leaving * (1 + shift)))
+
+        sizes: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, sizes: dict[int, int] = sizes) -> torch.Tensor:
+            sizes[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with in_force(), saved_tensors_hooks(keep, lambda tensor: tensor):
+            final = recording.run(recomputed=in_force if recompute else None)
+        (final * wanted).sum().backward()
+        found.append((final.detach(), shift.grad))
+        kept.append(sum(sizes.values()))
+        assert not any_family.changes
+    torch.testing.assert_close(found[0], found[1], **TOLERANCE)
+    assert kept[1] < 0.5 * kept[0]

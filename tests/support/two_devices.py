@@ -157,6 +157,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "ft-l": {"layers": [1, 2], "num_steps": 3, "lr": 5e-3},
     "lora": {"layers": [1, 2], "num_steps": 3, "lr": 1e-2, "dropout": 0.0},
     "mend": {"layers": [1, 2], "artifact": "identity", "edit_lr": 0.05},
+    "malmen": {"layers": [1, 2], "artifact": "identity", "edit_lr": 0.05},
     "grace": {"layers": [2], "num_steps": 3, "lr": 0.3},
     "ike": {"demonstrations": "builtin", "n_demonstrations": 1, "retriever": "words"},
     "serac": {"artifact": "identity", "layers": [1, 2]},

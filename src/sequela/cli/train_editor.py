@@ -47,6 +47,16 @@ def train_editor(
     patience: Annotated[
         int, typer.Option(min=1, help="Validations without a better one after which training ends.")
     ] = 10,
+    gradient_checkpointing: Annotated[
+        bool,
+        typer.Option(
+            "--gradient-checkpointing",
+            help="Run the model's blocks again in the backward pass: less memory, more time.",
+        ),
+    ] = False,
+    cache_mib: Annotated[
+        int, typer.Option(min=0, help="MiB for what the unedited model makes of the held-out edits.")
+    ] = 1024,
     seed: Annotated[int, typer.Option(help="The seed of the order and of the network's beginning.")] = 0,
     output: Annotated[
         Path | None,
@@ -73,7 +83,11 @@ def train_editor(
     from sequela.ground.paths import ensure_writable
     from sequela.models import load_model
 
+    method = create_editor(editor, read_settings(hparams))
+    if not isinstance(method, TrainedEditor):
+        raise BadInputError(f"{editor} needs no training.", hint="`sequela methods` says which do.")
     settings = TrainingSettings(
+        **method.training_defaults,
         n_steps=steps,
         batch_size=batch_size,
         micro_batch=micro_batch,
@@ -82,11 +96,10 @@ def train_editor(
         n_held_out=held_out,
         patience=patience,
         minutes=minutes,
+        gradient_checkpointing=gradient_checkpointing,
+        cache_mib=cache_mib,
         seed=seed,
     )
-    method = create_editor(editor, read_settings(hparams))
-    if not isinstance(method, TrainedEditor):
-        raise BadInputError(f"{editor} needs no training.", hint="`sequela methods` says which do.")
     usable = TrainingEdits.of(load_edits(edits, limit=count), held_out)
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)

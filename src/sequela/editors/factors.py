@@ -8,14 +8,14 @@ making the gradient itself, for each row of a batch apart.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from sequela.deltas import LowRank
+from sequela.deltas import Dense, LowRank, WeightUpdate
 from sequela.editors.likelihood import losses_of
 from sequela.ground.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt
@@ -65,6 +65,7 @@ def read_factors(
     recording: Recording,
     names: Sequence[str],
     prompts: Sequence[TokenizedPrompt],
+    recompute: bool = False,
 ) -> tuple[dict[str, Factors], torch.Tensor]:
     """Runs the upper part of a recorded pass and reads the factors of the gradient of each target's loss.
 
@@ -73,6 +74,7 @@ def read_factors(
         recording: The pass, from the lowest of the layers on.
         names: The linear layers.
         prompts: The rows of the pass, prompts with targets.
+        recompute: Whether blocks are run again in the backward pass and keep nothing for it.
 
     Returns:
         The factors by layer, on the model's device, and the losses in nats a token, `[rows]`.
@@ -89,13 +91,39 @@ def read_factors(
         return with_shift
 
     with torch.enable_grad(), watching(model, {name: watch(name) for name in names}):
-        losses, _ = losses_of(model, recording.run(), prompts)
+        final = recording.run(recomputed=nullcontext if recompute else None)
+        losses, _ = losses_of(model, final, prompts)
         gradients = torch.autograd.grad(losses.sum(), [shifts[name] for name in names])
     factors = {
         name: Factors(inputs[name], gradient.float().to(model.device))
         for name, gradient in zip(names, gradients, strict=True)
     }
     return factors, losses.detach()
+
+
+@contextmanager
+def changed_together(model: LanguageModel, updates: Mapping[str, WeightUpdate]) -> Iterator[None]:
+    """For the length of a block, all rows of a batch have the same change of weights, without its being made.
+
+    Gradients flow to the updates.
+
+    Args:
+        model: The model.
+        updates: By the names of linear layers.
+    """
+
+    def watch(update: WeightUpdate) -> Watch:
+        def with_change(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
+            told = entering.float()
+            factors = (update.values,) if isinstance(update, Dense) else (update.a, update.b)
+            for factor in factors:
+                told = told @ factor.to(entering.device).T
+            return leaving + told.to(leaving.dtype)
+
+        return with_change
+
+    with watching(model, {name: watch(update) for name, update in updates.items()}):
+        yield
 
 
 @contextmanager

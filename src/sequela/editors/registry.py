@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, str] = {
     "ike": "sequela.editors.ike:Ike",
     "kn": "sequela.editors.kn:KnowledgeNeurons",
     "lora": "sequela.editors.lora:Lora",
+    "malmen": "sequela.editors.malmen:Malmen",
     "memit": "sequela.editors.memit:Memit",
     "mend": "sequela.editors.mend:Mend",
     "pmet": "sequela.editors.pmet:Pmet",

@@ -59,7 +59,8 @@ class SeracLearner(IndependentLearner):
 
     def outcome(self, examples: Examples) -> Outcome:
         """What each edit does behind its own statement, and what the classifier makes of each request."""
-        found = self._passes(examples).outcome(self._model, partial(self._adapters.in_force, self._model))
+        in_force = partial(self._adapters.in_force, self._model)
+        found = self._passes(examples).outcome(self._model, in_force, self.recomputes)
         similarities, loss = self._scopes(examples)
         n = len(examples)
         own = torch.arange(n, device=similarities.device)
@@ -78,7 +79,7 @@ class SeracLearner(IndependentLearner):
     def bytes_of_part(self, examples: Examples) -> int:
         """The counterfactual model's passes; the encoder's are small beside them."""
         features = sum(b.shape[1] for b in self._adapters.b.values())
-        return activation_bytes(self._model, self._behind_statements(examples), self._first, features)
+        return activation_bytes(self._model, self._behind_statements(examples), self._first, features, self.recomputes)
 
     def _scopes(self, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
         """How much paraphrases, then neighbors, belong to each edit, `[2 edits, edits]`; and the loss."""

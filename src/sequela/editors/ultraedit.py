@@ -22,27 +22,22 @@ What is different from the released code and from EasyEdit's copy of it:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta, LowRank
 from sequela.editors.editor import Editor, EditorState, Outcome, Resources
-from sequela.editors.factors import read_factors
+from sequela.editors.features import Features, Token, failure_of, read_features
 from sequela.editors.hyperparameters import Hyperparameters
-from sequela.editors.likelihood import batch_of, reports_of_step, target_losses, with_targets
+from sequela.editors.likelihood import reports_of_step, target_losses, with_targets
 from sequela.edits import Edit
 from sequela.ground.precision import solve_dtype
-from sequela.inference.memory import in_groups
-from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.partial import record
+from sequela.models import LanguageModel
 
 DEFAULT_DEPTH = 0.9
 """Where the higher of the two default layers is, as a part of the depth."""
-
-TOKENS_AT_ONCE = 512
 
 LEAST_DEVIATION = 1e-7
 """What is added to a feature's deviation, so that one that never varies is 0 and not NaN (released code)."""
@@ -55,7 +50,7 @@ class UltraEditHyperparameters(Hyperparameters):
         default=None, min_length=1, description="The layers to edit; by default two, nine tenths up."
     )
     lr: float = Field(default=1e-3, gt=0, description="How far each position goes; the paper's is 1e-6.")
-    token: Literal["ans", "mask"] = Field(
+    token: Token = Field(
         default="mask", description="The positions: mask (all) or ans (those that predict the target)."
     )
 
@@ -68,19 +63,6 @@ class UltraEditState(EditorState):
     """
 
     count: int = 0
-
-
-@dataclass(frozen=True)
-class Features:
-    """What was read for one edit in one layer.
-
-    Args:
-        keys: `[n, d_ff]`, fp32.
-        gradients: The loss by the projection's output, `[n, d]`, fp32.
-    """
-
-    keys: torch.Tensor
-    gradients: torch.Tensor
 
 
 class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
@@ -114,7 +96,7 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
         layers = self.layers_of(model)
         before, _ = target_losses(model, prompts)
         read = read_features(model, prompts, layers, self.hyperparameters.token)
-        failures = [_failure(by_layer) for by_layer in read]
+        failures = [failure_of(by_layer) for by_layer in read]
         made = [by_layer for by_layer, failure in zip(read, failures, strict=True) if not failure]
         after_batch = seen(state, [by[layer] for layer in layers for by in made])
         failure = ""
@@ -188,50 +170,3 @@ def seen(state: UltraEditState, rows: Sequence[Features]) -> UltraEditState:
 def _deviation(state: UltraEditState) -> torch.Tensor:
     deviation: torch.Tensor = (state.tensors["squares"] / (state.count - 1)).sqrt()
     return deviation
-
-
-def read_features(
-    model: LanguageModel, prompts: Sequence[TokenizedPrompt], layers: Sequence[int], token: str
-) -> list[dict[int, Features]]:
-    """For each prompt and layer the keys, and the gradients of its target's loss.
-
-    Args:
-        model: The model as it is now.
-        prompts: Prompts with targets.
-        layers: The layers.
-        token: `ans` or `mask`, see `UltraEditHyperparameters`.
-    """
-
-    def read(group: list[int]) -> list[dict[int, Features]]:
-        return _read_batch(model, [prompts[n] for n in group], layers, token)
-
-    return in_groups([len(prompt.ids) - 1 for prompt in prompts], TOKENS_AT_ONCE, read)
-
-
-def _read_batch(
-    model: LanguageModel, prompts: Sequence[TokenizedPrompt], layers: Sequence[int], token: str
-) -> list[dict[int, Features]]:
-    recording = record(model, batch_of(model, prompts), min(layers))
-    modules = {layer: model.family.mlp_out.format(layer) for layer in layers}
-    factors, _ = read_factors(model, recording, list(modules.values()), prompts)
-    result: list[dict[int, Features]] = []
-    for row, prompt in enumerate(prompts):
-        stop = len(prompt.ids) - 1
-        start = len(prompt.prompt_ids) - 1 if token == "ans" else 0
-        result.append(
-            {
-                layer: Features(
-                    factors[module].inputs[row, start:stop], factors[module].gradients[row, start:stop]
-                )
-                for layer, module in modules.items()
-            }
-        )
-    return result
-
-
-def _failure(by_layer: dict[int, Features]) -> str:
-    """Why an edit can't be made; empty if it can."""
-    numbers = [tensor for one in by_layer.values() for tensor in (one.keys, one.gradients)]
-    if all(bool(torch.isfinite(tensor).all()) for tensor in numbers):
-        return ""
-    return "a key or gradient is not finite"

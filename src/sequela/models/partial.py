@@ -10,12 +10,14 @@ change only. It works on every family alike, since each block is given the very 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import Cache, DynamicCache
 
 from sequela.ground.precision import SCORING_DTYPE
@@ -24,6 +26,9 @@ from sequela.models.blocks import argument_names, block_output
 from sequela.models.language_model import LanguageModel
 from sequela.models.linears import quick_linears
 from sequela.models.tail import FixedPrefix, Tail
+
+InForce = Callable[[], AbstractContextManager[None]]
+"""Puts something in force for the length of a block, as often as it is asked."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,13 @@ class Recording:
     final: torch.Tensor
     arguments: tuple[dict[str, Any], ...]
 
-    def run(self, hidden: torch.Tensor | None = None) -> torch.Tensor:
+    def run(self, hidden: torch.Tensor | None = None, recomputed: InForce | None = None) -> torch.Tensor:
         """Runs blocks `first` to the last from given hidden states (by default the recorded ones).
 
         Args:
             hidden: `[rows, width, d]`, rows and positions as recorded.
+            recomputed: If given, each block keeps what entered it only and is run again in the backward pass
+                (gradient checkpointing), with this put in force there: what is in force now.
 
         Returns:
             What leaves the last block, `[rows, width, d]`, before the final norm, on the model's device.
@@ -59,8 +66,17 @@ class Recording:
         blocks = self.model.family.block_list(self.model.module)[self.first :]
         with quick_linears(blocks):
             for block, arguments in zip(blocks, self.arguments, strict=True):
-                hidden = block_output(block(hidden, **arguments))
+                if recomputed is None:
+                    hidden = block_output(block(hidden, **arguments))
+                else:
+                    hidden = _checkpointed(block, hidden, arguments, recomputed)
         return hidden.to(self.model.device)
+
+    @property
+    def n_bytes(self) -> int:
+        """What its tensors take; those that several blocks are given count once."""
+        found = {tensor.data_ptr(): tensor.nbytes for tensor in _tensors(self.arguments)}
+        return self.hidden.nbytes + self.final.nbytes + sum(found.values())
 
     def risen(self) -> Recording:
         """The same pass, to be continued from the next block on; runs one block."""
@@ -84,6 +100,40 @@ class Recording:
             self.final[rows],
             arguments,
         )
+
+
+def _checkpointed(
+    block: nn.Module, hidden: torch.Tensor, arguments: dict[str, Any], recomputed: InForce
+) -> torch.Tensor:
+    """Runs a block that keeps nothing for the backward pass but what entered it."""
+
+    def run(entering: torch.Tensor) -> torch.Tensor:
+        return block_output(block(entering, **arguments))
+
+    @contextmanager
+    def again() -> Iterator[None]:
+        with recomputed(), quick_linears([block]):
+            yield
+
+    leaving: torch.Tensor = checkpoint(
+        run,
+        hidden,
+        use_reentrant=False,
+        preserve_rng_state=False,  # nothing is drawn in evaluation mode
+        context_fn=lambda: (nullcontext(), again()),
+    )
+    return leaving
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors in a block's arguments."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, FixedPrefix):
+        yield from (value.prefix_keys, value.prefix_values)
+    elif isinstance(value, (tuple, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(part)
 
 
 def _of_rows(value: Any, rows: torch.Tensor, n_rows: int) -> Any:

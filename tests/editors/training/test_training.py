@@ -13,7 +13,9 @@ from sequela.editors.mend import Mend
 from sequela.editors.sequence import edit_batch, edit_in_batches
 from sequela.editors.training.artifact import NETWORK, artifact_folder, read_artifact
 from sequela.editors.training.examples import Examples, TrainingEdits
+from sequela.editors.training.passes import Passes, PassStore
 from sequela.editors.training.settings import TrainingSettings
+from sequela.editors.training.trained_editor import TrainedEditor
 from sequela.editors.training.training import Training
 from sequela.edits import EditSet
 from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
@@ -157,6 +159,63 @@ def test_smaller_micro_batches_come_to_the_same(
         artifact = training(world_model, facts, tmp_path / str(micro), settings).run()
         losses.append(artifact.curve[0].loss)
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["mend", "malmen"])
+def test_recomputing_blocks_comes_to_the_same_curve_with_less_memory(
+    world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path, method: str
+) -> None:
+    curves, needed = [], []
+    for recompute in (False, True):
+        settings = QUICK.model_copy(update={"n_steps": 4, "gradient_checkpointing": recompute})
+        editor = create_editor(method, {name: SETTINGS[name] for name in ("layers", "rank", "edit_lr")})
+        assert isinstance(editor, TrainedEditor)
+        one = Training(editor, world_model, facts, settings, tmp_path / str(recompute), SILENT)
+        needed.append(one.memory_bytes())
+        curves.append([reading.loss for reading in one.run().curve])
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+    assert needed[1] < needed[0]
+    assert not world_model.changes
+    assert not any(module._forward_hooks for module in world_model.module.modules())
+
+
+@pytest.mark.parametrize("method", ["mend", "malmen"])
+def test_with_room_validation_runs_the_upper_layers_only(
+    world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path, method: str
+) -> None:
+    """The very same curve; below the edited layers, blocks run at the first validation and in steps."""
+    runs, needed, curves = [], [], []
+    block = world_model.family.block(world_model.module, 0)
+    for room in (0, 16):
+        settings = QUICK.model_copy(update={"n_steps": 2, "validate_every": 1, "cache_mib": room})
+        editor = create_editor(method, {"layers": [1, 2], "rank": 32})
+        assert isinstance(editor, TrainedEditor)
+        one = Training(editor, world_model, facts, settings, tmp_path / str(room), SILENT)
+        needed.append(one.memory_bytes())
+        passed: list[int] = []
+        hook = block.register_forward_hook(lambda *_, passed=passed: passed.append(1))
+        curves.append([reading.loss for reading in one.run().curve])
+        hook.remove()
+        runs.append(len(passed))
+    assert curves[0] == curves[1]
+    # 6 held-out edits 4 at a time, 3 passes each, at 2 later validations.
+    assert runs[0] - runs[1] == 2 * 3 * 2
+    assert needed[0] < needed[1]
+
+
+def test_what_does_not_fit_is_not_kept(world_model: LanguageModel, facts: TrainingEdits) -> None:
+    store = PassStore(world_model, 1)
+    first, second = Examples.of(world_model, facts.held_out, "held out").split(3)
+    passes = store.of(first, 0)
+    assert store.kept(first) is None
+    assert store.of(first, passes.n_bytes) is store.kept(first)
+    store.of(second, passes.n_bytes)
+    assert store.kept(second) is None
+    assert store.n_bytes == passes.n_bytes > first_logits(passes)
+
+
+def first_logits(passes: Passes) -> int:
+    return sum(logits.nbytes for logits in passes.before)
 
 
 def test_it_ends_when_nothing_gets_better(

@@ -1,9 +1,9 @@
-"""MEND's network: from the factors of a gradient to those of an edit (Mitchell et al. 2022, section 3)."""
+"""Networks from the factors of a gradient to those of an edit: MEND's (Mitchell et al. 2022) and MALMEN's."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -42,6 +42,28 @@ class ResidualLowRank(nn.Module):
         return x + (added.relu() if self.rectified else added)
 
 
+class ScaledLowRank(ResidualLowRank):
+    """`x + s relu(U V x + b) + t`: MALMEN's block, which scales and shifts what the relu left.
+
+    At the beginning U is zero, so that it is the identity.
+
+    Args:
+        size: The features.
+        rank: Of `U V`.
+        n_modes: How many layers share it.
+    """
+
+    def __init__(self, size: int, rank: int, n_modes: int) -> None:
+        super().__init__(size, rank, n_modes, rectified=True)
+        nn.init.normal_(self.v)
+
+    def forward(self, x: torch.Tensor, mode: int) -> torch.Tensor:
+        """Maps `[..., size]` to `[..., size]`."""
+        # Everything begins at 0, where a clamp lets gradients through and a relu doesn't.
+        raised = (x @ self.v.T @ self.u.T + self.bias).clamp(min=0)
+        return x + self.scale[mode] * raised + self.shift[mode]
+
+
 class FactorNetwork(nn.Module):
     """The network that all layers of one shape share.
 
@@ -49,8 +71,7 @@ class FactorNetwork(nn.Module):
         n_in: The width of what enters these layers.
         n_out: The width of what leaves them.
         n_modes: How many layers there are.
-        rank: The rank of its own layers.
-        n_hidden: How many hidden layers it has.
+        layers: Its own layers.
         normalized: Whether features are normalized by their mean and deviation over the training.
     """
 
@@ -59,16 +80,13 @@ class FactorNetwork(nn.Module):
     squares: torch.Tensor
 
     def __init__(
-        self, n_in: int, n_out: int, n_modes: int, rank: int, n_hidden: int = 1, normalized: bool = True
+        self, n_in: int, n_out: int, n_modes: int, layers: Sequence[ResidualLowRank], normalized: bool = True
     ) -> None:
         super().__init__()
         size = n_in + n_out
         self.n_in = n_in
         self.normalized = normalized
-        self.layers = nn.ModuleList(
-            ResidualLowRank(size, min(rank, size), n_modes, rectified=i < n_hidden)
-            for i in range(n_hidden + 1)
-        )
+        self.layers = nn.ModuleList(layers)
         self.register_buffer("count", torch.zeros(n_modes, dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(n_modes, size, dtype=torch.float64))
         self.register_buffer("squares", torch.zeros(n_modes, size, dtype=torch.float64))
@@ -101,21 +119,19 @@ class FactorNetwork(nn.Module):
 
 
 class HyperNetwork(nn.Module):
-    """All of MEND's networks, one for each shape, and a learning rate for each layer.
+    """All networks of a method, one for each shape, and a learning rate for each edited layer.
 
     Args:
         shapes: For each edited linear layer, by name, `(out, in)`.
-        rank: The rank of the networks' own layers.
-        n_hidden: How many hidden layers they have.
-        normalized: Whether they normalize their input.
+        layers: Makes a network's own layers, from its features and how many edited layers share it.
+        normalized: Whether the networks normalize their input.
         edit_lr: Where the learning rates begin.
     """
 
     def __init__(
         self,
         shapes: Mapping[str, tuple[int, int]],
-        rank: int,
-        n_hidden: int = 1,
+        layers: Callable[[int, int], Sequence[ResidualLowRank]],
         normalized: bool = True,
         edit_lr: float = 1e-4,
     ) -> None:
@@ -132,20 +148,19 @@ class HyperNetwork(nn.Module):
         }
         self.networks = nn.ModuleDict(
             {
-                f"{n_out}x{n_in}": FactorNetwork(n_in, n_out, len(names), rank, n_hidden, normalized)
+                f"{n_out}x{n_in}": FactorNetwork(
+                    n_in, n_out, len(names), layers(n_in + n_out, len(names)), normalized
+                )
                 for (n_out, n_in), names in by_shape.items()
             }
         )
         self.edit_lr = nn.Parameter(torch.full((len(self.names),), edit_lr))
 
-    def forward(self, factors: Mapping[str, Factors]) -> dict[str, Factors]:
-        """How each row's gradient is to change the weights: down the gradient, `-lr sum d~ x~ᵀ`."""
-        changes = {}
-        for index, name in enumerate(self.names):
-            shape, mode = self.places[name]
-            made: Factors = self.networks[shape](factors[name], mode)
-            changes[name] = Factors(made.inputs, -self.edit_lr[index] * made.gradients)
-        return changes
+    def mapped(self, name: str, factors: Factors) -> Factors:
+        """What a layer's network makes of factors."""
+        shape, mode = self.places[name]
+        made: Factors = self.networks[shape](factors, mode)
+        return made
 
     @property
     def width(self) -> int:

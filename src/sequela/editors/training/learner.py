@@ -51,6 +51,11 @@ class Learner(abc.ABC):
         module: What is trained: its parameters that need a gradient; its `state_dict` is what is kept.
     """
 
+    recomputes: bool = False
+    """Whether the model's blocks are run again in the backward pass and keep nothing for it."""
+    room: int = 0
+    """How many bytes may be kept of examples that come again, which are those outside of training."""
+
     def __init__(self, module: nn.Module) -> None:
         self.module = module
 
@@ -81,6 +86,10 @@ class Learner(abc.ABC):
     @abc.abstractmethod
     def activation_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
         """About how much memory `descend` takes at its height, parameters and their gradients left out."""
+
+    def kept_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
+        """About how much memory all that takes that would be kept of examples, if there were room for it."""
+        return 0
 
 
 class IndependentLearner(Learner):

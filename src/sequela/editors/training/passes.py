@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +10,7 @@ from sequela.editors.likelihood import batch_of, mean_losses, target_logits
 from sequela.editors.training.examples import Examples
 from sequela.editors.training.learner import Outcome
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.partial import Recording, record
+from sequela.models.partial import InForce, Recording, record
 
 
 @dataclass(frozen=True)
@@ -34,40 +32,46 @@ class Passes:
     before: tuple[torch.Tensor, ...]
 
     @classmethod
-    def of(cls, model: LanguageModel, examples: Examples, first: int) -> Passes:
+    def of(
+        cls, model: LanguageModel, examples: Examples, first: int, prompts: Recording | None = None
+    ) -> Passes:
         """Runs the unedited model.
 
         Args:
             model: The model.
             examples: The examples.
             first: The lowest layer that is edited.
+            prompts: The pass over the edits' own prompts, where it was run already.
         """
-        prompts, paraphrases, neighbors = (
-            record(model, batch_of(model, rows), first)
-            for rows in (examples.prompts, examples.paraphrases, examples.neighbors)
+        if prompts is None:
+            prompts = record(model, batch_of(model, examples.prompts), first)
+        paraphrases, neighbors = (
+            record(model, batch_of(model, rows), first) for rows in (examples.paraphrases, examples.neighbors)
         )
         with torch.no_grad():
             before = target_logits(model, neighbors.final, examples.neighbors)
         return cls(examples, prompts, paraphrases, neighbors, tuple(before))
 
-    def outcome(self, model: LanguageModel, edited: Callable[[], AbstractContextManager[None]]) -> Outcome:
+    def outcome(self, model: LanguageModel, edited: InForce, recompute: bool = False) -> Outcome:
         """What became of the examples; gradients flow to what `edited` puts in force.
 
         Args:
             model: The model.
             edited: Puts the edits in force for the length of a block.
+            recompute: Whether blocks are run again in the backward pass and keep nothing for it.
         """
+        recomputed = edited if recompute else None
         losses, right = [], []
         for rows, recorded in (
             (self.examples.prompts, self.prompts),
             (self.examples.paraphrases, self.paraphrases),
         ):
             with edited():
-                logits = target_logits(model, recorded.run(), rows)
+                logits = target_logits(model, recorded.run(recomputed=recomputed), rows)
             losses.append(mean_losses(logits, rows).mean())
             right.append([_says(one, prompt) for one, prompt in zip(logits, rows, strict=True)])
         with edited():
-            after = target_logits(model, self.neighbors.run(), self.examples.neighbors)
+            after = target_logits(model, self.neighbors.run(recomputed=recomputed), self.examples.neighbors)
         divergences = [_kl(one, other) for one, other in zip(self.before, after, strict=True)]
         stays = [
             bool((one.argmax(-1) == other.argmax(-1)).all())
@@ -75,8 +79,58 @@ class Passes:
         ]
         return Outcome(torch.stack(losses).mean(), torch.stack(divergences).mean(), right[0], right[1], stays)
 
+    @property
+    def n_bytes(self) -> int:
+        """What its tensors take."""
+        recordings = (self.prompts, self.paraphrases, self.neighbors)
+        return sum(one.n_bytes for one in recordings) + sum(logits.nbytes for logits in self.before)
 
-def activation_bytes(model: LanguageModel, examples: Examples, first: int, features: int) -> int:
+
+class PassStore:
+    """Passes over examples that come again, as the held-out ones do: kept for as long as there is room.
+
+    Args:
+        model: The unedited model.
+        first: The lowest layer that is edited.
+    """
+
+    def __init__(self, model: LanguageModel, first: int) -> None:
+        self._model = model
+        self._first = first
+        self._kept: dict[Examples, Passes] = {}
+        self.n_bytes = 0
+
+    def kept(self, examples: Examples) -> Passes | None:
+        """The passes over examples, if they were kept."""
+        return self._kept.get(examples)
+
+    def of(self, examples: Examples, room: int, prompts: Recording | None = None) -> Passes:
+        """The passes over examples, run unless they were kept.
+
+        Args:
+            examples: The examples.
+            room: They are kept if all that is kept then takes no more than so many bytes.
+            prompts: The pass over the edits' own prompts, where it was run already.
+        """
+        found = self.kept(examples)
+        if found is None:
+            found = Passes.of(self._model, examples, self._first, prompts)
+            if self.n_bytes + found.n_bytes <= room:
+                self._kept[examples] = found
+                self.n_bytes += found.n_bytes
+        return found
+
+
+def kept_bytes(model: LanguageModel, examples: Examples) -> int:
+    """About how much memory the passes over examples take."""
+    tokens, _ = _counted(examples)
+    answers = sum(len(prompt.target_ids) for prompt in examples.neighbors)
+    return 4 * (2 * tokens * model.hidden_size + answers * int(model.module.config.vocab_size))
+
+
+def activation_bytes(
+    model: LanguageModel, examples: Examples, first: int, features: int, recompute: bool = False
+) -> int:
     """About how much memory the passes over examples, their outcome and its gradients take.
 
     Args:
@@ -84,14 +138,20 @@ def activation_bytes(model: LanguageModel, examples: Examples, first: int, featu
         examples: The examples.
         first: The lowest layer that is edited.
         features: The numbers that a learner reads at each token.
+        recompute: Whether blocks keep only what entered them.
     """
+    tokens, targets = _counted(examples)
+    layers = model.n_layers - first
+    block = 8 * (model.key_size + model.hidden_size)
+    blocks = layers * model.hidden_size + block if recompute else layers * block
+    return 4 * (tokens * (12 * features + blocks) + 4 * targets * int(model.module.config.vocab_size))
+
+
+def _counted(examples: Examples) -> tuple[int, int]:
+    """The tokens of all passes over examples, padding included, and those of their targets."""
     rows = (examples.prompts, examples.paraphrases, examples.neighbors)
     tokens = sum(len(some) * max(len(prompt.ids) for prompt in some) for some in rows)
-    targets = sum(len(prompt.target_ids) for some in rows for prompt in some)
-    vocabulary = int(model.module.config.vocab_size)
-    layers = model.n_layers - first
-    numbers = tokens * (12 * features + 8 * layers * (model.key_size + model.hidden_size))
-    return 4 * (numbers + 4 * targets * vocabulary)
+    return tokens, sum(len(prompt.target_ids) for some in rows for prompt in some)
 
 
 def _says(logits: torch.Tensor, prompt: TokenizedPrompt) -> bool:

@@ -20,6 +20,10 @@ class TrainingSettings(BaseModel):
         n_held_out: How many edits are held out.
         patience: Training ends after so many validations without a better one.
         minutes: Training ends after so many minutes.
+        gradient_checkpointing: Whether the model's blocks are run again in the backward pass: less memory,
+            more time, the same curve but for rounding.
+        cache_mib: So many MiB may be taken by what the unedited model makes of the held-out edits, so that
+            validation runs the upper layers only; 0 keeps nothing.
         seed: The seed of the order of edits and of where learning begins.
     """
 
@@ -36,4 +40,6 @@ class TrainingSettings(BaseModel):
     n_held_out: int = Field(default=100, ge=1)
     patience: int = Field(default=10, ge=1)
     minutes: float | None = Field(default=None, gt=0)
+    gradient_checkpointing: bool = False
+    cache_mib: int = Field(default=1024, ge=0)
     seed: int = 0

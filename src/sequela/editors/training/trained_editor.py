@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -55,6 +56,8 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
     needs_training: ClassVar[bool] = True
     not_of_training: ClassVar[tuple[str, ...]] = ()
     """The method's own settings that training doesn't depend on."""
+    training_defaults: ClassVar[Mapping[str, float]] = {}
+    """By name, settings of training that the method has otherwise; none that the command sets itself."""
 
     def __init__(self, hyperparameters: TrainedH) -> None:
         super().__init__(hyperparameters)

@@ -57,8 +57,11 @@ class Training:
         self._editor = editor
         self._model = model
         self._learner = editor.learner(model, settings.seed)
+        self._learner.recomputes = settings.gradient_checkpointing
+        self._learner.room = settings.cache_mib * 2**20
         self._network = self._learner.module
         self._edits = edits
+        self._held_out = Examples.of(model, edits.held_out, "held out")
         self._settings = settings
         self._folder = folder
         self._progress = progress
@@ -72,22 +75,27 @@ class Training:
     @property
     def _key(self) -> str:
         """What a training that goes on must have in common with the one that was left."""
-        endings = {"n_steps", "minutes", "patience", "micro_batch"}
+        same = {"n_steps", "minutes", "patience", "micro_batch", "gradient_checkpointing", "cache_mib"}
         return hash_json(
             {
                 "editor": self._editor.name,
                 "editor_settings": self._editor.settings_of_training,
                 "model": self._model.fingerprint,
                 "edits": self._edits.content_hash,
-                "settings": self._settings.model_dump(mode="json", exclude=endings),
+                "settings": self._settings.model_dump(mode="json", exclude=same),
             }
         )
 
     def memory_bytes(self) -> int:
-        """About how much memory training takes above the model: what is learned, gradients, Adam, a step."""
+        """About how much memory training takes above the model.
+
+        What is learned, its gradients and Adam, one step, and what is kept of the held-out edits.
+        """
         parameters = sum(parameter.numel() for parameter in self._network.parameters())
         sample = Examples.of(self._model, self._edits.train[: self._settings.batch_size], "memory")
-        return 4 * 4 * parameters + self._learner.activation_bytes(sample, self._settings)
+        step = self._learner.activation_bytes(sample, self._settings)
+        kept = min(self._learner.room, self._learner.kept_bytes(self._held_out, self._settings))
+        return 4 * 4 * parameters + step + kept
 
     def run(self) -> Artifact:
         """Trains until the steps, the minutes or the patience are used up; keeps the best network."""
@@ -124,11 +132,10 @@ class Training:
         return loss
 
     def _validate(self, seconds: float) -> None:
-        examples = Examples.of(self._model, self._edits.held_out, "held out")
         self._network.eval()
         with torch.no_grad(), seeded(self._settings.seed, self._model.device):
-            found = list(self._learner.outcomes(examples, self._settings))
-        shares = [len(one) / len(examples) for one in found]
+            found = list(self._learner.outcomes(self._held_out, self._settings))
+        shares = [len(one) / len(self._held_out) for one in found]
         edit_loss = sum(share * float(one.edit_loss) for share, one in zip(shares, found, strict=True))
         kl = sum(share * float(one.kl) for share, one in zip(shares, found, strict=True))
         reading = Reading(
