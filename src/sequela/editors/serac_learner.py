@@ -79,7 +79,9 @@ class SeracLearner(IndependentLearner):
     def bytes_of_part(self, examples: Examples) -> int:
         """The counterfactual model's passes; the encoder's are small beside them."""
         features = sum(b.shape[1] for b in self._adapters.b.values())
-        return activation_bytes(self._model, self._behind_statements(examples), self._first, features, self.recomputes)
+        return activation_bytes(
+            self._model, self._behind_statements(examples), self._first, features, self.recomputes
+        )
 
     def _scopes(self, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
         """How much paraphrases, then neighbors, belong to each edit, `[2 edits, edits]`; and the loss."""
