@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sequela.deltas import Delta
 from sequela.editors import Outcome, Resources, create_editor
 from sequela.editors.demonstrations import DemonstrationPool, demonstration, kinds_of
-from sequela.editors.ike import IkeState
+from sequela.editors.facts import IkeState
 from sequela.editors.retrieval import WordRetriever, by_nearness
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit, EditSet, Probe
