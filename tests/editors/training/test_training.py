@@ -49,7 +49,7 @@ def training(
 def trained(world_folder: Path, facts: TrainingEdits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network trained long enough to edit."""
     folder = tmp_path_factory.mktemp("mend")
-    longer = QUICK.model_copy(update={"n_steps": 150, "validate_every": 50, "lr": 3e-3})
+    longer = QUICK.model_copy(update={"n_steps": 150, "validate_every": 50, "lr": 1e-4})
     training(load_world_model(world_folder), facts, folder, longer).run()
     return folder
 

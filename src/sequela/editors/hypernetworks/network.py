@@ -39,7 +39,8 @@ class ResidualLowRank(nn.Module):
     def forward(self, x: torch.Tensor, mode: int) -> torch.Tensor:
         """Maps `[..., size]` to `[..., size]`."""
         added = self.scale[mode] * (x @ self.v.T @ self.u.T + self.bias) + self.shift[mode]
-        return x + (added.relu() if self.rectified else added)
+        # Everything begins at 0, where a clamp lets gradients through and a relu doesn't.
+        return x + (added.clamp(min=0) if self.rectified else added)
 
 
 class ScaledLowRank(ResidualLowRank):
