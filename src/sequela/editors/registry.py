@@ -28,6 +28,7 @@ BUILT_IN: Mapping[str, str] = {
     "grace": "sequela.editors.grace:Grace",
     "kn": "sequela.editors.kn:KnowledgeNeurons",
     "lora": "sequela.editors.lora:Lora",
+    "melo": "sequela.editors.melo:Melo",
     "memit": "sequela.editors.memit:Memit",
     "mend": "sequela.editors.mend:Mend",
     "pmet": "sequela.editors.pmet:Pmet",
