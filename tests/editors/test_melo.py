@@ -192,7 +192,7 @@ def trained_by_hand(model: LanguageModel, edits: Sequence[Edit], editor: Melo, s
 def test_a_block_is_trained_as_written_down(family: str) -> None:
     """Of prompts of different lengths, in a model that stores weights the other way, and with a window."""
     model, edits = tiny_language_model(family), TINY_EDITS[1:3]
-    given = {"num_steps": 5, "halve_every": 2, "scale": 4.0, "lr": 3e-3}
+    given = {"num_steps": 5, "halve_every": 2, "scale": 4.0, "lr": 3e-3, "stop_below": 0.0}
     editor = create_editor("melo", {"layers": LAYERS, **given})
     assert isinstance(editor, Melo)
     state, reports = made(model, edits, 2, **given)

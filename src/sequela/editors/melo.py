@@ -14,6 +14,8 @@ What is different from the released code:
 * Its radius of 0.5 suits one model; by default a radius is a part of the key's norm (`radius_of`).
 * It fixes the number of blocks beforehand, and the product of a block's factors is scaled by it: 350 as
   published, here `scale`.
+* It trains for a fixed number of steps, and the end of the text is part of the target. Without that end, a
+  block trained so long says its target over and over: here training ends at a loss (`stop_below`).
 """
 
 from __future__ import annotations
@@ -45,8 +47,6 @@ DEFAULT_DEPTH = 35 / 48
 N_ABOVE = 2
 """How many layers above have blocks by default."""
 
-UNREACHED = "its key is that of another edit, and it is out of reach now"
-
 
 class MeloHyperparameters(Hyperparameters):
     """MELO's settings."""
@@ -75,7 +75,9 @@ class MeloHyperparameters(Hyperparameters):
     scale: float = Field(
         default=350.0, gt=0, description="What the product of a block's factors is scaled by."
     )
-    stop_below: float = Field(default=0.0, ge=0, description="The mean loss at which training ends.")
+    stop_below: float = Field(
+        default=0.05, ge=0, description="The mean loss at which training ends (published: 0, at none)."
+    )
     same_key: SameKey = Field(default="take over", description=SAME_KEY)
 
 
@@ -143,9 +145,10 @@ class Melo(Editor[MeloHyperparameters, LoraBlocks]):
         reached = {edits[row].id for row in rows}
         kept = [n for n, one in enumerate(indexed.members) if one.block < number or one.edit in reached]
         indexed = indexed.with_members(kept)
+        unreached = "its key is that of another edit, and it is out of reach now"
         reports = [
-            _dropped(edit, UNREACHED if n in placed else "the key is not finite")
-            for n, edit in enumerate(edits)
+            _dropped(edit, unreached if row in placed else "the key is not finite")
+            for row, edit in enumerate(edits)
         ]
         if not rows:
             return indexed, reports
