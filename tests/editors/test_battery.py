@@ -136,6 +136,8 @@ METHODS = {
         "lora", {"kind": "adalora", "rank": 2, "num_steps": 5, "lr": 5e-2}, (2,), 1, part="attention"
     ),
     "grace": Method("grace", {"num_steps": 5, "lr": 0.3}, (2,), 1),
+    "melo": Method("melo", {"num_steps": 5}, (1, 3), 1),
+    "melo, batch of 3": Method("melo", {"num_steps": 5, "edits_per_block": 2}, (1, 2, 3), 3),
     **{
         f"ike, batch of {batch}": Method(
             "ike",

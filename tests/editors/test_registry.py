@@ -69,7 +69,7 @@ def test_an_unknown_method_is_met_with_what_comes_near(wrong: str, meant: str) -
 
 
 def test_a_method_like_no_other_is_met_with_all_names() -> None:
-    with pytest.raises(UnknownNameError, match=r"Known: .*ft-m, grace, ike, kn, lora, malmen, memit"):
+    with pytest.raises(UnknownNameError, match=r"Known: .*ft-m, grace, ike, kn, lora, malmen, melo, memit"):
         create_editor("xyzzy")
 
 

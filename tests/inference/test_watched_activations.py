@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from random import Random
 
 import pytest
 import torch
@@ -11,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequela.ground.errors import SequelaError
-from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, TorchEngine, WorkingMemory
+from sequela.inference import GenerationRequest, PlainEngine, TorchEngine, WorkingMemory
 from sequela.inference.depth_cache import DepthCache
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.decisions import Decisions, Places
 from sequela.models.hooks import Watched
 from support.tiny import FAMILY_NAMES, tiny_language_model
+from support.watched import alone, check_scores, check_texts, requests_of
 
 LAYER = 2
 
@@ -46,39 +46,6 @@ class Shift:
             return leaving + by[..., None]
 
         return Watched(model, {model.family.mlp_out.format(self.layer): watch})
-
-
-def alone(model: EditedModel, ids: list[int], context: int) -> tuple[torch.Tensor, bool]:
-    """Log-probabilities after every token of one row run by itself, and whether it was a hit."""
-    model.decisions.begin()
-    with model, torch.no_grad(), model.decisions.during(Places.at(torch.tensor([context]), len(ids))):
-        logprobs = model.base.module(torch.tensor([ids])).logits[0].log_softmax(-1)
-    return logprobs, model.decisions.hits[0]
-
-
-def requests_of(seed: int, n: int = 8) -> list[ScoreRequest]:
-    """Requests with common beginnings whose contexts end at different places, some of the same tokens."""
-    random = Random(seed)
-    beginning = random.choices(range(5, 200), k=6)
-    found = []
-    for _ in range(n):
-        ids = beginning[: random.randint(1, 6)] + random.choices(range(5, 200), k=random.randint(1, 5))
-        found += [ScoreRequest(tuple(ids[:cut]), tuple(ids[cut:])) for cut in range(1, len(ids))]
-    return random.sample(found, min(12, len(found)))
-
-
-def check_scores(engine: TorchEngine | PlainEngine, model: EditedModel, requests: list[ScoreRequest]) -> int:
-    """Compares with each request by itself; returns how many hit."""
-    hits = 0
-    for request, score in zip(requests, engine.score(model, requests), strict=True):
-        ids = [*request.context, *request.continuation]
-        logprobs, hit = alone(model, ids, len(request.context))
-        start = len(request.context) - 1
-        wanted = [float(logprobs[start + i, token]) for i, token in enumerate(request.continuation)]
-        assert score.token_logprobs == pytest.approx(wanted, abs=1e-4)
-        assert score.hit == hit
-        hits += hit
-    return hits
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
@@ -113,21 +80,12 @@ def test_texts_are_those_of_each_prompt_by_itself(family: str) -> None:
     """A token at a time by full passes, the decision always at the end of the prompt."""
     model = EditedModel(tiny_language_model(family), interventions=(Shift(),))
     prompts = [request.context for request in requests_of(5)]
-    asked = [GenerationRequest(prompt, 6) for prompt in prompts]
-    wanted = []
-    for prompt in prompts:
-        ids, hit = list(prompt), False
-        for _ in range(6):
-            logprobs, hit = alone(model, ids, len(prompt))
-            token = int(logprobs[-1].argmax())
-            if token in model.base.end_ids:
-                break
-            ids.append(token)
-        wanted.append((tuple(ids[len(prompt) :]), hit))
-    for engine in (TorchEngine(WorkingMemory(most_rows=3)), PlainEngine(40)):
-        found = engine.generate(model, asked)
-        assert [(one.ids, one.hit) for one in found] == wanted
-    assert {hit for _, hit in wanted} == {True, False} or family != "llama"
+    hits = {
+        hit
+        for engine in (TorchEngine(WorkingMemory(most_rows=3)), PlainEngine(40))
+        for hit in check_texts(engine, model, prompts)
+    }
+    assert hits == {True, False} or family != "llama"
 
 
 def test_without_anything_that_watches_there_is_no_hit() -> None:

@@ -12,33 +12,44 @@ from sequela.studies import Study, run_study
 from sequela.studies.bisect import bisect_run
 from sequela.studies.rescoring import rescore_run
 
-GRACE = {"name": "grace", "settings": {"layers": [2], "num_steps": 30, "lr": 0.3}}
+METHODS = {
+    "grace": ({"layers": [2], "num_steps": 30, "lr": 0.3}, "eps"),
+    "melo": ({"layers": [1, 2, 3], "num_steps": 30}, "init_radius"),
+}
+"""Settings of methods that watch activations, and which of them is the radius."""
 FT_M = {"name": "ft-m", "settings": {"num_steps": 30, "lr": 2e-3}}
 
 
+@pytest.fixture(scope="module", params=METHODS)
+def method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def narrow_and_wide(make_study: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def narrow_and_wide(
+    make_study: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory, method: str
+) -> list[Path]:
     """A run with a radius that only the edits' own prompts hit, and one that everything hits."""
-    folders = []
+    folders, (given, radius) = [], METHODS[method]
     for eps in (1e-2, 1e6):
         folder = tmp_path_factory.mktemp("memory") / "run"
-        grace = {**GRACE, "settings": {**GRACE["settings"], "eps": eps}}
-        run_study(make_study(editors=[grace, FT_M], alarms={"every": 1}), folder)
+        editor = {"name": method, "settings": {**given, radius: eps}}
+        run_study(make_study(editors=[editor, FT_M], alarms={"every": 1}), folder)
         folders.append(folder)
     return folders
 
 
-def test_every_suite_tells_how_often_it_hit(narrow_and_wide: list[Path]) -> None:
+def test_every_suite_tells_how_often_it_hit(narrow_and_wide: list[Path], method: str) -> None:
     for folder, share in zip(narrow_and_wide, (0.0, 1.0), strict=True):
         with open_store(folder) as store:
             rates = [one for one in store.measurements() if one.metric == HIT_RATE]
-        assert {(one.editor, one.n_edits) for one in rates} == {("grace", 1), ("grace", 2)}
+        assert {(one.editor, one.n_edits) for one in rates} == {(method, 1), (method, 2)}
         assert {one.suite for one in rates} == {"builtin", "perplexity"}
         assert all(one.value == share and one.n > 0 for one in rates)
 
 
 def test_without_hits_every_score_and_every_item_is_exactly_the_unedited_model_s(
-    narrow_and_wide: list[Path],
+    narrow_and_wide: list[Path], method: str
 ) -> None:
     with open_store(narrow_and_wide[0]) as store:
         for suite in ("builtin", "perplexity"):
@@ -46,31 +57,31 @@ def test_without_hits_every_score_and_every_item_is_exactly_the_unedited_model_s
             before = {(i.task, i.metric, i.item): i for i in store.items(base)}
             for key in store.evaluations():
                 labels = store.measurements(key=key)[0]
-                if key.suite == suite and labels.editor == "grace":
+                if key.suite == suite and labels.editor == method:
                     assert {(i.task, i.metric, i.item): i for i in store.items(key)} == before
-            found = store.measurements(Query(suite=suite, editor="grace"))
+            found = store.measurements(Query(suite=suite, editor=method))
             assert all(one.value == one.baseline for one in found if one.metric != HIT_RATE)
-        made = store.measurements(Query(suite="edit_quality", editor="grace"))
+        made = store.measurements(Query(suite="edit_quality", editor=method))
         efficacy = [one.value for one in made if (one.metric, one.protocol) == ("efficacy", "free_decoding")]
         assert efficacy
         assert min(value or 0 for value in efficacy) > 0.5
 
 
-def test_with_hits_everywhere_the_model_is_damaged(narrow_and_wide: list[Path]) -> None:
+def test_with_hits_everywhere_the_model_is_damaged(narrow_and_wide: list[Path], method: str) -> None:
     with open_store(narrow_and_wide[1]) as store:
-        (last,) = store.measurements(
-            Query(suite="perplexity", metric="perplexity", editor="grace", n_edits=2)
-        )
+        (last,) = store.measurements(Query(suite="perplexity", metric="perplexity", editor=method, n_edits=2))
         assert last.value != last.baseline
         base = store.measurements(Query(suite="builtin", editor=UNEDITED))
     assert not [one for one in base if one.metric == HIT_RATE]
 
 
-def test_alarms_and_bisection_see_what_sits_beside_the_weights(narrow_and_wide: list[Path]) -> None:
+def test_alarms_and_bisection_see_what_sits_beside_the_weights(
+    narrow_and_wide: list[Path], method: str
+) -> None:
     narrow, wide = narrow_and_wide
-    (silent,) = bisect_run(narrow, "kl_to_base > 0", editor="grace")
+    (silent,) = bisect_run(narrow, "kl_to_base > 0", editor=method)
     assert silent.edit is None
-    (rings,) = bisect_run(wide, "kl_to_base > 0", editor="grace")
+    (rings,) = bisect_run(wide, "kl_to_base > 0", editor=method)
     assert rings.edit == 1
 
 

@@ -161,6 +161,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "grace": {"layers": [2], "num_steps": 3, "lr": 0.3},
     "ike": {"demonstrations": "builtin", "n_demonstrations": 1, "retriever": "words"},
     "serac": {"artifact": "identity", "layers": [1, 2]},
+    "melo": {"layers": [0, 1, 2], "num_steps": 3},
 }
 
 

@@ -10,26 +10,21 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.editors.editor import EditorState
+from sequela.editors.clusters import Clusters
 from sequela.ground.hashing import hash_parts, hash_tensors
 from sequela.models import LanguageModel
 from sequela.models.decisions import Decisions
 from sequela.models.hooks import Watched
 
 
-class CodebookState(EditorState):
-    """What GRACE remembers: `keys` `[n, d_ff]`, `values` `[n, d]` and `radii` `[n]` among the tensors.
+class CodebookState(Clusters):
+    """What GRACE remembers: for each key a value, `values` `[n, d]` among the tensors.
 
     Args:
-        labels: The target's tokens behind each key.
         edits: The edits behind each key, the one that made it first.
     """
 
-    labels: tuple[tuple[int, ...], ...] = ()
     edits: tuple[tuple[str, ...], ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def changed(
         self, place: int, key: torch.Tensor, value: torch.Tensor, label: tuple[int, ...], edit: str
@@ -63,24 +58,6 @@ class CodebookState(EditorState):
         """The same with other radii, `[n]`."""
         return self.model_copy(update={"tensors": {**self.tensors, "radii": radii}})
 
-    def nearest(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The nearest key of each query, the earlier one of equals.
-
-        Args:
-            queries: `[queries, d_ff]`.
-
-        Returns:
-            Distance and place, `[queries]` each; infinity and 0 where there are no keys.
-        """
-        if not len(self):
-            far = torch.full((len(queries),), torch.inf, device=queries.device)
-            return far, torch.zeros(len(queries), dtype=torch.long, device=queries.device)
-        keys = self.tensors["keys"].to(queries.device)
-        # Through products the distance of a key from itself would be lost in rounding.
-        distances = torch.cdist(queries.float(), keys, compute_mode="donot_use_mm_for_euclid_dist")
-        nearest = distances.min(dim=1)
-        return nearest.values, nearest.indices
-
 
 @dataclass(frozen=True)
 class Codebook:
@@ -106,15 +83,14 @@ class Codebook:
     def install(self, model: LanguageModel, decisions: Decisions) -> Watched:
         """Watches the layer's MLP output projection."""
         state = self.state
-        radii, values = (state.tensors[name].to(model.device) for name in ("radii", "values"))
+        values = state.tensors["values"].to(model.device)
 
         def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor | None:
             places = decisions.of_pass(entering)
             rows, columns = places.decides.nonzero(as_tuple=True)
             if not len(rows):
                 return None
-            distances, nearest = state.nearest(entering[rows, columns])
-            hit = distances <= radii.to(distances.device)[nearest]
+            nearest, hit = state.found(entering[rows, columns])
             decisions.note(places.owners[rows, columns], hit)
             if not bool(hit.any()):
                 return None

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
+from sequela.editors.clusters import SAME_KEY, Placement, SameKey
 from sequela.editors.codebook import Codebook, CodebookState
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
 from sequela.editors.hyperparameters import Hyperparameters
@@ -33,12 +33,6 @@ from sequela.models.seats import Intervention
 DEFAULT_DEPTH = 3 / 4
 """Where it watches by default, as a part of the depth."""
 
-MARGIN = 1e-5
-"""So much less than half of their distance the earlier of two keys gets that part for different targets."""
-
-SAME = 1e-3
-"""Keys nearer than this part of a new key's radius are one key: the same prompt in another batch."""
-
 
 class GraceHyperparameters(Hyperparameters):
     """GRACE's settings."""
@@ -50,20 +44,7 @@ class GraceHyperparameters(Hyperparameters):
     num_steps: int = Field(default=100, ge=1, description="Adam steps for a value.")
     lr: float = Field(default=1.0, gt=0, description="Adam's learning rate.")
     stop_below: float = Field(default=0.0, ge=0, description="The loss at which training ends.")
-    same_key: Literal["take over", "published"] = Field(
-        default="take over",
-        description="What an edit does that has an earlier one's very key and wants another target: take its "
-        "place, or, as published, put both out of reach.",
-    )
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """Where an edit's value is to be, with all radii as they will be."""
-
-    place: int
-    radii: torch.Tensor
-    fresh: bool
+    same_key: SameKey = Field(default="take over", description=SAME_KEY)
 
 
 class Grace(Editor[GraceHyperparameters, CodebookState]):
@@ -115,15 +96,13 @@ class Grace(Editor[GraceHyperparameters, CodebookState]):
         key = slot.key()
         if not bool(torch.isfinite(key).all()):
             return state, _dropped(edit, "the key is not finite")
-        distance, nearest = (float(found) for found in state.nearest(key[None]))
-        radii = state.tensors["radii"].clone() if len(state) else key.new_zeros(0)
-        placed = self._place(state, radii, distance, int(nearest), prompt.target_ids)
+        placed = state.placement(key, prompt.target_ids, settings.eps, settings.same_key)
         start = self._start(model, state, placed, resources)
         made = state.changed(placed.place, key, start, prompt.target_ids, edit.id).with_radii(placed.radii)
-        at, found = made.nearest(key[None])
-        if int(found) != placed.place or float(at) > float(placed.radii[placed.place]):
+        (found,), (hit,) = made.found(key[None])
+        if int(found) != placed.place or not bool(hit):
             told = "its key is that of an earlier edit, and both are out of reach now"
-            return made, _dropped(edit, told, int(placed.fresh), distance)
+            return made, _dropped(edit, told, int(placed.fresh), placed.distance)
         value, losses = slot.train(start, settings.num_steps, settings.lr, settings.stop_below)
         if not math.isfinite(losses[-1]) or not bool(torch.isfinite(value).all()):
             return state, _dropped(edit, "the loss is not finite")
@@ -134,32 +113,16 @@ class Grace(Editor[GraceHyperparameters, CodebookState]):
             first_loss=losses[0],
             final_loss=losses[-1],
             relative_norm=0.0,
-            diagnostics={"nearest_key": distance, "new_key": float(placed.fresh), "keys": float(len(kept))},
+            diagnostics={
+                "nearest_key": placed.distance,
+                "new_key": float(placed.fresh),
+                "keys": float(len(kept)),
+            },
         )
         return kept, report
 
-    def _place(
-        self,
-        state: CodebookState,
-        radii: torch.Tensor,
-        distance: float,
-        nearest: int,
-        label: tuple[int, ...],
-    ) -> _Placed:
-        eps = self.hyperparameters.eps
-        near = float(radii[nearest]) if len(state) else 0.0
-        if distance > eps + near or not len(state):
-            return _Placed(len(state), torch.cat([radii, radii.new_tensor([eps])]), True)
-        if state.labels[nearest] == label:
-            radii[nearest] = max(near, distance)
-            return _Placed(nearest, radii, False)
-        if distance <= SAME * eps and self.hyperparameters.same_key == "take over":
-            return _Placed(nearest, radii, False)
-        radii[nearest] = distance / 2 - MARGIN
-        return _Placed(len(state), torch.cat([radii, radii.new_tensor([distance / 2])]), True)
-
     def _start(
-        self, model: LanguageModel, state: CodebookState, placed: _Placed, resources: Resources
+        self, model: LanguageModel, state: CodebookState, placed: Placement, resources: Resources
     ) -> torch.Tensor:
         """Where training begins, `[d]`: the value that is there, or uniformly drawn for a new one."""
         if not placed.fresh:

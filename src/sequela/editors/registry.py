@@ -30,6 +30,7 @@ BUILT_IN: Mapping[str, str] = {
     "kn": "sequela.editors.kn:KnowledgeNeurons",
     "lora": "sequela.editors.lora:Lora",
     "malmen": "sequela.editors.malmen:Malmen",
+    "melo": "sequela.editors.melo:Melo",
     "memit": "sequela.editors.memit:Memit",
     "mend": "sequela.editors.mend:Mend",
     "pmet": "sequela.editors.pmet:Pmet",

@@ -19,6 +19,9 @@ from sequela.ground.errors import SequelaError
 NOBODY = -1
 """The owner of tokens that stand before any decision."""
 
+NOTHING = -1
+"""What is chosen where nothing that is kept applies."""
+
 
 @dataclass(frozen=True)
 class Places:
@@ -62,11 +65,13 @@ class Decisions:
 
     def __init__(self) -> None:
         self.hits: dict[int, bool] = {}
+        self._chosen: dict[str, dict[int, int]] = {}
         self._now: Places | None = None
 
     def begin(self) -> None:
         """Forgets all decisions: numbers get a new meaning."""
         self.hits.clear()
+        self._chosen.clear()
 
     @contextmanager
     def during(self, places: Places) -> Iterator[None]:
@@ -103,3 +108,34 @@ class Decisions:
         """
         for owner, one in zip(owners.tolist(), hit.tolist(), strict=True):
             self.hits[owner] = self.hits.get(owner, False) or one
+
+    def choose(self, method: str, owners: torch.Tensor, choices: torch.Tensor) -> None:
+        """Keeps what a method chose, for the passes to come under the same decisions.
+
+        Args:
+            method: The hash of what decides.
+            owners: The decisions' numbers, `[decisions]`.
+            choices: The number of what each chose, or `NOTHING`, `[decisions]`.
+        """
+        chosen = self._chosen.setdefault(method, {})
+        chosen.update(zip(owners.tolist(), choices.tolist(), strict=True))
+
+    def chosen(self, method: str, owners: torch.Tensor) -> torch.Tensor:
+        """What a method chose for tokens, shaped as their owners; `NOTHING` before any decision.
+
+        Args:
+            method: As given to `choose`.
+            owners: Whose decision each token is under.
+
+        Raises:
+            SequelaError: A token is under a decision that the method didn't make since the beginning.
+        """
+        present, chosen = owners.flatten().tolist(), self._chosen.get(method, {})
+        missing = sorted({*present} - chosen.keys() - {NOBODY})
+        if missing:
+            raise SequelaError(
+                f"A pass has tokens under decision {missing[0]}, which was not made.",
+                hint="Run the pass that decides before, through the layer that decides.",
+            )
+        found = [NOTHING if owner == NOBODY else chosen[owner] for owner in present]
+        return torch.tensor(found, device=owners.device).view(owners.shape)
