@@ -131,6 +131,13 @@ METHODS = {
         "lora", {"kind": "adalora", "rank": 2, "num_steps": 5, "lr": 5e-2}, (2,), 1, part="attention"
     ),
     "grace": Method("grace", {"num_steps": 5, "lr": 0.3}, (2,), 1),
+    "wise": Method("wise", {"num_steps": 5, "n_contexts": 2}, (2,), 1),
+    "wise, merged into one": Method(
+        "wise",
+        {"num_steps": 5, "n_contexts": 2, "variant": "merge", "shard_size": 1, "mask_ratio": 0.5},
+        (2,),
+        1,
+    ),
     **{
         f"mend, {sequence}, batch of {batch}": Method(
             "mend", {"artifact": "identity", "edit_lr": 0.05, "sequence": sequence}, (2, 3), batch, part="mlp"

@@ -158,6 +158,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "lora": {"layers": [1, 2], "num_steps": 3, "lr": 1e-2, "dropout": 0.0},
     "mend": {"layers": [1, 2], "artifact": "identity", "edit_lr": 0.05},
     "grace": {"layers": [2], "num_steps": 3, "lr": 0.3},
+    "wise": {"layers": [2], "num_steps": 3, "shard_size": 1},
 }
 
 

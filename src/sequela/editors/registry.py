@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, str] = {
     "pmet": "sequela.editors.pmet:Pmet",
     "rome": "sequela.editors.rome:Rome",
     "ultraedit": "sequela.editors.ultraedit:UltraEdit",
+    "wise": "sequela.editors.wise:Wise",
 }
 """Method names and where their classes are."""
 
