@@ -149,6 +149,13 @@ METHODS = {
         for batch in (1, 3)
     },
     "serac, batch of 3": Method("serac", {"artifact": "identity"}, (), 3, follows_gradients=False),
+    "wise": Method("wise", {"num_steps": 5, "n_contexts": 2}, (2,), 1),
+    "wise, merged into one": Method(
+        "wise",
+        {"num_steps": 5, "n_contexts": 2, "variant": "merge", "shard_size": 1, "mask_ratio": 0.5},
+        (2,),
+        1,
+    ),
     **{
         f"mend, {sequence}, batch of {batch}": Method(
             "mend", {"artifact": "identity", "edit_lr": 0.05, "sequence": sequence}, (2, 3), batch, part="mlp"

@@ -162,6 +162,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "ike": {"demonstrations": "builtin", "n_demonstrations": 1, "retriever": "words"},
     "serac": {"artifact": "identity", "layers": [1, 2]},
     "melo": {"layers": [0, 1, 2], "num_steps": 3},
+    "wise": {"layers": [2], "num_steps": 3, "shard_size": 1},
 }
 
 

@@ -37,6 +37,7 @@ BUILT_IN: Mapping[str, str] = {
     "rome": "sequela.editors.rome:Rome",
     "serac": "sequela.editors.serac:Serac",
     "ultraedit": "sequela.editors.ultraedit:UltraEdit",
+    "wise": "sequela.editors.wise:Wise",
 }
 """Method names and where their classes are."""
 

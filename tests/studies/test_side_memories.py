@@ -1,0 +1,50 @@
+"""WISE in a study: its hits are counted, and what isn't hit is the unedited model's to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sequela.results import HIT_RATE, Query, open_store
+from sequela.studies import Study, run_study
+
+SETTINGS = {"shard_size": 1, "n_contexts": 5}
+
+
+@pytest.fixture(scope="module", params=[0.88, 1e-9], ids=["its threshold", "no threshold"])
+def finished_wise(
+    request: pytest.FixtureRequest,
+    make_study: Callable[..., Study],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[float, Path]:
+    """A run with the usual threshold, and one in which everything is hit."""
+    folder = tmp_path_factory.mktemp("wise") / "run"
+    editors = [{"name": "wise", "settings": {**SETTINGS, "act_ratio": request.param}}]
+    run_study(make_study(editors=editors), folder)
+    return request.param, folder
+
+
+def test_hits_are_counted_and_nothing_else_is_touched(finished_wise: tuple[float, Path]) -> None:
+    act_ratio, folder = finished_wise
+    with open_store(folder) as store:
+        rates = store.measurements(Query(metric=HIT_RATE, editor="wise"))
+        assert {(one.suite, one.n_edits) for one in rates} == {
+            (suite, n) for suite in ("builtin", "perplexity") for n in (1, 2)
+        }
+        if act_ratio < 1e-6:
+            assert all(one.value == 1 for one in rates)
+            (last,) = store.measurements(
+                Query(suite="perplexity", metric="perplexity", editor="wise", n_edits=2)
+            )
+            assert last.value != last.baseline
+            return
+        assert all(one.value == 0 and one.n > 0 for one in rates)
+        for suite in ("builtin", "perplexity"):
+            found = store.measurements(Query(suite=suite, editor="wise"))
+            assert all(one.value == one.baseline for one in found if one.metric != HIT_RATE)
+        made = store.measurements(Query(suite="edit_quality", editor="wise"))
+        efficacy = [one.value for one in made if (one.metric, one.protocol) == ("efficacy", "free_decoding")]
+        assert efficacy
+        assert min(value or 0 for value in efficacy) == 1
