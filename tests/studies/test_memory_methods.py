@@ -48,6 +48,16 @@ def test_every_suite_tells_how_often_it_hit(narrow_and_wide: list[Path], method:
         assert all(one.value == share and one.n > 0 for one in rates)
 
 
+def test_edit_quality_tells_hits_by_what_was_asked(narrow_and_wide: list[Path], method: str) -> None:
+    for folder, elsewhere in zip(narrow_and_wide, (0.0, 1.0), strict=True):
+        with open_store(folder) as store:
+            found = store.measurements(Query(suite="edit_quality", editor=method, protocol="hits"))
+            others = store.measurements(Query(suite="edit_quality", editor="ft-m", protocol="hits"))
+        assert not others
+        assert {one.value for one in found if one.metric == "efficacy"} == {1.0}
+        assert {one.value for one in found if one.metric == "neighborhood"} == {elsewhere}
+
+
 def test_without_hits_every_score_and_every_item_is_exactly_the_unedited_model_s(
     narrow_and_wide: list[Path], method: str
 ) -> None:

@@ -26,6 +26,7 @@ MEANINGS = {
     "consistency": "whether texts about the subjects resemble those about things the new fact is true of",
     HIT_RATE: "how often an edit that sits beside the model applied to what was asked",
     "free_decoding": "the model writes freely and stops by itself; its text is compared with the answer",
+    "hits": "the share of prompts for which a method beside the weights found an edit to apply",
     "teacher_forced": "the right answer is fed in token by token, and each next token is checked; "
     "easier than free decoding",
     "probability": "the new answer is more probable than the old one",
