@@ -6,11 +6,13 @@ projection's own (`side_memory.py`): great on the edit, small on unrelated text.
 the copy is to answer. A copy takes a number of edits, a shard, and only a random part of its entries is
 trained; copies that are full are merged by TIES (`ties.py`).
 
-What is different from the released code: it decides at the last token that is asked, where the released code
-takes the mean activation over all tokens that happen to be in a pass, and one answer for the whole batch. The
-copy answers from that token on. The activation is the paper's; the released code puts both answers through
-the MLP's activation function first. Entries outside the mask stay exactly as they are, where weight decay
-moves them there. Unrelated text is what the model wrote itself as contexts, every token of it.
+What is different from the released code: it decides at the last token that is asked, and the copy answers
+from that token on; the released code takes the mean activation over the tokens that happen to be in a pass
+(the greatest, where they are more than a hundred) and runs one sequence at a time. The activation is the
+paper's; the released code puts both answers through the activation function first. Entries outside the mask stay
+exactly as they are, where weight decay moves them there. Unrelated text is what the model itself wrote as
+contexts, every token of it, and not a prompt from another data set. Training ends when the loss is small; the
+released code also waits until it no longer moves. Edits are not replayed.
 """
 
 from __future__ import annotations
