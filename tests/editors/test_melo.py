@@ -331,6 +331,17 @@ def test_near_keys_join_and_split() -> None:
     assert state.blocks_of(state.selected(queries)).tolist() == [0, 1, 2, 2, -1]
 
 
+def test_a_split_forgets_the_points_that_are_outside_then() -> None:
+    """As published: two joined keys lie at the rim of their cluster, and a third halves its radius."""
+    state = LoraBlocks()
+    for number, (at, label) in enumerate([(0.0, 1), (1.0, 1), (1.1, 2)]):
+        state, _ = state.with_edit(str(number), torch.tensor([at, 0.0]), (label,), 0.8, "take over")
+        state = state.with_block({})
+    assert [member.edit for member in state.members] == ["2"]
+    assert len(state) == 2
+    assert state.selected(torch.tensor([[0.5, 0.0], [1.1, 0.0]])).tolist() == [-1, 0]
+
+
 def test_where_it_watches() -> None:
     model = tiny_language_model("llama")
     assert create_editor("melo").layers_of(model) == (2, 3)

@@ -63,7 +63,7 @@ class MeloHyperparameters(Hyperparameters):
         description="A new cluster's radius (Euclidean; published: 0.5); by default part of the key's norm.",
     )
     relative_radius: float = Field(
-        default=0.1, gt=0, description="That part, where `init_radius` isn't given."
+        default=0.05, gt=0, description="That part, where `init_radius` isn't given."
     )
     rank: int = Field(default=2, ge=1, description="A block's rank.")
     edits_per_block: int = Field(
