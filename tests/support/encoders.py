@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
 
 from sequela.models.sentence_encoder import SentenceEncoder
@@ -12,15 +15,25 @@ from support.tokenizers import TEXT
 CONTEXT = 24
 """How many tokens it reads."""
 
+VOCABULARY = 300
+"""The most pieces that its tokenizer has."""
+
 
 def word_pieces() -> PreTrainedTokenizerFast:
-    """A tokenizer as BERT has it: pieces of lower-case words between `[CLS]` and `[SEP]`."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    """A tokenizer as BERT has it: pieces of lower-case words between `[CLS]` and `[SEP]`.
+
+    Its vocabulary is counted and not trained: a trainer draws lots among equals.
+    """
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = Counter(word for line in TEXT for word in re.findall(r"[a-z]+", line.lower()))
+    letters = sorted(set("".join(words)))
+    common = sorted((word for word in words if len(word) > 1), key=lambda word: (-words[word], word))
+    pieces = [*special, *letters, *(f"##{letter}" for letter in letters), *common][:VOCABULARY]
+    tokenizer = Tokenizer(
+        models.WordPiece({piece: number for number, piece in enumerate(pieces)}, unk_token="[UNK]")
+    )
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=300, show_progress=False, special_tokens=special)
-    tokenizer.train_from_iterator(TEXT, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[(token, special.index(token)) for token in special[2:]]
     )
