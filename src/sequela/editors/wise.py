@@ -9,10 +9,10 @@ trained; copies that are full are merged by TIES (`ties.py`).
 What is different from the released code: it decides at the last token that is asked, and the copy answers
 from that token on; the released code takes the mean activation over the tokens that happen to be in a pass
 (the greatest, where they are more than a hundred) and runs one sequence at a time. The activation is the
-paper's; the released code puts both answers through the activation function first. Entries outside the mask stay
-exactly as they are, where weight decay moves them there. Unrelated text is what the model itself wrote as
-contexts, every token of it, and not a prompt from another data set. Training ends when the loss is small; the
-released code also waits until it no longer moves. Edits are not replayed.
+paper's; the released code puts both answers through the activation function first. Entries outside the mask
+stay exactly as they are, where weight decay moves them there. Unrelated text is what the model itself wrote
+as contexts, every token of it, and not a prompt from another data set. Training ends when the loss is small;
+the released code also waits until it no longer moves. Edits are not replayed.
 """
 
 from __future__ import annotations
