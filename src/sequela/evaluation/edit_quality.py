@@ -15,8 +15,8 @@ What is asked stands in `probes`. The protocols, always by name:
 * `probability`: whether the mean log-probability per token of one answer is above the other's
   (the literature's ES, PS and NS).
 * `agreement`: whether the model says what the unedited one said.
-* `hits`: whether a method beside the weights found one of its edits for the prompt, as it should for an edit's
-  own prompts and should not for its neighbors. Other methods don't have it.
+* `hits`: whether a method beside the weights found one of its edits for the prompt, as it should for an
+  edit's own prompts and should not for its neighbors. Other methods don't have it.
 """
 
 from __future__ import annotations
