@@ -11,9 +11,8 @@ from transformers import DynamicCache
 
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.fitting import where_they_fit
 from sequela.inference.head import Head, all_finite
-from sequela.inference.routing import by_answerer
+from sequela.inference.routing import answered
 from sequela.inference.streams import Stream, take_best
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.batch import by_token_budget, pad_right
@@ -38,18 +37,9 @@ class PlainEngine:
         self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
     ) -> list[Score]:
         """Scores continuations; requests that read the same tokens share one row."""
-
-        def answer(answering: EditedModel, asked: list[ScoreRequest]) -> list[Score]:
-            base = answering.base
-            return where_they_fit(
-                base.context_length,
-                base.name,
-                asked,
-                Score.of_refused,
-                lambda fitting: self._score(answering, fitting, progress),
-            )
-
-        return by_answerer(model, requests, answer)
+        return answered(
+            model, requests, Score.of_refused, lambda one, asked: self._score(one, asked, progress)
+        )
 
     def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
         watched = bool(model.interventions)
@@ -74,18 +64,12 @@ class PlainEngine:
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
     ) -> list[Generation]:
         """Continues prompts greedily, many at a time, with a key-value cache."""
-
-        def answer(answering: EditedModel, asked: list[GenerationRequest]) -> list[Generation]:
-            base = answering.base
-            return where_they_fit(
-                base.context_length,
-                base.name,
-                asked,
-                Generation.of_refused,
-                lambda fitting: self._generate(answering, fitting, progress),
-            )
-
-        return by_answerer(model, requests, answer)
+        return answered(
+            model,
+            requests,
+            Generation.of_refused,
+            lambda one, asked: self._generate(one, asked, progress),
+        )
 
     def _generate(
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress

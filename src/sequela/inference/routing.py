@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
-from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
+from sequela.inference.fitting import Answer, Request, where_they_fit
 from sequela.models import EditedModel
-
-Request = TypeVar("Request", ScoreRequest, GenerationRequest)
-Answer = TypeVar("Answer", Score, Generation)
 
 
 def by_answerer(
@@ -34,6 +30,28 @@ def by_answerer(
         found = answer(answerer, [requests[number] for number in numbers])
         answers.update(zip(numbers, found, strict=True))
     return [_told(answers[number], request.route.hit) for number, request in enumerate(requests)]
+
+
+def answered(
+    model: EditedModel,
+    requests: Sequence[Request],
+    refuse: Callable[[Request], Answer],
+    answer: Callable[[EditedModel, list[Request]], list[Answer]],
+) -> list[Answer]:
+    """The same, where each model refuses what is longer than its context.
+
+    Args:
+        model: Who answers where a route names nobody.
+        requests: All the requests.
+        refuse: Makes the answer to one that is too long.
+        answer: Answers those of one model that fit.
+    """
+
+    def fitted(one: EditedModel, asked: list[Request]) -> list[Answer]:
+        limit, name = one.base.context_length, one.base.name
+        return where_they_fit(limit, name, asked, refuse, lambda fitting: answer(one, fitting))
+
+    return by_answerer(model, requests, fitted)
 
 
 def _told(answer: Answer, hit: bool | None) -> Answer:

@@ -12,10 +12,9 @@ from sequela.inference.attention import takes_attention
 from sequela.inference.decoding import Decoder
 from sequela.inference.depth_cache import DepthCache
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.fitting import where_they_fit
 from sequela.inference.memory import WorkingMemory, within_reach
 from sequela.inference.plain_engine import PlainEngine
-from sequela.inference.routing import by_answerer
+from sequela.inference.routing import answered
 from sequela.inference.scoring import score_trie
 from sequela.inference.streams import Stream
 from sequela.inference.work import Work
@@ -44,18 +43,9 @@ class TorchEngine:
         self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
     ) -> list[Score]:
         """Scores continuations."""
-
-        def answer(answering: EditedModel, asked: list[ScoreRequest]) -> list[Score]:
-            base = answering.base
-            return where_they_fit(
-                base.context_length,
-                base.name,
-                asked,
-                Score.of_refused,
-                lambda fitting: self._score(answering, fitting, progress),
-            )
-
-        return by_answerer(model, requests, answer)
+        return answered(
+            model, requests, Score.of_refused, lambda one, asked: self._score(one, asked, progress)
+        )
 
     def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
         def attempt(tokens: int) -> list[Score]:
@@ -79,18 +69,12 @@ class TorchEngine:
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
     ) -> list[Generation]:
         """Continues prompts greedily, many at a time."""
-
-        def answer(answering: EditedModel, asked: list[GenerationRequest]) -> list[Generation]:
-            base = answering.base
-            return where_they_fit(
-                base.context_length,
-                base.name,
-                asked,
-                Generation.of_refused,
-                lambda fitting: self._generate(answering, fitting, progress),
-            )
-
-        return by_answerer(model, requests, answer)
+        return answered(
+            model,
+            requests,
+            Generation.of_refused,
+            lambda one, asked: self._generate(one, asked, progress),
+        )
 
     def _generate(
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
