@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -69,3 +70,10 @@ def _flags() -> tuple[str, ...] | None:
             present = set(value.split())
             return tuple(flag for flag in NOTED_FLAGS if flag in present)
     return None
+
+
+def without_folders(value: Any) -> Any:
+    """An option as the file of results tells it: of a path its last part, since the rest is one machine's."""
+    if isinstance(value, list | tuple):
+        return [without_folders(one) for one in value]
+    return value.name if isinstance(value, Path) else value

@@ -18,7 +18,7 @@ from sequela.ground.errors import SequelaError
 from sequela.ground.paths import DATA_VARIABLE, replacing
 from sequela.ground.progress import SilentProgress
 from sequela.models import LanguageModel, load_model
-from support.machine import describe_machine
+from support.machine import describe_machine, without_folders
 
 RESULTS = Path(__file__).parents[1] / "results"
 NEARBY_DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -84,7 +84,9 @@ def end(benchmark: str, given: argparse.Namespace, figures: dict[str, Any], deta
         details: What lies behind it, for the file only: times, batch sizes, agreement item by item.
     """
     arguments = {
-        name: value for name, value in vars(given).items() if name not in ("data", "output", "vllm_python")
+        name: without_folders(value)
+        for name, value in vars(given).items()
+        if name not in ("data", "output", "vllm_python")
     }
     told = {"benchmark": benchmark, "dtype": given.dtype, **figures}
     path = given.output

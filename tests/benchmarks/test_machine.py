@@ -1,0 +1,14 @@
+"""What results may tell of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+
+def test_paths_are_told_without_their_folders(benchmark_support: Callable[[str], ModuleType]) -> None:
+    told = benchmark_support("machine").without_folders
+    assert told(Path("/somewhere/rome")) == "rome"
+    assert told([Path("/somewhere/rome"), "text", 4]) == ["rome", "text", 4]
+    assert told(None) is None
