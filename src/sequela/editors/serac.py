@@ -14,7 +14,7 @@ in front of it has nothing to do with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -111,6 +111,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
     seat: ClassVar[Literal["weights", "activations", "requests"]] = "requests"
     needs_subject: ClassVar[bool] = False
     not_of_training: ClassVar[tuple[str, ...]] = ("threshold",)
+    training_defaults: ClassVar[Mapping[str, float]] = {"edit_weight": 1.0}
     hyperparameters_class = SeracHyperparameters
     state_class = SeracState
 
