@@ -15,7 +15,6 @@ from sequela.editors import Resources, create_editor
 from sequela.editors.editor import AnyEditor
 from sequela.editors.sequence import Step, edit_in_batches
 from sequela.editors.side_memory import (
-    NOBODY_ANSWERS,
     SideMemories,
     activations,
     answering,
@@ -35,6 +34,7 @@ from sequela.edits import Edit, Probe
 from sequela.ground.errors import BadInputError
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
+from sequela.models.decisions import NOTHING
 from support.edits import CONTEXTS, TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
@@ -85,11 +85,11 @@ def test_the_greatest_of_those_that_reach_their_threshold_answers(n: int, keys: 
     thresholds = torch.rand(n, generator=generator)
     for key, place in enumerate(answering(found, thresholds).tolist()):
         reached = [i for i in range(n) if found[i, key] >= thresholds[i]]
-        assert place == max(reached, key=lambda i: float(found[i, key]), default=NOBODY_ANSWERS)
+        assert place == max(reached, key=lambda i: float(found[i, key]), default=NOTHING)
 
 
 def test_what_is_no_number_is_answered_by_nobody() -> None:
-    assert answering(torch.tensor([[float("nan")]]), torch.tensor([0.5])).tolist() == [NOBODY_ANSWERS]
+    assert answering(torch.tensor([[float("nan")]]), torch.tensor([0.5])).tolist() == [NOTHING]
 
 
 def test_an_activation_is_how_far_the_copy_s_answer_is_from_the_projection_s() -> None:

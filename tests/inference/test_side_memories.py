@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.editors.side_memory import NOBODY_ANSWERS, SideMemories, SideMemory, SideMemoryRouter
+from sequela.editors.side_memory import SideMemories, SideMemory, SideMemoryRouter
 from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, TorchEngine, WorkingMemory
 from sequela.models import EditedModel, LanguageModel
-from sequela.models.decisions import Places
+from sequela.models.decisions import NOTHING, Places
 from support.tiny import FAMILY_NAMES, KEY_WIDTH, WIDTH, tiny_language_model
 
 LAYER = 2
@@ -63,7 +63,7 @@ def alone(
     key = key_of(model, ids[:context])
     found = [float((change @ key).norm()) for change in router.state.changes]
     reached = [i for i, threshold in enumerate(router.thresholds) if found[i] >= threshold]
-    place = max(reached, key=lambda i: found[i], default=NOBODY_ANSWERS)
+    place = max(reached, key=lambda i: found[i], default=NOTHING)
 
     def copy(_: object, entering: Any, leaving: torch.Tensor) -> torch.Tensor:
         shift = entering[0] @ router.state.changes[place].T
@@ -116,7 +116,7 @@ def test_scores_are_those_of_each_request_by_itself(family: str) -> None:
     requests = requests_of(1) + requests_of(2)
     places = check_scores(TorchEngine(WorkingMemory(most_tokens=16)), model, router, requests)
     check_scores(PlainEngine(40), model, router, requests)
-    assert places == {NOBODY_ANSWERS, 0, 1}
+    assert places == {NOTHING, 0, 1}
     assert not base.changes
 
 

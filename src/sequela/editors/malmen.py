@@ -39,7 +39,6 @@ from sequela.editors.training.examples import Examples
 from sequela.editors.training.learner import Learner, Outcome
 from sequela.editors.training.passes import PassStore, activation_bytes, kept_bytes
 from sequela.editors.training.settings import TrainingSettings
-from sequela.editors.training.trained_editor import IDENTITY
 from sequela.edits import Edit
 from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
@@ -172,7 +171,7 @@ class Malmen(HypernetworkEditor[MalmenHyperparameters]):
         settings, layers = self.hyperparameters, self.layers_of(model)
         model.check_layers(layers)
         shapes = shapes_of(model, [model.family.mlp_out.format(layer) for layer in layers])
-        normalized = settings.artifact != IDENTITY
+        normalized = not settings.is_untrained
         with seeded(seed, model.device):
             made = AggregatingNetwork(shapes, settings.rank, settings.n_blocks, normalized, settings.edit_lr)
         return MalmenLearner(model, made.to(model.device), layers, settings.token)

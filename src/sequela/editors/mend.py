@@ -27,7 +27,6 @@ from sequela.editors.training.examples import Examples
 from sequela.editors.training.learner import IndependentLearner, Outcome
 from sequela.editors.training.passes import PassStore, activation_bytes, kept_bytes
 from sequela.editors.training.settings import TrainingSettings
-from sequela.editors.training.trained_editor import IDENTITY
 from sequela.edits import Edit
 from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
@@ -108,7 +107,7 @@ class Mend(HypernetworkEditor[MendHyperparameters]):
             return [ResidualLowRank(size, rank, n_modes, rectified=i < n_hidden) for i in range(n_hidden + 1)]
 
         shapes = shapes_of(model, mlp_linears(model, layers))
-        normalized = settings.artifact != IDENTITY
+        normalized = not settings.is_untrained
         with seeded(seed, model.device):
             made = MendNetwork(shapes, own_layers, normalized, settings.edit_lr)
         return MendLearner(model, made.to(model.device), layers[0])

@@ -27,12 +27,7 @@ from sequela.editors.likelihood import target_losses, with_targets
 from sequela.editors.scope import IN_SCOPE, ScopeClassifier, ScopeRouter, statement_of, with_statement
 from sequela.editors.serac_learner import SeracLearner, SeracNetwork
 from sequela.editors.training.learner import Learner
-from sequela.editors.training.trained_editor import (
-    IDENTITY,
-    TrainedEditor,
-    TrainedHyperparameters,
-    TrainedState,
-)
+from sequela.editors.training.trained_editor import TrainedEditor, TrainedHyperparameters, TrainedState
 from sequela.edits import Edit
 from sequela.ground.randomness import seeded
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
@@ -122,7 +117,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
     @property
     def variant(self) -> str:
         """`untrained`, if it is that."""
-        return "untrained" if self.hyperparameters.artifact == IDENTITY else ""
+        return "untrained" if self.hyperparameters.is_untrained else ""
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """None of the edited model's."""

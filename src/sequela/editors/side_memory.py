@@ -17,12 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sequela.editors.editor import EditorState
 from sequela.ground.hashing import hash_json, hash_parts, hash_tensors
 from sequela.models import LanguageModel
-from sequela.models.decisions import Decisions
+from sequela.models.decisions import NOTHING, Decisions
 from sequela.models.hooks import Watched
 from sequela.models.spans import BLANK
-
-NOBODY_ANSWERS = -1
-"""What stands for the projection itself where a memory's place is told."""
 
 
 class SideMemory(BaseModel):
@@ -90,7 +87,7 @@ def answered(change: torch.Tensor, entering: torch.Tensor, leaving: torch.Tensor
 
 
 def answering(found: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
-    """Which memory answers each key, `[keys]`; `NOBODY_ANSWERS` where none reaches its threshold.
+    """Which memory answers each key, `[keys]`; `NOTHING` where none reaches its threshold.
 
     Args:
         found: Activations, `[memories, keys]`.
@@ -98,7 +95,7 @@ def answering(found: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
     """
     reached = torch.where(found >= thresholds[:, None], found, -torch.inf)
     greatest = reached.max(dim=0)
-    return torch.where(greatest.values > -torch.inf, greatest.indices, NOBODY_ANSWERS)
+    return torch.where(greatest.values > -torch.inf, greatest.indices, NOTHING)
 
 
 @dataclass(frozen=True)
@@ -140,21 +137,19 @@ class SideMemoryRouter:
         device = model.module.get_parameter(model.family.mlp_out_name(self.layer)).device
         changes = [change.to(device) for change in self.state.changes]
         thresholds = torch.tensor(self.thresholds, device=device)
-        answers: dict[int, int] = {}
+        method = self.content_hash
 
         def decide(keys: torch.Tensor, owners: torch.Tensor) -> None:
             found = answering(activations(changes, keys), thresholds)
-            decisions.note(owners, found >= 0)
-            answers.update(zip(owners.tolist(), found.tolist(), strict=True))
+            decisions.note(owners, found != NOTHING)
+            decisions.choose(method, owners, found)
 
         def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor | None:
             places = decisions.of_pass(entering)
-            if not decisions.hits:  # the numbers of owners have a new meaning
-                answers.clear()
             if bool(places.decides.any()):
                 decide(entering[places.decides], places.owners[places.decides])
-            under = _looked_up(places.owners, answers)
-            if not bool((under >= 0).any()):
+            under = decisions.chosen(method, places.owners, all_made=False)
+            if not bool((under != NOTHING).any()):
                 return None
             replaced = leaving.clone()
             for place, change in enumerate(changes):
@@ -163,10 +158,3 @@ class SideMemoryRouter:
             return replaced
 
         return Watched(model, {model.family.mlp_out.format(self.layer): watch})
-
-
-def _looked_up(owners: torch.Tensor, answers: dict[int, int]) -> torch.Tensor:
-    """The memory that answers at each token, `[rows, width]`."""
-    numbers, inverse = torch.unique(owners, return_inverse=True)
-    found = [answers.get(number, NOBODY_ANSWERS) for number in numbers.tolist()]
-    return torch.tensor(found, device=owners.device)[inverse]

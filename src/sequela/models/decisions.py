@@ -120,22 +120,25 @@ class Decisions:
         chosen = self._chosen.setdefault(method, {})
         chosen.update(zip(owners.tolist(), choices.tolist(), strict=True))
 
-    def chosen(self, method: str, owners: torch.Tensor) -> torch.Tensor:
+    def chosen(self, method: str, owners: torch.Tensor, *, all_made: bool = True) -> torch.Tensor:
         """What a method chose for tokens, shaped as their owners; `NOTHING` before any decision.
 
         Args:
             method: As given to `choose`.
             owners: Whose decision each token is under.
+            all_made: Whether every decision must have been made since the beginning; else `NOTHING` is chosen
+                where one wasn't.
 
         Raises:
-            SequelaError: A token is under a decision that the method didn't make since the beginning.
+            SequelaError: A token is under a decision that wasn't made and must have been.
         """
-        present, chosen = owners.flatten().tolist(), self._chosen.get(method, {})
+        numbers, places = torch.unique(owners, return_inverse=True)
+        present, chosen = numbers.tolist(), self._chosen.get(method, {})
         missing = sorted({*present} - chosen.keys() - {NOBODY})
-        if missing:
+        if missing and all_made:
             raise SequelaError(
                 f"A pass has tokens under decision {missing[0]}, which was not made.",
                 hint="Run the pass that decides before, through the layer that decides.",
             )
-        found = [NOTHING if owner == NOBODY else chosen[owner] for owner in present]
-        return torch.tensor(found, device=owners.device).view(owners.shape)
+        found = [chosen.get(owner, NOTHING) for owner in present]
+        return torch.tensor(found, device=owners.device)[places]

@@ -20,7 +20,6 @@ from pydantic import Field, NonNegativeInt
 from sequela.deltas import Delta
 from sequela.editors.editor import EditReport, Outcome, Resources
 from sequela.editors.training.trained_editor import (
-    IDENTITY,
     TrainedEditor,
     TrainedHyperparameters,
     TrainedState,
@@ -65,7 +64,7 @@ class HypernetworkEditor(TrainedEditor[NetworkH, TrainedState], Generic[NetworkH
     def variant(self) -> str:
         """`last-only`, if it is that, and `untrained`."""
         settings = self.hyperparameters
-        untrained = "untrained" if settings.artifact == IDENTITY else ""
+        untrained = "untrained" if settings.is_untrained else ""
         last_only = settings.sequence if settings.sequence == "last-only" else ""
         return ", ".join(part for part in (last_only, untrained) if part)
 

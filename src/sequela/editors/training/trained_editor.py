@@ -31,6 +31,11 @@ class TrainedHyperparameters(Hyperparameters):
         "model. `identity` is an untrained one.",
     )
 
+    @property
+    def is_untrained(self) -> bool:
+        """Whether what is trained is taken as it is before any training."""
+        return self.artifact == IDENTITY
+
 
 class TrainedState(EditorState):
     """Which network is used.
@@ -88,8 +93,8 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
         """
         if self._loaded is None or self._loaded[0] != model.fingerprint:
             module = self.learner(model).module
-            folder = self.hyperparameters.artifact
-            if folder != IDENTITY:
+            if not self.hyperparameters.is_untrained:
+                folder = self.hyperparameters.artifact
                 place = Path(folder) if folder else None
                 load_network(module, self.name, model, self.settings_of_training, place)
             module.requires_grad_(False).eval()
