@@ -13,8 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequela.editors import Resources, create_editor
-from sequela.editors.lora_blocks import Factors, IndexedBlocks, LoraBlocks, input_projections, key_module
 from sequela.editors.melo import Melo
+from sequela.editors.memories.lora_blocks import (
+    Factors,
+    IndexedBlocks,
+    LoraBlocks,
+    input_projections,
+    key_module,
+)
 from sequela.editors.sequence import edit_in_batches
 from sequela.editors.storage import load_state, save_state_tensors
 from sequela.edits import Edit

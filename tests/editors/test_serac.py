@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from sequela.editors import Resources, create_editor
-from sequela.editors.counterfactual import check_vocabulary
-from sequela.editors.scope import ScopeClassifier, ScopeRouter
+from sequela.editors.requests.counterfactual import check_vocabulary
+from sequela.editors.requests.scope import ScopeClassifier, ScopeRouter
+from sequela.editors.requests.serac_learner import SeracNetwork
 from sequela.editors.sequence import edit_in_batches
 from sequela.editors.serac import Serac, SeracState
-from sequela.editors.serac_learner import SeracNetwork
 from sequela.editors.training.artifact import NETWORK, read_artifact
 from sequela.editors.training.examples import Examples, TrainingEdits
 from sequela.editors.training.settings import TrainingSettings

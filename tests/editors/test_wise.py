@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from sequela.editors import Resources, create_editor
 from sequela.editors.editor import AnyEditor
-from sequela.editors.sequence import Step, edit_in_batches
-from sequela.editors.side_memory import (
+from sequela.editors.memories.side_memory import (
     SideMemories,
     activations,
     answering,
 )
+from sequela.editors.memories.ties import merged
+from sequela.editors.sequence import Step, edit_in_batches
 from sequela.editors.storage import load_state, save_state_tensors
-from sequela.editors.ties import merged
 from sequela.editors.wise import (
     EARLIER,
     EditedText,

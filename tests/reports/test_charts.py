@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sequela.reports.charts import PALETTE, panel_chart, seconds_chart
+from sequela.reports.charts import PALETTE, panel_chart, seconds_chart, strokes_of
 from sequela.reports.panels import Panel, panels_of
 from sequela.results import Measurement
 
@@ -73,6 +73,22 @@ def test_a_method_keeps_its_color_in_every_chart() -> None:
     assert (
         seconds_chart([("edit", "rome", 1.0)], labels)["encoding"]["color"]["scale"]["range"][1] == PALETTE[1]
     )
+
+
+def test_where_colors_come_again_lines_are_dashed_otherwise() -> None:
+    labels = [f"method-{number:02}" for number in range(3 * len(PALETTE))]
+    assert len(set(strokes_of(labels))) == len(labels)
+    lines = panel_chart(panel({1: 0.5}), labels)["layer"][2]["encoding"]
+    dashes = lines["strokeDash"]["scale"]["range"]
+    assert dashes[0] == dashes[1] == [1, 0]
+    assert dashes[0] != dashes[len(PALETTE)]
+
+
+def test_points_of_many_methods_stay_near_their_checkpoint() -> None:
+    labels = [f"method-{number:02}" for number in range(20)]
+    for label in (labels[0], labels[-1]):
+        (row,) = rows_of(panel_chart(panel({20: 0.5}, editor=label), labels))
+        assert row["x"] == pytest.approx(20, abs=0.05 * 20)
 
 
 def test_methods_stand_beside_each_other_at_a_checkpoint() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
@@ -17,6 +18,9 @@ from sequela.ground.errors import BadInputError
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 """The model of commands that are given none."""
+
+WIDE = 160
+"""The characters of a line where nobody says how many there are."""
 
 DeviceOption = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best there is.")]
 PrecisionOption = Annotated[
@@ -60,8 +64,11 @@ MemoryOption = Annotated[
 
 
 def standard_output() -> Console:
-    """The console for answers."""
-    return Console()
+    """The console for answers; wide where it is no terminal, so that words in files and pipes stay whole."""
+    console = Console()
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return Console(width=WIDE)
 
 
 def standard_error() -> Console:

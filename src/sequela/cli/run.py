@@ -98,11 +98,12 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
 
 def print_summary(folder: Path) -> None:
     """Writes the short tables of a run, one per trajectory; quantities go down, checkpoints across."""
-    from sequela.reports import summarize
+    from sequela.reports import remarks, summarize
     from sequela.results import judged, open_store
 
     with open_store(folder) as store:
-        summary = summarize(judged(store.measurements()))
+        measurements = store.measurements()
+    summary = summarize(judged(measurements))
     for title, rows in summary.trajectories():
         print_table(
             f"{title} (value ± standard error)",
@@ -113,3 +114,5 @@ def print_summary(folder: Path) -> None:
             ),
             first_width=24,
         )
+    for remark in remarks(measurements):
+        standard_output().print(f"[yellow]{escape(remark)}[/]", highlight=False, soft_wrap=True)

@@ -120,19 +120,18 @@ def train_editor(
         print_json({"folder": str(folder), **artifact.model_dump(mode="json")})
         return
     print_table(
-        f"{editor} for {base.name}, trained on {artifact.n_edits} edits of {artifact.edits}",
-        ["step", "seconds", "training loss", "loss", "efficacy", "paraphrase", "locality", "KL", ""],
+        f"{editor} for {base.name}, trained for {artifact.curve[-1].seconds / 60:.0f} min on "
+        f"{artifact.n_edits} edits of {artifact.edits}",
+        ["step", "training loss", "loss", "efficacy", "paraphrase", "locality", "KL"],
         (
             [
-                str(one.step),
-                f"{one.seconds:.0f}",
+                f"{one.step} kept" if one.step == artifact.step else str(one.step),
                 "" if one.train_loss is None else f"{one.train_loss:.4f}",
                 f"{one.loss:.4f}",
                 f"{one.efficacy:.2f}",
                 f"{one.paraphrase:.2f}",
                 f"{one.locality:.2f}",
                 f"{one.kl:.4f}",
-                "kept" if one.step == artifact.step else "",
             ]
             for one in artifact.curve
         ),

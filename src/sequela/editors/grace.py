@@ -19,11 +19,11 @@ import torch
 from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
-from sequela.editors.clusters import SAME_KEY, Placement, SameKey
-from sequela.editors.codebook import Codebook, CodebookState
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
 from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, with_targets
+from sequela.editors.memories.clusters import SAME_KEY, Placement, SameKey
+from sequela.editors.memories.codebook import Codebook, CodebookState
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.hooks import Watch, watching

@@ -1,8 +1,8 @@
 """IKE: edits told to the model in front of each request (Zheng et al. 2023, arXiv 2305.12740).
 
 A request is put behind the new fact and behind demonstrations of what a model is to do with new facts
-(`facts.py`, `demonstrations.py`). No weight is changed and nothing is trained, but each request grows by what
-stands before it, and one that outgrows the model's context is refused.
+(`requests/facts.py`, `requests/demonstrations.py`). No weight is changed and nothing is trained, but each
+request grows by what stands before it, and one that outgrows the model's context is refused.
 
 Published is one edit at a time. Here all edits are remembered, and those whose questions are nearest to the
 request are told. Unless there is a `threshold`, some fact stands in front of every request, whatever it asks.
@@ -21,12 +21,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from sequela.deltas import Delta
-from sequela.editors.demonstrations import DemonstrationPool
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
-from sequela.editors.facts import Fact, FactsInContext, IkeState
 from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import target_losses
-from sequela.editors.retrieval import Retriever, load_retriever
+from sequela.editors.requests.demonstrations import DemonstrationPool
+from sequela.editors.requests.facts import Fact, FactsInContext, IkeState
+from sequela.editors.requests.retrieval import Retriever, load_retriever
 from sequela.edits import Edit, EditSet, load_edits
 from sequela.ground.errors import FingerprintMismatchError, SequelaError
 from sequela.ground.progress import Progress

@@ -28,11 +28,17 @@ import torch
 from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
-from sequela.editors.clusters import SAME_KEY, Placement, SameKey
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
 from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, mean_losses, with_targets
-from sequela.editors.lora_blocks import Factors, IndexedBlocks, LoraBlocks, input_projections, key_module
+from sequela.editors.memories.clusters import SAME_KEY, Placement, SameKey
+from sequela.editors.memories.lora_blocks import (
+    Factors,
+    IndexedBlocks,
+    LoraBlocks,
+    input_projections,
+    key_module,
+)
 from sequela.edits import Edit
 from sequela.ground.errors import BadInputError
 from sequela.models import LanguageModel, TokenizedPrompt

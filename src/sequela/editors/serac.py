@@ -21,11 +21,11 @@ import torch
 from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
-from sequela.editors.counterfactual import Adapters, check_vocabulary
 from sequela.editors.editor import EditReport, Outcome, Resources
 from sequela.editors.likelihood import target_losses, with_targets
-from sequela.editors.scope import IN_SCOPE, ScopeClassifier, ScopeRouter, statement_of, with_statement
-from sequela.editors.serac_learner import SeracLearner, SeracNetwork
+from sequela.editors.requests.counterfactual import Adapters, check_vocabulary
+from sequela.editors.requests.scope import IN_SCOPE, ScopeClassifier, ScopeRouter, with_statement
+from sequela.editors.requests.serac_learner import SeracLearner, SeracNetwork
 from sequela.editors.training.learner import Learner
 from sequela.editors.training.trained_editor import TrainedEditor, TrainedHyperparameters, TrainedState
 from sequela.edits import Edit
@@ -33,6 +33,7 @@ from sequela.ground.randomness import seeded
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
 from sequela.models.loading import load_model
 from sequela.models.sentence_encoder import MINILM, load_sentence_encoder
+from sequela.models.spans import continued
 
 
 class SeracHyperparameters(TrainedHyperparameters):
@@ -92,7 +93,7 @@ class SeracState(TrainedState):
     @property
     def statements(self) -> tuple[str, ...]:
         """What each edit says."""
-        return tuple(statement_of(q, a) for q, a in zip(self.questions, self.answers, strict=True))
+        return tuple(continued(q, a) for q, a in zip(self.questions, self.answers, strict=True))
 
 
 class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
@@ -222,7 +223,7 @@ def target_losses_of(answerer: EditedModel, edits: Sequence[Edit]) -> torch.Tens
     asked = [
         tokenize_prompt(
             answerer.base.tokenizer,
-            with_statement(statement_of(edit.question, edit.target_new), edit.question),
+            with_statement(continued(edit.question, edit.target_new), edit.question),
             target=edit.target_new,
         )
         for edit in edits

@@ -2,9 +2,9 @@
 
 An edit is trained into a copy of the projection by plain gradient steps. The loss is the target's
 cross-entropy, and a margin loss on the copy's activation `||D x||`, how far its answer is from the
-projection's own (`side_memory.py`): great on the edit, small on unrelated text. So the activation tells where
-the copy is to answer. A copy takes a number of edits, a shard, and only a random part of its entries is
-trained; copies that are full are merged by TIES (`ties.py`).
+projection's own (`memories/side_memory.py`): great on the edit, small on unrelated text. So the activation
+tells where the copy is to answer. A copy takes a number of edits, a shard, and only a random part of its
+entries is trained; copies that are full are merged by TIES (`memories/ties.py`).
 
 What is different from the released code: it decides at the last token that is asked, and the copy answers
 from that token on; the released code takes the mean activation over the tokens that happen to be in a pass
@@ -30,8 +30,14 @@ from sequela.editors.editor import Editor, EditReport, Outcome, Resources
 from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, mean_losses
 from sequela.editors.locate.contexts import sample_contexts
-from sequela.editors.side_memory import SideMemories, SideMemory, SideMemoryRouter, activations, answered
-from sequela.editors.ties import merged
+from sequela.editors.memories.side_memory import (
+    SideMemories,
+    SideMemory,
+    SideMemoryRouter,
+    activations,
+    answered,
+)
+from sequela.editors.memories.ties import merged
 from sequela.edits import Edit
 from sequela.ground.errors import BadInputError
 from sequela.models import LanguageModel, tokenize_prompt

@@ -120,22 +120,20 @@ class Decisions:
         chosen = self._chosen.setdefault(method, {})
         chosen.update(zip(owners.tolist(), choices.tolist(), strict=True))
 
-    def chosen(self, method: str, owners: torch.Tensor, *, all_made: bool = True) -> torch.Tensor:
+    def chosen(self, method: str, owners: torch.Tensor) -> torch.Tensor:
         """What a method chose for tokens, shaped as their owners; `NOTHING` before any decision.
 
         Args:
             method: As given to `choose`.
             owners: Whose decision each token is under.
-            all_made: Whether every decision must have been made since the beginning; else `NOTHING` is chosen
-                where one wasn't.
 
         Raises:
-            SequelaError: A token is under a decision that wasn't made and must have been.
+            SequelaError: A token is under a decision that wasn't made since the beginning.
         """
         numbers, places = torch.unique(owners, return_inverse=True)
         present, chosen = numbers.tolist(), self._chosen.get(method, {})
         missing = sorted({*present} - chosen.keys() - {NOBODY})
-        if missing and all_made:
+        if missing:
             raise SequelaError(
                 f"A pass has tokens under decision {missing[0]}, which was not made.",
                 hint="Run the pass that decides before, through the layer that decides.",

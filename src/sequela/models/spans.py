@@ -87,6 +87,11 @@ def with_space(prompt: str, continuation: str) -> str:
     return f" {continuation}"
 
 
+def continued(prompt: str, continuation: str) -> str:
+    """A prompt with what comes behind it."""
+    return prompt + with_space(prompt, continuation)
+
+
 def tokenize_prompt(
     tokenizer: PreTrainedTokenizerBase,
     prompt: str,
@@ -130,7 +135,7 @@ def tokenize_prompt(
         if not target.strip():
             raise SequelaError(f"The target of the prompt {prompt!r} is empty.")
         start = len(text)
-        text += with_space(text, target)
+        text = continued(text, target)
         target_at = (start, len(text))
 
     encoded = tokenizer(text, return_offsets_mapping=True, return_attention_mask=False)

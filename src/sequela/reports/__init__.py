@@ -2,6 +2,7 @@
 
 from sequela.reports.html import write_report
 from sequela.reports.markdown import markdown_page
+from sequela.reports.remarks import remarks
 from sequela.reports.summary import Summary, SummaryCell, SummaryColumn, SummaryRow, summarize
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "SummaryColumn",
     "SummaryRow",
     "markdown_page",
+    "remarks",
     "summarize",
     "write_report",
 ]

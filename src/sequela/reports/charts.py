@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -15,6 +16,9 @@ from sequela.results import UNEDITED
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6BB1")
 """Okabe and Ito's colors that read on white and on black (Color Universal Design, 2008), and one more."""
 
+DASHES = ((1, 0), (7, 3), (2, 2))
+"""How lines are dashed: the first methods of a run not at all, those whose colors come again otherwise."""
+
 GRAY = "#7F7F7F"
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "stroke")
@@ -25,8 +29,32 @@ NORMAL_QUANTILE = 1.96
 _CHECKPOINT_SPREAD = 40
 """From this ratio of the last to the first checkpoint on, the number of edits is drawn logarithmically."""
 
+_BESIDE = 0.011
+"""How far points of different methods stand apart, as a share of the axis; less for many methods."""
+
+_BESIDE_ALL = 0.1
+"""The greatest share of the axis that they take together."""
+
 _CHART_HEIGHT = 210
 _UNEDITED_LABEL = editor_label(UNEDITED, "")
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """How a method's line is drawn.
+
+    Args:
+        color: Its color.
+        dashes: The lengths of dashes and gaps, in pixels.
+    """
+
+    color: str
+    dashes: tuple[int, int]
+
+    @property
+    def svg_dashes(self) -> str:
+        """The same for an SVG path."""
+        return "none" if self.dashes == DASHES[0] else " ".join(str(length) for length in self.dashes)
 
 
 Kept = Mapping[tuple[str, str, int, int], float]
@@ -48,12 +76,14 @@ def panel_chart(panel: Panel, labels: Sequence[str], kept: Kept | None = None) -
     x = _x_axis(panel) if kept is None else _kept_axis()
     y = _y_axis(panel)
     names = [*labels, _UNEDITED_LABEL]
-    color = alt.Color("label:N", scale=alt.Scale(domain=names, range=colors_of(labels)), legend=None)
+    color = _color(names, labels)
+    dashes = [list(stroke.dashes) for stroke in (*strokes_of(labels), Stroke(GRAY, DASHES[0]))]
+    dash = alt.StrokeDash("label:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
     shapes = [SHAPES[place % len(SHAPES)] for place in range(len(names))]
     shape = alt.Shape("label:N", scale=alt.Scale(domain=names, range=shapes), legend=None)
     base = alt.Chart(alt.InlineData(rows)).encode(x=x)
     lines = base.mark_line(strokeWidth=2, clip=True).encode(
-        y=y, color=color, detail="order_seed:N", order="n_edits:Q"
+        y=y, color=color, strokeDash=dash, detail="order_seed:N", order="n_edits:Q"
     )
     bars = base.mark_rule(strokeWidth=1.5, opacity=0.6, clip=True).encode(
         y=_y_axis(panel, "low"), y2=alt.Y2("high:Q"), color=color
@@ -91,7 +121,7 @@ def seconds_chart(rows: Sequence[tuple[str, str, float]], labels: Sequence[str])
         .encode(
             x=alt.X("sum(seconds):Q", title="seconds", axis=alt.Axis(grid=True, tickCount=5)),
             y=alt.Y("step:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220)),
-            color=alt.Color("label:N", scale=alt.Scale(domain=domain, range=colors_of(labels)), legend=None),
+            color=_color(domain, labels),
             tooltip=[
                 alt.Tooltip("step:N"),
                 alt.Tooltip("label:N", title="method"),
@@ -103,9 +133,16 @@ def seconds_chart(rows: Sequence[tuple[str, str, float]], labels: Sequence[str])
     return _finished(chart, sized=True)
 
 
-def colors_of(labels: Sequence[str]) -> list[str]:
-    """A color for each method, and at the end the gray of what belongs to none."""
-    return [*(PALETTE[place % len(PALETTE)] for place in range(len(labels))), GRAY]
+def strokes_of(labels: Sequence[str]) -> list[Stroke]:
+    """A stroke for each method; no two of the first twenty-one are alike."""
+    turns = [divmod(place, len(PALETTE)) for place in range(len(labels))]
+    return [Stroke(PALETTE[place], DASHES[turn % len(DASHES)]) for turn, place in turns]
+
+
+def _color(names: Sequence[str], labels: Sequence[str]) -> alt.Color:
+    """The methods' colors, and the gray of the last name, which is none of theirs."""
+    colors = [*(stroke.color for stroke in strokes_of(labels)), GRAY]
+    return alt.Color("label:N", scale=alt.Scale(domain=list(names), range=colors), legend=None)
 
 
 def _rows(panel: Panel, labels: Sequence[str], kept: Kept | None) -> list[dict[str, Any]]:
@@ -172,7 +209,7 @@ def _beside(n_edits: int, place: int, count: int, panel: Panel) -> float:
     """Where to draw a point so that the error bars of different methods stand side by side."""
     if n_edits == 0 or count < 2:
         return float(n_edits)
-    step = 0.011 * (place - (count - 1) / 2)
+    step = min(_BESIDE, _BESIDE_ALL / count) * (place - (count - 1) / 2)
     if _logarithmic(panel):
         span = math.log1p(_checkpoints(panel)[-1])
         return math.expm1(math.log1p(n_edits) + step * span)

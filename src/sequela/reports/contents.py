@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sequela.reports.age import AgeTable, age_table
-from sequela.reports.charts import colors_of, panel_chart, seconds_chart
+from sequela.reports.charts import Stroke, panel_chart, seconds_chart, strokes_of
 from sequela.reports.panels import Panel, label_order, panels_of
 from sequela.reports.presentation import (
     MEANINGS,
@@ -22,6 +22,7 @@ from sequela.reports.presentation import (
     format_number,
     in_words,
 )
+from sequela.reports.remarks import remarks
 from sequela.reports.summary import Summary, is_breakdown, summarize
 from sequela.reports.tables import (
     CostRow,
@@ -39,7 +40,6 @@ from sequela.reports.tables import (
 from sequela.results import (
     EDIT_QUALITY,
     EFFECTIVE_EDITS,
-    Collapses,
     EditRecord,
     EvaluationKey,
     ItemRecord,
@@ -110,7 +110,7 @@ class Contents:
 
     manifest: Manifest
     warnings: tuple[str, ...]
-    legend: tuple[tuple[str, str], ...]
+    legend: tuple[tuple[str, Stroke], ...]
     glance: Summary
     spoiled: tuple[SpoiledRow, ...]
     edit_pairs: tuple[EditPair, ...]
@@ -150,8 +150,8 @@ def read_contents(run_folder: Path) -> Contents:
     pairs, others = _edit_pairs(edit_panels)
     return Contents(
         manifest=manifest,
-        warnings=(*_warnings(incomplete, measurements), *_collapses(stored)),
-        legend=tuple(zip(labels, colors_of(labels), strict=False)),
+        warnings=(*_warnings(incomplete, measurements), *remarks(stored)),
+        legend=tuple(zip(labels, strokes_of(labels), strict=True)),
         glance=_last_checkpoints(summarize(measurements)),
         spoiled=tuple(spoiled_rows(measurements)),
         edit_pairs=tuple(
@@ -301,15 +301,6 @@ def _undrawn(panel: Panel) -> dict[str, list[JudgedMeasurement]]:
         reason = f"the score means nothing ({one.spoiled})" if one.spoiled else "there is no finite value"
         found[reason].append(one)
     return found
-
-
-def _collapses(measurements: Sequence[Measurement]) -> list[str]:
-    """Which models collapsed on their way, and when."""
-    return [
-        f"{editor_label(one.editor, one.variant)} on {one.model} (order seed {one.order_seed}) collapsed "
-        f"{one.where}: {one.reason}."
-        for one in Collapses.among(measurements).first()
-    ]
 
 
 def _trajectories(records: Iterable[EditRecord]) -> tuple[EditedTrajectory, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sequela.reports.remarks import remarks
 from sequela.reports.summary import SummaryCell, summarize
 from sequela.reports.tables import spoiled_rows
 from sequela.results import JudgedMeasurement, Manifest, judged, open_store, read_manifest
@@ -21,11 +22,13 @@ def markdown_page(run_folder: Path) -> str:
     """
     manifest = read_manifest(run_folder)
     with open_store(run_folder) as store:
-        measurements = judged(store.measurements())
+        stored = store.measurements()
         warning = manifest.incompleteness(store.count_evaluations())
+    measurements = judged(stored)
     parts = [f"# {manifest.name}", *_how(manifest)]
     if warning:
         parts.append(f"**{warning}**")
+    parts.extend(f"**{_safe(remark)}**" for remark in remarks(stored))
     parts.append("Each cell: value ± standard error (n). The first column is the unedited model.")
     parts.extend(_tables(measurements))
     spoiled = [

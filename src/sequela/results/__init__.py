@@ -1,12 +1,13 @@
 """Where measurements are kept and asked for."""
 
 from sequela.results.answer_form import AnswerForm, most_frequent
-from sequela.results.collapse import PERPLEXITY_FACTOR, Collapses
+from sequela.results.collapse import PERPLEXITY_FACTOR, Collapse, Collapses
 from sequela.results.cost import CostRecord
 from sequela.results.degeneracy import Flag, JudgedMeasurement, judged
 from sequela.results.edit_record import EditRecord
 from sequela.results.environment import Environment, collect_environment
 from sequela.results.evaluation_key import EvaluationKey
+from sequela.results.expression import Unexpressed, hardly_expressed
 from sequela.results.finding import Finding, counts_of, finding_from_items, mean_and_stderr, trouble_of
 from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
 from sequela.results.measurement import ItemRecord, Measurement
@@ -23,6 +24,7 @@ __all__ = [
     "PERPLEXITY_FACTOR",
     "UNEDITED",
     "AnswerForm",
+    "Collapse",
     "Collapses",
     "CostRecord",
     "EditRecord",
@@ -38,9 +40,11 @@ __all__ = [
     "ResultsStore",
     "Section",
     "Status",
+    "Unexpressed",
     "collect_environment",
     "counts_of",
     "finding_from_items",
+    "hardly_expressed",
     "judged",
     "mean_and_stderr",
     "most_frequent",

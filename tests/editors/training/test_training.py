@@ -19,17 +19,32 @@ from sequela.editors.training.trained_editor import TrainedEditor
 from sequela.editors.training.training import Training
 from sequela.edits import EditSet
 from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
-from sequela.ground.progress import SILENT
+from sequela.ground.progress import SILENT, Progress, SilentProgress
 from sequela.models import LanguageModel
 from sequela.statistics import Statistics
 from support.edits import TINY_EDITS
 from support.tiny import tiny_language_model
 from support.world import World, load_world_model
 
-SETTINGS = {"layers": [1, 2], "rank": 32, "edit_lr": 1e-2, "n_hidden": 1}
+SETTINGS = {"layers": [1, 2], "rank": 32, "edit_lr": 1e-3, "n_hidden": 1}
 QUICK = TrainingSettings(
     n_steps=8, batch_size=4, micro_batch=4, lr=1e-3, validate_every=4, n_held_out=6, edit_weight=1.0
 )
+
+
+class Listener(SilentProgress):
+    """Remembers the one task it is told of."""
+
+    description = ""
+    total = 0
+    done = 0
+
+    def start(self, description: str, total: int) -> int:
+        self.description, self.total = description, total
+        return 0
+
+    def advance(self, task: int, units: int = 1) -> None:
+        self.done += units
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +53,22 @@ def facts(world: World) -> TrainingEdits:
 
 
 def training(
-    model: LanguageModel, facts: TrainingEdits, folder: Path, settings: TrainingSettings = QUICK
+    model: LanguageModel,
+    facts: TrainingEdits,
+    folder: Path,
+    settings: TrainingSettings = QUICK,
+    progress: Progress = SILENT,
 ) -> Training:
     editor = create_editor("mend", SETTINGS)
     assert isinstance(editor, Mend)
-    return Training(editor, model, facts, settings, folder, SILENT)
+    return Training(editor, model, facts, settings, folder, progress)
 
 
 @pytest.fixture(scope="module")
 def trained(world_folder: Path, facts: TrainingEdits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network trained long enough to edit."""
     folder = tmp_path_factory.mktemp("mend")
-    longer = QUICK.model_copy(update={"n_steps": 150, "validate_every": 50, "lr": 1e-4})
+    longer = QUICK.model_copy(update={"n_steps": 100, "validate_every": 25})
     training(load_world_model(world_folder), facts, folder, longer).run()
     return folder
 
@@ -60,7 +79,7 @@ def test_it_learns_to_edit(trained: Path) -> None:
     assert best.step > 0
     assert best.loss < 0.8 * first.loss
     assert best.efficacy > first.efficacy
-    assert [reading.step for reading in artifact.curve] == [0, 50, 100, 150]
+    assert [reading.step for reading in artifact.curve] == [0, 25, 50, 75, 100]
     assert first.train_loss is None
 
 
@@ -148,6 +167,18 @@ def test_an_interrupted_training_goes_on_to_the_same_curve(
     ]
     assert curves[0] == curves[1]
     assert [one.train_loss for one in whole.curve[1:]] == [one.train_loss for one in parts.curve[1:]]
+
+
+def test_it_tells_steps_or_seconds_by_what_limits_it(
+    world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
+) -> None:
+    short = QUICK.model_copy(update={"n_steps": 2})
+    by_steps, by_time = Listener(), Listener()
+    training(world_model, facts, tmp_path / "steps", short, by_steps).run()
+    limited = short.model_copy(update={"minutes": 100.0})
+    training(world_model, facts, tmp_path / "time", limited, by_time).run()
+    assert (by_steps.description, by_steps.total, by_steps.done) == ("training mend", 2, 2)
+    assert (by_time.description, by_time.total) == ("training mend, seconds", 6000)
 
 
 def test_smaller_micro_batches_come_to_the_same(

@@ -101,14 +101,16 @@ class Training:
         """Trains until the steps, the minutes or the patience are used up; keeps the best network."""
         self._resume()
         started = time.perf_counter() - (self._curve[-1].seconds if self._curve else 0.0)
-        task = self._progress.start(f"training {self._editor.name}", self._settings.n_steps)
-        self._progress.advance(task, self._step)
+        task, told = self._start(), self._done(started)
+        self._progress.advance(task, told)
         if not self._curve:
             self._validate(0.0)
         while self._step < self._settings.n_steps and not self._is_enough(started):
             self._since.append(self._one_step())
             self._step += 1
-            self._progress.advance(task)
+            done = self._done(started)
+            self._progress.advance(task, done - told)
+            told = done
             if self._step % self._settings.validate_every == 0:
                 self._validate(time.perf_counter() - started)
         if self._curve[-1].step != self._step:
@@ -117,6 +119,17 @@ class Training:
         artifact = self._artifact()
         describe_artifact(self._folder, artifact)  # with what came after the best
         return artifact
+
+    def _start(self) -> int:
+        """Tells how long the training is: in seconds if its time is limited, else in steps."""
+        settings, name = self._settings, self._editor.name
+        if settings.minutes is None:
+            return self._progress.start(f"training {name}", settings.n_steps)
+        return self._progress.start(f"training {name}, seconds", math.ceil(60 * settings.minutes))
+
+    def _done(self, started: float) -> int:
+        """What is done of that."""
+        return self._step if self._settings.minutes is None else int(time.perf_counter() - started)
 
     def _one_step(self) -> float:
         """One step of Adam; returns its loss."""

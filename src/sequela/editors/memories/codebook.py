@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.editors.clusters import Clusters
+from sequela.editors.memories.clusters import Clusters
 from sequela.ground.hashing import hash_parts, hash_tensors
 from sequela.models import LanguageModel
 from sequela.models.decisions import Decisions

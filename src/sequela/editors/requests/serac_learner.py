@@ -13,14 +13,15 @@ from functools import partial
 import torch
 from torch import nn
 
-from sequela.editors.counterfactual import Adapters
 from sequela.editors.likelihood import batch_of, target_logits
-from sequela.editors.scope import ScopeClassifier, statement_of, with_statement
+from sequela.editors.requests.counterfactual import Adapters
+from sequela.editors.requests.scope import ScopeClassifier, with_statement
 from sequela.editors.training.examples import Examples, Wording
 from sequela.editors.training.learner import IndependentLearner, Outcome
 from sequela.editors.training.passes import Passes, activation_bytes
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.partial import record
+from sequela.models.spans import continued
 
 
 class SeracNetwork(nn.Module):
@@ -107,7 +108,7 @@ class SeracLearner(IndependentLearner):
         """The same rows, each with its edit's statement in front."""
 
         def behind(worded: Wording, prompt: str, answer: str) -> TokenizedPrompt:
-            statement = statement_of(worded.question, worded.answer)
+            statement = continued(worded.question, worded.answer)
             return tokenize_prompt(self._model.tokenizer, with_statement(statement, prompt), target=answer)
 
         return replace(

@@ -148,7 +148,7 @@ class SideMemoryRouter:
             places = decisions.of_pass(entering)
             if bool(places.decides.any()):
                 decide(entering[places.decides], places.owners[places.decides])
-            under = decisions.chosen(method, places.owners, all_made=False)
+            under = decisions.chosen(method, places.owners)
             if not bool((under != NOTHING).any()):
                 return None
             replaced = leaving.clone()

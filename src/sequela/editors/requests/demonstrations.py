@@ -17,10 +17,10 @@ from typing import Literal
 
 import torch
 
-from sequela.editors.retrieval import Retriever, by_nearness
+from sequela.editors.requests.retrieval import Retriever, by_nearness
 from sequela.edits import Edit, EditSet
 from sequela.ground.errors import BadInputError
-from sequela.models.spans import with_space
+from sequela.models.spans import continued
 
 Kind = Literal["copy", "update", "retain"]
 
@@ -31,11 +31,6 @@ ORDER: tuple[Kind, ...] = ("retain", "update", "retain", "copy", "update", "reta
 def kinds_of(count: int) -> tuple[Kind, ...]:
     """The kinds of so many demonstrations, from the nearest on."""
     return tuple(islice(cycle(ORDER), count))
-
-
-def continued(prompt: str, answer: str) -> str:
-    """A prompt with its answer behind it."""
-    return prompt + with_space(prompt, answer)
 
 
 def in_context(facts: Sequence[str], prompt: str) -> str:

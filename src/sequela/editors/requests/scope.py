@@ -128,11 +128,6 @@ class ScopeRouter:
         return Routed(with_statement(self.statements[nearest], prompt), Route(True, self.answerer))
 
 
-def statement_of(question: str, answer: str) -> str:
-    """What an edit says."""
-    return f"{question} {answer}"
-
-
 def with_statement(statement: str, prompt: str) -> str:
     """A request as the counterfactual model is asked it."""
     return f"{statement}\n{prompt}"

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.editors.ties import merged, trimmed
+from sequela.editors.memories.ties import merged, trimmed
 
 SHAPE = (3, 4)
 

@@ -1,0 +1,28 @@
+"""What must be known of a run before any of its numbers is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sequela.reports.presentation import editor_label
+from sequela.results import Collapse, Collapses, Measurement, Unexpressed, hardly_expressed
+
+
+def remarks(measurements: Sequence[Measurement]) -> list[str]:
+    """Which models collapsed on their way and where, and which have hardly an edit in the end.
+
+    Args:
+        measurements: All of the run's.
+    """
+    first = Collapses.among(measurements).first()
+    collapsed = [f"{_who(one)} collapsed {one.where}: {one.reason}." for one in first]
+    unexpressed = [
+        f"{_who(one)} was given {one.n_edits} edits and expresses {one.n_expressed} of them: whatever else "
+        f"was measured there was measured on a model that has hardly an edit."
+        for one in hardly_expressed(measurements)
+    ]
+    return collapsed + unexpressed
+
+
+def _who(one: Collapse | Unexpressed) -> str:
+    return f"{editor_label(one.editor, one.variant)} on {one.model} (order seed {one.order_seed})"

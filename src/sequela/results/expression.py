@@ -1,0 +1,65 @@
+"""Whether a model that was edited expresses its edits at all.
+
+A score that stays where it was says nothing about a hundred edits if hardly one of them is there: forgotten,
+dropped, or replaced by the next as some methods do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sequela.results.collapse import Collapses
+from sequela.results.measurement import Measurement
+from sequela.results.names import EFFECTIVE_EDITS
+
+HARDLY = 0.1
+"""Below this share of its edits a model expresses hardly any."""
+
+FEWEST = 10
+"""Of fewer edits nothing is said."""
+
+
+@dataclass(frozen=True)
+class Unexpressed:
+    """A trajectory that ended with hardly an edit in the model.
+
+    Args:
+        model: The base.
+        editor: The method.
+        variant: Its variant.
+        order_seed: The seed of the edits' order.
+        n_edits: After so many edits.
+        n_expressed: So many are expressed, by free decoding.
+    """
+
+    model: str
+    editor: str
+    variant: str
+    order_seed: int
+    n_edits: int
+    n_expressed: int
+
+
+def hardly_expressed(measurements: Iterable[Measurement]) -> list[Unexpressed]:
+    """Trajectories whose last checkpoint has hardly an edit, though the model has not collapsed there.
+
+    Of one that has, the collapse says enough.
+    """
+    everything = list(measurements)
+    collapses = Collapses.among(everything)
+    last: dict[tuple[str, str, str, str, int], Measurement] = {}
+    for one in everything:
+        if one.metric != EFFECTIVE_EDITS or one.value is None:
+            continue
+        trajectory = (one.model, one.editor, one.variant, one.edit_source, one.order_seed)
+        if trajectory not in last or last[trajectory].n_edits < one.n_edits:
+            last[trajectory] = one
+    return [
+        Unexpressed(one.model, one.editor, one.variant, one.order_seed, one.n_edits, round(one.value))
+        for one in last.values()
+        if one.value is not None
+        and one.n_edits >= FEWEST
+        and one.value < HARDLY * one.n_edits
+        and not collapses.reason(one)
+    ]
