@@ -131,7 +131,7 @@ def train_editor(
                 f"{one.efficacy:.2f}",
                 f"{one.paraphrase:.2f}",
                 f"{one.locality:.2f}",
-                f"{one.kl:.4f}",
+                f"{max(one.kl, 0.0):.4f}",
             ]
             for one in artifact.curve
         ),
