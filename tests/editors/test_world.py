@@ -42,8 +42,9 @@ class Way:
     method: str
     settings: dict[str, Any] = field(default_factory=dict)
     batch: int = 1
-    efficacy: float = 0.8
-    neighborhood: float = 0.7
+    # Of ten edits; the world's model is trained anew on every machine and comes out a little otherwise on each.
+    efficacy: float = 0.65
+    neighborhood: float = 0.6
 
 
 WAYS = {
@@ -57,12 +58,12 @@ WAYS = {
     "emmet, ten at once": Way("emmet", {**TARGET, **GENTLE, "layers": [0, 1], "emmet_lambda": 10}, batch=10),
     "alphaedit, one by one": Way("alphaedit", {**TARGET, **GENTLE, "layers": [0, 1], "L2": 1}),
     "alphaedit, ten at once": Way("alphaedit", {**TARGET, **GENTLE, "layers": [0, 1], "L2": 1}, batch=10),
-    "ultraedit, one by one": Way("ultraedit", {"layers": [1, 2], "lr": 6e-4, "token": "mask"}, efficacy=0.6),
+    "ultraedit, one by one": Way("ultraedit", {"layers": [1, 2], "lr": 6e-4, "token": "mask"}, efficacy=0.5),
     "ultraedit, ten at once": Way("ultraedit", {"layers": [1, 2], "lr": 1e-3, "token": "ans"}, batch=10),
     "rome+rect": Way("rome+rect", {**TARGET, **GENTLE, "layers": [0]}),
     "rome+nas": Way("rome+nas", {**TARGET, **GENTLE, "layers": [0]}),
     "memit+nas": Way("memit+nas", {**TARGET, **GENTLE, "layers": [0, 1], "mom2_update_weight": 300}),
-    "ft-m": Way("ft-m", {"layers": [2], "lr": 1e-3, "num_steps": 20}, neighborhood=0.6),
+    "ft-m": Way("ft-m", {"layers": [2], "lr": 1e-3, "num_steps": 20}, neighborhood=0.5),
 }
 
 
