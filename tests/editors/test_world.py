@@ -42,7 +42,7 @@ class Way:
     method: str
     settings: dict[str, Any] = field(default_factory=dict)
     batch: int = 1
-    # Of ten edits; the world's model is trained anew on every machine and comes out a little otherwise on each.
+    # Of ten edits; the world's model is trained anew on every machine, and comes out otherwise on each.
     efficacy: float = 0.65
     neighborhood: float = 0.6
 
