@@ -167,7 +167,9 @@ class TestThreshold:
     ) -> None:
         edited, _ = made(model, resources, [MOON, CELLO], threshold=0.65)
         plain, engine = EditedModel(model), TorchEngine()
-        # One by one: beside a longer request, others are packed otherwise and rounded otherwise.
+        together = engine.score(edited, [score_request(edited, q, "Lisbon") for q in QUESTIONS])
+        assert [score.hit for score in together] == [False, True, False]
+        # Bits one by one: beside a longer request, others are packed otherwise and rounded otherwise.
         found = [engine.score(edited, [score_request(edited, q, "Lisbon")])[0] for q in QUESTIONS]
         bare = [engine.score(plain, [score_request(plain, q, "Lisbon")])[0] for q in QUESTIONS]
         # With "The color of the moon is" it shares color, moon, and the, which stands there twice.

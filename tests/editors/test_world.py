@@ -25,6 +25,9 @@ AT_THE_SUBJECT = -1
 """The phrasing that ends with the person."""
 TARGET = {"v_num_grad_steps": 30, "v_lr": 0.2, "clamp_norm_factor": 6.0}
 GENTLE = {"kl_factor": 0.01, "v_weight_decay": 0.1}
+PATIENT = {"kl_factor": 0.01, "v_weight_decay": 0.3, "v_num_grad_steps": 60}
+# The world's model comes out otherwise on every kind of processor: rounding grows over its training. Settings
+# are such as reach what is asked of them on several models, trained at learning rates a millionth apart.
 
 
 @dataclass(frozen=True)
@@ -42,28 +45,31 @@ class Way:
     method: str
     settings: dict[str, Any] = field(default_factory=dict)
     batch: int = 1
-    # Of ten edits; the world's model is trained anew on every machine, and comes out otherwise on each.
-    efficacy: float = 0.65
-    neighborhood: float = 0.6
+    efficacy: float = 0.8
+    neighborhood: float = 0.7
 
 
 WAYS = {
-    "rome": Way("rome", {**TARGET, **GENTLE, "variant": "original", "layers": [0]}),
-    "r-rome": Way("rome", {**TARGET, **GENTLE, "variant": "r-rome", "layers": [0]}),
-    "p-rome": Way("rome", {**TARGET, **GENTLE, "variant": "p-rome", "layers": [0]}),
+    "rome": Way("rome", {**TARGET, **PATIENT, "variant": "original", "layers": [0]}),
+    "r-rome": Way("rome", {**TARGET, **PATIENT, "variant": "r-rome", "layers": [0]}),
+    "p-rome": Way("rome", {**TARGET, **PATIENT, "variant": "p-rome", "layers": [0]}),
     "memit, one by one": Way("memit", {**TARGET, **GENTLE, "layers": [0, 1], "mom2_update_weight": 300}),
     "memit, ten at once": Way("memit", {**TARGET, "layers": [0, 1], "mom2_update_weight": 1000}, batch=10),
-    "pmet": Way("pmet", {**TARGET, **GENTLE, "layers": [0, 1], "mom2_update_weight": 10}),
+    "pmet": Way(
+        "pmet",
+        {**GENTLE, "v_num_grad_steps": 30, "v_lr": 0.3, "clamp_norm_factor": 10.0}
+        | {"layers": [0, 1], "mom2_update_weight": 10},
+    ),
     "emmet, one by one": Way("emmet", {**TARGET, **GENTLE, "layers": [0, 1], "emmet_lambda": 1}),
-    "emmet, ten at once": Way("emmet", {**TARGET, **GENTLE, "layers": [0, 1], "emmet_lambda": 10}, batch=10),
+    "emmet, ten at once": Way("emmet", {**TARGET, **PATIENT, "layers": [0, 1], "emmet_lambda": 10}, batch=10),
     "alphaedit, one by one": Way("alphaedit", {**TARGET, **GENTLE, "layers": [0, 1], "L2": 1}),
     "alphaedit, ten at once": Way("alphaedit", {**TARGET, **GENTLE, "layers": [0, 1], "L2": 1}, batch=10),
-    "ultraedit, one by one": Way("ultraedit", {"layers": [1, 2], "lr": 6e-4, "token": "mask"}, efficacy=0.5),
-    "ultraedit, ten at once": Way("ultraedit", {"layers": [1, 2], "lr": 1e-3, "token": "ans"}, batch=10),
-    "rome+rect": Way("rome+rect", {**TARGET, **GENTLE, "layers": [0]}),
+    "ultraedit, one by one": Way("ultraedit", {"layers": [1, 2], "lr": 6e-4, "token": "mask"}, efficacy=0.6),
+    "ultraedit, ten at once": Way("ultraedit", {"layers": [1, 2, 3], "lr": 6e-4, "token": "ans"}, batch=10),
+    "rome+rect": Way("rome+rect", {**TARGET, **PATIENT, "layers": [0]}),
     "rome+nas": Way("rome+nas", {**TARGET, **GENTLE, "layers": [0]}),
     "memit+nas": Way("memit+nas", {**TARGET, **GENTLE, "layers": [0, 1], "mom2_update_weight": 300}),
-    "ft-m": Way("ft-m", {"layers": [2], "lr": 1e-3, "num_steps": 20}, neighborhood=0.5),
+    "ft-m": Way("ft-m", {"layers": [2], "lr": 1e-3, "num_steps": 20}, neighborhood=0.6),
 }
 
 
