@@ -54,7 +54,7 @@ class Stroke:
     @property
     def svg_dashes(self) -> str:
         """The same for an SVG path."""
-        return "none" if self.dashes == DASHES[0] else " ".join(str(length) for length in self.dashes)
+        return " ".join(str(length) for length in self.dashes)
 
 
 Kept = Mapping[tuple[str, str, int, int], float]

@@ -14,12 +14,12 @@ def remarks(measurements: Sequence[Measurement]) -> list[str]:
     Args:
         measurements: All of the run's.
     """
-    first = Collapses.among(measurements).first()
-    collapsed = [f"{_who(one)} collapsed {one.where}: {one.reason}." for one in first]
+    collapses = Collapses.among(measurements)
+    collapsed = [f"{_who(one)} collapsed {one.where}: {one.reason}." for one in collapses.first()]
     unexpressed = [
         f"{_who(one)} was given {one.n_edits} edits and expresses {one.n_expressed} of them: whatever else "
         f"was measured there was measured on a model that has hardly an edit."
-        for one in hardly_expressed(measurements)
+        for one in hardly_expressed(measurements, collapses)
     ]
     return collapsed + unexpressed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sequela.results.collapse import Collapses
+from sequela.results.collapse import Collapses, checkpoint_of
 from sequela.results.measurement import Measurement
 from sequela.results.names import EFFECTIVE_EDITS
 
@@ -41,25 +41,19 @@ class Unexpressed:
     n_expressed: int
 
 
-def hardly_expressed(measurements: Iterable[Measurement]) -> list[Unexpressed]:
+def hardly_expressed(measurements: Iterable[Measurement], collapses: Collapses) -> list[Unexpressed]:
     """Trajectories whose last checkpoint has hardly an edit, though the model has not collapsed there.
 
     Of one that has, the collapse says enough.
+
+    Args:
+        measurements: All of a run's.
+        collapses: Those among them.
     """
-    everything = list(measurements)
-    collapses = Collapses.among(everything)
-    last: dict[tuple[str, str, str, str, int], Measurement] = {}
-    for one in everything:
-        if one.metric != EFFECTIVE_EDITS or one.value is None:
-            continue
-        trajectory = (one.model, one.editor, one.variant, one.edit_source, one.order_seed)
-        if trajectory not in last or last[trajectory].n_edits < one.n_edits:
-            last[trajectory] = one
+    counted = [one for one in measurements if one.metric == EFFECTIVE_EDITS and one.value is not None]
+    last = {checkpoint_of(one)[:-1]: one for one in sorted(counted, key=lambda one: one.n_edits)}
     return [
-        Unexpressed(one.model, one.editor, one.variant, one.order_seed, one.n_edits, round(one.value))
+        Unexpressed(one.model, one.editor, one.variant, one.order_seed, one.n_edits, round(one.value or 0))
         for one in last.values()
-        if one.value is not None
-        and one.n_edits >= FEWEST
-        and one.value < HARDLY * one.n_edits
-        and not collapses.reason(one)
+        if one.n_edits >= FEWEST and (one.value or 0) < HARDLY * one.n_edits and not collapses.reason(one)
     ]

@@ -1,0 +1,32 @@
+"""Measurements of made-up runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sequela.results import EDIT_QUALITY, EFFECTIVE_EDITS, Measurement
+
+
+def expressed(n_edits: int, value: float | None, variant: str = "", **changes: Any) -> Measurement:
+    """How many of so many edits a model expresses, counted at their checkpoint."""
+    fields: dict[str, Any] = {
+        "model": "m",
+        "editor": "mend",
+        "variant": variant,
+        "edit_source": "builtin",
+        "order_seed": 0,
+        "n_edits": n_edits,
+        "suite": EDIT_QUALITY,
+        "task": "retention@n",
+        "metric": EFFECTIVE_EDITS,
+        "protocol": "free_decoding",
+        "value": value,
+        "n": n_edits,
+    }
+    return Measurement.model_validate({**fields, **changes})
+
+
+def perplexity(n_edits: int, value: float, variant: str = "") -> Measurement:
+    """The perplexity of the same model, of 20 before any edit."""
+    named = {"suite": "perplexity", "task": "fixed_text", "metric": "perplexity", "protocol": "fixed_text"}
+    return expressed(n_edits, value, variant, baseline=20.0, **named)
