@@ -74,14 +74,22 @@ app.command("edits", rich_help_panel="What there is")(listings.edits)
 app.command("tasks", rich_help_panel="What there is")(listings.tasks)
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
-) -> None:
-    """Edit the knowledge of language models, and measure what each edit changed, kept and cost."""
-    if version:
+def tell_version(wanted: bool) -> None:
+    """Prints the version and leaves, when it is `wanted`."""
+    if wanted:
         sys.stdout.write(f"sequela {__version__}\n")
         raise typer.Exit
+
+
+# The option is eager since without a command the program would otherwise ask for one before it is read.
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=tell_version, is_eager=True, help="Print the version and leave."),
+    ] = False,
+) -> None:
+    """Edit the knowledge of language models, and measure what each edit changed, kept and cost."""
 
 
 def main() -> None:
