@@ -85,6 +85,10 @@ class TestCollapse:
         assert one.where == "between edits 10 and 20"
         assert one.reason == "its perplexity is 250, 12 times the unedited model's"
 
+    def test_a_perplexity_beyond_counting_is_told_as_a_power_of_ten(self) -> None:
+        broken = perplexity(10, 1.9e11)
+        assert "is 1.9e11, 9.5e9 times" in Collapses.among([broken]).reason(broken)
+
     def test_at_the_edit_where_readings_are_close(self) -> None:
         found = Collapses.among([perplexity(19, 150.0), perplexity(20, 250.0), perplexity(21, 300.0)])
         assert [one.where for one in found.first()] == ["at edit 20"]

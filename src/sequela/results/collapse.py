@@ -102,8 +102,16 @@ def _by_perplexity(members: Sequence[Measurement]) -> str:
             return "its perplexity is no number any more"
         if one.value > PERPLEXITY_FACTOR * one.baseline:
             times = one.value / one.baseline
-            return f"its perplexity is {one.value:,.0f}, {times:,.0f} times the unedited model's"
+            return f"its perplexity is {_readable(one.value)}, {_readable(times)} times the unedited model's"
     return ""
+
+
+def _readable(size: float) -> str:
+    """A number without decimals; from a million on as a power of ten, since nobody counts twelve digits."""
+    if size < 1e6:
+        return f"{size:,.0f}"
+    mantissa, exponent = f"{size:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def _by_ability(members: Sequence[Measurement]) -> str:
