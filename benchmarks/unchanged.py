@@ -1,43 +1,53 @@
 """What of a run is, to the last bit, what the unedited model scored and answered.
 
     python benchmarks/unchanged.py runs/grace
+    python benchmarks/unchanged.py runs/all-methods --by-checkpoint
 
 For each suite but the edits' own, over all checkpoints: how many scores there are and how many items with
-their values and answers, how many of them differ from the unedited model's, and how many requests hit. One
-line of JSON.
+their values, answers and details (of a choice: the probabilities), how many of them differ from the unedited
+model's, of how many the value is lower or higher, and how many requests hit. One line of JSON; by
+checkpoint, a suite's counts stand under the method and its number of edits.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 
 from sequela.results import EDIT_QUALITY, HIT_RATE, EvaluationKey, ResultsStore, open_store
 
-Told = dict[tuple[str, ...], object]
+Told = dict[tuple[str, ...], tuple[float, object]]
+MISSING = (math.nan, None)
 
 
 def main() -> None:
     """Compares every checkpoint with the unedited model and prints the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=Path)
+    parser.add_argument("--by-checkpoint", action="store_true")
     arguments = parser.parse_args()
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     with open_store(arguments.run) as store:
         keys = [key for key in store.evaluations() if key.suite != EDIT_QUALITY]
+        methods = {one.trajectory: f"{one.editor} {one.variant}".strip() for one in store.edit_records()}
         unedited = {key.suite: key for key in keys if key.n_edits == 0}
         before = {suite: told_by(store, key) for suite, key in unedited.items()}
         for key in keys:
             if key.n_edits == 0 or key.suite not in before:
                 continue
-            counted = counts[key.suite]
+            place = f"{methods[key.trajectory]}, {key.n_edits}, " if arguments.by_checkpoint else ""
+            counted = counts[place + key.suite]
             for kind, old, new in zip(
                 ("scores", "items"), before[key.suite], told_by(store, key), strict=True
             ):
-                counted[kind] += len(old)
-                counted[f"{kind}_differing"] += sum(new.get(name) != one for name, one in old.items())
+                pairs = [(one, new.get(name, MISSING)) for name, one in old.items()]
+                counted[kind] += len(pairs)
+                counted[f"{kind}_differing"] += sum(one != other for one, other in pairs)
+                counted[f"{kind}_lower"] += sum(other[0] < one[0] for one, other in pairs)
+                counted[f"{kind}_higher"] += sum(other[0] > one[0] for one, other in pairs)
             for one in store.measurements(key=key):
                 if one.metric == HIT_RATE:
                     counted["hits"] += round((one.value or 0.0) * one.n)
@@ -45,18 +55,23 @@ def main() -> None:
 
 
 def told_by(store: ResultsStore, key: EvaluationKey) -> tuple[Told, Told]:
-    """The scores of an evaluation, and its items' values and answers, by name."""
+    """The scores of an evaluation, and its items' values with what else is told of them, by name."""
     scores: Told = {
-        (one.task, one.metric, one.protocol): one.value
+        (one.task, one.metric, one.protocol): (_number(one.value), None)
         for one in store.measurements(key=key)
         if one.metric != HIT_RATE
     }
     items: Told = {
-        (one.task, one.metric, one.protocol, str(one.item)): (one.value, one.answer)
+        (one.task, one.metric, one.protocol, str(one.item)): (_number(one.value), (one.answer, one.details))
         for one in store.items(key)
         if one.metric != HIT_RATE
     }
     return scores, items
+
+
+def _number(value: float | None) -> float:
+    """The value; NaN, which is neither lower nor higher than any, where there is none."""
+    return math.nan if value is None else value
 
 
 if __name__ == "__main__":

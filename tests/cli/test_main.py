@@ -21,5 +21,4 @@ def test_without_a_command_the_help_is_shown(sequela: Sequela) -> None:
 def test_a_misspelled_command_is_refused_with_the_nearest(sequela: Sequela) -> None:
     answer = sequela("rum")
     assert answer.exit_code == 2
-    assert "Did you mean" in answer.stderr
-    assert "run" in answer.stderr
+    assert "Did you mean 'run'?" in answer.stderr
