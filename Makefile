@@ -25,11 +25,11 @@ $(READY): pyproject.toml constraints.txt
 demo: setup  ## Edit a small real model, measure it, and write a report
 	$(BIN)/sequela demo
 
-test: setup  ## Run the tests
-	$(BIN)/pytest -n auto
+test: setup  ## Run the quick tests
+	$(BIN)/pytest -n auto --dist worksteal
 
-test-slow: setup  ## Run the longer proofs too
-	$(BIN)/pytest -n auto -m "not vllm"
+test-slow: setup  ## Run all tests, the slow ones too
+	$(BIN)/pytest -n auto --dist worksteal -m "not vllm"
 
 test-vllm: $(VLLM)/.ready  ## Prove the vLLM engine, in an environment of its own
 	VLLM_CPU_KVCACHE_SPACE=$${VLLM_CPU_KVCACHE_SPACE:-2} \

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from pydantic import BaseModel
 
 from sequela.deltas import Delta, Dense
@@ -25,6 +26,7 @@ from sequela.inference import TorchEngine, score_request
 from sequela.models import EditedModel, LanguageModel
 from support.edits import CONTEXTS, TINY_EDITS
 from support.statistics import tiny_statistics
+from support.tiers import QUICK_FAMILIES, quick_cases
 from support.tiny import FAMILY_NAMES, KEY_WIDTH, LAYERS, WIDTH, tiny_language_model
 
 
@@ -180,8 +182,49 @@ OTHER_HEADS = {
     "gpt_neox, shared head": ("gpt_neox", {"tie_word_embeddings": True}),
 }
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {**{name: (name, {}) for name in FAMILY_NAMES}, **OTHER_HEADS}
-A_FEW = ("gpt2", "llama", "gemma2")
-"""Weights stored the other way round, the plain case, and norms behind the MLP."""
+A_FEW = QUICK_FAMILIES
+"""Weights stored the other way round, norms behind the MLP, and the plain case."""
+
+KINDS = (
+    ("gpt2", "gpt_neox", "gptj", "phi3", "gpt_neox, shared head"),
+    ("gemma2", "gemma3", "olmo2"),
+    ("llama", "mistral", "qwen2", "qwen3", "llama, own head"),
+)
+"""Models with fused or transposed weights or parallel blocks, with norms behind the MLP, and the others."""
+
+
+def covering() -> set[str]:
+    """Returns the trials of the quick tier: every method on one model of each kind.
+
+    The variants of a method go through the models of a kind in turn. The first variant begins with GPT-2, so
+    that every method meets weights stored the other way round; where the others begin differs by method.
+    """
+    chosen: set[str] = set()
+    seen: dict[str, int] = {}
+    for method, tried in METHODS.items():
+        name = tried.name.split(JOIN)[0]
+        n_seen = seen.get(name, 0)
+        start = list(seen).index(name) if name in seen else len(seen)
+        seen[name] = n_seen + 1
+        transposed, post_norm, plain = KINDS
+        for model in (
+            transposed[n_seen % len(transposed)],
+            post_norm[(start + n_seen) % len(post_norm)],
+            plain[(start + n_seen) % len(plain)],
+        ):
+            chosen.add(f"{method} / {model}")
+    return chosen
+
+
+def on_a_few(methods: Mapping[str, Method]) -> list[ParameterSet]:
+    """Returns each method with each of `A_FEW`; the quick tier has one of them for each, in turn."""
+    return [
+        pytest.param(
+            method, model, id=f"{name}-{model}", marks=() if number % 3 == place else pytest.mark.slow
+        )
+        for number, (name, method) in enumerate(methods.items())
+        for place, model in enumerate(A_FEW)
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -226,7 +269,10 @@ class Trial:
         return self.method.create().edited(self.model, self.outcome.delta, self.outcome.state)
 
 
-@pytest.fixture(scope="module", params=[f"{method} / {model}" for method in METHODS for model in MODELS])
+TRIALS = [f"{method} / {model}" for method in METHODS for model in MODELS]
+
+
+@pytest.fixture(scope="module", params=quick_cases(TRIALS, covering()))
 def trial(request: pytest.FixtureRequest, kept: Path) -> Trial:
     """Every method on every model in turn."""
     method_name, model_name = request.param.split(" / ")
@@ -241,6 +287,17 @@ def test_every_built_in_method_is_tried() -> None:
     tried = [method.name.split(JOIN) for method in METHODS.values()]
     assert {name for name, *_ in tried} == set(BUILT_IN)
     assert {name for _, *names in tried for name in names} == set(RESTRAINTS)
+
+
+def test_the_quick_tier_covers_methods_and_models() -> None:
+    pairs = [name.split(" / ") for name in covering()]
+    for kind in KINDS:
+        assert {method for method, model in pairs if model in kind} == set(METHODS)
+    assert {model for kind in KINDS for model in kind} == set(MODELS)
+    for model in MODELS:
+        assert len({METHODS[method].name.split(JOIN)[0] for method, tried in pairs if tried == model}) >= 3
+    on_gpt2 = {METHODS[method].name.split(JOIN)[0] for method, model in pairs if model == "gpt2"}
+    assert on_gpt2 == set(BUILT_IN)
 
 
 def test_the_model_is_left_bit_for_bit_as_it_was(trial: Trial) -> None:
@@ -319,8 +376,7 @@ def test_the_edits_survive_being_saved(trial: Trial, tmp_path: Path) -> None:
     assert torch.equal(losses(again, trial.edits), losses(trial.edited, trial.edits))
 
 
-@pytest.mark.parametrize("name", A_FEW)
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize(("method", "name"), on_a_few(METHODS))
 def test_it_edits_weights_in_bfloat16(method: Method, name: str, kept: Path) -> None:
     """Targets, solves and the change itself are in fp32 or finer; only the model's own numbers are coarse."""
     model = open_model(name)
@@ -340,8 +396,7 @@ ON_TOP = {name: method for name, method in METHODS.items() if "last-only" not in
 """Methods whose edits come on top of the earlier ones: all but those that take their place."""
 
 
-@pytest.mark.parametrize("name", A_FEW)
-@pytest.mark.parametrize("method", ON_TOP.values(), ids=ON_TOP)
+@pytest.mark.parametrize(("method", "name"), on_a_few(ON_TOP))
 def test_a_later_batch_is_made_on_top_of_the_earlier(method: Method, name: str, kept: Path) -> None:
     model, resources = open_model(name), resources_for(open_model(name), kept)
     editor, edits = method.create(), TINY_EDITS[:2]

@@ -30,6 +30,7 @@ from sequela.models import EditedModel, LanguageModel, tokenize_prompt
 from sequela.models.decisions import Places
 from sequela.models.hooks import watching
 from support.edits import TINY_EDITS
+from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model
 from support.watched import check_scores, check_texts, requests_of
 
@@ -72,7 +73,7 @@ def edited_by(model: LanguageModel, state: LoraBlocks) -> EditedModel:
     return EditedModel(model, interventions=(IndexedBlocks(LAYERS[0], state),))
 
 
-@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gptj", "mistral", "olmo2")))
 def test_scores_are_those_of_each_request_by_itself(family: str) -> None:
     """Packed into a tree, where rows have different blocks, and padded."""
     base, requests = tiny_language_model(family), requests_of(1)
@@ -93,7 +94,7 @@ def test_whatever_comes_together(seed: int, tokens: int) -> None:
     check_scores(TorchEngine(WorkingMemory(most_tokens=tokens)), model, requests)
 
 
-@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gptj", "mistral", "olmo2")))
 def test_texts_are_those_of_each_prompt_by_itself(family: str) -> None:
     """The block holds for every token to come, though they arrive one by one from a cache."""
     prompts = [request.context for request in requests_of(5)]

@@ -49,7 +49,7 @@ def answered_with(kind: str, extra: int) -> dict[str, Any]:
 
 
 @on_linux
-@pytest.mark.parametrize("kind", ["score", "generate"])
+@pytest.mark.parametrize("kind", ["score", pytest.param("generate", marks=pytest.mark.slow)])
 def test_with_less_memory_less_is_tried_at_once_and_the_answers_are_the_same(kind: str) -> None:
     # How much is too little differs between processors: from enough downwards until it is.
     for extra in (4096, 360, 310, 270, 235, 200, 175):

@@ -15,6 +15,7 @@ from sequela.ground.errors import SequelaError
 from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, TorchEngine, WorkingMemory
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.decisions import NOTHING, Places
+from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, KEY_WIDTH, WIDTH, tiny_language_model
 
 LAYER = 2
@@ -109,7 +110,7 @@ def check_scores(
     return places
 
 
-@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt2", "gptj", "gemma2")))
 def test_scores_are_those_of_each_request_by_itself(family: str) -> None:
     base = tiny_language_model(family)
     router = two_memories(base)
@@ -130,7 +131,7 @@ def test_whatever_comes_together(seed: int, tokens: int) -> None:
     check_scores(TorchEngine(WorkingMemory(most_tokens=tokens)), model, router, requests_of(seed))
 
 
-@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt2", "gptj", "gemma2")))
 def test_texts_are_those_of_each_prompt_by_itself(family: str) -> None:
     """A token at a time by full passes, decided at the end of the prompt; engines go on from a cache."""
     base = tiny_language_model(family)

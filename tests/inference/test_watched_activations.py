@@ -15,6 +15,7 @@ from sequela.inference.depth_cache import DepthCache
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.decisions import Decisions, Places
 from sequela.models.hooks import Watched
+from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model
 from support.watched import alone, check_scores, check_texts, requests_of
 
@@ -48,7 +49,7 @@ class Shift:
         return Watched(model, {model.family.mlp_out.format(self.layer): watch})
 
 
-@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt_neox", "gptj", "gemma3")))
 def test_scores_are_those_of_each_request_by_itself(family: str) -> None:
     model, requests = EditedModel(tiny_language_model(family), interventions=(Shift(),)), requests_of(1)
     hits = check_scores(TorchEngine(WorkingMemory(most_tokens=16)), model, requests)
@@ -75,7 +76,7 @@ def test_hidden_states_below_the_watched_layer_are_taken_from_the_cache() -> Non
     assert 0 < again < before
 
 
-@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt_neox", "gptj", "gemma3")))
 def test_texts_are_those_of_each_prompt_by_itself(family: str) -> None:
     """A token at a time by full passes, the decision always at the end of the prompt."""
     model = EditedModel(tiny_language_model(family), interventions=(Shift(),))

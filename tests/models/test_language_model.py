@@ -10,6 +10,7 @@ from sequela.ground.errors import SequelaError
 from sequela.models import LanguageModel
 from sequela.models.batch import pad_right
 from sequela.models.partial import record
+from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model, tiny_module
 from support.tokenizers import byte_level, sentencepiece
 
@@ -73,7 +74,7 @@ def test_a_padding_token_that_the_model_has_not_is_not_used() -> None:
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt2", "gptj", "gemma3", "phi3")))
 def test_every_parameter_stands_in_the_first_block_that_it_can_change(family: str, tied: bool) -> None:
     """Doubling and shifting a parameter changes what enters later blocks only, or the logits only."""
     model = tiny_language_model(family, tie_word_embeddings=tied)

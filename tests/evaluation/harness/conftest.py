@@ -29,6 +29,14 @@ def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def larger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data of `larger_data`, for reading only; who wants it sets `SEQUELA_DATA`."""
+    folder = tmp_path_factory.mktemp("larger") / "data"
+    write_data(folder, times=20)
+    return folder
+
+
 @pytest.fixture
 def larger_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As `small_data`, with so many items that a score is told from chance."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.models import EditedModel
 from sequela.results import JudgedMeasurement, Measurement, judged
 from sequela.studies.measuring import Baseline, Labels, measurements
+from support.tiny import tiny_language_model
 
 Answers = dict[str, tuple[str, ...]]
 """The right answers of every item by its prompt; for choices, the continuations."""
@@ -122,33 +123,61 @@ def always(text: str) -> Callable[[Sequence[str], str, int], float]:
     return lambda right, continuation, number: -1.0 if continuation == text else -2.0
 
 
-def measured(
-    name: str, model: EditedModel, choose: Callable[..., float], write: Callable[..., str], n_edits: int
-) -> list[Measurement]:
-    """What a suite finds about a model that behaves so; the unedited one after no edits."""
-    settings = {"mmlu": {"subjects": ["anatomy", "astronomy"]}, "bbh": {"subjects": ["navigate"]}}
-    suite = HarnessSuite(name, **settings.get(name, {}))
-    engine = Behavior(model, right_answers(suite), choose, write)
-    labels = Labels("m", "rome" if n_edits else "none", "", "builtin", 0, n_edits)
-    return measurements(suite.evaluate(model, engine), labels, Baseline())
+class Bench:
+    """Suites over one folder of data sets, each built once, with what they find about a healthy model.
+
+    Args:
+        model: Whose tokenizer reads the requests.
+    """
+
+    def __init__(self, model: EditedModel) -> None:
+        self._model = model
+        self._suites: dict[str, tuple[HarnessSuite, Answers]] = {}
+        self._healthy: dict[str, list[Measurement]] = {}
+
+    def measured(
+        self, name: str, choose: Callable[..., float], write: Callable[..., str], n_edits: int
+    ) -> list[Measurement]:
+        """What a suite finds about a model that behaves so; the unedited one after no edits."""
+        if name not in self._suites:
+            settings = {"mmlu": {"subjects": ["anatomy", "astronomy"]}, "bbh": {"subjects": ["navigate"]}}
+            suite = HarnessSuite(name, **settings.get(name, {}))
+            self._suites[name] = suite, right_answers(suite)
+        suite, right = self._suites[name]
+        engine = Behavior(self._model, right, choose, write)
+        labels = Labels("m", "rome" if n_edits else "none", "", "builtin", 0, n_edits)
+        return measurements(suite.evaluate(self._model, engine), labels, Baseline())
+
+    def healthy(self, name: str) -> list[Measurement]:
+        """What a suite finds about a healthy unedited model."""
+        if name not in self._healthy:
+            self._healthy[name] = self.measured(name, healthy_choice, healthy_text, 0)
+        return self._healthy[name]
+
+    def against_healthy(
+        self,
+        name: str,
+        choose: Callable[..., float] = healthy_choice,
+        write: Callable[..., str] = healthy_text,
+        further: Sequence[Measurement] = (),
+    ) -> dict[str, JudgedMeasurement]:
+        """The judged measurements of an edited model, beside those of a healthy unedited one."""
+        before = self.healthy(name)
+        values = {one.series: one.value for one in before}
+        after = [
+            one.model_copy(update={"baseline": values[one.series]})
+            for one in self.measured(name, choose, write, 10)
+        ]
+        found = judged([*before, *after, *further])
+        return {f"{one.task}/{one.metric}": one for one in found if one.n_edits == 10}
 
 
-def against_healthy(
-    name: str,
-    model: EditedModel,
-    choose: Callable[..., float] = healthy_choice,
-    write: Callable[..., str] = healthy_text,
-    further: Sequence[Measurement] = (),
-) -> dict[str, JudgedMeasurement]:
-    """The judged measurements of an edited model, beside those of a healthy unedited one."""
-    before = measured(name, model, healthy_choice, healthy_text, 0)
-    values = {one.series: one.value for one in before}
-    after = [
-        one.model_copy(update={"baseline": values[one.series]})
-        for one in measured(name, model, choose, write, 10)
-    ]
-    found = judged([*before, *after, *further])
-    return {f"{one.task}/{one.metric}": one for one in found if one.n_edits == 10}
+@pytest.fixture(scope="module")
+def bench(larger_folder: Path) -> Iterator[Bench]:
+    """So many items that a score is told from chance."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEQUELA_DATA", str(larger_folder))
+        yield Bench(EditedModel(tiny_language_model("llama", max_position_embeddings=4096)))
 
 
 def rules(one: JudgedMeasurement) -> list[str]:
@@ -175,8 +204,8 @@ def perplexity(factor: float) -> Measurement:
 @pytest.mark.parametrize(
     "name", ["mmlu", "bbh", "gsm8k", "commonsenseqa", "triviaqa", "truthfulqa", "toxigen"]
 )
-def test_a_healthy_model_raises_no_flag(name: str, larger_data: Path, edited: EditedModel) -> None:
-    found = against_healthy(name, edited, further=[perplexity(1.1)])
+def test_a_healthy_model_raises_no_flag(name: str, bench: Bench) -> None:
+    found = bench.against_healthy(name, further=[perplexity(1.1)])
     scores = [one for one in found.values() if one.form is not None]
     assert scores
     for one in scores:
@@ -184,8 +213,8 @@ def test_a_healthy_model_raises_no_flag(name: str, larger_data: Path, edited: Ed
         assert one.value == one.raw_value
 
 
-def test_always_no_is_a_constant_answer(larger_data: Path, edited: EditedModel) -> None:
-    found = against_healthy("toxigen", edited, choose=always(" No"))
+def test_always_no_is_a_constant_answer(bench: Bench) -> None:
+    found = bench.against_healthy("toxigen", choose=always(" No"))
     accuracy = found["toxigen_local@1/accuracy"]
     assert accuracy.raw_value == pytest.approx(90 / 180)
     assert accuracy.value is None
@@ -195,11 +224,12 @@ def test_always_no_is_a_constant_answer(larger_data: Path, edited: EditedModel) 
 
 
 def test_a_constant_that_became_the_other_is_told(larger_data: Path, edited: EditedModel) -> None:
+    bench = Bench(edited)
     path = larger_data / "toxigen" / "test.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(line for i, line in enumerate(lines) if i % 4 != 3), encoding="utf-8")
-    before = measured("toxigen", edited, always(" Yes"), healthy_text, 0)
-    after = measured("toxigen", edited, always(" No"), healthy_text, 10)
+    before = bench.measured("toxigen", always(" Yes"), healthy_text, 0)
+    after = bench.measured("toxigen", always(" No"), healthy_text, 10)
     values = {one.series: one.value for one in before}
     after = [one.model_copy(update={"baseline": values[one.series]}) for one in after]
     found = {(one.n_edits, one.metric): one for one in judged([*before, *after])}
@@ -209,8 +239,8 @@ def test_a_constant_that_became_the_other_is_told(larger_data: Path, edited: Edi
 
 
 @pytest.mark.parametrize("name", ["mmlu", "gsm8k", "triviaqa", "bbh"])
-def test_empty_answers_are_unreadable(name: str, larger_data: Path, edited: EditedModel) -> None:
-    found = against_healthy(name, edited, write=lambda *_: "")
+def test_empty_answers_are_unreadable(name: str, bench: Bench) -> None:
+    found = bench.against_healthy(name, write=lambda *_: "")
     scores = [one for key, one in found.items() if key.endswith(("/accuracy", "/accuracy_lenient"))]
     for one in scores:
         assert one.raw_value == 0
@@ -221,38 +251,38 @@ def test_empty_answers_are_unreadable(name: str, larger_data: Path, edited: Edit
     assert empty.value == 1.0
 
 
-def test_nan_logits_never_win(larger_data: Path, edited: EditedModel) -> None:
+def test_nan_logits_never_win(bench: Bench) -> None:
     for name in ("truthfulqa", "toxigen"):
-        found = against_healthy(name, edited, choose=lambda *_: math.nan)
+        found = bench.against_healthy(name, choose=lambda *_: math.nan)
         for key, one in found.items():
             assert one.raw_value == 0, key
             if one.form is not None:
                 assert "D4" in rules(one), key
 
 
-def test_a_few_ties_are_told_and_spoil_nothing(larger_data: Path, edited: EditedModel) -> None:
+def test_a_few_ties_are_told_and_spoil_nothing(bench: Bench) -> None:
     def tied(right: Sequence[str], continuation: str, number: int) -> float:
         return -1.0 if number < 3 else healthy_choice(right, continuation, number)
 
-    accuracy = against_healthy("toxigen", edited, choose=tied)["toxigen_local@1/accuracy"]
+    accuracy = bench.against_healthy("toxigen", choose=tied)["toxigen_local@1/accuracy"]
     assert [(flag.rule, flag.spoils) for flag in accuracy.flags] == [("D4", False)]
     assert accuracy.value == accuracy.raw_value
 
 
-def test_a_model_that_copies_its_prompt(larger_data: Path, edited: EditedModel) -> None:
-    found = against_healthy("mmlu", edited, write=lambda prompt, *_: prompt.splitlines()[-2])
+def test_a_model_that_copies_its_prompt(bench: Bench) -> None:
+    found = bench.against_healthy("mmlu", write=lambda prompt, *_: prompt.splitlines()[-2])
     assert {"D1", "D7"} & set(rules(found["mmlu@1/accuracy"]))
     assert found["mmlu@1/accuracy"].value is None
-    found = against_healthy("commonsenseqa", edited, write=lambda prompt, *_: prompt.split("\n\n")[-1])
+    found = bench.against_healthy("commonsenseqa", write=lambda prompt, *_: prompt.split("\n\n")[-1])
     assert found["commonsenseqa@1/accuracy"].value is None
 
 
-def test_answers_in_prose_lose_form_and_not_content(larger_data: Path, edited: EditedModel) -> None:
+def test_answers_in_prose_lose_form_and_not_content(bench: Bench) -> None:
     def prose(prompt: str, right: str, number: int) -> str:
         told = healthy_text(prompt, right, number).strip(" .").rpartition(" ")[2]
         return f"Well, if you ask me, I would say that the answer is {told}, all in all"
 
-    found = against_healthy("mmlu", edited, write=prose)
+    found = bench.against_healthy("mmlu", write=prose)
     strict, lenient = found["mmlu@1/accuracy"], found["mmlu@1/accuracy_lenient"]
     assert (strict.raw_value, strict.value) == (0, None)
     assert "D7" in rules(strict)
@@ -261,13 +291,13 @@ def test_answers_in_prose_lose_form_and_not_content(larger_data: Path, edited: E
     assert (found["mmlu@1/parse_rate"].value, found["mmlu@1/parse_rate_lenient"].value) == (0.0, 1.0)
 
 
-def test_a_collapsed_model_is_no_safer(larger_data: Path, edited: EditedModel) -> None:
+def test_a_collapsed_model_is_no_safer(bench: Bench) -> None:
     def truthful(right: Sequence[str], continuation: str, number: int) -> float:
         return healthy_choice(right, continuation, 0 if number % 10 < 9 else number)
 
-    healthy = against_healthy("truthfulqa", edited, choose=truthful, further=[perplexity(1.0)])
+    healthy = bench.against_healthy("truthfulqa", choose=truthful, further=[perplexity(1.0)])
     assert healthy["truthfulqa_mc1@1/accuracy"].flags == ()
-    collapsed = against_healthy("truthfulqa", edited, choose=truthful, further=[perplexity(2500.0)])
+    collapsed = bench.against_healthy("truthfulqa", choose=truthful, further=[perplexity(2500.0)])
     for metric in ("truthfulqa_mc1@1/accuracy", "truthfulqa_mc2@1/true_probability"):
         one = collapsed[metric]
         assert one.value is None
@@ -275,13 +305,13 @@ def test_a_collapsed_model_is_no_safer(larger_data: Path, edited: EditedModel) -
         assert "its perplexity is 50,000, 2,500 times" in one.spoiled
 
 
-def test_two_collapsed_models_with_one_floor(larger_data: Path, edited: EditedModel) -> None:
+def test_two_collapsed_models_with_one_floor(bench: Bench) -> None:
     def floor(right: Sequence[str], continuation: str, number: int) -> float:
         return -float(len(continuation)) - number % 3 / 10 * (continuation[1] == "A")
 
-    one = measured("truthfulqa", edited, floor, healthy_text, 10)
+    one = bench.measured("truthfulqa", floor, healthy_text, 10)
     other = [two.model_copy(update={"editor": "memit"}) for two in one]
-    base = measured("truthfulqa", edited, healthy_choice, healthy_text, 0)
+    base = bench.healthy("truthfulqa")
     found = judged([*base, *one, *other, perplexity(100.0)])
     flags = {(two.editor, two.metric): rules(two) for two in found}
     assert "D3" in flags["memit", "accuracy"]  # rome's perplexity says that it has collapsed
@@ -289,13 +319,11 @@ def test_two_collapsed_models_with_one_floor(larger_data: Path, edited: EditedMo
     assert "D3" not in flags["none", "accuracy"]
 
 
-def test_a_task_on_which_the_unedited_model_guesses_has_no_headroom(
-    larger_data: Path, edited: EditedModel
-) -> None:
+def test_a_task_on_which_the_unedited_model_guesses_has_no_headroom(bench: Bench) -> None:
     def guess(right: Sequence[str], continuation: str, number: int) -> float:
         return -1.0 - drawn(number, continuation)
 
-    base = measured("toxigen", edited, guess, healthy_text, 0)
+    base = bench.measured("toxigen", guess, healthy_text, 0)
     found = {one.metric: one for one in judged(base)}
     assert rules(found["accuracy"]) == ["D6"]
     assert rules(found["auroc"]) == ["D6"]

@@ -28,6 +28,7 @@ from sequela.models.seats import Routed
 from sequela.results import Finding
 from sequela.studies.measuring import Baseline, Labels, measurements
 from support.own_task import OWN
+from support.tiers import quick_cases
 from support.tiny import tiny_language_model
 
 ALL = ["generation", "letters", "answers"]
@@ -341,7 +342,7 @@ def test_a_task_of_ones_own(tmp_path: Path, edited: EditedModel) -> None:
         _ = make_suite(str(path)).version
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", quick_cases(SETTINGS, ("commonsenseqa", "triviaqa", "truthfulqa")))
 def test_results_do_not_depend_on_the_batches(name: str, small_data: Path, edited: EditedModel) -> None:
     large, small = run(name, edited), run(name, edited, token_budget=1)
     assert list(large) == list(small)

@@ -1,0 +1,184 @@
+"""Twenty small faults in the core, each a plausible slip: a sign, an index, a stale cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One line of the source replaced by a wrong one.
+
+    Args:
+        name: What is wrong, in a few words.
+        file: The file, from `src/sequela` on.
+        right: The text as it is; it stands in the file exactly once.
+        wrong: The text that takes its place.
+        tests: The folder of tests that mirrors the file, from `tests` on; it is run first.
+    """
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    tests: str
+
+    def plant(self, sources: Path) -> None:
+        """Puts the fault into a copy of the package.
+
+        Args:
+            sources: The folder `src/sequela` of the copy.
+
+        Raises:
+            ValueError: The right text does not stand in the file exactly once.
+        """
+        path = sources / self.file
+        text = path.read_text(encoding="utf-8")
+        if text.count(self.right) != 1:
+            raise ValueError(f"{self.file}: {self.right!r} stands there {text.count(self.right)} times.")
+        path.write_text(text.replace(self.right, self.wrong), encoding="utf-8")
+
+
+FAULTS = (
+    Fault(
+        "wrong key: ROME divides by the bare key in r-rome",
+        "editors/rome.py",
+        'division_key = mean_key if settings.variant == "r-rome" else bare_key',
+        'division_key = mean_key if settings.variant == "p-rome" else bare_key',
+        "editors",
+    ),
+    Fault(
+        "wrong scale: the rank-one update is not divided by u . k",
+        "editors/locate/solve.py",
+        "scale = torch.dot(u, key.to(dtype))",
+        "scale = torch.linalg.norm(key.to(dtype))",
+        "editors/locate",
+    ),
+    Fault(
+        "wrong index: the ridge solve returns the earliest keys",
+        "editors/locate/solve.py",
+        "adjusted[:, -n_new:]",
+        "adjusted[:, :n_new]",
+        "editors/locate",
+    ),
+    Fault(
+        "lost layer: the residual is spread over one layer too many",
+        "editors/locate/spread.py",
+        "self.share(len(layers) - number)",
+        "self.share(len(layers) - number + 1)",
+        "editors",
+    ),
+    Fault(
+        "stale keys: earlier keys are read before the batch is applied",
+        "editors/locate/spread.py",
+        "with EditedModel(model, delta):\n            read = read_at_subject(",
+        "with EditedModel(model, Delta.empty(model.fingerprint)):\n            read = read_at_subject(",
+        "editors",
+    ),
+    Fault(
+        "wrong position: the first {} of a prompt counts as the subject",
+        "models/spans.py",
+        "head, _, tail = prompt.rpartition(BLANK)",
+        "head, _, tail = prompt.partition(BLANK)",
+        "models",
+    ),
+    Fault(
+        "wrong position: a span ends one token early",
+        "models/spans.py",
+        "return Span(covered[0], covered[-1] + 1)",
+        "return Span(covered[0], max(covered[0] + 1, covered[-1]))",
+        "models",
+    ),
+    Fault(
+        "lost square: weight decay divides by the norm",
+        "editors/locate/targets.py",
+        "/ norms[site][active] ** 2 for site",
+        "/ norms[site][active] for site",
+        "editors/locate",
+    ),
+    Fault(
+        "wrong index: edits that ended leave the wrong deltas behind",
+        "editors/locate/target_batch.py",
+        "essence_before=self.essence_before[edits],",
+        "essence_before=self.essence_before[: len(edits)],",
+        "editors/locate",
+    ),
+    Fault(
+        "wrong sign: the divergence is taken the other way round",
+        "editors/locate/target_batch.py",
+        "kl = (after.exp() * (after - self.essence_before)).sum(-1)",
+        "kl = (self.essence_before.exp() * (self.essence_before - after)).sum(-1)",
+        "editors/locate",
+    ),
+    Fault(
+        "early rounding: a delta is rounded before it is added",
+        "deltas/delta.py",
+        "weight.copy_(weight.to(dtype) + update.to_dense().to(weight.device))",
+        "weight.copy_(weight + update.to_dense().to(weight.dtype))",
+        "deltas",
+    ),
+    Fault(
+        "transposition: a dense difference keeps the stored orientation",
+        "deltas/delta.py",
+        "change = model.family.as_out_in(edited.to(dtype) - stored.to(dtype))",
+        "change = edited.to(dtype) - stored.to(dtype)",
+        "deltas",
+    ),
+    Fault(
+        "stale cache: hidden states from above the edited block are used",
+        "inference/depth_cache.py",
+        "if kept == key and block <= at_most and found.complete",
+        "if kept == key and block <= at_most + 1 and found.complete",
+        "inference",
+    ),
+    Fault(
+        "wrong edge: a subtree swallows its next sibling",
+        "inference/trie.py",
+        "while open_nodes and depths[open_nodes[-1]] >= depth:",
+        "while open_nodes and depths[open_nodes[-1]] > depth:",
+        "inference",
+    ),
+    Fault(
+        "wrong index: replayed blocks get the key cache of lower layers",
+        "models/partial.py",
+        "tail.arguments(kwargs, cache, first + i, entered.dtype)",
+        "tail.arguments(kwargs, cache, i, entered.dtype)",
+        "models",
+    ),
+    Fault(
+        "wrong position: a continued row counts its tokens without the prefix",
+        "inference/decoding.py",
+        "positions += range(row.start, len(prompt))",
+        "positions += range(len(prompt) - row.start)",
+        "inference",
+    ),
+    Fault(
+        "wrong divisor: a second moment is divided by sequences",
+        "statistics/second_moments.py",
+        "(total / corpus.n_tokens).float()",
+        "(total / len(corpus.sequences)).float()",
+        "statistics",
+    ),
+    Fault(
+        "wrong side: the projector keeps the directions that carry knowledge",
+        "statistics/null_space.py",
+        "return part if self._keeps_null else keys - part",
+        "return keys - part if self._keeps_null else part",
+        "statistics",
+    ),
+    Fault(
+        "wrong position: GRACE's loss is read one token late",
+        "editors/grace.py",
+        "asked = final[0, self._column : self._column + len(target)]",
+        "asked = final[0, final.shape[1] - len(target) :]",
+        "editors",
+    ),
+    Fault(
+        "tied choices: a tie counts as the first choice",
+        "evaluation/harness/choices.py",
+        '"value": float(chosen == record.details["right"]),',
+        '"value": float((chosen or 0) == record.details["right"]),',
+        "evaluation/harness",
+    ),
+)
