@@ -15,6 +15,7 @@ import pytest
 
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.suite import HarnessSuite
+from sequela.evaluation.harness.templates import templates_compiled_once
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.models import EditedModel
@@ -83,7 +84,7 @@ def right_answers(suite: HarnessSuite) -> Answers:
     """The right answers to every prompt of a suite."""
     found: dict[str, dict[str, None]] = {}
     for task in suite.tasks:
-        with quiet_harness():
+        with quiet_harness(), templates_compiled_once():
             task.task.build_all_requests(limit=None, rank=0, world_size=1)
         for request in task.task.instances:
             target = task.task.doc_to_target(request.doc)

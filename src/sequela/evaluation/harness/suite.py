@@ -21,6 +21,7 @@ from sequela.evaluation.harness.scoring import (
 )
 from sequela.evaluation.harness.settings import check_settings
 from sequela.evaluation.harness.tasks import HarnessTask, build_task, task_name
+from sequela.evaluation.harness.templates import templates_compiled_once
 from sequela.evaluation.harness.writings import written_records
 from sequela.ground.errors import BadInputError
 from sequela.ground.hashing import hash_json
@@ -96,6 +97,10 @@ class HarnessSuite:
             SequelaError: The data can't be had.
         """
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
+        with templates_compiled_once():
+            return self._findings(lm)
+
+    def _findings(self, lm: EngineLM) -> list[Finding]:
         samples = self._samples(lm)
         found: list[Finding] = []
         for file in self.settings.files:

@@ -14,13 +14,13 @@ from typing import Any
 import datasets
 import jinja2
 from lm_eval.api.task import ConfigurableTask
-from lm_eval.utils import apply_template
 
 from sequela.evaluation.harness.definitions import StockFunction, read_definition, resolved
 from sequela.evaluation.harness.local_data import LocalData, Row, local_path, read_items, read_local
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.samples import Sample, joined
 from sequela.evaluation.harness.task_file import SUBJECT, TaskFile
+from sequela.evaluation.harness.templates import apply_template, templates_compiled_once
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.ground.hashing import hash_json
 from sequela.ground.hub import hub_access, unreachable_because
@@ -117,7 +117,8 @@ def build_task(
     documents = task.eval_docs
     n_run = len(documents) if limit is None else min(limit, len(documents))
     asked = documents.select(range(n_run))
-    _check_items(task, asked, file)
+    with templates_compiled_once():
+        _check_items(task, asked, file)
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
