@@ -1,8 +1,13 @@
 """How to change a fact: one file per method, one shared locate-then-edit core."""
 
-from sequela.editors.bad_edits import BadEditPolicy
-from sequela.editors.editor import AnyEditor, Editor, EditorState, EditReport, Outcome, Resources
-from sequela.editors.registry import create_editor, describe_editors, editor_class, editor_names
+from typing import TYPE_CHECKING
+
+from sequela.ground.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from sequela.editors.bad_edits import BadEditPolicy
+    from sequela.editors.editor import AnyEditor, Editor, EditorState, EditReport, Outcome, Resources
+    from sequela.editors.registry import create_editor, describe_editors, editor_class, editor_names
 
 __all__ = [
     "AnyEditor",
@@ -17,3 +22,24 @@ __all__ = [
     "editor_class",
     "editor_names",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "sequela.editors.bad_edits": ("BadEditPolicy",),
+        "sequela.editors.editor": (
+            "AnyEditor",
+            "Editor",
+            "EditorState",
+            "EditReport",
+            "Outcome",
+            "Resources",
+        ),
+        "sequela.editors.registry": (
+            "create_editor",
+            "describe_editors",
+            "editor_class",
+            "editor_names",
+        ),
+    },
+)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference import Engine
-from sequela.models import EditedModel
-from sequela.results import Finding
+
+if TYPE_CHECKING:
+    from sequela.inference import Engine
+    from sequela.models import EditedModel
+    from sequela.results import Finding
 
 
 class Suite(Protocol):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from sequela.editors import BadEditPolicy
-from sequela.evaluation.alarms import AlarmSettings, due
+from sequela.evaluation.alarm_rules import AlarmSettings, due
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.ground.hashing import hash_json
 from sequela.statistics import CorpusSpec

@@ -10,9 +10,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sequela.editors import BadEditPolicy, create_editor
-from sequela.editors.sequence import check_batch_size
-from sequela.evaluation.alarms import AlarmSettings
+from sequela.editors import BadEditPolicy
+from sequela.editors.registry import check_editor
+from sequela.evaluation.alarm_rules import AlarmSettings
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.evaluation.suites import check_options
 from sequela.ground.errors import BadInputError, SequelaError, near_matches
@@ -108,7 +108,7 @@ def _check_names(study: Study, name: str, lines: dict[Place, int]) -> None:
 
 
 def _check_editor(choice: EditorChoice) -> None:
-    check_batch_size(create_editor(choice.name, choice.settings), choice.batch_size)
+    check_editor(choice.name, choice.settings).info.check_batch_size(choice.batch_size)
 
 
 def _line_of_named(message: str, place: Place, lines: dict[Place, int]) -> int:
