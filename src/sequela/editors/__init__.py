@@ -6,8 +6,15 @@ from sequela.ground.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sequela.editors.bad_edits import BadEditPolicy
+    from sequela.editors.catalog import MethodInfo
     from sequela.editors.editor import AnyEditor, Editor, EditorState, EditReport, Outcome, Resources
-    from sequela.editors.registry import create_editor, describe_editors, editor_class, editor_names
+    from sequela.editors.registry import (
+        create_editor,
+        describe_editors,
+        editor_class,
+        editor_names,
+        method_info,
+    )
 
 __all__ = [
     "AnyEditor",
@@ -15,18 +22,21 @@ __all__ = [
     "EditReport",
     "Editor",
     "EditorState",
+    "MethodInfo",
     "Outcome",
     "Resources",
     "create_editor",
     "describe_editors",
     "editor_class",
     "editor_names",
+    "method_info",
 ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "sequela.editors.bad_edits": ("BadEditPolicy",),
+        "sequela.editors.catalog": ("MethodInfo",),
         "sequela.editors.editor": (
             "AnyEditor",
             "Editor",
@@ -40,6 +50,7 @@ __getattr__, __dir__ = lazy_names(
             "describe_editors",
             "editor_class",
             "editor_names",
+            "method_info",
         ),
     },
 )

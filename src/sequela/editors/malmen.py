@@ -28,9 +28,10 @@ import torch
 
 from sequela.deltas import Delta, Dense, LowRank, WeightUpdate
 from sequela.editors.catalog.malmen import MALMEN, MalmenHyperparameters
+from sequela.editors.catalog.shared import Token
 from sequela.editors.editor import EditReport
 from sequela.editors.factors import Factors, changed_together, read_factors
-from sequela.editors.features import Features, Token, failure_of, features_of, read_features
+from sequela.editors.features import Features, failure_of, features_of, read_features
 from sequela.editors.hypernetworks.aggregation import ROWS_AT_ONCE, AggregatingNetwork
 from sequela.editors.hypernetworks.editor import HypernetworkEditor
 from sequela.editors.hypernetworks.network import shapes_of

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from sequela.ground.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from sequela.inference import Engine
-    from sequela.models import EditedModel
-    from sequela.results import Finding
+from sequela.inference import Engine
+from sequela.models import EditedModel
+from sequela.results import Finding
 
 
 class Suite(Protocol):

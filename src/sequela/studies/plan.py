@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sequela.editors import AnyEditor, create_editor
 from sequela.editors.sequence import check_subjects
@@ -112,9 +111,8 @@ def make_plan(study: Study) -> Plan:
         UnknownNameError: An editor, suite or source that doesn't exist.
         BadInputError: A wrong setting, or a wrong record named by file and number.
     """
-    path = Path(study.edits.file).expanduser() if study.edits.file else None
     count = study.edits.count or study.n_edits
-    edits = load_edits(study.edits.source, path, count)
+    edits = load_edits(study.edits.source, study.edits.path, count)
     editors = tuple((choice, create_editor(choice.name, choice.settings)) for choice in study.editors)
     for choice, editor in editors:
         editor.info.check_batch_size(choice.batch_size)

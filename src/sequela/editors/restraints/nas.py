@@ -9,9 +9,10 @@ r is what the unedited model has at the same prompt's subject, so that it is eac
 
 from __future__ import annotations
 
+from sequela.editors.catalog.method import RestraintSettings
 from sequela.editors.catalog.restraints import NAS
 from sequela.editors.editor import AnyEditor
-from sequela.editors.restraints.restraint import Restraint, RestraintSettings
+from sequela.editors.restraints.restraint import Restraint
 
 
 class NormAnchoredScaling(Restraint[RestraintSettings]):
