@@ -86,7 +86,7 @@ def told_by(folder: Path, *arguments: str) -> Told:
     ("arguments", "said"),
     [
         (("--help",), "train-editor"),
-        (("run", "--help"), "STUDY"),
+        (("run", "--help"), "--precision"),
         (("methods",), "alphaedit"),
         (("methods", "memit"), "mom2_update_weight"),
         (("methods", "rect"), "keep"),
@@ -134,13 +134,16 @@ def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> N
         (BASE + "editors: [grace+rect]\n", "grace changes no weights"),
         (BASE + "editors: [{name: rome, settings: {v_lrr: 1}}]\n", "Did you mean 'v_lr'?"),
         (BASE + "editors: [{name: rome, settings: {v_lr: fast}}]\n", "v_lr = 'fast'"),
-        (BASE + "editors: [{name: rome, batch_size: 2}]\n", "rome makes one edit at a time"),
+        (
+            BASE + "editors: [{name: rome, batch_size: 2}]\ncheckpoints: [2]\n",
+            "rome makes one edit at a time",
+        ),
         (
             "name: x\nmodels: [smollm2-135m-instrct]\neditors: [rome]\n",
             "Did you mean 'smollm2-135m-instruct'?",
         ),
         ("name: x\nmodels: [./nowhere]\neditors: [rome]\n", "there is no such file or folder"),
-        (ROME + "edits: {source: counterfct}\n", "Did you mean 'counterfact'?"),
+        (ROME + "edits: {source: counterfct}\n", "Did you mean 'counterfact'"),
         (ROME + "edits: {source: facts.jsonl}\n", "Can't read facts.jsonl"),
         (ROME + "edits: {source: zsre, file: z.json}\n", "Can't read z.json"),
         (ROME + "statistics: {source: text.txt}\n", "'text.txt' is not a file"),
@@ -149,7 +152,7 @@ def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> N
         (ROME + "suites: [{name: builtin, categories: [arithmetics]}]\n", "Did you mean 'arithmetic'?"),
         (ROME + "suites: [{name: builtin, limit: 1000}]\n", "the largest category has"),
         (ROME + "suites: [{name: refusal, limit: 1000}]\n", "requests of each kind"),
-        (ROME + "suites: [{name: mmlu, subjects: [anatomi]}]\n", "Did you mean 'anatomy'?"),
+        (ROME + "suites: [{name: mmlu, subjects: [anatomi]}]\n", "Did you mean 'anatomy'"),
     ],
 )
 def test_a_wrong_study_file_is_answered_before_anything_heavy_is_imported(
