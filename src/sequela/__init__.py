@@ -1,31 +1,23 @@
 """Sequela: edit the knowledge of language models, and measure what each edit changed, kept and cost."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-
-__all__ = ["Edit", "EditSet", "Model", "Probe", "create_editor", "load_edits", "load_model"]
+from sequela.ground.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sequela.api import Model, load_model
     from sequela.editors import create_editor
     from sequela.edits import Edit, EditSet, Probe, load_edits
 
-_HOMES = {
-    "Edit": "sequela.edits",
-    "EditSet": "sequela.edits",
-    "Model": "sequela.api",
-    "Probe": "sequela.edits",
-    "create_editor": "sequela.editors",
-    "load_edits": "sequela.edits",
-    "load_model": "sequela.api",
-}
+__version__ = "0.1.0"
 
+__all__ = ["Edit", "EditSet", "Model", "Probe", "create_editor", "load_edits", "load_model"]
 
-def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used, so that `import sequela` alone stays light."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'sequela' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "sequela.api": ("Model", "load_model"),
+        "sequela.editors": ("create_editor",),
+        "sequela.edits": ("Edit", "EditSet", "Probe", "load_edits"),
+    },
+)

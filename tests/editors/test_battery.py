@@ -13,11 +13,10 @@ from _pytest.mark import ParameterSet
 from pydantic import BaseModel
 
 from sequela.deltas import Delta, Dense
-from sequela.editors import AnyEditor, Outcome, Resources, create_editor
+from sequela.editors import AnyEditor, Outcome, Resources, catalog, create_editor
+from sequela.editors.catalog import JOIN, RESTRAINTS
 from sequela.editors.factors import mlp_linears
 from sequela.editors.lora import QUERY_AND_VALUE
-from sequela.editors.registry import BUILT_IN
-from sequela.editors.restraints import JOIN, RESTRAINTS
 from sequela.editors.sequence import edit_in_batches
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
@@ -285,7 +284,7 @@ def trial(request: pytest.FixtureRequest, kept: Path) -> Trial:
 
 def test_every_built_in_method_is_tried() -> None:
     tried = [method.name.split(JOIN) for method in METHODS.values()]
-    assert {name for name, *_ in tried} == set(BUILT_IN)
+    assert {name for name, *_ in tried} == set(catalog.METHODS)
     assert {name for _, *names in tried for name in names} == set(RESTRAINTS)
 
 
@@ -411,7 +410,7 @@ def test_a_later_batch_is_made_on_top_of_the_earlier(method: Method, name: str, 
         assert all(report.final_loss < report.first_loss for report in (*first.reports, *second.reports))
 
 
-ONE_AT_A_TIME = {name: method for name, method in METHODS.items() if not method.create().takes_batches}
+ONE_AT_A_TIME = {name: method for name, method in METHODS.items() if not method.create().info.takes_batches}
 
 
 @pytest.mark.parametrize("method", ONE_AT_A_TIME.values(), ids=ONE_AT_A_TIME)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sequela.editors import create_editor, editor_class
+from sequela.editors import create_editor, method_info
 from sequela.editors.presets import find_preset, list_presets, with_preset
 from sequela.editors.presets.presets import ANY, Shape, model_shapes
 from sequela.ground.errors import BadInputError
@@ -41,7 +41,7 @@ def shaped() -> LanguageModel:
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda p: f"{p.editor} {','.join(p.models)} {p.presets}")
 def test_it_is_settings_of_its_method_for_known_models(preset: Any) -> None:
     shapes = model_shapes()
-    settings = editor_class(preset.editor).hyperparameters_class.model_validate(preset.settings)
+    settings = method_info(preset.editor).settings.model_validate(preset.settings)
     for name in preset.models:
         if name != ANY:
             assert all(layer < shapes[name].layers for layer in getattr(settings, "layers", None) or ())

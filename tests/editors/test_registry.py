@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from sequela.editors import Resources, create_editor, describe_editors, editor_class, editor_names
-from sequela.editors.registry import BUILT_IN, ENTRY_POINT_GROUP
+from sequela.editors.catalog import METHODS
+from sequela.editors.registry import ENTRY_POINT_GROUP, check_editor
 from sequela.editors.sequence import edit_in_batches
 from sequela.ground.errors import BadInputError, UnknownNameError
 from support.edits import TINY_EDITS
@@ -44,19 +45,19 @@ def declared_entry_point() -> str:
 
 
 def test_every_method_is_known_under_its_own_name() -> None:
-    assert set(BUILT_IN) <= set(editor_names())
-    for name in BUILT_IN:
-        assert editor_class(name).name == name
-        assert create_editor(name).hyperparameters == editor_class(name).hyperparameters_class()
+    assert set(METHODS) <= set(editor_names())
+    for name in METHODS:
+        assert editor_class(name).info is METHODS[name]
+        assert create_editor(name).hyperparameters == METHODS[name].settings()
 
 
 def test_the_listing_tells_each_setting_with_its_default() -> None:
     described = {editor.name: editor for editor in describe_editors()}
-    for name in BUILT_IN:
+    for name in METHODS:
         settings = described[name].hyperparameters
         assert described[name].origin == "sequela"
         assert described[name].summary
-        assert set(settings) == set(editor_class(name).hyperparameters_class.model_fields)
+        assert set(settings) == set(METHODS[name].settings.model_fields)
         assert all(" [default: " in text and not text.startswith(" ") for text in settings.values())
 
 
@@ -78,7 +79,7 @@ def test_an_unknown_setting_is_met_with_the_allowed_ones() -> None:
         create_editor("rome", {"v_lrr": 0.1})
     told = str(caught.value)
     assert "rome has no setting 'v_lrr'. Did you mean 'v_lr'?" in told
-    assert all(name in told for name in editor_class("rome").hyperparameters_class.model_fields)
+    assert all(name in told for name in METHODS["rome"].settings.model_fields)
 
 
 def test_every_wrong_value_is_told() -> None:
@@ -109,6 +110,15 @@ def test_a_plug_in_is_a_method_like_any_other(install: Callable[[str], None], tm
     torch.testing.assert_close(model.mlp_out_weight(2).detach(), 27 * before)
     applied.revert()
     assert torch.equal(model.mlp_out_weight(2), before)
+
+
+def test_a_plug_in_can_be_listed_by_its_record_alone(install: Callable[[str], None]) -> None:
+    """The record names the class, which is imported when it is to edit."""
+    install("doubling = sequela_doubling:DOUBLING")
+    (described,) = (editor for editor in describe_editors() if editor.name == "doubling")
+    assert described.origin == "sequela_doubling"
+    assert check_editor("doubling", {"factor": 3}).info.summary == described.summary
+    assert type(create_editor("doubling")).__name__ == "Doubling"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from torch.utils import backend_registration
 
-from sequela.editors.registry import BUILT_IN
+from sequela.editors.catalog import METHODS
 
 TESTS = Path(__file__).parents[1]
 
@@ -35,7 +35,7 @@ def test_the_change_is_that_of_one_device() -> None:
     answer = run()
     assert answer.returncode == 0, answer.stderr
     told = json.loads(answer.stdout)
-    assert {name.split("+")[0] for name in told} == set(BUILT_IN)
+    assert {name.split("+")[0] for name in told} == set(METHODS)
     for weights in told.values():
         assert weights
         assert all(difference < 1e-4 * norm for norm, difference in weights.values())

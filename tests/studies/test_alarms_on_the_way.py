@@ -11,7 +11,8 @@ import torch
 
 from sequela.deltas import Delta, Dense
 from sequela.editors import create_editor
-from sequela.evaluation.alarms import READINGS, AlarmRule, Alarms, AlarmSettings, due
+from sequela.evaluation.alarm_rules import READINGS, AlarmRule, AlarmSettings, due
+from sequela.evaluation.alarms import Alarms
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.inference import TorchEngine
 from sequela.models import EditedModel, LanguageModel

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sequela.deltas.storage import DESCRIPTION, TENSORS
-from sequela.editors import create_editor, editor_class
+from sequela.editors import create_editor, method_info
 from sequela.edits import EditSet
 from sequela.evaluation.builtin import BuiltinSuite
 from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
@@ -200,7 +200,7 @@ class TestAFinishedRun:
         told = [editor.pop("settings") for editor in manifest.config["editors"]]
         for settings, editor in zip(told, given["editors"], strict=True):
             # What was given, and every default beside it: a version with others can't go on.
-            assert set(editor_class(editor["name"]).hyperparameters_class.model_fields) == set(settings)
+            assert set(method_info(editor["name"]).settings.model_fields) == set(settings)
             assert editor.pop("settings").items() <= settings.items()
         assert manifest.config == given
         assert set(manifest.suite_versions) == {"edit_quality", "builtin", "perplexity"}

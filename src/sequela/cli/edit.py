@@ -77,7 +77,7 @@ def edit(
     from sequela.editors import BadEditPolicy, Resources, create_editor
     from sequela.editors.locate.contexts import read_contexts
     from sequela.editors.presets import with_preset
-    from sequela.editors.sequence import check_batch_size, check_subjects, edit_in_batches
+    from sequela.editors.sequence import check_subjects, edit_in_batches
     from sequela.editors.storage import save_edits
     from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, measure_edits
     from sequela.evaluation.probes import EditQualitySettings
@@ -88,7 +88,7 @@ def edit(
 
     chosen = _chosen_edits(edits, count, subject, prompt, target)
     method = create_editor(editor, read_settings(hparams))
-    check_batch_size(method, batch_size)
+    method.info.check_batch_size(batch_size)
     check_subjects(method, chosen)
     templates = read_contexts(contexts) if contexts else None
     if output is not None:

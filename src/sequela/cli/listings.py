@@ -19,11 +19,11 @@ def methods(
     as_json: JsonOption = False,
 ) -> None:
     """List the editing methods and restraints; with a name, its settings and what they mean."""
-    from sequela.editors import describe_editors, editor_class
-    from sequela.editors.restraints import RESTRAINTS
+    from sequela.editors.catalog import RESTRAINTS
+    from sequela.editors.registry import describe_editors, method_info
 
     if name is not None and name not in RESTRAINTS:
-        editor_class(name)
+        method_info(name)
     described = [one for one in describe_editors() if name in (None, one.name)]
     if as_json:
         print_json([asdict(one) for one in described])
@@ -62,11 +62,11 @@ def presets(
     as_json: JsonOption = False,
 ) -> None:
     """List the settings that methods have on known models, and where they come from."""
-    from sequela.editors import editor_class
     from sequela.editors.presets import list_presets
+    from sequela.editors.registry import method_info
 
     if name is not None:
-        editor_class(name)
+        method_info(name)
     found = list_presets(name)
     if as_json:
         print_json([one.model_dump(mode="json", exclude={"fingerprint", "evidence"}) for one in found])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from sequela.cli import (
     tune,
 )
 from sequela.cli.console import standard_error
+from sequela.cli.threads import wait_passively
 from sequela.ground.errors import SequelaError
 
 
@@ -94,4 +96,5 @@ def root(
 
 def main() -> None:
     """Runs the program."""
+    wait_passively(os.environ)
     app()

@@ -67,7 +67,6 @@ def tune(
     """
     from sequela.editors import Resources, create_editor
     from sequela.editors.presets import Preset, write_preset
-    from sequela.editors.sequence import check_batch_size
     from sequela.edits import load_edits
     from sequela.ground.paths import ensure_writable
     from sequela.inference import TorchEngine, working_memory
@@ -76,7 +75,7 @@ def tune(
     from sequela.studies.tuning import grid_of, tune
 
     method = create_editor(editor, {"preset": "none"})
-    check_batch_size(method, batch_size)
+    method.info.check_batch_size(batch_size)
     axes = dict(_axis(text) for text in axis or ())
     held_out = load_edits(edits)[-count:]
     path = output or Path(f"{Path(model).name}-{editor}.yaml")

@@ -12,33 +12,19 @@ many rows as there are keys. Its rule that only the largest model families remem
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
-from pydantic import Field
 
+from sequela.editors.catalog.alphaedit import ALPHAEDIT, AlphaEditHyperparameters
 from sequela.editors.editor import Resources
 from sequela.editors.locate.settings import LocateState
-from sequela.editors.locate.spread import SpreadEditor, SpreadHyperparameters
+from sequela.editors.locate.spread import SpreadEditor
 from sequela.models import LanguageModel
-
-
-class AlphaEditHyperparameters(SpreadHyperparameters):
-    """AlphaEdit's settings."""
-
-    nullspace_threshold: float = Field(
-        default=0.02, gt=0, description="Eigenvalues of C below this belong to the null space."
-    )
-    L2: float = Field(default=10.0, gt=0, description="Weight of the change's own size.")
 
 
 class AlphaEdit(SpreadEditor[AlphaEditHyperparameters]):
     """Writes batches of facts into the null space of what the model knows, and remembers them."""
 
-    name: ClassVar[str] = "alphaedit"
-    summary: ClassVar[str] = "Batch change within the null space of the model's keys (Fang et al. 2025)."
-    paper: ClassVar[str] = "Fang et al. 2025, arXiv 2410.02355"
-    hyperparameters_class = AlphaEditHyperparameters
+    info = ALPHAEDIT
 
     def remembers(self) -> bool:
         """Earlier keys are held still."""

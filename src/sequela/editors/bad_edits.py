@@ -7,11 +7,12 @@ checkpoint; that it was one edit which did it is seen here.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.editors.editor import Outcome
+if TYPE_CHECKING:
+    from sequela.editors.editor import Outcome
 
 EXPLOSIVE = 0.5
 """A batch that changes a weight by more than this part of its norm is called explosive by default."""

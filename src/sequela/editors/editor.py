@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.deltas import Delta
+from sequela.editors.catalog.method import MethodInfo, Seat
 from sequela.edits import Edit
 from sequela.ground.progress import SILENT, Progress
 from sequela.models import EditedModel, LanguageModel
@@ -122,22 +123,8 @@ class Editor(abc.ABC, Generic[H, State]):
         hyperparameters: The method's settings.
     """
 
-    name: ClassVar[str]
-    """The method's name, as in a study file."""
-    summary: ClassVar[str]
-    """One line that says what the method does, with its source."""
-    paper: ClassVar[str] = ""
-    """The paper it is from."""
-    seat: ClassVar[Literal["weights", "activations", "requests"]] = "weights"
-    """Where its edits sit."""
-    needs_training: ClassVar[bool] = False
-    """Whether it must be trained before it can edit."""
-    takes_batches: ClassVar[bool] = True
-    """Whether edits can be made together; else a batch has one edit."""
-    needs_subject: ClassVar[bool] = True
-    """Whether an edit must say which part of its prompt is the subject."""
-    hyperparameters_class: ClassVar[type[BaseModel]]
-    """The class of its settings."""
+    info: ClassVar[MethodInfo]
+    """The method's name, settings and what it can do."""
     state_class: ClassVar[type[EditorState]] = NoState
     """The class of its state."""
 
@@ -145,9 +132,19 @@ class Editor(abc.ABC, Generic[H, State]):
         self.hyperparameters = hyperparameters
 
     @property
+    def name(self) -> str:
+        """The method's name, as in a study file."""
+        return self.info.name
+
+    @property
     def method(self) -> str:
         """The method's name without restraints."""
         return self.name
+
+    @property
+    def seat(self) -> Seat:
+        """Where its edits sit."""
+        return self.info.seat
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -11,29 +11,15 @@ by `mom2_update_weight` and leaves a as it is, which is a weight of a times that
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from pydantic import Field
-
-from sequela.editors.locate.spread import SpreadEditor, SpreadHyperparameters
+from sequela.editors.catalog.emmet import EMMET, EmmetHyperparameters
+from sequela.editors.locate.spread import SpreadEditor
 from sequela.models import LanguageModel
-
-
-class EmmetHyperparameters(SpreadHyperparameters):
-    """EMMET's settings."""
-
-    emmet_lambda: float = Field(
-        default=0.1, ge=0, description="a: how far values may be missed where keys are alike."
-    )
 
 
 class Emmet(SpreadEditor[EmmetHyperparameters]):
     """Writes a batch of facts so that their values are met (almost) exactly."""
 
-    name: ClassVar[str] = "emmet"
-    summary: ClassVar[str] = "Batch change under ROME's equality constraint (Gupta et al. 2024)."
-    paper: ClassVar[str] = "Gupta et al. 2024, arXiv 2403.14236"
-    hyperparameters_class = EmmetHyperparameters
+    info = EMMET
 
     def weight_of(self, model: LanguageModel) -> float:
         """The weight a."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
+from sequela.editors.catalog.shared import Token
 from sequela.editors.factors import Factors, read_factors
 from sequela.editors.likelihood import batch_of
 from sequela.inference.memory import in_groups
@@ -15,9 +15,6 @@ from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.partial import record
 
 TOKENS_AT_ONCE = 512
-
-Token = Literal["ans", "mask"]
-"""Which tokens of an edit are read: all (`mask`), or those that predict the target (`ans`)."""
 
 
 @dataclass(frozen=True)

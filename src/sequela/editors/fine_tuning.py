@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
 from sequela.deltas.delta import difference
+from sequela.editors.catalog.fine_tuning import FT_L, FT_M, FineTuningHyperparameters
 from sequela.editors.editor import Editor, EditReport, NoState, Outcome, Resources, relative_norms
-from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, losses_of, with_targets
 from sequela.edits import Edit
 from sequela.models import LanguageModel
@@ -28,25 +27,9 @@ STOP_BELOW = 0.01
 """Training ends when the mean loss falls below this."""
 
 
-class FineTuningHyperparameters(Hyperparameters):
-    """What both have."""
-
-    layers: tuple[NonNegativeInt, ...] | None = Field(
-        default=None, min_length=1, description="The layers to tune; by default one, two thirds up."
-    )
-    num_steps: int = Field(default=25, ge=1, description="Most Adam steps.")
-    lr: float = Field(default=5e-4, gt=0, description="Adam's learning rate.")
-    weight_decay: float = Field(default=0.0, ge=0, description="Adam's weight decay.")
-    norm_constraint: float | None = Field(
-        default=None, gt=0, description="Bound of each entry's change; none by default."
-    )
-
-
 class FineTuning(Editor[FineTuningHyperparameters, NoState]):
     """Fine-tunes MLP output projections on a batch of edits."""
 
-    needs_subject: ClassVar[bool] = False
-    hyperparameters_class = FineTuningHyperparameters
     asks: ClassVar[Literal["each in its place", "all after the prompt"]]
     """Where the target's tokens are asked."""
 
@@ -147,18 +130,14 @@ def tuning_outcome(
 class FineTuningMasked(FineTuning):
     """FT-M: cross-entropy over the target's tokens, each asked in its place."""
 
-    name: ClassVar[str] = "ft-m"
-    summary: ClassVar[str] = "Fine-tuning of an MLP layer on the target tokens (Zhang et al. 2024)."
-    paper: ClassVar[str] = "Zhang et al. 2024, arXiv 2401.01286"
+    info = FT_M
     asks = "each in its place"
 
 
 class FineTuningLast(FineTuning):
     """FT-L: all tokens of the target asked at the last position of the prompt."""
 
-    name: ClassVar[str] = "ft-l"
-    summary: ClassVar[str] = "Fine-tuning of an MLP layer at the prompt's last token (Meng et al. 2022)."
-    paper: ClassVar[str] = "Meng et al. 2022, arXiv 2202.05262"
+    info = FT_L
     asks = "all after the prompt"
 
 

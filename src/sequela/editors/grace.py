@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
+from sequela.editors.catalog.grace import GRACE, GraceHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
-from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, with_targets
-from sequela.editors.memories.clusters import SAME_KEY, Placement, SameKey
+from sequela.editors.memories.clusters import Placement
 from sequela.editors.memories.codebook import Codebook, CodebookState
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
@@ -34,29 +32,10 @@ DEFAULT_DEPTH = 3 / 4
 """Where it watches by default, as a part of the depth."""
 
 
-class GraceHyperparameters(Hyperparameters):
-    """GRACE's settings."""
-
-    layers: tuple[NonNegativeInt] | None = Field(
-        default=None, description="The layer that is watched, in a list; by default three quarters up."
-    )
-    eps: float = Field(default=1.0, gt=0, description="A new key's radius (Euclidean).")
-    num_steps: int = Field(default=100, ge=1, description="Adam steps for a value.")
-    lr: float = Field(default=1.0, gt=0, description="Adam's learning rate.")
-    stop_below: float = Field(default=0.0, ge=0, description="The loss at which training ends.")
-    same_key: SameKey = Field(default="take over", description=SAME_KEY)
-
-
 class Grace(Editor[GraceHyperparameters, CodebookState]):
     """Keeps each edit's value in a codebook that watches one layer."""
 
-    name: ClassVar[str] = "grace"
-    summary: ClassVar[str] = "A codebook of keys and values beside one layer (Hartvigsen et al. 2023)."
-    paper: ClassVar[str] = "Hartvigsen et al. 2023, arXiv 2211.11031"
-    seat: ClassVar[Literal["weights", "activations", "requests"]] = "activations"
-    takes_batches: ClassVar[bool] = False
-    needs_subject: ClassVar[bool] = False
-    hyperparameters_class = GraceHyperparameters
+    info = GRACE
     state_class = CodebookState
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:

@@ -16,13 +16,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal
-
-from pydantic import Field
 
 from sequela.deltas import Delta
+from sequela.editors.catalog.ike import IKE, IkeHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
-from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import target_losses
 from sequela.editors.requests.demonstrations import DemonstrationPool
 from sequela.editors.requests.facts import Fact, FactsInContext, IkeState
@@ -32,46 +29,12 @@ from sequela.ground.errors import FingerprintMismatchError, SequelaError
 from sequela.ground.progress import Progress
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.seats import RequestRouter
-from sequela.models.sentence_encoder import MINILM
-
-
-class IkeHyperparameters(Hyperparameters):
-    """IKE's settings."""
-
-    demonstrations: str = Field(
-        default="counterfact-easyedit-train",
-        description="The source of edits that demonstrations are made of, or your own .jsonl file.",
-    )
-    pool: int | None = Field(
-        default=None, ge=1, description="How many edits of that source, from the first; all by default."
-    )
-    n_demonstrations: int = Field(
-        default=16, ge=0, description="Demonstrations in front of a request; 0 tells the fact alone."
-    )
-    n_facts: int = Field(default=1, ge=1, description="The most facts that are told with one request.")
-    threshold: float | None = Field(
-        default=None,
-        gt=-1,
-        lt=1,
-        description="The least cosine of a request and an edit's question at which the fact is told; by "
-        "default the nearest facts are told with every request.",
-    )
-    retriever: str = Field(
-        default=MINILM,
-        description="What finds near texts: all-minilm-l6-v2, another sentence encoder's folder or hub id, "
-        "or words, which compares words and needs no encoder.",
-    )
 
 
 class Ike(Editor[IkeHyperparameters, IkeState]):
     """Tells the model new facts in front of requests."""
 
-    name: ClassVar[str] = "ike"
-    summary: ClassVar[str] = "New facts and demonstrations in front of each request (Zheng et al. 2023)."
-    paper: ClassVar[str] = "Zheng et al. 2023, arXiv 2305.12740"
-    seat: ClassVar[Literal["weights", "activations", "requests"]] = "requests"
-    needs_subject: ClassVar[bool] = False
-    hyperparameters_class = IkeHyperparameters
+    info = IKE
     state_class = IkeState
 
     def __init__(self, hyperparameters: IkeHyperparameters) -> None:

@@ -19,15 +19,12 @@ What is different from the released code:
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 import torch
-from pydantic import Field
 
 from sequela.deltas import Delta, LowRank
 from sequela.editors.attribution import Question, attributions
+from sequela.editors.catalog.kn import KN, KnowledgeNeuronsHyperparameters
 from sequela.editors.editor import EditReport, Resources, relative_norms
-from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import target_losses
 from sequela.editors.locate.settings import LocateState, first_state
 from sequela.editors.one_by_one import OneByOneEditor
@@ -35,33 +32,10 @@ from sequela.edits import Edit
 from sequela.models import EditedModel, LanguageModel, TokenizedPrompt, tokenize_prompt
 
 
-class KnowledgeNeuronsHyperparameters(Hyperparameters):
-    """KN's settings."""
-
-    steps: int = Field(default=20, ge=1, description="m, the points of the integral.")
-    adaptive_threshold: float = Field(
-        default=0.2, ge=0, lt=1, description="A neuron counts above this part of the greatest attribution."
-    )
-    p: float = Field(
-        default=0.4, ge=0, le=1, description="In which part of the prompts a neuron must count, at least."
-    )
-    n_contexts: int = Field(default=5, ge=0, description="Prompts in sampled contexts beside the bare one.")
-    attributed: Literal["key", "preactivation"] = Field(
-        default="key",
-        description="The neurons: what enters the MLP's output projection, or its activation function.",
-    )
-    signed: bool = Field(default=True, description="Write with the sign of the neuron's activation.")
-    old_scale: float = Field(default=1.0, ge=0, description="How much of the old answer is taken out.")
-    new_scale: float = Field(default=8.0, ge=0, description="How much of the new answer is put in.")
-
-
 class KnowledgeNeurons(OneByOneEditor[KnowledgeNeuronsHyperparameters, LocateState]):
     """Rewrites what a fact's neurons put into the residual stream."""
 
-    name: ClassVar[str] = "kn"
-    summary: ClassVar[str] = "Other values for the neurons that carry a fact (Dai et al. 2022)."
-    paper: ClassVar[str] = "Dai et al. 2022, arXiv 2104.08696"
-    hyperparameters_class = KnowledgeNeuronsHyperparameters
+    info = KN
     state_class = LocateState
 
     @property

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta, LowRank
+from sequela.editors.catalog.lora import LORA, LoraHyperparameters
 from sequela.editors.editor import Editor, NoState, Outcome, Resources
 from sequela.editors.fine_tuning import STOP_BELOW, tuning_outcome
-from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, losses_of, with_targets
 from sequela.edits import Edit
 from sequela.ground.errors import BadInputError, SequelaError
@@ -35,38 +34,10 @@ ORTHOGONALITY = 0.5
 """AdaLoRA's weight of how far its factors are from orthogonal, as published."""
 
 
-class LoraHyperparameters(Hyperparameters):
-    """LoRA's settings."""
-
-    kind: Literal["lora", "adalora"] = Field(default="lora", description="Fixed rank, or AdaLoRA.")
-    layers: tuple[NonNegativeInt, ...] | None = Field(
-        default=None, min_length=1, description="The layers to adapt; all by default."
-    )
-    target_modules: tuple[str, ...] | None = Field(
-        default=None,
-        min_length=1,
-        description="Which linear layers of a block, by name; by default attention's query and value.",
-    )
-    rank: int = Field(
-        default=8, ge=1, description="The adapters' rank; for AdaLoRA the mean rank at the end."
-    )
-    alpha: float = Field(default=32.0, gt=0, description="The product is scaled by alpha / rank.")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout before the adapters.")
-    num_steps: int = Field(default=30, ge=1, description="Most Adam steps.")
-    lr: float = Field(default=5e-3, gt=0, description="Adam's learning rate.")
-    weight_decay: float = Field(default=0.0, ge=0, description="Adam's weight decay.")
-
-
 class Lora(Editor[LoraHyperparameters, NoState]):
     """Trains low-rank adapters on a batch of edits."""
 
-    name: ClassVar[str] = "lora"
-    summary: ClassVar[str] = (
-        "Low-rank adapters trained on the edits and added to the weights (Hu et al. 2022)."
-    )
-    paper: ClassVar[str] = "Hu et al. 2022, arXiv 2106.09685; Zhang et al. 2023, arXiv 2303.10512"
-    needs_subject: ClassVar[bool] = False
-    hyperparameters_class = LoraHyperparameters
+    info = LORA
 
     @property
     def variant(self) -> str:

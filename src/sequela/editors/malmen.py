@@ -25,14 +25,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import torch
-from pydantic import Field
 
 from sequela.deltas import Delta, Dense, LowRank, WeightUpdate
+from sequela.editors.catalog.malmen import MALMEN, MalmenHyperparameters
+from sequela.editors.catalog.shared import Token
 from sequela.editors.editor import EditReport
 from sequela.editors.factors import Factors, changed_together, read_factors
-from sequela.editors.features import Features, Token, failure_of, features_of, read_features
+from sequela.editors.features import Features, failure_of, features_of, read_features
 from sequela.editors.hypernetworks.aggregation import ROWS_AT_ONCE, AggregatingNetwork
-from sequela.editors.hypernetworks.editor import HypernetworkEditor, HypernetworkHyperparameters
+from sequela.editors.hypernetworks.editor import HypernetworkEditor
 from sequela.editors.hypernetworks.network import shapes_of
 from sequela.editors.likelihood import batch_of, reports_of_step, target_losses, with_targets
 from sequela.editors.training.examples import Examples
@@ -43,17 +44,6 @@ from sequela.edits import Edit
 from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
 from sequela.models.partial import Recording, record
-
-
-class MalmenHyperparameters(HypernetworkHyperparameters):
-    """MALMEN's settings."""
-
-    n_blocks: int = Field(default=2, ge=1, description="The network's own layers.")
-    edit_lr: float = Field(default=1e-6, gt=0, description="Where the learned step sizes begin.")
-    token: Token = Field(
-        default="mask",
-        description="The tokens that are read: mask (all) or ans (those that predict the target).",
-    )
 
 
 class MalmenLearner(Learner):
@@ -157,14 +147,9 @@ class MalmenLearner(Learner):
 class Malmen(HypernetworkEditor[MalmenHyperparameters]):
     """Aggregates the differences that a trained network wishes."""
 
-    name: ClassVar[str] = "malmen"
-    summary: ClassVar[str] = (
-        "A trained network wishes a difference at every token; ridge regression aggregates (Tan et al. 2024)."
-    )
-    paper: ClassVar[str] = "Tan et al. 2024, arXiv 2311.04661"
+    info = MALMEN
     n_layers: ClassVar[int] = 6
     training_defaults: ClassVar[Mapping[str, float]] = {"edit_weight": 1.0, "clip": 1.0}
-    hyperparameters_class = MalmenHyperparameters
 
     def learner(self, model: LanguageModel, seed: int = 0) -> MalmenLearner:
         """The networks before any training."""

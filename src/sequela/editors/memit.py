@@ -9,33 +9,15 @@ that a batch disturbs the edits before it less; a baseline of Fang et al. (ICLR 
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from pydantic import Field
-
-from sequela.editors.locate.spread import SpreadEditor, SpreadHyperparameters
+from sequela.editors.catalog.memit import MEMIT, MemitHyperparameters
+from sequela.editors.locate.spread import SpreadEditor
 from sequela.models import LanguageModel
-
-
-class MemitHyperparameters(SpreadHyperparameters):
-    """MEMIT's settings."""
-
-    mom2_update_weight: float | None = Field(
-        default=None, gt=0, description="lambda: how strongly C holds other keys still; by default d_ff."
-    )
-    norm_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the change's own size; set by the restraint norm."
-    )
-    history: bool = Field(default=False, description="Whether keys of earlier batches are held still too.")
 
 
 class Memit(SpreadEditor[MemitHyperparameters]):
     """Writes a batch of facts into the MLP output projections of several layers."""
 
-    name: ClassVar[str] = "memit"
-    summary: ClassVar[str] = "Batch least-squares change of several MLP layers (Meng et al. 2023)."
-    paper: ClassVar[str] = "Meng et al. 2023, arXiv 2210.07229"
-    hyperparameters_class = MemitHyperparameters
+    info = MEMIT
 
     @property
     def variant(self) -> str:

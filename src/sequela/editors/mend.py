@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
-from pydantic import Field
 
 from sequela.deltas import Delta
+from sequela.editors.catalog.mend import MEND, MendHyperparameters
 from sequela.editors.editor import EditReport
 from sequela.editors.factors import Factors, changed_by, mlp_linears, read_factors
-from sequela.editors.hypernetworks.editor import HypernetworkEditor, HypernetworkHyperparameters
+from sequela.editors.hypernetworks.editor import HypernetworkEditor
 from sequela.editors.hypernetworks.network import HyperNetwork, ResidualLowRank, shapes_of
 from sequela.editors.likelihood import batch_of, reports_of_step, with_targets
 from sequela.editors.training.examples import Examples
@@ -31,13 +31,6 @@ from sequela.edits import Edit
 from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
 from sequela.models.partial import record
-
-
-class MendHyperparameters(HypernetworkHyperparameters):
-    """MEND's settings."""
-
-    n_hidden: int = Field(default=1, ge=0, description="The network's hidden layers.")
-    edit_lr: float = Field(default=1e-4, gt=0, description="Where the learned step sizes begin.")
 
 
 class MendNetwork(HyperNetwork):
@@ -91,11 +84,8 @@ class MendLearner(IndependentLearner):
 class Mend(HypernetworkEditor[MendHyperparameters]):
     """Maps gradients to edits by a trained network."""
 
-    name: ClassVar[str] = "mend"
-    summary: ClassVar[str] = "A trained network maps an edit's gradient to the edit (Mitchell et al. 2022)."
-    paper: ClassVar[str] = "Mitchell et al. 2022, arXiv 2110.11309"
+    info = MEND
     n_layers: ClassVar[int] = 3
-    hyperparameters_class = MendHyperparameters
 
     def learner(self, model: LanguageModel, seed: int = 0) -> MendLearner:
         """The networks before any training."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import ClassVar, Generic
+from typing import Generic
 
 from sequela.deltas import Delta
 from sequela.editors.editor import Editor, EditReport, H, Outcome, Resources, State
@@ -18,8 +18,6 @@ class OneByOneEditor(Editor[H, State], Generic[H, State]):
     Asked for several, as nobody does who checks the batch size first, it makes them one after the
     other, each on the model the one before left.
     """
-
-    takes_batches: ClassVar[bool] = False
 
     @abc.abstractmethod
     def edit_one(

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from sequela.editors.catalog.pmet import PMET
 from sequela.editors.locate.targets import Losses, Rule
 from sequela.editors.memit import Memit
 from sequela.models import LanguageModel
@@ -54,9 +55,7 @@ class UntilMostLikely(Rule):
 class Pmet(Memit):
     """Writes a batch of facts, with targets that attention's part is taken out of."""
 
-    name: ClassVar[str] = "pmet"
-    summary: ClassVar[str] = "As MEMIT, with attention's part of the target taken out (Li et al. 2024)."
-    paper: ClassVar[str] = "Li et al. 2024, arXiv 2308.08742"
+    info = PMET
 
     rule: ClassVar[type[Rule]] = UntilMostLikely
 

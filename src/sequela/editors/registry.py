@@ -1,45 +1,28 @@
 """The methods by name, ours and those of installed plug-ins.
 
-A package adds methods through the entry-point group `sequela.editors`; each entry
-point names a class derived from `Editor`. Nothing is imported before it is asked for.
+A package adds methods through the entry-point group `sequela.editors`; each entry point names a class
+derived from `Editor`, or the class's record (`MethodInfo`), which lists without importing PyTorch. Nothing
+is imported before it is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from sequela.editors.editor import AnyEditor, Editor
-from sequela.editors.restraints import JOIN, RESTRAINTS, AnyRestraint, RestrainedEditor
+from sequela.editors.catalog import JOIN, METHODS, RESTRAINTS, MethodInfo, RestraintInfo, RestraintSettings
 from sequela.ground.errors import BadInputError, UnknownNameError, near_matches
 
-ENTRY_POINT_GROUP = "sequela.editors"
+if TYPE_CHECKING:
+    from sequela.editors.editor import AnyEditor
+    from sequela.editors.restraints import AnyRestraint
 
-BUILT_IN: Mapping[str, str] = {
-    "alphaedit": "sequela.editors.alphaedit:AlphaEdit",
-    "emmet": "sequela.editors.emmet:Emmet",
-    "ft-l": "sequela.editors.fine_tuning:FineTuningLast",
-    "ft-m": "sequela.editors.fine_tuning:FineTuningMasked",
-    "grace": "sequela.editors.grace:Grace",
-    "ike": "sequela.editors.ike:Ike",
-    "kn": "sequela.editors.kn:KnowledgeNeurons",
-    "lora": "sequela.editors.lora:Lora",
-    "malmen": "sequela.editors.malmen:Malmen",
-    "melo": "sequela.editors.melo:Melo",
-    "memit": "sequela.editors.memit:Memit",
-    "mend": "sequela.editors.mend:Mend",
-    "pmet": "sequela.editors.pmet:Pmet",
-    "rome": "sequela.editors.rome:Rome",
-    "serac": "sequela.editors.serac:Serac",
-    "ultraedit": "sequela.editors.ultraedit:UltraEdit",
-    "wise": "sequela.editors.wise:Wise",
-}
-"""Method names and where their classes are."""
+ENTRY_POINT_GROUP = "sequela.editors"
 
 
 @dataclass(frozen=True)
@@ -71,9 +54,42 @@ class EditorDescription:
     hyperparameters: dict[str, str]
 
 
+@dataclass(frozen=True)
+class CheckedEditor:
+    """A method with settings that it takes, and its restraints, before any of them is made.
+
+    Args:
+        info: The method with its restraints: its name is the whole one.
+        method: The method's name alone.
+        settings: Its settings.
+        restraints: The restraints in order, each with its settings.
+    """
+
+    info: MethodInfo
+    method: str
+    settings: BaseModel
+    restraints: tuple[tuple[RestraintInfo, RestraintSettings], ...]
+
+
 def editor_names() -> list[str]:
     """All known method names, sorted."""
-    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+    return sorted({*METHODS, *_plug_ins()})
+
+
+def method_info(name: str) -> MethodInfo:
+    """The record of a method.
+
+    Raises:
+        UnknownNameError: No such method; with near matches.
+        BadInputError: A plug-in can't be imported, or names neither an editor class nor a record.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    found = _plug_in(name)
+    info = getattr(found, "info", found)
+    if not isinstance(info, MethodInfo):
+        raise _no_editor(name, found)
+    return info
 
 
 def editor_class(name: str) -> type[AnyEditor]:
@@ -83,17 +99,38 @@ def editor_class(name: str) -> type[AnyEditor]:
         UnknownNameError: No such method; with near matches.
         BadInputError: A plug-in can't be imported, or its class is not an editor.
     """
-    if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        found = getattr(import_module(module), attribute)
+    from sequela.editors.editor import Editor
+
+    if name in METHODS:
+        found = _imported(METHODS[name].implementation)
     else:
-        points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-        if name not in points:
-            raise UnknownNameError("editor", name, editor_names())
-        found = _loaded(points[name])
+        found = _plug_in(name)
+        if isinstance(found, MethodInfo):
+            found = _imported_plug_in(name, found.implementation)
     if not (isinstance(found, type) and issubclass(found, Editor)):
-        raise BadInputError(f"The plug-in {name!r} names {found!r}, which is not an editor class.")
+        raise _no_editor(name, found)
     return found
+
+
+def check_editor(name: str, settings: Mapping[str, Any] | None = None) -> CheckedEditor:
+    """Checks a method's name and settings without making it; PyTorch is not needed for ours.
+
+    Args:
+        name: A method, alone or with restraints: `memit`, `memit+rect`, `rome+nas+prune`.
+        settings: The method's settings; those of a restraint stand under the restraint's name.
+
+    Raises:
+        UnknownNameError: No such method or restraint.
+        BadInputError: A setting is unknown or has a wrong value, or a restraint doesn't fit the method.
+    """
+    method, *names = name.split(JOIN)
+    info, given = method_info(method), dict(settings or {})
+    restraints = [restraint_info(one) for one in names]
+    own = tuple((one, _checked(one.name, one.settings, given.pop(one.name, {}))) for one in restraints)
+    checked = _checked(method, info.settings, given, *names)
+    for restraint in restraints:
+        restraint.check_fits(info)
+    return CheckedEditor(replace(info, name=name), method, checked, own)
 
 
 def create_editor(name: str, settings: Mapping[str, Any] | None = None) -> AnyEditor:
@@ -107,16 +144,20 @@ def create_editor(name: str, settings: Mapping[str, Any] | None = None) -> AnyEd
         UnknownNameError: No such method or restraint.
         BadInputError: A setting is unknown or has a wrong value, or a restraint doesn't fit the method.
     """
-    method, *names = name.split(JOIN)
-    cls, given = editor_class(method), dict(settings or {})
-    restraints = [restraint_class(one) for one in names]
-    own = [one(_checked(one.name, one.settings_class, given.pop(one.name, {}))) for one in restraints]
-    editor: AnyEditor = cls(_checked(method, cls.hyperparameters_class, given, *names))
-    return RestrainedEditor(editor, own) if own else editor
+    checked = check_editor(name, settings)
+    editor: AnyEditor = editor_class(checked.method)(checked.settings)
+    if not checked.restraints:
+        return editor
+    from sequela.editors.restraints import RestrainedEditor
+
+    own: list[AnyRestraint] = [
+        _imported(info.implementation)(settings) for info, settings in checked.restraints
+    ]
+    return RestrainedEditor(editor, own)
 
 
-def restraint_class(name: str) -> type[AnyRestraint]:
-    """The class of a restraint.
+def restraint_info(name: str) -> RestraintInfo:
+    """The record of a restraint.
 
     Raises:
         UnknownNameError: No such restraint; with near matches.
@@ -128,47 +169,75 @@ def restraint_class(name: str) -> type[AnyRestraint]:
 
 def describe_editors() -> list[EditorDescription]:
     """What a listing tells about every method, and after them about every restraint."""
-    methods = [_described(name, editor_class(name)) for name in editor_names()]
-    return [*methods, *(_described_restraint(cls) for _, cls in sorted(RESTRAINTS.items()))]
+    methods = [_described(name) for name in editor_names()]
+    return [*methods, *(_described_restraint(info) for _, info in sorted(RESTRAINTS.items()))]
 
 
-def _loaded(point: EntryPoint) -> object:
+def _imported(place: str) -> Any:
+    """What stands at `module:attribute`."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _plug_ins() -> dict[str, str]:
+    """The methods of other packages, each with the `module:attribute` of its class or record."""
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _plug_in(name: str) -> Any:
+    """The class or the record of a method from another package."""
+    places = _plug_ins()
+    if name not in places:
+        raise UnknownNameError("editor", name, editor_names())
+    return _imported_plug_in(name, places[name])
+
+
+def _imported_plug_in(name: str, place: str) -> Any:
     try:
-        return point.load()
+        return _imported(place)
     except (ImportError, AttributeError) as error:
         raise BadInputError(
-            f"The plug-in {point.name!r} ({point.value}) can't be imported: {error}",
+            f"The plug-in {name!r} ({place}) can't be imported: {error}",
             hint="Mend or uninstall the package that names it.",
         ) from error
 
 
-def _described(name: str, cls: type[AnyEditor]) -> EditorDescription:
-    return EditorDescription(
-        name=name,
-        kind="method",
-        summary=cls.summary,
-        seat=cls.seat,
-        batch=cls.takes_batches,
-        needs_subject=cls.needs_subject,
-        needs_training=cls.needs_training,
-        paper=cls.paper,
-        origin=cls.__module__.partition(".")[0],
-        hyperparameters=_told(cls.hyperparameters_class),
+def _no_editor(name: str, found: object) -> BadInputError:
+    return BadInputError(
+        f"The plug-in {name!r} names {found!r}, which is not an editor class.",
+        hint="Name a class derived from `sequela.editors.Editor` that has its `info`, or that `MethodInfo`.",
     )
 
 
-def _described_restraint(cls: type[AnyRestraint]) -> EditorDescription:
+def _described(name: str) -> EditorDescription:
+    info = method_info(name)
+    place = _plug_ins()[name] if name not in METHODS else __name__
     return EditorDescription(
-        name=cls.name,
+        name=name,
+        kind="method",
+        summary=info.summary,
+        seat=info.seat,
+        batch=info.takes_batches,
+        needs_subject=info.needs_subject,
+        needs_training=info.needs_training,
+        paper=info.paper,
+        origin=place.partition(":")[0].partition(".")[0],
+        hyperparameters=_told(info.settings),
+    )
+
+
+def _described_restraint(info: RestraintInfo) -> EditorDescription:
+    return EditorDescription(
+        name=info.name,
         kind="restraint",
-        summary=cls.summary,
+        summary=info.summary,
         seat="",
         batch=True,
         needs_subject=False,
         needs_training=False,
-        paper=cls.paper,
-        origin=cls.__module__.partition(".")[0],
-        hyperparameters=_told(cls.settings_class),
+        paper=info.paper,
+        origin=info.implementation.partition(".")[0],
+        hyperparameters=_told(info.settings),
     )
 
 

@@ -9,46 +9,25 @@ ROME" (EMNLP 2024) give the two consistent variants.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 import torch
-from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
+from sequela.editors.catalog.rome import ROME, RomeHyperparameters
 from sequela.editors.editor import EditReport, Resources, relative_norms
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.locate.settings import N_CONTEXTS, LocateState, check_statistics, first_state
+from sequela.editors.locate.settings import LocateState, check_statistics, first_state
 from sequela.editors.locate.solve import rank_one
-from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
+from sequela.editors.locate.targets import optimize_targets
 from sequela.editors.one_by_one import OneByOneEditor
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela.models.reading import Site
 
 
-class RomeHyperparameters(TargetHyperparameters):
-    """ROME's settings."""
-
-    variant: Literal["original", "r-rome", "p-rome"] = Field(
-        default="r-rome",
-        description="Which keys: original (mean key and bare key mixed), r-rome (mean key), p-rome (bare).",
-    )
-    layers: tuple[NonNegativeInt] | None = Field(
-        default=None, description="The one layer to edit; by default about a quarter of the way up."
-    )
-    mom2_adjustment: bool = Field(
-        default=True, description="Whiten the key with the key second moment C; the paper's runs did not."
-    )
-    n_contexts: int = Field(default=N_CONTEXTS, ge=0, description="Sampled contexts beside the bare prompt.")
-
-
 class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
     """Writes one fact at a time into the MLP output projection of one layer."""
 
-    name: ClassVar[str] = "rome"
-    summary: ClassVar[str] = "Rank-one change of one MLP layer, one fact at a time (Meng et al. 2022)."
-    paper: ClassVar[str] = "Meng et al. 2022, arXiv 2202.05262"
-    hyperparameters_class = RomeHyperparameters
+    info = ROME
     state_class = LocateState
 
     @property

@@ -88,7 +88,7 @@ def edit_in_batches(
     """
     if batch_size < 1:
         raise ValueError(f"A batch of {batch_size} edits was asked for; expected at least 1.")
-    check_batch_size(editor, batch_size)
+    editor.info.check_batch_size(batch_size)
     check_subjects(editor, edits)
     delta, state = before or Delta.empty(model.fingerprint), editor.prepare(model, resources)
     for first in range(0, len(edits), batch_size):
@@ -100,26 +100,13 @@ def edit_in_batches(
             return
 
 
-def check_batch_size(editor: AnyEditor, batch_size: int) -> None:
-    """Refuses batches for a method that makes one edit at a time.
-
-    Raises:
-        BadInputError: It is one, and more than one edit at once is asked for.
-    """
-    if batch_size > 1 and not editor.takes_batches:
-        raise BadInputError(
-            f"{editor.name} makes one edit at a time; a batch of {batch_size} was asked for.",
-            hint="Leave the batch size at 1, or use a method for batches, such as memit or emmet.",
-        )
-
-
 def check_subjects(editor: AnyEditor, edits: Sequence[Edit]) -> None:
     """Refuses edits without a subject for a method that writes at the subject.
 
     Raises:
         BadInputError: An edit has none; named by its id.
     """
-    without = [edit.id for edit in edits if edit.subject is None] if editor.needs_subject else []
+    without = [edit.id for edit in edits if edit.subject is None] if editor.info.needs_subject else []
     if without:
         raise BadInputError(
             f"{editor.name} writes at the subject, and {len(without)} of {len(edits)} edits have none "

@@ -15,45 +15,25 @@ in front of it has nothing to do with.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
+from sequela.editors.catalog.serac import SERAC, SeracHyperparameters
 from sequela.editors.editor import EditReport, Outcome, Resources
 from sequela.editors.likelihood import target_losses, with_targets
 from sequela.editors.requests.counterfactual import Adapters, check_vocabulary
-from sequela.editors.requests.scope import IN_SCOPE, ScopeClassifier, ScopeRouter, with_statement
+from sequela.editors.requests.scope import ScopeClassifier, ScopeRouter, with_statement
 from sequela.editors.requests.serac_learner import SeracLearner, SeracNetwork
 from sequela.editors.training.learner import Learner
-from sequela.editors.training.trained_editor import TrainedEditor, TrainedHyperparameters, TrainedState
+from sequela.editors.training.trained_editor import TrainedEditor, TrainedState
 from sequela.edits import Edit
 from sequela.ground.randomness import seeded
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
 from sequela.models.loading import load_model
-from sequela.models.sentence_encoder import MINILM, load_sentence_encoder
+from sequela.models.sentence_encoder import load_sentence_encoder
 from sequela.models.spans import continued
-
-
-class SeracHyperparameters(TrainedHyperparameters):
-    """SERAC's settings; all but the last are those of its training."""
-
-    encoder: str = Field(default=MINILM, description="The sentence encoder that the classifier begins with.")
-    counterfactual: str | None = Field(
-        default=None,
-        description="The model that answers in an edit's scope, with the same tokenizer; by default the "
-        "model itself.",
-    )
-    layers: tuple[NonNegativeInt, ...] | None = Field(
-        default=None,
-        min_length=1,
-        description="The counterfactual model's layers that have adapters; by default the upper half.",
-    )
-    rank: int = Field(default=8, ge=1, description="The adapters' rank.")
-    threshold: float = Field(
-        default=IN_SCOPE, gt=0, le=1, description="From this similarity on a request belongs to an edit."
-    )
 
 
 class SeracState(TrainedState):
@@ -99,16 +79,9 @@ class SeracState(TrainedState):
 class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
     """Keeps edits as texts and has requests in their scope answered by another model."""
 
-    name: ClassVar[str] = "serac"
-    summary: ClassVar[str] = (
-        "A memory of edits, a scope classifier and a counterfactual model (Mitchell et al. 2022)."
-    )
-    paper: ClassVar[str] = "Mitchell et al. 2022, arXiv 2206.06520"
-    seat: ClassVar[Literal["weights", "activations", "requests"]] = "requests"
-    needs_subject: ClassVar[bool] = False
+    info = SERAC
     not_of_training: ClassVar[tuple[str, ...]] = ("threshold",)
     training_defaults: ClassVar[Mapping[str, float]] = {"edit_weight": 1.0}
-    hyperparameters_class = SeracHyperparameters
     state_class = SeracState
 
     def __init__(self, hyperparameters: SeracHyperparameters) -> None:

@@ -22,15 +22,13 @@ What is different from the released code and from EasyEdit's copy of it:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
-from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta, LowRank
+from sequela.editors.catalog.ultraedit import ULTRAEDIT, UltraEditHyperparameters
 from sequela.editors.editor import Editor, EditorState, Outcome, Resources
-from sequela.editors.features import Features, Token, failure_of, read_features
-from sequela.editors.hyperparameters import Hyperparameters
+from sequela.editors.features import Features, failure_of, read_features
 from sequela.editors.likelihood import reports_of_step, target_losses, with_targets
 from sequela.edits import Edit
 from sequela.ground.precision import solve_dtype
@@ -41,18 +39,6 @@ DEFAULT_DEPTH = 0.9
 
 LEAST_DEVIATION = 1e-7
 """What is added to a feature's deviation, so that one that never varies is 0 and not NaN (released code)."""
-
-
-class UltraEditHyperparameters(Hyperparameters):
-    """UltraEdit's settings."""
-
-    layers: tuple[NonNegativeInt, ...] | None = Field(
-        default=None, min_length=1, description="The layers to edit; by default two, nine tenths up."
-    )
-    lr: float = Field(default=1e-3, gt=0, description="How far each position goes; the paper's is 1e-6.")
-    token: Token = Field(
-        default="mask", description="The positions: mask (all) or ans (those that predict the target)."
-    )
 
 
 class UltraEditState(EditorState):
@@ -68,11 +54,7 @@ class UltraEditState(EditorState):
 class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
     """Writes edits into MLP output projections by one ridge regression for each layer."""
 
-    name: ClassVar[str] = "ultraedit"
-    summary: ClassVar[str] = "Ridge regression on normalised gradients, no subject needed (Gu et al. 2025)."
-    paper: ClassVar[str] = "Gu et al. 2025, arXiv 2505.14679"
-    needs_subject: ClassVar[bool] = False
-    hyperparameters_class = UltraEditHyperparameters
+    info = ULTRAEDIT
     state_class = UltraEditState
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:

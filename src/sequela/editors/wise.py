@@ -20,14 +20,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta
+from sequela.editors.catalog.wise import WISE, WiseHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
-from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.likelihood import batch_of, mean_losses
 from sequela.editors.locate.contexts import sample_contexts
 from sequela.editors.memories.side_memory import (
@@ -55,65 +53,10 @@ EARLIER = 0.6
 """What an earlier merged memory counts for when shards are merged into it, which share the rest."""
 
 
-class WiseHyperparameters(Hyperparameters):
-    """WISE's settings."""
-
-    layers: tuple[NonNegativeInt] | None = Field(
-        default=None, description="The layer that has copies, in a list; by default five sixths up."
-    )
-    variant: Literal["retrieve", "merge"] = Field(
-        default="retrieve",
-        description="Whether what is merged stays a side memory of its own, or all shards end up in one.",
-    )
-    num_steps: int = Field(default=70, ge=1, description="The most gradient steps for an edit.")
-    lr: float = Field(default=0.1, gt=0, description="The gradient steps' learning rate (published: 1.0).")
-    stop_below: float = Field(default=0.02, ge=0, description="The whole loss at which training ends.")
-    margins: Literal["relative", "absolute"] = Field(
-        default="relative",
-        description="Whether activations are told in the norm that the projection's output has on ordinary "
-        "text, with a learning rate to match, or, as published, as they are.",
-    )
-    alpha: float = Field(default=0.25, ge=0, description="The most activation of unrelated text.")
-    beta: float = Field(default=1.0, ge=0, description="The least activation of an edit.")
-    gamma: float = Field(default=0.5, ge=0, description="The least distance between the two.")
-    act_ratio: float = Field(
-        default=0.88,
-        gt=0,
-        description="The part of the least activation on a memory's edits at which the memory answers.",
-    )
-    mask_ratio: float = Field(
-        default=0.2, gt=0, le=1, description="The share of a copy's entries that a shard may change."
-    )
-    norm_constraint: float | None = Field(
-        default=1.0, gt=0, description="Bound of each entry's change; none if null."
-    )
-    shard_size: int = Field(default=500, ge=1, description="The edits of a shard (published: save_freq).")
-    shards_per_merge: int = Field(
-        default=2, ge=2, description="The full shards that are merged (published: merge_freq / save_freq)."
-    )
-    density: float = Field(
-        default=0.53, gt=0, le=1, description="The share of each copy's entries that merging keeps."
-    )
-    n_contexts: int = Field(default=10, ge=1, description="Sampled contexts beside the bare prompt.")
-    neighborhood: bool = Field(
-        default=False,
-        description="Whether an edit's neighborhood prompts count as unrelated text too, the very ones that "
-        "locality is measured on.",
-    )
-
-
 class Wise(Editor[WiseHyperparameters, SideMemories]):
     """Trains edits into side memories that answer where their activation is great."""
 
-    name: ClassVar[str] = "wise"
-    summary: ClassVar[str] = (
-        "Side memories beside one MLP layer, told apart by activation (Wang et al. 2024)."
-    )
-    paper: ClassVar[str] = "Wang et al. 2024, arXiv 2405.14768"
-    seat: ClassVar[Literal["weights", "activations", "requests"]] = "activations"
-    takes_batches: ClassVar[bool] = False
-    needs_subject: ClassVar[bool] = False
-    hyperparameters_class = WiseHyperparameters
+    info = WISE
     state_class = SideMemories
 
     @property

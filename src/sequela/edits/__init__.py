@@ -2,7 +2,7 @@
 
 from sequela.edits.edit import Edit, Probe
 from sequela.edits.edit_set import EditSet, Skipped
-from sequela.edits.registry import SOURCES, SourceDescription, describe_sources, load_edits
+from sequela.edits.registry import SOURCES, SourceDescription, check_source, describe_sources, load_edits
 from sequela.edits.sources.jsonl import edit_schema, example_line
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Probe",
     "Skipped",
     "SourceDescription",
+    "check_source",
     "describe_sources",
     "edit_schema",
     "example_line",

@@ -14,7 +14,7 @@ from sequela.edits.sources.jsonl import JSONL_SOURCE
 from sequela.edits.sources.knowedit import KNOWEDIT_SOURCES
 from sequela.edits.sources.source import Source
 from sequela.edits.sources.zsre import ZSRE_SOURCES
-from sequela.ground.errors import UnknownNameError
+from sequela.ground.errors import BadInputError, UnknownNameError
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
@@ -72,14 +72,25 @@ def load_edits(source: str, path: Path | None = None, limit: int | None = None) 
             fewer than `limit`.
         SequelaError: The data is nowhere to be had.
     """
-    if source not in SOURCES and path is None and _is_own_file(source):
-        path = Path(source.removeprefix(_OWN_FILE_PREFIX)).expanduser()
-        edits = replace(JSONL_SOURCE, name=path.name).load(path)
-    elif source in SOURCES:
-        edits = SOURCES[source].load(path)
-    else:
-        raise UnknownNameError("edit source", source, SOURCES)
+    found, file = _find(source, path)
+    edits = found.load(file)
     return edits if limit is None else edits.first(limit)
+
+
+def check_source(source: str, path: Path | None = None) -> None:
+    """Refuses what `load_edits` would refuse, as far as that is seen without reading any edits.
+
+    Args:
+        source: As for `load_edits`.
+        path: As for `load_edits`.
+
+    Raises:
+        UnknownNameError: No source has that name.
+        BadInputError: The user's own file is missing.
+    """
+    _, file = _find(source, path)
+    if file is not None and not file.is_file():
+        raise BadInputError(f"Can't read {file}: there is no such file.")
 
 
 def describe_sources() -> tuple[SourceDescription, ...]:
@@ -106,5 +117,15 @@ def _describe(source: Source) -> SourceDescription:
     )
 
 
-def _is_own_file(source: str) -> bool:
-    return source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)
+def _find(source: str, path: Path | None) -> tuple[Source, Path | None]:
+    """The source that a name means, and the user's file that it reads, if it reads one.
+
+    Raises:
+        UnknownNameError: No source has that name.
+    """
+    if source in SOURCES:
+        return SOURCES[source], path
+    if path is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
+        file = Path(source.removeprefix(_OWN_FILE_PREFIX)).expanduser()
+        return replace(JSONL_SOURCE, name=file.name), file
+    raise UnknownNameError("edit source", source, SOURCES)

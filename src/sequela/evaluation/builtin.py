@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sequela.evaluation.multiple_choice import (
     SCORING_RULE,
@@ -23,9 +24,11 @@ from sequela.evaluation.multiple_choice import (
 from sequela.ground.errors import BadInputError, UnknownNameError
 from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference import Engine, Score
-from sequela.models import EditedModel
 from sequela.results import Finding
+
+if TYPE_CHECKING:
+    from sequela.inference import Engine, Score
+    from sequela.models import EditedModel
 
 CATEGORIES: tuple[tuple[str, str], ...] = (
     ("world_knowledge", "capitals, continents, elements, planets, inventions"),

@@ -12,15 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sequela.evaluation.trouble import all_finite, longest_refused
 from sequela.ground.errors import BadInputError
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference import Engine, Score, score_request
-from sequela.models import EditedModel
 from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
+
+if TYPE_CHECKING:
+    from sequela.inference import Engine, Score
+    from sequela.models import EditedModel
 
 SCORING_RULE = "sum of token log-probabilities; non-finite or tied is wrong; v1"
 """Part of every version hash: raised when the same scores start to be judged otherwise."""
@@ -103,6 +106,8 @@ def score_choices(
     model: EditedModel, engine: Engine, items: Sequence[MultipleChoiceItem], progress: Progress = SILENT
 ) -> list[tuple[Score, ...]]:
     """The score of every choice of every item."""
+    from sequela.inference import score_request  # imports PyTorch, which a list of suites doesn't need
+
     requests = [score_request(model, item.prompt, choice) for item in items for choice in item.choices]
     scores = iter(engine.score(model, requests, progress))
     return [tuple(next(scores) for _ in item.choices) for item in items]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,9 +21,11 @@ from sequela.evaluation.trouble import longest_refused
 from sequela.ground.errors import BadInputError
 from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
-from sequela.inference import Engine, Generation, generation_request
-from sequela.models import EditedModel
 from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items
+
+if TYPE_CHECKING:
+    from sequela.inference import Engine, Generation
+    from sequela.models import EditedModel
 
 NAME = "refusal"
 VERSION = 1
@@ -121,6 +124,10 @@ class RefusalSuite:
 
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
         """Makes all requests at once; one finding for each kind."""
+        from sequela.inference import (
+            generation_request,  # imports PyTorch, which a list of suites doesn't need
+        )
+
         flat = [one for some in self.requests.values() for one in some]
         asked = [generation_request(model, one.prompt, self._max_new_tokens) for one in flat]
         answers = iter(engine.generate(model, asked, progress))

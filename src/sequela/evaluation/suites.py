@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.evaluation.description import SuiteDescription
 from sequela.evaluation.harness.catalog import benchmark_names, is_path
 from sequela.evaluation.harness.settings import check_settings
-from sequela.evaluation.suite import Suite
 from sequela.ground.errors import BadInputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from sequela.evaluation.suite import Suite
 
 
 class SuiteOptions(BaseModel):
@@ -91,7 +93,7 @@ class SuiteEntry:
         name: As in a study file.
         options: The settings it takes.
         make: Makes it from them; the suite's module is imported only then.
-        check: Checks what depends on more than one of them.
+        check: Checks what their types don't say, such as names and numbers of items; imports no PyTorch.
     """
 
     name: str
@@ -187,6 +189,12 @@ def _make_builtin(_: str, options: dict[str, Any]) -> Suite:
     return BuiltinSuite(**options)
 
 
+def _check_builtin(_: str, **options: Any) -> None:
+    from sequela.evaluation.builtin import BuiltinSuite
+
+    BuiltinSuite(**options).describe()  # reads the items: the limit is checked against their number
+
+
 def _make_perplexity(_: str, options: dict[str, Any]) -> Suite:
     from sequela.evaluation.health import HealthSuite
 
@@ -197,6 +205,12 @@ def _make_refusal(_: str, options: dict[str, Any]) -> Suite:
     from sequela.evaluation.refusal import RefusalSuite
 
     return RefusalSuite(**options)
+
+
+def _check_refusal(_: str, **options: Any) -> None:
+    from sequela.evaluation.refusal import RefusalSuite
+
+    RefusalSuite(**options)
 
 
 def _make_benchmark(name: str, options: dict[str, Any]) -> Suite:
@@ -254,7 +268,7 @@ def _describe_own() -> tuple[SuiteDescription, ...]:
 
 
 _OWN: tuple[SuiteEntry, ...] = (
-    SuiteEntry("builtin", BuiltinOptions, _make_builtin),
+    SuiteEntry("builtin", BuiltinOptions, _make_builtin, _check_builtin),
     SuiteEntry("perplexity", PerplexityOptions, _make_perplexity),
-    SuiteEntry("refusal", RefusalOptions, _make_refusal),
+    SuiteEntry("refusal", RefusalOptions, _make_refusal, _check_refusal),
 )

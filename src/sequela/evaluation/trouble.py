@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from sequela.inference import Generation, Score
+if TYPE_CHECKING:
+    from sequela.inference import Generation, Score
 
 
 def all_finite(answers: Iterable[Score | Generation]) -> bool:

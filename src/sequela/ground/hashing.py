@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 FINGERPRINT_LENGTH = 16
 """Hexadecimal digits kept of a fingerprint (64 bits: enough to tell models apart, short enough to read)."""
@@ -22,6 +23,8 @@ def hash_json(value: Any) -> str:
 
 def hash_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
     """A short hash of named tensors: names, shapes, dtypes and every bit of the values."""
+    import torch  # here, since most of what gets a hash is no tensor, and listings don't wait for it
+
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
         header = f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|"

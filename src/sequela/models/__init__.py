@@ -1,11 +1,16 @@
 """The model under study: loading it, where its parts are, which tokens are the subject."""
 
-from sequela.models.edited_model import EditedModel
-from sequela.models.family import Family
-from sequela.models.language_model import LanguageModel
-from sequela.models.loading import load_model
-from sequela.models.packaged import ModelDescription, describe_models
-from sequela.models.spans import TokenizedPrompt, tokenize_prompt
+from typing import TYPE_CHECKING
+
+from sequela.ground.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from sequela.models.edited_model import EditedModel
+    from sequela.models.family import Family
+    from sequela.models.language_model import LanguageModel
+    from sequela.models.loading import load_model
+    from sequela.models.packaged import ModelDescription, describe_models
+    from sequela.models.spans import TokenizedPrompt, tokenize_prompt
 
 __all__ = [
     "EditedModel",
@@ -17,3 +22,21 @@ __all__ = [
     "load_model",
     "tokenize_prompt",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "sequela.models.edited_model": ("EditedModel",),
+        "sequela.models.family": ("Family",),
+        "sequela.models.language_model": ("LanguageModel",),
+        "sequela.models.loading": ("load_model",),
+        "sequela.models.packaged": (
+            "ModelDescription",
+            "describe_models",
+        ),
+        "sequela.models.spans": (
+            "TokenizedPrompt",
+            "tokenize_prompt",
+        ),
+    },
+)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+MINILM = "all-minilm-l6-v2"
+"""The name of the sentence encoder that is taken by default."""
+
 
 @dataclass(frozen=True)
 class Wheel:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-from transformers import PreTrainedModel
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,8 @@ class Family:
 
     def block_list(self, module: PreTrainedModel) -> nn.ModuleList:
         """The decoder layers, in order."""
-        blocks = module.get_submodule(self.blocks)
-        assert isinstance(blocks, nn.ModuleList)
-        return blocks
+        found: nn.ModuleList = module.get_submodule(self.blocks)
+        return found
 
     def block(self, module: PreTrainedModel, layer: int) -> nn.Module:
         """Decoder layer number `layer`."""
@@ -81,7 +82,7 @@ class Family:
     def cap_logits(self, module: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
         """Applies the final soft cap, for families and configurations that have one."""
         cap = module.config.final_logit_softcapping if self.logit_softcap else None
-        return logits if cap is None else torch.tanh(logits / cap) * cap
+        return logits if cap is None else (logits / cap).tanh() * cap
 
     def logits(self, module: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
         """Final norm and head on hidden states `[..., d]`; returns logits `[..., vocabulary]`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import torch
 import transformers
-from pydantic import BaseModel, ConfigDict, ValidationError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -25,26 +23,10 @@ from sequela.ground.errors import IntegrityError
 from sequela.ground.hashing import sha256_of_file
 from sequela.ground.paths import ensure_writable
 from sequela.ground.progress import SILENT, Progress
+from sequela.models.gguf_copy import MARKER, CopyMarker
 
-MARKER = "copy.json"
 _ROOM = 8
 """How many bytes of free space the float32 copy may need per byte of the GGUF file."""
-
-
-class CopyMarker(BaseModel):
-    """What `copy.json` says of the folder it stands in.
-
-    Args:
-        gguf_sha256: The file that the copy was made from.
-        transformers_version: Whose reader made it.
-        files: The hash of every other file of the folder.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    gguf_sha256: str
-    transformers_version: str
-    files: dict[str, str]
 
 
 def read_gguf(
@@ -70,19 +52,6 @@ def read_gguf(
         if hasattr(holder, mark):
             delattr(holder, mark)
     return module, tokenizer
-
-
-def copy_is_whole(folder: Path, gguf_sha256: str) -> bool:
-    """Whether a folder holds an undamaged copy of that GGUF file."""
-    marker = _read_marker(folder)
-    return (
-        marker is not None
-        and marker.gguf_sha256 == gguf_sha256
-        and all(
-            (folder / name).is_file() and sha256_of_file(folder / name) == sha256
-            for name, sha256 in marker.files.items()
-        )
-    )
 
 
 def write_copy(gguf: Path, gguf_sha256: str, folder: Path, progress: Progress = SILENT) -> None:
@@ -129,10 +98,3 @@ def _without_bar() -> Iterator[None]:
         yield
     finally:
         modeling_gguf_pytorch_utils.tqdm = bar
-
-
-def _read_marker(folder: Path) -> CopyMarker | None:
-    try:
-        return CopyMarker.model_validate(json.loads((folder / MARKER).read_text(encoding="utf-8")))
-    except (FileNotFoundError, json.JSONDecodeError, ValidationError):
-        return None

@@ -1,6 +1,6 @@
 """From what the user names to a language model under study.
 
-A name is, in this order: an alias (`aliases.py`), a folder or a GGUF file, a Hugging Face hub id.
+What a name can be: `names.py`.
 The configuration is read first, so a model that no family describes is refused before its
 weights are touched.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,7 @@ from sequela.ground.errors import (
     BadInputError,
     IntegrityError,
     SequelaError,
-    UnknownNameError,
     UnsupportedModelError,
-    near_matches,
 )
 from sequela.ground.hub import hub_access
 from sequela.ground.precision import choose_precision
@@ -34,9 +31,8 @@ from sequela.models.aliases import ALIASES
 from sequela.models.families import family_of
 from sequela.models.gguf import read_gguf
 from sequela.models.language_model import LanguageModel
+from sequela.models.names import check_model_name, is_path
 from sequela.models.packaged import packaged_folder
-
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def load_model(
@@ -69,11 +65,12 @@ def load_model(
     precision = choose_precision(dtype, place)
     if precision.reason:
         progress.say(f"{name}: {precision}")
+    check_model_name(name)
     with quiet_transformers():
         if name in ALIASES:
             folder = packaged_folder(ALIASES[name], accept_terms=accept_terms, progress=progress)
             model = _load_folder(str(folder), name, precision.dtype, trust=False, local=True)
-        elif _is_path(name):
+        elif is_path(name):
             model = _load_path(Path(name).expanduser(), name, precision.dtype, trust_remote_code)
         else:
             model = _load_from_hub(name, precision.dtype, trust_remote_code, progress)
@@ -120,21 +117,9 @@ def quiet_transformers() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _is_path(name: str) -> bool:
-    looks_like_one = name.startswith((".", "/", "~")) or name.endswith(".gguf") or "\\" in name
-    return looks_like_one or name.count("/") > 1 or Path(name).exists()
-
-
 def _load_path(path: Path, name: str, dtype: torch.dtype, trust: bool) -> LanguageModel:
-    if not path.exists():
-        raise BadInputError(f"The model {name!r} does not exist: there is no such file or folder.")
     if path.is_file():
         return _load_gguf(path, name, dtype)
-    if not (path / "config.json").is_file():
-        raise BadInputError(
-            f"The folder {name!r} holds no model: config.json is missing.",
-            hint="Name a folder written by save_pretrained, or a GGUF file.",
-        )
     try:
         return _load_folder(str(path), name, dtype, trust=trust, local=True)
     except _NotFoundError as error:
@@ -145,9 +130,6 @@ def _load_path(path: Path, name: str, dtype: torch.dtype, trust: bool) -> Langua
 
 
 def _load_gguf(path: Path, name: str, dtype: torch.dtype) -> LanguageModel:
-    with path.open("rb") as stream:
-        if stream.read(4) != b"GGUF":
-            raise BadInputError(f"{name!r} is neither a folder nor a GGUF file.")
     try:
         config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
         family_of(config, name)
@@ -159,9 +141,6 @@ def _load_gguf(path: Path, name: str, dtype: torch.dtype) -> LanguageModel:
 
 
 def _load_from_hub(name: str, dtype: torch.dtype, trust: bool, progress: Progress) -> LanguageModel:
-    near = near_matches(name, ALIASES)
-    if not _HUB_ID.fullmatch(name) or (near and "/" not in name):
-        raise UnknownNameError("model", name, ALIASES)
     try:
         return _load_folder(name, name, dtype, trust=trust, local=True)
     except (_NotFoundError, BadInputError):

@@ -19,7 +19,7 @@ from sequela.ground.hashing import sha256_of_file
 from sequela.ground.paths import cache_folder, ensure_writable, replacing
 from sequela.ground.progress import SILENT, Progress, tracked
 from sequela.models.aliases import ALIASES, PackagedModel, Wheel
-from sequela.models.gguf import MARKER, copy_is_whole, write_copy
+from sequela.models.gguf_copy import MARKER, copy_is_whole
 
 TERMS_VARIABLE = "SEQUELA_ACCEPT_GEMMA_TERMS"
 _BLOCK = 1 << 20
@@ -78,6 +78,8 @@ def packaged_folder(model: PackagedModel, *, accept_terms: bool = False, progres
         SequelaError: Terms are not accepted, pip fails, or the cache can't be written.
         IntegrityError: What came is not what was pinned; it is removed.
     """
+    from sequela.models.gguf import write_copy  # imports transformers, which a list of models doesn't need
+
     folder = copy_folder(model)
     if copy_is_whole(folder, model.sha256):
         return folder

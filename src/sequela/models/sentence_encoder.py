@@ -19,11 +19,9 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from sequela.ground.errors import BadInputError, IntegrityError, SequelaError
 from sequela.ground.hashing import hash_json, hash_parts, hash_tensors, sha256_of_file
 from sequela.ground.hub import hub_access, unreachable_because
+from sequela.models.aliases import MINILM
 from sequela.models.batch import by_token_budget
 from sequela.models.loading import quiet_transformers
-
-MINILM = "all-minilm-l6-v2"
-"""The name of the encoder that is taken by default."""
 
 MAX_TOKENS = 256
 """How much of a text is read: as many tokens as all-MiniLM-L6-v2 was trained for."""

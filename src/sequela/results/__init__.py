@@ -1,20 +1,25 @@
 """Where measurements are kept and asked for."""
 
-from sequela.results.answer_form import AnswerForm, most_frequent
-from sequela.results.collapse import PERPLEXITY_FACTOR, Collapse, Collapses
-from sequela.results.cost import CostRecord
-from sequela.results.degeneracy import Flag, JudgedMeasurement, judged
-from sequela.results.edit_record import EditRecord
-from sequela.results.environment import Environment, collect_environment
-from sequela.results.evaluation_key import EvaluationKey
-from sequela.results.expression import Unexpressed, hardly_expressed
-from sequela.results.finding import Finding, counts_of, finding_from_items, mean_and_stderr, trouble_of
-from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
-from sequela.results.measurement import ItemRecord, Measurement
-from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, HIT_RATE, UNEDITED
-from sequela.results.query import Query
-from sequela.results.section import Section, section_of
-from sequela.results.store import ResultsStore, open_store
+from typing import TYPE_CHECKING
+
+from sequela.ground.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from sequela.results.answer_form import AnswerForm, most_frequent
+    from sequela.results.collapse import PERPLEXITY_FACTOR, Collapse, Collapses
+    from sequela.results.cost import CostRecord
+    from sequela.results.degeneracy import Flag, JudgedMeasurement, judged
+    from sequela.results.edit_record import EditRecord
+    from sequela.results.environment import Environment, collect_environment
+    from sequela.results.evaluation_key import EvaluationKey
+    from sequela.results.expression import Unexpressed, hardly_expressed
+    from sequela.results.finding import Finding, counts_of, finding_from_items, mean_and_stderr, trouble_of
+    from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
+    from sequela.results.measurement import ItemRecord, Measurement
+    from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, HIT_RATE, UNEDITED
+    from sequela.results.query import Query
+    from sequela.results.section import Section, section_of
+    from sequela.results.store import ResultsStore, open_store
 
 __all__ = [
     "ALARMS",
@@ -54,3 +59,67 @@ __all__ = [
     "trouble_of",
     "write_manifest",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "sequela.results.answer_form": (
+            "AnswerForm",
+            "most_frequent",
+        ),
+        "sequela.results.collapse": (
+            "PERPLEXITY_FACTOR",
+            "Collapse",
+            "Collapses",
+        ),
+        "sequela.results.cost": ("CostRecord",),
+        "sequela.results.degeneracy": (
+            "Flag",
+            "JudgedMeasurement",
+            "judged",
+        ),
+        "sequela.results.edit_record": ("EditRecord",),
+        "sequela.results.environment": (
+            "Environment",
+            "collect_environment",
+        ),
+        "sequela.results.evaluation_key": ("EvaluationKey",),
+        "sequela.results.expression": (
+            "Unexpressed",
+            "hardly_expressed",
+        ),
+        "sequela.results.finding": (
+            "Finding",
+            "counts_of",
+            "finding_from_items",
+            "mean_and_stderr",
+            "trouble_of",
+        ),
+        "sequela.results.manifest": (
+            "Manifest",
+            "Status",
+            "read_manifest",
+            "write_manifest",
+        ),
+        "sequela.results.measurement": (
+            "ItemRecord",
+            "Measurement",
+        ),
+        "sequela.results.names": (
+            "ALARMS",
+            "EDIT_QUALITY",
+            "EFFECTIVE_EDITS",
+            "HIT_RATE",
+            "UNEDITED",
+        ),
+        "sequela.results.query": ("Query",),
+        "sequela.results.section": (
+            "Section",
+            "section_of",
+        ),
+        "sequela.results.store": (
+            "ResultsStore",
+            "open_store",
+        ),
+    },
+)

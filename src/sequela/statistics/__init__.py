@@ -1,10 +1,16 @@
 """Key second moments and null spaces, kept by content."""
 
-from sequela.statistics.corpus import Corpus, CorpusSpec, open_corpus
-from sequela.statistics.null_space import NullSpace
-from sequela.statistics.second_moments import SecondMoment, collect_second_moments
-from sequela.statistics.store import Statistics
-from sequela.statistics.whitening import Whitening
+from typing import TYPE_CHECKING
+
+from sequela.ground.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from sequela.statistics.corpus import Corpus, open_corpus
+    from sequela.statistics.corpus_spec import CorpusSpec
+    from sequela.statistics.null_space import NullSpace
+    from sequela.statistics.second_moments import SecondMoment, collect_second_moments
+    from sequela.statistics.store import Statistics
+    from sequela.statistics.whitening import Whitening
 
 __all__ = [
     "Corpus",
@@ -16,3 +22,18 @@ __all__ = [
     "collect_second_moments",
     "open_corpus",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "sequela.statistics.corpus": ("Corpus", "open_corpus"),
+        "sequela.statistics.corpus_spec": ("CorpusSpec",),
+        "sequela.statistics.null_space": ("NullSpace",),
+        "sequela.statistics.second_moments": (
+            "SecondMoment",
+            "collect_second_moments",
+        ),
+        "sequela.statistics.store": ("Statistics",),
+        "sequela.statistics.whitening": ("Whitening",),
+    },
+)

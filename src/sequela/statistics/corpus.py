@@ -6,42 +6,22 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.ground.hashing import hash_json, sha256_of_file
 from sequela.ground.hub import hub_access, unreachable_because
-from sequela.ground.paths import data_folder
 from sequela.ground.progress import SILENT, Progress, tracked
 from sequela.inference.sampling import sample_tokens
 from sequela.models import LanguageModel
+from sequela.statistics.corpus_spec import CorpusSpec, local_file
 
 TOKENS_PER_DIMENSION = 10
 """How many tokens per dimension of the key are enough (Gupta et al., arXiv 2506.04226: 2 to 10)."""
 
 SAMPLING_ROWS = 64
 """How many rows are sampled at once for the `self` corpus."""
-
-
-class CorpusSpec(BaseModel):
-    """Which text, and how much of it.
-
-    Args:
-        source: `self` (sampled from the model), `wikitext2`, a text file, or `hub:<data set>[:<column>]`.
-        n_tokens: How many tokens; by default ten for each dimension of the key.
-        window: Tokens per sequence.
-        seed: The seed of the `self` corpus.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: str = Field(default="self", description="self, wikitext2, a text file or hub:<data set>.")
-    n_tokens: int | None = Field(default=None, ge=2, description="Tokens; by default 10 x d_ff.")
-    window: int = Field(default=256, ge=2, description="Tokens per sequence.")
-    seed: int = Field(default=0, description="Seed of the self corpus.")
 
 
 @dataclass(frozen=True)
@@ -73,7 +53,7 @@ def corpus_key(spec: CorpusSpec, model: LanguageModel) -> str:
     """What names the corpus before it is tokenised: the recipe, with the hash of a local file."""
     recipe = spec.model_dump()
     recipe["n_tokens"] = n_tokens_of(spec, model)
-    path = _local_file(spec.source)
+    path = local_file(spec.source)
     if path is not None:
         recipe["source"] = sha256_of_file(path)
     return hash_json(recipe)
@@ -135,26 +115,9 @@ def _tokenised(model: LanguageModel, texts: Iterator[str], count: int, window: i
     return rows
 
 
-def _local_file(source: str) -> Path | None:
-    """The file a source names, if it names one."""
-    if source == "self" or source.startswith("hub:"):
-        return None
-    if source == "wikitext2":
-        folder = data_folder()
-        path = folder / "wikitext2" / "wiki.valid.raw.gz" if folder else None
-        return path if path is not None and path.is_file() else None
-    path = Path(source).expanduser()
-    if not path.is_file():
-        raise BadInputError(
-            f"The corpus {source!r} is not a file.",
-            hint="Known: self, wikitext2, a text file, hub:<data set>[:<column>].",
-        )
-    return path
-
-
 def _texts(source: str) -> Iterator[str]:
     """The texts of a source, in pieces of about a paragraph."""
-    path = _local_file(source)
+    path = local_file(source)
     if path is not None:
         opener = gzip.open if path.suffix == ".gz" else open
         try:

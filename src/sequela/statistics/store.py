@@ -15,7 +15,8 @@ from sequela.ground.hashing import hash_json, hash_tensors
 from sequela.ground.paths import cache_folder, replacing
 from sequela.ground.progress import SILENT, Progress
 from sequela.models import LanguageModel
-from sequela.statistics.corpus import Corpus, CorpusSpec, corpus_key, open_corpus
+from sequela.statistics.corpus import Corpus, corpus_key, open_corpus
+from sequela.statistics.corpus_spec import CorpusSpec
 from sequela.statistics.null_space import NullSpace
 from sequela.statistics.second_moments import SecondMoment, collect_second_moments
 from sequela.statistics.whitening import Whitening

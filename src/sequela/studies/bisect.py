@@ -15,7 +15,8 @@ from sequela.deltas import Delta
 from sequela.editors import EditorState, Resources
 from sequela.editors.presets import with_preset
 from sequela.editors.sequence import edit_batch
-from sequela.evaluation.alarms import AlarmRule, Alarms
+from sequela.evaluation.alarm_rules import AlarmRule
+from sequela.evaluation.alarms import Alarms
 from sequela.ground.errors import SequelaError
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import open_engine

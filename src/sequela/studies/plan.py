@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sequela.editors import AnyEditor, create_editor
-from sequela.editors.sequence import check_batch_size, check_subjects
+from sequela.editors.sequence import check_subjects
 from sequela.edits import EditSet, load_edits
 from sequela.evaluation.suite import Suite
 from sequela.evaluation.suites import make_suite
@@ -112,12 +111,11 @@ def make_plan(study: Study) -> Plan:
         UnknownNameError: An editor, suite or source that doesn't exist.
         BadInputError: A wrong setting, or a wrong record named by file and number.
     """
-    path = Path(study.edits.file).expanduser() if study.edits.file else None
     count = study.edits.count or study.n_edits
-    edits = load_edits(study.edits.source, path, count)
+    edits = load_edits(study.edits.source, study.edits.path, count)
     editors = tuple((choice, create_editor(choice.name, choice.settings)) for choice in study.editors)
     for choice, editor in editors:
-        check_batch_size(editor, choice.batch_size)
+        editor.info.check_batch_size(choice.batch_size)
         check_subjects(editor, edits)
     check_told_apart(editors, filled_in=False)
     suites = tuple(make_suite(choice.name, **choice.options) for choice in study.suites)

@@ -18,7 +18,8 @@ from sequela.deltas import Delta
 from sequela.editors import AnyEditor, EditorState, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
-from sequela.evaluation.alarms import Alarms, every_so_many, ringing
+from sequela.evaluation.alarm_rules import every_so_many, ringing
+from sequela.evaluation.alarms import Alarms
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from sequela.editors import BadEditPolicy
-from sequela.evaluation.alarms import AlarmSettings, due
+from sequela.evaluation.alarm_rules import AlarmSettings, due
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.ground.hashing import hash_json
 from sequela.statistics import CorpusSpec
@@ -46,6 +47,11 @@ class EditsChoice(_Part):
     source: str = "builtin"
     count: int | None = Field(default=None, ge=1)
     file: str | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file, with `~` replaced by the user's home folder."""
+        return Path(self.file).expanduser() if self.file else None
 
 
 class SuiteChoice(_Part):

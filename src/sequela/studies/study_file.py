@@ -10,13 +10,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sequela.editors import BadEditPolicy, create_editor
-from sequela.editors.sequence import check_batch_size
-from sequela.evaluation.alarms import AlarmSettings
+from sequela.editors import BadEditPolicy
+from sequela.editors.registry import check_editor
+from sequela.edits import check_source
+from sequela.evaluation.alarm_rules import AlarmSettings
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.evaluation.suites import check_options
 from sequela.ground.errors import BadInputError, SequelaError, near_matches
-from sequela.statistics import CorpusSpec
+from sequela.models.names import check_model_name
+from sequela.statistics.corpus_spec import CorpusSpec, local_file
 from sequela.studies.study import EditorChoice, EditsChoice, Study, SuiteChoice
 
 Place = tuple[str | int, ...]
@@ -93,8 +95,12 @@ def study_from_text(text: str, name: str) -> Study:
 
 
 def _check_names(study: Study, name: str, lines: dict[Place, int]) -> None:
-    """Asks the registries of editors and suites about the study's names and settings."""
+    """Asks the registries about the study's names and settings; none of them imports PyTorch for it."""
     asked: list[tuple[Place, Callable[[], object]]] = []
+    for number, model in enumerate(study.models):
+        asked.append((("models", number), lambda m=model: check_model_name(m)))  # type: ignore[misc]
+    asked.append((("edits",), lambda: check_source(study.edits.source, study.edits.path)))
+    asked.append((("statistics", "source"), lambda: local_file(study.statistics.source)))
     for number, editor in enumerate(study.editors):
         asked.append((("editors", number), lambda e=editor: _check_editor(e)))  # type: ignore[misc]
     for number, suite in enumerate(study.suites):
@@ -108,7 +114,7 @@ def _check_names(study: Study, name: str, lines: dict[Place, int]) -> None:
 
 
 def _check_editor(choice: EditorChoice) -> None:
-    check_batch_size(create_editor(choice.name, choice.settings), choice.batch_size)
+    check_editor(choice.name, choice.settings).info.check_batch_size(choice.batch_size)
 
 
 def _line_of_named(message: str, place: Place, lines: dict[Place, int]) -> int:

@@ -120,7 +120,7 @@ def test_last_only_under_a_restraint_has_one_edit_in_force_too(
     resources = Resources(Statistics(world_model, folder=tmp_path))
     settings = {**SETTINGS, "artifact": str(trained), "sequence": "last-only", "rect": {"keep": 0.5}}
     restrained = create_editor("mend+rect", settings)
-    assert restrained.needs_training
+    assert restrained.info.needs_training
     *_, last = edit_in_batches(restrained, world_model, edits, 1, resources)
     (alone,) = edit_in_batches(restrained, world_model, edits[-1:], 1, resources)
     assert last.delta.content_hash == alone.delta.content_hash

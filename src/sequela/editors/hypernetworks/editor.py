@@ -13,36 +13,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import ClassVar, Generic, Literal, TypeVar
-
-from pydantic import Field, NonNegativeInt
+from typing import ClassVar, Generic, TypeVar
 
 from sequela.deltas import Delta
+from sequela.editors.catalog.shared import HypernetworkHyperparameters
 from sequela.editors.editor import EditReport, Outcome, Resources
 from sequela.editors.training.trained_editor import (
     TrainedEditor,
-    TrainedHyperparameters,
     TrainedState,
 )
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-
-
-class HypernetworkHyperparameters(TrainedHyperparameters):
-    """What the settings of such methods have in common."""
-
-    layers: tuple[NonNegativeInt, ...] | None = Field(
-        default=None,
-        min_length=1,
-        description="The layers whose MLPs are edited; by default the highest, three (mend) or six (malmen).",
-    )
-    rank: int = Field(default=1920, ge=1, description="The rank of the network's own layers, at most.")
-    sequence: Literal["accumulate", "last-only"] = Field(
-        default="accumulate",
-        description="Whether batches add up, or each is made on the unedited model and takes the place of "
-        "the others, as in the released code.",
-    )
-
 
 NetworkH = TypeVar("NetworkH", bound=HypernetworkHyperparameters)
 
@@ -52,7 +33,6 @@ class HypernetworkEditor(TrainedEditor[NetworkH, TrainedState], Generic[NetworkH
 
     n_layers: ClassVar[int]
     """How many of the highest layers are edited by default."""
-    needs_subject: ClassVar[bool] = False
     state_class = TrainedState
     not_of_training = ("sequence",)
 

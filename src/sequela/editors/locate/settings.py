@@ -10,9 +10,6 @@ from sequela.ground.errors import SequelaError
 from sequela.models import LanguageModel
 from sequela.models.spans import BLANK
 
-N_CONTEXTS = 5
-"""Sampled contexts beside the bare prompt (Meng et al. 2023, released code)."""
-
 
 class LocateState(EditorState):
     """What a locate-then-edit method carries from batch to batch.

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
 import torch
-from pydantic import Field, NonNegativeInt
 
 from sequela.deltas import Delta, LowRank
+from sequela.editors.catalog.shared import SpreadHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources, relative_norms
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.locate.settings import N_CONTEXTS, LocateState, check_statistics, first_state
+from sequela.editors.locate.settings import LocateState, check_statistics, first_state
 from sequela.editors.locate.solve import Adjustment, ridge_adjustment
-from sequela.editors.locate.targets import Rule, Target, TargetHyperparameters, optimize_targets
+from sequela.editors.locate.targets import Rule, Target, optimize_targets
 from sequela.edits import Edit
 from sequela.models import EditedModel, LanguageModel, TokenizedPrompt
 from sequela.models.reading import Site
@@ -29,15 +29,6 @@ N_LAYERS = 5
 
 DEFAULT_LAST_DEPTH = 1 / 3
 """Where the last edited layer is by default, as a part of the depth."""
-
-
-class SpreadHyperparameters(TargetHyperparameters):
-    """The settings that methods which edit a range of layers share."""
-
-    layers: tuple[NonNegativeInt, ...] | None = Field(
-        default=None, min_length=1, description="The layers to edit, ascending; by default five."
-    )
-    n_contexts: int = Field(default=N_CONTEXTS, ge=0, description="Sampled contexts beside the bare prompt.")
 
 
 S = TypeVar("S", bound=SpreadHyperparameters)

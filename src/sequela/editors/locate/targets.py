@@ -19,9 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from pydantic import Field
 
-from sequela.editors.hyperparameters import Hyperparameters
+from sequela.editors.catalog.shared import TargetHyperparameters
 from sequela.editors.locate.keys import read_at_subject
 from sequela.editors.locate.target_batch import EditTexts, TargetBatch, Terms
 from sequela.edits import Edit
@@ -35,19 +34,6 @@ STOP_BELOW = 0.05
 
 TOKENS_AT_ONCE = 512
 """How many tokens are run again side by side: enough for the processor, and gradients need much memory."""
-
-
-class TargetHyperparameters(Hyperparameters):
-    """How target values are optimised; names and meaning as in the released ROME and MEMIT."""
-
-    v_num_grad_steps: int = Field(default=25, ge=1, description="Most evaluations of the loss.")
-    v_lr: float = Field(default=0.5, gt=0, description="Adam's learning rate.")
-    v_weight_decay: float = Field(default=0.5, ge=0, description="Weight of ||delta|| / ||v||^2.")
-    clamp_norm_factor: float = Field(default=4.0, gt=0, description="Bound of ||delta|| / ||v||.")
-    kl_factor: float = Field(default=0.0625, ge=0, description="Weight of the KL at '{subject} is a'.")
-    anchored: bool = Field(
-        default=False, description="Scale targets to the unedited model's norm; set by the restraint nas."
-    )
 
 
 @dataclass(frozen=True)

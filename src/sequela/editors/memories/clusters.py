@@ -8,10 +8,10 @@ joins that one; near one of another label the two share the distance between the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
+from sequela.editors.catalog.shared import SameKey
 from sequela.editors.editor import EditorState
 
 MARGIN = 1e-5
@@ -19,12 +19,6 @@ MARGIN = 1e-5
 
 SAME = 1e-3
 """Keys nearer than this part of a new key's radius are one key: the same prompt in another batch."""
-
-SameKey = Literal["take over", "published"]
-SAME_KEY = (
-    "What an edit does that has an earlier one's very key and wants another target: take its place, or, as "
-    "published, put both out of reach."
-)
 
 
 @dataclass(frozen=True)

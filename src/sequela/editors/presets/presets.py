@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sequela.editors.editor import AnyEditor
 from sequela.editors.hyperparameters import PRESET_NAMES
 from sequela.ground.errors import BadInputError
 from sequela.ground.paths import replacing
 from sequela.ground.progress import SILENT, Progress
-from sequela.models import LanguageModel
+
+if TYPE_CHECKING:
+    from sequela.editors.editor import AnyEditor
+    from sequela.models import LanguageModel
 
 ANY = "any"
 """Stands for all models in a preset."""
@@ -125,7 +127,7 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
             tune = f" `sequela tune {model.name} --editor {method}` finds better ones."
             progress.say(
                 f"There is no preset of {method} for {model.name}: layers are chosen by depth, the rest "
-                f"are the defaults.{'' if editor.needs_training else tune}"
+                f"are the defaults.{'' if editor.info.needs_training else tune}"
             )
         return editor
     if found.provenance == "untested":

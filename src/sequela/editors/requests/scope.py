@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from sequela.editors.catalog.serac import IN_SCOPE
 from sequela.ground.hashing import hash_json, hash_tensors
 from sequela.models import EditedModel
 from sequela.models.seats import Route, Routed
 from sequela.models.sentence_encoder import SentenceEncoder
-
-IN_SCOPE = 0.5
-"""From this similarity on a request belongs to an edit."""
 
 START = math.log(2) / 0.6
 """The scale before training: texts with a cosine of 0.7 lie on the border."""

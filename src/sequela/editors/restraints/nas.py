@@ -9,30 +9,18 @@ r is what the unedited model has at the same prompt's subject, so that it is eac
 
 from __future__ import annotations
 
-from typing import ClassVar
-
+from sequela.editors.catalog.method import RestraintSettings
+from sequela.editors.catalog.restraints import NAS
 from sequela.editors.editor import AnyEditor
-from sequela.editors.restraints.restraint import Restraint, RestraintSettings
-from sequela.ground.errors import BadInputError
+from sequela.editors.restraints.restraint import Restraint
 
 
 class NormAnchoredScaling(Restraint[RestraintSettings]):
     """Scales target values to the unedited model's norm."""
 
-    name: ClassVar[str] = "nas"
-    summary: ClassVar[str] = "Target values keep the unedited model's norm (norm-anchored scaling, 2026)."
-    paper: ClassVar[str] = "arXiv 2602.02543"
+    info = NAS
 
     def adapted(self, editor: AnyEditor) -> AnyEditor:
-        """The method with anchored targets.
-
-        Raises:
-            BadInputError: The method seeks no target values.
-        """
+        """The method with anchored targets."""
         settings = editor.hyperparameters
-        if "anchored" not in type(settings).model_fields:
-            raise BadInputError(
-                f"The restraint 'nas' scales target values; {editor.name} seeks none.",
-                hint="Use it with rome, memit, pmet, emmet or alphaedit.",
-            )
         return editor.with_settings(settings.model_copy(update={"anchored": True}))

@@ -7,39 +7,17 @@ Gupta et al., "Lifelong Sequential Knowledge Editing without Model Degradation" 
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from pydantic import Field
-
+from sequela.editors.catalog.restraints import NORM, NormSettings
 from sequela.editors.editor import AnyEditor
-from sequela.editors.restraints.restraint import Restraint, RestraintSettings
-from sequela.ground.errors import BadInputError
-
-
-class NormSettings(RestraintSettings):
-    """The constraint's settings."""
-
-    weight: float = Field(default=10.0, gt=0, description="The weight of ||Delta||² in the solve.")
+from sequela.editors.restraints.restraint import Restraint
 
 
 class NormConstraint(Restraint[NormSettings]):
     """Adds the size of the change to what the solve minimises."""
 
-    name: ClassVar[str] = "norm"
-    summary: ClassVar[str] = "The size of the change counts in the solve (ENCORE, Gupta et al. 2025)."
-    paper: ClassVar[str] = "Gupta et al. 2025, arXiv 2502.01636"
-    settings_class = NormSettings
+    info = NORM
 
     def adapted(self, editor: AnyEditor) -> AnyEditor:
-        """The method with the weight among its settings.
-
-        Raises:
-            BadInputError: The method has no solve with C.
-        """
+        """The method with the weight among its settings."""
         settings = editor.hyperparameters
-        if "norm_weight" not in type(settings).model_fields:
-            raise BadInputError(
-                f"The restraint 'norm' belongs into a solve with C; {editor.name} has none.",
-                hint="Use it with memit or pmet.",
-            )
         return editor.with_settings(settings.model_copy(update={"norm_weight": self.settings.weight}))

@@ -11,29 +11,19 @@ measured or saved.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
-from pydantic import Field
 
 from sequela.deltas import Delta, LowRank, WeightUpdate
-from sequela.editors.restraints.restraint import Restraint, RestraintSettings, weight_and_update
+from sequela.editors.catalog.restraints import PRUNE, PruneSettings
+from sequela.editors.restraints.restraint import Restraint, weight_and_update
 from sequela.models import LanguageModel
-
-
-class PruneSettings(RestraintSettings):
-    """PRUNE's settings."""
-
-    alpha: float = Field(default=1.2, gt=1, description="The base of the logarithm.")
 
 
 class Prune(Restraint[PruneSettings]):
     """Holds the singular values of the accumulated change near those of the weight."""
 
-    name: ClassVar[str] = "prune"
-    summary: ClassVar[str] = "Singular values of the whole change are held down (Ma et al. 2025)."
-    paper: ClassVar[str] = "Ma et al. 2025, arXiv 2405.16821"
-    settings_class = PruneSettings
+    info = PRUNE
 
     def of_whole(self, model: LanguageModel, total: Delta) -> Delta:
         """Each weight's change with its greatest singular values lowered; small ones stay as they are."""

@@ -10,29 +10,18 @@ edits before left it.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
-from pydantic import Field
 
 from sequela.deltas import Delta, WeightUpdate
-from sequela.editors.restraints.restraint import Restraint, RestraintSettings, dense, weight_and_update
+from sequela.editors.catalog.restraints import RECT, RectSettings
+from sequela.editors.restraints.restraint import Restraint, dense, weight_and_update
 from sequela.models import LanguageModel
-
-
-class RectSettings(RestraintSettings):
-    """RECT's settings."""
-
-    keep: float = Field(default=0.4, gt=0, le=1, description="The share of entries that stay changed.")
 
 
 class Rect(Restraint[RectSettings]):
     """Zeroes the entries of each batch's change that are small for their weight."""
 
-    name: ClassVar[str] = "rect"
-    summary: ClassVar[str] = "Only the entries with the greatest relative change are kept (Gu et al. 2024)."
-    paper: ClassVar[str] = "Gu et al. 2024, arXiv 2401.04700"
-    settings_class = RectSettings
+    info = RECT
 
     def of_batch(self, model: LanguageModel, change: Delta) -> Delta:
         """Each weight's change with the rest set to 0; one that keeps everything stays as it is."""

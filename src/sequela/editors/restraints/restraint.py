@@ -8,24 +8,14 @@ from contextlib import nullcontext
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from sequela.deltas import Delta, Dense
+from sequela.editors.catalog.method import JOIN, RestraintInfo, RestraintSettings
 from sequela.editors.editor import AnyEditor, Editor, Outcome, Resources, relative_norms
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError
 from sequela.ground.precision import solve_dtype
 from sequela.models import LanguageModel
-
-JOIN = "+"
-"""Between the method's name and those of its restraints."""
-
-
-class RestraintSettings(BaseModel):
-    """A restraint's settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
 
 R = TypeVar("R", bound=RestraintSettings)
 
@@ -40,20 +30,14 @@ class Restraint(Generic[R]):
         settings: Its settings.
     """
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    paper: ClassVar[str]
-    settings_class: ClassVar[type[RestraintSettings]] = RestraintSettings
+    info: ClassVar[RestraintInfo]
+    """The restraint's name, settings and the methods it goes with."""
 
     def __init__(self, settings: R) -> None:
         self.settings = settings
 
     def adapted(self, editor: AnyEditor) -> AnyEditor:
-        """The method that takes this restraint into its own formula.
-
-        Raises:
-            BadInputError: The method's formula has no place for it.
-        """
+        """The method that takes this restraint into its own formula, which has a place for it."""
         return editor
 
     def of_batch(self, model: LanguageModel, change: Delta) -> Delta:
@@ -79,28 +63,18 @@ class RestrainedEditor(Editor[Any, Any]):
         restraints: What holds it back, in order.
 
     Raises:
-        BadInputError: The method's edits don't sit in weights, so that there is no change to restrain.
+        BadInputError: A restraint can't be used on this method.
     """
 
     def __init__(self, editor: AnyEditor, restraints: Sequence[AnyRestraint]) -> None:
         self.restraints = tuple(restraints)
-        if editor.seat != "weights":
-            raise BadInputError(
-                f"{editor.name} changes no weights: {', '.join(one.name for one in self.restraints)} can't "
-                "restrain it.",
-                hint="Restraints are for methods whose edits sit in weights; `sequela methods` tells.",
-            )
         for restraint in self.restraints:
+            restraint.info.check_fits(editor.info)
             editor = restraint.adapted(editor)
         self.editor = editor
         # What the class says of a method, this one says of itself.
-        self.name = JOIN.join([editor.name, *(restraint.name for restraint in self.restraints)])  # type: ignore[misc]
-        self.summary = editor.summary  # type: ignore[misc]
-        self.paper = editor.paper  # type: ignore[misc]
-        self.needs_training = editor.needs_training  # type: ignore[misc]
-        self.takes_batches = editor.takes_batches  # type: ignore[misc]
-        self.needs_subject = editor.needs_subject  # type: ignore[misc]
-        self.hyperparameters_class = editor.hyperparameters_class  # type: ignore[misc]
+        names = [editor.name, *(restraint.info.name for restraint in self.restraints)]
+        self.info = dataclasses.replace(editor.info, name=JOIN.join(names))  # type: ignore[misc]
         self.state_class = editor.state_class  # type: ignore[misc]
         super().__init__(editor.hyperparameters)
 
@@ -112,7 +86,7 @@ class RestrainedEditor(Editor[Any, Any]):
     @property
     def settings(self) -> dict[str, Any]:
         """The method's settings, and those of each restraint under its name."""
-        own = {one.name: one.settings.model_dump(mode="json") for one in self.restraints}
+        own = {one.info.name: one.settings.model_dump(mode="json") for one in self.restraints}
         return {**self.editor.settings, **own}
 
     @property

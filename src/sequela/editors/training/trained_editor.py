@@ -7,34 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import Field
 from torch import nn
 
+from sequela.editors.catalog.shared import TrainedHyperparameters
 from sequela.editors.editor import Editor, EditorState
-from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.training.artifact import load_network
 from sequela.editors.training.learner import Learner
 from sequela.ground.errors import SequelaError
 from sequela.ground.hashing import hash_tensors
 from sequela.models import LanguageModel
-
-IDENTITY = "identity"
-"""The artifact that is none: what is trained as it is before any training."""
-
-
-class TrainedHyperparameters(Hyperparameters):
-    """What the settings of all trained methods have in common."""
-
-    artifact: str | None = Field(
-        default=None,
-        description="The folder of a trained network; by default what `sequela train-editor` made for the "
-        "model. `identity` is an untrained one.",
-    )
-
-    @property
-    def is_untrained(self) -> bool:
-        """Whether what is trained is taken as it is before any training."""
-        return self.artifact == IDENTITY
 
 
 class TrainedState(EditorState):
@@ -58,7 +39,6 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
         hyperparameters: The method's settings.
     """
 
-    needs_training: ClassVar[bool] = True
     not_of_training: ClassVar[tuple[str, ...]] = ()
     """The method's own settings that training doesn't depend on."""
     training_defaults: ClassVar[Mapping[str, float]] = {}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from transformers import PretrainedConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from typing import TYPE_CHECKING
 
 from sequela.ground.errors import UnsupportedModelError
 from sequela.models.families.gemma2 import GEMMA2
@@ -18,6 +17,9 @@ from sequela.models.families.phi3 import PHI3
 from sequela.models.families.qwen2 import QWEN2
 from sequela.models.families.qwen3 import QWEN3
 from sequela.models.family import Family
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 FAMILIES: tuple[Family, ...] = (
     GEMMA2,
@@ -62,6 +64,8 @@ def family_of(config: PretrainedConfig, name: str) -> Family:
 
 
 def _why_not(config: PretrainedConfig) -> str:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
     expert_fields = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
     if any(getattr(config, field, None) for field in expert_fields):
         return " (a mixture of experts)"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.deltas import Delta, Dense
-from sequela.editors import Editor, EditorState, EditReport, Outcome, Resources
+from sequela.editors import Editor, EditorState, EditReport, MethodInfo, Outcome, Resources
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 
@@ -22,6 +21,14 @@ class DoublingHyperparameters(BaseModel):
     factor: float = Field(default=2.0, gt=0, description="What the weight is multiplied by, once per edit.")
 
 
+DOUBLING = MethodInfo(
+    name="doubling",
+    summary="Scales one MLP layer; a plug-in's example.",
+    settings=DoublingHyperparameters,
+    implementation="sequela_doubling:Doubling",
+)
+
+
 class DoublingState(EditorState):
     """How many edits have been made."""
 
@@ -31,9 +38,7 @@ class DoublingState(EditorState):
 class Doubling(Editor[DoublingHyperparameters, DoublingState]):
     """Scales a weight."""
 
-    name: ClassVar[str] = "doubling"
-    summary: ClassVar[str] = "Scales one MLP layer; a plug-in's example."
-    hyperparameters_class = DoublingHyperparameters
+    info = DOUBLING
     state_class = DoublingState
 
     def prepare(self, model: LanguageModel, resources: Resources) -> DoublingState:

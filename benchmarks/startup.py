@@ -1,0 +1,64 @@
+"""Processor seconds of commands that wait for no model: help, lists, the answer to a wrong study file.
+
+    python benchmarks/startup.py
+
+Each command runs in an interpreter of its own, `--rounds` times; the least is told, since what else runs on
+the machine can only add to it. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PROGRAM = "import sys; sys.argv[0] = 'sequela'; from sequela.cli.main import main; main()"
+
+COMMANDS: dict[str, tuple[float, tuple[str, ...]]] = {
+    "sequela --help": (0.5, ("--help",)),
+    "sequela methods": (1.5, ("methods",)),
+    "sequela models": (1.5, ("models",)),
+    "sequela tasks": (1.5, ("tasks",)),
+    "sequela presets": (1.5, ("presets",)),
+    "sequela edits": (1.5, ("edits",)),
+    "sequela run wrong.yaml": (2.0, ("run", "WRONG")),
+}
+"""What is run, each with the seconds that it may take; `WRONG` stands for a study file with an error."""
+
+WRONG_STUDY = "name: wrong\nmodels: [smollm2-135m-instruct]\neditors: [memit+rekt]\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Processor seconds of commands that wait for no model.")
+    parser.add_argument("--rounds", type=int, default=5, help="How often each command runs.")
+    given = parser.parse_args()
+    least: dict[str, tuple[float, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        wrong = Path(folder) / "wrong.yaml"
+        wrong.write_text(WRONG_STUDY, encoding="utf-8")
+        for name, (_, words) in COMMANDS.items():
+            arguments = [str(wrong) if word == "WRONG" else word for word in words]
+            runs = [timed(arguments) for _ in range(given.rounds)]
+            least[name] = (min(processor for processor, _ in runs), min(wall for _, wall in runs))
+    print("| command | processor, s | wall, s | may take, s |\n|---|---|---|---|", file=sys.stderr)
+    for name, (processor, wall) in least.items():
+        print(f"| `{name}` | {processor:.2f} | {wall:.2f} | {COMMANDS[name][0]} |", file=sys.stderr)
+    print(json.dumps({name: round(processor, 3) for name, (processor, _) in least.items()}))
+
+
+def timed(arguments: list[str]) -> tuple[float, float]:
+    """Processor seconds (user and system) and seconds on the clock of one run."""
+    before, began = os.times(), time.perf_counter()
+    subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, check=False)
+    wall, after = time.perf_counter() - began, os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return used, wall
+
+
+if __name__ == "__main__":
+    main()

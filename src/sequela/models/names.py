@@ -1,0 +1,46 @@
+"""What a model's name can be, in this order: an alias, a folder or a GGUF file, a Hugging Face hub id."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sequela.ground.errors import BadInputError, UnknownNameError, near_matches
+from sequela.models.aliases import ALIASES
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def is_path(name: str) -> bool:
+    """Whether a name is that of a folder or a file."""
+    looks_like_one = name.startswith((".", "/", "~")) or name.endswith(".gguf") or "\\" in name
+    return looks_like_one or name.count("/") > 1 or Path(name).exists()
+
+
+def check_model_name(name: str) -> None:
+    """Refuses a name that no model can have, as far as that is seen without the hub and without weights.
+
+    Raises:
+        UnknownNameError: It is nearly an alias, or can't be a hub id.
+        BadInputError: There is no such file or folder, or it holds no model.
+    """
+    if name in ALIASES:
+        return
+    if is_path(name):
+        _check_path(Path(name).expanduser(), name)
+    elif not _HUB_ID.fullmatch(name) or ("/" not in name and near_matches(name, ALIASES)):
+        raise UnknownNameError("model", name, ALIASES)
+
+
+def _check_path(path: Path, name: str) -> None:
+    if not path.exists():
+        raise BadInputError(f"The model {name!r} does not exist: there is no such file or folder.")
+    if path.is_file():
+        with path.open("rb") as stream:
+            if stream.read(4) != b"GGUF":
+                raise BadInputError(f"{name!r} is neither a folder nor a GGUF file.")
+    elif not (path / "config.json").is_file():
+        raise BadInputError(
+            f"The folder {name!r} holds no model: config.json is missing.",
+            hint="Name a folder written by save_pretrained, or a GGUF file.",
+        )

@@ -1,0 +1,49 @@
+"""Which text key statistics are taken over, as a study file or a command says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sequela.ground.errors import BadInputError
+from sequela.ground.paths import data_folder
+
+
+class CorpusSpec(BaseModel):
+    """Which text, and how much of it.
+
+    Args:
+        source: `self` (sampled from the model), `wikitext2`, a text file, or `hub:<data set>[:<column>]`.
+        n_tokens: How many tokens; by default ten for each dimension of the key.
+        window: Tokens per sequence.
+        seed: The seed of the `self` corpus.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(default="self", description="self, wikitext2, a text file or hub:<data set>.")
+    n_tokens: int | None = Field(default=None, ge=2, description="Tokens; by default 10 x d_ff.")
+    window: int = Field(default=256, ge=2, description="Tokens per sequence.")
+    seed: int = Field(default=0, description="Seed of the self corpus.")
+
+
+def local_file(source: str) -> Path | None:
+    """The file that a source names, if it names one.
+
+    Raises:
+        BadInputError: There is no such file.
+    """
+    if source == "self" or source.startswith("hub:"):
+        return None
+    if source == "wikitext2":
+        folder = data_folder()
+        path = folder / "wikitext2" / "wiki.valid.raw.gz" if folder else None
+        return path if path is not None and path.is_file() else None
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise BadInputError(
+            f"The corpus {source!r} is not a file.",
+            hint="Known: self, wikitext2, a text file, hub:<data set>[:<column>].",
+        )
+    return path

@@ -1,0 +1,174 @@
+"""Lists are printed and wrong study files are answered before anything heavy is imported.
+
+Each command runs in an interpreter of its own; what it imported tells what it waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import sequela
+from sequela.editors.registry import ENTRY_POINT_GROUP
+
+HEAVY = (
+    "altair",
+    "datasets",
+    "lm_eval",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "sqlalchemy",
+    "torch",
+    "transformers",
+)
+"""Packages that take from a tenth of a second to several seconds to import."""
+
+PROGRAM = """
+import json, sys
+sys.argv[0] = "sequela"
+from sequela.cli.main import main
+try:
+    main()
+finally:
+    print("\\n" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
+BASE = "name: x\nmodels: [smollm2-135m-instruct]\n"
+ROME = BASE + "editors: [rome]\n"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command said, how it ended, and which of the heavy packages it imported."""
+
+    stdout: str
+    stderr: str
+    status: int
+    imported: tuple[str, ...]
+
+
+PLUG_IN = """
+from pydantic import BaseModel
+from sequela.editors.catalog import MethodInfo
+
+LIGHT = MethodInfo("light", "A plug-in whose record needs no PyTorch.", BaseModel, "no_such_module:Light")
+"""
+
+
+def told_by(folder: Path, *arguments: str) -> Told:
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{Path(sequela.__file__).parents[1]}{os.pathsep}{folder}",
+            "SEQUELA_CACHE": str(folder / "cache"),
+            "COLUMNS": "200",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    stderr, _, modules = ran.stderr.rstrip("\n").rpartition("\n")
+    loaded = json.loads(modules)
+    return Told(ran.stdout, stderr, ran.returncode, tuple(name for name in HEAVY if name in loaded))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--help",), "train-editor"),
+        (("run", "--help"), "--precision"),
+        (("methods",), "alphaedit"),
+        (("methods", "memit"), "mom2_update_weight"),
+        (("methods", "rect"), "keep"),
+        (("models",), "LlamaForCausalLM"),
+        (("tasks",), "truthfulqa"),
+        (("presets",), "memit"),
+        (("edits",), "counterfact"),
+        (("edits", "builtin"), "builtin"),
+        (("edits", "--schema"), "target_new"),
+    ],
+    ids=" ".join,
+)
+def test_a_list_waits_for_nothing_heavy(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    told = told_by(tmp_path, *arguments)
+    assert told.status == 0, told.stderr
+    assert said in told.stdout
+    assert told.imported == ()
+
+
+def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> None:
+    (tmp_path / "light_plug_in.py").write_text(PLUG_IN, encoding="utf-8")
+    info = tmp_path / "light_plug_in-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: light-plug-in\nVersion: 1.0\n", encoding="utf-8"
+    )
+    (info / "entry_points.txt").write_text(
+        f"[{ENTRY_POINT_GROUP}]\nlight = light_plug_in:LIGHT\n", encoding="utf-8"
+    )
+    told = told_by(tmp_path, "methods")
+    assert told.status == 0, told.stderr
+    assert "from light_plug_in" in told.stdout
+    assert told.imported == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: [\n", "this is not YAML"),
+        (ROME + "chekpoints: [1]\n", "Did you mean 'checkpoints'?"),
+        (ROME + "checkpoints: [1, many]\n", "(given: 'many')"),
+        (BASE + "editors: [romee]\n", "Did you mean 'rome'?"),
+        (BASE + "editors: [memit+rekt]\n", "Did you mean 'rect'?"),
+        (BASE + "editors: [kn+norm]\n", "kn has none"),
+        (BASE + "editors: [grace+rect]\n", "grace changes no weights"),
+        (BASE + "editors: [{name: rome, settings: {v_lrr: 1}}]\n", "Did you mean 'v_lr'?"),
+        (BASE + "editors: [{name: rome, settings: {v_lr: fast}}]\n", "v_lr = 'fast'"),
+        (
+            BASE + "editors: [{name: rome, batch_size: 2}]\ncheckpoints: [2]\n",
+            "rome makes one edit at a time",
+        ),
+        (
+            "name: x\nmodels: [smollm2-135m-instrct]\neditors: [rome]\n",
+            "Did you mean 'smollm2-135m-instruct'?",
+        ),
+        ("name: x\nmodels: [./nowhere]\neditors: [rome]\n", "there is no such file or folder"),
+        (ROME + "edits: {source: counterfct}\n", "Did you mean 'counterfact'"),
+        (ROME + "edits: {source: facts.jsonl}\n", "Can't read facts.jsonl"),
+        (ROME + "edits: {source: zsre, file: z.json}\n", "Can't read z.json"),
+        (ROME + "statistics: {source: text.txt}\n", "'text.txt' is not a file"),
+        (ROME + "alarms: {stop_when: perplexty > 3x}\n", "'perplexty', which isn't read"),
+        (ROME + "suites: [biltin]\n", "Did you mean 'builtin'?"),
+        (ROME + "suites: [{name: builtin, categories: [arithmetics]}]\n", "Did you mean 'arithmetic'?"),
+        (ROME + "suites: [{name: builtin, limit: 1000}]\n", "the largest category has"),
+        (ROME + "suites: [{name: refusal, limit: 1000}]\n", "requests of each kind"),
+        (ROME + "suites: [{name: mmlu, subjects: [anatomi]}]\n", "Did you mean 'anatomy'"),
+    ],
+)
+def test_a_wrong_study_file_is_answered_before_anything_heavy_is_imported(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "bad.yaml").write_text(text, encoding="utf-8")
+    told = told_by(tmp_path, "run", "bad.yaml")
+    assert told.status == 2
+    assert told.stderr.startswith("Error: bad.yaml")
+    assert said in told.stderr
+    assert "Traceback" not in told.stderr
+    assert told.imported == ()
+
+
+def test_a_study_file_that_isnt_there_is_said_at_once(tmp_path: Path) -> None:
+    told = told_by(tmp_path, "run", "missing.yaml")
+    assert told.status == 2
+    assert "missing.yaml can't be read: No such file or directory" in told.stderr
+    assert told.imported == ()
