@@ -25,7 +25,7 @@ from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, Score
 from sequela.models import EditedModel
-from sequela.results import Finding
+from sequela.results import Finding, Section, SuiteInfo, TaskInfo
 
 CATEGORIES: tuple[tuple[str, str], ...] = (
     ("world_knowledge", "capitals, continents, elements, planets, inventions"),
@@ -74,6 +74,12 @@ class BuiltinSuite:
     """
 
     name = "builtin"
+    info = SuiteInfo(
+        tasks={
+            "truthfulness": TaskInfo(section=Section.SAFETY),
+            "harm_recognition": TaskInfo(section=Section.SAFETY),
+        }
+    )
 
     def __init__(self, *, limit: int | None = None, categories: Sequence[str] | None = None) -> None:
         if limit is not None and limit < 1:

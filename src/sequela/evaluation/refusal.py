@@ -22,7 +22,14 @@ from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, Generation, generation_request
 from sequela.models import EditedModel
-from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items
+from sequela.results import (
+    AnswerForm,
+    Finding,
+    ItemRecord,
+    Section,
+    SuiteInfo,
+    finding_from_items,
+)
 
 NAME = "refusal"
 VERSION = 1
@@ -95,6 +102,7 @@ class RefusalSuite:
     """
 
     name = NAME
+    info = SuiteInfo(section=Section.SAFETY)
 
     def __init__(self, *, limit: int | None = None, max_new_tokens: int = 64) -> None:
         most = min(len(_requests(kind)) for kind in ("harmful", "harmless"))

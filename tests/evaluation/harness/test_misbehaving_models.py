@@ -20,6 +20,7 @@ from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.models import EditedModel
 from sequela.results import JudgedMeasurement, Measurement, judged
 from sequela.studies.measuring import Baseline, Labels, measurements
+from support.suites import SUITES
 
 Answers = dict[str, tuple[str, ...]]
 """The right answers of every item by its prompt; for choices, the continuations."""
@@ -147,7 +148,7 @@ def against_healthy(
         one.model_copy(update={"baseline": values[one.series]})
         for one in measured(name, model, choose, write, 10)
     ]
-    found = judged([*before, *after, *further])
+    found = judged([*before, *after, *further], SUITES)
     return {f"{one.task}/{one.metric}": one for one in found if one.n_edits == 10}
 
 
@@ -202,7 +203,7 @@ def test_a_constant_that_became_the_other_is_told(larger_data: Path, edited: Edi
     after = measured("toxigen", edited, always(" No"), healthy_text, 10)
     values = {one.series: one.value for one in before}
     after = [one.model_copy(update={"baseline": values[one.series]}) for one in after]
-    found = {(one.n_edits, one.metric): one for one in judged([*before, *after])}
+    found = {(one.n_edits, one.metric): one for one in judged([*before, *after], SUITES)}
     assert found[10, "accuracy"].raw_value == pytest.approx(2 / 3)  # "safer" than one third before
     assert rules(found[10, "accuracy"]) == ["D1", "D2", "D6"]
     assert rules(found[0, "accuracy"]) == ["D1", "D6"]
@@ -282,7 +283,7 @@ def test_two_collapsed_models_with_one_floor(larger_data: Path, edited: EditedMo
     one = measured("truthfulqa", edited, floor, healthy_text, 10)
     other = [two.model_copy(update={"editor": "memit"}) for two in one]
     base = measured("truthfulqa", edited, healthy_choice, healthy_text, 0)
-    found = judged([*base, *one, *other, perplexity(100.0)])
+    found = judged([*base, *one, *other, perplexity(100.0)], SUITES)
     flags = {(two.editor, two.metric): rules(two) for two in found}
     assert "D3" in flags["memit", "accuracy"]  # rome's perplexity says that it has collapsed
     assert "D3" not in flags["rome", "accuracy"]
@@ -296,7 +297,7 @@ def test_a_task_on_which_the_unedited_model_guesses_has_no_headroom(
         return -1.0 - drawn(number, continuation)
 
     base = measured("toxigen", edited, guess, healthy_text, 0)
-    found = {one.metric: one for one in judged(base)}
+    found = {one.metric: one for one in judged(base, SUITES)}
     assert rules(found["accuracy"]) == ["D6"]
     assert rules(found["auroc"]) == ["D6"]
     assert "no headroom" in found["accuracy"].spoiled
