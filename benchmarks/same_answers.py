@@ -22,7 +22,7 @@ import torch
 from lm_eval.evaluator import evaluate
 
 from sequela.deltas import Delta
-from sequela.deltas.storage import load_delta
+from sequela.editors.storage import load_edits
 from sequela.evaluation.harness.engine_lm import EngineLM
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.suite import HarnessSuite
@@ -69,7 +69,7 @@ def main() -> None:
     model = load(given, log)
     items = 4 if given.quick else given.items
     changes: dict[str, Delta | None] = {} if given.edited_only else {UNEDITED: None}
-    changes |= {path.name: load_delta(path, model) for path in given.delta}
+    changes |= {path.name: load_edits(path, model).delta for path in given.delta}
     suites = [_suite(name, items, given.max_new_tokens, given.quick) for name in given.benchmarks]
     cases: dict[str, Any] = {}
     details: dict[str, Any] = {}

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import sequela
 from sequela.api import Model
+from sequela.editors.storage import read_description
 from sequela.edits import Edit, EditSet
 from sequela.ground.errors import BadInputError, FingerprintMismatchError, SequelaError, UnknownNameError
 from sequela.models import EditedModel, LanguageModel
+from sequela.results import open_store
 from sequela.statistics import CorpusSpec
+from sequela.studies import Study, run_study
+from support.studies import small_study
 from support.tiny import tiny_language_model
 
 ROME = {"mom2_adjustment": False, "n_contexts": 1, "v_num_grad_steps": 25}
+
+BESIDE_THE_WEIGHTS: dict[str, dict[str, Any]] = {
+    "grace": {"layers": [2], "num_steps": 30, "lr": 0.3},
+    "wise": {"shard_size": 1, "n_contexts": 1},
+    "melo": {"layers": [1, 2, 3], "num_steps": 20},
+    "ike": {"n_demonstrations": 0, "retriever": "words"},
+}
+"""Settings of methods that change no weight."""
 
 
 @pytest.fixture
@@ -172,15 +185,15 @@ class TestBlocksInsideBlocks:
         assert same_bits(bits(model), before)
 
 
-class TestSavedDeltas:
+class TestSavedEdits:
     def test_a_saved_change_comes_back_bit_for_bit(
         self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
         before = bits(model)
         with model.edited("rome", edits[:1], settings=ROME) as edited:
-            edited.save_delta(tmp_path / "delta")
+            edited.save_edits(tmp_path / "delta")
             inside = bits(model)
-        with model.with_delta(tmp_path / "delta") as again:
+        with model.load_edits(tmp_path / "delta") as again:
             assert same_bits(bits(again), inside)
         assert same_bits(bits(model), before)
 
@@ -188,22 +201,69 @@ class TestSavedDeltas:
         self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
         with model.edited("rome", edits[:1], settings=ROME) as edited:
-            edited.save_delta(tmp_path)
+            edited.save_edits(tmp_path)
         with model.edited("ft-m", edits[1:2], settings={"num_steps": 4}) as outer:
-            with outer.with_delta(tmp_path) as both:
+            with outer.load_edits(tmp_path) as both:
                 assert set(both.delta.updates) == {*edited.delta.updates, *outer.delta.updates}
-                both.save_delta(tmp_path / "both")
+                both.save_edits(tmp_path / "both")
             expected = outer.delta + edited.delta
-        with model.with_delta(tmp_path / "both") as again:
+        with model.load_edits(tmp_path / "both") as again:
             assert again.delta.content_hash == expected.content_hash
+
+    @pytest.mark.parametrize("method", BESIDE_THE_WEIGHTS)
+    def test_edits_that_change_no_weight_come_back_too(
+        self, method: str, model: Model, edits: tuple[Edit, ...], tmp_path: Path
+    ) -> None:
+        with model.edited(method, edits[:2], settings=BESIDE_THE_WEIGHTS[method]) as edited:
+            edited.save_edits(tmp_path)
+            said = [edited.score(edit.question, edit.target_new) for edit in edits]
+            content = edited.current.content_hash
+        with model.load_edits(tmp_path) as again:
+            assert again.current.content_hash == content
+            assert [again.score(edit.question, edit.target_new) for edit in edits] == said
+            again.save_edits(tmp_path / "again")
+        assert said != [model.score(edit.question, edit.target_new) for edit in edits]
+        kept, once_more = read_description(tmp_path), read_description(tmp_path / "again")
+        assert kept == once_more
+        assert (kept.method, kept.edits) == (method, tuple(edit.id for edit in edits[:2]))
+
+    def test_blocks_inside_blocks_are_saved_as_one(
+        self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
+    ) -> None:
+        with (
+            model.edited("grace", edits[:1], settings=BESIDE_THE_WEIGHTS["grace"]) as first,
+            first.edited("ft-m", edits[1:2], settings={"num_steps": 4}) as second,
+            second.edited("ike", edits[2:3], settings=BESIDE_THE_WEIGHTS["ike"]) as third,
+        ):
+            third.save_edits(tmp_path)
+            content = third.current.content_hash
+        with model.load_edits(tmp_path) as again:
+            assert again.current.content_hash == content
+            assert [one.description.name for one in again.methods] == ["grace", "ft-m", "ike"]
+        assert read_description(tmp_path).edits == tuple(edit.id for edit in edits)
+
+    def test_a_run_s_checkpoint_can_be_loaded(
+        self, model: Model, world_folder: Path, edits: tuple[Edit, ...], tmp_path: Path
+    ) -> None:
+        file = tmp_path / "facts.jsonl"
+        file.write_text("".join(f"{edit.model_dump_json()}\n" for edit in edits[:1]), encoding="utf-8")
+        editors = [{"name": "grace", "settings": BESIDE_THE_WEIGHTS["grace"]}]
+        changes = {"editors": editors, "suites": [], "checkpoints": [0, 1]}
+        run_study(Study.model_validate(small_study(world_folder, file, **changes)), tmp_path / "run")
+        (folder,) = (tmp_path / "run" / "checkpoints").glob("*/1")
+        with open_store(tmp_path / "run") as store:
+            (measured,) = {key.model_hash for key in store.evaluations() if key.n_edits == 1}
+        with model.load_edits(folder) as again:
+            assert again.current.content_hash == measured
+            assert again.generate(edits[0].question, 8).strip().startswith(edits[0].target_new)
 
     def test_another_model_refuses_it(self, model: Model, edits: tuple[Edit, ...], tmp_path: Path) -> None:
         with model.edited("ft-m", edits[:1], settings={"num_steps": 2}) as edited:
-            edited.save_delta(tmp_path)
+            edited.save_edits(tmp_path)
         other: LanguageModel = tiny_language_model("llama")
         with (
             pytest.raises(FingerprintMismatchError, match=model.base.fingerprint),
-            Model(EditedModel(other)).with_delta(tmp_path),
+            Model(EditedModel(other)).load_edits(tmp_path),
         ):
             pass
 

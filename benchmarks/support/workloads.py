@@ -178,7 +178,7 @@ def _file(benchmark: str, protocol: str) -> TaskFile:
 
 
 def _here(file: TaskFile) -> TaskFile:
-    if local_path(file.benchmark) is None:
+    if local_path(file) is None:
         raise BadInputError(
             f"The data of {file.benchmark} are not there.",
             hint=f"Set {DATA_VARIABLE}, or --data, to a folder that has them (see benchmarks/README.md).",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sequela.deltas import Delta
-from sequela.deltas.storage import save_delta
 from sequela.editors import AnyEditor, EditReport, Resources, create_editor
 from sequela.editors.presets import with_preset
+from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.sequence import edit_in_batches
-from sequela.editors.storage import load_edits
+from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.ground.progress import SILENT, Progress
@@ -68,12 +68,14 @@ class Model:
     Args:
         current: The base with whatever edits this model has.
         engine: What runs it.
-        reports: How each of its edits went.
+        reports: How each of its edits went; those that were loaded from a folder have none.
+        methods: The methods that made its edits, in order.
     """
 
     current: EditedModel
     engine: Engine = field(default_factory=TorchEngine)
     reports: tuple[EditReport, ...] = ()
+    methods: tuple[MethodEdits, ...] = ()
     _stage: _Stage = field(default_factory=_Stage, repr=False)
 
     @property
@@ -155,44 +157,48 @@ class Model:
             raise BadInputError("Settings are given beside a method that has its own.")
         wished = create_editor(editor, settings) if isinstance(editor, str) else editor
         wanted = [edits] if isinstance(edits, Edit) else list(edits)
-        seats, reports = self.current, list(self.reports)
+        edited, reports, methods = self.current, list(self.reports), self.methods
+        ids: list[str] = []
         # An editor prepares on the unedited base and takes what is in force as data.
         with self._stage.given_to(EditedModel(self.base)):
             chosen = with_preset(wished, self.base, progress)
             resources = Resources.for_model(self.base, statistics, progress)
             for step in edit_in_batches(chosen, self.base, wanted, batch_size, resources, self.delta):
-                seats = chosen.edited(self.base, step.delta, step.state)
+                edited = chosen.edited(self.base, step.delta, step.state)
                 reports.extend(step.reports)
-        with self._with(self._on_top(seats), tuple(reports)) as edited:
-            yield edited
+                ids.extend(report.edit_id for report in step.reports if not report.dropped)
+                methods = (*self.methods, MethodEdits.of(chosen, step.state, ids))
+        with self._with(self._on_top(edited), tuple(reports), methods) as model:
+            yield model
 
     @contextmanager
-    def with_delta(self, folder: str | Path) -> Iterator[Model]:
+    def load_edits(self, folder: str | Path) -> Iterator[Model]:
         """Puts saved edits in force for the length of a block, on top of the edits the model has.
 
+        Args:
+            folder: What `save_edits` or `sequela edit --output` wrote, or a checkpoint of a run.
+
+        Yields:
+            The edited model.
+
         Raises:
-            BadInputError: The folder holds no edits.
+            BadInputError: The folder holds no edits, or those of a newer version.
+            IntegrityError: A part of them is missing or was changed.
             FingerprintMismatchError: They were made for another model.
         """
-        saved = load_edits(Path(folder), self.base)
-        seats = replace(saved, delta=self.delta + saved.delta).on(self.base)
-        with self._with(self._on_top(seats), self.reports) as edited:
-            yield edited
+        with self._stage.given_to(EditedModel(self.base)):
+            saved = load_edits(Path(folder), self.base)
+            edited = SavedEdits(self.delta + saved.delta, saved.methods).on(self.base)
+        with self._with(self._on_top(edited), self.reports, (*self.methods, *saved.methods)) as model:
+            yield model
 
-    def save_delta(self, folder: str | Path) -> None:
-        """Saves the change of weights that this model is of its base.
+    def save_edits(self, folder: str | Path) -> None:
+        """Saves the edits of this model, whichever methods made them; `load_edits` puts them in force again.
 
-        Raises:
-            SequelaError: Edits of this model sit elsewhere than in its weights.
+        Args:
+            folder: Where to; edits that are there are replaced.
         """
-        if self.current.interventions or self.current.routers:
-            raise SequelaError(
-                "Edits of this model sit in activations or requests: no change of weights says the same.",
-                hint="`sequela edit --output` saves such edits, and `with_delta` puts them in force again. "
-                "For weights that any program can load, use a method that writes weights, such as memit.",
-            )
-        edits = tuple(report.edit_id for report in self.reports if not report.dropped)
-        save_delta(self.delta, Path(folder), self.base, edits=edits)
+        save_edits(Path(folder), self.base, SavedEdits(self.delta, self.methods))
 
     def _check_fits(self, answer: Score | Generation) -> None:
         if answer.refused is not None:
@@ -202,17 +208,21 @@ class Model:
                 hint="Shorten the prompt, or ask for fewer new tokens.",
             )
 
-    def _on_top(self, seats: EditedModel) -> EditedModel:
-        """Further edits, whose change of weights holds this model's, on top of what sits elsewhere."""
-        if seats is self.current:
-            return seats
-        interventions = (*self.current.interventions, *seats.interventions)
-        return EditedModel(self.base, seats.weights, interventions, (*seats.routers, *self.current.routers))
+    def _on_top(self, further: EditedModel) -> EditedModel:
+        """Further edits, whose change of weights holds this model's, on top of those that are elsewhere."""
+        if further is self.current:
+            return further
+        interventions = (*self.current.interventions, *further.interventions)
+        return EditedModel(
+            self.base, further.weights, interventions, (*further.routers, *self.current.routers)
+        )
 
     @contextmanager
-    def _with(self, edited: EditedModel, reports: tuple[EditReport, ...]) -> Iterator[Model]:
+    def _with(
+        self, edited: EditedModel, reports: tuple[EditReport, ...], methods: tuple[MethodEdits, ...]
+    ) -> Iterator[Model]:
         with self._stage.given_to(edited):
-            yield Model(edited, self.engine, reports, self._stage)
+            yield Model(edited, self.engine, reports, methods, self._stage)
 
 
 def load_model(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sequela.deltas.storage import read_description
+from sequela.editors.storage import read_description
 from support.commands import Sequela
 from support.tiny import tiny_language_model
 
@@ -45,7 +45,7 @@ class TestEdit:
         assert len(told["edits"]) == 2
         assert all("efficacy/free_decoding" in one["success@edit"] for one in told["edits"])
         description = read_description(tmp_path / "delta")
-        assert description.content_hash == told["delta"]["content_hash"]
+        assert description.delta.content_hash == told["delta"]["content_hash"]
         assert description.edits == tuple(one["edit_id"] for one in told["edits"])
 
     def test_one_edit_of_your_own_in_a_table(self, sequela: Sequela, world_folder: Path) -> None:
@@ -151,7 +151,7 @@ class TestEvaluate:
     def test_a_missing_change_is_told_before_the_model_is_loaded(self, sequela: Sequela) -> None:
         answer = sequela("evaluate", "./nowhere", "--delta", "no-delta")
         assert answer.exit_code == 2
-        assert "no-delta holds no delta" in answer.stderr
+        assert "no-delta holds no saved edits" in answer.stderr
 
 
 class TestStats:

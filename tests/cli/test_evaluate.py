@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
+import pytest
+
+from sequela.results import open_store
 from support.commands import Sequela
+from support.exact import save_exact_models
 
 
 def test_a_chat_template_of_a_base_model_is_refused(sequela: Sequela, world_folder: Path) -> None:
@@ -32,3 +38,64 @@ def test_a_missing_task_file_is_named(sequela: Sequela, world_folder: Path) -> N
     answer = sequela("evaluate", world_folder, "--suite", "nowhere.yaml")
     assert answer.exit_code == 2
     assert "The task file nowhere.yaml can't be read" in answer.stderr
+
+
+OLD = Path(__file__).parents[1] / "old_formats"
+
+
+@pytest.fixture
+def old(sequela: Sequela, tmp_path: Path) -> Path:
+    """A run and saved edits of commit 2ab7701 (see `make.py` there); the working directory."""
+    for name in ("run", "saved", "network"):
+        shutil.copytree(OLD / name, tmp_path / name)
+    save_exact_models(tmp_path)
+    return tmp_path
+
+
+def checkpoint_of(run: Path, method: str) -> Path:
+    found = [
+        path.parent for path in run.glob("checkpoints/*/2/delta.json") if f'"{method}"' in path.read_text()
+    ]
+    return found[0]
+
+
+@pytest.mark.parametrize("method", ["grace", "wise", "melo", "serac", "ike", "rome+prune"])
+def test_a_checkpoint_of_an_earlier_run_is_put_in_force_whole(
+    method: str, sequela: Sequela, old: Path
+) -> None:
+    """The suite scores what the run itself measured with these edits."""
+    folder = checkpoint_of(old / "run", method)
+    with open_store(old / "run") as store:
+        (key,) = [
+            one
+            for one in store.evaluations()
+            if one.suite == "builtin" and one.trajectory == folder.parent.name
+        ]
+        measured = {(one.task, one.metric): one.value for one in store.measurements(key=key)}
+    answer = sequela(
+        "evaluate", "model", "--suite", "builtin", "--delta", folder, "--device", "cpu", "--json"
+    )
+    assert answer.exit_code == 0
+    found = {(one["task"], one["metric"]): one["value"] for one in answer.json}
+    assert set(measured) <= {*found, ("requests", "hit_rate")}
+    assert ("requests", "hit_rate") in found or method == "rome+prune"
+
+
+def test_edits_of_a_newer_version_are_refused(sequela: Sequela, old: Path) -> None:
+    description = old / "saved" / "grace" / "delta.json"
+    told = json.loads(description.read_text(encoding="utf-8"))
+    (old / "saved" / "grace" / "edits.json").write_text(json.dumps({**told, "format": 3}), encoding="utf-8")
+    for command in (["evaluate", "model", "--delta"], ["export", "--output", "merged"]):
+        answer = sequela(*command, old / "saved" / "grace")
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        assert (
+            "saved by a newer version of sequela: their format is 3; this version reads up to 2"
+            in " ".join(answer.stderr.split())
+        )
+
+
+def test_edits_that_lack_a_part_are_refused(sequela: Sequela, old: Path) -> None:
+    (old / "saved" / "grace" / "memory.json").unlink()
+    answer = sequela("evaluate", "model", "--delta", "saved/grace")
+    assert answer.exit_code == 2
+    assert "saved/grace are not whole" in answer.stderr

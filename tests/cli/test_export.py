@@ -85,4 +85,4 @@ def test_a_memory_method_is_refused_with_the_reason_and_the_alternatives(
 def test_a_folder_without_edits_is_told_in_words(sequela: Sequela, tmp_path: Path) -> None:
     answer = sequela("export", tmp_path / "nowhere", "--output", tmp_path / "merged")
     assert answer.exit_code == 2
-    assert "holds no delta" in answer.stderr
+    assert "holds no saved edits" in answer.stderr

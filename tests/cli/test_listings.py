@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
 
 from sequela.editors import editor_names
-from sequela.edits import example_line
 from support.commands import Sequela
 
 COMMANDS = {
@@ -21,7 +21,7 @@ COMMANDS = {
     "stats": ["--source", "--tokens", "--layers", "--json"],
     "methods": ["--json"],
     "models": ["--json"],
-    "edits": ["--schema", "--json"],
+    "edits": ["--example", "--schema", "--json"],
     "tasks": ["--json"],
 }
 
@@ -83,11 +83,19 @@ def test_the_first_edits_of_a_source_are_shown(sequela: Sequela) -> None:
     assert shown["first"][0]["subject"] in sequela("edits", "builtin", "--limit", 3).stdout
 
 
+def test_the_example_line_is_a_file_of_edits(sequela: Sequela, tmp_path: Path) -> None:
+    answer = sequela("edits", "--example")
+    assert (answer.exit_code, answer.stdout.count("\n")) == (0, 1)
+    (tmp_path / "facts.jsonl").write_text(answer.stdout, encoding="utf-8")
+    (edit,) = sequela("edits", tmp_path / "facts.jsonl", "--json").json["first"]
+    assert edit["id"] == answer.json["id"]
+
+
 def test_the_schema_of_an_edit_accepts_the_example_and_refuses_others(sequela: Sequela) -> None:
     schema = sequela("edits", "--schema").json
     validator = jsonschema.validators.validator_for(schema)
     validator.check_schema(schema)
-    example = json.loads(example_line())
+    example = sequela("edits", "--example").json
     validator(schema).validate(example)
     del example["target_new"]
     assert not validator(schema).is_valid(example)

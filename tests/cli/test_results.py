@@ -47,7 +47,7 @@ def test_json_is_one_object_per_measurement_with_the_promised_fields(
         kept = store.measurements()
     assert (answer.exit_code, answer.stderr) == (0, "")
     assert len(answer.json) == len(kept) > 0
-    for told, measurement in zip(answer.json, judged(kept), strict=True):
+    for told, measurement in zip(answer.json, judged(kept, read_manifest(finished).suites), strict=True):
         assert set(told) == FIELDS | FURTHER_FIELDS
         assert told == measurement.model_dump(mode="json")
     assert {one["task"] for one in answer.json} >= {"success@edit", "retention@n"}

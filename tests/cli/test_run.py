@@ -120,7 +120,7 @@ def test_a_signal_stops_the_run_and_the_same_command_goes_on(
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     try:
-        while not list(folder.glob("checkpoints/*/1/state.json")) and process.poll() is None:
+        while not list(folder.glob("checkpoints/*/1/edits.json")) and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from sequela.deltas import Delta, Dense, LowRank
-from sequela.deltas.storage import DESCRIPTION, TENSORS, load_delta, read_description, save_delta
-from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError
+from sequela.deltas.storage import restore_delta, store_delta
+from sequela.ground.errors import IntegrityError
 from sequela.ground.hashing import hash_tensors
 from sequela.models import LanguageModel
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
@@ -36,84 +35,51 @@ def some_delta(model: LanguageModel) -> Delta:
 
 def test_a_loaded_delta_gives_the_same_bits(any_family: LanguageModel, tmp_path: Path) -> None:
     delta = some_delta(any_family)
-    save_delta(delta, tmp_path / "new" / "folder", any_family, method="rome", edits=("a", "b"))
-    loaded = load_delta(tmp_path / "new" / "folder", any_family)
+    path = tmp_path / "new" / "folder" / "delta.safetensors"
+    loaded = restore_delta(path, store_delta(path, delta), any_family)
     assert loaded.content_hash == delta.content_hash
     assert _edited_bits(any_family, loaded) == _edited_bits(any_family, delta)
 
-    description = read_description(tmp_path / "new" / "folder")
-    assert description.base_fingerprint == any_family.fingerprint
-    assert (description.base_name, description.method) == (any_family.name, "rome")
-    assert description.edits == ("a", "b")
 
-
-def test_an_empty_delta_can_be_saved(tmp_path: Path) -> None:
-    model = tiny_language_model("llama")
-    save_delta(Delta.empty(model.fingerprint), tmp_path, model)
-    assert load_delta(tmp_path, model).updates == {}
-
-
-def test_another_base_is_refused_with_both_fingerprints(tmp_path: Path) -> None:
-    model, other = tiny_language_model("llama"), tiny_language_model("llama", seed=1)
-    save_delta(some_delta(model), tmp_path, model)
-    with pytest.raises(FingerprintMismatchError) as refused:
-        load_delta(tmp_path, other)
-    assert model.fingerprint in str(refused.value)
-    assert other.fingerprint in str(refused.value)
+def test_an_empty_delta_takes_the_place_of_another(tmp_path: Path) -> None:
+    model, path = tiny_language_model("llama"), tmp_path / "delta.safetensors"
+    store_delta(path, some_delta(model))
+    stored = store_delta(path, Delta.empty(model.fingerprint))
+    assert not path.exists()
+    assert restore_delta(path, stored, model).updates == {}
 
 
 @pytest.mark.parametrize("at", [-1, -2000])
 def test_a_changed_number_is_noticed(tmp_path: Path, at: int) -> None:
-    model = tiny_language_model("llama")
-    save_delta(some_delta(model), tmp_path, model)
-    content = bytearray((tmp_path / TENSORS).read_bytes())
+    model, path = tiny_language_model("llama"), tmp_path / "delta.safetensors"
+    stored = store_delta(path, some_delta(model))
+    content = bytearray(path.read_bytes())
     content[at] ^= 1
-    (tmp_path / TENSORS).write_bytes(content)
+    path.write_bytes(content)
     with pytest.raises(IntegrityError, match="hash differs"):
-        load_delta(tmp_path, model)
+        restore_delta(path, stored, model)
 
 
-def test_a_file_cut_short_is_noticed(tmp_path: Path) -> None:
-    model = tiny_language_model("llama")
-    save_delta(some_delta(model), tmp_path, model)
-    content = (tmp_path / TENSORS).read_bytes()
-    (tmp_path / TENSORS).write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadInputError, match="can't be read"):
-        load_delta(tmp_path, model)
+def test_a_file_that_is_cut_short_or_missing_is_noticed(tmp_path: Path) -> None:
+    model, path = tiny_language_model("llama"), tmp_path / "delta.safetensors"
+    stored = store_delta(path, some_delta(model))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(IntegrityError, match="can't be read"):
+        restore_delta(path, stored, model)
+    path.unlink()
+    with pytest.raises(IntegrityError, match=r"delta\.safetensors is missing"):
+        restore_delta(path, stored, model)
 
 
 def test_a_description_that_names_other_weights_is_noticed(tmp_path: Path) -> None:
-    model = tiny_language_model("llama")
-    save_delta(some_delta(model), tmp_path, model)
-    said = json.loads((tmp_path / DESCRIPTION).read_text())
-    dropped = dict(list(said["weights"].items())[1:])
-    (tmp_path / DESCRIPTION).write_text(json.dumps({**said, "weights": dropped}))
+    model, path = tiny_language_model("llama"), tmp_path / "delta.safetensors"
+    stored = store_delta(path, some_delta(model))
+    fewer = dict(list(stored.weights.items())[1:])
     with pytest.raises(IntegrityError):
-        load_delta(tmp_path, model)
-    (tmp_path / DESCRIPTION).write_text(json.dumps({**said, "weights": {"other.weight": "dense"}}))
+        restore_delta(path, stored.model_copy(update={"weights": fewer}), model)
     with pytest.raises(IntegrityError, match=r"other\.weight"):
-        load_delta(tmp_path, model)
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 1}'])
-def test_a_file_that_describes_no_delta_is_named(tmp_path: Path, content: str) -> None:
-    (tmp_path / DESCRIPTION).write_text(content)
-    with pytest.raises(BadInputError, match=DESCRIPTION):
-        read_description(tmp_path)
-
-
-def test_a_later_format_is_refused(tmp_path: Path) -> None:
-    model = tiny_language_model("llama")
-    save_delta(some_delta(model), tmp_path, model)
-    said = json.loads((tmp_path / DESCRIPTION).read_text())
-    (tmp_path / DESCRIPTION).write_text(json.dumps({**said, "format": 2}))
-    with pytest.raises(BadInputError, match="format"):
-        load_delta(tmp_path, model)
-
-
-def test_a_folder_without_a_delta_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="holds no delta"):
-        load_delta(tmp_path, tiny_language_model("llama"))
+        restore_delta(path, stored.model_copy(update={"weights": {"other.weight": "dense"}}), model)
 
 
 def _edited_bits(model: LanguageModel, delta: Delta) -> str:

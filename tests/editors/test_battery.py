@@ -17,6 +17,7 @@ from sequela.editors import AnyEditor, Outcome, Resources, catalog, create_edito
 from sequela.editors.catalog import JOIN, RESTRAINTS
 from sequela.editors.factors import mlp_linears
 from sequela.editors.lora import QUERY_AND_VALUE
+from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.sequence import edit_in_batches
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
@@ -296,7 +297,7 @@ def test_the_quick_tier_covers_methods_and_models() -> None:
     for model in MODELS:
         assert len({METHODS[method].name.split(JOIN)[0] for method, tried in pairs if tried == model}) >= 3
     on_gpt2 = {METHODS[method].name.split(JOIN)[0] for method, model in pairs if model == "gpt2"}
-    assert on_gpt2 == set(BUILT_IN)
+    assert on_gpt2 == set(catalog.METHODS)
 
 
 def test_the_model_is_left_bit_for_bit_as_it_was(trial: Trial) -> None:
@@ -339,7 +340,11 @@ def test_every_edit_is_reported(trial: Trial) -> None:
     for edit, report in zip(trial.edits, trial.outcome.reports, strict=True):
         assert report.edit_id == edit.id
         assert not report.dropped
-        assert report.steps == 0 if trial.method.in_requests else 1 <= report.steps <= 5
+        assert (
+            report.optimization_steps == 0
+            if trial.method.in_requests
+            else 1 <= report.optimization_steps <= 5
+        )
         assert report.final_loss < report.first_loss or not trial.method.follows_gradients
         assert (report.relative_norm > 0) == trial.method.in_weights
 
@@ -369,7 +374,8 @@ def test_the_edits_survive_being_saved(trial: Trial, tmp_path: Path) -> None:
     """What comes back says the very same on the model."""
     editor = trial.method.create()
     whole = editor.of_whole(trial.model, trial.outcome.delta)
-    save_edits(tmp_path, trial.model, editor, whole, trial.outcome.state)
+    made_by = MethodEdits.of(editor, trial.outcome.state, [edit.id for edit in trial.edits])
+    save_edits(tmp_path, trial.model, SavedEdits(whole, (made_by,)))
     again = load_edits(tmp_path, trial.model).on(trial.model)
     assert again.content_hash == trial.edited.content_hash != EditedModel(trial.model).content_hash
     assert torch.equal(losses(again, trial.edits), losses(trial.edited, trial.edits))

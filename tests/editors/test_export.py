@@ -13,6 +13,7 @@ from sequela.deltas import Delta, LowRank
 from sequela.editors import create_editor
 from sequela.editors.editor import NoState
 from sequela.editors.export import DESCRIPTION, ExportDescription, check_export, export_merged
+from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.storage import save_edits
 from sequela.ground.errors import BadInputError, FingerprintMismatchError, SequelaError
 from sequela.models import EditedModel, LanguageModel, load_model
@@ -30,7 +31,8 @@ def saved(folder: Path, model: LanguageModel, layers: Sequence[int] = (1, 3)) ->
             for layer in layers
         },
     )
-    save_edits(folder, model, create_editor("memit"), delta, NoState(), ("a", "b"))
+    made_by = MethodEdits.of(create_editor("memit"), NoState(), ("a", "b"))
+    save_edits(folder, model, SavedEdits(delta, (made_by,)))
     return delta
 
 
@@ -84,7 +86,8 @@ def test_a_memory_is_refused_with_what_could_be_done(
 ) -> None:
     model, editor = tiny_language_model("llama"), create_editor(method, settings)
     state = editor.state_class()
-    save_edits(tmp_path / "edits", model, editor, Delta.empty(model.fingerprint), state, ("a",))
+    made_by = MethodEdits.of(editor, state, ("a",))
+    save_edits(tmp_path / "edits", model, SavedEdits(Delta.empty(model.fingerprint), (made_by,)))
     with pytest.raises(
         SequelaError, match=f"{method} keeps them {where}, and no weights say the same"
     ) as told:

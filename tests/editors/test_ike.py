@@ -19,6 +19,7 @@ from sequela.editors import Outcome, Resources, create_editor
 from sequela.editors.requests.demonstrations import DemonstrationPool, demonstration, kinds_of
 from sequela.editors.requests.facts import IkeState
 from sequela.editors.requests.retrieval import WordRetriever, by_nearness
+from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit, EditSet, Probe
 from sequela.evaluation.harness.engine_lm import EngineLM
@@ -301,9 +302,8 @@ class TestSaving:
     ) -> None:
         given = {"demonstrations": str(pool_file), "n_demonstrations": 2, "n_facts": 2}
         edited, outcome = made(model, resources, [MOON, CELLO], **given)
-        save_edits(
-            tmp_path / "saved", model, create_editor("ike", settings(**given)), outcome.delta, outcome.state
-        )
+        made_by = MethodEdits.of(create_editor("ike", settings(**given)), outcome.state, ("moon", "cello"))
+        save_edits(tmp_path / "saved", model, SavedEdits(outcome.delta, (made_by,)))
         pool_file.unlink()
         again = load_edits(tmp_path / "saved", model).on(model)
         assert [again.route(q) for q in QUESTIONS] == [edited.route(q) for q in QUESTIONS]

@@ -21,8 +21,9 @@ from sequela.editors.memories.lora_blocks import (
     input_projections,
     key_module,
 )
+from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.sequence import edit_in_batches
-from sequela.editors.storage import load_state, save_state_tensors
+from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.inference import PlainEngine, TorchEngine, WorkingMemory, generation_request, score_request
@@ -241,8 +242,8 @@ def test_going_on_from_disk_gives_the_bits_of_a_run_that_never_stopped(tmp_path:
     editor, resources = create_editor("melo", {"layers": LAYERS, "num_steps": 3}), Resources.for_model(model)
     steps = list(edit_in_batches(editor, model, TINY_EDITS, 2, resources))
     stopped = steps[0].state
-    told, tensors = stopped.model_dump(mode="json"), save_state_tensors(tmp_path, stopped)
-    state = load_state(tmp_path, editor, told, tensors, model)
+    save_edits(tmp_path, model, SavedEdits(steps[0].delta, (MethodEdits.of(editor, stopped, ()),)))
+    state = load_edits(tmp_path, model).methods[0].state
     for edits in (TINY_EDITS[2:4], TINY_EDITS[4:]):
         state = editor.edit(model, edits, state, resources).state
     assert state == steps[-1].state

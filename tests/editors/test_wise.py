@@ -19,8 +19,9 @@ from sequela.editors.memories.side_memory import (
     answering,
 )
 from sequela.editors.memories.ties import merged
+from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.sequence import Step, edit_in_batches
-from sequela.editors.storage import load_state, save_state_tensors
+from sequela.editors.storage import load_edits, save_edits
 from sequela.editors.wise import (
     EARLIER,
     EditedText,
@@ -280,8 +281,8 @@ def test_going_on_from_disk_gives_the_very_bits(tmp_path: Path) -> None:
     steps = list(edit_in_batches(editor, model, TINY_EDITS, 1, resources))
     for number in range(len(steps) - 1):
         before = steps[number].state
-        tensors = save_state_tensors(tmp_path, before)
-        state = load_state(tmp_path, editor, before.model_dump(mode="json"), tensors, model)
+        save_edits(tmp_path, model, SavedEdits(steps[number].delta, (MethodEdits.of(editor, before, ()),)))
+        state = load_edits(tmp_path, model).methods[0].state
         assert state == before
         again = editor.edit(model, [TINY_EDITS[number + 1]], state, resources)
         assert again.state == steps[number + 1].state

@@ -41,7 +41,7 @@ def test_edits(
         editor = create_editor(name[:4].replace("_", "-"), settings)
         outcome = editor.edit(real_model, [edit], editor.prepare(real_model, resources), resources)
         (report,) = outcome.reports
-        assert report.steps == steps
+        assert report.optimization_steps == steps
         assert report.first_loss == pytest.approx(losses[0], abs=1e-4)
         assert report.final_loss == pytest.approx(losses[steps - 1], abs=1e-2)
     ((weight, update),) = outcome.delta.updates.items()

@@ -20,6 +20,10 @@ def record(position: int) -> EditRecord:
         prompt="p",
         target_new="n",
         seconds=1.0,
+        optimization_steps=1,
+        first_loss=1.0,
+        final_loss=0.5,
+        relative_norm=0.1,
     )
 
 

@@ -70,9 +70,16 @@ def test_a_method_keeps_its_color_in_every_chart() -> None:
     for chart in (panel_chart(panel({1: 0.5}), labels), panel_chart(panel({1: 0.5}, editor="ft-m"), labels)):
         scale = scale_of(chart, "color")
         assert dict(zip(scale["domain"], scale["range"], strict=True))["rome"] == PALETTE[1]
-    assert (
-        seconds_chart([("edit", "rome", 1.0)], labels)["encoding"]["color"]["scale"]["range"][1] == PALETTE[1]
-    )
+    (color,) = seconds_chart([("edit", "rome", 1.0)], labels)["encoding"]["color"]["scale"]["range"]
+    assert color == PALETTE[1]
+
+
+def test_a_method_that_was_never_measured_has_a_color_among_the_costs() -> None:
+    rows = [("statistics", "rome (p-rome)", 1.0), ("evaluate", "unedited", 2.0), ("load model", "", 3.0)]
+    scale = seconds_chart(rows, ["ft-m"])["encoding"]["color"]["scale"]
+    assert scale["domain"] == ["rome (p-rome)", "unedited", "all methods"]
+    assert scale["range"][0] == PALETTE[1]
+    assert len(set(scale["range"])) == 3
 
 
 def test_where_colors_come_again_lines_are_dashed_otherwise() -> None:

@@ -7,7 +7,8 @@ import pytest
 from sequela.reports.panels import panels_of
 from sequela.reports.presentation import format_difference, format_number
 from sequela.reports.summary import is_breakdown, summarize
-from sequela.results import JudgedMeasurement, Section, section_of
+from sequela.results import JudgedMeasurement
+from support.suites import SUITES
 
 
 def measured(
@@ -85,7 +86,7 @@ def test_summary_takes_means_only_over_whole_sets_of_tasks() -> None:
         measured(5, 0.25, stderr=0.1),
         measured(5, 0.9, task="mmlu_anatomy"),
     ]
-    summary = summarize(found)
+    summary = summarize(found, SUITES)
     assert [column.title for column in summary.columns] == [
         "builtin, mean of 2 tasks, accuracy",
         "MMLU, accuracy",
@@ -110,20 +111,12 @@ def test_summary_shows_edit_quality_by_free_decoding_and_both_readings_apart() -
         for task, value in (("success@edit", 1.0), ("retention@n", 0.5))
         for protocol in ("teacher_forced", "free_decoding", "probability")
     ]
-    summary = summarize(found)
+    summary = summarize(found, SUITES)
     assert [(column.tasks, column.protocol) for column in summary.columns] == [
         (("success@edit",), "free_decoding"),
         (("retention@n",), "free_decoding"),
     ]
     assert [cell.value for cell in summary.rows[0].cells if cell] == [1.0, 0.5]
-
-
-def test_sections() -> None:
-    assert section_of("edit_quality", "retention@n") is Section.EDITS
-    assert section_of("builtin", "reading") is Section.ABILITIES
-    assert section_of("builtin", "truthfulness") is Section.SAFETY
-    assert section_of("perplexity", "anything") is Section.HEALTH
-    assert section_of("a_suite_from_elsewhere", "task") is Section.ABILITIES
 
 
 def test_breakdowns() -> None:

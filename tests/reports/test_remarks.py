@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from sequela.reports import remarks
 from support.measurements import expressed, perplexity
+from support.suites import SUITES
 
 
 def test_two_ways_to_keep_nothing_are_told_apart() -> None:
@@ -11,7 +12,8 @@ def test_two_ways_to_keep_nothing_are_told_apart() -> None:
             expressed(20, 0),
             perplexity(20, 30.0, "last-only"),
             expressed(20, 1, "last-only"),
-        ]
+        ],
+        SUITES,
     )
     assert len(told) == 2
     assert told[0].startswith(
@@ -21,4 +23,4 @@ def test_two_ways_to_keep_nothing_are_told_apart() -> None:
 
 
 def test_a_healthy_run_needs_no_remark() -> None:
-    assert remarks([expressed(20, 18)]) == []
+    assert remarks([expressed(20, 18)], SUITES) == []

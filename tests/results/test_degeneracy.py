@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sequela.results import AnswerForm, Collapses, JudgedMeasurement, Measurement, judged
 from sequela.results.degeneracy import is_impossible
+from support.suites import SUITES
 
 
 def measured(n_edits: int, value: float | None, **changes: object) -> Measurement:
@@ -34,7 +35,7 @@ def perplexity(n_edits: int, value: float, **changes: object) -> Measurement:
 
 
 def only(*measurements: Measurement) -> JudgedMeasurement:
-    return judged(measurements)[-1]
+    return judged(measurements, SUITES)[-1]
 
 
 class TestGranularity:
@@ -79,7 +80,7 @@ class TestWithoutAHistogram:
 
 class TestCollapse:
     def test_by_perplexity(self) -> None:
-        found = Collapses.among([perplexity(0, 20.0), perplexity(10, 150.0), perplexity(20, 250.0)])
+        found = Collapses.among([perplexity(0, 20.0), perplexity(10, 150.0), perplexity(20, 250.0)], SUITES)
         (one,) = found.first()
         assert (one.healthy, one.collapsed) == (10, 20)
         assert one.where == "between edits 10 and 20"
@@ -87,36 +88,36 @@ class TestCollapse:
 
     def test_a_perplexity_beyond_counting_is_told_as_a_power_of_ten(self) -> None:
         broken = perplexity(10, 1.9e11)
-        assert "is 1.9e11, 9.5e9 times" in Collapses.among([broken]).reason(broken)
+        assert "is 1.9e11, 9.5e9 times" in Collapses.among([broken], SUITES).reason(broken)
 
     def test_at_the_edit_where_readings_are_close(self) -> None:
-        found = Collapses.among([perplexity(19, 150.0), perplexity(20, 250.0), perplexity(21, 300.0)])
+        found = Collapses.among([perplexity(19, 150.0), perplexity(20, 250.0), perplexity(21, 300.0)], SUITES)
         assert [one.where for one in found.first()] == ["at edit 20"]
 
     def test_by_what_is_no_number(self) -> None:
         broken = perplexity(10, 1.0).model_copy(update={"value": None, "n_nonfinite": 3})
-        assert Collapses.among([broken]).reason(broken) == "its perplexity is no number any more"
+        assert Collapses.among([broken], SUITES).reason(broken) == "its perplexity is no number any more"
 
     def test_by_ability_above_chance(self) -> None:
         lost = [measured(10, 0.35, baseline=0.75), measured(10, 0.30, baseline=0.65, task="other@1")]
-        assert Collapses.among(lost).reason(lost[0]) == "16% of its ability above chance is left"
+        assert Collapses.among(lost, SUITES).reason(lost[0]) == "16% of its ability above chance is left"
         kept = [measured(10, 0.55, baseline=0.75)]
-        assert Collapses.among(kept).reason(kept[0]) == ""
+        assert Collapses.among(kept, SUITES).reason(kept[0]) == ""
 
     def test_tasks_without_headroom_have_no_say(self) -> None:
-        assert Collapses.among([measured(10, 0.0, baseline=0.26)]).first() == []
+        assert Collapses.among([measured(10, 0.0, baseline=0.26)], SUITES).first() == []
 
 
 def test_the_same_floor_is_told_with_the_other_method() -> None:
     answers = AnswerForm(chance=0.2, answers={"A": 60, "B": 40})
     one = measured(10, 0.23, form=answers)
     other = measured(10, 0.23, form=answers, editor="kn", n=100)
-    found = judged([one, other, perplexity(10, 9000.0, editor="kn")])
+    found = judged([one, other, perplexity(10, 9000.0, editor="kn")], SUITES)
     assert found[0].spoiled.startswith(
         "D3: score and answers are, to the item, those of kn on m after 10 edits"
     )
     differing = measured(10, 0.23, form=answers.model_copy(update={"answers": {"A": 59, "B": 41}}))
-    assert judged([differing, other, perplexity(10, 9000.0, editor="kn")])[0].flags == ()
+    assert judged([differing, other, perplexity(10, 9000.0, editor="kn")], SUITES)[0].flags == ()
 
 
 def test_edits_and_health_are_not_judged() -> None:
@@ -132,8 +133,8 @@ def test_an_accuracy_shows_nothing_where_classes_are_not_told_apart() -> None:
     after = measured(10, 560 / 900, form=form, stderr=0.016, baseline=379 / 900, **named)
     halves = AnswerForm(chance=0.5)
     blind = measured(0, 0.484, metric="balanced_accuracy", form=halves, stderr=0.019, **named)
-    assert judged([base, blind, after])[-1].spoiled.startswith(
+    assert judged([base, blind, after], SUITES)[-1].spoiled.startswith(
         "D6: no headroom: the unedited model doesn't tell"
     )
     sees = blind.model_copy(update={"value": 0.62})
-    assert judged([base, sees, after])[-1].flags == ()
+    assert judged([base, sees, after], SUITES)[-1].flags == ()

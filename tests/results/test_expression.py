@@ -4,10 +4,11 @@ import pytest
 
 from sequela.results import Collapses, Measurement, Unexpressed, hardly_expressed
 from support.measurements import expressed, perplexity
+from support.suites import SUITES
 
 
 def found_among(*measurements: Measurement) -> list[Unexpressed]:
-    return hardly_expressed(measurements, Collapses.among(measurements))
+    return hardly_expressed(measurements, Collapses.among(measurements, SUITES))
 
 
 def test_it_is_told_at_the_last_checkpoint_of_each_trajectory() -> None:

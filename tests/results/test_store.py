@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import math
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from sequela.results import (
     ResultsStore,
     open_store,
 )
+from sequela.results.tables import SCHEMA_VERSION
 
 KEY = EvaluationKey(trajectory="t1", n_edits=5, suite="mmlu", suite_version="v1", model_hash="m1")
 
@@ -87,7 +90,10 @@ def edit_record(position: int, seconds: float = 2.0, **more: object) -> EditReco
         "prompt": "The capital of France is",
         "target_new": "Rome",
         "seconds": seconds,
-        "losses": {"nll": 0.02},
+        "optimization_steps": 20,
+        "first_loss": 4.5,
+        "final_loss": 0.02,
+        "relative_norm": 0.01,
         "success": (item("e"),),
     }
     return EditRecord.model_validate({**fields, **more})
@@ -191,11 +197,11 @@ def test_numbers_that_are_none_say_so_and_infinite_ones_stay(store: ResultsStore
 
 def test_an_edit_made_again_replaces_its_record(store: ResultsStore) -> None:
     store.write_edit_records([edit_record(1), edit_record(2)])
-    store.write_edit_records([edit_record(2, seconds=9.0, losses={"nll": math.nan})])
+    store.write_edit_records([edit_record(2, seconds=9.0, final_loss=math.nan)])
     first, second = store.edit_records()
     assert first == edit_record(1)
     assert second.seconds == 9.0
-    assert math.isnan(second.losses["nll"])
+    assert math.isnan(second.final_loss)
 
 
 def test_a_folder_without_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -226,3 +232,52 @@ def test_missing_items_are_said(store: ResultsStore, tmp_path: Path) -> None:
     next(tmp_path.glob("items/*.parquet")).unlink()
     with pytest.raises(IntegrityError, match="per-item records"):
         store.items(KEY)
+
+
+QUERY = "SELECT record FROM edit ORDER BY trajectory, position"
+
+
+class TestAnEarlierSchema:
+    """A run that commit 2ab7701 wrote, with schema 4 (see `tests/old_formats/make.py`)."""
+
+    @pytest.fixture
+    def old(self, tmp_path: Path) -> Path:
+        return Path(shutil.copytree(Path(__file__).parents[1] / "old_formats" / "run", tmp_path / "run"))
+
+    def test_losses_and_norms_have_their_own_fields(self, old: Path) -> None:
+        with sqlite3.connect(old / "results.sqlite") as connection:
+            raw = [json.loads(text) for (text,) in connection.execute(QUERY)]
+        connection.close()
+        with open_store(old) as store:
+            records = store.edit_records()
+        assert len(records) == len(raw) > 0
+        for record, content in zip(records, raw, strict=True):
+            assert record.first_loss == content["losses"]["first"]
+            assert record.final_loss == content["losses"]["final"]
+            assert record.relative_norm == content["relative_delta_norms"]["largest"]
+            assert record.optimization_steps == content["optimization_steps"]
+
+    def test_costs_have_the_variant_of_their_trajectory(self, old: Path) -> None:
+        with open_store(old) as store:
+            labels = {record.label for record in store.edit_records()}
+            costs = store.costs()
+        assert "rome (r-rome, no covariance)" in labels
+        assert {cost.label for cost in costs} == {*labels, "unedited", ""}
+
+    def test_reading_leaves_the_file_as_it_is(self, old: Path) -> None:
+        before = (old / "results.sqlite").read_bytes()
+        with open_store(old) as store:
+            store.costs()
+        assert (old / "results.sqlite").read_bytes() == before
+
+    def test_a_run_that_goes_on_is_brought_to_this_schema(self, old: Path) -> None:
+        with open_store(old) as store:
+            read = (store.measurements(), store.edit_records(), store.costs())
+        with open_store(old, create=True) as store:
+            assert (store.measurements(), store.edit_records(), store.costs()) == read
+        with sqlite3.connect(old / "results.sqlite") as connection:
+            assert connection.execute("SELECT schema_version FROM store").fetchone() == (SCHEMA_VERSION,)
+            assert "losses" not in connection.execute("SELECT record FROM edit").fetchone()[0]
+        connection.close()
+        with open_store(old) as store:
+            assert (store.measurements(), store.edit_records(), store.costs()) == read

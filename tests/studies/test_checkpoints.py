@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from sequela.editors import Resources, create_editor
 from sequela.editors.sequence import edit_batch, edit_in_batches
-from sequela.editors.storage import STATE_TENSORS
+from sequela.editors.storage import STATE
 from sequela.ground.errors import IntegrityError
 from sequela.models import LanguageModel
 from sequela.studies.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -42,7 +42,7 @@ def test_stopping_and_going_on_gives_the_same_bits(method: str, model: LanguageM
     folder = tmp_path / "checkpoint"
     ids = tuple(edit.id for edit in TINY_EDITS[:2])
     save_checkpoint(folder, Checkpoint(2, second.delta, second.state), model, editor, ids)
-    assert (folder / STATE_TENSORS).is_file() == bool(second.state.tensors)
+    assert (folder / STATE).is_file() == bool(second.state.tensors)
     again = tiny_language_model("llama")
     kept = load_checkpoint(folder, 2, again, create_editor(name, settings))
     assert kept is not None
@@ -61,11 +61,11 @@ def test_a_damaged_state_is_refused(damage: str, model: LanguageModel, tmp_path:
     (step,) = edit_in_batches(editor, model, TINY_EDITS[:1], 1, resources)
     folder = tmp_path / "checkpoint"
     save_checkpoint(folder, Checkpoint(1, step.delta, step.state), model, editor, (TINY_EDITS[0].id,))
-    path = folder / STATE_TENSORS
+    path = folder / STATE
     if damage == "missing":
         path.unlink()
     else:
         tensors = load_file(path)
         save_file({name: tensor + 1 for name, tensor in tensors.items()}, path)
-    with pytest.raises(IntegrityError, match=STATE_TENSORS):
+    with pytest.raises(IntegrityError, match=STATE):
         load_checkpoint(folder, 1, model, editor)

@@ -85,6 +85,6 @@ def test_an_editor_in_front_of_requests_is_given_edits_as_they_stand(
     """The template comes behind what it puts there; within the fact it would stand twice."""
     ike = {"name": "ike", "settings": {"n_demonstrations": 0, "retriever": "words"}}
     run_study(chatty_study(editors=["rome", ike], edit_template="chat"), tmp_path / "run")
-    states = [path.read_text(encoding="utf-8") for path in (tmp_path / "run").rglob("state.json")]
+    states = [path.read_text(encoding="utf-8") for path in (tmp_path / "run").rglob("edits.json")]
     assert any("Hometown of" in state or "Language of" in state for state in states)
     assert not any("User:" in state for state in states)

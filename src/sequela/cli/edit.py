@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +76,7 @@ def edit(
     from sequela.editors import BadEditPolicy, Resources, create_editor
     from sequela.editors.locate.contexts import read_contexts
     from sequela.editors.presets import with_preset
+    from sequela.editors.saved_edits import MethodEdits, SavedEdits
     from sequela.editors.sequence import check_subjects, edit_in_batches
     from sequela.editors.storage import save_edits
     from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, measure_edits
@@ -117,7 +117,7 @@ def edit(
                 own = [item for item in items if item.item == made.id]
                 answers.append(
                     {
-                        **asdict(report),
+                        **report.model_dump(),
                         "prompt": made.question,
                         "target_new": made.target_new,
                         "answer": next(i.answer for i in own if i.metric == "efficacy"),
@@ -130,7 +130,10 @@ def edit(
     assert step is not None
     delta = method.of_whole(base, step.delta)
     if output is not None:
-        save_edits(output, base, method, delta, step.state, tuple(e.id for e in chosen))
+        made_by = MethodEdits.of(
+            method, step.state, [one["edit_id"] for one in answers if not one["dropped"]]
+        )
+        save_edits(output, base, SavedEdits(delta, (made_by,)))
     if as_json:
         print_json(
             {

@@ -54,8 +54,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on suites of tasks, with or without a saved change of weights."""
-    from sequela.deltas.storage import read_description
-    from sequela.editors.storage import load_edits
+    from sequela.editors.storage import load_edits, read_description
     from sequela.evaluation.suites import make_suite, option_names
     from sequela.inference import open_engine
     from sequela.models import EditedModel, load_model
@@ -67,7 +66,7 @@ def evaluate(
         for name in suite or ["builtin", "perplexity"]
     ]
     if delta is not None:
-        read_description(delta)  # told before the model is loaded
+        read_description(delta)  # what is wrong with it is told before the model is loaded
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)
         routers = (ChatTemplate.of(base),) if template is Template.CHAT else ()

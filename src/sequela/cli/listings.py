@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,11 +123,17 @@ def edits(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of an edit in your own file.")
     ] = False,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print an example line for your own file of edits.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the sources of edits, show a source's first edits, or print the schema of your own file."""
-    from sequela.edits import describe_sources, edit_schema, load_edits
+    """List the sources of edits, show a source's first edits, or print what your own file may hold."""
+    from sequela.edits import describe_sources, edit_schema, example_line, load_edits
 
+    if example:
+        sys.stdout.write(example_line() + "\n")
+        return
     if schema:
         print_json(edit_schema())
         return

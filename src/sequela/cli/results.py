@@ -40,7 +40,9 @@ def results(
     chosen = {"suite": suite, "task": task, "metric": metric, "editor": editor}
     manifest = read_manifest(run)
     with open_store(run) as store:
-        everything = judged(store.measurements())  # what a rule says may depend on any of them
+        everything = judged(
+            store.measurements(), manifest.suites
+        )  # what a rule says may depend on any of them
         warning = manifest.incompleteness(store.count_evaluations())
     found = [
         one
@@ -62,10 +64,10 @@ def results(
         return
     print_table(
         f"Measurements of {run}",
-        ["editor", "order", "edits", "suite", "task", "metric", "protocol", "value", "± se", "n", "unedited"],
+        ["method", "order", "edits", "suite", "task", "metric", "protocol", "value", "± se", "n", "unedited"],
         (
             [
-                f"{one.editor} {one.variant}".strip(),
+                one.label,
                 one.order_seed,
                 one.n_edits,
                 one.suite,
@@ -80,7 +82,7 @@ def results(
             for one in found
         ),
     )
-    for row in spoiled_rows(found):
+    for row in spoiled_rows(found, manifest.suites):
         standard_output().print(
             escape(f"n/a: {row.quantity}, {row.label}, after {row.edits} edits: {row.reason}"),
             highlight=False,
@@ -123,10 +125,10 @@ def rescore(
     if changed:
         print_table(
             "Changed",
-            ["editor", "order", "edits", "task", "metric", "protocol", "before", "after", "n"],
+            ["method", "order", "edits", "task", "metric", "protocol", "before", "after", "n"],
             (
                 [
-                    f"{one.editor} {one.variant}".strip(),
+                    one.label,
                     one.order_seed,
                     one.n_edits,
                     one.task,

@@ -99,11 +99,12 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
 def print_summary(folder: Path) -> None:
     """Writes the short tables of a run, one per trajectory; quantities go down, checkpoints across."""
     from sequela.reports import remarks, summarize
-    from sequela.results import judged, open_store
+    from sequela.results import judged, open_store, read_manifest
 
+    suites = read_manifest(folder).suites
     with open_store(folder) as store:
         measurements = store.measurements()
-    summary = summarize(judged(measurements))
+    summary = summarize(judged(measurements, suites), suites)
     for title, rows in summary.trajectories():
         print_table(
             f"{title} (value ± standard error)",
@@ -114,5 +115,5 @@ def print_summary(folder: Path) -> None:
             ),
             first_width=24,
         )
-    for remark in remarks(measurements):
+    for remark in remarks(measurements, suites):
         standard_output().print(f"[yellow]{escape(remark)}[/]", highlight=False, soft_wrap=True)

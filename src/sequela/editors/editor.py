@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -16,6 +16,7 @@ from sequela.edits import Edit
 from sequela.ground.progress import SILENT, Progress
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.seats import Intervention, RequestRouter
+from sequela.results import EditReport as EditReport  # for methods, which import all they need from here
 from sequela.statistics import CorpusSpec, Statistics
 
 State = TypeVar("State", bound="EditorState")
@@ -69,31 +70,6 @@ class EditorState(BaseModel):
 
 class NoState(EditorState):
     """The state of a method that remembers nothing."""
-
-
-@dataclass(frozen=True)
-class EditReport:
-    """How one edit went.
-
-    Args:
-        edit_id: The edit.
-        steps: Optimisation steps taken.
-        first_loss: The loss before the first step, in nats.
-        final_loss: The loss at the end.
-        relative_norm: Largest `||Delta|| / ||W||` over the changed weights, for the edit's whole batch.
-        dropped: Why the edit was left out; empty if it was made.
-        diagnostics: Further numbers by name, such as the cosine of key and direction.
-        warning: What is wrong with an edit that was made; empty if nothing is.
-    """
-
-    edit_id: str
-    steps: int
-    first_loss: float
-    final_loss: float
-    relative_norm: float
-    dropped: str = ""
-    diagnostics: dict[str, float] = field(default_factory=dict)
-    warning: str = ""
 
 
 @dataclass(frozen=True)

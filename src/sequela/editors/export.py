@@ -8,11 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from sequela.deltas.storage import DeltaDescription, load_delta, read_description
-from sequela.editors.registry import create_editor
-from sequela.editors.storage import MEMORY, MemoryDescription
+from sequela.editors.saved_edits import EditsDescription
+from sequela.editors.storage import load_edits, read_description
 from sequela.ground.errors import BadInputError, SequelaError
-from sequela.ground.files import read_description_of, write_description
+from sequela.ground.files import write_description
 from sequela.ground.paths import ensure_writable
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.loading import quiet_transformers
@@ -43,11 +42,11 @@ class ExportDescription(BaseModel):
     edits: tuple[str, ...]
 
 
-def check_export(folder: Path, output: Path) -> DeltaDescription:
+def check_export(folder: Path, output: Path) -> EditsDescription:
     """What the edits in a folder are, if they can be merged; asked before a model is loaded.
 
     Args:
-        folder: What `sequela edit --output` wrote.
+        folder: Saved edits: what `sequela edit --output` or `Model.save_edits` wrote, or a run's checkpoint.
         output: The folder of the checkpoint that is to be made.
 
     Raises:
@@ -55,17 +54,16 @@ def check_export(folder: Path, output: Path) -> DeltaDescription:
         SequelaError: The edits don't sit in weights.
     """
     description = read_description(folder)
-    if (folder / MEMORY).is_file():
-        told = read_description_of(folder / MEMORY, MemoryDescription, "memory of edits")
-        seat = create_editor(told.editor, told.settings).seat
-        raise SequelaError(
-            f"The edits in {folder} can't be merged: {told.editor} keeps them {_SEATS.get(seat, seat)}, and "
-            "no weights say the same.",
-            hint=f"Keep the folder: `sequela evaluate --delta {folder}` puts its edits in force, as "
-            "sequela.editors.storage.load_edits does in Python. For a checkpoint that any program can load, "
-            "make the edits with a method that writes weights, such as memit.",
-        )
-    if not description.weights:
+    for method in description.methods:
+        if method.location != "weights":
+            raise SequelaError(
+                f"The edits in {folder} can't be merged: {method.name} keeps them "
+                f"{_SEATS.get(method.location, method.location)}, and no weights say the same.",
+                hint=f"Keep the folder: `sequela evaluate --delta {folder}` puts its edits in force, as "
+                "`Model.load_edits` does in Python. For a checkpoint that any program can load, make the "
+                "edits with a method that writes weights, such as memit.",
+            )
+    if not description.delta.weights:
         raise BadInputError(f"The edits in {folder} change no weight: the checkpoint would be the base's.")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise BadInputError(f"{output} is there already.", hint="Name a new or an empty folder.")
@@ -78,7 +76,7 @@ def export_merged(folder: Path, model: LanguageModel, output: Path) -> ExportDes
     It is built beside `output` and takes its place only when it is whole.
 
     Args:
-        folder: What `sequela edit --output` wrote.
+        folder: Saved edits.
         model: The model the edits were made for, without any in force.
         output: The folder of the checkpoint.
 
@@ -88,7 +86,7 @@ def export_merged(folder: Path, model: LanguageModel, output: Path) -> ExportDes
         FingerprintMismatchError: They were made for another model.
     """
     told = check_export(folder, output)
-    delta = load_delta(folder, model)
+    delta = load_edits(folder, model).delta
     needed = sum(weight.numel() * weight.element_size() for weight in model.module.parameters())
     ensure_writable(output.parent, needed_bytes=needed)
     with (

@@ -116,7 +116,7 @@ def tuning_outcome(
     reports = tuple(
         EditReport(
             edit_id=edit.id,
-            steps=len(losses),
+            optimization_steps=len(losses),
             first_loss=float(losses[0][i]),
             final_loss=float(losses[-1][i]),
             relative_norm=norm,

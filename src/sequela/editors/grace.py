@@ -88,7 +88,7 @@ class Grace(Editor[GraceHyperparameters, CodebookState]):
         kept = state.changed(placed.place, key, value, prompt.target_ids, edit.id).with_radii(placed.radii)
         report = EditReport(
             edit_id=edit.id,
-            steps=len(losses) - 1,
+            optimization_steps=len(losses) - 1,
             first_loss=losses[0],
             final_loss=losses[-1],
             relative_norm=0.0,
@@ -188,7 +188,7 @@ class ValueSlot:
 def _dropped(edit: Edit, reason: str, new_key: int = 0, distance: float = math.nan) -> EditReport:
     return EditReport(
         edit_id=edit.id,
-        steps=0,
+        optimization_steps=0,
         first_loss=math.nan,
         final_loss=math.nan,
         relative_norm=0.0,

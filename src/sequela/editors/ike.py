@@ -126,7 +126,7 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
             return state, _dropped(edit, "the loss is not finite")
         report = EditReport(
             edit_id=edit.id,
-            steps=0,
+            optimization_steps=0,
             first_loss=before,
             final_loss=after,
             relative_norm=0.0,
@@ -181,5 +181,10 @@ def _loss(model: LanguageModel, prompt: TokenizedPrompt) -> float:
 
 def _dropped(edit: Edit, reason: str) -> EditReport:
     return EditReport(
-        edit_id=edit.id, steps=0, first_loss=math.nan, final_loss=math.nan, relative_norm=0.0, dropped=reason
+        edit_id=edit.id,
+        optimization_steps=0,
+        first_loss=math.nan,
+        final_loss=math.nan,
+        relative_norm=0.0,
+        dropped=reason,
     )

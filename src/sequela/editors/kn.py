@@ -74,7 +74,7 @@ class KnowledgeNeurons(OneByOneEditor[KnowledgeNeuronsHyperparameters, LocateSta
         after = before if failure else _loss_with(model, delta, bare)
         report = EditReport(
             edit_id=edit.id,
-            steps=settings.steps,
+            optimization_steps=settings.steps,
             first_loss=before,
             final_loss=after,
             relative_norm=max(relative_norms(model, delta).values(), default=0.0),

@@ -106,7 +106,7 @@ def reports_of_step(
     return tuple(
         EditReport(
             edit_id=edit.id,
-            steps=1,
+            optimization_steps=1,
             first_loss=float(before[n]),
             final_loss=float(after[n]),
             relative_norm=norm,

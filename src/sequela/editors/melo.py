@@ -127,7 +127,7 @@ class Melo(Editor[MeloHyperparameters, LoraBlocks]):
         for n, row in enumerate(rows):
             reports[row] = EditReport(
                 edit_id=edits[row].id,
-                steps=len(losses) - 1,
+                optimization_steps=len(losses) - 1,
                 first_loss=float(losses[0][n]),
                 final_loss=float(losses[-1][n]),
                 relative_norm=0.0,
@@ -264,7 +264,7 @@ def _adding(factors: Factors, columns: Sequence[int]) -> Watch:
 def _dropped(edit: Edit, reason: str) -> EditReport:
     return EditReport(
         edit_id=edit.id,
-        steps=0,
+        optimization_steps=0,
         first_loss=math.nan,
         final_loss=math.nan,
         relative_norm=0.0,

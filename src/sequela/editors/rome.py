@@ -73,7 +73,7 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
         finite = delta.finite
         report = EditReport(
             edit_id=edit.id,
-            steps=len(target.losses),
+            optimization_steps=len(target.losses),
             first_loss=target.losses[0].total,
             final_loss=target.losses[-1].total,
             relative_norm=max(relative_norms(model, delta).values()) if finite else float("nan"),

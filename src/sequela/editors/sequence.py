@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -48,13 +47,13 @@ def edit_batch(
     objection = policy.objection(outcome)
     if objection and policy.action != "report":
         reports = tuple(
-            dataclasses.replace(report, dropped=report.dropped or objection) for report in outcome.reports
+            report.model_copy(update={"dropped": report.dropped or objection}) for report in outcome.reports
         )
         stopped = objection if policy.action == "stop" else ""
         return Step(tuple(edits), before, state, reports, stopped)
     reports = outcome.reports
     if objection:
-        reports = tuple(dataclasses.replace(report, warning=objection) for report in reports)
+        reports = tuple(report.model_copy(update={"warning": objection}) for report in reports)
     delta = outcome.delta if outcome.replaces else before + outcome.delta
     return Step(tuple(edits), delta, outcome.state, reports)
 

@@ -180,7 +180,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
             reports.append(
                 EditReport(
                     edit_id=edit.id,
-                    steps=0,
+                    optimization_steps=0,
                     first_loss=float(before[row]),
                     final_loss=float(after[row]),
                     relative_norm=0.0,

@@ -1,135 +1,136 @@
-"""Edits on disk, in whichever seats they sit: the change of weights, and what a method remembers."""
+"""Saved edits: one folder format for runs, commands and the Python interface.
+
+A folder has up to four files:
+
+* `edits.json` says everything but the numbers: the format's version, the model, the methods with their
+  settings and states, the edits. It is written last; without it nothing was saved.
+* `delta.safetensors`: the change of weights that is in force, if there is one.
+* `state.safetensors`: the tensors of the methods' states, if they have any.
+* `unrestrained.safetensors`: in a checkpoint of a run, the change of weights that further edits are made on
+  top of, where a restraint such as PRUNE makes it another one than that in force.
+
+Folders of earlier versions are read by `former_storage`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+import torch
 
-from sequela.deltas import Delta
-from sequela.deltas.storage import load_delta, save_delta
-from sequela.editors.editor import AnyEditor, EditorState
-from sequela.editors.registry import create_editor
+from sequela.deltas.storage import restore_delta, store_delta
+from sequela.editors import former_storage
+from sequela.editors.editor import AnyEditor
+from sequela.editors.saved_edits import (
+    FORMAT,
+    EditsDescription,
+    MethodEdits,
+    SavedEdits,
+    check_base,
+    check_format,
+    restored,
+)
 from sequela.ground.files import load_tensors, read_description_of, save_tensors, write_description
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.seats import Intervention, RequestRouter
+from sequela.models import LanguageModel
 
-MEMORY = "memory.json"
-STATE_TENSORS = "state.safetensors"
-
-
-class MemoryDescription(BaseModel):
-    """What `memory.json` says.
-
-    Args:
-        format: The version of this layout.
-        editor: The method.
-        settings: Its settings.
-        state: What it remembers, without the tensors.
-        tensors: The hash of those; empty if there are none.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1] = 1
-    editor: str
-    settings: dict[str, Any]
-    state: dict[str, Any]
-    tensors: str = ""
+DESCRIPTION = "edits.json"
+DELTA = "delta.safetensors"
+STATE = "state.safetensors"
+UNRESTRAINED = "unrestrained.safetensors"
 
 
-@dataclass(frozen=True)
-class SavedEdits:
-    """Edits as they came back from a folder.
+def save_edits(folder: Path, model: LanguageModel, edits: SavedEdits) -> EditsDescription:
+    """Writes edits into a folder; what was there before is replaced.
 
     Args:
-        delta: The change of weights; empty for a method that changes none.
-        interventions: What watches activations.
-        routers: What rewrites requests.
-    """
-
-    delta: Delta
-    interventions: tuple[Intervention, ...] = ()
-    routers: tuple[RequestRouter, ...] = ()
-
-    def on(self, model: LanguageModel, routers: tuple[RequestRouter, ...] = ()) -> EditedModel:
-        """The model with these edits; `routers` are what requests pass after the edits' own."""
-        return EditedModel(model, self.delta, self.interventions, (*self.routers, *routers))
-
-
-def save_edits(
-    folder: Path,
-    model: LanguageModel,
-    editor: AnyEditor,
-    whole: Delta,
-    state: EditorState,
-    edits: tuple[str, ...] = (),
-) -> None:
-    """Writes edits into a folder.
-
-    Args:
-        folder: Where to.
+        folder: The folder.
         model: The model without any edit in force.
-        editor: The method.
-        whole: The whole change of weights as the method gives it out (`Editor.of_whole`).
-        state: What the method remembers.
-        edits: The ids of the edits.
+        edits: The edits.
+
+    Returns:
+        What `edits.json` says.
     """
-    save_delta(whole, folder, model, editor.name, edits)
-    if editor.seat == "weights":
-        (folder / MEMORY).unlink(missing_ok=True)
-        return
-    description = MemoryDescription(
-        editor=editor.name,
-        settings=editor.settings,
-        state=state.model_dump(mode="json"),
-        tensors=save_state_tensors(folder, state),
+    differs = edits.unrestrained is not None and edits.unrestrained.content_hash != edits.delta.content_hash
+    tensors = {
+        f"{number}/{name}": tensor
+        for number, one in enumerate(edits.methods)
+        if one.state is not None
+        for name, tensor in one.state.tensors.items()
+    }
+    description = EditsDescription(
+        base_fingerprint=edits.delta.base_fingerprint,
+        base_name=model.name,
+        base_dtype=str(model.dtype).removeprefix("torch."),
+        delta=store_delta(folder / DELTA, edits.delta),
+        methods=tuple(
+            one.description.model_copy(
+                update={"state": None if one.state is None else one.state.model_dump(mode="json")}
+            )
+            for one in edits.methods
+        ),
+        state_tensors=save_tensors(folder / STATE, tensors) if tensors else "",
+        unrestrained=store_delta(folder / UNRESTRAINED, edits.unrestrained)
+        if differs and edits.unrestrained is not None
+        else None,
+        ranks={n_edits: dict(ranks) for n_edits, ranks in edits.ranks.items()},
     )
-    write_description(folder / MEMORY, description)
+    write_description(folder / DESCRIPTION, description)
+    _remove_what_is_not_of_it(folder, description)
+    return description
 
 
-def load_edits(folder: Path, model: LanguageModel) -> SavedEdits:
+def _remove_what_is_not_of_it(folder: Path, description: EditsDescription) -> None:
+    """Removes the files of the edits that were saved in the folder before."""
+    for name, needed in {
+        STATE: bool(description.state_tensors),
+        UNRESTRAINED: description.unrestrained is not None,
+        **dict.fromkeys(former_storage.DESCRIPTIONS, False),
+    }.items():
+        if not needed:
+            (folder / name).unlink(missing_ok=True)
+
+
+def read_description(folder: Path) -> EditsDescription:
+    """The description of saved edits, of this or an earlier version, without the numbers.
+
+    Raises:
+        BadInputError: The folder holds no saved edits, or those of a newer version.
+        IntegrityError: A part of them is missing.
+    """
+    if not (folder / DESCRIPTION).is_file() and former_storage.holds_edits(folder):
+        return former_storage.read_description(folder)
+    check_format(folder / DESCRIPTION, FORMAT)
+    return read_description_of(folder / DESCRIPTION, EditsDescription, "saved edits")
+
+
+def load_edits(folder: Path, model: LanguageModel, editor: AnyEditor | None = None) -> SavedEdits:
     """Reads edits back for the model they were made for.
 
+    Args:
+        folder: The folder, of this or an earlier version.
+        model: The model.
+        editor: The method that is to make further edits: what only these need is read too. None if there
+            are to be none.
+
     Raises:
-        BadInputError: The folder holds no edits.
-        IntegrityError: The numbers are not the ones that were saved.
+        BadInputError: The folder holds no edits, or those of a newer version.
+        IntegrityError: A part is missing, or the numbers are not the ones that were saved.
         FingerprintMismatchError: The model is another one.
     """
-    delta = load_delta(folder, model)
-    if not (folder / MEMORY).is_file():
-        return SavedEdits(delta)
-    told = read_description_of(folder / MEMORY, MemoryDescription, "memory of edits")
-    editor = create_editor(told.editor, told.settings)
-    state = load_state(folder, editor, told.state, told.tensors, model)
-    return SavedEdits(delta, editor.interventions(model, state), editor.routers(model, state))
-
-
-def save_state_tensors(folder: Path, state: EditorState) -> str:
-    """Writes the numbers of a state, if it has any; returns their hash, empty if there are none."""
-    return save_tensors(folder / STATE_TENSORS, state.tensors) if state.tensors else ""
-
-
-def load_state(
-    folder: Path, editor: AnyEditor, told: dict[str, Any], tensors: str, model: LanguageModel
-) -> EditorState:
-    """A method's state, its numbers on the model's device.
-
-    Args:
-        folder: Where the numbers are.
-        editor: The method.
-        told: The state without its numbers.
-        tensors: Their hash; empty if there are none.
-        model: The model.
-
-    Raises:
-        IntegrityError: The numbers are not the ones that were saved.
-    """
-    state = editor.state_class.model_validate(told)
-    if not tensors:
-        return state
-    kept = load_tensors(folder / STATE_TENSORS, tensors)
-    on_device = {name: tensor.to(model.device) for name, tensor in kept.items()}
-    return state.model_copy(update={"tensors": on_device})
+    description = read_description(folder)
+    check_base(description, model)
+    if not (folder / DESCRIPTION).is_file():
+        return former_storage.load_edits(folder, description, model, editor)
+    needed = [editor is not None or one.location != "weights" for one in description.methods]
+    tensors: dict[str, torch.Tensor] = {}
+    if description.state_tensors and any(needed):
+        tensors = load_tensors(folder / STATE, description.state_tensors)
+    methods = []
+    for number, (one, wanted) in enumerate(zip(description.methods, needed, strict=True)):
+        start = f"{number}/"
+        own = {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
+        methods.append(restored(folder, one, own, model, editor) if wanted else MethodEdits(one))
+    delta, unrestrained = restore_delta(folder / DELTA, description.delta, model), None
+    if editor is not None and description.unrestrained is not None:
+        unrestrained = restore_delta(folder / UNRESTRAINED, description.unrestrained, model)
+    return SavedEdits(delta, tuple(methods), unrestrained, description.ranks)

@@ -121,7 +121,7 @@ class Wise(Editor[WiseHyperparameters, SideMemories]):
         )
         report = EditReport(
             edit_id=edit.id,
-            steps=len(trained.losses) - 1,
+            optimization_steps=len(trained.losses) - 1,
             first_loss=trained.losses[0],
             final_loss=trained.losses[-1],
             relative_norm=0.0,
@@ -348,5 +348,10 @@ def _texts(contexts: Sequence[str]) -> list[str]:
 def _dropped(edit: Edit, reason: str) -> EditReport:
     nan = math.nan
     return EditReport(
-        edit_id=edit.id, steps=0, first_loss=nan, final_loss=nan, relative_norm=0.0, dropped=reason
+        edit_id=edit.id,
+        optimization_steps=0,
+        first_loss=nan,
+        final_loss=nan,
+        relative_norm=0.0,
+        dropped=reason,
     )

@@ -24,7 +24,7 @@ from sequela.evaluation.multiple_choice import (
 from sequela.ground.errors import BadInputError, UnknownNameError
 from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
-from sequela.results import Finding
+from sequela.results import Finding, Section, SuiteInfo, TaskInfo
 
 if TYPE_CHECKING:
     from sequela.inference import Engine, Score
@@ -77,6 +77,12 @@ class BuiltinSuite:
     """
 
     name = "builtin"
+    info = SuiteInfo(
+        tasks={
+            "truthfulness": TaskInfo(section=Section.SAFETY),
+            "harm_recognition": TaskInfo(section=Section.SAFETY),
+        }
+    )
 
     def __init__(self, *, limit: int | None = None, categories: Sequence[str] | None = None) -> None:
         if limit is not None and limit < 1:

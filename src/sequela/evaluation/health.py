@@ -16,7 +16,7 @@ from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, Perplexity, perplexity
 from sequela.models import EditedModel
-from sequela.results import Finding, ItemRecord
+from sequela.results import Finding, ItemRecord, Section, SuiteInfo
 
 WINDOW = 128
 """Tokens per window, where no other number is asked for."""
@@ -40,6 +40,7 @@ class HealthSuite:
     """
 
     name = "perplexity"
+    info = SuiteInfo(section=Section.HEALTH)
 
     def __init__(self, *, window: int = WINDOW) -> None:
         if window < 2:

@@ -21,7 +21,7 @@ from sequela.evaluation.trouble import longest_refused
 from sequela.ground.errors import BadInputError
 from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
-from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items
+from sequela.results import AnswerForm, Finding, ItemRecord, Section, SuiteInfo, finding_from_items
 
 if TYPE_CHECKING:
     from sequela.inference import Engine, Generation
@@ -98,6 +98,7 @@ class RefusalSuite:
     """
 
     name = NAME
+    info = SuiteInfo(section=Section.SAFETY)
 
     def __init__(self, *, limit: int | None = None, max_new_tokens: int = 64) -> None:
         most = min(len(_requests(kind)) for kind in ("harmful", "harmless"))

@@ -7,7 +7,7 @@ from typing import Protocol
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine
 from sequela.models import EditedModel
-from sequela.results import Finding
+from sequela.results import Finding, SuiteInfo
 
 
 class Suite(Protocol):
@@ -21,6 +21,11 @@ class Suite(Protocol):
     @property
     def version(self) -> str:
         """A hash of the items, prompts and scoring, so that results of different versions never mix."""
+        ...
+
+    @property
+    def info(self) -> SuiteInfo:
+        """What reports say of the suite and its tasks besides scores."""
         ...
 
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:

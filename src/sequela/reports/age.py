@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sequela.reports.presentation import RETENTION_AT_N, editor_label, format_with_error
+from sequela.reports.presentation import RETENTION_AT_N, format_with_error
 from sequela.results import EditRecord, ItemRecord, mean_and_stderr
 
 BOUNDS = (1, 11, 26, 51, 101, 251, 501)
@@ -57,7 +57,7 @@ def age_table(
     present = sorted({group for _, _, groups in found for group in groups})
     rows = [
         AgeRow(
-            editor_label(first.editor, first.variant),
+            first.label,
             first.model,
             first.order_seed,
             n_edits,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
 from sequela.reports.panels import Panel
-from sequela.reports.presentation import LOGARITHMIC_METRICS, editor_label, in_words
-from sequela.results import UNEDITED
+from sequela.reports.presentation import LOGARITHMIC_METRICS, in_words
+from sequela.results import UNEDITED, method_label
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6BB1")
 """Okabe and Ito's colors that read on white and on black (Color Universal Design, 2008), and one more."""
@@ -20,6 +20,8 @@ DASHES = ((1, 0), (7, 3), (2, 2))
 """How lines are dashed: the first methods of a run not at all, those whose colors come again otherwise."""
 
 GRAY = "#7F7F7F"
+
+LIGHT_GRAY = "#B5B5B5"
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "stroke")
 
@@ -36,7 +38,10 @@ _BESIDE_ALL = 0.1
 """The greatest share of the axis that they take together."""
 
 _CHART_HEIGHT = 210
-_UNEDITED_LABEL = editor_label(UNEDITED, "")
+_UNEDITED_LABEL = method_label(UNEDITED, "")
+_ALL_METHODS = "all methods"
+_NO_METHODS = {_UNEDITED_LABEL: GRAY, _ALL_METHODS: LIGHT_GRAY}
+"""The colors of labels in the chart of costs that are no method's."""
 
 
 @dataclass(frozen=True)
@@ -104,24 +109,37 @@ def panel_chart(panel: Panel, labels: Sequence[str], kept: Kept | None = None) -
     return _finished(alt.layer(_baseline_layer(panel, x, y), bars, lines, points))
 
 
+def cost_colors(drawn: Iterable[str], labels: Sequence[str]) -> dict[str, str]:
+    """The colors in the chart of costs, by the label of everything that is drawn.
+
+    Args:
+        drawn: The methods that have costs; empty for steps that serve all.
+        labels: All methods that were measured, so that each has the same color in every chart. A method of
+            which there are costs only, such as one whose run was stopped, comes after these.
+    """
+    found = dict.fromkeys(label or _ALL_METHODS for label in drawn)
+    methods = [*labels, *(label for label in found if label not in {*labels, *_NO_METHODS})]
+    colors = {label: stroke.color for label, stroke in zip(methods, strokes_of(methods), strict=True)}
+    return {label: color for label, color in {**colors, **_NO_METHODS}.items() if label in found}
+
+
 def seconds_chart(rows: Sequence[tuple[str, str, float]], labels: Sequence[str]) -> dict[str, Any]:
     """Bars: how long each step took in all.
 
     Args:
         rows: Step, method (empty for steps that serve all) and seconds.
-        labels: All methods of the run.
+        labels: As in `cost_colors`.
     """
-    values = [
-        {"step": step, "label": label or "all methods", "seconds": seconds} for step, label, seconds in rows
-    ]
-    domain = [*labels, "all methods"]
+    values = [{"step": step, "label": label or _ALL_METHODS, "seconds": s} for step, label, s in rows]
+    colors = cost_colors((label for _, label, _ in rows), labels)
+    scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     chart = (
         alt.Chart(alt.InlineData(values))
         .mark_bar(height=16)
         .encode(
             x=alt.X("sum(seconds):Q", title="seconds", axis=alt.Axis(grid=True, tickCount=5)),
             y=alt.Y("step:N", title=None, sort="-x", axis=alt.Axis(labelLimit=220)),
-            color=_color(domain, labels),
+            color=alt.Color("label:N", scale=scale, legend=None),
             tooltip=[
                 alt.Tooltip("step:N"),
                 alt.Tooltip("label:N", title="method"),

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from sequela.reports.age import AgeTable, age_table
-from sequela.reports.charts import Stroke, panel_chart, seconds_chart, strokes_of
+from sequela.reports.charts import Stroke, cost_colors, panel_chart, seconds_chart, strokes_of
 from sequela.reports.panels import Panel, label_order, panels_of
 from sequela.reports.presentation import (
     MEANINGS,
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
     capitalized,
-    editor_label,
     format_difference,
     format_number,
     in_words,
+    task_in_words,
 )
 from sequela.reports.remarks import remarks
 from sequela.reports.summary import Summary, is_breakdown, summarize
@@ -48,10 +48,10 @@ from sequela.results import (
     Measurement,
     ResultsStore,
     Section,
+    Suites,
     judged,
     open_store,
     read_manifest,
-    section_of,
 )
 
 SHOWN_ANSWERS = 200
@@ -122,6 +122,7 @@ class Contents:
     parts: tuple[Part, ...]
     against_kept: tuple[Figure, ...]
     cost_chart: dict[str, Any] | None
+    cost_colors: tuple[tuple[str, str], ...]
     costs: tuple[CostRow, ...]
     edit_times: tuple[EditTimeRow, ...]
     meanings: tuple[tuple[str, str], ...]
@@ -135,9 +136,10 @@ def read_contents(run_folder: Path) -> Contents:
         SequelaError: The folder has no run, or results that can't be read.
     """
     manifest = read_manifest(run_folder)
+    suites = manifest.suites
     with open_store(run_folder) as store:
         stored = store.measurements()
-        measurements = judged(stored)
+        measurements = judged(stored, suites)
         records = store.edit_records()
         costs = cost_rows(store.costs())
         last = _last_answers(store)
@@ -145,30 +147,32 @@ def read_contents(run_folder: Path) -> Contents:
     labels = label_order(measurements)
     panels = panels_of(measurements)
     several = len({(panel.model, panel.edit_source) for panel in panels}) > 1
-    figures = {id(panel): _figure(panel, labels, several) for panel in panels}
-    edit_panels = [panel for panel in panels if section_of(panel.suite, panel.task) is Section.EDITS]
+    figures = {id(panel): _figure(panel, labels, several, suites) for panel in panels}
+    edit_panels = [panel for panel in panels if suites.section_of(panel.suite, panel.task) is Section.EDITS]
     pairs, others = _edit_pairs(edit_panels)
     return Contents(
         manifest=manifest,
-        warnings=(*_warnings(incomplete, measurements), *remarks(stored)),
+        warnings=(*_warnings(incomplete, measurements), *remarks(stored, suites)),
         legend=tuple(zip(labels, strokes_of(labels), strict=True)),
-        glance=_last_checkpoints(summarize(measurements)),
-        spoiled=tuple(spoiled_rows(measurements)),
+        glance=_last_checkpoints(summarize(measurements, suites)),
+        spoiled=tuple(spoiled_rows(measurements, suites)),
         edit_pairs=tuple(
             EditPair(*(None if panel is None else figures[id(panel)] for panel in pair)) for pair in pairs
         ),
         edit_figures=tuple(figures[id(panel)] for panel in others),
-        edit_numbers=tuple(number_rows(edit_panels)),
+        edit_numbers=tuple(number_rows(edit_panels, suites)),
         trajectories=_trajectories(records),
         kept=_kept_answers(last),
         ages=age_table(records, ((one.trajectory, one.n_edits, one.items) for one in last)),
         parts=tuple(
-            _part(section, panels, figures) for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
+            _part(section, panels, figures, suites)
+            for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
         ),
-        against_kept=_against_kept(panels, measurements, labels, several),
+        against_kept=_against_kept(panels, measurements, labels, several, suites),
         cost_chart=seconds_chart([(row.step, row.label, row.seconds) for row in costs], labels)
         if costs
         else None,
+        cost_colors=tuple(cost_colors((row.label for row in costs), labels).items()),
         costs=tuple(costs),
         edit_times=tuple(edit_time_rows(records)),
         meanings=_meanings(measurements),
@@ -185,7 +189,7 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
         items = sum(one.n_nonfinite for one in broken)
         places: dict[str, set[int]] = defaultdict(set)
         for one in broken:
-            places[editor_label(one.editor, one.variant)].add(one.n_edits)
+            places[one.label].add(one.n_edits)
         told = [f"{label} after {_edits(*sorted(found))}" for label, found in places.items()]
         warnings.append(
             f"The model computed numbers that are not finite on {items} items behind {len(broken)} of "
@@ -241,8 +245,8 @@ def _edit_pairs(panels: Sequence[Panel]) -> tuple[list[tuple[Panel | None, Panel
     return [(sides[place].get(SUCCESS_AT_EDIT), sides[place].get(RETENTION_AT_N)) for place in order], others
 
 
-def _part(section: Section, panels: Sequence[Panel], figures: dict[int, Figure]) -> Part:
-    members = [panel for panel in panels if section_of(panel.suite, panel.task) is section]
+def _part(section: Section, panels: Sequence[Panel], figures: dict[int, Figure], suites: Suites) -> Part:
+    members = [panel for panel in panels if suites.section_of(panel.suite, panel.task) is section]
     tasks = {(panel.suite, panel.task) for panel in members}
     inner = [
         is_breakdown(panel.task, [task for suite, task in tasks if suite == panel.suite]) for panel in members
@@ -251,13 +255,15 @@ def _part(section: Section, panels: Sequence[Panel], figures: dict[int, Figure])
         title=section.value,
         figures=tuple(figures[id(one)] for one, is_inner in zip(members, inner, strict=True) if not is_inner),
         breakdowns=tuple(figures[id(one)] for one, is_inner in zip(members, inner, strict=True) if is_inner),
-        numbers=tuple(number_rows(members)),
+        numbers=tuple(number_rows(members, suites)),
     )
 
 
-def _figure(panel: Panel, labels: Sequence[str], several: bool) -> Figure:
+def _figure(panel: Panel, labels: Sequence[str], several: bool, suites: Suites) -> Figure:
     of_edits = panel.suite == EDIT_QUALITY
-    title = in_words(panel.metric) if of_edits else f"{in_words(panel.task)}: {in_words(panel.metric)}"
+    title = in_words(panel.metric)
+    if not of_edits:
+        title = f"{task_in_words(panel.task, suites)}: {title}"
     if several:
         title = f"{title} ({panel.model}, {panel.edit_source})"
     return Figure(capitalized(title), in_words(panel.protocol), _sentence(panel), panel_chart(panel, labels))
@@ -289,7 +295,7 @@ def _sentence(panel: Panel) -> str:
     if ends:
         told.append(f"{'; '.join(ends)}.")
     for reason, members in _undrawn(panel).items():
-        places = [f"{editor_label(one.editor, one.variant)} after {_edits(one.n_edits)}" for one in members]
+        places = [f"{one.label} after {_edits(one.n_edits)}" for one in members]
         told.append(f"Not drawn, because {reason}: {', '.join(places)}.")
     return " ".join(told)
 
@@ -361,10 +367,11 @@ def _against_kept(
     measurements: Iterable[JudgedMeasurement],
     labels: Sequence[str],
     several: bool,
+    suites: Suites,
 ) -> tuple[Figure, ...]:
     """Abilities, safety and health once more, against the edits that the model still expresses."""
     kept = {
-        (one.model, editor_label(one.editor, one.variant), one.order_seed, one.n_edits): one.value
+        (one.model, one.label, one.order_seed, one.n_edits): one.value
         for one in measurements
         if one.metric == EFFECTIVE_EDITS and one.value is not None
     }
@@ -376,13 +383,13 @@ def _against_kept(
         headline = panel.metric in ("accuracy", "perplexity")
         if panel.suite == EDIT_QUALITY or not headline or is_breakdown(panel.task, tasks):
             continue
-        figure = _figure(panel, labels, several)
+        figure = _figure(panel, labels, several, suites)
         figures.append(replace(figure, chart=panel_chart(panel, labels, kept)))
     return tuple(figures)
 
 
 def _trajectory_title(labeled: EditRecord | Measurement) -> str:
-    label = editor_label(labeled.editor, labeled.variant)
+    label = labeled.label
     return f"{label} on {labeled.model}, edits from {labeled.edit_source}, order seed {labeled.order_seed}"
 
 
@@ -395,7 +402,7 @@ def _notes(measurements: Iterable[Measurement]) -> list[str]:
     places: dict[str, list[str]] = defaultdict(list)
     for one in measurements:
         if one.note:
-            label = editor_label(one.editor, one.variant)
+            label = one.label
             places[one.note].append(f"{one.task}, {label}, {one.n_edits} edits")
     notes = []
     for note, where in places.items():

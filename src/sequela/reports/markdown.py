@@ -8,7 +8,7 @@ from pathlib import Path
 from sequela.reports.remarks import remarks
 from sequela.reports.summary import SummaryCell, summarize
 from sequela.reports.tables import spoiled_rows
-from sequela.results import JudgedMeasurement, Manifest, judged, open_store, read_manifest
+from sequela.results import JudgedMeasurement, Manifest, Suites, judged, open_store, read_manifest
 
 
 def markdown_page(run_folder: Path) -> str:
@@ -24,17 +24,17 @@ def markdown_page(run_folder: Path) -> str:
     with open_store(run_folder) as store:
         stored = store.measurements()
         warning = manifest.incompleteness(store.count_evaluations())
-    measurements = judged(stored)
+    measurements = judged(stored, manifest.suites)
     parts = [f"# {manifest.name}", *_how(manifest)]
     if warning:
         parts.append(f"**{warning}**")
-    parts.extend(f"**{_safe(remark)}**" for remark in remarks(stored))
+    parts.extend(f"**{_safe(remark)}**" for remark in remarks(stored, manifest.suites))
     parts.append("Each cell: value ± standard error (n). The first column is the unedited model.")
-    parts.extend(_tables(measurements))
+    parts.extend(_tables(measurements, manifest.suites))
     spoiled = [
         f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, order {row.order_seed}, after "
         f"{row.edits} edits: {_safe(row.reason)}"
-        for row in spoiled_rows(measurements)
+        for row in spoiled_rows(measurements, manifest.suites)
     ]
     if spoiled:
         parts += ["## Scores that mean nothing, shown as n/a", "\n".join(spoiled)]
@@ -65,8 +65,8 @@ def _duration(manifest: Manifest) -> str:
     return f"{(manifest.ended - manifest.started).total_seconds() / 60:.0f} minutes"
 
 
-def _tables(measurements: Sequence[JudgedMeasurement]) -> Iterable[str]:
-    summary = summarize(measurements)
+def _tables(measurements: Sequence[JudgedMeasurement], suites: Suites) -> Iterable[str]:
+    summary = summarize(measurements, suites)
     for title, rows in summary.trajectories():
         lines = [
             f"## {_safe(title)}",

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sequela.reports.presentation import editor_label, is_share
+from sequela.reports.presentation import is_share
 from sequela.results import UNEDITED, JudgedMeasurement, mean_and_stderr
 
 
@@ -92,21 +92,21 @@ def panels_of(measurements: Iterable[JudgedMeasurement]) -> list[Panel]:
 
 def label_order(measurements: Iterable[JudgedMeasurement]) -> list[str]:
     """The labels of all methods, each once; gives every method one color in the whole report."""
-    labels = {editor_label(one.editor, one.variant): None for one in measurements if one.editor != UNEDITED}
+    labels = {one.label: None for one in measurements if one.editor != UNEDITED}
     return list(labels)
 
 
 def _panel(members: Sequence[JudgedMeasurement], unedited: JudgedMeasurement | None) -> Panel:
     trajectories: dict[tuple[str, int], list[JudgedMeasurement]] = defaultdict(list)
     for one in members:
-        trajectories[(editor_label(one.editor, one.variant), one.order_seed)].append(one)
+        trajectories[(one.label, one.order_seed)].append(one)
     curves = []
     for (label, order_seed), points in trajectories.items():
         if unedited is not None and all(point.n_edits > 0 for point in points):
             points = [unedited, *points]
         curves.append(Curve(label, order_seed, tuple(sorted(points, key=lambda point: point.n_edits))))
     if unedited is not None and not members:
-        curves.append(Curve(editor_label(UNEDITED, ""), unedited.order_seed, (unedited,)))
+        curves.append(Curve(unedited.label, unedited.order_seed, (unedited,)))
     first = members[0] if members else unedited
     if first is None:
         raise ValueError("A panel needs a measurement.")

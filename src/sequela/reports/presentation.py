@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sequela.results import EFFECTIVE_EDITS, HIT_RATE, UNEDITED
+from sequela.results import EFFECTIVE_EDITS, HIT_RATE, Suites
 
 SUCCESS_AT_EDIT = "success@edit"
 RETENTION_AT_N = "retention@n"
@@ -47,18 +47,8 @@ MEANINGS = {
 }
 """Plain words for the names that need them."""
 
-_PROPER_NAMES = {
-    "auroc": "AUROC",
-    "bbh": "BBH",
-    "commonsenseqa": "CommonsenseQA",
-    "gsm8k": "GSM8K",
-    "mmlu": "MMLU",
-    "toxigen": "ToxiGen",
-    "triviaqa": "TriviaQA",
-    "truthfulqa_mc1": "TruthfulQA MC1",
-    "truthfulqa_mc2": "TruthfulQA MC2",
-    "truthfulqa": "TruthfulQA",
-}
+_PROPER_NAMES = {"auroc": "AUROC"}
+"""The metrics whose names are written otherwise; those of benchmarks are in `Suites`."""
 
 LOGARITHMIC_METRICS = frozenset({"perplexity"})
 """Metrics that change by factors, and so are drawn on a logarithmic axis."""
@@ -68,24 +58,18 @@ NO_SHARES = LOGARITHMIC_METRICS | {EFFECTIVE_EDITS, "fluency", "ngram_entropy", 
 
 
 def in_words(name: str) -> str:
-    """A name as it is read: `free_decoding` becomes `free decoding`, `mmlu_anatomy@1` `MMLU anatomy (v1)`."""
-    name, _, version = name.partition("@") if name not in MEANINGS else (name, "", "")
-    for short, proper in _PROPER_NAMES.items():
-        if name == short or name.startswith(f"{short}_"):
-            name = proper + name[len(short) :]
-    return name.replace("_", " ") + (f" (v{version})" if version else "")
+    """The name of a metric, protocol or reading as it is read: `free_decoding` becomes `free decoding`."""
+    return _PROPER_NAMES.get(name, name.replace("_", " "))
+
+
+def task_in_words(task: str, suites: Suites) -> str:
+    """The name of a task as it is read: `mmlu_anatomy@1` becomes `MMLU anatomy (v1)`."""
+    return task if task in MEANINGS else suites.words(task)
 
 
 def capitalized(text: str) -> str:
     """The text with a capital at its beginning, the rest as it is."""
     return text[:1].upper() + text[1:]
-
-
-def editor_label(editor: str, variant: str) -> str:
-    """The name of a method and its variant, as in legends."""
-    if editor == UNEDITED:
-        return "unedited"
-    return f"{editor} ({variant})" if variant else editor
 
 
 def is_share(metric: str, values: list[float | None]) -> bool:

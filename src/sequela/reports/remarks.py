@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sequela.reports.presentation import editor_label
-from sequela.results import Collapse, Collapses, Measurement, Unexpressed, hardly_expressed
+from sequela.results import (
+    Collapse,
+    Collapses,
+    Measurement,
+    Suites,
+    Unexpressed,
+    hardly_expressed,
+    method_label,
+)
 
 
-def remarks(measurements: Sequence[Measurement]) -> list[str]:
+def remarks(measurements: Sequence[Measurement], suites: Suites) -> list[str]:
     """Which models collapsed on their way and where, and which have hardly an edit in the end.
 
     Args:
         measurements: All of the run's.
+        suites: The run's suites.
     """
-    collapses = Collapses.among(measurements)
+    collapses = Collapses.among(measurements, suites)
     collapsed = [f"{_who(one)} collapsed {one.where}: {one.reason}." for one in collapses.first()]
     unexpressed = [
         f"{_who(one)} was given {one.n_edits} edits and expresses {one.n_expressed} of them: whatever else "
@@ -25,4 +33,4 @@ def remarks(measurements: Sequence[Measurement]) -> list[str]:
 
 
 def _who(one: Collapse | Unexpressed) -> str:
-    return f"{editor_label(one.editor, one.variant)} on {one.model} (order seed {one.order_seed})"
+    return f"{method_label(one.editor, one.variant)} on {one.model} (order seed {one.order_seed})"

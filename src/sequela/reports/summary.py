@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from sequela.reports.presentation import (
     MEANINGS,
     NOT_SHOWN,
-    editor_label,
     format_with_error,
     in_words,
     is_share,
+    task_in_words,
 )
-from sequela.results import ALARMS, EDIT_QUALITY, JudgedMeasurement, mean_and_stderr
+from sequela.results import ALARMS, EDIT_QUALITY, JudgedMeasurement, Suites, mean_and_stderr
 
 _HEADLINE_METRICS = ("efficacy", "accuracy", "exact_match", "perplexity")
 """Of a suite's metrics the first of these is its headline; failing these, whatever comes first."""
@@ -94,20 +94,21 @@ class Summary:
         ]
 
 
-def summarize(measurements: Sequence[JudgedMeasurement]) -> Summary:
+def summarize(measurements: Sequence[JudgedMeasurement], suites: Suites) -> Summary:
     """The headline numbers of every checkpoint: the unedited model first, edit quality first.
 
     Args:
         measurements: In the order of `ResultsStore.measurements`.
+        suites: The run's suites, for the titles of tasks.
     """
-    columns = _columns(measurements)
+    columns = _columns(measurements, suites)
     shares = [
         is_share(column.metric, [one.value for one in measurements if _belongs(one, column)])
         for column in columns
     ]
     checkpoints: dict[tuple[str, str, str, int, int], list[JudgedMeasurement]] = defaultdict(list)
     for one in measurements:
-        label = editor_label(one.editor, one.variant)
+        label = one.label
         checkpoints[(one.model, label, one.edit_source, one.order_seed, one.n_edits)].append(one)
     rows = [
         SummaryRow(*place, cells=tuple(_cell(found, *pair) for pair in zip(columns, shares, strict=True)))
@@ -123,7 +124,7 @@ def is_breakdown(task: str, tasks: Iterable[str]) -> bool:
     return any(name.startswith(f"{whole}_") and version == other for whole, _, other in wholes)
 
 
-def _columns(measurements: Sequence[JudgedMeasurement]) -> list[SummaryColumn]:
+def _columns(measurements: Sequence[JudgedMeasurement], named: Suites) -> list[SummaryColumn]:
     suites: dict[str, list[JudgedMeasurement]] = defaultdict(list)
     for one in measurements:
         if one.suite != ALARMS:  # read between checkpoints, where nothing else is
@@ -147,12 +148,12 @@ def _columns(measurements: Sequence[JudgedMeasurement]) -> list[SummaryColumn]:
         protocols = sorted({one.protocol for one in whole}, key=_protocol_order)
         for protocol in protocols:
             wholes = sorted({one.task for one in whole if one.protocol == protocol})
-            title = wholes[0] if len(wholes) == 1 else f"{suite}, mean of {len(wholes)} tasks"
+            title = task_in_words(wholes[0] if len(wholes) == 1 else suite, named)
+            if len(wholes) > 1:
+                title = f"{title}, mean of {len(wholes)} tasks"
             asked = f", {in_words(protocol)}" if len(protocols) > 1 else ""
             columns.append(
-                SummaryColumn(
-                    f"{in_words(title)}, {in_words(metric)}{asked}", tuple(wholes), suite, metric, protocol
-                )
+                SummaryColumn(f"{title}, {in_words(metric)}{asked}", tuple(wholes), suite, metric, protocol)
             )
     return columns
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from sequela.reports.panels import Panel
 from sequela.reports.presentation import (
     NOT_SHOWN,
-    editor_label,
     format_bytes,
     format_difference,
     format_number,
     format_seconds,
     in_words,
+    task_in_words,
 )
-from sequela.results import CostRecord, EditRecord, ItemRecord, JudgedMeasurement, mean_and_stderr
+from sequela.results import CostRecord, EditRecord, ItemRecord, JudgedMeasurement, Suites, mean_and_stderr
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class EditRow:
     probes: tuple[ItemRecord, ...]
 
 
-def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
+def number_rows(panels: Iterable[Panel], suites: Suites) -> list[NumberRow]:
     """All measurements of the panels; the unedited model stands in each row's baseline."""
     rows = []
     for panel in panels:
@@ -103,7 +103,7 @@ def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
                 difference = (point.value or 0) - (point.baseline or 0) if both else None
                 rows.append(
                     NumberRow(
-                        quantity=f"{panel.task}: {in_words(panel.metric)}",
+                        quantity=f"{task_in_words(panel.task, suites)}: {in_words(panel.metric)}",
                         protocol=in_words(panel.protocol),
                         label=curve.label,
                         order_seed=curve.order_seed,
@@ -130,13 +130,14 @@ def told_flags(one: JudgedMeasurement) -> list[str]:
     return told
 
 
-def spoiled_rows(measurements: Iterable[JudgedMeasurement]) -> list[SpoiledRow]:
+def spoiled_rows(measurements: Iterable[JudgedMeasurement], suites: Suites) -> list[SpoiledRow]:
     """The scores that aren't shown, those of one quantity, label and reason together."""
     groups: dict[tuple[str, str, str, int, str], list[int]] = defaultdict(list)
     for one in measurements:
         if one.spoiled:
-            quantity = f"{in_words(one.task)}: {in_words(one.metric)}, {in_words(one.protocol)}"
-            label = editor_label(one.editor, one.variant)
+            task = task_in_words(one.task, suites)
+            quantity = f"{task}: {in_words(one.metric)}, {in_words(one.protocol)}"
+            label = one.label
             groups[(one.model, quantity, label, one.order_seed, one.spoiled)].append(one.n_edits)
     return [
         SpoiledRow(quantity, label, model, seed, ", ".join(map(str, sorted(edits))), reason)
@@ -149,8 +150,7 @@ def cost_rows(costs: Iterable[CostRecord]) -> list[CostRow]:
     groups: dict[tuple[str, str], list[CostRecord]] = defaultdict(list)
     for cost in costs:
         step = f"{cost.step}: {cost.suite}" if cost.suite else cost.step
-        label = editor_label(cost.editor, cost.variant) if cost.editor else ""
-        groups[(step, label)].append(cost)
+        groups[(step, cost.label)].append(cost)
     rows = []
     for (step, label), members in groups.items():
         seconds = math.fsum(cost.seconds for cost in members)
@@ -174,13 +174,11 @@ def edit_time_rows(records: Iterable[EditRecord]) -> list[EditTimeRow]:
     """The mean time of an edit by method."""
     groups: dict[str, list[EditRecord]] = defaultdict(list)
     for record in records:
-        groups[editor_label(record.editor, record.variant)].append(record)
+        groups[record.label].append(record)
     rows = []
     for label, members in groups.items():
         mean, stderr = mean_and_stderr([record.seconds for record in members])
-        steps, _ = mean_and_stderr(
-            [record.optimization_steps for record in members if record.optimization_steps is not None]
-        )
+        steps, _ = mean_and_stderr([record.optimization_steps for record in members])
         rows.append(
             EditTimeRow(
                 label=label,
@@ -207,9 +205,9 @@ def edit_rows(records: Iterable[EditRecord], columns: Sequence[tuple[str, str]])
             target_new=record.target_new,
             success=tuple(_tally(record.success, metric, protocol) for metric, protocol in columns),
             seconds=format_seconds(record.seconds),
-            steps="–" if record.optimization_steps is None else str(record.optimization_steps),
-            loss=_final_loss(record),
-            change=f"{max(record.relative_delta_norms.values()):.2%}" if record.relative_delta_norms else "–",
+            steps=str(record.optimization_steps),
+            loss="–" if math.isnan(record.final_loss) else f"{record.final_loss:.3g}",
+            change=f"{record.relative_norm:.2%}",
             probes=record.success,
         )
         for record in records
@@ -229,10 +227,3 @@ def _tally(items: Iterable[ItemRecord], metric: str, protocol: str) -> str:
         return "yes" if values[0] else "no"
     mean, _ = mean_and_stderr(values)
     return f"{format_number(mean, share=True)} of {len(values)}"
-
-
-def _final_loss(record: EditRecord) -> str:
-    if not record.losses:
-        return "–"
-    name = "total" if "total" in record.losses else next(iter(record.losses))
-    return f"{record.losses[name]:.3g}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sequela.results.measurement import Measurement
-from sequela.results.section import Section, section_of
+from sequela.results.section import Section, Suites
 
 PERPLEXITY_FACTOR = 10
 """A perplexity so many times the unedited model's is a collapse."""
@@ -36,14 +36,22 @@ class Collapses:
     reasons: Mapping[Checkpoint, str]
 
     @classmethod
-    def among(cls, measurements: Iterable[Measurement]) -> Collapses:
-        """Looks for them: by perplexity, and by what is left of ability."""
+    def among(cls, measurements: Iterable[Measurement], suites: Suites) -> Collapses:
+        """Looks for them: by perplexity, and by what is left of ability.
+
+        Args:
+            measurements: All of a run's.
+            suites: The run's suites, which say what an ability is.
+        """
         checkpoints: dict[Checkpoint, list[Measurement]] = defaultdict(list)
         for one in measurements:
             if one.n_edits > 0:
                 checkpoints[checkpoint_of(one)].append(one)
         return cls(
-            {place: _by_perplexity(members) or _by_ability(members) for place, members in checkpoints.items()}
+            {
+                place: _by_perplexity(members) or _by_ability(members, suites)
+                for place, members in checkpoints.items()
+            }
         )
 
     def reason(self, one: Measurement) -> str:
@@ -114,14 +122,14 @@ def _readable(size: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def _by_ability(members: Sequence[Measurement]) -> str:
+def _by_ability(members: Sequence[Measurement], suites: Suites) -> str:
     """What is left above chance, on average over the tasks on which the unedited model was above it."""
     left = []
     for one in members:
         if (
             one.metric != "accuracy"
             or one.form is None
-            or section_of(one.suite, one.task) is not Section.ABILITIES
+            or suites.section_of(one.suite, one.task) is not Section.ABILITIES
         ):
             continue
         chance = one.form.chance or 0.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sequela.results.names import method_label
+
 
 class CostRecord(BaseModel):
     """Time and memory of one step.
@@ -33,3 +35,8 @@ class CostRecord(BaseModel):
     variant: str = ""
     n_edits: int | None = Field(default=None, ge=0)
     suite: str = ""
+
+    @property
+    def label(self) -> str:
+        """The method and its variant, as in legends; empty for a step that serves all methods."""
+        return method_label(self.editor, self.variant) if self.editor else ""

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from sequela.ground.errors import SequelaError
 from sequela.ground.paths import replacing
+from sequela.results.earlier_schema import OLDEST_READ
 from sequela.results.tables import SCHEMA_VERSION, Base, StoreRow
 
 
@@ -26,11 +27,14 @@ def create_database(path: Path) -> None:
             engine.dispose()
 
 
-def open_database(path: Path) -> Engine:
+def open_database(path: Path) -> tuple[Engine, int]:
     """Connects to a database made by `create_database`.
 
+    Returns:
+        The connection, and the schema version of the records.
+
     Raises:
-        SequelaError: The file is no such database, or was written with another schema version.
+        SequelaError: The file is no such database, or was written with a schema version that isn't read.
     """
     engine = _connect(path)
     try:
@@ -43,13 +47,14 @@ def open_database(path: Path) -> Engine:
             f"{path} is not a readable results database: {error.orig}.",
             hint="Give the folder of a run, as printed at the end of `sequela run`.",
         ) from error
-    if version != SCHEMA_VERSION:
+    if version is None or not OLDEST_READ <= version <= SCHEMA_VERSION:
         engine.dispose()
         raise SequelaError(
-            f"{path} has schema version {version}; this version of sequela reads {SCHEMA_VERSION}.",
+            f"{path} has schema version {version}; this version of sequela reads {OLDEST_READ} to "
+            f"{SCHEMA_VERSION}.",
             hint="Read it with the version of sequela that its manifest.json names.",
         )
-    return engine
+    return engine, version
 
 
 def _connect(path: Path) -> Engine:

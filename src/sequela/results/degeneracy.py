@@ -27,7 +27,7 @@ from sequela.results.answer_form import NO_ANSWER, AnswerForm
 from sequela.results.collapse import Collapses, checkpoint_of
 from sequela.results.measurement import Measurement
 from sequela.results.names import UNEDITED
-from sequela.results.section import Section, section_of
+from sequela.results.section import Section, Suites
 
 CONSTANT_SHARE = 0.95  # D1: so much of one answer is a constant answer
 MOSTLY = 0.8  # D1: so much of one answer makes a constant's score no coincidence
@@ -74,9 +74,14 @@ class JudgedMeasurement(Measurement):
         return next((f"{flag.rule}: {flag.reason}" for flag in self.flags if flag.spoils), "")
 
 
-def judged(measurements: Sequence[Measurement]) -> list[JudgedMeasurement]:
-    """All measurements of a run with their flags, in the same order."""
-    rules = _Rules(measurements)
+def judged(measurements: Sequence[Measurement], suites: Suites) -> list[JudgedMeasurement]:
+    """All measurements of a run with their flags, in the same order.
+
+    Args:
+        measurements: The measurements.
+        suites: The run's suites, as its manifest has them.
+    """
+    rules = _Rules(measurements, suites)
     found = []
     for one in measurements:
         flags = tuple(rules.flags_of(one))
@@ -90,8 +95,9 @@ def judged(measurements: Sequence[Measurement]) -> list[JudgedMeasurement]:
 class _Rules:
     """The rules, with what they need to know of the other measurements."""
 
-    def __init__(self, measurements: Sequence[Measurement]) -> None:
-        self._collapses = Collapses.among(measurements)
+    def __init__(self, measurements: Sequence[Measurement], suites: Suites) -> None:
+        self._suites = suites
+        self._collapses = Collapses.among(measurements, suites)
         self._unedited = {(one.model, one.series): one for one in measurements if one.editor == UNEDITED}
         self._same_series: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
         for one in measurements:
@@ -102,7 +108,7 @@ class _Rules:
         """What the rules say about one measurement."""
         if one.form is None or one.value is None or one.n == 0:
             return
-        if section_of(one.suite, one.task) not in (Section.ABILITIES, Section.SAFETY):
+        if self._suites.section_of(one.suite, one.task) not in (Section.ABILITIES, Section.SAFETY):
             return
         for rule in (self._d1, self._d2, self._d3, self._d4, self._d5, self._d6, self._d7, self._d8):
             yield from rule(one, one.form, one.value)

@@ -11,7 +11,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from sequela.ground.errors import SequelaError
 from sequela.ground.files import write_description
+from sequela.results.earlier_schema import suites_of_4
 from sequela.results.environment import Environment
+from sequela.results.section import SuiteInfo, Suites
 
 MANIFEST_NAME = "manifest.json"
 
@@ -40,6 +42,7 @@ class Manifest(BaseModel):
         model_hashes: Fingerprints of the base models, by name.
         edit_set_hashes: Content hashes of the edit sets, by source.
         suite_versions: Versions of the suites, by name.
+        suite_infos: What reports say of the suites, by name; None in runs of earlier versions.
         seeds: Every seed that was used, by what it was for.
         command: The command that makes this run again.
         notes: What a reader must know, e.g. records that were skipped and why.
@@ -59,10 +62,16 @@ class Manifest(BaseModel):
     model_hashes: dict[str, str] = Field(default_factory=dict)
     edit_set_hashes: dict[str, str] = Field(default_factory=dict)
     suite_versions: dict[str, str] = Field(default_factory=dict)
+    suite_infos: dict[str, SuiteInfo] | None = None
     seeds: dict[str, list[int]] = Field(default_factory=dict)
     command: str = ""
     notes: tuple[str, ...] = ()
     error: str = ""
+
+    @property
+    def suites(self) -> Suites:
+        """The suites of the run, for titles and sections."""
+        return suites_of_4() if self.suite_infos is None else Suites(self.suite_infos)
 
     def incompleteness(self, evaluations_done: int) -> str | None:
         """What to tell a reader of results that are not the whole run; None if they are.

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.results.answer_form import AnswerForm
+from sequela.results.names import method_label
 
 
 class Measurement(BaseModel):
@@ -66,6 +67,11 @@ class Measurement(BaseModel):
     def series(self) -> tuple[str, str, str, str]:
         """What makes two measurements the same quantity at different checkpoints or editors."""
         return (self.suite, self.task, self.metric, self.protocol)
+
+    @property
+    def label(self) -> str:
+        """The method and its variant, as in legends."""
+        return method_label(self.editor, self.variant)
 
 
 class ItemRecord(BaseModel):

@@ -16,3 +16,10 @@ HIT_RATE = "hit_rate"
 
 EFFECTIVE_EDITS = "effective_edits"
 """The metric that counts the edits which are still expressed."""
+
+
+def method_label(editor: str, variant: str) -> str:
+    """The name of a method and its variant, as in tables and legends; the one place that joins them."""
+    if editor == UNEDITED:
+        return "unedited"
+    return f"{editor} ({variant})" if variant else editor

@@ -20,12 +20,21 @@ from sequela.ground.errors import IntegrityError as BrokenFileError
 from sequela.ground.errors import SequelaError
 from sequela.results.cost import CostRecord
 from sequela.results.database import create_database, open_database
+from sequela.results.earlier_schema import costs_of_4, edit_record_of_4
 from sequela.results.edit_record import EditRecord
 from sequela.results.evaluation_key import EvaluationKey
 from sequela.results.item_files import read_items, write_items
 from sequela.results.measurement import ItemRecord, Measurement
 from sequela.results.query import Query, ordered
-from sequela.results.tables import Base, CostRow, EditRow, EvaluationRow, MeasurementRow
+from sequela.results.tables import (
+    SCHEMA_VERSION,
+    Base,
+    CostRow,
+    EditRow,
+    EvaluationRow,
+    MeasurementRow,
+    StoreRow,
+)
 
 DATABASE_NAME = "results.sqlite"
 ITEMS_FOLDER = "items"
@@ -36,11 +45,12 @@ def open_store(folder: Path, create: bool = False) -> ResultsStore:
 
     Args:
         folder: The run's folder.
-        create: Whether to begin an empty store where there is none.
+        create: Whether to begin an empty store where there is none, and to bring the records of an earlier
+            schema version to this one; without it these are read, and the file stays as it is.
 
     Raises:
         SequelaError: There is no store and none is to be made, the file is not one, or it was
-            written with another schema version.
+            written with a schema version that isn't read.
     """
     path = folder / DATABASE_NAME
     if not path.is_file():
@@ -50,7 +60,11 @@ def open_store(folder: Path, create: bool = False) -> ResultsStore:
                 hint="Give the folder of a run, as printed at the end of `sequela run`.",
             )
         create_database(path)
-    return ResultsStore(folder, open_database(path))
+    engine, version = open_database(path)
+    store = ResultsStore(folder, engine, version)
+    if create and version < SCHEMA_VERSION:
+        store.upgrade()
+    return store
 
 
 class ResultsStore:
@@ -59,11 +73,13 @@ class ResultsStore:
     Args:
         folder: The run's folder.
         engine: The connection to its database.
+        schema_version: The schema version of its records.
     """
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
+    def __init__(self, folder: Path, engine: Engine, schema_version: int = SCHEMA_VERSION) -> None:
         self.folder = folder
         self._engine = engine
+        self._schema_version = schema_version
 
     def __enter__(self) -> ResultsStore:
         return self
@@ -194,9 +210,7 @@ class ResultsStore:
         Raises:
             SequelaError: The disk doesn't take it.
         """
-        self._merge(
-            EditRow(trajectory=one.trajectory, position=one.position, record=_to_json(one)) for one in records
-        )
+        self._merge(_row_of(one) for one in records)
 
     def write_cost(self, *records: CostRecord) -> None:
         """Writes what steps cost.
@@ -216,13 +230,41 @@ class ResultsStore:
         if trajectory is not None:
             statement = statement.where(EditRow.trajectory == trajectory)
         with Session(self._engine) as session:
-            return [EditRecord.model_validate(json.loads(row.record)) for row in session.scalars(statement)]
+            return [self._edit_record_of(row) for row in session.scalars(statement)]
 
     def costs(self) -> list[CostRecord]:
         """What each step cost, in the order in which they were done."""
         with Session(self._engine) as session:
             rows = session.scalars(select(CostRow).order_by(CostRow.id))
-            return [CostRecord.model_validate(json.loads(row.record)) for row in rows]
+            costs = [CostRecord.model_validate(json.loads(row.record)) for row in rows]
+        if self._schema_version >= SCHEMA_VERSION:
+            return costs
+        return costs_of_4(costs, {(one.trajectory, one.editor, one.variant) for one in self.edit_records()})
+
+    def upgrade(self) -> None:
+        """Brings the records of an earlier schema version to this one, all of them or none.
+
+        Raises:
+            SequelaError: The disk doesn't take it.
+        """
+        records, costs = self.edit_records(), self.costs()
+        try:
+            with Session(self._engine) as session, session.begin():
+                for record in records:
+                    session.merge(_row_of(record))
+                rows = session.scalars(select(CostRow).order_by(CostRow.id))
+                for row, cost in zip(rows, costs, strict=True):
+                    row.record = _to_json(cost)
+                session.merge(StoreRow(id=1, schema_version=SCHEMA_VERSION))
+        except OperationalError as error:
+            raise _not_written(self.folder, error) from error
+        self._schema_version = SCHEMA_VERSION
+
+    def _edit_record_of(self, row: EditRow) -> EditRecord:
+        content = json.loads(row.record)
+        if self._schema_version < SCHEMA_VERSION:
+            content = edit_record_of_4(content)
+        return EditRecord.model_validate(content)
 
     def _merge(self, rows: Iterable[Base]) -> None:
         try:
@@ -234,6 +276,10 @@ class ResultsStore:
 
     def _items_path(self, key: EvaluationKey) -> Path:
         return self.folder / ITEMS_FOLDER / f"{key.content_hash}.parquet"
+
+
+def _row_of(record: EditRecord) -> EditRow:
+    return EditRow(trajectory=record.trajectory, position=record.position, record=_to_json(record))
 
 
 def _to_json(record: BaseModel) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-SCHEMA_VERSION = 4
-"""Counts up when a table changes; a store of another version is refused."""
+SCHEMA_VERSION = 5
+"""Counts up when a table or a record changes; a store of a newer version is refused, and so is one older than
+`earlier_schema.OLDEST_READ`."""
 
 
 class Base(DeclarativeBase):

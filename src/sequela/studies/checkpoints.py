@@ -1,22 +1,18 @@
-"""Checkpoints of a trajectory on disk: the delta, the editor's state, and what was measured at each edit."""
+"""Checkpoints of a trajectory: saved edits with all that is needed to make further ones."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sequela.deltas import Delta
-from sequela.deltas.storage import load_delta, save_delta
 from sequela.deltas.updates import LowRank, WeightUpdate
-from sequela.editors import AnyEditor, EditorState
-from sequela.editors.storage import load_state, save_state_tensors
+from sequela.editors import AnyEditor, EditorState, former_storage
+from sequela.editors.saved_edits import MethodEdits, SavedEdits
+from sequela.editors.storage import DESCRIPTION, load_edits, save_edits
 from sequela.ground.errors import IntegrityError
-from sequela.ground.paths import replacing
 from sequela.models import LanguageModel
-
-STATE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -69,31 +65,32 @@ def checkpoint_folder(run_folder: Path, trajectory: str, n_edits: int) -> Path:
 def save_checkpoint(
     folder: Path, checkpoint: Checkpoint, model: LanguageModel, editor: AnyEditor, edits: tuple[str, ...]
 ) -> None:
-    """Writes a checkpoint; the state is written last, and only with it is the checkpoint whole."""
-    save_delta(checkpoint.delta, folder, model, editor.name, edits)
-    state = {
-        "delta": checkpoint.delta.content_hash,
-        "state": checkpoint.state.model_dump(mode="json"),
-        "tensors": save_state_tensors(folder, checkpoint.state),
-        "ranks": {str(n_edits): dict(ranks) for n_edits, ranks in checkpoint.ranks.items()},
-    }
-    with replacing(folder / STATE) as path:
-        path.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+    """Writes a checkpoint: saved edits, with what is needed to make further ones."""
+    saved = SavedEdits(
+        delta=editor.of_whole(model, checkpoint.delta),
+        methods=(MethodEdits.of(editor, checkpoint.state, edits, to_go_on=True),),
+        unrestrained=checkpoint.delta,
+        ranks=checkpoint.ranks,
+    )
+    save_edits(folder, model, saved)
 
 
 def load_checkpoint(folder: Path, n_edits: int, model: LanguageModel, editor: AnyEditor) -> Checkpoint | None:
-    """Reads a checkpoint back; None if it was never finished.
+    """Reads a checkpoint back, of this or an earlier version; None if it was never finished.
 
     Raises:
-        IntegrityError: Delta and state don't belong together.
+        IntegrityError: A part is missing, or the parts don't belong together.
     """
-    path = folder / STATE
-    if not path.is_file():
+    if not is_whole(folder):
         return None
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    delta = load_delta(folder, model)
-    if delta.content_hash != kept["delta"]:
-        raise IntegrityError(f"The delta and the state in {folder} are not of one checkpoint.")
-    state = load_state(folder, editor, kept["state"], kept["tensors"], model)
-    ranks = {int(n): found for n, found in kept.get("ranks", {}).items()}
-    return Checkpoint(n_edits, delta, state, ranks)
+    saved = load_edits(folder, model, editor)
+    (method,) = saved.methods
+    if method.state is None:
+        raise IntegrityError(f"{folder} has no state of {editor.name} to go on with.")
+    delta = saved.delta if saved.unrestrained is None else saved.unrestrained
+    return Checkpoint(n_edits, delta, method.state, saved.ranks)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a checkpoint was finished: its description, which is written last, is there."""
+    return (folder / DESCRIPTION).is_file() or (folder / former_storage.STATE_FILE).is_file()

@@ -156,6 +156,7 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
         given=plan.study.model_dump(mode="json"),
         edit_set_hashes={plan.edits.name: plan.edits.content_hash},
         suite_versions=plan.suite_versions(),
+        suite_infos={suite.name: suite.info for suite in plan.suites},
         seeds={"order": list(plan.study.order_seeds), "editors": [plan.study.seed]},
         command=command,
         notes=tuple(plan.notes()),
@@ -233,12 +234,14 @@ class _Run:
         study = self.plan.study
         statistics = Statistics(model, study.statistics, progress=self.progress)
         resources = Resources(statistics, seed=study.seed, progress=self.progress)
-        # Editors get ready first: what they can't use is told before anything is measured.
-        states = [self._prepared(editor, model, resources) for editor in editors]
         trajectories = self.plan.trajectories(model, editors, statistics.key)
+        # Editors get ready first: what they can't use is told before anything is measured. The orders of the
+        # edits share what an editor prepares.
+        ready = {id(one.editor): one for one in reversed(trajectories)}
+        states = {id(editor): self._prepared(ready[id(editor)], resources) for editor in editors}
         baseline, before = self._measure_unedited(model)
         for trajectory in trajectories:
-            state = states[editors.index(trajectory.editor)]
+            state = states[id(trajectory.editor)]
             start = Checkpoint(0, Delta.empty(model.fingerprint), state)
             self._follow(trajectory, start, resources, baseline, before)
 
@@ -253,7 +256,7 @@ class _Run:
         model = load_model(
             name, device=self.plan.study.device, dtype=self.precision.name, progress=self.progress
         )
-        self._cost("load model", started, model=model)
+        self._cost("load model", started, model=model.name)
         known = self.manifest.model_hashes
         if known.get(name, model.fingerprint) != model.fingerprint:
             raise SequelaError(
@@ -269,10 +272,10 @@ class _Run:
         write_manifest(self.folder, self.manifest)
         return model
 
-    def _prepared(self, editor: AnyEditor, model: LanguageModel, resources: Resources) -> EditorState:
+    def _prepared(self, trajectory: Trajectory, resources: Resources) -> EditorState:
         started = time.perf_counter()
-        state: EditorState = editor.prepare(model, resources)
-        self._cost("statistics and contexts", started, model=model, editor=editor.name)
+        state: EditorState = trajectory.editor.prepare(trajectory.model, resources)
+        self._cost("statistics and contexts", started, trajectory.labels(0))
         return state
 
     def _measure_unedited(self, model: LanguageModel) -> tuple[Baseline, Unedited]:
@@ -309,7 +312,7 @@ class _Run:
                 model_hash=edited.content_hash,
             )
             if not self.store.has(key):
-                self._evaluate(key, labels, baseline, measure, model)
+                self._evaluate(key, labels, baseline, measure)
             baseline.remember(self.store.measurements(key=key), self.store.items(key))
             self.progress.advance(self.overall)
         if self.plan.study.alarms.every:
@@ -401,7 +404,7 @@ class _Run:
         if told := note(readings):
             place = f"{labels.model}, {trajectory.label}: after {at.n_edits} edits"
             self.progress.say(f"{place} an alarm rings: {told.removeprefix('ringing: ')}")
-        self._cost("evaluate", started, trajectory.model, labels.editor, trajectory.key, at.n_edits, ALARMS)
+        self._cost("evaluate", started, labels, trajectory.key, at.n_edits, ALARMS)
         return ringing(settings.stop_when, readings, unedited)
 
     def _ends_early(self, trajectory: Trajectory, made: int, reason: str) -> None:
@@ -446,7 +449,7 @@ class _Run:
                 model_hash=edited.content_hash,
             )
             if not self.store.has(key):
-                self._evaluate(key, labels, baseline, measure, model)
+                self._evaluate(key, labels, baseline, measure)
             self.progress.advance(self.overall)
 
     def _retention(self, edited: EditedModel, edits: Sequence[Edit], before: Unedited) -> list[ItemRecord]:
@@ -470,32 +473,32 @@ class _Run:
         first = (EDIT_QUALITY, self.plan.edit_quality_version, edit_quality)
         return [first, *((suite.name, suite.version, of_suite(suite)) for suite in self.plan.suites)]
 
-    def _evaluate(
-        self, key: EvaluationKey, labels: Labels, baseline: Baseline, measure: Measure, model: LanguageModel
-    ) -> None:
+    def _evaluate(self, key: EvaluationKey, labels: Labels, baseline: Baseline, measure: Measure) -> None:
         started = time.perf_counter()
         found, items = measure()
         self.store.write_evaluation(key, measurements(found, labels, baseline), items)
-        self._cost("evaluate", started, model, labels.editor, key.trajectory, key.n_edits, key.suite)
+        self._cost("evaluate", started, labels, key.trajectory, key.n_edits, key.suite)
 
     def _cost(
         self,
         step: str,
         started: float,
-        model: LanguageModel,
-        editor: str = "",
+        labels: Labels | None = None,
         trajectory: str = "",
         n_edits: int | None = None,
         suite: str = "",
+        model: str = "",
     ) -> None:
+        """Keeps the cost of a step that ends now; its method and variant are those of the labels."""
         self.store.write_cost(
             CostRecord(
                 step=step,
                 seconds=time.perf_counter() - started,
                 peak_memory_bytes=peak_memory_bytes(),
                 trajectory=trajectory,
-                model=model.name,
-                editor=editor,
+                model=model if labels is None else labels.model,
+                editor="" if labels is None else labels.editor,
+                variant="" if labels is None else labels.variant,
                 n_edits=n_edits,
                 suite=suite,
             )

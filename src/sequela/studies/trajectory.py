@@ -21,7 +21,7 @@ from sequela.inference import Engine
 from sequela.models import LanguageModel
 from sequela.models.chat import ChatTemplate
 from sequela.models.seats import RequestRouter
-from sequela.results import EditRecord, ItemRecord
+from sequela.results import EditRecord, ItemRecord, method_label
 from sequela.studies.checkpoints import Checkpoint
 from sequela.studies.measuring import Labels
 
@@ -87,8 +87,8 @@ class Trajectory:
 
     @property
     def label(self) -> str:
-        """What a person calls it."""
-        return f"{self.editor.name} ({self.variant})" if self.variant else self.editor.name
+        """The method and its variant, as in tables and legends."""
+        return method_label(self.editor.name, self.variant)
 
     def labels(self, n_edits: int) -> Labels:
         """What measurements of it after so many edits are labeled with."""
@@ -193,24 +193,18 @@ def _record(
     success: Sequence[ItemRecord],
 ) -> EditRecord:
     return EditRecord(
+        **report.model_dump(),
         trajectory=trajectory.key,
         model=trajectory.model.name,
         editor=trajectory.editor.name,
         variant=trajectory.variant,
         edit_source=trajectory.edits.name,
         order_seed=trajectory.order_seed,
-        edit_id=edit.id,
         position=number + 1,
         batch=number // trajectory.batch_size + 1,
         prompt=edit.question,
         target_new=edit.target_new,
         target_true=edit.target_true,
         seconds=seconds,
-        optimization_steps=report.steps,
-        losses={"first": report.first_loss, "final": report.final_loss},
-        relative_delta_norms={"largest": report.relative_norm},
-        dropped=report.dropped,
-        warning=report.warning,
-        diagnostics=report.diagnostics,
         success=tuple(success),
     )

@@ -5,17 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from sequela.evaluation.harness.catalog import benchmark_names
+from sequela.evaluation.harness.catalog import benchmark_names, files_of
 from sequela.evaluation.harness.listing import describe_benchmarks
 from sequela.evaluation.harness.local_data import LocalData, local_path, read_items, read_local
+from sequela.evaluation.harness.task_file import TaskFile
 from sequela.ground.errors import BadInputError
+
+
+def file_of(benchmark: str) -> TaskFile:
+    return files_of(benchmark)[0]
 
 
 def test_without_a_folder_nothing_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEQUELA_DATA", raising=False)
-    assert [local_path(name) for name in benchmark_names()] == [None] * 7
+    assert [local_path(file_of(name)) for name in benchmark_names()] == [None] * 7
     with pytest.raises(BadInputError, match="no gsm8k"):
-        read_local("gsm8k")
+        read_local(file_of("gsm8k"))
     assert not any(one.available for one in describe_benchmarks())
     assert {one.missing for one in describe_benchmarks()} == {"nothing of it is in SEQUELA_DATA"}
 
@@ -61,7 +66,7 @@ def test_the_listing_says_what_guessing_scores(small_data: Path) -> None:
 
 
 def test_mmlu_rows(small_data: Path) -> None:
-    data = read_local("mmlu", "anatomy")
+    data = read_local(file_of("mmlu"), "anatomy")
     assert {split: len(rows) for split, rows in data.splits.items()} == {"dev": 5, "test": 6}
     assert data.splits["test"][1] == {
         "question": 'Where in anatomy is "part 1" found?',
@@ -71,7 +76,7 @@ def test_mmlu_rows(small_data: Path) -> None:
 
 
 def test_commonsense_rows_and_as_many_worked_examples_as_are_shown(small_data: Path) -> None:
-    data = read_local("commonsenseqa")
+    data = read_local(file_of("commonsenseqa"))
     assert {split: len(rows) for split, rows in data.splits.items()} == {"validation": 6, "train": 7}
     row = data.splits["validation"][3]
     assert (row["question"], row["answerKey"]) == ("Where is spoon 3?", "D")
@@ -79,24 +84,24 @@ def test_commonsense_rows_and_as_many_worked_examples_as_are_shown(small_data: P
 
 
 def test_all_names_of_an_answer_are_kept(small_data: Path) -> None:
-    data = read_local("triviaqa")
+    data = read_local(file_of("triviaqa"))
     assert data.splits["validation"][2]["answer"]["aliases"] == ["Ana 2", "Miss Ana 2"]
     assert data.departure == "local split of 4 rows, not the official one of 17944"
 
 
 def test_the_labels_follow_the_choices(small_data: Path) -> None:
-    for i, row in enumerate(read_local("truthfulqa").splits["validation"]):
+    for i, row in enumerate(read_local(file_of("truthfulqa")).splits["validation"]):
         right = row["mc1_targets"]["labels"].index(1)
         assert row["mc1_targets"]["choices"][right] == f"Bread number {i} falls as it likes."
         assert sum(row["mc2_targets"]["labels"]) == 2
 
 
 def test_the_official_toxigen_split_is_known_by_its_size(small_data: Path) -> None:
-    assert read_local("toxigen").departure == "local split of 9 rows, not the official one of 940"
+    assert read_local(file_of("toxigen")).departure == "local split of 9 rows, not the official one of 940"
     path = small_data / "toxigen" / "test.jsonl"
     path.write_text(path.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
     path.write_text(path.read_text(encoding="utf-8") * 940, encoding="utf-8")
-    assert read_local("toxigen").departure == ""
+    assert read_local(file_of("toxigen")).departure == ""
 
 
 COMMON = '{"question": {"stem": "s", "choices": [{"label": "A", "text": "t"}]}, "answerKey": "A"}'
@@ -149,7 +154,7 @@ TARGETS = {"mc1_targets": {"a": 1, "b": 1}, "mc2_targets": {"a": 1, "b": 0}}
 def test_bad_records_are_named(small_data: Path, task: str, file: str, text: str, said: str) -> None:
     (small_data / file).write_text(text, encoding="utf-8")
     with pytest.raises(BadInputError, match=said):
-        read_local(task, "navigate" if task == "bbh" else "anatomy")
+        read_local(file_of(task), "navigate" if task == "bbh" else "anatomy")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +164,7 @@ def test_bad_records_are_named(small_data: Path, task: str, file: str, text: str
 def test_a_part_without_its_file_is_named(small_data: Path, task: str, file: str) -> None:
     (small_data / file).unlink()
     with pytest.raises(BadInputError, match=f"{Path(file.removesuffix('.gz')).name} is missing"):
-        read_local(task, "anatomy")
+        read_local(file_of(task), "anatomy")
 
 
 def test_items_of_ones_own(tmp_path: Path) -> None:

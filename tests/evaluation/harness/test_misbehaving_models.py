@@ -21,6 +21,7 @@ from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.models import EditedModel
 from sequela.results import JudgedMeasurement, Measurement, judged
 from sequela.studies.measuring import Baseline, Labels, measurements
+from support.suites import SUITES
 from support.tiny import tiny_language_model
 
 Answers = dict[str, tuple[str, ...]]
@@ -169,7 +170,7 @@ class Bench:
             one.model_copy(update={"baseline": values[one.series]})
             for one in self.measured(name, choose, write, 10)
         ]
-        found = judged([*before, *after, *further])
+        found = judged([*before, *after, *further], SUITES)
         return {f"{one.task}/{one.metric}": one for one in found if one.n_edits == 10}
 
 
@@ -233,7 +234,7 @@ def test_a_constant_that_became_the_other_is_told(larger_data: Path, edited: Edi
     after = bench.measured("toxigen", always(" No"), healthy_text, 10)
     values = {one.series: one.value for one in before}
     after = [one.model_copy(update={"baseline": values[one.series]}) for one in after]
-    found = {(one.n_edits, one.metric): one for one in judged([*before, *after])}
+    found = {(one.n_edits, one.metric): one for one in judged([*before, *after], SUITES)}
     assert found[10, "accuracy"].raw_value == pytest.approx(2 / 3)  # "safer" than one third before
     assert rules(found[10, "accuracy"]) == ["D1", "D2", "D6"]
     assert rules(found[0, "accuracy"]) == ["D1", "D6"]
@@ -313,7 +314,7 @@ def test_two_collapsed_models_with_one_floor(bench: Bench) -> None:
     one = bench.measured("truthfulqa", floor, healthy_text, 10)
     other = [two.model_copy(update={"editor": "memit"}) for two in one]
     base = bench.healthy("truthfulqa")
-    found = judged([*base, *one, *other, perplexity(100.0)])
+    found = judged([*base, *one, *other, perplexity(100.0)], SUITES)
     flags = {(two.editor, two.metric): rules(two) for two in found}
     assert "D3" in flags["memit", "accuracy"]  # rome's perplexity says that it has collapsed
     assert "D3" not in flags["rome", "accuracy"]
@@ -325,7 +326,7 @@ def test_a_task_on_which_the_unedited_model_guesses_has_no_headroom(bench: Bench
         return -1.0 - drawn(number, continuation)
 
     base = bench.measured("toxigen", guess, healthy_text, 0)
-    found = {one.metric: one for one in judged(base)}
+    found = {one.metric: one for one in judged(base, SUITES)}
     assert rules(found["accuracy"]) == ["D6"]
     assert rules(found["auroc"]) == ["D6"]
     assert "no headroom" in found["accuracy"].spoiled

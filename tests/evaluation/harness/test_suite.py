@@ -313,7 +313,7 @@ def test_reported_metrics_are_the_listed_ones(small_data: Path, edited: EditedMo
             for key in findings
             if key.startswith(file.name) and f"/{file.protocol}/" in key
         }
-        assert reported == set(file.metrics), file
+        assert reported == set(file.reported_metrics), file
 
 
 def test_stored_answers_are_scored_again_without_a_model(small_data: Path, edited: EditedModel) -> None:

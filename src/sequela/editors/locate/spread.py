@@ -123,7 +123,7 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         reports = tuple(
             EditReport(
                 edit_id=edit.id,
-                steps=len(target.losses),
+                optimization_steps=len(target.losses),
                 first_loss=target.losses[0].total,
                 final_loss=target.losses[-1].total,
                 relative_norm=norm,

@@ -118,7 +118,7 @@ class RestrainedEditor(Editor[Any, Any]):
                 change = restraint.of_batch(model, change)
             norm = max(relative_norms(model, change).values(), default=0.0)
         reports = tuple(
-            report if report.dropped else dataclasses.replace(report, relative_norm=norm)
+            report if report.dropped else report.model_copy(update={"relative_norm": norm})
             for report in outcome.reports
         )
         return dataclasses.replace(outcome, delta=change, reports=reports)

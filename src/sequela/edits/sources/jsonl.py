@@ -15,7 +15,7 @@ def edit_schema() -> dict[str, Any]:
 
 
 def example_line() -> str:
-    """A line that a user can copy into a file and change."""
+    """A line that a user can copy into a file and change, as `sequela edits --example` prints it."""
     edit = Edit(
         id="lighthouse",
         subject="the Lighthouse of Alexandria",

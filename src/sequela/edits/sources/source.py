@@ -74,7 +74,7 @@ class Source:
         if not self.files:
             raise SequelaError(
                 f"The edit source {self.name!r} reads your own file, and none was named.",
-                hint="Name it, for example jsonl:facts.jsonl; `sequela edits --schema` prints its schema.",
+                hint="Name it, for example jsonl:facts.jsonl; `sequela edits --example` prints a line of it.",
             )
         raise SequelaError(
             f"The edit source {self.name!r} is not on the hub, and no local file was found.",

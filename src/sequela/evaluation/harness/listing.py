@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import jinja2
+
 from sequela.evaluation.description import SuiteDescription
 from sequela.evaluation.harness.catalog import parts_of
 from sequela.evaluation.harness.definitions import read_definition
-from sequela.evaluation.harness.local_data import LocalData, Row, local_path, read_local
-from sequela.evaluation.harness.task_file import SUBJECT, TaskFile, task_files
-
-HATEFUL_ABOVE = 5.5
-"""The sum of ToxiGen's two ratings above which a statement counts as hateful."""
+from sequela.evaluation.harness.local_data import LocalData, Row, local_path, read_items, read_local
+from sequela.evaluation.harness.task_file import FOLDER, SUBJECT, TaskFile, task_files
 
 TEST_SPLITS = ("test", "validation")
 
@@ -25,55 +24,59 @@ def describe_benchmarks() -> tuple[SuiteDescription, ...]:
 
 def _describe(file: TaskFile, data: LocalData | None) -> SuiteDescription:
     rows = None if data is None else [row for some in data.splits.values() for row in some]
-    constants = {} if rows is None or file.protocol == "answers" else _constants(file, rows)
-    part = parts_of(file)[0] if file.has_parts else ""
-    hub = read_definition(file.include.replace(SUBJECT, part))["dataset_path"]
+    constants = {} if rows is None else _constants(file, rows)
     return SuiteDescription(
         name=file.benchmark,
         task=f"{file.name}@{file.version}",
         protocol=file.protocol,
         what=file.what,
-        metrics=file.metrics,
+        metrics=file.reported_metrics,
         shots=file.shots,
         items=file.official_items,
         here=None if rows is None else len(rows),
         chance=_chance(file, rows),
         constants=constants,
-        data=f"SEQUELA_DATA, else {hub} on the hub",
+        data=_source(file),
         missing="nothing of it is in SEQUELA_DATA" if data is None else data.departure,
     )
 
 
+def _source(file: TaskFile) -> str:
+    """Where the items come from, in words."""
+    if file.items:
+        return f"{file.items} beside the task file"
+    part = parts_of(file)[0] if file.has_parts else ""
+    hub = f"{read_definition(file.include.replace(SUBJECT, part))['dataset_path']} on the hub"
+    return hub if file.local is None else f"SEQUELA_DATA, else {hub}"
+
+
 def _local_data(file: TaskFile) -> LocalData | None:
-    """The test items in the user's folder, those of all parts; None if they aren't there."""
-    if local_path(file.benchmark) is None:
+    """The test items on this machine, those of all parts; None if they aren't there."""
+    if file.items:
+        return LocalData({"test": read_items(FOLDER / file.items)})
+    if local_path(file) is None:
         return None
-    read = [read_local(file.benchmark, part) for part in parts_of(file) or ("",)]
+    read = [read_local(file, part) for part in parts_of(file) or ("",)]
     rows = [row for one in read for name in TEST_SPLITS for row in one.splits.get(name, [])]
     return LocalData({"test": rows}, read[0].departure)
 
 
 def _chance(file: TaskFile, rows: Sequence[Row] | None) -> float | None:
-    """The expected score of guessing; TruthfulQA's follows from its items, so it needs them."""
-    if file.chance is not None or file.benchmark != "truthfulqa" or not rows:
+    """The expected score of guessing; where it follows from the choices, the items are needed."""
+    if file.chance is not None or not file.targets or not rows:
         return file.chance
-    targets = f"{file.name.removeprefix('truthfulqa_')}_targets"
-    shares: list[float] = [sum(row[targets]["labels"]) / len(row[targets]["labels"]) for row in rows]
-    return sum(shares) / len(shares)
+    labels: list[list[int]] = [row[file.targets]["labels"] for row in rows]
+    return sum(sum(one) / len(one) for one in labels) / len(labels)
 
 
 def _constants(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
-    if file.name == "truthfulqa_mc1":
-        targets = [row["mc1_targets"] for row in rows]
+    """What always giving one answer would score, by answer."""
+    if file.targets and file.reported_metrics[0] == "accuracy":
+        targets = [row[file.targets] for row in rows]
         shortest = [one["labels"][one["choices"].index(min(one["choices"], key=len))] for one in targets]
         return {"the shortest choice": sum(shortest) / len(shortest)}
-    if file.benchmark == "mmlu":
-        answers = ["ABCD"[row["answer"]] for row in rows]
-    elif file.benchmark == "commonsenseqa":
-        answers = [row["answerKey"] for row in rows]
-    elif file.benchmark == "toxigen":
-        sums = [row["toxicity_ai"] + row["toxicity_human"] for row in rows]
-        answers = ["Yes" if total > HATEFUL_ABOVE else "No" for total in sums]
-    else:
+    if not file.right_answer or not rows:
         return {}
-    return {answer: count / len(answers) for answer, count in sorted(Counter(answers).items())}
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(file.right_answer)
+    answers = Counter(template.render(row) for row in rows)
+    return {answer: count / len(rows) for answer, count in sorted(answers.items())}

@@ -1,6 +1,7 @@
 """Data sets of the benchmarks from the user's own folder (`SEQUELA_DATA`).
 
-What may be there, each wins over the hub; a file may be compressed and end in `.gz`:
+A task file says under `local` where its items may lie there, and in which layout; they win over the hub, and
+a file may be compressed and end in `.gz`. The benchmarks that come with the program:
 
 * `mmlu/{dev,test}/<subject>_{dev,test}.csv`: a header `question,choice0,choice1,choice2,choice3,answer`,
   the answer as 0 to 3
@@ -26,13 +27,11 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from sequela.evaluation.harness.task_file import LocalFiles, TaskFile
 from sequela.ground.errors import BadInputError
 from sequela.ground.paths import data_folder
 
 Row = dict[str, Any]
-
-OFFICIAL_ROWS = {"toxigen": 940, "triviaqa": 17_944}
-"""How many rows the official test split has, of the data sets of which other splits are about."""
 
 WORKED_EXAMPLES = 7
 """How many rows of CommonsenseQA's training split are read: the most that stand before a question."""
@@ -53,39 +52,49 @@ class LocalData:
     departure: str = ""
 
 
-def local_path(benchmark: str) -> Path | None:
+def local_path(file: TaskFile) -> Path | None:
     """The file or folder of the user's that has a benchmark's items; None if there is none."""
     folder = data_folder()
-    if folder is None or benchmark not in _PLACES:
+    if folder is None or file.local is None:
         return None
-    found = sorted(folder.glob(_PLACES[benchmark])) or sorted(folder.glob(f"{_PLACES[benchmark]}.gz"))
+    found = sorted(folder.glob(file.local.path)) or sorted(folder.glob(f"{file.local.path}.gz"))
     return found[0] if found else None
 
 
-def read_local(benchmark: str, subject: str | None = None, path: Path | None = None) -> LocalData:
+def read_local(file: TaskFile, subject: str = "") -> LocalData:
     """Reads a benchmark's data from the user's folder.
 
     Args:
-        benchmark: One of the catalog's names.
+        file: The benchmark.
         subject: The subject, where the benchmark has parts.
-        path: Where `local_path` found it.
 
     Raises:
         BadInputError: A file or record is not as expected; it is named.
     """
-    found = path or local_path(benchmark)
-    if found is None:
-        raise BadInputError(f"SEQUELA_DATA has no {_PLACES.get(benchmark, benchmark)}.")
-    readers: dict[str, Callable[[Path, str], LocalData]] = {
-        "mmlu": _read_mmlu,
-        "bbh": _read_bbh,
-        "gsm8k": lambda path, _: LocalData({"test": [*_rows(path, {"question": str, "answer": str})]}),
-        "commonsenseqa": lambda path, _: _read_commonsenseqa(path),
-        "triviaqa": lambda path, _: _read_triviaqa(path),
-        "truthfulqa": lambda path, _: _read_truthfulqa(path),
-        "toxigen": lambda path, _: _read_toxigen(path),
+    found = local_path(file)
+    if found is None or file.local is None:
+        raise BadInputError(f"SEQUELA_DATA has no {file.local.path if file.local else file.benchmark}.")
+    layouts: dict[str, Callable[[Path, LocalFiles, str], dict[str, list[Row]]]] = {
+        "json_lines": lambda path, local, _: {local.split: _objects(path, local)},
+        "mmlu": lambda path, _, subject: _read_mmlu(path, subject),
+        "bbh": lambda path, _, subject: _read_bbh(path, subject),
+        "commonsenseqa": lambda path, *_: _read_commonsenseqa(path),
+        "triviaqa": lambda path, *_: _read_triviaqa(path),
+        "truthfulqa": lambda path, *_: _read_truthfulqa(path),
     }
-    return readers[benchmark](found, subject or "")
+    splits = layouts[file.local.layout](found, file.local, subject)
+    n_rows, official = sum(len(rows) for rows in splits.values()), file.official_items
+    if not file.local.count_rows or n_rows == official:
+        return LocalData(splits)
+    return LocalData(splits, f"local split of {n_rows} rows, not the official one of {official}")
+
+
+def _objects(path: Path, local: LocalFiles) -> list[Row]:
+    """The objects of a JSON-lines file, or the fields of them that were asked for."""
+    if not local.fields:
+        return read_items(path)
+    kinds = {"text": str, "number": (int, float)}
+    return [*_rows(path, {name: kinds[kind] for name, kind in local.fields.items()})]
 
 
 def read_items(path: Path) -> list[Row]:
@@ -110,18 +119,7 @@ def read_items(path: Path) -> list[Row]:
     return rows
 
 
-_PLACES = {
-    "mmlu": "mmlu/test",
-    "bbh": "bbh/tasks",
-    "gsm8k": "gsm8k/test.jsonl",
-    "commonsenseqa": "commonsenseqa/dev_rand_split.jsonl",
-    "triviaqa": "triviaqa/*.csv",
-    "truthfulqa": "truthfulqa/mc_task.json",
-    "toxigen": "toxigen/test.jsonl",
-}
-
-
-def _read_mmlu(folder: Path, subject: str) -> LocalData:
+def _read_mmlu(folder: Path, subject: str) -> dict[str, list[Row]]:
     splits: dict[str, list[Row]] = {}
     for split in ("dev", "test"):
         path = _present(folder.parent / split / f"{subject}_{split}.csv")
@@ -137,10 +135,10 @@ def _read_mmlu(folder: Path, subject: str) -> LocalData:
                     "answer": int(row["answer"]),
                 }
             )
-    return LocalData(splits)
+    return splits
 
 
-def _read_bbh(folder: Path, subject: str) -> LocalData:
+def _read_bbh(folder: Path, subject: str) -> dict[str, list[Row]]:
     path = _present(folder / f"{subject}.json")
     content = _parsed(_text(path), str(path))
     examples = content.get("examples") if isinstance(content, dict) else None
@@ -150,19 +148,17 @@ def _read_bbh(folder: Path, subject: str) -> LocalData:
         _picked(row, {"input": str, "target": str}, f"{path}, record {number}")
         for number, row in enumerate(examples, start=1)
     ]
-    return LocalData({"test": rows})
+    return {"test": rows}
 
 
-def _read_commonsenseqa(path: Path) -> LocalData:
+def _read_commonsenseqa(path: Path) -> dict[str, list[Row]]:
     training = _present(path.with_name(path.name.replace("dev_", "train_").removesuffix(".gz")))
-    return LocalData(
-        {
-            "validation": [_commonsense_row(where, row) for where, row in _json_lines(path)],
-            "train": [
-                _commonsense_row(where, row) for where, row in islice(_json_lines(training), WORKED_EXAMPLES)
-            ],
-        }
-    )
+    return {
+        "validation": [_commonsense_row(where, row) for where, row in _json_lines(path)],
+        "train": [
+            _commonsense_row(where, row) for where, row in islice(_json_lines(training), WORKED_EXAMPLES)
+        ],
+    }
 
 
 def _commonsense_row(where: str, record: Any) -> Row:
@@ -179,17 +175,17 @@ def _commonsense_row(where: str, record: Any) -> Row:
     }
 
 
-def _read_triviaqa(path: Path) -> LocalData:
+def _read_triviaqa(path: Path) -> dict[str, list[Row]]:
     rows = []
     for where, record in _csv_records(path, ["question", "answer"]):
         aliases = [name.strip() for name in record["answer"].split("; ") if name.strip()]
         if not aliases:
             raise BadInputError(f"{where}: there is no answer.")
         rows.append({"question": record["question"], "answer": {"value": aliases[0], "aliases": aliases}})
-    return LocalData({"validation": rows}, _departure("triviaqa", len(rows)))
+    return {"validation": rows}
 
 
-def _read_truthfulqa(path: Path) -> LocalData:
+def _read_truthfulqa(path: Path) -> dict[str, list[Row]]:
     records = _parsed(_text(path), str(path))
     if not isinstance(records, list):
         raise BadInputError(f"{path}: expected a list of records.")
@@ -207,17 +203,7 @@ def _read_truthfulqa(path: Path) -> LocalData:
                 )
             row[kind] = {"choices": list(targets), "labels": [int(label) for label in targets.values()]}
         rows.append(row)
-    return LocalData({"validation": rows})
-
-
-def _read_toxigen(path: Path) -> LocalData:
-    rows = [*_rows(path, {"text": str, "toxicity_ai": (int, float), "toxicity_human": (int, float)})]
-    return LocalData({"test": rows}, _departure("toxigen", len(rows)))
-
-
-def _departure(benchmark: str, n_rows: int) -> str:
-    official = OFFICIAL_ROWS[benchmark]
-    return "" if n_rows == official else f"local split of {n_rows} rows, not the official one of {official}"
+    return {"validation": rows}
 
 
 def _present(path: Path) -> Path:

@@ -62,7 +62,8 @@ def rescored(
 
 
 def _is_of(file: TaskFile, task: str) -> bool:
-    return task.startswith(file.name)
+    name = task.partition("@")[0]
+    return name == file.name or name.startswith(f"{file.name}_")
 
 
 def judged_again(file: TaskFile, record: ItemRecord) -> ItemRecord:
@@ -80,27 +81,29 @@ def is_whole_record(record: ItemRecord) -> bool:
 def _all(file: TaskFile, records: Sequence[ItemRecord], note: str) -> list[Finding]:
     if file.protocol == "generation":
         return writings.written_findings(records, note, file.chance)
-    if file.name == "truthfulqa_mc2":
-        return [_first(file, records, note)]
-    found = [_first(file, records, note)]
-    if file.protocol == "answers":
-        found.append(choices.accuracy_per_byte(records, note))
-    if file.benchmark == "toxigen":
-        found += [
-            choices.balanced_accuracy(records, note),
-            choices.auroc(records, note),
-            choices.share_of_answer(records, "Yes", "share_yes", note),
-        ]
-    return found
+    return [_of_metric(metric, file, records, note) for metric in file.reported_metrics]
 
 
 def _first(file: TaskFile, records: Sequence[ItemRecord], note: str) -> Finding:
     """The metric that holds the whole records."""
     if file.protocol == "generation":
         return writings.accuracy(records, note, file.chance)
-    if file.name == "truthfulqa_mc2":
-        return choices.true_probability(records, note)
-    return choices.accuracy(records, note, file.chance)
+    return _of_metric(file.reported_metrics[0], file, records, note)
+
+
+def _of_metric(metric: str, file: TaskFile, records: Sequence[ItemRecord], note: str) -> Finding:
+    """One of `CHOICE_METRICS`."""
+    if metric == "accuracy":
+        return choices.accuracy(records, note, file.chance)
+    if metric == "share_yes":
+        return choices.share_of_answer(records, "Yes", metric, note)
+    of_records = {
+        "accuracy_per_byte": choices.accuracy_per_byte,
+        "true_probability": choices.true_probability,
+        "balanced_accuracy": choices.balanced_accuracy,
+        "auroc": choices.auroc,
+    }
+    return of_records[metric](records, note)
 
 
 def _of_whole(record: ItemRecord, whole: str) -> ItemRecord:

@@ -20,6 +20,7 @@ from sequela.evaluation.harness.scoring import (
     whole_note,
 )
 from sequela.evaluation.harness.settings import check_settings
+from sequela.evaluation.harness.task_file import suite_info
 from sequela.evaluation.harness.tasks import HarnessTask, build_task, task_name
 from sequela.evaluation.harness.templates import templates_compiled_once
 from sequela.evaluation.harness.writings import written_records
@@ -28,7 +29,7 @@ from sequela.ground.hashing import hash_json
 from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine
 from sequela.models import EditedModel
-from sequela.results import Finding, ItemRecord
+from sequela.results import Finding, ItemRecord, SuiteInfo
 
 
 class HarnessSuite:
@@ -52,6 +53,11 @@ class HarnessSuite:
     def name(self) -> str:
         """The benchmark."""
         return self.settings.name
+
+    @property
+    def info(self) -> SuiteInfo:
+        """What reports say of it, from its task files."""
+        return suite_info(self.settings.files)
 
     @cached_property
     def version(self) -> str:
@@ -144,9 +150,9 @@ def _records(suite: str, task: HarnessTask, samples: list[Sample], lm: EngineLM)
     if task.file.protocol == "generation":
         return written_records(samples, context, task.file.readings, task.targets_of, task.choices_of)
     records = choice_records(samples, context)
-    if task.file.name != "truthfulqa_mc2":
+    if "true_probability" not in task.file.reported_metrics:
         return records
-    labels = [sample["doc"]["mc2_targets"]["labels"] for sample in samples]
+    labels = [sample["doc"][task.file.targets]["labels"] for sample in samples]
     return [
         record.model_copy(update={"details": {**record.details, "labels": one}})
         for record, one in zip(records, labels, strict=True)

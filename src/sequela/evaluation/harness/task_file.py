@@ -8,7 +8,9 @@ a file of its own in the same form, with its items in a JSON-lines file beside i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from sequela.evaluation.harness.extraction import Reading
 from sequela.ground.errors import BadInputError
+from sequela.results import Section, SuiteInfo, TaskInfo
 
 FOLDER = Path(__file__).parent / "task_files"
 
@@ -37,8 +40,51 @@ WRITTEN_METRICS = (
 """What is reported of written answers: by the strict reading first, then what tells of their form."""
 
 
+CHOICE_METRICS = (
+    "accuracy",
+    "accuracy_per_byte",
+    "true_probability",
+    "balanced_accuracy",
+    "auroc",
+    "share_yes",
+)
+"""The metrics that a task whose choices are scored can report; the first one it names holds the answers."""
+
+PROTOCOLS = ("generation", "letters", "answers", "loglikelihood")
+
+LAST = 1000
+"""The place of a benchmark in listings that names none."""
+
+PRESENTATION = frozenset(
+    {"what", "title", "section", "order", "metrics", "targets", "shuffled", "right_answer", "local"}
+)
+"""The fields that results do not depend on beyond the items themselves, which have a hash of their own."""
+
+
+class LocalFiles(BaseModel):
+    """Where a benchmark's items may lie in the user's folder of data sets, and in which layout.
+
+    Args:
+        path: The file or folder below `SEQUELA_DATA`; `*` stands for any name, and `.gz` may follow.
+        layout: How the files are laid out; `json_lines` is one object a line, the others are those of a
+            published data set (see `local_data`).
+        fields: For `json_lines`, the fields that are read and the kind of each; all of them if it is empty.
+        split: For `json_lines`, the name of the split that the items are.
+        count_rows: Whether another number of rows than `official_items` is reported, since other splits of
+            the data set are about.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(min_length=1)
+    layout: Literal["json_lines", "mmlu", "bbh", "commonsenseqa", "triviaqa", "truthfulqa"] = "json_lines"
+    fields: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
+    split: str = "test"
+    count_rows: bool = False
+
+
 class TaskFile(BaseModel):
-    """One benchmark under one protocol.
+    """One benchmark under one protocol: everything the program knows of it.
 
     Args:
         benchmark: The suite it belongs to.
@@ -46,6 +92,9 @@ class TaskFile(BaseModel):
             likeliest letter, or the likeliest answer text), `loglikelihood`.
         version: Raised when prompts, stop texts or items change, so that results never mix.
         what: What it measures, in one sentence.
+        title: The name as people write it, e.g. `TruthfulQA MC1`.
+        section: The part of a report it belongs to: `Abilities`, `Safety` or `Health`.
+        order: Where the benchmark stands in listings; ascending, then by name.
         task: The task's name in results, if it isn't the benchmark's.
         include: The stock definition below `lm_eval/tasks` that it begins with; `{subject}` where the
             benchmark has parts.
@@ -54,10 +103,18 @@ class TaskFile(BaseModel):
         shots_settable: Whether another number can be asked for.
         official_items: How many items the official test split has; None for a file of one's own.
         chance: The expected score of guessing; None where it follows from the choices, or is nothing.
+        metrics: For tasks whose choices are scored, what is reported, the metric that holds the answers
+            first; by default accuracy, and for `answers` accuracy per byte too.
+        targets: The field of an item that has `choices` and `labels`, 1 for each true choice, if there is
+            one.
+        shuffled: Such fields whose choices are put in an order of their own, since published data have the
+            right one first.
+        right_answer: A template of an item's right answer, for what always giving one answer would score.
         max_new_tokens: Where a written answer ends.
         options: For written answers, the choices that were shown, as the harness's template gives them.
         readings: For written answers, how they are read.
         items: For a file of one's own: its items, a JSON-lines file beside it.
+        local: Where its items may lie in the user's folder of data sets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +123,9 @@ class TaskFile(BaseModel):
     protocol: Literal["generation", "letters", "answers", "loglikelihood"]
     version: int = Field(ge=1)
     what: str = Field(min_length=1)
+    title: str = ""
+    section: Section = Section.ABILITIES
+    order: int = LAST
     task: str = ""
     include: str = ""
     harness: dict[str, Any] = Field(default_factory=dict)
@@ -73,10 +133,15 @@ class TaskFile(BaseModel):
     shots_settable: bool = True
     official_items: int | None = Field(default=None, ge=1)
     chance: float | None = Field(default=None, ge=0, lt=1)
+    metrics: tuple[str, ...] = ()
+    targets: str = ""
+    shuffled: tuple[str, ...] = ()
+    right_answer: str = ""
     max_new_tokens: int | None = Field(default=None, ge=1)
     options: str = ""
     readings: dict[str, Reading] = Field(default_factory=dict)
     items: str = ""
+    local: LocalFiles | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> TaskFile:
@@ -87,6 +152,12 @@ class TaskFile(BaseModel):
             raise ValueError("a task whose answers are written needs max_new_tokens")
         if not writes and (self.readings or self.max_new_tokens is not None or self.options):
             raise ValueError("readings, options and max_new_tokens are for tasks whose answers are written")
+        if writes and self.metrics:
+            raise ValueError("metrics are chosen for tasks whose choices are scored")
+        if unknown := [name for name in self.metrics if name not in CHOICE_METRICS]:
+            raise ValueError(f"there is no metric {unknown[0]}; known: {', '.join(CHOICE_METRICS)}")
+        if "true_probability" in self.metrics and not self.targets:
+            raise ValueError("true_probability needs targets")
         if not (self.include or self.items):
             raise ValueError("it needs a stock definition to include, or items of its own")
         if self.items and "doc_to_text" not in self.harness:
@@ -99,14 +170,12 @@ class TaskFile(BaseModel):
         return self.task or self.benchmark
 
     @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics that are reported of it, the first one in front."""
+    def reported_metrics(self) -> tuple[str, ...]:
+        """The metrics that are reported of it, the one that holds the answers first."""
         if self.protocol == "generation":
             return WRITTEN_METRICS
-        if self.name == "truthfulqa_mc2":
-            return ("true_probability",)
-        if self.benchmark == "toxigen":
-            return ("accuracy", "balanced_accuracy", "auroc", "share_yes")
+        if self.metrics:
+            return self.metrics
         return ("accuracy", "accuracy_per_byte") if self.protocol == "answers" else ("accuracy",)
 
     @property
@@ -148,12 +217,27 @@ def _told(problem: ErrorDetails) -> str:
     return f"{field}: {message}" if field else message
 
 
+def suite_info(files: Sequence[TaskFile]) -> SuiteInfo:
+    """What reports say of a benchmark besides its scores; its own title is what those of its tasks share."""
+    titles = [file.title.split() for file in files]
+    shared = takewhile(lambda words: len(set(words)) == 1, zip(*titles, strict=False))
+    return SuiteInfo(
+        title=" ".join(words[0] for words in shared),
+        section=files[0].section,
+        tasks={file.name: TaskInfo(title=file.title, section=file.section) for file in files},
+    )
+
+
 @cache
 def task_files() -> tuple[TaskFile, ...]:
     """The tasks that come with the program, those of one benchmark together, the paper's protocol first."""
-    order = ("mmlu", "bbh", "gsm8k", "commonsenseqa", "triviaqa", "truthfulqa", "toxigen")
-    protocols = ("generation", "letters", "answers", "loglikelihood")
     found = [read_task_file(path) for path in sorted(FOLDER.glob("*.yaml"))]
+    first: dict[str, int] = {}
+    for one in found:
+        first[one.benchmark] = min(one.order, first.get(one.benchmark, LAST))
     return tuple(
-        sorted(found, key=lambda one: (order.index(one.benchmark), protocols.index(one.protocol), one.name))
+        sorted(
+            found,
+            key=lambda one: (first[one.benchmark], one.benchmark, PROTOCOLS.index(one.protocol), one.name),
+        )
     )

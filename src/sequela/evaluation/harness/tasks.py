@@ -19,7 +19,7 @@ from sequela.evaluation.harness.definitions import StockFunction, read_definitio
 from sequela.evaluation.harness.local_data import LocalData, Row, local_path, read_items, read_local
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.samples import Sample, joined
-from sequela.evaluation.harness.task_file import SUBJECT, TaskFile
+from sequela.evaluation.harness.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.harness.templates import apply_template, templates_compiled_once
 from sequela.ground.errors import BadInputError, SequelaError
 from sequela.ground.hashing import hash_json
@@ -114,6 +114,12 @@ def build_task(
     with quiet_harness():
         task = ConfigurableTask(config={**resolved(definition), "custom_dataset": custom_dataset})
     task.set_fewshot_seed(FEWSHOT_SEED)
+    if file.protocol != "generation" and definition["output_type"] != "multiple_choice":
+        raise BadInputError(
+            f"The task {file.name}: the protocol {file.protocol} scores choices, and the definition has the "
+            f"output_type {definition['output_type']}.",
+            hint="Give it `harness: {output_type: multiple_choice, doc_to_choice: ...}`.",
+        )
     documents = task.eval_docs
     n_run = len(documents) if limit is None else min(limit, len(documents))
     asked = documents.select(range(n_run))
@@ -153,7 +159,8 @@ def task_name(file: TaskFile, subject: str, shots: int, departure: str = "") -> 
 
 def _definition(file: TaskFile, subject: str, shots: int, max_new_tokens: int | None) -> dict[str, Any]:
     stock = read_definition(file.include.replace(SUBJECT, subject)) if file.include else {}
-    definition = {**stock, "num_fewshot": shots, "training_split": None}
+    # The protocol implies it: the choices of an item are scored unless answers are written.
+    definition = {"output_type": "multiple_choice", **stock, "num_fewshot": shots, "training_split": None}
     if file.items:
         definition |= {"test_split": OWN_SPLIT}
     if file.protocol == "generation":
@@ -182,12 +189,12 @@ def _data(
 ) -> tuple[datasets.DatasetDict, str]:
     """The items, and how they differ from the official ones."""
     if file.items:
-        rows = read_items((folder or Path()) / file.items)
+        rows = read_items((folder or FOLDER) / file.items)
         return datasets.DatasetDict({OWN_SPLIT: datasets.Dataset.from_list(rows)}), ""
-    if local_path(file.benchmark) is None:
-        return _prepared(file.benchmark, _from_hub(file, definition)), ""
-    local = read_local(file.benchmark, subject)
-    return _prepared(file.benchmark, _data_set(local)), local.departure
+    if local_path(file) is None:
+        return _prepared(file, _from_hub(file, definition)), ""
+    local = read_local(file, subject)
+    return _prepared(file, _data_set(local)), local.departure
 
 
 def _data_set(data: LocalData) -> datasets.DatasetDict:
@@ -210,18 +217,21 @@ def _from_hub(file: TaskFile, definition: Mapping[str, Any]) -> datasets.Dataset
             ) from error
 
 
-def _prepared(benchmark: str, rows: datasets.DatasetDict) -> datasets.DatasetDict:
-    """TruthfulQA's choices in an order of their own; the right one stands first in the published data."""
-    if benchmark != "truthfulqa":
+def _prepared(file: TaskFile, rows: datasets.DatasetDict) -> datasets.DatasetDict:
+    """The items with the choices that the task file names put in an order of their own."""
+    if not file.shuffled:
         return rows
     return datasets.DatasetDict(
-        {split: datasets.Dataset.from_list([_shuffled(row) for row in some]) for split, some in rows.items()}
+        {
+            split: datasets.Dataset.from_list([_shuffled(row, file.shuffled) for row in some])
+            for split, some in rows.items()
+        }
     )
 
 
-def _shuffled(row: Row) -> Row:
+def _shuffled(row: Row, fields: Sequence[str]) -> Row:
     changed = dict(row)
-    for kind in ("mc1_targets", "mc2_targets"):
+    for kind in fields:
         pairs = sorted(zip(row[kind]["choices"], row[kind]["labels"], strict=True))
         Random(f"{kind}: {row['question']}").shuffle(pairs)
         changed[kind] = {"choices": [pair[0] for pair in pairs], "labels": [pair[1] for pair in pairs]}
@@ -235,7 +245,10 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
             task.doc_to_text(document)
             target = task.doc_to_target(document)
             if file.protocol != "generation":
-                task.doc_to_choice(document)[int(target)]
+                choices = task.doc_to_choice(document)
+                choices[int(target)]
+                if "auroc" in file.metrics and len(choices) != 2:
+                    raise ValueError(f"the metric auroc is for two choices; there are {len(choices)}")
             elif file.options:
                 choices_shown(file.options, document)
         except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, SyntaxError) as error:
@@ -252,7 +265,7 @@ def _content(
     return hash_json(
         {
             "harness": installed_version("lm-eval"),
-            "file": file.model_dump(mode="json", exclude={"what"}),
+            "file": file.model_dump(mode="json", exclude=set(PRESENTATION)),
             "definition": _plain(definition),
             "items": documents.to_list(),
             "examples": rows[examples].to_list() if examples else [],

@@ -54,5 +54,14 @@ class Doubling(Editor[DoublingHyperparameters, DoublingState]):
         weight = model.family.as_out_in(model.mlp_out_weight(layer).detach())
         update = Dense((weight * (factor - 1)).contiguous())
         delta = Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
-        reports = tuple(EditReport(edit.id, 1, 0.0, 0.0, abs(factor - 1)) for edit in edits)
+        reports = tuple(
+            EditReport(
+                edit_id=edit.id,
+                optimization_steps=1,
+                first_loss=0.0,
+                final_loss=0.0,
+                relative_norm=abs(factor - 1),
+            )
+            for edit in edits
+        )
         return Outcome(delta, DoublingState(made=state.made + len(edits)), reports)

@@ -1,0 +1,201 @@
+"""Saved edits of earlier versions (format 1), of which there were two forms.
+
+`sequela edit --output` wrote `delta.json`, and beside it `memory.json` for methods that change no weights.
+A run's checkpoint had `delta.json` and `state.json`; the method's settings stood in the run's manifest only,
+and the change of weights was the one that further edits are made on top of, before a restraint of the whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sequela.deltas.storage import StoredDelta, restore_delta
+from sequela.editors.catalog import JOIN
+from sequela.editors.editor import AnyEditor
+from sequela.editors.presets import with_preset
+from sequela.editors.registry import create_editor, method_info
+from sequela.editors.saved_edits import (
+    EditsDescription,
+    MethodDescription,
+    MethodEdits,
+    SavedEdits,
+    check_format,
+    restored,
+)
+from sequela.ground.errors import BadInputError, IntegrityError, UnknownNameError
+from sequela.ground.files import load_tensors, read_description_of
+from sequela.models import LanguageModel
+from sequela.results import open_store, read_manifest
+
+DELTA_FILE = "delta.json"
+MEMORY_FILE = "memory.json"
+STATE_FILE = "state.json"
+DESCRIPTIONS = (DELTA_FILE, MEMORY_FILE, STATE_FILE)
+_DELTA_TENSORS = "delta.safetensors"
+_STATE_TENSORS = "state.safetensors"
+
+
+class _DeltaFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    base_fingerprint: str
+    base_name: str
+    content_hash: str
+    weights: dict[str, str]
+    method: str | None = None
+    edits: tuple[str, ...] = ()
+
+
+class _MemoryFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    editor: str
+    settings: dict[str, Any]
+    state: dict[str, Any]
+    tensors: str = ""
+
+
+class _StateFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delta: str
+    state: dict[str, Any]
+    tensors: str
+    ranks: dict[int, dict[str, int]] = Field(default_factory=dict)
+
+
+def holds_edits(folder: Path) -> bool:
+    """Whether a folder holds edits in one of the two forms."""
+    return (folder / DELTA_FILE).is_file()
+
+
+def read_description(folder: Path) -> EditsDescription:
+    """The description of the edits in a folder, in today's form; a checkpoint's has no settings.
+
+    Raises:
+        BadInputError: One of the files is not one of ours.
+        IntegrityError: A part is missing, or the parts don't belong together.
+        UnknownNameError: The method is that of a plug-in which isn't installed, and can't be done without.
+    """
+    check_format(folder / DELTA_FILE, 1)
+    delta = read_description_of(folder / DELTA_FILE, _DeltaFile, "saved edits")
+    location = _location_of(delta)
+    method = MethodDescription(name=delta.method, location=location, edits=delta.edits)
+    tensors = ""
+    ranks: dict[int, dict[str, int]] = {}
+    if (folder / MEMORY_FILE).is_file():
+        memory = read_description_of(folder / MEMORY_FILE, _MemoryFile, "saved edits")
+        update = {"name": memory.editor, "settings": memory.settings, "state": memory.state}
+        method, tensors = method.model_copy(update=update), memory.tensors
+    elif (folder / STATE_FILE).is_file():
+        kept = read_description_of(folder / STATE_FILE, _StateFile, "saved edits")
+        if kept.delta != delta.content_hash:
+            raise IntegrityError(f"The delta and the state in {folder} are not of one checkpoint.")
+        method, tensors, ranks = method.model_copy(update={"state": kept.state}), kept.tensors, kept.ranks
+    elif location != "weights":
+        raise IntegrityError(
+            f"The edits in {folder} are not whole: {delta.method} keeps them in {MEMORY_FILE} or "
+            f"{STATE_FILE}, and neither is there."
+        )
+    return EditsDescription(
+        base_fingerprint=delta.base_fingerprint,
+        base_name=delta.base_name,
+        delta=StoredDelta(content_hash=delta.content_hash, weights=delta.weights),
+        methods=(method,),
+        state_tensors=tensors,
+        ranks=ranks,
+    )
+
+
+def load_edits(
+    folder: Path, description: EditsDescription, model: LanguageModel, editor: AnyEditor | None
+) -> SavedEdits:
+    """Reads edits back; see `storage.load_edits`.
+
+    Args:
+        folder: The folder.
+        description: As `read_description` gives it.
+        model: The model, which is the one they were made for.
+        editor: The method that is to make further edits, if any.
+
+    Raises:
+        IntegrityError: A part is missing, or the numbers are not the ones that were saved.
+        BadInputError: A checkpoint's settings can't be found in its run.
+    """
+    (method,) = description.methods
+    checkpoint = method.state is not None and not (folder / MEMORY_FILE).is_file()
+    delta = restore_delta(folder / _DELTA_TENSORS, description.delta, model)
+    needs_method = method.location != "weights" or (checkpoint and JOIN in (method.name or ""))
+    if editor is None and not needs_method:
+        return SavedEdits(delta, (MethodEdits(method),))
+    made = editor
+    if made is None:
+        made = _editor_of_run(folder, method, model) if checkpoint else None
+    tensors = {}
+    if description.state_tensors:
+        tensors = load_tensors(folder / _STATE_TENSORS, description.state_tensors)
+    if made is not None:
+        method = method.model_copy(update={"name": made.name, "settings": made.settings})
+    edits = restored(folder, method, tensors, model, made)
+    if not checkpoint or edits.editor is None:
+        return SavedEdits(delta, (edits,), ranks=description.ranks)
+    in_force = edits.editor.of_whole(model, delta)
+    if editor is None and method.location == "weights":
+        edits = MethodEdits(method.model_copy(update={"state": None}))
+    return SavedEdits(in_force, (edits,), delta, description.ranks)
+
+
+def _location_of(delta: _DeltaFile) -> str:
+    if delta.method is None:
+        return "weights"
+    try:
+        return method_info(delta.method.split(JOIN)[0]).seat
+    except UnknownNameError:
+        if delta.weights:  # of a plug-in that isn't installed; the change says all
+            return "weights"
+        raise
+
+
+def _editor_of_run(folder: Path, method: MethodDescription, model: LanguageModel) -> AnyEditor:
+    """The method of a checkpoint, from the study that its run was given.
+
+    Raises:
+        BadInputError: The run is not there, or has several such methods that can't be told apart.
+    """
+    trajectory = folder.resolve().parent
+    run = trajectory.parent.parent
+    problem = f"{folder} is of an earlier version, which kept the settings of {method.name} with the run"
+    hint = (
+        "Leave the checkpoint in its run's folder, or go on with the run: new checkpoints have all they need."
+    )
+    if not (run / "manifest.json").is_file():
+        raise BadInputError(f"{problem}: there is no manifest.json in {run}.", hint=hint)
+    given = read_manifest(run).given.get("editors", [])
+    try:
+        found = [
+            with_preset(create_editor(one["name"], one.get("settings")), model)
+            for one in given
+            if one["name"] == method.name
+        ]
+    except (KeyError, TypeError, ValidationError) as error:
+        raise BadInputError(
+            f"{problem}: those in {run / 'manifest.json'} can't be read.", hint=hint
+        ) from error
+    if len(found) > 1:
+        with open_store(run) as store:
+            variants = {record.variant for record in store.edit_records(trajectory.name)}
+        found = [one for one in found if any(_is_variant(one.variant, variant) for variant in variants)]
+    if len(found) != 1:
+        raise BadInputError(f"{problem}, which has {len(found)} of this method that it may be of.", hint=hint)
+    return found[0]
+
+
+def _is_variant(of_editor: str, of_trajectory: str) -> bool:
+    """Whether a trajectory's variant is an editor's: the same, or with the size of its batches behind."""
+    rest = of_trajectory.removeprefix(of_editor).removeprefix(", ")
+    return of_trajectory.startswith(of_editor) and (not rest or rest.startswith("batches of "))

@@ -1,0 +1,131 @@
+"""A benchmark is one file: a task file, put beside the others or named in a study, is all that is added."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from sequela.cli.main import app
+from sequela.evaluation.harness import task_file
+from sequela.evaluation.suites import list_suites, suite_names
+from sequela.reports.contents import read_contents
+from sequela.results import Query, Section, open_store, read_manifest
+from sequela.studies import Study, run_study
+from sequela.studies.plan import make_plan
+from sequela.studies.rescoring import rescore_run
+from support.studies import small_study, write_edits
+from support.tiny import tiny_language_model
+from support.world import World
+
+FT_M = [{"name": "ft-m", "settings": {"num_steps": 3, "lr": 1e-3}}]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Items of the new benchmark in the user's folder of data sets."""
+    rows = [
+        {"question": f"Mo has {i} pens and buys one. How many?", "answer": f"#### {i + 1}"} for i in range(4)
+    ]
+    folder = tmp_path / "data" / "svamp"
+    folder.mkdir(parents=True)
+    (folder / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    monkeypatch.setenv("SEQUELA_DATA", str(tmp_path / "data"))
+    return folder
+
+
+@pytest.fixture
+def svamp(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The program's task files with one more: a copy of that of GSM8K under another name."""
+    folder = Path(shutil.copytree(task_file.FOLDER, tmp_path / "task_files"))
+    content = yaml.safe_load((folder / "gsm8k-generation.yaml").read_text(encoding="utf-8"))
+    content |= {"benchmark": "svamp", "title": "SVAMP", "section": "Safety", "max_new_tokens": 4}
+    content |= {"local": {"path": "svamp/test.jsonl"}}
+    del content["order"], content["official_items"]
+    path = folder / "svamp-generation.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    monkeypatch.setattr(task_file, "FOLDER", folder)
+    task_file.task_files.cache_clear()
+    yield path
+    task_file.task_files.cache_clear()
+
+
+@pytest.fixture
+def edits(world: World, tmp_path: Path) -> Path:
+    return write_edits(tmp_path / "facts.jsonl", world, 1)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    model = tiny_language_model("llama")
+    model.module.save_pretrained(tmp_path / "tiny")
+    model.tokenizer.save_pretrained(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def study_with(suite: dict[str, object], tiny: Path, edits: Path) -> Study:
+    return Study.model_validate(small_study(tiny, edits, editors=FT_M, checkpoints=[0, 1], suites=[suite]))
+
+
+def test_a_file_beside_the_others_is_listed_after_them(svamp: Path) -> None:
+    assert suite_names()[-1] == "svamp"
+    (told,) = [one for one in list_suites() if one.name == "svamp"]
+    assert (told.task, told.here, told.protocol) == ("svamp@1", 4, "generation")
+    answer = CliRunner().invoke(app, ["tasks", "svamp", "--json"])
+    assert (answer.exit_code, [one["name"] for one in json.loads(answer.stdout)]) == (0, ["svamp"])
+
+
+def test_it_is_planned_run_shown_reported_and_scored_again(
+    svamp: Path, tiny: Path, edits: Path, tmp_path: Path
+) -> None:
+    study = study_with({"name": "svamp", "num_fewshot": 0}, tiny, edits)
+    assert set(make_plan(study).suite_versions()) == {"svamp", "edit_quality"}
+    run_study(study, tmp_path / "run")
+    with open_store(tmp_path / "run") as store:
+        found = store.measurements(Query(suite="svamp", metric="accuracy"))
+    assert {(one.task, one.n_edits, one.n) for one in found} == {("svamp_0shot@1", n, 4) for n in (0, 1)}
+    svamp.unlink()  # what a report says of it is in the run
+    task_file.task_files.cache_clear()
+    assert read_manifest(tmp_path / "run").suites.section_of("svamp", "svamp_0shot@1") is Section.SAFETY
+    contents = read_contents(tmp_path / "run")
+    (safety,) = [part for part in contents.parts if part.title == "Safety"]
+    assert "SVAMP 0shot (v1): accuracy" in {figure.title for figure in safety.figures}
+    shown = CliRunner().invoke(app, ["results", str(tmp_path / "run")], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert "SVAMP 0shot (v1)" in shown.stdout
+    assert "svamp" in rescore_run(tmp_path / "run").left
+
+
+def test_a_file_that_a_study_names_needs_nothing_else(tiny: Path, edits: Path, tmp_path: Path) -> None:
+    """With items beside it; what the protocol implies need not be said."""
+    content = {
+        "benchmark": "capitals",
+        "title": "Capitals",
+        "section": "Safety",
+        "protocol": "answers",
+        "version": 1,
+        "what": "Capitals of countries.",
+        "items": "capitals.jsonl",
+        "harness": {
+            "doc_to_text": "The capital of {{country}} is",
+            "doc_to_choice": "{{cities}}",
+            "doc_to_target": 0,
+        },
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    rows = [
+        {"country": "Italy", "cities": ["Rome", "Oslo"]},
+        {"country": "Norway", "cities": ["Oslo", "Rome"]},
+    ]
+    (tmp_path / "capitals.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    run_study(study_with({"name": str(tmp_path / "mine.yaml")}, tiny, edits), tmp_path / "run")
+    with open_store(tmp_path / "run") as store:
+        found = {(one.task, one.metric) for one in store.measurements() if one.suite == "capitals"}
+    assert found == {("capitals@1", "accuracy"), ("capitals@1", "accuracy_per_byte")}
+    (safety,) = [part for part in read_contents(tmp_path / "run").parts if part.title == "Safety"]
+    assert "Capitals (v1): accuracy" in {figure.title for figure in safety.figures}
