@@ -47,8 +47,8 @@ $(VLLM)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 lint: setup  ## Check style
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
 
 types: setup  ## Check types
 	$(BIN)/mypy
@@ -59,8 +59,8 @@ contracts: setup  ## Check which folder imports which
 check: lint types contracts test  ## Everything CI checks
 
 format: setup  ## Put the code into its form
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks examples
+	$(BIN)/ruff format src tests benchmarks examples
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) $(VLLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,10 +2,10 @@
 
     SEQUELA_DATA=<folder> python benchmarks/edit_speed.py
 
-The literal form (`support/literal_editing.py`, `reference`) runs the whole model over all positions, takes
-logits everywhere, and finds one edit's target at a time. Both make the same edits from the unedited model,
-with the same contexts and the same statistics, and take turns; their changes must agree within 1e-3 of
-their norm. ROME makes one edit at a time; MEMIT's batch is made together.
+The literal form (`reference`; `examples/rome_in_one_file.py` by way of `support/literal_editing.py`) runs the
+whole model over all positions, takes logits everywhere, and finds one edit's target at a time. Both make the
+same edits from the unedited model, with the same contexts and the same statistics, and take turns; their
+changes must agree within 1e-3 of their norm. ROME makes one edit at a time; MEMIT's batch is made together.
 """
 
 from __future__ import annotations

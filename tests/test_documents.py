@@ -12,12 +12,40 @@ from sequela.cli.main import app
 from sequela.studies import read_study, study_from_text
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks" / "README.md"])
+GUIDES = ["README.md", "CONTRIBUTING.md", "AGENTS.md"]
+"""Documents that tell what to type."""
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
+NAMED_FILE = re.compile(r"[\w./-]+(?:\.(?:py|ya?ml|md|ipynb|toml|cff|css|j2)|/)")
+"""What a back-ticked name of a file or folder looks like; a name with a `<placeholder>` is none."""
+NOT_OF_THE_REPOSITORY: set[str] = set()
+"""Names of files that a document speaks of and that only a user has."""
+TREE = [
+    path.relative_to(ROOT).as_posix()
+    for folder in ("src", "tests", "docs", "examples", "benchmarks", ".github", ".ci")
+    for path in ROOT.joinpath(folder).rglob("*")
+    if "__pycache__" not in path.parts
+]
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def named_files(text: str) -> list[str]:
+    """The files and folders that a document names in back-ticks outside of code blocks."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [name for name in re.findall(r"`([^`\n]+)`", prose) if NAMED_FILE.fullmatch(name)]
+
+
+def places_of(name: str) -> list[str]:
+    """Where a name leads: from the root, from `src/sequela`, or by the end of a path."""
+    for folder in (ROOT, ROOT / "src" / "sequela"):
+        if (folder / name).exists():
+            return [str(folder / name)]
+    end = name.rstrip("/")
+    return [path for path in TREE if path == end or path.endswith(f"/{end}")]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -28,21 +56,61 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert (document.parent / link).exists(), link
 
 
-def test_the_commands_of_the_readme_exist() -> None:
-    named = set(re.findall(r"sequela ([a-z-]+)\b", "\n".join(blocks("sh")))) | set(
-        re.findall(r"`sequela ([a-z-]+)", README)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_files_it_names_exist(document: Path) -> None:
+    """A name leads to one place: from the root, from `src/sequela`, or because no other path ends like it."""
+    for name in named_files(document.read_text(encoding="utf-8")):
+        if name not in NOT_OF_THE_REPOSITORY:
+            assert len(places_of(name)) == 1, f"{name} leads to {places_of(name) or 'nothing'}"
+
+
+def test_a_wrong_or_ambiguous_name_is_found() -> None:
+    (name,) = named_files(
+        "See `editors/rome.py`, `rome`, `<method>.py` and `a b.py`.\n```\n`block.py`\n```\n"
+    )
+    assert len(places_of(name)) == 1
+    assert places_of("editors/romeo.py") == []
+    assert len(places_of("conftest.py")) > 1
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_commands_it_names_exist(guide: str) -> None:
+    text = (ROOT / guide).read_text(encoding="utf-8")
+    named = set(re.findall(r"sequela ([a-z-]+)\b", "\n".join(blocks("sh", text)))) | set(
+        re.findall(r"`sequela ([a-z-]+)", text)
     )
     known = {command.name for command in app.registered_commands}
-    assert named
-    assert named <= known
+    assert named - {"--version", "--help"}
+    assert named - {"--version", "--help"} <= known
 
 
-def test_the_make_targets_of_the_readme_exist() -> None:
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_make_targets_it_names_exist(guide: str) -> None:
+    text = (ROOT / guide).read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    named = set(re.findall(r"make ([a-z-]+)", "\n".join(blocks("sh"))))
+    lines = re.findall(
+        r"\bmake ((?:[a-z-]+ ?)+)", "\n".join([*blocks("sh", text), *re.findall("`(.*?)`", text)])
+    )
+    named = {target for line in lines for target in line.split()}
     assert named
     for target in named:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+KINDS = ["method", "model family", "benchmark", "suite", "edit source", "engine", "report section", "metric"]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "restraint"])
+def test_there_is_a_recipe_with_files_and_tests(kind: str) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(rf"^### To add an? {kind}\n(.*?)(?=^##)", text, flags=re.MULTILINE | re.DOTALL)
+    assert re.search(r"^1\. `", recipe, flags=re.MULTILINE) or kind == "metric"
+    assert any(name.startswith("tests/") for name in named_files(recipe))
+    assert "\nCheck: `.venv/bin/pytest tests/" in recipe
+
+
+def test_the_summary_for_agents_is_short() -> None:
+    assert len((ROOT / "AGENTS.md").read_text(encoding="utf-8").splitlines()) <= 100
 
 
 def test_the_study_of_the_readme_is_valid() -> None:
