@@ -82,7 +82,7 @@ __getattr__, __dir__ = lazy_names(
             "JudgedMeasurement",
             "judged",
         ),
-        "sequela.results.edit_record": ("EditRecord",),
+        "sequela.results.edit_record": ("EditRecord", "EditReport"),
         "sequela.results.environment": (
             "Environment",
             "collect_environment",
@@ -115,11 +115,14 @@ __getattr__, __dir__ = lazy_names(
             "EFFECTIVE_EDITS",
             "HIT_RATE",
             "UNEDITED",
+            "method_label",
         ),
         "sequela.results.query": ("Query",),
         "sequela.results.section": (
             "Section",
-            "section_of",
+            "SuiteInfo",
+            "Suites",
+            "TaskInfo",
         ),
         "sequela.results.store": (
             "ResultsStore",
