@@ -13,10 +13,10 @@ import json
 
 import torch
 
+from sequela.core.progress import SILENT
 from sequela.editors import create_editor
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit, load_edits
-from sequela.ground.progress import SILENT
 from sequela.models import LanguageModel, load_model, tokenize_prompt
 from sequela.models.batch import pad_right
 from sequela.models.reading import Site, read_sites

@@ -10,9 +10,9 @@ import torch
 
 import sequela
 from sequela.api import Model
+from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError, UnknownNameError
 from sequela.editors.storage import read_description
 from sequela.edits import Edit, EditSet
-from sequela.ground.errors import BadInputError, FingerprintMismatchError, SequelaError, UnknownNameError
 from sequela.models import EditedModel, LanguageModel
 from sequela.results import open_store
 from sequela.statistics import CorpusSpec

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from lm_eval.models.huggingface import HFLM
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.progress import Progress
+from sequela.core.errors import SequelaError
+from sequela.core.progress import Progress
 from sequela.models import LanguageModel
 from support.machine import available_memory
 from support.timing import timed

@@ -14,9 +14,9 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.paths import DATA_VARIABLE, replacing
-from sequela.ground.progress import SilentProgress
+from sequela.core.errors import SequelaError
+from sequela.core.paths import DATA_VARIABLE, replacing
+from sequela.core.progress import SilentProgress
 from sequela.models import LanguageModel, load_model
 from support.machine import describe_machine, without_folders
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sequela.ground.progress import Progress
+from sequela.core.progress import Progress
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.models.aliases import ALIASES
 from sequela.models.packaged import packaged_folder
 from support.workloads import GenerationWorkload

@@ -13,13 +13,13 @@ from typing import Any
 
 from lm_eval.api.instance import Instance
 
+from sequela.core.errors import BadInputError
+from sequela.core.paths import DATA_VARIABLE
 from sequela.evaluation.harness.catalog import files_of, parts_of
 from sequela.evaluation.harness.local_data import local_path
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.task_file import TaskFile
 from sequela.evaluation.harness.tasks import build_task
-from sequela.ground.errors import BadInputError
-from sequela.ground.paths import DATA_VARIABLE
 
 
 @dataclass(frozen=True)

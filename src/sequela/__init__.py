@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sequela.ground.lazy import lazy_names
+from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sequela.api import Model, load_model
@@ -16,8 +16,16 @@ __all__ = ["Edit", "EditSet", "Model", "Probe", "create_editor", "load_edits", "
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "sequela.api": ("Model", "load_model"),
+        "sequela.api": (
+            "Model",
+            "load_model",
+        ),
         "sequela.editors": ("create_editor",),
-        "sequela.edits": ("Edit", "EditSet", "Probe", "load_edits"),
+        "sequela.edits": (
+            "Edit",
+            "EditSet",
+            "Probe",
+            "load_edits",
+        ),
     },
 )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.progress import SILENT, Progress
 from sequela.deltas import Delta
 from sequela.editors import AnyEditor, EditReport, Resources, create_editor
 from sequela.editors.presets import with_preset
@@ -15,8 +17,6 @@ from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.sequence import edit_in_batches
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError, SequelaError
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference import (
     Engine,
     Generation,

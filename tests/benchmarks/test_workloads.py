@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 
 ROOT = Path(__file__).parents[2]
 REAL_DATA = Path(os.environ.get("SEQUELA_DATA") or ROOT.parent / "shared" / "data")

@@ -8,7 +8,7 @@ import logging
 from rich.console import Console
 
 from sequela.cli.progress import BarProgress, LineProgress, shown_progress
-from sequela.ground.progress import tracked
+from sequela.core.progress import tracked
 
 
 def terminal() -> tuple[Console, io.StringIO]:

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sequela.core.errors import FingerprintMismatchError, SequelaError
+from sequela.core.hashing import hash_tensors
 from sequela.deltas import Delta, Dense, LowRank
 from sequela.deltas.delta import difference
 from sequela.deltas.updates import add_updates
-from sequela.ground.errors import FingerprintMismatchError, SequelaError
-from sequela.ground.hashing import hash_tensors
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.batch import pad_right
 from sequela.models.partial import record

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from sequela.core.errors import IntegrityError
+from sequela.core.hashing import hash_tensors
 from sequela.deltas import Delta, Dense, LowRank
 from sequela.deltas.storage import restore_delta, store_delta
-from sequela.ground.errors import IntegrityError
-from sequela.ground.hashing import hash_tensors
 from sequela.models import LanguageModel
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 

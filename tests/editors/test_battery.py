@@ -12,6 +12,7 @@ import torch
 from _pytest.mark import ParameterSet
 from pydantic import BaseModel
 
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.deltas import Delta, Dense
 from sequela.editors import AnyEditor, Outcome, Resources, catalog, create_editor
 from sequela.editors.catalog import JOIN, RESTRAINTS
@@ -21,7 +22,6 @@ from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.sequence import edit_in_batches
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError, SequelaError
 from sequela.inference import TorchEngine, score_request
 from sequela.models import EditedModel, LanguageModel
 from support.edits import CONTEXTS, TINY_EDITS

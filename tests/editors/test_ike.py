@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError
 from sequela.deltas import Delta
 from sequela.editors import Outcome, Resources, create_editor
 from sequela.editors.requests.demonstrations import DemonstrationPool, demonstration, kinds_of
@@ -23,7 +24,6 @@ from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit, EditSet, Probe
 from sequela.evaluation.harness.engine_lm import EngineLM
-from sequela.ground.errors import BadInputError, FingerprintMismatchError, SequelaError
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.chat import ChatTemplate

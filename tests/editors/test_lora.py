@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.deltas import LowRank
 from sequela.editors import Resources, create_editor
 from sequela.editors.likelihood import target_losses, with_targets
-from sequela.ground.errors import BadInputError, SequelaError
 from sequela.models import EditedModel
 from support.edits import TINY_EDITS
 from support.statistics import tiny_statistics

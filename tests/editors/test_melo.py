@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.editors import Resources, create_editor
 from sequela.editors.melo import Melo
 from sequela.editors.memories.lora_blocks import (
@@ -25,7 +26,6 @@ from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.sequence import edit_in_batches
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError, SequelaError
 from sequela.inference import PlainEngine, TorchEngine, WorkingMemory, generation_request, score_request
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
 from sequela.models.decisions import Places

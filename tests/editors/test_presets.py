@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from sequela.core.errors import BadInputError
+from sequela.core.progress import SilentProgress
 from sequela.editors import create_editor, method_info
 from sequela.editors.presets import find_preset, list_presets, with_preset
 from sequela.editors.presets.presets import ANY, Shape, model_shapes
-from sequela.ground.errors import BadInputError
-from sequela.ground.progress import SilentProgress
 from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.editors import Resources, create_editor, describe_editors, editor_class, editor_names
 from sequela.editors.catalog import METHODS
 from sequela.editors.registry import ENTRY_POINT_GROUP, check_editor
 from sequela.editors.sequence import edit_in_batches
-from sequela.ground.errors import BadInputError, UnknownNameError
 from support.edits import TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model

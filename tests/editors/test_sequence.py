@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from sequela.core.errors import BadInputError
 from sequela.editors import BadEditPolicy, Resources, create_editor
 from sequela.editors.sequence import Step, edit_in_batches
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError
 from support.edits import TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model

@@ -8,6 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.progress import SILENT
 from sequela.editors import Resources, create_editor
 from sequela.editors.requests.counterfactual import check_vocabulary
 from sequela.editors.requests.scope import ScopeClassifier, ScopeRouter
@@ -19,8 +21,6 @@ from sequela.editors.training.examples import Examples, TrainingEdits
 from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.training import Training
 from sequela.edits import EditSet
-from sequela.ground.errors import BadInputError, SequelaError
-from sequela.ground.progress import SILENT
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.seats import Route

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sequela.core.errors import BadInputError
 from sequela.editors import Resources, create_editor
 from sequela.editors.editor import AnyEditor
 from sequela.editors.memories.side_memory import (
@@ -32,7 +33,6 @@ from sequela.editors.wise import (
     train,
 )
 from sequela.edits import Edit, Probe
-from sequela.ground.errors import BadInputError
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
 from sequela.models.decisions import NOTHING

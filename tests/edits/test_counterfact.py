@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from sequela.core.errors import BadInputError
 from sequela.edits import Probe, load_edits
-from sequela.ground.errors import BadInputError
 
 
 def official(case_id: int = 7) -> dict[str, Any]:

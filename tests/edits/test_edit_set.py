@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sequela.core.errors import BadInputError
 from sequela.edits import Edit, EditSet
-from sequela.ground.errors import BadInputError
 
 
 def edits(count: int) -> EditSet:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.edits import Edit, edit_schema, example_line, load_edits
-from sequela.ground.errors import BadInputError, SequelaError
 
 
 def fact(**changes: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.edits import SOURCES, describe_sources, load_edits
-from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
 
 
 def test_unknown_name_has_near_matches():
@@ -56,7 +56,7 @@ def test_hub_without_network_says_what_to_do(tmp_path: Path, source: str):
     # In a process of its own: the hub's libraries read their environment at import.
     program = (
         "from sequela.edits import load_edits\n"
-        "from sequela.ground.errors import SequelaError\n"
+        "from sequela.core.errors import SequelaError\n"
         f"try: load_edits({source!r})\n"
         "except SequelaError as error: print(error)\n"
     )

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from sequela.core.errors import BadInputError
 from sequela.evaluation.health import HealthSuite
 from sequela.evaluation.suite import Suite
-from sequela.ground.errors import BadInputError
 from sequela.inference import TorchEngine
 from sequela.models import EditedModel, LanguageModel
 from support.tiny import tiny_language_model

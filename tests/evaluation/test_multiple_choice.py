@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from sequela.core.errors import BadInputError
 from sequela.evaluation.multiple_choice import (
     MultipleChoiceItem,
     accuracy_finding,
@@ -18,7 +19,6 @@ from sequela.evaluation.multiple_choice import (
     read_items,
     score_choices,
 )
-from sequela.ground.errors import BadInputError
 from sequela.inference import Score, TorchEngine
 from sequela.models import EditedModel, LanguageModel
 from support.tiny import tiny_language_model

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sequela.core.errors import BadInputError
+from sequela.core.progress import SILENT, Progress
 from sequela.evaluation.refusal import (
     HARMFUL,
     HARMLESS,
@@ -17,8 +19,6 @@ from sequela.evaluation.refusal import (
     judge,
     judged_again,
 )
-from sequela.ground.errors import BadInputError
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Generation, GenerationRequest, TorchEngine
 from sequela.models import EditedModel
 from sequela.results import Finding

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.evaluation.suites import check_options, list_suites, make_suite, suite_names
-from sequela.ground.errors import BadInputError, UnknownNameError
 
 
 @pytest.mark.parametrize("name", suite_names())

@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sequela.core.errors import SequelaError
+from sequela.core.hashing import hash_tensors
+from sequela.core.paths import replacing
 from sequela.editors import rome
 from sequela.editors.locate import spread
 from sequela.editors.locate.targets import Target, optimize_targets
-from sequela.ground.errors import SequelaError
-from sequela.ground.hashing import hash_tensors
-from sequela.ground.paths import replacing
 from sequela.models import LanguageModel, load_model
 from sequela.models.reading import Site
 from sequela.statistics import CorpusSpec, Statistics

@@ -6,8 +6,8 @@ import importlib.util
 
 import pytest
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.progress import SilentProgress
+from sequela.core.errors import SequelaError
+from sequela.core.progress import SilentProgress
 from sequela.inference import TorchEngine, open_engine
 from support.tiny import tiny_language_model
 

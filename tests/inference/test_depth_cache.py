@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from sequela.core.errors import SequelaError
+from sequela.core.progress import SilentProgress
 from sequela.deltas import Delta, Dense, LowRank
-from sequela.ground.errors import SequelaError
-from sequela.ground.progress import SilentProgress
 from sequela.inference import DepthCache, Score, ScoreRequest, TorchEngine, WorkingMemory
 from sequela.models import EditedModel, LanguageModel, load_model
 from support.tiny import LAYERS, WIDTH, tiny_language_model

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.inference import MemoryPlan, ScoreRequest, TorchEngine, WorkingMemory, working_memory
 from sequela.inference.linears import linears_bytes, packs_linears
 from sequela.inference.memory import ALLOWANCE, LEAST_ROOM, MIB

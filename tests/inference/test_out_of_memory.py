@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.inference import WorkingMemory
 from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel

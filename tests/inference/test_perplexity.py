@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.inference import TorchEngine, perplexity
 from sequela.models import EditedModel, LanguageModel
 from support.tiny import tiny_language_model

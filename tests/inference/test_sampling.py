@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.inference.sampling import sample_tokens
 from sequela.models import LanguageModel
 from support.tiny import tiny_language_model

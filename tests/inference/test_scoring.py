@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.ground.progress import SilentProgress
+from sequela.core.progress import SilentProgress
 from sequela.inference import PlainEngine, Score, ScoreRequest, TorchEngine, Work, WorkingMemory, packing
 from sequela.inference.packing import pack_trie
 from sequela.inference.trie import Trie

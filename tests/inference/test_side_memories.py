@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sequela.core.errors import SequelaError
 from sequela.editors.memories.side_memory import SideMemories, SideMemory, SideMemoryRouter
-from sequela.ground.errors import SequelaError
 from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, TorchEngine, WorkingMemory
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.decisions import NOTHING, Places

@@ -13,10 +13,10 @@ from importlib.util import find_spec
 import pytest
 import torch
 
+from sequela.core.errors import SequelaError
 from sequela.deltas import Delta, Dense, LowRank
 from sequela.editors import Resources, create_editor
 from sequela.edits import Edit, load_edits
-from sequela.ground.errors import SequelaError
 from sequela.inference import (
     Engine,
     Generation,

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.inference import GenerationRequest, PlainEngine, TorchEngine, WorkingMemory
 from sequela.inference.depth_cache import DepthCache
 from sequela.models import EditedModel, LanguageModel

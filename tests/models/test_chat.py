@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from sequela.core.errors import BadInputError
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError
 from sequela.inference import generation_request, score_request
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
 from sequela.models.chat import ChatTemplate

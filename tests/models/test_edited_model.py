@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.hashing import hash_tensors
+from sequela.core.errors import SequelaError
+from sequela.core.hashing import hash_tensors
 from sequela.inference import generation_request
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.decisions import Decisions

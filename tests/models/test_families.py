@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
-from sequela.ground.errors import UnsupportedModelError
+from sequela.core.errors import UnsupportedModelError
 from sequela.models import LanguageModel
 from sequela.models.batch import pad_right
 from sequela.models.families import FAMILIES, family_of

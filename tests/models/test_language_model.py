@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizer
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.models import LanguageModel
 from sequela.models.batch import pad_right
 from sequela.models.partial import record

@@ -10,15 +10,15 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from sequela.ground.errors import (
+from sequela.core.errors import (
     BadInputError,
     IntegrityError,
     SequelaError,
     UnknownNameError,
     UnsupportedModelError,
 )
-from sequela.ground.precision import choose_precision
-from sequela.ground.progress import SilentProgress
+from sequela.core.precision import choose_precision
+from sequela.core.progress import SilentProgress
 from sequela.models import LanguageModel, load_model
 from sequela.models.loading import choose_device
 from support.packages import write_gguf

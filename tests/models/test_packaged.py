@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sequela.ground.errors import IntegrityError, SequelaError
-from sequela.ground.hashing import sha256_of_file
+from sequela.core.errors import IntegrityError, SequelaError
+from sequela.core.hashing import sha256_of_file
 from sequela.models import LanguageModel, describe_models, load_model
 from sequela.models.aliases import ALIASES, PackagedModel
 from sequela.models.packaged import TERMS_VARIABLE, copy_folder, fetch_gguf, packaged_folder

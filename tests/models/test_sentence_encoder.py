@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sequela.ground.errors import BadInputError, IntegrityError, SequelaError
+from sequela.core.errors import BadInputError, IntegrityError, SequelaError
 from sequela.models import sentence_encoder
 from sequela.models.sentence_encoder import SentenceEncoder, load_sentence_encoder
 from support.encoders import CONTEXT, tiny_encoder

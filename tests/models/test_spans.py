@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.paths import cache_folder
+from sequela.core.errors import SequelaError
+from sequela.core.paths import cache_folder
 from sequela.models import TokenizedPrompt, tokenize_prompt
 from support.tokenizers import byte_level, composing, sentencepiece
 

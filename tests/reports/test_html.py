@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.reports import write_report
 from sequela.reports.contents import read_contents
 from sequela.results import EvaluationKey, Measurement, Status, judged, open_store

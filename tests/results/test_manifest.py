@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.results import Manifest, Status, collect_environment, read_manifest, write_manifest
 
 

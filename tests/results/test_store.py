@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sequela.ground.errors import IntegrityError, SequelaError
+from sequela.core.errors import IntegrityError, SequelaError
 from sequela.results import (
     CostRecord,
     EditRecord,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 from sequela.models import LanguageModel
 from sequela.statistics import CorpusSpec, open_corpus
 from sequela.statistics.corpus import TOKENS_PER_DIMENSION, corpus_key, n_tokens_of

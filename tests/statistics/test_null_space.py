@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.statistics import NullSpace
 from support.statistics import tiny_statistics
 from support.tiny import KEY_WIDTH, tiny_language_model

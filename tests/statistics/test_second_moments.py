@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sequela.core.errors import SequelaError
 from sequela.deltas import Delta, LowRank
-from sequela.ground.errors import SequelaError
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.linears import quick_linears
 from sequela.statistics import Corpus, collect_second_moments, second_moments

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sequela.ground.errors import IntegrityError
-from sequela.ground.progress import SilentProgress
+from sequela.core.errors import IntegrityError
+from sequela.core.progress import SilentProgress
 from sequela.statistics import CorpusSpec, Statistics
 from support.statistics import N_TOKENS, tiny_statistics, write_text
 from support.tiny import tiny_language_model

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.statistics import Whitening
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.deltas import Delta, Dense
 from sequela.editors import create_editor
 from sequela.evaluation.alarm_rules import READINGS, AlarmRule, AlarmSettings, due
 from sequela.evaluation.alarms import Alarms
-from sequela.ground.errors import BadInputError, SequelaError
 from sequela.inference import TorchEngine
 from sequela.models import EditedModel, LanguageModel
 from sequela.results import ALARMS, Measurement, Query, Status, open_store, read_manifest

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
+from sequela.core.errors import IntegrityError
 from sequela.editors import Resources, create_editor
 from sequela.editors.sequence import edit_batch, edit_in_batches
 from sequela.editors.storage import STATE
-from sequela.ground.errors import IntegrityError
 from sequela.models import LanguageModel
 from sequela.studies.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from support.edits import CONTEXTS, TINY_EDITS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sequela.ground.errors import BadInputError, UnknownNameError
+from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.studies import Study
 from sequela.studies.plan import check_told_apart, make_plan
 

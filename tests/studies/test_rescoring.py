@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from sequela.core.errors import SequelaError
 from sequela.edits import EditSet
 from sequela.evaluation.edit_quality import RETENTION_AT_N, SUITE, findings, measure_edits
 from sequela.evaluation.harness.samples import ItemContext
 from sequela.evaluation.harness.task_file import FOLDER, read_task_file
 from sequela.evaluation.harness.writings import written_findings, written_records
 from sequela.evaluation.probes import EditQualitySettings
-from sequela.ground.errors import SequelaError
 from sequela.inference import TorchEngine
 from sequela.models import EditedModel, LanguageModel
 from sequela.results import EvaluationKey, Finding, ItemRecord, open_store

@@ -12,13 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
+from sequela.core.precision import choose_precision
+from sequela.core.progress import SilentProgress
 from sequela.editors import create_editor, method_info
 from sequela.editors.storage import DELTA, DESCRIPTION
 from sequela.edits import EditSet
 from sequela.evaluation.builtin import BuiltinSuite
-from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
-from sequela.ground.precision import choose_precision
-from sequela.ground.progress import SilentProgress
 from sequela.inference import DepthCache, TorchEngine, WorkingMemory
 from sequela.models import load_model
 from sequela.reports import write_report

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 from sequela.studies import Study, read_study, study_from_text
 
 BASE = "name: x\nmodels: [m]\n"

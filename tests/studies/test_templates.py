@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 from sequela.results import ItemRecord, Query, open_store
 from sequela.studies import Study, run_study
 from support.studies import small_study

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sequela.core.errors import BadInputError
 from sequela.editors import create_editor
-from sequela.ground.errors import BadInputError
 from sequela.studies.tuning import grid_of, harmonic_mean, smoothed
 from support.tiny import LAYERS, tiny_language_model
 

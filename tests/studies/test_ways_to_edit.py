@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from sequela.core.errors import BadInputError
 from sequela.editors.presets import Preset, write_preset
-from sequela.ground.errors import BadInputError
 from sequela.reports import write_report
 from sequela.results import Query, Status, open_store, read_manifest
 from sequela.studies import Study, run_study

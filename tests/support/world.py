@@ -25,8 +25,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from sequela.core.hashing import hash_json
 from sequela.edits import Edit, EditSet, Probe
-from sequela.ground.hashing import hash_json
 from sequela.models import LanguageModel
 
 RECIPE = 1

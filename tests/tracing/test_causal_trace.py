@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.batch import pad_right
 from sequela.models.partial import record

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 """The model of commands that are given none."""

@@ -25,7 +25,7 @@ from sequela.cli.console import (
     standard_output,
 )
 from sequela.cli.progress import shown_progress
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 
 
 class OnBadEdit(str, enum.Enum):
@@ -73,6 +73,7 @@ def edit(
 
     For example: sequela edit --subject "The Eiffel Tower" --prompt "{} is in the city of" --target Rome
     """
+    from sequela.core.paths import ensure_writable
     from sequela.editors import BadEditPolicy, Resources, create_editor
     from sequela.editors.locate.contexts import read_contexts
     from sequela.editors.presets import with_preset
@@ -81,7 +82,6 @@ def edit(
     from sequela.editors.storage import save_edits
     from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, measure_edits
     from sequela.evaluation.probes import EditQualitySettings
-    from sequela.ground.paths import ensure_writable
     from sequela.inference import TorchEngine, working_memory
     from sequela.models import load_model
     from sequela.statistics import CorpusSpec, Statistics

@@ -170,8 +170,8 @@ def tasks(
     name: Annotated[str | None, typer.Argument(help="Only this suite.")] = None, as_json: JsonOption = False
 ) -> None:
     """List the suites: how each is asked, what it reports, what guessing scores, where its data are."""
+    from sequela.core.errors import UnknownNameError
     from sequela.evaluation.suites import list_suites, suite_names
-    from sequela.ground.errors import UnknownNameError
 
     if name is not None and name not in suite_names():
         raise UnknownNameError("suite", name, suite_names())

@@ -26,7 +26,7 @@ from sequela.cli import (
 )
 from sequela.cli.console import standard_error
 from sequela.cli.threads import wait_passively
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 
 
 class Commands(TyperGroup):

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichBars
 
-from sequela.ground.progress import Progress
+from sequela.core.progress import Progress
 
 SECONDS_BETWEEN_LINES = 30.0
 """How often a long task gives a sign of life where there is no terminal."""

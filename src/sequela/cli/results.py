@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from sequela.cli.console import JsonOption, print_json, print_table, standard_error, standard_output
 from sequela.cli.run import print_summary
-from sequela.ground.errors import UnknownNameError
+from sequela.core.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from sequela.results import JudgedMeasurement

@@ -78,7 +78,7 @@ def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
     Raises:
         BadInputError: It is neither.
     """
-    from sequela.ground.errors import BadInputError
+    from sequela.core.errors import BadInputError
 
     if text == "all":
         return tuple(range(n_layers))

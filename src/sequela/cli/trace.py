@@ -51,8 +51,8 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Trace where a model's answers come from: spoil the subject, put back one place after the other."""
+    from sequela.core.progress import tracked
     from sequela.edits import load_edits
-    from sequela.ground.progress import tracked
     from sequela.models import load_model, tokenize_prompt
     from sequela.tracing import PLACES, TraceSettings, causal_trace, profile_of
     from sequela.tracing.heat_map import check_format, write_heat_map

@@ -71,6 +71,8 @@ def train_editor(
     For example: sequela train-editor mend --model smollm2-135m-instruct --edits zsre-train
     """
     from sequela.cli.edit import read_settings
+    from sequela.core.errors import BadInputError
+    from sequela.core.paths import ensure_writable
     from sequela.editors import create_editor
     from sequela.editors.presets import with_preset
     from sequela.editors.training.artifact import artifact_folder
@@ -79,8 +81,6 @@ def train_editor(
     from sequela.editors.training.trained_editor import TrainedEditor
     from sequela.editors.training.training import Training
     from sequela.edits import load_edits
-    from sequela.ground.errors import BadInputError
-    from sequela.ground.paths import ensure_writable
     from sequela.models import load_model
 
     method = create_editor(editor, read_settings(hparams))

@@ -29,7 +29,7 @@ from sequela.cli.console import (
     standard_output,
 )
 from sequela.cli.progress import shown_progress
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 
 
 def tune(
@@ -65,10 +65,10 @@ def tune(
 
     For example: sequela tune my-model --editor memit --axis "mom2_update_weight=[100,1000]"
     """
+    from sequela.core.paths import ensure_writable
     from sequela.editors import Resources, create_editor
     from sequela.editors.presets import Preset, write_preset
     from sequela.edits import load_edits
-    from sequela.ground.paths import ensure_writable
     from sequela.inference import TorchEngine, working_memory
     from sequela.models import load_model
     from sequela.statistics import CorpusSpec, Statistics

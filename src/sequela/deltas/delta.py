@@ -8,10 +8,10 @@ from functools import cached_property
 
 import torch
 
+from sequela.core.errors import FingerprintMismatchError, SequelaError
+from sequela.core.hashing import hash_parts, hash_tensors
+from sequela.core.precision import solve_dtype
 from sequela.deltas.updates import Dense, LowRank, WeightUpdate, add_updates
-from sequela.ground.errors import FingerprintMismatchError, SequelaError
-from sequela.ground.hashing import hash_parts, hash_tensors
-from sequela.ground.precision import solve_dtype
 from sequela.models import LanguageModel
 
 

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from sequela.core.errors import IntegrityError
+from sequela.core.files import save_tensors
 from sequela.deltas.delta import Delta
 from sequela.deltas.updates import Dense, LowRank, WeightUpdate
-from sequela.ground.errors import IntegrityError
-from sequela.ground.files import save_tensors
 from sequela.models import LanguageModel
 
 

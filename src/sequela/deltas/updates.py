@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.ground.precision import solve_dtype
+from sequela.core.precision import solve_dtype
 
 
 @dataclass(frozen=True)

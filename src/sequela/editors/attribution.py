@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sequela.ground.precision import SCORING_DTYPE
+from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel
 from sequela.models.batch import pad_right, places_in

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from sequela.core.progress import SILENT, Progress
 from sequela.deltas import Delta
 from sequela.editors.catalog.method import MethodInfo, Seat
 from sequela.edits import Edit
-from sequela.ground.progress import SILENT, Progress
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.seats import Intervention, RequestRouter
 from sequela.results import EditReport as EditReport  # for methods, which import all they need from here

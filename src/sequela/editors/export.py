@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.files import write_description
+from sequela.core.paths import ensure_writable
 from sequela.editors.saved_edits import EditsDescription
 from sequela.editors.storage import load_edits, read_description
-from sequela.ground.errors import BadInputError, SequelaError
-from sequela.ground.files import write_description
-from sequela.ground.paths import ensure_writable
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.loading import quiet_transformers
 

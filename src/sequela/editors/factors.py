@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from sequela.core.errors import SequelaError
 from sequela.deltas import Dense, LowRank, WeightUpdate
 from sequela.editors.likelihood import losses_of
-from sequela.ground.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.hooks import Watch, watching
 from sequela.models.partial import Recording

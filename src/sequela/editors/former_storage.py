@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.errors import BadInputError, IntegrityError, UnknownNameError
+from sequela.core.files import load_tensors, read_description_of
 from sequela.deltas.storage import StoredDelta, restore_delta
 from sequela.editors.catalog import JOIN
 from sequela.editors.editor import AnyEditor
@@ -25,8 +27,6 @@ from sequela.editors.saved_edits import (
     check_format,
     restored,
 )
-from sequela.ground.errors import BadInputError, IntegrityError, UnknownNameError
-from sequela.ground.files import load_tensors, read_description_of
 from sequela.models import LanguageModel
 from sequela.results import open_store, read_manifest
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from sequela.core.errors import FingerprintMismatchError, SequelaError
+from sequela.core.progress import Progress
 from sequela.deltas import Delta
 from sequela.editors.catalog.ike import IKE, IkeHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
@@ -25,8 +27,6 @@ from sequela.editors.requests.demonstrations import DemonstrationPool
 from sequela.editors.requests.facts import Fact, FactsInContext, IkeState
 from sequela.editors.requests.retrieval import Retriever, load_retriever
 from sequela.edits import Edit, EditSet, load_edits
-from sequela.ground.errors import FingerprintMismatchError, SequelaError
-from sequela.ground.progress import Progress
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.seats import RequestRouter
 

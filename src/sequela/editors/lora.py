@@ -13,14 +13,14 @@ from typing import Any
 
 import torch
 
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.seeding import seeded
 from sequela.deltas import Delta, LowRank
 from sequela.editors.catalog.lora import LORA, LoraHyperparameters
 from sequela.editors.editor import Editor, NoState, Outcome, Resources
 from sequela.editors.fine_tuning import STOP_BELOW, tuning_outcome
 from sequela.editors.likelihood import batch_of, losses_of, with_targets
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError, SequelaError
-from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
 from sequela.models.partial import record
 

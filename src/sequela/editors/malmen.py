@@ -26,6 +26,7 @@ from typing import ClassVar
 
 import torch
 
+from sequela.core.seeding import seeded
 from sequela.deltas import Delta, Dense, LowRank, WeightUpdate
 from sequela.editors.catalog.malmen import MALMEN, MalmenHyperparameters
 from sequela.editors.catalog.shared import Token
@@ -41,7 +42,6 @@ from sequela.editors.training.learner import Learner, Outcome
 from sequela.editors.training.passes import PassStore, activation_bytes, kept_bytes
 from sequela.editors.training.settings import TrainingSettings
 from sequela.edits import Edit
-from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
 from sequela.models.partial import Recording, record
 

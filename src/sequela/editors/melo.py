@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from sequela.core.errors import BadInputError
 from sequela.deltas import Delta
 from sequela.editors.catalog.melo import MELO, MeloHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
@@ -38,7 +39,6 @@ from sequela.editors.memories.lora_blocks import (
     key_module,
 )
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.batch import places_in
 from sequela.models.hooks import Watch, watching

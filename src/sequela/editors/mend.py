@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import torch
 
+from sequela.core.seeding import seeded
 from sequela.deltas import Delta
 from sequela.editors.catalog.mend import MEND, MendHyperparameters
 from sequela.editors.editor import EditReport
@@ -28,7 +29,6 @@ from sequela.editors.training.learner import IndependentLearner, Outcome
 from sequela.editors.training.passes import PassStore, activation_bytes, kept_bytes
 from sequela.editors.training.settings import TrainingSettings
 from sequela.edits import Edit
-from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
 from sequela.models.partial import record
 

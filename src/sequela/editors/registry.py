@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from sequela.core.errors import BadInputError, UnknownNameError, near_matches
 from sequela.editors.catalog import JOIN, METHODS, RESTRAINTS, MethodInfo, RestraintInfo, RestraintSettings
-from sequela.ground.errors import BadInputError, UnknownNameError, near_matches
 
 if TYPE_CHECKING:
     from sequela.editors.editor import AnyEditor

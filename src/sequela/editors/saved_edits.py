@@ -11,11 +11,11 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
 from sequela.deltas import Delta
 from sequela.deltas.storage import StoredDelta
 from sequela.editors.editor import AnyEditor, EditorState
 from sequela.editors.registry import create_editor
-from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.seats import Intervention, RequestRouter
 

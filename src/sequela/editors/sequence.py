@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sequela.core.errors import BadInputError
 from sequela.deltas import Delta
 from sequela.editors.bad_edits import BadEditPolicy
 from sequela.editors.editor import AnyEditor, EditorState, EditReport, Resources
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError
 from sequela.models import EditedModel, LanguageModel
 
 

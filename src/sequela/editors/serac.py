@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import torch
 
+from sequela.core.seeding import seeded
 from sequela.deltas import Delta
 from sequela.editors.catalog.serac import SERAC, SeracHyperparameters
 from sequela.editors.editor import EditReport, Outcome, Resources
@@ -29,7 +30,6 @@ from sequela.editors.requests.serac_learner import SeracLearner, SeracNetwork
 from sequela.editors.training.learner import Learner
 from sequela.editors.training.trained_editor import TrainedEditor, TrainedState
 from sequela.edits import Edit
-from sequela.ground.randomness import seeded
 from sequela.models import EditedModel, LanguageModel, tokenize_prompt
 from sequela.models.loading import load_model
 from sequela.models.sentence_encoder import load_sentence_encoder

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.files import load_tensors, read_description_of, save_tensors, write_description
 from sequela.deltas.storage import restore_delta, store_delta
 from sequela.editors import former_storage
 from sequela.editors.editor import AnyEditor
@@ -30,7 +31,6 @@ from sequela.editors.saved_edits import (
     check_format,
     restored,
 )
-from sequela.ground.files import load_tensors, read_description_of, save_tensors, write_description
 from sequela.models import LanguageModel
 
 DESCRIPTION = "edits.json"

@@ -25,13 +25,13 @@ from collections.abc import Sequence
 
 import torch
 
+from sequela.core.precision import solve_dtype
 from sequela.deltas import Delta, LowRank
 from sequela.editors.catalog.ultraedit import ULTRAEDIT, UltraEditHyperparameters
 from sequela.editors.editor import Editor, EditorState, Outcome, Resources
 from sequela.editors.features import Features, failure_of, read_features
 from sequela.editors.likelihood import reports_of_step, target_losses, with_targets
 from sequela.edits import Edit
-from sequela.ground.precision import solve_dtype
 from sequela.models import LanguageModel
 
 DEFAULT_DEPTH = 0.9

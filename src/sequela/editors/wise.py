@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import torch
 
+from sequela.core.errors import BadInputError
 from sequela.deltas import Delta
 from sequela.editors.catalog.wise import WISE, WiseHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
@@ -37,7 +38,6 @@ from sequela.editors.memories.side_memory import (
 )
 from sequela.editors.memories.ties import merged
 from sequela.edits import Edit
-from sequela.ground.errors import BadInputError
 from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.batch import pad_right
 from sequela.models.hooks import watching

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sequela.ground.hashing import hash_json
+from sequela.core.hashing import hash_json
 
 BLANK = "{}"
 """What stands for the subject in a prompt."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
+from sequela.core.errors import BadInputError
+from sequela.core.hashing import hash_json
 from sequela.edits.edit import Edit
-from sequela.ground.errors import BadInputError
-from sequela.ground.hashing import hash_json
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.edits.edit_set import EditSet
 from sequela.edits.sources.builtin import BUILTIN_SOURCE
 from sequela.edits.sources.counterfact import COUNTERFACT_SOURCES
@@ -14,7 +15,6 @@ from sequela.edits.sources.jsonl import JSONL_SOURCE
 from sequela.edits.sources.knowedit import KNOWEDIT_SOURCES
 from sequela.edits.sources.source import Source
 from sequela.edits.sources.zsre import ZSRE_SOURCES
-from sequela.ground.errors import BadInputError, UnknownNameError
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {

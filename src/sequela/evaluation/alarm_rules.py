@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 from sequela.results import PERPLEXITY_FACTOR
 
 COLLAPSE = f"perplexity > {PERPLEXITY_FACTOR}x"

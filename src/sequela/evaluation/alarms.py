@@ -13,10 +13,10 @@ from functools import cached_property
 
 import torch
 
+from sequela.core.hashing import hash_json
+from sequela.core.precision import solve_dtype
 from sequela.deltas import Delta
 from sequela.evaluation.health import WINDOW, HealthSuite
-from sequela.ground.hashing import hash_json
-from sequela.ground.precision import solve_dtype
 from sequela.inference import Engine, perplexity
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.batch import pad_right

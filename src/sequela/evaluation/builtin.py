@@ -12,6 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.hashing import hash_json
+from sequela.core.progress import SILENT, Progress
 from sequela.evaluation.multiple_choice import (
     SCORING_RULE,
     MultipleChoiceItem,
@@ -21,9 +24,6 @@ from sequela.evaluation.multiple_choice import (
     read_items,
     score_choices,
 )
-from sequela.ground.errors import BadInputError, UnknownNameError
-from sequela.ground.hashing import hash_json
-from sequela.ground.progress import SILENT, Progress
 from sequela.results import Finding, Section, SuiteInfo, TaskInfo
 
 if TYPE_CHECKING:

@@ -25,11 +25,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sequela.core.progress import SILENT, Progress
 from sequela.edits import Edit
 from sequela.evaluation.probes import EditQualitySettings, Probe, probes_of
 from sequela.evaluation.saying import plain, says
 from sequela.evaluation.trouble import all_finite, longest_refused
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference import (
     Engine,
     Generation,

@@ -11,9 +11,9 @@ import math
 from functools import cached_property
 from pathlib import Path
 
-from sequela.ground.errors import BadInputError
-from sequela.ground.hashing import hash_json
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.errors import BadInputError
+from sequela.core.hashing import hash_json
+from sequela.core.progress import SILENT, Progress
 from sequela.inference import Engine, Perplexity, perplexity
 from sequela.models import EditedModel
 from sequela.results import Finding, ItemRecord, Section, SuiteInfo

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sequela.core.errors import BadInputError
+from sequela.core.progress import SILENT, Progress
 from sequela.evaluation.trouble import all_finite, longest_refused
-from sequela.ground.errors import BadInputError
-from sequela.ground.progress import SILENT, Progress
 from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.errors import BadInputError
+from sequela.core.hashing import hash_json
+from sequela.core.progress import SILENT, Progress
 from sequela.evaluation.fluency import repetition
 from sequela.evaluation.trouble import longest_refused
-from sequela.ground.errors import BadInputError
-from sequela.ground.hashing import hash_json
-from sequela.ground.progress import SILENT, Progress
 from sequela.results import AnswerForm, Finding, ItemRecord, Section, SuiteInfo, finding_from_items
 
 if TYPE_CHECKING:

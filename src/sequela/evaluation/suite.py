@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.progress import SILENT, Progress
 from sequela.inference import Engine
 from sequela.models import EditedModel
 from sequela.results import Finding, SuiteInfo

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.evaluation.description import SuiteDescription
 from sequela.evaluation.harness.catalog import benchmark_names, is_path
 from sequela.evaluation.harness.settings import check_settings
-from sequela.ground.errors import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sequela.ground.errors import BadInputError, UnknownNameError
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.progress import SILENT, Progress
 from sequela.inference.depth_cache import DepthCache
 from sequela.inference.engine import Engine
 from sequela.inference.memory import MemoryPlan, working_memory

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.errors import SequelaError
+from sequela.core.progress import SILENT, Progress
 from sequela.models import EditedModel, tokenize_prompt
 from sequela.models.seats import STRAIGHT, Route
 

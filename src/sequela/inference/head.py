@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from sequela.ground.precision import SCORING_DTYPE
+from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.linears import packed_linear, packs_linears
 from sequela.models import LanguageModel
 

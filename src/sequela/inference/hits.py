@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.progress import SILENT, Progress
 from sequela.inference.engine import Engine, Generation, GenerationRequest, Score, ScoreRequest
 from sequela.models import EditedModel
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.precision import SCORING_DTYPE
+from sequela.core.errors import SequelaError
+from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.head import POSITIONS
 from sequela.inference.linears import linears_bytes, packs_linears
 from sequela.models import LanguageModel

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sequela.ground.precision import SCORING_DTYPE
+from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.attention import LayerCall, Softening, additive, attend_span, join_span
 from sequela.inference.packing import Pack, Span
 from sequela.inference.trie import Integers, Trie

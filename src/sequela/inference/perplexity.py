@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.errors import SequelaError
+from sequela.core.progress import SILENT, Progress
 from sequela.inference.engine import Engine, ScoreRequest
 from sequela.models import EditedModel
 

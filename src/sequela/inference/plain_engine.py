@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from transformers import DynamicCache
 
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.progress import SILENT, Progress
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.head import Head, all_finite
 from sequela.inference.routing import answered

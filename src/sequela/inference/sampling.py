@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from transformers import DynamicCache
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.precision import SCORING_DTYPE
+from sequela.core.errors import SequelaError
+from sequela.core.precision import SCORING_DTYPE
 from sequela.models import LanguageModel
 
 

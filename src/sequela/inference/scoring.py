@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from sequela.ground.progress import Progress
+from sequela.core.progress import Progress
 from sequela.inference.attention import attention_replaced
 from sequela.inference.depth_cache import DepthCache, HiddenStates
 from sequela.inference.engine import Score, ScoreRequest

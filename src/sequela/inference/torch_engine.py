@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.progress import SILENT, Progress
 from sequela.inference.attention import takes_attention
 from sequela.inference.decoding import Decoder
 from sequela.inference.depth_cache import DepthCache

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
+from sequela.core.errors import SequelaError
+from sequela.core.progress import SILENT, Progress
 from sequela.deltas import Delta
-from sequela.ground.errors import SequelaError
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.fitting import where_they_fit
 from sequela.inference.routing import by_answerer

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from sequela.ground.precision import SCORING_DTYPE
+from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.linears import linear_once, packed_linear, packs_linears
 
 WIDE_QUERIES = 128  # from so many queries and keys on, plain matrix products beat fused attention

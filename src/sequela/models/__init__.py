@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sequela.ground.lazy import lazy_names
+from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sequela.models.edited_model import EditedModel

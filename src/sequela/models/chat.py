@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sequela.ground.errors import BadInputError
-from sequela.ground.hashing import hash_json
+from sequela.core.errors import BadInputError
+from sequela.core.hashing import hash_json
 from sequela.models.language_model import LanguageModel
 from sequela.models.seats import Routed
 

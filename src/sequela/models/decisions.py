@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 
 NOBODY = -1
 """The owner of tokens that stand before any decision."""

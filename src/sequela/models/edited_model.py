@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from sequela.ground.hashing import hash_json
+from sequela.core.hashing import hash_json
 from sequela.models.decisions import Decisions
 from sequela.models.language_model import Change, LanguageModel
 from sequela.models.seats import STRAIGHT, Intervention, RequestRouter, Routed, WeightChange

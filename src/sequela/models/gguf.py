@@ -19,10 +19,10 @@ from transformers import (
     modeling_gguf_pytorch_utils,
 )
 
-from sequela.ground.errors import IntegrityError
-from sequela.ground.hashing import sha256_of_file
-from sequela.ground.paths import ensure_writable
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.errors import IntegrityError
+from sequela.core.hashing import sha256_of_file
+from sequela.core.paths import ensure_writable
+from sequela.core.progress import SILENT, Progress
 from sequela.models.gguf_copy import MARKER, CopyMarker
 
 _ROOM = 8

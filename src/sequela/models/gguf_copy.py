@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sequela.ground.hashing import sha256_of_file
+from sequela.core.hashing import sha256_of_file
 
 MARKER = "copy.json"
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.models.language_model import LanguageModel
 
 Watch = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]

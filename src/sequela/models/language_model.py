@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.hashing import hash_json, hash_parts, hash_tensors
+from sequela.core.errors import SequelaError
+from sequela.core.hashing import hash_json, hash_parts, hash_tensors
 from sequela.models.families import family_of
 from sequela.models.family import Family
 

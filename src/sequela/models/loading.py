@@ -18,15 +18,10 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from sequela.ground.errors import (
-    BadInputError,
-    IntegrityError,
-    SequelaError,
-    UnsupportedModelError,
-)
-from sequela.ground.hub import hub_access
-from sequela.ground.precision import choose_precision
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.errors import BadInputError, IntegrityError, SequelaError, UnsupportedModelError
+from sequela.core.hub import hub_access
+from sequela.core.precision import choose_precision
+from sequela.core.progress import SILENT, Progress
 from sequela.models.aliases import ALIASES
 from sequela.models.families import family_of
 from sequela.models.gguf import read_gguf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sequela.ground.errors import BadInputError, UnknownNameError, near_matches
+from sequela.core.errors import BadInputError, UnknownNameError, near_matches
 from sequela.models.aliases import ALIASES
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sequela.ground.errors import IntegrityError, SequelaError
-from sequela.ground.hashing import sha256_of_file
-from sequela.ground.paths import cache_folder, ensure_writable, replacing
-from sequela.ground.progress import SILENT, Progress, tracked
+from sequela.core.errors import IntegrityError, SequelaError
+from sequela.core.hashing import sha256_of_file
+from sequela.core.paths import cache_folder, ensure_writable, replacing
+from sequela.core.progress import SILENT, Progress, tracked
 from sequela.models.aliases import ALIASES, PackagedModel, Wheel
 from sequela.models.gguf_copy import MARKER, copy_is_whole
 

@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import Cache, DynamicCache
 
-from sequela.ground.precision import SCORING_DTYPE
+from sequela.core.precision import SCORING_DTYPE
 from sequela.models.batch import Batch, places_in
 from sequela.models.blocks import argument_names, block_output
 from sequela.models.language_model import LanguageModel

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 
 BLANK = "{}"
 """What stands for the subject in a prompt, and for the prompt in a context template."""

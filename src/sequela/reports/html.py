@@ -15,7 +15,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from sequela.ground.paths import replacing
+from sequela.core.paths import replacing
 from sequela.reports.contents import Contents, read_contents
 from sequela.reports.presentation import format_bytes, in_words
 

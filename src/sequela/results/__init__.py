@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sequela.ground.lazy import lazy_names
+from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sequela.results.answer_form import AnswerForm, most_frequent
@@ -82,7 +82,10 @@ __getattr__, __dir__ = lazy_names(
             "JudgedMeasurement",
             "judged",
         ),
-        "sequela.results.edit_record": ("EditRecord", "EditReport"),
+        "sequela.results.edit_record": (
+            "EditRecord",
+            "EditReport",
+        ),
         "sequela.results.environment": (
             "Environment",
             "collect_environment",

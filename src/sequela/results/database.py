@@ -9,8 +9,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.paths import replacing
+from sequela.core.errors import SequelaError
+from sequela.core.paths import replacing
 from sequela.results.earlier_schema import OLDEST_READ
 from sequela.results.tables import SCHEMA_VERSION, Base, StoreRow
 

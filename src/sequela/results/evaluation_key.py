@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.ground.hashing import hash_json
+from sequela.core.hashing import hash_json
 
 
 class EvaluationKey(BaseModel):

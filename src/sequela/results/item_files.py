@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sequela.ground.errors import IntegrityError
-from sequela.ground.paths import replacing
+from sequela.core.errors import IntegrityError
+from sequela.core.paths import replacing
 from sequela.results.measurement import ItemRecord
 
 

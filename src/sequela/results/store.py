@@ -16,8 +16,8 @@ from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from sequela.ground.errors import IntegrityError as BrokenFileError
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import IntegrityError as BrokenFileError
+from sequela.core.errors import SequelaError
 from sequela.results.cost import CostRecord
 from sequela.results.database import create_database, open_database
 from sequela.results.earlier_schema import costs_of_4, edit_record_of_4

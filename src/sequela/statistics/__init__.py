@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sequela.ground.lazy import lazy_names
+from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sequela.statistics.corpus import Corpus, open_corpus
@@ -26,7 +26,10 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "sequela.statistics.corpus": ("Corpus", "open_corpus"),
+        "sequela.statistics.corpus": (
+            "Corpus",
+            "open_corpus",
+        ),
         "sequela.statistics.corpus_spec": ("CorpusSpec",),
         "sequela.statistics.null_space": ("NullSpace",),
         "sequela.statistics.second_moments": (

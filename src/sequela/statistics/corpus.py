@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.ground.errors import BadInputError, SequelaError
-from sequela.ground.hashing import hash_json, sha256_of_file
-from sequela.ground.hub import hub_access, unreachable_because
-from sequela.ground.progress import SILENT, Progress, tracked
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.hashing import hash_json, sha256_of_file
+from sequela.core.hub import hub_access, unreachable_because
+from sequela.core.progress import SILENT, Progress, tracked
 from sequela.inference.sampling import sample_tokens
 from sequela.models import LanguageModel
 from sequela.statistics.corpus_spec import CorpusSpec, local_file

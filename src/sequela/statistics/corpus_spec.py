@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.ground.errors import BadInputError
-from sequela.ground.paths import data_folder
+from sequela.core.errors import BadInputError
+from sequela.core.paths import data_folder
 
 
 class CorpusSpec(BaseModel):

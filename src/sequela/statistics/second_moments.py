@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.precision import solve_dtype
-from sequela.ground.progress import SILENT, Progress, tracked
+from sequela.core.errors import SequelaError
+from sequela.core.precision import solve_dtype
+from sequela.core.progress import SILENT, Progress, tracked
 from sequela.models import LanguageModel
 from sequela.models.batch import pad_right
 from sequela.models.reading import Site, read_sites

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from sequela.ground.errors import FingerprintMismatchError, IntegrityError
-from sequela.ground.hashing import hash_json, hash_tensors
-from sequela.ground.paths import cache_folder, replacing
-from sequela.ground.progress import SILENT, Progress
+from sequela.core.errors import FingerprintMismatchError, IntegrityError
+from sequela.core.hashing import hash_json, hash_tensors
+from sequela.core.paths import cache_folder, replacing
+from sequela.core.progress import SILENT, Progress
 from sequela.models import LanguageModel
 from sequela.statistics.corpus import Corpus, corpus_key, open_corpus
 from sequela.statistics.corpus_spec import CorpusSpec

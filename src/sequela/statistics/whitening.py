@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sequela.ground.errors import SequelaError
-from sequela.ground.precision import solve_dtype
+from sequela.core.errors import SequelaError
+from sequela.core.precision import solve_dtype
 
 
 class Whitening:

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sequela.core.errors import SequelaError
+from sequela.core.progress import SILENT, Progress
 from sequela.deltas import Delta
 from sequela.editors import EditorState, Resources
 from sequela.editors.presets import with_preset
 from sequela.editors.sequence import edit_batch
 from sequela.evaluation.alarm_rules import AlarmRule
 from sequela.evaluation.alarms import Alarms
-from sequela.ground.errors import SequelaError
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference import open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.results import EditRecord, Manifest, open_store, read_manifest

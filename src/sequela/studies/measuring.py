@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sequela.core.progress import SILENT, Progress
 from sequela.evaluation.edit_quality import RETENTION_AT_N, SUCCESS_AT_EDIT
 from sequela.evaluation.suite import Suite
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine
 from sequela.inference.hits import HitCounter
 from sequela.models import EditedModel

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sequela.core.errors import BadInputError
+from sequela.core.hashing import hash_json
 from sequela.editors import AnyEditor, create_editor
 from sequela.editors.sequence import check_subjects
 from sequela.edits import EditSet, load_edits
 from sequela.evaluation.suite import Suite
 from sequela.evaluation.suites import make_suite
-from sequela.ground.errors import BadInputError
-from sequela.ground.hashing import hash_json
 from sequela.models import LanguageModel
 from sequela.models.chat import ChatTemplate
 from sequela.results import EDIT_QUALITY

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sequela.core.hashing import hash_json
 from sequela.evaluation.edit_quality import judged_again as edits_judged_again
 from sequela.evaluation.harness.catalog import benchmark_names, files_of
 from sequela.evaluation.harness.extraction import EXTRACTION_VERSION
@@ -14,7 +15,6 @@ from sequela.evaluation.harness.scoring import SCORING_VERSION, rescored
 from sequela.evaluation.harness.task_file import TaskFile
 from sequela.evaluation.refusal import NAME as REFUSAL
 from sequela.evaluation.refusal import judged_again as refusals_judged_again
-from sequela.ground.hashing import hash_json
 from sequela.results import (
     EDIT_QUALITY,
     HIT_RATE,

@@ -14,6 +14,11 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from sequela.core.errors import SequelaError
+from sequela.core.hashing import hash_json
+from sequela.core.paths import cache_folder, ensure_writable
+from sequela.core.precision import Precision, choose_precision
+from sequela.core.progress import SILENT, Progress
 from sequela.deltas import Delta
 from sequela.editors import AnyEditor, EditorState, Resources
 from sequela.editors.presets import with_preset
@@ -30,11 +35,6 @@ from sequela.evaluation.edit_quality import (
 )
 from sequela.evaluation.suite import Suite
 from sequela.evaluation.texts import Texts, measure_texts, reference_texts
-from sequela.ground.errors import SequelaError
-from sequela.ground.hashing import hash_json
-from sequela.ground.paths import cache_folder, ensure_writable
-from sequela.ground.precision import Precision, choose_precision
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, open_engine
 from sequela.models import EditedModel, LanguageModel, load_model
 from sequela.models.chat import ChatTemplate

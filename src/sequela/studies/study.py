@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
+from sequela.core.hashing import hash_json
 from sequela.editors import BadEditPolicy
 from sequela.evaluation.alarm_rules import AlarmSettings, due
 from sequela.evaluation.probes import EditQualitySettings
-from sequela.ground.hashing import hash_json
 from sequela.statistics import CorpusSpec
 
 Template = Literal["none", "chat"]

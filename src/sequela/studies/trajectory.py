@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from sequela.core.hashing import hash_json
 from sequela.deltas import Delta
 from sequela.editors import AnyEditor, BadEditPolicy, EditorState, EditReport, Resources
 from sequela.editors.sequence import edit_batch
@@ -16,7 +17,6 @@ from sequela.evaluation.edit_quality import (
     measure_edits,
 )
 from sequela.evaluation.probes import EditQualitySettings
-from sequela.ground.hashing import hash_json
 from sequela.inference import Engine
 from sequela.models import LanguageModel
 from sequela.models.chat import ChatTemplate

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sequela.core.errors import BadInputError
+from sequela.core.progress import SILENT, Progress
 from sequela.deltas import Delta
 from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.presets import with_preset
@@ -25,8 +27,6 @@ from sequela.evaluation.edit_quality import (
     neighborhood_answers,
 )
 from sequela.evaluation.probes import EditQualitySettings
-from sequela.ground.errors import BadInputError
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine
 from sequela.models import EditedModel, LanguageModel
 

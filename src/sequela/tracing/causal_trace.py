@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.batch import pad_right, places_in

@@ -8,8 +8,8 @@ from typing import Literal
 
 import altair as alt
 
-from sequela.ground.errors import BadInputError
-from sequela.ground.paths import replacing
+from sequela.core.errors import BadInputError
+from sequela.core.paths import replacing
 from sequela.tracing.profile import PLACES, Profile
 
 FORMATS: dict[str, Literal["html", "svg", "png"]] = {".html": "html", ".svg": "svg", ".png": "png"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sequela.core.progress import SILENT
 from sequela.deltas import Delta
 from sequela.editors import Resources, create_editor
 from sequela.editors.factors import changed_together
@@ -19,7 +20,6 @@ from sequela.editors.training.passes import Passes
 from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.training import Training
 from sequela.edits import EditSet
-from sequela.ground.progress import SILENT
 from sequela.models import EditedModel, LanguageModel
 from sequela.statistics import Statistics
 from support.tiers import quick_cases

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sequela.core.errors import BadInputError
 from sequela.editors.locate.contexts import OPENINGS, read_contexts, sample_contexts
-from sequela.ground.errors import BadInputError
 from sequela.models import LanguageModel, tokenize_prompt
 from support.tiny import tiny_language_model
 

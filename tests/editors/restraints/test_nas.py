@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sequela.core.errors import BadInputError
 from sequela.deltas import Delta, LowRank
 from sequela.editors.locate.keys import read_at_subject
 from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
 from sequela.editors.registry import create_editor
-from sequela.ground.errors import BadInputError
 from sequela.models import EditedModel, tokenize_prompt
 from sequela.models.reading import Site
 from support.edits import TINY_EDITS

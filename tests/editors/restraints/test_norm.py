@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from sequela.core.errors import BadInputError
 from sequela.editors import Resources, create_editor
 from sequela.editors.locate.spread import SpreadEditor
-from sequela.ground.errors import BadInputError
 from support.statistics import tiny_statistics
 from support.tiny import KEY_WIDTH, tiny_language_model
 

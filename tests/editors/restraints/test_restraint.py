@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.editors import Resources, create_editor
 from sequela.editors.sequence import edit_in_batches
-from sequela.ground.errors import BadInputError, UnknownNameError
 from support.edits import TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
+from sequela.core.progress import SILENT, Progress, SilentProgress
 from sequela.editors import Resources, create_editor
 from sequela.editors.mend import Mend
 from sequela.editors.sequence import edit_batch, edit_in_batches
@@ -18,8 +20,6 @@ from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.trained_editor import TrainedEditor
 from sequela.editors.training.training import Training
 from sequela.edits import EditSet
-from sequela.ground.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
-from sequela.ground.progress import SILENT, Progress, SilentProgress
 from sequela.models import LanguageModel
 from sequela.statistics import Statistics
 from support.edits import TINY_EDITS

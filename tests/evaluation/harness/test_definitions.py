@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.evaluation.harness.catalog import (
     benchmark_names,
     check_parts,
@@ -13,7 +14,6 @@ from sequela.evaluation.harness.catalog import (
 )
 from sequela.evaluation.harness.definitions import StockFunction, read_definition, resolved
 from sequela.evaluation.harness.task_file import FOLDER, SUBJECT, TaskFile, read_task_file, task_files
-from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
 from support.own_task import OWN
 
 

@@ -11,8 +11,8 @@ import pytest
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
+from sequela.core.errors import BadInputError
 from sequela.evaluation.harness.engine_lm import EngineLM
-from sequela.ground.errors import BadInputError
 from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel
 from sequela.models.seats import Routed

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from sequela.core.errors import BadInputError
 from sequela.evaluation.harness.catalog import benchmark_names, files_of
 from sequela.evaluation.harness.listing import describe_benchmarks
 from sequela.evaluation.harness.local_data import LocalData, local_path, read_items, read_local
 from sequela.evaluation.harness.task_file import TaskFile
-from sequela.ground.errors import BadInputError
 
 
 def file_of(benchmark: str) -> TaskFile:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from sequela.core.progress import SILENT, Progress
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.suite import HarnessSuite
 from sequela.evaluation.harness.templates import templates_compiled_once
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.models import EditedModel
 from sequela.results import JudgedMeasurement, Measurement, judged

@@ -15,12 +15,12 @@ import torch
 from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 
+from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.scoring import is_whole_record, rescored
 from sequela.evaluation.harness.suite import HarnessSuite
 from sequela.evaluation.harness.task_file import task_files
 from sequela.evaluation.suites import make_suite
-from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.chat import ChatTemplate

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
+from sequela.core.hashing import hash_tensors
 from sequela.deltas import Delta, Dense
-from sequela.ground.hashing import hash_tensors
 from sequela.inference.vllm.checkpoint import file_of_each, part_of_block, save_unedited
 from sequela.models import EditedModel, LanguageModel
 

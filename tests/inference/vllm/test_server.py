@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sequela.ground.errors import SequelaError, UnknownNameError
+from sequela.core.errors import SequelaError, UnknownNameError
 from sequela.inference.vllm.server import VllmSettings
 from support.tiny import tiny_language_model
 

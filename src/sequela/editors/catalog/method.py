@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 
 JOIN = "+"
 """Between a method's name and those of its restraints."""

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from sequela.core.precision import solve_dtype
 from sequela.deltas import Dense, LowRank, WeightUpdate
 from sequela.editors.factors import Factors
 from sequela.editors.hypernetworks.network import HyperNetwork, ScaledLowRank
-from sequela.ground.precision import solve_dtype
 
 ROWS_AT_ONCE = 1024
 """So many tokens go through the network together (as published)."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from sequela.ground.errors import BadInputError
+from sequela.core.errors import BadInputError
 from sequela.inference.sampling import sample_tokens
 from sequela.models import LanguageModel
 from sequela.models.spans import BLANK

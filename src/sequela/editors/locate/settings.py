@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from sequela.core.errors import SequelaError
 from sequela.editors.editor import EditorState, Resources
 from sequela.editors.locate.contexts import sample_contexts
-from sequela.ground.errors import SequelaError
 from sequela.models import LanguageModel
 from sequela.models.spans import BLANK
 

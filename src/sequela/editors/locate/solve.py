@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from sequela.core.precision import solve_dtype
 from sequela.deltas import LowRank
-from sequela.ground.precision import solve_dtype
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from sequela.core.precision import SCORING_DTYPE
 from sequela.edits import Edit
-from sequela.ground.precision import SCORING_DTYPE
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.batch import pad_right, places_in
 from sequela.models.blocks import block_output

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from sequela.core.hashing import hash_json, hash_parts, hash_tensors
 from sequela.editors.editor import EditorState
-from sequela.ground.hashing import hash_json, hash_parts, hash_tensors
 from sequela.models import LanguageModel
 from sequela.models.decisions import NOTHING, Decisions
 from sequela.models.hooks import Watched

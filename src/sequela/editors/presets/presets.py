@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.errors import BadInputError
+from sequela.core.paths import replacing
+from sequela.core.progress import SILENT, Progress
 from sequela.editors.hyperparameters import PRESET_NAMES
-from sequela.ground.errors import BadInputError
-from sequela.ground.paths import replacing
-from sequela.ground.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from sequela.editors.editor import AnyEditor

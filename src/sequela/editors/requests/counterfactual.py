@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from sequela.core.errors import BadInputError
 from sequela.deltas import Delta, LowRank
-from sequela.ground.errors import BadInputError
 from sequela.models import EditedModel, LanguageModel
 from sequela.models.hooks import Watch, watching
 

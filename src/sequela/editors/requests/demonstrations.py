@@ -17,9 +17,9 @@ from typing import Literal
 
 import torch
 
+from sequela.core.errors import BadInputError
 from sequela.editors.requests.retrieval import Retriever, by_nearness
 from sequela.edits import Edit, EditSet
-from sequela.ground.errors import BadInputError
 from sequela.models.spans import continued
 
 Kind = Literal["copy", "update", "retain"]

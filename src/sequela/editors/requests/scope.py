@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from sequela.core.hashing import hash_json, hash_tensors
 from sequela.editors.catalog.serac import IN_SCOPE
-from sequela.ground.hashing import hash_json, hash_tensors
 from sequela.models import EditedModel
 from sequela.models.seats import Route, Routed
 from sequela.models.sentence_encoder import SentenceEncoder

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from pydantic import BaseModel
 
+from sequela.core.precision import solve_dtype
 from sequela.deltas import Delta, Dense
 from sequela.editors.catalog.method import JOIN, RestraintInfo, RestraintSettings
 from sequela.editors.editor import AnyEditor, Editor, Outcome, Resources, relative_norms
 from sequela.edits import Edit
-from sequela.ground.precision import solve_dtype
 from sequela.models import LanguageModel
 
 R = TypeVar("R", bound=RestraintSettings)

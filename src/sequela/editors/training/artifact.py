@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from sequela.ground.errors import BadInputError, FingerprintMismatchError, SequelaError
-from sequela.ground.files import load_tensors, read_description_of, save_tensors, write_description
-from sequela.ground.hashing import hash_json
-from sequela.ground.paths import cache_folder
+from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError
+from sequela.core.files import load_tensors, read_description_of, save_tensors, write_description
+from sequela.core.hashing import hash_json
+from sequela.core.paths import cache_folder
 from sequela.models import LanguageModel
 
 DESCRIPTION = "artifact.json"

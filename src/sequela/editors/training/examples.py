@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from sequela.core.errors import BadInputError
 from sequela.edits import Edit, EditSet
-from sequela.ground.errors import BadInputError
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 
 LEAST_EDITS = 20

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import nn
 
+from sequela.core.errors import SequelaError
+from sequela.core.hashing import hash_tensors
 from sequela.editors.catalog.shared import TrainedHyperparameters
 from sequela.editors.editor import Editor, EditorState
 from sequela.editors.training.artifact import load_network
 from sequela.editors.training.learner import Learner
-from sequela.ground.errors import SequelaError
-from sequela.ground.hashing import hash_tensors
 from sequela.models import LanguageModel
 
 

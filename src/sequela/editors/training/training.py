@@ -17,16 +17,16 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.errors import IntegrityError
+from sequela.core.files import load_tensors, save_tensors
+from sequela.core.hashing import hash_json
+from sequela.core.paths import replacing
+from sequela.core.progress import Progress
+from sequela.core.seeding import seeded
 from sequela.editors.training.artifact import Artifact, Reading, describe_artifact, save_network
 from sequela.editors.training.examples import Examples, TrainingEdits
 from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.trained_editor import AnyTrainedEditor
-from sequela.ground.errors import IntegrityError
-from sequela.ground.files import load_tensors, save_tensors
-from sequela.ground.hashing import hash_json
-from sequela.ground.paths import replacing
-from sequela.ground.progress import Progress
-from sequela.ground.randomness import seeded
 from sequela.models import LanguageModel
 
 STATE = "training.json"

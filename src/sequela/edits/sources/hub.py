@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sequela.core.errors import SequelaError
+from sequela.core.hub import hub_access, unreachable_because
+from sequela.core.paths import DATA_VARIABLE
 from sequela.edits.sources.records import Record, RecordFile, read_records
-from sequela.ground.errors import SequelaError
-from sequela.ground.hub import hub_access, unreachable_because
-from sequela.ground.paths import DATA_VARIABLE
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sequela.core.errors import BadInputError
 from sequela.edits.edit import BLANK, Edit
 from sequela.edits.edit_set import EditSet, Skipped
-from sequela.ground.errors import BadInputError
 
 
 class RecordSchema(BaseModel):

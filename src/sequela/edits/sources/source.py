@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sequela.core.errors import SequelaError
+from sequela.core.paths import DATA_VARIABLE, data_folder
 from sequela.edits.edit_set import EditSet
 from sequela.edits.sources.hub import HubFile, HubTable
 from sequela.edits.sources.records import Parse, RecordFile, collect_edits, read_records
-from sequela.ground.errors import SequelaError
-from sequela.ground.paths import DATA_VARIABLE, data_folder
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
+from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.evaluation.harness.task_file import SUBJECT, TaskFile, read_task_file, task_files
-from sequela.ground.errors import BadInputError, SequelaError, UnknownNameError
 
 
 def benchmark_names() -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
+from sequela.core.errors import SequelaError
 from sequela.evaluation.harness.catalog import definitions_folder
-from sequela.ground.errors import SequelaError
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.progress import SILENT, Progress
 from sequela.evaluation.trouble import told
-from sequela.ground.errors import BadInputError, SequelaError
-from sequela.ground.progress import SILENT, Progress
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 from sequela.models import EditedModel
 from sequela.models.chat import ChatTemplate

@@ -27,9 +27,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from sequela.core.errors import BadInputError
+from sequela.core.paths import data_folder
 from sequela.evaluation.harness.task_file import LocalFiles, TaskFile
-from sequela.ground.errors import BadInputError
-from sequela.ground.paths import data_folder
 
 Row = dict[str, Any]
 

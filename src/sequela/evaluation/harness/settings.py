@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.evaluation.harness.catalog import check_parts, files_of, is_path, parts_of, protocols_of
 from sequela.evaluation.harness.task_file import TaskFile
-from sequela.ground.errors import BadInputError, UnknownNameError
 
 
 @dataclass(frozen=True)

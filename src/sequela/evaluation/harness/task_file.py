@@ -18,8 +18,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from sequela.core.errors import BadInputError
 from sequela.evaluation.harness.extraction import Reading
-from sequela.ground.errors import BadInputError
 from sequela.results import Section, SuiteInfo, TaskInfo
 
 FOLDER = Path(__file__).parent / "task_files"

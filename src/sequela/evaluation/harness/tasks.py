@@ -15,16 +15,16 @@ import datasets
 import jinja2
 from lm_eval.api.task import ConfigurableTask
 
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.hashing import hash_json
+from sequela.core.hub import hub_access, unreachable_because
+from sequela.core.paths import DATA_VARIABLE
 from sequela.evaluation.harness.definitions import StockFunction, read_definition, resolved
 from sequela.evaluation.harness.local_data import LocalData, Row, local_path, read_items, read_local
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.samples import Sample, joined
 from sequela.evaluation.harness.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.harness.templates import apply_template, templates_compiled_once
-from sequela.ground.errors import BadInputError, SequelaError
-from sequela.ground.hashing import hash_json
-from sequela.ground.hub import hub_access, unreachable_because
-from sequela.ground.paths import DATA_VARIABLE
 
 FEWSHOT_SEED = 1234
 """The harness's own default seed; our tasks take the first worked examples and don't draw."""

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 from safetensors.torch import save_file
 
+from sequela.core.errors import SequelaError, UnknownNameError
 from sequela.deltas import Delta
-from sequela.ground.errors import SequelaError, UnknownNameError
 from sequela.inference.vllm.adapter import adapter_rank, write_adapter
 from sequela.inference.vllm.checkpoint import file_of_each, part_of_block, save_unedited
 from sequela.inference.vllm.worker import WeightChanger

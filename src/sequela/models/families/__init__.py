@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sequela.ground.errors import UnsupportedModelError
+from sequela.core.errors import UnsupportedModelError
 from sequela.models.families.gemma2 import GEMMA2
 from sequela.models.families.gemma3 import GEMMA3
 from sequela.models.families.gpt2 import GPT2

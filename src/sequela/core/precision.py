@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.ground.errors import UnknownNameError
+from sequela.core.errors import UnknownNameError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The dtypes that weights can be loaded in."""

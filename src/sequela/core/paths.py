@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sequela.ground.errors import SequelaError
+from sequela.core.errors import SequelaError
 
 CACHE_VARIABLE = "SEQUELA_CACHE"
 DATA_VARIABLE = "SEQUELA_DATA"

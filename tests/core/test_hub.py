@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from sequela.ground.hub import hub_access, unreachable_because
+from sequela.core.hub import hub_access, unreachable_because
 
 NOBODY = "http://127.0.0.1:9"
 """The port `discard`: nothing listens there."""

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from sequela.ground.errors import BadInputError, IntegrityError
-from sequela.ground.hashing import hash_tensors
-from sequela.ground.paths import replacing
+from sequela.core.errors import BadInputError, IntegrityError
+from sequela.core.hashing import hash_tensors
+from sequela.core.paths import replacing
 
 M = TypeVar("M", bound=BaseModel)
 

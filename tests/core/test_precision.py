@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sequela.ground.errors import UnknownNameError
-from sequela.ground.precision import DTYPES, choose_precision
+from sequela.core.errors import UnknownNameError
+from sequela.core.precision import DTYPES, choose_precision
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sequela
-from sequela.ground.lazy import lazy_names
+from sequela.core.lazy import lazy_names
 
 LAZY = sorted(
     path
@@ -34,7 +34,7 @@ def test_what_is_offered_is_what_type_checkers_know(path: Path) -> None:
     imported = {
         alias.name: node.module
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and node.module not in ("typing", "sequela.ground.lazy")
+        if isinstance(node, ast.ImportFrom) and node.module not in ("typing", "sequela.core.lazy")
         for alias in node.names
     }
     assert sorted(imported) == sorted(package.__all__) == dir(package)
@@ -54,7 +54,15 @@ def test_no_name_is_that_of_a_submodule(path: Path) -> None:
 def test_a_name_is_imported_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     package, home = types.ModuleType("lazy_package"), types.ModuleType("lazy_package.home")
     home.answer = 42  # type: ignore[attr-defined]
-    get, listed = lazy_names("lazy_package", {"lazy_package.home": ("answer", "missing")})
+    get, listed = lazy_names(
+        "lazy_package",
+        {
+            "lazy_package.home": (
+                "answer",
+                "missing",
+            ),
+        },
+    )
     assert listed() == ["answer", "missing"]
     with pytest.raises(ModuleNotFoundError):
         get("answer")

@@ -1,1 +1,0 @@
-"""What every floor of the house stands on: errors, hashing, folders, progress."""
