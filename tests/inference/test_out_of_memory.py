@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 
+from sequela.core.batching import within_reach
 from sequela.core.errors import SequelaError
 from sequela.inference import WorkingMemory
-from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel
 from support import short_of_memory
 from support.tiny import KEY_WIDTH, tiny_language_model

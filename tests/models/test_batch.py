@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.models.batch import by_token_budget, pad_right
+from sequela.models.batch import pad_right
 
 LENGTHS = st.lists(st.integers(1, 50), max_size=30)
 
@@ -20,12 +20,3 @@ def test_padding_stands_behind_the_tokens_and_positions_count_from_zero(lengths:
         assert tuple(batch.ids[i, : len(row)].tolist()) == row
         assert (batch.ids[i, len(row) :] == 3).all()
         assert batch.positions[i].tolist() == list(range(max(lengths)))
-
-
-@given(lengths=LENGTHS, budget=st.integers(1, 200))
-def test_every_row_is_in_one_group_and_groups_keep_to_the_budget(lengths: list[int], budget: int) -> None:
-    groups = list(by_token_budget(lengths, budget))
-    assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
-    for group in groups:
-        longest = max(lengths[i] for i in group)
-        assert len(group) * longest <= budget or len(group) == 1

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from sequela.core.batching import within_reach
 from sequela.core.precision import SCORING_DTYPE
-from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel
 from sequela.models.batch import pad_right, places_in
 from sequela.models.partial import Recording, read_logits, record

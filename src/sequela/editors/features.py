@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from sequela.core.batching import in_groups
 from sequela.editors.catalog.shared import Token
 from sequela.editors.factors import Factors, read_factors
 from sequela.editors.likelihood import batch_of
-from sequela.inference.memory import in_groups
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.partial import record
 

@@ -1,12 +1,9 @@
-"""How much goes through a model at once, and how a limit for the whole process is shared out."""
+"""How a limit for the memory of the whole process is divided."""
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import nn
@@ -16,11 +13,6 @@ from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.head import POSITIONS
 from sequela.inference.linears import linears_bytes, packs_linears
 from sequela.models import LanguageModel
-from sequela.models.batch import by_token_budget
-
-logger = logging.getLogger(__name__)
-
-Answer = TypeVar("Answer")
 
 MIB = 2**20
 ALLOWANCE = 1024 * MIB
@@ -134,55 +126,6 @@ class MemoryPlan:
         )
 
 
-def within_reach(tokens: int, attempt: Callable[[int], Answer]) -> Answer:
-    """Tries with so many tokens and, whenever memory doesn't suffice, with half as many.
-
-    Raises:
-        SequelaError: Not even one token fits.
-    """
-    while True:
-        try:
-            return attempt(tokens)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if tokens == 1:
-                raise SequelaError(
-                    "The memory doesn't suffice for a single token of this request.",
-                    hint="Free memory, or use a smaller model or bfloat16.",
-                ) from error
-        tokens //= 2
-        logger.warning("Out of memory: trying again with %d tokens at once.", tokens)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-
-def in_groups(
-    lengths: Sequence[int], tokens: int, work: Callable[[list[int]], Sequence[Answer]]
-) -> list[Answer]:
-    """Works on rows side by side, so many tokens at once or, where memory doesn't suffice, fewer.
-
-    Args:
-        lengths: Tokens of each row.
-        tokens: How many at once, padding included.
-        work: Is given the numbers of some rows and gives their answers in that order; what it has
-            answered is not asked again.
-
-    Raises:
-        SequelaError: Not even one token fits.
-    """
-    found: dict[int, Answer] = {}
-
-    def attempt(at_once: int) -> None:
-        left = [row for row in range(len(lengths)) if row not in found]
-        for places in by_token_budget([lengths[row] for row in left], at_once):
-            group = [left[place] for place in places]
-            found.update(zip(group, work(group), strict=True))
-
-    within_reach(tokens, attempt)
-    return [found[row] for row in range(len(lengths))]
-
-
 def working_memory(limit: int | None, model: LanguageModel) -> WorkingMemory:
     """Room for requests where nothing is kept between them: within a limit, or the usual.
 
@@ -206,11 +149,3 @@ def _reading_bytes(model: LanguageModel) -> int:
     head: torch.Tensor = model.module.get_submodule(model.family.unembed).weight
     copies = packs_linears(model.device, SCORING_DTYPE) + (head.dtype != SCORING_DTYPE)
     return SCORING_DTYPE.itemsize * (copies * head.numel() + LOGITS * POSITIONS * head.shape[0])
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory, of the processor or of an accelerator, didn't suffice."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
-        return True
-    # All that oneDNN says when it can't have the memory for its code or its scratch space.
-    return str(error) in ("could not create a primitive", "could not execute a primitive")

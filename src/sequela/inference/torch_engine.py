@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import torch
 
+from sequela.core.batching import within_reach
 from sequela.core.progress import SILENT, Progress
 from sequela.inference.attention import takes_attention
 from sequela.inference.decoding import Decoder
 from sequela.inference.depth_cache import DepthCache
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.memory import WorkingMemory, within_reach
+from sequela.inference.memory import WorkingMemory
 from sequela.inference.plain_engine import PlainEngine
 from sequela.inference.routing import answered
 from sequela.inference.scoring import score_trie

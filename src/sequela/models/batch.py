@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,24 +39,3 @@ def pad_right(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) 
 def places_in(tensor: torch.Tensor, *places: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Indexes where the tensor is: a model may be spread over devices."""
     return tuple(place.to(tensor.device) for place in places)
-
-
-def by_token_budget(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Groups row numbers so that rows times the longest row stays within a budget of tokens.
-
-    Rows of like length come together, longest first, so a batch that doesn't fit in memory
-    shows at once. A single row longer than the budget is a group of its own.
-
-    Args:
-        lengths: Tokens per row.
-        budget: The most tokens, padding included, in one group.
-    """
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    group: list[int] = []
-    for i in order:
-        if group and (len(group) + 1) * lengths[group[0]] > budget:
-            yield group
-            group = []
-        group.append(i)
-    if group:
-        yield group

@@ -16,11 +16,11 @@ from safetensors import SafetensorError
 from torch.nn.functional import normalize
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from sequela.core.batching import by_token_budget
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError
 from sequela.core.hashing import hash_json, hash_parts, hash_tensors, sha256_of_file
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.models.aliases import MINILM
-from sequela.models.batch import by_token_budget
 from sequela.models.loading import quiet_transformers
 
 MAX_TOKENS = 256

@@ -18,8 +18,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from sequela.core.batching import within_reach
 from sequela.core.errors import SequelaError
-from sequela.inference.memory import within_reach
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.batch import pad_right, places_in
 from sequela.models.partial import Recording, read_logits, record

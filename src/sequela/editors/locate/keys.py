@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
+from sequela.core.batching import by_token_budget
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.batch import by_token_budget, pad_right
+from sequela.models.batch import pad_right
 from sequela.models.reading import Site, read_sites
 
 TOKENS_AT_ONCE = 4096

@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 
 import torch
 
+from sequela.core.batching import in_groups
 from sequela.core.progress import SILENT, Progress
 from sequela.editors.catalog.shared import TargetHyperparameters
 from sequela.editors.locate.keys import read_at_subject
 from sequela.editors.locate.target_batch import EditTexts, TargetBatch, Terms
 from sequela.edits import Edit
-from sequela.inference.memory import in_groups
 from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.reading import Site
 
