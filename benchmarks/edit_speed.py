@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sequela.deltas import Delta
+from sequela.edited import Delta
 from sequela.editors import Resources, create_editor
 from sequela.editors.locate.contexts import sample_contexts
 from sequela.editors.locate.targets import TargetHyperparameters

@@ -15,8 +15,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from sequela.edited import EditedModel
 from sequela.inference import TorchEngine, Work
-from sequela.models import EditedModel
 from support.arithmetic import count_tokens, flops
 from support.gemm import Product, measure, products
 from support.program import Log, begin, end, load, options, run

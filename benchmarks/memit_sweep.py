@@ -15,6 +15,7 @@ import json
 from collections import defaultdict
 from unittest import mock
 
+from sequela.edited import EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
 from sequela.editors.memit import Memit
@@ -22,7 +23,7 @@ from sequela.edits import load_edits
 from sequela.evaluation.edit_quality import measure_edits
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel, load_model
+from sequela.models import load_model
 from sequela.models.reading import Site
 from sequela.statistics import CorpusSpec, Statistics
 

@@ -16,7 +16,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors.locate.contexts import sample_contexts
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
 from sequela.editors.locate.solve import rank_one
@@ -25,7 +25,7 @@ from sequela.edits import Edit, load_edits
 from sequela.evaluation.edit_quality import measure_edits
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel, LanguageModel, load_model
+from sequela.models import LanguageModel, load_model
 from sequela.models.reading import Site
 from sequela.statistics import CorpusSpec, Statistics, Whitening
 

@@ -21,13 +21,12 @@ from typing import Any
 import torch
 from lm_eval.evaluator import evaluate
 
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors.storage import load_edits
 from sequela.evaluation.harness.engine_lm import EngineLM
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.suite import HarnessSuite
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel
 from support.harness import hflm
 from support.program import Log, begin, end, load, options, run
 

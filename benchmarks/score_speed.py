@@ -17,10 +17,11 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
+from sequela.edited import EditedModel
 from sequela.evaluation.harness.engine_lm import EngineLM
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel, LanguageModel, load_model
+from sequela.models import LanguageModel, load_model
 from support.agreement import compare
 from support.harness import hflm, logits_bytes, search_batch_size
 from support.program import Log, begin, end, load, options, run

@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from sequela.deltas import Delta
-from sequela.deltas.updates import LowRank
+from sequela.edited import Delta, EditedModel
+from sequela.edited.updates import LowRank
 from sequela.inference import DepthCache, ScoreRequest, TorchEngine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.arithmetic import count_tokens, flops
 from support.program import Log, begin, end, load, options, run
 from support.timing import timed

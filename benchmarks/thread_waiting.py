@@ -99,9 +99,10 @@ def measured(children: dict[str, Child], rounds: int) -> dict[str, list[float]]:
 
 def work(given: argparse.Namespace) -> None:
     """Scores and generates once for each line that comes in."""
+    from sequela.edited import EditedModel
     from sequela.evaluation.builtin import BuiltinSuite
     from sequela.inference import TorchEngine, generation_request
-    from sequela.models import EditedModel, load_model
+    from sequela.models import load_model
 
     model, engine = EditedModel(load_model(given.model)), TorchEngine()
     suite = BuiltinSuite(limit=given.items)

@@ -11,9 +11,10 @@ import torch
 import sequela
 from sequela.api import Model
 from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError, UnknownNameError
+from sequela.edited import EditedModel
 from sequela.editors.storage import read_description
 from sequela.edits import Edit, EditSet
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.results import open_store
 from sequela.statistics import CorpusSpec
 from sequela.studies import Study, run_study

@@ -113,17 +113,17 @@ FAULTS = (
     ),
     Fault(
         "early rounding: a delta is rounded before it is added",
-        "deltas/delta.py",
+        "edited/delta.py",
         "weight.copy_(weight.to(dtype) + update.to_dense().to(weight.device))",
         "weight.copy_(weight + update.to_dense().to(weight.dtype))",
-        "deltas",
+        "edited",
     ),
     Fault(
         "transposition: a dense difference keeps the stored orientation",
-        "deltas/delta.py",
+        "edited/delta.py",
         "change = model.family.as_out_in(edited.to(dtype) - stored.to(dtype))",
         "change = edited.to(dtype) - stored.to(dtype)",
-        "deltas",
+        "edited",
     ),
     Fault(
         "stale cache: hidden states from above the edited block are used",

@@ -17,7 +17,7 @@ from types import ModuleType
 
 import torch
 
-from sequela.deltas import Delta, Dense, LowRank
+from sequela.edited import Delta, Dense, LowRank
 from sequela.editors.locate.keys import mean_weights
 from sequela.editors.locate.target_batch import ESSENCE_PROMPT
 from sequela.editors.locate.targets import TargetHyperparameters

@@ -10,7 +10,7 @@ from typing import Any
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.progress import SILENT, Progress
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors import AnyEditor, EditReport, Resources, create_editor
 from sequela.editors.presets import with_preset
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
@@ -28,7 +28,7 @@ from sequela.inference import (
     score_request,
     working_memory,
 )
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models import load_model as load_language_model
 from sequela.statistics import CorpusSpec
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from sequela.deltas import Delta
+from sequela.edited import Delta
 from sequela.editors import Resources, create_editor
 from sequela.editors.locate.targets import TargetHyperparameters
 from sequela.models import LanguageModel

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sequela.edited import EditedModel
 from sequela.editors.storage import load_edits
 from sequela.inference import TorchEngine, generation_request
-from sequela.models import EditedModel, load_model
+from sequela.models import load_model
 from support.commands import Sequela
 
 SETTINGS = {

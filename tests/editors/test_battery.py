@@ -13,7 +13,7 @@ from _pytest.mark import ParameterSet
 from pydantic import BaseModel
 
 from sequela.core.errors import BadInputError, SequelaError
-from sequela.deltas import Delta, Dense
+from sequela.edited import Delta, Dense, EditedModel
 from sequela.editors import AnyEditor, Outcome, Resources, catalog, create_editor
 from sequela.editors.catalog import JOIN, RESTRAINTS
 from sequela.editors.factors import mlp_linears
@@ -23,7 +23,7 @@ from sequela.editors.sequence import edit_in_batches
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import TorchEngine, score_request
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.edits import CONTEXTS, TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiers import QUICK_FAMILIES, quick_cases

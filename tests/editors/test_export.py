@@ -10,13 +10,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, EditedModel, LowRank
 from sequela.editors import create_editor
 from sequela.editors.editor import NoState
 from sequela.editors.export import DESCRIPTION, ExportDescription, check_export, export_merged
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.storage import save_edits
-from sequela.models import EditedModel, LanguageModel, load_model
+from sequela.models import LanguageModel, load_model
 from support.tiny import FAMILY_NAMES, KEY_WIDTH, WIDTH, tiny_language_model
 
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
+from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import Outcome, Resources, create_editor
 from sequela.editors.requests.demonstrations import DemonstrationPool, demonstration, kinds_of
 from sequela.editors.requests.facts import IkeState
@@ -25,8 +26,7 @@ from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit, EditSet, Probe
 from sequela.evaluation.harness.engine_lm import EngineLM
 from sequela.inference import TorchEngine, generation_request, score_request
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.chat import ChatTemplate
+from sequela.models import LanguageModel
 from sequela.models.sentence_encoder import load_sentence_encoder
 from support.encoders import tiny_encoder
 from support.statistics import tiny_statistics

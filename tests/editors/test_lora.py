@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from sequela.core.errors import BadInputError, SequelaError
-from sequela.deltas import LowRank
+from sequela.edited import EditedModel, LowRank
 from sequela.editors import Resources, create_editor
 from sequela.editors.likelihood import target_losses, with_targets
-from sequela.models import EditedModel
 from support.edits import TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiny import FAMILY_NAMES, tiny_language_model

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequela.core.errors import BadInputError, SequelaError
+from sequela.edited import EditedModel
+from sequela.edited.decisions import Places
 from sequela.editors import Resources, create_editor
 from sequela.editors.melo import Melo
 from sequela.editors.memories.lora_blocks import (
@@ -27,8 +29,7 @@ from sequela.editors.sequence import edit_in_batches
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import PlainEngine, TorchEngine, WorkingMemory, generation_request, score_request
-from sequela.models import EditedModel, LanguageModel, tokenize_prompt
-from sequela.models.decisions import Places
+from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.hooks import watching
 from support.edits import TINY_EDITS
 from support.tiers import quick_cases

@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.progress import SILENT
+from sequela.edited import EditedModel
+from sequela.edited.protocols import Route
 from sequela.editors import Resources, create_editor
 from sequela.editors.requests.counterfactual import check_vocabulary
 from sequela.editors.requests.scope import ScopeClassifier, ScopeRouter
@@ -22,8 +24,7 @@ from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.training import Training
 from sequela.edits import EditSet
 from sequela.inference import TorchEngine, generation_request, score_request
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.seats import Route
+from sequela.models import LanguageModel
 from sequela.statistics import Statistics
 from support.edits import TINY_EDITS
 from support.encoders import tiny_encoder

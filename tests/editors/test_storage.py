@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
+from sequela.edited import EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.sequence import edit_in_batches
 from sequela.editors.storage import DESCRIPTION, STATE, UNRESTRAINED, load_edits, read_description, save_edits
 from sequela.inference import TorchEngine, score_request
-from sequela.models import EditedModel, LanguageModel, load_model
+from sequela.models import LanguageModel, load_model
 from sequela.results import open_store, read_manifest
 from sequela.statistics import Statistics
 from sequela.studies.checkpoints import Checkpoint, load_checkpoint, save_checkpoint

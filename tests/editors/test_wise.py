@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sequela.core.errors import BadInputError
+from sequela.edited import EditedModel
+from sequela.edited.decisions import NOTHING
 from sequela.editors import Resources, create_editor
 from sequela.editors.editor import AnyEditor
 from sequela.editors.memories.side_memory import (
@@ -34,8 +36,7 @@ from sequela.editors.wise import (
 )
 from sequela.edits import Edit, Probe
 from sequela.inference import TorchEngine, generation_request, score_request
-from sequela.models import EditedModel, LanguageModel, tokenize_prompt
-from sequela.models.decisions import NOTHING
+from sequela.models import LanguageModel, tokenize_prompt
 from support.edits import CONTEXTS, TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model

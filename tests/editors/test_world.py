@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.sequence import edit_in_batches
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, measure_edits
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.statistics import CorpusSpec, Statistics
 from support.tiers import quick_cases
 from support.world import World

@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 
 from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.edited import EditedModel
 from sequela.evaluation.builtin import CATEGORIES, BuiltinSuite, version_of
 from sequela.evaluation.multiple_choice import MultipleChoiceItem, chance_level
 from sequela.evaluation.suite import Suite
 from sequela.inference import TorchEngine, WorkingMemory
-from sequela.models import EditedModel
 from support.tiny import tiny_language_model
 
 NAMES = [name for name, _ in CATEGORIES]

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from sequela.edited import EditedModel
 from sequela.evaluation.builtin import BuiltinSuite
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel
 from sequela.models.aliases import DEFAULT_MODEL
 from sequela.models.loading import load_model
 from sequela.models.packaged import describe_models

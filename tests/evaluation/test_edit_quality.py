@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.deltas import Delta, Dense
+from sequela.edited import Delta, Dense, EditedModel
 from sequela.edits import Edit, EditSet, Probe
 from sequela.evaluation.edit_quality import (
     RETENTION_AT_N,
@@ -22,7 +22,7 @@ from sequela.evaluation.edit_quality import (
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.evaluation.saying import says
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.results import ItemRecord
 
 SETTINGS = EditQualitySettings(max_new_tokens=8, max_neighborhood=2, prefixes=0, attack=False)

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from sequela.core.errors import BadInputError
+from sequela.edited import EditedModel
 from sequela.evaluation.health import HealthSuite
 from sequela.evaluation.suite import Suite
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
 from support.tokenizers import sentencepiece
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sequela.core.errors import BadInputError
+from sequela.edited import EditedModel
 from sequela.evaluation.multiple_choice import (
     MultipleChoiceItem,
     accuracy_finding,
@@ -20,7 +21,7 @@ from sequela.evaluation.multiple_choice import (
     score_choices,
 )
 from sequela.inference import Score, TorchEngine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
 
 ITEM = MultipleChoiceItem(

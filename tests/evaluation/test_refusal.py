@@ -10,6 +10,7 @@ import pytest
 
 from sequela.core.errors import BadInputError
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.evaluation.refusal import (
     HARMFUL,
     HARMLESS,
@@ -20,7 +21,6 @@ from sequela.evaluation.refusal import (
     judged_again,
 )
 from sequela.inference import Generation, GenerationRequest, TorchEngine
-from sequela.models import EditedModel
 from sequela.results import Finding
 from support.tiny import tiny_language_model
 

@@ -6,13 +6,14 @@ import math
 
 import pytest
 
+from sequela.edited import EditedModel
 from sequela.edits import Edit, EditSet
 from sequela.evaluation.edit_quality import RETENTION_AT_N
 from sequela.evaluation.fluency import ngram_entropy
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.evaluation.texts import measure_texts, reference_texts
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.results import ItemRecord
 
 SETTINGS = EditQualitySettings(text_tokens=12)

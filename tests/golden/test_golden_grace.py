@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sequela.deltas import Delta
+from sequela.edited import Delta
 from sequela.editors import Resources, create_editor
 from sequela.editors.grace import ValueSlot
 from sequela.edits import Edit

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, LowRank
 from sequela.editors import Resources, create_editor
 from sequela.editors.factors import read_factors
 from sequela.editors.likelihood import batch_of, with_targets

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
 from sequela.editors.locate.solve import rank_one
 from sequela.editors.locate.targets import Target
 from sequela.editors.rome import Rome
 from sequela.editors.sequence import edit_in_batches
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models.reading import Site
 from sequela.statistics import Statistics
 from support.oracle import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, EditedModel, LowRank
 from sequela.editors import AnyEditor, EditorState, Resources, create_editor
 from sequela.editors.alphaedit import AlphaEdit
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
@@ -16,7 +16,7 @@ from sequela.editors.locate.solve import ridge_adjustment
 from sequela.editors.locate.targets import Losses, Target, TargetHyperparameters, optimize_targets
 from sequela.editors.sequence import edit_batch
 from sequela.edits import Edit
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models.reading import Site
 from sequela.statistics import Statistics
 from support.oracle import (

@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
+from sequela.edited import EditedModel
 from sequela.inference import Generation, GenerationRequest, TorchEngine, WorkingMemory
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.greedy import by_transformers
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 from support.tries import Row

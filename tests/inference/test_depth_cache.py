@@ -9,9 +9,9 @@ import torch
 
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SilentProgress
-from sequela.deltas import Delta, Dense, LowRank
+from sequela.edited import Delta, Dense, EditedModel, LowRank
 from sequela.inference import DepthCache, Score, ScoreRequest, TorchEngine, WorkingMemory
-from sequela.models import EditedModel, LanguageModel, load_model
+from sequela.models import LanguageModel, load_model
 from support.tiny import LAYERS, WIDTH, tiny_language_model
 
 STEM = tuple(range(40, 52))

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sequela.core.errors import SequelaError
+from sequela.edited import EditedModel
 from sequela.inference import MemoryPlan, ScoreRequest, TorchEngine, WorkingMemory, working_memory
 from sequela.inference.linears import linears_bytes, packs_linears
 from sequela.inference.memory import ALLOWANCE, LEAST_ROOM, MIB
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
 
 MODEL = tiny_language_model("llama")

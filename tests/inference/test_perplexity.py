@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from sequela.core.errors import SequelaError
+from sequela.edited import EditedModel
 from sequela.inference import TorchEngine, perplexity
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
 from support.tokenizers import TEXT
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from tests.support.tiny import tiny_language_model
 
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, EditedModel, LowRank
+from sequela.edited.protocols import STRAIGHT, Route, Routed
 from sequela.inference import (
     Engine,
     PlainEngine,
@@ -16,8 +17,7 @@ from sequela.inference import (
     generation_request,
     score_request,
 )
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.seats import STRAIGHT, Route, Routed
+from sequela.models import LanguageModel
 
 QUESTIONS = ["Ada lives in", "Who is Ada?", "Bo lives in", "The sea is"]
 

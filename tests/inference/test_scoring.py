@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequela.core.progress import SilentProgress
+from sequela.edited import EditedModel
 from sequela.inference import PlainEngine, Score, ScoreRequest, TorchEngine, Work, WorkingMemory, packing
 from sequela.inference.packing import pack_trie
 from sequela.inference.trie import Trie
-from sequela.models import EditedModel
 from support.tiny import LAYERS, WINDOW, tiny_language_model
 from support.tries import Row, prefixes_of, rows
 

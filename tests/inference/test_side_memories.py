@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequela.core.errors import SequelaError
+from sequela.edited import EditedModel
+from sequela.edited.decisions import NOTHING, Places
 from sequela.editors.memories.side_memory import SideMemories, SideMemory, SideMemoryRouter
 from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, TorchEngine, WorkingMemory
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.decisions import NOTHING, Places
+from sequela.models import LanguageModel
 from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, KEY_WIDTH, WIDTH, tiny_language_model
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequela.core.errors import SequelaError
+from sequela.edited import EditedModel
 from sequela.inference import (
     GenerationRequest,
     PlainEngine,
@@ -23,7 +24,7 @@ from sequela.inference import (
     generation_request,
     score_request,
 )
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.greedy import by_transformers
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 

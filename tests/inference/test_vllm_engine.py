@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from sequela.core.errors import SequelaError
-from sequela.deltas import Delta, Dense, LowRank
+from sequela.edited import Delta, Dense, EditedModel, LowRank
+from sequela.edited.protocols import Routed
 from sequela.editors import Resources, create_editor
 from sequela.edits import Edit, load_edits
 from sequela.inference import (
@@ -29,9 +30,8 @@ from sequela.inference import (
     score_request,
 )
 from sequela.inference.vllm_engine import VllmEngine, check_seats
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models.loading import load_model
-from sequela.models.seats import Routed
 from support.tiny import tiny_language_model
 
 SMALL_SERVER = {"enforce_eager": True}

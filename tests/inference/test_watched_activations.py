@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequela.core.errors import SequelaError
+from sequela.edited import EditedModel
+from sequela.edited.decisions import Decisions, Places
 from sequela.inference import GenerationRequest, PlainEngine, TorchEngine, WorkingMemory
 from sequela.inference.depth_cache import DepthCache
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.decisions import Decisions, Places
+from sequela.models import LanguageModel
 from sequela.models.hooks import Watched
 from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model

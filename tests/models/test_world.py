@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from sequela.edited import EditedModel
 from sequela.edits import EditSet
 from sequela.inference import TorchEngine, generation_request
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.world import KNOWN_SHARE, World, known_share
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from sequela.core.errors import BadInputError, SequelaError
-from sequela.deltas import Delta, Dense
+from sequela.edited import Delta, Dense, EditedModel
 from sequela.editors import create_editor
 from sequela.evaluation.alarm_rules import READINGS, AlarmRule, AlarmSettings, due
 from sequela.evaluation.alarms import Alarms
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.results import ALARMS, Measurement, Query, Status, open_store, read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.bisect import bisect_run

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sequela.core.errors import SequelaError
+from sequela.edited import EditedModel
 from sequela.edits import EditSet
 from sequela.evaluation.edit_quality import RETENTION_AT_N, SUITE, findings, measure_edits
 from sequela.evaluation.harness.samples import ItemContext
@@ -15,7 +16,7 @@ from sequela.evaluation.harness.task_file import FOLDER, read_task_file
 from sequela.evaluation.harness.writings import written_findings, written_records
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.results import EvaluationKey, Finding, ItemRecord, open_store
 from sequela.studies.measuring import Baseline, Labels, measurements
 from sequela.studies.rescoring import rescore_run

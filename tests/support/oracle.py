@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from sequela.deltas import Delta, WeightUpdate
+from sequela.edited import Delta, EditedModel, WeightUpdate
 from sequela.editors.locate.target_batch import ESSENCE_PROMPT
 from sequela.editors.locate.targets import Target
 from sequela.edits import Edit
 from sequela.inference import TorchEngine, generation_request, score_request
-from sequela.models import EditedModel, LanguageModel, tokenize_prompt
+from sequela.models import LanguageModel, tokenize_prompt
 
 KEYS, TARGETS, CHANGE, RECOMPUTED = 1e-4, 1e-3, 2e-3, 1e-5
 """Relative tolerances: of what is read from the model, of optimised values, of the change of

@@ -15,8 +15,8 @@ from random import Random
 
 import torch
 
+from sequela.edited import EditedModel
 from sequela.inference import GenerationRequest, ScoreRequest, TorchEngine, WorkingMemory
-from sequela.models import EditedModel
 from support.tiny import tiny_language_model
 
 MIB = 2**20

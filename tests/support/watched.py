@@ -8,9 +8,9 @@ from random import Random
 import pytest
 import torch
 
+from sequela.edited import EditedModel
+from sequela.edited.decisions import Places
 from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, TorchEngine
-from sequela.models import EditedModel
-from sequela.models.decisions import Places
 
 
 def alone(model: EditedModel, ids: list[int], context: int) -> tuple[torch.Tensor, bool]:

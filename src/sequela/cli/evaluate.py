@@ -54,11 +54,12 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on suites of tasks, with or without a saved change of weights."""
+    from sequela.edited import EditedModel
+    from sequela.edited.chat_template import ChatTemplate
     from sequela.editors.storage import load_edits, read_description
     from sequela.evaluation.suites import make_suite, option_names
     from sequela.inference import open_engine
-    from sequela.models import EditedModel, load_model
-    from sequela.models.chat import ChatTemplate
+    from sequela.models import load_model
     from sequela.studies.measuring import evaluate_counting
 
     suites = [

@@ -11,11 +11,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.core.progress import SILENT, Progress
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
+from sequela.edited.protocols import Intervention, RequestRouter
 from sequela.editors.catalog.method import MethodInfo, Seat
 from sequela.edits import Edit
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.seats import Intervention, RequestRouter
+from sequela.models import LanguageModel
 from sequela.results import EditReport as EditReport  # for methods, which import all they need from here
 from sequela.statistics import CorpusSpec, Statistics
 

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.files import write_description
 from sequela.core.paths import ensure_writable
+from sequela.edited import EditedModel
 from sequela.editors.saved_edits import EditsDescription
 from sequela.editors.storage import load_edits, read_description
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models.loading import quiet_transformers
 
 DESCRIPTION = "sequela.json"

@@ -16,7 +16,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from sequela.core.errors import SequelaError
-from sequela.deltas import Dense, LowRank, WeightUpdate
+from sequela.edited import Dense, LowRank, WeightUpdate
 from sequela.editors.likelihood import losses_of
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.hooks import Watch, watching

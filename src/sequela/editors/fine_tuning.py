@@ -14,8 +14,8 @@ from typing import ClassVar, Literal
 
 import torch
 
-from sequela.deltas import Delta
-from sequela.deltas.delta import difference
+from sequela.edited import Delta
+from sequela.edited.delta import difference
 from sequela.editors.catalog.fine_tuning import FT_L, FT_M, FineTuningHyperparameters
 from sequela.editors.editor import Editor, EditReport, NoState, Outcome, Resources, relative_norms
 from sequela.editors.likelihood import batch_of, losses_of, with_targets

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.core.errors import BadInputError, IntegrityError, UnknownNameError
 from sequela.core.files import load_tensors, read_description_of
-from sequela.deltas.storage import StoredDelta, restore_delta
+from sequela.edited.delta_storage import StoredDelta, restore_delta
 from sequela.editors.catalog import JOIN
 from sequela.editors.editor import AnyEditor
 from sequela.editors.presets import with_preset

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 import torch
 
-from sequela.deltas import Delta
+from sequela.edited import Delta
+from sequela.edited.protocols import Intervention
 from sequela.editors.catalog.grace import GRACE, GraceHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
 from sequela.editors.likelihood import batch_of, with_targets
@@ -26,7 +27,6 @@ from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.hooks import Watch, watching
 from sequela.models.partial import Recording, read_logits, record
-from sequela.models.seats import Intervention
 
 DEFAULT_DEPTH = 3 / 4
 """Where it watches by default, as a part of the depth."""

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 
 from sequela.core.errors import FingerprintMismatchError, SequelaError
 from sequela.core.progress import Progress
-from sequela.deltas import Delta
+from sequela.edited import Delta
+from sequela.edited.protocols import RequestRouter
 from sequela.editors.catalog.ike import IKE, IkeHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
 from sequela.editors.likelihood import target_losses
@@ -28,7 +29,6 @@ from sequela.editors.requests.facts import Fact, FactsInContext, IkeState
 from sequela.editors.requests.retrieval import Retriever, load_retriever
 from sequela.edits import Edit, EditSet, load_edits
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.seats import RequestRouter
 
 
 class Ike(Editor[IkeHyperparameters, IkeState]):

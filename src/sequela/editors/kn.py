@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import torch
 
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, EditedModel, LowRank
 from sequela.editors.attribution import Question, attributions
 from sequela.editors.catalog.kn import KN, KnowledgeNeuronsHyperparameters
 from sequela.editors.editor import EditReport, Resources, relative_norms
@@ -29,7 +29,7 @@ from sequela.editors.likelihood import target_losses
 from sequela.editors.locate.settings import LocateState, first_state
 from sequela.editors.one_by_one import OneByOneEditor
 from sequela.edits import Edit
-from sequela.models import EditedModel, LanguageModel, TokenizedPrompt, tokenize_prompt
+from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 
 
 class KnowledgeNeurons(OneByOneEditor[KnowledgeNeuronsHyperparameters, LocateState]):

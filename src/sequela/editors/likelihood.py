@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors.editor import EditReport, relative_norms
 from sequela.edits import Edit
-from sequela.models import EditedModel, LanguageModel, TokenizedPrompt, tokenize_prompt
+from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.batch import Batch, pad_right
 from sequela.models.partial import read_logits, record
 

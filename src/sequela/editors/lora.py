@@ -15,7 +15,7 @@ import torch
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.seeding import seeded
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, LowRank
 from sequela.editors.catalog.lora import LORA, LoraHyperparameters
 from sequela.editors.editor import Editor, NoState, Outcome, Resources
 from sequela.editors.fine_tuning import STOP_BELOW, tuning_outcome

@@ -27,7 +27,7 @@ from typing import ClassVar
 import torch
 
 from sequela.core.seeding import seeded
-from sequela.deltas import Delta, Dense, LowRank, WeightUpdate
+from sequela.edited import Delta, Dense, LowRank, WeightUpdate
 from sequela.editors.catalog.malmen import MALMEN, MalmenHyperparameters
 from sequela.editors.catalog.shared import Token
 from sequela.editors.editor import EditReport

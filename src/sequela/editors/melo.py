@@ -26,7 +26,8 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from sequela.core.errors import BadInputError
-from sequela.deltas import Delta
+from sequela.edited import Delta
+from sequela.edited.protocols import Intervention
 from sequela.editors.catalog.melo import MELO, MeloHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
 from sequela.editors.likelihood import batch_of, mean_losses, with_targets
@@ -43,7 +44,6 @@ from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.batch import places_in
 from sequela.models.hooks import Watch, watching
 from sequela.models.partial import Recording, read_logits, record
-from sequela.models.seats import Intervention
 
 DEFAULT_DEPTH = 35 / 48
 """Where it watches by default, as a part of the depth: as published for GPT-2 XL."""

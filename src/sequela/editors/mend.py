@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 
 from sequela.core.seeding import seeded
-from sequela.deltas import Delta
+from sequela.edited import Delta
 from sequela.editors.catalog.mend import MEND, MendHyperparameters
 from sequela.editors.editor import EditReport
 from sequela.editors.factors import Factors, changed_by, mlp_linears, read_factors

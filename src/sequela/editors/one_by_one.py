@@ -6,10 +6,10 @@ import abc
 from collections.abc import Sequence
 from typing import Generic
 
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors.editor import Editor, EditReport, H, Outcome, Resources, State
 from sequela.edits import Edit
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 
 
 class OneByOneEditor(Editor[H, State], Generic[H, State]):

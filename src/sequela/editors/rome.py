@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from sequela.deltas import Delta
+from sequela.edited import Delta
 from sequela.editors.catalog.rome import ROME, RomeHyperparameters
 from sequela.editors.editor import EditReport, Resources, relative_norms
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject

@@ -12,12 +12,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
-from sequela.deltas import Delta
-from sequela.deltas.storage import StoredDelta
+from sequela.edited import Delta, EditedModel
+from sequela.edited.delta_storage import StoredDelta
+from sequela.edited.protocols import Intervention, RequestRouter
 from sequela.editors.editor import AnyEditor, EditorState
 from sequela.editors.registry import create_editor
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.seats import Intervention, RequestRouter
+from sequela.models import LanguageModel
 
 FORMAT: Literal[2] = 2
 """The version of the layout of folders with saved edits."""

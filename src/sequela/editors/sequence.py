@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sequela.core.errors import BadInputError
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors.bad_edits import BadEditPolicy
 from sequela.editors.editor import AnyEditor, EditorState, EditReport, Resources
 from sequela.edits import Edit
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 
 
 @dataclass(frozen=True)

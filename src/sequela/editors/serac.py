@@ -20,7 +20,7 @@ from typing import ClassVar
 import torch
 
 from sequela.core.seeding import seeded
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors.catalog.serac import SERAC, SeracHyperparameters
 from sequela.editors.editor import EditReport, Outcome, Resources
 from sequela.editors.likelihood import target_losses, with_targets
@@ -30,7 +30,7 @@ from sequela.editors.requests.serac_learner import SeracLearner, SeracNetwork
 from sequela.editors.training.learner import Learner
 from sequela.editors.training.trained_editor import TrainedEditor, TrainedState
 from sequela.edits import Edit
-from sequela.models import EditedModel, LanguageModel, tokenize_prompt
+from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.loading import load_model
 from sequela.models.sentence_encoder import load_sentence_encoder
 from sequela.models.spans import continued

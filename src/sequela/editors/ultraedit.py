@@ -26,7 +26,7 @@ from collections.abc import Sequence
 import torch
 
 from sequela.core.precision import solve_dtype
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, LowRank
 from sequela.editors.catalog.ultraedit import ULTRAEDIT, UltraEditHyperparameters
 from sequela.editors.editor import Editor, EditorState, Outcome, Resources
 from sequela.editors.features import Features, failure_of, read_features

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import torch
 
 from sequela.core.errors import BadInputError
-from sequela.deltas import Delta
+from sequela.edited import Delta
+from sequela.edited.protocols import Intervention
 from sequela.editors.catalog.wise import WISE, WiseHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources
 from sequela.editors.likelihood import batch_of, mean_losses
@@ -43,7 +44,6 @@ from sequela.models.batch import pad_right
 from sequela.models.hooks import watching
 from sequela.models.partial import Recording, read_logits, record
 from sequela.models.reading import Site, read_sites
-from sequela.models.seats import Intervention
 from sequela.models.spans import BLANK
 
 DEFAULT_DEPTH = 27 / 32

@@ -15,12 +15,12 @@ import torch
 
 from sequela.core.hashing import hash_json
 from sequela.core.precision import solve_dtype
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
+from sequela.edited.decisions import Places
 from sequela.evaluation.health import WINDOW, HealthSuite
 from sequela.inference import Engine, perplexity
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models.batch import pad_right
-from sequela.models.decisions import Places
 from sequela.models.partial import read_logits, record
 from sequela.results import ALARMS, EvaluationKey, Finding
 

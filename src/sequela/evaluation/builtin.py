@@ -27,8 +27,8 @@ from sequela.evaluation.multiple_choice import (
 from sequela.results import Finding, Section, SuiteInfo, TaskInfo
 
 if TYPE_CHECKING:
+    from sequela.edited import EditedModel
     from sequela.inference import Engine, Score
-    from sequela.models import EditedModel
 
 CATEGORIES: tuple[tuple[str, str], ...] = (
     ("world_knowledge", "capitals, continents, elements, planets, inventions"),

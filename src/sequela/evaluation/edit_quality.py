@@ -26,6 +26,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.edits import Edit
 from sequela.evaluation.probes import EditQualitySettings, Probe, probes_of
 from sequela.evaluation.saying import plain, says
@@ -38,7 +39,6 @@ from sequela.inference import (
     generation_request,
     score_request,
 )
-from sequela.models import EditedModel
 from sequela.results import EDIT_QUALITY, EFFECTIVE_EDITS, Finding, ItemRecord, finding_from_items
 
 SUITE = EDIT_QUALITY

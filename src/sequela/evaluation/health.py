@@ -14,8 +14,8 @@ from pathlib import Path
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.inference import Engine, Perplexity, perplexity
-from sequela.models import EditedModel
 from sequela.results import Finding, ItemRecord, Section, SuiteInfo
 
 WINDOW = 128

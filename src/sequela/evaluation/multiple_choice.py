@@ -22,8 +22,8 @@ from sequela.evaluation.trouble import all_finite, longest_refused
 from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
 
 if TYPE_CHECKING:
+    from sequela.edited import EditedModel
     from sequela.inference import Engine, Score
-    from sequela.models import EditedModel
 
 SCORING_RULE = "sum of token log-probabilities; non-finite or tied is wrong; v1"
 """Part of every version hash: raised when the same scores start to be judged otherwise."""

@@ -24,8 +24,8 @@ from sequela.evaluation.trouble import longest_refused
 from sequela.results import AnswerForm, Finding, ItemRecord, Section, SuiteInfo, finding_from_items
 
 if TYPE_CHECKING:
+    from sequela.edited import EditedModel
     from sequela.inference import Engine, Generation
-    from sequela.models import EditedModel
 
 NAME = "refusal"
 VERSION = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.inference import Engine
-from sequela.models import EditedModel
 from sequela.results import Finding, SuiteInfo
 
 

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.edits import Edit
 from sequela.evaluation.fluency import ngram_entropy
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import Engine, generation_request
-from sequela.models import EditedModel
 from sequela.results import EDIT_QUALITY, ItemRecord
 
 PROTOCOL = "free_text"

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 
 import torch
 
+from sequela.edited import EditedModel
+from sequela.edited.decisions import NOBODY, Places
 from sequela.inference.attention import attention_replaced
 from sequela.inference.engine import GenerationRequest
 from sequela.inference.head import Head
@@ -17,8 +19,6 @@ from sequela.inference.row_attention import RowAttention
 from sequela.inference.slots import Prefix, Row, Slots
 from sequela.inference.streams import Stream, take_best
 from sequela.inference.work import Work
-from sequela.models import EditedModel
-from sequela.models.decisions import NOBODY, Places
 
 LEAST_ENTERING = 0.25  # of the slots that must be free before new rows are read: few big packs
 

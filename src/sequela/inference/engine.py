@@ -9,8 +9,9 @@ from typing import Protocol
 
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress
-from sequela.models import EditedModel, tokenize_prompt
-from sequela.models.seats import STRAIGHT, Route
+from sequela.edited import EditedModel
+from sequela.edited.protocols import STRAIGHT, Route
+from sequela.models import tokenize_prompt
 
 
 @dataclass(frozen=True)

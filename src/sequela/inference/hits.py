@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.inference.engine import Engine, Generation, GenerationRequest, Score, ScoreRequest
-from sequela.models import EditedModel
 
 
 class HitCounter:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.inference.engine import Engine, ScoreRequest
-from sequela.models import EditedModel
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from transformers import DynamicCache
 
 from sequela.core.batching import by_token_budget
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
+from sequela.edited.decisions import Places
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.head import Head, all_finite
 from sequela.inference.routing import answered
 from sequela.inference.streams import Stream, take_best
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models.batch import pad_right
-from sequela.models.decisions import Places
 from sequela.models.partial import record
 
 Row = tuple[int, ...]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from sequela.edited import EditedModel
 from sequela.inference.fitting import Answer, Request, where_they_fit
-from sequela.models import EditedModel
 
 
 def by_answerer(

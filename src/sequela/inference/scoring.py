@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from sequela.core.progress import Progress
+from sequela.edited import EditedModel
+from sequela.edited.decisions import NOBODY, Places
 from sequela.inference.attention import attention_replaced
 from sequela.inference.depth_cache import DepthCache, HiddenStates
 from sequela.inference.engine import Score, ScoreRequest
@@ -20,10 +22,9 @@ from sequela.inference.pack_attention import PackAttention
 from sequela.inference.packing import Pack, pack_trie
 from sequela.inference.trie import Integers, Trie
 from sequela.inference.work import Work
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.models.batch import Batch
 from sequela.models.blocks import block_output, enter_blocks
-from sequela.models.decisions import NOBODY, Places
 
 
 @dataclass(frozen=True)

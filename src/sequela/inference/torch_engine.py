@@ -9,6 +9,7 @@ import torch
 
 from sequela.core.batching import within_reach
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.inference.attention import takes_attention
 from sequela.inference.decoding import Decoder
 from sequela.inference.depth_cache import DepthCache
@@ -19,7 +20,6 @@ from sequela.inference.routing import answered
 from sequela.inference.scoring import score_trie
 from sequela.inference.streams import Stream
 from sequela.inference.work import Work
-from sequela.models import EditedModel
 
 
 class TorchEngine:

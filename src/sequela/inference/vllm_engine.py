@@ -8,14 +8,13 @@ from typing import Any, Literal
 
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.fitting import where_they_fit
 from sequela.inference.routing import by_answerer
 from sequela.inference.vllm.decoding import Sampled, decoding_params, ended, sampled_tokens
 from sequela.inference.vllm.readings import assemble, plan_readings
 from sequela.inference.vllm.server import VllmServer, VllmSettings, check_installed
-from sequela.models import EditedModel
 
 PROMPTS_AT_ONCE = 512
 """How many prompts vLLM is given before progress is told; it batches among them as it likes."""

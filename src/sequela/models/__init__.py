@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from sequela.models.edited_model import EditedModel
     from sequela.models.family import Family
     from sequela.models.language_model import LanguageModel
     from sequela.models.loading import load_model
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from sequela.models.spans import TokenizedPrompt, tokenize_prompt
 
 __all__ = [
-    "EditedModel",
     "Family",
     "LanguageModel",
     "ModelDescription",
@@ -26,7 +24,6 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "sequela.models.edited_model": ("EditedModel",),
         "sequela.models.family": ("Family",),
         "sequela.models.language_model": ("LanguageModel",),
         "sequela.models.loading": ("load_model",),

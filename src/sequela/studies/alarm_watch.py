@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
+from sequela.edited import EditedModel
 from sequela.evaluation.alarms import Alarms
-from sequela.models import EditedModel
 from sequela.results import EvaluationKey, Finding, ResultsStore
 from sequela.studies.checkpoints import Checkpoint
 from sequela.studies.measuring import Baseline, Labels, measurements

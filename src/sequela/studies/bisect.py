@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress
-from sequela.deltas import Delta
+from sequela.edited import Delta
 from sequela.editors import EditorState, Resources
 from sequela.editors.presets import with_preset
 from sequela.editors.sequence import edit_batch

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sequela.core.errors import IntegrityError
-from sequela.deltas import Delta
-from sequela.deltas.updates import LowRank, WeightUpdate
+from sequela.edited import Delta
+from sequela.edited.updates import LowRank, WeightUpdate
 from sequela.editors import AnyEditor, EditorState, former_storage
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.storage import DESCRIPTION, load_edits, save_edits

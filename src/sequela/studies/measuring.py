@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.evaluation.edit_quality import RETENTION_AT_N, SUCCESS_AT_EDIT
 from sequela.evaluation.suite import Suite
 from sequela.inference import Engine
 from sequela.inference.hits import HitCounter
-from sequela.models import EditedModel
 from sequela.results import (
     EFFECTIVE_EDITS,
     HIT_RATE,

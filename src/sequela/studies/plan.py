@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
+from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import AnyEditor, create_editor
 from sequela.editors.sequence import check_subjects
 from sequela.edits import EditSet, load_edits
 from sequela.evaluation.suite import Suite
 from sequela.evaluation.suites import make_suite
 from sequela.models import LanguageModel
-from sequela.models.chat import ChatTemplate
 from sequela.results import EDIT_QUALITY
 from sequela.studies.study import EditorChoice, Study
 from sequela.studies.trajectory import Trajectory

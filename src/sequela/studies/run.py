@@ -19,7 +19,8 @@ from sequela.core.hashing import hash_json
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
 from sequela.core.progress import SILENT, Progress
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
+from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import AnyEditor, EditorState, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
@@ -36,8 +37,7 @@ from sequela.evaluation.edit_quality import (
 from sequela.evaluation.suite import Suite
 from sequela.evaluation.texts import Texts, measure_texts, reference_texts
 from sequela.inference import Engine, open_engine
-from sequela.models import EditedModel, LanguageModel, load_model
-from sequela.models.chat import ChatTemplate
+from sequela.models import LanguageModel, load_model
 from sequela.models.loading import choose_device
 from sequela.results import (
     ALARMS,

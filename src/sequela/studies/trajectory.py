@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sequela.core.hashing import hash_json
-from sequela.deltas import Delta
+from sequela.edited import Delta
+from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.protocols import RequestRouter
 from sequela.editors import AnyEditor, BadEditPolicy, EditorState, EditReport, Resources
 from sequela.editors.sequence import edit_batch
 from sequela.edits import Edit, EditSet
@@ -19,8 +21,6 @@ from sequela.evaluation.edit_quality import (
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import Engine
 from sequela.models import LanguageModel
-from sequela.models.chat import ChatTemplate
-from sequela.models.seats import RequestRouter
 from sequela.results import EditRecord, ItemRecord, method_label
 from sequela.studies.checkpoints import Checkpoint
 from sequela.studies.measuring import Labels

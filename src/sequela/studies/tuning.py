@@ -16,7 +16,7 @@ from typing import Any
 
 from sequela.core.errors import BadInputError
 from sequela.core.progress import SILENT, Progress
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.presets import with_preset
 from sequela.editors.sequence import edit_batch
@@ -28,7 +28,7 @@ from sequela.evaluation.edit_quality import (
 )
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import Engine
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 
 METRICS = {
     ("efficacy", "free_decoding"): "efficacy",

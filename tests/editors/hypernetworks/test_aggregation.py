@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.deltas import Dense, LowRank
+from sequela.edited import Dense, LowRank
 from sequela.editors.factors import Factors
 from sequela.editors.hypernetworks.aggregation import ROWS_AT_ONCE, AggregatingNetwork, ridge
 from sequela.editors.hypernetworks.network import ScaledLowRank

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sequela.core.progress import SILENT
-from sequela.deltas import Delta
+from sequela.edited import Delta, EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.factors import changed_together
 from sequela.editors.malmen import Malmen, MalmenLearner
@@ -20,7 +20,7 @@ from sequela.editors.training.passes import Passes
 from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.training import Training
 from sequela.edits import EditSet
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from sequela.statistics import Statistics
 from support.tiers import quick_cases
 from support.world import World, load_world_model

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from sequela.core.errors import BadInputError
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, EditedModel, LowRank
 from sequela.editors.locate.keys import read_at_subject
 from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
 from sequela.editors.registry import create_editor
-from sequela.models import EditedModel, tokenize_prompt
+from sequela.models import tokenize_prompt
 from sequela.models.reading import Site
 from support.edits import TINY_EDITS
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model

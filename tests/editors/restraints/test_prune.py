@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from sequela.deltas import Delta, Dense
+from sequela.edited import Delta, Dense
 from sequela.editors import Resources, create_editor
 from sequela.editors.restraints.prune import Prune, PruneSettings
 from sequela.editors.sequence import edit_in_batches

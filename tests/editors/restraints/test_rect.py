@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, LowRank
 from sequela.editors.restraints.rect import Rect, RectSettings
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 

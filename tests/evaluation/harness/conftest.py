@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sequela.models import EditedModel
+from sequela.edited import EditedModel
 from support.tiny import tiny_language_model
 
 SUBJECTS = ("anatomy", "astronomy")

@@ -12,10 +12,10 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from sequela.core.errors import BadInputError
+from sequela.edited import EditedModel
+from sequela.edited.protocols import Routed
 from sequela.evaluation.harness.engine_lm import EngineLM
 from sequela.inference import TorchEngine, WorkingMemory
-from sequela.models import EditedModel
-from sequela.models.seats import Routed
 from support.tiny import tiny_language_model
 
 PAIRS = [

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.suite import HarnessSuite
 from sequela.evaluation.harness.templates import templates_compiled_once
 from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.models import EditedModel
 from sequela.results import JudgedMeasurement, Measurement, judged
 from sequela.studies.measuring import Baseline, Labels, measurements
 from support.suites import SUITES

@@ -16,15 +16,16 @@ from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
+from sequela.edited import EditedModel
+from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.protocols import Routed
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.scoring import is_whole_record, rescored
 from sequela.evaluation.harness.suite import HarnessSuite
 from sequela.evaluation.harness.task_file import task_files
 from sequela.evaluation.suites import make_suite
 from sequela.inference import TorchEngine, WorkingMemory
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.chat import ChatTemplate
-from sequela.models.seats import Routed
+from sequela.models import LanguageModel
 from sequela.results import Finding
 from sequela.studies.measuring import Baseline, Labels, measurements
 from support.own_task import OWN

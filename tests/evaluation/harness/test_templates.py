@@ -6,10 +6,10 @@ import jinja2
 import lm_eval.utils
 import pytest
 
+from sequela.edited import EditedModel
 from sequela.evaluation.harness.suite import HarnessSuite
 from sequela.evaluation.harness.templates import apply_template, templates_compiled_once
 from sequela.inference import TorchEngine
-from sequela.models import EditedModel
 
 
 def test_a_run_compiles_no_template_twice(

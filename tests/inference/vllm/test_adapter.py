@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sequela.deltas import Delta, Dense, LowRank
+from sequela.edited import Delta, Dense, EditedModel, LowRank
 from sequela.inference.vllm.adapter import DESCRIPTION, TENSORS, adapter_rank, write_adapter
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 
 

@@ -8,9 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from sequela.core.hashing import hash_tensors
-from sequela.deltas import Delta, Dense
+from sequela.edited import Delta, Dense, EditedModel
 from sequela.inference.vllm.checkpoint import file_of_each, part_of_block, save_unedited
-from sequela.models import EditedModel, LanguageModel
+from sequela.models import LanguageModel
 
 
 def bits(module: torch.nn.Module) -> str:

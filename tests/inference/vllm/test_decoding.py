@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from sequela.edited import EditedModel
 from sequela.inference import GenerationRequest, TorchEngine, generation_request
 from sequela.inference.vllm.decoding import ended
-from sequela.models import EditedModel
 from support.tiny import tiny_language_model
 
 PROMPT = "The capital of France is"

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from sequela.core.precision import solve_dtype
-from sequela.deltas import Dense, LowRank, WeightUpdate
+from sequela.edited import Dense, LowRank, WeightUpdate
 from sequela.editors.factors import Factors
 from sequela.editors.hypernetworks.network import HyperNetwork, ScaledLowRank
 

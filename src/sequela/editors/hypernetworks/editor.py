@@ -15,7 +15,7 @@ import abc
 from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
-from sequela.deltas import Delta
+from sequela.edited import Delta
 from sequela.editors.catalog.shared import HypernetworkHyperparameters
 from sequela.editors.editor import EditReport, Outcome, Resources
 from sequela.editors.training.trained_editor import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from sequela.core.precision import solve_dtype
-from sequela.deltas import LowRank
+from sequela.edited import LowRank
 
 
 @dataclass(frozen=True)

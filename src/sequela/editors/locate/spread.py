@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import torch
 
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, EditedModel, LowRank
 from sequela.editors.catalog.shared import SpreadHyperparameters
 from sequela.editors.editor import Editor, EditReport, Outcome, Resources, relative_norms
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
@@ -21,7 +21,7 @@ from sequela.editors.locate.settings import LocateState, check_statistics, first
 from sequela.editors.locate.solve import Adjustment, ridge_adjustment
 from sequela.editors.locate.targets import Rule, Target, optimize_targets
 from sequela.edits import Edit
-from sequela.models import EditedModel, LanguageModel, TokenizedPrompt
+from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.reading import Site
 
 N_LAYERS = 5

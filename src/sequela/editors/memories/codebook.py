@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 
 from sequela.core.hashing import hash_parts, hash_tensors
+from sequela.edited.decisions import Decisions
 from sequela.editors.memories.clusters import Clusters
 from sequela.models import LanguageModel
-from sequela.models.decisions import Decisions
 from sequela.models.hooks import Watched
 
 

@@ -17,11 +17,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from sequela.core.hashing import hash_parts, hash_tensors
+from sequela.edited.decisions import NOTHING, Decisions
 from sequela.editors.catalog.shared import SameKey
 from sequela.editors.factors import mlp_linears
 from sequela.editors.memories.clusters import SAME, Clusters, Placement, distances
 from sequela.models import LanguageModel
-from sequela.models.decisions import NOTHING, Decisions
 from sequela.models.hooks import Watch, Watched
 
 DOWN, UP = "down ", "up "

@@ -15,9 +15,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.core.hashing import hash_json, hash_parts, hash_tensors
+from sequela.edited.decisions import NOTHING, Decisions
 from sequela.editors.editor import EditorState
 from sequela.models import LanguageModel
-from sequela.models.decisions import NOTHING, Decisions
 from sequela.models.hooks import Watched
 from sequela.models.spans import BLANK
 

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from sequela.core.errors import BadInputError
-from sequela.deltas import Delta, LowRank
-from sequela.models import EditedModel, LanguageModel
+from sequela.edited import Delta, EditedModel, LowRank
+from sequela.models import LanguageModel
 from sequela.models.hooks import Watch, watching
 
 

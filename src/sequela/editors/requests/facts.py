@@ -9,10 +9,10 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from sequela.core.hashing import hash_json
+from sequela.edited.protocols import Route, Routed
 from sequela.editors.editor import EditorState
 from sequela.editors.requests.demonstrations import in_context
 from sequela.editors.requests.retrieval import Retriever, by_nearness
-from sequela.models.seats import Route, Routed
 from sequela.models.spans import continued
 
 

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from sequela.core.hashing import hash_json, hash_tensors
+from sequela.edited import EditedModel
+from sequela.edited.protocols import Route, Routed
 from sequela.editors.catalog.serac import IN_SCOPE
-from sequela.models import EditedModel
-from sequela.models.seats import Route, Routed
 from sequela.models.sentence_encoder import SentenceEncoder
 
 START = math.log(2) / 0.6

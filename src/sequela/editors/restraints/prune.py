@@ -14,7 +14,7 @@ import math
 
 import torch
 
-from sequela.deltas import Delta, LowRank, WeightUpdate
+from sequela.edited import Delta, LowRank, WeightUpdate
 from sequela.editors.catalog.restraints import PRUNE, PruneSettings
 from sequela.editors.restraints.restraint import Restraint, weight_and_update
 from sequela.models import LanguageModel

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 
-from sequela.deltas import Delta, WeightUpdate
+from sequela.edited import Delta, WeightUpdate
 from sequela.editors.catalog.restraints import RECT, RectSettings
 from sequela.editors.restraints.restraint import Restraint, dense, weight_and_update
 from sequela.models import LanguageModel

@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel
 
 from sequela.core.precision import solve_dtype
-from sequela.deltas import Delta, Dense
+from sequela.edited import Delta, Dense
 from sequela.editors.catalog.method import JOIN, RestraintInfo, RestraintSettings
 from sequela.editors.editor import AnyEditor, Editor, Outcome, Resources, relative_norms
 from sequela.edits import Edit

@@ -12,11 +12,11 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
+from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.protocols import STRAIGHT, Route
 from sequela.evaluation.trouble import told
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
-from sequela.models import EditedModel
-from sequela.models.chat import ChatTemplate
-from sequela.models.seats import STRAIGHT, Route
 
 DEFAULT_MAX_NEW_TOKENS = 256
 """The harness's own default where a task names none."""

@@ -11,6 +11,7 @@ from lm_eval.evaluator import evaluate
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
 from sequela.evaluation.harness.catalog import parts_of
 from sequela.evaluation.harness.choices import choice_records
 from sequela.evaluation.harness.engine_lm import EngineLM
@@ -28,7 +29,6 @@ from sequela.evaluation.harness.tasks import HarnessTask, build_task, task_name
 from sequela.evaluation.harness.templates import templates_compiled_once
 from sequela.evaluation.harness.writings import written_records
 from sequela.inference import Engine
-from sequela.models import EditedModel
 from sequela.results import Finding, ItemRecord, SuiteInfo
 
 

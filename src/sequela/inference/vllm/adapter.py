@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from sequela.deltas import Delta, LowRank
+from sequela.edited import Delta, LowRank
 from sequela.models import LanguageModel
 
 TENSORS = "adapter_model.safetensors"

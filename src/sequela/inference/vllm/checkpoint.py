@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from sequela.deltas.delta import AppliedDelta
+from sequela.edited.delta import AppliedDelta
 from sequela.models import LanguageModel
 from sequela.models.loading import quiet_transformers
 

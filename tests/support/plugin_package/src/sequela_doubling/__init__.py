@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.deltas import Delta, Dense
+from sequela.edited import Delta, Dense
 from sequela.editors import Editor, EditorState, EditReport, MethodInfo, Outcome, Resources
 from sequela.edits import Edit
 from sequela.models import LanguageModel

@@ -11,10 +11,11 @@ from torch.utils.hooks import RemovableHandle
 
 from sequela.core.errors import SequelaError
 from sequela.core.hashing import hash_tensors
+from sequela.edited import EditedModel
+from sequela.edited.decisions import Decisions
+from sequela.edited.protocols import Routed
 from sequela.inference import generation_request
-from sequela.models import EditedModel, LanguageModel
-from sequela.models.decisions import Decisions
-from sequela.models.seats import Routed
+from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
 
 

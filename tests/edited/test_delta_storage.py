@@ -9,8 +9,8 @@ import torch
 
 from sequela.core.errors import IntegrityError
 from sequela.core.hashing import hash_tensors
-from sequela.deltas import Delta, Dense, LowRank
-from sequela.deltas.storage import restore_delta, store_delta
+from sequela.edited import Delta, Dense, LowRank
+from sequela.edited.delta_storage import restore_delta, store_delta
 from sequela.models import LanguageModel
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 

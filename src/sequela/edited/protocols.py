@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sequela.models.decisions import Decisions
+from sequela.edited.decisions import Decisions
 from sequela.models.language_model import Change, LanguageModel
 
 if TYPE_CHECKING:
-    from sequela.models.edited_model import EditedModel
+    from sequela.edited.edited_model import EditedModel
 
 
 class WeightChange(Protocol):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
+from sequela.edited.protocols import Routed
 from sequela.models.language_model import LanguageModel
-from sequela.models.seats import Routed
 
 _MARK = "\u241f"
 """Stands for the user's text while the template is asked for what comes around it."""

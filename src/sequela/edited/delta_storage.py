@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from sequela.core.errors import IntegrityError
 from sequela.core.files import save_tensors
-from sequela.deltas.delta import Delta
-from sequela.deltas.updates import Dense, LowRank, WeightUpdate
+from sequela.edited.delta import Delta
+from sequela.edited.updates import Dense, LowRank, WeightUpdate
 from sequela.models import LanguageModel
 
 

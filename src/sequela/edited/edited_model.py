@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import TracebackType
 
 from sequela.core.hashing import hash_json
-from sequela.models.decisions import Decisions
+from sequela.edited.decisions import Decisions
+from sequela.edited.protocols import STRAIGHT, Intervention, RequestRouter, Routed, WeightChange
 from sequela.models.language_model import Change, LanguageModel
-from sequela.models.seats import STRAIGHT, Intervention, RequestRouter, Routed, WeightChange
 
 
 class EditedModel:

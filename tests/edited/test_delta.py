@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from sequela.core.errors import FingerprintMismatchError, SequelaError
 from sequela.core.hashing import hash_tensors
-from sequela.deltas import Delta, Dense, LowRank
-from sequela.deltas.delta import difference
-from sequela.deltas.updates import add_updates
-from sequela.models import EditedModel, LanguageModel
+from sequela.edited import Delta, Dense, EditedModel, LowRank
+from sequela.edited.delta import difference
+from sequela.edited.updates import add_updates
+from sequela.models import LanguageModel
 from sequela.models.batch import pad_right
 from sequela.models.partial import record
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from sequela.core.errors import BadInputError
+from sequela.edited import EditedModel
+from sequela.edited.chat_template import ChatTemplate
 from sequela.edits import Edit
 from sequela.inference import generation_request, score_request
-from sequela.models import EditedModel, LanguageModel, tokenize_prompt
-from sequela.models.chat import ChatTemplate
+from sequela.models import LanguageModel, tokenize_prompt
 
 CHATML = (
     "{% for message in messages %}<u>{{ message.content }}</u>\n{% endfor %}"

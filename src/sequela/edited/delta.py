@@ -11,7 +11,7 @@ import torch
 from sequela.core.errors import FingerprintMismatchError, SequelaError
 from sequela.core.hashing import hash_parts, hash_tensors
 from sequela.core.precision import solve_dtype
-from sequela.deltas.updates import Dense, LowRank, WeightUpdate, add_updates
+from sequela.edited.updates import Dense, LowRank, WeightUpdate, add_updates
 from sequela.models import LanguageModel
 
 
