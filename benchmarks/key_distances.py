@@ -18,8 +18,8 @@ from sequela.editors import create_editor
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit, load_edits
 from sequela.models import LanguageModel, load_model, tokenize_prompt
-from sequela.models.batch import pad_right
-from sequela.models.reading import Site, read_sites
+from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.batch import pad_right
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 N_PARAPHRASES, N_NEIGHBORS = 2, 3

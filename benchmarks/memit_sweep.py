@@ -24,7 +24,7 @@ from sequela.evaluation.edit_quality import measure_edits
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import TorchEngine
 from sequela.models import load_model
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 from sequela.statistics import CorpusSpec, Statistics
 
 

@@ -26,7 +26,7 @@ from sequela.evaluation.edit_quality import measure_edits
 from sequela.evaluation.probes import EditQualitySettings
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel, load_model
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 from sequela.statistics import CorpusSpec, Statistics, Whitening
 
 VARIANTS = ("original", "r-rome", "p-rome")

@@ -141,7 +141,7 @@ FAULTS = (
     ),
     Fault(
         "wrong index: replayed blocks get the key cache of lower layers",
-        "models/partial.py",
+        "models/forward/replay.py",
         "tail.arguments(kwargs, cache, first + i, entered.dtype)",
         "tail.arguments(kwargs, cache, i, entered.dtype)",
         "models",

@@ -23,7 +23,7 @@ from sequela.editors.locate.target_batch import ESSENCE_PROMPT
 from sequela.editors.locate.targets import TargetHyperparameters
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.reading import Site, module_at
+from sequela.models.forward.activations import Site, module_at
 from sequela.models.spans import BLANK
 from sequela.statistics import Statistics
 

@@ -15,7 +15,7 @@ import torch
 
 from sequela.core.errors import SequelaError
 from sequela.models.aliases import ALIASES
-from sequela.models.packaged import packaged_folder
+from sequela.models.pypi_models import packaged_folder
 from support.workloads import GenerationWorkload
 
 SERVER = Path(__file__).with_name("vllm_server.py")

@@ -13,8 +13,8 @@ from sequela.edited import Delta, Dense, EditedModel, LowRank
 from sequela.edited.delta import difference
 from sequela.edited.updates import add_updates
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right
-from sequela.models.partial import record
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import record
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 
 

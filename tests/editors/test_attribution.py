@@ -12,7 +12,7 @@ import torch
 from sequela.editors import attribution
 from sequela.editors.attribution import Question, attributions
 from sequela.models import LanguageModel
-from sequela.models.reading import Site, SiteKind, module_at
+from sequela.models.forward.activations import Site, SiteKind, module_at
 from support.tiny import FAMILY_NAMES, KEY_WIDTH, LAYERS, tiny_language_model
 
 QUESTIONS = [Question((3, 1, 4, 1, 5, 9, 2, 6), 7), Question((8, 2), 3)]

@@ -30,7 +30,7 @@ from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import PlainEngine, TorchEngine, WorkingMemory, generation_request, score_request
 from sequela.models import LanguageModel, tokenize_prompt
-from sequela.models.hooks import watching
+from sequela.models.forward.hooks import watching
 from support.edits import TINY_EDITS
 from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model

@@ -8,7 +8,7 @@ from sequela.evaluation.builtin import BuiltinSuite
 from sequela.inference import TorchEngine
 from sequela.models.aliases import DEFAULT_MODEL
 from sequela.models.loading import load_model
-from sequela.models.packaged import describe_models
+from sequela.models.pypi_models import describe_models
 
 
 @pytest.mark.slow

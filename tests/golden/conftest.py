@@ -18,7 +18,7 @@ from sequela.editors import rome
 from sequela.editors.locate import spread
 from sequela.editors.locate.targets import Target, optimize_targets
 from sequela.models import LanguageModel, load_model
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 from sequela.statistics import CorpusSpec, Statistics
 from support.oracle import Case, open_case
 

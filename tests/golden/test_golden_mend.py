@@ -12,7 +12,7 @@ from sequela.editors import Resources, create_editor
 from sequela.editors.factors import read_factors
 from sequela.editors.likelihood import batch_of, with_targets
 from sequela.models import LanguageModel
-from sequela.models.partial import record
+from sequela.models.forward.replay import record
 from sequela.statistics import Statistics
 from support.oracle import KEYS, Case, check_behavior, check_change, near
 

@@ -15,7 +15,7 @@ from sequela.editors.locate.targets import Target
 from sequela.editors.rome import Rome
 from sequela.editors.sequence import edit_in_batches
 from sequela.models import LanguageModel
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 from sequela.statistics import Statistics
 from support.oracle import (
     KEYS,

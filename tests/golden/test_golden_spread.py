@@ -17,7 +17,7 @@ from sequela.editors.locate.targets import Losses, Target, TargetHyperparameters
 from sequela.editors.sequence import edit_batch
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 from sequela.statistics import Statistics
 from support.oracle import (
     CHANGE,

@@ -10,8 +10,8 @@ import torch
 from sequela.inference import head as head_module
 from sequela.inference.head import Head
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right
-from sequela.models.partial import record
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import record
 from support.tiny import tiny_language_model
 
 ROW = tuple(range(20, 31))

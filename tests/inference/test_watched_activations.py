@@ -15,7 +15,7 @@ from sequela.edited.decisions import Decisions, Places
 from sequela.inference import GenerationRequest, PlainEngine, TorchEngine, WorkingMemory
 from sequela.inference.depth_cache import DepthCache
 from sequela.models import LanguageModel
-from sequela.models.hooks import Watched
+from sequela.models.forward.hooks import Watched
 from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model
 from support.watched import alone, check_scores, check_texts, requests_of

@@ -10,9 +10,9 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from sequela.core.errors import UnsupportedModelError
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right
 from sequela.models.families import FAMILIES, family_of
-from sequela.models.partial import record
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import record
 from support.tiny import FAMILY_NAMES, KEY_WIDTH, LAYERS, WIDTH
 
 PROMPT = "The capital of France is Paris, the capital of Italy is"

@@ -8,8 +8,8 @@ from transformers import PreTrainedTokenizer
 
 from sequela.core.errors import SequelaError
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right
-from sequela.models.partial import record
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import record
 from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model, tiny_module
 from support.tokenizers import byte_level, sentencepiece

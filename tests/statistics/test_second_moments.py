@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sequela.core.errors import SequelaError
 from sequela.edited import Delta, EditedModel, LowRank
 from sequela.models import LanguageModel
-from sequela.models.linears import quick_linears
+from sequela.models.forward.onednn_linear import quick_linears
 from sequela.statistics import Corpus, collect_second_moments, second_moments
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 

@@ -10,9 +10,9 @@ import torch
 
 from sequela.core.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.batch import pad_right
-from sequela.models.partial import record
-from sequela.models.reading import Site, module_at
+from sequela.models.forward.activations import Site, module_at
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import record
 from sequela.tracing.causal_trace import CausalTrace, TraceSettings, _spoiled, causal_trace
 from support.edits import TINY_EDITS
 from support.tiny import FAMILY_NAMES, LAYERS, tiny_language_model

@@ -17,9 +17,9 @@ from torch import nn
 from sequela.core.batching import within_reach
 from sequela.core.precision import SCORING_DTYPE
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right, places_in
-from sequela.models.partial import Recording, read_logits, record
-from sequela.models.reading import Site, SiteKind, module_at
+from sequela.models.forward.activations import Site, SiteKind, module_at
+from sequela.models.forward.batch import pad_right, places_in
+from sequela.models.forward.replay import Recording, read_logits, record
 
 TOKENS_AT_ONCE = 256
 """How many rows of one token are run again side by side; each has its own logits and gradients."""

@@ -19,8 +19,8 @@ from sequela.core.errors import SequelaError
 from sequela.edited import Dense, LowRank, WeightUpdate
 from sequela.editors.likelihood import losses_of
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.hooks import Watch, watching
-from sequela.models.partial import Recording
+from sequela.models.forward.hooks import Watch, watching
+from sequela.models.forward.replay import Recording
 
 
 @dataclass(frozen=True)

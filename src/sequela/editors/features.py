@@ -12,7 +12,7 @@ from sequela.editors.catalog.shared import Token
 from sequela.editors.factors import Factors, read_factors
 from sequela.editors.likelihood import batch_of
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.partial import record
+from sequela.models.forward.replay import record
 
 TOKENS_AT_ONCE = 512
 

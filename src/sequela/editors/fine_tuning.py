@@ -21,7 +21,7 @@ from sequela.editors.editor import Editor, EditReport, NoState, Outcome, Resourc
 from sequela.editors.likelihood import batch_of, losses_of, with_targets
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.partial import Recording, read_logits, record
+from sequela.models.forward.replay import Recording, read_logits, record
 
 STOP_BELOW = 0.01
 """Training ends when the mean loss falls below this."""

@@ -25,8 +25,8 @@ from sequela.editors.memories.clusters import Placement
 from sequela.editors.memories.codebook import Codebook, CodebookState
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.hooks import Watch, watching
-from sequela.models.partial import Recording, read_logits, record
+from sequela.models.forward.hooks import Watch, watching
+from sequela.models.forward.replay import Recording, read_logits, record
 
 DEFAULT_DEPTH = 3 / 4
 """Where it watches by default, as a part of the depth."""

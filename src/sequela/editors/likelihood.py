@@ -10,8 +10,8 @@ from sequela.edited import Delta, EditedModel
 from sequela.editors.editor import EditReport, relative_norms
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.batch import Batch, pad_right
-from sequela.models.partial import read_logits, record
+from sequela.models.forward.batch import Batch, pad_right
+from sequela.models.forward.replay import read_logits, record
 
 
 def with_targets(model: LanguageModel, edits: Sequence[Edit]) -> list[TokenizedPrompt]:

@@ -22,7 +22,7 @@ from sequela.editors.fine_tuning import STOP_BELOW, tuning_outcome
 from sequela.editors.likelihood import batch_of, losses_of, with_targets
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.partial import record
+from sequela.models.forward.replay import record
 
 ADAPTER = "sequela"
 """What `peft` knows our adapter by."""

@@ -43,7 +43,7 @@ from sequela.editors.training.passes import PassStore, activation_bytes, kept_by
 from sequela.editors.training.settings import TrainingSettings
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.partial import Recording, record
+from sequela.models.forward.replay import Recording, record
 
 
 class MalmenLearner(Learner):

@@ -41,9 +41,9 @@ from sequela.editors.memories.lora_blocks import (
 )
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.batch import places_in
-from sequela.models.hooks import Watch, watching
-from sequela.models.partial import Recording, read_logits, record
+from sequela.models.forward.batch import places_in
+from sequela.models.forward.hooks import Watch, watching
+from sequela.models.forward.replay import Recording, read_logits, record
 
 DEFAULT_DEPTH = 35 / 48
 """Where it watches by default, as a part of the depth: as published for GPT-2 XL."""

@@ -22,7 +22,7 @@ from sequela.editors.catalog.pmet import PMET
 from sequela.editors.locate.targets import Losses, Rule
 from sequela.editors.memit import Memit
 from sequela.models import LanguageModel
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 
 MET_FACTOR = 0.1
 """What the likelihood is multiplied by once the target is the most likely token (released code)."""

@@ -21,7 +21,7 @@ from sequela.editors.locate.targets import optimize_targets
 from sequela.editors.one_by_one import OneByOneEditor
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 
 
 class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):

@@ -40,10 +40,10 @@ from sequela.editors.memories.side_memory import (
 from sequela.editors.memories.ties import merged
 from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt
-from sequela.models.batch import pad_right
-from sequela.models.hooks import watching
-from sequela.models.partial import Recording, read_logits, record
-from sequela.models.reading import Site, read_sites
+from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.hooks import watching
+from sequela.models.forward.replay import Recording, read_logits, record
 from sequela.models.spans import BLANK
 
 DEFAULT_DEPTH = 27 / 32

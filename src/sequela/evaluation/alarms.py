@@ -20,8 +20,8 @@ from sequela.edited.decisions import Places
 from sequela.evaluation.health import WINDOW, HealthSuite
 from sequela.inference import Engine, perplexity
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right
-from sequela.models.partial import read_logits, record
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import read_logits, record
 from sequela.results import ALARMS, EvaluationKey, Finding
 
 TASK = ALARMS

@@ -15,8 +15,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from sequela.models import LanguageModel
-from sequela.models.blocks import ForwardReplaced
-from sequela.models.linears import has_onednn
+from sequela.models.forward.blocks import ForwardReplaced
+from sequela.models.forward.onednn_linear import has_onednn
 
 Linear = Callable[[torch.Tensor], torch.Tensor]
 

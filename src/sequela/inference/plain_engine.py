@@ -18,8 +18,8 @@ from sequela.inference.head import Head, all_finite
 from sequela.inference.routing import answered
 from sequela.inference.streams import Stream, take_best
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right
-from sequela.models.partial import record
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import record
 
 Row = tuple[int, ...]
 

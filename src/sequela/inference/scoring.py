@@ -23,8 +23,8 @@ from sequela.inference.packing import Pack, pack_trie
 from sequela.inference.trie import Integers, Trie
 from sequela.inference.work import Work
 from sequela.models import LanguageModel
-from sequela.models.batch import Batch
-from sequela.models.blocks import block_output, enter_blocks
+from sequela.models.forward.batch import Batch
+from sequela.models.forward.blocks import block_output, enter_blocks
 
 
 @dataclass(frozen=True)

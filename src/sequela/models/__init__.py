@@ -1,4 +1,4 @@
-"""The model under study: loading it, where its parts are, which tokens are the subject."""
+"""The base model: loading it, where its parts are, which tokens are the subject."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sequela.models.family import Family
     from sequela.models.language_model import LanguageModel
     from sequela.models.loading import load_model
-    from sequela.models.packaged import ModelDescription, describe_models
+    from sequela.models.pypi_models import ModelDescription, describe_models
     from sequela.models.spans import TokenizedPrompt, tokenize_prompt
 
 __all__ = [
@@ -27,7 +27,7 @@ __getattr__, __dir__ = lazy_names(
         "sequela.models.family": ("Family",),
         "sequela.models.language_model": ("LanguageModel",),
         "sequela.models.loading": ("load_model",),
-        "sequela.models.packaged": (
+        "sequela.models.pypi_models": (
             "ModelDescription",
             "describe_models",
         ),

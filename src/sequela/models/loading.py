@@ -27,7 +27,7 @@ from sequela.models.families import family_of
 from sequela.models.gguf import read_gguf
 from sequela.models.language_model import LanguageModel
 from sequela.models.names import check_model_name, is_path
-from sequela.models.packaged import packaged_folder
+from sequela.models.pypi_models import packaged_folder
 
 
 def load_model(

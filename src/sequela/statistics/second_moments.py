@@ -15,8 +15,8 @@ from sequela.core.errors import SequelaError
 from sequela.core.precision import solve_dtype
 from sequela.core.progress import SILENT, Progress, tracked
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right
-from sequela.models.reading import Site, read_sites
+from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.batch import pad_right
 from sequela.statistics.corpus import Corpus
 
 TOKENS_AT_ONCE = 2048

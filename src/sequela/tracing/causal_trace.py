@@ -21,9 +21,9 @@ from torch import nn
 from sequela.core.batching import within_reach
 from sequela.core.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.batch import pad_right, places_in
-from sequela.models.partial import Recording, read_logits, record
-from sequela.models.reading import Site, module_at, read_sites
+from sequela.models.forward.activations import Site, module_at, read_sites
+from sequela.models.forward.batch import pad_right, places_in
+from sequela.models.forward.replay import Recording, read_logits, record
 
 TOKENS_AT_ONCE = 1024
 

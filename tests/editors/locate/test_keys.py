@@ -10,7 +10,7 @@ import torch
 from sequela.editors.locate import keys
 from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 from support.edits import CONTEXTS, TINY_EDITS
 from support.tiny import tiny_language_model
 

@@ -21,7 +21,7 @@ from sequela.editors.locate.targets import (
 )
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 from support.edits import CONTEXTS, TINY_EDITS
 from support.tiny import LAYERS, tiny_language_model
 

@@ -9,7 +9,7 @@ from sequela.editors.locate.keys import read_at_subject
 from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
 from sequela.editors.registry import create_editor
 from sequela.models import tokenize_prompt
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 from support.edits import TINY_EDITS
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 

@@ -9,8 +9,8 @@ import torch
 from sequela.core.batching import by_token_budget
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.batch import pad_right
-from sequela.models.reading import Site, read_sites
+from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.batch import pad_right
 
 TOKENS_AT_ONCE = 4096
 

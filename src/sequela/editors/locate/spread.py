@@ -22,7 +22,7 @@ from sequela.editors.locate.solve import Adjustment, ridge_adjustment
 from sequela.editors.locate.targets import Rule, Target, optimize_targets
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 
 N_LAYERS = 5
 """How many layers share the work by default (Meng et al. 2023)."""

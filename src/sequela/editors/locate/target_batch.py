@@ -14,10 +14,10 @@ from torch import nn
 from sequela.core.precision import SCORING_DTYPE
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.batch import pad_right, places_in
-from sequela.models.blocks import block_output
-from sequela.models.partial import Recording, read_logits, record
-from sequela.models.reading import Site, module_at
+from sequela.models.forward.activations import Site, module_at
+from sequela.models.forward.batch import pad_right, places_in
+from sequela.models.forward.blocks import block_output
+from sequela.models.forward.replay import Recording, read_logits, record
 from sequela.models.spans import BLANK
 
 ESSENCE_PROMPT = f"{BLANK} is a"

@@ -27,7 +27,7 @@ from sequela.editors.locate.keys import read_at_subject
 from sequela.editors.locate.target_batch import EditTexts, TargetBatch, Terms
 from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt
-from sequela.models.reading import Site
+from sequela.models.forward.activations import Site
 
 STOP_BELOW = 0.05
 """The optimisation ends when the total loss falls below this (released code of ROME and MEMIT)."""

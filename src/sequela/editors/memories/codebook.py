@@ -14,7 +14,7 @@ from sequela.core.hashing import hash_parts, hash_tensors
 from sequela.edited.decisions import Decisions
 from sequela.editors.memories.clusters import Clusters
 from sequela.models import LanguageModel
-from sequela.models.hooks import Watched
+from sequela.models.forward.hooks import Watched
 
 
 class CodebookState(Clusters):

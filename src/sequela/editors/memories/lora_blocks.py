@@ -22,7 +22,7 @@ from sequela.editors.catalog.shared import SameKey
 from sequela.editors.factors import mlp_linears
 from sequela.editors.memories.clusters import SAME, Clusters, Placement, distances
 from sequela.models import LanguageModel
-from sequela.models.hooks import Watch, Watched
+from sequela.models.forward.hooks import Watch, Watched
 
 DOWN, UP = "down ", "up "
 """Before the name of a linear layer: its factors among a state's tensors."""

@@ -18,7 +18,7 @@ from sequela.core.hashing import hash_json, hash_parts, hash_tensors
 from sequela.edited.decisions import NOTHING, Decisions
 from sequela.editors.editor import EditorState
 from sequela.models import LanguageModel
-from sequela.models.hooks import Watched
+from sequela.models.forward.hooks import Watched
 from sequela.models.spans import BLANK
 
 

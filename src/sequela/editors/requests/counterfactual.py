@@ -16,7 +16,7 @@ from torch import nn
 from sequela.core.errors import BadInputError
 from sequela.edited import Delta, EditedModel, LowRank
 from sequela.models import LanguageModel
-from sequela.models.hooks import Watch, watching
+from sequela.models.forward.hooks import Watch, watching
 
 
 class Adapters(nn.Module):

@@ -20,7 +20,7 @@ from sequela.editors.training.examples import Examples, Wording
 from sequela.editors.training.learner import IndependentLearner, Outcome
 from sequela.editors.training.passes import Passes, activation_bytes
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.partial import record
+from sequela.models.forward.replay import record
 from sequela.models.spans import continued
 
 

@@ -10,7 +10,7 @@ from sequela.editors.likelihood import batch_of, mean_losses, target_logits
 from sequela.editors.training.examples import Examples
 from sequela.editors.training.learner import Outcome
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.partial import InForce, Recording, record
+from sequela.models.forward.replay import InForce, Recording, record
 
 
 @dataclass(frozen=True)

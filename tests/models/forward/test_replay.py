@@ -9,9 +9,9 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from sequela.models import LanguageModel
-from sequela.models.batch import Batch, pad_right
-from sequela.models.hooks import watching
-from sequela.models.partial import record, run_blocks
+from sequela.models.forward.batch import Batch, pad_right
+from sequela.models.forward.hooks import watching
+from sequela.models.forward.replay import record, run_blocks
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 
 ROWS = (

@@ -21,11 +21,11 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Cache, DynamicCache
 
 from sequela.core.precision import SCORING_DTYPE
-from sequela.models.batch import Batch, places_in
-from sequela.models.blocks import argument_names, block_output
+from sequela.models.forward.batch import Batch, places_in
+from sequela.models.forward.blocks import argument_names, block_output
+from sequela.models.forward.onednn_linear import quick_linears
+from sequela.models.forward.suffix import FixedPrefix, Tail
 from sequela.models.language_model import LanguageModel
-from sequela.models.linears import quick_linears
-from sequela.models.tail import FixedPrefix, Tail
 
 InForce = Callable[[], AbstractContextManager[None]]
 """Puts something in force for the length of a block, as often as it is asked."""

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.models.batch import pad_right
+from sequela.models.forward.batch import pad_right
 
 LENGTHS = st.lists(st.integers(1, 50), max_size=30)
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from sequela.models import LanguageModel
-from sequela.models.batch import Batch, pad_right
-from sequela.models.blocks import ForwardReplaced, block_output, enter_blocks
+from sequela.models.forward.batch import Batch, pad_right
+from sequela.models.forward.blocks import ForwardReplaced, block_output, enter_blocks
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 
 FAMILIES = [name for name in FAMILY_NAMES if name != "gptj"]

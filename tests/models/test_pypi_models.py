@@ -13,7 +13,7 @@ from sequela.core.errors import IntegrityError, SequelaError
 from sequela.core.hashing import sha256_of_file
 from sequela.models import LanguageModel, describe_models, load_model
 from sequela.models.aliases import ALIASES, PackagedModel
-from sequela.models.packaged import TERMS_VARIABLE, copy_folder, fetch_gguf, packaged_folder
+from sequela.models.pypi_models import TERMS_VARIABLE, copy_folder, fetch_gguf, packaged_folder
 from support.packages import package, write_gguf
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from sequela.models import LanguageModel
-from sequela.models.batch import pad_right
-from sequela.models.partial import record
-from sequela.models.reading import Site, read_sites
+from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import record
 
 ROWS = ((5, 6, 7, 8, 9, 10, 11, 12, 13), (20, 21))
 

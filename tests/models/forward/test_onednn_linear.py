@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from sequela.models.linears import quick_linears, uses_onednn
+from sequela.models.forward.onednn_linear import quick_linears, uses_onednn
 from support.tiny import FAMILY_NAMES, tiny_language_model
 
 ONEDNN = uses_onednn(torch.device("cpu"), torch.float32)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sequela.models.batch import Batch
+from sequela.models.forward.batch import Batch
 from sequela.models.language_model import LanguageModel
 
 

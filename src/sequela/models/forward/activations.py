@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from sequela.models.batch import Batch
-from sequela.models.blocks import block_output
+from sequela.models.forward.batch import Batch
+from sequela.models.forward.blocks import block_output
+from sequela.models.forward.replay import run_blocks
 from sequela.models.language_model import LanguageModel
-from sequela.models.partial import run_blocks
 
 SiteKind = Literal["key", "preactivation", "value", "attention", "block"]
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sequela.models.blocks import ForwardReplaced
+from sequela.models.forward.blocks import ForwardReplaced
 
 
 def has_onednn(device: torch.device) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import Cache, DynamicCache
 
-from sequela.models.batch import Batch, places_in
+from sequela.models.forward.batch import Batch, places_in
 
 
 class FixedPrefix(Cache):  # type: ignore[misc]  # transformers is not typed
