@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sequela.results import Status, judged, open_store, read_manifest, write_manifest
+from sequela.analysis import judged
+from sequela.results import Status, open_store, read_manifest, write_manifest
 from support.commands import Sequela
 
 FIELDS = {

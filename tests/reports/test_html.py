@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from sequela.analysis import judged
 from sequela.core.errors import SequelaError
 from sequela.reports import write_report
 from sequela.reports.contents import read_contents
-from sequela.results import EvaluationKey, Measurement, Status, judged, open_store
+from sequela.results import EvaluationKey, Measurement, Status, open_store
 from support.suites import SUITES
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 ' \" {{ 7*7 }} </td></details>"

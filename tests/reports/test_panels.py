@@ -4,10 +4,10 @@ import math
 
 import pytest
 
+from sequela.analysis import JudgedMeasurement
 from sequela.reports.panels import panels_of
 from sequela.reports.presentation import format_difference, format_number
 from sequela.reports.summary import is_breakdown, summarize
-from sequela.results import JudgedMeasurement
 from support.suites import SUITES
 
 

@@ -15,7 +15,7 @@ from sequela.cli.run import print_summary
 from sequela.core.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from sequela.results import JudgedMeasurement
+    from sequela.analysis import JudgedMeasurement
 
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)]
 
@@ -33,9 +33,10 @@ def results(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a run measured: every number with its n, standard error and unedited baseline."""
+    from sequela.analysis import judged
     from sequela.reports import markdown_page
     from sequela.reports.tables import spoiled_rows
-    from sequela.results import judged, open_store, read_manifest
+    from sequela.results import open_store, read_manifest
 
     chosen = {"suite": suite, "task": task, "metric": metric, "editor": editor}
     manifest = read_manifest(run)

@@ -98,8 +98,9 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
 
 def print_summary(folder: Path) -> None:
     """Writes the short tables of a run, one per trajectory; quantities go down, checkpoints across."""
+    from sequela.analysis import judged
     from sequela.reports import remarks, summarize
-    from sequela.results import judged, open_store, read_manifest
+    from sequela.results import open_store, read_manifest
 
     suites = read_manifest(folder).suites
     with open_store(folder) as store:

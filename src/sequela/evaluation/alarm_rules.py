@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from sequela.analysis import PERPLEXITY_FACTOR
 from sequela.core.errors import BadInputError
-from sequela.results import PERPLEXITY_FACTOR
 
 COLLAPSE = f"perplexity > {PERPLEXITY_FACTOR}x"
 """The rule by which a model has collapsed."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sequela.analysis import JudgedMeasurement, judged
 from sequela.reports.age import AgeTable, age_table
 from sequela.reports.charts import Stroke, cost_colors, panel_chart, seconds_chart, strokes_of
 from sequela.reports.panels import Panel, label_order, panels_of
@@ -43,13 +44,11 @@ from sequela.results import (
     EditRecord,
     EvaluationKey,
     ItemRecord,
-    JudgedMeasurement,
     Manifest,
     Measurement,
     ResultsStore,
     Section,
     Suites,
-    judged,
     open_store,
     read_manifest,
 )

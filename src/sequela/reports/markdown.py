@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sequela.analysis import JudgedMeasurement, judged
 from sequela.reports.remarks import remarks
 from sequela.reports.summary import SummaryCell, summarize
 from sequela.reports.tables import spoiled_rows
-from sequela.results import JudgedMeasurement, Manifest, Suites, judged, open_store, read_manifest
+from sequela.results import Manifest, Suites, open_store, read_manifest
 
 
 def markdown_page(run_folder: Path) -> str:

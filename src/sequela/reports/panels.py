@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sequela.analysis import JudgedMeasurement
 from sequela.reports.presentation import is_share
-from sequela.results import UNEDITED, JudgedMeasurement, mean_and_stderr
+from sequela.results import UNEDITED, mean_and_stderr
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sequela.results import (
-    Collapse,
-    Collapses,
-    Measurement,
-    Suites,
-    Unexpressed,
-    hardly_expressed,
-    method_label,
-)
+from sequela.analysis import Collapse, Collapses, Unexpressed, hardly_expressed
+from sequela.results import Measurement, Suites, method_label
 
 
 def remarks(measurements: Sequence[Measurement], suites: Suites) -> list[str]:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sequela.analysis import JudgedMeasurement
 from sequela.reports.presentation import (
     MEANINGS,
     NOT_SHOWN,
@@ -15,7 +16,7 @@ from sequela.reports.presentation import (
     is_share,
     task_in_words,
 )
-from sequela.results import ALARMS, EDIT_QUALITY, JudgedMeasurement, Suites, mean_and_stderr
+from sequela.results import ALARMS, EDIT_QUALITY, Suites, mean_and_stderr
 
 _HEADLINE_METRICS = ("efficacy", "accuracy", "exact_match", "perplexity")
 """Of a suite's metrics the first of these is its headline; failing these, whatever comes first."""

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sequela.analysis import JudgedMeasurement
 from sequela.reports.panels import Panel
 from sequela.reports.presentation import (
     NOT_SHOWN,
@@ -17,7 +18,7 @@ from sequela.reports.presentation import (
     in_words,
     task_in_words,
 )
-from sequela.results import CostRecord, EditRecord, ItemRecord, JudgedMeasurement, Suites, mean_and_stderr
+from sequela.results import CostRecord, EditRecord, ItemRecord, Suites, mean_and_stderr
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,10 @@ from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sequela.results.answer_form import AnswerForm, most_frequent
-    from sequela.results.collapse import PERPLEXITY_FACTOR, Collapse, Collapses
     from sequela.results.cost import CostRecord
-    from sequela.results.degeneracy import Flag, JudgedMeasurement, judged
     from sequela.results.edit_record import EditRecord, EditReport
     from sequela.results.environment import Environment, collect_environment
     from sequela.results.evaluation_key import EvaluationKey
-    from sequela.results.expression import Unexpressed, hardly_expressed
     from sequela.results.finding import Finding, counts_of, finding_from_items, mean_and_stderr, trouble_of
     from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
     from sequela.results.measurement import ItemRecord, Measurement
@@ -26,20 +23,15 @@ __all__ = [
     "EDIT_QUALITY",
     "EFFECTIVE_EDITS",
     "HIT_RATE",
-    "PERPLEXITY_FACTOR",
     "UNEDITED",
     "AnswerForm",
-    "Collapse",
-    "Collapses",
     "CostRecord",
     "EditRecord",
     "EditReport",
     "Environment",
     "EvaluationKey",
     "Finding",
-    "Flag",
     "ItemRecord",
-    "JudgedMeasurement",
     "Manifest",
     "Measurement",
     "Query",
@@ -49,12 +41,9 @@ __all__ = [
     "SuiteInfo",
     "Suites",
     "TaskInfo",
-    "Unexpressed",
     "collect_environment",
     "counts_of",
     "finding_from_items",
-    "hardly_expressed",
-    "judged",
     "mean_and_stderr",
     "method_label",
     "most_frequent",
@@ -71,17 +60,7 @@ __getattr__, __dir__ = lazy_names(
             "AnswerForm",
             "most_frequent",
         ),
-        "sequela.results.collapse": (
-            "PERPLEXITY_FACTOR",
-            "Collapse",
-            "Collapses",
-        ),
         "sequela.results.cost": ("CostRecord",),
-        "sequela.results.degeneracy": (
-            "Flag",
-            "JudgedMeasurement",
-            "judged",
-        ),
         "sequela.results.edit_record": (
             "EditRecord",
             "EditReport",
@@ -91,10 +70,6 @@ __getattr__, __dir__ = lazy_names(
             "collect_environment",
         ),
         "sequela.results.evaluation_key": ("EvaluationKey",),
-        "sequela.results.expression": (
-            "Unexpressed",
-            "hardly_expressed",
-        ),
         "sequela.results.finding": (
             "Finding",
             "counts_of",

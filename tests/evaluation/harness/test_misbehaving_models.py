@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from sequela.analysis import JudgedMeasurement, judged
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.evaluation.harness.quiet import quiet_harness
 from sequela.evaluation.harness.suite import HarnessSuite
 from sequela.evaluation.harness.templates import templates_compiled_once
 from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.results import JudgedMeasurement, Measurement, judged
+from sequela.results import Measurement
 from sequela.studies.measuring import Baseline, Labels, measurements
 from support.suites import SUITES
 from support.tiny import tiny_language_model

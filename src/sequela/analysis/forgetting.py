@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sequela.results.collapse import Collapses, checkpoint_of
+from sequela.analysis.collapse import Collapses, checkpoint_of
 from sequela.results.measurement import Measurement
 from sequela.results.names import EFFECTIVE_EDITS
 

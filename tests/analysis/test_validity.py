@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.results import AnswerForm, Collapses, JudgedMeasurement, Measurement, judged
-from sequela.results.degeneracy import is_impossible
+from sequela.analysis import Collapses, JudgedMeasurement, judged
+from sequela.analysis.validity import is_impossible
+from sequela.results import AnswerForm, Measurement
 from support.suites import SUITES
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sequela.results import Collapses, Measurement, Unexpressed, hardly_expressed
+from sequela.analysis import Collapses, Unexpressed, hardly_expressed
+from sequela.results import Measurement
 from support.measurements import expressed, perplexity
 from support.suites import SUITES
 
