@@ -19,7 +19,7 @@ from sequela.results import (
     ResultsStore,
     open_store,
 )
-from sequela.results.tables import SCHEMA_VERSION
+from sequela.results.schema import SCHEMA_VERSION
 
 KEY = EvaluationKey(trajectory="t1", n_edits=5, suite="mmlu", suite_version="v1", model_hash="m1")
 

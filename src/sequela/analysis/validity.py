@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sequela.analysis.collapse import Collapses, checkpoint_of
-from sequela.results.answer_form import NO_ANSWER, AnswerForm
+from sequela.results.answer_distribution import NO_ANSWER, AnswerForm
 from sequela.results.measurement import Measurement
 from sequela.results.names import UNEDITED
 from sequela.results.section import Section, Suites

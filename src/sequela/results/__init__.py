@@ -1,22 +1,23 @@
-"""Where measurements are kept and asked for."""
+"""Records of what was measured, and the store that keeps them."""
 
 from typing import TYPE_CHECKING
 
 from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from sequela.results.answer_form import AnswerForm, most_frequent
-    from sequela.results.cost import CostRecord
+    from sequela.results.answer_distribution import AnswerForm, most_frequent
+    from sequela.results.cost_record import CostRecord
     from sequela.results.edit_record import EditRecord, EditReport
     from sequela.results.environment import Environment, collect_environment
     from sequela.results.evaluation_key import EvaluationKey
-    from sequela.results.finding import Finding, counts_of, finding_from_items, mean_and_stderr, trouble_of
     from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
     from sequela.results.measurement import ItemRecord, Measurement
     from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, HIT_RATE, UNEDITED, method_label
     from sequela.results.query import Query
     from sequela.results.section import Section, SuiteInfo, Suites, TaskInfo
+    from sequela.results.standard_error import mean_and_stderr
     from sequela.results.store import ResultsStore, open_store
+    from sequela.results.task_result import Finding, counts_of, finding_from_items, trouble_of
 
 __all__ = [
     "ALARMS",
@@ -56,11 +57,11 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "sequela.results.answer_form": (
+        "sequela.results.answer_distribution": (
             "AnswerForm",
             "most_frequent",
         ),
-        "sequela.results.cost": ("CostRecord",),
+        "sequela.results.cost_record": ("CostRecord",),
         "sequela.results.edit_record": (
             "EditRecord",
             "EditReport",
@@ -70,13 +71,6 @@ __getattr__, __dir__ = lazy_names(
             "collect_environment",
         ),
         "sequela.results.evaluation_key": ("EvaluationKey",),
-        "sequela.results.finding": (
-            "Finding",
-            "counts_of",
-            "finding_from_items",
-            "mean_and_stderr",
-            "trouble_of",
-        ),
         "sequela.results.manifest": (
             "Manifest",
             "Status",
@@ -102,9 +96,16 @@ __getattr__, __dir__ = lazy_names(
             "Suites",
             "TaskInfo",
         ),
+        "sequela.results.standard_error": ("mean_and_stderr",),
         "sequela.results.store": (
             "ResultsStore",
             "open_store",
+        ),
+        "sequela.results.task_result": (
+            "Finding",
+            "counts_of",
+            "finding_from_items",
+            "trouble_of",
         ),
     },
 )

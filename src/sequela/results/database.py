@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sequela.core.errors import SequelaError
 from sequela.core.paths import replacing
 from sequela.results.earlier_schema import OLDEST_READ
-from sequela.results.tables import SCHEMA_VERSION, Base, StoreRow
+from sequela.results.schema import SCHEMA_VERSION, Base, StoreRow
 
 
 def create_database(path: Path) -> None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sequela.results.cost import CostRecord
+from sequela.results.cost_record import CostRecord
 from sequela.results.names import UNEDITED
 from sequela.results.section import Section, SuiteInfo, Suites, TaskInfo
 

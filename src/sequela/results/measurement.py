@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.results.answer_form import AnswerForm
+from sequela.results.answer_distribution import AnswerForm
 from sequela.results.names import method_label
 
 

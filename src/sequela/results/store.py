@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from sequela.core.errors import IntegrityError as BrokenFileError
 from sequela.core.errors import SequelaError
-from sequela.results.cost import CostRecord
+from sequela.results.cost_record import CostRecord
 from sequela.results.database import create_database, open_database
 from sequela.results.earlier_schema import costs_of_4, edit_record_of_4
 from sequela.results.edit_record import EditRecord
@@ -26,7 +26,7 @@ from sequela.results.evaluation_key import EvaluationKey
 from sequela.results.item_files import read_items, write_items
 from sequela.results.measurement import ItemRecord, Measurement
 from sequela.results.query import Query, ordered
-from sequela.results.tables import (
+from sequela.results.schema import (
     SCHEMA_VERSION,
     Base,
     CostRow,

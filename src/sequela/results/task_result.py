@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.results.answer_form import AnswerForm
+from sequela.results.answer_distribution import AnswerForm
 from sequela.results.measurement import ItemRecord
+from sequela.results.standard_error import mean_and_stderr
 
 
 class Finding(BaseModel):
@@ -45,22 +45,6 @@ class Finding(BaseModel):
     note: str = ""
     form: AnswerForm | None = None
     items: tuple[ItemRecord, ...] = ()
-
-
-def mean_and_stderr(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """The mean of values and its standard error, `sqrt(s² / n)` with the sample variance `s²`.
-
-    Returns:
-        None for the mean of no values, None for the error of fewer than two.
-    """
-    n = len(values)
-    if n == 0:
-        return None, None
-    mean = math.fsum(values) / n
-    if n == 1:
-        return mean, None
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    return mean, math.sqrt(variance / n)
 
 
 def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
