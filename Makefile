@@ -34,7 +34,7 @@ test-slow: setup  ## Run all tests, the slow ones too
 test-vllm: $(VLLM)/.ready  ## Prove the vLLM engine, in an environment of its own
 	VLLM_CPU_KVCACHE_SPACE=$${VLLM_CPU_KVCACHE_SPACE:-2} \
 	VLLM_CPU_OMP_THREADS_BIND=$${VLLM_CPU_OMP_THREADS_BIND:-0-1} \
-	$(VLLM)/bin/python -m pytest -m vllm tests/inference/test_vllm_engine.py
+	$(VLLM)/bin/python -m pytest -m vllm tests/inference/vllm/test_engine.py
 
 # Of constraints.txt only torch: vllm-cpu wants an older transformers and numpy than CI has. What it
 # brings for images and sound is built for another torch and can't be imported beside this one.

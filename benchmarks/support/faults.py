@@ -127,14 +127,14 @@ FAULTS = (
     ),
     Fault(
         "stale cache: hidden states from above the edited block are used",
-        "inference/depth_cache.py",
+        "inference/torch/hidden_state_cache.py",
         "if kept == key and block <= at_most and found.complete",
         "if kept == key and block <= at_most + 1 and found.complete",
         "inference",
     ),
     Fault(
         "wrong edge: a subtree swallows its next sibling",
-        "inference/trie.py",
+        "inference/torch/trie.py",
         "while open_nodes and depths[open_nodes[-1]] >= depth:",
         "while open_nodes and depths[open_nodes[-1]] > depth:",
         "inference",
@@ -148,7 +148,7 @@ FAULTS = (
     ),
     Fault(
         "wrong position: a continued row counts its tokens without the prefix",
-        "inference/decoding.py",
+        "inference/torch/decoding.py",
         "positions += range(row.start, len(prompt))",
         "positions += range(len(prompt) - row.start)",
         "inference",

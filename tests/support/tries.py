@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from sequela.inference.trie import Trie
+from sequela.inference.torch.trie import Trie
 
 Row = tuple[int, ...]
 

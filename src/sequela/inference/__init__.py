@@ -1,7 +1,5 @@
-"""Running any edited model: scoring, generation, perplexity."""
+"""Running an edited model: scoring, generation, sampling, perplexity."""
 
-from sequela.inference.choosing import open_engine
-from sequela.inference.depth_cache import DepthCache
 from sequela.inference.engine import (
     Engine,
     Generation,
@@ -11,11 +9,13 @@ from sequela.inference.engine import (
     generation_request,
     score_request,
 )
-from sequela.inference.memory import MemoryPlan, WorkingMemory, working_memory
+from sequela.inference.factory import open_engine
 from sequela.inference.perplexity import Perplexity, perplexity
-from sequela.inference.plain_engine import PlainEngine
-from sequela.inference.torch_engine import TorchEngine
-from sequela.inference.work import Work
+from sequela.inference.torch.counters import Work
+from sequela.inference.torch.engine import TorchEngine
+from sequela.inference.torch.hidden_state_cache import DepthCache
+from sequela.inference.torch.memory_plan import MemoryPlan, WorkingMemory, working_memory
+from sequela.inference.torch.reference_engine import PlainEngine
 
 __all__ = [
     "DepthCache",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sequela.edited import EditedModel
-from sequela.inference.fitting import Answer, Request, where_they_fit
+from sequela.inference.context_limit import Answer, Request, where_they_fit
 
 
 def by_answerer(

@@ -1,1 +1,1 @@
-"""What `VllmEngine` is made of: the server, the adapters it is given, the worker that changes weights."""
+"""The engine that runs requests with vLLM: server, adapters, the worker that changes weights."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sequela.inference.engine import Generation, GenerationRequest
-from sequela.inference.streams import Stream
+from sequela.inference.generation_state import Stream
 from sequela.models import LanguageModel
 
 Sampled = tuple[int, float]

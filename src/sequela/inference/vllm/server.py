@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 
 from sequela.core.errors import SequelaError, UnknownNameError
 from sequela.edited import Delta, EditedModel
-from sequela.inference.vllm.adapter import adapter_rank, write_adapter
 from sequela.inference.vllm.checkpoint import file_of_each, part_of_block, save_unedited
+from sequela.inference.vllm.lora_adapter import adapter_rank, write_adapter
 from sequela.inference.vllm.worker import WeightChanger
 from sequela.models import LanguageModel
 

@@ -2,9 +2,9 @@
 
 PyTorch hands fp32 matrix products to MKL, which on processors of other makers leaves wide vector units idle.
 oneDNN does not, and takes weights as they are stored: no packed copies are kept, so that editing needs no
-memory beyond the model's. (Engines, which run the same weights again and again without gradients, do
-pack them: `inference/linears.py`.) The results are those of an ordinary linear layer up to the order of
-summation.
+memory beyond the model's. (Engines, which run the same weights again and again without gradients, do pack
+them: `inference/torch/packed_linear.py`.) The results are those of an ordinary linear layer up to the order
+of summation.
 """
 
 from __future__ import annotations

@@ -1,0 +1,195 @@
+"""Attention in pieces: dense spans of queries and keys, joined by their softmax denominators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from sequela.core.precision import SCORING_DTYPE
+from sequela.inference.torch.attention.wide import WideKeys, is_wide, soften
+from sequela.models import LanguageModel
+
+QUERY_ROWS = 512  # queries at a time where their scores are held in full
+
+Attend = Callable[["LayerCall"], torch.Tensor]
+
+
+def takes_attention(model: LanguageModel) -> bool:
+    """Whether the model's attention can be replaced: Hugging Face's GPT-J still has its own."""
+    return bool(model.module._supports_attention_backend)
+
+
+@contextmanager
+def attention_replaced(model: LanguageModel, attend: Attend) -> Iterator[None]:
+    """While entered, every attention layer calls `attend`, which returns the attended values.
+
+    They are as the query, `[rows, heads, tokens, head size]`. The model makes no masks then: what is
+    seen is up to `attend`.
+    """
+
+    def attention(
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        **arguments: Any,
+    ) -> tuple[torch.Tensor, None]:
+        """Hugging Face's signature; it takes back tokens before heads."""
+        assert attention_mask is None
+        layer = module.layer_idx
+        assert isinstance(layer, int)
+        softening = Softening.of(query, arguments)
+        call = LayerCall(layer, query, key, value, softening, arguments.get("sliding_window"))
+        return attend(call).transpose(1, 2), None
+
+    name = f"sequela-{id(attend)}"
+    before = model.module.config._attn_implementation
+    ALL_ATTENTION_FUNCTIONS[name] = attention
+    model.module.config._attn_implementation = name
+    try:
+        yield
+    finally:
+        model.module.config._attn_implementation = before
+        del ALL_ATTENTION_FUNCTIONS[name]
+
+
+@dataclass(frozen=True)
+class Softening:
+    """How scores are made from queries and keys.
+
+    Args:
+        scaling: What the dot products are multiplied by.
+        cap: Gemma 2 keeps scores within plus and minus this by a hyperbolic tangent.
+    """
+
+    scaling: float
+    cap: float | None = None
+
+    @classmethod
+    def of(cls, query: torch.Tensor, arguments: dict[str, Any]) -> Softening:
+        """From what an attention layer hands over."""
+        scaling = arguments.get("scaling")
+        return cls(query.shape[-1] ** -0.5 if scaling is None else scaling, arguments.get("softcap"))
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """What an attention layer hands over.
+
+    Args:
+        layer: Its number.
+        query: `[rows, heads, tokens, head size]`.
+        key: `[rows, key heads, tokens, head size]`.
+        value: As the keys.
+        softening: How scores are made.
+        window: How many tokens back a token sees, itself included; None is all.
+    """
+
+    layer: int
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    softening: Softening
+    window: int | None
+
+
+def attend_span(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    softening: Softening,
+    mask: torch.Tensor | None = None,
+    causal: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Softmax attention of queries over keys.
+
+    Args:
+        query: `[rows, heads, queries, head size]`.
+        key: `[rows, key heads, keys, head size]`; the number of heads is a multiple of theirs.
+        value: As the keys.
+        softening: How scores are made.
+        mask: Added to the scores, `[rows or 1, 1, queries, keys]`; finite.
+        causal: Query i sees keys up to i.
+
+    Returns:
+        The attended values `[rows, heads, queries, head size]`, and the natural logs of the softmax
+        denominators, fp32 `[rows, heads, queries]`, by which spans over other keys can be joined.
+    """
+    if mask is None and not causal and softening.cap is None and is_wide(query, key):
+        return WideKeys(key, value, softening.scaling, reused=False).attend(query)
+    if query.device.type == "cpu" and softening.cap is None:
+        found: tuple[torch.Tensor, torch.Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, key, value, 0.0, causal, attn_mask=mask, scale=softening.scaling
+        )
+        return found
+    if causal:
+        hidden = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).triu(1)
+        lowest = torch.finfo(query.dtype).min
+        mask = torch.zeros(hidden.shape, dtype=query.dtype, device=query.device).masked_fill_(hidden, lowest)
+        mask = mask[None, None]
+    groups = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    pieces = [
+        attend_in_full(query[:, :, at], key.mT, value, softening, None if mask is None else mask[:, :, at])
+        for start in range(0, query.shape[2], QUERY_ROWS)
+        for at in [slice(start, start + QUERY_ROWS)]
+    ]
+    return torch.cat([out for out, _ in pieces], 2), torch.cat([log for _, log in pieces], 2)
+
+
+def attend_in_full(
+    query: torch.Tensor,
+    transposed_key: torch.Tensor,
+    value: torch.Tensor,
+    softening: Softening,
+    mask: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `attend_span`, holding all scores at once; as many key heads as heads.
+
+    Args:
+        query: `[rows, heads, queries, head size]`.
+        transposed_key: `[rows, heads, head size, keys]`.
+        value: `[rows, heads, keys, head size]`.
+        softening: How scores are made.
+        mask: Added to the scores, `[rows or 1, 1, queries or 1, keys]`.
+    """
+    scores = (query @ transposed_key).to(SCORING_DTYPE).mul_(softening.scaling)
+    if softening.cap is not None:
+        scores = torch.tanh(scores / softening.cap) * softening.cap
+    if mask is not None:
+        scores += mask
+    weights, denominators = soften(scores)
+    return weights.to(value.dtype) @ value, denominators
+
+
+def join_span(
+    values: torch.Tensor, denominators: torch.Tensor, more: torch.Tensor, more_denominators: torch.Tensor
+) -> None:
+    """Joins a span over further keys into attended values, in place.
+
+    Args:
+        values: `[rows, heads, queries, head size]`, changed in place.
+        denominators: Their log denominators `[rows, heads, queries]`, changed in place.
+        more: The same queries' values over other keys.
+        more_denominators: Theirs.
+    """
+    share = torch.sigmoid(more_denominators - denominators)
+    values.lerp_(more, share[..., None].to(values.dtype))
+    denominators.copy_(torch.logaddexp(denominators, more_denominators))
+
+
+def additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A mask to be added to scores, `[1, 1, queries, keys]`, from what is visible.
+
+    The lowest finite number and not minus infinity: a query that sees nothing of a span then has a
+    denominator of next to nothing and no NaN.
+    """
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]

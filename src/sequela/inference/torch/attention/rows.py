@@ -1,0 +1,195 @@
+"""What takes the place of a model's attention while rows are continued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import torch
+
+from sequela.inference.torch.attention.base import (
+    LayerCall,
+    Softening,
+    additive,
+    attend_in_full,
+    attend_span,
+    join_span,
+)
+from sequela.inference.torch.attention.kv_slots import Prefix, PrefixLayer, Row, Slots
+from sequela.inference.torch.attention.wide import WIDE_KEYS, WideKeys, is_wide, multiplies_wide
+
+
+@dataclass(eq=False)
+class RowAttention:
+    """An attention function for rows in slots.
+
+    Three things go through the model with it: a prefix, one row of tokens `[1, tokens]`; new rows
+    behind their prefixes, packed one after the other, `[1, tokens]`; one step, a token of every row
+    in use, `[rows, 1]`.
+
+    Args:
+        slots: The rows.
+    """
+
+    slots: Slots
+    _prefix: Prefix | None = None
+    _new: tuple[int, ...] = ()
+    _behind: tuple[tuple[Prefix, slice, torch.Tensor], ...] = ()
+    _masks: dict[int | None, _StepMasks] = field(default_factory=dict)
+
+    def begin_prefix(self, prefix: Prefix) -> None:
+        """The next pass reads a prefix and keeps its keys and values there."""
+        self._prefix, self._new = prefix, ()
+
+    def begin_rows(self, rows: Sequence[Row]) -> None:
+        """The next pass reads new rows, which take the next slots."""
+        self._prefix, self._new = None, tuple(range(len(self.slots.rows), len(self.slots.rows) + len(rows)))
+        self._behind = tuple(_behind_prefixes(rows))
+        self.slots.rows += rows
+
+    def begin_step(self) -> None:
+        """The next pass reads one more token of every row; their lengths count it already."""
+        self._prefix, self._new, self._masks = None, (), {}
+
+    def __call__(self, call: LayerCall) -> torch.Tensor:
+        """Attends what goes through the model, `[rows, heads, tokens, head size]`."""
+        if self._prefix is not None:
+            self._prefix.layers[call.layer] = _prefix_layer(call)
+            attended, _ = _causal(call, slice(None))
+            return attended
+        return self._new_rows(call) if self._new else self._step(call)
+
+    def _new_rows(self, call: LayerCall) -> torch.Tensor:
+        parts = []
+        start = 0
+        for slot in self._new:
+            at = slice(start, start + self.slots.rows[slot].length)
+            self.slots.write_row(call.layer, slot, call.key[:, :, at], call.value[:, :, at])
+            parts.append(_causal(call, at))
+            start = at.stop
+        attended = torch.cat([part for part, _ in parts], 2)
+        denominators = torch.cat([part for _, part in parts], 2)
+        for prefix, at, positions in self._behind:
+            query = call.query[:, :, at]
+            mask = _prefix_mask(positions.to(query.device), prefix, call.window, query.dtype)
+            join_span(
+                attended[:, :, at],
+                denominators[:, :, at],
+                *_attend_prefix(query, prefix.layers[call.layer], call.softening, mask),
+            )
+        return attended
+
+    def _step(self, call: LayerCall) -> torch.Tensor:
+        query = call.query
+        if call.window not in self._masks:
+            self._masks[call.window] = _StepMasks.of(self.slots, call.window, query)
+        masks = self._masks[call.window]
+        self.slots.write_step(call.layer, masks.columns, call.key, call.value)
+        keys, values = self.slots.read(call.layer)
+        # The heads that share keys become queries of one head: the keys are read once.
+        groups = query.shape[1] // keys.shape[1]
+        folded = query.view(len(query), keys.shape[1], groups, -1)
+        attended, denominators = attend_in_full(folded, keys, values, call.softening, masks.own)
+        attended = attended.flatten(1, 2)[:, :, None]
+        denominators = denominators.flatten(1, 2)[:, :, None]
+        for prefix, rows, mask in masks.prefixes:
+            # The rows become queries of one row: the prefix is read once for all of them.
+            together = query[rows, :, 0].transpose(0, 1)[None]
+            more, more_denominators = _attend_prefix(
+                together, prefix.layers[call.layer], call.softening, mask
+            )
+            part, part_denominators = attended[rows], denominators[rows]
+            join_span(
+                part,
+                part_denominators,
+                more[0].transpose(0, 1)[:, :, None],
+                more_denominators[0].transpose(0, 1)[:, :, None],
+            )
+            if isinstance(rows, torch.Tensor):  # a copy then, else it was joined in place
+                attended[rows] = part
+        return attended
+
+
+def _behind_prefixes(rows: Sequence[Row]) -> Iterator[tuple[Prefix, slice, torch.Tensor]]:
+    """The tokens of neighboring new rows behind one prefix, with their positions."""
+    start = 0
+    for prefix, behind in groupby(rows, lambda row: row.prefix):
+        positions = torch.cat([torch.arange(row.start, row.start + row.length) for row in behind])
+        if prefix is not None:
+            yield prefix, slice(start, start + len(positions)), positions
+        start += len(positions)
+
+
+@dataclass(frozen=True)
+class _StepMasks:
+    """What the rows see in one step, the same in all layers with one window.
+
+    Args:
+        columns: Where each row's new token goes in its slot, `[rows]`.
+        own: Mask over the slots, `[rows, 1, 1, longest]`.
+        prefixes: The rows behind each prefix, with the mask over it.
+    """
+
+    columns: torch.Tensor
+    own: torch.Tensor
+    prefixes: tuple[tuple[Prefix, torch.Tensor | slice, torch.Tensor | None], ...]
+
+    @classmethod
+    def of(cls, slots: Slots, window: int | None, query: torch.Tensor) -> _StepMasks:
+        device = query.device
+        columns = torch.tensor([row.length - 1 for row in slots.rows], device=device)
+        places = torch.arange(int(columns.max()) + 1, device=device)
+        visible = places <= columns[:, None]
+        if window is not None:
+            visible &= columns[:, None] - places < window
+        behind: dict[Prefix, list[int]] = {}
+        for slot, row in enumerate(slots.rows):
+            if row.prefix is not None:
+                behind.setdefault(row.prefix, []).append(slot)
+        prefixes = []
+        for prefix, numbers in behind.items():
+            everyone = len(numbers) == len(slots.rows)
+            rows = slice(None) if everyone else torch.tensor(numbers, device=device)
+            mask = _prefix_mask(columns[rows] + prefix.length, prefix, window, query.dtype)
+            prefixes.append((prefix, rows, mask))
+        own = additive(visible, query.dtype)[0, 0, :, None, None]
+        return cls(columns, own, tuple(prefixes))
+
+
+def _prefix_mask(
+    positions: torch.Tensor, prefix: Prefix, window: int | None, dtype: torch.dtype
+) -> torch.Tensor | None:
+    """What queries at these positions see of a prefix; None is all of it."""
+    if window is None or int(positions.max()) < window:
+        return None
+    places = torch.arange(prefix.length, device=positions.device)
+    return additive(positions[:, None] - places < window, dtype)
+
+
+def _prefix_layer(call: LayerCall) -> PrefixLayer:
+    """What a layer keeps of the prefix that goes through it."""
+    lay_out = call.softening.cap is None and call.key.shape[2] >= WIDE_KEYS and multiplies_wide(call.key)
+    wide = WideKeys(call.key, call.value, call.softening.scaling, reused=True) if lay_out else None
+    return PrefixLayer(call.key, call.value, wide)
+
+
+def _attend_prefix(
+    query: torch.Tensor, layer: PrefixLayer, softening: Softening, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `attend_span`, over a prefix."""
+    if layer.wide is not None and mask is None and is_wide(query, layer.key, reused=True):
+        return layer.wide.attend(query)
+    return attend_span(query, layer.key, layer.value, softening, mask)
+
+
+def _causal(call: LayerCall, at: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    """A stretch of tokens among themselves."""
+    query, key, value = call.query[:, :, at], call.key[:, :, at], call.value[:, :, at]
+    length = query.shape[2]
+    if call.window is None or length <= call.window:
+        return attend_span(query, key, value, call.softening, causal=True)
+    places = torch.arange(length, device=query.device)
+    distance = places[:, None] - places
+    mask = additive((distance >= 0) & (distance < call.window), query.dtype)
+    return attend_span(query, key, value, call.softening, mask)

@@ -1,0 +1,125 @@
+"""The engine that is used unless another is asked for: packed tries, shared prefixes, a depth cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import torch
+
+from sequela.core.batching import within_reach
+from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
+from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
+from sequela.inference.generation_state import Stream
+from sequela.inference.routing import answered
+from sequela.inference.torch.attention.base import takes_attention
+from sequela.inference.torch.counters import Work
+from sequela.inference.torch.decoding import Decoder
+from sequela.inference.torch.hidden_state_cache import DepthCache
+from sequela.inference.torch.memory_plan import WorkingMemory
+from sequela.inference.torch.reference_engine import PlainEngine
+from sequela.inference.torch.scoring import score_trie
+
+
+class TorchEngine:
+    """Runs requests through the Hugging Face model, each token in context once.
+
+    Models that keep their attention to themselves (GPT-J) and rotary positions that depend on the longest
+    row (LongRoPE) go the plain way, in right-padded batches. What watches activations is told, on either
+    way, at which tokens it decides.
+
+    Args:
+        memory: How much room there is for activations, keys and values.
+        depth_cache: Where hidden states below the edits are kept between calls; None for no keeping.
+    """
+
+    def __init__(self, memory: WorkingMemory | None = None, depth_cache: DepthCache | None = None) -> None:
+        self.memory = memory or WorkingMemory()
+        self.depth_cache = depth_cache
+        self.work = Work()
+
+    @torch.inference_mode()
+    def score(
+        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
+    ) -> list[Score]:
+        """Scores continuations."""
+        return answered(
+            model, requests, Score.of_refused, lambda one, asked: self._score(one, asked, progress)
+        )
+
+    def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
+        def attempt(tokens: int) -> list[Score]:
+            if not packs(model):
+                return _plain(model, tokens).score(model, requests, progress)
+            with model:
+                return score_trie(
+                    model,
+                    requests,
+                    tokens,
+                    self.depth_cache,
+                    self.work,
+                    progress,
+                    pack_weights=self.memory.pack_weights,
+                )
+
+        return within_reach(self.memory.tokens_at_once(model.base), attempt)
+
+    @torch.inference_mode()
+    def generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
+    ) -> list[Generation]:
+        """Continues prompts greedily, many at a time."""
+        return answered(
+            model,
+            requests,
+            Generation.of_refused,
+            lambda one, asked: self._generate(one, asked, progress),
+        )
+
+    def _generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
+    ) -> list[Generation]:
+        def attempt(tokens: int) -> list[Generation]:
+            if not packs(model):
+                return _plain(model, tokens).generate(model, requests, progress)
+            with model:
+                model.decisions.begin()
+                decoder = Decoder(
+                    model,
+                    requests,
+                    self.memory.most_rows,
+                    tokens,
+                    min(tokens, self.memory.tokens_at_once(model.base)),
+                    self.work,
+                    pack_weights=self.memory.pack_weights,
+                )
+                return _collect(model, decoder.run(), len(requests), progress)
+
+        return within_reach(self.memory.tokens_kept(model.base), attempt)
+
+
+def packs(model: EditedModel) -> bool:
+    """Whether requests to a model may be packed into tries, by the stated rule.
+
+    Not if its attention can't be replaced, or if its rotary positions depend on the longest row of a pass.
+    """
+    return takes_attention(model.base) and not model.base.rotary_by_length
+
+
+def _plain(model: EditedModel, tokens: int) -> PlainEngine:
+    """The engine for models that can't be packed; one row at a time where rows would change each other."""
+    return PlainEngine(1 if model.base.rotary_by_length else tokens)
+
+
+def _collect(
+    model: EditedModel, streams: Iterable[Stream], n_requests: int, progress: Progress
+) -> list[Generation]:
+    task = progress.start("generating", n_requests)
+    answers: dict[int, Generation] = {}
+    for stream in streams:
+        hit = model.decisions.hits.get(stream.number)
+        answers[stream.number] = replace(stream.answer(model.base), hit=hit)
+        progress.advance(task)
+    progress.finish(task)
+    return [answers[number] for number in range(n_requests)]

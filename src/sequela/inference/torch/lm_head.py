@@ -1,0 +1,89 @@
+"""From the last block's output to logits and log-probabilities, always in fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from sequela.core.precision import SCORING_DTYPE
+from sequela.inference.generation_state import Stream
+from sequela.inference.torch.packed_linear import packed_linear, packs_linears
+from sequela.models import LanguageModel
+
+POSITIONS = 128  # read at a time: their logits stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What was read at some positions.
+
+    Args:
+        logprobs: `[positions, vocabulary]`, fp32.
+        best: The most likely token `[positions]`.
+        finite: Whether every logit is a number `[positions]`.
+    """
+
+    logprobs: torch.Tensor
+    best: torch.Tensor
+    finite: torch.Tensor
+
+
+class Head:
+    """The final norm and the head of a model with its edits in force.
+
+    Args:
+        model: The model; its weights must not change while the head is used.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        self._model = model
+        self._norm = model.module.get_submodule(model.family.final_norm)
+        head = model.module.get_submodule(model.family.unembed)
+        weight: torch.Tensor = head.weight.detach().to(SCORING_DTYPE)
+        bias = None if head.bias is None else head.bias.detach().to(SCORING_DTYPE)
+        if packs_linears(weight.device, SCORING_DTYPE):
+            self._unembed = packed_linear(weight, bias)
+        else:
+            self._unembed = lambda normed: functional.linear(normed, weight, bias)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits `[positions, vocabulary]`, fp32, of what left the last block, `[positions, d]`."""
+        return self.after_norm(self._norm(hidden))
+
+    def after_norm(self, normed: torch.Tensor) -> torch.Tensor:
+        """Logits `[positions, vocabulary]`, fp32, of normed hidden states `[positions, d]`."""
+        logits = self._unembed(normed.to(SCORING_DTYPE))
+        return self._model.family.cap_logits(self._model.module, logits)
+
+    def read(self, hidden: torch.Tensor) -> Iterator[tuple[slice, Readings]]:
+        """Reads `[positions, d]` some positions at a time, with which ones they are."""
+        for start in range(0, len(hidden), POSITIONS):
+            at = slice(start, start + POSITIONS)
+            logits = self.logits(hidden[at])
+            yield at, Readings(logits.log_softmax(-1), logits.max(-1).indices, all_finite(logits))
+
+
+def all_finite(logits: torch.Tensor) -> torch.Tensor:
+    """Whether all numbers of each row `[rows, vocabulary]` are finite, `[rows]`: only then is their sum."""
+    return torch.isfinite(logits.sum(-1))
+
+
+def take_best(model: LanguageModel, logits: torch.Tensor, streams: Sequence[Stream]) -> torch.Tensor:
+    """Gives each stream its most likely next token.
+
+    Args:
+        model: The model.
+        logits: `[streams, vocabulary]`, fp32.
+        streams: The streams, as the rows.
+
+    Returns:
+        The tokens `[streams]`.
+    """
+    tokens = logits.max(dim=-1).indices
+    finite = all_finite(logits).tolist()
+    for stream, token, is_finite in zip(streams, tokens.tolist(), finite, strict=True):
+        stream.take(model, token, is_finite)
+    return tokens

@@ -1,0 +1,184 @@
+"""Plain batches through the Hugging Face model: simple, right, and what the fast paths are held against."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import torch
+from transformers import DynamicCache
+
+from sequela.core.batching import by_token_budget
+from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
+from sequela.edited.decisions import Places
+from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
+from sequela.inference.generation_state import Stream
+from sequela.inference.routing import answered
+from sequela.inference.torch.lm_head import Head, all_finite, take_best
+from sequela.models import LanguageModel
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import record
+
+Row = tuple[int, ...]
+
+
+class PlainEngine:
+    """Scores and generates with right-padded batches of a limited number of tokens.
+
+    Args:
+        token_budget: The most tokens, padding included, that go through the model at once.
+    """
+
+    def __init__(self, token_budget: int = 4096) -> None:
+        self.token_budget = token_budget
+
+    @torch.inference_mode()
+    def score(
+        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
+    ) -> list[Score]:
+        """Scores continuations; requests that read the same tokens share one row."""
+        return answered(
+            model, requests, Score.of_refused, lambda one, asked: self._score(one, asked, progress)
+        )
+
+    def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
+        watched = bool(model.interventions)
+        by_row: dict[tuple[Row, int], list[int]] = defaultdict(list)
+        for number, request in enumerate(requests):
+            decides_at = len(request.context) if watched else 0
+            by_row[request.context + request.continuation[:-1], decides_at].append(number)
+        rows = list(by_row)
+        scores: dict[int, Score] = {}
+        task = progress.start("scoring", len(requests))
+        with model:
+            head = Head(model.base)
+            for group in by_token_budget([len(row) for row, _ in rows], self.token_budget):
+                asked = [[(number, requests[number]) for number in by_row[rows[i]]] for i in group]
+                scores.update(_score_batch(model, head, [rows[i] for i in group], asked))
+                progress.advance(task, sum(len(numbers) for numbers in asked))
+        progress.finish(task)
+        return [scores[number] for number in range(len(requests))]
+
+    @torch.inference_mode()
+    def generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
+    ) -> list[Generation]:
+        """Continues prompts greedily, many at a time, with a key-value cache."""
+        return answered(
+            model,
+            requests,
+            Generation.of_refused,
+            lambda one, asked: self._generate(one, asked, progress),
+        )
+
+    def _generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
+    ) -> list[Generation]:
+        answers: dict[int, Generation] = {}
+        model.decisions.begin()
+        task = progress.start("generating", len(requests))
+        with model:
+            head = Head(model.base)
+            for group in self._generation_groups(model.base, requests):
+                streams = [Stream(number, requests[number]) for number in group]
+                for stream in self._decode(model, head, streams):
+                    hit = model.decisions.hits.get(stream.number)
+                    answers[stream.number] = replace(stream.answer(model.base), hit=hit)
+                    progress.advance(task)
+        progress.finish(task)
+        return [answers[number] for number in range(len(requests))]
+
+    def _generation_groups(
+        self, model: LanguageModel, requests: Sequence[GenerationRequest]
+    ) -> Iterable[list[int]]:
+        lengths = [request.length for request in requests]
+        window: int | None = getattr(model.module.config, "sliding_window", None)
+        if window is None or max(lengths, default=0) <= window:
+            return by_token_budget(lengths, self.token_budget)
+        # A sliding window counts cache slots. With padding between prompt and continuation it would
+        # see too little, so only prompts of one length, which need no padding, go together.
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for number, request in enumerate(requests):
+            by_length[len(request.prompt)].append(number)
+        return (
+            [numbers[i] for i in group]
+            for numbers in by_length.values()
+            for group in by_token_budget([lengths[n] for n in numbers], self.token_budget)
+        )
+
+    def _decode(self, edited: EditedModel, head: Head, streams: list[Stream]) -> Iterable[Stream]:
+        """Decodes one group; yields each stream when it ends.
+
+        A row's cache slots are prompt, padding, generated tokens. The mask hides the padding and
+        the positions count real tokens only.
+        """
+        model = edited.base
+        batch = pad_right([stream.request.prompt for stream in streams], model.pad_id, model.device)
+        lengths = torch.tensor(batch.lengths, device=model.device)
+        numbers = torch.tensor([stream.number for stream in streams], device=model.device)
+        mask = (batch.positions < lengths[:, None]).long()
+        cache = DynamicCache()
+        with edited.decisions.during(Places.at(lengths, batch.ids.shape[1], numbers)):
+            output = model.module.base_model(
+                input_ids=batch.ids, position_ids=batch.positions, past_key_values=cache, use_cache=True
+            )
+        hidden = output.last_hidden_state[torch.arange(len(streams), device=model.device), lengths - 1]
+        while True:
+            tokens = take_best(model, head.after_norm(hidden), streams)
+            going = [i for i, stream in enumerate(streams) if not stream.ended_by]
+            yield from (stream for stream in streams if stream.ended_by)
+            if not going:
+                return
+            if len(going) < len(streams):
+                keep = torch.tensor(going, device=model.device)
+                cache.batch_select_indices(keep)
+                tokens, mask, lengths, numbers = tokens[keep], mask[keep], lengths[keep], numbers[keep]
+                streams = [streams[i] for i in going]
+            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+            with edited.decisions.during(Places.under(numbers[:, None])):
+                output = model.module.base_model(
+                    input_ids=tokens[:, None],
+                    attention_mask=mask,
+                    position_ids=lengths[:, None],
+                    past_key_values=cache,
+                    use_cache=True,
+                )
+            lengths = lengths + 1
+            hidden = output.last_hidden_state[:, 0]
+
+
+def _score_batch(
+    edited: EditedModel,
+    head: Head,
+    rows: list[tuple[Row, int]],
+    asked: list[list[tuple[int, ScoreRequest]]],
+) -> Iterable[tuple[int, Score]]:
+    """Scores the requests that read these rows; logits are taken at their positions only.
+
+    Args:
+        edited: The model.
+        head: Its head.
+        rows: The tokens that are read, and how many stand up to the one at which is decided.
+        asked: For each row the requests that read it, with their numbers.
+    """
+    model = edited.base
+    batch = pad_right([row for row, _ in rows], model.pad_id, model.device)
+    edited.decisions.begin()
+    decided = torch.tensor([length for _, length in rows], device=model.device)
+    with edited.decisions.during(Places.at(decided, batch.ids.shape[1])):
+        hidden = record(model, batch, first=model.n_layers).final
+    for row, requests in enumerate(asked):
+        start = min(len(request.context) for _, request in requests) - 1
+        logits = head.logits(hidden[row, start : batch.lengths[row]])
+        logprobs = torch.log_softmax(logits, dim=-1)
+        best = logprobs.argmax(dim=-1)
+        finite = all_finite(logits)
+        for number, request in requests:
+            at = slice(len(request.context) - 1 - start, None)
+            target = torch.tensor(request.continuation, device=logprobs.device)
+            picked = logprobs[at].gather(1, target[:, None])[:, 0]
+            token_greedy = (best[at] == target).tolist()
+            is_finite, hit = bool(finite[at].all()), edited.decisions.hits.get(row)
+            yield number, Score(tuple(picked.tolist()), tuple(token_greedy), is_finite, hit=hit)

@@ -1,0 +1,183 @@
+"""The engine for GPUs: vLLM serves the base once, edits come and go as adapters or changed weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+from sequela.core.errors import SequelaError
+from sequela.core.progress import SILENT, Progress
+from sequela.edited import Delta, EditedModel
+from sequela.inference.context_limit import where_they_fit
+from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
+from sequela.inference.routing import by_answerer
+from sequela.inference.vllm.decoding import Sampled, decoding_params, ended, sampled_tokens
+from sequela.inference.vllm.scoring import assemble, plan_readings
+from sequela.inference.vllm.server import VllmServer, VllmSettings, check_installed
+
+PROMPTS_AT_ONCE = 512
+"""How many prompts vLLM is given before progress is told; it batches among them as it likes."""
+
+
+class VllmEngine:
+    """Scores and generates on vLLM.
+
+    The base model is copied to a temporary folder and served once; a request for another base ends that
+    server and starts one for it. Deltas reach the server as LoRA adapters or as changed weights
+    (`weights`). Use the engine as a context manager, or call `close`, to end the server.
+
+    The server is a process of its own: scripts need `if __name__ == "__main__":`.
+
+    Args:
+        weights: `lora`: deltas become adapters, and one that can't is refused. `in-place`: the server's
+            weights are changed. `auto`: adapters where possible, else in place.
+        max_rank: The greatest rank that adapters may have. Memory and time grow with it.
+        context_length: The most tokens of a request, answer included; by default the model's.
+        options: Further arguments of `vllm.LLM`, such as `gpu_memory_utilization` or `enforce_eager`.
+
+    Raises:
+        SequelaError: vLLM isn't installed, or `max_rank` is more than it allows.
+    """
+
+    def __init__(
+        self,
+        weights: Literal["auto", "lora", "in-place"] = "auto",
+        *,
+        max_rank: int = 16,
+        context_length: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        check_installed()
+        self.settings = VllmSettings(weights, max_rank, context_length, dict(options or {}))
+        self._server: VllmServer | None = None
+
+    def __enter__(self) -> VllmEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the server, if there is one; the next request starts another."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def score(
+        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
+    ) -> list[Score]:
+        """Scores continuations by the log-probabilities of next tokens (`scoring.py`).
+
+        Raises:
+            SequelaError: The edits sit where vLLM can't run them.
+        """
+        return by_answerer(model, requests, lambda asking, asked: self._score(asking, asked, progress))
+
+    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
+        check_seats(model)
+
+        def answer(fitting: list[ScoreRequest]) -> list[Score]:
+            server = self._serving(model, progress)
+            readings = plan_readings(fitting, server.block_size)
+            asked = [(row, part) for row, reading in readings.items() for part in reading.parts()]
+            rows = [row for row, _ in asked]
+            params = [readings[row].params(part) for row, part in asked]
+            outputs = _run(server, model, rows, params, "scoring", progress)
+            for row, output in zip(rows, outputs, strict=True):
+                readings[row].take(output)
+            return [assemble(request, readings) for request in fitting]
+
+        limit = self.settings.limit(model.base)
+        return where_they_fit(limit, model.base.name, requests, Score.of_refused, answer)
+
+    def generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
+    ) -> list[Generation]:
+        """Continues prompts greedily.
+
+        Raises:
+            SequelaError: The edits sit where vLLM can't run them.
+        """
+        return by_answerer(model, requests, lambda asking, asked: self._generate(asking, asked, progress))
+
+    def _generate(
+        self, model: EditedModel, requests: list[GenerationRequest], progress: Progress
+    ) -> list[Generation]:
+        check_seats(model)
+
+        def answer(fitting: list[GenerationRequest]) -> list[Generation]:
+            server = self._serving(model, progress)
+            tokens: list[list[Sampled]] = [[] for _ in fitting]
+            answers: dict[int, Generation] = {}
+            while going := [number for number in range(len(fitting)) if number not in answers]:
+                prompts = [fitting[n].prompt + tuple(token for token, _ in tokens[n]) for n in going]
+                params = [decoding_params(model.base, fitting[n], len(tokens[n])) for n in going]
+                outputs = _run(server, model, prompts, params, "generating", progress)
+                for number, output in zip(going, outputs, strict=True):
+                    tokens[number] += sampled_tokens(output)
+                    found = ended(model.base, fitting[number], tokens[number])
+                    if found is not None:
+                        answers[number] = found
+            return [answers[number] for number in range(len(fitting))]
+
+        limit = self.settings.limit(model.base)
+        return where_they_fit(limit, model.base.name, requests, Generation.of_refused, answer)
+
+    def _serving(self, model: EditedModel, progress: Progress) -> VllmServer:
+        """The server of the model's base; started if it isn't the one that runs."""
+        if self._server is not None and self._server.fingerprint != model.base.fingerprint:
+            self.close()
+        if self._server is None:
+            progress.say(f"starting vLLM for {model.base.name}")
+            self._server = VllmServer(model.base, self.settings)
+        return self._server
+
+
+def check_seats(model: EditedModel) -> None:
+    """Refuses edits that vLLM can't run.
+
+    Raises:
+        SequelaError: Edits sit in the activations, or in weights in a form other than a `Delta`.
+    """
+    if model.interventions:
+        raise SequelaError(
+            "VllmEngine can't run edits that sit in activations: nothing can watch a layer inside vLLM.",
+            hint="TorchEngine can.",
+        )
+    if model.weights is not None and not isinstance(model.weights, Delta):
+        raise SequelaError(
+            f"VllmEngine runs changes of weights that are a Delta; this is a {type(model.weights).__name__}.",
+            hint="TorchEngine runs every change of weights.",
+        )
+
+
+def _run(
+    server: VllmServer,
+    model: EditedModel,
+    prompts: Sequence[Sequence[int]],
+    params: Sequence[Any],
+    what: str,
+    progress: Progress,
+) -> list[Any]:
+    outputs: list[Any] = []
+    task = progress.start(what, len(prompts))
+    with model:
+        _check_alone(model)
+        for start in range(0, len(prompts), PROMPTS_AT_ONCE):
+            at = slice(start, start + PROMPTS_AT_ONCE)
+            outputs += server.run(model, prompts[at], params[at])
+            progress.advance(task, len(prompts[at]))
+    progress.finish(task)
+    return outputs
+
+
+def _check_alone(model: EditedModel) -> None:
+    """Refuses a base with other changes in force: the server has the model's own and no others."""
+    if len(model.base.changes) != model.n_changes:
+        raise SequelaError(
+            f"On {model.base.name!r} other edits are in force than those of the model that was asked.",
+            hint="Ask the edited model itself, or revert the other edits first.",
+        )

@@ -1,0 +1,122 @@
+"""What watches activations decides at each request's own last token, however requests are run together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sequela.core.errors import SequelaError
+from sequela.edited import EditedModel
+from sequela.edited.decisions import Decisions, Places
+from sequela.inference import GenerationRequest, PlainEngine, TorchEngine, WorkingMemory
+from sequela.inference.torch.hidden_state_cache import DepthCache
+from sequela.models import LanguageModel
+from sequela.models.forward.hooks import Watched
+from support.tiers import quick_cases
+from support.tiny import FAMILY_NAMES, tiny_language_model
+from support.watched import alone, check_scores, check_texts, requests_of
+
+LAYER = 2
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Where the first number that enters is positive at the deciding token, it and all behind it are shifted.
+
+    The deciding token by 2, the others by 1: a decision at a wrong place, or for another row, shows.
+    """
+
+    layer: int = LAYER
+
+    @property
+    def content_hash(self) -> str:
+        return f"shift {self.layer}"
+
+    def lowest_block(self, model: LanguageModel) -> int:
+        return self.layer
+
+    def install(self, model: LanguageModel, decisions: Decisions) -> Watched:
+        def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
+            places = decisions.of_pass(entering)
+            decisions.note(places.owners[places.decides], entering[places.decides][:, 0] > 0)
+            hit = [[decisions.hits.get(owner, False) for owner in row] for row in places.owners.tolist()]
+            by = torch.tensor(hit).float() * (1 + places.decides.float())
+            return leaving + by[..., None]
+
+        return Watched(model, {model.family.mlp_out.format(self.layer): watch})
+
+
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt_neox", "gptj", "gemma3")))
+def test_scores_are_those_of_each_request_by_itself(family: str) -> None:
+    model, requests = EditedModel(tiny_language_model(family), interventions=(Shift(),)), requests_of(1)
+    hits = check_scores(TorchEngine(WorkingMemory(most_tokens=16)), model, requests)
+    assert 0 < hits < len(requests) or family != "llama"
+    check_scores(PlainEngine(40), model, requests)
+    assert not model.base.changes
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), tokens=st.integers(1, 64))
+def test_whatever_comes_together(seed: int, tokens: int) -> None:
+    model = EditedModel(tiny_language_model("llama"), interventions=(Shift(),))
+    check_scores(TorchEngine(WorkingMemory(most_tokens=tokens)), model, requests_of(seed))
+
+
+def test_hidden_states_below_the_watched_layer_are_taken_from_the_cache() -> None:
+    base, requests = tiny_language_model("llama"), requests_of(3)
+    engine = TorchEngine(depth_cache=DepthCache(expected=frozenset({LAYER})))
+    watched = EditedModel(base, interventions=(Shift(),))
+    check_scores(engine, watched, requests)
+    before = engine.work.computed_blocks
+    check_scores(engine, watched, requests)
+    again = engine.work.computed_blocks - before
+    assert 0 < again < before
+
+
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt_neox", "gptj", "gemma3")))
+def test_texts_are_those_of_each_prompt_by_itself(family: str) -> None:
+    """A token at a time by full passes, the decision always at the end of the prompt."""
+    model = EditedModel(tiny_language_model(family), interventions=(Shift(),))
+    prompts = [request.context for request in requests_of(5)]
+    hits = {
+        hit
+        for engine in (TorchEngine(WorkingMemory(most_rows=3)), PlainEngine(40))
+        for hit in check_texts(engine, model, prompts)
+    }
+    assert hits == {True, False} or family != "llama"
+
+
+def test_without_anything_that_watches_there_is_no_hit() -> None:
+    model = EditedModel(tiny_language_model("llama"))
+    (score,) = TorchEngine().score(model, requests_of(1)[:1])
+    (text,) = TorchEngine().generate(model, [GenerationRequest((5, 6), 2)])
+    assert score.hit is None
+    assert text.hit is None
+
+
+def test_a_pass_that_nobody_told_of_is_refused() -> None:
+    """Nothing is taken over from a pass before."""
+    model = EditedModel(tiny_language_model("llama"), interventions=(Shift(),))
+    alone(model, [5, 6, 7], 2)
+    with model, pytest.raises(SequelaError, match="nobody said where it decides"):
+        model.base.module(torch.tensor([[5, 6, 7]]))
+    told = Places.at(torch.tensor([2]), 3)
+    with model, model.decisions.during(told), pytest.raises(SequelaError, match=r"\[1, 4\] tokens was told"):
+        model.base.module(torch.tensor([[5, 6, 7, 8]]))
+
+
+def test_it_steps_back_where_the_unedited_model_is_wanted() -> None:
+    model = EditedModel(tiny_language_model("llama"), interventions=(Shift(),))
+    ids = torch.tensor([[5, 6, 7]])
+    wanted = model.base.module(ids).logits
+    with model:
+        with model.base.unedited():
+            assert torch.equal(model.base.module(ids).logits, wanted)
+        with model.decisions.during(Places.at(torch.tensor([2]), 3)):
+            model.base.module(ids)
+        assert model.decisions.hits
+    assert torch.equal(model.base.module(ids).logits, wanted)

@@ -1,0 +1,84 @@
+"""An adapter's files say exactly what the delta does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sequela.edited import Delta, Dense, EditedModel, LowRank
+from sequela.inference.vllm.lora_adapter import DESCRIPTION, TENSORS, adapter_rank, write_adapter
+from sequela.models import LanguageModel
+from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
+
+
+def low_rank(rank: int, seed: int = 0) -> LowRank:
+    source = torch.Generator().manual_seed(seed)
+    return LowRank(torch.randn(WIDTH, rank, generator=source), torch.randn(rank, KEY_WIDTH, generator=source))
+
+
+def output_modules(model: LanguageModel) -> frozenset[str]:
+    return frozenset({model.family.mlp_out.rpartition(".")[2]})
+
+
+def test_an_adapter_adds_what_the_delta_adds(any_family: LanguageModel, tmp_path: Path) -> None:
+    names = [any_family.family.mlp_out_name(layer) for layer in (1, 3)]
+    delta = Delta(any_family.fingerprint, {names[0]: low_rank(3), names[1]: low_rank(5, seed=1)})
+    write_adapter(delta, tmp_path / "adapter", any_family)
+    tensors = load_file(tmp_path / "adapter" / TENSORS)
+    config = json.loads((tmp_path / "adapter" / DESCRIPTION).read_text())
+
+    assert len(tensors) == 4
+    with EditedModel(any_family, delta):
+        edited = {name: any_family.module.get_parameter(name).detach().clone() for name in names}
+    for name in names:
+        module = name.removesuffix(".weight")
+        a = tensors[f"base_model.model.{module}.lora_A.weight"]
+        b = tensors[f"base_model.model.{module}.lora_B.weight"]
+        assert (a.dtype, b.dtype) == (any_family.dtype, any_family.dtype)
+        assert (a.shape, b.shape) == ((config["r"], KEY_WIDTH), (WIDTH, config["r"]))
+        weight = any_family.family.as_out_in(any_family.module.get_parameter(name)).double()
+        found = weight + config["lora_alpha"] / config["r"] * (b.double() @ a.double())
+        assert torch.equal(found.float(), any_family.family.as_out_in(edited[name]))
+    assert (config["r"], config["peft_type"], config["bias"]) == (5, "LORA", "none")
+    assert config["target_modules"] == sorted(name.removesuffix(".weight") for name in names)
+    assert config["fan_in_fan_out"] == (any_family.family.name in ("gpt2",))
+
+
+def test_factors_are_in_the_dtype_of_the_model(tmp_path: Path) -> None:
+    model = tiny_language_model("llama")
+    model.module.to(torch.bfloat16)
+    delta = Delta(model.fingerprint, {model.family.mlp_out_name(0): low_rank(2)})
+    write_adapter(delta, tmp_path, model)
+    assert {tensor.dtype for tensor in load_file(tmp_path / TENSORS).values()} == {torch.bfloat16}
+
+
+def test_the_rank_is_the_greatest_of_the_updates() -> None:
+    model = tiny_language_model("llama")
+    first, second = (model.family.mlp_out_name(layer) for layer in (0, 1))
+    delta = Delta(model.fingerprint, {first: low_rank(2), second: low_rank(7)})
+    assert adapter_rank(delta, output_modules(model)) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "update"),
+    [
+        ("model.layers.0.mlp.down_proj.weight", Dense(torch.zeros(WIDTH, KEY_WIDTH))),
+        ("model.layers.0.self_attn.q_proj.weight", low_rank(1)),
+        ("model.layers.0.mlp.down_proj.bias", low_rank(1)),
+        ("model.embed_tokens.weight", low_rank(1)),
+    ],
+)
+def test_what_is_no_low_rank_update_of_such_a_module_is_no_adapter(
+    name: str, update: LowRank | Dense
+) -> None:
+    delta = Delta("base", {"model.layers.1.mlp.down_proj.weight": low_rank(1), name: update})
+    assert adapter_rank(delta, frozenset({"down_proj"})) is None
+
+
+def test_where_no_module_can_have_an_adapter_nothing_is_one() -> None:
+    delta = Delta("base", {"model.layers.1.mlp.down_proj.weight": low_rank(1)})
+    assert adapter_rank(delta, frozenset()) is None
