@@ -12,9 +12,9 @@ import sys
 import torch
 
 from sequela.edited import EditedModel
-from sequela.evaluation.builtin import BuiltinSuite
-from sequela.evaluation.health import HealthSuite
 from sequela.evaluation.multiple_choice import accuracy_finding, judge, score_choices
+from sequela.evaluation.suites.builtin import BuiltinSuite
+from sequela.evaluation.suites.perplexity import HealthSuite
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.models.loading import load_model

@@ -20,8 +20,8 @@ from sequela.editors import Resources, create_editor
 from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
 from sequela.editors.memit import Memit
 from sequela.edits import load_edits
-from sequela.evaluation.edit_quality import measure_edits
-from sequela.evaluation.probes import EditQualitySettings
+from sequela.evaluation.edit_quality.measure import measure_edits
+from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import TorchEngine
 from sequela.models import load_model
 from sequela.models.forward.activations import Site

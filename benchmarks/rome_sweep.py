@@ -22,8 +22,8 @@ from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subje
 from sequela.editors.locate.solve import rank_one
 from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
 from sequela.edits import Edit, load_edits
-from sequela.evaluation.edit_quality import measure_edits
-from sequela.evaluation.probes import EditQualitySettings
+from sequela.evaluation.edit_quality.measure import measure_edits
+from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel, load_model
 from sequela.models.forward.activations import Site

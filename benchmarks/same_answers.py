@@ -23,9 +23,9 @@ from lm_eval.evaluator import evaluate
 
 from sequela.edited import Delta, EditedModel
 from sequela.editors.storage import load_edits
-from sequela.evaluation.harness.engine_lm import EngineLM
-from sequela.evaluation.harness.quiet import quiet_harness
-from sequela.evaluation.harness.suite import HarnessSuite
+from sequela.evaluation.lm_eval.adapter import EngineLM
+from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.lm_eval.suite import HarnessSuite
 from sequela.inference import TorchEngine
 from support.harness import hflm
 from support.program import Log, begin, end, load, options, run

@@ -18,8 +18,8 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from sequela.edited import EditedModel
-from sequela.evaluation.harness.engine_lm import EngineLM
-from sequela.evaluation.harness.quiet import quiet_harness
+from sequela.evaluation.lm_eval.adapter import EngineLM
+from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel, load_model
 from support.agreement import compare

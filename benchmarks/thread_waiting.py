@@ -100,7 +100,7 @@ def measured(children: dict[str, Child], rounds: int) -> dict[str, list[float]]:
 def work(given: argparse.Namespace) -> None:
     """Scores and generates once for each line that comes in."""
     from sequela.edited import EditedModel
-    from sequela.evaluation.builtin import BuiltinSuite
+    from sequela.evaluation.suites.builtin import BuiltinSuite
     from sequela.inference import TorchEngine, generation_request
     from sequela.models import load_model
 

@@ -176,9 +176,9 @@ FAULTS = (
     ),
     Fault(
         "tied choices: a tie counts as the first choice",
-        "evaluation/harness/choices.py",
+        "evaluation/lm_eval/choice_scoring.py",
         '"value": float(chosen == record.details["right"]),',
         '"value": float((chosen or 0) == record.details["right"]),',
-        "evaluation/harness",
+        "evaluation/lm_eval",
     ),
 )

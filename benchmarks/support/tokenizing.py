@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sequela.edited import EditedModel
-from sequela.evaluation.harness.engine_lm import EngineLM
+from sequela.evaluation.lm_eval.adapter import EngineLM
 from sequela.inference import Engine, ScoreRequest
 from sequela.models import LanguageModel
 from support.workloads import ScoringWorkload

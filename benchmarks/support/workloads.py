@@ -15,11 +15,11 @@ from lm_eval.api.instance import Instance
 
 from sequela.core.errors import BadInputError
 from sequela.core.paths import DATA_VARIABLE
-from sequela.evaluation.harness.catalog import files_of, parts_of
-from sequela.evaluation.harness.local_data import local_path
-from sequela.evaluation.harness.quiet import quiet_harness
-from sequela.evaluation.harness.task_file import TaskFile
-from sequela.evaluation.harness.tasks import build_task
+from sequela.evaluation.lm_eval.catalog import files_of, parts_of
+from sequela.evaluation.lm_eval.local_data import local_path
+from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.lm_eval.task_builder import build_task
+from sequela.evaluation.lm_eval.task_file import TaskFile
 
 
 @dataclass(frozen=True)

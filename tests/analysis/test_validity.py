@@ -1,4 +1,4 @@
-"""The rules on single measurements; on whole suites: tests/evaluation/harness/test_misbehaving_models.py."""
+"""The rules on single measurements; on whole suites: tests/evaluation/lm_eval/test_misbehaving_models.py."""
 
 from __future__ import annotations
 

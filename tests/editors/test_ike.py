@@ -24,7 +24,7 @@ from sequela.editors.requests.retrieval import WordRetriever, by_nearness
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit, EditSet, Probe
-from sequela.evaluation.harness.engine_lm import EngineLM
+from sequela.evaluation.lm_eval.adapter import EngineLM
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import LanguageModel
 from sequela.models.sentence_encoder import load_sentence_encoder

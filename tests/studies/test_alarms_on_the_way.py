@@ -12,8 +12,8 @@ import torch
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.edited import Delta, Dense, EditedModel
 from sequela.editors import create_editor
-from sequela.evaluation.alarm_rules import READINGS, AlarmRule, AlarmSettings, due
-from sequela.evaluation.alarms import Alarms
+from sequela.evaluation.monitor_rules import READINGS, AlarmRule, AlarmSettings, due
+from sequela.evaluation.monitors import Alarms
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.results import ALARMS, Measurement, Query, Status, open_store, read_manifest

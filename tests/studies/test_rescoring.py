@@ -10,11 +10,11 @@ import pytest
 from sequela.core.errors import SequelaError
 from sequela.edited import EditedModel
 from sequela.edits import EditSet
-from sequela.evaluation.edit_quality import RETENTION_AT_N, SUITE, findings, measure_edits
-from sequela.evaluation.harness.samples import ItemContext
-from sequela.evaluation.harness.task_file import FOLDER, read_task_file
-from sequela.evaluation.harness.writings import written_findings, written_records
-from sequela.evaluation.probes import EditQualitySettings
+from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, SUITE, findings, measure_edits
+from sequela.evaluation.edit_quality.probes import EditQualitySettings
+from sequela.evaluation.lm_eval.generation_scoring import written_findings, written_records
+from sequela.evaluation.lm_eval.item_records import ItemContext
+from sequela.evaluation.lm_eval.task_file import FOLDER, read_task_file
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.results import EvaluationKey, Finding, ItemRecord, open_store

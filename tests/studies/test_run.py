@@ -18,7 +18,7 @@ from sequela.core.progress import SilentProgress
 from sequela.editors import create_editor, method_info
 from sequela.editors.storage import DELTA, DESCRIPTION
 from sequela.edits import EditSet
-from sequela.evaluation.builtin import BuiltinSuite
+from sequela.evaluation.suites.builtin import BuiltinSuite
 from sequela.inference import DepthCache, TorchEngine, WorkingMemory
 from sequela.models import load_model
 from sequela.reports import write_report

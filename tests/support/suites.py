@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sequela.evaluation.builtin import BuiltinSuite
-from sequela.evaluation.harness.catalog import benchmark_names, files_of
-from sequela.evaluation.harness.task_file import suite_info
-from sequela.evaluation.health import HealthSuite
-from sequela.evaluation.refusal import RefusalSuite
+from sequela.evaluation.lm_eval.catalog import benchmark_names, files_of
+from sequela.evaluation.lm_eval.task_file import suite_info
+from sequela.evaluation.suites.builtin import BuiltinSuite
+from sequela.evaluation.suites.perplexity import HealthSuite
+from sequela.evaluation.suites.refusal import RefusalSuite
 from sequela.results import Suites
 
 SUITES = Suites(

@@ -25,7 +25,7 @@ def bisect(
     as_json: JsonOption = False,
 ) -> None:
     """Find the edit at which an alarm first rings, halving between checkpoints; the readings are kept."""
-    from sequela.evaluation.alarm_rules import COLLAPSE
+    from sequela.evaluation.monitor_rules import COLLAPSE
     from sequela.studies.bisect import bisect_run
 
     rule = rule or COLLAPSE

@@ -80,8 +80,8 @@ def edit(
     from sequela.editors.saved_edits import MethodEdits, SavedEdits
     from sequela.editors.sequence import check_subjects, edit_in_batches
     from sequela.editors.storage import save_edits
-    from sequela.evaluation.edit_quality import SUCCESS_AT_EDIT, measure_edits
-    from sequela.evaluation.probes import EditQualitySettings
+    from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
+    from sequela.evaluation.edit_quality.probes import EditQualitySettings
     from sequela.inference import TorchEngine, working_memory
     from sequela.models import load_model
     from sequela.statistics import CorpusSpec, Statistics

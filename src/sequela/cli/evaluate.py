@@ -57,10 +57,10 @@ def evaluate(
     from sequela.edited import EditedModel
     from sequela.edited.chat_template import ChatTemplate
     from sequela.editors.storage import load_edits, read_description
-    from sequela.evaluation.suites import make_suite, option_names
+    from sequela.evaluation.hit_rate import evaluate_counting
+    from sequela.evaluation.registry import make_suite, option_names
     from sequela.inference import open_engine
     from sequela.models import load_model
-    from sequela.studies.measuring import evaluate_counting
 
     suites = [
         make_suite(name, **({"limit": limit} if limit and "limit" in option_names(name) else {}))

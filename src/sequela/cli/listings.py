@@ -12,7 +12,7 @@ from sequela.cli.console import JsonOption, print_entries, print_json, print_tab
 
 if TYPE_CHECKING:
     from sequela.editors.registry import EditorDescription
-    from sequela.evaluation.description import SuiteDescription
+    from sequela.evaluation.suite_description import SuiteDescription
 
 
 def methods(
@@ -171,7 +171,7 @@ def tasks(
 ) -> None:
     """List the suites: how each is asked, what it reports, what guessing scores, where its data are."""
     from sequela.core.errors import UnknownNameError
-    from sequela.evaluation.suites import list_suites, suite_names
+    from sequela.evaluation.registry import list_suites, suite_names
 
     if name is not None and name not in suite_names():
         raise UnknownNameError("suite", name, suite_names())

@@ -100,7 +100,7 @@ def rescore(
     as_json: JsonOption = False,
 ) -> None:
     """Score a run's stored answers again, by today's rules, without running any model."""
-    from sequela.evaluation.harness.task_file import read_task_file
+    from sequela.evaluation.lm_eval.task_file import read_task_file
     from sequela.studies.rescoring import rescore_run
 
     result = rescore_run(run, [read_task_file(path) for path in task_file or []])

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sequela.core.errors import BadInputError
 from sequela.core.progress import SILENT, Progress
-from sequela.evaluation.trouble import all_finite, longest_refused
+from sequela.evaluation.answer_status import all_finite, longest_refused
 from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from sequela.edited import EditedModel
-from sequela.evaluation.alarms import Alarms
+from sequela.evaluation.monitors import Alarms
 from sequela.results import EvaluationKey, Finding, ResultsStore
 from sequela.studies.checkpoints import Checkpoint
 from sequela.studies.measuring import Baseline, Labels, measurements

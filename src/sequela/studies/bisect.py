@@ -17,8 +17,8 @@ from sequela.edited import Delta
 from sequela.editors import EditorState, Resources
 from sequela.editors.presets import with_preset
 from sequela.editors.sequence import edit_batch
-from sequela.evaluation.alarm_rules import AlarmRule
-from sequela.evaluation.alarms import Alarms
+from sequela.evaluation.monitor_rules import AlarmRule
+from sequela.evaluation.monitors import Alarms
 from sequela.inference import open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.results import EditRecord, Manifest, open_store, read_manifest

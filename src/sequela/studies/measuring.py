@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sequela.core.progress import SILENT, Progress
-from sequela.edited import EditedModel
-from sequela.evaluation.edit_quality import RETENTION_AT_N, SUCCESS_AT_EDIT
-from sequela.evaluation.suite import Suite
-from sequela.inference import Engine
-from sequela.inference.hits import HitCounter
+from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, SUCCESS_AT_EDIT
 from sequela.results import (
     EFFECTIVE_EDITS,
-    HIT_RATE,
     UNEDITED,
     Finding,
     ItemRecord,
@@ -79,39 +73,6 @@ class Baseline:
         if names and all(name in known for name in names):
             return mean_and_stderr([known[name] for name in names])[0]
         return self.values.get(series)
-
-
-def evaluate_counting(
-    suite: Suite, edited: EditedModel, engine: Engine, progress: Progress = SILENT
-) -> list[Finding]:
-    """What a suite finds, and how often edits beside the model applied to what it asked."""
-    counter = HitCounter(engine)
-    return [*suite.evaluate(edited, counter, progress), *hit_rate(suite.name, counter.hits)]
-
-
-def hit_rate(suite: str, hits: Mapping[tuple[int, ...], bool]) -> list[Finding]:
-    """How often edits beside the model applied to what a suite asked; nothing if none sit there.
-
-    Whatever such a method changes of a suite's scores, it changes on the requests that hit.
-
-    Args:
-        suite: The suite.
-        hits: For each context that was asked, whether one applied.
-    """
-    if not hits:
-        return []
-    value, stderr = mean_and_stderr([float(hit) for hit in hits.values()])
-    return [
-        Finding(
-            suite=suite,
-            task="requests",
-            metric=HIT_RATE,
-            protocol="memory",
-            value=value,
-            stderr=stderr,
-            n=len(hits),
-        )
-    ]
 
 
 def measurements(found: Sequence[Finding], labels: Labels, baseline: Baseline) -> list[Measurement]:

@@ -11,8 +11,8 @@ from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import AnyEditor, create_editor
 from sequela.editors.sequence import check_subjects
 from sequela.edits import EditSet, load_edits
+from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
-from sequela.evaluation.suites import make_suite
 from sequela.models import LanguageModel
 from sequela.results import EDIT_QUALITY
 from sequela.studies.study import EditorChoice, Study

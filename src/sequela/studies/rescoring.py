@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sequela.core.hashing import hash_json
-from sequela.evaluation.edit_quality import judged_again as edits_judged_again
-from sequela.evaluation.harness.catalog import benchmark_names, files_of
-from sequela.evaluation.harness.extraction import EXTRACTION_VERSION
-from sequela.evaluation.harness.scoring import SCORING_VERSION, rescored
-from sequela.evaluation.harness.task_file import TaskFile
-from sequela.evaluation.refusal import NAME as REFUSAL
-from sequela.evaluation.refusal import judged_again as refusals_judged_again
+from sequela.evaluation.edit_quality.measure import judged_again as edits_judged_again
+from sequela.evaluation.lm_eval.aggregate import SCORING_VERSION, rescored
+from sequela.evaluation.lm_eval.answer_extraction import EXTRACTION_VERSION
+from sequela.evaluation.lm_eval.catalog import benchmark_names, files_of
+from sequela.evaluation.lm_eval.task_file import TaskFile
+from sequela.evaluation.suites.refusal import NAME as REFUSAL
+from sequela.evaluation.suites.refusal import judged_again as refusals_judged_again
 from sequela.results import (
     EDIT_QUALITY,
     HIT_RATE,

@@ -24,9 +24,7 @@ from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import AnyEditor, EditorState, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
-from sequela.evaluation.alarm_rules import every_so_many, ringing
-from sequela.evaluation.alarms import Alarms
-from sequela.evaluation.edit_quality import (
+from sequela.evaluation.edit_quality.measure import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
     Answers,
@@ -34,8 +32,11 @@ from sequela.evaluation.edit_quality import (
     measure_edits,
     neighborhood_answers,
 )
+from sequela.evaluation.edit_quality.text_quality import Texts, measure_texts, reference_texts
+from sequela.evaluation.hit_rate import evaluate_counting
+from sequela.evaluation.monitor_rules import every_so_many, ringing
+from sequela.evaluation.monitors import Alarms
 from sequela.evaluation.suite import Suite
-from sequela.evaluation.texts import Texts, measure_texts, reference_texts
 from sequela.inference import Engine, open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.models.loading import choose_device
@@ -65,7 +66,7 @@ from sequela.studies.checkpoints import (
     ranks_of,
     save_checkpoint,
 )
-from sequela.studies.measuring import Baseline, Labels, evaluate_counting, measurements
+from sequela.studies.measuring import Baseline, Labels, measurements
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plan import Plan, check_told_apart, make_plan
 from sequela.studies.study import Study

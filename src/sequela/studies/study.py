@@ -9,8 +9,8 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, mo
 
 from sequela.core.hashing import hash_json
 from sequela.editors import BadEditPolicy
-from sequela.evaluation.alarm_rules import AlarmSettings, due
-from sequela.evaluation.probes import EditQualitySettings
+from sequela.evaluation.edit_quality.probes import EditQualitySettings
+from sequela.evaluation.monitor_rules import AlarmSettings, due
 from sequela.statistics import CorpusSpec
 
 Template = Literal["none", "chat"]

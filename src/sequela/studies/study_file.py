@@ -14,9 +14,9 @@ from sequela.core.errors import BadInputError, SequelaError, near_matches
 from sequela.editors import BadEditPolicy
 from sequela.editors.registry import check_editor
 from sequela.edits import check_source
-from sequela.evaluation.alarm_rules import AlarmSettings
-from sequela.evaluation.probes import EditQualitySettings
-from sequela.evaluation.suites import check_options
+from sequela.evaluation.edit_quality.probes import EditQualitySettings
+from sequela.evaluation.monitor_rules import AlarmSettings
+from sequela.evaluation.registry import check_options
 from sequela.models.names import check_model_name
 from sequela.statistics.corpus_spec import CorpusSpec, local_file
 from sequela.studies.study import EditorChoice, EditsChoice, Study, SuiteChoice

@@ -13,12 +13,8 @@ from sequela.edited.protocols import RequestRouter
 from sequela.editors import AnyEditor, BadEditPolicy, EditorState, EditReport, Resources
 from sequela.editors.sequence import edit_batch
 from sequela.edits import Edit, EditSet
-from sequela.evaluation.edit_quality import (
-    SUCCESS_AT_EDIT,
-    Answers,
-    measure_edits,
-)
-from sequela.evaluation.probes import EditQualitySettings
+from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, Answers, measure_edits
+from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import Engine
 from sequela.models import LanguageModel
 from sequela.results import EditRecord, ItemRecord, method_label

@@ -21,12 +21,8 @@ from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.presets import with_preset
 from sequela.editors.sequence import edit_batch
 from sequela.edits import Edit
-from sequela.evaluation.edit_quality import (
-    SUCCESS_AT_EDIT,
-    measure_edits,
-    neighborhood_answers,
-)
-from sequela.evaluation.probes import EditQualitySettings
+from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits, neighborhood_answers
+from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import Engine
 from sequela.models import LanguageModel
 

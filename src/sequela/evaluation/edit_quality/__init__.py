@@ -1,0 +1,1 @@
+"""Edit quality: what each edit is asked, and how the answers are judged."""

@@ -1,0 +1,235 @@
+"""Edit quality: did the edit take, does it carry over, does it hold, does it leave other facts alone?
+
+Two columns are kept apart and never mixed:
+
+* `success@edit`: measured right after the edit's own batch.
+* `retention@n`: measured at the checkpoint after n edits, for all of them.
+
+What is asked stands in `probes`. The protocols, always by name:
+
+* `free_decoding`: the model continues the prompt greedily, ends where it ends, and its text must
+  begin with the answer. No length or content of the target is given away.
+* `teacher_forced`: the share of the answer's tokens that are the most likely next token when all
+  earlier answer tokens are given. This leaks content and length of the target (the literature's
+  `rewrite_acc`; see arXiv 2502.11177) and is reported for comparison only.
+* `probability`: whether the mean log-probability per token of one answer is above the other's
+  (the literature's ES, PS and NS).
+* `agreement`: whether the model says what the unedited one said.
+* `hits`: whether a method beside the weights found one of its edits for the prompt, as it should for an
+  edit's own prompts and should not for its neighbors. Other methods don't have it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
+from sequela.edits import Edit
+from sequela.evaluation.answer_status import all_finite, longest_refused
+from sequela.evaluation.edit_quality.answer_matching import plain, says
+from sequela.evaluation.edit_quality.probes import EditQualitySettings, Probe, probes_of
+from sequela.inference import (
+    Engine,
+    Generation,
+    GenerationRequest,
+    Score,
+    generation_request,
+    score_request,
+)
+from sequela.results import EDIT_QUALITY, EFFECTIVE_EDITS, Finding, ItemRecord, finding_from_items
+
+SUITE = EDIT_QUALITY
+SUCCESS_AT_EDIT = "success@edit"
+RETENTION_AT_N = "retention@n"
+
+Answers = Mapping[str, str]
+"""What a model said, by prompt."""
+
+
+def measure_edits(
+    model: EditedModel,
+    engine: Engine,
+    edits: Sequence[Edit],
+    task: str,
+    settings: EditQualitySettings,
+    before: Answers | None = None,
+    progress: Progress = SILENT,
+) -> list[ItemRecord]:
+    """Measures every edit on a model.
+
+    Args:
+        model: The model, with whatever edits are in force.
+        engine: What runs it.
+        edits: The edits to ask about.
+        task: `success@edit` or `retention@n`.
+        settings: How to measure.
+        before: What the unedited model said to the neighborhood prompts; with it, `agreement` is measured.
+        progress: Who is told.
+
+    Returns:
+        One record per edit, metric and protocol; its value is the mean over the edit's prompts, so
+        that prompts of one edit, which stand or fall together, don't pass for independent items.
+    """
+    asked = [(edit, probe) for edit in edits for probe in probes_of(edit, settings)]
+    generations = engine.generate(
+        model,
+        [_generation(model, probe.prompt, settings) for _, probe in asked],
+        progress,
+    )
+    pairs = [(i, answer) for i, (_, p) in enumerate(asked) for answer in (p.expected, p.rival) if answer]
+    requests = [score_request(model, asked[i][1].prompt, answer) for i, answer in pairs]
+    scores = dict(zip(pairs, engine.score(model, requests, progress), strict=True))
+
+    outcomes: dict[tuple[str, str, str], list[_Outcome]] = defaultdict(list)
+    for i, (edit, probe) in enumerate(asked):
+        expected = scores[(i, probe.expected)] if probe.expected else None
+        rival = scores[(i, probe.rival)] if probe.rival else None
+        for protocol, outcome in _judge(probe, generations[i], expected, rival, before):
+            outcomes[(edit.id, probe.metric, protocol)].append(outcome)
+    return [
+        _record(task, edit_id, metric, protocol, found)
+        for (edit_id, metric, protocol), found in outcomes.items()
+    ]
+
+
+def neighborhood_answers(
+    model: EditedModel,
+    engine: Engine,
+    edits: Sequence[Edit],
+    settings: EditQualitySettings,
+    progress: Progress = SILENT,
+) -> Answers:
+    """What a model says to the neighborhood prompts of edits; asked of the unedited model."""
+    prompts = [p.prompt for e in edits for p in probes_of(e, settings) if p.metric == "neighborhood"]
+    prompts = list(dict.fromkeys(prompts))
+    requests = [_generation(model, prompt, settings) for prompt in prompts]
+    generations = engine.generate(model, requests, progress)
+    return {prompt: generation.text for prompt, generation in zip(prompts, generations, strict=True)}
+
+
+def findings(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None) -> list[Finding]:
+    """Means over the edits, one finding per task, metric and protocol.
+
+    Args:
+        records: What `measure_edits` returned.
+        notes: Per task, what a reader of its findings must know.
+    """
+    told = notes or {}
+    groups: dict[tuple[str, str, str], list[ItemRecord]] = defaultdict(list)
+    for record in records:
+        groups[(record.task, record.metric, record.protocol)].append(record)
+    found = [finding_from_items(group, told.get(task, "")) for (task, _, _), group in groups.items()]
+    expressed = (RETENTION_AT_N, "efficacy", "free_decoding")
+    return [*found, *(_effective(one) for one in found if (one.task, one.metric, one.protocol) == expressed)]
+
+
+def judged_again(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> list[Finding]:
+    """The findings of stored answers, by today's rule of what says an answer; the rest as it was."""
+    return findings([_judged_again(record) for record in records], notes)
+
+
+def _judged_again(record: ItemRecord) -> ItemRecord:
+    if record.protocol != "free_decoding" or not record.finite:
+        return record
+    prompts = [
+        {**one, "value": float(one["refused"] is None and says(one["answer"], one["expected"]))}
+        for one in record.details["prompts"]
+    ]
+    value = sum(one["value"] for one in prompts) / len(prompts)
+    return record.model_copy(update={"value": value, "details": {"prompts": prompts}})
+
+
+def _effective(retention: Finding) -> Finding:
+    """How many of the edits made the model still expresses when it decodes freely."""
+    value, stderr, n = retention.value, retention.stderr, retention.n
+    counted = {
+        "metric": EFFECTIVE_EDITS,
+        "value": None if value is None else value * n,
+        "stderr": None if stderr is None else stderr * n,
+    }
+    return retention.model_copy(update=counted)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    value: float
+    finite: bool
+    refused: int | None
+    probe: Probe
+    answer: str
+    details: dict[str, float]
+
+
+def _judge(
+    probe: Probe,
+    generation: Generation,
+    expected: Score | None,
+    rival: Score | None,
+    before: Answers | None,
+) -> Iterable[tuple[str, _Outcome]]:
+    """The verdict of each protocol on one prompt; no answer that isn't a number or was refused ever wins."""
+    details: dict[str, float] = {}
+    if expected is not None:
+        details["mean_logprob_expected"] = expected.mean_logprob
+    if rival is not None:
+        details["mean_logprob_rival"] = rival.mean_logprob
+
+    def outcome(value: float, *answers: Score | Generation) -> _Outcome:
+        counted = value if all(answer.finite for answer in answers) else 0.0
+        finite, refused = all_finite(answers), longest_refused(answers)
+        return _Outcome(counted, finite, refused, probe, generation.text, details)
+
+    if probe.expected is not None and expected is not None:
+        yield "free_decoding", outcome(float(says(generation.text, probe.expected)), generation)
+        share = sum(expected.token_greedy) / len(expected.token_greedy)
+        yield "teacher_forced", outcome(share, expected)
+        if rival is not None:
+            wins = expected.mean_logprob > rival.mean_logprob
+            yield "probability", outcome(float(wins), expected, rival)
+    if probe.metric == "neighborhood" and before is not None:
+        same = plain(generation.text) == plain(before[probe.prompt])
+        yield "agreement", outcome(float(same), generation)
+    if generation.hit is not None:
+        yield "hits", outcome(float(generation.hit))
+
+
+def _record(task: str, edit_id: str, metric: str, protocol: str, outcomes: Sequence[_Outcome]) -> ItemRecord:
+    first = outcomes[0]
+    return ItemRecord(
+        suite=SUITE,
+        task=task,
+        metric=metric,
+        protocol=protocol,
+        item=edit_id,
+        value=sum(outcome.value for outcome in outcomes) / len(outcomes),
+        finite=all(outcome.finite for outcome in outcomes),
+        refused=max((outcome.refused for outcome in outcomes if outcome.refused is not None), default=None),
+        prompt=first.probe.prompt,
+        answer=first.answer,
+        expected=first.probe.expected or "",
+        details={
+            "prompts": [
+                {
+                    "prompt": o.probe.prompt,
+                    "answer": o.answer,
+                    "expected": o.probe.expected,
+                    "value": o.value,
+                    "refused": o.refused,
+                    **_json_safe(o.details),
+                }
+                for o in outcomes
+            ]
+        },
+    )
+
+
+def _json_safe(details: Mapping[str, float]) -> dict[str, float | None]:
+    """Numbers that JSON has; minus infinity, the score of what is not a number, becomes null."""
+    return {name: value if value > float("-inf") else None for name, value in details.items()}
+
+
+def _generation(model: EditedModel, prompt: str, settings: EditQualitySettings) -> GenerationRequest:
+    return generation_request(model, prompt, settings.max_new_tokens)

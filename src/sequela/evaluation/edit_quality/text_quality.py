@@ -1,0 +1,133 @@
+"""Texts that a model writes about edited subjects: do they go on, and do they fit the new fact?"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
+from sequela.edits import Edit
+from sequela.evaluation.edit_quality.probes import EditQualitySettings
+from sequela.evaluation.ngrams import ngram_entropy
+from sequela.inference import Engine, generation_request
+from sequela.results import EDIT_QUALITY, ItemRecord
+
+PROTOCOL = "free_text"
+
+Texts = Mapping[str, str]
+"""What a model wrote, by prompt."""
+
+
+def reference_texts(
+    model: EditedModel,
+    engine: Engine,
+    edits: Sequence[Edit],
+    settings: EditQualitySettings,
+    progress: Progress = SILENT,
+) -> Texts:
+    """What the unedited model writes about subjects of which the edits' new answers are true.
+
+    The literature compares with encyclopedia articles about such subjects; the model's own texts need none,
+    and say how it writes about things that are so.
+    """
+    if not settings.text_tokens:
+        return {}
+    prompts = [prompt for edit in edits for prompt in edit.attribute]
+    return _write(model, engine, prompts, settings, progress)
+
+
+def measure_texts(
+    model: EditedModel,
+    engine: Engine,
+    edits: Sequence[Edit],
+    task: str,
+    settings: EditQualitySettings,
+    references: Texts,
+    progress: Progress = SILENT,
+) -> list[ItemRecord]:
+    """`fluency` and `consistency` of what the model writes about every edit's subject.
+
+    Fluency is the entropy of n-grams (see `ngrams.ngram_entropy`); consistency the cosine between the word
+    weights (TF-IDF over the references) of the texts and of the edit's references. An edit without
+    references has no consistency.
+
+    Args:
+        model: The model.
+        engine: What runs it.
+        edits: The edits.
+        task: Named in the records.
+        settings: How long the texts are.
+        references: What `reference_texts` gave.
+        progress: Who is told.
+    """
+    if not settings.text_tokens:
+        return []
+    written = _write(model, engine, [p for edit in edits for p in _prompts(edit)], settings, progress)
+    weights = _Weights(list(references.values()))
+    records = []
+    for edit in edits:
+        texts = [written[prompt] for prompt in _prompts(edit)]
+        values = {"fluency": math.fsum(ngram_entropy(text) for text in texts) / len(texts)}
+        known = [references[prompt] for prompt in edit.attribute if prompt in references]
+        if known:
+            values["consistency"] = weights.cosine(" ".join(texts), " ".join(known))
+        for metric, value in values.items():
+            records.append(
+                ItemRecord(
+                    suite=EDIT_QUALITY,
+                    task=task,
+                    metric=metric,
+                    protocol=PROTOCOL,
+                    item=edit.id,
+                    value=value,
+                    prompt=_prompts(edit)[0],
+                    answer=texts[0],
+                    details={"texts": texts},
+                )
+            )
+    return records
+
+
+def _prompts(edit: Edit) -> tuple[str, ...]:
+    return edit.generation or (edit.question,)
+
+
+def _write(
+    model: EditedModel,
+    engine: Engine,
+    prompts: Sequence[str],
+    settings: EditQualitySettings,
+    progress: Progress,
+) -> dict[str, str]:
+    wanted = list(dict.fromkeys(prompts))
+    requests = [generation_request(model, prompt, settings.text_tokens) for prompt in wanted]
+    written = engine.generate(model, requests, progress)
+    return {prompt: one.text for prompt, one in zip(wanted, written, strict=True)}
+
+
+class _Weights:
+    """TF-IDF: how much a word says about a text, given how many of the references have it."""
+
+    def __init__(self, documents: Sequence[str]) -> None:
+        self._n = len(documents)
+        self._with = Counter(word for document in documents for word in set(_words(document)))
+
+    def cosine(self, first: str, second: str) -> float:
+        one, other = self._of(first), self._of(second)
+        product = math.fsum(weight * other.get(word, 0.0) for word, weight in one.items())
+        norms = math.hypot(*one.values()) * math.hypot(*other.values())
+        return product / norms if norms else 0.0
+
+    def _of(self, text: str) -> dict[str, float]:
+        counts = Counter(_words(text))
+        return {
+            word: count * (math.log((1 + self._n) / (1 + self._with[word])) + 1)
+            for word, count in counts.items()
+        }
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())

@@ -1,0 +1,122 @@
+"""From the records of a benchmark to its findings: when it was run, and again from what was stored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from sequela.evaluation.lm_eval import choice_scoring, generation_scoring
+from sequela.evaluation.lm_eval.item_records import joined
+from sequela.evaluation.lm_eval.task_file import TaskFile
+from sequela.results import Finding, ItemRecord, Measurement
+
+SCORING_VERSION = 2
+"""Raised when the same answers start to be judged otherwise (by anything but `answer_extraction.py`)."""
+
+
+def findings_of(
+    file: TaskFile, records: Mapping[str, Sequence[ItemRecord]], notes: Mapping[str, str], whole: str = ""
+) -> list[Finding]:
+    """Everything that is told of a benchmark under one protocol.
+
+    Args:
+        file: The benchmark.
+        records: The judged records of its tasks, by the task's name; one task unless it has parts.
+        notes: What a reader must know of each task, and of the whole.
+        whole: The name of the benchmark as a whole, where it has parts: the mean over all items, so that a
+            part weighs as much as it has items.
+    """
+    if not whole:
+        ((task, members),) = records.items()
+        return _all(file, members, notes[task])
+    together = [_of_whole(record, whole) for members in records.values() for record in members]
+    told = [_without_details(one) for one in _all(file, together, notes[whole])]
+    return [*told, *(_first(file, members, notes[task]) for task, members in records.items())]
+
+
+def rescored(
+    files: Sequence[TaskFile], items: Sequence[ItemRecord], measured: Sequence[Measurement]
+) -> list[Finding]:
+    """The findings of stored answers under today's rules; runs no model.
+
+    Args:
+        files: The benchmark's task files.
+        items: The records of an evaluation.
+        measured: Its measurements, for their notes.
+    """
+    notes = {(one.task, one.protocol): one.note for one in measured}
+    found: list[Finding] = []
+    for file in files:
+        records: dict[str, list[ItemRecord]] = defaultdict(list)
+        for item in items:
+            if item.protocol == file.protocol and is_whole_record(item) and _is_of(file, item.task):
+                records[item.task].append(judged_again(file, item))
+        if not records:
+            continue
+        told: Mapping[str, str] = {
+            task: note for (task, protocol), note in notes.items() if protocol == file.protocol
+        }
+        whole = next((task for task in told if task not in records), "") if file.has_parts else ""
+        found += findings_of(file, records, told, whole)
+    return found
+
+
+def _is_of(file: TaskFile, task: str) -> bool:
+    name = task.partition("@")[0]
+    return name == file.name or name.startswith(f"{file.name}_")
+
+
+def judged_again(file: TaskFile, record: ItemRecord) -> ItemRecord:
+    """A record judged anew from what it holds."""
+    if file.protocol == "generation":
+        return generation_scoring.judged(record, file.readings)
+    return choice_scoring.judged(record)
+
+
+def is_whole_record(record: ItemRecord) -> bool:
+    """Whether a record holds what the model answered, and not another metric's view of it."""
+    return "prompt_hash" in record.details
+
+
+def _all(file: TaskFile, records: Sequence[ItemRecord], note: str) -> list[Finding]:
+    if file.protocol == "generation":
+        return generation_scoring.written_findings(records, note, file.chance)
+    return [_of_metric(metric, file, records, note) for metric in file.reported_metrics]
+
+
+def _first(file: TaskFile, records: Sequence[ItemRecord], note: str) -> Finding:
+    """The metric that holds the whole records."""
+    if file.protocol == "generation":
+        return generation_scoring.accuracy(records, note, file.chance)
+    return _of_metric(file.reported_metrics[0], file, records, note)
+
+
+def _of_metric(metric: str, file: TaskFile, records: Sequence[ItemRecord], note: str) -> Finding:
+    """One of `CHOICE_METRICS`."""
+    if metric == "accuracy":
+        return choice_scoring.accuracy(records, note, file.chance)
+    if metric == "share_yes":
+        return choice_scoring.share_of_answer(records, "Yes", metric, note)
+    of_records = {
+        "accuracy_per_byte": choice_scoring.accuracy_per_byte,
+        "true_probability": choice_scoring.true_probability,
+        "balanced_accuracy": choice_scoring.balanced_accuracy,
+        "auroc": choice_scoring.auroc,
+    }
+    return of_records[metric](records, note)
+
+
+def _of_whole(record: ItemRecord, whole: str) -> ItemRecord:
+    return record.model_copy(update={"task": whole, "item": f"{record.task}/{record.item}"})
+
+
+def _without_details(finding: Finding) -> Finding:
+    """The whole's records say only what they are worth; what was asked and said stands with the part's."""
+    stripped = tuple(choice_scoring.derived(item, item.metric, item.value) for item in finding.items)
+    return finding.model_copy(update={"items": stripped})
+
+
+def whole_note(n_parts: int, n_all: int, limit: int | None, shots: int) -> str:
+    """What a reader of a whole benchmark's score must know."""
+    parts = f"{n_parts} of {n_all} subjects" if n_parts < n_all else "all subjects"
+    return joined(f"{shots}-shot", parts, f"the first {limit} items of each" if limit else "")

@@ -1,0 +1,155 @@
+"""Scores of written answers: what was said, and in what form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sequela.evaluation.answer_status import told
+from sequela.evaluation.lm_eval.answer_extraction import UNREAD, Reading, all_extracted, read
+from sequela.evaluation.lm_eval.choice_scoring import derived
+from sequela.evaluation.lm_eval.item_records import ItemContext, Sample, joined, trouble_note
+from sequela.evaluation.ngrams import ngram_entropy, repetition
+from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
+
+ACCURACY = "accuracy"
+LENIENT = "accuracy_lenient"
+
+
+def written_records(
+    samples: Sequence[Sample],
+    context: ItemContext,
+    readings: Mapping[str, Reading],
+    targets_of: Callable[[Sample], Sequence[str]],
+    choices_of: Callable[[Sample], Sequence[str]],
+) -> list[ItemRecord]:
+    """The records of written answers, by the strict reading; the details hold what every extractor found.
+
+    Args:
+        samples: What the harness logged.
+        context: What else is known of the items.
+        readings: `strict` and `lenient`.
+        targets_of: Gives an item's right answers.
+        choices_of: Gives the choices that were shown with an item, if any.
+    """
+    records = []
+    for sample in samples:
+        prompt = sample["arguments"][0][0]
+        targets = [str(target) for target in targets_of(sample)]
+        record = context.record(
+            sample,
+            metric=ACCURACY,
+            value=0.0,
+            finite=prompt not in context.nonfinite,
+            refused=context.refused.get((prompt,)),
+            answer=sample["resps"][0][0],
+            expected=targets[0] if targets else "",
+            details={
+                "targets": targets,
+                "choices": list(choices_of(sample)),
+                "not_asked": context.failed.get((prompt,), ""),
+            },
+        )
+        records.append(judged(record, readings))
+    return records
+
+
+def judged(record: ItemRecord, readings: Mapping[str, Reading]) -> ItemRecord:
+    """The same record, read (again) from the text it holds.
+
+    A text that ended in something that is not a number, or was never asked for, is no answer, whatever it
+    says. One that a rule stumbles over is none either, and the record says so.
+    """
+    targets, choices = record.details["targets"], record.details["choices"]
+    not_asked = record.details["not_asked"]
+    text = record.answer if record.finite and record.refused is None and not not_asked else ""
+    failed = not_asked
+    try:
+        verdicts = {name: read(text, reading, targets, choices) for name, reading in readings.items()}
+        extracted = all_extracted(text, readings, choices)
+    except Exception as error:  # noqa: BLE001 - whatever one answer does to a rule, the others are read
+        failed = failed or told(error)
+        verdicts = dict.fromkeys(readings, UNREAD)
+        extracted = {}
+    return record.model_copy(
+        update={
+            "value": float(verdicts["strict"].right),
+            "failed": failed,
+            "details": {
+                **record.details,
+                "readings": {name: asdict(verdict) for name, verdict in verdicts.items()},
+                "extractors": extracted,
+            },
+        }
+    )
+
+
+def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None) -> Finding:
+    """The share of right answers by the strict reading."""
+    finding = finding_from_items(records, joined(note, trouble_note(records)))
+    return finding.model_copy(update={"form": written_form(records, "strict", chance)})
+
+
+def written_findings(records: Sequence[ItemRecord], note: str, chance: float | None) -> list[Finding]:
+    """Accuracy by both readings, and what is told of the answers' form."""
+    lenient = [derived(one, LENIENT, float(_read(one, "lenient")["right"])) for one in records]
+    found = [
+        accuracy(records, note, chance),
+        finding_from_items(lenient, note).model_copy(
+            update={"form": written_form(records, "lenient", chance)}
+        ),
+    ]
+    measures: dict[str, Callable[[ItemRecord], float]] = {
+        "parse_rate": lambda one: float(_read(one, "strict")["extracted"] is not None),
+        "parse_rate_lenient": lambda one: float(_read(one, "lenient")["extracted"] is not None),
+        "empty_rate": lambda one: float(not one.answer.strip()),
+        "repetition": lambda one: repetition(one.answer),
+        "ngram_entropy": lambda one: ngram_entropy(one.answer),
+        "answer_words": lambda one: float(len(one.answer.split())),
+    }
+    for metric, measure in measures.items():
+        found.append(finding_from_items([derived(one, metric, measure(one)) for one in records], note))
+    found.insert(4, _accuracy_parsed(records, note))
+    return found
+
+
+def written_form(records: Sequence[ItemRecord], reading: str, chance: float | None) -> AnswerForm:
+    """How written answers look to one of the readings."""
+    letters = all(record.details["choices"] for record in records)
+    answers = [_read(record, reading)["extracted"] or "" for record in records]
+    right = [record.details["targets"] for record in records]
+    named = sorted({target for targets in right for target in targets}) if letters else []
+    return AnswerForm(
+        chance=chance,
+        constants={name: sum(name in targets for targets in right) / len(right) for name in named},
+        answers=most_frequent(answers),
+        n_empty=sum(not record.answer.strip() for record in records),
+        n_unread=sum(answer == "" for answer in answers),
+    )
+
+
+def _accuracy_parsed(records: Sequence[ItemRecord], note: str) -> Finding:
+    """Accuracy among the answers in which the lenient reading found one."""
+    parsed = [one for one in records if _read(one, "lenient")["extracted"] is not None]
+    found = [derived(one, "accuracy_parsed", float(_read(one, "lenient")["right"])) for one in parsed]
+    if found:
+        return finding_from_items(
+            found, joined(note, f"{len(found)} of {len(records)} answers could be read")
+        )
+    first = records[0]
+    return Finding(
+        suite=first.suite,
+        task=first.task,
+        metric="accuracy_parsed",
+        protocol=first.protocol,
+        value=None,
+        stderr=None,
+        n=0,
+        note=joined(note, f"none of {len(records)} answers could be read"),
+    )
+
+
+def _read(record: ItemRecord, reading: str) -> dict[str, Any]:
+    verdict: dict[str, Any] = record.details["readings"][reading]
+    return verdict

@@ -1,0 +1,82 @@
+"""What `sequela tasks` tells of the benchmarks, found without importing the harness."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import jinja2
+
+from sequela.evaluation.lm_eval.catalog import parts_of
+from sequela.evaluation.lm_eval.local_data import LocalData, Row, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.task_file import FOLDER, SUBJECT, TaskFile, task_files
+from sequela.evaluation.lm_eval.upstream_tasks import read_definition
+from sequela.evaluation.suite_description import SuiteDescription
+
+TEST_SPLITS = ("test", "validation")
+
+
+def describe_benchmarks() -> tuple[SuiteDescription, ...]:
+    """The benchmarks, each protocol apart; the data of each are read once."""
+    data = {file.benchmark: _local_data(file) for file in task_files()}
+    return tuple(_describe(file, data[file.benchmark]) for file in task_files())
+
+
+def _describe(file: TaskFile, data: LocalData | None) -> SuiteDescription:
+    rows = None if data is None else [row for some in data.splits.values() for row in some]
+    constants = {} if rows is None else _constants(file, rows)
+    return SuiteDescription(
+        name=file.benchmark,
+        task=f"{file.name}@{file.version}",
+        protocol=file.protocol,
+        what=file.what,
+        metrics=file.reported_metrics,
+        shots=file.shots,
+        items=file.official_items,
+        here=None if rows is None else len(rows),
+        chance=_chance(file, rows),
+        constants=constants,
+        data=_source(file),
+        missing="nothing of it is in SEQUELA_DATA" if data is None else data.departure,
+    )
+
+
+def _source(file: TaskFile) -> str:
+    """Where the items come from, in words."""
+    if file.items:
+        return f"{file.items} beside the task file"
+    part = parts_of(file)[0] if file.has_parts else ""
+    hub = f"{read_definition(file.include.replace(SUBJECT, part))['dataset_path']} on the hub"
+    return hub if file.local is None else f"SEQUELA_DATA, else {hub}"
+
+
+def _local_data(file: TaskFile) -> LocalData | None:
+    """The test items on this machine, those of all parts; None if they aren't there."""
+    if file.items:
+        return LocalData({"test": read_items(FOLDER / file.items)})
+    if local_path(file) is None:
+        return None
+    read = [read_local(file, part) for part in parts_of(file) or ("",)]
+    rows = [row for one in read for name in TEST_SPLITS for row in one.splits.get(name, [])]
+    return LocalData({"test": rows}, read[0].departure)
+
+
+def _chance(file: TaskFile, rows: Sequence[Row] | None) -> float | None:
+    """The expected score of guessing; where it follows from the choices, the items are needed."""
+    if file.chance is not None or not file.targets or not rows:
+        return file.chance
+    labels: list[list[int]] = [row[file.targets]["labels"] for row in rows]
+    return sum(sum(one) / len(one) for one in labels) / len(labels)
+
+
+def _constants(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
+    """What always giving one answer would score, by answer."""
+    if file.targets and file.reported_metrics[0] == "accuracy":
+        targets = [row[file.targets] for row in rows]
+        shortest = [one["labels"][one["choices"].index(min(one["choices"], key=len))] for one in targets]
+        return {"the shortest choice": sum(shortest) / len(shortest)}
+    if not file.right_answer or not rows:
+        return {}
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(file.right_answer)
+    answers = Counter(template.render(row) for row in rows)
+    return {answer: count / len(rows) for answer, count in sorted(answers.items())}

@@ -1,0 +1,110 @@
+"""The settings of a benchmark, checked against its task files before anything is read or imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.evaluation.lm_eval.catalog import check_parts, files_of, is_path, parts_of, protocols_of
+from sequela.evaluation.lm_eval.task_file import TaskFile
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """What of a benchmark is run, and how; made by `check_settings`.
+
+    Args:
+        files: The task files, one for each protocol and task.
+        folder: Where a task file of the user's own stands; None for the benchmarks that come with the
+            program.
+        limit: How many items to run, from the first on; of each subject where there are subjects. All if
+            None.
+        num_fewshot: How many worked examples stand before each question; the standard number if None.
+        subjects: Which subjects to run; all if None.
+        max_new_tokens: Where written answers end; where the task file says if None.
+        too_long: Whether a prompt that doesn't fit in the model's context is refused, which counts as a
+            failure, or cut on the left, worked examples first, as the harness does.
+    """
+
+    files: tuple[TaskFile, ...]
+    folder: Path | None = None
+    limit: int | None = None
+    num_fewshot: int | None = None
+    subjects: tuple[str, ...] | None = None
+    max_new_tokens: int | None = None
+    too_long: Literal["refuse", "cut"] = "refuse"
+
+    @property
+    def name(self) -> str:
+        """The benchmark."""
+        return self.files[0].benchmark
+
+    def parts_of(self, file: TaskFile) -> tuple[str, ...]:
+        """The subjects that are run; one without a name where there are none."""
+        return (self.subjects or parts_of(file)) if file.has_parts else ("",)
+
+    def length_of(self, file: TaskFile) -> int | None:
+        """Where a task's written answers end, if it has such and another place was asked for."""
+        return self.max_new_tokens if file.protocol == "generation" else None
+
+
+def check_settings(
+    name: str,
+    *,
+    limit: int | None = None,
+    num_fewshot: int | None = None,
+    subjects: Sequence[str] | None = None,
+    protocols: Sequence[str] | None = None,
+    max_new_tokens: int | None = None,
+    too_long: Literal["refuse", "cut"] = "refuse",
+) -> BenchmarkSettings:
+    """The settings of a benchmark, if they go with it.
+
+    Args:
+        name: One of the catalog's benchmarks, or a task file of the user's own.
+        limit: As in `BenchmarkSettings`.
+        num_fewshot: As in `BenchmarkSettings`.
+        subjects: As in `BenchmarkSettings`.
+        protocols: How it is asked; the paper's protocol if None.
+        max_new_tokens: As in `BenchmarkSettings`.
+        too_long: As in `BenchmarkSettings`.
+
+    Raises:
+        UnknownNameError: The benchmark, a subject or a protocol is unknown.
+        BadInputError: A setting doesn't go with the benchmark.
+    """
+    known = protocols_of(name)
+    chosen = known[:1] if protocols is None else tuple(protocols)
+    for protocol in chosen:
+        if protocol not in known:
+            raise UnknownNameError(f"protocol of {name}", protocol, known)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise BadInputError(f"The protocols of {name} were given as {', '.join(chosen) or 'an empty list'}.")
+    files = tuple(file for file in files_of(name) if file.protocol in chosen)
+    first = files[0]
+    if limit is not None and limit < 1:
+        raise BadInputError(f"{name}: the limit is {limit}, expected at least 1.")
+    settings = {
+        "num_fewshot": (num_fewshot, first.shots_settable and first.shots > 0),
+        "subjects": (subjects, first.has_parts),
+        "max_new_tokens": (max_new_tokens, any(file.protocol == "generation" for file in files)),
+    }
+    for setting, (value, allowed) in settings.items():
+        if value is not None and not allowed:
+            raise BadInputError(f"{name} has no setting {setting!r} under {', '.join(chosen)}.")
+    if num_fewshot is not None and not 0 <= num_fewshot <= first.shots:
+        raise BadInputError(
+            f"{name}: num_fewshot = {num_fewshot} worked examples; there are 0 to {first.shots}."
+        )
+    return BenchmarkSettings(
+        files=files,
+        folder=Path(name).expanduser().parent if is_path(name) else None,
+        limit=limit,
+        num_fewshot=num_fewshot,
+        subjects=None if subjects is None else check_parts(first, subjects),
+        max_new_tokens=max_new_tokens,
+        too_long=too_long,
+    )

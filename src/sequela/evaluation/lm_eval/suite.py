@@ -1,0 +1,155 @@
+"""A suite that runs a benchmark on any edited model, by lm-evaluation-harness's machinery."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from lm_eval.evaluator import evaluate
+
+from sequela.core.errors import BadInputError
+from sequela.core.hashing import hash_json
+from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
+from sequela.evaluation.lm_eval.adapter import EngineLM
+from sequela.evaluation.lm_eval.aggregate import SCORING_VERSION, findings_of, whole_note
+from sequela.evaluation.lm_eval.answer_extraction import EXTRACTION_VERSION
+from sequela.evaluation.lm_eval.catalog import parts_of
+from sequela.evaluation.lm_eval.choice_scoring import choice_records
+from sequela.evaluation.lm_eval.generation_scoring import written_records
+from sequela.evaluation.lm_eval.item_records import ItemContext, Sample
+from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.lm_eval.settings import check_settings
+from sequela.evaluation.lm_eval.task_builder import HarnessTask, build_task, task_name
+from sequela.evaluation.lm_eval.task_file import suite_info
+from sequela.evaluation.lm_eval.templates import templates_compiled_once
+from sequela.inference import Engine
+from sequela.results import Finding, ItemRecord, SuiteInfo
+
+
+class HarnessSuite:
+    """One benchmark, under one or several protocols.
+
+    Data are read when they are first needed and kept.
+
+    Args:
+        name: One of the catalog's benchmarks, or a task file of the user's own.
+        options: The settings; see `check_settings`.
+
+    Raises:
+        UnknownNameError: The benchmark, a subject or a protocol is unknown.
+        BadInputError: A setting doesn't go with the benchmark.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        self.settings = check_settings(name, **options)
+
+    @property
+    def name(self) -> str:
+        """The benchmark."""
+        return self.settings.name
+
+    @property
+    def info(self) -> SuiteInfo:
+        """What reports say of it, from its task files."""
+        return suite_info(self.settings.files)
+
+    @cached_property
+    def version(self) -> str:
+        """A hash of definitions, settings, items, worked examples and rules, and of the harness's version."""
+        return hash_json(
+            {
+                "suite": self.name,
+                "scoring": SCORING_VERSION,
+                "extraction": EXTRACTION_VERSION,
+                "too_long": self.settings.too_long,
+                "tasks": {task.key: task.content for task in self.tasks},
+            }
+        )
+
+    @cached_property
+    def tasks(self) -> tuple[HarnessTask, ...]:
+        """The tasks with their data.
+
+        Raises:
+            BadInputError: No task has as many items as the limit asks for.
+            SequelaError: The data can't be had.
+        """
+        settings = self.settings
+        built = tuple(
+            build_task(
+                file, part, settings.limit, settings.num_fewshot, settings.length_of(file), settings.folder
+            )
+            for file in settings.files
+            for part in settings.parts_of(file)
+        )
+        most = max(task.n_items for task in built)
+        if settings.limit is not None and settings.limit > most:
+            raise BadInputError(
+                f"{self.name}: the limit is {settings.limit}; there are {most} items.",
+                hint="Leave the limit out to run all.",
+            )
+        return built
+
+    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+        """Runs the tasks and scores them.
+
+        Raises:
+            SequelaError: The data can't be had.
+        """
+        lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
+        with templates_compiled_once():
+            return self._findings(lm)
+
+    def _findings(self, lm: EngineLM) -> list[Finding]:
+        samples = self._samples(lm)
+        found: list[Finding] = []
+        for file in self.settings.files:
+            tasks = [task for task in self.tasks if task.file is file]
+            records = {task.name: _records(self.name, task, samples[task.key], lm) for task in tasks}
+            notes = {task.name: task.note for task in tasks}
+            whole = ""
+            if file.has_parts:
+                whole = task_name(file, "", tasks[0].shots)
+                notes[whole] = whole_note(
+                    len(tasks), len(parts_of(file)), self.settings.limit, tasks[0].shots
+                )
+            found += findings_of(file, records, notes, whole)
+        return found
+
+    def _samples(self, lm: EngineLM) -> dict[str, list[Sample]]:
+        # Where every choice is minus infinity the harness computes a softmax of NaNs; we read none of it.
+        with quiet_harness(), np.errstate(invalid="ignore"):
+            output: dict[str, Any] = evaluate(
+                lm,
+                {task.key: task.task for task in self.tasks},
+                limit=self.settings.limit,
+                bootstrap_iters=0,
+                log_samples=True,
+            )
+        samples: dict[str, list[Sample]] = output["samples"]
+        return samples
+
+
+def _records(suite: str, task: HarnessTask, samples: list[Sample], lm: EngineLM) -> list[ItemRecord]:
+    context = ItemContext(
+        suite=suite,
+        task=task.name,
+        protocol=task.file.protocol,
+        prompt_of=task.task.doc_to_text,
+        truncated=frozenset(lm.truncated),
+        nonfinite=frozenset(lm.nonfinite),
+        refused=lm.refused,
+        failed=lm.failed,
+    )
+    if task.file.protocol == "generation":
+        return written_records(samples, context, task.file.readings, task.targets_of, task.choices_of)
+    records = choice_records(samples, context)
+    if "true_probability" not in task.file.reported_metrics:
+        return records
+    labels = [sample["doc"][task.file.targets]["labels"] for sample in samples]
+    return [
+        record.model_copy(update={"details": {**record.details, "labels": one}})
+        for record, one in zip(records, labels, strict=True)
+    ]

@@ -1,0 +1,283 @@
+"""Builds the harness's tasks: our task file over a stock definition, with data of the user's or the hub's."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import datasets
+import jinja2
+from lm_eval.api.task import ConfigurableTask
+
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.hashing import hash_json
+from sequela.core.hub import hub_access, unreachable_because
+from sequela.core.paths import DATA_VARIABLE
+from sequela.evaluation.lm_eval.item_records import Sample, joined
+from sequela.evaluation.lm_eval.local_data import LocalData, Row, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
+from sequela.evaluation.lm_eval.templates import apply_template, templates_compiled_once
+from sequela.evaluation.lm_eval.upstream_tasks import StockFunction, read_definition, resolved
+
+FEWSHOT_SEED = 1234
+"""The harness's own default seed; our tasks take the first worked examples and don't draw."""
+
+OWN_SPLIT = "test"
+"""The split that a task file's own items are."""
+
+
+@dataclass(frozen=True)
+class HarnessTask:
+    """A task of the harness with its data, ready to run.
+
+    Args:
+        file: Our definition.
+        name: The task's name in results: with its version, and with a suffix where data or worked examples
+            are not the standard ones.
+        shots: How many worked examples stand before each question.
+        n_items: How many items there are.
+        note: What a reader of its scores must know.
+        task: The harness's object.
+        content: A hash of definition, settings and items.
+    """
+
+    file: TaskFile
+    name: str
+    shots: int
+    n_items: int
+    note: str
+    task: ConfigurableTask
+    content: str
+
+    @property
+    def key(self) -> str:
+        """The name the harness knows it by: unlike ours, one for each protocol."""
+        return _key(self.file, self.name)
+
+    def targets_of(self, sample: Sample) -> Sequence[str]:
+        """The right answers of an item that is answered in writing."""
+        target = sample["target"]
+        return target if isinstance(target, list) else [target]
+
+    def choices_of(self, sample: Sample) -> Sequence[str]:
+        """The choices that were shown with an item that is answered in writing."""
+        if not self.file.options:
+            return ()
+        return choices_shown(self.file.options, sample["doc"])
+
+
+def choices_shown(options: str, document: Row) -> list[str]:
+    """The choices of an item, from the template that gives them as a list."""
+    found: list[str] = ast.literal_eval(apply_template(options, document))
+    return found
+
+
+def build_task(
+    file: TaskFile,
+    subject: str = "",
+    limit: int | None = None,
+    shots: int | None = None,
+    max_new_tokens: int | None = None,
+    folder: Path | None = None,
+) -> HarnessTask:
+    """Builds one task.
+
+    Args:
+        file: Which, and under which protocol.
+        subject: The part, where the benchmark has parts.
+        limit: How many items to run, from the first on; all if None.
+        shots: How many worked examples; the standard number if None.
+        max_new_tokens: Where a written answer ends, if not where the task file says.
+        folder: Where the task file stands, for items of its own.
+
+    Raises:
+        SequelaError: The data are neither in the user's folder nor to be had from the hub.
+        BadInputError: An item doesn't have what the definition asks of it; it is named.
+    """
+    shots = file.shots if shots is None else shots
+    definition = _definition(file, subject, shots, max_new_tokens)
+    stock = definition.pop("task", "")
+    rows, departure = _data(file, subject, definition, folder)
+    name = task_name(file, subject, shots, departure)
+    definition["task"] = _key(file, name)
+
+    def custom_dataset(**_: Any) -> datasets.DatasetDict:
+        return rows
+
+    with quiet_harness():
+        task = ConfigurableTask(config={**resolved(definition), "custom_dataset": custom_dataset})
+    task.set_fewshot_seed(FEWSHOT_SEED)
+    if file.protocol != "generation" and definition["output_type"] != "multiple_choice":
+        raise BadInputError(
+            f"The task {file.name}: the protocol {file.protocol} scores choices, and the definition has the "
+            f"output_type {definition['output_type']}.",
+            hint="Give it `harness: {output_type: multiple_choice, doc_to_choice: ...}`.",
+        )
+    documents = task.eval_docs
+    n_run = len(documents) if limit is None else min(limit, len(documents))
+    asked = documents.select(range(n_run))
+    with templates_compiled_once():
+        _check_items(task, asked, file)
+    version = definition.get("metadata", {}).get("version")
+    of_version = "" if version is None else f" v{version}"
+    return HarnessTask(
+        file=file,
+        name=name,
+        shots=shots,
+        n_items=len(documents),
+        note=joined(
+            f"prompts of lm-evaluation-harness's {stock}{of_version}" if file.include else "",
+            f"{shots}-shot",
+            f"at most {_length(definition)} new tokens" if file.protocol == "generation" else "",
+            departure,
+            f"the first {n_run} of {len(documents)} items" if n_run < len(documents) else "",
+            f"there are only {len(documents)} items" if limit is not None and limit > len(documents) else "",
+        ),
+        task=task,
+        content=_content(file, definition, rows, asked),
+    )
+
+
+def _key(file: TaskFile, name: str) -> str:
+    return f"{name}/{file.protocol}"
+
+
+def task_name(file: TaskFile, subject: str, shots: int, departure: str = "") -> str:
+    """The task's name with its version; suffixes tell what makes its score another one than the version's."""
+    part = f"_{subject}" if subject else ""
+    changed_shots = "" if shots == file.shots else f"_{shots}shot"
+    changed_data = "_local" if departure else ""
+    return f"{file.name}{part}{changed_shots}{changed_data}@{file.version}"
+
+
+def _definition(file: TaskFile, subject: str, shots: int, max_new_tokens: int | None) -> dict[str, Any]:
+    stock = read_definition(file.include.replace(SUBJECT, subject)) if file.include else {}
+    # The protocol implies it: the choices of an item are scored unless answers are written.
+    definition = {"output_type": "multiple_choice", **stock, "num_fewshot": shots, "training_split": None}
+    if file.items:
+        definition |= {"test_split": OWN_SPLIT}
+    if file.protocol == "generation":
+        # The text is read by our own readings; the harness's filters and metrics have no say.
+        definition |= {
+            "output_type": "generate_until",
+            "doc_to_choice": None,
+            "filter_list": None,
+            "metric_list": [{"metric": "exact_match"}],
+        }
+    definition |= file.harness
+    if file.protocol == "generation":
+        settings = {"do_sample": False, **definition["generation_kwargs"]}
+        settings["max_gen_toks"] = max_new_tokens or file.max_new_tokens
+        definition["generation_kwargs"] = settings
+    return definition
+
+
+def _length(definition: Mapping[str, Any]) -> int:
+    length: int = definition["generation_kwargs"]["max_gen_toks"]
+    return length
+
+
+def _data(
+    file: TaskFile, subject: str, definition: Mapping[str, Any], folder: Path | None
+) -> tuple[datasets.DatasetDict, str]:
+    """The items, and how they differ from the official ones."""
+    if file.items:
+        rows = read_items((folder or FOLDER) / file.items)
+        return datasets.DatasetDict({OWN_SPLIT: datasets.Dataset.from_list(rows)}), ""
+    if local_path(file) is None:
+        return _prepared(file, _from_hub(file, definition)), ""
+    local = read_local(file, subject)
+    return _prepared(file, _data_set(local)), local.departure
+
+
+def _data_set(data: LocalData) -> datasets.DatasetDict:
+    return datasets.DatasetDict(
+        {split: datasets.Dataset.from_list(rows) for split, rows in data.splits.items()}
+    )
+
+
+def _from_hub(file: TaskFile, definition: Mapping[str, Any]) -> datasets.DatasetDict:
+    path, name = definition["dataset_path"], definition.get("dataset_name")
+    with hub_access() as reachable:
+        try:
+            return datasets.load_dataset(path, name)
+        except (OSError, ValueError) as error:  # no network, no such data set, no permission
+            raise SequelaError(
+                f"The data set {path!r} ({name}) for the benchmark {file.benchmark!r} can't be had: "
+                f"{unreachable_because(error, reachable)}.",
+                hint=f"Connect to the network (some data sets need `hf auth login`), or set {DATA_VARIABLE} "
+                "to a folder that has the data; `sequela tasks` says what it may hold.",
+            ) from error
+
+
+def _prepared(file: TaskFile, rows: datasets.DatasetDict) -> datasets.DatasetDict:
+    """The items with the choices that the task file names put in an order of their own."""
+    if not file.shuffled:
+        return rows
+    return datasets.DatasetDict(
+        {
+            split: datasets.Dataset.from_list([_shuffled(row, file.shuffled) for row in some])
+            for split, some in rows.items()
+        }
+    )
+
+
+def _shuffled(row: Row, fields: Sequence[str]) -> Row:
+    changed = dict(row)
+    for kind in fields:
+        pairs = sorted(zip(row[kind]["choices"], row[kind]["labels"], strict=True))
+        Random(f"{kind}: {row['question']}").shuffle(pairs)
+        changed[kind] = {"choices": [pair[0] for pair in pairs], "labels": [pair[1] for pair in pairs]}
+    return changed
+
+
+def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: TaskFile) -> None:
+    """Makes every prompt and its choices once, so that an item without is named before anything runs."""
+    for number, document in enumerate(documents, start=1):
+        try:
+            task.doc_to_text(document)
+            target = task.doc_to_target(document)
+            if file.protocol != "generation":
+                choices = task.doc_to_choice(document)
+                choices[int(target)]
+                if "auroc" in file.metrics and len(choices) != 2:
+                    raise ValueError(f"the metric auroc is for two choices; there are {len(choices)}")
+            elif file.options:
+                choices_shown(file.options, document)
+        except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, SyntaxError) as error:
+            where = file.items or f"the data of {file.benchmark}"
+            raise BadInputError(
+                f"{where}, record {number}: no prompt can be made of it ({error})."
+            ) from error
+
+
+def _content(
+    file: TaskFile, definition: dict[str, Any], rows: datasets.DatasetDict, documents: datasets.Dataset
+) -> str:
+    examples = definition.get("fewshot_split")
+    return hash_json(
+        {
+            "harness": installed_version("lm-eval"),
+            "file": file.model_dump(mode="json", exclude=set(PRESENTATION)),
+            "definition": _plain(definition),
+            "items": documents.to_list(),
+            "examples": rows[examples].to_list() if examples else [],
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, StockFunction):
+        return dataclasses.asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,86 @@
+"""Reads the harness's stock task definitions: YAML with `include` and `!function`.
+
+The harness's own index of all its tasks takes ten seconds to build; we need four files.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sequela.core.errors import SequelaError
+from sequela.evaluation.lm_eval.catalog import definitions_folder
+
+
+@dataclass(frozen=True)
+class StockFunction:
+    """A Python function of the harness that a definition names, not yet imported.
+
+    Args:
+        module: The module, e.g. `lm_eval.tasks.toxigen.utils`.
+        name: The function.
+    """
+
+    module: str
+    name: str
+
+    def load(self) -> Any:
+        """Imports the function."""
+        return getattr(importlib.import_module(self.module), self.name)
+
+
+def read_definition(relative: str) -> dict[str, Any]:
+    """A stock definition with everything it includes; its own keys win.
+
+    Args:
+        relative: The file below `lm_eval/tasks`.
+
+    Returns:
+        The definition; functions as `StockFunction`.
+
+    Raises:
+        SequelaError: The installed harness doesn't have the file.
+    """
+    folder = definitions_folder()
+    path = folder / relative
+    if not path.is_file():
+        raise SequelaError(
+            f"The installed lm-evaluation-harness has no task definition {relative!r}.",
+            hint="Install a version that has it: pip install 'lm-eval>=0.4.9'",
+        )
+    return _read(path, folder)
+
+
+def resolved(value: Any) -> Any:
+    """The same definition with its functions imported."""
+    if isinstance(value, StockFunction):
+        return value.load()
+    if isinstance(value, dict):
+        return {key: resolved(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolved(item) for item in value]
+    return value
+
+
+def _read(path: Path, folder: Path) -> dict[str, Any]:
+    package = ".".join(("lm_eval", "tasks", *path.parent.relative_to(folder).parts))
+
+    class Loader(yaml.SafeLoader):
+        """Knows `!function` beside plain YAML; a class of its own, since it remembers the folder."""
+
+    def stock_function(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> StockFunction:
+        module, _, name = loader.construct_scalar(node).rpartition(".")
+        return StockFunction(f"{package}.{module}", name)
+
+    Loader.add_constructor("!function", stock_function)
+    with path.open(encoding="utf-8") as stream:
+        definition: dict[str, Any] = yaml.load(stream, Loader)
+    included = definition.pop("include", [])
+    merged: dict[str, Any] = {}
+    for name in [included] if isinstance(included, str) else included:
+        merged.update(_read(path.parent / name, folder))
+    return {**merged, **definition}

@@ -1,0 +1,138 @@
+"""When alarms are read, and the rules that ring on what is read (`monitors.py` takes the readings)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from sequela.analysis import PERPLEXITY_FACTOR
+from sequela.core.errors import BadInputError
+
+COLLAPSE = f"perplexity > {PERPLEXITY_FACTOR}x"
+"""The rule by which a model has collapsed."""
+
+READINGS: Mapping[str, str] = {
+    "perplexity": "perplexity of the fixed text",
+    "kl_to_base": "mean KL divergence of the next token's distribution from the unedited model's, on fixed "
+    "prompts, in nats",
+    "relative_change": "‖Δ‖/‖W‖, the largest of the changed weights",
+    "weight_norm": "‖W + Δ‖/‖W‖, the largest",
+    "top_singular_value": "the largest singular value of W + Δ over that of W, the largest",
+    "condition_number": "the condition number of W + Δ over that of W, the largest",
+    "nonfinite": "prompts and windows on which a number was not finite",
+}
+"""What is read; on the unedited model the ratios are 1, the others (but perplexity) 0."""
+
+ZERO_UNEDITED = frozenset({"kl_to_base", "relative_change", "nonfinite"})
+"""Readings of which no rule can take a multiple."""
+
+_RULE = re.compile(r"^\s*(\w+)\s*>\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(x?)\s*$")
+
+
+@dataclass(frozen=True)
+class AlarmRule:
+    """`reading > limit`; with `x` the limit is a multiple of the unedited model's reading.
+
+    Args:
+        text: As it was written.
+        reading: One of `READINGS`.
+        limit: The number.
+        times: Whether it is a multiple.
+    """
+
+    text: str
+    reading: str
+    limit: float
+    times: bool
+
+    @classmethod
+    def parse(cls, text: str) -> AlarmRule:
+        """Reads a rule such as `perplexity > 3x` or `relative_change > 0.5`.
+
+        Raises:
+            BadInputError: It is none, there is no such reading, or it asks for a multiple of 0.
+        """
+        match = _RULE.match(text)
+        if match is None:
+            raise BadInputError(
+                f"{text!r} is no rule for an alarm.", hint="For example: perplexity > 3x, kl_to_base > 0.5"
+            )
+        name, limit, times = match.groups()
+        if name not in READINGS:
+            raise BadInputError(
+                f"The rule {text!r} is about {name!r}, which isn't read.",
+                hint=f"Read are: {', '.join(READINGS)}.",
+            )
+        if times and name in ZERO_UNEDITED:
+            raise BadInputError(
+                f"The rule {text!r} asks for a multiple of the unedited model's {name}, which is 0.",
+                hint=f"Give a number without x: {name} > {limit}",
+            )
+        return cls(text.strip(), name, float(limit), bool(times))
+
+    def rings(self, readings: Mapping[str, float], unedited: Mapping[str, float]) -> bool:
+        """Whether it rings; a reading that is not a number rings always, one that isn't there never."""
+        if self.reading not in readings:
+            return False
+        value = readings[self.reading]
+        limit = self.limit * unedited[self.reading] if self.times else self.limit
+        return not value <= limit
+
+
+class AlarmSettings(BaseModel):
+    """When alarms are read, and what follows.
+
+    Args:
+        every: After every so many edits; 0 for never.
+        stop_when: Rules that end a trajectory.
+        mark_when: Rules that are only told.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every: int = Field(default=0, ge=0)
+    stop_when: tuple[str, ...] = ()
+    mark_when: tuple[str, ...] = (COLLAPSE,)
+
+    @field_validator("stop_when", "mark_when", mode="before")
+    @classmethod
+    def _one_rule_alone(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("stop_when", "mark_when")
+    @classmethod
+    def _are_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                AlarmRule.parse(text)
+            except BadInputError as error:
+                raise ValueError(f"{error.message} {error.hint}") from error
+        return value
+
+
+def ringing(rules: Sequence[str], readings: Mapping[str, float], unedited: Mapping[str, float]) -> list[str]:
+    """Those of some rules that ring."""
+    return [text for text in rules if AlarmRule.parse(text).rings(readings, unedited)]
+
+
+def every_so_many(before: int, after: int, every: int) -> bool:
+    """Whether a reading is due when the edits made go from `before` to `after`."""
+    return bool(every) and after // every > before // every
+
+
+def due(batches: Iterator[int], every: int) -> list[int]:
+    """The numbers of edits at which readings are due.
+
+    Args:
+        batches: The edits made after each batch, ascending.
+        every: After how many edits.
+    """
+    found, before = [], 0
+    for after in batches:
+        if every_so_many(before, after, every):
+            found.append(after)
+        before = after
+    return found

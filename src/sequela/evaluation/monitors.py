@@ -1,0 +1,173 @@
+"""Cheap readings that tell early that a model is being damaged.
+
+A few seconds for a small model, so that they can be taken every few edits: perplexity of the fixed text, how
+far the next-token distributions on fixed prompts have moved, and what became of the edited weights.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import torch
+
+from sequela.core.hashing import hash_json
+from sequela.core.precision import solve_dtype
+from sequela.edited import Delta, EditedModel
+from sequela.edited.decisions import Places
+from sequela.evaluation.suites.perplexity import WINDOW, HealthSuite
+from sequela.inference import Engine, perplexity
+from sequela.models import LanguageModel
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.replay import read_logits, record
+from sequela.results import ALARMS, EvaluationKey, Finding
+
+TASK = ALARMS
+PROTOCOL = "reading"
+
+PROMPT_WORDS = 7
+"""So many first words of every sentence of the fixed text make a prompt."""
+
+LARGEST_SPECTRUM = 4096
+"""Singular values of weights with a longer side than this would not be cheap: they are left out."""
+
+
+class Alarms:
+    """Takes readings of one base with whatever change is in force.
+
+    Args:
+        model: The unedited base.
+        engine: What runs it for the perplexity.
+    """
+
+    def __init__(self, model: LanguageModel, engine: Engine) -> None:
+        self._model = model
+        self._engine = engine
+        self._spectra: dict[str, tuple[float, float]] = {}
+
+    @cached_property
+    def version(self) -> str:
+        """A hash of the text, the prompts and the rules by which they are read."""
+        return hash_json(
+            {"text": self._text, "prompts": self._prompts, "window": self._window, "readings": 1}
+        )
+
+    @cached_property
+    def unedited(self) -> dict[str, float]:
+        """The readings of the unedited model."""
+        ratios = {"top_singular_value": 1.0, "condition_number": 1.0}
+        return {**self.read(EditedModel(self._model)), **ratios}
+
+    def read(self, edited: EditedModel) -> dict[str, float]:
+        """All readings of an edited model; infinite or NaN where it broke down."""
+        base, delta = self._base_logprobs, edited.weights
+        with edited:
+            measured = perplexity(self._engine, edited, self._text, self._window)
+            changed = edited.interventions or (isinstance(delta, Delta) and delta.updates)
+            logprobs = self._logprobs(edited) if changed else base
+        broken = ~torch.isfinite(logprobs).all(-1)
+        readings = {
+            "perplexity": measured.value,
+            "kl_to_base": math.inf
+            if bool(broken.any())
+            else float((base.exp() * (base - logprobs)).sum(-1).mean()),
+            "nonfinite": float(measured.n_nonfinite + int(broken.sum())),
+        }
+        return {**readings, **self._of_weights(delta if isinstance(delta, Delta) else None)}
+
+    def key(self, trajectory: str, n_edits: int, edited: EditedModel) -> EvaluationKey:
+        """What names the readings of a trajectory after so many edits."""
+        return EvaluationKey(
+            trajectory=trajectory,
+            n_edits=n_edits,
+            suite=ALARMS,
+            suite_version=self.version,
+            model_hash=edited.content_hash,
+        )
+
+    def findings(self, readings: Mapping[str, float], note: str = "") -> list[Finding]:
+        """The readings as findings of a suite."""
+        return [
+            Finding(
+                suite=ALARMS,
+                task=TASK,
+                metric=name,
+                protocol=PROTOCOL,
+                value=value if math.isfinite(value) else None,
+                stderr=None,
+                n=1,
+                n_nonfinite=int(not math.isfinite(value)),
+                note=note,
+            )
+            for name, value in readings.items()
+        ]
+
+    @property
+    def _window(self) -> int:
+        return min(WINDOW, self._model.context_length)
+
+    @cached_property
+    def _text(self) -> str:
+        return HealthSuite().text
+
+    @cached_property
+    def _prompts(self) -> tuple[str, ...]:
+        sentences = re.split(r"(?<=[.!?])\s+", self._text)
+        return tuple(
+            " ".join(words[:PROMPT_WORDS]) for words in map(str.split, sentences) if len(words) > PROMPT_WORDS
+        )
+
+    @torch.no_grad()
+    def _logprobs(self, edited: EditedModel) -> torch.Tensor:
+        """Log-probabilities of the next token after every prompt, `[prompts, vocabulary]`."""
+        rows: list[list[int]] = [self._model.tokenizer.encode(prompt) for prompt in self._prompts]
+        batch = pad_right(rows, self._model.pad_id, self._model.device)
+        edited.decisions.begin()
+        lengths = torch.tensor(batch.lengths, device=self._model.device)
+        with edited.decisions.during(Places.at(lengths, batch.ids.shape[1])):
+            final = record(self._model, batch, first=self._model.n_layers).final
+        last = torch.tensor([len(row) - 1 for row in rows], device=final.device)
+        places = torch.arange(len(rows), device=final.device)
+        return read_logits(self._model, final[places, last]).log_softmax(-1)
+
+    @cached_property
+    def _base_logprobs(self) -> torch.Tensor:
+        return self._logprobs(EditedModel(self._model))
+
+    def _of_weights(self, delta: Delta | None) -> dict[str, float]:
+        """Ratios of every changed weight, the largest of each."""
+        found: dict[str, list[float]] = {"relative_change": [0.0], "weight_norm": [1.0]}
+        for name, update in ({} if delta is None else delta.updates).items():
+            weight = self._model.family.as_out_in(self._model.module.get_parameter(name).data)
+            base = weight.to(solve_dtype(weight.device))
+            change = update.to_dense().to(base.device)
+            norm = float(torch.linalg.norm(base))
+            found["relative_change"].append(float(torch.linalg.norm(change)) / norm)
+            found["weight_norm"].append(float(torch.linalg.norm(base + change)) / norm)
+            if max(base.shape) <= LARGEST_SPECTRUM:
+                if name not in self._spectra:
+                    self._spectra[name] = _spectrum(base)
+                for reading, now, before in zip(
+                    ("top_singular_value", "condition_number"),
+                    _spectrum(base + change),
+                    self._spectra[name],
+                    strict=True,
+                ):
+                    found.setdefault(reading, [1.0]).append(now / before)
+        return {reading: _largest(values) for reading, values in found.items()}
+
+
+def _largest(values: Sequence[float]) -> float:
+    """The largest; NaN if one is not a number, which `max` might pass over."""
+    return math.nan if any(math.isnan(value) for value in values) else max(values)
+
+
+def _spectrum(weight: torch.Tensor) -> tuple[float, float]:
+    """The largest singular value and the condition number; NaN for a weight that isn't finite."""
+    if not bool(torch.isfinite(weight).all()):
+        return math.nan, math.nan
+    values = torch.linalg.svdvals(weight)
+    smallest = float(values[-1])
+    return float(values[0]), float(values[0]) / smallest if smallest > 0 else math.inf

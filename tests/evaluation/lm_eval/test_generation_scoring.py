@@ -1,0 +1,120 @@
+"""Scores of written answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from sequela.evaluation.lm_eval.answer_extraction import EXTRACTORS, Reading
+from sequela.evaluation.lm_eval.generation_scoring import judged, written_findings, written_records
+from sequela.evaluation.lm_eval.item_records import ItemContext
+from sequela.results import Finding, ItemRecord
+
+READINGS = {
+    "strict": Reading(extractors=("first_letter",), compare="letter"),
+    "lenient": Reading(extractors=("first_letter", "choice_text"), compare="letter"),
+}
+CHOICES = ("red", "blue")
+
+
+def records(texts: list[str], **changes: Any) -> list[ItemRecord]:
+    """Records of what was written to items whose right answers are A, B, A, B …"""
+    samples = [
+        {
+            "doc_id": i,
+            "doc": {},
+            "doc_hash": "h" * 64,
+            "prompt_hash": "p",
+            "target": "AB"[i % 2],
+            "arguments": [(f"prompt {i}", {})],
+            "resps": [[text]],
+        }
+        for i, text in enumerate(texts)
+    ]
+    context = ItemContext("mmlu", "mmlu@1", "generation", lambda _: "question", **changes)
+    return written_records(samples, context, READINGS, lambda sample: [sample["target"]], lambda _: CHOICES)
+
+
+def found(texts: list[str], **changes: Any) -> dict[str, Finding]:
+    return {finding.metric: finding for finding in written_findings(records(texts, **changes), "note", 0.5)}
+
+
+def test_form_and_content_come_apart() -> None:
+    findings = found([" A", "blue", "red", "no idea", "", "B"])
+    values = {metric: finding.value for metric, finding in findings.items()}
+    assert values == {
+        "accuracy": pytest.approx(2 / 6),  # the first and the last
+        "accuracy_lenient": pytest.approx(4 / 6),
+        "parse_rate": pytest.approx(2 / 6),
+        "parse_rate_lenient": pytest.approx(4 / 6),
+        "accuracy_parsed": 1.0,
+        "empty_rate": pytest.approx(1 / 6),
+        "repetition": 0.0,
+        "ngram_entropy": 0.0,
+        "answer_words": pytest.approx(6 / 6),
+    }
+    assert findings["accuracy_parsed"].n == 4
+    assert "4 of 6 answers could be read" in findings["accuracy_parsed"].note
+
+
+def test_the_form_stands_with_the_score() -> None:
+    strict, lenient = (found(["A", "blue", ""])[m].form for m in ("accuracy", "accuracy_lenient"))
+    assert strict is not None
+    assert lenient is not None
+    assert strict.answers == {"": 2, "A": 1}
+    assert lenient.answers == {"": 1, "A": 1, "B": 1}
+    assert (strict.n_unread, lenient.n_unread, strict.n_empty) == (2, 1, 1)
+    assert strict.constants == {"A": pytest.approx(2 / 3), "B": pytest.approx(1 / 3)}
+    assert strict.chance == 0.5
+
+
+def test_nothing_readable_is_told_as_such() -> None:
+    finding = found(["?", "!"])["accuracy_parsed"]
+    assert (finding.value, finding.n) == (None, 0)
+    assert "none of 2 answers could be read" in finding.note
+
+
+def test_a_text_that_ended_in_nan_or_was_never_asked_for_is_no_answer() -> None:
+    some = records(["A", "B", "A"], nonfinite=frozenset({"prompt 0"}), refused={("prompt 1",): 5000})
+    assert [record.value for record in some] == [0, 0, 1]
+    assert [(record.finite, record.refused) for record in some] == [(False, None), (True, 5000), (True, None)]
+    assert some[0].details["readings"]["lenient"]["extracted"] is None
+
+
+def test_an_answer_that_a_rule_stumbles_over_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumbles(text: str, _: Sequence[str]) -> str | None:
+        return {"A": None, "blue": "B"}[text]
+
+    monkeypatch.setitem(EXTRACTORS, "choice_text", stumbles)
+    some = records(["A", "blue", "red"])
+    assert [record.failed for record in some] == ["", "", "KeyError: 'red'"]
+    assert [record.value for record in some] == [1, 0, 0]
+    for finding in written_findings(some, "note", 0.5):
+        if finding.metric != "accuracy_parsed":
+            assert finding.n_failed == 1
+            assert finding.note == "note; items that failed and count as 0: 1 (the first: KeyError: 'red')"
+    monkeypatch.undo()
+    assert [judged(record, READINGS).failed for record in some] == ["", "", ""]
+
+
+def test_an_item_that_was_not_asked_stays_failed_when_it_is_judged_again() -> None:
+    some = records(["", "B"], failed={("prompt 0",): "TemplateError: no such turn"})
+    for record in (*some, *(judged(record, READINGS) for record in some)):
+        assert record.failed == ("TemplateError: no such turn" if record.item.startswith("0") else "")
+    assert [record.value for record in some] == [0, 1]
+
+
+def test_every_extractors_verdict_is_kept_and_can_be_judged_again() -> None:
+    for record in records(["A", "blue", "?"]):
+        stored = ItemRecord.model_validate_json(record.model_dump_json())
+        assert set(stored.details["extractors"]) == {"first_letter", "choice_text"}
+        assert judged(stored, READINGS) == record
+    (record,) = records(["blue"])
+    assert record.value == 0.0
+    assert judged(record, {**READINGS, "strict": READINGS["lenient"]}).details["readings"]["strict"] == {
+        "extracted": "B",
+        "by": "choice_text",
+        "right": False,
+    }

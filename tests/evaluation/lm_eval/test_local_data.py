@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.catalog import benchmark_names, files_of
+from sequela.evaluation.lm_eval.listing import describe_benchmarks
+from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.task_file import TaskFile
+
+
+def file_of(benchmark: str) -> TaskFile:
+    return files_of(benchmark)[0]
+
+
+def test_without_a_folder_nothing_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEQUELA_DATA", raising=False)
+    assert [local_path(file_of(name)) for name in benchmark_names()] == [None] * 7
+    with pytest.raises(BadInputError, match="no gsm8k"):
+        read_local(file_of("gsm8k"))
+    assert not any(one.available for one in describe_benchmarks())
+    assert {one.missing for one in describe_benchmarks()} == {"nothing of it is in SEQUELA_DATA"}
+
+
+def test_the_listing_says_what_is_here(small_data: Path) -> None:
+    (small_data / "gsm8k" / "test.jsonl").unlink()
+    for part in (small_data / "mmlu").glob("*/*_*.csv"):  # the listing reads all 57 subjects
+        part.unlink()
+    (small_data / "mmlu" / "test").rmdir()
+    (small_data / "bbh" / "tasks" / "navigate.json").unlink()
+    (small_data / "bbh" / "tasks" / "word_sorting.json").unlink()
+    (small_data / "bbh" / "tasks").rmdir()
+    here = {(one.name, one.protocol, one.task): one.here for one in describe_benchmarks()}
+    assert here == {
+        ("mmlu", "generation", "mmlu@1"): None,
+        ("mmlu", "letters", "mmlu@1"): None,
+        ("mmlu", "answers", "mmlu@1"): None,
+        ("bbh", "generation", "bbh@1"): None,
+        ("gsm8k", "generation", "gsm8k@1"): None,
+        ("commonsenseqa", "generation", "commonsenseqa@1"): 6,
+        ("commonsenseqa", "letters", "commonsenseqa@1"): 6,
+        ("commonsenseqa", "answers", "commonsenseqa@1"): 6,
+        ("triviaqa", "generation", "triviaqa@1"): 4,
+        ("truthfulqa", "loglikelihood", "truthfulqa_mc1@1"): 6,
+        ("truthfulqa", "loglikelihood", "truthfulqa_mc2@1"): 6,
+        ("toxigen", "loglikelihood", "toxigen@1"): 9,
+    }
+
+
+def test_the_listing_says_what_guessing_scores(small_data: Path) -> None:
+    for part in ("mmlu/test", "bbh/tasks"):
+        (small_data / part).rename(small_data / "elsewhere" if part == "mmlu/test" else small_data / "gone")
+    told = {(one.task, one.protocol): one for one in describe_benchmarks()}
+    toxigen = told["toxigen@1", "loglikelihood"]
+    assert toxigen.constants == {"No": pytest.approx(5 / 9), "Yes": pytest.approx(4 / 9)}
+    assert toxigen.missing == "local split of 9 rows, not the official one of 940"
+    assert told["commonsenseqa@1", "letters"].constants["A"] == pytest.approx(2 / 6)
+    assert told["commonsenseqa@1", "answers"].constants == {}
+    mc1, mc2 = told["truthfulqa_mc1@1", "loglikelihood"], told["truthfulqa_mc2@1", "loglikelihood"]
+    assert mc1.chance == pytest.approx(1 / 3)
+    assert mc1.constants == {"the shortest choice": 0.0}
+    assert mc2.chance == pytest.approx(2 / 4)
+
+
+def test_mmlu_rows(small_data: Path) -> None:
+    data = read_local(file_of("mmlu"), "anatomy")
+    assert {split: len(rows) for split, rows in data.splits.items()} == {"dev": 5, "test": 6}
+    assert data.splits["test"][1] == {
+        "question": 'Where in anatomy is "part 1" found?',
+        "choices": ["the top of 1", "the edge, or rim of 1", "the middle of 1", "the foot of 1"],
+        "answer": 0,
+    }
+
+
+def test_commonsense_rows_and_as_many_worked_examples_as_are_shown(small_data: Path) -> None:
+    data = read_local(file_of("commonsenseqa"))
+    assert {split: len(rows) for split, rows in data.splits.items()} == {"validation": 6, "train": 7}
+    row = data.splits["validation"][3]
+    assert (row["question"], row["answerKey"]) == ("Where is spoon 3?", "D")
+    assert row["choices"]["text"][1] == "on the moon"
+
+
+def test_all_names_of_an_answer_are_kept(small_data: Path) -> None:
+    data = read_local(file_of("triviaqa"))
+    assert data.splits["validation"][2]["answer"]["aliases"] == ["Ana 2", "Miss Ana 2"]
+    assert data.departure == "local split of 4 rows, not the official one of 17944"
+
+
+def test_the_labels_follow_the_choices(small_data: Path) -> None:
+    for i, row in enumerate(read_local(file_of("truthfulqa")).splits["validation"]):
+        right = row["mc1_targets"]["labels"].index(1)
+        assert row["mc1_targets"]["choices"][right] == f"Bread number {i} falls as it likes."
+        assert sum(row["mc2_targets"]["labels"]) == 2
+
+
+def test_the_official_toxigen_split_is_known_by_its_size(small_data: Path) -> None:
+    assert read_local(file_of("toxigen")).departure == "local split of 9 rows, not the official one of 940"
+    path = small_data / "toxigen" / "test.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8") * 940, encoding="utf-8")
+    assert read_local(file_of("toxigen")).departure == ""
+
+
+COMMON = '{"question": {"stem": "s", "choices": [{"label": "A", "text": "t"}]}, "answerKey": "A"}'
+TARGETS = {"mc1_targets": {"a": 1, "b": 1}, "mc2_targets": {"a": 1, "b": 0}}
+
+
+@pytest.mark.parametrize(
+    ("task", "file", "text", "said"),
+    [
+        (
+            "gsm8k",
+            "gsm8k/test.jsonl",
+            '{"question": "q", "answer": "a"}\n{"question": "q"}\n',
+            "line 2: the fi",
+        ),
+        ("gsm8k", "gsm8k/test.jsonl", "{\n", "line 1: not valid JSON"),
+        ("toxigen", "toxigen/test.jsonl", '{"text": "t", "toxicity_ai": "1"}', "toxicity_ai"),
+        ("toxigen", "toxigen/test.jsonl", "[]", "line 1: expected an object"),
+        ("truthfulqa", "truthfulqa/mc_task.json", "{}", "expected a list"),
+        (
+            "truthfulqa",
+            "truthfulqa/mc_task.json",
+            json.dumps([{"question": "q", **TARGETS}]),
+            "record 1: mc1",
+        ),
+        ("mmlu", "mmlu/test/anatomy_test.csv", "q,a\n", "the header is"),
+        (
+            "mmlu",
+            "mmlu/test/anatomy_test.csv",
+            "question,choice0,choice1,choice2,choice3,answer\nq,a,b,c,d,1\nq,a,b,c,d,A\n",
+            "record 2",
+        ),
+        (
+            "mmlu",
+            "mmlu/test/anatomy_test.csv",
+            "question,choice0,choice1,choice2,choice3,answer\nq,a\n",
+            "six|6",
+        ),
+        ("bbh", "bbh/tasks/navigate.json", "[]", "examples"),
+        ("bbh", "bbh/tasks/navigate.json", '{"examples": [{"input": "i"}]}', "record 1: the field 'target'"),
+        (
+            "commonsenseqa",
+            "commonsenseqa/dev_rand_split.jsonl",
+            COMMON,
+            "line 1: expected the choices A to E",
+        ),
+        ("triviaqa", "triviaqa/questions.csv", "question,answer\nq, ; \n", "record 1: there is no answer"),
+    ],
+)
+def test_bad_records_are_named(small_data: Path, task: str, file: str, text: str, said: str) -> None:
+    (small_data / file).write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match=said):
+        read_local(file_of(task), "navigate" if task == "bbh" else "anatomy")
+
+
+@pytest.mark.parametrize(
+    ("task", "file"),
+    [("mmlu", "mmlu/dev/anatomy_dev.csv"), ("commonsenseqa", "commonsenseqa/train_rand_split.jsonl.gz")],
+)
+def test_a_part_without_its_file_is_named(small_data: Path, task: str, file: str) -> None:
+    (small_data / file).unlink()
+    with pytest.raises(BadInputError, match=f"{Path(file.removesuffix('.gz')).name} is missing"):
+        read_local(file_of(task), "anatomy")
+
+
+def test_items_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    with pytest.raises(BadInputError, match="missing"):
+        read_items(path)
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match="no items"):
+        read_items(path)
+    path.write_text('{"q": 1}\n[2]\n', encoding="utf-8")
+    with pytest.raises(BadInputError, match="line 2: expected an object"):
+        read_items(path)
+    path.write_text('{"q": 1}\n\n{"q": 2}\n', encoding="utf-8")
+    assert read_items(path) == [{"q": 1}, {"q": 2}]
+
+
+def test_a_data_set_tells_no_departure_by_default() -> None:
+    assert LocalData({"test": []}).departure == ""

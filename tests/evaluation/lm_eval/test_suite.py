@@ -1,0 +1,427 @@
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import huggingface_hub
+import jinja2
+import lm_eval.api.task
+import pytest
+import torch
+from lm_eval.evaluator import evaluate
+from lm_eval.models.huggingface import HFLM
+
+from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
+from sequela.edited import EditedModel
+from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.protocols import Routed
+from sequela.evaluation.lm_eval.aggregate import is_whole_record, rescored
+from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.lm_eval.suite import HarnessSuite
+from sequela.evaluation.lm_eval.task_file import task_files
+from sequela.evaluation.registry import make_suite
+from sequela.inference import TorchEngine, WorkingMemory
+from sequela.models import LanguageModel
+from sequela.results import Finding
+from sequela.studies.measuring import Baseline, Labels, measurements
+from support.own_task import OWN
+from support.tiers import quick_cases
+from support.tiny import tiny_language_model
+
+ALL = ["generation", "letters", "answers"]
+SETTINGS: dict[str, dict[str, Any]] = {
+    "mmlu": {"subjects": ["anatomy", "astronomy"], "protocols": ALL},
+    "bbh": {"subjects": ["navigate", "word_sorting"], "max_new_tokens": 8},
+    "gsm8k": {"max_new_tokens": 16, "num_fewshot": 2},
+    "commonsenseqa": {"protocols": ALL},
+    "triviaqa": {},
+    "truthfulqa": {},
+    "toxigen": {},
+}
+CHOICES: dict[str, dict[str, Any]] = {
+    "mmlu": {"protocols": ["letters", "answers"]},
+    "commonsenseqa": {"protocols": ["letters", "answers"]},
+    "truthfulqa": {},
+    "toxigen": {},
+}
+WRITTEN = ["mmlu", "bbh", "gsm8k", "commonsenseqa", "triviaqa"]
+
+
+def run(name: str, model: EditedModel, token_budget: int = 4096, **changes: Any) -> dict[str, Finding]:
+    suite = HarnessSuite(name, **{**SETTINGS[name], **changes})
+    engine = TorchEngine(WorkingMemory(most_tokens=token_budget))
+    return {f"{f.task}/{f.protocol}/{f.metric}": f for f in suite.evaluate(model, engine)}
+
+
+def by_the_harness(suite: HarnessSuite, model: EditedModel) -> dict[str, Any]:
+    """The same tasks by the harness's own model class."""
+    tokenizer = copy.deepcopy(model.base.tokenizer)
+    peer = HFLM(pretrained=model.base.module, tokenizer=tokenizer, batch_size=3)
+    with quiet_harness():
+        tasks = {task.key: task.task for task in suite.tasks}
+        output: dict[str, Any] = evaluate(peer, tasks, limit=suite.settings.limit, bootstrap_iters=0)
+    return output
+
+
+def assert_agreement(suite: HarnessSuite, model: EditedModel) -> None:
+    """The same answer on every item, and log-probabilities within 1e-4."""
+    expected = by_the_harness(suite, model)
+    whole = [item for finding in suite.evaluate(model, TorchEngine()) for item in finding.items]
+    for task in suite.tasks:
+        of_task = [item for item in whole if (item.task, item.protocol) == (task.name, task.file.protocol)]
+        items = [item for item in of_task if is_whole_record(item)]
+        samples = expected["samples"][task.key]
+        assert [item.details["prompt_hash"] for item in items] == [one["prompt_hash"] for one in samples]
+        for item, sample in zip(items, samples, strict=True):
+            if task.file.protocol == "generation":
+                assert item.answer == sample["resps"][0][0]
+                continue
+            logprobs = [responses[0][0] for responses in sample["resps"]]
+            assert item.details["logprobs"] == pytest.approx(logprobs, abs=1e-4)
+            assert item.details["right"] == int(sample["target"])
+        if task.file.protocol != "generation" and task.file.name != "truthfulqa_mc2":
+            accuracy = sum(item.value for item in items) / len(items)
+            assert accuracy == pytest.approx(expected["results"][task.key]["acc,none"])
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_agrees_with_the_harness_running_the_model_itself(
+    name: str, small_data: Path, edited: EditedModel
+) -> None:
+    assert_agreement(HarnessSuite(name, **SETTINGS[name]), edited)
+
+
+CHATML = "{% for m in messages %}<u>{{ m.content }}</u>\n{% endfor %}{{ '<a>\n' }}"
+
+
+@pytest.mark.parametrize("name", ["toxigen", "commonsenseqa"])
+def test_agrees_with_the_harness_in_a_chat_template(name: str, small_data: Path, edited: EditedModel) -> None:
+    tokenizer = copy.deepcopy(edited.base.tokenizer)
+    tokenizer.chat_template = CHATML
+    base = LanguageModel.wrap(edited.base.module, tokenizer, "chatty")
+    peer = HFLM(pretrained=base.module, tokenizer=copy.deepcopy(tokenizer), batch_size=1)
+    suite = HarnessSuite(name, **SETTINGS[name])
+    with quiet_harness():
+        tasks = {task.key: task.task for task in suite.tasks}
+        expected = evaluate(
+            peer, tasks, bootstrap_iters=0, apply_chat_template=True, fewshot_as_multiturn=False
+        )
+    asked = EditedModel(base, routers=(ChatTemplate.of(base),))
+    found = [item for finding in suite.evaluate(asked, TorchEngine()) for item in finding.items]
+    for task in suite.tasks:
+        items = [
+            item
+            for item in found
+            if is_whole_record(item) and (item.task, item.protocol) == (task.name, task.file.protocol)
+        ]
+        for item, sample in zip(items, expected["samples"][task.key], strict=True):
+            if task.file.protocol == "generation":
+                assert item.answer == sample["resps"][0][0]
+            else:
+                theirs = [responses[0][0] for responses in sample["resps"]]
+                assert item.details["logprobs"] == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_agrees_with_the_harness_on_the_real_data(name: str, real_data: Path, edited: EditedModel) -> None:
+    assert_agreement(HarnessSuite(name, limit=12, **SETTINGS[name]), edited)
+
+
+@pytest.mark.slow
+def test_the_prompts_of_the_real_data(real_data: Path) -> None:
+    prompts = {}
+    for name, settings in SETTINGS.items():
+        for task in HarnessSuite(name, limit=1, **settings).tasks:
+            first = task.task.eval_docs[0]
+            prompts[task.key] = task.task.fewshot_context(first, num_fewshot=task.shots)
+    anatomy = prompts["mmlu_anatomy@1/letters"]
+    assert anatomy.startswith("The following are multiple choice questions (with answers) about anatomy.\n\n")
+    assert anatomy.count("\nAnswer:") == 6
+    assert prompts["mmlu_anatomy@1/generation"] == anatomy
+    assert "\nB." not in prompts["mmlu_anatomy@1/answers"]
+    assert prompts["commonsenseqa@1/letters"] == prompts["commonsenseqa@1/generation"]
+    assert prompts["commonsenseqa@1/letters"].count("\nE. ") == 8
+    assert prompts["bbh_navigate@1/generation"].count("Let's think step by step.") == 4
+    assert prompts["triviaqa_local@1/generation"].count("?") == 1
+    for prompt in prompts.values():
+        assert prompt == prompt.rstrip(" ")
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_model_of_nan_scores_nothing(
+    name: str, small_data: Path, broken: Callable[[], EditedModel]
+) -> None:
+    for key, finding in run(name, broken(), **CHOICES[name]).items():
+        assert finding.value == 0, key
+        assert finding.n_nonfinite == finding.n > 0
+        assert all(item.answer == "" for item in finding.items)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_model_of_nan_writes_nothing(
+    name: str, small_data: Path, broken: Callable[[], EditedModel]
+) -> None:
+    protocols = {"protocols": ["generation"]} if name in CHOICES else {}
+    findings = run(name, broken(), **protocols)
+    for key, finding in findings.items():
+        assert finding.value == (None if "parsed" in key else float("empty_rate" in key)), key
+        assert "parsed" in key or finding.n_nonfinite == finding.n > 0
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_items_longer_than_the_context_are_refused_and_counted(name: str, small_data: Path) -> None:
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=16))
+    shorter = {"max_new_tokens": 8} if name in WRITTEN else {}
+    for key, finding in run(name, model, **shorter).items():
+        if "accuracy_parsed" in key:
+            continue
+        assert finding.n_refused == finding.n > 0, key
+        assert finding.n_nonfinite == 0
+        assert finding.value == float("empty_rate" in key)
+        assert "longer than the model's context" in finding.note
+        assert all(item.refused > 16 and item.answer == "" for item in finding.items)
+
+
+def test_prompts_are_cut_instead_if_asked_for(small_data: Path) -> None:
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
+    for finding in run("mmlu", model, too_long="cut", **CHOICES["mmlu"]).values():
+        assert finding.n_refused == 0
+        assert f"cut on the left to fit the model's context: {finding.n}" in finding.note
+    assert HarnessSuite("toxigen", too_long="cut").version != HarnessSuite("toxigen").version
+
+
+class StumblesOver:
+    """A request seat that can't rewrite prompts with a certain word."""
+
+    content_hash = "stumbles"
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def route(self, prompt: str) -> Routed:
+        if self.word in prompt:
+            raise jinja2.TemplateError(f"no template for {self.word}")
+        return Routed(prompt)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_an_item_that_cannot_be_put_to_the_model_fails_alone(
+    name: str, small_data: Path, edited: EditedModel
+) -> None:
+    whole = HarnessSuite(name, **SETTINGS[name])
+    task = whole.tasks[0]
+    question = task.task.doc_to_text(task.task.eval_docs[1])
+    model = EditedModel(edited.base, routers=(StumblesOver(question),))
+    healthy = {(i.task, i.protocol, i.metric, i.item): i for f in run(name, edited).values() for i in f.items}
+    n_failed = 0
+    for key, finding in run(name, model).items():
+        if "accuracy_parsed" in key:
+            continue
+        failed = [item for item in finding.items if item.failed]
+        assert len(failed) == finding.n_failed or not finding.items, key
+        assert all(item.value == float("empty_rate" in key) for item in failed)
+        assert all(item.failed.startswith("TemplateError: no template for") for item in failed)
+        assert ("failed" in finding.note) == (finding.n_failed > 0)
+        assert finding.n_nonfinite == 0
+        n_failed += finding.n_failed
+        for item in finding.items:
+            if not item.failed and item.metric != "balanced_accuracy":
+                one = healthy[item.task, item.protocol, item.metric, item.item]
+                assert (item.value, item.answer) == (one.value, one.answer)
+    assert n_failed > 0
+
+
+def test_a_model_without_an_opinion_does_not_find_the_truth(small_data: Path, edited: EditedModel) -> None:
+    with torch.no_grad():
+        for parameter in edited.base.module.parameters():
+            parameter.zero_()
+    finding = run("toxigen", edited)["toxigen_local@1/loglikelihood/accuracy"]
+    assert finding.value == 0
+    assert finding.n_nonfinite == 0
+    assert finding.form is not None
+    assert finding.form.n_ties == 9
+    assert "items with a tie for the best choice, counted as wrong: 9" in finding.note
+
+
+def test_the_right_answer_stands_at_every_place(small_data: Path) -> None:
+    (mc1, mc2) = HarnessSuite("truthfulqa").tasks
+    for task in (mc1, mc2):
+        assert len({task.task.doc_to_target(document) for document in task.task.eval_docs}) > 1
+
+
+def test_mmlu_weighs_subjects_by_their_items(small_data: Path, edited: EditedModel) -> None:
+    path = small_data / "mmlu" / "test" / "astronomy_test.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:3]), encoding="utf-8")  # the header and two items
+    findings = run("mmlu", edited)
+    anatomy = findings["mmlu_anatomy@1/letters/accuracy"]
+    astronomy = findings["mmlu_astronomy@1/letters/accuracy"]
+    assert (anatomy.n, astronomy.n) == (6, 2)
+    assert anatomy.value is not None
+    assert astronomy.value is not None
+    overall = findings["mmlu@1/letters/accuracy"]
+    assert overall.n == 8
+    assert overall.value == pytest.approx((6 * anatomy.value + 2 * astronomy.value) / 8)
+    assert len({item.item for item in overall.items}) == 8
+    assert "2 of 57 subjects" in overall.note
+
+
+def test_a_limit_takes_the_first_items_and_says_so(small_data: Path, edited: EditedModel) -> None:
+    key = "truthfulqa_mc1@1/loglikelihood/accuracy"
+    whole = run("truthfulqa", edited)[key]
+    part = run("truthfulqa", edited, limit=2)[key]
+    assert [item.item for item in part.items] == [item.item for item in whole.items[:2]]
+    assert "the first 2 of 6 items" in part.note
+    assert "first" not in whole.note
+    assert run("truthfulqa", edited, limit=6)[key].note == whole.note
+
+
+def test_a_limit_beyond_all_items_is_refused(small_data: Path) -> None:
+    with pytest.raises(BadInputError, match="the limit is 7; there are 6 items"):
+        _ = HarnessSuite("truthfulqa", limit=7).version
+
+
+def test_changed_settings_and_data_change_the_name(small_data: Path, edited: EditedModel) -> None:
+    assert set(run("mmlu", edited, num_fewshot=1, limit=1, protocols=["letters"])) == {
+        "mmlu_1shot@1/letters/accuracy",
+        "mmlu_anatomy_1shot@1/letters/accuracy",
+        "mmlu_astronomy_1shot@1/letters/accuracy",
+    }
+    toxigen = run("toxigen", edited)
+    metrics = ("accuracy", "balanced_accuracy", "auroc", "share_yes")
+    assert set(toxigen) == {f"toxigen_local@1/loglikelihood/{metric}" for metric in metrics}
+    for finding in toxigen.values():
+        assert "not the official one" in finding.note
+
+
+def test_where_prompts_come_from_and_the_length_are_told(small_data: Path, edited: EditedModel) -> None:
+    finding = run("gsm8k", edited)["gsm8k_2shot@1/generation/accuracy"]
+    assert finding.note == (
+        "prompts of lm-evaluation-harness's gsm8k_cot v3.0; 2-shot; at most 16 new tokens"
+    )
+
+
+def test_reported_metrics_are_the_listed_ones(small_data: Path, edited: EditedModel) -> None:
+    for file in task_files():
+        findings = run(file.benchmark, edited)
+        reported = {
+            key.rpartition("/")[2]
+            for key in findings
+            if key.startswith(file.name) and f"/{file.protocol}/" in key
+        }
+        assert reported == set(file.reported_metrics), file
+
+
+def test_stored_answers_are_scored_again_without_a_model(small_data: Path, edited: EditedModel) -> None:
+    labels = Labels("tiny", "none", "", "builtin", 0, 0)
+    for name, settings in SETTINGS.items():
+        suite = HarnessSuite(name, **settings)
+        findings = suite.evaluate(edited, TorchEngine())
+        stored = measurements(findings, labels, Baseline())
+        items = [item for finding in findings for item in finding.items]
+        again = rescored(suite.settings.files, items, stored)
+        assert [finding.model_dump() for finding in again] == [finding.model_dump() for finding in findings]
+
+
+def test_a_task_of_ones_own(tmp_path: Path, edited: EditedModel) -> None:
+    path, items = tmp_path / "capitals.yaml", tmp_path / "capitals.jsonl"
+    path.write_text(OWN, encoding="utf-8")
+    items.write_text('{"country": "France", "capital": "Paris"}\n', encoding="utf-8")
+    suite = make_suite(str(path))
+    assert suite.name == "capitals"
+    finding = suite.evaluate(edited, TorchEngine())[0]
+    assert (finding.suite, finding.task, finding.n) == ("capitals", "capitals@2", 1)
+    (item,) = finding.items
+    assert (item.prompt, item.expected) == ("The capital of France is", "Paris")
+    items.write_text('{"country": "France", "capital": "Paris"}\n{"country": "Peru"}\n', encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"capitals\.jsonl, line 2: .* differ in capital"):
+        _ = make_suite(str(path)).version
+
+
+@pytest.mark.parametrize("name", quick_cases(SETTINGS, ("commonsenseqa", "triviaqa", "truthfulqa")))
+def test_results_do_not_depend_on_the_batches(name: str, small_data: Path, edited: EditedModel) -> None:
+    large, small = run(name, edited), run(name, edited, token_budget=1)
+    assert list(large) == list(small)
+    for key, finding in large.items():
+        # MC2 is made of probabilities, not of verdicts
+        exact = not key.endswith("true_probability")
+        assert finding.value == (small[key].value if exact else pytest.approx(small[key].value, abs=1e-6))
+        assert [item.answer for item in finding.items] == [item.answer for item in small[key].items]
+
+
+def test_running_twice_gives_the_same_findings(small_data: Path, edited: EditedModel) -> None:
+    suite = HarnessSuite("toxigen")
+    assert suite.evaluate(edited, TorchEngine()) == suite.evaluate(edited, TorchEngine())
+
+
+def test_the_version_follows_settings_and_items(small_data: Path) -> None:
+    version = HarnessSuite("gsm8k").version
+    assert HarnessSuite("gsm8k").version == version
+    assert HarnessSuite("gsm8k", limit=5).version == version  # there are five
+    others = {
+        HarnessSuite("gsm8k", limit=2).version,
+        HarnessSuite("gsm8k", num_fewshot=3).version,
+        HarnessSuite("gsm8k", max_new_tokens=99).version,
+    }
+    path = small_data / "gsm8k" / "test.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("pens", "pins"), encoding="utf-8")
+    assert len(others | {HarnessSuite("gsm8k").version, version}) == 5
+
+
+def test_the_version_follows_the_worked_examples(small_data: Path) -> None:
+    before = HarnessSuite("mmlu", subjects=["anatomy"]).version
+    path = small_data / "mmlu" / "dev" / "anatomy_dev.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("Where", "In what"), encoding="utf-8")
+    assert HarnessSuite("mmlu", subjects=["anatomy"]).version != before
+
+
+def test_without_data_and_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEQUELA_DATA", raising=False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(SequelaError, match="truthfulqa/truthful_qa") as caught:
+        _ = HarnessSuite("truthfulqa").version
+    assert "SEQUELA_DATA" in str(caught.value)
+
+
+def test_the_harness_is_quiet_only_while_it_works(
+    small_data: Path, edited: EditedModel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger("lm_eval")
+    level, bar = logger.level, lm_eval.api.task.tqdm
+    run("toxigen", edited)
+    assert capfd.readouterr() == ("", "")
+    assert (logger.level, lm_eval.api.task.tqdm) == (level, bar)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "error", "said"),
+    [
+        ("mmmlu", {}, UnknownNameError, "'mmlu'"),
+        ("mmlu", {"subjects": ["anatomi"]}, UnknownNameError, "'anatomy'"),
+        ("mmlu", {"subjects": ["anatomy", "anatomy"]}, BadInputError, "once"),
+        ("mmlu", {"subjects": []}, BadInputError, "an empty list"),
+        ("mmlu", {"num_fewshot": 6}, BadInputError, "0 to 5"),
+        ("truthfulqa", {"max_new_tokens": 6}, BadInputError, "max_new_tokens"),
+        ("mmlu", {"protocols": ["letter"]}, UnknownNameError, "'letters'"),
+        ("mmlu", {"protocols": []}, BadInputError, "an empty list"),
+        ("mmlu", {"protocols": ["letters", "letters"]}, BadInputError, "letters, letters"),
+        ("mmlu", {"protocols": ["letters"], "max_new_tokens": 6}, BadInputError, "max_new_tokens"),
+        ("toxigen", {"subjects": ["anatomy"]}, BadInputError, "subjects"),
+        ("toxigen", {"num_fewshot": 1}, BadInputError, "num_fewshot"),
+        ("toxigen", {"limit": 0}, BadInputError, "at least 1"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_runs(
+    name: str, settings: dict[str, Any], error: type[SequelaError], said: str
+) -> None:
+    with pytest.raises(error) as caught:
+        HarnessSuite(name, **settings)
+    assert said in str(caught.value)

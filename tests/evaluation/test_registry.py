@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.evaluation.registry import check_options, list_suites, make_suite, suite_names
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_suite_can_be_made_by_its_name(name: str) -> None:
+    assert make_suite(name).name == name
+
+
+def test_every_suite_is_listed_once() -> None:
+    described = list_suites()
+    assert tuple(dict.fromkeys(suite.name for suite in described)) == suite_names()
+    assert len({(suite.name, suite.task, suite.protocol) for suite in described}) == len(described)
+    assert described[0].items is not None
+    assert described[0].items >= 240
+
+
+def test_an_unknown_suite_is_told_with_near_names() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'truthfulqa'"):
+        make_suite("truthfulqa_mc1")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        (
+            "mmlu",
+            {"subject": "anatomy"},
+            "Allowed: limit, protocols, subjects, num_fewshot, max_new_tokens, too_long.",
+        ),
+        ("toxigen", {"num_fewshot": 2}, "toxigen has no setting 'num_fewshot'"),
+        ("perplexity", {"limit": 2}, "Allowed: window."),
+        ("builtin", {"limit": 0}, "limit = 0"),
+        ("gsm8k", {"max_new_tokens": 0}, "max_new_tokens = 0"),
+        ("gsm8k", {"limit": "many"}, "limit = 'many'"),
+        ("mmlu", {"num_fewshot": 6}, "num_fewshot = 6"),
+        ("mmlu", {"protocols": ["letters"], "max_new_tokens": 6}, "'max_new_tokens' under letters"),
+    ],
+)
+def test_wrong_options_are_told_with_the_allowed_ones(name: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        check_options(name, options)
+    assert said in str(caught.value)
+
+
+def test_options_reach_the_suite() -> None:
+    with pytest.raises(UnknownNameError, match="anatomi"):
+        make_suite("mmlu", subjects=["anatomi"])
+    with pytest.raises(UnknownNameError, match="arithmetics"):
+        make_suite("builtin", categories=["arithmetics"])
+    assert make_suite("perplexity", window=64).version != make_suite("perplexity").version
+
+
+def test_listing_the_suites_does_not_import_the_harness() -> None:
+    code = (
+        "import sys; from sequela.evaluation.registry import list_suites; "
+        "list_suites(); print('lm_eval' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
