@@ -14,8 +14,8 @@ from typing import Any
 
 from sequela.edited import Delta
 from sequela.editors import Resources, create_editor
-from sequela.editors.locate.contexts import sample_contexts
-from sequela.editors.locate.targets import TargetHyperparameters
+from sequela.editors.shared.contexts import sample_contexts
+from sequela.editors.shared.target_optimization import TargetHyperparameters
 from sequela.edits import load_edits
 from sequela.statistics import CorpusSpec, Statistics
 from support.literal_editing import literal_memit, literal_rome

@@ -17,8 +17,8 @@ from unittest import mock
 
 from sequela.edited import EditedModel
 from sequela.editors import Resources, create_editor
-from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
-from sequela.editors.memit import Memit
+from sequela.editors.methods.memit.editor import Memit
+from sequela.editors.shared.target_optimization import TargetHyperparameters, optimize_targets
 from sequela.edits import load_edits
 from sequela.evaluation.edit_quality.measure import measure_edits
 from sequela.evaluation.edit_quality.probes import EditQualitySettings

@@ -17,10 +17,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from sequela.edited import Delta, EditedModel
-from sequela.editors.locate.contexts import sample_contexts
-from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.locate.solve import rank_one
-from sequela.editors.locate.targets import TargetHyperparameters, optimize_targets
+from sequela.editors.shared.contexts import sample_contexts
+from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subject
+from sequela.editors.shared.solve import rank_one
+from sequela.editors.shared.target_optimization import TargetHyperparameters, optimize_targets
 from sequela.edits import Edit, load_edits
 from sequela.evaluation.edit_quality.measure import measure_edits
 from sequela.evaluation.edit_quality.probes import EditQualitySettings

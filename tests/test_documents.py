@@ -66,7 +66,7 @@ def test_the_files_it_names_exist(document: Path) -> None:
 
 def test_a_wrong_or_ambiguous_name_is_found() -> None:
     (name,) = named_files(
-        "See `editors/rome.py`, `rome`, `<method>.py` and `a b.py`.\n```\n`block.py`\n```\n"
+        "See `editors/methods/rome/editor.py`, `rome`, `<method>.py` and `a b.py`.\n```\n`block.py`\n```\n"
     )
     assert len(places_of(name)) == 1
     assert places_of("editors/romeo.py") == []

@@ -18,9 +18,9 @@ from types import ModuleType
 import torch
 
 from sequela.edited import Delta, Dense, LowRank
-from sequela.editors.locate.keys import mean_weights
-from sequela.editors.locate.target_batch import ESSENCE_PROMPT
-from sequela.editors.locate.targets import TargetHyperparameters
+from sequela.editors.shared.keys import mean_weights
+from sequela.editors.shared.target_batch import ESSENCE_PROMPT
+from sequela.editors.shared.target_optimization import TargetHyperparameters
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela.models.forward.activations import Site, module_at

@@ -14,7 +14,7 @@ from sequela.edited import Delta, EditedModel
 from sequela.editors import AnyEditor, EditReport, Resources, create_editor
 from sequela.editors.presets import with_preset
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.sequence import edit_in_batches
+from sequela.editors.session import edit_in_batches
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import (

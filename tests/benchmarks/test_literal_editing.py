@@ -11,7 +11,7 @@ import torch
 
 from sequela.edited import Delta
 from sequela.editors import Resources, create_editor
-from sequela.editors.locate.targets import TargetHyperparameters
+from sequela.editors.shared.target_optimization import TargetHyperparameters
 from sequela.models import LanguageModel
 from support.edits import CONTEXTS, TINY_EDITS
 from support.statistics import tiny_statistics

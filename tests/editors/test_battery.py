@@ -16,10 +16,10 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.edited import Delta, Dense, EditedModel
 from sequela.editors import AnyEditor, Outcome, Resources, catalog, create_editor
 from sequela.editors.catalog import JOIN, RESTRAINTS
-from sequela.editors.factors import mlp_linears
-from sequela.editors.lora import QUERY_AND_VALUE
+from sequela.editors.methods.lora.editor import QUERY_AND_VALUE
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.sequence import edit_in_batches
+from sequela.editors.session import edit_in_batches
+from sequela.editors.shared.gradient_factors import mlp_linears
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import TorchEngine, score_request

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError
 from sequela.edited import Delta, EditedModel, LowRank
 from sequela.editors import create_editor
-from sequela.editors.editor import NoState
+from sequela.editors.base import NoState
 from sequela.editors.export import DESCRIPTION, ExportDescription, check_export, export_merged
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.storage import save_edits

@@ -13,7 +13,7 @@ from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.editors import Resources, create_editor, describe_editors, editor_class, editor_names
 from sequela.editors.catalog import METHODS
 from sequela.editors.registry import ENTRY_POINT_GROUP, check_editor
-from sequela.editors.sequence import edit_in_batches
+from sequela.editors.session import edit_in_batches
 from support.edits import TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
@@ -142,4 +142,4 @@ def test_a_plug_in_that_is_no_editor_is_refused_by_name(
 
 def test_a_plug_in_never_takes_the_name_of_our_own_methods(install: Callable[[str], None]) -> None:
     install("rome = sequela_doubling:Doubling")
-    assert editor_class("rome").__module__ == "sequela.editors.rome"
+    assert editor_class("rome").__module__ == "sequela.editors.methods.rome.editor"

@@ -17,7 +17,7 @@ from sequela.core.errors import BadInputError, FingerprintMismatchError, Integri
 from sequela.edited import EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.sequence import edit_in_batches
+from sequela.editors.session import edit_in_batches
 from sequela.editors.storage import DESCRIPTION, STATE, UNRESTRAINED, load_edits, read_description, save_edits
 from sequela.inference import TorchEngine, score_request
 from sequela.models import LanguageModel, load_model

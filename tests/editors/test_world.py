@@ -11,7 +11,7 @@ import pytest
 
 from sequela.edited import Delta, EditedModel
 from sequela.editors import Resources, create_editor
-from sequela.editors.sequence import edit_in_batches
+from sequela.editors.session import edit_in_batches
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
 from sequela.evaluation.edit_quality.probes import EditQualitySettings

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from sequela.core.errors import SequelaError
 from sequela.core.hashing import hash_tensors
 from sequela.core.paths import replacing
-from sequela.editors import rome
-from sequela.editors.locate import spread
-from sequela.editors.locate.targets import Target, optimize_targets
+from sequela.editors.methods.rome import editor
+from sequela.editors.shared import multi_layer
+from sequela.editors.shared.target_optimization import Target, optimize_targets
 from sequela.models import LanguageModel, load_model
 from sequela.models.forward.activations import Site
 from sequela.statistics import CorpusSpec, Statistics
@@ -82,6 +82,6 @@ def targets(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
         found.extend(targets[sites[0]] for targets in made)
         return made
 
-    for module in (rome, spread):
+    for module in (editor, multi_layer):
         monkeypatch.setattr(module, "optimize_targets", keep)
     return found

@@ -9,7 +9,7 @@ import torch
 
 from sequela.edited import Delta
 from sequela.editors import Resources, create_editor
-from sequela.editors.grace import ValueSlot
+from sequela.editors.methods.grace.editor import ValueSlot
 from sequela.edits import Edit
 from sequela.inference import TorchEngine, generation_request
 from sequela.models import LanguageModel, tokenize_prompt

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from sequela.editors import Resources, create_editor
-from sequela.editors.attribution import Question, attributions
-from sequela.editors.sequence import edit_in_batches
+from sequela.editors.methods.kn.attribution import Question, attributions
+from sequela.editors.session import edit_in_batches
 from sequela.models import LanguageModel
 from sequela.statistics import Statistics
 from support.oracle import Case, check_behavior, check_change, near

@@ -9,8 +9,8 @@ import torch
 
 from sequela.edited import Delta, LowRank
 from sequela.editors import Resources, create_editor
-from sequela.editors.factors import read_factors
-from sequela.editors.likelihood import batch_of, with_targets
+from sequela.editors.shared.gradient_factors import read_factors
+from sequela.editors.shared.target_loss import batch_of, with_targets
 from sequela.models import LanguageModel
 from sequela.models.forward.replay import record
 from sequela.statistics import Statistics

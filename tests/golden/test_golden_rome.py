@@ -9,11 +9,11 @@ import torch
 
 from sequela.edited import Delta, EditedModel
 from sequela.editors import Resources, create_editor
-from sequela.editors.locate.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.locate.solve import rank_one
-from sequela.editors.locate.targets import Target
-from sequela.editors.rome import Rome
-from sequela.editors.sequence import edit_in_batches
+from sequela.editors.methods.rome.editor import Rome
+from sequela.editors.session import edit_in_batches
+from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subject
+from sequela.editors.shared.solve import rank_one
+from sequela.editors.shared.target_optimization import Target
 from sequela.models import LanguageModel
 from sequela.models.forward.activations import Site
 from sequela.statistics import Statistics

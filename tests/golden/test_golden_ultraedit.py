@@ -13,8 +13,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sequela.editors.features import Features, read_features
-from sequela.editors.ultraedit import UltraEditState, ridge_update, seen
+from sequela.editors.methods.ultraedit.editor import UltraEditState, ridge_update, seen
+from sequela.editors.shared.token_features import Features, read_features
 from sequela.models import LanguageModel, tokenize_prompt
 from support.oracle import KEYS, Case, check_change, near
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sequela.editors import Resources, create_editor
-from sequela.editors.sequence import edit_in_batches
+from sequela.editors.session import edit_in_batches
 from sequela.editors.storage import save_edits  # as it was then: the whole change, and the state
 from sequela.models import load_model
 from sequela.statistics import Statistics

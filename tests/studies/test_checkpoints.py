@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from sequela.core.errors import IntegrityError
 from sequela.editors import Resources, create_editor
-from sequela.editors.sequence import edit_batch, edit_in_batches
+from sequela.editors.session import edit_batch, edit_in_batches
 from sequela.editors.storage import STATE
 from sequela.models import LanguageModel
 from sequela.studies.checkpoints import Checkpoint, load_checkpoint, save_checkpoint

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 from sequela.edited import Delta, EditedModel, WeightUpdate
-from sequela.editors.locate.target_batch import ESSENCE_PROMPT
-from sequela.editors.locate.targets import Target
+from sequela.editors.shared.target_batch import ESSENCE_PROMPT
+from sequela.editors.shared.target_optimization import Target
 from sequela.edits import Edit
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import LanguageModel, tokenize_prompt

@@ -75,10 +75,10 @@ def edit(
     """
     from sequela.core.paths import ensure_writable
     from sequela.editors import BadEditPolicy, Resources, create_editor
-    from sequela.editors.locate.contexts import read_contexts
     from sequela.editors.presets import with_preset
     from sequela.editors.saved_edits import MethodEdits, SavedEdits
-    from sequela.editors.sequence import check_subjects, edit_in_batches
+    from sequela.editors.session import check_subjects, edit_in_batches
+    from sequela.editors.shared.contexts import read_contexts
     from sequela.editors.storage import save_edits
     from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
     from sequela.evaluation.edit_quality.probes import EditQualitySettings

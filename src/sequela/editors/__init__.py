@@ -1,13 +1,13 @@
-"""How to change a fact: one file per method, one shared locate-then-edit core."""
+"""How to change a fact: the methods, what they share, and editing in batches."""
 
 from typing import TYPE_CHECKING
 
 from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from sequela.editors.bad_edits import BadEditPolicy
+    from sequela.editors.bad_edit_policy import BadEditPolicy
+    from sequela.editors.base import AnyEditor, Editor, EditorState, EditReport, Outcome, Resources
     from sequela.editors.catalog import MethodInfo
-    from sequela.editors.editor import AnyEditor, Editor, EditorState, EditReport, Outcome, Resources
     from sequela.editors.registry import (
         create_editor,
         describe_editors,
@@ -35,9 +35,8 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "sequela.editors.bad_edits": ("BadEditPolicy",),
-        "sequela.editors.catalog": ("MethodInfo",),
-        "sequela.editors.editor": (
+        "sequela.editors.bad_edit_policy": ("BadEditPolicy",),
+        "sequela.editors.base": (
             "AnyEditor",
             "Editor",
             "EditorState",
@@ -45,6 +44,7 @@ __getattr__, __dir__ = lazy_names(
             "Outcome",
             "Resources",
         ),
+        "sequela.editors.catalog": ("MethodInfo",),
         "sequela.editors.registry": (
             "create_editor",
             "describe_editors",

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sequela.core.errors import BadInputError, IntegrityError, UnknownNameError
 from sequela.core.files import load_tensors, read_description_of
 from sequela.edited.delta_storage import StoredDelta, restore_delta
+from sequela.editors.base import AnyEditor
 from sequela.editors.catalog import JOIN
-from sequela.editors.editor import AnyEditor
 from sequela.editors.presets import with_preset
 from sequela.editors.registry import create_editor, method_info
 from sequela.editors.saved_edits import (

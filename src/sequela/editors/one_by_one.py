@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Generic
 
 from sequela.edited import Delta, EditedModel
-from sequela.editors.editor import Editor, EditReport, H, Outcome, Resources, State
+from sequela.editors.base import Editor, EditReport, H, Outcome, Resources, State
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 

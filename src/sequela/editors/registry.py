@@ -19,8 +19,8 @@ from sequela.core.errors import BadInputError, UnknownNameError, near_matches
 from sequela.editors.catalog import JOIN, METHODS, RESTRAINTS, MethodInfo, RestraintInfo, RestraintSettings
 
 if TYPE_CHECKING:
-    from sequela.editors.editor import AnyEditor
-    from sequela.editors.restraints import AnyRestraint
+    from sequela.editors.base import AnyEditor
+    from sequela.editors.regularizers.base import AnyRestraint
 
 ENTRY_POINT_GROUP = "sequela.editors"
 
@@ -99,7 +99,7 @@ def editor_class(name: str) -> type[AnyEditor]:
         UnknownNameError: No such method; with near matches.
         BadInputError: A plug-in can't be imported, or its class is not an editor.
     """
-    from sequela.editors.editor import Editor
+    from sequela.editors.base import Editor
 
     if name in METHODS:
         found = _imported(METHODS[name].implementation)
@@ -148,7 +148,7 @@ def create_editor(name: str, settings: Mapping[str, Any] | None = None) -> AnyEd
     editor: AnyEditor = editor_class(checked.method)(checked.settings)
     if not checked.restraints:
         return editor
-    from sequela.editors.restraints import RestrainedEditor
+    from sequela.editors.regularizers.base import RestrainedEditor
 
     own: list[AnyRestraint] = [
         _imported(info.implementation)(settings) for info, settings in checked.restraints

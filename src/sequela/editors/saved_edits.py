@@ -15,7 +15,7 @@ from sequela.core.errors import BadInputError, FingerprintMismatchError, Integri
 from sequela.edited import Delta, EditedModel
 from sequela.edited.delta_storage import StoredDelta
 from sequela.edited.protocols import Intervention, RequestRouter
-from sequela.editors.editor import AnyEditor, EditorState
+from sequela.editors.base import AnyEditor, EditorState
 from sequela.editors.registry import create_editor
 from sequela.models import LanguageModel
 

@@ -21,7 +21,7 @@ import torch
 from sequela.core.files import load_tensors, read_description_of, save_tensors, write_description
 from sequela.edited.delta_storage import restore_delta, store_delta
 from sequela.editors import former_storage
-from sequela.editors.editor import AnyEditor
+from sequela.editors.base import AnyEditor
 from sequela.editors.saved_edits import (
     FORMAT,
     EditsDescription,

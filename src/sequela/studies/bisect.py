@@ -16,7 +16,7 @@ from sequela.core.progress import SILENT, Progress
 from sequela.edited import Delta
 from sequela.editors import EditorState, Resources
 from sequela.editors.presets import with_preset
-from sequela.editors.sequence import edit_batch
+from sequela.editors.session import edit_batch
 from sequela.evaluation.monitor_rules import AlarmRule
 from sequela.evaluation.monitors import Alarms
 from sequela.inference import open_engine

@@ -9,7 +9,7 @@ from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import AnyEditor, create_editor
-from sequela.editors.sequence import check_subjects
+from sequela.editors.session import check_subjects
 from sequela.edits import EditSet, load_edits
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite

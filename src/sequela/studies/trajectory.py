@@ -11,7 +11,7 @@ from sequela.edited import Delta
 from sequela.edited.chat_template import ChatTemplate
 from sequela.edited.protocols import RequestRouter
 from sequela.editors import AnyEditor, BadEditPolicy, EditorState, EditReport, Resources
-from sequela.editors.sequence import edit_batch
+from sequela.editors.session import edit_batch
 from sequela.edits import Edit, EditSet
 from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, Answers, measure_edits
 from sequela.evaluation.edit_quality.probes import EditQualitySettings

@@ -19,7 +19,7 @@ from sequela.core.progress import SILENT, Progress
 from sequela.edited import Delta, EditedModel
 from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.presets import with_preset
-from sequela.editors.sequence import edit_batch
+from sequela.editors.session import edit_batch
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits, neighborhood_answers
 from sequela.evaluation.edit_quality.probes import EditQualitySettings

@@ -11,8 +11,8 @@ import torch
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError, SequelaError
 from sequela.core.progress import SILENT, Progress, SilentProgress
 from sequela.editors import Resources, create_editor
-from sequela.editors.mend import Mend
-from sequela.editors.sequence import edit_batch, edit_in_batches
+from sequela.editors.methods.mend.editor import Mend
+from sequela.editors.session import edit_batch, edit_in_batches
 from sequela.editors.training.artifact import NETWORK, artifact_folder, read_artifact
 from sequela.editors.training.examples import Examples, TrainingEdits
 from sequela.editors.training.passes import Passes, PassStore

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sequela.core.errors import SequelaError
 from sequela.edited import EditedModel
 from sequela.edited.decisions import NOTHING, Places
-from sequela.editors.memories.side_memory import SideMemories, SideMemory, SideMemoryRouter
+from sequela.editors.methods.wise.side_memory import SideMemories, SideMemory, SideMemoryRouter
 from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, TorchEngine, WorkingMemory
 from sequela.models import LanguageModel
 from support.tiers import quick_cases

@@ -20,7 +20,7 @@ from sequela.core.progress import SILENT, Progress
 from sequela.editors.hyperparameters import PRESET_NAMES
 
 if TYPE_CHECKING:
-    from sequela.editors.editor import AnyEditor
+    from sequela.editors.base import AnyEditor
     from sequela.models import LanguageModel
 
 ANY = "any"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.editors.likelihood import batch_of, mean_losses, target_logits
+from sequela.editors.shared.target_loss import batch_of, mean_losses, target_logits
 from sequela.editors.training.examples import Examples
 from sequela.editors.training.learner import Outcome
 from sequela.models import LanguageModel, TokenizedPrompt

@@ -11,8 +11,8 @@ from torch import nn
 
 from sequela.core.errors import SequelaError
 from sequela.core.hashing import hash_tensors
-from sequela.editors.catalog.shared import TrainedHyperparameters
-from sequela.editors.editor import Editor, EditorState
+from sequela.editors.base import Editor, EditorState
+from sequela.editors.shared.settings import TrainedHyperparameters
 from sequela.editors.training.artifact import load_network
 from sequela.editors.training.learner import Learner
 from sequela.models import LanguageModel

@@ -1,0 +1,43 @@
+"""Edits that ruin a model in one blow, and what is done about them.
+
+A disabling edit (Yang et al. 2024, "The Butterfly Effect of Model Editing"; Gupta et al. 2024, "Rebuilding
+ROME") changes a weight by as much as the weight itself. What it does to scores is seen at the next
+checkpoint; that it was one edit which did it is seen here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from sequela.editors.base import Outcome
+
+EXPLOSIVE = 0.5
+"""A batch that changes a weight by more than this part of its norm is called explosive by default."""
+
+
+class BadEditPolicy(BaseModel):
+    """When an edit is bad, and what follows.
+
+    Args:
+        action: `report` makes it and says so; `skip` leaves it out; `stop` leaves it out and ends there.
+        relative_norm: The greatest `||Delta|| / ||W||` of one batch that is not bad.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Literal["report", "skip", "stop"] = Field(
+        default="report", description="What follows: report, skip or stop."
+    )
+    relative_norm: float = Field(
+        default=EXPLOSIVE, gt=0, description="The greatest ||Delta||/||W|| of a batch that is not bad."
+    )
+
+    def objection(self, outcome: Outcome[Any]) -> str:
+        """What is wrong with a batch; empty if nothing is."""
+        norm = max((report.relative_norm for report in outcome.reports if not report.dropped), default=0.0)
+        if norm <= self.relative_norm:
+            return ""
+        return f"an explosive update: ||Delta|| is {norm:.2g} ||W||, more than {self.relative_norm:g}"

@@ -1,0 +1,47 @@
+"""What is known of the methods and restraints that come with the program, without importing PyTorch.
+
+Each method has a module here with its settings and a record of what it is and can do; what edits is in the
+module that the record names. So a list is printed, and a study file is checked, in a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from sequela.editors.catalog_entry import JOIN, MethodInfo, RestraintInfo, RestraintSettings
+from sequela.editors.methods.alphaedit.settings import ALPHAEDIT
+from sequela.editors.methods.emmet.settings import EMMET
+from sequela.editors.methods.fine_tuning.settings import FT_L, FT_M
+from sequela.editors.methods.grace.settings import GRACE
+from sequela.editors.methods.ike.settings import IKE
+from sequela.editors.methods.kn.settings import KN
+from sequela.editors.methods.lora.settings import LORA
+from sequela.editors.methods.malmen.settings import MALMEN
+from sequela.editors.methods.melo.settings import MELO
+from sequela.editors.methods.memit.settings import MEMIT
+from sequela.editors.methods.mend.settings import MEND
+from sequela.editors.methods.pmet.settings import PMET
+from sequela.editors.methods.rome.settings import ROME
+from sequela.editors.methods.serac.settings import SERAC
+from sequela.editors.methods.ultraedit.settings import ULTRAEDIT
+from sequela.editors.methods.wise.settings import WISE
+from sequela.editors.regularizers.settings import NAS, NORM, PRUNE, RECT
+
+METHODS: Mapping[str, MethodInfo] = MappingProxyType(
+    {
+        info.name: info
+        for info in (
+            *(ALPHAEDIT, EMMET, FT_L, FT_M, GRACE, IKE, KN, LORA, MALMEN, MELO, MEMIT, MEND, PMET, ROME),
+            *(SERAC, ULTRAEDIT, WISE),
+        )
+    }
+)
+"""The methods by name."""
+
+RESTRAINTS: Mapping[str, RestraintInfo] = MappingProxyType(
+    {info.name: info for info in (NAS, NORM, PRUNE, RECT)}
+)
+"""The restraints by name."""
+
+__all__ = ["JOIN", "METHODS", "RESTRAINTS", "MethodInfo", "RestraintInfo", "RestraintSettings"]

@@ -1,1 +1,0 @@
-"""Editors that learn to turn gradients into edits: what MEND and its kin have in common."""

@@ -1,1 +1,0 @@
-"""The four steps that all locate-then-edit methods share: contexts, keys, target values, a solve."""

@@ -1,0 +1,1 @@
+"""The editing methods, a folder each."""

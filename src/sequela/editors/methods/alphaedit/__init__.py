@@ -1,0 +1,1 @@
+"""AlphaEdit: changes projected into the null space of preserved keys."""

@@ -1,0 +1,26 @@
+"""AlphaEdit: its settings, and what a listing tells of it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from sequela.editors.catalog_entry import MethodInfo
+from sequela.editors.shared.settings import SpreadHyperparameters
+
+
+class AlphaEditHyperparameters(SpreadHyperparameters):
+    """AlphaEdit's settings."""
+
+    nullspace_threshold: float = Field(
+        default=0.02, gt=0, description="Eigenvalues of C below this belong to the null space."
+    )
+    L2: float = Field(default=10.0, gt=0, description="Weight of the change's own size.")
+
+
+ALPHAEDIT = MethodInfo(
+    name="alphaedit",
+    summary="Batch change within the null space of the model's keys (Fang et al. 2025).",
+    paper="Fang et al. 2025, arXiv 2410.02355",
+    settings=AlphaEditHyperparameters,
+    implementation="sequela.editors.methods.alphaedit.editor:AlphaEdit",
+)

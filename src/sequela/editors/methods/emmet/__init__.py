@@ -1,0 +1,1 @@
+"""EMMET: equality-constrained batches in one MLP layer."""

@@ -1,0 +1,1 @@
+"""Fine-tuning: gradient steps on one MLP projection (ft-l, ft-m)."""

@@ -1,0 +1,168 @@
+"""Fine-tuning of MLP output projections: FT-M and FT-L.
+
+FT-M is the strong baseline of Zhang et al., "A Comprehensive Study of Knowledge Editing" (2024): ordinary
+cross-entropy over the target with the prompt masked. FT-L is the weak one of most papers, as it is published:
+every token of the target is asked of one distribution, that after the prompt, which is right for targets of
+one token only. Both take a few Adam steps, optionally within an L-infinity bound on the change (constrained
+fine-tuning, Zhu et al. 2020, arXiv 2012.00363).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+
+from sequela.edited import Delta
+from sequela.edited.delta import difference
+from sequela.editors.base import Editor, EditReport, NoState, Outcome, Resources, relative_norms
+from sequela.editors.methods.fine_tuning.settings import FT_L, FT_M, FineTuningHyperparameters
+from sequela.editors.shared.target_loss import batch_of, losses_of, with_targets
+from sequela.edits import Edit
+from sequela.models import LanguageModel
+from sequela.models.forward.replay import Recording, read_logits, record
+
+STOP_BELOW = 0.01
+"""Training ends when the mean loss falls below this."""
+
+
+class FineTuning(Editor[FineTuningHyperparameters, NoState]):
+    """Fine-tunes MLP output projections on a batch of edits."""
+
+    asks: ClassVar[Literal["each in its place", "all after the prompt"]]
+    """Where the target's tokens are asked."""
+
+    @property
+    def variant(self) -> str:
+        """Whether the change is bounded."""
+        return "" if self.hyperparameters.norm_constraint is None else "constrained"
+
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """The layers that are tuned, ascending."""
+        layers = self.hyperparameters.layers
+        return tuple(sorted(set(layers))) if layers is not None else (round(DEFAULT_DEPTH * model.n_layers),)
+
+    def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
+        """Needs nothing beforehand."""
+        model.check_layers(self.layers_of(model))
+        return NoState()
+
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
+    ) -> Outcome[NoState]:
+        """Tunes on all edits of the batch together."""
+        layers = self.layers_of(model)
+        names = [model.family.mlp_out_name(layer) for layer in layers]
+        weights = [model.module.get_parameter(name) for name in names]
+        originals = [weight.detach().clone() for weight in weights]
+        batch = _TargetBatch(model, edits, layers[0], self.asks)
+        try:
+            losses = self._tune(weights, originals, batch)
+            tuned = [weight.detach().clone() for weight in weights]
+        finally:
+            for weight, original in zip(weights, originals, strict=True):
+                weight.requires_grad_(False)
+                weight.grad = None
+                weight.data.copy_(original)
+        updates = {name: difference(model, name, weight) for name, weight in zip(names, tuned, strict=True)}
+        return tuning_outcome(model, edits, Delta(model.fingerprint, updates), losses)
+
+    def _tune(
+        self, weights: list[torch.nn.Parameter], originals: list[torch.Tensor], batch: _TargetBatch
+    ) -> list[torch.Tensor]:
+        """Changes the weights in place; returns the loss of each edit before each step."""
+        settings = self.hyperparameters
+        adam = torch.optim.Adam(weights, lr=settings.lr, weight_decay=settings.weight_decay)
+        losses: list[torch.Tensor] = []
+        for weight in weights:
+            weight.requires_grad_(True)
+        for _ in range(settings.num_steps):
+            with torch.enable_grad():
+                per_edit = batch.losses()
+                mean = per_edit.mean()
+            losses.append(per_edit.detach())
+            if float(mean.detach()) < STOP_BELOW or not torch.isfinite(mean):
+                break
+            gradients = torch.autograd.grad(mean, weights)
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient
+            adam.step()
+            bound = settings.norm_constraint
+            if bound is not None:
+                with torch.no_grad():
+                    for weight, original in zip(weights, originals, strict=True):
+                        weight.copy_(original + (weight - original).clamp(-bound, bound))
+        return losses
+
+
+def tuning_outcome(
+    model: LanguageModel, edits: Sequence[Edit], delta: Delta, losses: Sequence[torch.Tensor]
+) -> Outcome[NoState]:
+    """What came of tuning on a batch: its change, unless something in it is not a number.
+
+    Args:
+        model: The model as it was before.
+        edits: The batch.
+        delta: The change.
+        losses: The loss of each edit before each step, `[edits]`.
+    """
+    failure = "" if torch.isfinite(losses[-1]).all() else "the loss is not finite"
+    if not delta.finite:
+        failure = "the tuned weight is not finite"
+    if failure:
+        delta = Delta.empty(model.fingerprint)
+    norm = max(relative_norms(model, delta).values(), default=float("nan"))
+    reports = tuple(
+        EditReport(
+            edit_id=edit.id,
+            optimization_steps=len(losses),
+            first_loss=float(losses[0][i]),
+            final_loss=float(losses[-1][i]),
+            relative_norm=norm,
+            dropped=failure,
+        )
+        for i, edit in enumerate(edits)
+    )
+    return Outcome(delta, NoState(), reports)
+
+
+class FineTuningMasked(FineTuning):
+    """FT-M: cross-entropy over the target's tokens, each asked in its place."""
+
+    info = FT_M
+    asks = "each in its place"
+
+
+class FineTuningLast(FineTuning):
+    """FT-L: all tokens of the target asked at the last position of the prompt."""
+
+    info = FT_L
+    asks = "all after the prompt"
+
+
+class _TargetBatch:
+    """The edits' prompts with their targets; blocks below the tuned layer are run once only."""
+
+    def __init__(self, model: LanguageModel, edits: Sequence[Edit], layer: int, asks: str) -> None:
+        self.model = model
+        self.asks = asks
+        self.prompts = with_targets(model, edits)
+        self.recording: Recording = record(model, batch_of(model, self.prompts), layer)
+
+    def losses(self) -> torch.Tensor:
+        """Mean cross-entropy over each edit's target tokens, `[edits]`."""
+        final = self.recording.run()
+        if self.asks == "each in its place":
+            return losses_of(self.model, final, self.prompts)[0]
+        losses = []
+        for row, prompt in enumerate(self.prompts):
+            last = len(prompt.prompt_ids) - 1
+            (logits,) = read_logits(self.model, final[row, last : last + 1])
+            target = torch.tensor(prompt.target_ids, device=logits.device)
+            losses.append(-logits.log_softmax(dim=-1)[target].mean())
+        return torch.stack(losses)
+
+
+DEFAULT_DEPTH = 2 / 3
+"""Where they write by default, as a part of the depth."""

@@ -1,0 +1,1 @@
+"""GRACE: a codebook of keys and values beside one layer."""

@@ -1,0 +1,197 @@
+"""GRACE: edits kept in a codebook beside the model (Hartvigsen et al. 2023, arXiv 2211.11031).
+
+The key of an edit is what enters an MLP output projection at the prompt's last token, its value what shall
+leave it there, trained by gradient steps through the layers above. A key has a radius, its deferral radius.
+An edit whose key comes near an earlier one's widens that one's radius if they want the same target, else the
+two share the distance between them.
+
+The weights stay as they are. So whatever a benchmark loses, it loses on the requests that hit a key: engines
+count them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from sequela.edited import Delta
+from sequela.edited.protocols import Intervention
+from sequela.editors.base import Editor, EditReport, Outcome, Resources
+from sequela.editors.methods.grace.codebook import Codebook, CodebookState
+from sequela.editors.methods.grace.settings import GRACE, GraceHyperparameters
+from sequela.editors.shared.clusters import Placement
+from sequela.editors.shared.target_loss import batch_of, with_targets
+from sequela.edits import Edit
+from sequela.models import LanguageModel, TokenizedPrompt
+from sequela.models.forward.hooks import Watch, watching
+from sequela.models.forward.replay import Recording, read_logits, record
+
+DEFAULT_DEPTH = 3 / 4
+"""Where it watches by default, as a part of the depth."""
+
+
+class Grace(Editor[GraceHyperparameters, CodebookState]):
+    """Keeps each edit's value in a codebook that watches one layer."""
+
+    info = GRACE
+    state_class = CodebookState
+
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """The layer that is watched."""
+        return self.hyperparameters.layers or (round(DEFAULT_DEPTH * model.n_layers),)
+
+    def prepare(self, model: LanguageModel, resources: Resources) -> CodebookState:
+        """An empty codebook."""
+        model.check_layers(self.layers_of(model))
+        return CodebookState()
+
+    def interventions(self, model: LanguageModel, state: CodebookState) -> tuple[Intervention, ...]:
+        """The codebook, once it has a key."""
+        return (Codebook(self.layers_of(model)[0], state),) if len(state) else ()
+
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: CodebookState, resources: Resources
+    ) -> Outcome[CodebookState]:
+        """Adds the edits to the codebook, one after the other."""
+        reports = []
+        for edit, prompt in zip(edits, with_targets(model, edits), strict=True):
+            state, report = self._add(model, edit, prompt, state, resources)
+            reports.append(report)
+        return Outcome(Delta.empty(model.fingerprint), state, tuple(reports))
+
+    def _add(
+        self,
+        model: LanguageModel,
+        edit: Edit,
+        prompt: TokenizedPrompt,
+        state: CodebookState,
+        resources: Resources,
+    ) -> tuple[CodebookState, EditReport]:
+        settings = self.hyperparameters
+        (layer,) = self.layers_of(model)
+        slot = ValueSlot(model, prompt, layer)
+        key = slot.key()
+        if not bool(torch.isfinite(key).all()):
+            return state, _dropped(edit, "the key is not finite")
+        placed = state.placement(key, prompt.target_ids, settings.eps, settings.same_key)
+        start = self._start(model, state, placed, resources)
+        made = state.changed(placed.place, key, start, prompt.target_ids, edit.id).with_radii(placed.radii)
+        (found,), (hit,) = made.found(key[None])
+        if int(found) != placed.place or not bool(hit):
+            told = "its key is that of an earlier edit, and both are out of reach now"
+            return made, _dropped(edit, told, int(placed.fresh), placed.distance)
+        value, losses = slot.train(start, settings.num_steps, settings.lr, settings.stop_below)
+        if not math.isfinite(losses[-1]) or not bool(torch.isfinite(value).all()):
+            return state, _dropped(edit, "the loss is not finite")
+        kept = state.changed(placed.place, key, value, prompt.target_ids, edit.id).with_radii(placed.radii)
+        report = EditReport(
+            edit_id=edit.id,
+            optimization_steps=len(losses) - 1,
+            first_loss=losses[0],
+            final_loss=losses[-1],
+            relative_norm=0.0,
+            diagnostics={
+                "nearest_key": placed.distance,
+                "new_key": float(placed.fresh),
+                "keys": float(len(kept)),
+            },
+        )
+        return kept, report
+
+    def _start(
+        self, model: LanguageModel, state: CodebookState, placed: Placement, resources: Resources
+    ) -> torch.Tensor:
+        """Where training begins, `[d]`: the value that is there, or uniformly drawn for a new one."""
+        if not placed.fresh:
+            return state.tensors["values"][placed.place]
+        generator = torch.Generator().manual_seed(resources.seed + len(state))
+        return torch.rand(1, model.hidden_size, generator=generator)[0].to(model.device)
+
+
+class ValueSlot:
+    """The place in one edit's prompt where a value takes the place of what leaves a layer's projection.
+
+    Args:
+        model: The model; nothing may watch its activations.
+        prompt: The edit's prompt with its target.
+        layer: The layer.
+    """
+
+    def __init__(self, model: LanguageModel, prompt: TokenizedPrompt, layer: int) -> None:
+        self._model = model
+        self._prompt = prompt
+        self._module = model.family.mlp_out.format(layer)
+        last = len(prompt.prompt_ids) - 1
+        self._recording: Recording = record(model, batch_of(model, [prompt]), layer, starts=[last])
+        self._column = last - self._recording.starts[0]
+
+    def key(self) -> torch.Tensor:
+        """What enters the projection there, `[d_ff]`, fp32."""
+        seen: list[torch.Tensor] = []
+
+        def watch(entering: torch.Tensor, _: torch.Tensor) -> None:
+            seen.append(entering[0, self._column].float().clone())
+
+        with torch.no_grad():
+            self._run(watch)
+        return seen[0].to(self._model.device)
+
+    def train(
+        self, start: torch.Tensor, num_steps: int, lr: float, stop_below: float = 0.0
+    ) -> tuple[torch.Tensor, list[float]]:
+        """Trains a value with Adam.
+
+        Args:
+            start: Where it begins, `[d]`.
+            num_steps: The most steps.
+            lr: The learning rate.
+            stop_below: The loss below which it ends.
+
+        Returns:
+            The value, and the loss before each step and after the last, in nats a token.
+        """
+        value = start.float().clone().requires_grad_(True)
+        adam = torch.optim.Adam([value], lr=lr)
+        losses: list[float] = []
+        for _ in range(num_steps):
+            loss = self._loss(value)
+            losses.append(float(loss.detach()))
+            if losses[-1] < stop_below or not math.isfinite(losses[-1]):
+                return value.detach(), losses
+            adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            adam.step()
+        with torch.no_grad():
+            losses.append(float(self._loss(value)))
+        return value.detach(), losses
+
+    def _loss(self, value: torch.Tensor) -> torch.Tensor:
+        """The mean cross-entropy of the target's tokens with a value in its place."""
+
+        def watch(_: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
+            replaced = leaving.clone()
+            replaced[0, self._column] = value.to(leaving.device, leaving.dtype)
+            return replaced
+
+        final = self._run(watch)
+        target = torch.tensor(self._prompt.target_ids, device=final.device)
+        asked = final[0, self._column : self._column + len(target)]
+        return torch.nn.functional.cross_entropy(read_logits(self._model, asked), target)
+
+    def _run(self, watch: Watch) -> torch.Tensor:
+        with watching(self._model, {self._module: watch}):
+            return self._recording.run()
+
+
+def _dropped(edit: Edit, reason: str, new_key: int = 0, distance: float = math.nan) -> EditReport:
+    return EditReport(
+        edit_id=edit.id,
+        optimization_steps=0,
+        first_loss=math.nan,
+        final_loss=math.nan,
+        relative_norm=0.0,
+        dropped=reason,
+        diagnostics={"nearest_key": distance, "new_key": float(new_key)},
+    )

@@ -1,0 +1,34 @@
+"""GRACE: its settings, and what a listing tells of it."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeInt
+
+from sequela.editors.catalog_entry import MethodInfo
+from sequela.editors.hyperparameters import Hyperparameters
+from sequela.editors.shared.settings import SAME_KEY, SameKey
+
+
+class GraceHyperparameters(Hyperparameters):
+    """GRACE's settings."""
+
+    layers: tuple[NonNegativeInt] | None = Field(
+        default=None, description="The layer that is watched, in a list; by default three quarters up."
+    )
+    eps: float = Field(default=1.0, gt=0, description="A new key's radius (Euclidean).")
+    num_steps: int = Field(default=100, ge=1, description="Adam steps for a value.")
+    lr: float = Field(default=1.0, gt=0, description="Adam's learning rate.")
+    stop_below: float = Field(default=0.0, ge=0, description="The loss at which training ends.")
+    same_key: SameKey = Field(default="take over", description=SAME_KEY)
+
+
+GRACE = MethodInfo(
+    name="grace",
+    summary="A codebook of keys and values beside one layer (Hartvigsen et al. 2023).",
+    paper="Hartvigsen et al. 2023, arXiv 2211.11031",
+    settings=GraceHyperparameters,
+    implementation="sequela.editors.methods.grace.editor:Grace",
+    seat="activations",
+    takes_batches=False,
+    needs_subject=False,
+)

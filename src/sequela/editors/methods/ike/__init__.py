@@ -1,0 +1,1 @@
+"""IKE: edits as demonstrations in the prompt."""

@@ -1,0 +1,1 @@
+"""KN: knowledge neurons, found by integrated gradients."""

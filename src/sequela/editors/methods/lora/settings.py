@@ -1,0 +1,42 @@
+"""LoRA: its settings, and what a listing tells of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt
+
+from sequela.editors.catalog_entry import MethodInfo
+from sequela.editors.hyperparameters import Hyperparameters
+
+
+class LoraHyperparameters(Hyperparameters):
+    """LoRA's settings."""
+
+    kind: Literal["lora", "adalora"] = Field(default="lora", description="Fixed rank, or AdaLoRA.")
+    layers: tuple[NonNegativeInt, ...] | None = Field(
+        default=None, min_length=1, description="The layers to adapt; all by default."
+    )
+    target_modules: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Which linear layers of a block, by name; by default attention's query and value.",
+    )
+    rank: int = Field(
+        default=8, ge=1, description="The adapters' rank; for AdaLoRA the mean rank at the end."
+    )
+    alpha: float = Field(default=32.0, gt=0, description="The product is scaled by alpha / rank.")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout before the adapters.")
+    num_steps: int = Field(default=30, ge=1, description="Most Adam steps.")
+    lr: float = Field(default=5e-3, gt=0, description="Adam's learning rate.")
+    weight_decay: float = Field(default=0.0, ge=0, description="Adam's weight decay.")
+
+
+LORA = MethodInfo(
+    name="lora",
+    summary="Low-rank adapters trained on the edits and added to the weights (Hu et al. 2022).",
+    paper="Hu et al. 2022, arXiv 2106.09685; Zhang et al. 2023, arXiv 2303.10512",
+    settings=LoraHyperparameters,
+    implementation="sequela.editors.methods.lora.editor:Lora",
+    needs_subject=False,
+)

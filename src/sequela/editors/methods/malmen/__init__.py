@@ -1,0 +1,1 @@
+"""MALMEN: a trained hypernetwork whose changes are aggregated by least squares."""

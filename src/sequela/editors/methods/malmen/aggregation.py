@@ -1,0 +1,108 @@
+"""MALMEN's network: a wished difference at every token, one ridge solution for all (Tan et al. 2024).
+
+For a key k and the gradient of the loss by the value there the network makes `(k~, v~)`; the wished
+difference of the value is `d = -lr (k . k~) v~`. One weight's change for all tokens is the ridge solution
+`Delta = D Kᵀ (K Kᵀ + e^lambda I)⁻¹`, with the tokens as columns of K and D and a learned lambda for each
+layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from sequela.core.precision import solve_dtype
+from sequela.edited import Dense, LowRank, WeightUpdate
+from sequela.editors.shared.gradient_factors import Factors
+from sequela.editors.shared.hypernetwork import HyperNetwork, ScaledLowRank
+
+ROWS_AT_ONCE = 1024
+"""So many tokens go through the network together (as published)."""
+
+
+def ridge(keys: torch.Tensor, differences: torch.Tensor, weight: torch.Tensor) -> WeightUpdate:
+    """The change of a weight that turns keys into wished differences as far as its size allows.
+
+    It is solved on the smaller side, tokens or features, and given in the smaller form. Gradients flow to the
+    differences and to the weight of the size.
+
+    Args:
+        keys: Kᵀ, `[tokens, in]`; constant.
+        differences: Dᵀ, `[tokens, out]`.
+        weight: `e^lambda`, a scalar.
+
+    Returns:
+        `[out, in]`, fp32.
+    """
+    dtype = solve_dtype(keys.device)
+    k, d = keys.to(dtype), differences.to(dtype)
+    (n, n_in), n_out = k.shape, d.shape[1]
+    if n > n_in:
+        inner = k.T @ k + weight * torch.eye(n_in, dtype=dtype, device=k.device)
+        return Dense(torch.linalg.solve(inner, k.T @ d).T.float().contiguous())
+    inner = k @ k.T + weight * torch.eye(n, dtype=dtype, device=k.device)
+    b = torch.linalg.solve(inner, d).T
+    if n * (n_in + n_out) < n_in * n_out:
+        return LowRank(b.float().contiguous(), keys.float().contiguous())
+    return Dense((b @ k).float())
+
+
+class AggregatingNetwork(HyperNetwork):
+    """MALMEN's networks, and the weight of the change's size in each layer.
+
+    Args:
+        shapes: For each edited linear layer, by name, `(out, in)`.
+        rank: The rank of the networks' own layers, at most.
+        n_blocks: How many of those there are.
+        normalized: Whether the networks normalize their input.
+        edit_lr: Where the learning rates begin.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, int]],
+        rank: int,
+        n_blocks: int = 2,
+        normalized: bool = True,
+        edit_lr: float = 1e-6,
+    ) -> None:
+        def blocks(size: int, n_modes: int) -> list[ScaledLowRank]:
+            return [ScaledLowRank(size, min(rank, size), n_modes) for _ in range(n_blocks)]
+
+        super().__init__(shapes, blocks, normalized, edit_lr)
+        self.log_ridge = nn.Parameter(torch.zeros(len(self.names)))
+
+    def forward(self, tokens: Mapping[str, Factors]) -> dict[str, WeightUpdate]:
+        """The change of each weight.
+
+        Args:
+            tokens: By layer the keys `[tokens, in]` and gradients `[tokens, out]` at all tokens of a batch.
+        """
+        return {
+            name: ridge(
+                tokens[name].inputs, self.differences(name, tokens[name]), self.log_ridge[index].exp()
+            )
+            for index, name in enumerate(self.names)
+        }
+
+    def differences(self, name: str, tokens: Factors) -> torch.Tensor:
+        """What is wished at each token, `[tokens, out]`; 0 where there is no gradient.
+
+        The network's activations are not kept for the backward pass but made again there.
+        """
+        made = []
+        for at in range(0, len(tokens.inputs), ROWS_AT_ONCE):
+            some = slice(at, at + ROWS_AT_ONCE)
+            part = Factors(tokens.inputs[some], tokens.gradients[some])
+            made.append(
+                checkpoint(self._differences, name, part, use_reentrant=False, preserve_rng_state=False)
+            )
+        return torch.cat(made)
+
+    def _differences(self, name: str, tokens: Factors) -> torch.Tensor:
+        made = self.mapped(name, tokens)
+        lr = self.edit_lr[self.names.index(name)]
+        return -lr * (tokens.inputs * made.inputs).sum(-1, keepdim=True) * made.gradients

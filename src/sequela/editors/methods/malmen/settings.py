@@ -1,0 +1,31 @@
+"""MALMEN: its settings, and what a listing tells of it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from sequela.editors.catalog_entry import MethodInfo
+from sequela.editors.shared.settings import HypernetworkHyperparameters, Token
+
+
+class MalmenHyperparameters(HypernetworkHyperparameters):
+    """MALMEN's settings."""
+
+    n_blocks: int = Field(default=2, ge=1, description="The network's own layers.")
+    edit_lr: float = Field(default=1e-6, gt=0, description="Where the learned step sizes begin.")
+    token: Token = Field(
+        default="mask",
+        description="The tokens that are read: mask (all) or ans (those that predict the target).",
+    )
+
+
+MALMEN = MethodInfo(
+    name="malmen",
+    summary="A trained network wishes a difference at every token; ridge regression aggregates "
+    "(Tan et al. 2024).",
+    paper="Tan et al. 2024, arXiv 2311.04661",
+    settings=MalmenHyperparameters,
+    implementation="sequela.editors.methods.malmen.editor:Malmen",
+    needs_subject=False,
+    needs_training=True,
+)

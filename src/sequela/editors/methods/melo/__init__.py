@@ -1,0 +1,1 @@
+"""MELO: low-rank blocks, chosen by the nearest key."""

@@ -1,0 +1,1 @@
+"""MEMIT: many facts at once, spread over several MLP layers."""

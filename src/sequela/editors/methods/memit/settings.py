@@ -1,0 +1,29 @@
+"""MEMIT: its settings, and what a listing tells of it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from sequela.editors.catalog_entry import MethodInfo
+from sequela.editors.shared.settings import SpreadHyperparameters
+
+
+class MemitHyperparameters(SpreadHyperparameters):
+    """MEMIT's settings."""
+
+    mom2_update_weight: float | None = Field(
+        default=None, gt=0, description="lambda: how strongly C holds other keys still; by default d_ff."
+    )
+    norm_weight: float = Field(
+        default=0.0, ge=0, description="Weight of the change's own size; set by the restraint norm."
+    )
+    history: bool = Field(default=False, description="Whether keys of earlier batches are held still too.")
+
+
+MEMIT = MethodInfo(
+    name="memit",
+    summary="Batch least-squares change of several MLP layers (Meng et al. 2023).",
+    paper="Meng et al. 2023, arXiv 2210.07229",
+    settings=MemitHyperparameters,
+    implementation="sequela.editors.methods.memit.editor:Memit",
+)

@@ -1,0 +1,1 @@
+"""MEND: a trained hypernetwork maps the gradient of an edit to a weight change."""

@@ -1,0 +1,125 @@
+"""MEND: a network that turns the gradient of an edit into the edit (Mitchell et al. 2022, arXiv 2110.11309).
+
+The gradient of the target's loss by a linear layer's weight is read as its two factors for every token
+(`editors/shared/gradient_factors.py`); a network that was trained before maps them to those of the change
+(`editors/shared/hypernetwork.py`). Edits of a batch don't meet: each is made by itself, and their changes are
+added.
+
+What is different from the released code: the change goes down the gradient where the released one goes up and
+leaves it to training to turn the sign; means and deviations are exact over all rows seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+
+from sequela.core.seeding import seeded
+from sequela.edited import Delta
+from sequela.editors.base import EditReport
+from sequela.editors.methods.mend.settings import MEND, MendHyperparameters
+from sequela.editors.shared.gradient_factors import Factors, changed_by, mlp_linears, read_factors
+from sequela.editors.shared.hypernetwork import HyperNetwork, ResidualLowRank, shapes_of
+from sequela.editors.shared.target_loss import batch_of, reports_of_step, with_targets
+from sequela.editors.training.examples import Examples
+from sequela.editors.training.hypernetwork_editor import HypernetworkEditor
+from sequela.editors.training.learner import IndependentLearner, Outcome
+from sequela.editors.training.passes import PassStore, activation_bytes, kept_bytes
+from sequela.editors.training.settings import TrainingSettings
+from sequela.edits import Edit
+from sequela.models import LanguageModel
+from sequela.models.forward.replay import record
+
+
+class MendNetwork(HyperNetwork):
+    """MEND's networks."""
+
+    def forward(self, factors: Mapping[str, Factors]) -> dict[str, Factors]:
+        """How each row's gradient is to change the weights: down the gradient, `-lr sum d~ x~ᵀ`."""
+        changes = {}
+        for index, name in enumerate(self.names):
+            made = self.mapped(name, factors[name])
+            changes[name] = Factors(made.inputs, -self.edit_lr[index] * made.gradients)
+        return changes
+
+
+class MendLearner(IndependentLearner):
+    """MEND's networks, each edit of a batch by itself.
+
+    Args:
+        model: The unedited model.
+        network: The networks.
+        first: The lowest layer that is edited.
+    """
+
+    module: MendNetwork
+
+    def __init__(self, model: LanguageModel, network: MendNetwork, first: int) -> None:
+        super().__init__(network)
+        self._model = model
+        self._first = first
+        self._passes = PassStore(model, first)
+
+    def outcome(self, examples: Examples) -> Outcome:
+        """Makes each edit by itself; while training the network takes the gradients into its means."""
+        model, network = self._model, self.module
+        passes = self._passes.of(examples, 0 if network.training else self.room)
+        factors, _ = read_factors(model, passes.prompts, network.names, examples.prompts, self.recomputes)
+        if network.training:
+            network.see(factors)
+        changes = network(factors)
+        return passes.outcome(model, lambda: changed_by(model, changes), self.recomputes)
+
+    def bytes_of_part(self, examples: Examples) -> int:
+        """The upper part of the model over all rows, and the factors at every token."""
+        return activation_bytes(self._model, examples, self._first, self.module.width, self.recomputes)
+
+    def kept_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
+        """The passes over all examples."""
+        return sum(kept_bytes(self._model, part) for part in examples.split(settings.micro_batch))
+
+
+class Mend(HypernetworkEditor[MendHyperparameters]):
+    """Maps gradients to edits by a trained network."""
+
+    info = MEND
+    n_layers: ClassVar[int] = 3
+
+    def learner(self, model: LanguageModel, seed: int = 0) -> MendLearner:
+        """The networks before any training."""
+        settings, layers = self.hyperparameters, self.layers_of(model)
+        model.check_layers(layers)
+
+        def own_layers(size: int, n_modes: int) -> list[ResidualLowRank]:
+            rank, n_hidden = min(settings.rank, size), settings.n_hidden
+            return [ResidualLowRank(size, rank, n_modes, rectified=i < n_hidden) for i in range(n_hidden + 1)]
+
+        shapes = shapes_of(model, mlp_linears(model, layers))
+        normalized = not settings.is_untrained
+        with seeded(seed, model.device):
+            made = MendNetwork(shapes, own_layers, normalized, settings.edit_lr)
+        return MendLearner(model, made.to(model.device), layers[0])
+
+    def made(self, model: LanguageModel, edits: Sequence[Edit]) -> tuple[Delta, tuple[EditReport, ...]]:
+        """Makes each edit of a batch by itself and adds up their changes."""
+        _, network = self.trained(model)
+        assert isinstance(network, MendNetwork)
+        prompts = with_targets(model, edits)
+        recording = record(model, batch_of(model, prompts), self.layers_of(model)[0])
+        factors, before = read_factors(model, recording, network.names, prompts)
+        with torch.no_grad():
+            changes = network(factors)
+        failures = ["" if bool(torch.isfinite(loss)) else "the loss is not finite" for loss in before]
+        delta = Delta.empty(model.fingerprint)
+        for row in range(len(edits)):
+            own = Delta(
+                model.fingerprint, {f"{name}.weight": change.of_row(row) for name, change in changes.items()}
+            )
+            if not failures[row] and not own.finite:
+                failures[row] = "the change is not finite"
+            if not failures[row]:
+                delta = delta + own
+        reports = reports_of_step(model, edits, prompts, before, delta, failures)
+        return delta, reports

@@ -1,0 +1,1 @@
+"""PMET: MEMIT with targets optimized for attention and MLP together."""

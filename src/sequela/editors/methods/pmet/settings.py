@@ -1,0 +1,14 @@
+"""PMET, whose settings are MEMIT's: what a listing tells of it."""
+
+from __future__ import annotations
+
+from sequela.editors.catalog_entry import MethodInfo
+from sequela.editors.methods.memit.settings import MemitHyperparameters
+
+PMET = MethodInfo(
+    name="pmet",
+    summary="As MEMIT, with attention's part of the target taken out (Li et al. 2024).",
+    paper="Li et al. 2024, arXiv 2308.08742",
+    settings=MemitHyperparameters,
+    implementation="sequela.editors.methods.pmet.editor:Pmet",
+)

@@ -1,0 +1,1 @@
+"""UltraEdit: one linear solve from keys and gradients, without optimizing targets."""

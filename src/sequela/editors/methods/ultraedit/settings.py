@@ -1,0 +1,31 @@
+"""UltraEdit: its settings, and what a listing tells of it."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeInt
+
+from sequela.editors.catalog_entry import MethodInfo
+from sequela.editors.hyperparameters import Hyperparameters
+from sequela.editors.shared.settings import Token
+
+
+class UltraEditHyperparameters(Hyperparameters):
+    """UltraEdit's settings."""
+
+    layers: tuple[NonNegativeInt, ...] | None = Field(
+        default=None, min_length=1, description="The layers to edit; by default two, nine tenths up."
+    )
+    lr: float = Field(default=1e-3, gt=0, description="How far each position goes; the paper's is 1e-6.")
+    token: Token = Field(
+        default="mask", description="The positions: mask (all) or ans (those that predict the target)."
+    )
+
+
+ULTRAEDIT = MethodInfo(
+    name="ultraedit",
+    summary="Ridge regression on normalised gradients, no subject needed (Gu et al. 2025).",
+    paper="Gu et al. 2025, arXiv 2505.14679",
+    settings=UltraEditHyperparameters,
+    implementation="sequela.editors.methods.ultraedit.editor:UltraEdit",
+    needs_subject=False,
+)

@@ -1,0 +1,357 @@
+"""WISE: edits in side memories, copies of one MLP output projection (Wang et al. 2024, arXiv 2405.14768).
+
+An edit is trained into a copy of the projection by plain gradient steps. The loss is the target's
+cross-entropy, and a margin loss on the copy's activation `||D x||`, how far its answer is from the
+projection's own (`side_memory.py`): great on the edit, small on unrelated text. So the activation
+tells where the copy is to answer. A copy takes a number of edits, a shard, and only a random part of its
+entries is trained; copies that are full are merged by TIES (`ties_merging.py`).
+
+What is different from the released code: it decides at the last token that is asked, and the copy answers
+from that token on; the released code takes the mean activation over the tokens that happen to be in a pass
+(the greatest, where they are more than a hundred) and runs one sequence at a time. The activation is the
+paper's; the released code puts both answers through the activation function first. Entries outside the mask
+stay exactly as they are, where weight decay moves them there. Unrelated text is what the model itself wrote
+as contexts, every token of it, and not a prompt from another data set. Training ends when the loss is small;
+the released code also waits until it no longer moves. Edits are not replayed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sequela.core.errors import BadInputError
+from sequela.edited import Delta
+from sequela.edited.protocols import Intervention
+from sequela.editors.base import Editor, EditReport, Outcome, Resources
+from sequela.editors.methods.wise.settings import WISE, WiseHyperparameters
+from sequela.editors.methods.wise.side_memory import (
+    SideMemories,
+    SideMemory,
+    SideMemoryRouter,
+    activations,
+    answered,
+)
+from sequela.editors.methods.wise.ties_merging import merged
+from sequela.editors.shared.contexts import sample_contexts
+from sequela.editors.shared.target_loss import batch_of, mean_losses
+from sequela.edits import Edit
+from sequela.models import LanguageModel, tokenize_prompt
+from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.batch import pad_right
+from sequela.models.forward.hooks import watching
+from sequela.models.forward.replay import Recording, read_logits, record
+from sequela.models.spans import BLANK
+
+DEFAULT_DEPTH = 27 / 32
+"""Where it sits by default, as a part of the depth: as published for Llama-2-7B."""
+
+EARLIER = 0.6
+"""What an earlier merged memory counts for when shards are merged into it, which share the rest."""
+
+
+class Wise(Editor[WiseHyperparameters, SideMemories]):
+    """Trains edits into side memories that answer where their activation is great."""
+
+    info = WISE
+    state_class = SideMemories
+
+    @property
+    def variant(self) -> str:
+        """`retrieve` or `merge`."""
+        return self.hyperparameters.variant
+
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """The layer that has copies."""
+        return self.hyperparameters.layers or (int(DEFAULT_DEPTH * model.n_layers),)
+
+    def prepare(self, model: LanguageModel, resources: Resources) -> SideMemories:
+        """Samples contexts from the unedited model.
+
+        Raises:
+            BadInputError: The contexts given are none but the bare prompt, so there is no unrelated text.
+        """
+        model.check_layers(self.layers_of(model))
+        settings = self.hyperparameters
+        contexts = resources.contexts or sample_contexts(model, settings.n_contexts, resources.seed)
+        if not _texts(contexts):
+            raise BadInputError(f"{self.name} needs a context beside the bare prompt, for unrelated text.")
+        return SideMemories(contexts=contexts)
+
+    def interventions(self, model: LanguageModel, state: SideMemories) -> tuple[Intervention, ...]:
+        """The side memories, once there is one."""
+        if not state.memories:
+            return ()
+        return (SideMemoryRouter(self.layers_of(model)[0], state, self.hyperparameters.act_ratio),)
+
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: SideMemories, resources: Resources
+    ) -> Outcome[SideMemories]:
+        """Trains the edits into the last copy, one after the other."""
+        reports = []
+        for edit in edits:
+            state, report = self._add(model, edit, state, resources)
+            reports.append(report)
+        return Outcome(Delta.empty(model.fingerprint), state, tuple(reports))
+
+    def _add(
+        self, model: LanguageModel, edit: Edit, state: SideMemories, resources: Resources
+    ) -> tuple[SideMemories, EditReport]:
+        settings, (layer,) = self.hyperparameters, self.layers_of(model)
+        unrelated = Unrelated.read(model, state.contexts, edit if settings.neighborhood else None, layer)
+        text = EditedText(model, edit, state.contexts, layer)
+        memories, changes = [*state.memories], state.changes
+        if not memories or self._is_full(memories[-1]):
+            memories.append(SideMemory(shards=(sum(len(memory.shards) for memory in memories),)))
+            changes.append(unrelated.keys.new_zeros(model.hidden_size, unrelated.keys.shape[1]))
+        (shard,) = memories[-1].shards
+        mask = shard_mask(changes[-1].shape, settings.mask_ratio, resources.seed + shard)
+        trained = train(text, unrelated, changes[-1], mask, settings)
+        if trained.failure:
+            return state, _dropped(edit, trained.failure)
+        least = float(activations([trained.change], text.keys).min())
+        changes[-1] = trained.change.to(model.device)
+        memories[-1] = SideMemory(
+            edits=(*memories[-1].edits, edit.id),
+            shards=(shard,),
+            least_activation=min(memories[-1].least_activation, least),
+        )
+        report = EditReport(
+            edit_id=edit.id,
+            optimization_steps=len(trained.losses) - 1,
+            first_loss=trained.losses[0],
+            final_loss=trained.losses[-1],
+            relative_norm=0.0,
+            diagnostics={
+                "activation": least,
+                "unrelated_activation": float(activations([trained.change], unrelated.keys).max()),
+                "threshold": settings.act_ratio * memories[-1].least_activation,
+                "memories": float(len(memories)),
+            },
+        )
+        return self._with_merged(state.with_memories(memories, changes)), report
+
+    def _is_full(self, memory: SideMemory) -> bool:
+        return memory.is_merged or len(memory.edits) >= self.hyperparameters.shard_size
+
+    def _with_merged(self, state: SideMemories) -> SideMemories:
+        """The same with the last shards in one memory, if there are enough full ones."""
+        settings = self.hyperparameters
+        shards = [place for place, memory in enumerate(state.memories) if not memory.is_merged]
+        if len(shards) < settings.shards_per_merge or not self._is_full(state.memories[shards[-1]]):
+            return state
+        weights = [1.0] * len(shards)
+        places = shards
+        if settings.variant == "merge" and shards[0] > 0:
+            places = [0, *shards]
+            weights = [EARLIER, *[(1 - EARLIER) / len(shards)] * len(shards)]
+        change = merged([state.changes[place] for place in places], weights, settings.density)
+        parts = [state.memories[place] for place in places]
+        memory = SideMemory(
+            edits=tuple(edit for part in parts for edit in part.edits),
+            shards=tuple(shard for part in parts for shard in part.shards),
+            least_activation=min(part.least_activation for part in parts),
+        )
+        before = places[0]
+        return state.with_memories([*state.memories[:before], memory], [*state.changes[:before], change])
+
+
+@dataclass(frozen=True)
+class Unrelated:
+    """Unrelated text, as the projection sees it.
+
+    Args:
+        keys: What enters the projection at each of its tokens, `[tokens, d_ff]`, fp32.
+        key_norm: The median norm of those.
+        output_norm: The median norm of what leaves the projection there.
+    """
+
+    keys: torch.Tensor
+    key_norm: float
+    output_norm: float
+
+    @classmethod
+    def read(cls, model: LanguageModel, contexts: Sequence[str], edit: Edit | None, layer: int) -> Unrelated:
+        """Every token of the contexts, and the last of an edit's neighborhood prompts.
+
+        Args:
+            model: The model.
+            contexts: The context templates.
+            edit: The edit whose neighborhood counts as well, if any.
+            layer: The layer of the projection.
+        """
+        texts = [tokenize_prompt(model.tokenizer, text).ids for text in _texts(contexts)]
+        near = [tokenize_prompt(model.tokenizer, p.prompt).ids for p in (edit.neighborhood if edit else ())]
+        batch = pad_right([*texts, *near], model.pad_id, model.device)
+        wanted = torch.zeros(batch.ids.shape, dtype=torch.bool)
+        for row, length in enumerate(batch.lengths):
+            wanted[row, 0 if row < len(texts) else length - 1 : length] = True
+        sites = Site("key", layer), Site("value", layer)
+        read = read_sites(model, batch, sites)
+        keys, outputs = (read[site][wanted.to(read[site].device)].float() for site in sites)
+        of_texts = int(wanted[: len(texts)].sum())
+        norms = [float(found[:of_texts].norm(dim=-1).median()) for found in (keys, outputs)]
+        return cls(keys, *norms)
+
+
+class EditedText:
+    """An edit's prompt with its target in every context, with a copy of the projection at work.
+
+    Args:
+        model: The model; nothing may watch its activations.
+        edit: The edit.
+        contexts: The context templates.
+        layer: The layer of the projection.
+    """
+
+    def __init__(self, model: LanguageModel, edit: Edit, contexts: Sequence[str], layer: int) -> None:
+        self._model = model
+        self._prompts = [
+            tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new, context)
+            for context in contexts
+        ]
+        self._module = model.family.mlp_out.format(layer)
+        last = [len(prompt.prompt_ids) - 1 for prompt in self._prompts]
+        self._recording: Recording = record(model, batch_of(model, self._prompts), layer, starts=last)
+        self._columns = [at - start for at, start in zip(last, self._recording.starts, strict=True)]
+        self.keys = self._read_keys()
+
+    def losses(self, change: torch.Tensor) -> torch.Tensor:
+        """The mean cross-entropy of the target's tokens in every context, `[contexts]`, in nats a token.
+
+        Args:
+            change: The copy's difference D from the projection, `[d, d_ff]`.
+        """
+
+        def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
+            columns = torch.arange(leaving.shape[1])[None] >= torch.tensor(self._columns)[:, None]
+            own = answered(change.to(entering.device), entering, leaving)
+            return torch.where(columns[..., None].to(leaving.device), own, leaving)
+
+        with watching(self._model, {self._module: watch}):
+            final = self._recording.run()
+        logits = [
+            read_logits(self._model, final[row, column : column + len(prompt.target_ids)])
+            for row, (column, prompt) in enumerate(zip(self._columns, self._prompts, strict=True))
+        ]
+        return mean_losses(logits, self._prompts)
+
+    def _read_keys(self) -> torch.Tensor:
+        """What enters the projection at the last token of the prompt, `[contexts, d_ff]`, fp32."""
+        seen: list[torch.Tensor] = []
+
+        def watch(entering: torch.Tensor, _: torch.Tensor) -> None:
+            rows = enumerate(self._columns)
+            seen.append(torch.stack([entering[row, column].float() for row, column in rows]))
+
+        with torch.no_grad(), watching(self._model, {self._module: watch}):
+            self._recording.run()
+        return seen[0].to(self._model.device)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training an edit came to.
+
+    Args:
+        change: The copy's difference D from the projection, `[d, d_ff]`.
+        losses: The target's mean loss before each step and at the end, in nats a token.
+        failure: Why it is no good; empty if it is.
+    """
+
+    change: torch.Tensor
+    losses: tuple[float, ...]
+    failure: str = ""
+
+
+def train(
+    text: EditedText,
+    unrelated: Unrelated,
+    start: torch.Tensor,
+    mask: torch.Tensor,
+    settings: WiseHyperparameters,
+) -> Trained:
+    """Trains an edit into a copy of the projection by gradient steps.
+
+    Args:
+        text: The edit.
+        unrelated: What is to be told from it.
+        start: The copy's difference D before, `[d, d_ff]`.
+        mask: Which entries may change, `[d, d_ff]`, bool.
+        settings: The method's settings.
+    """
+    unit, lr = 1.0, settings.lr
+    if settings.margins == "relative":
+        unit = unrelated.output_norm
+        # A step as large as the unit, for a key of the usual norm, whatever the model's scale.
+        lr *= unit**2 / (settings.mask_ratio * unrelated.key_norm**2)
+    change, mask, losses = start.clone(), mask.to(start.device), list[float]()
+    for step in range(settings.num_steps + 1):
+        with torch.enable_grad():
+            change.requires_grad_(True)
+            loss = text.losses(change).mean()
+            on_edit, elsewhere = (
+                activations([change], keys)[0] / unit for keys in (text.keys, unrelated.keys)
+            )
+            total = loss + margin_loss(on_edit, elsewhere, settings.alpha, settings.beta, settings.gamma)
+        losses.append(float(loss.detach()))
+        if not math.isfinite(float(total.detach())):
+            return Trained(start, tuple(losses), "the loss is not finite")
+        if step == settings.num_steps or float(total.detach()) < settings.stop_below:
+            break
+        (gradient,) = torch.autograd.grad(total, [change])
+        change = change.detach() - lr * torch.where(mask, gradient, 0.0)
+        if settings.norm_constraint is not None:
+            change = change.clamp(-settings.norm_constraint, settings.norm_constraint)
+    return Trained(change.detach(), tuple(losses))
+
+
+def margin_loss(
+    on_edit: torch.Tensor, elsewhere: torch.Tensor, alpha: float, beta: float, gamma: float
+) -> torch.Tensor:
+    """How far activations are from telling the edit's texts from others.
+
+    Each of three bounds counts with the mean of what exceeds it: unrelated text's activation is at most
+    alpha, an edit's at least beta, and between any two of them is a distance of at least gamma.
+
+    Args:
+        on_edit: Activations on the edit's texts, `[texts]`.
+        elsewhere: Activations on unrelated tokens, `[tokens]`.
+        alpha: The most of the latter.
+        beta: The least of the former.
+        gamma: The least distance.
+    """
+    apart = elsewhere[:, None] - on_edit[None]
+    return _mean_excess(elsewhere - alpha) + _mean_excess(beta - on_edit) + _mean_excess(apart + gamma)
+
+
+def shard_mask(shape: torch.Size, ratio: float, seed: int) -> torch.Tensor:
+    """Which entries of a copy a shard may change: each with the same chance, drawn alike on every device."""
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < ratio
+
+
+def _mean_excess(excess: torch.Tensor) -> torch.Tensor:
+    """The mean of what is positive; 0 if nothing is."""
+    above = excess > 0
+    return excess.clamp(min=0).sum() / above.sum().clamp(min=1)
+
+
+def _texts(contexts: Sequence[str]) -> list[str]:
+    """The contexts' own text, without the places for a prompt."""
+    texts = (" ".join(context.replace(BLANK, " ").split()) for context in contexts)
+    return [text for text in texts if text]
+
+
+def _dropped(edit: Edit, reason: str) -> EditReport:
+    nan = math.nan
+    return EditReport(
+        edit_id=edit.id,
+        optimization_steps=0,
+        first_loss=nan,
+        final_loss=nan,
+        relative_norm=0.0,
+        dropped=reason,
+    )

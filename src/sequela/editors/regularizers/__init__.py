@@ -1,0 +1,1 @@
+"""Regularizers: what keeps any method's change of the weights small."""

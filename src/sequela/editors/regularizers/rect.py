@@ -1,0 +1,38 @@
+"""RECT: only the entries that change most, relative to what they were, are changed.
+
+Gu et al., "Model Editing Harms General Abilities of Large Language Models: Regularization to the Rescue"
+(EMNLP 2024, arXiv 2401.04700): of a change `Delta` of a weight W, the share `keep` of entries with the
+greatest `|Delta / W|` stays and the others are 0.
+
+The paper ties it to single edits; here it is applied to each batch's change, against the weight as the
+edits before left it.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from sequela.edited import Delta, WeightUpdate
+from sequela.editors.regularizers.base import Restraint, dense, weight_and_update
+from sequela.editors.regularizers.settings import RECT, RectSettings
+from sequela.models import LanguageModel
+
+
+class Rect(Restraint[RectSettings]):
+    """Zeroes the entries of each batch's change that are small for their weight."""
+
+    info = RECT
+
+    def of_batch(self, model: LanguageModel, change: Delta) -> Delta:
+        """Each weight's change with the rest set to 0; one that keeps everything stays as it is."""
+        if self.settings.keep == 1 or not change.finite:
+            return change
+        updates: dict[str, WeightUpdate] = {}
+        for name in change.updates:
+            weight, update = weight_and_update(model, name, change)
+            relative = (update / weight).abs().nan_to_num(nan=0.0, posinf=torch.inf).flatten()
+            n_kept = max(1, round(self.settings.keep * relative.numel()))
+            kept = torch.zeros_like(relative, dtype=torch.bool)
+            kept[torch.topk(relative, n_kept).indices] = True
+            updates[name] = dense(update * kept.reshape(update.shape))
+        return Delta(change.base_fingerprint, updates)

@@ -1,0 +1,63 @@
+"""The restraints: their settings, and what a listing tells of them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from sequela.editors.catalog_entry import RestraintInfo, RestraintSettings
+
+
+class NormSettings(RestraintSettings):
+    """The constraint's settings."""
+
+    weight: float = Field(default=10.0, gt=0, description="The weight of ||Delta||² in the solve.")
+
+
+class PruneSettings(RestraintSettings):
+    """PRUNE's settings."""
+
+    alpha: float = Field(default=1.2, gt=1, description="The base of the logarithm.")
+
+
+class RectSettings(RestraintSettings):
+    """RECT's settings."""
+
+    keep: float = Field(default=0.4, gt=0, le=1, description="The share of entries that stay changed.")
+
+
+NAS = RestraintInfo(
+    name="nas",
+    summary="Target values keep the unedited model's norm (norm-anchored scaling, 2026).",
+    paper="arXiv 2602.02543",
+    implementation="sequela.editors.regularizers.nas:NormAnchoredScaling",
+    works_through="anchored",
+    misfit="scales target values; {} seeks none",
+    suited="rome, memit, pmet, emmet or alphaedit",
+)
+
+NORM = RestraintInfo(
+    name="norm",
+    summary="The size of the change counts in the solve (ENCORE, Gupta et al. 2025).",
+    paper="Gupta et al. 2025, arXiv 2502.01636",
+    implementation="sequela.editors.regularizers.norm:NormConstraint",
+    settings=NormSettings,
+    works_through="norm_weight",
+    misfit="belongs into a solve with C; {} has none",
+    suited="memit or pmet",
+)
+
+PRUNE = RestraintInfo(
+    name="prune",
+    summary="Singular values of the whole change are held down (Ma et al. 2025).",
+    paper="Ma et al. 2025, arXiv 2405.16821",
+    implementation="sequela.editors.regularizers.prune:Prune",
+    settings=PruneSettings,
+)
+
+RECT = RestraintInfo(
+    name="rect",
+    summary="Only the entries with the greatest relative change are kept (Gu et al. 2024).",
+    paper="Gu et al. 2024, arXiv 2401.04700",
+    implementation="sequela.editors.regularizers.rect:Rect",
+    settings=RectSettings,
+)

@@ -1,0 +1,186 @@
+"""Networks from the factors of a gradient to those of an edit: MEND's (Mitchell et al. 2022) and MALMEN's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import nn
+
+from sequela.editors.shared.gradient_factors import Factors
+from sequela.models import LanguageModel
+
+LEAST_DEVIATION = 1e-7
+"""Added to a feature's deviation, so that one that never varies becomes 0."""
+
+
+class ResidualLowRank(nn.Module):
+    """`x + relu(s (U V x + b) + t)`, with a scale s and a shift t for each of the layers that share it.
+
+    At the beginning U is zero, so that it is the identity.
+
+    Args:
+        size: The features.
+        rank: Of `U V`.
+        n_modes: How many layers share it.
+        rectified: Whether there is a relu.
+    """
+
+    def __init__(self, size: int, rank: int, n_modes: int, rectified: bool) -> None:
+        super().__init__()
+        self.rectified = rectified
+        self.u = nn.Parameter(torch.zeros(size, rank))
+        self.v = nn.Parameter(nn.init.xavier_uniform_(torch.empty(rank, size)))
+        self.bias = nn.Parameter(torch.zeros(size))
+        self.scale = nn.Parameter(torch.ones(n_modes, size))
+        self.shift = nn.Parameter(torch.zeros(n_modes, size))
+
+    def forward(self, x: torch.Tensor, mode: int) -> torch.Tensor:
+        """Maps `[..., size]` to `[..., size]`."""
+        added = self.scale[mode] * (x @ self.v.T @ self.u.T + self.bias) + self.shift[mode]
+        # Everything begins at 0, where a clamp lets gradients through and a relu doesn't.
+        return x + (added.clamp(min=0) if self.rectified else added)
+
+
+class ScaledLowRank(ResidualLowRank):
+    """`x + s relu(U V x + b) + t`: MALMEN's block, which scales and shifts what the relu left.
+
+    At the beginning U is zero, so that it is the identity.
+
+    Args:
+        size: The features.
+        rank: Of `U V`.
+        n_modes: How many layers share it.
+    """
+
+    def __init__(self, size: int, rank: int, n_modes: int) -> None:
+        super().__init__(size, rank, n_modes, rectified=True)
+        nn.init.normal_(self.v)
+
+    def forward(self, x: torch.Tensor, mode: int) -> torch.Tensor:
+        """Maps `[..., size]` to `[..., size]`."""
+        # Everything begins at 0, where a clamp lets gradients through and a relu doesn't.
+        raised = (x @ self.v.T @ self.u.T + self.bias).clamp(min=0)
+        return x + self.scale[mode] * raised + self.shift[mode]
+
+
+class FactorNetwork(nn.Module):
+    """The network that all layers of one shape share.
+
+    Args:
+        n_in: The width of what enters these layers.
+        n_out: The width of what leaves them.
+        n_modes: How many layers there are.
+        layers: Its own layers.
+        normalized: Whether features are normalized by their mean and deviation over the training.
+    """
+
+    count: torch.Tensor
+    mean: torch.Tensor
+    squares: torch.Tensor
+
+    def __init__(
+        self, n_in: int, n_out: int, n_modes: int, layers: Sequence[ResidualLowRank], normalized: bool = True
+    ) -> None:
+        super().__init__()
+        size = n_in + n_out
+        self.n_in = n_in
+        self.normalized = normalized
+        self.layers = nn.ModuleList(layers)
+        self.register_buffer("count", torch.zeros(n_modes, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(n_modes, size, dtype=torch.float64))
+        self.register_buffer("squares", torch.zeros(n_modes, size, dtype=torch.float64))
+
+    def forward(self, factors: Factors, mode: int) -> Factors:
+        """The factors of the edit; tokens that play no part go on playing none."""
+        used = ((factors.inputs != 0).any(-1) & (factors.gradients != 0).any(-1))[..., None]
+        joined = torch.cat([factors.inputs, factors.gradients], dim=-1)
+        if self.normalized and float(self.count[mode]) > 1:
+            deviation = (self.squares[mode] / (self.count[mode] - 1)).sqrt() + LEAST_DEVIATION
+            joined = ((joined - self.mean[mode]) / deviation).float()
+        for layer in self.layers:
+            joined = layer(joined, mode)
+        joined = joined * used
+        return Factors(joined[..., : self.n_in], joined[..., self.n_in :])
+
+    @torch.no_grad()
+    def see(self, factors: Factors, mode: int) -> None:
+        """Takes rows into the running mean and deviation (Welford's recurrence, exact over all batches)."""
+        used = (factors.inputs != 0).any(-1) & (factors.gradients != 0).any(-1)
+        rows = torch.cat([factors.inputs[used], factors.gradients[used]], dim=-1).double()
+        if not len(rows):
+            return
+        before, total = self.count[mode].clone(), self.count[mode] + len(rows)
+        mean = rows.mean(0)
+        apart = mean - self.mean[mode]
+        self.squares[mode] += ((rows - mean) ** 2).sum(0) + apart**2 * before * len(rows) / total
+        self.mean[mode] += apart * len(rows) / total
+        self.count[mode] = total
+
+
+class HyperNetwork(nn.Module):
+    """All networks of a method, one for each shape, and a learning rate for each edited layer.
+
+    Args:
+        shapes: For each edited linear layer, by name, `(out, in)`.
+        layers: Makes a network's own layers, from its features and how many edited layers share it.
+        normalized: Whether the networks normalize their input.
+        edit_lr: Where the learning rates begin.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, int]],
+        layers: Callable[[int, int], Sequence[ResidualLowRank]],
+        normalized: bool = True,
+        edit_lr: float = 1e-4,
+    ) -> None:
+        super().__init__()
+        self.names = tuple(shapes)
+        self.shapes = dict(shapes)
+        by_shape: dict[tuple[int, int], list[str]] = defaultdict(list)
+        for name, shape in shapes.items():
+            by_shape[shape].append(name)
+        self.places = {
+            name: (f"{shape[0]}x{shape[1]}", mode)
+            for shape, names in by_shape.items()
+            for mode, name in enumerate(names)
+        }
+        self.networks = nn.ModuleDict(
+            {
+                f"{n_out}x{n_in}": FactorNetwork(
+                    n_in, n_out, len(names), layers(n_in + n_out, len(names)), normalized
+                )
+                for (n_out, n_in), names in by_shape.items()
+            }
+        )
+        self.edit_lr = nn.Parameter(torch.full((len(self.names),), edit_lr))
+
+    def mapped(self, name: str, factors: Factors) -> Factors:
+        """What a layer's network makes of factors."""
+        shape, mode = self.places[name]
+        made: Factors = self.networks[shape](factors, mode)
+        return made
+
+    @property
+    def width(self) -> int:
+        """The widths of all edited layers' inputs and outputs, summed."""
+        return sum(n_in + n_out for n_out, n_in in self.shapes.values())
+
+    def see(self, factors: Mapping[str, Factors]) -> None:
+        """Takes gradients into the running means and deviations."""
+        for name in self.names:
+            shape, mode = self.places[name]
+            network = self.networks[shape]
+            assert isinstance(network, FactorNetwork)
+            network.see(factors[name], mode)
+
+
+def shapes_of(model: LanguageModel, names: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """`(out, in)` of linear layers."""
+    found = {}
+    for name in names:
+        rows, columns = model.family.as_out_in(model.module.get_parameter(f"{name}.weight")).shape
+        found[name] = (rows, columns)
+    return found

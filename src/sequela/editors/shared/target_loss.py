@@ -1,0 +1,116 @@
+"""How likely targets are, for editors that optimise or report it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from sequela.edited import Delta, EditedModel
+from sequela.editors.base import EditReport, relative_norms
+from sequela.edits import Edit
+from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
+from sequela.models.forward.batch import Batch, pad_right
+from sequela.models.forward.replay import read_logits, record
+
+
+def with_targets(model: LanguageModel, edits: Sequence[Edit]) -> list[TokenizedPrompt]:
+    """Each edit's bare prompt with its new target."""
+    return [tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new) for edit in edits]
+
+
+def batch_of(model: LanguageModel, prompts: Sequence[TokenizedPrompt]) -> Batch:
+    """The prompts with their targets side by side; the last token, which predicts nothing, is left out."""
+    return pad_right([prompt.ids[:-1] for prompt in prompts], model.pad_id, model.device)
+
+
+def target_logits(
+    model: LanguageModel, final: torch.Tensor, prompts: Sequence[TokenizedPrompt]
+) -> list[torch.Tensor]:
+    """Logits where each prompt's target is predicted, `[tokens, vocabulary]` each, fp32.
+
+    Args:
+        model: The model.
+        final: What leaves the last block, `[prompts, longest, d]`, as `batch_of` has them.
+        prompts: The prompts with targets.
+    """
+    found = []
+    for row, prompt in enumerate(prompts):
+        start = len(prompt.prompt_ids) - 1
+        found.append(read_logits(model, final[row, start : start + len(prompt.target_ids)]))
+    return found
+
+
+def mean_losses(logits: Sequence[torch.Tensor], prompts: Sequence[TokenizedPrompt]) -> torch.Tensor:
+    """The mean cross-entropy of each prompt's target in nats a token, `[prompts]`, fp32.
+
+    Args:
+        logits: As `target_logits` gives them.
+        prompts: The prompts with targets.
+    """
+    losses = [
+        torch.nn.functional.cross_entropy(one, torch.tensor(prompt.target_ids, device=one.device))
+        for one, prompt in zip(logits, prompts, strict=True)
+    ]
+    return torch.stack(losses)
+
+
+def losses_of(
+    model: LanguageModel, final: torch.Tensor, prompts: Sequence[TokenizedPrompt]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy of each prompt's target, from what leaves the last block.
+
+    Args:
+        model: The model.
+        final: `[prompts, longest, d]`, as `batch_of` has them.
+        prompts: The prompts with targets.
+
+    Returns:
+        The mean over the target's tokens in nats, `[prompts]`, and the logits at each target's first
+        token, `[prompts, vocabulary]`; both fp32.
+    """
+    logits = target_logits(model, final, prompts)
+    return mean_losses(logits, prompts), torch.stack([one[0] for one in logits])
+
+
+def target_losses(
+    model: LanguageModel, prompts: Sequence[TokenizedPrompt]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Runs the model on prompts with targets; see `losses_of`."""
+    with torch.no_grad():
+        final = record(model, batch_of(model, prompts), model.n_layers).final
+        return losses_of(model, final, prompts)
+
+
+def reports_of_step(
+    model: LanguageModel,
+    edits: Sequence[Edit],
+    prompts: Sequence[TokenizedPrompt],
+    before: torch.Tensor,
+    delta: Delta,
+    failures: Sequence[str],
+) -> tuple[EditReport, ...]:
+    """How edits went that were made in one step.
+
+    Args:
+        model: The model as it was before.
+        edits: The edits.
+        prompts: Their prompts with targets.
+        before: Their losses before, `[edits]`.
+        delta: The change of all of them.
+        failures: For each why it was left out; empty if it was made.
+    """
+    with EditedModel(model, delta):
+        after, _ = target_losses(model, prompts)
+    norm = max(relative_norms(model, delta).values(), default=0.0)
+    return tuple(
+        EditReport(
+            edit_id=edit.id,
+            optimization_steps=1,
+            first_loss=float(before[n]),
+            final_loss=float(after[n]),
+            relative_norm=norm,
+            dropped=failures[n],
+        )
+        for n, edit in enumerate(edits)
+    )

@@ -1,0 +1,72 @@
+"""Restraints by name, their settings, and what a restrained method says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.editors import Resources, create_editor
+from sequela.editors.session import edit_in_batches
+from support.edits import TINY_EDITS
+from support.statistics import tiny_statistics
+from support.tiny import tiny_language_model
+
+
+def test_settings_say_all_that_makes_the_same_method_again() -> None:
+    editor = create_editor("memit+rect+prune", {"layers": [1], "rect": {"keep": 0.3}})
+    assert editor.name == "memit+rect+prune"
+    assert editor.method == "memit"
+    assert editor.settings["rect"] == {"keep": 0.3}
+    assert editor.settings["prune"] == {"alpha": 1.2}
+    again = create_editor(editor.name, editor.settings)
+    assert again.settings == editor.settings
+
+
+def test_a_restrained_method_is_otherwise_the_method() -> None:
+    rome, restrained = create_editor("rome"), create_editor("rome+rect")
+    assert restrained.info == replace(rome.info, name="rome+rect")
+    for quality in ("seat", "variant", "state_class"):
+        assert getattr(restrained, quality) == getattr(rome, quality)
+
+
+def test_a_misspelled_restraint_is_met_with_near_matches() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'rect'"):
+        create_editor("memit+rekt")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"rect": {"keep": 0}}, "rect: keep = 0"),
+        ({"rect": {"kepe": 0.5}}, "rect has no setting 'kepe'. Did you mean 'keep'?"),
+        ({"rct": {"keep": 0.5}}, "memit has no setting 'rct'. Did you mean 'rect'?"),
+        ({"rect": 0.5}, "rect"),
+    ],
+)
+def test_wrong_settings_are_named(settings: dict[str, object], told: str) -> None:
+    with pytest.raises(BadInputError) as error:
+        create_editor("memit+rect", settings)
+    assert told in error.value.message
+
+
+def test_reports_tell_the_norm_that_remains(tmp_path: Path) -> None:
+    model = tiny_language_model("llama")
+    resources = Resources(tiny_statistics(model, tmp_path), contexts=("{}",))
+    settings = {"layers": [1], "v_num_grad_steps": 3}
+    (free,) = edit_in_batches(create_editor("rome", settings), model, TINY_EDITS[:1], 1, resources)
+    rect = {**settings, "rect": {"keep": 0.05}}
+    (held,) = edit_in_batches(create_editor("rome+rect", rect), model, TINY_EDITS[:1], 1, resources)
+    (norm,) = held.delta.norms().values()
+    weight = model.module.get_parameter(model.family.mlp_out_name(1))
+    assert held.reports[0].relative_norm == pytest.approx(norm / float(weight.double().norm()))
+    assert held.reports[0].relative_norm < free.reports[0].relative_norm
+
+
+@pytest.mark.parametrize("restraint", ["rect", "prune"])
+def test_a_method_that_changes_no_weights_can_not_be_restrained(restraint: str) -> None:
+    """Its edits would not be in force, and nobody would be told."""
+    with pytest.raises(BadInputError, match=f"grace changes no weights: {restraint} can't restrain it"):
+        create_editor(f"grace+{restraint}")

@@ -1,0 +1,73 @@
+"""Context templates: sampled from the seed alone, or read from a file and checked line by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sequela.core.errors import BadInputError
+from sequela.editors.shared.contexts import OPENINGS, read_contexts, sample_contexts
+from sequela.models import LanguageModel, tokenize_prompt
+from support.tiny import tiny_language_model
+
+
+def test_the_same_seed_gives_the_same_contexts(any_family: LanguageModel) -> None:
+    first, again, other = (sample_contexts(any_family, 6, seed) for seed in (0, 0, 1))
+    assert first == again != other
+    assert first[0] == "{}"
+    assert len(first) == 7
+    for number, context in enumerate(first[1:]):
+        assert context.endswith(". {}")
+        assert context.count("{") == context.count("}") == 1
+        assert context.startswith(OPENINGS[number % len(OPENINGS)])
+        assert "\n" not in context
+
+
+def test_the_sampled_contexts_find_the_subject(any_family: LanguageModel) -> None:
+    """Whatever a random model babbles, the subject's tokens are found behind it."""
+    tokenizer = any_family.tokenizer
+    for context in sample_contexts(any_family, 3, 0):
+        prompt = tokenize_prompt(tokenizer, "{} plays the", "Ada Winterbourne", context=context)
+        assert prompt.subject is not None
+        spoken = tokenizer.decode(list(prompt.ids[prompt.subject.start : prompt.subject.stop]))
+        assert spoken.strip() == "Ada Winterbourne"
+
+
+def test_none_sampled_leaves_the_bare_prompt() -> None:
+    assert sample_contexts(tiny_language_model("llama"), 0, 0) == ("{}",)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "contexts.txt"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_has_one_a_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "{}\nThe sea was calm. {}\n\nSo they said: {} \n")
+    assert read_contexts(path) == ("{}", "The sea was calm. {}", "So they said: {} ")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}\nNo blank here.\n", "line 2: 'No blank here.'"),
+        ("{}\n\n{} and {}\n", "line 3"),
+        ("The sea. {}\n{}\n", "first context must be {}"),
+        ("", "first context must be {}"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        read_contexts(written(tmp_path, text))
+    assert told in str(caught.value)
+    assert "contexts.txt" in str(caught.value)
+
+
+def test_a_file_that_is_missing_or_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"nowhere.txt can't be read"):
+        read_contexts(tmp_path / "nowhere.txt")
+    (tmp_path / "image.txt").write_bytes(b"{}\n\xff\xd8\xff")
+    with pytest.raises(BadInputError, match=r"image.txt is not UTF-8"):
+        read_contexts(tmp_path / "image.txt")
