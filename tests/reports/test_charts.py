@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sequela.reports.charts import PALETTE, panel_chart, seconds_chart, strokes_of
-from sequela.reports.panels import Panel, panels_of
+from sequela.reports.series import Panel, panels_of
 from sequela.results import Measurement
 
 

@@ -16,7 +16,7 @@ import pytest
 from sequela.analysis import judged
 from sequela.core.errors import SequelaError
 from sequela.reports import write_report
-from sequela.reports.contents import read_contents
+from sequela.reports.report_data import read_contents
 from sequela.results import EvaluationKey, Measurement, Status, open_store
 from support.suites import SUITES
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from sequela.cli.main import app
 from sequela.evaluation.lm_eval import task_file
 from sequela.evaluation.registry import list_suites, suite_names
-from sequela.reports.contents import read_contents
+from sequela.reports.report_data import read_contents
 from sequela.results import Query, Section, open_store, read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.plan import make_plan

@@ -2,8 +2,8 @@
 
 from sequela.reports.html import write_report
 from sequela.reports.markdown import markdown_page
-from sequela.reports.remarks import remarks
 from sequela.reports.summary import Summary, SummaryCell, SummaryColumn, SummaryRow, summarize
+from sequela.reports.warnings import remarks
 
 __all__ = [
     "Summary",

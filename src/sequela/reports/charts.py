@@ -9,8 +9,9 @@ from typing import Any
 
 import altair as alt
 
-from sequela.reports.panels import Panel
-from sequela.reports.presentation import LOGARITHMIC_METRICS, in_words
+from sequela.reports.formatting import LOGARITHMIC_METRICS
+from sequela.reports.labels import in_words
+from sequela.reports.series import Panel
 from sequela.results import UNEDITED, method_label
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6BB1")

@@ -16,8 +16,9 @@ import vl_convert
 from markupsafe import Markup
 
 from sequela.core.paths import replacing
-from sequela.reports.contents import Contents, read_contents
-from sequela.reports.presentation import format_bytes, in_words
+from sequela.reports.formatting import format_bytes
+from sequela.reports.labels import in_words
+from sequela.reports.report_data import Contents, read_contents
 
 REPORT_NAME = "index.html"
 

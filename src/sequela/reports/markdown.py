@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sequela.analysis import JudgedMeasurement, judged
-from sequela.reports.remarks import remarks
 from sequela.reports.summary import SummaryCell, summarize
 from sequela.reports.tables import spoiled_rows
+from sequela.reports.warnings import remarks
 from sequela.results import Manifest, Suites, open_store, read_manifest
 
 

@@ -8,14 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.analysis import JudgedMeasurement
-from sequela.reports.presentation import (
-    MEANINGS,
-    NOT_SHOWN,
-    format_with_error,
-    in_words,
-    is_share,
-    task_in_words,
-)
+from sequela.reports.formatting import NOT_SHOWN, format_with_error, is_share, task_in_words
+from sequela.reports.labels import MEANINGS, in_words
 from sequela.results import ALARMS, EDIT_QUALITY, Suites, mean_and_stderr
 
 _HEADLINE_METRICS = ("efficacy", "accuracy", "exact_match", "perplexity")

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.analysis import JudgedMeasurement
-from sequela.reports.panels import Panel
-from sequela.reports.presentation import (
+from sequela.reports.formatting import (
     NOT_SHOWN,
     format_bytes,
     format_difference,
     format_number,
     format_seconds,
-    in_words,
     task_in_words,
 )
+from sequela.reports.labels import in_words
+from sequela.reports.series import Panel
 from sequela.results import CostRecord, EditRecord, ItemRecord, Suites, mean_and_stderr
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sequela.reports.age import age_table
+from sequela.reports.retention_by_age import age_table
 from sequela.results import EditRecord, ItemRecord
 
 

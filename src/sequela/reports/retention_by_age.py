@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sequela.reports.presentation import RETENTION_AT_N, format_with_error
+from sequela.reports.formatting import format_with_error
+from sequela.reports.labels import RETENTION_AT_N
 from sequela.results import EditRecord, ItemRecord, mean_and_stderr
 
 BOUNDS = (1, 11, 26, 51, 101, 251, 501)

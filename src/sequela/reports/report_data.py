@@ -10,20 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sequela.analysis import JudgedMeasurement, judged
-from sequela.reports.age import AgeTable, age_table
 from sequela.reports.charts import Stroke, cost_colors, panel_chart, seconds_chart, strokes_of
-from sequela.reports.panels import Panel, label_order, panels_of
-from sequela.reports.presentation import (
-    MEANINGS,
-    RETENTION_AT_N,
-    SUCCESS_AT_EDIT,
-    capitalized,
-    format_difference,
-    format_number,
-    in_words,
-    task_in_words,
-)
-from sequela.reports.remarks import remarks
+from sequela.reports.formatting import format_difference, format_number, task_in_words
+from sequela.reports.labels import MEANINGS, RETENTION_AT_N, SUCCESS_AT_EDIT, capitalized, in_words
+from sequela.reports.retention_by_age import AgeTable, age_table
+from sequela.reports.series import Panel, label_order, panels_of
 from sequela.reports.summary import Summary, is_breakdown, summarize
 from sequela.reports.tables import (
     CostRow,
@@ -38,6 +29,7 @@ from sequela.reports.tables import (
     spoiled_rows,
     success_columns,
 )
+from sequela.reports.warnings import remarks
 from sequela.results import (
     EDIT_QUALITY,
     EFFECTIVE_EDITS,

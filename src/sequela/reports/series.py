@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.analysis import JudgedMeasurement
-from sequela.reports.presentation import is_share
+from sequela.reports.formatting import is_share
 from sequela.results import UNEDITED, mean_and_stderr
 
 

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from sequela.analysis import JudgedMeasurement
-from sequela.reports.panels import panels_of
-from sequela.reports.presentation import format_difference, format_number
+from sequela.reports.formatting import format_difference, format_number
+from sequela.reports.series import panels_of
 from sequela.reports.summary import is_breakdown, summarize
 from support.suites import SUITES
 
