@@ -18,7 +18,7 @@ from sequela.evaluation.lm_eval.task_file import FOLDER, read_task_file
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.results import EvaluationKey, Finding, ItemRecord, open_store
-from sequela.studies.measuring import Baseline, Labels, measurements
+from sequela.studies.baseline import Baseline, Labels, measurements
 from sequela.studies.rescoring import rescore_run
 
 GSM8K = read_task_file(FOLDER / "gsm8k-generation.yaml")

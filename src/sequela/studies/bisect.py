@@ -23,8 +23,8 @@ from sequela.inference import open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.results import EditRecord, Manifest, open_store, read_manifest
 from sequela.statistics import Statistics
-from sequela.studies.alarm_watch import AlarmWatch
 from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_checkpoint
+from sequela.studies.monitor_log import AlarmWatch
 from sequela.studies.plan import make_plan
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory

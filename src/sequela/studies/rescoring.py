@@ -26,7 +26,7 @@ from sequela.results import (
     ResultsStore,
     open_store,
 )
-from sequela.studies.measuring import Baseline, Labels, measurements
+from sequela.studies.baseline import Baseline, Labels, measurements
 
 
 @dataclass(frozen=True)

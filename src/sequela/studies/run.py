@@ -58,7 +58,7 @@ from sequela.results import (
     write_manifest,
 )
 from sequela.statistics import Statistics
-from sequela.studies.alarm_watch import AlarmWatch, Readings
+from sequela.studies.baseline import Baseline, Labels, measurements
 from sequela.studies.checkpoints import (
     Checkpoint,
     checkpoint_folder,
@@ -66,7 +66,7 @@ from sequela.studies.checkpoints import (
     ranks_of,
     save_checkpoint,
 )
-from sequela.studies.measuring import Baseline, Labels, measurements
+from sequela.studies.monitor_log import AlarmWatch, Readings
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plan import Plan, check_told_apart, make_plan
 from sequela.studies.study import Study

@@ -18,8 +18,8 @@ from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import Engine
 from sequela.models import LanguageModel
 from sequela.results import EditRecord, ItemRecord, method_label
+from sequela.studies.baseline import Labels
 from sequela.studies.checkpoints import Checkpoint
-from sequela.studies.measuring import Labels
 
 
 @dataclass(frozen=True)

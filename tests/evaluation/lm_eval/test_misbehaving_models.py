@@ -21,7 +21,7 @@ from sequela.evaluation.lm_eval.suite import HarnessSuite
 from sequela.evaluation.lm_eval.templates import templates_compiled_once
 from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.results import Measurement
-from sequela.studies.measuring import Baseline, Labels, measurements
+from sequela.studies.baseline import Baseline, Labels, measurements
 from support.suites import SUITES
 from support.tiny import tiny_language_model
 

@@ -27,7 +27,7 @@ from sequela.evaluation.registry import make_suite
 from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import LanguageModel
 from sequela.results import Finding
-from sequela.studies.measuring import Baseline, Labels, measurements
+from sequela.studies.baseline import Baseline, Labels, measurements
 from support.own_task import OWN
 from support.tiers import quick_cases
 from support.tiny import tiny_language_model

@@ -8,8 +8,8 @@ from functools import cached_property
 from sequela.edited import EditedModel
 from sequela.evaluation.monitors import Alarms
 from sequela.results import EvaluationKey, Finding, ResultsStore
+from sequela.studies.baseline import Baseline, Labels, measurements
 from sequela.studies.checkpoints import Checkpoint
-from sequela.studies.measuring import Baseline, Labels, measurements
 from sequela.studies.trajectory import Trajectory
 
 Readings = Mapping[str, float]
