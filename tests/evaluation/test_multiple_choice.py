@@ -143,7 +143,7 @@ def test_an_item_that_makes_no_sense_is_refused(changes: dict[str, object]) -> N
 def test_a_broken_line_is_named_by_file_and_number(tmp_path: Path) -> None:
     path = tmp_path / "quiz.jsonl"
     path.write_text(f'{ITEM.model_dump_json()}\n{{"id": "q-2", "prompt": "p", "answer": 0}}\n')
-    with pytest.raises(BadInputError, match=r"quiz\.jsonl, line 2: choices"):
+    with pytest.raises(BadInputError, match=r"quiz\.jsonl, line 2: the field 'choices' is missing"):
         read_items(path)
 
 

@@ -186,6 +186,7 @@ def _chosen_edits(  # type: ignore[no-untyped-def]
 ):
     from pydantic import ValidationError
 
+    from sequela.core.validation import problems_in
     from sequela.edits import Edit, EditSet, load_edits
 
     own = {"--prompt": prompt, "--target": target}
@@ -199,9 +200,9 @@ def _chosen_edits(  # type: ignore[no-untyped-def]
         try:
             made = Edit(id="1", subject=subject, prompt=prompt or "", target_new=target or "")
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = "".join(f"{part}: " for part in problem["loc"])
-            raise BadInputError(f"{where}{problem['msg'].removeprefix('Value error, ')}.") from error
+            first, *_ = problems_in(error)
+            where = f"{first.key}: " if first.key else ""
+            raise BadInputError(f"{where}{first.message}.") from error
         return EditSet("command line", (made,))
     return load_edits(source or "builtin", limit=count)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from sequela.core.errors import BadInputError, UnknownNameError, near_matches
+from sequela.core.validation import problems_in
 from sequela.editors.catalog import JOIN, METHODS, RESTRAINTS, MethodInfo, RestraintInfo, RestraintSettings
 
 if TYPE_CHECKING:
@@ -262,12 +263,11 @@ def _checked(name: str, cls: type[BaseModel], settings: Any, *further: str) -> A
 
 def _explained(name: str, allowed: list[str], error: ValidationError) -> str:
     lines = []
-    for problem in error.errors():
-        field = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            near = near_matches(field, allowed)
+    for problem in problems_in(error):
+        if problem.kind == "unknown":
+            near = near_matches(problem.key, allowed)
             guess = f" Did you mean {near[0]!r}?" if near else ""
-            lines.append(f"{name} has no setting {field!r}.{guess} Allowed: {', '.join(allowed)}.")
+            lines.append(f"{name} has no setting {problem.key!r}.{guess} Allowed: {', '.join(allowed)}.")
         else:
-            lines.append(f"{name}: {field} = {problem['input']!r}: {problem['msg']}.")
+            lines.append(f"{name}: {problem.key} = {problem.given!r}: {problem.message}.")
     return "\n".join(lines)

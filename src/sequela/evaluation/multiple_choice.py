@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sequela.core.errors import BadInputError
 from sequela.core.progress import SILENT, Progress
+from sequela.core.text_files import read_json_lines
+from sequela.core.validation import in_words
 from sequela.evaluation.answer_status import all_finite, longest_refused
 from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
 
@@ -73,14 +75,13 @@ def read_items(path: Path) -> tuple[MultipleChoiceItem, ...]:
         BadInputError: A line is no item, or two items have one id.
     """
     items: list[MultipleChoiceItem] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, value in read_json_lines(path):
         try:
-            items.append(MultipleChoiceItem.model_validate_json(line))
+            items.append(MultipleChoiceItem.model_validate(value))
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
+            wrong = in_words(error, allowed=list(MultipleChoiceItem.model_fields))
             raise BadInputError(
-                f"{path.name}, line {number}: {field or 'item'}: {first['msg']}.",
+                f"{path.name}, line {number}: {wrong}.",
                 hint='Expected: {"id": …, "prompt": …, "choices": […, …], "answer": 0}.',
             ) from error
     ids = [item.id for item in items]

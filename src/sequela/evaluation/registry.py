@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.validation import problems_in
 from sequela.evaluation.lm_eval.catalog import benchmark_names, is_path
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.suite_description import SuiteDescription
@@ -134,10 +135,9 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
     try:
         checked = model.model_validate(options)
     except ValidationError as error:
-        first = error.errors()[0]
-        option = ".".join(str(part) for part in first["loc"])
+        first, *_ = problems_in(error)
         raise BadInputError(
-            f"The suite {name!r} was given {option} = {first['input']!r}: {first['msg']}.",
+            f"The suite {name!r} was given {first.key} = {first.given!r}: {first.message}.",
             hint=f"Allowed options: {allowed}.",
         ) from error
     if entry.check is not None:

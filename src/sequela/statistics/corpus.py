@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +11,7 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json, sha256_of_file
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.progress import SILENT, Progress, tracked
+from sequela.core.text_files import open_text
 from sequela.inference.sampling import sample_tokens
 from sequela.models import LanguageModel
 from sequela.statistics.corpus_spec import CorpusSpec, local_file
@@ -119,12 +118,8 @@ def _texts(source: str) -> Iterator[str]:
     """The texts of a source, in pieces of about a paragraph."""
     path = local_file(source)
     if path is not None:
-        opener = gzip.open if path.suffix == ".gz" else open
-        try:
-            with opener(path, "rt", encoding="utf-8") as stream:
-                yield from stream
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise BadInputError(f"The corpus {source!r} can't be read as UTF-8 text: {error}") from error
+        with open_text(path) as stream:
+            yield from stream
         return
     if source == "wikitext2":
         yield from _hub_texts("Salesforce/wikitext", "wikitext-2-raw-v1", "text")

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from sequela.core.errors import BadInputError, SequelaError, near_matches
+from sequela.core.validation import Problem, problems_in
 from sequela.editors import BadEditPolicy
 from sequela.editors.registry import check_editor
 from sequela.edits import check_source
@@ -88,7 +88,7 @@ def study_from_text(text: str, name: str) -> Study:
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        problems = [_told(problem, name, lines) for problem in _worth_telling(error.errors())]
+        problems = [_described(problem, name, lines) for problem in _worth_reporting(problems_in(error))]
         raise BadInputError("\n".join(dict.fromkeys(problems))) from error
     _check_names(study, name, lines)
     return study
@@ -141,28 +141,27 @@ def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, i
             yield from _lines(value, inner)
 
 
-def _worth_telling(problems: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without the lists that are empty only because what stands in them is wrong."""
-    wrong = {problem["loc"][0] for problem in problems if len(problem["loc"]) > 1}
-    return [one for one in problems if one["type"] != "too_short" or one["loc"][0] not in wrong]
+def _worth_reporting(problems: list[Problem]) -> list[Problem]:
+    """Leaves out lists that are empty only because their items are wrong."""
+    wrong = {problem.location[0] for problem in problems if len(problem.location) > 1}
+    return [one for one in problems if one.code != "too_short" or one.location[0] not in wrong]
 
 
-def _told(problem: ErrorDetails, name: str, lines: dict[Place, int]) -> str:
-    place: Place = tuple(problem["loc"])
-    known = place
+def _described(problem: Problem, name: str, lines: dict[Place, int]) -> str:
+    place = known = problem.location
     while known and known not in lines:
         known = known[:-1]
     where = f"{name}, line {lines[known]}" if known else name
-    key = _dotted(place)
-    if problem["type"] == "extra_forbidden":
+    key = problem.key
+    if problem.kind == "unknown":
         allowed = _allowed(place)
         near = near_matches(str(place[-1]), allowed)
         guess = f" Did you mean {near[0]!r}?" if near else ""
         return f"{where}: unknown key {key!r}.{guess} Allowed: {', '.join(allowed)}."
-    if problem["type"] == "missing":
+    if problem.kind == "missing":
         return f"{where}: the key {key!r} is missing."
-    message = _KINDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    given = _shown(problem["input"])
+    message = _KINDS.get(problem.code, problem.message)
+    given = _shown(problem.given)
     return f"{where}: {key + ': ' if key else ''}{message}{given}."
 
 

@@ -117,7 +117,7 @@ TARGETS = {"mc1_targets": {"a": 1, "b": 1}, "mc2_targets": {"a": 1, "b": 0}}
             '{"question": "q", "answer": "a"}\n{"question": "q"}\n',
             "line 2: the fi",
         ),
-        ("gsm8k", "gsm8k/test.jsonl", "{\n", "line 1: not valid JSON"),
+        ("gsm8k", "gsm8k/test.jsonl", "{\n", "line 1: not JSON"),
         ("toxigen", "toxigen/test.jsonl", '{"text": "t", "toxicity_ai": "1"}', "toxicity_ai"),
         ("toxigen", "toxigen/test.jsonl", "[]", "line 1: expected an object"),
         ("truthfulqa", "truthfulqa/mc_task.json", "{}", "expected a list"),

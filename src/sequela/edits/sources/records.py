@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
-import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sequela.core.errors import BadInputError
-from sequela.edits.edit import BLANK, Edit
+from sequela.core.text_files import read_json, read_json_lines
+from sequela.core.validation import in_words
+from sequela.edits.edit import BLANK, Edit, Probe
 from sequela.edits.edit_set import EditSet, Skipped
 
 
@@ -59,9 +58,7 @@ def read_records(path: Path) -> RecordFile:
     Raises:
         BadInputError: The file can't be read or has something else in it.
     """
-    text = _read_text(path)
-    is_jsonl = ".jsonl" in path.suffixes
-    values = _json_lines(path, text) if is_jsonl else _json_array(path, text)
+    values = read_json_lines(path) if ".jsonl" in path.suffixes else enumerate(_json_array(path), start=1)
     records = []
     for number, value in values:
         if not isinstance(value, dict):
@@ -97,7 +94,7 @@ def collect_edits(name: str, file: RecordFile, parse: Parse, *, strict: bool) ->
             edit = parse(record, name)
         except ValidationError as error:
             raise BadInputError(
-                f"{where}: {describe_errors(error)}.",
+                f"{where}: {in_words(error, allowed=[*Edit.model_fields, *Probe.model_fields])}.",
                 hint=f"The record has the fields: {', '.join(map(str, record.content)) or 'none'}.",
             ) from error
         except UnusableRecordError as error:
@@ -150,55 +147,8 @@ def nonempty_target(target: str) -> str:
     return target.strip()
 
 
-def describe_errors(error: ValidationError) -> str:
-    """Pydantic's errors in one line: each field by its path, and what is wrong with it."""
-    parts = []
-    for problem in error.errors():
-        field = ".".join(str(step) for step in problem["loc"])
-        said = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "missing":
-            parts.append(f"the field {field!r} is missing")
-        elif problem["type"] == "extra_forbidden":
-            parts.append(f"the field {field!r} is unknown")
-        elif not field:
-            parts.append(said)
-        elif problem["type"] == "value_error":
-            parts.append(f"the field {field!r} {said}")
-        else:
-            parts.append(f"the field {field!r}: {said[:1].lower()}{said[1:]}")
-    return "; ".join(parts)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-        return content.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadInputError(f"Can't read {path}: {error}.") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{path} is not UTF-8 text: {error}.") from error
-
-
-def _json_array(path: Path, text: str) -> Iterable[tuple[int, Any]]:
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadInputError(
-            f"{path} is not JSON: {error}.",
-            hint="Name a file with one JSON object a line `.jsonl`.",
-        ) from error
+def _json_array(path: Path) -> list[Any]:
+    values = read_json(path)
     if not isinstance(values, list):
         raise BadInputError(f"{path}: expected a list of records, found {type(values).__name__}.")
-    return enumerate(values, start=1)
-
-
-def _json_lines(path: Path, text: str) -> Iterable[tuple[int, Any]]:
-    # Not str.splitlines(): it would also break at characters that JSON strings may hold.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError as error:
-                raise BadInputError(f"{path}, record {number}: not JSON: {error}.") from error
+    return values

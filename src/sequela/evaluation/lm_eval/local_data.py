@@ -19,16 +19,15 @@ The rows are given in the shape that the harness's stock tasks expect of the hub
 from __future__ import annotations
 
 import csv
-import gzip
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sequela.core.errors import BadInputError
 from sequela.core.paths import data_folder
+from sequela.core.text_files import open_text, read_json, read_json_lines
 from sequela.evaluation.lm_eval.task_file import LocalFiles, TaskFile
 
 Row = dict[str, Any]
@@ -107,7 +106,7 @@ def read_items(path: Path) -> list[Row]:
     if not path.is_file():
         raise BadInputError(f"{path} is missing; the task file names it as its items.")
     rows: list[Row] = []
-    for where, row in _json_lines(path):
+    for where, row in _records(path):
         if not isinstance(row, dict):
             raise BadInputError(f"{where}: expected an object.")
         if rows and set(row) != set(rows[0]):
@@ -140,7 +139,7 @@ def _read_mmlu(folder: Path, subject: str) -> dict[str, list[Row]]:
 
 def _read_bbh(folder: Path, subject: str) -> dict[str, list[Row]]:
     path = _present(folder / f"{subject}.json")
-    content = _parsed(_text(path), str(path))
+    content = read_json(path)
     examples = content.get("examples") if isinstance(content, dict) else None
     if not isinstance(examples, list):
         raise BadInputError(f"{path}: expected an object with a list `examples`.")
@@ -154,10 +153,8 @@ def _read_bbh(folder: Path, subject: str) -> dict[str, list[Row]]:
 def _read_commonsenseqa(path: Path) -> dict[str, list[Row]]:
     training = _present(path.with_name(path.name.replace("dev_", "train_").removesuffix(".gz")))
     return {
-        "validation": [_commonsense_row(where, row) for where, row in _json_lines(path)],
-        "train": [
-            _commonsense_row(where, row) for where, row in islice(_json_lines(training), WORKED_EXAMPLES)
-        ],
+        "validation": [_commonsense_row(where, row) for where, row in _records(path)],
+        "train": [_commonsense_row(where, row) for where, row in islice(_records(training), WORKED_EXAMPLES)],
     }
 
 
@@ -186,7 +183,7 @@ def _read_triviaqa(path: Path) -> dict[str, list[Row]]:
 
 
 def _read_truthfulqa(path: Path) -> dict[str, list[Row]]:
-    records = _parsed(_text(path), str(path))
+    records = read_json(path)
     if not isinstance(records, list):
         raise BadInputError(f"{path}: expected a list of records.")
     rows = []
@@ -218,19 +215,8 @@ def _present(path: Path) -> Path:
     raise BadInputError(f"{path} is missing.", hint=f"Put it there, or take {path.parent} away.")
 
 
-def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
-
-
-def _text(path: Path) -> str:
-    with _opened(path) as stream:
-        return stream.read()
-
-
 def _csv_records(path: Path, fields: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    with _opened(path) as stream:
+    with open_text(path) as stream:
         reader = csv.DictReader(stream)
         if (reader.fieldnames or [])[: len(fields)] != fields:
             raise BadInputError(f"{path}: the header is {reader.fieldnames}, expected {','.join(fields)}.")
@@ -242,23 +228,14 @@ def _csv_records(path: Path, fields: list[str]) -> Iterator[tuple[str, dict[str,
 
 
 def _rows(path: Path, fields: dict[str, Any]) -> Iterator[Row]:
-    for where, row in _json_lines(path):
+    for where, row in _records(path):
         yield _picked(row, fields, where)
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    with _opened(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            if line.strip():
-                where = f"{path}, line {number}"
-                yield where, _parsed(line, where)
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadInputError(f"{where}: not valid JSON ({error.msg}).") from error
+def _records(path: Path) -> Iterator[tuple[str, Any]]:
+    """The records of a file with one a line, each with where it stands."""
+    for number, value in read_json_lines(path):
+        yield f"{path}, line {number}", value
 
 
 def _picked(record: Any, fields: dict[str, Any], where: str) -> Row:

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from sequela.core.errors import BadInputError
+from sequela.core.validation import in_words
 from sequela.evaluation.lm_eval.answer_extraction import Reading
 from sequela.results import Section, SuiteInfo, TaskInfo
 
@@ -202,19 +202,9 @@ def read_task_file(path: Path) -> TaskFile:
         return TaskFile.model_validate(content)
     except ValidationError as error:
         raise BadInputError(
-            f"The task file {path}: {'; '.join(_told(problem) for problem in error.errors())}.",
+            f"The task file {path}: {in_words(error, allowed=list(TaskFile.model_fields))}.",
             hint=f"Fields: {', '.join(TaskFile.model_fields)}.",
         ) from error
-
-
-def _told(problem: ErrorDetails) -> str:
-    field = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "missing":
-        return f"{field}: is missing"
-    if problem["type"] == "extra_forbidden":
-        return f"{field}: there is no such field"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{field}: {message}" if field else message
 
 
 def suite_info(files: Sequence[TaskFile]) -> SuiteInfo:

@@ -14,11 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
+from sequela.core.text_files import read_json_lines
 from sequela.evaluation.answer_status import longest_refused
 from sequela.evaluation.ngrams import repetition
 from sequela.results import AnswerForm, Finding, ItemRecord, Section, SuiteInfo, finding_from_items
@@ -189,8 +190,4 @@ def _judged(record: ItemRecord) -> ItemRecord:
 
 def _requests(kind: str) -> tuple[Request, ...]:
     path = _DATA / f"{kind}.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return tuple(Request.model_validate_json(line) for line in lines)
-    except ValidationError as error:
-        raise BadInputError(f"{path.name}: {error.errors()[0]['msg']}.") from error
+    return tuple(Request.model_validate(value) for _, value in read_json_lines(path))

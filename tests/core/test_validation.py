@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sequela.core.validation import in_words, problems_in
+
+
+class Probe(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str
+    answer: str = ""
+
+    @field_validator("prompt")
+    @classmethod
+    def _ends_with_a_mark(cls, prompt: str) -> str:
+        if not prompt.endswith("?"):
+            raise ValueError("has no question mark")
+        return prompt
+
+
+class Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    probes: list[Probe] = Field(min_length=1)
+    count: int = 1
+
+
+GOOD = {"prompt": "Who?"}
+
+
+def error_of(content: object) -> ValidationError:
+    with pytest.raises(ValidationError) as caught:
+        Facts.model_validate(content)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({}, "the field 'probes' is missing"),
+        (
+            {"probes": [{"prompt": "Who?"}], "cuont": 2},
+            "the field 'cuont' is unknown (did you mean 'count'?)",
+        ),
+        ({"probes": [GOOD], "zzz": 2}, "the field 'zzz' is unknown"),
+        ({"probes": [{"prompt": "Who"}]}, "the field 'probes.0.prompt' has no question mark"),
+        ({"probes": []}, "the field 'probes': list should have at least 1 item after validation, not 0"),
+        (
+            {"probes": [{"prompt": "Who?", "anwser": ""}], "count": "many"},
+            "the field 'probes.0.anwser' is unknown (did you mean 'answer'?); the field 'count': input "
+            "should be a valid integer, unable to parse string as an integer",
+        ),
+        (7, "Input should be a valid dictionary or instance of Facts"),
+    ],
+)
+def test_every_problem_is_named_by_its_field(content: object, words: str) -> None:
+    allowed = [*Facts.model_fields, *Probe.model_fields]
+    assert in_words(error_of(content), allowed=allowed) == words
+
+
+def test_the_word_for_a_field_can_be_another() -> None:
+    assert in_words(error_of({}), noun="setting") == "the setting 'probes' is missing"
+
+
+def test_a_problem_knows_the_given_value() -> None:
+    (problem,) = problems_in(error_of({"probes": [GOOD], "count": "many"}))
+    assert (problem.key, problem.given, problem.code) == ("count", "many", "int_parsing")
