@@ -9,9 +9,10 @@ import pytest
 
 from sequela.core.errors import BadInputError
 from sequela.editors import BadEditPolicy, Resources, create_editor
-from sequela.editors.session import Step, edit_in_batches
+from sequela.editors.session import BatchResult
 from sequela.edits import Edit
 from support.edits import TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
 
@@ -20,13 +21,13 @@ SETTINGS: dict[str, Any] = {"layers": [1], "v_num_grad_steps": 3, "v_lr": 0.3}
 NO_SUBJECT = Edit(id="bare", prompt="The boss of Apple", target_new="Tomas")
 
 
-def steps(folder: Path, policy: BadEditPolicy, name: str = "rome", batch: int = 1) -> list[Step]:
+def steps(folder: Path, policy: BadEditPolicy, name: str = "rome", batch: int = 1) -> list[BatchResult]:
     resources = Resources(tiny_statistics(MODEL, folder), contexts=("{}",))
     editor = create_editor(name, SETTINGS)
     return list(edit_in_batches(editor, MODEL, TINY_EDITS[:4], batch, resources, policy=policy))
 
 
-def norms(found: list[Step]) -> list[float]:
+def norms(found: list[BatchResult]) -> list[float]:
     return [report.relative_norm for step in found for report in step.reports]
 
 
