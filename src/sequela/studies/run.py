@@ -397,7 +397,10 @@ class _Run:
         unread = len([n for n in self.plan.study.alarms_due(trajectory.session.batch_size) if n > made])
         unmeasured = len(left) * (len(self.plan.suites) + 1) + unread
         model = trajectory.session.model.name
-        note = f"{model}, {trajectory.label}, order {trajectory.order_seed}: stopped after {made} edits, by {reason}. Its checkpoints {', '.join(map(str, left))} were not reached."
+        note = (
+            f"{model}, {trajectory.label}, order {trajectory.order_seed}: stopped after {made} edits, by "
+            f"{reason}. Its checkpoints {', '.join(map(str, left))} were not reached."
+        )
         self.progress.say(note)
         self.progress.advance(self.overall, unmeasured + self.plan.study.n_edits - made)
         planned = self.manifest.evaluations_planned - unmeasured
