@@ -9,13 +9,14 @@ import pytest
 import torch
 
 import sequela
-from sequela.api import Model
+from sequela.api import Model, make_suites
 from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError, UnknownNameError
 from sequela.edited import EditedModel
+from sequela.editors import BadEditPolicy
 from sequela.editors.storage import read_description
 from sequela.edits import Edit, EditSet
 from sequela.models import LanguageModel
-from sequela.results import open_store
+from sequela.results import HIT_RATE, open_store
 from sequela.statistics import CorpusSpec
 from sequela.studies import Study, run_study
 from support.studies import small_study
@@ -124,6 +125,102 @@ class TestABlock:
     ) -> None:
         with pytest.raises(UnknownNameError, match="'rome'"), model.edited("romee", edits):
             pass
+
+
+class TestOptions:
+    """The options of `sequela edit`: contexts, seed, what to do about bad edits, statistics."""
+
+    def test_contexts_are_sampled_with_the_seed_or_given(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        def change(**options: Any) -> str:
+            settings = {**ROME, "n_contexts": 2, "v_num_grad_steps": 3}
+            with model.edited("rome", edits[0], settings=settings, **options) as edited:
+                return edited.delta.content_hash
+
+        own = ["{}", f"{edits[1].question} {edits[1].target_true}. {{}}"]
+        assert change() == change(seed=0) != change(seed=1)
+        assert change(contexts=own) == change(contexts=own, seed=1) != change()
+        with pytest.raises(BadInputError, match="Context 2"):
+            change(contexts=["{}", "The sea."])
+
+    def test_a_bad_edit_is_reported_skipped_or_ends_it(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        settings = {"lr": 2e-3, "num_steps": 4}
+        for action, dropped in {"report": 0, "skip": 3, "stop": 1}.items():
+            policy = BadEditPolicy.model_validate({"action": action, "relative_norm": 1e-9})
+            with model.edited("ft-m", edits, settings=settings, on_bad_edit=policy) as edited:
+                assert sum(bool(report.dropped) for report in edited.reports) == dropped
+                assert len(edited.reports) == (1 if action == "stop" else 3)
+                assert bool(edited.delta.updates) == (action == "report")
+                assert all("explosive" in (one.dropped or one.warning) for one in edited.reports)
+        with model.edited("ft-m", edits[:1], settings=settings, on_bad_edit="skip") as edited:
+            assert not edited.reports[0].dropped  # the usual limit is far above such an edit
+        with (
+            pytest.raises(UnknownNameError, match="'stopp'"),
+            model.edited("ft-m", edits, on_bad_edit="stopp"),
+        ):
+            pass
+
+    def test_the_text_of_statistics_can_be_named(
+        self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
+    ) -> None:
+        text = tmp_path / "text.txt"
+        text.write_text(" ".join(f"{edit.question} {edit.target_true}." for edit in edits) * 400)
+        settings = {**ROME, "mom2_adjustment": True, "v_num_grad_steps": 3}
+
+        def change(statistics: CorpusSpec | str | None) -> str:
+            with model.edited("rome", edits[0], settings=settings, statistics=statistics) as edited:
+                return edited.delta.content_hash
+
+        assert change(str(text)) == change(CorpusSpec(source=str(text))) != change(None)
+
+
+class TestEvaluate:
+    def test_suites_are_named_with_or_without_options(self, model: Model) -> None:
+        found = model.evaluate([{"name": "builtin", "categories": ["arithmetic"]}, "perplexity"], limit=2)
+        assert [(one.suite, one.task) for one in found[:1]] == [("builtin", "arithmetic")]
+        assert all(one.n == 2 for one in found if one.suite == "builtin")
+        assert {one.suite for one in found} == {"builtin", "perplexity"}
+        (suite,) = make_suites([{"name": "builtin", "limit": 1}], limit=2)
+        (once,) = {one.n for one in model.evaluate([suite])}
+        assert once == 1
+
+    def test_inside_a_block_each_model_is_measured_with_its_own_edits(
+        self, model: Model, edits: tuple[Edit, ...]
+    ) -> None:
+        before = model.evaluate(["perplexity"])
+        with model.edited("ft-m", edits[:1], settings={"lr": 2e-3, "num_steps": 40}) as edited:
+            inside = bits(model)
+            assert model.evaluate(["perplexity"]) == before
+            assert edited.evaluate(["perplexity"]) != before
+            assert same_bits(bits(model), inside)
+
+    def test_edits_beside_the_weights_are_counted_where_they_apply(
+        self, model: Model, edits: tuple[Edit, ...]
+    ) -> None:
+        settings = BESIDE_THE_WEIGHTS["grace"]
+        with model.edited("grace", edits[:1], settings=settings) as edited:
+            metrics = {one.metric for one in edited.evaluate(["builtin"], limit=1)}
+        assert HIT_RATE in metrics
+        assert HIT_RATE not in {one.metric for one in model.evaluate(["builtin"], limit=1)}
+
+    def test_what_is_wrong_is_named(self, model: Model) -> None:
+        with pytest.raises(UnknownNameError, match="suite 'builtn'"):
+            model.evaluate(["builtn"])
+        with pytest.raises(BadInputError, match="has no option 'limits'"):
+            model.evaluate([{"name": "builtin", "limits": 2}])
+        with pytest.raises(BadInputError, match="has no name"):
+            model.evaluate([{"limit": 2}])
+        with pytest.raises(UnknownNameError, match="template 'chatt'"):
+            model.evaluate(template="chatt")
+        with pytest.raises(BadInputError, match="has no chat template"):
+            model.evaluate(template="chat")
+
+    def test_questions_can_be_asked_in_the_chat_template(self, model: Model) -> None:
+        plain = model.evaluate(["builtin"], limit=2)
+        model.base.tokenizer.chat_template = (
+            "{% for message in messages %}Ada {{ message.content }}. {% endfor %}"
+        )
+        assert model.evaluate(["builtin"], limit=2) == plain
+        assert model.evaluate(["builtin"], limit=2, template="chat") != plain
 
 
 class TestBlocksInsideBlocks:

@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import Delta, EditedModel
-from sequela.editors import AnyEditor, EditReport, Resources, create_editor
-from sequela.editors.presets import with_preset
+from sequela.edited.chat_template import ChatTemplate
+from sequela.editors import AnyEditor, BadEditPolicy, EditReport, Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.session import edit_in_batches
+from sequela.editors.session import EditSession
+from sequela.editors.shared.contexts import check_contexts
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
+from sequela.evaluation.hit_rate import evaluate_counting
+from sequela.evaluation.registry import make_suite, option_names
+from sequela.evaluation.suite import Suite
 from sequela.inference import (
     Engine,
     Generation,
@@ -30,7 +34,14 @@ from sequela.inference import (
 )
 from sequela.models import LanguageModel
 from sequela.models import load_model as load_language_model
+from sequela.results import Finding
 from sequela.statistics import CorpusSpec
+
+DEFAULT_SUITES = ("builtin", "perplexity")
+"""The suites that are run if none are named."""
+
+TEMPLATES = ("none", "chat")
+"""How questions can be asked."""
 
 
 class _Stage:
@@ -131,7 +142,10 @@ class Model:
         *,
         settings: Mapping[str, Any] | None = None,
         batch_size: int = 1,
-        statistics: CorpusSpec | None = None,
+        contexts: Sequence[str] | None = None,
+        seed: int = 0,
+        on_bad_edit: BadEditPolicy | str = "report",
+        statistics: CorpusSpec | str | None = None,
         progress: Progress = SILENT,
     ) -> Iterator[Model]:
         """Edits the model for the length of a block; afterwards every bit is as before.
@@ -142,34 +156,80 @@ class Model:
             editor: A method, or its name.
             edits: The edits, made in order; or one edit.
             settings: Hyper-parameters, if the method is given by name.
-            batch_size: How many edits are made together.
-            statistics: The text for key statistics; by default sampled from the model.
-            progress: Who is told.
+            batch_size: The number of edits made together.
+            contexts: Context templates, the first of them `{}`; by default the method samples its own.
+            seed: The seed of everything the method draws, such as contexts.
+            on_bad_edit: What to do about an edit that changes weights explosively: `report` it, `skip` it, or
+                `stop` before it; or a policy with another limit. Edits that were skipped, and the one before
+                which it stopped, are reported as dropped; those after that one have no report.
+            statistics: The text for key statistics, or its name: `self`, `wikitext2`, a file, `hub:<data
+                set>`; by default sampled from the model.
+            progress: Receives messages and progress.
 
         Yields:
             The edited model.
 
         Raises:
-            BadInputError: `settings` are given beside a method that has its own.
+            BadInputError: `settings` are given beside a method that has its own, the contexts can't be used,
+                or the method can't make such edits, or not so many at once.
+            UnknownNameError: There is no such method or policy.
             SequelaError: The method can't be used on this model.
         """
         if not isinstance(editor, str) and settings is not None:
             raise BadInputError("Settings are given beside a method that has its own.")
-        wished = create_editor(editor, settings) if isinstance(editor, str) else editor
-        wanted = [edits] if isinstance(edits, Edit) else list(edits)
+        method = create_editor(editor, settings) if isinstance(editor, str) else editor
+        policy = BadEditPolicy.of(on_bad_edit)
+        corpus = CorpusSpec(source=statistics) if isinstance(statistics, str) else statistics
+        templates = None if contexts is None else check_contexts(contexts)
+        requested = [edits] if isinstance(edits, Edit) else list(edits)
         edited, reports, methods = self.current, list(self.reports), self.methods
         ids: list[str] = []
         # An editor prepares on the unedited base and takes what is in force as data.
         with self._stage.given_to(EditedModel(self.base)):
-            chosen = with_preset(wished, self.base, progress)
-            resources = Resources.for_model(self.base, statistics, progress)
-            for step in edit_in_batches(chosen, self.base, wanted, batch_size, resources, self.delta):
-                edited = chosen.edited(self.base, step.delta, step.state)
-                reports.extend(step.reports)
-                ids.extend(report.edit_id for report in step.reports if not report.dropped)
-                methods = (*self.methods, MethodEdits.of(chosen, step.state, ids))
+            resources = Resources.for_model(self.base, corpus, progress, contexts=templates, seed=seed)
+            session = EditSession(self.base, method, resources, batch_size, policy).with_preset()
+            for result in session.run(requested, session.start(self.delta)):
+                edited = session.edited(result)
+                reports.extend(result.reports)
+                ids.extend(result.made)
+                methods = (*self.methods, MethodEdits.of(session.editor, result.state, ids))
         with self._with(self._on_top(edited), tuple(reports), methods) as model:
             yield model
+
+    def evaluate(
+        self,
+        suites: Sequence[Suite | Mapping[str, Any] | str] = DEFAULT_SUITES,
+        *,
+        limit: int | None = None,
+        template: str = "none",
+        progress: Progress = SILENT,
+    ) -> list[Finding]:
+        """Measures the model on suites of tasks, as `sequela evaluate` does.
+
+        Args:
+            suites: The suites: names, or names with options as in a study file, such as
+                `{"name": "mmlu", "subjects": ["astronomy"], "limit": 20}`.
+            limit: Items per task, the first ones, for suites that take a limit and are given none.
+            template: `none` asks questions as they are, `chat` as a user's turn in the chat template.
+            progress: Receives messages and progress.
+
+        Returns:
+            A result for each task, metric and protocol, suite by suite.
+
+        Raises:
+            UnknownNameError: There is no such suite or template.
+            BadInputError: An option is wrong, or the model has no chat template.
+        """
+        if template not in TEMPLATES:
+            raise UnknownNameError("template", template, TEMPLATES)
+        chosen = make_suites(suites, limit)
+        routers = (ChatTemplate.of(self.base),) if template == "chat" else ()
+        current = self.current
+        asked = EditedModel(self.base, current.weights, current.interventions, (*current.routers, *routers))
+        with self._stage.given_to(asked):
+            return [
+                found for suite in chosen for found in evaluate_counting(suite, asked, self.engine, progress)
+            ]
 
     @contextmanager
     def load_edits(self, folder: str | Path) -> Iterator[Model]:
@@ -223,6 +283,34 @@ class Model:
     ) -> Iterator[Model]:
         with self._stage.given_to(edited):
             yield Model(edited, self.engine, reports, methods, self._stage)
+
+
+def make_suites(suites: Sequence[Suite | Mapping[str, Any] | str], limit: int | None = None) -> list[Suite]:
+    """Returns suites made from their names and options.
+
+    Args:
+        suites: Names, names with options as in a study file, or suites ready to run.
+        limit: Items per task for suites that take a limit and are given none; None runs all.
+
+    Raises:
+        UnknownNameError: There is no such suite.
+        BadInputError: An option is unknown or has a wrong value.
+    """
+    made: list[Suite] = []
+    for suite in suites:
+        if not isinstance(suite, str | Mapping):
+            made.append(suite)
+            continue
+        options = {"name": suite} if isinstance(suite, str) else dict(suite)
+        name = options.pop("name", None)
+        if not isinstance(name, str):
+            raise BadInputError(
+                f"A suite has no name: {suite!r}.", hint='Write {"name": "mmlu", "limit": 5}.'
+            )
+        if limit is not None and "limit" in option_names(name):
+            options = {"limit": limit, **options}
+        made.append(make_suite(name, **options))
+    return made
 
 
 def load_model(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sequela.api import load_model
 from sequela.editors.storage import read_description
+from sequela.edits import EditSet, load_edits
 from support.commands import Sequela
 from support.tiny import tiny_language_model
 
@@ -47,6 +50,28 @@ class TestEdit:
         description = read_description(tmp_path / "delta")
         assert description.delta.content_hash == told["delta"]["content_hash"]
         assert description.edits == tuple(one["edit_id"] for one in told["edits"])
+
+    def test_the_python_interface_makes_the_same_change(
+        self, sequela: Sequela, world_folder: Path, world_edits: EditSet, edits_file: Path, tmp_path: Path
+    ) -> None:
+        settings = {"mom2_adjustment": False, "v_num_grad_steps": 3}
+        (tmp_path / "rome.yaml").write_text(json.dumps(settings), encoding="utf-8")
+        contexts = ["{}", f"{world_edits[3].question} {world_edits[3].target_true}. {{}}"]
+        (tmp_path / "contexts.txt").write_text("\n".join(contexts), encoding="utf-8")
+        answer = sequela(
+            *("edit", "--model", world_folder, "--editor", "rome", "--hparams", tmp_path / "rome.yaml"),
+            *("--edits", edits_file, "--count", 2, "--contexts", tmp_path / "contexts.txt", "--seed", 3),
+            *("--on-bad-edit", "skip", "--device", "cpu", "--json"),
+        )
+        assert answer.exit_code == 0
+        options: dict[str, Any] = {"contexts": contexts, "seed": 3, "on_bad_edit": "skip"}
+        model = load_model(str(world_folder), device="cpu")
+        edits = load_edits(str(edits_file), limit=2)
+        with model.edited("rome", edits, settings=settings, **options) as edited:
+            assert edited.delta.content_hash == answer.json["delta"]["content_hash"]
+            reports = [report.model_dump(mode="json") for report in edited.reports]
+        told = answer.json["edits"]
+        assert [{**one, **report} for one, report in zip(told, reports, strict=True)] == told
 
     def test_one_edit_of_your_own_in_a_table(self, sequela: Sequela, world_folder: Path) -> None:
         answer = sequela(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sequela.api import load_model
 from sequela.results import open_store
 from support.commands import Sequela
 from support.exact import save_exact_models
@@ -32,6 +33,15 @@ def test_refusal_is_a_suite_like_others(sequela: Sequela, world_folder: Path) ->
         ("refusal_harmful", "declined", 2),
         ("refusal_harmless", "helped", 2),
     ]
+
+
+def test_the_python_interface_finds_the_same(sequela: Sequela, world_folder: Path) -> None:
+    answer = sequela(
+        *("evaluate", world_folder, "-s", "builtin", "-s", "perplexity", "--limit", "2", "--device", "cpu"),
+        "--json",
+    )
+    found = load_model(str(world_folder), device="cpu").evaluate(["builtin", "perplexity"], limit=2)
+    assert answer.json == [one.model_dump(mode="json", exclude={"items"}) for one in found]
 
 
 def test_a_missing_task_file_is_named(sequela: Sequela, world_folder: Path) -> None:

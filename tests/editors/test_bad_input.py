@@ -8,9 +8,9 @@ import pytest
 
 from sequela.core.errors import FingerprintMismatchError, SequelaError
 from sequela.editors import Resources, create_editor
-from sequela.editors.session import edit_in_batches
 from sequela.statistics import CorpusSpec, Statistics
 from support.edits import TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics, write_text
 from support.tiny import tiny_language_model
 

@@ -18,13 +18,13 @@ from sequela.editors import AnyEditor, Outcome, Resources, catalog, create_edito
 from sequela.editors.catalog import JOIN, RESTRAINTS
 from sequela.editors.methods.lora.editor import QUERY_AND_VALUE
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.session import edit_in_batches
 from sequela.editors.shared.gradient_factors import mlp_linears
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import TorchEngine, score_request
 from sequela.models import LanguageModel
 from support.edits import CONTEXTS, TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiers import QUICK_FAMILIES, quick_cases
 from support.tiny import FAMILY_NAMES, KEY_WIDTH, LAYERS, WIDTH, tiny_language_model

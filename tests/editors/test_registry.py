@@ -13,8 +13,8 @@ from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.editors import Resources, create_editor, describe_editors, editor_class, editor_names
 from sequela.editors.catalog import METHODS
 from sequela.editors.registry import ENTRY_POINT_GROUP, check_editor
-from sequela.editors.session import edit_in_batches
 from support.edits import TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
 

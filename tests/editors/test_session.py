@@ -1,4 +1,4 @@
-"""Batch by batch: what is refused beforehand, and what follows a bad edit."""
+"""A session: batches in their order, going on from a snapshot, presets, templates, and bad edits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from sequela.core.errors import BadInputError
+from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import BadEditPolicy, Resources, create_editor
-from sequela.editors.session import Step, edit_in_batches
+from sequela.editors.presets import Preset, write_preset
+from sequela.editors.session import BatchResult, EditSession
 from sequela.edits import Edit
 from support.edits import TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
 
@@ -20,13 +24,13 @@ SETTINGS: dict[str, Any] = {"layers": [1], "v_num_grad_steps": 3, "v_lr": 0.3}
 NO_SUBJECT = Edit(id="bare", prompt="The boss of Apple", target_new="Tomas")
 
 
-def steps(folder: Path, policy: BadEditPolicy, name: str = "rome", batch: int = 1) -> list[Step]:
+def steps(folder: Path, policy: BadEditPolicy, name: str = "rome", batch: int = 1) -> list[BatchResult]:
     resources = Resources(tiny_statistics(MODEL, folder), contexts=("{}",))
     editor = create_editor(name, SETTINGS)
     return list(edit_in_batches(editor, MODEL, TINY_EDITS[:4], batch, resources, policy=policy))
 
 
-def norms(found: list[Step]) -> list[float]:
+def norms(found: list[BatchResult]) -> list[float]:
     return [report.relative_norm for step in found for report in step.reports]
 
 
@@ -95,3 +99,104 @@ def test_a_method_without_subject_takes_them(method: str, settings: dict[str, An
     (step,) = edit_in_batches(create_editor(method, settings), MODEL, [NO_SUBJECT], 1, resources)
     (report,) = step.reports
     assert report.final_loss < report.first_loss
+
+
+def session_of(
+    folder: Path, name: str = "rome", template: ChatTemplate | None = None, **changes: Any
+) -> EditSession:
+    resources = Resources(tiny_statistics(MODEL, folder), contexts=("{}",))
+    editor = create_editor(name, changes.pop("settings", SETTINGS))
+    return EditSession(MODEL, editor, resources, template=template, **changes)
+
+
+def test_batches_are_made_in_order_and_counted(tmp_path: Path) -> None:
+    session = session_of(tmp_path, "memit", batch_size=2)
+    found = list(session.run(TINY_EDITS[:3]))
+    assert [result.n_edits for result in found] == [2, 3]
+    assert [result.edits for result in found] == [TINY_EDITS[:2], TINY_EDITS[2:3]]
+    assert [result.made for result in found] == [("boss", "keeper"), ("cello",)]
+    assert all(result.seconds > 0 and not result.stopped for result in found)
+
+
+def test_a_session_leaves_the_model_as_it_was(tmp_path: Path) -> None:
+    before = {name: value.clone() for name, value in MODEL.module.state_dict().items()}
+    session = session_of(tmp_path)
+    (result,) = session.run(TINY_EDITS[:1])
+    assert all(torch.equal(value, before[name]) for name, value in MODEL.module.state_dict().items())
+    with session.edited(result):
+        changed = [
+            name for name, value in MODEL.module.state_dict().items() if not torch.equal(value, before[name])
+        ]
+    assert changed == list(result.delta.updates)
+
+
+@pytest.mark.parametrize("method", ["rome", "alphaedit", "grace"])
+def test_going_on_from_a_snapshot_gives_the_same_bits(method: str, tmp_path: Path) -> None:
+    settings = {"layers": [1], "num_steps": 3} if method == "grace" else SETTINGS
+    session = session_of(tmp_path, method, settings=settings)
+    *_, whole = session.run(TINY_EDITS[:3])
+    first, *_ = session.run(TINY_EDITS[:3])
+    *_, last = session_of(tmp_path, method, settings=settings).run(TINY_EDITS[:3], first)
+    assert last.n_edits == 3
+    assert last.state == whole.state
+    assert session.edited(last).content_hash == session.edited(whole).content_hash
+    assert session.edited(first).content_hash != session.edited(whole).content_hash
+
+
+def test_edits_are_made_on_top_of_an_earlier_change(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    first, both = session.run(TINY_EDITS[:2])
+    (on_top,) = session.run(TINY_EDITS[1:2], session.start(first.delta))
+    assert on_top.delta.content_hash == both.delta.content_hash
+    assert on_top.n_edits == 1
+
+
+def test_what_an_editor_prepares_is_shared_by_all_orders(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    assert session.start().state is session.start().state
+
+
+def test_the_preset_of_the_model_is_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "preset.yaml"
+    preset = Preset(
+        editor="rome", models=("any",), presets=("recommended",), provenance="tuned", source="this test",
+        settings={"v_num_grad_steps": 7, "v_lr": 0.1},
+    )  # fmt: skip
+    write_preset(path, preset)
+    session = session_of(tmp_path, settings={"preset": str(path), "v_lr": 0.2}).with_preset()
+    assert (session.editor.settings["v_num_grad_steps"], session.editor.settings["v_lr"]) == (7, 0.2)
+
+
+def test_the_editor_is_given_the_prompts_in_the_template(tmp_path: Path) -> None:
+    template = ChatTemplate("User: ", " Answer:")
+    rewritten = [
+        edit.model_copy(update={"prompt": f"User: {edit.prompt} Answer:"}) for edit in TINY_EDITS[:1]
+    ]
+    (templated,) = session_of(tmp_path, template=template).run(TINY_EDITS[:1])
+    (expected,) = session_of(tmp_path).run(rewritten)
+    (plain,) = session_of(tmp_path).run(TINY_EDITS[:1])
+    assert templated.edits == TINY_EDITS[:1]
+    assert templated.delta.content_hash == expected.delta.content_hash != plain.delta.content_hash
+
+
+def test_an_editor_of_requests_is_given_them_without(tmp_path: Path) -> None:
+    settings = {"n_demonstrations": 0, "retriever": "words"}
+    template = ChatTemplate("User: ", " Answer:")
+    (templated,) = session_of(tmp_path, "ike", template, settings=settings).run(TINY_EDITS[:1])
+    (plain,) = session_of(tmp_path, "ike", settings=settings).run(TINY_EDITS[:1])
+    assert templated.state == plain.state
+
+
+def test_a_wrong_batch_size_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="A batch of 0 edits"):
+        session_of(tmp_path, batch_size=0)
+    with pytest.raises(BadInputError, match="a batch of 2 was asked for"):
+        session_of(tmp_path, batch_size=2)
+
+
+def test_a_policy_by_its_action() -> None:
+    assert BadEditPolicy.of("skip") == BadEditPolicy(action="skip")
+    strict = BadEditPolicy(action="stop", relative_norm=0.1)
+    assert BadEditPolicy.of(strict) is strict
+    with pytest.raises(UnknownNameError, match="'skipp'"):
+        BadEditPolicy.of("skipp")

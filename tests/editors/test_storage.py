@@ -17,7 +17,6 @@ from sequela.core.errors import BadInputError, FingerprintMismatchError, Integri
 from sequela.edited import EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.session import edit_in_batches
 from sequela.editors.storage import DESCRIPTION, STATE, UNRESTRAINED, load_edits, read_description, save_edits
 from sequela.inference import TorchEngine, score_request
 from sequela.models import LanguageModel, load_model
@@ -26,6 +25,7 @@ from sequela.statistics import Statistics
 from sequela.studies.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from support.edits import CONTEXTS, TINY_EDITS
 from support.exact import save_exact_models
+from support.sessions import edit_in_batches
 from support.tiny import tiny_language_model
 
 OLD = Path(__file__).parents[1] / "old_formats"

@@ -11,13 +11,13 @@ import pytest
 
 from sequela.edited import Delta, EditedModel
 from sequela.editors import Resources, create_editor
-from sequela.editors.session import edit_in_batches
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.statistics import CorpusSpec, Statistics
+from support.sessions import edit_in_batches
 from support.tiers import quick_cases
 from support.world import World
 

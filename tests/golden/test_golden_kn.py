@@ -9,10 +9,10 @@ import torch
 
 from sequela.editors import Resources, create_editor
 from sequela.editors.methods.kn.attribution import Question, attributions
-from sequela.editors.session import edit_in_batches
 from sequela.models import LanguageModel
 from sequela.statistics import Statistics
 from support.oracle import Case, check_behavior, check_change, near
+from support.sessions import edit_in_batches
 
 SCORES = 1e-3
 

@@ -11,7 +11,6 @@ import torch
 from sequela.edited import Delta, EditedModel, LowRank
 from sequela.editors import AnyEditor, EditorState, Resources, create_editor
 from sequela.editors.methods.alphaedit.editor import AlphaEdit
-from sequela.editors.session import edit_batch
 from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subject
 from sequela.editors.shared.solve import ridge_adjustment
 from sequela.editors.shared.target_optimization import Losses, Target, TargetHyperparameters, optimize_targets
@@ -31,6 +30,7 @@ from support.oracle import (
     check_target,
     near,
 )
+from support.sessions import edit_batch
 
 ALPHAEDIT = 1e-2
 """The reference solves AlphaEdit in float32: its own distance from float64 is up to 2.5e-3."""

@@ -10,7 +10,6 @@ import torch
 from sequela.edited import Delta, EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.methods.rome.editor import Rome
-from sequela.editors.session import edit_in_batches
 from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subject
 from sequela.editors.shared.solve import rank_one
 from sequela.editors.shared.target_optimization import Target
@@ -27,6 +26,7 @@ from support.oracle import (
     check_target,
     near,
 )
+from support.sessions import edit_in_batches
 
 
 def editor_of(case: Case) -> Rome:

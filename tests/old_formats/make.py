@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from sequela.editors import Resources, create_editor
-from sequela.editors.session import edit_in_batches
 from sequela.editors.storage import save_edits  # as it was then: the whole change, and the state
 from sequela.models import load_model
 from sequela.statistics import Statistics
 from sequela.studies import Study, run_study
 from support.edits import CONTEXTS, TINY_EDITS
 from support.exact import save_exact_models
+from support.sessions import edit_in_batches
 
 ROME = {"mom2_adjustment": False, "n_contexts": 0, "v_num_grad_steps": 3, "v_lr": 2.0, "layers": [1]}
 METHODS: dict[str, dict[str, Any]] = {

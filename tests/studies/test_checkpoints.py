@@ -10,11 +10,11 @@ from safetensors.torch import load_file, save_file
 
 from sequela.core.errors import IntegrityError
 from sequela.editors import Resources, create_editor
-from sequela.editors.session import edit_batch, edit_in_batches
 from sequela.editors.storage import STATE
 from sequela.models import LanguageModel
 from sequela.studies.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from support.edits import CONTEXTS, TINY_EDITS
+from support.sessions import edit_batch, edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
 

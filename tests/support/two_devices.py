@@ -24,9 +24,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from sequela.editors import Resources, create_editor
-from sequela.editors.session import edit_in_batches
 from sequela.models import LanguageModel
 from support.edits import CONTEXTS, TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import LAYERS, tiny_language_model
 

@@ -75,16 +75,15 @@ def edit(
     """
     from sequela.core.paths import ensure_writable
     from sequela.editors import BadEditPolicy, Resources, create_editor
-    from sequela.editors.presets import with_preset
     from sequela.editors.saved_edits import MethodEdits, SavedEdits
-    from sequela.editors.session import check_subjects, edit_in_batches
+    from sequela.editors.session import EditSession, check_subjects
     from sequela.editors.shared.contexts import read_contexts
     from sequela.editors.storage import save_edits
     from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
     from sequela.evaluation.edit_quality.probes import EditQualitySettings
     from sequela.inference import TorchEngine, working_memory
     from sequela.models import load_model
-    from sequela.statistics import CorpusSpec, Statistics
+    from sequela.statistics import CorpusSpec
 
     chosen = _chosen_edits(edits, count, subject, prompt, target)
     method = create_editor(editor, read_settings(hparams))
@@ -99,21 +98,16 @@ def edit(
         if chosen.skipped:
             progress.say(f"{len(chosen.skipped)} records of {chosen.name} can't be edits and were left out.")
         base = load_model(model, device=device, dtype=precision, progress=progress)
-        method = with_preset(method, base, progress)
-        engine = TorchEngine(working_memory(memory, base))
-        resources = Resources(
-            Statistics(base, CorpusSpec(source=statistics, n_tokens=tokens), progress=progress),
-            contexts=templates,
-            seed=seed,
-            progress=progress,
-        )
+        corpus = CorpusSpec(source=statistics, n_tokens=tokens)
+        resources = Resources.for_model(base, corpus, progress, contexts=templates, seed=seed)
+        policy = BadEditPolicy.of(on_bad_edit.value)
+        session = EditSession(base, method, resources, batch_size, policy).with_preset()
+        method, engine = session.editor, TorchEngine(working_memory(memory, base))
         task = progress.start(f"editing with {editor}", len(chosen))
-        step = None
-        policy = BadEditPolicy(action=on_bad_edit.value)
-        for step in edit_in_batches(method, base, chosen, batch_size, resources, policy=policy):
-            edited = method.edited(base, step.delta, step.state)
-            items = measure_edits(edited, engine, step.edits, SUCCESS_AT_EDIT, settings)
-            for made, report in zip(step.edits, step.reports, strict=True):
+        result = start = session.start()
+        for result in session.run(chosen, start):
+            items = measure_edits(session.edited(result), engine, result.edits, SUCCESS_AT_EDIT, settings)
+            for made, report in zip(result.edits, result.reports, strict=True):
                 own = [item for item in items if item.item == made.id]
                 answers.append(
                     {
@@ -125,13 +119,12 @@ def edit(
                         "refused": max((i.refused for i in own if i.refused is not None), default=None),
                     }
                 )
-            progress.advance(task, len(step.edits))
+            progress.advance(task, len(result.edits))
         progress.finish(task)
-    assert step is not None
-    delta = method.of_whole(base, step.delta)
+    delta = method.of_whole(base, result.delta)
     if output is not None:
         made_by = MethodEdits.of(
-            method, step.state, [one["edit_id"] for one in answers if not one["dropped"]]
+            method, result.state, [one["edit_id"] for one in answers if not one["dropped"]]
         )
         save_edits(output, base, SavedEdits(delta, (made_by,)))
     if as_json:
@@ -142,7 +135,7 @@ def edit(
                 "editor": method.name,
                 "variant": method.variant,
                 "settings": method.settings,
-                "state": step.state.model_dump(mode="json"),
+                "state": result.state.model_dump(mode="json"),
                 "seat": method.seat,
                 "delta": {"content_hash": delta.content_hash, "norms": delta.norms()},
                 "saved_in": str(output) if output else None,

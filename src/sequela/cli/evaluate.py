@@ -54,28 +54,20 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on suites of tasks, with or without a saved change of weights."""
+    from sequela.api import DEFAULT_SUITES, Model, make_suites
     from sequela.edited import EditedModel
-    from sequela.edited.chat_template import ChatTemplate
     from sequela.editors.storage import load_edits, read_description
-    from sequela.evaluation.hit_rate import evaluate_counting
-    from sequela.evaluation.registry import make_suite, option_names
     from sequela.inference import open_engine
     from sequela.models import load_model
 
-    suites = [
-        make_suite(name, **({"limit": limit} if limit and "limit" in option_names(name) else {}))
-        for name in suite or ["builtin", "perplexity"]
-    ]
+    suites = make_suites(suite or DEFAULT_SUITES, limit)
     if delta is not None:
         read_description(delta)  # what is wrong with it is told before the model is loaded
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)
-        routers = (ChatTemplate.of(base),) if template is Template.CHAT else ()
-        edited = load_edits(delta, base).on(base, routers) if delta else EditedModel(base, routers=routers)
+        edited = load_edits(delta, base).on(base) if delta else EditedModel(base)
         with open_engine(engine, base, memory) as running:
-            found = [
-                finding for one in suites for finding in evaluate_counting(one, edited, running, progress)
-            ]
+            found = Model(edited, running).evaluate(suites, template=template.value, progress=progress)
     if as_json:
         print_json([finding.model_dump(mode="json", exclude={"items"}) for finding in found])
         return

@@ -71,7 +71,7 @@ def tune(
     from sequela.edits import load_edits
     from sequela.inference import TorchEngine, working_memory
     from sequela.models import load_model
-    from sequela.statistics import CorpusSpec, Statistics
+    from sequela.statistics import CorpusSpec
     from sequela.studies.tuning import grid_of, tune
 
     method = create_editor(editor, {"preset": "none"})
@@ -84,7 +84,7 @@ def tune(
         loaded = load_model(model, device=device, dtype=precision, progress=progress)
         grid = grid_of(method, loaded, axes)
         spec = CorpusSpec(source=statistics, n_tokens=tokens)
-        resources = Resources(Statistics(loaded, spec, progress=progress), progress=progress)
+        resources = Resources.for_model(loaded, spec, progress)
         engine = TorchEngine(working_memory(memory, loaded))
         trials = tune(loaded, method, held_out, grid, engine, resources, batch_size, progress)
     best = trials[0]

@@ -7,15 +7,21 @@ checkpoint; that it was one edit which did it is seen here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from sequela.core.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from sequela.editors.base import Outcome
 
 EXPLOSIVE = 0.5
 """A batch that changes a weight by more than this part of its norm is called explosive by default."""
+
+Action = Literal["report", "skip", "stop"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+"""The actions that may follow a bad edit."""
 
 
 class BadEditPolicy(BaseModel):
@@ -28,12 +34,27 @@ class BadEditPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    action: Literal["report", "skip", "stop"] = Field(
-        default="report", description="What follows: report, skip or stop."
-    )
+    action: Action = Field(default="report", description="What follows: report, skip or stop.")
     relative_norm: float = Field(
         default=EXPLOSIVE, gt=0, description="The greatest ||Delta||/||W|| of a batch that is not bad."
     )
+
+    @classmethod
+    def of(cls, policy: BadEditPolicy | str) -> BadEditPolicy:
+        """Returns a policy, or the one with an action and the usual norm.
+
+        Args:
+            policy: A policy, or `report`, `skip` or `stop`.
+
+        Raises:
+            UnknownNameError: There is no such action.
+        """
+        if isinstance(policy, BadEditPolicy):
+            return policy
+        for action in ACTIONS:
+            if action == policy:
+                return cls(action=action)
+        raise UnknownNameError("policy for bad edits", policy, ACTIONS)
 
     def objection(self, outcome: Outcome[Any]) -> str:
         """What is wrong with a batch; empty if nothing is."""

@@ -41,10 +41,24 @@ class Resources:
 
     @classmethod
     def for_model(
-        cls, model: LanguageModel, corpus: CorpusSpec | None = None, progress: Progress = SILENT
+        cls,
+        model: LanguageModel,
+        corpus: CorpusSpec | None = None,
+        progress: Progress = SILENT,
+        *,
+        contexts: tuple[str, ...] | None = None,
+        seed: int = 0,
     ) -> Resources:
-        """The usual resources: statistics from the user's cache, contexts sampled with seed 0."""
-        return cls(Statistics(model, corpus, progress=progress), progress=progress)
+        """Returns resources with the statistics in the user's cache.
+
+        Args:
+            model: The model without any edit in force.
+            corpus: The text for key statistics; by default sampled from the model.
+            progress: Receives messages and progress.
+            contexts: Fixed context templates; None means the editor samples its own.
+            seed: The seed of everything the editor draws.
+        """
+        return cls(Statistics(model, corpus, progress=progress), contexts, seed, progress)
 
 
 class EditorState(BaseModel):

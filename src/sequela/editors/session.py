@@ -1,106 +1,197 @@
-"""Many edits with one method: batch by batch, each on the model the one before left."""
+"""The one way from a method and a model to an edited model: a session that makes edits in batches."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sequela.core.errors import BadInputError
 from sequela.edited import Delta, EditedModel
+from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.protocols import RequestRouter
 from sequela.editors.bad_edit_policy import BadEditPolicy
 from sequela.editors.base import AnyEditor, EditorState, EditReport, Resources
+from sequela.editors.presets import with_preset
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 
 
 @dataclass(frozen=True)
-class Step:
-    """What stands after a batch.
+class Snapshot:
+    """A model after some edits: all that is needed to run it and to make further edits.
 
     Args:
-        edits: The batch.
-        delta: The whole change so far, against the base.
+        n_edits: The number of edits so far, those that could not be made included.
+        delta: The change of weights against the base that the next batch is made on top of.
         state: The editor's state.
-        reports: How each edit of the batch went.
-        stopped: Why no further batch shall be made; empty if one may.
+    """
+
+    n_edits: int
+    delta: Delta
+    state: EditorState
+
+
+@dataclass(frozen=True)
+class BatchResult(Snapshot):
+    """The model after one more batch, and how each edit of the batch went.
+
+    Args:
+        n_edits: The number of edits so far, this batch included.
+        delta: The change of weights so far; a rejected batch changes nothing.
+        state: The editor's state.
+        edits: The batch.
+        reports: A report for each edit of the batch.
+        seconds: Wall-clock time of the editing alone.
+        stopped: Why no further batch is made; empty if there may be one.
     """
 
     edits: tuple[Edit, ...]
-    delta: Delta
-    state: EditorState
     reports: tuple[EditReport, ...]
+    seconds: float
     stopped: str = ""
 
-
-def edit_batch(
-    editor: AnyEditor,
-    model: LanguageModel,
-    edits: Sequence[Edit],
-    before: Delta,
-    state: EditorState,
-    resources: Resources,
-    policy: BadEditPolicy = BadEditPolicy(),  # noqa: B008 - it can't be changed
-) -> Step:
-    """Makes one batch on top of an earlier change; the model itself is left as it was."""
-    with EditedModel(model, before):
-        outcome = editor.edit(model, edits, state, resources)
-    objection = policy.objection(outcome)
-    if objection and policy.action != "report":
-        reports = tuple(
-            report.model_copy(update={"dropped": report.dropped or objection}) for report in outcome.reports
-        )
-        stopped = objection if policy.action == "stop" else ""
-        return Step(tuple(edits), before, state, reports, stopped)
-    reports = outcome.reports
-    if objection:
-        reports = tuple(report.model_copy(update={"warning": objection}) for report in reports)
-    delta = outcome.delta if outcome.replaces else before + outcome.delta
-    return Step(tuple(edits), delta, outcome.state, reports)
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The ids of the edits of the batch that were made."""
+        return tuple(report.edit_id for report in self.reports if not report.dropped)
 
 
-def edit_in_batches(
-    editor: AnyEditor,
-    model: LanguageModel,
-    edits: Sequence[Edit],
-    batch_size: int,
-    resources: Resources,
-    before: Delta | None = None,
-    policy: BadEditPolicy = BadEditPolicy(),  # noqa: B008 - it can't be changed
-) -> Iterator[Step]:
-    """Makes edits batch by batch, beginning with the unedited model.
+@dataclass(frozen=True, eq=False)
+class EditSession:
+    """Edits of one model with one method, batch after batch in the order given.
+
+    The model is never left changed: `edited` says what it is with the edits of a snapshot.
 
     Args:
-        editor: The method.
-        model: The unedited model.
-        edits: The edits in their order.
-        batch_size: How many are made together.
-        resources: What the editor may draw on.
-        before: An earlier change, which the first batch is made on top of.
-        policy: What follows a bad edit.
-
-    Yields:
-        What stands after each batch; after one that is `stopped` there is no other.
+        model: The model without any edit in force.
+        editor: The method with all its settings; `with_preset` fills in those of the model's preset.
+        resources: Statistics, contexts, seed and progress for the editor.
+        batch_size: The number of edits made together.
+        policy: The policy for bad edits.
+        template: The chat template in which the editor is given the prompts; None gives them as they are.
 
     Raises:
         ValueError: The batch size isn't positive.
-        BadInputError: The method can't make such edits, or not so many at once.
+        BadInputError: The method can't make so many edits at once.
     """
-    if batch_size < 1:
-        raise ValueError(f"A batch of {batch_size} edits was asked for; expected at least 1.")
-    editor.info.check_batch_size(batch_size)
-    check_subjects(editor, edits)
-    delta, state = before or Delta.empty(model.fingerprint), editor.prepare(model, resources)
-    for first in range(0, len(edits), batch_size):
-        batch = edits[first : first + batch_size]
-        step = edit_batch(editor, model, batch, delta, state, resources, policy)
-        delta, state = step.delta, step.state
-        yield step
-        if step.stopped:
-            return
+
+    model: LanguageModel
+    editor: AnyEditor
+    resources: Resources
+    batch_size: int = 1
+    policy: BadEditPolicy = BadEditPolicy()  # noqa: RUF009 - it can't be changed
+    template: ChatTemplate | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"A batch of {self.batch_size} edits was asked for; expected at least 1.")
+        self.editor.info.check_batch_size(self.batch_size)
+
+    def with_preset(self) -> EditSession:
+        """Returns the same session with the settings of the method's preset for the model filled in.
+
+        Raises:
+            BadInputError: Published settings are asked for, and there are none for this model.
+        """
+        return replace(self, editor=with_preset(self.editor, self.model, self.resources.progress))
+
+    @cached_property
+    def initial_state(self) -> EditorState:
+        """The editor's state before the first edit; prepared on the unedited model when first read."""
+        state: EditorState = self.editor.prepare(self.model, self.resources)
+        return state
+
+    def start(self, before: Delta | None = None) -> Snapshot:
+        """Returns the snapshot that the first batch is made on top of.
+
+        Args:
+            before: An earlier change of weights; None starts from the unedited model.
+        """
+        return Snapshot(0, before or Delta.empty(self.model.fingerprint), self.initial_state)
+
+    def batches(self, edits: Sequence[Edit], n_made: int = 0) -> Iterator[tuple[Edit, ...]]:
+        """Yields the batches of edits in their order, from the edit with index `n_made` on."""
+        for first in range(n_made, len(edits), self.batch_size):
+            yield tuple(edits[first : first + self.batch_size])
+
+    def make(self, edits: Sequence[Edit], after: Snapshot) -> BatchResult:
+        """Makes one batch of edits on top of a snapshot.
+
+        Args:
+            edits: The batch.
+            after: The snapshot.
+        """
+        started = time.perf_counter()
+        with EditedModel(self.model, after.delta):
+            outcome = self.editor.edit(self.model, self._for_editor(edits), after.state, self.resources)
+        objection, reports = self.policy.objection(outcome), outcome.reports
+        delta, state, stopped = after.delta, after.state, ""
+        if objection and self.policy.action != "report":
+            reports = tuple(
+                report.model_copy(update={"dropped": report.dropped or objection}) for report in reports
+            )
+            stopped = objection if self.policy.action == "stop" else ""
+        else:
+            if objection:
+                reports = tuple(report.model_copy(update={"warning": objection}) for report in reports)
+            delta = outcome.delta if outcome.replaces else after.delta + outcome.delta
+            state = outcome.state
+        return BatchResult(
+            n_edits=after.n_edits + len(edits),
+            delta=delta,
+            state=state,
+            edits=tuple(edits),
+            reports=reports,
+            seconds=time.perf_counter() - started,
+            stopped=stopped,
+        )
+
+    def run(self, edits: Sequence[Edit], after: Snapshot | None = None) -> Iterator[BatchResult]:
+        """Makes edits batch by batch.
+
+        Args:
+            edits: All edits in their order, those that the snapshot has included.
+            after: The snapshot to go on from; None starts from the unedited model.
+
+        Yields:
+            The result of each batch; after one that is `stopped` there is no other.
+
+        Raises:
+            BadInputError: The method writes at the subject, and an edit has none.
+        """
+        check_subjects(self.editor, edits)
+        at = self.start() if after is None else after
+        for batch in self.batches(edits, at.n_edits):
+            result = self.make(batch, at)
+            yield result
+            if result.stopped:
+                return
+            at = result
+
+    def edited(self, at: Snapshot, routers: tuple[RequestRouter, ...] = ()) -> EditedModel:
+        """Returns the model with all edits of a snapshot, wherever they act.
+
+        Args:
+            at: The snapshot.
+            routers: Routers that requests pass after the edits' own, such as a chat template.
+        """
+        return self.editor.edited(self.model, at.delta, at.state, routers)
+
+    def _for_editor(self, edits: Sequence[Edit]) -> Sequence[Edit]:
+        """Returns the edits in the chat template, if there is one.
+
+        An editor of requests is given them without: its router comes before that of the template.
+        """
+        template = self.template
+        if template is None or self.editor.seat == "requests":
+            return edits
+        return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]
 
 
 def check_subjects(editor: AnyEditor, edits: Sequence[Edit]) -> None:
-    """Refuses edits without a subject for a method that writes at the subject.
+    """Rejects edits without a subject for a method that writes at the subject.
 
     Raises:
         BadInputError: An edit has none; named by its id.

@@ -13,16 +13,12 @@ from pathlib import Path
 
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress
-from sequela.edited import Delta
-from sequela.editors import EditorState, Resources
-from sequela.editors.presets import with_preset
-from sequela.editors.session import edit_batch
+from sequela.editors.session import Snapshot
 from sequela.evaluation.monitor_rules import AlarmRule
 from sequela.evaluation.monitors import Alarms
 from sequela.inference import open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.results import EditRecord, Manifest, open_store, read_manifest
-from sequela.statistics import Statistics
 from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_checkpoint
 from sequela.studies.monitor_log import AlarmWatch
 from sequela.studies.plan import make_plan
@@ -90,13 +86,10 @@ def bisect_run(
             model = _loaded(name, study, manifest, progress)
             with open_engine(study.engine, model, study.memory, frozenset(), progress) as engine:
                 watch = AlarmWatch(Alarms(model, engine), store)
-                statistics = Statistics(model, study.statistics, progress=progress)
-                resources = Resources(statistics, seed=study.seed, progress=progress)
-                editors = [with_preset(made, model, progress) for _, made in plan.editors]
-                for trajectory in plan.trajectories(model, editors, statistics.key):
-                    if editor in (None, trajectory.editor.name):
+                for trajectory in plan.trajectories(plan.sessions(model, progress)):
+                    if editor in (None, trajectory.session.editor.name):
                         checkpoints = _checkpoints(folder, trajectory)
-                        search = _Search(trajectory, checkpoints, watch, alarm, resources, progress)
+                        search = _Search(trajectory, checkpoints, watch, alarm, progress)
                         records = {one.position: one for one in store.edit_records(trajectory.key)}
                         found.append(search.run(records))
     if not found:
@@ -116,11 +109,11 @@ def _loaded(name: str, study: Study, manifest: Manifest, progress: Progress) -> 
 
 def _checkpoints(folder: Path, trajectory: Trajectory) -> dict[int, Checkpoint]:
     """The kept checkpoints of a trajectory by their edits, ascending."""
-    root = checkpoint_folder(folder, trajectory.key, 0).parent
+    root, session = checkpoint_folder(folder, trajectory.key, 0).parent, trajectory.session
     names = [path.name for path in root.iterdir()] if root.is_dir() else []
     found = {}
     for n_edits in sorted(int(name) for name in names if name.isdigit()):
-        kept = load_checkpoint(root / str(n_edits), n_edits, trajectory.model, trajectory.editor)
+        kept = load_checkpoint(root / str(n_edits), n_edits, session.model, session.editor)
         if kept is not None:
             found[n_edits] = kept
     return found
@@ -135,17 +128,15 @@ class _Search:
         checkpoints: Mapping[int, Checkpoint],
         watch: AlarmWatch,
         rule: AlarmRule,
-        resources: Resources,
         progress: Progress,
     ) -> None:
         self._trajectory = trajectory
         self._checkpoints = checkpoints
         self._watch = watch
         self._rule = rule
-        self._resources = resources
         self._progress = progress
         self._read: dict[int, float] = {0: watch.unedited[rule.reading]}
-        self._made_again: dict[int, Checkpoint] = {}
+        self._made_again: dict[int, Snapshot] = {}
 
     def run(self, records: Mapping[int, EditRecord]) -> FirstRing:
         """Looks at the checkpoints first, by halves too, and then between two of them.
@@ -155,12 +146,12 @@ class _Search:
         """
         silent, first = self._first(list(self._checkpoints))
         if first is not None:
-            size = self._trajectory.batch_size
+            size = self._trajectory.session.batch_size
             _, earlier = self._first(range(silent + size, first, size))
             first = first if earlier is None else earlier
-        before = None if first is None else max(0, first - self._trajectory.batch_size)
+        before = None if first is None else max(0, first - self._trajectory.session.batch_size)
         return FirstRing(
-            model=self._trajectory.model.name,
+            model=self._trajectory.session.model.name,
             label=self._trajectory.label,
             order_seed=self._trajectory.order_seed,
             rule=self._rule.text,
@@ -193,31 +184,23 @@ class _Search:
             self._read[n_edits] = readings[name]
         return self._rule.rings({name: self._read[n_edits]}, self._watch.unedited)
 
-    def _after(self, n_edits: int) -> Checkpoint:
+    def _after(self, n_edits: int) -> Snapshot:
         """From the factors of the next checkpoint, or by making the edits since the last one again.
 
         A state can't be told from a later one: edits that sit in it are always made again.
         """
         later = min((n for n in self._checkpoints if n >= n_edits), default=None)
-        if later is not None and self._trajectory.editor.seat == "weights":
+        if later is not None and self._trajectory.session.editor.seat == "weights":
             kept = self._checkpoints[later].delta_after(n_edits)
             if kept is not None:
-                return Checkpoint(n_edits, kept, self._checkpoints[later].state)
+                return Snapshot(n_edits, kept, self._checkpoints[later].state)
         return self._made_up_to(n_edits)
 
-    def _made_up_to(self, n_edits: int) -> Checkpoint:
-        trajectory = self._trajectory
-        editor, model = trajectory.editor, trajectory.model
+    def _made_up_to(self, n_edits: int) -> Snapshot:
+        session = self._trajectory.session
         known = {**self._checkpoints, **self._made_again}
         earlier = max((n for n in known if n <= n_edits), default=None)
-        if earlier is None:
-            state: EditorState = editor.prepare(model, self._resources)
-            at = Checkpoint(0, Delta.empty(model.fingerprint), state)
-        else:
-            at = known[earlier]
-        for first, edits in trajectory.batches(at.n_edits, n_edits):
-            given = trajectory.for_editor(edits)
-            step = edit_batch(editor, model, given, at.delta, at.state, self._resources, trajectory.policy)
-            at = Checkpoint(first + len(edits), step.delta, step.state)
+        at = start = session.start() if earlier is None else known[earlier]
+        for at in session.run(self._trajectory.edits[:n_edits], start):
             self._made_again[at.n_edits] = at
         return at

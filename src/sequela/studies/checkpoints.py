@@ -9,28 +9,31 @@ from pathlib import Path
 from sequela.core.errors import IntegrityError
 from sequela.edited import Delta
 from sequela.edited.updates import LowRank, WeightUpdate
-from sequela.editors import AnyEditor, EditorState, former_storage
+from sequela.editors import AnyEditor, former_storage
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
+from sequela.editors.session import Snapshot
 from sequela.editors.storage import DESCRIPTION, load_edits, save_edits
 from sequela.models import LanguageModel
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A trajectory after some edits.
+class Checkpoint(Snapshot):
+    """A snapshot of a trajectory with what tells its change of weights after fewer edits.
 
     Args:
-        n_edits: How many.
+        n_edits: The number of edits so far.
         delta: The whole change of weights against the base.
         state: The editor's state.
         ranks: On the way from the checkpoint before: after so many edits the rank of every weight's change.
             Low-rank changes are kept side by side, so that these tell which part of `delta` was there then.
     """
 
-    n_edits: int
-    delta: Delta
-    state: EditorState
     ranks: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, at: Snapshot, ranks: Mapping[int, Mapping[str, int]] | None = None) -> Checkpoint:
+        """Returns a checkpoint of a snapshot."""
+        return cls(at.n_edits, at.delta, at.state, ranks or {})
 
     def delta_after(self, n_edits: int) -> Delta | None:
         """The change after fewer edits, to the last bit; None if it can't be told from this one."""

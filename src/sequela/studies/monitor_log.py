@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from sequela.edited import EditedModel
+from sequela.editors.session import Snapshot
 from sequela.evaluation.monitors import Alarms
 from sequela.results import EvaluationKey, Finding, ResultsStore
 from sequela.studies.baseline import Baseline, Labels, measurements
-from sequela.studies.checkpoints import Checkpoint
 from sequela.studies.trajectory import Trajectory
 
 Readings = Mapping[str, float]
@@ -37,7 +37,7 @@ class AlarmWatch:
         """Keeps the readings of the unedited model."""
         self._keep(self._alarms.key(trajectory, 0, base), self._alarms.findings(self.unedited), labels)
 
-    def read(self, trajectory: Trajectory, at: Checkpoint, note: Callable[[Readings], str]) -> Readings:
+    def read(self, trajectory: Trajectory, at: Snapshot, note: Callable[[Readings], str]) -> Readings:
         """Reads and keeps the alarms of a trajectory after so many edits.
 
         Args:
@@ -45,7 +45,7 @@ class AlarmWatch:
             at: After how many, and what stands there.
             note: What a reader of them must know.
         """
-        edited = trajectory.editor.edited(trajectory.model, at.delta, at.state)
+        edited = trajectory.session.edited(at)
         readings = self._alarms.read(edited)
         key = self._alarms.key(trajectory.key, at.n_edits, edited)
         self._keep(key, self._alarms.findings(readings, note(readings)), trajectory.labels(at.n_edits))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
+from sequela.core.progress import SILENT, Progress
 from sequela.edited.chat_template import ChatTemplate
-from sequela.editors import AnyEditor, create_editor
-from sequela.editors.session import check_subjects
+from sequela.editors import AnyEditor, Resources, create_editor
+from sequela.editors.session import EditSession, check_subjects
 from sequela.edits import EditSet, load_edits
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
@@ -62,35 +63,41 @@ class Plan:
         """What names the edit-quality measurement of this study."""
         return hash_json({"probes": 2, "settings": self.study.edit_quality.model_dump(mode="json")})
 
-    def trajectories(
-        self, model: LanguageModel, editors: Sequence[AnyEditor], statistics: str
-    ) -> list[Trajectory]:
-        """Every trajectory of a model, method by method, the orders of the edits within.
+    def sessions(self, model: LanguageModel, progress: Progress = SILENT) -> list[EditSession]:
+        """Returns an edit session for every method of the study, with its preset for a model.
 
         Args:
             model: The model.
-            editors: The methods, with their presets.
-            statistics: The key of the statistics that they use.
+            progress: Receives messages and progress.
 
         Raises:
-            BadInputError: The edits are to be given in a chat template, and the model has none.
+            BadInputError: A preset isn't there, two methods would have one name, or the edits are to be given
+                in a chat template and the model has none.
         """
         study = self.study
+        resources = Resources.for_model(model, study.statistics, progress, seed=study.seed)
         template = ChatTemplate.of(model) if study.edit_template == "chat" else None
+        sessions = [
+            EditSession(
+                model, editor, resources, choice.batch_size, study.on_bad_edit, template
+            ).with_preset()
+            for choice, editor in self.editors
+        ]
+        choices = [choice for choice, _ in self.editors]
+        editors = [session.editor for session in sessions]
+        check_told_apart(list(zip(choices, editors, strict=True)), filled_in=True)
+        return sessions
+
+    def trajectories(self, sessions: Sequence[EditSession]) -> list[Trajectory]:
+        """Returns every trajectory of a model, method by method, the orders of the edits within.
+
+        Args:
+            sessions: The model's sessions, as `sessions` returns them.
+        """
+        study = self.study
         return [
-            Trajectory(
-                model=model,
-                editor=editor,
-                edits=self.edits.shuffled(order_seed),
-                order_seed=order_seed,
-                batch_size=choice.batch_size,
-                seed=study.seed,
-                statistics=statistics,
-                policy=study.on_bad_edit,
-                edit_template=template,
-                template=study.evaluation_template,
-            )
-            for (choice, _), editor in zip(self.editors, editors, strict=True)
+            Trajectory(session, self.edits.shuffled(order_seed), order_seed, study.evaluation_template)
+            for session in sessions
             for order_seed in study.order_seeds
         ]
 

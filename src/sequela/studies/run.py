@@ -19,10 +19,9 @@ from sequela.core.hashing import hash_json
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
 from sequela.core.progress import SILENT, Progress
-from sequela.edited import Delta, EditedModel
+from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
-from sequela.editors import AnyEditor, EditorState, Resources
-from sequela.editors.presets import with_preset
+from sequela.editors.session import EditSession, Snapshot
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality.measure import (
     RETENTION_AT_N,
@@ -57,7 +56,6 @@ from sequela.results import (
     read_manifest,
     write_manifest,
 )
-from sequela.statistics import Statistics
 from sequela.studies.baseline import Baseline, Labels, measurements
 from sequela.studies.checkpoints import (
     Checkpoint,
@@ -68,9 +66,9 @@ from sequela.studies.checkpoints import (
 )
 from sequela.studies.monitor_log import AlarmWatch, Readings
 from sequela.studies.peak_memory import peak_memory_bytes
-from sequela.studies.plan import Plan, check_told_apart, make_plan
+from sequela.studies.plan import Plan, make_plan
 from sequela.studies.study import Study
-from sequela.studies.trajectory import Trajectory, make_batch
+from sequela.studies.trajectory import Trajectory
 
 Measure = Callable[[], tuple[list[Finding], list[ItemRecord]]]
 """Runs an evaluation; returns what it found and the items behind it."""
@@ -223,28 +221,21 @@ class _Run:
         study = self.plan.study
         model = self._load(name)
         self.routers = (ChatTemplate.of(model),) if study.evaluation_template == "chat" else ()
-        editors = [with_preset(editor, model, self.progress) for _, editor in self.plan.editors]
-        choices = [choice for choice, _ in self.plan.editors]
-        check_told_apart(list(zip(choices, editors, strict=True)), filled_in=True)
-        expected = frozenset(editor.lowest_block(model) for editor in editors)
+        sessions = self.plan.sessions(model, self.progress)
+        expected = frozenset(session.editor.lowest_block(model) for session in sessions)
         with open_engine(study.engine, model, study.memory, expected, self.progress) as self.engine:
             self.watch = AlarmWatch(Alarms(model, self.engine), self.store)
-            self._all_trajectories(model, editors)
+            self._all_trajectories(model, sessions)
 
-    def _all_trajectories(self, model: LanguageModel, editors: Sequence[AnyEditor]) -> None:
-        study = self.plan.study
-        statistics = Statistics(model, study.statistics, progress=self.progress)
-        resources = Resources(statistics, seed=study.seed, progress=self.progress)
-        trajectories = self.plan.trajectories(model, editors, statistics.key)
-        # Editors get ready first: what they can't use is told before anything is measured. The orders of the
-        # edits share what an editor prepares.
-        ready = {id(one.editor): one for one in reversed(trajectories)}
-        states = {id(editor): self._prepared(ready[id(editor)], resources) for editor in editors}
+    def _all_trajectories(self, model: LanguageModel, sessions: Sequence[EditSession]) -> None:
+        trajectories = self.plan.trajectories(sessions)
+        # Editors prepare first, so that what they can't use is reported before anything is measured. The
+        # orders of the edits share a session and with it what its editor prepares.
+        for first in trajectories[:: len(self.plan.study.order_seeds)]:
+            self._prepare(first)
         baseline, before = self._measure_unedited(model)
         for trajectory in trajectories:
-            state = states[id(trajectory.editor)]
-            start = Checkpoint(0, Delta.empty(model.fingerprint), state)
-            self._follow(trajectory, start, resources, baseline, before)
+            self._follow(trajectory, baseline, before)
 
     def _load(self, name: str) -> LanguageModel:
         """Loads a model and remembers its fingerprint.
@@ -273,11 +264,10 @@ class _Run:
         write_manifest(self.folder, self.manifest)
         return model
 
-    def _prepared(self, trajectory: Trajectory, resources: Resources) -> EditorState:
+    def _prepare(self, trajectory: Trajectory) -> None:
         started = time.perf_counter()
-        state: EditorState = trajectory.editor.prepare(trajectory.model, resources)
+        trajectory.session.start()
         self._cost("statistics and contexts", started, trajectory.labels(0))
-        return state
 
     def _measure_unedited(self, model: LanguageModel) -> tuple[Baseline, Unedited]:
         """Measures the model before any edit, over all the edits any checkpoint will ask about."""
@@ -321,48 +311,42 @@ class _Run:
             self.progress.advance(self.overall)
         return baseline, before
 
-    def _follow(
-        self,
-        trajectory: Trajectory,
-        start: Checkpoint,
-        resources: Resources,
-        baseline: Baseline,
-        before: Unedited,
-    ) -> None:
+    def _follow(self, trajectory: Trajectory, baseline: Baseline, before: Unedited) -> None:
         """Takes a trajectory from checkpoint to checkpoint; what is on disk already is not done again."""
-        model, study = trajectory.model, self.plan.study
-        at = start
-        for n_edits in study.checkpoints[1:]:
+        session = trajectory.session
+        at = Checkpoint.of(session.start())
+        for n_edits in self.plan.study.checkpoints[1:]:
             folder = checkpoint_folder(self.folder, trajectory.key, n_edits)
-            kept = load_checkpoint(folder, n_edits, model, trajectory.editor)
+            kept = load_checkpoint(folder, n_edits, session.model, session.editor)
             if kept is not None:
                 self.progress.advance(self.overall, n_edits - at.n_edits)
                 at = kept
             else:
-                at, stopped = self._edit_up_to(trajectory, at, n_edits, resources, before.answers)
+                at, stopped = self._edit_up_to(trajectory, at, n_edits, before.answers)
                 if at.n_edits:
                     folder = checkpoint_folder(self.folder, trajectory.key, at.n_edits)
                     ids = tuple(edit.id for edit in trajectory.edits[: at.n_edits])
-                    save_checkpoint(folder, at, model, trajectory.editor, ids)
+                    save_checkpoint(folder, at, session.model, session.editor, ids)
                 if stopped:
                     self._ends_early(trajectory, at.n_edits, stopped)
                     return
             self._measure_checkpoint(trajectory, at, baseline, before)
 
     def _edit_up_to(
-        self, trajectory: Trajectory, at: Checkpoint, n_edits: int, resources: Resources, answers: Answers
+        self, trajectory: Trajectory, at: Checkpoint, n_edits: int, answers: Answers
     ) -> tuple[Checkpoint, str]:
         """Goes on from a checkpoint; returns how far it came, and why it ends there if it does."""
-        settings, last = self.plan.study.edit_quality, self.plan.study.n_edits
+        session, settings = trajectory.session, self.plan.study.edit_quality
         ranks: dict[int, Mapping[str, int]] = {}
-        for first, edits in trajectory.batches(at.n_edits, n_edits):
+        for edits in session.batches(trajectory.edits[:n_edits], at.n_edits):
+            made = at.n_edits + len(edits)
             self.progress.say(
-                f"{trajectory.model.name}, {trajectory.label}: edit {first + len(edits)} of {last}"
+                f"{session.model.name}, {trajectory.label}: edit {made} of {self.plan.study.n_edits}"
             )
-            result = make_batch(
-                trajectory, at, edits, first, resources, self.engine, settings, answers, self.routers
-            )
-            self.store.write_edit_records(result.records)
+            result = session.make(edits, at)
+            edited = session.edited(result, self.routers)
+            items = measure_edits(edited, self.engine, edits, SUCCESS_AT_EDIT, settings, answers)
+            self.store.write_edit_records(trajectory.records(result, items))
             self.store.write_cost(
                 CostRecord(
                     step="edit",
@@ -370,28 +354,27 @@ class _Run:
                     units=len(edits),
                     peak_memory_bytes=peak_memory_bytes(),
                     trajectory=trajectory.key,
-                    model=trajectory.model.name,
-                    editor=trajectory.editor.name,
+                    model=session.model.name,
+                    editor=session.editor.name,
                     variant=trajectory.variant,
-                    n_edits=first + len(edits),
+                    n_edits=made,
                 )
             )
             if result.stopped:
                 return at, result.stopped
-            made = first + len(edits)
             now = ranks_of(result.delta)
             if now is not None:
                 ranks[made] = now
-            at = Checkpoint(made, result.delta, result.state, dict(ranks))
+            before, at = at.n_edits, Checkpoint.of(result, dict(ranks))
             self.progress.advance(self.overall, len(edits))
-            if every_so_many(first, made, self.plan.study.alarms.every):
+            if every_so_many(before, made, self.plan.study.alarms.every):
                 ringing = self._read_alarms(trajectory, at)
                 self.progress.advance(self.overall)
                 if ringing:
                     return at, f"an alarm: {', '.join(ringing)}"
         return at, ""
 
-    def _read_alarms(self, trajectory: Trajectory, at: Checkpoint) -> list[str]:
+    def _read_alarms(self, trajectory: Trajectory, at: Snapshot) -> list[str]:
         """Takes the readings and keeps them; returns the rules that end the trajectory."""
         settings, unedited = self.plan.study.alarms, self.watch.unedited
         started = time.perf_counter()
@@ -411,11 +394,12 @@ class _Run:
     def _ends_early(self, trajectory: Trajectory, made: int, reason: str) -> None:
         """Notes that a trajectory's later checkpoints will never be."""
         left = [n for n in self.plan.study.checkpoints if n > made]
-        unread = len([n for n in self.plan.study.alarms_due(trajectory.batch_size) if n > made])
+        unread = len([n for n in self.plan.study.alarms_due(trajectory.session.batch_size) if n > made])
         unmeasured = len(left) * (len(self.plan.suites) + 1) + unread
+        model = trajectory.session.model.name
         note = (
-            f"{trajectory.model.name}, {trajectory.label}, order {trajectory.order_seed}: stopped after "
-            f"{made} edits, by {reason}. Its checkpoints {', '.join(map(str, left))} were not reached."
+            f"{model}, {trajectory.label}, order {trajectory.order_seed}: stopped after {made} edits, by "
+            f"{reason}. Its checkpoints {', '.join(map(str, left))} were not reached."
         )
         self.progress.say(note)
         self.progress.advance(self.overall, unmeasured + self.plan.study.n_edits - made)
@@ -425,10 +409,9 @@ class _Run:
         write_manifest(self.folder, self.manifest)
 
     def _measure_checkpoint(
-        self, trajectory: Trajectory, at: Checkpoint, baseline: Baseline, before: Unedited
+        self, trajectory: Trajectory, at: Snapshot, baseline: Baseline, before: Unedited
     ) -> None:
-        model = trajectory.model
-        edited = trajectory.editor.edited(model, at.delta, at.state, self.routers)
+        edited = trajectory.session.edited(at, self.routers)
         labels = trajectory.labels(at.n_edits)
         made = trajectory.edits[: at.n_edits]
         ids = {edit.id for edit in made}
@@ -440,7 +423,7 @@ class _Run:
             return findings(items, _notes_of(records)), items
 
         edits = "1 edit" if at.n_edits == 1 else f"{at.n_edits} edits"
-        self.progress.say(f"{model.name}, {trajectory.label}: measuring after {edits}")
+        self.progress.say(f"{labels.model}, {trajectory.label}: measuring after {edits}")
         for suite, version, measure in self._evaluations(edited, edit_quality):
             key = EvaluationKey(
                 trajectory=trajectory.key,

@@ -9,19 +9,22 @@ with.) Where two settings are as good, the one that changes the weights less is 
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sequela.core.errors import BadInputError
 from sequela.core.progress import SILENT, Progress
-from sequela.edited import Delta, EditedModel
+from sequela.edited import EditedModel
 from sequela.editors import AnyEditor, Resources, create_editor
-from sequela.editors.presets import with_preset
-from sequela.editors.session import edit_batch
+from sequela.editors.session import EditSession
 from sequela.edits import Edit
-from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits, neighborhood_answers
+from sequela.evaluation.edit_quality.measure import (
+    SUCCESS_AT_EDIT,
+    Answers,
+    measure_edits,
+    neighborhood_answers,
+)
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import Engine
 from sequela.models import LanguageModel
@@ -100,8 +103,9 @@ def tune(
     task = progress.start(f"settings of {editor.name}", len(grid))
     trials = []
     for settings in grid:
-        method = with_preset(create_editor(editor.name, {**base, **settings}), model)
-        trials.append(_tried(model, method, settings, edits, engine, resources, batch_size, answers))
+        method = create_editor(editor.name, {**base, **settings})
+        session = EditSession(model, method, resources, batch_size).with_preset()
+        trials.append(_tried(session, settings, edits, engine, answers))
         progress.say(f"{told(settings)}: score {trials[-1].score:.3f}")
         progress.advance(task)
     progress.finish(task)
@@ -124,30 +128,21 @@ def told(settings: dict[str, Any]) -> str:
 
 
 def _tried(
-    model: LanguageModel,
-    method: AnyEditor,
-    settings: dict[str, Any],
-    edits: Sequence[Edit],
-    engine: Engine,
-    resources: Resources,
-    batch_size: int,
-    answers: Any,
+    session: EditSession, settings: dict[str, Any], edits: Sequence[Edit], engine: Engine, answers: Answers
 ) -> Trial:
-    state = method.prepare(model, resources)
+    unedited = session.start()
     values: dict[str, list[float]] = {name: [] for name in METRICS.values()}
     norms, dropped, seconds = list[float](), 0, 0.0
-    unedited = Delta.empty(model.fingerprint)
-    for batch in _batches(edits, batch_size):
-        started = time.perf_counter()
-        step = edit_batch(method, model, batch, unedited, state, resources)
-        seconds += time.perf_counter() - started
-        edited = method.edited(model, step.delta, step.state)
+    for batch in session.batches(edits):
+        result = session.make(batch, unedited)
+        seconds += result.seconds
+        edited = session.edited(result)
         for item in measure_edits(edited, engine, batch, SUCCESS_AT_EDIT, SETTINGS, answers):
             name = METRICS.get((item.metric, item.protocol))
             if name is not None:
                 values[name].append(item.value)
-        norms.extend(report.relative_norm for report in step.reports if not report.dropped)
-        dropped += sum(bool(report.dropped) for report in step.reports)
+        norms.extend(report.relative_norm for report in result.reports if not report.dropped)
+        dropped += len(batch) - len(result.made)
     metrics = {name: sum(found) / len(found) for name, found in values.items() if found}
     return Trial(
         settings=settings,
@@ -168,11 +163,6 @@ def smoothed(values: Sequence[float]) -> float:
 def harmonic_mean(values: Sequence[float]) -> float:
     """The harmonic mean of positive numbers."""
     return len(values) / sum(1 / value for value in values)
-
-
-def _batches(edits: Sequence[Edit], size: int) -> Iterator[Sequence[Edit]]:
-    for first in range(0, len(edits), size):
-        yield edits[first : first + size]
 
 
 def _usual_axes(editor: AnyEditor, model: LanguageModel) -> dict[str, Sequence[Any]]:

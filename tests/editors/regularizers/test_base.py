@@ -9,8 +9,8 @@ import pytest
 
 from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.editors import Resources, create_editor
-from sequela.editors.session import edit_in_batches
 from support.edits import TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
 

@@ -8,8 +8,8 @@ import torch
 from sequela.edited import Delta, Dense
 from sequela.editors import Resources, create_editor
 from sequela.editors.regularizers.prune import Prune, PruneSettings
-from sequela.editors.session import edit_in_batches
 from support.edits import TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 

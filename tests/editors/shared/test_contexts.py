@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from sequela.core.errors import BadInputError
-from sequela.editors.shared.contexts import OPENINGS, read_contexts, sample_contexts
+from sequela.editors.shared.contexts import OPENINGS, check_contexts, read_contexts, sample_contexts
 from sequela.models import LanguageModel, tokenize_prompt
 from support.tiny import tiny_language_model
 
@@ -71,3 +72,15 @@ def test_a_file_that_is_missing_or_no_text_is_refused_by_name(tmp_path: Path) ->
     (tmp_path / "image.txt").write_bytes(b"{}\n\xff\xd8\xff")
     with pytest.raises(BadInputError, match=r"image.txt is not UTF-8"):
         read_contexts(tmp_path / "image.txt")
+
+
+def test_contexts_given_in_code_are_checked_too() -> None:
+    assert check_contexts(["{}", "The sea. {}"]) == ("{}", "The sea. {}")
+    for contexts, told in {
+        ("{}", "No blank."): "Context 2: 'No blank.'",
+        ("The sea. {}",): "Contexts: the first context must be {}",
+        (): "the first context must be {}",
+        "{}": "expected a list of templates",
+    }.items():
+        with pytest.raises(BadInputError, match=re.escape(told)):
+            check_contexts(contexts)

@@ -12,7 +12,6 @@ from sequela.core.errors import BadInputError, FingerprintMismatchError, Integri
 from sequela.core.progress import SILENT, Progress, SilentProgress
 from sequela.editors import Resources, create_editor
 from sequela.editors.methods.mend.editor import Mend
-from sequela.editors.session import edit_batch, edit_in_batches
 from sequela.editors.training.artifact import NETWORK, artifact_folder, read_artifact
 from sequela.editors.training.examples import Examples, TrainingEdits
 from sequela.editors.training.passes import Passes, PassStore
@@ -23,6 +22,7 @@ from sequela.edits import EditSet
 from sequela.models import LanguageModel
 from sequela.statistics import Statistics
 from support.edits import TINY_EDITS
+from support.sessions import edit_batch, edit_in_batches
 from support.tiny import tiny_language_model
 from support.world import World, load_world_model
 

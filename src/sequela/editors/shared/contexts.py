@@ -6,6 +6,7 @@ editor's state; a file can fix them so that independent implementations can be c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -44,6 +45,20 @@ def sample_contexts(model: LanguageModel, count: int, seed: int) -> tuple[str, .
     return tuple(templates)
 
 
+def check_contexts(contexts: Sequence[str]) -> tuple[str, ...]:
+    """Returns context templates given in code, checked.
+
+    Raises:
+        BadInputError: The first isn't `{}`, or one of them doesn't have `{}` once; named by its number.
+    """
+    if isinstance(contexts, str):
+        raise BadInputError(f"The contexts are one text, {contexts!r}; expected a list of templates.")
+    for number, template in enumerate(contexts, start=1):
+        _check_template(template, f"Context {number}")
+    _check_first(contexts, "Contexts")
+    return tuple(contexts)
+
+
 def read_contexts(path: Path) -> tuple[str, ...]:
     """Reads context templates from a text file, one a line; the first must be `{}`.
 
@@ -58,8 +73,17 @@ def read_contexts(path: Path) -> tuple[str, ...]:
         raise BadInputError(f"The contexts file {path} is not UTF-8 text: {error.reason}.") from error
     templates = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     for number, line in templates:
-        if line.count(BLANK) != 1:
-            raise BadInputError(f"{path}, line {number}: {line!r} must have {BLANK} once, for the prompt.")
-    if not templates or templates[0][1] != BLANK:
-        raise BadInputError(f"{path}: the first context must be {BLANK}, the prompt on its own.")
-    return tuple(line for _, line in templates)
+        _check_template(line, f"{path}, line {number}")
+    contexts = tuple(line for _, line in templates)
+    _check_first(contexts, str(path))
+    return contexts
+
+
+def _check_template(template: str, where: str) -> None:
+    if template.count(BLANK) != 1:
+        raise BadInputError(f"{where}: {template!r} must have {BLANK} once, for the prompt.")
+
+
+def _check_first(contexts: Sequence[str], where: str) -> None:
+    if not contexts or contexts[0] != BLANK:
+        raise BadInputError(f"{where}: the first context must be {BLANK}, the prompt on its own.")

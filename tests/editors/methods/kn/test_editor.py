@@ -10,10 +10,11 @@ import torch
 
 from sequela.editors import Resources, create_editor
 from sequela.editors.methods.kn.attribution import Question, attributions
-from sequela.editors.session import Step, edit_in_batches
+from sequela.editors.session import BatchResult
 from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt
 from support.edits import CONTEXTS, TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import LAYERS, tiny_language_model
 from support.world import World
@@ -22,7 +23,7 @@ EDIT = TINY_EDITS[0]
 BARE = ("{}",)
 
 
-def made(model: LanguageModel, folder: Path, edit: Edit = EDIT, **settings: Any) -> Step:
+def made(model: LanguageModel, folder: Path, edit: Edit = EDIT, **settings: Any) -> BatchResult:
     contexts = settings.pop("contexts", BARE)
     editor = create_editor("kn", {"steps": 4, "adaptive_threshold": 0.3, **settings})
     resources = Resources(tiny_statistics(model, folder), contexts=contexts)
@@ -30,7 +31,7 @@ def made(model: LanguageModel, folder: Path, edit: Edit = EDIT, **settings: Any)
     return step
 
 
-def neurons(step: Step, model: LanguageModel) -> torch.Tensor:
+def neurons(step: BatchResult, model: LanguageModel) -> torch.Tensor:
     """The columns that changed, `[layers, d_ff]`."""
     changed = torch.zeros(LAYERS, model.key_size, dtype=torch.bool)
     for layer in range(LAYERS):

@@ -12,7 +12,6 @@ from sequela.core.progress import SILENT
 from sequela.edited import Delta, EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.methods.malmen.editor import Malmen, MalmenLearner
-from sequela.editors.session import edit_in_batches
 from sequela.editors.shared.gradient_factors import changed_together
 from sequela.editors.training.artifact import read_artifact
 from sequela.editors.training.examples import Examples, TrainingEdits
@@ -22,6 +21,7 @@ from sequela.editors.training.training import Training
 from sequela.edits import EditSet
 from sequela.models import LanguageModel
 from sequela.statistics import Statistics
+from support.sessions import edit_in_batches
 from support.tiers import quick_cases
 from support.world import World, load_world_model
 

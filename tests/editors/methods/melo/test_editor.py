@@ -25,13 +25,13 @@ from sequela.editors.methods.melo.lora_blocks import (
     key_module,
 )
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.session import edit_in_batches
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import PlainEngine, TorchEngine, WorkingMemory, generation_request, score_request
 from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.forward.hooks import watching
 from support.edits import TINY_EDITS
+from support.sessions import edit_in_batches
 from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model
 from support.watched import check_scores, check_texts, requests_of

@@ -17,7 +17,6 @@ from sequela.editors.methods.serac.counterfactual import check_vocabulary
 from sequela.editors.methods.serac.editor import Serac, SeracState
 from sequela.editors.methods.serac.learner import SeracNetwork
 from sequela.editors.methods.serac.scope import ScopeClassifier, ScopeRouter
-from sequela.editors.session import edit_in_batches
 from sequela.editors.training.artifact import NETWORK, read_artifact
 from sequela.editors.training.examples import Examples, TrainingEdits
 from sequela.editors.training.settings import TrainingSettings
@@ -28,6 +27,7 @@ from sequela.models import LanguageModel
 from sequela.statistics import Statistics
 from support.edits import TINY_EDITS
 from support.encoders import tiny_encoder
+from support.sessions import edit_in_batches
 from support.tiny import tiny_language_model
 from support.tokenizers import sentencepiece
 from support.world import World, load_world_model

@@ -28,12 +28,13 @@ from sequela.editors.methods.wise.editor import (
 from sequela.editors.methods.wise.side_memory import SideMemories, activations, answering
 from sequela.editors.methods.wise.ties_merging import merged
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.session import Step, edit_in_batches
+from sequela.editors.session import BatchResult
 from sequela.editors.storage import load_edits, save_edits
 from sequela.edits import Edit, Probe
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import LanguageModel, tokenize_prompt
 from support.edits import CONTEXTS, TINY_EDITS
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 from support.world import World
@@ -47,12 +48,12 @@ def wise(**settings: Any) -> AnyEditor:
 
 def made(
     editor: AnyEditor, model: LanguageModel, edits: Sequence[Edit], folder: Path, seed: int = 0
-) -> list[Step]:
+) -> list[BatchResult]:
     resources = Resources(tiny_statistics(model, folder), contexts=CONTEXTS, seed=seed)
     return list(edit_in_batches(editor, model, edits, 1, resources))
 
 
-def memories_of(step: Step) -> SideMemories:
+def memories_of(step: BatchResult) -> SideMemories:
     assert isinstance(step.state, SideMemories)
     return step.state
 
