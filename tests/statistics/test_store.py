@@ -21,7 +21,7 @@ class Listener(SilentProgress):
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def start(self, description: str, total: int) -> int:
+    def start(self, description: str, total: int | None) -> int:
         self.heard.append(description)
         return 0
 
@@ -59,7 +59,7 @@ def test_several_layers_take_one_pass_and_the_text_is_sampled_once(tmp_path: Pat
         tiny_language_model("llama"), CorpusSpec(n_tokens=640, window=64), tmp_path, listener
     )
     statistics.prepare([0, 1, 3])
-    assert listener.heard == ["sampling text from the model", "key statistics of 3 layers"]
+    assert listener.heard == ["sampling tokens from the model", "key statistics of 3 layers"]
     statistics.prepare([3, 1])
     statistics.second_moment(0)
     assert len(listener.heard) == 2

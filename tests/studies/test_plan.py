@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.progress import SILENT, Progress
+from sequela.edited import EditedModel
+from sequela.inference import Engine
+from sequela.results import Finding
 from sequela.studies import Study
+from sequela.studies.baseline import QUICK_TOKENS
+from sequela.studies.pieces import pieces_of, suite_tokens, trajectory_pieces
 from sequela.studies.plan import check_told_apart, make_plan
 
 
@@ -34,7 +42,23 @@ def study(**changes: object) -> Study:
 def test_evaluations_and_steps_are_counted(changes: dict[str, object], evaluations: int, edits: int) -> None:
     plan = make_plan(study(**changes))
     assert plan.n_evaluations == evaluations
-    assert plan.n_steps == evaluations + edits
+    pieces = Counter(piece.kind[0] for piece in pieces_of(plan))
+    answers = sum(piece.kind[:2] == ("evaluate", "answers") for piece in pieces_of(plan))
+    assert pieces["evaluate"] - answers == evaluations
+    assert pieces["edit"] == edits
+    assert answers == pieces["load"] == len(plan.study.models)
+    assert pieces["prepare"] == len(plan.study.models) * len(plan.editors)
+
+
+def test_a_trajectory_that_ends_early_leaves_the_rest_of_its_pieces() -> None:
+    plan = make_plan(study(alarms={"every": 1}))
+    rest = Counter(piece.kind[:2] for piece in trajectory_pieces(plan, "m", "rome", 1, after=2))
+    assert rest == {
+        ("edit", "rome"): 2,
+        ("evaluate", "alarms"): 2,
+        ("evaluate", "edit_quality"): 1,
+        ("evaluate", "perplexity"): 1,
+    }
 
 
 def test_as_many_edits_are_loaded_as_the_last_checkpoint_needs() -> None:
@@ -84,3 +108,26 @@ def test_unknown_names_are_refused_with_near_matches(changes: dict[str, object],
     with pytest.raises(UnknownNameError) as caught:
         make_plan(study(**changes))
     assert near in caught.value.near
+
+
+def test_suites_weigh_what_they_send_through_the_model() -> None:
+    suites = [{"name": "builtin", "limit": 20}, "perplexity", "refusal"]
+    plan = make_plan(study(suites=suites))
+    weights = {piece.kind[1]: piece.weight for piece in pieces_of(plan) if piece.kind[0] == "evaluate"}
+    assert weights["perplexity"] < QUICK_TOKENS
+    assert (
+        weights["builtin"] < QUICK_TOKENS < weights["refusal"]
+    )  # which writes answers to hundreds of requests
+    full = make_plan(study(suites=["builtin"]))
+    (whole,) = {piece.weight for piece in pieces_of(full) if piece.kind[:2] == ("evaluate", "builtin")}
+    assert whole > 2 * weights["builtin"]
+
+
+def test_a_suite_that_does_not_say_its_size_is_not_taken_for_a_quick_one() -> None:
+    class Bare:
+        name, version = "bare", "1"
+
+        def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+            return []
+
+    assert suite_tokens(Bare()) > QUICK_TOKENS

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.core.precision import choose_precision
 from sequela.core.progress import SilentProgress
+from sequela.core.workload import Workload
 from sequela.editors import create_editor, method_info
 from sequela.editors.storage import DELTA, DESCRIPTION
 from sequela.edits import EditSet
@@ -31,6 +32,7 @@ from sequela.results import (
     read_manifest,
 )
 from sequela.studies import Study, run_study
+from sequela.studies.baseline import QUICK_TOKENS
 from sequela.studies.peak_memory import peak_memory_bytes
 
 MakeStudy = Callable[..., Study]
@@ -45,7 +47,7 @@ class StopAt(SilentProgress):
     def __init__(self, description: str, times: int) -> None:
         self.description, self.left = description, times
 
-    def start(self, description: str, total: int) -> int:
+    def start(self, description: str, total: int | None) -> int:
         if description.startswith(self.description):
             self.left -= 1
             if self.left == 0:
@@ -206,6 +208,68 @@ class TestAFinishedRun:
         assert set(manifest.model_hashes) == set(make_study().models)
 
 
+class Watches(SilentProgress):
+    """Keeps the workload, what was under way when tasks began, and what was said."""
+
+    workload: Workload
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, str]] = []
+        self.lines: list[str] = []
+
+    def watch(self, workload: Workload | None) -> None:
+        if workload is not None:
+            self.workload = workload
+
+    def start(self, description: str, total: int | None) -> int:
+        self.begun.append((self.workload.label, description))
+        return 0
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+class TestProgress:
+    @pytest.fixture
+    def watched(self, make_study: MakeStudy, tmp_path: Path) -> Watches:
+        watches = Watches()
+        run_study(make_study(alarms={"every": 1}), tmp_path / "run", watches)
+        return watches
+
+    def test_every_piece_is_done_in_the_end(self, watched: Watches) -> None:
+        edits, alarms, loading, preparing, answers = 4, 1 + 4, 1, 2, 1
+        assert watched.workload.n_done == watched.workload.n_pieces
+        assert watched.workload.n_pieces == EVALUATIONS + edits + alarms + loading + preparing + answers
+
+    def test_every_task_is_part_of_a_piece_that_says_suite_and_checkpoint(self, watched: Watches) -> None:
+        assert all(label for label, _ in watched.begun)
+        assert ("ft-m, 2 edits, perplexity", "scoring requests") in watched.begun
+        assert ("ft-m, 1 edit, edit_quality", "generating tokens") in watched.begun
+        assert ("rome (r-rome, no covariance): edit 2 of 2", "targets, steps") in watched.begun
+
+    def test_numbers_are_said_when_they_are_measured_the_first_before_editors_get_ready(
+        self, watched: Watches
+    ) -> None:
+        said = [line for line in watched.lines if ": perplexity " in line]
+        assert [line.partition(":")[0].rpartition(", perplexity")[0] for line in said] == [
+            "unedited model",
+            *(
+                f"{editor}, {n}"
+                for editor in ("rome (r-rome, no covariance)", "ft-m")
+                for n in ("1 edit", "2 edits")
+            ),
+        ]
+        first = watched.lines.index(said[0])
+        assert not any("measuring" in line for line in watched.lines[:first])
+
+    def test_a_run_that_goes_on_counts_what_is_there_as_done(
+        self, watched: Watches, make_study: MakeStudy, tmp_path: Path
+    ) -> None:
+        again = Watches()
+        run_study(make_study(alarms={"every": 1}), tmp_path / "run", again)
+        assert again.workload.n_done == again.workload.n_pieces == watched.workload.n_pieces
+
+
 class TestAStoppedRun:
     @pytest.mark.parametrize(
         "stop",
@@ -330,11 +394,18 @@ class TestWhatIsSaidBeforeTheRun:
             run_study(study, tmp_path / "run")
         assert measured(tmp_path / "run") == []
 
-    def test_a_layer_that_the_model_doesnt_have(self, make_study: MakeStudy, tmp_path: Path) -> None:
-        study = make_study(editors=[{"name": "ft-m", "settings": {"layers": [99]}}])
+    def test_a_layer_that_the_model_doesnt_have(
+        self, make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        study = make_study(
+            editors=[{"name": "ft-m", "settings": {"layers": [99]}}],
+            suites=["perplexity", {"name": "builtin", "limit": 2}],
+        )
+        monkeypatch.setattr(BuiltinSuite, "n_tokens", QUICK_TOKENS + 1)
         with pytest.raises(SequelaError, match="layer 99"):
             run_study(study, tmp_path / "run")
-        assert measured(tmp_path / "run") == []
+        # Only what takes seconds is measured before editors get ready.
+        assert {(one.suite, one.editor) for one in measured(tmp_path / "run")} == {("perplexity", "none")}
 
 
 class TestMemory:

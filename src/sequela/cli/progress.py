@@ -1,8 +1,14 @@
-"""Progress on the terminal: what is running, and how long is left."""
+"""Progress on the terminal: what is running, and how long is left.
+
+Where there is no terminal, a thread of its own looks at the clock and writes a line when none was written for
+a while. Checks in loops would not do: a download, a factorization or a pass through a large model is one call
+that may last for minutes, and only another thread speaks meanwhile. Rich's bars have such a thread already.
+"""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +17,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import Progress as RichBars
+from rich.text import Text
 
+from sequela.cli.running import Running, in_words, task_seconds_left
 from sequela.core.progress import Progress
+from sequela.core.workload import Clock, Workload
 
 SECONDS_BETWEEN_LINES = 30.0
-"""How often a long task gives a sign of life where there is no terminal."""
+"""How often long work gives a sign of life where there is no terminal."""
+
+BEAT = 1.0
+"""How often, in seconds, the clock is looked at."""
 
 
 @contextmanager
@@ -31,7 +43,7 @@ def shown_progress(console: Console) -> Iterator[Progress]:
     """Progress for a block: bars on a terminal, plain lines elsewhere, with Sequela's warnings among them."""
     if not console.is_terminal:
         lines = LineProgress(console)
-        with _warnings_told(lines):
+        with _beating(lines), _warnings_told(lines):
             yield lines
         return
     bars = BarProgress(console)
@@ -61,101 +73,169 @@ def _warnings_told(progress: Progress) -> Iterator[None]:
         logger.removeHandler(teller)
 
 
-class BarProgress:
-    """A bar for each running task."""
+@contextmanager
+def _beating(lines: LineProgress) -> Iterator[None]:
+    """Within the block, a thread has lines written when they are due."""
+    ended = threading.Event()
 
-    def __init__(self, console: Console) -> None:
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            lines.beat()
+
+    thread = threading.Thread(target=beat, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class BarProgress:
+    """A bar for each running task, and one for the whole of a workload.
+
+    Args:
+        console: Where the bars are drawn.
+        clock: Tells the time.
+    """
+
+    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         self.bars = RichBars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            _Count(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            _Left(),
             console=console,
             transient=True,
-            # Work comes in pieces of very different length: an average over minutes tells more.
-            speed_estimate_period=300,
         )
+        self._running = Running(clock)
+        self._bars: dict[int, TaskID] = {}
+        self._whole: TaskID | None = None
 
-    def start(self, description: str, total: int) -> int:
-        """Shows a bar."""
-        return int(self.bars.add_task(escape(description), total=total))
+    def start(self, description: str, total: int | None) -> int:
+        """Shows a bar; one that only moves to and fro where no total is known."""
+        task = self._running.start(description, total)
+        running = [self._running.tasks[task]]
+        self._bars[task] = self.bars.add_task(
+            escape(description),
+            total=total,
+            left=lambda: task_seconds_left(running, self._running.clock()),
+        )
+        self._show_whole()
+        return task
 
     def advance(self, task: int, units: int = 1) -> None:
         """Moves a bar."""
-        self.bars.advance(TaskID(task), units)
+        self._running.tasks[task].done += units
+        self.bars.advance(self._bars[task], units)
 
     def finish(self, task: int) -> None:
         """Takes a bar away."""
-        if TaskID(task) in self.bars.task_ids:
-            self.bars.remove_task(TaskID(task))
+        with self._running.lock:
+            self._running.tasks.pop(task, None)
+        if task in self._bars:
+            self.bars.remove_task(self._bars.pop(task))
+        self._show_whole()
 
     def say(self, message: str) -> None:
         """Writes a line above the bars."""
         self.bars.console.print(escape(message), highlight=False)
+        self._show_whole()
+
+    def watch(self, workload: Workload | None) -> None:
+        """Shows a bar for the whole, or takes it away."""
+        self._running.workload = workload
+        if self._whole is not None:
+            self.bars.remove_task(self._whole)
+            self._whole = None
+        if workload is not None:
+            self._whole = self.bars.add_task("", total=None, left=self._running.seconds_left)
+            self._show_whole()
+
+    def _show_whole(self) -> None:
+        """Brings the bar of the whole up to what is under way."""
+        workload = self._running.workload
+        if workload is not None and self._whole is not None:
+            text = ": ".join(part for part in (workload.name, workload.label) if part)
+            self.bars.update(
+                self._whole, description=escape(text), completed=workload.n_done, total=workload.n_pieces
+            )
+
+
+class _Count(ProgressColumn):
+    """The units that are done and that there are."""
+
+    def render(self, task: Task) -> Text:
+        """The column's text."""
+        return Text("" if task.total is None else f"{task.completed:.0f}/{task.total:.0f}")
+
+
+class _Left(ProgressColumn):
+    """The time that is left."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        """The column's text."""
+        left: float | None = task.fields["left"]()
+        return Text("" if left is None else f"{in_words(left)} left")
 
 
 class LineProgress:
-    """Plain lines, for logs: what is said, and now and then how far the running task is.
+    """Plain lines, for logs: what is said, and now and then what is running and how far it is.
 
     Args:
         console: Where the lines go.
-        seconds: Least time between two lines about tasks.
+        seconds: The time between two lines about what is running.
+        clock: Tells the time.
     """
 
-    def __init__(self, console: Console, seconds: float = SECONDS_BETWEEN_LINES) -> None:
+    def __init__(
+        self, console: Console, seconds: float = SECONDS_BETWEEN_LINES, clock: Clock = time.monotonic
+    ) -> None:
         self._console = console
         self._seconds = seconds
-        self._tasks: dict[int, _Running] = {}
-        self._last_line = time.monotonic()
-        self._started = 0
+        self._running = Running(clock)
+        self._last_line = clock()
 
-    def start(self, description: str, total: int) -> int:
+    def start(self, description: str, total: int | None) -> int:
         """Remembers a task; it is told of only if it lasts."""
-        self._started += 1
-        self._tasks[self._started] = _Running(description, total)
-        return self._started
+        return self._running.start(description, total)
 
     def advance(self, task: int, units: int = 1) -> None:
         """Counts finished units; writes a line if none was written for a while."""
-        running = self._tasks[task]
-        running.done += units
-        now = time.monotonic()
-        if now - self._last_line >= self._seconds:
-            self._last_line = now
-            self._print(running.told(now))
+        with self._running.lock:
+            self._running.tasks[task].done += units
+            self.beat()
 
     def finish(self, task: int) -> None:
-        """Forgets a task."""
-        self._tasks.pop(task, None)
+        """Forgets a task; where the last line would be left to speak of it, another says that it ended."""
+        running = self._running
+        with running.lock:
+            ended = running.tasks.pop(task, None)
+            if ended is None or ended.shown in (None, ended.total) or running.tasks or running.label:
+                return
+            self._print(f"{ended.description}: ended after {in_words(running.clock() - ended.begun)}")
 
     def say(self, message: str) -> None:
         """Writes a line."""
         self._print(message)
 
+    def watch(self, workload: Workload | None) -> None:
+        """Tells from now on how far this workload is, beside the task that is running."""
+        with self._running.lock:
+            self._running.workload = workload
+
+    def beat(self) -> None:
+        """Writes a line about what is running, if none was written for a while."""
+        with self._running.lock:
+            now = self._running.clock()
+            if now - self._last_line >= self._seconds and (line := self._running.line()):
+                self._last_line = now
+                self._print(line)
+
     def _print(self, line: str) -> None:
-        self._console.print(escape(line), highlight=False, soft_wrap=True)
-
-
-class _Running:
-    """A task under way."""
-
-    def __init__(self, description: str, total: int) -> None:
-        self.description, self.total, self.done = description, total, 0
-        self.started = time.monotonic()
-
-    def told(self, now: float) -> str:
-        text = f"{self.description}: {self.done} of {self.total}"
-        if not 0 < self.done < self.total:
-            return text
-        left = (now - self.started) / self.done * (self.total - self.done)
-        return f"{text}, about {_duration(left)} left"
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return "a minute"
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+        with self._running.lock:
+            self._console.print(escape(line), highlight=False, soft_wrap=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from sequela.core.progress import Progress, counted
 from sequela.inference.engine import Generation, GenerationRequest
 from sequela.models import LanguageModel
 
@@ -19,6 +21,7 @@ class Stream:
         ids: What was generated.
         ended_by: As in `Generation`; empty while it goes on.
         finite: Whether every logit was a number so far.
+        asked: How many tokens were asked for so far, one that ended it included.
     """
 
     number: int
@@ -26,9 +29,11 @@ class Stream:
     ids: list[int] = field(default_factory=list)
     ended_by: str = ""
     finite: bool = True
+    asked: int = 0
 
     def take(self, model: LanguageModel, token: int, finite: bool) -> None:
         """Takes the next token; a token from logits that aren't finite ends the text before it."""
+        self.asked += 1
         if not finite:
             self.finite, self.ended_by = False, "length"
             return
@@ -40,6 +45,11 @@ class Stream:
             self.ended_by = "stop"
         elif len(self.ids) >= self.request.max_new_tokens:
             self.ended_by = "length"
+
+    @property
+    def not_asked(self) -> int:
+        """How many of the tokens that it might have had are not asked for, now that it has ended."""
+        return self.request.max_new_tokens - self.asked
 
     def answer(self, model: LanguageModel) -> Generation:
         """The answer, once it ended."""
@@ -64,3 +74,22 @@ class Stream:
 def _decode(model: LanguageModel, ids: Sequence[int]) -> str:
     text: str = model.tokenizer.decode(ids, skip_special_tokens=True)
     return text
+
+
+TokenCount = Callable[[Sequence[Stream]], None]
+"""Is told of streams that each took a token."""
+
+
+@contextmanager
+def token_count(requests: Sequence[GenerationRequest], progress: Progress) -> Iterator[TokenCount]:
+    """Within the block, progress is told of generation token by token.
+
+    Texts that are continued side by side end at about the same time: counted by text, they would stand at 0
+    for long. Each request counts with the most tokens it may have.
+    """
+    with counted(progress, "generating tokens", sum(one.max_new_tokens for one in requests)) as advance:
+
+        def took(streams: Sequence[Stream]) -> None:
+            advance(len(streams) + sum(stream.not_asked for stream in streams if stream.ended_by))
+
+        yield took

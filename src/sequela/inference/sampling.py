@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import torch
 from transformers import DynamicCache
 
 from sequela.core.errors import SequelaError
 from sequela.core.precision import SCORING_DTYPE
+from sequela.core.progress import SILENT, Progress, counted
+from sequela.inference.torch.attention.base import attention_replaced, takes_attention
+from sequela.inference.torch.attention.kv_slots import Row, Slots
+from sequela.inference.torch.attention.rows import RowAttention
+from sequela.inference.torch.lm_head import Head
+from sequela.inference.torch.packed_linear import packed_linears
 from sequela.models import LanguageModel
+
+NextLogits = Callable[[torch.Tensor], torch.Tensor]
+"""Reads token ids `[rows, width]` behind all that it has read; returns the logits of the next tokens, fp32
+`[rows, vocabulary]`."""
 
 
 @torch.inference_mode()
@@ -20,12 +31,14 @@ def sample_tokens(
     generator: torch.Generator,
     top_k: int | None = None,
 ) -> list[tuple[int, ...]]:
-    """Continues token rows by sampling at temperature 1.
+    """Continues a few token rows by a few tokens, sampled at temperature 1.
+
+    For texts see `sample_texts`, which gives the same sooner, up to the order of summation.
 
     Args:
         model: The model.
         starts: Rows of token ids, all of one length.
-        new_tokens: How many tokens to add to each row; end tokens don't end a row.
+        new_tokens: The number of tokens to add to each row; end tokens don't end a row.
         generator: A CPU generator: the randomness comes from it alone.
         top_k: Sample among this many most likely tokens only; None means all.
 
@@ -35,13 +48,84 @@ def sample_tokens(
     Raises:
         SequelaError: The model's logits are not finite.
     """
+    return _continued(model, starts, new_tokens, _plain(model), generator, top_k)
+
+
+@torch.inference_mode()
+def sample_texts(
+    model: LanguageModel,
+    starts: Sequence[Sequence[int]],
+    new_tokens: int,
+    generator: torch.Generator,
+    progress: Progress = SILENT,
+) -> list[tuple[int, ...]]:
+    """Continues many token rows by many tokens, sampled at temperature 1.
+
+    The model runs as it does where requests are answered: its weights packed, the keys and values of each
+    row in place. A model that keeps its attention to itself runs as in `sample_tokens`.
+
+    Args:
+        model: The model.
+        starts: Rows of token ids, all of one length.
+        new_tokens: The number of tokens to add to each row; end tokens don't end a row.
+        generator: A CPU generator: the randomness comes from it alone.
+        progress: Receives how many tokens are sampled.
+
+    Returns:
+        The rows with what was added.
+
+    Raises:
+        SequelaError: The model's logits are not finite.
+    """
+    with ExitStack() as stack:
+        total = len(starts) * new_tokens
+        advance = stack.enter_context(counted(progress, "sampling tokens from the model", total))
+        next_logits = _plain(model)
+        if takes_attention(model) and not model.rotary_by_length:
+            attention = RowAttention(Slots())
+            stack.enter_context(packed_linears(model))
+            stack.enter_context(attention_replaced(model, attention))
+            next_logits = _in_slots(model, attention)
+        return _continued(model, starts, new_tokens, next_logits, generator, None, advance)
+
+
+def _continued(
+    model: LanguageModel,
+    starts: Sequence[Sequence[int]],
+    new_tokens: int,
+    next_logits: NextLogits,
+    generator: torch.Generator,
+    top_k: int | None,
+    advance: Callable[[int], None] = lambda units: None,
+) -> list[tuple[int, ...]]:
     lengths = {len(start) for start in starts}
     if len(lengths) != 1:
         raise ValueError(f"Rows to be continued must have one length; these have {sorted(lengths)}.")
     ids = torch.tensor([list(start) for start in starts], device=model.device)
     rows = ids
-    cache = DynamicCache()
     for _ in range(new_tokens):
+        probabilities = torch.softmax(next_logits(ids), dim=-1).cpu()
+        if not torch.isfinite(probabilities).all():
+            raise SequelaError(f"{model.name!r} can't be sampled from: its logits are not all finite.")
+        ids = draw(probabilities, generator, top_k).to(model.device)
+        rows = torch.cat([rows, ids], dim=1)
+        advance(len(starts))
+    return [tuple(row) for row in rows.tolist()]
+
+
+def draw(probabilities: torch.Tensor, generator: torch.Generator, top_k: int | None = None) -> torch.Tensor:
+    """Draws one token per row of probabilities `[rows, vocabulary]`, on the CPU; returns `[rows, 1]`."""
+    if top_k is None:
+        return torch.multinomial(probabilities, 1, generator=generator)
+    kept, tokens = probabilities.topk(top_k, dim=-1)
+    return tokens.gather(1, torch.multinomial(kept, 1, generator=generator))
+
+
+def _plain(model: LanguageModel) -> NextLogits:
+    """The Hugging Face model with its own cache."""
+    cache = DynamicCache()
+
+    def next_logits(ids: torch.Tensor) -> torch.Tensor:
         position = cache.get_seq_length() + torch.arange(ids.shape[1], device=ids.device)
         output = model.module(
             input_ids=ids,
@@ -50,14 +134,33 @@ def sample_tokens(
             use_cache=True,
             logits_to_keep=1,
         )
-        probabilities = torch.softmax(output.logits[:, -1].to(SCORING_DTYPE), dim=-1).cpu()
-        if not torch.isfinite(probabilities).all():
-            raise SequelaError(f"{model.name!r} can't be sampled from: its logits are not all finite.")
-        if top_k is not None:
-            kept, tokens = probabilities.topk(top_k, dim=-1)
-            chosen = tokens.gather(1, torch.multinomial(kept, 1, generator=generator))
-        else:
-            chosen = torch.multinomial(probabilities, 1, generator=generator)
-        ids = chosen.to(model.device)
-        rows = torch.cat([rows, ids], dim=1)
-    return [tuple(row) for row in rows.tolist()]
+        logits: torch.Tensor = output.logits[:, -1].to(SCORING_DTYPE)
+        return logits
+
+    return next_logits
+
+
+def _in_slots(model: LanguageModel, attention: RowAttention) -> NextLogits:
+    """The model with `attention` in force: the first call reads the beginnings, each other one a step."""
+    head = Head(model)
+    rows: list[Row] = attention.slots.rows
+
+    def next_logits(ids: torch.Tensor) -> torch.Tensor:
+        if not rows:
+            attention.begin_rows([Row(None, ids.shape[1]) for _ in ids])
+            positions = torch.arange(ids.shape[1], device=ids.device).repeat(len(ids))[None]
+            hidden = _hidden(model, ids.reshape(1, -1), positions)
+            return head.after_norm(hidden.view(*ids.shape, -1)[:, -1])
+        for row in rows:
+            row.length += 1
+        attention.begin_step()
+        return head.after_norm(_hidden(model, ids, torch.full_like(ids, rows[0].length - 1))[:, 0])
+
+    return next_logits
+
+
+def _hidden(model: LanguageModel, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """What leaves the final norm, `[rows, width, d]`."""
+    output = model.module.base_model(input_ids=ids, position_ids=positions, use_cache=False)
+    hidden: torch.Tensor = output.last_hidden_state
+    return hidden

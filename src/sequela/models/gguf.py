@@ -6,9 +6,12 @@ import contextlib
 import functools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
+import gguf
+import numpy as np
 import torch
 import transformers
 from transformers import (
@@ -22,15 +25,17 @@ from transformers import (
 from sequela.core.errors import IntegrityError
 from sequela.core.hashing import sha256_of_file
 from sequela.core.paths import ensure_writable
-from sequela.core.progress import SILENT, Progress
+from sequela.core.progress import SILENT, Progress, counted, tracked
 from sequela.models.gguf_copy import MARKER, CopyMarker
+
+T = TypeVar("T")
 
 _ROOM = 8
 """How many bytes of free space the float32 copy may need per byte of the GGUF file."""
 
 
 def read_gguf(
-    path: Path, dtype: torch.dtype = torch.float32
+    path: Path, dtype: torch.dtype = torch.float32, progress: Progress = SILENT
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Reads model and tokenizer from a GGUF file, the weights dequantized.
 
@@ -38,7 +43,7 @@ def read_gguf(
     refuse `save_pretrained`.
     """
     folder, file = str(path.parent), path.name
-    with _without_bar():
+    with _bar_told(progress), _header_parsed_once():
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
         module = AutoModelForCausalLM.from_pretrained(
             folder, gguf_file=file, dtype=dtype, local_files_only=True
@@ -54,7 +59,7 @@ def read_gguf(
     return module, tokenizer
 
 
-def write_copy(gguf: Path, gguf_sha256: str, folder: Path, progress: Progress = SILENT) -> None:
+def write_copy(path: Path, gguf_sha256: str, folder: Path, progress: Progress = SILENT) -> None:
     """Writes the dequantized copy of a GGUF file as a folder that loads in about a second.
 
     The copy is built beside `folder` and takes its place only when it is whole.
@@ -63,14 +68,13 @@ def write_copy(gguf: Path, gguf_sha256: str, folder: Path, progress: Progress = 
         SequelaError: The place can't be written or is too small.
         IntegrityError: The GGUF file can't be read.
     """
-    ensure_writable(folder.parent, needed_bytes=_ROOM * gguf.stat().st_size)
-    task = progress.start(f"dequantizing {gguf.name} (once)", 2)
-    try:
+    ensure_writable(folder.parent, needed_bytes=_ROOM * path.stat().st_size)
+    with counted(progress, f"dequantizing {path.name} (once)", 2) as advance:
         try:
-            module, tokenizer = read_gguf(gguf)
+            module, tokenizer = read_gguf(path, progress=progress)
         except (ValueError, KeyError, OSError) as error:
-            raise IntegrityError(f"{gguf} can't be read as a GGUF model: {error}") from error
-        progress.advance(task)
+            raise IntegrityError(f"{path} can't be read as a GGUF model: {error}") from error
+        advance(1)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
             building = Path(temporary) / "copy"
             module.save_pretrained(building)
@@ -84,17 +88,54 @@ def write_copy(gguf: Path, gguf_sha256: str, folder: Path, progress: Progress = 
             if folder.exists():
                 shutil.rmtree(folder)
             building.rename(folder)
-        progress.advance(task)
-    finally:
-        progress.finish(task)
+        advance(1)
 
 
 @contextlib.contextmanager
-def _without_bar() -> Iterator[None]:
-    """Within the block transformers' reader draws no bar; unlike its others, no setting governs it."""
+def _bar_told(progress: Progress) -> Iterator[None]:
+    """Within the block transformers' reader tells `progress` of its tensors instead of drawing a bar."""
     bar = modeling_gguf_pytorch_utils.tqdm
-    modeling_gguf_pytorch_utils.tqdm = functools.partial(bar, disable=True)
+
+    def told(tensors: Sequence[T], **_: Any) -> Iterator[T]:
+        return tracked(tensors, progress, "tensors", len(tensors))
+
+    modeling_gguf_pytorch_utils.tqdm = told
     try:
         yield
     finally:
         modeling_gguf_pytorch_utils.tqdm = bar
+
+
+@contextlib.contextmanager
+def _header_parsed_once() -> Iterator[None]:
+    """Within the block a GGUF file is opened once, and its names are mapped by one table.
+
+    transformers opens the file for the configuration, the tokenizer and the weights, each time parsing a
+    header with the whole vocabulary, and makes the table of names for every module of the model: together
+    that is most of the time a small model takes.
+    """
+    reader, name_map = gguf.GGUFReader, gguf.get_tensor_name_map
+    gguf.GGUFReader = functools.cache(_ArrayReader)  # type: ignore[misc, assignment]
+    gguf.get_tensor_name_map = functools.cache(name_map)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = reader  # type: ignore[misc]
+        gguf.get_tensor_name_map = name_map
+
+
+class _ArrayReader(gguf.GGUFReader):
+    """A reader that cuts its fields from an ordinary array over the same memory.
+
+    A header has some hundred thousand fields, and a piece of a `numpy.memmap` takes several times as long
+    to make.
+    """
+
+    @property  # type: ignore[override]
+    def data(self) -> np.ndarray:
+        """The bytes of the file."""
+        return self._data
+
+    @data.setter
+    def data(self, mapped: np.ndarray) -> None:
+        self._data = np.asarray(mapped)

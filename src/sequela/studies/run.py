@@ -7,9 +7,10 @@ a power cut, goes on from its last checkpoint and measures nothing twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -18,7 +19,8 @@ from sequela.core.errors import SequelaError
 from sequela.core.hashing import hash_json
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
-from sequela.core.progress import SILENT, Progress
+from sequela.core.progress import SILENT, Progress, watched
+from sequela.core.workload import Workload
 from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
 from sequela.editors.session import EditSession, Snapshot
@@ -56,7 +58,7 @@ from sequela.results import (
     read_manifest,
     write_manifest,
 )
-from sequela.studies.baseline import Baseline, Labels, measurements
+from sequela.studies.baseline import Baseline, Evaluation, Labels, Measure, measurements
 from sequela.studies.checkpoints import (
     Checkpoint,
     checkpoint_folder,
@@ -64,14 +66,24 @@ from sequela.studies.checkpoints import (
     ranks_of,
     save_checkpoint,
 )
+from sequela.studies.headline import headline
 from sequela.studies.monitor_log import AlarmWatch, Readings
 from sequela.studies.peak_memory import peak_memory_bytes
+from sequela.studies.pieces import (
+    answering,
+    editing,
+    evaluating,
+    loading,
+    measuring_edits,
+    pieces_of,
+    preparing,
+    reading_alarms,
+    suite_tokens,
+    trajectory_pieces,
+)
 from sequela.studies.plan import Plan, make_plan
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory
-
-Measure = Callable[[], tuple[list[Finding], list[ItemRecord]]]
-"""Runs an evaluation; returns what it found and the items behind it."""
 
 SPACE_NEEDED = 200 * 2**20
 """Free disk space, in bytes, that a run asks for before it starts."""
@@ -203,23 +215,23 @@ class _Run:
     precision: Precision
     engine: Engine = field(init=False)
     watch: AlarmWatch = field(init=False)
+    workload: Workload = field(init=False)
     routers: tuple[ChatTemplate, ...] = ()
-    overall: int = 0
 
     def ended_as(self, status: Status, error: str = "") -> None:
         self.manifest = self.manifest.ended_as(status, error)
         write_manifest(self.folder, self.manifest)
 
     def everything(self) -> None:
-        self.overall = self.progress.start(f"study {self.plan.study.name}", self.plan.n_steps)
-        with ExitStack() as stack:
-            stack.callback(lambda: self.progress.finish(self.overall))
+        self.workload = Workload(f"study {self.plan.study.name}", pieces_of(self.plan))
+        with watched(self.progress, self.workload):
             for name in self.plan.study.models:
                 self._one_model(name)
 
     def _one_model(self, name: str) -> None:
         study = self.plan.study
-        model = self._load(name)
+        with self.workload.doing(loading(name), f"loading {name}"):
+            model = self._load(name)
         self.routers = (ChatTemplate.of(model),) if study.evaluation_template == "chat" else ()
         sessions = self.plan.sessions(model, self.progress)
         expected = frozenset(session.editor.lowest_block(model) for session in sessions)
@@ -229,11 +241,14 @@ class _Run:
 
     def _all_trajectories(self, model: LanguageModel, sessions: Sequence[EditSession]) -> None:
         trajectories = self.plan.trajectories(sessions)
-        # Editors prepare first, so that what they can't use is reported before anything is measured. The
-        # orders of the edits share a session and with it what its editor prepares.
+        baseline = Baseline()
+        # A first number early; then editors prepare, so that what they can't use is reported before anything
+        # that takes long is measured. The orders of the edits share a session and what its editor prepares.
+        self._measure_unedited(model, baseline)
         for first in trajectories[:: len(self.plan.study.order_seeds)]:
             self._prepare(first)
-        baseline, before = self._measure_unedited(model)
+        before = self._answers_before(model)
+        self._measure_unedited(model, baseline, before)
         for trajectory in trajectories:
             self._follow(trajectory, baseline, before)
 
@@ -266,11 +281,34 @@ class _Run:
 
     def _prepare(self, trajectory: Trajectory) -> None:
         started = time.perf_counter()
-        trajectory.session.start()
+        session, model = trajectory.session, trajectory.session.model
+        label = self._label(model, trajectory.label, "statistics and contexts")
+        with self.workload.doing(preparing(model.name, session.editor.name), label):
+            session.start()
         self._cost("statistics and contexts", started, trajectory.labels(0))
 
-    def _measure_unedited(self, model: LanguageModel) -> tuple[Baseline, Unedited]:
-        """Measures the model before any edit, over all the edits any checkpoint will ask about."""
+    def _answers_before(self, model: LanguageModel) -> Unedited:
+        """Asks the unedited model what all the edits of any checkpoint will be compared with."""
+        edits, settings = self.plan.edits, self.plan.study.edit_quality
+        edited = EditedModel(model, routers=self.routers)
+        self.progress.say(f"{model.name}: measuring the unedited model")
+        label = self._label(model, "unedited model", "answers to be kept")
+        with self.workload.doing(answering(model.name, len(edits)), label):
+            return Unedited(
+                neighborhood_answers(edited, self.engine, edits, settings, self.progress),
+                reference_texts(edited, self.engine, edits, settings, self.progress),
+            )
+
+    def _measure_unedited(
+        self, model: LanguageModel, baseline: Baseline, before: Unedited | None = None
+    ) -> None:
+        """Measures the model before any edit, over all the edits any checkpoint will ask about.
+
+        Args:
+            model: The model.
+            baseline: What is measured is remembered there.
+            before: What edit quality is compared with; without it only the quick suites are measured.
+        """
         edited = EditedModel(model, routers=self.routers)
         trajectory = hash_json({"model": model.fingerprint, "edits": self.plan.edits.content_hash})
         labels = Labels(
@@ -282,34 +320,29 @@ class _Run:
             n_edits=0,
             template=self.plan.study.evaluation_template,
         )
-        baseline = Baseline()
-        settings = self.plan.study.edit_quality
-        self.progress.say(f"{model.name}: measuring the unedited model")
-        before = Unedited(
-            neighborhood_answers(edited, self.engine, self.plan.edits, settings, self.progress),
-            reference_texts(edited, self.engine, self.plan.edits, settings, self.progress),
-        )
 
-        def edit_quality() -> tuple[list[Finding], list[ItemRecord]]:
+        def edit_quality(before: Unedited) -> tuple[list[Finding], list[ItemRecord]]:
             items = self._retention(edited, self.plan.edits, before)
             return findings(items), items
 
-        for suite, version, measure in self._evaluations(edited, edit_quality):
+        evaluations = [one for one in self._suites(edited) if one.is_quick == (before is None)]
+        if before is not None:
+            measure = partial(edit_quality, before)
+            evaluations.insert(0, self._edit_quality(model, len(self.plan.edits), measure))
+        for evaluation in evaluations:
             key = EvaluationKey(
                 trajectory=trajectory,
                 n_edits=0,
-                suite=suite,
-                suite_version=version,
+                suite=evaluation.suite,
+                suite_version=evaluation.version,
                 model_hash=edited.content_hash,
             )
-            if not self.store.has(key):
-                self._evaluate(key, labels, baseline, measure)
+            self._evaluate(evaluation, key, labels, baseline, model, "unedited model")
             baseline.remember(self.store.measurements(key=key), self.store.items(key))
-            self.progress.advance(self.overall)
-        if self.plan.study.alarms.every:
-            self.watch.keep_unedited(trajectory, labels, EditedModel(model))
-            self.progress.advance(self.overall)
-        return baseline, before
+        if before is not None and self.plan.study.alarms.every:
+            label = self._label(model, "unedited model", "alarms")
+            with self.workload.doing(reading_alarms(model.name), label):
+                self.watch.keep_unedited(trajectory, labels, EditedModel(model))
 
     def _follow(self, trajectory: Trajectory, baseline: Baseline, before: Unedited) -> None:
         """Takes a trajectory from checkpoint to checkpoint; what is on disk already is not done again."""
@@ -319,7 +352,11 @@ class _Run:
             folder = checkpoint_folder(self.folder, trajectory.key, n_edits)
             kept = load_checkpoint(folder, n_edits, session.model, session.editor)
             if kept is not None:
-                self.progress.advance(self.overall, n_edits - at.n_edits)
+                for edits in session.batches(trajectory.edits[:n_edits], at.n_edits):
+                    self.workload.skip(editing(session.model.name, session.editor.name, len(edits)))
+                for made in self.plan.study.alarms_due(session.batch_size):
+                    if at.n_edits < made <= n_edits:
+                        self.workload.skip(reading_alarms(session.model.name))
                 at = kept
             else:
                 at, stopped = self._edit_up_to(trajectory, at, n_edits, before.answers)
@@ -340,12 +377,13 @@ class _Run:
         ranks: dict[int, Mapping[str, int]] = {}
         for edits in session.batches(trajectory.edits[:n_edits], at.n_edits):
             made = at.n_edits + len(edits)
-            self.progress.say(
-                f"{session.model.name}, {trajectory.label}: edit {made} of {self.plan.study.n_edits}"
-            )
-            result = session.make(edits, at)
-            edited = session.edited(result, self.routers)
-            items = measure_edits(edited, self.engine, edits, SUCCESS_AT_EDIT, settings, answers)
+            place = f"{trajectory.label}: edit {made} of {self.plan.study.n_edits}"
+            self.progress.say(f"{session.model.name}, {place}")
+            piece = editing(session.model.name, session.editor.name, len(edits))
+            with self.workload.doing(piece, self._label(session.model, place)):
+                result = session.make(edits, at)
+                edited = session.edited(result, self.routers)
+                items = measure_edits(edited, self.engine, edits, SUCCESS_AT_EDIT, settings, answers)
             self.store.write_edit_records(trajectory.records(result, items))
             self.store.write_cost(
                 CostRecord(
@@ -366,10 +404,10 @@ class _Run:
             if now is not None:
                 ranks[made] = now
             before, at = at.n_edits, Checkpoint.of(result, dict(ranks))
-            self.progress.advance(self.overall, len(edits))
             if every_so_many(before, made, self.plan.study.alarms.every):
-                ringing = self._read_alarms(trajectory, at)
-                self.progress.advance(self.overall)
+                label = self._label(session.model, f"{trajectory.label}, {_edits(made)}, alarms")
+                with self.workload.doing(reading_alarms(session.model.name), label):
+                    ringing = self._read_alarms(trajectory, at)
                 if ringing:
                     return at, f"an alarm: {', '.join(ringing)}"
         return at, ""
@@ -402,7 +440,9 @@ class _Run:
             f"{reason}. Its checkpoints {', '.join(map(str, left))} were not reached."
         )
         self.progress.say(note)
-        self.progress.advance(self.overall, unmeasured + self.plan.study.n_edits - made)
+        editor, batch_size = trajectory.session.editor.name, trajectory.session.batch_size
+        for piece in trajectory_pieces(self.plan, model, editor, batch_size, after=made):
+            self.workload.skip(piece)
         planned = self.manifest.evaluations_planned - unmeasured
         notes = (*self.manifest.notes, note)
         self.manifest = self.manifest.model_copy(update={"evaluations_planned": planned, "notes": notes})
@@ -422,19 +462,18 @@ class _Run:
             items = [*(item for record in records for item in record.success), *now]
             return findings(items, _notes_of(records)), items
 
-        edits = "1 edit" if at.n_edits == 1 else f"{at.n_edits} edits"
-        self.progress.say(f"{labels.model}, {trajectory.label}: measuring after {edits}")
-        for suite, version, measure in self._evaluations(edited, edit_quality):
+        place = f"{trajectory.label}, {_edits(at.n_edits)}"
+        self.progress.say(f"{labels.model}, {trajectory.label}: measuring after {_edits(at.n_edits)}")
+        first = self._edit_quality(edited.base, at.n_edits, edit_quality)
+        for evaluation in (first, *self._suites(edited)):
             key = EvaluationKey(
                 trajectory=trajectory.key,
                 n_edits=at.n_edits,
-                suite=suite,
-                suite_version=version,
+                suite=evaluation.suite,
+                suite_version=evaluation.version,
                 model_hash=edited.content_hash,
             )
-            if not self.store.has(key):
-                self._evaluate(key, labels, baseline, measure)
-            self.progress.advance(self.overall)
+            self._evaluate(evaluation, key, labels, baseline, edited.base, place)
 
     def _retention(self, edited: EditedModel, edits: Sequence[Edit], before: Unedited) -> list[ItemRecord]:
         """What is left of edits on a model, and how it writes about their subjects."""
@@ -444,24 +483,63 @@ class _Run:
             *measure_texts(edited, engine, edits, RETENTION_AT_N, settings, before.texts, self.progress),
         ]
 
-    def _evaluations(self, edited: EditedModel, edit_quality: Measure) -> Sequence[tuple[str, str, Measure]]:
-        """The suites of the study, edit quality first, each with what measures it."""
+    def _edit_quality(self, model: LanguageModel, n_edits: int, measure: Measure) -> Evaluation:
+        piece = measuring_edits(model.name, n_edits)
+        return Evaluation(EDIT_QUALITY, self.plan.edit_quality_version, piece, measure)
 
-        def of_suite(suite: Suite) -> Measure:
-            def measure() -> tuple[list[Finding], list[ItemRecord]]:
-                found = evaluate_counting(suite, edited, self.engine, self.progress)
-                return found, [item for finding in found for item in finding.items]
+    def _suites(self, edited: EditedModel) -> list[Evaluation]:
+        """The suites of the study."""
 
-            return measure
+        def measured(suite: Suite) -> tuple[list[Finding], list[ItemRecord]]:
+            found = evaluate_counting(suite, edited, self.engine, self.progress)
+            return found, [item for finding in found for item in finding.items]
 
-        first = (EDIT_QUALITY, self.plan.edit_quality_version, edit_quality)
-        return [first, *((suite.name, suite.version, of_suite(suite)) for suite in self.plan.suites)]
+        name = edited.base.name
+        return [
+            Evaluation(
+                suite.name,
+                suite.version,
+                evaluating(name, suite.name, suite_tokens(suite)),
+                partial(measured, suite),
+            )
+            for suite in self.plan.suites
+        ]
 
-    def _evaluate(self, key: EvaluationKey, labels: Labels, baseline: Baseline, measure: Measure) -> None:
+    def _evaluate(
+        self,
+        evaluation: Evaluation,
+        key: EvaluationKey,
+        labels: Labels,
+        baseline: Baseline,
+        model: LanguageModel,
+        place: str,
+    ) -> None:
+        """Makes an evaluation and says its main numbers; one that is on disk is not made again.
+
+        Args:
+            evaluation: What is measured.
+            key: Where it is kept.
+            labels: What its measurements are labeled with.
+            baseline: What they are compared with.
+            model: The model.
+            place: The checkpoint, in words.
+        """
+        if self.store.has(key):
+            self.workload.skip(evaluation.piece)
+            return
         started = time.perf_counter()
-        found, items = measure()
-        self.store.write_evaluation(key, measurements(found, labels, baseline), items)
+        label = self._label(model, place, evaluation.suite)
+        with self.workload.doing(evaluation.piece, label):
+            found, items = evaluation.measure()
+            self.store.write_evaluation(key, measurements(found, labels, baseline), items)
         self._cost("evaluate", started, labels, key.trajectory, key.n_edits, key.suite)
+        if told := headline(found):
+            self.progress.say(f"{label}: {told}")
+
+    def _label(self, model: LanguageModel, *parts: str) -> str:
+        """What is being done, in words; the model is named where there are several."""
+        several = len(self.plan.study.models) > 1
+        return ", ".join((model.name, *parts) if several else parts)
 
     def _cost(
         self,
@@ -487,6 +565,10 @@ class _Run:
                 suite=suite,
             )
         )
+
+
+def _edits(n_edits: int) -> str:
+    return "1 edit" if n_edits == 1 else f"{n_edits} edits"
 
 
 def _notes_of(records: Sequence[EditRecord]) -> dict[str, str]:

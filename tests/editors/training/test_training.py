@@ -36,10 +36,10 @@ class Listener(SilentProgress):
     """Remembers the one task it is told of."""
 
     description = ""
-    total = 0
+    total: int | None = 0
     done = 0
 
-    def start(self, description: str, total: int) -> int:
+    def start(self, description: str, total: int | None) -> int:
         self.description, self.total = description, total
         return 0
 

@@ -7,8 +7,10 @@ import math
 import pytest
 import torch
 
+from sequela.core.progress import SilentProgress
 from sequela.edited import EditedModel
 from sequela.inference import Generation, GenerationRequest, TorchEngine, WorkingMemory
+from sequela.inference.torch.reference_engine import PlainEngine
 from sequela.models import LanguageModel
 from support.greedy import by_transformers
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
@@ -153,3 +155,34 @@ def test_bfloat16_models_continue_with_tokens_they_find_best(family: str) -> Non
         for place, token in enumerate(answer.ids, start=len(request.prompt) - 1):
             # Rounding may choose between tokens that are about as likely, not more.
             assert logits[place, token] > logits[place].max() - 0.05 * logits[place].std() - 0.02
+
+
+class Counted(SilentProgress):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.totals, self.units, self.finished = list[int | None](), list[int](), 0
+
+    def start(self, description: str, total: int | None) -> int:
+        self.totals.append(total)
+        return 0
+
+    def advance(self, task: int, units: int = 1) -> None:
+        self.units.append(units)
+
+    def finish(self, task: int) -> None:
+        self.finished += 1
+
+
+def test_progress_is_told_of_every_token_and_of_those_that_an_early_end_saves() -> None:
+    model = talkative("llama")
+    free = generate(model, [GenerationRequest(prompt, 12) for prompt in PROMPTS], 64)
+    stop = (model.tokenizer.decode(free[0].ids[2]),)
+    requests = [GenerationRequest(prompt, 12, stop) for prompt in PROMPTS]
+    for engine in (TorchEngine(WorkingMemory(most_rows=5)), PlainEngine()):
+        counted = Counted()
+        answers = engine.generate(EditedModel(model), requests, counted)
+        assert any(answer.ended_by == "stop" for answer in answers)
+        assert counted.totals == [12 * len(PROMPTS)] == [sum(counted.units)]
+        assert counted.finished == 1
+        assert len(counted.units) >= 12  # every step is told, not only the end of a text

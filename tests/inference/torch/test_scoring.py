@@ -130,9 +130,9 @@ class Told(SilentProgress):
     """Adds up what it is told."""
 
     def __init__(self) -> None:
-        self.units, self.totals, self.finished = list[int](), list[int](), 0
+        self.units, self.totals, self.finished = list[int](), list[int | None](), 0
 
-    def start(self, description: str, total: int) -> int:
+    def start(self, description: str, total: int | None) -> int:
         self.totals.append(total)
         return 0
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import torch
 
 from sequela.core.batching import in_groups
-from sequela.core.progress import SILENT, Progress
+from sequela.core.progress import SILENT, Progress, counted
 from sequela.editors.shared.keys import read_at_subject
 from sequela.editors.shared.settings import TargetHyperparameters
 from sequela.editors.shared.target_batch import EditTexts, TargetBatch, Terms
@@ -127,15 +127,14 @@ def optimize_targets(
         For each edit and site the value found, with the losses on the way.
     """
     texts = [EditTexts.of(model, edit, contexts) for edit in edits]
-    task = progress.start(what, len(edits))
+    total = len(edits) * settings.v_num_grad_steps
+    with counted(progress, f"{what}, steps", total) as advance:
 
-    def search(group: list[int]) -> list[dict[Site, Target]]:
-        targets = _Search(model, [texts[number] for number in group], sites, settings, new_rule()).run()
-        progress.advance(task, len(group))
-        return targets
+        def search(group: list[int]) -> list[dict[Site, Target]]:
+            some = [texts[number] for number in group]
+            return _Search(model, some, sites, settings, new_rule(), advance).run()
 
-    found = in_groups([text.n_tokens for text in texts], TOKENS_AT_ONCE, search)
-    progress.finish(task)
+        found = in_groups([text.n_tokens for text in texts], TOKENS_AT_ONCE, search)
     return _anchored(model, edits, sites, found) if settings.anchored else found
 
 
@@ -149,6 +148,7 @@ class _Search:
         sites: Where something is added.
         settings: How to optimise.
         rule: When an edit ends.
+        advance: Is told of the steps of each edit; of one that ends early, of those it doesn't need.
     """
 
     model: LanguageModel
@@ -156,6 +156,7 @@ class _Search:
     sites: Sequence[Site]
     settings: TargetHyperparameters
     rule: Rule
+    advance: Callable[[int], None]
     losses: list[list[Losses]] = field(init=False)
 
     def run(self) -> list[dict[Site, Target]]:
@@ -180,6 +181,8 @@ class _Search:
                 left = total[goes_on].sum()
             for site in self.sites:  # what has ended stays as it is; Adam moves its row on in vain
                 found[site][active[~goes_on]] = now[site].detach()[~goes_on]
+            ended, steps_after = int((~goes_on).sum()), settings.v_num_grad_steps - 1 - step
+            self.advance(len(goes_on) + ended * steps_after)
             if not goes_on.any():
                 break
             gradients = torch.autograd.grad(left, list(deltas.values()))

@@ -27,6 +27,9 @@ from sequela.evaluation.lm_eval.templates import templates_compiled_once
 from sequela.inference import Engine
 from sequela.results import Finding, ItemRecord, SuiteInfo
 
+ITEM_TOKENS = 100
+"""About how many tokens an item of a benchmark takes: of most a short text with some answers."""
+
 
 class HarnessSuite:
     """One benchmark, under one or several protocols.
@@ -91,6 +94,11 @@ class HarnessSuite:
                 hint="Leave the limit out to run all.",
             )
         return built
+
+    @property
+    def n_tokens(self) -> int:
+        """About how many tokens go through a model for it."""
+        return ITEM_TOKENS * sum(task.n_items for task in self.tasks)
 
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
         """Runs the tasks and scores them.

@@ -41,6 +41,9 @@ CATEGORIES: tuple[tuple[str, str], ...] = (
 )
 """The categories, in order, and what each of them asks."""
 
+ITEM_TOKENS = 8
+"""About how many tokens an item takes: what its choices share is read once."""
+
 _DATA = Path(__file__).parent / "data" / "builtin"
 
 
@@ -106,6 +109,11 @@ class BuiltinSuite:
     def version(self) -> str:
         """A hash of the items that are run and of the scoring rule."""
         return version_of(self.items)
+
+    @property
+    def n_tokens(self) -> int:
+        """About how many tokens go through a model for it."""
+        return ITEM_TOKENS * sum(map(len, self.items.values()))
 
     def describe(self) -> tuple[CategoryDescription, ...]:
         """What a person is told about the categories that are run."""

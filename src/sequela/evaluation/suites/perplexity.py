@@ -57,6 +57,11 @@ class HealthSuite:
         """A hash of the text, the window and the rule."""
         return hash_json({"text": self.text, "window": self._window, "rule": RULE})
 
+    @property
+    def n_tokens(self) -> int:
+        """About how many tokens go through a model for it: four letters each."""
+        return len(self.text) // 4
+
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
         """Measures `perplexity` and `loss`, in this order.
 

@@ -124,6 +124,11 @@ class RefusalSuite:
             {"requests": asked, "length": self._max_new_tokens, "rules": _RULES, "version": VERSION}
         )
 
+    @property
+    def n_tokens(self) -> int:
+        """About how many tokens go through a model for it: a request, and an answer to its end."""
+        return (self._max_new_tokens + 16) * sum(map(len, self.requests.values()))
+
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
         """Makes all requests at once; one finding for each kind."""
         from sequela.inference import (

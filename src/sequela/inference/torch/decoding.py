@@ -11,7 +11,7 @@ import torch
 from sequela.edited import EditedModel
 from sequela.edited.decisions import NOBODY, Places
 from sequela.inference.engine import GenerationRequest
-from sequela.inference.generation_state import Stream
+from sequela.inference.generation_state import Stream, TokenCount
 from sequela.inference.torch.attention.base import attention_replaced
 from sequela.inference.torch.attention.kv_slots import Prefix, Row, Slots
 from sequela.inference.torch.attention.rows import RowAttention
@@ -33,6 +33,7 @@ class Decoder:
         kept: For how many tokens keys and values may be kept; it may make fewer rows.
         tokens: About how many tokens of new rows are read at once.
         work: Is told what was computed.
+        count: Is told of every token that a stream takes.
         pack_weights: Whether the blocks' weights may be in memory a second time, packed.
     """
 
@@ -44,6 +45,7 @@ class Decoder:
         kept: int,
         tokens: int,
         work: Work,
+        count: TokenCount,
         pack_weights: bool = True,
     ) -> None:
         self._edited = model
@@ -51,6 +53,7 @@ class Decoder:
         self._pack_weights = pack_weights
         self._tokens = tokens
         self._work = work
+        self._count = count
         self._attention = RowAttention(Slots())
         self._streams: list[Stream] = []  # one for each row in use
         self._waiting: deque[tuple[Stream, Prefix | None, tuple[int, ...]]] = deque()
@@ -127,6 +130,7 @@ class Decoder:
     def _take(self, head: Head, normed: torch.Tensor, first: int) -> Iterator[Stream]:
         """Gives the streams from `first` on their next token; those that end leave."""
         take_best(self._model, head.after_norm(normed), self._streams[first:])
+        self._count(self._streams[first:])
         self._work.asked_positions += len(normed)
         for slot in reversed(range(first, len(self._streams))):
             stream = self._streams[slot]

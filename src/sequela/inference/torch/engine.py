@@ -11,7 +11,7 @@ from sequela.core.batching import within_reach
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.generation_state import Stream
+from sequela.inference.generation_state import Stream, token_count
 from sequela.inference.routing import answered
 from sequela.inference.torch.attention.base import takes_attention
 from sequela.inference.torch.counters import Work
@@ -85,16 +85,18 @@ class TorchEngine:
                 return _plain(model, tokens).generate(model, requests, progress)
             with model:
                 model.decisions.begin()
-                decoder = Decoder(
-                    model,
-                    requests,
-                    self.memory.most_rows,
-                    tokens,
-                    min(tokens, self.memory.tokens_at_once(model.base)),
-                    self.work,
-                    pack_weights=self.memory.pack_weights,
-                )
-                return _collect(model, decoder.run(), len(requests), progress)
+                with token_count(requests, progress) as count:
+                    decoder = Decoder(
+                        model,
+                        requests,
+                        self.memory.most_rows,
+                        tokens,
+                        min(tokens, self.memory.tokens_at_once(model.base)),
+                        self.work,
+                        count,
+                        pack_weights=self.memory.pack_weights,
+                    )
+                    return _collect(model, decoder.run(), len(requests))
 
         return within_reach(self.memory.tokens_kept(model.base), attempt)
 
@@ -112,14 +114,9 @@ def _plain(model: EditedModel, tokens: int) -> PlainEngine:
     return PlainEngine(1 if model.base.rotary_by_length else tokens)
 
 
-def _collect(
-    model: EditedModel, streams: Iterable[Stream], n_requests: int, progress: Progress
-) -> list[Generation]:
-    task = progress.start("generating", n_requests)
+def _collect(model: EditedModel, streams: Iterable[Stream], n_requests: int) -> list[Generation]:
     answers: dict[int, Generation] = {}
     for stream in streams:
         hit = model.decisions.hits.get(stream.number)
         answers[stream.number] = replace(stream.answer(model.base), hit=hit)
-        progress.advance(task)
-    progress.finish(task)
     return [answers[number] for number in range(n_requests)]

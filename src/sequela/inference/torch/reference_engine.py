@@ -10,11 +10,11 @@ import torch
 from transformers import DynamicCache
 
 from sequela.core.batching import by_token_budget
-from sequela.core.progress import SILENT, Progress
+from sequela.core.progress import SILENT, Progress, counted
 from sequela.edited import EditedModel
 from sequela.edited.decisions import Places
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.generation_state import Stream
+from sequela.inference.generation_state import Stream, TokenCount, token_count
 from sequela.inference.routing import answered
 from sequela.inference.torch.lm_head import Head, all_finite, take_best
 from sequela.models import LanguageModel
@@ -51,14 +51,12 @@ class PlainEngine:
             by_row[request.context + request.continuation[:-1], decides_at].append(number)
         rows = list(by_row)
         scores: dict[int, Score] = {}
-        task = progress.start("scoring", len(requests))
-        with model:
+        with model, counted(progress, "scoring requests", len(requests)) as advance:
             head = Head(model.base)
             for group in by_token_budget([len(row) for row, _ in rows], self.token_budget):
                 asked = [[(number, requests[number]) for number in by_row[rows[i]]] for i in group]
                 scores.update(_score_batch(model, head, [rows[i] for i in group], asked))
-                progress.advance(task, sum(len(numbers) for numbers in asked))
-        progress.finish(task)
+                advance(sum(len(numbers) for numbers in asked))
         return [scores[number] for number in range(len(requests))]
 
     @torch.inference_mode()
@@ -78,16 +76,13 @@ class PlainEngine:
     ) -> list[Generation]:
         answers: dict[int, Generation] = {}
         model.decisions.begin()
-        task = progress.start("generating", len(requests))
-        with model:
+        with model, token_count(requests, progress) as count:
             head = Head(model.base)
             for group in self._generation_groups(model.base, requests):
                 streams = [Stream(number, requests[number]) for number in group]
-                for stream in self._decode(model, head, streams):
+                for stream in self._decode(model, head, streams, count):
                     hit = model.decisions.hits.get(stream.number)
                     answers[stream.number] = replace(stream.answer(model.base), hit=hit)
-                    progress.advance(task)
-        progress.finish(task)
         return [answers[number] for number in range(len(requests))]
 
     def _generation_groups(
@@ -108,7 +103,9 @@ class PlainEngine:
             for group in by_token_budget([lengths[n] for n in numbers], self.token_budget)
         )
 
-    def _decode(self, edited: EditedModel, head: Head, streams: list[Stream]) -> Iterable[Stream]:
+    def _decode(
+        self, edited: EditedModel, head: Head, streams: list[Stream], count: TokenCount
+    ) -> Iterable[Stream]:
         """Decodes one group; yields each stream when it ends.
 
         A row's cache slots are prompt, padding, generated tokens. The mask hides the padding and
@@ -127,6 +124,7 @@ class PlainEngine:
         hidden = output.last_hidden_state[torch.arange(len(streams), device=model.device), lengths - 1]
         while True:
             tokens = take_best(model, head.after_norm(hidden), streams)
+            count(streams)
             going = [i for i, stream in enumerate(streams) if not stream.ended_by]
             yield from (stream for stream in streams if stream.ended_by)
             if not going:

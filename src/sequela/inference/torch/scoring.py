@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from sequela.core.progress import Progress
+from sequela.core.progress import Progress, counted
 from sequela.edited import EditedModel
 from sequela.edited.decisions import NOBODY, Places
 from sequela.inference.engine import Score, ScoreRequest
@@ -127,10 +127,10 @@ def score_trie(
     packs = pack_trie(trie, tokens, isolated)
     questions = Questions.of(trie, requests)
     answers = Answers(len(questions.nodes))
-    task = progress.start("scoring", len(requests))
     finished = np.sort(trie.leaves)
     attention = PackAttention(trie)
     with ExitStack() as stack:
+        advance = stack.enter_context(counted(progress, "scoring requests", len(requests)))
         states = stack.enter_context(_hidden_states(depth_cache, model, trie, tokens))
         if pack_weights:
             stack.enter_context(packed_linears(model.base, states.first))
@@ -142,8 +142,7 @@ def score_trie(
             asked = questions.within(pack)
             work.asked_positions += answers.read(head, hidden, pack, asked)
             done = np.searchsorted(finished, [pack.start, pack.end])
-            progress.advance(task, int(done[1] - done[0]))
-    progress.finish(task)
+            advance(int(done[1] - done[0]))
     work.requested_tokens += sum(request.length for request in requests)
     work.unique_tokens += len(trie)
     work.computed_tokens += sum(len(pack) for pack in packs)

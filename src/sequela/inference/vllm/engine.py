@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from sequela.core.errors import SequelaError
-from sequela.core.progress import SILENT, Progress
+from sequela.core.progress import SILENT, Progress, counted
 from sequela.edited import Delta, EditedModel
 from sequela.inference.context_limit import where_they_fit
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
@@ -85,7 +85,7 @@ class VllmEngine:
             asked = [(row, part) for row, reading in readings.items() for part in reading.parts()]
             rows = [row for row, _ in asked]
             params = [readings[row].params(part) for row, part in asked]
-            outputs = _run(server, model, rows, params, "scoring", progress)
+            outputs = _run(server, model, rows, params, "scoring requests", progress)
             for row, output in zip(rows, outputs, strict=True):
                 readings[row].take(output)
             return [assemble(request, readings) for request in fitting]
@@ -115,7 +115,7 @@ class VllmEngine:
             while going := [number for number in range(len(fitting)) if number not in answers]:
                 prompts = [fitting[n].prompt + tuple(token for token, _ in tokens[n]) for n in going]
                 params = [decoding_params(model.base, fitting[n], len(tokens[n])) for n in going]
-                outputs = _run(server, model, prompts, params, "generating", progress)
+                outputs = _run(server, model, prompts, params, "generating texts", progress)
                 for number, output in zip(going, outputs, strict=True):
                     tokens[number] += sampled_tokens(output)
                     found = ended(model.base, fitting[number], tokens[number])
@@ -163,14 +163,12 @@ def _run(
     progress: Progress,
 ) -> list[Any]:
     outputs: list[Any] = []
-    task = progress.start(what, len(prompts))
-    with model:
+    with model, counted(progress, what, len(prompts)) as advance:
         _check_alone(model)
         for start in range(0, len(prompts), PROMPTS_AT_ONCE):
             at = slice(start, start + PROMPTS_AT_ONCE)
             outputs += server.run(model, prompts[at], params[at])
-            progress.advance(task, len(prompts[at]))
-    progress.finish(task)
+            advance(len(prompts[at]))
     return outputs
 
 

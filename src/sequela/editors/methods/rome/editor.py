@@ -59,7 +59,9 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
         mean_key, bare_key = weights @ read[key_site].float(), read[key_site][0].float()
         mean_value, bare_value = weights @ read[value_site].float(), read[value_site][0].float()
 
-        (found,) = optimize_targets(model, [edit], state.contexts, [value_site], settings)
+        (found,) = optimize_targets(
+            model, [edit], state.contexts, [value_site], settings, progress=resources.progress
+        )
         target = found[value_site]
         direction_key = bare_key if settings.variant == "p-rome" else mean_key
         division_key = mean_key if settings.variant == "r-rome" else bare_key

@@ -1,0 +1,48 @@
+"""The few numbers of an evaluation that are said as soon as they are measured."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sequela.evaluation.edit_quality.measure import RETENTION_AT_N
+from sequela.results import EDIT_QUALITY, HIT_RATE, Finding
+
+EDIT_METRICS = (("efficacy", "free_decoding"), ("neighborhood", "agreement"))
+"""What is said of edit quality: whether the edits are there, and whether other answers are as before."""
+
+MOST = 2
+"""The most metrics that are said of another suite."""
+
+
+def headline(found: Sequence[Finding]) -> str:
+    """The main numbers of one evaluation in a line; empty if it has none."""
+    if found and found[0].suite == EDIT_QUALITY:
+        said = [
+            f"{one.metric} ({one.protocol}) {_value(one.metric, one.value)}"
+            for metric in EDIT_METRICS
+            for one in found
+            if one.task == RETENTION_AT_N and (one.metric, one.protocol) == metric
+        ]
+        return ", ".join(said)
+    groups: dict[str, list[Finding]] = defaultdict(list)
+    for one in found:
+        if one.metric != HIT_RATE:
+            groups[one.metric].append(one)
+    return ", ".join(f"{metric} {_value(metric, _mean(groups[metric]))}" for metric in list(groups)[:MOST])
+
+
+def _mean(findings: Sequence[Finding]) -> float | None:
+    """The mean over all items of all tasks; None if a task has no value."""
+    n = sum(one.n for one in findings)
+    if not n or any(one.value is None for one in findings):
+        return None
+    return math.fsum(one.n * one.value for one in findings if one.value is not None) / n
+
+
+def _value(metric: str, value: float | None) -> str:
+    if value is None:
+        return "without a value"
+    share = metric not in ("perplexity", "loss") and 0 <= value <= 1
+    return f"{100 * value:.1f} %" if share else f"{value:.2f}"
