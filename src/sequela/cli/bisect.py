@@ -17,14 +17,14 @@ def bisect(
     rule: Annotated[
         str | None,
         typer.Option(
-            help="When the alarm rings: a reading, > and a number, with x for a multiple; by default that "
+            help="The health rule: a metric, > and a number, with x for a multiple; by default that "
             "of a collapse."
         ),
     ] = None,
     editor: Annotated[str | None, typer.Option(help="Only trajectories of this method.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the edit at which an alarm first rings, halving between checkpoints; the readings are kept."""
+    """Search a run for the first edit that triggers a health rule, by bisection between checkpoints."""
     from sequela.evaluation.monitor_rules import COLLAPSE
     from sequela.studies.bisect import bisect_run
 

@@ -22,19 +22,19 @@ DEFAULT_MODEL = "smollm2-135m-instruct"
 WIDE = 160
 """The characters of a line where nobody says how many there are."""
 
-DeviceOption = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best there is.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cuda, mps or cpu (default: the best available).")]
 PrecisionOption = Annotated[
     str,
     typer.Option(
-        help="The dtype of the weights: float32, bfloat16, float16, or auto (bfloat16 where it is native)."
+        help="float32, bfloat16, float16, or auto (bfloat16 where the hardware supports it)."
     ),
 ]
 StatisticsOption = Annotated[
     str, typer.Option(help="The text for key statistics: self, wikitext2, a file, hub:<data set>.")
 ]
-TokensOption = Annotated[int | None, typer.Option(min=2, help="How many tokens of it.")]
-BatchSizeOption = Annotated[int, typer.Option(min=1, help="How many edits are made together.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
+TokensOption = Annotated[int | None, typer.Option(min=2, help="The number of its tokens.")]
+BatchSizeOption = Annotated[int, typer.Option(min=1, help="The number of edits made together.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def read_size(text: str) -> int:
@@ -58,7 +58,7 @@ MemoryOption = Annotated[
     typer.Option(
         parser=read_size,
         metavar="SIZE",
-        help="The most memory the process shall hold, such as 4GiB or 3.5G; by default what is quickest.",
+        help="Memory limit for the process, such as 4GiB or 3.5G (default: none).",
     ),
 ]
 

@@ -44,10 +44,10 @@ def edit(
     edits: Annotated[
         str | None, typer.Option("--edits", help="A source of edits, or your own .jsonl file.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many edits of the source, from the first.")] = 1,
+    count: Annotated[int, typer.Option(min=1, help="The number of edits, from the first.")] = 1,
     subject: Annotated[str | None, typer.Option(help="One edit of your own: its subject.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Its prompt, with {} for the subject.")] = None,
-    target: Annotated[str | None, typer.Option(help="What shall follow the prompt.")] = None,
+    target: Annotated[str | None, typer.Option(help="The new answer.")] = None,
     batch_size: BatchSizeOption = 1,
     hparams: Annotated[
         Path | None, typer.Option("--hparams", help="A YAML or JSON file of the method's settings.")
@@ -58,7 +58,7 @@ def edit(
     statistics: StatisticsOption = "self",
     tokens: TokensOption = None,
     on_bad_edit: Annotated[
-        OnBadEdit, typer.Option(help="What follows an edit that changes weights explosively.")
+        OnBadEdit, typer.Option(help="What to do when one update is larger than half of the weight's norm.")
     ] = OnBadEdit.REPORT,
     seed: Annotated[int, typer.Option(help="The seed of sampled contexts.")] = 0,
     output: Annotated[
@@ -69,7 +69,7 @@ def edit(
     memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Edit a model, tell for each edit how it went, and save the change.
+    """Edit a model, report whether each edit took effect, and save the edits.
 
     For example: sequela edit --subject "The Eiffel Tower" --prompt "{} is in the city of" --target Rome
     """

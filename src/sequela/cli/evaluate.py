@@ -36,24 +36,25 @@ class Template(str, Enum):
 def evaluate(
     model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
     suite: Annotated[
-        list[str] | None, typer.Option("--suite", "-s", help="A suite; see `sequela tasks`. Can be repeated.")
+        list[str] | None,
+        typer.Option("--suite", "-s", help="A suite (see `sequela tasks`); can be repeated."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Items per task, the first ones; all by default.")
+        int | None, typer.Option(min=1, help="Items per task, from the first (default: all).")
     ] = None,
-    delta: Annotated[Path | None, typer.Option("--delta", help="Saved edits to put in force.")] = None,
+    delta: Annotated[Path | None, typer.Option("--delta", help="A folder of saved edits to apply.")] = None,
     template: Annotated[
-        Template, typer.Option(help="How questions are asked: plainly, or in the model's chat template.")
+        Template, typer.Option(help="Ask in the model's chat template, or in plain text.")
     ] = Template.NONE,
     device: DeviceOption = None,
     precision: PrecisionOption = "float32",
     engine: Annotated[
-        str, typer.Option(help="What runs the requests: torch, or vllm where it is installed.")
+        str, typer.Option(help="The engine that runs requests: torch, or vllm where installed.")
     ] = "torch",
     memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model on suites of tasks, with or without a saved change of weights."""
+    """Evaluate a model on suites of tasks, with or without saved edits."""
     from sequela.api import DEFAULT_SUITES, Model, make_suites
     from sequela.edited import EditedModel
     from sequela.editors.storage import load_edits, read_description

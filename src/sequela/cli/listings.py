@@ -19,7 +19,7 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="Only this method, with its settings.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the editing methods and restraints; with a name, its settings and what they mean."""
+    """List the editing methods and regularizers; with a name, show its settings."""
     from sequela.editors.catalog import RESTRAINTS
     from sequela.editors.registry import describe_editors, method_info
 
@@ -62,7 +62,7 @@ def presets(
     name: Annotated[str | None, typer.Argument(help="Only those of this method.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the settings that methods have on known models, and where they come from."""
+    """List the methods' settings for known models, with their sources."""
     from sequela.editors.presets import list_presets
     from sequela.editors.registry import method_info
 
@@ -90,7 +90,7 @@ def presets(
 
 
 def models(as_json: JsonOption = False) -> None:
-    """List the models that come by a short name, and the supported architectures."""
+    """List the models that have a short name, and the supported architectures."""
     from sequela.models import describe_models
     from sequela.models.families import FAMILIES
 
@@ -128,7 +128,7 @@ def edits(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the sources of edits, show a source's first edits, or print what your own file may hold."""
+    """List the sources of edits, show a source's first edits, or print the format of your own file."""
     from sequela.edits import describe_sources, edit_schema, example_line, load_edits
 
     if example:
@@ -167,9 +167,10 @@ def edits(
 
 
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="Only this suite.")] = None, as_json: JsonOption = False
+    name: Annotated[str | None, typer.Argument(help="Show only this suite.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """List the suites: how each is asked, what it reports, what guessing scores, where its data are."""
+    """List the suites: protocol, metrics, chance level and location of the data."""
     from sequela.core.errors import UnknownNameError
     from sequela.evaluation.registry import list_suites, suite_names
 

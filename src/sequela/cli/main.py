@@ -69,11 +69,11 @@ app.command("stats", rich_help_panel="Single steps")(stats.stats)
 app.command("trace", rich_help_panel="Single steps")(trace.trace)
 app.command("train-editor", rich_help_panel="Single steps")(train_editor.train_editor)
 app.command("tune", rich_help_panel="Single steps")(tune.tune)
-app.command("methods", rich_help_panel="What there is")(listings.methods)
-app.command("models", rich_help_panel="What there is")(listings.models)
-app.command("presets", rich_help_panel="What there is")(listings.presets)
-app.command("edits", rich_help_panel="What there is")(listings.edits)
-app.command("tasks", rich_help_panel="What there is")(listings.tasks)
+app.command("methods", rich_help_panel="Lists")(listings.methods)
+app.command("models", rich_help_panel="Lists")(listings.models)
+app.command("presets", rich_help_panel="Lists")(listings.presets)
+app.command("edits", rich_help_panel="Lists")(listings.edits)
+app.command("tasks", rich_help_panel="Lists")(listings.tasks)
 
 
 def tell_version(wanted: bool) -> None:
@@ -88,7 +88,7 @@ def tell_version(wanted: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=tell_version, is_eager=True, help="Print the version and leave."),
+        typer.Option("--version", callback=tell_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Edit the knowledge of language models, and measure what each edit changed, kept and cost."""

@@ -22,13 +22,16 @@ RunArgument = Annotated[Path, typer.Argument(help="The run's folder.", show_defa
 
 def results(
     run: RunArgument,
-    suite: Annotated[str | None, typer.Option(help="Only this suite.")] = None,
-    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
-    metric: Annotated[str | None, typer.Option(help="Only this metric.")] = None,
-    editor: Annotated[str | None, typer.Option(help="Only this editor.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every measurement, not only the headlines.")] = False,
+    suite: Annotated[str | None, typer.Option(help="Show only this suite.")] = None,
+    task: Annotated[str | None, typer.Option(help="Show only this task.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Show only this metric.")] = None,
+    editor: Annotated[str | None, typer.Option(help="Show only this method.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every measurement, not only the summary.")
+    ] = False,
     as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="The headlines as a page of Markdown, with how they were made.")
+        bool,
+        typer.Option("--markdown", help="Print the summary as Markdown, with command, commit and hardware."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,7 +98,7 @@ def rescore(
     run: RunArgument,
     task_file: Annotated[
         list[Path] | None,
-        typer.Option("--task-file", help="A task file of your own that the run had. Can be repeated."),
+        typer.Option("--task-file", help="A task file of your own that the run used; can be repeated."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -147,11 +150,11 @@ def rescore(
 def report(
     run: RunArgument,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write; by default <run>/report.")
+        Path | None, typer.Option("--output", "-o", help="The report's folder (default: <run>/report).")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a run's report: one HTML file that needs nothing else."""
+    """Write a run's report as one self-contained HTML file."""
     from sequela.reports import write_report
 
     page = write_report(run, output or run / "report")

@@ -27,7 +27,7 @@ def run(
     study: Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The run's folder; by default runs/<name of the study>."),
+        typer.Option("--output", "-o", help="The run's folder (default: runs/<name of the study>)."),
     ] = None,
     precision: Annotated[
         str | None,
@@ -40,7 +40,7 @@ def run(
 ) -> None:
     """Run a study: models x editors x orders of edits, measured at checkpoints.
 
-    A run that was stopped goes on where it was: type the same command again.
+    The same command resumes a run that was stopped.
     """
     from sequela.studies import read_study
 
@@ -51,7 +51,7 @@ def run(
 
 def demo(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The run's folder; by default runs/demo.")
+        Path | None, typer.Option("--output", "-o", help="The run's folder (default: runs/demo).")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

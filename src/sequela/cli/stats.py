@@ -26,14 +26,14 @@ def stats(
         str, typer.Option(help="The text: self, wikitext2, a text file, or hub:<data set>[:<column>].")
     ] = "self",
     tokens: Annotated[
-        int | None, typer.Option(min=2, help="How many tokens; by default 10 for each key dimension.")
+        int | None, typer.Option(min=2, help="The number of tokens (default: 10 for each key dimension).")
     ] = None,
     layers: Annotated[str, typer.Option(help="Which layers: all, or like 3,5-8.")] = "all",
     device: DeviceOption = None,
     precision: PrecisionOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
-    """Collect key second moments of a model's layers in one pass; they are kept for later edits."""
+    """Compute the key covariances of a model's layers and store them for later edits."""
     from sequela.models import load_model
     from sequela.statistics import CorpusSpec, Statistics
 

@@ -36,12 +36,12 @@ def trace(
     edits: Annotated[
         str, typer.Option("--edits", help="A source of edits, or your own .jsonl file: their prompts.")
     ] = "builtin",
-    count: Annotated[int, typer.Option(min=1, help="How many of them, from the first.")] = 5,
+    count: Annotated[int, typer.Option(min=1, help="The number of edits, from the first.")] = 5,
     kind: Annotated[
-        Kind, typer.Option(help="Put back blocks, or the outputs (values) of MLPs, or of attention.")
+        Kind, typer.Option(help="Restore whole blocks, the outputs of MLPs (value), or of attention.")
     ] = Kind.BLOCK,
     window: Annotated[int, typer.Option(min=1, help="Layers at once, for value and attention.")] = 10,
-    samples: Annotated[int, typer.Option(min=1, help="How many times noise is drawn.")] = 5,
+    samples: Annotated[int, typer.Option(min=1, help="The number of noise samples.")] = 5,
     seed: Annotated[int, typer.Option(help="The seed of the noise.")] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A heat map: .html, .svg or .png.")
@@ -50,7 +50,7 @@ def trace(
     precision: PrecisionOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
-    """Trace where a model's answers come from: spoil the subject, put back one place after the other."""
+    """Locate where a model's answers come from: corrupt the subject, restore one state at a time."""
     from sequela.core.progress import tracked
     from sequela.edits import load_edits
     from sequela.models import load_model, tokenize_prompt

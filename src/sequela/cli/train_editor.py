@@ -66,7 +66,7 @@ def train_editor(
     precision: PrecisionOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
-    """Train a method's network for a model; stopped, the same command goes on where it was.
+    """Train a method's network for a model; the same command resumes a stopped training.
 
     For example: sequela train-editor mend --model smollm2-135m-instruct --edits zsre-train
     """

@@ -41,7 +41,7 @@ def tune(
         str, typer.Option("--edits", help="A source of edits, or your own .jsonl file.")
     ] = "builtin",
     count: Annotated[
-        int, typer.Option(min=1, help="How many of them: the last ones, since studies take the first.")
+        int, typer.Option(min=1, help="The number of edits: the last ones, since studies take the first.")
     ] = 10,
     axis: Annotated[
         list[str] | None,
