@@ -25,9 +25,7 @@ WIDE = 160
 DeviceOption = Annotated[str | None, typer.Option(help="cuda, mps or cpu (default: the best available).")]
 PrecisionOption = Annotated[
     str,
-    typer.Option(
-        help="float32, bfloat16, float16, or auto (bfloat16 where the hardware supports it)."
-    ),
+    typer.Option(help="float32, bfloat16, float16, or auto (bfloat16 where the hardware supports it)."),
 ]
 StatisticsOption = Annotated[
     str, typer.Option(help="The text for key statistics: self, wikitext2, a file, hub:<data set>.")
