@@ -47,18 +47,19 @@ from sequela.results import (
     CostRecord,
     EditRecord,
     EvaluationKey,
-    Finding,
     ItemRecord,
+    Labels,
     Manifest,
     ResultsStore,
     Status,
+    TaskResult,
     collect_environment,
     open_store,
     read_manifest,
     write_manifest,
 )
 from sequela.statistics import Statistics
-from sequela.studies.baseline import Baseline, Labels, measurements
+from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.checkpoints import (
     Checkpoint,
     checkpoint_folder,
@@ -72,7 +73,7 @@ from sequela.studies.plan import Plan, check_told_apart, make_plan
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory, make_batch
 
-Measure = Callable[[], tuple[list[Finding], list[ItemRecord]]]
+Measure = Callable[[], tuple[list[TaskResult], list[ItemRecord]]]
 """Runs an evaluation; returns what it found and the items behind it."""
 
 SPACE_NEEDED = 200 * 2**20
@@ -300,7 +301,7 @@ class _Run:
             reference_texts(edited, self.engine, self.plan.edits, settings, self.progress),
         )
 
-        def edit_quality() -> tuple[list[Finding], list[ItemRecord]]:
+        def edit_quality() -> tuple[list[TaskResult], list[ItemRecord]]:
             items = self._retention(edited, self.plan.edits, before)
             return findings(items), items
 
@@ -433,7 +434,7 @@ class _Run:
         made = trajectory.edits[: at.n_edits]
         ids = {edit.id for edit in made}
 
-        def edit_quality() -> tuple[list[Finding], list[ItemRecord]]:
+        def edit_quality() -> tuple[list[TaskResult], list[ItemRecord]]:
             now = self._retention(edited, made, before)
             records = [one for one in self.store.edit_records(trajectory.key) if one.edit_id in ids]
             items = [*(item for record in records for item in record.success), *now]
@@ -465,7 +466,7 @@ class _Run:
         """The suites of the study, edit quality first, each with what measures it."""
 
         def of_suite(suite: Suite) -> Measure:
-            def measure() -> tuple[list[Finding], list[ItemRecord]]:
+            def measure() -> tuple[list[TaskResult], list[ItemRecord]]:
                 found = evaluate_counting(suite, edited, self.engine, self.progress)
                 return found, [item for finding in found for item in finding.items]
 

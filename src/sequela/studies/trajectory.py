@@ -17,8 +17,7 @@ from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, Answers, me
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import Engine
 from sequela.models import LanguageModel
-from sequela.results import EditRecord, ItemRecord, method_label
-from sequela.studies.baseline import Labels
+from sequela.results import EditRecord, ItemRecord, Labels, method_label
 from sequela.studies.checkpoints import Checkpoint
 
 

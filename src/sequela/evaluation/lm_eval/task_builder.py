@@ -25,6 +25,7 @@ from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import apply_template, templates_compiled_once
 from sequela.evaluation.lm_eval.upstream_tasks import StockFunction, read_definition, resolved
+from sequela.results.metrics import AUROC
 
 FEWSHOT_SEED = 1234
 """The harness's own default seed; our tasks take the first worked examples and don't draw."""
@@ -39,6 +40,7 @@ class HarnessTask:
 
     Args:
         file: Our definition.
+        subtask: The part of the benchmark, where it has parts; else empty.
         name: The task's name in results: with its version, and with a suffix where data or worked examples
             are not the standard ones.
         shots: How many worked examples stand before each question.
@@ -49,6 +51,7 @@ class HarnessTask:
     """
 
     file: TaskFile
+    subtask: str
     name: str
     shots: int
     n_items: int
@@ -129,6 +132,7 @@ def build_task(
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
         file=file,
+        subtask=subject,
         name=name,
         shots=shots,
         n_items=len(documents),
@@ -247,7 +251,7 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
             if file.protocol != "generation":
                 choices = task.doc_to_choice(document)
                 choices[int(target)]
-                if "auroc" in file.metrics and len(choices) != 2:
+                if AUROC.name in file.metrics and len(choices) != 2:
                     raise ValueError(f"the metric auroc is for two choices; there are {len(choices)}")
             elif file.options:
                 choices_shown(file.options, document)
