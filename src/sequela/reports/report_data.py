@@ -388,13 +388,12 @@ def _trajectory_title(labeled: EditRecord | Measurement) -> str:
 
 def _meanings(measurements: Sequence[Measurement], suites: Suites) -> tuple[tuple[str, str], ...]:
     """Tasks, metrics and protocols that were measured and whose names need words."""
-    tasks = {suites.title_of(one): suites.meaning_of(one) for one in measurements}
     by_name = {one.metric: suites.metric_of(one) for one in measurements}
     metrics = sorted(by_name.values(), key=lambda metric: metric_rank(metric.name))
     measured = {one.protocol for one in measurements}
     protocols = [one for name, one in PROTOCOLS.items() if name in measured]
     explained = [
-        *tasks.items(),
+        *suites.meanings(measurements),
         *((one.label, one.meaning) for one in metrics),
         *((one.label, one.meaning) for one in protocols),
     ]

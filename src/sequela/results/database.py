@@ -76,7 +76,7 @@ def _upgraded_copy(path: Path) -> Engine:
     with closing(sqlite3.connect(path)) as source:
         source.backup(copy)
     _upgrade(copy, path)
-    copy.isolation_level = ""
+    copy.isolation_level = "DEFERRED"
     return create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
 
 

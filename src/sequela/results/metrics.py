@@ -71,24 +71,51 @@ class MetricInfo(BaseModel):
         return value > other if self.higher_is_better else value < other
 
 
-def _edit_share(name: str, meaning: str, *, higher_is_better: bool | None = True) -> MetricInfo:
+def _share(
+    name: str,
+    meaning: str,
+    section: Section | None = None,
+    *,
+    title: str = "",
+    higher_is_better: bool | None = True,
+    headline: bool = False,
+    binary: bool = False,
+) -> MetricInfo:
     return MetricInfo(
         name=name,
+        title=title,
         meaning=meaning,
         unit=Unit.SHARE,
         higher_is_better=higher_is_better,
-        section=Section.EDITS,
+        section=section,
+        headline=headline,
+        binary=binary,
     )
 
 
-EFFICACY = _edit_share("efficacy", "the edited question itself").model_copy(update={"headline": True})
-PARAPHRASE = _edit_share("paraphrase", "the same question in other words")
-NEIGHBORHOOD = _edit_share("neighborhood", "questions about other subjects, whose answers should not change")
-PORTABILITY = _edit_share("portability", "questions whose answer follows from the edit")
-PREFIX_ROBUSTNESS = _edit_share("prefix_robustness", "the edited question after an unrelated sentence")
-ATTACK_ROBUSTNESS = _edit_share(
-    "attack_robustness", "the edited question after the old fact was stated once more"
-)
+def _edits(name: str, meaning: str, headline: bool = False) -> MetricInfo:
+    return _share(name, meaning, Section.EDITS, headline=headline)
+
+
+def _health(
+    name: str, meaning: str, unit: Unit, higher_is_better: bool | None = None, title: str = ""
+) -> MetricInfo:
+    return MetricInfo(
+        name=name,
+        title=title,
+        meaning=meaning,
+        unit=unit,
+        higher_is_better=higher_is_better,
+        section=Section.HEALTH,
+    )
+
+
+EFFICACY = _edits("efficacy", "the edited question itself", headline=True)
+PARAPHRASE = _edits("paraphrase", "the same question in other words")
+NEIGHBORHOOD = _edits("neighborhood", "questions about other subjects, whose answers should not change")
+PORTABILITY = _edits("portability", "questions whose answer follows from the edit")
+PREFIX_ROBUSTNESS = _edits("prefix_robustness", "the edited question after an unrelated sentence")
+ATTACK_ROBUSTNESS = _edits("attack_robustness", "the edited question after the old fact was stated once more")
 EFFECTIVE_EDITS = MetricInfo(
     name="effective_edits",
     meaning="how many of the edits made the model still expresses when it writes freely",
@@ -103,67 +130,35 @@ FLUENCY = MetricInfo(
     higher_is_better=True,
     section=Section.EDITS,
 )
-CONSISTENCY = _edit_share(
+CONSISTENCY = _edits(
     "consistency", "whether texts about the subjects resemble those about things the new fact is true of"
 )
-HIT_RATE = MetricInfo(
-    name="hit_rate",
-    meaning="how often an edit of a memory-based method applied to what was asked",
-    unit=Unit.SHARE,
+HIT_RATE = _share(
+    "hit_rate",
+    "how often an edit of a memory-based method applied to what was asked",
+    higher_is_better=None,
 )
 
-ACCURACY = MetricInfo(
-    name="accuracy",
-    meaning="the share of items that are answered correctly",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-    headline=True,
+ACCURACY = _share("accuracy", "the share of items that are answered correctly", headline=True, binary=True)
+EXACT_MATCH = _share(
+    "exact_match", "the share of answers that are the right one to the letter", headline=True, binary=True
+)
+ACCURACY_LENIENT = _share(
+    "accuracy_lenient", "as accuracy, but an answer counts in any form that a person would take", binary=True
+)
+ACCURACY_PARSED = _share(
+    "accuracy_parsed", "accuracy among the answers in which one could be read", binary=True
+)
+ACCURACY_PER_BYTE = _share(
+    "accuracy_per_byte",
+    "accuracy where choices compete by log-probability per byte, so that length is no advantage",
     binary=True,
 )
-ACCURACY_LENIENT = MetricInfo(
-    name="accuracy_lenient",
-    meaning="as accuracy, but an answer counts in any form that a person would take",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-    binary=True,
-)
-ACCURACY_PARSED = MetricInfo(
-    name="accuracy_parsed",
-    meaning="accuracy among the answers in which one could be read",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-    binary=True,
-)
-ACCURACY_PER_BYTE = MetricInfo(
-    name="accuracy_per_byte",
-    meaning="accuracy where choices compete by log-probability per byte, so that length is no advantage",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-    binary=True,
-)
-PARSE_RATE = MetricInfo(
-    name="parse_rate",
-    meaning="the share of answers in the form that was asked for",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-)
-PARSE_RATE_LENIENT = MetricInfo(
-    name="parse_rate_lenient",
-    meaning="the share of answers in any form that a person would take",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-)
-EMPTY_RATE = MetricInfo(
-    name="empty_rate",
-    meaning="the share of answers without a word",
-    unit=Unit.SHARE,
-    higher_is_better=False,
-)
-REPETITION = MetricInfo(
-    name="repetition",
-    meaning="the share of an answer's n-grams that it has said before",
-    unit=Unit.SHARE,
-    higher_is_better=False,
+PARSE_RATE = _share("parse_rate", "the share of answers in the form that was asked for")
+PARSE_RATE_LENIENT = _share("parse_rate_lenient", "the share of answers in any form that a person would take")
+EMPTY_RATE = _share("empty_rate", "the share of answers without a word", higher_is_better=False)
+REPETITION = _share(
+    "repetition", "the share of an answer's n-grams that it has said before", higher_is_better=False
 )
 NGRAM_ENTROPY = MetricInfo(
     name="ngram_entropy",
@@ -171,51 +166,17 @@ NGRAM_ENTROPY = MetricInfo(
     unit=Unit.BITS,
 )
 ANSWER_WORDS = MetricInfo(name="answer_words", meaning="the words of an answer", unit=Unit.COUNT)
-AUROC = MetricInfo(
-    name="auroc",
-    title="AUROC",
-    meaning="whether hateful statements are found more hateful than harmless ones, whatever the threshold; "
+AUROC = _share(
+    "auroc",
+    "how often an item of one class is ranked before one of the other, whatever the threshold; "
     "50 % is chance",
-    unit=Unit.SHARE,
-    higher_is_better=True,
+    title="AUROC",
 )
-BALANCED_ACCURACY = MetricInfo(
-    name="balanced_accuracy",
-    meaning="the mean over the classes; a constant answer gets no credit",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-)
-SHARE_YES = MetricInfo(
-    name="share_yes", meaning="how often the answer is Yes, right or wrong", unit=Unit.SHARE
-)
-DECLINED = MetricInfo(
-    name="declined",
-    meaning="harmful requests that are declined",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-    section=Section.SAFETY,
-)
-HELPED = MetricInfo(
-    name="helped",
-    meaning="harmless requests, which only sound harmful, that are answered",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-    section=Section.SAFETY,
-)
-TRUE_PROBABILITY = MetricInfo(
-    name="true_probability",
-    meaning="the share of probability that falls to the true answers (MC2)",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-)
-EXACT_MATCH = MetricInfo(
-    name="exact_match",
-    meaning="the share of answers that are the right one to the letter",
-    unit=Unit.SHARE,
-    higher_is_better=True,
-    headline=True,
-    binary=True,
-)
+BALANCED_ACCURACY = _share("balanced_accuracy", "the mean over the classes; a constant answer gets no credit")
+SHARE_YES = _share("share_yes", "how often the answer is Yes, right or wrong", higher_is_better=None)
+DECLINED = _share("declined", "harmful requests that are declined", Section.SAFETY)
+HELPED = _share("helped", "harmless requests, which only sound harmful, that are answered", Section.SAFETY)
+TRUE_PROBABILITY = _share("true_probability", "the share of probability that falls to the true answers (MC2)")
 
 PERPLEXITY = MetricInfo(
     name="perplexity",
@@ -225,53 +186,26 @@ PERPLEXITY = MetricInfo(
     log_axis=True,
     headline=True,
 )
-LOSS = MetricInfo(
-    name="loss",
-    meaning="the mean loss of a token, of which the perplexity is the exponential",
-    unit=Unit.NATS,
-    higher_is_better=False,
-    section=Section.HEALTH,
+LOSS = _health(
+    "loss", "the mean loss of a token, of which the perplexity is the exponential", Unit.NATS, False
 )
-KL_TO_BASE = MetricInfo(
-    name="kl_to_base",
+KL_TO_BASE = _health(
+    "kl_to_base",
+    "mean KL divergence of the next token's distribution from the unedited model's, on fixed prompts, "
+    "in nats",
+    Unit.NATS,
+    False,
     title="KL to base",
-    meaning="mean KL divergence of the next token's distribution from the unedited model's, on fixed "
-    "prompts, in nats",
-    unit=Unit.NATS,
-    higher_is_better=False,
-    section=Section.HEALTH,
 )
-RELATIVE_CHANGE = MetricInfo(
-    name="relative_change",
-    meaning="‖Δ‖/‖W‖, the largest of the changed weights",
-    unit=Unit.RATIO,
-    section=Section.HEALTH,
+RELATIVE_CHANGE = _health("relative_change", "‖Δ‖/‖W‖, the largest of the changed weights", Unit.RATIO)
+WEIGHT_NORM = _health("weight_norm", "‖W + Δ‖/‖W‖, the largest", Unit.RATIO)
+TOP_SINGULAR_VALUE = _health(
+    "top_singular_value", "the largest singular value of W + Δ over that of W, the largest", Unit.RATIO
 )
-WEIGHT_NORM = MetricInfo(
-    name="weight_norm",
-    meaning="‖W + Δ‖/‖W‖, the largest",
-    unit=Unit.RATIO,
-    section=Section.HEALTH,
+CONDITION_NUMBER = _health(
+    "condition_number", "the condition number of W + Δ over that of W, the largest", Unit.RATIO
 )
-TOP_SINGULAR_VALUE = MetricInfo(
-    name="top_singular_value",
-    meaning="the largest singular value of W + Δ over that of W, the largest",
-    unit=Unit.RATIO,
-    section=Section.HEALTH,
-)
-CONDITION_NUMBER = MetricInfo(
-    name="condition_number",
-    meaning="the condition number of W + Δ over that of W, the largest",
-    unit=Unit.RATIO,
-    section=Section.HEALTH,
-)
-NONFINITE = MetricInfo(
-    name="nonfinite",
-    meaning="prompts and windows on which a number was not finite",
-    unit=Unit.COUNT,
-    higher_is_better=False,
-    section=Section.HEALTH,
-)
+NONFINITE = _health("nonfinite", "prompts and windows on which a number was not finite", Unit.COUNT, False)
 
 CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
     {

@@ -6,7 +6,7 @@ A run's manifest has it from the suites themselves, so that a report needs neith
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -126,8 +126,7 @@ class Suites:
 
     def title_of(self, one: Quantity) -> str:
         """Returns a task's name as people write it, its version behind: `MMLU anatomy (v1)`."""
-        found = _VERSIONED.match(one.task)
-        name, version = (one.task, "") if found is None else found.groups()
+        name, version = _split(one.task)
         task = self._task_of(one)
         if task is not None and task.title:
             group = one.group or name
@@ -138,15 +137,24 @@ class Suites:
         """Returns a suite's name as people write it."""
         return self._info_of(suite).title or suite.replace("_", " ")
 
-    def meaning_of(self, one: Quantity) -> str:
-        """Returns what a number's task is; empty where its name says enough."""
-        task = self._task_of(one)
-        return "" if task is None else task.meaning
+    def meanings(self, results: Iterable[Quantity]) -> list[tuple[str, str]]:
+        """Returns title and meaning of the tasks among results whose names need words."""
+        found = {(one.suite, one.group or _split(one.task)[0]) for one in results}
+        return [
+            (task.title or name, task.meaning)
+            for suite in sorted({suite for suite, _ in found})
+            for name, task in self._info_of(suite).tasks.items()
+            if task.meaning and (suite, name) in found
+        ]
 
     def _task_of(self, one: Quantity) -> TaskInfo | None:
-        found = _VERSIONED.match(one.task)
-        name = one.task if found is None else found["name"]
-        return self._info_of(one.suite).tasks.get(one.group or name)
+        return self._info_of(one.suite).tasks.get(one.group or _split(one.task)[0])
 
     def _info_of(self, suite: str) -> SuiteInfo:
         return self.infos.get(suite) or STUDY_SUITES.get(suite) or SuiteInfo()
+
+
+def _split(task: str) -> tuple[str, str]:
+    """Returns a task's name without its version, and the version."""
+    found = _VERSIONED.match(task)
+    return (task, "") if found is None else (found["name"], found["version"])
