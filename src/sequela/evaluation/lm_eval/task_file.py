@@ -15,16 +15,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from sequela.core.errors import BadInputError
 from sequela.evaluation.lm_eval.answer_extraction import Reading
+from sequela.evaluation.lm_eval.data_layout import DataLayout
 from sequela.results import MetricInfo, Section, SuiteInfo, TaskInfo, metric_info, metrics
 
 FOLDER = Path(__file__).parent / "task_files"
 
 SUBJECT = "{subject}"
+
+JSON_LINES = "json_lines"
+"""The layout of a file with one object a line."""
 
 WRITTEN_METRICS = (
     metrics.ACCURACY.name,
@@ -77,8 +81,8 @@ class LocalFiles(BaseModel):
 
     Args:
         path: The file or folder below `SEQUELA_DATA`; `*` stands for any name, and `.gz` may follow.
-        layout: How the files are laid out; `json_lines` is one object a line, the others are those of a
-            published data set (see `local_data`).
+        layout: How the files are laid out: `json_lines` for one object a line, the name of a file in
+            `task_files/layouts`, or such a layout itself.
         fields: For `json_lines`, the fields that are read and the kind of each; all of them if it is empty.
         split: For `json_lines`, the name of the split that the items are.
         count_rows: Whether another number of rows than `official_items` is reported, since other splits of
@@ -88,10 +92,34 @@ class LocalFiles(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(min_length=1)
-    layout: Literal["json_lines", "mmlu", "bbh", "commonsenseqa", "triviaqa", "truthfulqa"] = "json_lines"
+    layout: str | DataLayout = JSON_LINES
     fields: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
     split: str = "test"
     count_rows: bool = False
+
+    @field_validator("layout")
+    @classmethod
+    def _is_known(cls, value: str | DataLayout) -> str | DataLayout:
+        if isinstance(value, str) and value not in (known := (JSON_LINES, *layout_names())):
+            raise ValueError(f"there is no layout {value!r}; known: {', '.join(known)}")
+        return value
+
+
+def layout_names() -> tuple[str, ...]:
+    """Returns the names of the layouts that come with the program."""
+    return tuple(sorted(path.stem for path in (FOLDER / "layouts").glob("*.yaml")))
+
+
+def layout_of(local: LocalFiles) -> DataLayout:
+    """Returns the layout of a benchmark's files, where it isn't `json_lines`."""
+    if isinstance(local.layout, DataLayout):
+        return local.layout
+    return _read_layout(FOLDER / "layouts" / f"{local.layout}.yaml")
+
+
+@cache
+def _read_layout(path: Path) -> DataLayout:
+    return DataLayout.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 class MetricText(BaseModel):
