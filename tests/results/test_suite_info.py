@@ -6,6 +6,8 @@ import pytest
 
 from sequela.results import MetricInfo, Section, SuiteInfo, Suites, TaskInfo, TaskResult, Unit
 from sequela.results.earlier_schema import suites_of_4
+from sequela.results.metrics import edit_metric
+from sequela.results.suite_info import edit_quality_info
 from support.suites import SUITES
 
 
@@ -65,3 +67,13 @@ def test_a_suite_brings_metrics_of_its_own() -> None:
     assert suites.section_of(result("mine", "task", metric="latency")) is Section.HEALTH
     assert suites.section_of(result("mine", "task")) is Section.SAFETY
     assert suites.metric("other", "latency") == MetricInfo(name="latency")
+
+
+def test_edit_quality_takes_metrics_of_packages() -> None:
+    doubt = edit_metric("doubt", "the edited question, asked doubtfully")
+    suites = Suites({"edit_quality": edit_quality_info([doubt])})
+    asked = result("edit_quality", "retention@n", metric="doubt")
+    assert (suites.metric_of(asked).is_share, suites.section_of(asked)) == (True, Section.EDITS)
+    assert suites.meanings([asked]) == [
+        ("retention@n", "asked at a checkpoint, about every edit made so far")
+    ]

@@ -93,7 +93,14 @@ def _share(
     )
 
 
-def _edits(name: str, meaning: str, headline: bool = False) -> MetricInfo:
+def edit_metric(name: str, meaning: str, headline: bool = False) -> MetricInfo:
+    """Returns a metric of edit quality: the share of an edit's prompts that are answered as they should be.
+
+    Args:
+        name: The name in results.
+        meaning: What is asked, as a phrase.
+        headline: Whether it stands for edit quality in short tables.
+    """
     return _share(name, meaning, Section.EDITS, headline=headline)
 
 
@@ -110,12 +117,14 @@ def _health(
     )
 
 
-EFFICACY = _edits("efficacy", "the edited question itself", headline=True)
-PARAPHRASE = _edits("paraphrase", "the same question in other words")
-NEIGHBORHOOD = _edits("neighborhood", "questions about other subjects, whose answers should not change")
-PORTABILITY = _edits("portability", "questions whose answer follows from the edit")
-PREFIX_ROBUSTNESS = _edits("prefix_robustness", "the edited question after an unrelated sentence")
-ATTACK_ROBUSTNESS = _edits("attack_robustness", "the edited question after the old fact was stated once more")
+EFFICACY = edit_metric("efficacy", "the edited question itself", headline=True)
+PARAPHRASE = edit_metric("paraphrase", "the same question in other words")
+NEIGHBORHOOD = edit_metric("neighborhood", "questions about other subjects, whose answers should not change")
+PORTABILITY = edit_metric("portability", "questions whose answer follows from the edit")
+PREFIX_ROBUSTNESS = edit_metric("prefix_robustness", "the edited question after an unrelated sentence")
+ATTACK_ROBUSTNESS = edit_metric(
+    "attack_robustness", "the edited question after the old fact was stated once more"
+)
 EFFECTIVE_EDITS = MetricInfo(
     name="effective_edits",
     meaning="how many of the edits made the model still expresses when it writes freely",
@@ -130,7 +139,7 @@ FLUENCY = MetricInfo(
     higher_is_better=True,
     section=Section.EDITS,
 )
-CONSISTENCY = _edits(
+CONSISTENCY = edit_metric(
     "consistency", "whether texts about the subjects resemble those about things the new fact is true of"
 )
 HIT_RATE = _share(

@@ -79,23 +79,30 @@ class SuiteInfo(BaseModel):
     metrics: dict[str, MetricInfo] = Field(default_factory=dict)
 
 
+def edit_quality_info(metrics: Iterable[MetricInfo] = ()) -> SuiteInfo:
+    """Returns what reports say of edit quality.
+
+    Args:
+        metrics: Metrics of installed packages, which the catalog doesn't have.
+    """
+    return SuiteInfo(
+        section=Section.EDITS,
+        tasks={
+            SUCCESS_AT_EDIT: TaskInfo(
+                section=Section.EDITS, meaning="asked right after an edit was made, about that edit only"
+            ),
+            RETENTION_AT_N: TaskInfo(
+                section=Section.EDITS, meaning="asked at a checkpoint, about every edit made so far"
+            ),
+        },
+        metrics={metric.name: metric for metric in metrics},
+    )
+
+
 STUDY_SUITES: Mapping[str, SuiteInfo] = MappingProxyType(
-    {
-        EDIT_QUALITY: SuiteInfo(
-            section=Section.EDITS,
-            tasks={
-                SUCCESS_AT_EDIT: TaskInfo(
-                    section=Section.EDITS, meaning="asked right after an edit was made, about that edit only"
-                ),
-                RETENTION_AT_N: TaskInfo(
-                    section=Section.EDITS, meaning="asked at a checkpoint, about every edit made so far"
-                ),
-            },
-        ),
-        ALARMS: SuiteInfo(section=Section.HEALTH),
-    }
+    {EDIT_QUALITY: edit_quality_info(), ALARMS: SuiteInfo(section=Section.HEALTH)}
 )
-"""What studies measure by themselves."""
+"""What studies measure by themselves, where a run's manifest says no more of it."""
 
 
 @dataclass(frozen=True)
