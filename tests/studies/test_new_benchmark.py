@@ -144,8 +144,8 @@ def test_a_file_that_a_study_names_needs_nothing_else(
     assert titles >= {"Capitals (v1): right capitals", "Capitals (v1): accuracy per byte"}
     assert ("right capitals", "the share of right capitals") in contents.meanings
     assert [column.title for column in contents.glance.columns][-1] == "Capitals (v1), right capitals"
-    shown = CliRunner().invoke(app, ["results", str(tmp_path / "run")], env={"COLUMNS": "200"})
-    assert "Capitals (v1), right capitals" in shown.stdout
+    shown = CliRunner().invoke(app, ["results", str(tmp_path / "run"), "--markdown"])
+    assert "| Capitals (v1), right capitals |" in shown.stdout
 
 
 def test_only_metrics_that_are_reported_can_be_described(capitals: Path) -> None:

@@ -12,7 +12,8 @@ from sequela.edited import EditedModel
 from sequela.edits import EditSet
 from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, SUITE, findings, measure_edits
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
-from sequela.evaluation.lm_eval.generation_scoring import written_findings, written_records
+from sequela.evaluation.lm_eval.aggregate import findings_of
+from sequela.evaluation.lm_eval.generation_scoring import written_records
 from sequela.evaluation.lm_eval.item_records import ItemContext
 from sequela.evaluation.lm_eval.task_file import FOLDER, read_task_file
 from sequela.inference import TorchEngine
@@ -41,7 +42,7 @@ def answered(texts: Sequence[str]) -> list[TaskResult]:
     ]
     context = ItemContext("gsm8k", "gsm8k@1", "generation", lambda _: "question")
     records = written_records(samples, context, GSM8K.readings, lambda _: ["4"], lambda _: ())
-    return written_findings(records, "8-shot", None)
+    return findings_of(GSM8K, {"gsm8k@1": records}, {"gsm8k@1": ""}, {"gsm8k@1": "8-shot"})
 
 
 def write(folder: Path, found: Sequence[TaskResult], suite: str, n_edits: int, stale: bool) -> EvaluationKey:
