@@ -269,6 +269,8 @@ def test_mmlu_weighs_subjects_by_their_items(small_data: Path, edited: EditedMod
     assert overall.value == pytest.approx((6 * anatomy.value + 2 * astronomy.value) / 8)
     assert len({item.item for item in overall.items}) == 8
     assert "2 of 57 subjects" in overall.note
+    places = [(one.group, one.subtask) for one in (overall, anatomy, astronomy)]
+    assert places == [("mmlu", ""), ("mmlu", "anatomy"), ("mmlu", "astronomy")]
 
 
 def test_a_limit_takes_the_first_items_and_says_so(small_data: Path, edited: EditedModel) -> None:
@@ -297,6 +299,7 @@ def test_changed_settings_and_data_change_the_name(small_data: Path, edited: Edi
     assert set(toxigen) == {f"toxigen_local@1/loglikelihood/{metric}" for metric in metrics}
     for finding in toxigen.values():
         assert "not the official one" in finding.note
+        assert (finding.group, finding.subtask) == ("toxigen", "")  # whatever the suffixes of its name
 
 
 def test_where_prompts_come_from_and_the_length_are_told(small_data: Path, edited: EditedModel) -> None:

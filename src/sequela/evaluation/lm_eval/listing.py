@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import jinja2
 
 from sequela.evaluation.lm_eval.catalog import parts_of
-from sequela.evaluation.lm_eval.local_data import LocalData, Row, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.data_layout import Row
+from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
 from sequela.evaluation.lm_eval.task_file import FOLDER, SUBJECT, TaskFile, task_files
 from sequela.evaluation.lm_eval.upstream_tasks import read_definition
 from sequela.evaluation.suite_description import SuiteDescription

@@ -19,8 +19,9 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.paths import DATA_VARIABLE
+from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.item_records import Sample, joined
-from sequela.evaluation.lm_eval.local_data import LocalData, Row, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import apply_template, templates_compiled_once
