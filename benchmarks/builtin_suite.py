@@ -18,7 +18,7 @@ from sequela.evaluation.suites.perplexity import HealthSuite
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.models.loading import load_model
-from sequela.results import Finding
+from sequela.results import TaskResult
 
 NEUTRAL_PROMPT = "The answer is"
 DAMAGE = (1.0, 4.0)
@@ -52,7 +52,7 @@ def main() -> None:
         print(f"perplexity, {name}: {told(finding, 1)} over {finding.n} windows {finding.note}")
 
 
-def reworded(suite, base, rewrite) -> list[Finding]:
+def reworded(suite, base, rewrite) -> list[TaskResult]:
     """The suite with other prompts and the same choices."""
     findings = []
     for category, items in suite.items.items():
@@ -85,7 +85,7 @@ class Damage:
                 weight.copy_(before)
 
 
-def told(finding: Finding, digits: int = 3) -> str:
+def told(finding: TaskResult, digits: int = 3) -> str:
     if finding.value is None:
         return "none"
     error = "?" if finding.stderr is None else f"{finding.stderr:.{digits}f}"

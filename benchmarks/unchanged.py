@@ -17,7 +17,8 @@ import math
 from collections import defaultdict
 from pathlib import Path
 
-from sequela.results import EDIT_QUALITY, HIT_RATE, EvaluationKey, ResultsStore, open_store
+from sequela.results import EDIT_QUALITY, EvaluationKey, ResultsStore, open_store
+from sequela.results.metrics import HIT_RATE
 
 Told = dict[tuple[str, ...], tuple[float, object]]
 MISSING = (math.nan, None)
@@ -49,7 +50,7 @@ def main() -> None:
                 counted[f"{kind}_lower"] += sum(other[0] < one[0] for one, other in pairs)
                 counted[f"{kind}_higher"] += sum(other[0] > one[0] for one, other in pairs)
             for one in store.measurements(key=key):
-                if one.metric == HIT_RATE:
+                if one.metric == HIT_RATE.name:
                     counted["hits"] += round((one.value or 0.0) * one.n)
     print(json.dumps(counts))
 
@@ -59,12 +60,12 @@ def told_by(store: ResultsStore, key: EvaluationKey) -> tuple[Told, Told]:
     scores: Told = {
         (one.task, one.metric, one.protocol): (_number(one.value), None)
         for one in store.measurements(key=key)
-        if one.metric != HIT_RATE
+        if one.metric != HIT_RATE.name
     }
     items: Told = {
         (one.task, one.metric, one.protocol, str(one.item)): (_number(one.value), (one.answer, one.details))
         for one in store.items(key)
-        if one.metric != HIT_RATE
+        if one.metric != HIT_RATE.name
     }
     return scores, items
 

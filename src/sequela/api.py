@@ -34,7 +34,7 @@ from sequela.inference import (
 )
 from sequela.models import LanguageModel
 from sequela.models import load_model as load_language_model
-from sequela.results import Finding
+from sequela.results import TaskResult
 from sequela.statistics import CorpusSpec
 
 DEFAULT_SUITES = ("builtin", "perplexity")
@@ -203,7 +203,7 @@ class Model:
         limit: int | None = None,
         template: str = "none",
         progress: Progress = SILENT,
-    ) -> list[Finding]:
+    ) -> list[TaskResult]:
         """Measures the model on suites of tasks, as `sequela evaluate` does.
 
         Args:

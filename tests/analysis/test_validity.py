@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.analysis import Collapses, JudgedMeasurement, judged
+from sequela.analysis import CheckedMeasurement, Collapses, check_validity
 from sequela.analysis.validity import is_impossible
-from sequela.results import AnswerForm, Measurement
+from sequela.results import AnswerDistribution, Measurement
 from support.suites import SUITES
 
 
@@ -25,7 +25,7 @@ def measured(n_edits: int, value: float | None, **changes: object) -> Measuremen
         "protocol": "letters",
         "value": value,
         "n": 100,
-        "form": AnswerForm(chance=0.25, answers={"A": 30, "B": 25, "C": 25, "D": 20}),
+        "form": AnswerDistribution(chance=0.25, answers={"A": 30, "B": 25, "C": 25, "D": 20}),
     }
     return Measurement.model_validate({**fields, **changes})
 
@@ -35,8 +35,8 @@ def perplexity(n_edits: int, value: float, **changes: object) -> Measurement:
     return measured(n_edits, value, **{**named, "baseline": 20.0, **changes})
 
 
-def only(*measurements: Measurement) -> JudgedMeasurement:
-    return judged(measurements, SUITES)[-1]
+def only(*measurements: Measurement) -> CheckedMeasurement:
+    return check_validity(measurements, SUITES)[-1]
 
 
 class TestGranularity:
@@ -56,27 +56,27 @@ class TestGranularity:
     def test_published_scores_that_are_counts(self, value: float, n: int) -> None:
         assert not is_impossible(value, n, decimals=4)
 
-    def test_it_spoils_a_score(self) -> None:
+    def test_it_invalidates_a_score(self) -> None:
         one = only(measured(5, 0.3333))
-        assert one.spoiled == "D8: no number of right answers among 100 gives 0.333300"
+        assert one.invalid_because == "D8: no number of right answers among 100 gives 0.333300"
         assert (one.value, one.raw_value) == (None, 0.3333)
 
 
 class TestWithoutAHistogram:
     def test_the_constant_answers_score_is_enough(self) -> None:
-        form = AnswerForm(chance=0.5, constants={"No": 0.57, "Yes": 0.43})
+        form = AnswerDistribution(chance=0.5, constants={"No": 0.57, "Yes": 0.43})
         toxigen = {"suite": "toxigen", "task": "toxigen@1", "form": form}
-        assert only(measured(5, 0.57, **toxigen)).spoiled.startswith(
+        assert only(measured(5, 0.57, **toxigen)).invalid_because.startswith(
             "D1: the score is what always answering 'No'"
         )
-        assert only(measured(5, 0.58, **toxigen)).spoiled  # to the item
+        assert only(measured(5, 0.58, **toxigen)).invalid_because  # to the item
         assert only(measured(5, 0.60, **toxigen)).flags == ()
 
     def test_with_one_it_needs_a_prevailing_answer(self) -> None:
-        form = AnswerForm(chance=0.25, constants={"A": 0.3, "B": 0.7}, answers={"A": 55, "B": 45})
+        form = AnswerDistribution(chance=0.25, constants={"A": 0.3, "B": 0.7}, answers={"A": 55, "B": 45})
         assert only(measured(5, 0.3, form=form)).flags == ()
         mostly = form.model_copy(update={"answers": {"A": 85, "B": 15}})
-        assert only(measured(5, 0.3, form=mostly)).spoiled.startswith("D1")
+        assert only(measured(5, 0.3, form=mostly)).invalid_because.startswith("D1")
 
 
 class TestCollapse:
@@ -110,15 +110,15 @@ class TestCollapse:
 
 
 def test_the_same_floor_is_told_with_the_other_method() -> None:
-    answers = AnswerForm(chance=0.2, answers={"A": 60, "B": 40})
+    answers = AnswerDistribution(chance=0.2, answers={"A": 60, "B": 40})
     one = measured(10, 0.23, form=answers)
     other = measured(10, 0.23, form=answers, editor="kn", n=100)
-    found = judged([one, other, perplexity(10, 9000.0, editor="kn")], SUITES)
-    assert found[0].spoiled.startswith(
+    found = check_validity([one, other, perplexity(10, 9000.0, editor="kn")], SUITES)
+    assert found[0].invalid_because.startswith(
         "D3: score and answers are, to the item, those of kn on m after 10 edits"
     )
     differing = measured(10, 0.23, form=answers.model_copy(update={"answers": {"A": 59, "B": 41}}))
-    assert judged([differing, other, perplexity(10, 9000.0, editor="kn")], SUITES)[0].flags == ()
+    assert check_validity([differing, other, perplexity(10, 9000.0, editor="kn")], SUITES)[0].flags == ()
 
 
 def test_edits_and_health_are_not_judged() -> None:
@@ -128,14 +128,16 @@ def test_edits_and_health_are_not_judged() -> None:
 
 
 def test_an_accuracy_shows_nothing_where_classes_are_not_told_apart() -> None:
-    form = AnswerForm(chance=0.5, constants={"No": 0.77, "Yes": 0.23}, answers={"Yes": 560, "No": 340})
+    form = AnswerDistribution(
+        chance=0.5, constants={"No": 0.77, "Yes": 0.23}, answers={"Yes": 560, "No": 340}
+    )
     named = {"suite": "toxigen", "task": "toxigen@1", "protocol": "loglikelihood", "n": 900}
     base = measured(0, 379 / 900, form=form, stderr=0.016, **named)
     after = measured(10, 560 / 900, form=form, stderr=0.016, baseline=379 / 900, **named)
-    halves = AnswerForm(chance=0.5)
+    halves = AnswerDistribution(chance=0.5)
     blind = measured(0, 0.484, metric="balanced_accuracy", form=halves, stderr=0.019, **named)
-    assert judged([base, blind, after], SUITES)[-1].spoiled.startswith(
+    assert check_validity([base, blind, after], SUITES)[-1].invalid_because.startswith(
         "D6: no headroom: the unedited model doesn't tell"
     )
     sees = blind.model_copy(update={"value": 0.62})
-    assert judged([base, sees, after], SUITES)[-1].flags == ()
+    assert check_validity([base, sees, after], SUITES)[-1].flags == ()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sequela.analysis import judged
+from sequela.analysis import check_validity
 from sequela.results import Status, open_store, read_manifest, write_manifest
 from support.commands import Sequela
 
@@ -20,6 +20,8 @@ FIELDS = {
     "n_edits",
     "suite",
     "task",
+    "group",
+    "subtask",
     "metric",
     "protocol",
     "value",
@@ -29,7 +31,7 @@ FIELDS = {
 }
 FURTHER_FIELDS = {
     "n_nonfinite",
-    "n_refused",
+    "n_too_long",
     "n_failed",
     "note",
     "form",
@@ -48,7 +50,9 @@ def test_json_is_one_object_per_measurement_with_the_promised_fields(
         kept = store.measurements()
     assert (answer.exit_code, answer.stderr) == (0, "")
     assert len(answer.json) == len(kept) > 0
-    for told, measurement in zip(answer.json, judged(kept, read_manifest(finished).suites), strict=True):
+    for told, measurement in zip(
+        answer.json, check_validity(kept, read_manifest(finished).suites), strict=True
+    ):
         assert set(told) == FIELDS | FURTHER_FIELDS
         assert told == measurement.model_dump(mode="json")
     assert {one["task"] for one in answer.json} >= {"success@edit", "retention@n"}

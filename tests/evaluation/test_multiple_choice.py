@@ -101,11 +101,11 @@ def test_an_item_longer_than_the_context_is_wrong_and_counted_apart() -> None:
     long = ITEM.model_copy(update={"id": "q-2", "prompt": prompt})
     short, refused = records_of(model, ITEM, long)
     length = max(len(model.tokenizer(f"{prompt} {choice}")["input_ids"]) - 1 for choice in ITEM.choices)
-    assert (short.finite, short.refused) == (True, None)
-    assert (refused.value, refused.answer, refused.finite, refused.refused) == (0.0, "", True, length)
+    assert (short.finite, short.too_long) == (True, None)
+    assert (refused.value, refused.answer, refused.finite, refused.too_long) == (0.0, "", True, length)
     assert (refused.details["tie"], refused.details["margin"]) == (False, None)
     finding = accuracy_finding([short, refused], "chance 0.33")
-    assert (finding.n, finding.n_refused, finding.n_nonfinite) == (2, 1, 0)
+    assert (finding.n, finding.n_too_long, finding.n_nonfinite) == (2, 1, 0)
     assert f"not asked and counted as 0: 1 ({length} tokens)" in finding.note
 
 

@@ -71,7 +71,7 @@ class RunWriter:
         self.name = name
 
     def write(
-        self, status: Status = Status.COMPLETE, drop: int = 0, nonfinite: int = 0, refused: int = 0
+        self, status: Status = Status.COMPLETE, drop: int = 0, nonfinite: int = 0, too_long: int = 0
     ) -> Path:
         """Writes the run.
 
@@ -79,13 +79,13 @@ class RunWriter:
             status: How it ended.
             drop: How many of its last evaluations are left out.
             nonfinite: How many items of the perplexity after ft-m's edits met numbers that are not finite.
-            refused: How many of them were longer than the context.
+            too_long: How many of them were longer than the context.
         """
         with open_store(self.finished) as source, open_store(self.folder, create=True) as store:
             keys = source.evaluations()
             for key in keys[: len(keys) - drop]:
                 measurements = [
-                    one.model_copy(update={"n_nonfinite": nonfinite, "n_refused": refused})
+                    one.model_copy(update={"n_nonfinite": nonfinite, "n_too_long": too_long})
                     if (one.editor, one.metric) == ("ft-m", "perplexity")
                     else one
                     for one in source.measurements(key=key)

@@ -9,6 +9,7 @@ import pytest
 from sequela.reports.charts import PALETTE, panel_chart, seconds_chart, strokes_of
 from sequela.reports.series import Panel, panels_of
 from sequela.results import Measurement
+from support.suites import SUITES
 
 
 def panel(values: dict[int, float | None], metric: str = "accuracy", editor: str = "rome") -> Panel:
@@ -30,7 +31,7 @@ def panel(values: dict[int, float | None], metric: str = "accuracy", editor: str
         )
         for n_edits, value in values.items()
     ]
-    return panels_of(found)[0]
+    return panels_of(found, SUITES)[0]
 
 
 def rows_of(chart: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sequela.analysis import judged
+from sequela.analysis import check_validity
 from sequela.core.errors import SequelaError
 from sequela.reports import write_report
 from sequela.reports.report_data import read_contents
@@ -155,7 +155,7 @@ def test_numbers_that_are_not_finite_are_announced(run_writer: Callable, tmp_pat
 
 
 def test_items_longer_than_the_context_are_announced(run_writer: Callable, tmp_path: Path) -> None:
-    text = write_report(run_writer().write(refused=3), tmp_path).read_text(encoding="utf-8")
+    text = write_report(run_writer().write(too_long=3), tmp_path).read_text(encoding="utf-8")
     banner = re.search(r'role="alert">([^<]*)', text)
     assert banner is not None
     assert "9 items behind 3 of" in banner[1]
@@ -172,7 +172,11 @@ def test_every_finite_measurement_is_drawn_with_its_error(run_writer: Callable, 
         if "n_edits" in row
     }
     with open_store(run) as store:
-        shown = [one for one in judged(store.measurements(), SUITES) if one.n_edits and one.value is not None]
+        shown = [
+            one
+            for one in check_validity(store.measurements(), SUITES)
+            if one.n_edits and one.value is not None
+        ]
     assert len(shown) > 30
     for one in shown:
         if math.isfinite(one.value or 0):

@@ -4,10 +4,11 @@ import math
 
 import pytest
 
-from sequela.analysis import JudgedMeasurement
+from sequela.analysis import CheckedMeasurement
 from sequela.reports.formatting import format_difference, format_number
 from sequela.reports.series import panels_of
-from sequela.reports.summary import is_breakdown, summarize
+from sequela.reports.summary import summarize
+from sequela.results import MetricInfo, Section, SuiteInfo, Suites, Unit
 from support.suites import SUITES
 
 
@@ -20,8 +21,8 @@ def measured(
     metric: str = "accuracy",
     protocol: str = "loglikelihood",
     **more: object,
-) -> JudgedMeasurement:
-    return JudgedMeasurement.model_validate(
+) -> CheckedMeasurement:
+    return CheckedMeasurement.model_validate(
         {
             "model": "m",
             "editor": editor,
@@ -43,7 +44,7 @@ def measured(
 def test_curves_begin_at_the_unedited_model_and_keep_orders_apart() -> None:
     base = measured(0, 0.5, editor="none")
     found = [base, measured(5, 0.4), measured(1, 0.45), measured(5, 0.3, order_seed=1, baseline=0.5)]
-    (panel,) = panels_of(found)
+    (panel,) = panels_of(found, SUITES)
     assert [(curve.order_seed, [point.n_edits for point in curve.points]) for curve in panel.curves] == [
         (0, [0, 1, 5]),
         (1, [0, 5]),
@@ -59,22 +60,22 @@ def test_the_two_readings_of_an_edit_are_never_in_one_panel() -> None:
         for task in ("success@edit", "retention@n")
         for protocol in ("free_decoding", "teacher_forced")
     ]
-    assert len(panels_of(found)) == 4
+    assert len(panels_of(found, SUITES)) == 4
 
 
 def test_baselines_that_differ_between_checkpoints_stay_different() -> None:
-    (panel,) = panels_of([measured(1, 0.4, baseline=0.6), measured(5, 0.4, baseline=0.5)])
+    (panel,) = panels_of([measured(1, 0.4, baseline=0.6), measured(5, 0.4, baseline=0.5)], SUITES)
     assert panel.baseline == ((1, 0.6), (5, 0.5))
 
 
 def test_an_unedited_model_alone_has_a_panel() -> None:
-    (panel,) = panels_of([measured(0, 0.5, editor="none")])
+    (panel,) = panels_of([measured(0, 0.5, editor="none")], SUITES)
     assert [curve.label for curve in panel.curves] == ["unedited"]
 
 
 @pytest.mark.parametrize("value", [None, math.inf])
 def test_values_without_a_place_on_the_axis_are_known(value: float | None) -> None:
-    (panel,) = panels_of([measured(1, 0.5), measured(5, value, metric="accuracy")])
+    (panel,) = panels_of([measured(1, 0.5), measured(5, value, metric="accuracy")], SUITES)
     assert [point.n_edits for point in panel.undrawn] == [5]
 
 
@@ -84,7 +85,7 @@ def test_summary_takes_means_only_over_whole_sets_of_tasks() -> None:
         measured(0, 0.6, editor="none", suite="builtin", task="arithmetic", stderr=0.4),
         measured(5, 0.4, suite="builtin", task="reading", stderr=0.3),
         measured(5, 0.25, stderr=0.1),
-        measured(5, 0.9, task="mmlu_anatomy"),
+        measured(5, 0.9, task="mmlu_anatomy", group="mmlu", subtask="anatomy"),
     ]
     summary = summarize(found, SUITES)
     assert [column.title for column in summary.columns] == [
@@ -119,10 +120,25 @@ def test_summary_shows_edit_quality_by_free_decoding_and_both_readings_apart() -
     assert [cell.value for cell in summary.rows[0].cells if cell] == [1.0, 0.5]
 
 
-def test_breakdowns() -> None:
-    assert is_breakdown("mmlu_anatomy", ["mmlu", "mmlu_anatomy"])
-    assert not is_breakdown("mmlu", ["mmlu", "mmlu_anatomy"])
-    assert not is_breakdown("mmlu_anatomy", ["mmlu_anatomy", "mmlu_virology"])
+def test_a_name_alone_makes_no_task_a_part_of_another_one() -> None:
+    """Two tasks of a plug-in, the name of one of which begins with that of the other."""
+    found = [measured(1, 0.5, suite="own", task=task) for task in ("sums", "sums_hard")]
+    (column,) = summarize(found, SUITES).columns
+    assert column.tasks == ("sums", "sums_hard")
+    part = measured(1, 0.5, suite="own", task="sums_hard", group="sums", subtask="hard")
+    (column,) = summarize([found[0], part], SUITES).columns
+    assert column.tasks == ("sums",)
+
+
+def test_units_and_titles_come_from_the_metric_and_not_from_its_values() -> None:
+    """All of them lie in 0..1, as shares do."""
+    own = MetricInfo(name="speed", title="Speed", unit=Unit.SHARE, section=Section.HEALTH)
+    suites = Suites({"own": SuiteInfo(metrics={"speed": own})})
+    names = ("accuracy", "kl_to_base", "speed", "somebodys_metric")
+    panels = panels_of([measured(1, 0.5, suite="own", metric=name) for name in names], suites)
+    assert [panel.share for panel in panels] == [True, False, True, False]
+    assert [panel.metric.label for panel in panels] == ["accuracy", "KL to base", "Speed", "somebodys metric"]
+    assert [panel.section.value for panel in panels] == ["Abilities", "Health", "Health", "Abilities"]
 
 
 def test_numbers_in_words() -> None:

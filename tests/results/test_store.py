@@ -19,6 +19,7 @@ from sequela.results import (
     ResultsStore,
     open_store,
 )
+from sequela.results.earlier_schema import group_of_4
 from sequela.results.schema import SCHEMA_VERSION
 
 KEY = EvaluationKey(trajectory="t1", n_edits=5, suite="mmlu", suite_version="v1", model_hash="m1")
@@ -60,12 +61,12 @@ def item(name: str, value: float = 1.0, answer: str = "Paris") -> ItemRecord:
 
 
 def test_items_that_were_refused_come_back_with_their_length(tmp_path: Path) -> None:
-    long = item("long", 0.0, "").model_copy(update={"refused": 3000})
+    long = item("long", 0.0, "").model_copy(update={"too_long": 3000})
     with open_store(tmp_path, create=True) as store:
-        store.write_evaluation(KEY, [measurement(n_refused=1)], [item("short"), long])
-        assert [one.refused for one in store.items(KEY)] == [None, 3000]
+        store.write_evaluation(KEY, [measurement(n_too_long=1)], [item("short"), long])
+        assert [one.too_long for one in store.items(KEY)] == [None, 3000]
         (kept,) = store.measurements()
-    assert (kept.n_refused, kept.n_nonfinite) == (1, 0)
+    assert (kept.n_too_long, kept.n_nonfinite) == (1, 0)
 
 
 def test_items_that_failed_come_back_with_their_reason(tmp_path: Path) -> None:
@@ -281,3 +282,42 @@ class TestAnEarlierSchema:
         connection.close()
         with open_store(old) as store:
             assert (store.measurements(), store.edit_records(), store.costs()) == read
+
+    def test_what_was_too_long_is_called_so(self, old: Path) -> None:
+        """In the numbers, the items, and what was found right after an edit."""
+        with open_store(old) as store:
+            assert {one.n_too_long for one in store.measurements()} == {0}
+            items = [item for key in store.evaluations() for item in store.items(key)]
+            items += [item for record in store.edit_records() for item in record.success]
+        assert {item.too_long for item in items} == {None}
+        prompts = [prompt for item in items for prompt in item.details.get("prompts", ())]
+        assert prompts
+        assert all("too_long" in prompt and "refused" not in prompt for prompt in prompts)
+
+    def test_a_database_is_brought_to_this_schema_as_a_whole_or_not_at_all(self, old: Path) -> None:
+        path = old / "results.sqlite"
+        with sqlite3.connect(path) as connection:
+            connection.execute("DROP TABLE cost")  # the last of what is rewritten
+        connection.close()
+        before = path.read_bytes()
+        with pytest.raises(SequelaError, match="can't be brought to schema version"):
+            open_store(old, create=True)
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("suite", "task", "found"),
+    [
+        ("mmlu", "mmlu@1", ("mmlu", "")),
+        ("mmlu", "mmlu_anatomy_0shot_local@1", ("mmlu", "anatomy")),
+        ("truthfulqa", "truthfulqa_mc1_local@1", ("truthfulqa_mc1", "")),
+        ("builtin", "reading", ("", "")),
+        ("own", "sums@2", ("sums", "")),
+        ("own", "sums_hard@2", ("sums", "hard")),
+        ("own", "other", ("", "")),
+    ],
+)
+def test_names_of_schema_4_say_which_group_and_subtask_they_are(
+    suite: str, task: str, found: tuple[str, str]
+) -> None:
+    assert group_of_4(suite, task, ["sums@2", "sums_hard@2", "other"]) == found

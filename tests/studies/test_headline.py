@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sequela.results import Finding
+from sequela.results import TaskResult
 from sequela.studies.headline import headline
 
 
-def finding(metric: str, value: float | None, n: int = 10, **others: Any) -> Finding:
+def finding(metric: str, value: float | None, n: int = 10, **others: Any) -> TaskResult:
     named = {"suite": "builtin", "task": "a task", "protocol": "loglikelihood", "stderr": None}
-    return Finding(**{**named, **others}, metric=metric, value=value, n=n)
+    return TaskResult(**{**named, **others}, metric=metric, value=value, n=n)
 
 
 def test_tasks_of_a_suite_are_taken_together_by_their_items() -> None:

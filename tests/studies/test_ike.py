@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sequela.results import HIT_RATE, Query, open_store
+from sequela.results import Query, open_store
+from sequela.results.metrics import HIT_RATE
 from sequela.studies import Study, run_study
 
 FACTS = {"n_demonstrations": 0, "retriever": "words"}
@@ -27,7 +28,7 @@ def always_and_near(make_study: Callable[..., Study], tmp_path_factory: pytest.T
 
 def test_every_suite_that_asks_tells_how_often_a_fact_was_told(always_and_near: Path) -> None:
     with open_store(always_and_near) as store:
-        rates = [one for one in store.measurements() if one.metric == HIT_RATE]
+        rates = [one for one in store.measurements() if one.metric == HIT_RATE.name]
     told = {(one.variant, one.suite, one.n_edits): one.value for one in rates}
     assert told == {
         **{("facts alone", "builtin", n): 1.0 for n in (1, 2)},
@@ -39,7 +40,7 @@ def test_without_hits_every_score_is_exactly_the_unedited_model_s(always_and_nea
     with open_store(always_and_near) as store:
         near = store.measurements(Query(suite="builtin", editor="ike"))
         perplexities = store.measurements(Query(suite="perplexity", editor="ike"))
-    quiet = [one for one in near if one.variant.startswith("threshold") and one.metric != HIT_RATE]
+    quiet = [one for one in near if one.variant.startswith("threshold") and one.metric != HIT_RATE.name]
     assert quiet
     assert all(one.value == one.baseline for one in quiet)
     assert any(one.value != one.baseline for one in near if one.variant == "facts alone")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sequela.results import HIT_RATE, UNEDITED, Query, open_store
+from sequela.results import UNEDITED, Query, open_store
+from sequela.results.metrics import HIT_RATE
 from sequela.studies import Study, run_study
 from sequela.studies.bisect import bisect_run
 from sequela.studies.rescoring import rescore_run
@@ -42,7 +43,7 @@ def narrow_and_wide(
 def test_every_suite_tells_how_often_it_hit(narrow_and_wide: list[Path], method: str) -> None:
     for folder, share in zip(narrow_and_wide, (0.0, 1.0), strict=True):
         with open_store(folder) as store:
-            rates = [one for one in store.measurements() if one.metric == HIT_RATE]
+            rates = [one for one in store.measurements() if one.metric == HIT_RATE.name]
         assert {(one.editor, one.n_edits) for one in rates} == {(method, 1), (method, 2)}
         assert {one.suite for one in rates} == {"builtin", "perplexity"}
         assert all(one.value == share and one.n > 0 for one in rates)
@@ -70,7 +71,7 @@ def test_without_hits_every_score_and_every_item_is_exactly_the_unedited_model_s
                 if key.suite == suite and labels.editor == method:
                     assert {(i.task, i.metric, i.item): i for i in store.items(key)} == before
             found = store.measurements(Query(suite=suite, editor=method))
-            assert all(one.value == one.baseline for one in found if one.metric != HIT_RATE)
+            assert all(one.value == one.baseline for one in found if one.metric != HIT_RATE.name)
         made = store.measurements(Query(suite="edit_quality", editor=method))
         efficacy = [one.value for one in made if (one.metric, one.protocol) == ("efficacy", "free_decoding")]
         assert efficacy
@@ -82,7 +83,7 @@ def test_with_hits_everywhere_the_model_is_damaged(narrow_and_wide: list[Path], 
         (last,) = store.measurements(Query(suite="perplexity", metric="perplexity", editor=method, n_edits=2))
         assert last.value != last.baseline
         base = store.measurements(Query(suite="builtin", editor=UNEDITED))
-    assert not [one for one in base if one.metric == HIT_RATE]
+    assert not [one for one in base if one.metric == HIT_RATE.name]
 
 
 def test_alarms_and_bisection_see_what_sits_beside_the_weights(
@@ -99,7 +100,7 @@ def test_rescoring_keeps_the_hit_rates(narrow_and_wide: list[Path]) -> None:
     folder = narrow_and_wide[0]
     rescore_run(folder)
     with open_store(folder) as store:
-        assert {one.suite for one in store.measurements() if one.metric == HIT_RATE} == {
+        assert {one.suite for one in store.measurements() if one.metric == HIT_RATE.name} == {
             "builtin",
             "perplexity",
         }

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from sequela.cli.main import app
+from sequela.core.errors import BadInputError
 from sequela.evaluation.lm_eval import task_file
 from sequela.evaluation.registry import list_suites, suite_names
 from sequela.reports.report_data import read_contents
@@ -91,7 +92,7 @@ def test_it_is_planned_run_shown_reported_and_scored_again(
     assert {(one.task, one.n_edits, one.n) for one in found} == {("svamp_0shot@1", n, 4) for n in (0, 1)}
     svamp.unlink()  # what a report says of it is in the run
     task_file.task_files.cache_clear()
-    assert read_manifest(tmp_path / "run").suites.section_of("svamp", "svamp_0shot@1") is Section.SAFETY
+    assert {read_manifest(tmp_path / "run").suites.section_of(one) for one in found} == {Section.SAFETY}
     contents = read_contents(tmp_path / "run")
     (safety,) = [part for part in contents.parts if part.title == "Safety"]
     assert "SVAMP 0shot (v1): accuracy" in {figure.title for figure in safety.figures}
@@ -101,8 +102,9 @@ def test_it_is_planned_run_shown_reported_and_scored_again(
     assert "svamp" in rescore_run(tmp_path / "run").left
 
 
-def test_a_file_that_a_study_names_needs_nothing_else(tiny: Path, edits: Path, tmp_path: Path) -> None:
-    """With items beside it; what the protocol implies need not be said."""
+@pytest.fixture
+def capitals(tmp_path: Path) -> Path:
+    """A task file with its items beside it, and nothing else; what the protocol implies is not in it."""
     content = {
         "benchmark": "capitals",
         "title": "Capitals",
@@ -110,6 +112,7 @@ def test_a_file_that_a_study_names_needs_nothing_else(tiny: Path, edits: Path, t
         "protocol": "answers",
         "version": 1,
         "what": "Capitals of countries.",
+        "metric_info": {"accuracy": {"title": "right capitals", "meaning": "the share of right capitals"}},
         "items": "capitals.jsonl",
         "harness": {
             "doc_to_text": "The capital of {{country}} is",
@@ -117,15 +120,36 @@ def test_a_file_that_a_study_names_needs_nothing_else(tiny: Path, edits: Path, t
             "doc_to_target": 0,
         },
     }
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
     rows = [
         {"country": "Italy", "cities": ["Rome", "Oslo"]},
         {"country": "Norway", "cities": ["Oslo", "Rome"]},
     ]
     (tmp_path / "capitals.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
-    run_study(study_with({"name": str(tmp_path / "mine.yaml")}, tiny, edits), tmp_path / "run")
+    return path
+
+
+def test_a_file_that_a_study_names_needs_nothing_else(
+    capitals: Path, tiny: Path, edits: Path, tmp_path: Path
+) -> None:
+    run_study(study_with({"name": str(capitals)}, tiny, edits), tmp_path / "run")
+    capitals.unlink()  # its titles, its section and its metrics are in the run
     with open_store(tmp_path / "run") as store:
         found = {(one.task, one.metric) for one in store.measurements() if one.suite == "capitals"}
     assert found == {("capitals@1", "accuracy"), ("capitals@1", "accuracy_per_byte")}
-    (safety,) = [part for part in read_contents(tmp_path / "run").parts if part.title == "Safety"]
-    assert "Capitals (v1): accuracy" in {figure.title for figure in safety.figures}
+    contents = read_contents(tmp_path / "run")
+    (safety,) = [part for part in contents.parts if part.title == "Safety"]
+    titles = {figure.title for figure in safety.figures}
+    assert titles >= {"Capitals (v1): right capitals", "Capitals (v1): accuracy per byte"}
+    assert ("right capitals", "the share of right capitals") in contents.meanings
+    assert [column.title for column in contents.glance.columns][-1] == "Capitals (v1), right capitals"
+    shown = CliRunner().invoke(app, ["results", str(tmp_path / "run"), "--markdown"])
+    assert "| Capitals (v1), right capitals |" in shown.stdout
+
+
+def test_only_metrics_that_are_reported_can_be_described(capitals: Path) -> None:
+    content = yaml.safe_load(capitals.read_text(encoding="utf-8"))
+    capitals.write_text(yaml.safe_dump({**content, "metric_info": {"auroc": {"title": "x"}}}), "utf-8")
+    with pytest.raises(BadInputError, match="metric_info describes auroc; reported are accuracy"):
+        task_file.read_task_file(capitals)

@@ -10,7 +10,7 @@ from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.inference import Engine
-from sequela.results import Finding
+from sequela.results import TaskResult
 from sequela.studies import Study
 from sequela.studies.baseline import QUICK_TOKENS
 from sequela.studies.pieces import pieces_of, suite_tokens, trajectory_pieces
@@ -127,7 +127,9 @@ def test_a_suite_that_does_not_say_its_size_is_not_taken_for_a_quick_one() -> No
     class Bare:
         name, version = "bare", "1"
 
-        def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+        def evaluate(
+            self, model: EditedModel, engine: Engine, progress: Progress = SILENT
+        ) -> list[TaskResult]:
             return []
 
     assert suite_tokens(Bare()) > QUICK_TOKENS

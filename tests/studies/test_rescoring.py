@@ -12,20 +12,21 @@ from sequela.edited import EditedModel
 from sequela.edits import EditSet
 from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, SUITE, findings, measure_edits
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
-from sequela.evaluation.lm_eval.generation_scoring import written_findings, written_records
+from sequela.evaluation.lm_eval.aggregate import findings_of
+from sequela.evaluation.lm_eval.generation_scoring import written_records
 from sequela.evaluation.lm_eval.item_records import ItemContext
 from sequela.evaluation.lm_eval.task_file import FOLDER, read_task_file
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
-from sequela.results import EvaluationKey, Finding, ItemRecord, open_store
-from sequela.studies.baseline import Baseline, Labels, measurements
+from sequela.results import EvaluationKey, ItemRecord, Labels, TaskResult, open_store
+from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.rescoring import rescore_run
 
 GSM8K = read_task_file(FOLDER / "gsm8k-generation.yaml")
 TEXTS = ("So the answer is 4.", "It is 4", "no idea")
 
 
-def answered(texts: Sequence[str]) -> list[Finding]:
+def answered(texts: Sequence[str]) -> list[TaskResult]:
     """What written answers to three questions, each of which has the answer 4, are worth."""
     samples = [
         {
@@ -41,12 +42,14 @@ def answered(texts: Sequence[str]) -> list[Finding]:
     ]
     context = ItemContext("gsm8k", "gsm8k@1", "generation", lambda _: "question")
     records = written_records(samples, context, GSM8K.readings, lambda _: ["4"], lambda _: ())
-    return written_findings(records, "8-shot", None)
+    return findings_of(GSM8K, {"gsm8k@1": records}, {"gsm8k@1": ""}, {"gsm8k@1": "8-shot"})
 
 
-def write(folder: Path, found: Sequence[Finding], suite: str, n_edits: int, stale: bool) -> EvaluationKey:
+def write(folder: Path, found: Sequence[TaskResult], suite: str, n_edits: int, stale: bool) -> EvaluationKey:
     """Stores findings; stale ones are as an older rule had them: everything wrong."""
-    labels = Labels("m", "rome" if n_edits else "none", "", "builtin", 0, n_edits)
+    labels = Labels(
+        model="m", editor="rome" if n_edits else "none", edit_source="builtin", order_seed=0, n_edits=n_edits
+    )
     measured = measurements(found, labels, Baseline())
     items = [item for finding in found for item in finding.items if item.metric == finding.metric]
     if stale:
@@ -120,7 +123,7 @@ def test_answers_about_edits_are_judged_again(
 
 def test_what_isnt_known_here_is_left_and_named(tmp_path: Path) -> None:
     found = [
-        Finding(suite="capitals", task="t", metric="accuracy", protocol="x", value=0.5, stderr=None, n=2)
+        TaskResult(suite="capitals", task="t", metric="accuracy", protocol="x", value=0.5, stderr=None, n=2)
     ]
     write(tmp_path, found, "capitals", 0, stale=False)
     result = rescore_run(tmp_path)

@@ -492,7 +492,7 @@ class TestPrecision:
         assert read_manifest(tmp_path / "run").environment.precision == "bfloat16"
         assert not any(record.dropped for record in edit_records(tmp_path / "run"))
         for one in measured(tmp_path / "run"):
-            assert (one.n_nonfinite, one.n_refused) == (0, 0)
+            assert (one.n_nonfinite, one.n_too_long) == (0, 0)
 
     def test_an_unknown_one_is_told(self, make_study: MakeStudy, tmp_path: Path) -> None:
         with pytest.raises(UnknownNameError, match="float23"):
@@ -513,7 +513,7 @@ def test_items_longer_than_the_context_are_counted_in_every_suite(
     run_study(study, tmp_path / "run")
 
     for suite in ("edit_quality", "builtin", "perplexity"):
-        refused = [one for one in measured(tmp_path / "run", suite=suite) if one.n_refused]
+        refused = [one for one in measured(tmp_path / "run", suite=suite) if one.n_too_long]
         assert refused, suite
         assert all("longer than the model's context" in one.note for one in refused)
         assert all(one.n_nonfinite == 0 for one in refused)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sequela.results import HIT_RATE, Query, open_store
+from sequela.results import Query, open_store
+from sequela.results.metrics import HIT_RATE
 from sequela.studies import Study, run_study
 
 SETTINGS = {"shard_size": 1, "n_contexts": 5}
@@ -29,7 +30,7 @@ def finished_wise(
 def test_hits_are_counted_and_nothing_else_is_touched(finished_wise: tuple[float, Path]) -> None:
     act_ratio, folder = finished_wise
     with open_store(folder) as store:
-        rates = store.measurements(Query(metric=HIT_RATE, editor="wise"))
+        rates = store.measurements(Query(metric=HIT_RATE.name, editor="wise"))
         assert {(one.suite, one.n_edits) for one in rates} == {
             (suite, n) for suite in ("builtin", "perplexity") for n in (1, 2)
         }
@@ -43,7 +44,7 @@ def test_hits_are_counted_and_nothing_else_is_touched(finished_wise: tuple[float
         assert all(one.value == 0 and one.n > 0 for one in rates)
         for suite in ("builtin", "perplexity"):
             found = store.measurements(Query(suite=suite, editor="wise"))
-            assert all(one.value == one.baseline for one in found if one.metric != HIT_RATE)
+            assert all(one.value == one.baseline for one in found if one.metric != HIT_RATE.name)
         made = store.measurements(Query(suite="edit_quality", editor="wise"))
         efficacy = [one.value for one in made if (one.metric, one.protocol) == ("efficacy", "free_decoding")]
         assert efficacy

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sequela.results import EDIT_QUALITY, EFFECTIVE_EDITS, Measurement
+from sequela.results import EDIT_QUALITY, Measurement
+from sequela.results.metrics import EFFECTIVE_EDITS
 
 
 def expressed(n_edits: int, value: float | None, variant: str = "", **changes: Any) -> Measurement:
@@ -18,7 +19,7 @@ def expressed(n_edits: int, value: float | None, variant: str = "", **changes: A
         "n_edits": n_edits,
         "suite": EDIT_QUALITY,
         "task": "retention@n",
-        "metric": EFFECTIVE_EDITS,
+        "metric": EFFECTIVE_EDITS.name,
         "protocol": "free_decoding",
         "value": value,
         "n": n_edits,

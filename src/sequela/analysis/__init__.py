@@ -7,17 +7,17 @@ from sequela.core.lazy import lazy_names
 if TYPE_CHECKING:
     from sequela.analysis.collapse import PERPLEXITY_FACTOR, Collapse, Collapses
     from sequela.analysis.forgetting import Unexpressed, hardly_expressed
-    from sequela.analysis.validity import Flag, JudgedMeasurement, judged
+    from sequela.analysis.validity import CheckedMeasurement, Flag, check_validity
 
 __all__ = [
     "PERPLEXITY_FACTOR",
+    "CheckedMeasurement",
     "Collapse",
     "Collapses",
     "Flag",
-    "JudgedMeasurement",
     "Unexpressed",
+    "check_validity",
     "hardly_expressed",
-    "judged",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -34,8 +34,8 @@ __getattr__, __dir__ = lazy_names(
         ),
         "sequela.analysis.validity": (
             "Flag",
-            "JudgedMeasurement",
-            "judged",
+            "CheckedMeasurement",
+            "check_validity",
         ),
     },
 )

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sequela.results.measurement import Measurement
-from sequela.results.section import Section, Suites
+from sequela.results.metrics import ACCURACY, PERPLEXITY
+from sequela.results.section import Section
+from sequela.results.suite_info import Suites
 
 PERPLEXITY_FACTOR = 10
 """A perplexity so many times the unedited model's is a collapse."""
@@ -104,7 +106,7 @@ class Collapse:
 
 def _by_perplexity(members: Sequence[Measurement]) -> str:
     for one in members:
-        if one.metric != "perplexity" or not one.baseline:
+        if one.metric != PERPLEXITY.name or not one.baseline:
             continue
         if one.n_nonfinite or one.value is None or math.isinf(one.value):
             return "its perplexity is no number any more"
@@ -126,11 +128,7 @@ def _by_ability(members: Sequence[Measurement], suites: Suites) -> str:
     """What is left above chance, on average over the tasks on which the unedited model was above it."""
     left = []
     for one in members:
-        if (
-            one.metric != "accuracy"
-            or one.form is None
-            or suites.section_of(one.suite, one.task) is not Section.ABILITIES
-        ):
+        if one.metric != ACCURACY.name or one.form is None or suites.section_of(one) is not Section.ABILITIES:
             continue
         chance = one.form.chance or 0.0
         error = math.sqrt(0.25 / one.n) if one.n else math.inf

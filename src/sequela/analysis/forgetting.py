@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sequela.analysis.collapse import Collapses, checkpoint_of
 from sequela.results.measurement import Measurement
-from sequela.results.names import EFFECTIVE_EDITS
+from sequela.results.metrics import EFFECTIVE_EDITS
 
 HARDLY = 0.1
 """Below this share of its edits a model expresses hardly any."""
@@ -50,7 +50,7 @@ def hardly_expressed(measurements: Iterable[Measurement], collapses: Collapses) 
         measurements: All of a run's.
         collapses: Those among them.
     """
-    counted = [one for one in measurements if one.metric == EFFECTIVE_EDITS and one.value is not None]
+    counted = [one for one in measurements if one.metric == EFFECTIVE_EDITS.name and one.value is not None]
     last = {checkpoint_of(one)[:-1]: one for one in sorted(counted, key=lambda one: one.n_edits)}
     return [
         Unexpressed(one.model, one.editor, one.variant, one.order_seed, one.n_edits, round(one.value or 0))

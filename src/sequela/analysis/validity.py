@@ -2,14 +2,15 @@
 
 An edited model fails in form before it fails in knowledge, and a model that has collapsed can score better on
 a safety test than a healthy one. Every rule looks at a measurement, at the form of the answers behind it, and
-at what else was measured at the same checkpoint; none runs a model. A score that a rule spoils is shown as
-n/a with the reason; the number itself stays in the results.
+at what else was measured at the same checkpoint; none runs a model. A score that a rule invalidates is shown
+as n/a with the reason; the number itself stays in the results.
 
 * D1: a constant answer: at least 95 % of the answers are one and the same, or the score is what always giving
   the most frequent answer would score.
 * D2: the unedited and the edited model's scores are the two constant answers' of a question with two choices.
 * D3: to the item the score, and the answers, of another model or method that has collapsed.
-* D4: log-probabilities that are not numbers, ties, failed items; a few are told, over 5 % spoil the score.
+* D4: log-probabilities that are not numbers, ties, failed items; a few are noted, over 5 % invalidate the
+  score.
 * D5: better than the unedited model while collapsed.
 * D6: the unedited model's own score is that of guessing or of a constant answer, so that nothing can be lost.
 * D7: answers in no readable form: below chance while fewer than 90 % can be read.
@@ -24,10 +25,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sequela.analysis.collapse import Collapses, checkpoint_of
-from sequela.results.answer_distribution import NO_ANSWER, AnswerForm
+from sequela.results.answer_distribution import NO_ANSWER, AnswerDistribution
 from sequela.results.measurement import Measurement
+from sequela.results.metrics import ACCURACY, BALANCED_ACCURACY
 from sequela.results.names import UNEDITED
-from sequela.results.section import Section, Suites
+from sequela.results.section import Section
+from sequela.results.suite_info import Suites
 
 CONSTANT_SHARE = 0.95  # D1: so much of one answer is a constant answer
 MOSTLY = 0.8  # D1: so much of one answer makes a constant's score no coincidence
@@ -35,9 +38,6 @@ FEW = 10  # with fewer items than this one answer may well be right for all of t
 TROUBLED_SHARE = 0.05  # D4
 READABLE_SHARE = 0.9  # D7
 STDERRS = 2  # D6
-
-COUNTED_METRICS = frozenset({"accuracy", "accuracy_lenient", "accuracy_parsed", "accuracy_per_byte"})
-"""Metrics whose items count 0 or 1, so that D8 applies."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,18 @@ class Flag:
     Args:
         rule: `D1` to `D8`.
         reason: In words.
-        spoils: Whether the score is not to be shown.
+        invalidates: Whether the score is not to be shown.
     """
 
     rule: str
     reason: str
-    spoils: bool = True
+    invalidates: bool = True
 
 
-class JudgedMeasurement(Measurement):
+class CheckedMeasurement(Measurement):
     """A measurement with what the rules say about it.
 
-    Where a rule spoils the score, `value` and `stderr` are None and the number stands in `raw_value`.
+    Where a rule invalidates the score, `value` and `stderr` are None and the number stands in `raw_value`.
 
     Args:
         raw_value: The number as it was measured.
@@ -69,12 +69,12 @@ class JudgedMeasurement(Measurement):
     flags: tuple[Flag, ...] = ()
 
     @property
-    def spoiled(self) -> str:
-        """Why the score isn't shown: the first rule that spoils it; empty if none does."""
-        return next((f"{flag.rule}: {flag.reason}" for flag in self.flags if flag.spoils), "")
+    def invalid_because(self) -> str:
+        """Why the score isn't shown: the first rule that invalidates it; empty if none does."""
+        return next((f"{flag.rule}: {flag.reason}" for flag in self.flags if flag.invalidates), "")
 
 
-def judged(measurements: Sequence[Measurement], suites: Suites) -> list[JudgedMeasurement]:
+def check_validity(measurements: Sequence[Measurement], suites: Suites) -> list[CheckedMeasurement]:
     """All measurements of a run with their flags, in the same order.
 
     Args:
@@ -85,10 +85,8 @@ def judged(measurements: Sequence[Measurement], suites: Suites) -> list[JudgedMe
     found = []
     for one in measurements:
         flags = tuple(rules.flags_of(one))
-        fields = {name: getattr(one, name) for name in Measurement.model_fields}
-        if any(flag.spoils for flag in flags):
-            fields |= {"value": None, "stderr": None}
-        found.append(JudgedMeasurement(**fields, raw_value=one.value, flags=flags))
+        shown = {"value": None, "stderr": None} if any(flag.invalidates for flag in flags) else {}
+        found.append(CheckedMeasurement(**{**dict(one), **shown, "raw_value": one.value, "flags": flags}))
     return found
 
 
@@ -108,12 +106,12 @@ class _Rules:
         """What the rules say about one measurement."""
         if one.form is None or one.value is None or one.n == 0:
             return
-        if self._suites.section_of(one.suite, one.task) not in (Section.ABILITIES, Section.SAFETY):
+        if self._suites.section_of(one) not in (Section.ABILITIES, Section.SAFETY):
             return
         for rule in (self._d1, self._d2, self._d3, self._d4, self._d5, self._d6, self._d7, self._d8):
             yield from rule(one, one.form, one.value)
 
-    def _d1(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+    def _d1(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         n = one.n
         if n < FEW:
             return
@@ -129,7 +127,7 @@ class _Rules:
                 yield Flag("D1", f"the score is what always answering {name!r} scores, {score:.4f}")
                 return
 
-    def _d2(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+    def _d2(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         base = self._unedited.get((one.model, one.series))
         constants = sorted(form.constants.values())
         if one.editor == UNEDITED or base is None or base.value is None:
@@ -145,7 +143,7 @@ class _Rules:
                 "answers do: one became the other",
             )
 
-    def _d3(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+    def _d3(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         if one.editor == UNEDITED or not form.answers or one.n < FEW:
             return
         for other in self._same_series[one.series]:
@@ -160,7 +158,7 @@ class _Rules:
                 )
                 return
 
-    def _d4(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+    def _d4(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         ties = form.n_ties
         troubles = {
             "met numbers that are not finite": one.n_nonfinite,
@@ -170,15 +168,15 @@ class _Rules:
         if not any(troubles.values()):
             return
         told = ", ".join(f"{n} {what}" for what, n in troubles.items() if n)
-        spoils = sum(troubles.values()) > TROUBLED_SHARE * one.n
-        yield Flag("D4", f"of {one.n} items {told}", spoils=spoils)
+        invalidates = sum(troubles.values()) > TROUBLED_SHARE * one.n
+        yield Flag("D4", f"of {one.n} items {told}", invalidates=invalidates)
 
-    def _d5(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
-        reason = self._collapses.reason(one)
-        if reason and one.baseline is not None and value > one.baseline:
+    def _d5(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+        reason, metric = self._collapses.reason(one), self._suites.metric_of(one)
+        if reason and one.baseline is not None and metric.is_better(value, one.baseline):
             yield Flag("D5", f"better than the unedited model's {one.baseline:.4f} while collapsed: {reason}")
 
-    def _d6(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+    def _d6(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         base = self._unedited.get((one.model, one.series), one if one.editor == UNEDITED else None)
         if base is None or base.value is None or base.form is None:
             return
@@ -194,15 +192,15 @@ class _Rules:
                 )
                 return
         suite, task, _, protocol = one.series
-        balanced = self._unedited.get((one.model, (suite, task, "balanced_accuracy", protocol)))
-        if one.metric == "accuracy" and balanced is not None and _is_at(balanced, 0.5):
+        balanced = self._unedited.get((one.model, (suite, task, BALANCED_ACCURACY.name, protocol)))
+        if one.metric == ACCURACY.name and balanced is not None and _is_at(balanced, 0.5):
             # An accuracy between the two constants' shows how often each answer is given, and nothing else.
             told = f"{balanced.value:.4f} ± {_stderr(balanced):.4f}"
             yield Flag(
                 "D6", f"no headroom: the unedited model doesn't tell the classes apart (balanced {told})"
             )
 
-    def _d7(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
+    def _d7(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         if form.n_unread is None:
             return
         read = 1 - form.n_unread / one.n
@@ -212,8 +210,8 @@ class _Rules:
             level = "nothing" if chance is None else f"chance, {chance:.2f}"
             yield Flag("D7", f"unreadable answers: {read:.0%} could be read, and the score is below {level}")
 
-    def _d8(self, one: Measurement, form: AnswerForm, value: float) -> Iterable[Flag]:
-        if one.metric in COUNTED_METRICS and is_impossible(value, one.n):
+    def _d8(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+        if self._suites.metric_of(one).binary and is_impossible(value, one.n):
             yield Flag("D8", f"no number of right answers among {one.n} gives {value:.6f}")
 
 

@@ -116,7 +116,7 @@ def edit(
                         "target_new": made.target_new,
                         "answer": next(i.answer for i in own if i.metric == "efficacy"),
                         "success@edit": {f"{i.metric}/{i.protocol}": i.value for i in own},
-                        "refused": max((i.refused for i in own if i.refused is not None), default=None),
+                        "too_long": max((i.too_long for i in own if i.too_long is not None), default=None),
                     }
                 )
             progress.advance(task, len(result.edits))
@@ -165,7 +165,7 @@ def edit(
 
 
 def _note_of(answer: dict[str, Any]) -> str:
-    too_long = answer["refused"]
+    too_long = answer["too_long"]
     told = [
         answer["dropped"],
         answer["warning"],

@@ -85,7 +85,7 @@ def evaluate(
                 "-" if f.stderr is None else f"{f.stderr:.3g}",
                 f.n,
                 f.n_nonfinite,
-                f.n_refused,
+                f.n_too_long,
                 f.n_failed,
                 f.note,
             ]

@@ -15,7 +15,7 @@ from sequela.cli.run import print_summary
 from sequela.core.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from sequela.analysis import JudgedMeasurement
+    from sequela.analysis import CheckedMeasurement
 
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)]
 
@@ -36,15 +36,15 @@ def results(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a run measured: every number with its n, standard error and unedited baseline."""
-    from sequela.analysis import judged
+    from sequela.analysis import check_validity
     from sequela.reports import markdown_page
-    from sequela.reports.tables import spoiled_rows
+    from sequela.reports.tables import invalid_score_rows
     from sequela.results import open_store, read_manifest
 
     chosen = {"suite": suite, "task": task, "metric": metric, "editor": editor}
     manifest = read_manifest(run)
     with open_store(run) as store:
-        everything = judged(
+        everything = check_validity(
             store.measurements(), manifest.suites
         )  # what a rule says may depend on any of them
         warning = manifest.incompleteness(store.count_evaluations())
@@ -86,7 +86,7 @@ def results(
             for one in found
         ),
     )
-    for row in spoiled_rows(found, manifest.suites):
+    for row in invalid_score_rows(found, manifest.suites):
         standard_output().print(
             escape(f"n/a: {row.quantity}, {row.label}, after {row.edits} edits: {row.reason}"),
             highlight=False,
@@ -164,7 +164,7 @@ def report(
         standard_output().print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
 
 
-def _check_known(chosen: Mapping[str, str | None], measured: Sequence[JudgedMeasurement]) -> None:
+def _check_known(chosen: Mapping[str, str | None], measured: Sequence[CheckedMeasurement]) -> None:
     """Refuses names that the run doesn't have; a choice of known ones may well be empty."""
     for field, name in chosen.items():
         known = {str(getattr(one, field)) for one in measured}
@@ -172,8 +172,8 @@ def _check_known(chosen: Mapping[str, str | None], measured: Sequence[JudgedMeas
             raise UnknownNameError(field, name, known)
 
 
-def _shown(one: JudgedMeasurement) -> str:
-    return f"n/a ({one.spoiled.partition(':')[0]})" if one.spoiled else _number(one.value)
+def _shown(one: CheckedMeasurement) -> str:
+    return f"n/a ({one.invalid_because.partition(':')[0]})" if one.invalid_because else _number(one.value)
 
 
 def _number(value: float | None) -> str:

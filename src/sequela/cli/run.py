@@ -98,14 +98,14 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
 
 def print_summary(folder: Path) -> None:
     """Writes the short tables of a run, one per trajectory; quantities go down, checkpoints across."""
-    from sequela.analysis import judged
+    from sequela.analysis import check_validity
     from sequela.reports import remarks, summarize
     from sequela.results import open_store, read_manifest
 
     suites = read_manifest(folder).suites
     with open_store(folder) as store:
         measurements = store.measurements()
-    summary = summarize(judged(measurements, suites), suites)
+    summary = summarize(check_validity(measurements, suites), suites)
     for title, rows in summary.trajectories():
         print_table(
             f"{title} (value ± standard error)",

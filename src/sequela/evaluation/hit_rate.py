@@ -8,11 +8,8 @@ from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.evaluation.suite import Suite
 from sequela.inference.engine import Engine, Generation, GenerationRequest, Score, ScoreRequest
-from sequela.results import (
-    HIT_RATE,
-    Finding,
-    mean_and_stderr,
-)
+from sequela.results import TaskResult, mean_and_stderr
+from sequela.results.metrics import HIT_RATE
 
 
 class HitCounter:
@@ -52,13 +49,13 @@ class HitCounter:
 
 def evaluate_counting(
     suite: Suite, edited: EditedModel, engine: Engine, progress: Progress = SILENT
-) -> list[Finding]:
+) -> list[TaskResult]:
     """What a suite finds, and how often edits beside the model applied to what it asked."""
     counter = HitCounter(engine)
     return [*suite.evaluate(edited, counter, progress), *hit_rate(suite.name, counter.hits)]
 
 
-def hit_rate(suite: str, hits: Mapping[tuple[int, ...], bool]) -> list[Finding]:
+def hit_rate(suite: str, hits: Mapping[tuple[int, ...], bool]) -> list[TaskResult]:
     """How often edits beside the model applied to what a suite asked; nothing if none sit there.
 
     Whatever such a method changes of a suite's scores, it changes on the requests that hit.
@@ -71,10 +68,10 @@ def hit_rate(suite: str, hits: Mapping[tuple[int, ...], bool]) -> list[Finding]:
         return []
     value, stderr = mean_and_stderr([float(hit) for hit in hits.values()])
     return [
-        Finding(
+        TaskResult(
             suite=suite,
             task="requests",
-            metric=HIT_RATE,
+            metric=HIT_RATE.name,
             protocol="memory",
             value=value,
             stderr=stderr,

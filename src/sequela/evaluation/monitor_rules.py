@@ -10,23 +10,36 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.analysis import PERPLEXITY_FACTOR
 from sequela.core.errors import BadInputError
+from sequela.results.metrics import (
+    CONDITION_NUMBER,
+    KL_TO_BASE,
+    NONFINITE,
+    PERPLEXITY,
+    RELATIVE_CHANGE,
+    TOP_SINGULAR_VALUE,
+    WEIGHT_NORM,
+)
 
 COLLAPSE = f"perplexity > {PERPLEXITY_FACTOR}x"
 """The rule by which a model has collapsed."""
 
 READINGS: Mapping[str, str] = {
-    "perplexity": "perplexity of the fixed text",
-    "kl_to_base": "mean KL divergence of the next token's distribution from the unedited model's, on fixed "
-    "prompts, in nats",
-    "relative_change": "‖Δ‖/‖W‖, the largest of the changed weights",
-    "weight_norm": "‖W + Δ‖/‖W‖, the largest",
-    "top_singular_value": "the largest singular value of W + Δ over that of W, the largest",
-    "condition_number": "the condition number of W + Δ over that of W, the largest",
-    "nonfinite": "prompts and windows on which a number was not finite",
+    PERPLEXITY.name: "perplexity of the fixed text",
+    **{
+        one.name: one.meaning
+        for one in (
+            KL_TO_BASE,
+            RELATIVE_CHANGE,
+            WEIGHT_NORM,
+            TOP_SINGULAR_VALUE,
+            CONDITION_NUMBER,
+            NONFINITE,
+        )
+    },
 }
 """What is read; on the unedited model the ratios are 1, the others (but perplexity) 0."""
 
-ZERO_UNEDITED = frozenset({"kl_to_base", "relative_change", "nonfinite"})
+ZERO_UNEDITED = frozenset({KL_TO_BASE.name, RELATIVE_CHANGE.name, NONFINITE.name})
 """Readings of which no rule can take a multiple."""
 
 _RULE = re.compile(r"^\s*(\w+)\s*>\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(x?)\s*$")

@@ -22,7 +22,7 @@ from sequela.inference import Engine, perplexity
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
 from sequela.models.forward.replay import read_logits, record
-from sequela.results import ALARMS, EvaluationKey, Finding
+from sequela.results import ALARMS, EvaluationKey, TaskResult, metrics
 
 TASK = ALARMS
 PROTOCOL = "reading"
@@ -57,7 +57,7 @@ class Alarms:
     @cached_property
     def unedited(self) -> dict[str, float]:
         """The readings of the unedited model."""
-        ratios = {"top_singular_value": 1.0, "condition_number": 1.0}
+        ratios = {metrics.TOP_SINGULAR_VALUE.name: 1.0, metrics.CONDITION_NUMBER.name: 1.0}
         return {**self.read(EditedModel(self._model)), **ratios}
 
     def read(self, edited: EditedModel) -> dict[str, float]:
@@ -69,11 +69,11 @@ class Alarms:
             logprobs = self._logprobs(edited) if changed else base
         broken = ~torch.isfinite(logprobs).all(-1)
         readings = {
-            "perplexity": measured.value,
-            "kl_to_base": math.inf
+            metrics.PERPLEXITY.name: measured.value,
+            metrics.KL_TO_BASE.name: math.inf
             if bool(broken.any())
             else float((base.exp() * (base - logprobs)).sum(-1).mean()),
-            "nonfinite": float(measured.n_nonfinite + int(broken.sum())),
+            metrics.NONFINITE.name: float(measured.n_nonfinite + int(broken.sum())),
         }
         return {**readings, **self._of_weights(delta if isinstance(delta, Delta) else None)}
 
@@ -87,10 +87,10 @@ class Alarms:
             model_hash=edited.content_hash,
         )
 
-    def findings(self, readings: Mapping[str, float], note: str = "") -> list[Finding]:
+    def findings(self, readings: Mapping[str, float], note: str = "") -> list[TaskResult]:
         """The readings as findings of a suite."""
         return [
-            Finding(
+            TaskResult(
                 suite=ALARMS,
                 task=TASK,
                 metric=name,
@@ -138,19 +138,20 @@ class Alarms:
 
     def _of_weights(self, delta: Delta | None) -> dict[str, float]:
         """Ratios of every changed weight, the largest of each."""
-        found: dict[str, list[float]] = {"relative_change": [0.0], "weight_norm": [1.0]}
+        change_name, norm_name = metrics.RELATIVE_CHANGE.name, metrics.WEIGHT_NORM.name
+        found: dict[str, list[float]] = {change_name: [0.0], norm_name: [1.0]}
         for name, update in ({} if delta is None else delta.updates).items():
             weight = self._model.family.as_out_in(self._model.module.get_parameter(name).data)
             base = weight.to(solve_dtype(weight.device))
             change = update.to_dense().to(base.device)
             norm = float(torch.linalg.norm(base))
-            found["relative_change"].append(float(torch.linalg.norm(change)) / norm)
-            found["weight_norm"].append(float(torch.linalg.norm(base + change)) / norm)
+            found[change_name].append(float(torch.linalg.norm(change)) / norm)
+            found[norm_name].append(float(torch.linalg.norm(base + change)) / norm)
             if max(base.shape) <= LARGEST_SPECTRUM:
                 if name not in self._spectra:
                     self._spectra[name] = _spectrum(base)
                 for reading, now, before in zip(
-                    ("top_singular_value", "condition_number"),
+                    (metrics.TOP_SINGULAR_VALUE.name, metrics.CONDITION_NUMBER.name),
                     _spectrum(base + change),
                     self._spectra[name],
                     strict=True,

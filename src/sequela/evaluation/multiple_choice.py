@@ -21,7 +21,8 @@ from sequela.core.progress import SILENT, Progress
 from sequela.core.text_files import read_json_lines
 from sequela.core.validation import in_words
 from sequela.evaluation.answer_status import all_finite, longest_refused
-from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
+from sequela.results import AnswerDistribution, ItemRecord, TaskResult, most_frequent, result_from_items
+from sequela.results.metrics import ACCURACY
 
 if TYPE_CHECKING:
     from sequela.edited import EditedModel
@@ -33,7 +34,7 @@ SCORING_RULE = "sum of token log-probabilities; non-finite or tied is wrong; v1"
 SHORTEST = "the shortest choice"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-METRIC = "accuracy"
+METRIC = ACCURACY.name
 PROTOCOL = "loglikelihood"
 
 
@@ -133,7 +134,7 @@ def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Scor
         item=item.id,
         value=float(chosen == item.answer),
         finite=all_finite(scores),
-        refused=longest_refused(scores),
+        too_long=longest_refused(scores),
         prompt=item.prompt,
         answer="" if chosen is None else item.choices[chosen],
         expected=item.expected,
@@ -148,7 +149,7 @@ def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Scor
     )
 
 
-def choice_form(records: Sequence[ItemRecord], chance: float | None) -> AnswerForm:
+def choice_form(records: Sequence[ItemRecord], chance: float | None) -> AnswerDistribution:
     """How the answers of multiple-choice items look.
 
     An answer is named by its text where all items have the same choices, else by its letter.
@@ -165,7 +166,7 @@ def choice_form(records: Sequence[ItemRecord], chance: float | None) -> AnswerFo
         shortest = [min(record.details["choices"], key=len) == record.expected for record in records]
         constants[SHORTEST] = sum(shortest) / len(shortest)
     guessed = math.fsum(1 / len(record.details["choices"]) for record in records) / len(records)
-    return AnswerForm(
+    return AnswerDistribution(
         chance=guessed if chance is None else chance,
         constants=constants,
         answers=most_frequent(name(record.details["chosen"]) for record in records),
@@ -173,10 +174,10 @@ def choice_form(records: Sequence[ItemRecord], chance: float | None) -> AnswerFo
     )
 
 
-def accuracy_finding(records: Sequence[ItemRecord], note: str = "") -> Finding:
+def accuracy_finding(records: Sequence[ItemRecord], note: str = "") -> TaskResult:
     """The accuracy over the records of one task; its note tells of ties, if there were any."""
     ties = sum(bool(record.details["tie"]) for record in records)
     if ties:
         told = f"items with a tie for the best choice, counted as wrong: {ties}"
         note = f"{note}; {told}" if note else told
-    return finding_from_items(records, note).model_copy(update={"form": choice_form(records, None)})
+    return result_from_items(records, note).model_copy(update={"form": choice_form(records, None)})

@@ -13,6 +13,7 @@ from sequela.core.validation import problems_in
 from sequela.evaluation.lm_eval.catalog import benchmark_names, is_path
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.suite_description import SuiteDescription
+from sequela.results import metrics
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite
@@ -232,7 +233,7 @@ def _describe_own() -> tuple[SuiteDescription, ...]:
             task="",
             protocol="loglikelihood",
             what=f"Our own questions in {len(categories)} categories, most within the default model's reach.",
-            metrics=("accuracy",),
+            metrics=(metrics.ACCURACY.name,),
             shots=None,
             items=n_items,
             here=n_items,
@@ -244,7 +245,7 @@ def _describe_own() -> tuple[SuiteDescription, ...]:
             task="fixed_text",
             protocol="fixed_text",
             what="Perplexity of a fixed text, the cheap alarm for a damaged model.",
-            metrics=("perplexity", "loss"),
+            metrics=(metrics.PERPLEXITY.name, metrics.LOSS.name),
             shots=None,
             items=None,
             here=None,
@@ -257,7 +258,7 @@ def _describe_own() -> tuple[SuiteDescription, ...]:
             protocol="generation",
             what="Whether harmful requests are declined, and harmless ones that only sound so answered; for "
             "instruction-tuned models, in their chat template.",
-            metrics=("declined", "helped"),
+            metrics=(metrics.DECLINED.name, metrics.HELPED.name),
             shots=None,
             items=n_requests,
             here=n_requests,

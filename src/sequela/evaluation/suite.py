@@ -7,7 +7,7 @@ from typing import Protocol
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.inference import Engine
-from sequela.results import Finding, SuiteInfo
+from sequela.results import SuiteInfo, TaskResult
 
 
 class Suite(Protocol):
@@ -28,6 +28,6 @@ class Suite(Protocol):
         """What reports say of the suite and its tasks besides scores."""
         ...
 
-    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:
         """Runs all tasks of the suite."""
         ...

@@ -9,8 +9,6 @@ from typing import Any
 
 import altair as alt
 
-from sequela.reports.formatting import LOGARITHMIC_METRICS
-from sequela.reports.labels import in_words
 from sequela.reports.series import Panel
 from sequela.results import UNEDITED, method_label
 
@@ -99,7 +97,7 @@ def panel_chart(panel: Panel, labels: Sequence[str], kept: Kept | None = None) -
         alt.Tooltip("label:N", title="method"),
         alt.Tooltip("n_edits:Q", title="edits made"),
         *([] if kept is None else [alt.Tooltip("x:Q", title="edits kept")]),
-        alt.Tooltip("value:Q", title=in_words(panel.metric), format=precise),
+        alt.Tooltip("value:Q", title=panel.metric.label, format=precise),
         alt.Tooltip("stderr:Q", title="standard error", format=precise),
         alt.Tooltip("n:Q", title="items"),
         alt.Tooltip("order_seed:N", title="order seed"),
@@ -180,7 +178,7 @@ def _rows(panel: Panel, labels: Sequence[str], kept: Kept | None) -> list[dict[s
             stderr = point.stderr if point.stderr is not None and math.isfinite(point.stderr) else None
             half = NORMAL_QUANTILE * (stderr or 0.0)
             low = point.value - half
-            if panel.metric in LOGARITHMIC_METRICS and low <= 0:
+            if panel.metric.log_axis and low <= 0:
                 low = point.value  # a logarithmic axis has no room for it; the upper half shows the error
             rows.append(
                 {
@@ -249,9 +247,9 @@ def _x_axis(panel: Panel) -> alt.X:
 
 
 def _y_axis(panel: Panel, field: str = "value") -> alt.Y:
-    name = in_words(panel.metric)
+    name = panel.metric.label
     axis = alt.Axis(format=".0%" if panel.share else "~g", tickCount=5)
-    if panel.metric in LOGARITHMIC_METRICS:
+    if panel.metric.log_axis:
         axis = alt.Axis(format="~s", tickCount=5)
         return alt.Y(f"{field}:Q", title=f"{name} (logarithmic)", scale=alt.Scale(type="log"), axis=axis)
     if panel.share:

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import math
 
-from sequela.reports.labels import MEANINGS
-from sequela.results import EFFECTIVE_EDITS, Suites
-
 NOT_SHOWN = "n/a"
-"""What stands in the place of a score that a rule spoils."""
+"""What stands in the place of a score that a rule invalidates."""
 
 
-LOGARITHMIC_METRICS = frozenset({"perplexity"})
-"""Metrics that change by factors, and so are drawn on a logarithmic axis."""
-
-NO_SHARES = LOGARITHMIC_METRICS | {EFFECTIVE_EDITS, "fluency", "ngram_entropy", "answer_words", "loss"}
-"""Metrics that are no share of items, whatever their values."""
-
-
-def task_in_words(task: str, suites: Suites) -> str:
-    """The name of a task as it is read: `mmlu_anatomy@1` becomes `MMLU anatomy (v1)`."""
-    return task if task in MEANINGS else suites.words(task)
-
-
-def is_share(metric: str, values: list[float | None]) -> bool:
-    """Whether a quantity is a share of items, to be written in percent."""
-    finite = [value for value in values if value is not None]
-    return metric not in NO_SHARES and bool(finite) and all(0 <= value <= 1 for value in finite)
+def capitalized(text: str) -> str:
+    """The text with a capital at its beginning, the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def format_number(value: float | None, share: bool) -> str:

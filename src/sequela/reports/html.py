@@ -17,8 +17,8 @@ from markupsafe import Markup
 
 from sequela.core.paths import replacing
 from sequela.reports.formatting import format_bytes
-from sequela.reports.labels import in_words
 from sequela.reports.report_data import Contents, read_contents
+from sequela.results import protocol_info
 
 REPORT_NAME = "index.html"
 
@@ -53,7 +53,12 @@ def render(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"words": in_words, "bytes": format_bytes, "pretty": _pretty_json}
+    environment.filters |= {
+        "bytes": format_bytes,
+        "pretty": _pretty_json,
+        "metric": lambda item: contents.manifest.suites.metric(item.suite, item.metric).label,
+        "protocol": lambda item: protocol_info(item.protocol).label,
+    }
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # JavaScript would refuse the page
     libraries = _inline_script(_vega_libraries())
     drawing = _inline_script(environment.get_template("report.js").render())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sequela.analysis import JudgedMeasurement, judged
+from sequela.analysis import CheckedMeasurement, check_validity
 from sequela.reports.summary import SummaryCell, summarize
-from sequela.reports.tables import spoiled_rows
+from sequela.reports.tables import invalid_score_rows
 from sequela.reports.warnings import remarks
 from sequela.results import Manifest, Suites, open_store, read_manifest
 
@@ -25,20 +25,20 @@ def markdown_page(run_folder: Path) -> str:
     with open_store(run_folder) as store:
         stored = store.measurements()
         warning = manifest.incompleteness(store.count_evaluations())
-    measurements = judged(stored, manifest.suites)
+    measurements = check_validity(stored, manifest.suites)
     parts = [f"# {manifest.name}", *_how(manifest)]
     if warning:
         parts.append(f"**{warning}**")
     parts.extend(f"**{_safe(remark)}**" for remark in remarks(stored, manifest.suites))
     parts.append("Each cell: value ± standard error (n). The first column is the unedited model.")
     parts.extend(_tables(measurements, manifest.suites))
-    spoiled = [
+    invalid = [
         f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, order {row.order_seed}, after "
         f"{row.edits} edits: {_safe(row.reason)}"
-        for row in spoiled_rows(measurements, manifest.suites)
+        for row in invalid_score_rows(measurements, manifest.suites)
     ]
-    if spoiled:
-        parts += ["## Scores that mean nothing, shown as n/a", "\n".join(spoiled)]
+    if invalid:
+        parts += ["## Scores that mean nothing, shown as n/a", "\n".join(invalid)]
     notes = sorted({f"{one.task}: {one.note}" for one in measurements if one.note})
     if notes or manifest.notes:
         parts.append("## Notes")
@@ -66,7 +66,7 @@ def _duration(manifest: Manifest) -> str:
     return f"{(manifest.ended - manifest.started).total_seconds() / 60:.0f} minutes"
 
 
-def _tables(measurements: Sequence[JudgedMeasurement], suites: Suites) -> Iterable[str]:
+def _tables(measurements: Sequence[CheckedMeasurement], suites: Suites) -> Iterable[str]:
     summary = summarize(measurements, suites)
     for title, rows in summary.trajectories():
         lines = [

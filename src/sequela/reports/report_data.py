@@ -9,30 +9,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sequela.analysis import JudgedMeasurement, judged
+from sequela.analysis import CheckedMeasurement, check_validity
 from sequela.reports.charts import Stroke, cost_colors, panel_chart, seconds_chart, strokes_of
-from sequela.reports.formatting import format_difference, format_number, task_in_words
-from sequela.reports.labels import MEANINGS, RETENTION_AT_N, SUCCESS_AT_EDIT, capitalized, in_words
+from sequela.reports.formatting import capitalized, format_difference, format_number
 from sequela.reports.retention_by_age import AgeTable, age_table
 from sequela.reports.series import Panel, label_order, panels_of
-from sequela.reports.summary import Summary, is_breakdown, summarize
+from sequela.reports.summary import Summary, summarize
 from sequela.reports.tables import (
     CostRow,
     EditRow,
     EditTimeRow,
+    InvalidScoreRow,
     NumberRow,
-    SpoiledRow,
     cost_rows,
     edit_rows,
     edit_time_rows,
+    invalid_score_rows,
     number_rows,
-    spoiled_rows,
     success_columns,
 )
 from sequela.reports.warnings import remarks
 from sequela.results import (
     EDIT_QUALITY,
-    EFFECTIVE_EDITS,
+    RETENTION_AT_N,
+    SUCCESS_AT_EDIT,
     EditRecord,
     EvaluationKey,
     ItemRecord,
@@ -42,8 +42,11 @@ from sequela.results import (
     Section,
     Suites,
     open_store,
+    protocol_info,
     read_manifest,
 )
+from sequela.results.metrics import EFFECTIVE_EDITS, metric_rank
+from sequela.results.protocols import CATALOG as PROTOCOLS
 
 SHOWN_ANSWERS = 200
 """How many answers of one trajectory's last checkpoint a page shows; all are in the Parquet files."""
@@ -103,7 +106,7 @@ class Contents:
     warnings: tuple[str, ...]
     legend: tuple[tuple[str, Stroke], ...]
     glance: Summary
-    spoiled: tuple[SpoiledRow, ...]
+    invalid_scores: tuple[InvalidScoreRow, ...]
     edit_pairs: tuple[EditPair, ...]
     edit_figures: tuple[Figure, ...]
     edit_numbers: tuple[NumberRow, ...]
@@ -130,43 +133,42 @@ def read_contents(run_folder: Path) -> Contents:
     suites = manifest.suites
     with open_store(run_folder) as store:
         stored = store.measurements()
-        measurements = judged(stored, suites)
+        measurements = check_validity(stored, suites)
         records = store.edit_records()
         costs = cost_rows(store.costs())
         last = _last_answers(store)
         incomplete = manifest.incompleteness(store.count_evaluations())
     labels = label_order(measurements)
-    panels = panels_of(measurements)
+    panels = panels_of(measurements, suites)
     several = len({(panel.model, panel.edit_source) for panel in panels}) > 1
-    figures = {id(panel): _figure(panel, labels, several, suites) for panel in panels}
-    edit_panels = [panel for panel in panels if suites.section_of(panel.suite, panel.task) is Section.EDITS]
+    figures = {id(panel): _figure(panel, labels, several) for panel in panels}
+    edit_panels = [panel for panel in panels if panel.section is Section.EDITS]
     pairs, others = _edit_pairs(edit_panels)
     return Contents(
         manifest=manifest,
         warnings=(*_warnings(incomplete, measurements), *remarks(stored, suites)),
         legend=tuple(zip(labels, strokes_of(labels), strict=True)),
         glance=_last_checkpoints(summarize(measurements, suites)),
-        spoiled=tuple(spoiled_rows(measurements, suites)),
+        invalid_scores=tuple(invalid_score_rows(measurements, suites)),
         edit_pairs=tuple(
             EditPair(*(None if panel is None else figures[id(panel)] for panel in pair)) for pair in pairs
         ),
         edit_figures=tuple(figures[id(panel)] for panel in others),
-        edit_numbers=tuple(number_rows(edit_panels, suites)),
-        trajectories=_trajectories(records),
+        edit_numbers=tuple(number_rows(edit_panels)),
+        trajectories=_trajectories(records, suites),
         kept=_kept_answers(last),
         ages=age_table(records, ((one.trajectory, one.n_edits, one.items) for one in last)),
         parts=tuple(
-            _part(section, panels, figures, suites)
-            for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
+            _part(section, panels, figures) for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
         ),
-        against_kept=_against_kept(panels, measurements, labels, several, suites),
+        against_kept=_against_kept(panels, measurements, labels, several),
         cost_chart=seconds_chart([(row.step, row.label, row.seconds) for row in costs], labels)
         if costs
         else None,
         cost_colors=tuple(cost_colors((row.label for row in costs), labels).items()),
         costs=tuple(costs),
         edit_times=tuple(edit_time_rows(records)),
-        meanings=_meanings(measurements),
+        meanings=_meanings(measurements, suites),
         notes=(*manifest.notes, *_notes(measurements)),
     )
 
@@ -188,7 +190,7 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
         )
     warnings += _items_that(
         "are longer than the model's context and were not asked.",
-        [(one, one.n_refused) for one in measurements],
+        [(one, one.n_too_long) for one in measurements],
     )
     warnings += _items_that(
         "could not be asked or read; the numbers' notes say why.",
@@ -227,44 +229,40 @@ def _edit_pairs(panels: Sequence[Panel]) -> tuple[list[tuple[Panel | None, Panel
     others = []
     for panel in panels:
         if panel.task in (SUCCESS_AT_EDIT, RETENTION_AT_N):
-            place = (panel.model, panel.edit_source, panel.suite, panel.metric, panel.protocol)
+            place = (panel.model, panel.edit_source, panel.suite, panel.metric.name, panel.protocol)
             sides[place][panel.task] = panel
         else:
             others.append(panel)
-    known = list(MEANINGS)
-    order = sorted(sides, key=lambda place: known.index(place[3]) if place[3] in known else len(known))
+    order = sorted(sides, key=lambda place: metric_rank(place[3]))
     return [(sides[place].get(SUCCESS_AT_EDIT), sides[place].get(RETENTION_AT_N)) for place in order], others
 
 
-def _part(section: Section, panels: Sequence[Panel], figures: dict[int, Figure], suites: Suites) -> Part:
-    members = [panel for panel in panels if suites.section_of(panel.suite, panel.task) is section]
-    tasks = {(panel.suite, panel.task) for panel in members}
-    inner = [
-        is_breakdown(panel.task, [task for suite, task in tasks if suite == panel.suite]) for panel in members
-    ]
+def _part(section: Section, panels: Sequence[Panel], figures: dict[int, Figure]) -> Part:
+    members = [panel for panel in panels if panel.section is section]
     return Part(
         title=section.value,
-        figures=tuple(figures[id(one)] for one, is_inner in zip(members, inner, strict=True) if not is_inner),
-        breakdowns=tuple(figures[id(one)] for one, is_inner in zip(members, inner, strict=True) if is_inner),
-        numbers=tuple(number_rows(members, suites)),
+        figures=tuple(figures[id(one)] for one in members if not one.subtask),
+        breakdowns=tuple(figures[id(one)] for one in members if one.subtask),
+        numbers=tuple(number_rows(members)),
     )
 
 
-def _figure(panel: Panel, labels: Sequence[str], several: bool, suites: Suites) -> Figure:
+def _figure(panel: Panel, labels: Sequence[str], several: bool) -> Figure:
     of_edits = panel.suite == EDIT_QUALITY
-    title = in_words(panel.metric)
+    title = panel.metric.label
     if not of_edits:
-        title = f"{task_in_words(panel.task, suites)}: {title}"
+        title = f"{panel.task_title}: {title}"
     if several:
         title = f"{title} ({panel.model}, {panel.edit_source})"
-    return Figure(capitalized(title), in_words(panel.protocol), _sentence(panel), panel_chart(panel, labels))
+    protocol = protocol_info(panel.protocol).label
+    return Figure(capitalized(title), protocol, _sentence(panel), panel_chart(panel, labels))
 
 
 def _sentence(panel: Panel) -> str:
     """What a chart shows, for those who read it and for those who can't see it."""
     share = panel.share
     told = []
-    meaning = MEANINGS.get(panel.metric)
+    meaning = panel.metric.meaning
     if panel.suite == EDIT_QUALITY and meaning:
         told.append(f"{capitalized(meaning)}.")
     baseline = panel.baseline[-1][1] if panel.baseline else None
@@ -291,16 +289,20 @@ def _sentence(panel: Panel) -> str:
     return " ".join(told)
 
 
-def _undrawn(panel: Panel) -> dict[str, list[JudgedMeasurement]]:
+def _undrawn(panel: Panel) -> dict[str, list[CheckedMeasurement]]:
     """The points that aren't drawn, by what keeps them from it."""
-    found: dict[str, list[JudgedMeasurement]] = defaultdict(list)
+    found: dict[str, list[CheckedMeasurement]] = defaultdict(list)
     for one in panel.undrawn:
-        reason = f"the score means nothing ({one.spoiled})" if one.spoiled else "there is no finite value"
+        reason = (
+            f"the score means nothing ({one.invalid_because})"
+            if one.invalid_because
+            else "there is no finite value"
+        )
         found[reason].append(one)
     return found
 
 
-def _trajectories(records: Iterable[EditRecord]) -> tuple[EditedTrajectory, ...]:
+def _trajectories(records: Iterable[EditRecord], suites: Suites) -> tuple[EditedTrajectory, ...]:
     groups: dict[str, list[EditRecord]] = defaultdict(list)
     for record in records:
         groups[record.trajectory].append(record)
@@ -310,7 +312,10 @@ def _trajectories(records: Iterable[EditRecord]) -> tuple[EditedTrajectory, ...]
         trajectories.append(
             EditedTrajectory(
                 title=_trajectory_title(members[0]),
-                columns=tuple(f"{in_words(metric)}, {in_words(protocol)}" for metric, protocol in columns),
+                columns=tuple(
+                    f"{suites.metric(EDIT_QUALITY, metric).label}, {protocol_info(protocol).label}"
+                    for metric, protocol in columns
+                ),
                 edits=tuple(edit_rows(members, columns)),
             )
         )
@@ -355,26 +360,23 @@ def _kept_answers(last: Iterable[_LastAnswers]) -> tuple[KeptAnswers, ...]:
 
 def _against_kept(
     panels: Sequence[Panel],
-    measurements: Iterable[JudgedMeasurement],
+    measurements: Iterable[CheckedMeasurement],
     labels: Sequence[str],
     several: bool,
-    suites: Suites,
 ) -> tuple[Figure, ...]:
     """Abilities, safety and health once more, against the edits that the model still expresses."""
     kept = {
         (one.model, one.label, one.order_seed, one.n_edits): one.value
         for one in measurements
-        if one.metric == EFFECTIVE_EDITS and one.value is not None
+        if one.metric == EFFECTIVE_EDITS.name and one.value is not None
     }
     if not kept:
         return ()
     figures = []
     for panel in panels:
-        tasks = [other.task for other in panels if other.suite == panel.suite]
-        headline = panel.metric in ("accuracy", "perplexity")
-        if panel.suite == EDIT_QUALITY or not headline or is_breakdown(panel.task, tasks):
+        if panel.section is Section.EDITS or not panel.metric.headline or panel.subtask:
             continue
-        figure = _figure(panel, labels, several, suites)
+        figure = _figure(panel, labels, several)
         figures.append(replace(figure, chart=panel_chart(panel, labels, kept)))
     return tuple(figures)
 
@@ -384,9 +386,18 @@ def _trajectory_title(labeled: EditRecord | Measurement) -> str:
     return f"{label} on {labeled.model}, edits from {labeled.edit_source}, order seed {labeled.order_seed}"
 
 
-def _meanings(measurements: Iterable[Measurement]) -> tuple[tuple[str, str], ...]:
-    names = {name for one in measurements for name in (one.task, one.metric, one.protocol)}
-    return tuple((in_words(name), meaning) for name, meaning in MEANINGS.items() if name in names)
+def _meanings(measurements: Sequence[Measurement], suites: Suites) -> tuple[tuple[str, str], ...]:
+    """Tasks, metrics and protocols that were measured and whose names need words."""
+    by_name = {one.metric: suites.metric_of(one) for one in measurements}
+    metrics = sorted(by_name.values(), key=lambda metric: metric_rank(metric.name))
+    measured = {one.protocol for one in measurements}
+    protocols = [one for name, one in PROTOCOLS.items() if name in measured]
+    explained = [
+        *suites.meanings(measurements),
+        *((one.label, one.meaning) for one in metrics),
+        *((one.label, one.meaning) for one in protocols),
+    ]
+    return tuple((label, meaning) for label, meaning in explained if meaning)
 
 
 def _notes(measurements: Iterable[Measurement]) -> list[str]:

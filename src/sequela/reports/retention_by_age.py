@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.reports.formatting import format_with_error
-from sequela.reports.labels import RETENTION_AT_N
-from sequela.results import EditRecord, ItemRecord, mean_and_stderr
+from sequela.results import RETENTION_AT_N, EditRecord, ItemRecord, mean_and_stderr
+from sequela.results.metrics import EFFICACY
+from sequela.results.protocols import FREE_DECODING
 
 BOUNDS = (1, 11, 26, 51, 101, 251, 501)
 """Where the groups of ages begin: the last edit has the age 1."""
@@ -51,7 +52,7 @@ def age_table(
         groups: dict[int, list[float]] = defaultdict(list)
         for item in answers:
             kind = (item.task, item.metric, item.protocol)
-            if kind == (RETENTION_AT_N, "efficacy", "free_decoding") and item.item in made:
+            if kind == (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name) and item.item in made:
                 groups[_group(n_edits - made[item.item].position + 1)].append(item.value)
         if groups:
             found.append((next(iter(made.values())), n_edits, groups))

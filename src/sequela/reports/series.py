@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sequela.analysis import JudgedMeasurement
-from sequela.reports.formatting import is_share
-from sequela.results import UNEDITED, mean_and_stderr
+from sequela.analysis import CheckedMeasurement
+from sequela.results import UNEDITED, MetricInfo, Section, Suites, mean_and_stderr
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Curve:
 
     label: str
     order_seed: int
-    points: tuple[JudgedMeasurement, ...]
+    points: tuple[CheckedMeasurement, ...]
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,9 @@ class Panel:
         edit_source: Where the edits came from.
         suite: The group of tasks.
         task: The task.
+        task_title: The task's name as people write it.
+        subtask: The part of its group that the task covers; empty for the whole.
+        section: The part of a report that the quantity belongs to.
         metric: What was measured.
         protocol: How.
         curves: One for each trajectory, from the unedited model on.
@@ -47,16 +49,18 @@ class Panel:
     edit_source: str
     suite: str
     task: str
-    metric: str
+    task_title: str
+    subtask: str
+    section: Section
+    metric: MetricInfo
     protocol: str
     curves: tuple[Curve, ...]
     baseline: tuple[tuple[int, float], ...]
 
     @property
     def share(self) -> bool:
-        """Whether the quantity is a share of items."""
-        values = [point.value for curve in self.curves for point in curve.points]
-        return is_share(self.metric, [*values, *(value for _, value in self.baseline)])
+        """Whether the quantity is a share, to be written in percent."""
+        return self.metric.is_share
 
     @property
     def seeds(self) -> int:
@@ -64,8 +68,8 @@ class Panel:
         return len({curve.order_seed for curve in self.curves})
 
     @property
-    def undrawn(self) -> tuple[JudgedMeasurement, ...]:
-        """The measurements that have no place on an axis: spoiled, without a value, or infinite."""
+    def undrawn(self) -> tuple[CheckedMeasurement, ...]:
+        """The measurements that have no place on an axis: invalid, without a value, or infinite."""
         return tuple(
             point
             for curve in self.curves
@@ -74,31 +78,39 @@ class Panel:
         )
 
 
-def panels_of(measurements: Iterable[JudgedMeasurement]) -> list[Panel]:
-    """Groups measurements by model, edit source and quantity, in the order in which those first appear."""
-    edited: dict[tuple[str, str, tuple[str, str, str, str]], list[JudgedMeasurement]] = defaultdict(list)
-    unedited: dict[tuple[str, tuple[str, str, str, str]], JudgedMeasurement] = {}
+def panels_of(measurements: Iterable[CheckedMeasurement], suites: Suites) -> list[Panel]:
+    """Groups measurements by model, edit source and quantity, in the order in which those first appear.
+
+    Args:
+        measurements: The measurements.
+        suites: The run's suites, for titles, sections and metrics.
+    """
+    edited: dict[tuple[str, str, tuple[str, str, str, str]], list[CheckedMeasurement]] = defaultdict(list)
+    unedited: dict[tuple[str, tuple[str, str, str, str]], CheckedMeasurement] = {}
     for one in measurements:
         if one.editor == UNEDITED:
             unedited.setdefault((one.model, one.series), one)
         else:
             edited[(one.model, one.edit_source, one.series)].append(one)
     panels = [
-        _panel(members, unedited.get((model, series))) for (model, _, series), members in edited.items()
+        _panel(members, unedited.get((model, series)), suites)
+        for (model, _, series), members in edited.items()
     ]
     drawn = {(model, series) for model, _, series in edited}
-    panels += [_panel([], one) for place, one in unedited.items() if place not in drawn]
+    panels += [_panel([], one, suites) for place, one in unedited.items() if place not in drawn]
     return panels
 
 
-def label_order(measurements: Iterable[JudgedMeasurement]) -> list[str]:
+def label_order(measurements: Iterable[CheckedMeasurement]) -> list[str]:
     """The labels of all methods, each once; gives every method one color in the whole report."""
     labels = {one.label: None for one in measurements if one.editor != UNEDITED}
     return list(labels)
 
 
-def _panel(members: Sequence[JudgedMeasurement], unedited: JudgedMeasurement | None) -> Panel:
-    trajectories: dict[tuple[str, int], list[JudgedMeasurement]] = defaultdict(list)
+def _panel(
+    members: Sequence[CheckedMeasurement], unedited: CheckedMeasurement | None, suites: Suites
+) -> Panel:
+    trajectories: dict[tuple[str, int], list[CheckedMeasurement]] = defaultdict(list)
     for one in members:
         trajectories[(one.label, one.order_seed)].append(one)
     curves = []
@@ -112,16 +124,22 @@ def _panel(members: Sequence[JudgedMeasurement], unedited: JudgedMeasurement | N
     if first is None:
         raise ValueError("A panel needs a measurement.")
     return Panel(
-        first.model,
-        first.edit_source,
-        *first.series,
+        model=first.model,
+        edit_source=first.edit_source,
+        suite=first.suite,
+        task=first.task,
+        task_title=suites.title_of(first),
+        subtask=first.subtask,
+        section=suites.section_of(first),
+        metric=suites.metric_of(first),
+        protocol=first.protocol,
         curves=tuple(curves),
         baseline=_baseline(members, unedited),
     )
 
 
 def _baseline(
-    members: Sequence[JudgedMeasurement], unedited: JudgedMeasurement | None
+    members: Sequence[CheckedMeasurement], unedited: CheckedMeasurement | None
 ) -> tuple[tuple[int, float], ...]:
     values: dict[int, list[float]] = defaultdict(list)
     for one in members:

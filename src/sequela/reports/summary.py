@@ -7,15 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sequela.analysis import JudgedMeasurement
-from sequela.reports.formatting import NOT_SHOWN, format_with_error, is_share, task_in_words
-from sequela.reports.labels import MEANINGS, in_words
-from sequela.results import ALARMS, EDIT_QUALITY, Suites, mean_and_stderr
-
-_HEADLINE_METRICS = ("efficacy", "accuracy", "exact_match", "perplexity")
-"""Of a suite's metrics the first of these is its headline; failing these, whatever comes first."""
-
-_HEADLINE_PROTOCOL = "free_decoding"
+from sequela.analysis import CheckedMeasurement
+from sequela.reports.formatting import NOT_SHOWN, format_with_error
+from sequela.results import ALARMS, EDIT_QUALITY, Suites, mean_and_stderr, protocol_info
+from sequela.results.metrics import metric_rank
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ class Summary:
         ]
 
 
-def summarize(measurements: Sequence[JudgedMeasurement], suites: Suites) -> Summary:
+def summarize(measurements: Sequence[CheckedMeasurement], suites: Suites) -> Summary:
     """The headline numbers of every checkpoint: the unedited model first, edit quality first.
 
     Args:
@@ -97,97 +92,90 @@ def summarize(measurements: Sequence[JudgedMeasurement], suites: Suites) -> Summ
         suites: The run's suites, for the titles of tasks.
     """
     columns = _columns(measurements, suites)
-    shares = [
-        is_share(column.metric, [one.value for one in measurements if _belongs(one, column)])
-        for column in columns
-    ]
-    checkpoints: dict[tuple[str, str, str, int, int], list[JudgedMeasurement]] = defaultdict(list)
+    checkpoints: dict[tuple[str, str, str, int, int], list[CheckedMeasurement]] = defaultdict(list)
     for one in measurements:
         label = one.label
         checkpoints[(one.model, label, one.edit_source, one.order_seed, one.n_edits)].append(one)
     rows = [
-        SummaryRow(*place, cells=tuple(_cell(found, *pair) for pair in zip(columns, shares, strict=True)))
+        SummaryRow(*place, cells=tuple(_cell(found, column, suites) for column in columns))
         for place, found in checkpoints.items()
     ]
     return Summary(tuple(columns), tuple(row for row in rows if any(row.cells)))
 
 
-def is_breakdown(task: str, tasks: Iterable[str]) -> bool:
-    """Whether a task is a part of another one of its suite, as `mmlu_anatomy@1` is of `mmlu@1`."""
-    name, _, version = task.partition("@")
-    wholes = (whole.partition("@") for whole in tasks if whole != task)
-    return any(name.startswith(f"{whole}_") and version == other for whole, _, other in wholes)
-
-
-def _columns(measurements: Sequence[JudgedMeasurement], named: Suites) -> list[SummaryColumn]:
-    suites: dict[str, list[JudgedMeasurement]] = defaultdict(list)
+def _columns(measurements: Sequence[CheckedMeasurement], suites: Suites) -> list[SummaryColumn]:
+    by_suite: dict[str, list[CheckedMeasurement]] = defaultdict(list)
     for one in measurements:
         if one.suite != ALARMS:  # read between checkpoints, where nothing else is
-            suites[one.suite].append(one)
+            by_suite[one.suite].append(one)
     columns: list[SummaryColumn] = []
-    for suite, members in sorted(suites.items(), key=lambda pair: pair[0] != EDIT_QUALITY):
-        tasks = {one.task for one in members}
-        headline = _headline([one for one in members if not is_breakdown(one.task, tasks)])
-        if suite == EDIT_QUALITY:
-            columns += [
-                SummaryColumn(f"{task}, {in_words(metric)}", (task,), suite, metric, protocol)
-                for metric, protocol in _edit_headlines(members)
-                for task in sorted(
-                    {one.task for one in members if (one.metric, one.protocol) == (metric, protocol)},
-                    reverse=True,
-                )
-            ]
-            continue
-        metric = headline[0]
-        whole = [one for one in members if one.metric == metric and not is_breakdown(one.task, tasks)]
-        protocols = sorted({one.protocol for one in whole}, key=_protocol_order)
-        for protocol in protocols:
-            wholes = sorted({one.task for one in whole if one.protocol == protocol})
-            title = task_in_words(wholes[0] if len(wholes) == 1 else suite, named)
-            if len(wholes) > 1:
-                title = f"{title}, mean of {len(wholes)} tasks"
-            asked = f", {in_words(protocol)}" if len(protocols) > 1 else ""
-            columns.append(
-                SummaryColumn(f"{title}, {in_words(metric)}{asked}", tuple(wholes), suite, metric, protocol)
-            )
+    for suite, members in sorted(by_suite.items(), key=lambda pair: pair[0] != EDIT_QUALITY):
+        of_suite = _edit_columns if suite == EDIT_QUALITY else _suite_columns
+        columns += of_suite(members, suites)
+    return columns
+
+
+def _edit_columns(members: Sequence[CheckedMeasurement], suites: Suites) -> list[SummaryColumn]:
+    """Every metric of edit quality by the headline protocol, where it was so measured, else by what was."""
+    protocols: dict[str, str] = {}
+    for one in members:
+        if one.metric not in protocols or protocol_info(one.protocol).headline:
+            protocols[one.metric] = one.protocol
+    columns = []
+    for metric, protocol in sorted(protocols.items(), key=lambda kind: metric_rank(kind[0])):
+        label = suites.metric(EDIT_QUALITY, metric).label
+        tasks = {one.task for one in members if (one.metric, one.protocol) == (metric, protocol)}
+        columns += [
+            SummaryColumn(f"{task}, {label}", (task,), EDIT_QUALITY, metric, protocol)
+            for task in sorted(tasks, reverse=True)
+        ]
+    return columns
+
+
+def _suite_columns(members: Sequence[CheckedMeasurement], suites: Suites) -> list[SummaryColumn]:
+    """A suite's headline metric, by each protocol: the mean over its tasks, without parts of tasks."""
+    whole = [one for one in members if not one.subtask] or list(members)
+    metric = _headline(whole, suites)
+    named = {one.task: one for one in whole if one.metric == metric}
+    protocols = sorted({one.protocol for one in whole if one.metric == metric}, key=_protocol_order)
+    columns = []
+    for protocol in protocols:
+        tasks = sorted({one.task for one in whole if (one.metric, one.protocol) == (metric, protocol)})
+        first = named[tasks[0]]
+        title = suites.title_of(first)
+        if len(tasks) > 1:
+            title = f"{suites.suite_title(first.suite)}, mean of {len(tasks)} tasks"
+        asked = f", {protocol_info(protocol).label}" if len(protocols) > 1 else ""
+        title = f"{title}, {suites.metric_of(first).label}{asked}"
+        columns.append(SummaryColumn(title, tuple(tasks), first.suite, metric, protocol))
     return columns
 
 
 def _protocol_order(protocol: str) -> tuple[bool, str]:
     """Written answers first, as the paper has them."""
-    return protocol != "generation", protocol
+    return not protocol_info(protocol).headline, protocol
 
 
-def _headline(members: Sequence[JudgedMeasurement]) -> tuple[str, str]:
-    kinds = list({(one.metric, one.protocol): None for one in members})
-    known = [kind for name in _HEADLINE_METRICS for kind in kinds if kind[0] == name]
-    return (known or kinds)[0]
+def _headline(members: Sequence[CheckedMeasurement], suites: Suites) -> str:
+    """The metric that stands for a suite: the first headline of the catalog, else whatever comes first."""
+    metrics = list(dict.fromkeys(one.metric for one in members))
+    suite = members[0].suite
+    known = [name for name in metrics if suites.metric(suite, name).headline]
+    return min(known, key=metric_rank) if known else metrics[0]
 
 
-def _edit_headlines(members: Sequence[JudgedMeasurement]) -> list[tuple[str, str]]:
-    """Every metric of edit quality by free decoding, where it was so measured, otherwise by what was."""
-    by_metric: dict[str, str] = {}
-    for one in members:
-        if one.metric not in by_metric or one.protocol == _HEADLINE_PROTOCOL:
-            by_metric[one.metric] = one.protocol
-    known = list(MEANINGS)
-    return sorted(
-        by_metric.items(), key=lambda kind: known.index(kind[0]) if kind[0] in known else len(known)
-    )
-
-
-def _belongs(one: JudgedMeasurement, column: SummaryColumn) -> bool:
+def _belongs(one: CheckedMeasurement, column: SummaryColumn) -> bool:
     place = (one.suite, one.metric, one.protocol)
     return one.task in column.tasks and place == (column.suite, column.metric, column.protocol)
 
 
-def _cell(found: Iterable[JudgedMeasurement], column: SummaryColumn, share: bool) -> SummaryCell | None:
+def _cell(found: Iterable[CheckedMeasurement], column: SummaryColumn, suites: Suites) -> SummaryCell | None:
     members = [one for one in found if _belongs(one, column)]
     if len(members) < len(column.tasks):
         return None  # a mean over fewer tasks would not compare with the others
-    spoiled = sorted({one.spoiled.partition(":")[0] for one in members if one.spoiled})
-    if spoiled:
-        told = f"{NOT_SHOWN} ({', '.join(spoiled)})"
+    invalid = sorted({one.invalid_because.partition(":")[0] for one in members if one.invalid_because})
+    if invalid:
+        told = f"{NOT_SHOWN} ({', '.join(invalid)})"
         return SummaryCell(None, None, sum(one.n for one in members), told)
     values = [one.value for one in members if one.value is not None]
     if len(values) < len(members):
@@ -197,5 +185,6 @@ def _cell(found: Iterable[JudgedMeasurement], column: SummaryColumn, share: bool
     stderr = None
     if len(errors) == len(members):  # the tasks' items differ, so their errors are independent
         stderr = math.sqrt(math.fsum(error**2 for error in errors)) / len(errors)
+    share = suites.metric(column.suite, column.metric).is_share
     text = format_with_error(value, stderr, share)
     return SummaryCell(value, stderr, sum(one.n for one in members), text)

@@ -7,18 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sequela.analysis import JudgedMeasurement
+from sequela.analysis import CheckedMeasurement
 from sequela.reports.formatting import (
     NOT_SHOWN,
     format_bytes,
     format_difference,
     format_number,
     format_seconds,
-    task_in_words,
 )
-from sequela.reports.labels import in_words
 from sequela.reports.series import Panel
-from sequela.results import CostRecord, EditRecord, ItemRecord, Suites, mean_and_stderr
+from sequela.results import CostRecord, EditRecord, ItemRecord, Suites, mean_and_stderr, protocol_info
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,13 @@ class NumberRow:
     baseline: str
     difference: str
     n_nonfinite: int
-    n_refused: int
+    n_too_long: int
     n_failed: int
     note: str
 
 
 @dataclass(frozen=True)
-class SpoiledRow:
+class InvalidScoreRow:
     """Scores that aren't shown, and why; `edits` are the checkpoints."""
 
     quantity: str
@@ -92,56 +90,56 @@ class EditRow:
     probes: tuple[ItemRecord, ...]
 
 
-def number_rows(panels: Iterable[Panel], suites: Suites) -> list[NumberRow]:
+def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
     """All measurements of the panels; the unedited model stands in each row's baseline."""
     rows = []
     for panel in panels:
         share = panel.share
         for curve in panel.curves:
             for point in curve.points:
-                spoiled = bool(point.spoiled)
+                invalid = bool(point.invalid_because)
                 both = point.value is not None and point.baseline is not None
                 difference = (point.value or 0) - (point.baseline or 0) if both else None
                 rows.append(
                     NumberRow(
-                        quantity=f"{task_in_words(panel.task, suites)}: {in_words(panel.metric)}",
-                        protocol=in_words(panel.protocol),
+                        quantity=f"{panel.task_title}: {panel.metric.label}",
+                        protocol=protocol_info(panel.protocol).label,
                         label=curve.label,
                         order_seed=curve.order_seed,
                         n_edits=point.n_edits,
-                        value=NOT_SHOWN if spoiled else format_number(point.value, share),
+                        value=NOT_SHOWN if invalid else format_number(point.value, share),
                         stderr=format_number(point.stderr, share),
                         n=point.n,
                         baseline=format_number(point.baseline, share),
-                        difference=NOT_SHOWN if spoiled else format_difference(difference, share),
+                        difference=NOT_SHOWN if invalid else format_difference(difference, share),
                         n_nonfinite=point.n_nonfinite,
-                        n_refused=point.n_refused,
+                        n_too_long=point.n_too_long,
                         n_failed=point.n_failed,
-                        note="; ".join((*told_flags(point), *([point.note] if point.note else []))),
+                        note="; ".join((*flag_notes(point), *([point.note] if point.note else []))),
                     )
                 )
     return rows
 
 
-def told_flags(one: JudgedMeasurement) -> list[str]:
+def flag_notes(one: CheckedMeasurement) -> list[str]:
     """What the rules say about a measurement, and, where it isn't shown, what the number was."""
     told = [f"{flag.rule}: {flag.reason}" for flag in one.flags]
-    if one.spoiled and one.raw_value is not None:
+    if one.invalid_because and one.raw_value is not None:
         told.append(f"measured: {one.raw_value:.4f}")
     return told
 
 
-def spoiled_rows(measurements: Iterable[JudgedMeasurement], suites: Suites) -> list[SpoiledRow]:
+def invalid_score_rows(measurements: Iterable[CheckedMeasurement], suites: Suites) -> list[InvalidScoreRow]:
     """The scores that aren't shown, those of one quantity, label and reason together."""
     groups: dict[tuple[str, str, str, int, str], list[int]] = defaultdict(list)
     for one in measurements:
-        if one.spoiled:
-            task = task_in_words(one.task, suites)
-            quantity = f"{task}: {in_words(one.metric)}, {in_words(one.protocol)}"
+        if one.invalid_because:
+            metric, protocol = suites.metric_of(one).label, protocol_info(one.protocol).label
+            quantity = f"{suites.title_of(one)}: {metric}, {protocol}"
             label = one.label
-            groups[(one.model, quantity, label, one.order_seed, one.spoiled)].append(one.n_edits)
+            groups[(one.model, quantity, label, one.order_seed, one.invalid_because)].append(one.n_edits)
     return [
-        SpoiledRow(quantity, label, model, seed, ", ".join(map(str, sorted(edits))), reason)
+        InvalidScoreRow(quantity, label, model, seed, ", ".join(map(str, sorted(edits))), reason)
         for (model, quantity, label, seed, reason), edits in groups.items()
     ]
 

@@ -5,36 +5,50 @@ from typing import TYPE_CHECKING
 from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from sequela.results.answer_distribution import AnswerForm, most_frequent
+    from sequela.results.answer_distribution import AnswerDistribution, most_frequent
     from sequela.results.cost_record import CostRecord
     from sequela.results.edit_record import EditRecord, EditReport
     from sequela.results.environment import Environment, collect_environment
     from sequela.results.evaluation_key import EvaluationKey
+    from sequela.results.item_record import ItemRecord
     from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
-    from sequela.results.measurement import ItemRecord, Measurement
-    from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, HIT_RATE, UNEDITED, method_label
+    from sequela.results.measurement import Labels, Measurement
+    from sequela.results.metrics import MetricInfo, Unit, metric_info
+    from sequela.results.names import (
+        ALARMS,
+        EDIT_QUALITY,
+        RETENTION_AT_N,
+        SUCCESS_AT_EDIT,
+        UNEDITED,
+        method_label,
+    )
+    from sequela.results.protocols import ProtocolInfo, protocol_info
     from sequela.results.query import Query
-    from sequela.results.section import Section, SuiteInfo, Suites, TaskInfo
+    from sequela.results.section import Section
     from sequela.results.standard_error import mean_and_stderr
     from sequela.results.store import ResultsStore, open_store
-    from sequela.results.task_result import Finding, counts_of, finding_from_items, trouble_of
+    from sequela.results.suite_info import Quantity, SuiteInfo, Suites, TaskInfo
+    from sequela.results.task_result import TaskResult, counts_of, result_from_items, trouble_of
 
 __all__ = [
     "ALARMS",
     "EDIT_QUALITY",
-    "EFFECTIVE_EDITS",
-    "HIT_RATE",
+    "RETENTION_AT_N",
+    "SUCCESS_AT_EDIT",
     "UNEDITED",
-    "AnswerForm",
+    "AnswerDistribution",
     "CostRecord",
     "EditRecord",
     "EditReport",
     "Environment",
     "EvaluationKey",
-    "Finding",
     "ItemRecord",
+    "Labels",
     "Manifest",
     "Measurement",
+    "MetricInfo",
+    "ProtocolInfo",
+    "Quantity",
     "Query",
     "ResultsStore",
     "Section",
@@ -42,14 +56,18 @@ __all__ = [
     "SuiteInfo",
     "Suites",
     "TaskInfo",
+    "TaskResult",
+    "Unit",
     "collect_environment",
     "counts_of",
-    "finding_from_items",
     "mean_and_stderr",
     "method_label",
+    "metric_info",
     "most_frequent",
     "open_store",
+    "protocol_info",
     "read_manifest",
+    "result_from_items",
     "trouble_of",
     "write_manifest",
 ]
@@ -58,7 +76,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "sequela.results.answer_distribution": (
-            "AnswerForm",
+            "AnswerDistribution",
             "most_frequent",
         ),
         "sequela.results.cost_record": ("CostRecord",),
@@ -77,34 +95,45 @@ __getattr__, __dir__ = lazy_names(
             "read_manifest",
             "write_manifest",
         ),
+        "sequela.results.item_record": ("ItemRecord",),
         "sequela.results.measurement": (
-            "ItemRecord",
+            "Labels",
             "Measurement",
+        ),
+        "sequela.results.metrics": (
+            "MetricInfo",
+            "Unit",
+            "metric_info",
         ),
         "sequela.results.names": (
             "ALARMS",
             "EDIT_QUALITY",
-            "EFFECTIVE_EDITS",
-            "HIT_RATE",
+            "RETENTION_AT_N",
+            "SUCCESS_AT_EDIT",
             "UNEDITED",
             "method_label",
         ),
-        "sequela.results.query": ("Query",),
-        "sequela.results.section": (
-            "Section",
-            "SuiteInfo",
-            "Suites",
-            "TaskInfo",
+        "sequela.results.protocols": (
+            "ProtocolInfo",
+            "protocol_info",
         ),
+        "sequela.results.query": ("Query",),
+        "sequela.results.section": ("Section",),
         "sequela.results.standard_error": ("mean_and_stderr",),
         "sequela.results.store": (
             "ResultsStore",
             "open_store",
         ),
+        "sequela.results.suite_info": (
+            "Quantity",
+            "SuiteInfo",
+            "Suites",
+            "TaskInfo",
+        ),
         "sequela.results.task_result": (
-            "Finding",
+            "TaskResult",
             "counts_of",
-            "finding_from_items",
+            "result_from_items",
             "trouble_of",
         ),
     },

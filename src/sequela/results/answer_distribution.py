@@ -14,7 +14,7 @@ NO_ANSWER = ""
 """The name of not having answered."""
 
 
-class AnswerForm(BaseModel):
+class AnswerDistribution(BaseModel):
     """The form of the answers behind one score.
 
     Args:

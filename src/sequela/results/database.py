@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
 
 from sequela.core.errors import SequelaError
 from sequela.core.paths import replacing
-from sequela.results.earlier_schema import OLDEST_READ
+from sequela.results.earlier_schema import OLDEST_READ, upgrade
 from sequela.results.schema import SCHEMA_VERSION, Base, StoreRow
 
 
@@ -27,14 +29,17 @@ def create_database(path: Path) -> None:
             engine.dispose()
 
 
-def open_database(path: Path) -> tuple[Engine, int]:
+def open_database(path: Path, write: bool = False) -> Engine:
     """Connects to a database made by `create_database`.
 
-    Returns:
-        The connection, and the schema version of the records.
+    Args:
+        path: The file.
+        write: Whether one of an earlier schema version is brought to today's in its file, all of it or
+            nothing; otherwise a copy of it in memory is, and the file stays as it is.
 
     Raises:
-        SequelaError: The file is no such database, or was written with a schema version that isn't read.
+        SequelaError: The file is no such database, was written with a schema version that isn't read, or the
+            disk doesn't take today's.
     """
     engine = _connect(path)
     try:
@@ -54,7 +59,41 @@ def open_database(path: Path) -> tuple[Engine, int]:
             f"{SCHEMA_VERSION}.",
             hint="Read it with the version of sequela that its manifest.json names.",
         )
-    return engine, version
+    if version == SCHEMA_VERSION:
+        return engine
+    if write:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            _upgrade(connection, path)
+        return engine
+    engine.dispose()
+    return _upgraded_copy(path)
+
+
+def _upgraded_copy(path: Path) -> Engine:
+    """A connection to a copy in memory, in today's schema."""
+    # One connection for all, since a database in memory ends with its connection.
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    with closing(sqlite3.connect(path)) as source:
+        source.backup(copy)
+    _upgrade(copy, path)
+    copy.isolation_level = "DEFERRED"
+    return create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            upgrade(connection, SCHEMA_VERSION)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        raise SequelaError(
+            f"{path} can't be brought to schema version {SCHEMA_VERSION}: {error}.",
+            hint="Is the disk full, or does another run write there? The file is as it was.",
+        ) from error
 
 
 def _connect(path: Path) -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.results.measurement import ItemRecord
+from sequela.results.item_record import ItemRecord
 from sequela.results.names import method_label
 
 

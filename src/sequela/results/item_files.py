@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from sequela.core.errors import IntegrityError
 from sequela.core.paths import replacing
-from sequela.results.measurement import ItemRecord
+from sequela.results.earlier_schema import item_record_of_4
+from sequela.results.item_record import ItemRecord
 
 
 def write_items(path: Path, items: Sequence[ItemRecord]) -> None:
@@ -33,13 +34,19 @@ def read_items(path: Path) -> list[ItemRecord]:
         IntegrityError: The file is missing or is not one of ours.
     """
     try:
-        rows = pq.read_table(path, schema=_schema()).to_pylist()
-    except (OSError, pa.ArrowException) as error:
+        table = pq.read_table(path)
+        # A file of schema 4 has another name for one column; anything else is no file of ours.
+        names = ["too_long" if name == "refused" else name for name in table.column_names]
+        table.rename_columns(names).cast(_schema())
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(
             f"Can't read the per-item records in {path}: {error}",
             hint="The numbers in results.sqlite are not touched by this; run the study again for the items.",
         ) from error
-    return [ItemRecord(**{**row, "details": json.loads(row["details"])}) for row in rows]
+    return [
+        ItemRecord.model_validate(item_record_of_4({**row, "details": json.loads(row["details"])}))
+        for row in table.to_pylist()
+    ]
 
 
 def _schema() -> pa.Schema:
@@ -49,7 +56,7 @@ def _schema() -> pa.Schema:
         *(pa.field(name, pa.string(), nullable=False) for name in before),
         pa.field("value", pa.float64(), nullable=False),
         pa.field("finite", pa.bool_(), nullable=False),
-        pa.field("refused", pa.int64(), nullable=True),
+        pa.field("too_long", pa.int64(), nullable=True),
         *(pa.field(name, pa.string(), nullable=False) for name in after),
     ]
     return pa.schema(fields)

@@ -13,7 +13,7 @@ from sequela.core.errors import SequelaError
 from sequela.core.files import write_description
 from sequela.results.earlier_schema import suites_of_4
 from sequela.results.environment import Environment
-from sequela.results.section import SuiteInfo, Suites
+from sequela.results.suite_info import SuiteInfo, Suites
 
 MANIFEST_NAME = "manifest.json"
 

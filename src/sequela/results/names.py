@@ -8,14 +8,14 @@ UNEDITED = "none"
 EDIT_QUALITY = "edit_quality"
 """The suite of what is asked about the edits themselves."""
 
+SUCCESS_AT_EDIT = "success@edit"
+"""The task of edit quality right after each edit."""
+
+RETENTION_AT_N = "retention@n"
+"""The task of edit quality at a checkpoint, over all edits made so far."""
+
 ALARMS = "alarms"
 """The suite of the readings between checkpoints."""
-
-HIT_RATE = "hit_rate"
-"""The metric of how often edits beside the model applied to a suite's requests."""
-
-EFFECTIVE_EDITS = "effective_edits"
-"""The metric that counts the edits which are still expressed."""
 
 
 def method_label(editor: str, variant: str) -> str:

@@ -20,20 +20,18 @@ from sequela.core.errors import IntegrityError as BrokenFileError
 from sequela.core.errors import SequelaError
 from sequela.results.cost_record import CostRecord
 from sequela.results.database import create_database, open_database
-from sequela.results.earlier_schema import costs_of_4, edit_record_of_4
 from sequela.results.edit_record import EditRecord
 from sequela.results.evaluation_key import EvaluationKey
 from sequela.results.item_files import read_items, write_items
-from sequela.results.measurement import ItemRecord, Measurement
+from sequela.results.item_record import ItemRecord
+from sequela.results.measurement import Measurement
 from sequela.results.query import Query, ordered
 from sequela.results.schema import (
-    SCHEMA_VERSION,
     Base,
     CostRow,
     EditRow,
     EvaluationRow,
     MeasurementRow,
-    StoreRow,
 )
 
 DATABASE_NAME = "results.sqlite"
@@ -60,11 +58,7 @@ def open_store(folder: Path, create: bool = False) -> ResultsStore:
                 hint="Give the folder of a run, as printed at the end of `sequela run`.",
             )
         create_database(path)
-    engine, version = open_database(path)
-    store = ResultsStore(folder, engine, version)
-    if create and version < SCHEMA_VERSION:
-        store.upgrade()
-    return store
+    return ResultsStore(folder, open_database(path, write=create))
 
 
 class ResultsStore:
@@ -73,13 +67,11 @@ class ResultsStore:
     Args:
         folder: The run's folder.
         engine: The connection to its database.
-        schema_version: The schema version of its records.
     """
 
-    def __init__(self, folder: Path, engine: Engine, schema_version: int = SCHEMA_VERSION) -> None:
+    def __init__(self, folder: Path, engine: Engine) -> None:
         self.folder = folder
         self._engine = engine
-        self._schema_version = schema_version
 
     def __enter__(self) -> ResultsStore:
         return self
@@ -230,41 +222,13 @@ class ResultsStore:
         if trajectory is not None:
             statement = statement.where(EditRow.trajectory == trajectory)
         with Session(self._engine) as session:
-            return [self._edit_record_of(row) for row in session.scalars(statement)]
+            return [EditRecord.model_validate(json.loads(row.record)) for row in session.scalars(statement)]
 
     def costs(self) -> list[CostRecord]:
         """What each step cost, in the order in which they were done."""
         with Session(self._engine) as session:
             rows = session.scalars(select(CostRow).order_by(CostRow.id))
-            costs = [CostRecord.model_validate(json.loads(row.record)) for row in rows]
-        if self._schema_version >= SCHEMA_VERSION:
-            return costs
-        return costs_of_4(costs, {(one.trajectory, one.editor, one.variant) for one in self.edit_records()})
-
-    def upgrade(self) -> None:
-        """Brings the records of an earlier schema version to this one, all of them or none.
-
-        Raises:
-            SequelaError: The disk doesn't take it.
-        """
-        records, costs = self.edit_records(), self.costs()
-        try:
-            with Session(self._engine) as session, session.begin():
-                for record in records:
-                    session.merge(_row_of(record))
-                rows = session.scalars(select(CostRow).order_by(CostRow.id))
-                for row, cost in zip(rows, costs, strict=True):
-                    row.record = _to_json(cost)
-                session.merge(StoreRow(id=1, schema_version=SCHEMA_VERSION))
-        except OperationalError as error:
-            raise _not_written(self.folder, error) from error
-        self._schema_version = SCHEMA_VERSION
-
-    def _edit_record_of(self, row: EditRow) -> EditRecord:
-        content = json.loads(row.record)
-        if self._schema_version < SCHEMA_VERSION:
-            content = edit_record_of_4(content)
-        return EditRecord.model_validate(content)
+            return [CostRecord.model_validate(json.loads(row.record)) for row in rows]
 
     def _merge(self, rows: Iterable[Base]) -> None:
         try:
@@ -303,11 +267,11 @@ def _newest() -> Select[int]:
 
 
 def _key_of(row: EvaluationRow) -> EvaluationKey:
-    return EvaluationKey(**{name: getattr(row, name) for name in EvaluationKey.model_fields})
+    return EvaluationKey.model_validate(row, from_attributes=True)
 
 
 def _measurement_of(row: MeasurementRow) -> Measurement:
-    return Measurement(**{name: getattr(row, name) for name in Measurement.model_fields})
+    return Measurement.model_validate(row, from_attributes=True)
 
 
 def _without_nan(measurement: Measurement) -> Measurement:

@@ -6,63 +6,75 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.results.answer_distribution import AnswerForm
-from sequela.results.measurement import ItemRecord
+from sequela.results.answer_distribution import AnswerDistribution
+from sequela.results.item_record import ItemRecord
 from sequela.results.standard_error import mean_and_stderr
 
 
-class Finding(BaseModel):
-    """One number an evaluation found; a study labels it and makes a `Measurement` of it.
+class TaskResult(BaseModel):
+    """One number an evaluation found; it never travels without n and its error.
 
     Args:
-        suite: The group of tasks.
-        task: The task.
-        metric: What was measured.
-        protocol: How.
+        suite: The suite, e.g. `edit_quality`, `builtin`, `mmlu`, `perplexity`.
+        task: The task, e.g. `retention@n`, `mmlu_anatomy@1`, `truthfulqa_mc1@1`.
+        group: The entry of the suite's tasks that it belongs to, e.g. `mmlu` for `mmlu_anatomy@1`; empty
+            where that is the task's own name without version.
+        subtask: The part of the group that it covers, e.g. `anatomy`; empty for the whole.
+        metric: What was measured, e.g. `efficacy`, `accuracy`, `perplexity` (see `metrics`).
+        protocol: How, e.g. `free_decoding`, `teacher_forced`, `loglikelihood`.
         value: The number; None where it can't be given (see `note`).
         stderr: Its standard error, where there is one.
         n: How many items stand behind it.
         n_nonfinite: How many of them met a logit that was not a number; they count as failures.
-        n_refused: How many of them are longer than the model's context; they count as failures too.
-        n_failed: How many of them could not be asked or read; they count as failures too.
-        note: What a reader must know.
+        n_too_long: How many of them are longer than the model's context and weren't asked; they count as
+            failures too.
+        n_failed: How many of them could not be put to the model or could not be read, for a mistake in a
+            template or an extractor; they count as failures too.
+        note: What a reader must know, e.g. `no items`.
         form: What the answers behind it look like, where it is a score of answers.
-        items: The records behind the number.
+        items: The records behind the number; stored apart, so not part of a dump.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     suite: str
     task: str
+    group: str = ""
+    subtask: str = ""
     metric: str
     protocol: str
     value: float | None
-    stderr: float | None
+    stderr: float | None = None
     n: int = Field(ge=0)
     n_nonfinite: int = Field(default=0, ge=0)
-    n_refused: int = Field(default=0, ge=0)
+    n_too_long: int = Field(default=0, ge=0)
     n_failed: int = Field(default=0, ge=0)
     note: str = ""
-    form: AnswerForm | None = None
-    items: tuple[ItemRecord, ...] = ()
+    form: AnswerDistribution | None = None
+    items: tuple[ItemRecord, ...] = Field(default=(), exclude=True, repr=False)
+
+    @property
+    def series(self) -> tuple[str, str, str, str]:
+        """What makes two results the same quantity at different checkpoints or editors."""
+        return (self.suite, self.task, self.metric, self.protocol)
 
 
-def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
+def result_from_items(items: Sequence[ItemRecord], note: str = "") -> TaskResult:
     """The mean over the items of one task, metric and protocol.
 
     Args:
         items: The items.
-        note: What a reader must know; that some items were refused or failed is added to it.
+        note: What a reader must know; that some items were too long or failed is added to it.
 
     Raises:
         ValueError: There are no items, or they are of different tasks, metrics or protocols.
     """
     kinds = {(item.suite, item.task, item.metric, item.protocol) for item in items}
     if len(kinds) != 1:
-        raise ValueError(f"A finding needs items of one kind; these are of {len(kinds)}.")
+        raise ValueError(f"A task result needs items of one kind; these are of {len(kinds)}.")
     suite, task, metric, protocol = kinds.pop()
     value, stderr = mean_and_stderr([item.value for item in items])
-    return Finding(
+    return TaskResult(
         suite=suite,
         task=task,
         metric=metric,
@@ -76,23 +88,23 @@ def finding_from_items(items: Sequence[ItemRecord], note: str = "") -> Finding:
 
 
 def counts_of(items: Sequence[ItemRecord]) -> dict[str, int]:
-    """How many items there are, and how many of them are no answers, by the names a `Finding` has."""
+    """How many items there are, and how many of them are no answers, by the names a `TaskResult` has."""
     return {
         "n": len(items),
         "n_nonfinite": sum(not item.finite for item in items),
-        "n_refused": sum(item.refused is not None for item in items),
+        "n_too_long": sum(item.too_long is not None for item in items),
         "n_failed": sum(bool(item.failed) for item in items),
     }
 
 
 def trouble_of(items: Sequence[ItemRecord]) -> str:
-    """What a reader must know of items that were refused or failed; empty if there are none."""
-    refused = refused_note([item.refused for item in items if item.refused is not None])
+    """What a reader must know of items that were too long or failed; empty if there are none."""
+    too_long = too_long_note([item.too_long for item in items if item.too_long is not None])
     failed = failed_note([item.failed for item in items if item.failed])
-    return "; ".join(part for part in (refused, failed) if part)
+    return "; ".join(part for part in (too_long, failed) if part)
 
 
-def refused_note(lengths: Sequence[int]) -> str:
+def too_long_note(lengths: Sequence[int]) -> str:
     """How many items were longer than the model's context, and how long; empty if none was.
 
     Args:

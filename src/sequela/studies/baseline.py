@@ -1,4 +1,4 @@
-"""From what evaluations find to measurements: labels, and the baseline of the same items."""
+"""The baseline of measurements: what the unedited model scored on the same items."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sequela.core.workload import Piece
-from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, SUCCESS_AT_EDIT
 from sequela.results import (
-    EFFECTIVE_EDITS,
+    RETENTION_AT_N,
+    SUCCESS_AT_EDIT,
     UNEDITED,
-    Finding,
     ItemRecord,
+    Labels,
     Measurement,
+    TaskResult,
     mean_and_stderr,
 )
+from sequela.results.metrics import EFFECTIVE_EDITS, EFFICACY
 
 Series = tuple[str, str, str, str]
 
 QUICK_TOKENS = 5000
 """An evaluation of no more tokens than this takes some seconds with a small model."""
 
-Measure = Callable[[], tuple[list[Finding], list[ItemRecord]]]
+Measure = Callable[[], tuple[list[TaskResult], list[ItemRecord]]]
 """Runs an evaluation; returns what it found and the items behind it."""
 
 BASELINE_TASKS = {SUCCESS_AT_EDIT: RETENTION_AT_N}
@@ -51,25 +53,6 @@ class Evaluation:
         return self.piece.weight <= QUICK_TOKENS
 
 
-@dataclass(frozen=True)
-class Labels:
-    """What a measurement says about where it comes from."""
-
-    model: str
-    editor: str
-    variant: str
-    edit_source: str
-    order_seed: int
-    n_edits: int
-    edit_template: str = "none"
-    template: str = "none"
-
-    @classmethod
-    def of(cls, measurement: Measurement) -> Labels:
-        """The labels of a measurement."""
-        return cls(**{name: getattr(measurement, name) for name in cls.__dataclass_fields__})
-
-
 @dataclass
 class Baseline:
     """What the unedited model scored, so that every checkpoint is compared over the same items.
@@ -90,10 +73,10 @@ class Baseline:
             series = (item.suite, item.task, item.metric, item.protocol)
             self.by_item[series][item.item] = item.value
 
-    def of(self, finding: Finding) -> float | None:
+    def of(self, finding: TaskResult) -> float | None:
         """The baseline of a finding: over its own items where these are known, else over all."""
-        if finding.metric == EFFECTIVE_EDITS:  # a count: of the same edits, on the unedited model
-            share = self.of(finding.model_copy(update={"metric": "efficacy"}))
+        if finding.metric == EFFECTIVE_EDITS.name:  # a count: of the same edits, on the unedited model
+            share = self.of(finding.model_copy(update={"metric": EFFICACY.name}))
             return None if share is None else share * finding.n
         task = BASELINE_TASKS.get(finding.task, finding.task)
         series = (finding.suite, task, finding.metric, finding.protocol)
@@ -104,31 +87,7 @@ class Baseline:
         return self.values.get(series)
 
 
-def measurements(found: Sequence[Finding], labels: Labels, baseline: Baseline) -> list[Measurement]:
+def measurements(found: Sequence[TaskResult], labels: Labels, baseline: Baseline) -> list[Measurement]:
     """Labels findings and puts the baseline beside them."""
-    return [
-        Measurement(
-            model=labels.model,
-            editor=labels.editor,
-            variant=labels.variant,
-            edit_source=labels.edit_source,
-            order_seed=labels.order_seed,
-            n_edits=labels.n_edits,
-            edit_template=labels.edit_template,
-            template=labels.template,
-            suite=finding.suite,
-            task=finding.task,
-            metric=finding.metric,
-            protocol=finding.protocol,
-            value=finding.value,
-            stderr=finding.stderr,
-            n=finding.n,
-            n_nonfinite=finding.n_nonfinite,
-            n_refused=finding.n_refused,
-            n_failed=finding.n_failed,
-            baseline=finding.value if labels.editor == UNEDITED else baseline.of(finding),
-            note=finding.note,
-            form=finding.form,
-        )
-        for finding in found
-    ]
+    unedited = labels.editor == UNEDITED
+    return [Measurement.of(one, labels, one.value if unedited else baseline.of(one)) for one in found]

@@ -1,4 +1,4 @@
-"""Finding the edit at which an alarm first rings, in a run that is done.
+"""TaskResult the edit at which an alarm first rings, in a run that is done.
 
 Between the last checkpoint at which it is silent and the first at which it rings the number of edits is
 halved again and again: twenty edits take five readings. It is taken for granted that an alarm which has rung

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from sequela.evaluation.edit_quality.measure import RETENTION_AT_N
-from sequela.results import EDIT_QUALITY, HIT_RATE, Finding
+from sequela.results import EDIT_QUALITY, HIT_RATE, TaskResult
 
 EDIT_METRICS = (("efficacy", "free_decoding"), ("neighborhood", "agreement"))
 """What is said of edit quality: whether the edits are there, and whether other answers are as before."""
@@ -16,7 +16,7 @@ MOST = 2
 """The most metrics that are said of another suite."""
 
 
-def headline(found: Sequence[Finding]) -> str:
+def headline(found: Sequence[TaskResult]) -> str:
     """The main numbers of one evaluation in a line; empty if it has none."""
     if found and found[0].suite == EDIT_QUALITY:
         said = [
@@ -26,14 +26,14 @@ def headline(found: Sequence[Finding]) -> str:
             if one.task == RETENTION_AT_N and (one.metric, one.protocol) == metric
         ]
         return ", ".join(said)
-    groups: dict[str, list[Finding]] = defaultdict(list)
+    groups: dict[str, list[TaskResult]] = defaultdict(list)
     for one in found:
         if one.metric != HIT_RATE:
             groups[one.metric].append(one)
     return ", ".join(f"{metric} {_value(metric, _mean(groups[metric]))}" for metric in list(groups)[:MOST])
 
 
-def _mean(findings: Sequence[Finding]) -> float | None:
+def _mean(findings: Sequence[TaskResult]) -> float | None:
     """The mean over all items of all tasks; None if a task has no value."""
     n = sum(one.n for one in findings)
     if not n or any(one.value is None for one in findings):

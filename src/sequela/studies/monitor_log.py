@@ -8,8 +8,8 @@ from functools import cached_property
 from sequela.edited import EditedModel
 from sequela.editors.session import Snapshot
 from sequela.evaluation.monitors import Alarms
-from sequela.results import EvaluationKey, Finding, ResultsStore
-from sequela.studies.baseline import Baseline, Labels, measurements
+from sequela.results import EvaluationKey, Labels, ResultsStore, TaskResult
+from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.trajectory import Trajectory
 
 Readings = Mapping[str, float]
@@ -56,6 +56,6 @@ class AlarmWatch:
         found = self._alarms.findings(self.unedited)
         return Baseline({(one.suite, one.task, one.metric, one.protocol): one.value for one in found})
 
-    def _keep(self, key: EvaluationKey, found: list[Finding], labels: Labels) -> None:
+    def _keep(self, key: EvaluationKey, found: list[TaskResult], labels: Labels) -> None:
         if not self._store.has(key):
             self._store.write_evaluation(key, measurements(found, labels, self._baseline))

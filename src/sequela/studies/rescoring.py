@@ -17,16 +17,16 @@ from sequela.evaluation.suites.refusal import NAME as REFUSAL
 from sequela.evaluation.suites.refusal import judged_again as refusals_judged_again
 from sequela.results import (
     EDIT_QUALITY,
-    HIT_RATE,
     UNEDITED,
     EvaluationKey,
-    Finding,
     ItemRecord,
     Measurement,
     ResultsStore,
+    TaskResult,
     open_store,
 )
-from sequela.studies.baseline import Baseline, Labels, measurements
+from sequela.results.metrics import HIT_RATE
+from sequela.studies.baseline import Baseline, measurements
 
 
 @dataclass(frozen=True)
@@ -84,18 +84,18 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
                 left[key.suite] = None
                 baseline.remember(stored, items)
                 continue
-            again = measurements(found, Labels.of(stored[0]), baseline)
+            again = measurements(found, stored[0].labels, baseline)
             if stored[0].editor == UNEDITED:
                 baseline.remember(again, _items_of(found))
                 again = [one.model_copy(update={"baseline": one.value}) for one in again]
-            again += [one for one in stored if one.metric == HIT_RATE]  # of the requests, not of answers
+            again += [one for one in stored if one.metric == HIT_RATE.name]  # of the requests, not of answers
             done.append(_written(store, key, stored, again, found))
     return RescoringResult(tuple(done), tuple(left))
 
 
 def _found(
     suite: str, items: Sequence[ItemRecord], stored: Sequence[Measurement], own: Sequence[TaskFile]
-) -> list[Finding] | None:
+) -> list[TaskResult] | None:
     if suite == REFUSAL:
         return refusals_judged_again(items)
     if suite == EDIT_QUALITY:
@@ -111,7 +111,7 @@ def _written(
     key: EvaluationKey,
     stored: Sequence[Measurement],
     again: Sequence[Measurement],
-    found: Sequence[Finding],
+    found: Sequence[TaskResult],
 ) -> Rescored:
     before = {one.series: one for one in stored}
     changed = [
@@ -128,6 +128,6 @@ def _written(
     return Rescored(key, tuple(changed))
 
 
-def _items_of(found: Sequence[Finding]) -> list[ItemRecord]:
+def _items_of(found: Sequence[TaskResult]) -> list[ItemRecord]:
     """The records behind findings, each once: the count of effective edits has those of efficacy."""
     return [item for finding in found for item in finding.items if item.metric == finding.metric]

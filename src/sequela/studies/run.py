@@ -48,17 +48,18 @@ from sequela.results import (
     CostRecord,
     EditRecord,
     EvaluationKey,
-    Finding,
     ItemRecord,
+    Labels,
     Manifest,
     ResultsStore,
     Status,
+    TaskResult,
     collect_environment,
     open_store,
     read_manifest,
     write_manifest,
 )
-from sequela.studies.baseline import Baseline, Evaluation, Labels, Measure, measurements
+from sequela.studies.baseline import Baseline, Evaluation, Measure, measurements
 from sequela.studies.checkpoints import (
     Checkpoint,
     checkpoint_folder,
@@ -321,7 +322,7 @@ class _Run:
             template=self.plan.study.evaluation_template,
         )
 
-        def edit_quality(before: Unedited) -> tuple[list[Finding], list[ItemRecord]]:
+        def edit_quality(before: Unedited) -> tuple[list[TaskResult], list[ItemRecord]]:
             items = self._retention(edited, self.plan.edits, before)
             return findings(items), items
 
@@ -456,7 +457,7 @@ class _Run:
         made = trajectory.edits[: at.n_edits]
         ids = {edit.id for edit in made}
 
-        def edit_quality() -> tuple[list[Finding], list[ItemRecord]]:
+        def edit_quality() -> tuple[list[TaskResult], list[ItemRecord]]:
             now = self._retention(edited, made, before)
             records = [one for one in self.store.edit_records(trajectory.key) if one.edit_id in ids]
             items = [*(item for record in records for item in record.success), *now]
@@ -490,7 +491,7 @@ class _Run:
     def _suites(self, edited: EditedModel) -> list[Evaluation]:
         """The suites of the study."""
 
-        def measured(suite: Suite) -> tuple[list[Finding], list[ItemRecord]]:
+        def measured(suite: Suite) -> tuple[list[TaskResult], list[ItemRecord]]:
             found = evaluate_counting(suite, edited, self.engine, self.progress)
             return found, [item for finding in found for item in finding.items]
 

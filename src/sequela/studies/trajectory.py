@@ -9,8 +9,7 @@ from sequela.core.hashing import hash_json
 from sequela.editors import EditReport
 from sequela.editors.session import BatchResult, EditSession
 from sequela.edits import Edit, EditSet
-from sequela.results import EditRecord, ItemRecord, method_label
-from sequela.studies.baseline import Labels
+from sequela.results import EditRecord, ItemRecord, Labels, method_label
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Finding settings for a method on a model: a sweep on edits that are held out for it.
+"""TaskResult settings for a method on a model: a sweep on edits that are held out for it.
 
 Each setting edits every held-out fact on its own (or one batch of them) and is judged by a harmonic mean, as
 Meng et al. 2022 judge methods: of efficacy, paraphrase, and agreement with the unedited model on

@@ -259,14 +259,14 @@ class TestMeasuring:
         answers = neighborhood_answers(model, TorchEngine(), [short, long], SETTINGS)
         records = measure_edits(model, TorchEngine(), [short, long], RETENTION_AT_N, SETTINGS, answers)
         assert all(one.finite for one in records)
-        refused = [one for one in records if one.refused is not None]
+        refused = [one for one in records if one.too_long is not None]
         assert {(one.item, one.metric) for one in refused} == {("long", "efficacy")}
         assert {one.protocol for one in refused} == {"free_decoding", "teacher_forced", "probability"}
-        assert all(one.value == 0.0 and one.refused > 30 for one in refused)
+        assert all(one.value == 0.0 and one.too_long > 30 for one in refused)
         for found in findings(records):
             assert found.n_nonfinite == 0
             of_long = found.metric in ("efficacy", "effective_edits")
-            assert found.n_refused == (1 if of_long else 0)
+            assert found.n_too_long == (1 if of_long else 0)
             assert ("longer than the model's context" in found.note) == of_long
 
     def test_the_edits_that_are_still_expressed_are_counted(

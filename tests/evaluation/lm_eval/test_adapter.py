@@ -91,9 +91,9 @@ def test_what_does_not_fit_is_refused_and_remembered_with_its_length() -> None:
     assert math.isfinite(answers[1][0])
     settings = {"until": [], "max_gen_toks": 8}
     assert lm.generate_until(instances("generate_until", [(LONG, settings), ("Ada", settings)]))[0] == ""
-    assert set(lm.refused) == {(LONG, "green"), (LONG,)}
-    assert lm.refused[LONG,] == n_prompt + 7
-    assert 20 < lm.refused[LONG, "green"] < n_prompt + 7
+    assert set(lm.too_long) == {(LONG, "green"), (LONG,)}
+    assert lm.too_long[LONG,] == n_prompt + 7
+    assert 20 < lm.too_long[LONG, "green"] < n_prompt + 7
     assert (lm.truncated, lm.nonfinite) == (set(), set())
 
 
@@ -110,7 +110,7 @@ def test_prompts_are_cut_on_the_left_if_asked_for_and_remembered() -> None:
     asked = instances("generate_until", [(LONG, {"until": [], "max_gen_toks": 8})])
     assert lm.generate_until(asked) == peer(model, 1).generate_until(asked, disable_tqdm=True)
     assert lm.truncated == {LONG}
-    assert lm.refused == {}
+    assert lm.too_long == {}
 
 
 @pytest.mark.parametrize("cut_prompts", [False, True])
@@ -119,7 +119,7 @@ def test_an_answer_longer_than_the_context_is_refused(cut_prompts: bool) -> None
     lm = ours(model, cut_prompts=cut_prompts)
     long = ("Ada", " plays the cello" * 9)
     assert lm.loglikelihood(instances("loglikelihood", [long])) == [(float("-inf"), False)]
-    assert set(lm.refused) == {long}
+    assert set(lm.too_long) == {long}
     with pytest.raises(BadInputError, match="context of 8"):
         ours(model).generate_until(instances("generate_until", [("Ada", {"max_gen_toks": 8})]))
 

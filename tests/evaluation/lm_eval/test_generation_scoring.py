@@ -10,7 +10,7 @@ import pytest
 from sequela.evaluation.lm_eval.answer_extraction import EXTRACTORS, Reading
 from sequela.evaluation.lm_eval.generation_scoring import judged, written_findings, written_records
 from sequela.evaluation.lm_eval.item_records import ItemContext
-from sequela.results import Finding, ItemRecord
+from sequela.results import ItemRecord, TaskResult
 
 READINGS = {
     "strict": Reading(extractors=("first_letter",), compare="letter"),
@@ -37,7 +37,7 @@ def records(texts: list[str], **changes: Any) -> list[ItemRecord]:
     return written_records(samples, context, READINGS, lambda sample: [sample["target"]], lambda _: CHOICES)
 
 
-def found(texts: list[str], **changes: Any) -> dict[str, Finding]:
+def found(texts: list[str], **changes: Any) -> dict[str, TaskResult]:
     return {finding.metric: finding for finding in written_findings(records(texts, **changes), "note", 0.5)}
 
 
@@ -77,9 +77,13 @@ def test_nothing_readable_is_told_as_such() -> None:
 
 
 def test_a_text_that_ended_in_nan_or_was_never_asked_for_is_no_answer() -> None:
-    some = records(["A", "B", "A"], nonfinite=frozenset({"prompt 0"}), refused={("prompt 1",): 5000})
+    some = records(["A", "B", "A"], nonfinite=frozenset({"prompt 0"}), too_long={("prompt 1",): 5000})
     assert [record.value for record in some] == [0, 0, 1]
-    assert [(record.finite, record.refused) for record in some] == [(False, None), (True, 5000), (True, None)]
+    assert [(record.finite, record.too_long) for record in some] == [
+        (False, None),
+        (True, 5000),
+        (True, None),
+    ]
     assert some[0].details["readings"]["lenient"]["extracted"] is None
 
 

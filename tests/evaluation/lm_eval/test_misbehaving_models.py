@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from sequela.analysis import JudgedMeasurement, judged
+from sequela.analysis import CheckedMeasurement, check_validity
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.suite import HarnessSuite
 from sequela.evaluation.lm_eval.templates import templates_compiled_once
 from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.results import Measurement
-from sequela.studies.baseline import Baseline, Labels, measurements
+from sequela.results import Labels, Measurement
+from sequela.studies.baseline import Baseline, measurements
 from support.suites import SUITES
 from support.tiny import tiny_language_model
 
@@ -148,7 +148,13 @@ class Bench:
             self._suites[name] = suite, right_answers(suite)
         suite, right = self._suites[name]
         engine = Behavior(self._model, right, choose, write)
-        labels = Labels("m", "rome" if n_edits else "none", "", "builtin", 0, n_edits)
+        labels = Labels(
+            model="m",
+            editor="rome" if n_edits else "none",
+            edit_source="builtin",
+            order_seed=0,
+            n_edits=n_edits,
+        )
         return measurements(suite.evaluate(self._model, engine), labels, Baseline())
 
     def healthy(self, name: str) -> list[Measurement]:
@@ -163,15 +169,15 @@ class Bench:
         choose: Callable[..., float] = healthy_choice,
         write: Callable[..., str] = healthy_text,
         further: Sequence[Measurement] = (),
-    ) -> dict[str, JudgedMeasurement]:
-        """The judged measurements of an edited model, beside those of a healthy unedited one."""
+    ) -> dict[str, CheckedMeasurement]:
+        """The checked measurements of an edited model, beside those of a healthy unedited one."""
         before = self.healthy(name)
         values = {one.series: one.value for one in before}
         after = [
             one.model_copy(update={"baseline": values[one.series]})
             for one in self.measured(name, choose, write, 10)
         ]
-        found = judged([*before, *after, *further], SUITES)
+        found = check_validity([*before, *after, *further], SUITES)
         return {f"{one.task}/{one.metric}": one for one in found if one.n_edits == 10}
 
 
@@ -183,8 +189,8 @@ def bench(larger_folder: Path) -> Iterator[Bench]:
         yield Bench(EditedModel(tiny_language_model("llama", max_position_embeddings=4096)))
 
 
-def rules(one: JudgedMeasurement) -> list[str]:
-    return [flag.rule for flag in one.flags if flag.spoils]
+def rules(one: CheckedMeasurement) -> list[str]:
+    return [flag.rule for flag in one.flags if flag.invalidates]
 
 
 def perplexity(factor: float) -> Measurement:
@@ -221,7 +227,7 @@ def test_always_no_is_a_constant_answer(bench: Bench) -> None:
     accuracy = found["toxigen_local@1/accuracy"]
     assert accuracy.raw_value == pytest.approx(90 / 180)
     assert accuracy.value is None
-    assert accuracy.spoiled == "D1: constant answer: the answer is 'No' in 180 of 180 items"
+    assert accuracy.invalid_because == "D1: constant answer: the answer is 'No' in 180 of 180 items"
     assert rules(found["toxigen_local@1/balanced_accuracy"]) == ["D1"]
     assert found["toxigen_local@1/share_yes"].value == 0  # the prior is a fact, not a score
 
@@ -235,7 +241,7 @@ def test_a_constant_that_became_the_other_is_told(larger_data: Path, edited: Edi
     after = bench.measured("toxigen", always(" No"), healthy_text, 10)
     values = {one.series: one.value for one in before}
     after = [one.model_copy(update={"baseline": values[one.series]}) for one in after]
-    found = {(one.n_edits, one.metric): one for one in judged([*before, *after], SUITES)}
+    found = {(one.n_edits, one.metric): one for one in check_validity([*before, *after], SUITES)}
     assert found[10, "accuracy"].raw_value == pytest.approx(2 / 3)  # "safer" than one third before
     assert rules(found[10, "accuracy"]) == ["D1", "D2", "D6"]
     assert rules(found[0, "accuracy"]) == ["D1", "D6"]
@@ -249,7 +255,7 @@ def test_empty_answers_are_unreadable(name: str, bench: Bench) -> None:
         assert one.raw_value == 0
         assert one.value is None
         assert {"D1", "D7"} <= set(rules(one))
-        assert "no answer was found" in one.spoiled
+        assert "no answer was found" in one.invalid_because
     (empty,) = (one for key, one in found.items() if key.endswith("/empty_rate"))
     assert empty.value == 1.0
 
@@ -263,12 +269,12 @@ def test_nan_logits_never_win(bench: Bench) -> None:
                 assert "D4" in rules(one), key
 
 
-def test_a_few_ties_are_told_and_spoil_nothing(bench: Bench) -> None:
+def test_a_few_ties_are_told_and_invalidate_nothing(bench: Bench) -> None:
     def tied(right: Sequence[str], continuation: str, number: int) -> float:
         return -1.0 if number < 3 else healthy_choice(right, continuation, number)
 
     accuracy = bench.against_healthy("toxigen", choose=tied)["toxigen_local@1/accuracy"]
-    assert [(flag.rule, flag.spoils) for flag in accuracy.flags] == [("D4", False)]
+    assert [(flag.rule, flag.invalidates) for flag in accuracy.flags] == [("D4", False)]
     assert accuracy.value == accuracy.raw_value
 
 
@@ -304,8 +310,8 @@ def test_a_collapsed_model_is_no_safer(bench: Bench) -> None:
     for metric in ("truthfulqa_mc1@1/accuracy", "truthfulqa_mc2@1/true_probability"):
         one = collapsed[metric]
         assert one.value is None
-        assert one.spoiled.startswith("D5: better than the unedited model's")
-        assert "its perplexity is 50,000, 2,500 times" in one.spoiled
+        assert one.invalid_because.startswith("D5: better than the unedited model's")
+        assert "its perplexity is 50,000, 2,500 times" in one.invalid_because
 
 
 def test_two_collapsed_models_with_one_floor(bench: Bench) -> None:
@@ -315,7 +321,7 @@ def test_two_collapsed_models_with_one_floor(bench: Bench) -> None:
     one = bench.measured("truthfulqa", floor, healthy_text, 10)
     other = [two.model_copy(update={"editor": "memit"}) for two in one]
     base = bench.healthy("truthfulqa")
-    found = judged([*base, *one, *other, perplexity(100.0)], SUITES)
+    found = check_validity([*base, *one, *other, perplexity(100.0)], SUITES)
     flags = {(two.editor, two.metric): rules(two) for two in found}
     assert "D3" in flags["memit", "accuracy"]  # rome's perplexity says that it has collapsed
     assert "D3" not in flags["rome", "accuracy"]
@@ -327,7 +333,7 @@ def test_a_task_on_which_the_unedited_model_guesses_has_no_headroom(bench: Bench
         return -1.0 - drawn(number, continuation)
 
     base = bench.measured("toxigen", guess, healthy_text, 0)
-    found = {one.metric: one for one in judged(base, SUITES)}
+    found = {one.metric: one for one in check_validity(base, SUITES)}
     assert rules(found["accuracy"]) == ["D6"]
     assert rules(found["auroc"]) == ["D6"]
-    assert "no headroom" in found["accuracy"].spoiled
+    assert "no headroom" in found["accuracy"].invalid_because

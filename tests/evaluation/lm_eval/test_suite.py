@@ -26,8 +26,8 @@ from sequela.evaluation.lm_eval.task_file import task_files
 from sequela.evaluation.registry import make_suite
 from sequela.inference import TorchEngine, WorkingMemory
 from sequela.models import LanguageModel
-from sequela.results import Finding
-from sequela.studies.baseline import Baseline, Labels, measurements
+from sequela.results import Labels, TaskResult
+from sequela.studies.baseline import Baseline, measurements
 from support.own_task import OWN
 from support.tiers import quick_cases
 from support.tiny import tiny_language_model
@@ -51,7 +51,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 WRITTEN = ["mmlu", "bbh", "gsm8k", "commonsenseqa", "triviaqa"]
 
 
-def run(name: str, model: EditedModel, token_budget: int = 4096, **changes: Any) -> dict[str, Finding]:
+def run(name: str, model: EditedModel, token_budget: int = 4096, **changes: Any) -> dict[str, TaskResult]:
     suite = HarnessSuite(name, **{**SETTINGS[name], **changes})
     engine = TorchEngine(WorkingMemory(most_tokens=token_budget))
     return {f"{f.task}/{f.protocol}/{f.metric}": f for f in suite.evaluate(model, engine)}
@@ -180,17 +180,17 @@ def test_items_longer_than_the_context_are_refused_and_counted(name: str, small_
     for key, finding in run(name, model, **shorter).items():
         if "accuracy_parsed" in key:
             continue
-        assert finding.n_refused == finding.n > 0, key
+        assert finding.n_too_long == finding.n > 0, key
         assert finding.n_nonfinite == 0
         assert finding.value == float("empty_rate" in key)
         assert "longer than the model's context" in finding.note
-        assert all(item.refused > 16 and item.answer == "" for item in finding.items)
+        assert all(item.too_long > 16 and item.answer == "" for item in finding.items)
 
 
 def test_prompts_are_cut_instead_if_asked_for(small_data: Path) -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
     for finding in run("mmlu", model, too_long="cut", **CHOICES["mmlu"]).values():
-        assert finding.n_refused == 0
+        assert finding.n_too_long == 0
         assert f"cut on the left to fit the model's context: {finding.n}" in finding.note
     assert HarnessSuite("toxigen", too_long="cut").version != HarnessSuite("toxigen").version
 
@@ -269,6 +269,8 @@ def test_mmlu_weighs_subjects_by_their_items(small_data: Path, edited: EditedMod
     assert overall.value == pytest.approx((6 * anatomy.value + 2 * astronomy.value) / 8)
     assert len({item.item for item in overall.items}) == 8
     assert "2 of 57 subjects" in overall.note
+    places = [(one.group, one.subtask) for one in (overall, anatomy, astronomy)]
+    assert places == [("mmlu", ""), ("mmlu", "anatomy"), ("mmlu", "astronomy")]
 
 
 def test_a_limit_takes_the_first_items_and_says_so(small_data: Path, edited: EditedModel) -> None:
@@ -297,6 +299,7 @@ def test_changed_settings_and_data_change_the_name(small_data: Path, edited: Edi
     assert set(toxigen) == {f"toxigen_local@1/loglikelihood/{metric}" for metric in metrics}
     for finding in toxigen.values():
         assert "not the official one" in finding.note
+        assert (finding.group, finding.subtask) == ("toxigen", "")  # whatever the suffixes of its name
 
 
 def test_where_prompts_come_from_and_the_length_are_told(small_data: Path, edited: EditedModel) -> None:
@@ -318,7 +321,7 @@ def test_reported_metrics_are_the_listed_ones(small_data: Path, edited: EditedMo
 
 
 def test_stored_answers_are_scored_again_without_a_model(small_data: Path, edited: EditedModel) -> None:
-    labels = Labels("tiny", "none", "", "builtin", 0, 0)
+    labels = Labels(model="tiny", editor="none", edit_source="builtin", order_seed=0, n_edits=0)
     for name, settings in SETTINGS.items():
         suite = HarnessSuite(name, **settings)
         findings = suite.evaluate(edited, TorchEngine())

@@ -55,7 +55,7 @@ def test_a_model_that_gives_no_numbers_has_no_perplexity(value: float) -> None:
 def test_windows_longer_than_the_context_are_counted_and_leave_no_number() -> None:
     for finding in measure(tiny_language_model("llama", max_position_embeddings=100)):
         assert (finding.value, finding.stderr, finding.items) == (None, None, ())
-        assert finding.n_refused == finding.n > 0
+        assert finding.n_too_long == finding.n > 0
         assert finding.n_nonfinite == 0
         assert "windows of 128 tokens are longer than the model's context" in finding.note
 

@@ -21,7 +21,7 @@ from sequela.evaluation.suites.refusal import (
     judged_again,
 )
 from sequela.inference import Generation, GenerationRequest, TorchEngine
-from sequela.results import Finding
+from sequela.results import TaskResult
 from support.tiny import tiny_language_model
 
 LABELED = [
@@ -43,7 +43,7 @@ class Says(TorchEngine):
         return [self._answer] * len(requests)
 
 
-def found(text: str, finite: bool = True) -> dict[str, Finding]:
+def found(text: str, finite: bool = True) -> dict[str, TaskResult]:
     model = EditedModel(tiny_language_model("llama"))
     return {one.task: one for one in RefusalSuite().evaluate(model, Says(text, finite))}
 

@@ -39,11 +39,13 @@ from sequela.inference import (
     generation_request,
     score_request,
 )
-from sequela.results import EDIT_QUALITY, EFFECTIVE_EDITS, Finding, ItemRecord, finding_from_items
+from sequela.results import EDIT_QUALITY, ItemRecord, TaskResult, result_from_items
+from sequela.results import RETENTION_AT_N as RETENTION_AT_N
+from sequela.results import SUCCESS_AT_EDIT as SUCCESS_AT_EDIT
+from sequela.results.metrics import EFFECTIVE_EDITS, EFFICACY, NEIGHBORHOOD
+from sequela.results.protocols import AGREEMENT, FREE_DECODING, HITS, PROBABILITY, TEACHER_FORCED
 
 SUITE = EDIT_QUALITY
-SUCCESS_AT_EDIT = "success@edit"
-RETENTION_AT_N = "retention@n"
 
 Answers = Mapping[str, str]
 """What a model said, by prompt."""
@@ -103,14 +105,14 @@ def neighborhood_answers(
     progress: Progress = SILENT,
 ) -> Answers:
     """What a model says to the neighborhood prompts of edits; asked of the unedited model."""
-    prompts = [p.prompt for e in edits for p in probes_of(e, settings) if p.metric == "neighborhood"]
+    prompts = [p.prompt for e in edits for p in probes_of(e, settings) if p.metric == NEIGHBORHOOD.name]
     prompts = list(dict.fromkeys(prompts))
     requests = [_generation(model, prompt, settings) for prompt in prompts]
     generations = engine.generate(model, requests, progress)
     return {prompt: generation.text for prompt, generation in zip(prompts, generations, strict=True)}
 
 
-def findings(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None) -> list[Finding]:
+def findings(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None) -> list[TaskResult]:
     """Means over the edits, one finding per task, metric and protocol.
 
     Args:
@@ -121,32 +123,32 @@ def findings(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = No
     groups: dict[tuple[str, str, str], list[ItemRecord]] = defaultdict(list)
     for record in records:
         groups[(record.task, record.metric, record.protocol)].append(record)
-    found = [finding_from_items(group, told.get(task, "")) for (task, _, _), group in groups.items()]
-    expressed = (RETENTION_AT_N, "efficacy", "free_decoding")
+    found = [result_from_items(group, told.get(task, "")) for (task, _, _), group in groups.items()]
+    expressed = (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name)
     return [*found, *(_effective(one) for one in found if (one.task, one.metric, one.protocol) == expressed)]
 
 
-def judged_again(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> list[Finding]:
+def judged_again(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> list[TaskResult]:
     """The findings of stored answers, by today's rule of what says an answer; the rest as it was."""
     return findings([_judged_again(record) for record in records], notes)
 
 
 def _judged_again(record: ItemRecord) -> ItemRecord:
-    if record.protocol != "free_decoding" or not record.finite:
+    if record.protocol != FREE_DECODING.name or not record.finite:
         return record
     prompts = [
-        {**one, "value": float(one["refused"] is None and says(one["answer"], one["expected"]))}
+        {**one, "value": float(one["too_long"] is None and says(one["answer"], one["expected"]))}
         for one in record.details["prompts"]
     ]
     value = sum(one["value"] for one in prompts) / len(prompts)
     return record.model_copy(update={"value": value, "details": {"prompts": prompts}})
 
 
-def _effective(retention: Finding) -> Finding:
+def _effective(retention: TaskResult) -> TaskResult:
     """How many of the edits made the model still expresses when it decodes freely."""
     value, stderr, n = retention.value, retention.stderr, retention.n
     counted = {
-        "metric": EFFECTIVE_EDITS,
+        "metric": EFFECTIVE_EDITS.name,
         "value": None if value is None else value * n,
         "stderr": None if stderr is None else stderr * n,
     }
@@ -157,7 +159,7 @@ def _effective(retention: Finding) -> Finding:
 class _Outcome:
     value: float
     finite: bool
-    refused: int | None
+    too_long: int | None
     probe: Probe
     answer: str
     details: dict[str, float]
@@ -179,21 +181,21 @@ def _judge(
 
     def outcome(value: float, *answers: Score | Generation) -> _Outcome:
         counted = value if all(answer.finite for answer in answers) else 0.0
-        finite, refused = all_finite(answers), longest_refused(answers)
-        return _Outcome(counted, finite, refused, probe, generation.text, details)
+        finite, too_long = all_finite(answers), longest_refused(answers)
+        return _Outcome(counted, finite, too_long, probe, generation.text, details)
 
     if probe.expected is not None and expected is not None:
-        yield "free_decoding", outcome(float(says(generation.text, probe.expected)), generation)
+        yield FREE_DECODING.name, outcome(float(says(generation.text, probe.expected)), generation)
         share = sum(expected.token_greedy) / len(expected.token_greedy)
-        yield "teacher_forced", outcome(share, expected)
+        yield TEACHER_FORCED.name, outcome(share, expected)
         if rival is not None:
             wins = expected.mean_logprob > rival.mean_logprob
-            yield "probability", outcome(float(wins), expected, rival)
-    if probe.metric == "neighborhood" and before is not None:
+            yield PROBABILITY.name, outcome(float(wins), expected, rival)
+    if probe.metric == NEIGHBORHOOD.name and before is not None:
         same = plain(generation.text) == plain(before[probe.prompt])
-        yield "agreement", outcome(float(same), generation)
+        yield AGREEMENT.name, outcome(float(same), generation)
     if generation.hit is not None:
-        yield "hits", outcome(float(generation.hit))
+        yield HITS.name, outcome(float(generation.hit))
 
 
 def _record(task: str, edit_id: str, metric: str, protocol: str, outcomes: Sequence[_Outcome]) -> ItemRecord:
@@ -206,7 +208,9 @@ def _record(task: str, edit_id: str, metric: str, protocol: str, outcomes: Seque
         item=edit_id,
         value=sum(outcome.value for outcome in outcomes) / len(outcomes),
         finite=all(outcome.finite for outcome in outcomes),
-        refused=max((outcome.refused for outcome in outcomes if outcome.refused is not None), default=None),
+        too_long=max(
+            (outcome.too_long for outcome in outcomes if outcome.too_long is not None), default=None
+        ),
         prompt=first.probe.prompt,
         answer=first.answer,
         expected=first.probe.expected or "",
@@ -217,7 +221,7 @@ def _record(task: str, edit_id: str, metric: str, protocol: str, outcomes: Seque
                     "answer": o.answer,
                     "expected": o.probe.expected,
                     "value": o.value,
-                    "refused": o.refused,
+                    "too_long": o.too_long,
                     **_json_safe(o.details),
                 }
                 for o in outcomes

@@ -8,6 +8,14 @@ from random import Random
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.edits import Edit
+from sequela.results.metrics import (
+    ATTACK_ROBUSTNESS,
+    EFFICACY,
+    NEIGHBORHOOD,
+    PARAPHRASE,
+    PORTABILITY,
+    PREFIX_ROBUSTNESS,
+)
 
 UNRELATED = (
     "The shop on the corner opens at nine and closes when the baker is tired.",
@@ -78,14 +86,14 @@ def probes_of(edit: Edit, settings: EditQualitySettings) -> list[Probe]:
     * `neighborhood`: questions about other subjects.
     """
     new, true = edit.target_new, edit.target_true
-    probes = [Probe("efficacy", edit.question, new, true)]
+    probes = [Probe(EFFICACY.name, edit.question, new, true)]
     for sentence in Random(edit.id).sample(UNRELATED, settings.prefixes):
-        probes.append(Probe("prefix_robustness", f"{sentence} {edit.question}", new, true))
-    probes += [Probe("paraphrase", text, new, true) for text in edit.paraphrases]
+        probes.append(Probe(PREFIX_ROBUSTNESS.name, f"{sentence} {edit.question}", new, true))
+    probes += [Probe(PARAPHRASE.name, text, new, true) for text in edit.paraphrases]
     for further in edit.portability[: settings.max_portability]:
-        probes.append(Probe("portability", further.prompt, further.answer, None))
+        probes.append(Probe(PORTABILITY.name, further.prompt, further.answer, None))
     if settings.attack and true is not None:
-        probes.append(Probe("attack_robustness", f"{edit.question} {true}. {edit.question}", new, true))
+        probes.append(Probe(ATTACK_ROBUSTNESS.name, f"{edit.question} {true}. {edit.question}", new, true))
     for neighbor in edit.neighborhood[: settings.max_neighborhood]:
-        probes.append(Probe("neighborhood", neighbor.prompt, neighbor.answer, new))
+        probes.append(Probe(NEIGHBORHOOD.name, neighbor.prompt, neighbor.answer, new))
     return probes

@@ -14,6 +14,7 @@ from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.ngrams import ngram_entropy
 from sequela.inference import Engine, generation_request
 from sequela.results import EDIT_QUALITY, ItemRecord
+from sequela.results.metrics import CONSISTENCY, FLUENCY
 
 PROTOCOL = "free_text"
 
@@ -70,10 +71,10 @@ def measure_texts(
     records = []
     for edit in edits:
         texts = [written[prompt] for prompt in _prompts(edit)]
-        values = {"fluency": math.fsum(ngram_entropy(text) for text in texts) / len(texts)}
+        values = {FLUENCY.name: math.fsum(ngram_entropy(text) for text in texts) / len(texts)}
         known = [references[prompt] for prompt in edit.attribute if prompt in references]
         if known:
-            values["consistency"] = weights.cosine(" ".join(texts), " ".join(known))
+            values[CONSISTENCY.name] = weights.cosine(" ".join(texts), " ".join(known))
         for metric, value in values.items():
             records.append(
                 ItemRecord(

@@ -35,7 +35,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     * **Special tokens**: the tokenizer's own habit, as in the harness's `HFLM` for causal models: a
       beginning token where the tokenizer puts one (never a second one), none where it doesn't.
     * **Too long**: a request that doesn't fit in the model's context is refused: it is remembered in
-      `refused` with its tokens, its log-likelihood is minus infinity, its text empty. If prompts are to
+      `too_long` with its tokens, its log-likelihood is minus infinity, its text empty. If prompts are to
       be cut, they lose tokens on their left, as in `HFLM`; here these are remembered in `truncated`.
     * **Not a number**: a prompt after which a logit was not a number is remembered in `nonfinite`;
       its log-likelihood is minus infinity, its text ends where it happened.
@@ -60,7 +60,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         self.tokenizer = model.base.tokenizer
         self.truncated: set[str] = set()
         self.nonfinite: set[str] = set()
-        self.refused: dict[tuple[str, ...], int] = {}
+        self.too_long: dict[tuple[str, ...], int] = {}
         self.failed: dict[tuple[str, ...], str] = {}
         self._routes: dict[str, Route] = {}
 
@@ -125,7 +125,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             answers[index] = (score.logprob, score.greedy)
             pair = requests[index][0]
             if pair is not None and score.refused is not None:
-                self.refused[pair] = score.refused
+                self.too_long[pair] = score.refused
             elif pair is not None and not score.finite:
                 self.nonfinite.add(pair[0])
         return answers
@@ -178,7 +178,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             texts[index] = generation.text
             prompt = requests[index].args[0]
             if generation.refused is not None:
-                self.refused[(prompt,)] = generation.refused
+                self.too_long[(prompt,)] = generation.refused
             elif not generation.finite:
                 self.nonfinite.add(prompt)
         return texts

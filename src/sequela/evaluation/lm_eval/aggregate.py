@@ -8,62 +8,73 @@ from collections.abc import Mapping, Sequence
 from sequela.evaluation.lm_eval import choice_scoring, generation_scoring
 from sequela.evaluation.lm_eval.item_records import joined
 from sequela.evaluation.lm_eval.task_file import TaskFile
-from sequela.results import Finding, ItemRecord, Measurement
+from sequela.results import ItemRecord, Measurement, TaskResult
+from sequela.results.metrics import (
+    ACCURACY,
+    ACCURACY_PER_BYTE,
+    AUROC,
+    BALANCED_ACCURACY,
+    SHARE_YES,
+    TRUE_PROBABILITY,
+)
 
 SCORING_VERSION = 2
 """Raised when the same answers start to be judged otherwise (by anything but `answer_extraction.py`)."""
 
 
 def findings_of(
-    file: TaskFile, records: Mapping[str, Sequence[ItemRecord]], notes: Mapping[str, str], whole: str = ""
-) -> list[Finding]:
-    """Everything that is told of a benchmark under one protocol.
+    file: TaskFile,
+    records: Mapping[str, Sequence[ItemRecord]],
+    subtasks: Mapping[str, str],
+    notes: Mapping[str, str],
+    whole: str = "",
+) -> list[TaskResult]:
+    """Everything that is reported of a benchmark under one protocol; each result knows its group.
 
     Args:
         file: The benchmark.
         records: The judged records of its tasks, by the task's name; one task unless it has parts.
+        subtasks: The part of the benchmark that each task covers; empty for one without parts.
         notes: What a reader must know of each task, and of the whole.
         whole: The name of the benchmark as a whole, where it has parts: the mean over all items, so that a
             part weighs as much as it has items.
     """
     if not whole:
         ((task, members),) = records.items()
-        return _all(file, members, notes[task])
+        return [_in_group(one, file, "") for one in _all(file, members, notes[task])]
     together = [_of_whole(record, whole) for members in records.values() for record in members]
-    told = [_without_details(one) for one in _all(file, together, notes[whole])]
-    return [*told, *(_first(file, members, notes[task]) for task, members in records.items())]
+    of_whole = [_without_details(one) for one in _all(file, together, notes[whole])]
+    of_parts = [
+        _in_group(_first(file, members, notes[task]), file, subtasks[task])
+        for task, members in records.items()
+    ]
+    return [*(_in_group(one, file, "") for one in of_whole), *of_parts]
 
 
 def rescored(
     files: Sequence[TaskFile], items: Sequence[ItemRecord], measured: Sequence[Measurement]
-) -> list[Finding]:
+) -> list[TaskResult]:
     """The findings of stored answers under today's rules; runs no model.
 
     Args:
         files: The benchmark's task files.
         items: The records of an evaluation.
-        measured: Its measurements, for their notes.
+        measured: Its measurements, for their notes, groups and subtasks.
     """
-    notes = {(one.task, one.protocol): one.note for one in measured}
-    found: list[Finding] = []
+    found: list[TaskResult] = []
     for file in files:
+        known = [one for one in measured if (one.group, one.protocol) == (file.name, file.protocol)]
+        notes = {one.task: one.note for one in known}
+        subtasks = {one.task: one.subtask for one in known}
         records: dict[str, list[ItemRecord]] = defaultdict(list)
         for item in items:
-            if item.protocol == file.protocol and is_whole_record(item) and _is_of(file, item.task):
+            if item.protocol == file.protocol and is_whole_record(item) and item.task in subtasks:
                 records[item.task].append(judged_again(file, item))
         if not records:
             continue
-        told: Mapping[str, str] = {
-            task: note for (task, protocol), note in notes.items() if protocol == file.protocol
-        }
-        whole = next((task for task in told if task not in records), "") if file.has_parts else ""
-        found += findings_of(file, records, told, whole)
+        whole = next((task for task, part in subtasks.items() if not part), "") if file.has_parts else ""
+        found += findings_of(file, records, subtasks, notes, whole)
     return found
-
-
-def _is_of(file: TaskFile, task: str) -> bool:
-    name = task.partition("@")[0]
-    return name == file.name or name.startswith(f"{file.name}_")
 
 
 def judged_again(file: TaskFile, record: ItemRecord) -> ItemRecord:
@@ -78,39 +89,43 @@ def is_whole_record(record: ItemRecord) -> bool:
     return "prompt_hash" in record.details
 
 
-def _all(file: TaskFile, records: Sequence[ItemRecord], note: str) -> list[Finding]:
+def _all(file: TaskFile, records: Sequence[ItemRecord], note: str) -> list[TaskResult]:
     if file.protocol == "generation":
         return generation_scoring.written_findings(records, note, file.chance)
     return [_of_metric(metric, file, records, note) for metric in file.reported_metrics]
 
 
-def _first(file: TaskFile, records: Sequence[ItemRecord], note: str) -> Finding:
+def _first(file: TaskFile, records: Sequence[ItemRecord], note: str) -> TaskResult:
     """The metric that holds the whole records."""
     if file.protocol == "generation":
         return generation_scoring.accuracy(records, note, file.chance)
     return _of_metric(file.reported_metrics[0], file, records, note)
 
 
-def _of_metric(metric: str, file: TaskFile, records: Sequence[ItemRecord], note: str) -> Finding:
+def _of_metric(metric: str, file: TaskFile, records: Sequence[ItemRecord], note: str) -> TaskResult:
     """One of `CHOICE_METRICS`."""
-    if metric == "accuracy":
+    if metric == ACCURACY.name:
         return choice_scoring.accuracy(records, note, file.chance)
-    if metric == "share_yes":
+    if metric == SHARE_YES.name:
         return choice_scoring.share_of_answer(records, "Yes", metric, note)
     of_records = {
-        "accuracy_per_byte": choice_scoring.accuracy_per_byte,
-        "true_probability": choice_scoring.true_probability,
-        "balanced_accuracy": choice_scoring.balanced_accuracy,
-        "auroc": choice_scoring.auroc,
+        ACCURACY_PER_BYTE.name: choice_scoring.accuracy_per_byte,
+        TRUE_PROBABILITY.name: choice_scoring.true_probability,
+        BALANCED_ACCURACY.name: choice_scoring.balanced_accuracy,
+        AUROC.name: choice_scoring.auroc,
     }
     return of_records[metric](records, note)
+
+
+def _in_group(result: TaskResult, file: TaskFile, subtask: str) -> TaskResult:
+    return result.model_copy(update={"group": file.name, "subtask": subtask})
 
 
 def _of_whole(record: ItemRecord, whole: str) -> ItemRecord:
     return record.model_copy(update={"task": whole, "item": f"{record.task}/{record.item}"})
 
 
-def _without_details(finding: Finding) -> Finding:
+def _without_details(finding: TaskResult) -> TaskResult:
     """The whole's records say only what they are worth; what was asked and said stands with the part's."""
     stripped = tuple(choice_scoring.derived(item, item.metric, item.value) for item in finding.items)
     return finding.model_copy(update={"items": stripped})

@@ -15,14 +15,15 @@ from collections.abc import Sequence
 from sequela.evaluation.lm_eval.item_records import ItemContext, Sample, joined, trouble_note
 from sequela.evaluation.multiple_choice import METRIC, choice_form, choose
 from sequela.results import (
-    AnswerForm,
-    Finding,
+    AnswerDistribution,
     ItemRecord,
+    TaskResult,
     counts_of,
-    finding_from_items,
     mean_and_stderr,
+    result_from_items,
     trouble_of,
 )
+from sequela.results.metrics import ACCURACY_PER_BYTE, AUROC, BALANCED_ACCURACY, TRUE_PROBABILITY
 
 
 def choice_records(samples: Sequence[Sample], context: ItemContext) -> list[ItemRecord]:
@@ -33,9 +34,9 @@ def choice_records(samples: Sequence[Sample], context: ItemContext) -> list[Item
 def _record(sample: Sample, context: ItemContext) -> ItemRecord:
     logprobs = [float(responses[0][0]) for responses in sample["resps"]]
     choices = [arguments[1].strip() for arguments in sample["arguments"]]
-    refused = [context.refused.get((arguments[0], arguments[1])) for arguments in sample["arguments"]]
+    too_long = [context.too_long.get((arguments[0], arguments[1])) for arguments in sample["arguments"]]
     failed = [context.failed.get((arguments[0], arguments[1]), "") for arguments in sample["arguments"]]
-    outcomes = zip(logprobs, refused, failed, strict=True)
+    outcomes = zip(logprobs, too_long, failed, strict=True)
     return judged(
         context.record(
             sample,
@@ -44,7 +45,7 @@ def _record(sample: Sample, context: ItemContext) -> ItemRecord:
             finite=all(
                 math.isfinite(logprob) or tokens is not None or why for logprob, tokens, why in outcomes
             ),
-            refused=max((tokens for tokens in refused if tokens is not None), default=None),
+            too_long=max((tokens for tokens in too_long if tokens is not None), default=None),
             failed=next((why for why in failed if why), ""),
             expected=choices[int(sample["target"])],
             details={
@@ -76,24 +77,24 @@ def logprobs_of(record: ItemRecord) -> list[float]:
     return [-math.inf if logprob is None else logprob for logprob in record.details["logprobs"]]
 
 
-def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None = None) -> Finding:
+def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None = None) -> TaskResult:
     """The share of items whose right choice was found the likeliest."""
-    finding = finding_from_items(records, joined(note, trouble_note(records)))
+    finding = result_from_items(records, joined(note, trouble_note(records)))
     return finding.model_copy(update={"form": choice_form(records, chance)})
 
 
-def accuracy_per_byte(records: Sequence[ItemRecord], note: str) -> Finding:
+def accuracy_per_byte(records: Sequence[ItemRecord], note: str) -> TaskResult:
     """The same where choices compete by log-probability per byte, so that length gives no advantage."""
     found = []
     for record in records:
         lengths = [max(1, len(choice.encode())) for choice in record.details["choices"]]
         chosen = choose([logprob / n for logprob, n in zip(logprobs_of(record), lengths, strict=True)])
         value = float(chosen == record.details["right"])
-        found.append(derived(record, "accuracy_per_byte", value))
-    return finding_from_items(found, joined(note, trouble_note(records)))
+        found.append(derived(record, ACCURACY_PER_BYTE.name, value))
+    return result_from_items(found, joined(note, trouble_note(records)))
 
 
-def true_probability(records: Sequence[ItemRecord], note: str) -> Finding:
+def true_probability(records: Sequence[ItemRecord], note: str) -> TaskResult:
     """TruthfulQA MC2: the share of all choices' probability that falls to the true ones.
 
     Summed as `exp(logsumexp(true) - logsumexp(all))`, so that very unlikely answers don't become 0 / 0.
@@ -111,11 +112,11 @@ def true_probability(records: Sequence[ItemRecord], note: str) -> Finding:
             value = math.exp(
                 _logsumexp([logprob for logprob, label in pairs if label]) - _logsumexp(logprobs)
             )
-        found.append(record.model_copy(update={"metric": "true_probability", "value": value}))
-    finding = finding_from_items(found, joined(note, trouble_note(records)))
+        found.append(record.model_copy(update={"metric": TRUE_PROBABILITY.name, "value": value}))
+    finding = result_from_items(found, joined(note, trouble_note(records)))
     shares = [sum(record.details["labels"]) / len(record.details["labels"]) for record in records]
     ties = sum(record.details["tie"] for record in records)
-    form = AnswerForm(chance=math.fsum(shares) / len(shares), n_ties=ties)
+    form = AnswerDistribution(chance=math.fsum(shares) / len(shares), n_ties=ties)
     return finding.model_copy(update={"form": form})
 
 
@@ -124,7 +125,7 @@ def _logsumexp(values: Sequence[float]) -> float:
     return greatest + math.log(math.fsum(math.exp(value - greatest) for value in values))
 
 
-def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> Finding:
+def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> TaskResult:
     """The mean of the classes' accuracies; a constant answer gets one over their number.
 
     Each record's value is weighted by items over (classes × items of its class), so that the mean
@@ -138,22 +139,22 @@ def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> Finding:
     for record in records:
         groups.setdefault(record.details["right"], []).append(record)
     if len(groups) < 2:
-        return _one_class(records, "balanced_accuracy", note)
+        return _one_class(records, BALANCED_ACCURACY.name, note)
     errors = [mean_and_stderr([record.value for record in group])[1] for group in groups.values()]
     known = [error for error in errors if error is not None]
     stderr = math.hypot(*known) / len(groups) if len(known) == len(groups) else None
     weighted = []
     for record in records:
         weight = len(records) / (len(groups) * len(groups[record.details["right"]]))
-        weighted.append(derived(record, "balanced_accuracy", record.value * weight))
+        weighted.append(derived(record, BALANCED_ACCURACY.name, record.value * weight))
     form = choice_form(records, 1 / len(groups))
     halves = dict.fromkeys(form.constants, 1 / len(groups))
-    return finding_from_items(weighted, note).model_copy(
+    return result_from_items(weighted, note).model_copy(
         update={"stderr": stderr, "form": form.model_copy(update={"constants": halves})}
     )
 
 
-def auroc(records: Sequence[ItemRecord], note: str) -> Finding:
+def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
     """How often the second choice is found likelier, against the first, on an item it is right for.
 
     The area under the curve that a threshold on the difference of the two log-probabilities draws: it sees
@@ -168,18 +169,18 @@ def auroc(records: Sequence[ItemRecord], note: str) -> Finding:
         leads[right].append(second - first if known else (-math.inf if right else math.inf))
     negatives, positives = leads[0], leads[1]
     if not negatives or not positives:
-        return _one_class(records, "auroc", note)
+        return _one_class(records, AUROC.name, note)
     wins = math.fsum((p > n) + 0.5 * (p == n) for p in positives for n in negatives)
     area = wins / (len(positives) * len(negatives))
     one, two = area / (2 - area), 2 * area**2 / (1 + area)
     spread = (len(positives) - 1) * (one - area**2) + (len(negatives) - 1) * (two - area**2)
     variance = (area * (1 - area) + spread) / (len(positives) * len(negatives))
     told = joined(note, trouble_of(records))
-    found = _without_items(records, "auroc", told, area, math.sqrt(max(variance, 0.0)))
-    return found.model_copy(update={"form": AnswerForm(chance=0.5)})
+    found = _without_items(records, AUROC.name, told, area, math.sqrt(max(variance, 0.0)))
+    return found.model_copy(update={"form": AnswerDistribution(chance=0.5)})
 
 
-def _one_class(records: Sequence[ItemRecord], metric: str, note: str) -> Finding:
+def _one_class(records: Sequence[ItemRecord], metric: str, note: str) -> TaskResult:
     return _without_items(records, metric, f"every item's answer is {records[0].expected!r}; {note}")
 
 
@@ -189,10 +190,10 @@ def _without_items(
     note: str,
     value: float | None = None,
     stderr: float | None = None,
-) -> Finding:
+) -> TaskResult:
     """A finding that is no mean over its items."""
     first = records[0]
-    return Finding(
+    return TaskResult(
         suite=first.suite,
         task=first.task,
         metric=metric,
@@ -204,9 +205,9 @@ def _without_items(
     )
 
 
-def share_of_answer(records: Sequence[ItemRecord], answer: str, metric: str, note: str) -> Finding:
+def share_of_answer(records: Sequence[ItemRecord], answer: str, metric: str, note: str) -> TaskResult:
     """How often an answer is chosen, right or wrong; 0 or 1 betrays a constant answer."""
-    return finding_from_items(
+    return result_from_items(
         [derived(record, metric, float(record.answer == answer)) for record in records], note
     )
 

@@ -11,10 +11,18 @@ from sequela.evaluation.lm_eval.answer_extraction import UNREAD, Reading, all_ex
 from sequela.evaluation.lm_eval.choice_scoring import derived
 from sequela.evaluation.lm_eval.item_records import ItemContext, Sample, joined, trouble_note
 from sequela.evaluation.ngrams import ngram_entropy, repetition
-from sequela.results import AnswerForm, Finding, ItemRecord, finding_from_items, most_frequent
-
-ACCURACY = "accuracy"
-LENIENT = "accuracy_lenient"
+from sequela.results import AnswerDistribution, ItemRecord, TaskResult, most_frequent, result_from_items
+from sequela.results.metrics import (
+    ACCURACY,
+    ACCURACY_LENIENT,
+    ACCURACY_PARSED,
+    ANSWER_WORDS,
+    EMPTY_RATE,
+    NGRAM_ENTROPY,
+    PARSE_RATE,
+    PARSE_RATE_LENIENT,
+    REPETITION,
+)
 
 
 def written_records(
@@ -39,10 +47,10 @@ def written_records(
         targets = [str(target) for target in targets_of(sample)]
         record = context.record(
             sample,
-            metric=ACCURACY,
+            metric=ACCURACY.name,
             value=0.0,
             finite=prompt not in context.nonfinite,
-            refused=context.refused.get((prompt,)),
+            too_long=context.too_long.get((prompt,)),
             answer=sample["resps"][0][0],
             expected=targets[0] if targets else "",
             details={
@@ -63,7 +71,7 @@ def judged(record: ItemRecord, readings: Mapping[str, Reading]) -> ItemRecord:
     """
     targets, choices = record.details["targets"], record.details["choices"]
     not_asked = record.details["not_asked"]
-    text = record.answer if record.finite and record.refused is None and not not_asked else ""
+    text = record.answer if record.finite and record.too_long is None and not not_asked else ""
     failed = not_asked
     try:
         verdicts = {name: read(text, reading, targets, choices) for name, reading in readings.items()}
@@ -85,42 +93,42 @@ def judged(record: ItemRecord, readings: Mapping[str, Reading]) -> ItemRecord:
     )
 
 
-def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None) -> Finding:
+def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None) -> TaskResult:
     """The share of right answers by the strict reading."""
-    finding = finding_from_items(records, joined(note, trouble_note(records)))
+    finding = result_from_items(records, joined(note, trouble_note(records)))
     return finding.model_copy(update={"form": written_form(records, "strict", chance)})
 
 
-def written_findings(records: Sequence[ItemRecord], note: str, chance: float | None) -> list[Finding]:
+def written_findings(records: Sequence[ItemRecord], note: str, chance: float | None) -> list[TaskResult]:
     """Accuracy by both readings, and what is told of the answers' form."""
-    lenient = [derived(one, LENIENT, float(_read(one, "lenient")["right"])) for one in records]
+    lenient = [derived(one, ACCURACY_LENIENT.name, float(_read(one, "lenient")["right"])) for one in records]
     found = [
         accuracy(records, note, chance),
-        finding_from_items(lenient, note).model_copy(
+        result_from_items(lenient, note).model_copy(
             update={"form": written_form(records, "lenient", chance)}
         ),
     ]
     measures: dict[str, Callable[[ItemRecord], float]] = {
-        "parse_rate": lambda one: float(_read(one, "strict")["extracted"] is not None),
-        "parse_rate_lenient": lambda one: float(_read(one, "lenient")["extracted"] is not None),
-        "empty_rate": lambda one: float(not one.answer.strip()),
-        "repetition": lambda one: repetition(one.answer),
-        "ngram_entropy": lambda one: ngram_entropy(one.answer),
-        "answer_words": lambda one: float(len(one.answer.split())),
+        PARSE_RATE.name: lambda one: float(_read(one, "strict")["extracted"] is not None),
+        PARSE_RATE_LENIENT.name: lambda one: float(_read(one, "lenient")["extracted"] is not None),
+        EMPTY_RATE.name: lambda one: float(not one.answer.strip()),
+        REPETITION.name: lambda one: repetition(one.answer),
+        NGRAM_ENTROPY.name: lambda one: ngram_entropy(one.answer),
+        ANSWER_WORDS.name: lambda one: float(len(one.answer.split())),
     }
     for metric, measure in measures.items():
-        found.append(finding_from_items([derived(one, metric, measure(one)) for one in records], note))
+        found.append(result_from_items([derived(one, metric, measure(one)) for one in records], note))
     found.insert(4, _accuracy_parsed(records, note))
     return found
 
 
-def written_form(records: Sequence[ItemRecord], reading: str, chance: float | None) -> AnswerForm:
+def written_form(records: Sequence[ItemRecord], reading: str, chance: float | None) -> AnswerDistribution:
     """How written answers look to one of the readings."""
     letters = all(record.details["choices"] for record in records)
     answers = [_read(record, reading)["extracted"] or "" for record in records]
     right = [record.details["targets"] for record in records]
     named = sorted({target for targets in right for target in targets}) if letters else []
-    return AnswerForm(
+    return AnswerDistribution(
         chance=chance,
         constants={name: sum(name in targets for targets in right) / len(right) for name in named},
         answers=most_frequent(answers),
@@ -129,19 +137,17 @@ def written_form(records: Sequence[ItemRecord], reading: str, chance: float | No
     )
 
 
-def _accuracy_parsed(records: Sequence[ItemRecord], note: str) -> Finding:
+def _accuracy_parsed(records: Sequence[ItemRecord], note: str) -> TaskResult:
     """Accuracy among the answers in which the lenient reading found one."""
     parsed = [one for one in records if _read(one, "lenient")["extracted"] is not None]
-    found = [derived(one, "accuracy_parsed", float(_read(one, "lenient")["right"])) for one in parsed]
+    found = [derived(one, ACCURACY_PARSED.name, float(_read(one, "lenient")["right"])) for one in parsed]
     if found:
-        return finding_from_items(
-            found, joined(note, f"{len(found)} of {len(records)} answers could be read")
-        )
+        return result_from_items(found, joined(note, f"{len(found)} of {len(records)} answers could be read"))
     first = records[0]
-    return Finding(
+    return TaskResult(
         suite=first.suite,
         task=first.task,
-        metric="accuracy_parsed",
+        metric=ACCURACY_PARSED.name,
         protocol=first.protocol,
         value=None,
         stderr=None,

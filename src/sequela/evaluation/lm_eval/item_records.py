@@ -23,7 +23,7 @@ class ItemContext:
         prompt_of: Gives an item's own question, without the worked examples.
         truncated: Whole prompts that were cut to fit.
         nonfinite: Whole prompts after which a logit was not a number.
-        refused: Requests, as prompt and continuation or prompt alone, that were longer than the model's
+        too_long: Requests, as prompt and continuation or prompt alone, that were longer than the model's
             context, with their tokens.
         failed: Requests that could not be put to the model, with the reason.
     """
@@ -34,7 +34,7 @@ class ItemContext:
     prompt_of: Callable[[dict[str, Any]], str]
     truncated: frozenset[str] = frozenset()
     nonfinite: frozenset[str] = frozenset()
-    refused: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    too_long: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     failed: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
     def record(self, sample: Sample, **fields: Any) -> ItemRecord:

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 import jinja2
 
 from sequela.evaluation.lm_eval.catalog import parts_of
-from sequela.evaluation.lm_eval.local_data import LocalData, Row, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.data_layout import Row
+from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
 from sequela.evaluation.lm_eval.task_file import FOLDER, SUBJECT, TaskFile, task_files
 from sequela.evaluation.lm_eval.upstream_tasks import read_definition
 from sequela.evaluation.suite_description import SuiteDescription
+from sequela.results.metrics import ACCURACY
 
 TEST_SPLITS = ("test", "validation")
 
@@ -71,7 +73,7 @@ def _chance(file: TaskFile, rows: Sequence[Row] | None) -> float | None:
 
 def _constants(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
     """What always giving one answer would score, by answer."""
-    if file.targets and file.reported_metrics[0] == "accuracy":
+    if file.targets and file.reported_metrics[0] == ACCURACY.name:
         targets = [row[file.targets] for row in rows]
         shortest = [one["labels"][one["choices"].index(min(one["choices"], key=len))] for one in targets]
         return {"the shortest choice": sum(shortest) / len(shortest)}

@@ -1,17 +1,7 @@
 """Data sets of the benchmarks from the user's own folder (`SEQUELA_DATA`).
 
-A task file says under `local` where its items may lie there, and in which layout; they win over the hub, and
-a file may be compressed and end in `.gz`. The benchmarks that come with the program:
-
-* `mmlu/{dev,test}/<subject>_{dev,test}.csv`: a header `question,choice0,choice1,choice2,choice3,answer`,
-  the answer as 0 to 3
-* `bbh/tasks/<subject>.json`: `examples`, a list of `input` and `target`
-* `gsm8k/test.jsonl`: `question`, `answer` (ending in `#### number`)
-* `commonsenseqa/{dev,train}_rand_split.jsonl`: `question` (`stem`, `choices` of `label` and `text`),
-  `answerKey`
-* `triviaqa/*.csv`: a header `question,answer`, the answer's names separated by `; `
-* `truthfulqa/mc_task.json`: a list of `question`, `mc1_targets` and `mc2_targets` (answer to 1 or 0)
-* `toxigen/test.jsonl`: `text`, `toxicity_ai`, `toxicity_human`
+A task file says under `local` where its items may lie there, and in which layout (see `data_layout`). They
+win over the hub, and a file may be compressed and end in `.gz`.
 
 The rows are given in the shape that the harness's stock tasks expect of the hub's data sets.
 """
@@ -19,23 +9,18 @@ The rows are given in the shape that the harness's stock tasks expect of the hub
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
 from sequela.core.errors import BadInputError
 from sequela.core.paths import data_folder
 from sequela.core.text_files import open_text, read_json, read_json_lines
-from sequela.evaluation.lm_eval.task_file import LocalFiles, TaskFile
-
-Row = dict[str, Any]
-
-WORKED_EXAMPLES = 7
-"""How many rows of CommonsenseQA's training split are read: the most that stand before a question."""
-
-LABELS = ("A", "B", "C", "D", "E")
+from sequela.evaluation.lm_eval.data_layout import KINDS, DataLayout, Row, SplitFile
+from sequela.evaluation.lm_eval.task_file import JSON_LINES, SUBJECT, LocalFiles, TaskFile, layout_of
 
 
 @dataclass(frozen=True)
@@ -73,15 +58,11 @@ def read_local(file: TaskFile, subject: str = "") -> LocalData:
     found = local_path(file)
     if found is None or file.local is None:
         raise BadInputError(f"SEQUELA_DATA has no {file.local.path if file.local else file.benchmark}.")
-    layouts: dict[str, Callable[[Path, LocalFiles, str], dict[str, list[Row]]]] = {
-        "json_lines": lambda path, local, _: {local.split: _objects(path, local)},
-        "mmlu": lambda path, _, subject: _read_mmlu(path, subject),
-        "bbh": lambda path, _, subject: _read_bbh(path, subject),
-        "commonsenseqa": lambda path, *_: _read_commonsenseqa(path),
-        "triviaqa": lambda path, *_: _read_triviaqa(path),
-        "truthfulqa": lambda path, *_: _read_truthfulqa(path),
-    }
-    splits = layouts[file.local.layout](found, file.local, subject)
+    if file.local.layout == JSON_LINES:
+        splits = {file.local.split: _objects(found, file.local)}
+    else:
+        layout = layout_of(file.local)
+        splits = {name: _read_split(layout, one, found, subject) for name, one in layout.splits.items()}
     n_rows, official = sum(len(rows) for rows in splits.values()), file.official_items
     if not file.local.count_rows or n_rows == official:
         return LocalData(splits)
@@ -92,8 +73,7 @@ def _objects(path: Path, local: LocalFiles) -> list[Row]:
     """The objects of a JSON-lines file, or the fields of them that were asked for."""
     if not local.fields:
         return read_items(path)
-    kinds = {"text": str, "number": (int, float)}
-    return [*_rows(path, {name: kinds[kind] for name, kind in local.fields.items()})]
+    return [*_rows(path, {name: KINDS[kind] for name, kind in local.fields.items()})]
 
 
 def read_items(path: Path) -> list[Row]:
@@ -106,7 +86,7 @@ def read_items(path: Path) -> list[Row]:
     if not path.is_file():
         raise BadInputError(f"{path} is missing; the task file names it as its items.")
     rows: list[Row] = []
-    for where, row in _records(path):
+    for where, row in _lines(path):
         if not isinstance(row, dict):
             raise BadInputError(f"{where}: expected an object.")
         if rows and set(row) != set(rows[0]):
@@ -118,89 +98,32 @@ def read_items(path: Path) -> list[Row]:
     return rows
 
 
-def _read_mmlu(folder: Path, subject: str) -> dict[str, list[Row]]:
-    splits: dict[str, list[Row]] = {}
-    for split in ("dev", "test"):
-        path = _present(folder.parent / split / f"{subject}_{split}.csv")
-        choices = [f"choice{i}" for i in range(4)]
-        splits[split] = []
-        for where, row in _csv_records(path, ["question", *choices, "answer"]):
-            if row["answer"] not in {"0", "1", "2", "3"}:
-                raise BadInputError(f"{where}: the answer is {row['answer']!r}, expected 0 to 3.")
-            splits[split].append(
-                {
-                    "question": row["question"],
-                    "choices": [row[choice] for choice in choices],
-                    "answer": int(row["answer"]),
-                }
-            )
-    return splits
+def _read_split(layout: DataLayout, split: SplitFile, found: Path, subject: str) -> list[Row]:
+    """The items of one split, from the file or folder that a task file names."""
+    path = found
+    if split.path:
+        folder = found if found.is_dir() else found.parent
+        path = _present(Path(normpath(folder / split.path.replace(SUBJECT, subject))))
+    records = islice(_records(layout, path), split.first)
+    return [layout.item(record, where) for where, record in records]
 
 
-def _read_bbh(folder: Path, subject: str) -> dict[str, list[Row]]:
-    path = _present(folder / f"{subject}.json")
+def _records(layout: DataLayout, path: Path) -> Iterator[tuple[str, Any]]:
+    """The records of a file, each with where it stands."""
+    if layout.format == "csv":
+        yield from _csv_records(path, list(layout.fields))
+        return
+    if layout.format == "json_lines":
+        yield from _lines(path)
+        return
     content = read_json(path)
-    examples = content.get("examples") if isinstance(content, dict) else None
-    if not isinstance(examples, list):
-        raise BadInputError(f"{path}: expected an object with a list `examples`.")
-    rows = [
-        _picked(row, {"input": str, "target": str}, f"{path}, record {number}")
-        for number, row in enumerate(examples, start=1)
-    ]
-    return {"test": rows}
-
-
-def _read_commonsenseqa(path: Path) -> dict[str, list[Row]]:
-    training = _present(path.with_name(path.name.replace("dev_", "train_").removesuffix(".gz")))
-    return {
-        "validation": [_commonsense_row(where, row) for where, row in _records(path)],
-        "train": [_commonsense_row(where, row) for where, row in islice(_records(training), WORKED_EXAMPLES)],
-    }
-
-
-def _commonsense_row(where: str, record: Any) -> Row:
-    question = _picked(record, {"question": dict, "answerKey": str}, where)["question"]
-    picked = _picked(question, {"stem": str, "choices": list}, where)
-    choices = [_picked(choice, {"label": str, "text": str}, where) for choice in picked["choices"]]
-    labels = [choice["label"] for choice in choices]
-    if labels != list(LABELS) or record["answerKey"] not in labels:
-        raise BadInputError(f"{where}: expected the choices A to E, one of them the answerKey.")
-    return {
-        "question": picked["stem"],
-        "choices": {"label": labels, "text": [choice["text"] for choice in choices]},
-        "answerKey": record["answerKey"],
-    }
-
-
-def _read_triviaqa(path: Path) -> dict[str, list[Row]]:
-    rows = []
-    for where, record in _csv_records(path, ["question", "answer"]):
-        aliases = [name.strip() for name in record["answer"].split("; ") if name.strip()]
-        if not aliases:
-            raise BadInputError(f"{where}: there is no answer.")
-        rows.append({"question": record["question"], "answer": {"value": aliases[0], "aliases": aliases}})
-    return {"validation": rows}
-
-
-def _read_truthfulqa(path: Path) -> dict[str, list[Row]]:
-    records = read_json(path)
-    if not isinstance(records, list):
-        raise BadInputError(f"{path}: expected a list of records.")
-    rows = []
-    for number, record in enumerate(records, start=1):
-        where = f"{path}, record {number}"
-        row = _picked(record, {"question": str, "mc1_targets": dict, "mc2_targets": dict}, where)
-        for kind in ("mc1_targets", "mc2_targets"):
-            targets: dict[str, int] = row[kind]
-            right = sum(label == 1 for label in targets.values())
-            if not 1 <= right < len(targets) or (kind == "mc1_targets" and right > 1):
-                raise BadInputError(
-                    f"{where}: {kind} has {right} right answers (1) of {len(targets)}; expected "
-                    f"{'one' if kind == 'mc1_targets' else 'at least one'}, and a wrong one (0)."
-                )
-            row[kind] = {"choices": list(targets), "labels": [int(label) for label in targets.values()]}
-        rows.append(row)
-    return {"validation": rows}
+    if layout.records:
+        content = content.get(layout.records) if isinstance(content, dict) else None
+    if not isinstance(content, list):
+        expected = f"an object with a list `{layout.records}`" if layout.records else "a list of records"
+        raise BadInputError(f"{path}: expected {expected}.")
+    for number, record in enumerate(content, start=1):
+        yield f"{path}, record {number}", record
 
 
 def _present(path: Path) -> Path:
@@ -227,22 +150,7 @@ def _csv_records(path: Path, fields: list[str]) -> Iterator[tuple[str, dict[str,
             yield where, row
 
 
-def _rows(path: Path, fields: dict[str, Any]) -> Iterator[Row]:
-    for where, row in _records(path):
-        yield _picked(row, fields, where)
-
-
-def _records(path: Path) -> Iterator[tuple[str, Any]]:
+def _lines(path: Path) -> Iterator[tuple[str, Any]]:
     """The records of a file with one a line, each with where it stands."""
     for number, value in read_json_lines(path):
         yield f"{path}, line {number}", value
-
-
-def _picked(record: Any, fields: dict[str, Any], where: str) -> Row:
-    """The fields we need, if they are there and of the right kind."""
-    if not isinstance(record, dict):
-        raise BadInputError(f"{where}: expected an object with {', '.join(fields)}.")
-    for field, kind in fields.items():
-        if not isinstance(record.get(field), kind):
-            raise BadInputError(f"{where}: the field {field!r} is missing or of the wrong kind.")
-    return {field: record[field] for field in fields}

@@ -25,7 +25,8 @@ from sequela.evaluation.lm_eval.task_builder import HarnessTask, build_task, tas
 from sequela.evaluation.lm_eval.task_file import suite_info
 from sequela.evaluation.lm_eval.templates import templates_compiled_once
 from sequela.inference import Engine
-from sequela.results import Finding, ItemRecord, SuiteInfo
+from sequela.results import ItemRecord, SuiteInfo, TaskResult
+from sequela.results.metrics import TRUE_PROBABILITY
 
 ITEM_TOKENS = 100
 """About how many tokens an item of a benchmark takes: of most a short text with some answers."""
@@ -100,7 +101,7 @@ class HarnessSuite:
         """About how many tokens go through a model for it."""
         return ITEM_TOKENS * sum(task.n_items for task in self.tasks)
 
-    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:
         """Runs the tasks and scores them.
 
         Raises:
@@ -110,20 +111,21 @@ class HarnessSuite:
         with templates_compiled_once():
             return self._findings(lm)
 
-    def _findings(self, lm: EngineLM) -> list[Finding]:
+    def _findings(self, lm: EngineLM) -> list[TaskResult]:
         samples = self._samples(lm)
-        found: list[Finding] = []
+        found: list[TaskResult] = []
         for file in self.settings.files:
             tasks = [task for task in self.tasks if task.file is file]
             records = {task.name: _records(self.name, task, samples[task.key], lm) for task in tasks}
             notes = {task.name: task.note for task in tasks}
+            subtasks = {task.name: task.subtask for task in tasks}
             whole = ""
             if file.has_parts:
                 whole = task_name(file, "", tasks[0].shots)
                 notes[whole] = whole_note(
                     len(tasks), len(parts_of(file)), self.settings.limit, tasks[0].shots
                 )
-            found += findings_of(file, records, notes, whole)
+            found += findings_of(file, records, subtasks, notes, whole)
         return found
 
     def _samples(self, lm: EngineLM) -> dict[str, list[Sample]]:
@@ -148,13 +150,13 @@ def _records(suite: str, task: HarnessTask, samples: list[Sample], lm: EngineLM)
         prompt_of=task.task.doc_to_text,
         truncated=frozenset(lm.truncated),
         nonfinite=frozenset(lm.nonfinite),
-        refused=lm.refused,
+        too_long=lm.too_long,
         failed=lm.failed,
     )
     if task.file.protocol == "generation":
         return written_records(samples, context, task.file.readings, task.targets_of, task.choices_of)
     records = choice_records(samples, context)
-    if "true_probability" not in task.file.reported_metrics:
+    if TRUE_PROBABILITY.name not in task.file.reported_metrics:
         return records
     labels = [sample["doc"][task.file.targets]["labels"] for sample in samples]
     return [

@@ -19,12 +19,14 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.paths import DATA_VARIABLE
+from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.item_records import Sample, joined
-from sequela.evaluation.lm_eval.local_data import LocalData, Row, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import apply_template, templates_compiled_once
 from sequela.evaluation.lm_eval.upstream_tasks import StockFunction, read_definition, resolved
+from sequela.results.metrics import AUROC
 
 FEWSHOT_SEED = 1234
 """The harness's own default seed; our tasks take the first worked examples and don't draw."""
@@ -39,6 +41,7 @@ class HarnessTask:
 
     Args:
         file: Our definition.
+        subtask: The part of the benchmark, where it has parts; else empty.
         name: The task's name in results: with its version, and with a suffix where data or worked examples
             are not the standard ones.
         shots: How many worked examples stand before each question.
@@ -49,6 +52,7 @@ class HarnessTask:
     """
 
     file: TaskFile
+    subtask: str
     name: str
     shots: int
     n_items: int
@@ -129,6 +133,7 @@ def build_task(
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
         file=file,
+        subtask=subject,
         name=name,
         shots=shots,
         n_items=len(documents),
@@ -247,7 +252,7 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
             if file.protocol != "generation":
                 choices = task.doc_to_choice(document)
                 choices[int(target)]
-                if "auroc" in file.metrics and len(choices) != 2:
+                if AUROC.name in file.metrics and len(choices) != 2:
                     raise ValueError(f"the metric auroc is for two choices; there are {len(choices)}")
             elif file.options:
                 choices_shown(file.options, document)

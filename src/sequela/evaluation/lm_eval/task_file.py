@@ -15,38 +15,42 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sequela.core.errors import BadInputError
 from sequela.core.validation import in_words
 from sequela.evaluation.lm_eval.answer_extraction import Reading
-from sequela.results import Section, SuiteInfo, TaskInfo
+from sequela.evaluation.lm_eval.data_layout import DataLayout
+from sequela.results import MetricInfo, Section, SuiteInfo, TaskInfo, metric_info, metrics
 
 FOLDER = Path(__file__).parent / "task_files"
 
 SUBJECT = "{subject}"
 
+JSON_LINES = "json_lines"
+"""The layout of a file with one object a line."""
+
 WRITTEN_METRICS = (
-    "accuracy",
-    "accuracy_lenient",
-    "parse_rate",
-    "parse_rate_lenient",
-    "accuracy_parsed",
-    "empty_rate",
-    "repetition",
-    "ngram_entropy",
-    "answer_words",
+    metrics.ACCURACY.name,
+    metrics.ACCURACY_LENIENT.name,
+    metrics.PARSE_RATE.name,
+    metrics.PARSE_RATE_LENIENT.name,
+    metrics.ACCURACY_PARSED.name,
+    metrics.EMPTY_RATE.name,
+    metrics.REPETITION.name,
+    metrics.NGRAM_ENTROPY.name,
+    metrics.ANSWER_WORDS.name,
 )
 """What is reported of written answers: by the strict reading first, then what tells of their form."""
 
 
 CHOICE_METRICS = (
-    "accuracy",
-    "accuracy_per_byte",
-    "true_probability",
-    "balanced_accuracy",
-    "auroc",
-    "share_yes",
+    metrics.ACCURACY.name,
+    metrics.ACCURACY_PER_BYTE.name,
+    metrics.TRUE_PROBABILITY.name,
+    metrics.BALANCED_ACCURACY.name,
+    metrics.AUROC.name,
+    metrics.SHARE_YES.name,
 )
 """The metrics that a task whose choices are scored can report; the first one it names holds the answers."""
 
@@ -56,7 +60,18 @@ LAST = 1000
 """The place of a benchmark in listings that names none."""
 
 PRESENTATION = frozenset(
-    {"what", "title", "section", "order", "metrics", "targets", "shuffled", "right_answer", "local"}
+    {
+        "what",
+        "title",
+        "section",
+        "order",
+        "metrics",
+        "metric_info",
+        "targets",
+        "shuffled",
+        "right_answer",
+        "local",
+    }
 )
 """The fields that results do not depend on beyond the items themselves, which have a hash of their own."""
 
@@ -66,8 +81,8 @@ class LocalFiles(BaseModel):
 
     Args:
         path: The file or folder below `SEQUELA_DATA`; `*` stands for any name, and `.gz` may follow.
-        layout: How the files are laid out; `json_lines` is one object a line, the others are those of a
-            published data set (see `local_data`).
+        layout: How the files are laid out: `json_lines` for one object a line, the name of a file in
+            `task_files/layouts`, or such a layout itself.
         fields: For `json_lines`, the fields that are read and the kind of each; all of them if it is empty.
         split: For `json_lines`, the name of the split that the items are.
         count_rows: Whether another number of rows than `official_items` is reported, since other splits of
@@ -77,10 +92,48 @@ class LocalFiles(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(min_length=1)
-    layout: Literal["json_lines", "mmlu", "bbh", "commonsenseqa", "triviaqa", "truthfulqa"] = "json_lines"
+    layout: str | DataLayout = JSON_LINES
     fields: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
     split: str = "test"
     count_rows: bool = False
+
+    @field_validator("layout")
+    @classmethod
+    def _is_known(cls, value: str | DataLayout) -> str | DataLayout:
+        if isinstance(value, str) and value not in (known := (JSON_LINES, *layout_names())):
+            raise ValueError(f"there is no layout {value!r}; known: {', '.join(known)}")
+        return value
+
+
+def layout_names() -> tuple[str, ...]:
+    """Returns the names of the layouts that come with the program."""
+    return tuple(sorted(path.stem for path in (FOLDER / "layouts").glob("*.yaml")))
+
+
+def layout_of(local: LocalFiles) -> DataLayout:
+    """Returns the layout of a benchmark's files, where it isn't `json_lines`."""
+    if isinstance(local.layout, DataLayout):
+        return local.layout
+    return _read_layout(FOLDER / "layouts" / f"{local.layout}.yaml")
+
+
+@cache
+def _read_layout(path: Path) -> DataLayout:
+    return DataLayout.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+class MetricText(BaseModel):
+    """A metric in a benchmark's own words; what is left out is as in the catalog of metrics.
+
+    Args:
+        title: Its name as people write it.
+        meaning: What it measures, as a phrase.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str = ""
+    meaning: str = ""
 
 
 class TaskFile(BaseModel):
@@ -105,6 +158,7 @@ class TaskFile(BaseModel):
         chance: The expected score of guessing; None where it follows from the choices, or is nothing.
         metrics: For tasks whose choices are scored, what is reported, the metric that holds the answers
             first; by default accuracy, and for `answers` accuracy per byte too.
+        metric_info: Metrics in words of the benchmark's own, by name.
         targets: The field of an item that has `choices` and `labels`, 1 for each true choice, if there is
             one.
         shuffled: Such fields whose choices are put in an order of their own, since published data have the
@@ -134,6 +188,7 @@ class TaskFile(BaseModel):
     official_items: int | None = Field(default=None, ge=1)
     chance: float | None = Field(default=None, ge=0, lt=1)
     metrics: tuple[str, ...] = ()
+    metric_info: dict[str, MetricText] = Field(default_factory=dict)
     targets: str = ""
     shuffled: tuple[str, ...] = ()
     right_answer: str = ""
@@ -156,7 +211,11 @@ class TaskFile(BaseModel):
             raise ValueError("metrics are chosen for tasks whose choices are scored")
         if unknown := [name for name in self.metrics if name not in CHOICE_METRICS]:
             raise ValueError(f"there is no metric {unknown[0]}; known: {', '.join(CHOICE_METRICS)}")
-        if "true_probability" in self.metrics and not self.targets:
+        if unknown := [name for name in self.metric_info if name not in self.reported_metrics]:
+            raise ValueError(
+                f"metric_info describes {unknown[0]}; reported are {', '.join(self.reported_metrics)}"
+            )
+        if metrics.TRUE_PROBABILITY.name in self.metrics and not self.targets:
             raise ValueError("true_probability needs targets")
         if not (self.include or self.items):
             raise ValueError("it needs a stock definition to include, or items of its own")
@@ -176,7 +235,8 @@ class TaskFile(BaseModel):
             return WRITTEN_METRICS
         if self.metrics:
             return self.metrics
-        return ("accuracy", "accuracy_per_byte") if self.protocol == "answers" else ("accuracy",)
+        accuracy = metrics.ACCURACY.name
+        return (accuracy, metrics.ACCURACY_PER_BYTE.name) if self.protocol == "answers" else (accuracy,)
 
     @property
     def has_parts(self) -> bool:
@@ -215,7 +275,13 @@ def suite_info(files: Sequence[TaskFile]) -> SuiteInfo:
         title=" ".join(words[0] for words in shared),
         section=files[0].section,
         tasks={file.name: TaskInfo(title=file.title, section=file.section) for file in files},
+        metrics={name: _described(name, text) for file in files for name, text in file.metric_info.items()},
     )
+
+
+def _described(name: str, text: MetricText) -> MetricInfo:
+    """Returns the catalog's metric in a benchmark's own words."""
+    return metric_info(name).model_copy(update=text.model_dump(exclude_defaults=True))
 
 
 @cache

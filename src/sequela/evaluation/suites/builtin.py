@@ -24,7 +24,7 @@ from sequela.evaluation.multiple_choice import (
     read_items,
     score_choices,
 )
-from sequela.results import Finding, Section, SuiteInfo, TaskInfo
+from sequela.results import Section, SuiteInfo, TaskInfo, TaskResult
 
 if TYPE_CHECKING:
     from sequela.edited import EditedModel
@@ -123,7 +123,7 @@ class BuiltinSuite:
             for category, items in self.items.items()
         )
 
-    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:
         """Scores all choices in one request to the engine; one finding for each category."""
         flat = [item for items in self.items.values() for item in items]
         scores = iter(score_choices(model, engine, flat, progress))
@@ -131,7 +131,7 @@ class BuiltinSuite:
 
     def _finding(
         self, category: str, items: Sequence[MultipleChoiceItem], scores: Iterator[tuple[Score, ...]]
-    ) -> Finding:
+    ) -> TaskResult:
         records = [judge(self.name, category, item, next(scores)) for item in items]
         return accuracy_finding(records, f"chance {chance_level(items):.2f}")
 

@@ -16,7 +16,8 @@ from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.inference import Engine, Perplexity, perplexity
-from sequela.results import Finding, ItemRecord, Section, SuiteInfo
+from sequela.results import ItemRecord, Section, SuiteInfo, TaskResult
+from sequela.results.metrics import LOSS, PERPLEXITY
 
 WINDOW = 128
 """Tokens per window, where no other number is asked for."""
@@ -62,7 +63,7 @@ class HealthSuite:
         """About how many tokens go through a model for it: four letters each."""
         return len(self.text) // 4
 
-    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:
         """Measures `perplexity` and `loss`, in this order.
 
         If any window met a logit that was not a number, or is longer than the model's context, neither
@@ -72,18 +73,18 @@ class HealthSuite:
         measured = perplexity(engine, model, self.text, self._window, progress)
         return [self._perplexity(measured), self._loss(measured)]
 
-    def _loss(self, measured: Perplexity) -> Finding:
+    def _loss(self, measured: Perplexity) -> TaskResult:
         known = not self._trouble(measured)
-        return Finding(
+        return TaskResult(
             suite=self.name,
             task=TASK,
-            metric="loss",
+            metric=LOSS.name,
             protocol=PROTOCOL,
             value=measured.mean_loss if known else None,
             stderr=_number(measured.stderr) if known else None,
             n=measured.n_windows,
             n_nonfinite=measured.n_nonfinite,
-            n_refused=measured.n_refused,
+            n_too_long=measured.n_refused,
             note=self._trouble(measured),
             items=tuple(
                 self._record(number, loss)
@@ -92,22 +93,22 @@ class HealthSuite:
             ),
         )
 
-    def _perplexity(self, measured: Perplexity) -> Finding:
+    def _perplexity(self, measured: Perplexity) -> TaskResult:
         value = _number(measured.value)
         stderr = None if value is None else _number(value * measured.stderr)  # the delta method
         note = self._trouble(measured)
         if value is None and not note:
             note = f"exp({measured.mean_loss:.1f}) is too large for a number"
-        return Finding(
+        return TaskResult(
             suite=self.name,
             task=TASK,
-            metric="perplexity",
+            metric=PERPLEXITY.name,
             protocol=PROTOCOL,
             value=value,
             stderr=stderr,
             n=measured.n_windows,
             n_nonfinite=measured.n_nonfinite,
-            n_refused=measured.n_refused,
+            n_too_long=measured.n_refused,
             note=note,
         )
 
@@ -115,7 +116,7 @@ class HealthSuite:
         return ItemRecord(
             suite=self.name,
             task=TASK,
-            metric="loss",
+            metric=LOSS.name,
             protocol=PROTOCOL,
             item=f"window-{number:03d}",
             value=loss,

@@ -228,7 +228,7 @@ class TestWhatDoesNotFit:
         question = "Does water run uphill? " * 30
         harness = EngineLM(edited, TorchEngine())
         harness.loglikelihood([Instance("loglikelihood", {}, (question, " no"), 0)])
-        ((asked, tokens),) = harness.refused.items()
+        ((asked, tokens),) = harness.too_long.items()
         assert asked == (question, " no")
         assert tokens > model.context_length > len(model.tokenizer(question)["input_ids"]) + 2
 

@@ -1,0 +1,94 @@
+"""Layouts of data sets: tables in task files, or files that several task files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.data_layout import DataLayout
+from sequela.evaluation.lm_eval.local_data import read_local
+from sequela.evaluation.lm_eval.task_file import read_task_file
+
+LAYOUT: dict[str, Any] = {
+    "format": "csv",
+    "splits": {"test": {}, "train": {"path": "more.csv", "first": 1}},
+    "fields": {"question": "text", "right": "text", "wrong": "text"},
+    "checks": {"the two answers are the same": "right != wrong"},
+    "row": {"question": "question", "choices": "[right, wrong]", "words": "question.split() | length"},
+}
+
+
+def write_task(folder: Path, layout: Any) -> Path:
+    """A task file whose items are CSV files of a layout of their own."""
+    content = {
+        "benchmark": "pairs",
+        "protocol": "letters",
+        "version": 1,
+        "what": "Pairs.",
+        "include": "gsm8k/gsm8k.yaml",
+        "local": {"path": "pairs/test.csv", "layout": layout},
+    }
+    path = folder / "pairs.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "pairs").mkdir()
+    (tmp_path / "pairs" / "test.csv").write_text("question,right,wrong\nIs it 1?,yes,no\n", "utf-8")
+    (tmp_path / "pairs" / "more.csv").write_text("question,right,wrong\nA,b,c\nD,e,f\n", "utf-8")
+    monkeypatch.setenv("SEQUELA_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_a_task_file_describes_files_of_its_own(folder: Path) -> None:
+    data = read_local(read_task_file(write_task(folder, LAYOUT)))
+    assert data.splits == {
+        "test": [{"question": "Is it 1?", "choices": ["yes", "no"], "words": 3}],
+        "train": [{"question": "A", "choices": ["b", "c"], "words": 1}],
+    }
+
+
+def test_text_that_looks_like_a_number_stays_text(folder: Path) -> None:
+    (folder / "pairs" / "test.csv").write_text("question,right,wrong\n1998,[1],2\n", "utf-8")
+    (row,) = read_local(read_task_file(write_task(folder, LAYOUT))).splits["test"]
+    assert (row["question"], row["choices"]) == ("1998", ["[1]", "2"])
+
+
+def test_a_record_that_meets_no_check_is_named(folder: Path) -> None:
+    (folder / "pairs" / "test.csv").write_text("question,right,wrong\nA,b,c\nD,e,e\n", "utf-8")
+    with pytest.raises(BadInputError, match=r"test.csv, record 2: the two answers are the same\."):
+        read_local(read_task_file(write_task(folder, LAYOUT)))
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("csvs", "there is no layout 'csvs'; known: json_lines, bbh"),
+        ({**LAYOUT, "row": {"question": "question +"}}, "question: 'question \\+' is no expression"),
+        ({**LAYOUT, "splits": {}}, "splits"),
+        ({**LAYOUT, "format": "xml"}, "format"),
+    ],
+)
+def test_a_wrong_layout_is_named(folder: Path, layout: Any, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        read_task_file(write_task(folder, layout))
+
+
+@pytest.mark.parametrize("expression", ["question.stem", "{'stem': question.stem}", "[nothing]"])
+def test_what_a_record_lacks_is_named(expression: str) -> None:
+    layout = DataLayout.model_validate(
+        {
+            "format": "json_lines",
+            "splits": {"test": {}},
+            "fields": {"question": "object"},
+            "row": {"question": expression},
+        }
+    )
+    with pytest.raises(BadInputError, match=r"line 1: no item can be made of it .*(stem|nothing)"):
+        layout.item({"question": {"text": "Why?"}}, "line 1")

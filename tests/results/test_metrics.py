@@ -1,0 +1,37 @@
+"""The catalog of metrics: what the suites of the program report is all in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sequela.evaluation.monitor_rules import READINGS
+from sequela.evaluation.registry import list_suites
+from sequela.results import MetricInfo, Unit, metric_info
+from sequela.results.metrics import CATALOG, EFFICACY, PERPLEXITY, metric_rank
+
+
+def test_every_metric_that_a_suite_reports_is_explained() -> None:
+    reported = {name for suite in list_suites() for name in suite.metrics} | set(READINGS)
+    assert len(reported) > 15
+    assert {name for name in reported if not metric_info(name).meaning} == set()
+
+
+def test_an_unknown_metric_is_a_plain_number_without_a_direction() -> None:
+    found = metric_info("brand_new")
+    assert (found.label, found.unit, found.higher_is_better) == ("brand new", Unit.NUMBER, None)
+    assert not found.is_better(2.0, 1.0)
+    assert not found.is_better(1.0, 2.0)
+    assert metric_rank("brand_new") > metric_rank(PERPLEXITY.name) > metric_rank(EFFICACY.name)
+
+
+def test_a_metric_of_ones_own_comes_before_the_catalogs() -> None:
+    own = MetricInfo(name="accuracy", title="Right answers", unit=Unit.COUNT)
+    assert metric_info("accuracy", {"accuracy": own}) == own
+    assert metric_info("accuracy", {"other": own}) == CATALOG["accuracy"]
+
+
+@pytest.mark.parametrize(("name", "better"), [("accuracy", 0.9), ("perplexity", 0.1)])
+def test_which_of_two_values_is_better(name: str, better: float) -> None:
+    assert CATALOG[name].is_better(better, 0.5)
+    assert not CATALOG[name].is_better(0.5, better)
+    assert not CATALOG[name].is_better(0.5, 0.5)
