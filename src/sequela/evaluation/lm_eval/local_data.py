@@ -154,3 +154,18 @@ def _lines(path: Path) -> Iterator[tuple[str, Any]]:
     """The records of a file with one a line, each with where it stands."""
     for number, value in read_json_lines(path):
         yield f"{path}, line {number}", value
+
+
+def _rows(path: Path, fields: dict[str, Any]) -> Iterator[Row]:
+    for where, record in _lines(path):
+        yield _picked(record, fields, where)
+
+
+def _picked(record: Any, fields: dict[str, Any], where: str) -> Row:
+    """The fields we need, if they are there and of the right kind."""
+    if not isinstance(record, dict):
+        raise BadInputError(f"{where}: expected an object with {', '.join(fields)}.")
+    for field, kind in fields.items():
+        if not isinstance(record.get(field), kind):
+            raise BadInputError(f"{where}: the field {field!r} is missing or of the wrong kind.")
+    return {field: record[field] for field in fields}
