@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sequela.results.edit_record import EditRecord, EditReport
     from sequela.results.environment import Environment, collect_environment
     from sequela.results.evaluation_key import EvaluationKey
-    from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
+    from sequela.results.manifest import Manifest, Plugin, Status, read_manifest, write_manifest
     from sequela.results.measurement import ItemRecord, Measurement
     from sequela.results.names import ALARMS, EDIT_QUALITY, EFFECTIVE_EDITS, HIT_RATE, UNEDITED, method_label
     from sequela.results.query import Query
@@ -35,6 +35,7 @@ __all__ = [
     "ItemRecord",
     "Manifest",
     "Measurement",
+    "Plugin",
     "Query",
     "ResultsStore",
     "Section",
@@ -73,6 +74,7 @@ __getattr__, __dir__ = lazy_names(
         "sequela.results.evaluation_key": ("EvaluationKey",),
         "sequela.results.manifest": (
             "Manifest",
+            "Plugin",
             "Status",
             "read_manifest",
             "write_manifest",

@@ -13,6 +13,7 @@ from sequela.editors.session import check_subjects
 from sequela.edits import EditSet, load_edits
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
+from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models import LanguageModel
 from sequela.results import EDIT_QUALITY
 from sequela.studies.study import EditorChoice, Study
@@ -60,7 +61,11 @@ class Plan:
     @property
     def edit_quality_version(self) -> str:
         """What names the edit-quality measurement of this study."""
-        return hash_json({"probes": 2, "settings": self.study.edit_quality.model_dump(mode="json")})
+        settings = self.study.edit_quality
+        content: dict[str, object] = {"probes": 2, "settings": settings.model_dump(mode="json")}
+        if settings.metrics:
+            content["metrics"] = {metric.name: metric.version for metric in settings.further_metrics()}
+        return hash_json(content)
 
     def trajectories(
         self, model: LanguageModel, editors: Sequence[AnyEditor], statistics: str
@@ -108,9 +113,11 @@ def make_plan(study: Study) -> Plan:
     """Loads the edits, makes methods and suites.
 
     Raises:
-        UnknownNameError: An editor, suite or source that doesn't exist.
+        UnknownNameError: An engine, editor, suite or source that doesn't exist.
         BadInputError: A wrong setting, or a wrong record named by file and number.
     """
+    ENGINE_REGISTRY.get(study.engine)
+    study.edit_quality.further_metrics()
     count = study.edits.count or study.n_edits
     edits = load_edits(study.edits.source, study.edits.path, count)
     editors = tuple((choice, create_editor(choice.name, choice.settings)) for choice in study.editors)

@@ -69,6 +69,7 @@ from sequela.studies.checkpoints import (
 from sequela.studies.monitor_log import AlarmWatch, Readings
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plan import Plan, check_told_apart, make_plan
+from sequela.studies.plugins import check_plugins, family_plugin, plugins_of
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory, make_batch
 
@@ -158,12 +159,14 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
         edit_set_hashes={plan.edits.name: plan.edits.content_hash},
         suite_versions=plan.suite_versions(),
         suite_infos={suite.name: suite.info for suite in plan.suites},
+        plugins=plugins_of(plan.study),
         seeds={"order": list(plan.study.order_seeds), "editors": [plan.study.seed]},
         command=command,
         notes=tuple(plan.notes()),
     )
     if (folder / "manifest.json").is_file():
         earlier = read_manifest(folder)
+        check_plugins(earlier)
         if _deciding(earlier) != _deciding(manifest):
             raise SequelaError(
                 f"{folder} holds the run of another study, or of this one before it was changed.",
@@ -171,7 +174,7 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
             )
         manifest = manifest.model_copy(
             update={"started": earlier.started, "model_hashes": earlier.model_hashes}
-        )
+        ).with_plugins(earlier.plugins)
     write_manifest(folder, manifest)
     return manifest
 
@@ -270,6 +273,7 @@ class _Run:
             raise SequelaError(f"{name!r} and {twins[0]!r} are one and the same model.")
         hashes = {**known, name: model.fingerprint}
         self.manifest = self.manifest.model_copy(update={"model_hashes": hashes})
+        self.manifest = self.manifest.with_plugins(family_plugin(model.family))
         write_manifest(self.folder, self.manifest)
         return model
 

@@ -1,32 +1,14 @@
-"""An editor from another package: it scales one MLP output projection, once for every edit."""
+"""A method and a restraint."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from sequela.edited import Delta, Dense
-from sequela.editors import Editor, EditorState, EditReport, MethodInfo, Outcome, Resources
+from sequela.editors import Editor, EditorState, EditReport, Outcome, Resources, Restraint, relative_norms
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-
-
-class DoublingHyperparameters(BaseModel):
-    """The plug-in's settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    layer: int = Field(default=0, ge=0, description="The layer to scale.")
-    factor: float = Field(default=2.0, gt=0, description="What the weight is multiplied by, once per edit.")
-
-
-DOUBLING = MethodInfo(
-    name="doubling",
-    summary="Scales one MLP layer; a plug-in's example.",
-    settings=DoublingHyperparameters,
-    implementation="sequela_doubling:Doubling",
-)
+from sequela_example_plugin.records import DOUBLING, HALVING, DoublingHyperparameters, HalvingSettings
 
 
 class DoublingState(EditorState):
@@ -36,7 +18,7 @@ class DoublingState(EditorState):
 
 
 class Doubling(Editor[DoublingHyperparameters, DoublingState]):
-    """Scales a weight."""
+    """Scales a weight by a factor for every edit."""
 
     info = DOUBLING
     state_class = DoublingState
@@ -49,19 +31,25 @@ class Doubling(Editor[DoublingHyperparameters, DoublingState]):
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: DoublingState, resources: Resources
     ) -> Outcome[DoublingState]:
-        """Scales the weight by `factor ** len(edits)`."""
+        """Returns the change that scales the weight by `factor ** len(edits)`."""
         layer, factor = self.hyperparameters.layer, self.hyperparameters.factor ** len(edits)
         weight = model.family.as_out_in(model.mlp_out_weight(layer).detach())
         update = Dense((weight * (factor - 1)).contiguous())
         delta = Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
+        norm = max(relative_norms(model, delta).values())
         reports = tuple(
-            EditReport(
-                edit_id=edit.id,
-                optimization_steps=1,
-                first_loss=0.0,
-                final_loss=0.0,
-                relative_norm=abs(factor - 1),
-            )
-            for edit in edits
+            EditReport(edit_id=one.id, optimization_steps=0, first_loss=0, final_loss=0, relative_norm=norm)
+            for one in edits
         )
         return Outcome(delta, DoublingState(made=state.made + len(edits)), reports)
+
+
+class Halving(Restraint[HalvingSettings]):
+    """Keeps a share of every change."""
+
+    info = HALVING
+
+    def of_batch(self, model: LanguageModel, change: Delta) -> Delta:
+        """Returns the smaller change."""
+        smaller = {name: Dense(one.to_dense() * self.settings.share) for name, one in change.updates.items()}
+        return Delta(change.fingerprint, smaller)

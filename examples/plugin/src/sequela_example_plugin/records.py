@@ -1,0 +1,120 @@
+"""What Sequela lists and checks; importing this doesn't import PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from sequela.editors import Hyperparameters, MethodInfo, RestraintInfo, RestraintSettings
+from sequela.edits import Edit, Probe, Source
+from sequela.evaluation import LimitedOptions, ProbeMetric, SuiteDescription, SuiteEntry
+from sequela.inference import EngineInfo
+from sequela.models import Family
+
+if TYPE_CHECKING:
+    from sequela.evaluation import Suite
+
+
+class DoublingHyperparameters(Hyperparameters):
+    """The method's settings."""
+
+    layer: int = Field(default=0, ge=0, description="The layer to scale.")
+    factor: float = Field(default=2.0, gt=0, description="What the weight is multiplied by, once per edit.")
+
+
+class HalvingSettings(RestraintSettings):
+    """The restraint's settings."""
+
+    share: float = Field(default=0.5, gt=0, le=1, description="The share of the change that stays.")
+
+
+DOUBLING = MethodInfo(
+    name="doubling",
+    summary="Scales the output projection of one MLP.",
+    settings=DoublingHyperparameters,
+    implementation="sequela_example_plugin.method:Doubling",
+)
+
+HALVING = RestraintInfo(
+    name="halving",
+    summary="Makes every change smaller.",
+    paper="none",
+    settings=HalvingSettings,
+    implementation="sequela_example_plugin.method:Halving",
+)
+
+PLAIN = EngineInfo(
+    "plain", "The reference engine: plain batches.", "sequela_example_plugin.engine:open_plain"
+)
+
+OLMO = Family(
+    name="olmo",
+    architectures=("OlmoForCausalLM",),
+    blocks="model.layers",
+    mlp_out="model.layers.{}.mlp.down_proj",
+    mlp_activation="model.layers.{}.mlp.act_fn",
+    attention_out="model.layers.{}.self_attn.o_proj",
+    embed="model.embed_tokens",
+    final_norm="model.norm",
+)
+
+
+def _river(record: Mapping[str, Any], number: int) -> Edit:
+    return Edit(
+        id=f"river-{number}",
+        subject=record["river"],
+        prompt="{} flows through the city of",
+        target_new=record["new"],
+        target_true=record["true"],
+    )
+
+
+RIVERS = Source(
+    name="example-rivers",
+    about="Cities on rivers, moved to other rivers.",
+    license="CC0",
+    parse=_river,
+    package_file=Path(__file__).parent / "rivers.jsonl",
+)
+
+
+def _politely(edit: Edit) -> tuple[Probe, ...]:
+    return (Probe(prompt=f"Please complete this sentence. {edit.question}", answer=edit.target_new),)
+
+
+def _mentions(answer: str, expected: str) -> bool:
+    return expected.casefold() in answer.casefold()
+
+
+ASKED_POLITELY = ProbeMetric(
+    "asked_politely", "The new answer, anywhere in the text, when asked politely.", 1, _politely, _mentions
+)
+
+
+def _make(name: str, options: dict[str, Any]) -> Suite:
+    from sequela_example_plugin.suite import AnswerLength
+
+    return AnswerLength(**options)
+
+
+def _describe() -> tuple[SuiteDescription, ...]:
+    return (
+        SuiteDescription(
+            name="answer-length",
+            task="two_prompts",
+            protocol="generation",
+            what="The length of what the model writes.",
+            metrics=("characters",),
+            shots=None,
+            items=2,
+            here=2,
+            chance=None,
+            data="comes with the package",
+        ),
+    )
+
+
+ANSWER_LENGTH = SuiteEntry("answer-length", LimitedOptions, _make, _describe)
