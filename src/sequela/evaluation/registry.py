@@ -6,13 +6,14 @@ Benchmarks are suites too; they come through a group of their own, see `lm_eval/
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
-from sequela.core.registry import SEQUELA, Listed, Origin, Registry, instance_of
+from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, is_path
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.suite_description import SuiteDescription, unusable
@@ -63,8 +64,16 @@ def make_suite(name: str, **options: Any) -> Suite:
         UnknownNameError: No suite has this name.
         BadInputError: A setting is unknown or has a wrong value.
     """
-    entry = _find(name)
-    return entry.make(name, check_options(name, options).model_dump())
+    checked = check_options(name, options).model_dump()
+    if _is_benchmark(name):
+        from sequela.evaluation.lm_eval.suite import HarnessSuite
+
+        return HarnessSuite(name, **checked)
+    implementation = SUITE_REGISTRY.load(name, SUITE_REGISTRY.get(name).implementation)
+    made: Suite = implementation(**checked)
+    if getattr(made, "name", None) != name or not callable(getattr(made, "evaluate", None)):
+        raise SUITE_REGISTRY.misfit(name, made, "is no suite of that name")
+    return made
 
 
 def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
@@ -74,8 +83,7 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
         UnknownNameError: No suite has this name.
         BadInputError: A setting is unknown or has a wrong value.
     """
-    entry = _find(name)
-    model = entry.options
+    model, check = _rules(name)
     allowed = ", ".join(model.model_fields) or "none"
     if unknown := sorted(set(options) - set(model.model_fields)):
         raise BadInputError(
@@ -90,8 +98,8 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
             f"The suite {name!r} was given {option} = {first['input']!r}: {first['msg']}.",
             hint=f"Allowed options: {allowed}.",
         ) from error
-    if entry.check is not None:
-        entry.check(name, **checked.model_dump())
+    if check is not None:
+        check(**checked.model_dump())
     return checked
 
 
@@ -101,7 +109,7 @@ def option_names(name: str) -> tuple[str, ...]:
     Raises:
         UnknownNameError: No suite has this name.
     """
-    return tuple(_find(name).options.model_fields)
+    return tuple(_rules(name)[0].model_fields)
 
 
 def suite_names() -> tuple[str, ...]:
@@ -131,41 +139,36 @@ def _describe(listed: Listed[SuiteEntry]) -> tuple[SuiteDescription, ...]:
     return tuple(replace(one, origin=str(listed.origin)) for one in described)
 
 
-def suite_origin(name: str) -> Origin:
-    """The distribution that a suite comes from.
+def _find(name: str) -> SuiteEntry:
+    """The entry of a suite with code of its own.
 
     Raises:
         UnknownNameError: No suite has this name.
+        BadInputError: The package that brings it can't be used, or another brings a benchmark of that name.
     """
-    registry = BENCHMARK_REGISTRY if name in BENCHMARK_REGISTRY.names() else SUITE_REGISTRY
-    return registry.origin(name)
-
-
-def _find(name: str) -> SuiteEntry:
-    if is_path(name):
-        return _benchmark(name)
-    is_suite, is_benchmark = name in SUITE_REGISTRY.names(), name in BENCHMARK_REGISTRY.names()
-    if is_suite and is_benchmark:
+    if name not in SUITE_REGISTRY.names():
+        raise UnknownNameError("suite", name, suite_names())
+    if name in BENCHMARK_REGISTRY.names():
         origins = SUITE_REGISTRY.origin(name), BENCHMARK_REGISTRY.origin(name)
         raise BadInputError(
             f"The name {name!r} is taken: {origins[0]} brings such a suite, {origins[1]} such a benchmark.",
             hint="Uninstall the package that came later, or ask its authors for another name.",
         )
-    if is_benchmark:
-        return _benchmark(name)
-    if not is_suite:
-        raise UnknownNameError("suite", name, suite_names())
     return SUITE_REGISTRY.get(name)
 
 
-def _benchmark(name: str) -> SuiteEntry:
-    def describe() -> tuple[SuiteDescription, ...]:
-        return tuple(one for one in list_suites() if one.name == name)
-
-    return SuiteEntry(name, BenchmarkOptions, _make_benchmark, describe, check_settings)
+def _is_benchmark(name: str) -> bool:
+    return is_path(name) or (name in BENCHMARK_REGISTRY.names() and name not in SUITE_REGISTRY.names())
 
 
-def _make_benchmark(name: str, options: dict[str, Any]) -> Suite:
-    from sequela.evaluation.lm_eval.suite import HarnessSuite
+def _rules(name: str) -> tuple[type[SuiteOptions], Callable[..., object] | None]:
+    """The options of a suite or benchmark, and the function that checks them further.
 
-    return HarnessSuite(name, **options)
+    Raises:
+        UnknownNameError: No suite has this name.
+        BadInputError: The package that brings it can't be used.
+    """
+    if _is_benchmark(name):
+        return BenchmarkOptions, lambda **options: check_settings(name, **options)
+    entry = _find(name)
+    return entry.options, entry.check

@@ -36,11 +36,11 @@ class SuiteDescription:
     protocol: str
     what: str
     metrics: tuple[str, ...]
-    shots: int | None
-    items: int | None
-    here: int | None
-    chance: float | None
     data: str
+    shots: int | None = None
+    items: int | None = None
+    here: int | None = None
+    chance: float | None = None
     missing: str = ""
     constants: Mapping[str, float] = field(default_factory=dict)
     origin: str = str(SEQUELA)
@@ -55,16 +55,5 @@ class SuiteDescription:
 def unusable(listed: Listed[Any]) -> SuiteDescription:
     """Returns the description of a suite whose package can't be used."""
     return SuiteDescription(
-        name=listed.name,
-        task="",
-        protocol="",
-        what="",
-        metrics=(),
-        shots=None,
-        items=None,
-        here=None,
-        chance=None,
-        data="",
-        origin=str(listed.origin),
-        problem=listed.problem,
+        listed.name, "", "", "", (), "", origin=str(listed.origin), problem=listed.problem
     )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from sequela.evaluation.suite import Suite
     from sequela.evaluation.suite_description import SuiteDescription
 
 
@@ -36,13 +35,14 @@ class SuiteEntry:
     Args:
         name: The suite's name, as in a study file.
         options: The class of the settings it takes.
-        make: Makes the suite from the name and the settings; only here its module, and PyTorch, are imported.
+        implementation: The class of the suite, as `module:Class`, which takes the settings; only where it is
+            made are its module and PyTorch imported.
         describe: Returns the suite's descriptions for listings, one for each protocol.
         check: Checks what the types of the settings don't say, such as names and numbers of items.
     """
 
     name: str
     options: type[SuiteOptions]
-    make: Callable[[str, dict[str, Any]], Suite]
+    implementation: str
     describe: Callable[[], tuple[SuiteDescription, ...]]
     check: Callable[..., object] | None = None

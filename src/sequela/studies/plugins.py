@@ -1,4 +1,4 @@
-"""The installed packages whose plug-ins a study uses: recorded in a run, and looked for when it is read again."""
+"""The plug-ins that a study uses: recorded in a run, and looked for when the run is used again."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def check_plugins(
             continue
         registry = registries[plugin.kind]
         hint = f"pip install '{plugin.distribution}=={plugin.version}'"
-        used = f"The run used the {plugin.kind} {plugin.name!r} of the package {plugin.distribution} {plugin.version}"
+        package = f"{plugin.distribution} {plugin.version}"
+        used = f"The run used the {plugin.kind} {plugin.name!r} of the package {package}"
         if plugin.name not in registry.names():
             raise BadInputError(f"{used}, which is not installed.", hint=hint)
         origin = registry.origin(plugin.name)

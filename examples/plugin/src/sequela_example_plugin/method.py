@@ -5,32 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sequela.edited import Delta, Dense
-from sequela.editors import Editor, EditorState, EditReport, Outcome, Resources, Restraint, relative_norms
+from sequela.editors import Editor, EditReport, NoState, Outcome, Resources, Restraint, relative_norms
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela_example_plugin.records import DOUBLING, HALVING, DoublingHyperparameters, HalvingSettings
 
 
-class DoublingState(EditorState):
-    """How many edits have been made."""
-
-    made: int = 0
-
-
-class Doubling(Editor[DoublingHyperparameters, DoublingState]):
+class Doubling(Editor[DoublingHyperparameters, NoState]):
     """Scales a weight by a factor for every edit."""
 
     info = DOUBLING
-    state_class = DoublingState
 
-    def prepare(self, model: LanguageModel, resources: Resources) -> DoublingState:
+    def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
         """Checks the layer."""
         model.check_layers((self.hyperparameters.layer,))
-        return DoublingState()
+        return NoState()
 
     def edit(
-        self, model: LanguageModel, edits: Sequence[Edit], state: DoublingState, resources: Resources
-    ) -> Outcome[DoublingState]:
+        self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
+    ) -> Outcome[NoState]:
         """Returns the change that scales the weight by `factor ** len(edits)`."""
         layer, factor = self.hyperparameters.layer, self.hyperparameters.factor ** len(edits)
         weight = model.family.as_out_in(model.mlp_out_weight(layer).detach())
@@ -41,7 +34,7 @@ class Doubling(Editor[DoublingHyperparameters, DoublingState]):
             EditReport(edit_id=one.id, optimization_steps=0, first_loss=0, final_loss=0, relative_norm=norm)
             for one in edits
         )
-        return Outcome(delta, DoublingState(made=state.made + len(edits)), reports)
+        return Outcome(delta, state, reports)
 
 
 class Halving(Restraint[HalvingSettings]):
@@ -52,4 +45,4 @@ class Halving(Restraint[HalvingSettings]):
     def of_batch(self, model: LanguageModel, change: Delta) -> Delta:
         """Returns the smaller change."""
         smaller = {name: Dense(one.to_dense() * self.settings.share) for name, one in change.updates.items()}
-        return Delta(change.fingerprint, smaller)
+        return Delta(change.base_fingerprint, smaller)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from sequela.editors import Hyperparameters, MethodInfo, RestraintInfo, RestraintSettings
-from sequela.edits import Edit, Probe, Source
+from sequela.edits import Edit, Probe, Record, Source
 from sequela.evaluation import LimitedOptions, ProbeMetric, SuiteDescription, SuiteEntry
 from sequela.inference import EngineInfo
-from sequela.models import Family
-
-if TYPE_CHECKING:
-    from sequela.evaluation import Suite
+from sequela.models import LLAMA
 
 
 class DoublingHyperparameters(Hyperparameters):
@@ -50,26 +46,11 @@ PLAIN = EngineInfo(
     "plain", "The reference engine: plain batches.", "sequela_example_plugin.engine:open_plain"
 )
 
-OLMO = Family(
-    name="olmo",
-    architectures=("OlmoForCausalLM",),
-    blocks="model.layers",
-    mlp_out="model.layers.{}.mlp.down_proj",
-    mlp_activation="model.layers.{}.mlp.act_fn",
-    attention_out="model.layers.{}.self_attn.o_proj",
-    embed="model.embed_tokens",
-    final_norm="model.norm",
-)
+OLMO = replace(LLAMA, name="olmo", architectures=("OlmoForCausalLM",))
 
 
-def _river(record: Mapping[str, Any], number: int) -> Edit:
-    return Edit(
-        id=f"river-{number}",
-        subject=record["river"],
-        prompt="{} flows through the city of",
-        target_new=record["new"],
-        target_true=record["true"],
-    )
+def _river(record: Record, source: str) -> Edit:
+    return Edit.model_validate({**record.content, "source": source})
 
 
 RIVERS = Source(
@@ -94,27 +75,13 @@ ASKED_POLITELY = ProbeMetric(
 )
 
 
-def _make(name: str, options: dict[str, Any]) -> Suite:
-    from sequela_example_plugin.suite import AnswerLength
-
-    return AnswerLength(**options)
-
-
 def _describe() -> tuple[SuiteDescription, ...]:
+    about = "The length of what the model writes."
     return (
-        SuiteDescription(
-            name="answer-length",
-            task="two_prompts",
-            protocol="generation",
-            what="The length of what the model writes.",
-            metrics=("characters",),
-            shots=None,
-            items=2,
-            here=2,
-            chance=None,
-            data="comes with the package",
-        ),
+        SuiteDescription("answer-length", "two_prompts", "generation", about, ("characters",), "two prompts"),
     )
 
 
-ANSWER_LENGTH = SuiteEntry("answer-length", LimitedOptions, _make, _describe)
+ANSWER_LENGTH = SuiteEntry(
+    "answer-length", LimitedOptions, "sequela_example_plugin.suite:AnswerLength", _describe
+)

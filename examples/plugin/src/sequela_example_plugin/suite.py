@@ -21,9 +21,8 @@ class AnswerLength:
 
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
         """Runs the suite."""
-        answers = engine.generate(
-            model, [generation_request(model, one, 8) for one in self.prompts], progress
-        )
+        requests = [generation_request(model, prompt, 8) for prompt in self.prompts]
+        answers = engine.generate(model, requests, progress)
         records = [
             ItemRecord(
                 suite=self.name,

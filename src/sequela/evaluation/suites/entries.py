@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from sequela.evaluation.suite_description import SuiteDescription
 from sequela.evaluation.suite_entry import LimitedOptions, SuiteEntry, SuiteOptions
-
-if TYPE_CHECKING:
-    from sequela.evaluation.suite import Suite
 
 
 class BuiltinOptions(LimitedOptions):
@@ -45,31 +42,13 @@ class RefusalOptions(LimitedOptions):
     max_new_tokens: int = Field(default=64, ge=1)
 
 
-def _make_builtin(_: str, options: dict[str, Any]) -> Suite:
-    from sequela.evaluation.suites.builtin import BuiltinSuite
-
-    return BuiltinSuite(**options)
-
-
-def _check_builtin(_: str, **options: Any) -> None:
+def _check_builtin(**options: Any) -> None:
     from sequela.evaluation.suites.builtin import BuiltinSuite
 
     BuiltinSuite(**options).describe()  # reads the items: the limit is checked against their number
 
 
-def _make_perplexity(_: str, options: dict[str, Any]) -> Suite:
-    from sequela.evaluation.suites.perplexity import HealthSuite
-
-    return HealthSuite(**options)
-
-
-def _make_refusal(_: str, options: dict[str, Any]) -> Suite:
-    from sequela.evaluation.suites.refusal import RefusalSuite
-
-    return RefusalSuite(**options)
-
-
-def _check_refusal(_: str, **options: Any) -> None:
+def _check_refusal(**options: Any) -> None:
     from sequela.evaluation.suites.refusal import RefusalSuite
 
     RefusalSuite(**options)
@@ -135,8 +114,25 @@ def _describe_refusal() -> tuple[SuiteDescription, ...]:
 
 
 SUITES: tuple[SuiteEntry, ...] = (
-    SuiteEntry("builtin", BuiltinOptions, _make_builtin, _describe_builtin, _check_builtin),
-    SuiteEntry("perplexity", PerplexityOptions, _make_perplexity, _describe_perplexity),
-    SuiteEntry("refusal", RefusalOptions, _make_refusal, _describe_refusal, _check_refusal),
+    SuiteEntry(
+        "builtin",
+        BuiltinOptions,
+        "sequela.evaluation.suites.builtin:BuiltinSuite",
+        _describe_builtin,
+        _check_builtin,
+    ),
+    SuiteEntry(
+        "perplexity",
+        PerplexityOptions,
+        "sequela.evaluation.suites.perplexity:HealthSuite",
+        _describe_perplexity,
+    ),
+    SuiteEntry(
+        "refusal",
+        RefusalOptions,
+        "sequela.evaluation.suites.refusal:RefusalSuite",
+        _describe_refusal,
+        _check_refusal,
+    ),
 )
 """The suites, in the order of listings."""
