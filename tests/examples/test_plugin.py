@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from sequela.cli.main import app
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA
-from sequela.results import open_store, read_manifest
+from sequela.results import UNEDITED, open_store, read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.bisect import bisect_run
 from sequela.studies.plugins import REGISTRIES
@@ -94,7 +94,7 @@ def test_listings_show_the_package(
 def test_a_run_measures_with_what_the_plug_in_brings(finished: Path) -> None:
     with open_store(finished) as store:
         found = store.measurements()
-    assert {one.editor for one in found} == {"unedited", "doubling+halving"}
+    assert {one.editor for one in found} == {UNEDITED, "doubling+halving"}
     assert {one.suite for one in found} == {"edit_quality", "answer-length", "example-rivers"}
     assert {one.protocol for one in found if one.metric == "asked_politely"} == {
         "free_decoding",
