@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from sequela.edits import EditSet
 from sequela.models import LanguageModel
+from support.plugins import Install, installer
 from support.tiny import FAMILY_NAMES, tiny_language_model
 from support.tokenizers import byte_level, sentencepiece
 from support.world import World, build_world, load_world_model, trained_world_model
@@ -29,6 +30,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Installs a package with entry points for the time of the test."""
+    yield from installer(tmp_path, monkeypatch)
 
 
 @pytest.fixture

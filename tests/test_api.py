@@ -16,7 +16,8 @@ from sequela.editors import BadEditPolicy
 from sequela.editors.storage import read_description
 from sequela.edits import Edit, EditSet
 from sequela.models import LanguageModel
-from sequela.results import HIT_RATE, open_store
+from sequela.results import open_store
+from sequela.results.metrics import HIT_RATE
 from sequela.statistics import CorpusSpec
 from sequela.studies import Study, run_study
 from support.studies import small_study
@@ -199,8 +200,8 @@ class TestEvaluate:
         settings = BESIDE_THE_WEIGHTS["grace"]
         with model.edited("grace", edits[:1], settings=settings) as edited:
             metrics = {one.metric for one in edited.evaluate(["builtin"], limit=1)}
-        assert HIT_RATE in metrics
-        assert HIT_RATE not in {one.metric for one in model.evaluate(["builtin"], limit=1)}
+        assert HIT_RATE.name in metrics
+        assert HIT_RATE.name not in {one.metric for one in model.evaluate(["builtin"], limit=1)}
 
     def test_what_is_wrong_is_named(self, model: Model) -> None:
         with pytest.raises(UnknownNameError, match="suite 'builtn'"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import sequela
-from sequela.editors.registry import ENTRY_POINT_GROUP
+from sequela.editors.registry import METHOD_REGISTRY
 
 HEAVY = (
     "altair",
@@ -114,11 +114,11 @@ def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> N
         "Metadata-Version: 2.1\nName: light-plug-in\nVersion: 1.0\n", encoding="utf-8"
     )
     (info / "entry_points.txt").write_text(
-        f"[{ENTRY_POINT_GROUP}]\nlight = light_plug_in:LIGHT\n", encoding="utf-8"
+        f"[{METHOD_REGISTRY.group}]\nlight = light_plug_in:LIGHT\n", encoding="utf-8"
     )
     told = told_by(tmp_path, "methods")
     assert told.status == 0, told.stderr
-    assert "from light_plug_in" in told.stdout
+    assert "from light-plug-in 1.0" in told.stdout
     assert told.imported == ()
 
 
@@ -143,6 +143,8 @@ def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> N
             "Did you mean 'smollm2-135m-instruct'?",
         ),
         ("name: x\nmodels: [./nowhere]\neditors: [rome]\n", "there is no such file or folder"),
+        (ROME + "engine: torhc\n", "Did you mean 'torch'?"),
+        (ROME + "edit_quality: {metrics: [politeness]}\n", "Unknown metric of edit quality 'politeness'"),
         (ROME + "edits: {source: counterfct}\n", "Did you mean 'counterfact'"),
         (ROME + "edits: {source: facts.jsonl}\n", "Can't read facts.jsonl"),
         (ROME + "edits: {source: zsre, file: z.json}\n", "Can't read z.json"),

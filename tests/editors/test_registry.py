@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,36 +11,14 @@ import torch
 from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.editors import Resources, create_editor, describe_editors, editor_class, editor_names
 from sequela.editors.catalog import METHODS
-from sequela.editors.registry import ENTRY_POINT_GROUP, check_editor
+from sequela.editors.registry import check_editor
 from support.edits import TINY_EDITS
+from support.plugins import Install
 from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
 
-PACKAGE = Path(__file__).parents[1] / "support" / "plugin_package"
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Installs the plug-in package as pip would leave it: its source and its metadata on the path."""
-
-    def as_pip_does(entry_points: str) -> None:
-        info = tmp_path / "sequela_doubling-1.0.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sequela-doubling\nVersion: 1.0.0\n")
-        (info / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\n{entry_points}\n")
-        monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.syspath_prepend(str(PACKAGE / "src"))
-
-    yield as_pip_does
-    sys.modules.pop("sequela_doubling", None)
-
-
-def declared_entry_point() -> str:
-    """The entry point as the package's own pyproject.toml declares it."""
-    lines = (PACKAGE / "pyproject.toml").read_text(encoding="utf-8").splitlines()
-    line = lines[lines.index(f'[project.entry-points."{ENTRY_POINT_GROUP}"]') + 1]
-    return line.replace('"', "")
+DOUBLING = {"sequela.editors": {"doubling": "sequela_example_plugin.records:DOUBLING"}}
 
 
 def test_every_method_is_known_under_its_own_name() -> None:
@@ -91,12 +68,12 @@ def test_every_wrong_value_is_told() -> None:
     assert any("v_num_grad_steps = 'many'" in line for line in told)
 
 
-def test_a_plug_in_is_a_method_like_any_other(install: Callable[[str], None], tmp_path: Path) -> None:
-    install(declared_entry_point())
+def test_a_plug_in_is_a_method_like_any_other(install_plugin: Install, tmp_path: Path) -> None:
+    install_plugin(DOUBLING)
     assert "doubling" in editor_names()
     (described,) = (editor for editor in describe_editors() if editor.name == "doubling")
-    assert described.origin == "sequela_doubling"
-    assert set(described.hyperparameters) == {"layer", "factor"}
+    assert described.origin == "sequela-example-plugin 1.0.0"
+    assert set(described.hyperparameters) == {"preset", "layer", "factor"}
     with pytest.raises(BadInputError, match="Did you mean 'factor'"):
         create_editor("doubling", {"facter": 3})
 
@@ -105,41 +82,69 @@ def test_a_plug_in_is_a_method_like_any_other(install: Callable[[str], None], tm
     resources = Resources(tiny_statistics(model, tmp_path))
     editor = create_editor("doubling", {"layer": 2, "factor": 3.0})
     *_, last = edit_in_batches(editor, model, TINY_EDITS[:3], 2, resources)
-    assert last.state.made == 3
     applied = last.delta.apply(model)
     torch.testing.assert_close(model.mlp_out_weight(2).detach(), 27 * before)
     applied.revert()
     assert torch.equal(model.mlp_out_weight(2), before)
 
 
-def test_a_plug_in_can_be_listed_by_its_record_alone(install: Callable[[str], None]) -> None:
-    """The record names the class, which is imported when it is to edit."""
-    install("doubling = sequela_doubling:DOUBLING")
-    (described,) = (editor for editor in describe_editors() if editor.name == "doubling")
-    assert described.origin == "sequela_doubling"
-    assert check_editor("doubling", {"factor": 3}).info.summary == described.summary
+def test_a_plug_in_can_name_its_class_alone(install_plugin: Install) -> None:
+    install_plugin({"sequela.editors": {"doubling": "sequela_example_plugin.method:Doubling"}})
+    assert (
+        check_editor("doubling", {"factor": 3}).info.implementation
+        == "sequela_example_plugin.method:Doubling"
+    )
     assert type(create_editor("doubling")).__name__ == "Doubling"
 
 
+def test_a_restraint_of_a_package_joins_any_method(install_plugin: Install) -> None:
+    install_plugin({"sequela.regularizers": {"halving": "sequela_example_plugin.records:HALVING"}})
+    editor = create_editor("ft-m+halving", {"halving": {"share": 0.25}})
+    assert editor.settings["halving"] == {"share": 0.25}
+    (described,) = (one for one in describe_editors() if one.name == "halving")
+    assert (described.kind, described.origin) == ("restraint", "sequela-example-plugin 1.0.0")
+
+
 @pytest.mark.parametrize(
-    ("entry_point", "told"),
+    ("place", "told"),
     [
-        (
-            "broken = sequela_no_such_module:Editor",
-            r"'broken' \(sequela_no_such_module:Editor\) can't be imported",
-        ),
-        ("broken = sequela_doubling:NoSuchClass", "can't be imported"),
-        ("broken = sequela_doubling:DoublingState", "not an editor class"),
+        ("sequela_no_such_module:Editor", r"\(sequela_no_such_module:Editor\) can't be imported"),
+        ("sequela_example_plugin.method:NoSuchClass", "can't be imported"),
+        ("sequela_example_plugin.records:HALVING", "is not a class derived from `sequela.editors.Editor`"),
+        ("sequela_example_plugin.records:DOUBLING", "calls itself 'doubling'"),
     ],
 )
 def test_a_plug_in_that_is_no_editor_is_refused_by_name(
-    install: Callable[[str], None], entry_point: str, told: str
+    install_plugin: Install, place: str, told: str
 ) -> None:
-    install(entry_point)
-    with pytest.raises(BadInputError, match=told):
+    install_plugin({"sequela.editors": {"broken": place}})
+    with pytest.raises(BadInputError, match=told) as caught:
         create_editor("broken")
+    assert "sequela-example-plugin 1.0.0" in caught.value.message
+    (listed,) = (one for one in describe_editors() if one.name == "broken")
+    assert listed.problem == caught.value.message
 
 
-def test_a_plug_in_never_takes_the_name_of_our_own_methods(install: Callable[[str], None]) -> None:
-    install("rome = sequela_doubling:Doubling")
-    assert editor_class("rome").__module__ == "sequela.editors.methods.rome.editor"
+def test_a_record_whose_class_is_no_editor_is_refused(install_plugin: Install, tmp_path: Path) -> None:
+    (tmp_path / "wrong_class.py").write_text(
+        "from dataclasses import replace\n"
+        "from sequela.editors.catalog import METHODS\n"
+        "WRONG = replace(METHODS['rome'], name='wrong', implementation='pathlib:Path')\n",
+        encoding="utf-8",
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        install_plugin({"sequela.editors": {"wrong": "wrong_class:WRONG"}})
+        with pytest.raises(BadInputError, match="is not a class derived from"):
+            create_editor("wrong")
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_a_plug_in_never_takes_the_name_of_our_own_methods(install_plugin: Install) -> None:
+    install_plugin({"sequela.editors": {"rome": "sequela_example_plugin.method:Doubling"}})
+    with pytest.raises(BadInputError, match=r"'rome' is taken: sequela and sequela-example-plugin 1\.0\.0"):
+        editor_class("rome")
+    ours, theirs = (one for one in describe_editors() if one.name == "rome")
+    assert (ours.origin, ours.problem) == ("sequela", "")
+    assert "taken" in theirs.problem

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sequela.cli.console import JsonOption, print_entries, print_json, print_table
+from sequela.core.errors import BadInputError
+from sequela.core.registry import SEQUELA, Listed, Registry
 
 if TYPE_CHECKING:
-    from sequela.editors.registry import EditorDescription
+    from sequela.editors.listing import EditorDescription
     from sequela.evaluation.suite_description import SuiteDescription
 
 
@@ -20,11 +22,11 @@ def methods(
     as_json: JsonOption = False,
 ) -> None:
     """List the editing methods and regularizers; with a name, show its settings."""
-    from sequela.editors.catalog import RESTRAINTS
-    from sequela.editors.registry import describe_editors, method_info
+    from sequela.editors.listing import describe_editors
+    from sequela.editors.registry import METHOD_REGISTRY, RESTRAINT_REGISTRY
 
-    if name is not None and name not in RESTRAINTS:
-        method_info(name)
+    if name is not None and name not in RESTRAINT_REGISTRY.names():
+        METHOD_REGISTRY.get(name)
     described = [one for one in describe_editors() if name in (None, one.name)]
     if as_json:
         print_json([asdict(one) for one in described])
@@ -38,7 +40,9 @@ def methods(
                 ((one.name, one.summary, _qualities(one)) for one in described if one.kind == kind),
             )
     else:
-        (one,) = described
+        one = described[0]
+        if one.problem:
+            raise BadInputError(one.problem)
         print_entries(
             f"{one.name}: {one.summary}",
             ((setting, meaning, []) for setting, meaning in one.hyperparameters.items()),
@@ -46,15 +50,29 @@ def methods(
 
 
 def _qualities(one: EditorDescription) -> list[str]:
+    if one.problem:
+        return _provenance(one.origin, one.problem)
     if one.kind == "restraint":
-        return [one.paper]
+        return [one.paper, *_provenance(one.origin)]
     return [
         one.seat,
         "batches" if one.batch else "one edit at a time",
         "" if one.needs_subject else "needs no subject",
         "has to be trained" if one.needs_training else "",
         one.paper,
-        "" if one.origin == "sequela" else f"from {one.origin}",
+        *_provenance(one.origin),
+    ]
+
+
+def _provenance(origin: str, problem: str = "") -> list[str]:
+    """The remarks on something that a package brings; none on what is built in."""
+    return ["" if origin == "sequela" else f"from {origin}", f"CAN'T BE USED: {problem}" if problem else ""]
+
+
+def _listed(registry: Registry[Any]) -> list[dict[str, str]]:
+    """The entries of a registry as JSON."""
+    return [
+        {"name": one.name, "origin": str(one.origin), "problem": one.problem} for one in registry.listed()
     ]
 
 
@@ -90,14 +108,22 @@ def presets(
 
 
 def models(as_json: JsonOption = False) -> None:
-    """List the models that have a short name, and the supported architectures."""
+    """List the models that have a short name, the supported architectures and the engines."""
+    from sequela.inference.registry import ENGINE_REGISTRY
     from sequela.models import describe_models
-    from sequela.models.families import FAMILIES
+    from sequela.models.families import FAMILY_REGISTRY, supported_architectures
 
     described = describe_models()
-    architectures = sorted(name for family in FAMILIES for name in family.architectures)
+    architectures = supported_architectures()
     if as_json:
-        print_json({"aliases": [asdict(one) for one in described], "architectures": architectures})
+        print_json(
+            {
+                "aliases": [asdict(one) for one in described],
+                "architectures": architectures,
+                "families": _listed(FAMILY_REGISTRY),
+                "engines": _listed(ENGINE_REGISTRY),
+            }
+        )
         return
     print_entries(
         "Models by short name (a hub id, a folder or a GGUF file works too)",
@@ -115,6 +141,26 @@ def models(as_json: JsonOption = False) -> None:
         ),
     )
     print_entries("\nSupported architectures", [("Hugging Face classes", ", ".join(architectures), [])])
+    added = [one for one in FAMILY_REGISTRY.listed() if one.origin != SEQUELA]
+    if added:
+        print_entries(
+            "\nFamilies of other packages",
+            (
+                (one.name, ", ".join(one.value.architectures) if one.value else "", _remarks(one))
+                for one in added
+            ),
+        )
+    print_entries(
+        "\nEngines (a study's `engine`, or `sequela evaluate --engine`)",
+        (
+            (one.name, one.value.summary if one.value else "", _remarks(one))
+            for one in ENGINE_REGISTRY.listed()
+        ),
+    )
+
+
+def _remarks(one: Listed[Any]) -> list[str]:
+    return _provenance(str(one.origin), one.problem)
 
 
 def edits(
@@ -144,7 +190,10 @@ def edits(
             return
         print_entries(
             "Sources of edits (`sequela edits NAME` shows the first ones)",
-            ((one.name, one.about, [one.license, one.location]) for one in described),
+            (
+                (one.name, one.about, [one.license, one.location, *_provenance(one.origin, one.problem)])
+                for one in described
+            ),
         )
         return
     loaded = load_edits(source)
@@ -172,6 +221,7 @@ def tasks(
 ) -> None:
     """List the suites: protocol, metrics, chance level and location of the data."""
     from sequela.core.errors import UnknownNameError
+    from sequela.evaluation.edit_quality.probe_metric import PROBE_REGISTRY
     from sequela.evaluation.registry import list_suites, suite_names
 
     if name is not None and name not in suite_names():
@@ -184,10 +234,18 @@ def tasks(
         "Suites, each protocol apart (edit quality is always measured)",
         ((f"{one.name} ({one.protocol})", one.what, _told(one)) for one in described),
     )
+    metrics = list(PROBE_REGISTRY.listed())
+    if metrics and name is None:
+        print_entries(
+            "\nMetrics of edit quality of other packages (a study's `edit_quality: {metrics: [NAME]}`)",
+            ((one.name, one.value.summary if one.value else "", _remarks(one)) for one in metrics),
+        )
 
 
 def _told(one: SuiteDescription) -> list[str]:
     constants = ", ".join(f"{answer} {score:.3f}" for answer, score in one.constants.items())
+    if one.problem:
+        return _provenance(one.origin, one.problem)
     return [
         f"task {one.task}" if one.task else "",
         ", ".join(one.metrics),
@@ -197,4 +255,5 @@ def _told(one: SuiteDescription) -> list[str]:
         f"always the same answer: {constants}" if constants else "",
         one.data,
         one.missing or "here now",
+        *_provenance(one.origin),
     ]

@@ -102,7 +102,8 @@ def print_summary(folder: Path) -> None:
     from sequela.reports import remarks, summarize
     from sequela.results import open_store, read_manifest
 
-    suites = read_manifest(folder).suites
+    manifest = read_manifest(folder)
+    suites = manifest.suites
     with open_store(folder) as store:
         measurements = store.measurements()
     summary = summarize(check_validity(measurements, suites), suites)
@@ -115,6 +116,12 @@ def print_summary(folder: Path) -> None:
                 for i, column in enumerate(summary.columns)
             ),
             first_width=24,
+        )
+    for plugin in manifest.plugins:
+        standard_output().print(
+            escape(f"The {plugin.kind} {plugin.name} is from {plugin.distribution} {plugin.version}."),
+            highlight=False,
+            soft_wrap=True,
         )
     for remark in remarks(measurements, suites):
         standard_output().print(f"[yellow]{escape(remark)}[/]", highlight=False, soft_wrap=True)

@@ -1,4 +1,7 @@
-"""How to change a fact: the methods, what they share, and editing in batches."""
+"""How to change a fact: the methods, what they share, and editing in batches.
+
+A package that brings a method or a restraint of its own needs nothing but what is exported here.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -6,30 +9,45 @@ from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sequela.editors.bad_edit_policy import BadEditPolicy
-    from sequela.editors.base import AnyEditor, Editor, EditorState, EditReport, Outcome, Resources
-    from sequela.editors.catalog import MethodInfo
-    from sequela.editors.registry import (
-        create_editor,
-        describe_editors,
-        editor_class,
-        editor_names,
-        method_info,
+    from sequela.editors.base import (
+        AnyEditor,
+        Editor,
+        EditorState,
+        EditReport,
+        NoState,
+        Outcome,
+        Resources,
+        relative_norms,
     )
+    from sequela.editors.catalog import MethodInfo, RestraintInfo, RestraintSettings
+    from sequela.editors.hyperparameters import Hyperparameters
+    from sequela.editors.listing import EditorDescription, describe_editors
+    from sequela.editors.one_by_one import OneByOneEditor
+    from sequela.editors.registry import create_editor, editor_class, editor_names, method_info
+    from sequela.editors.regularizers.base import Restraint
 
 __all__ = [
     "AnyEditor",
     "BadEditPolicy",
     "EditReport",
     "Editor",
+    "EditorDescription",
     "EditorState",
+    "Hyperparameters",
     "MethodInfo",
+    "NoState",
+    "OneByOneEditor",
     "Outcome",
     "Resources",
+    "Restraint",
+    "RestraintInfo",
+    "RestraintSettings",
     "create_editor",
     "describe_editors",
     "editor_class",
     "editor_names",
     "method_info",
+    "relative_norms",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -41,16 +59,16 @@ __getattr__, __dir__ = lazy_names(
             "Editor",
             "EditorState",
             "EditReport",
+            "NoState",
             "Outcome",
             "Resources",
+            "relative_norms",
         ),
-        "sequela.editors.catalog": ("MethodInfo",),
-        "sequela.editors.registry": (
-            "create_editor",
-            "describe_editors",
-            "editor_class",
-            "editor_names",
-            "method_info",
-        ),
+        "sequela.editors.catalog": ("MethodInfo", "RestraintInfo", "RestraintSettings"),
+        "sequela.editors.hyperparameters": ("Hyperparameters",),
+        "sequela.editors.listing": ("EditorDescription", "describe_editors"),
+        "sequela.editors.one_by_one": ("OneByOneEditor",),
+        "sequela.editors.registry": ("create_editor", "editor_class", "editor_names", "method_info"),
+        "sequela.editors.regularizers.base": ("Restraint",),
     },
 )

@@ -1,21 +1,20 @@
-"""The methods by name, ours and those of installed plug-ins.
+"""The methods and restraints by name, built in or brought by installed packages.
 
-A package adds methods through the entry-point group `sequela.editors`; each entry point names a class
-derived from `Editor`, or the class's record (`MethodInfo`), which lists without importing PyTorch. Nothing
-is imported before it is asked for.
+A package brings a method through the entry-point group `sequela.editors`: the entry point names a class
+derived from `Editor`, or the class's record (`MethodInfo`), which lists without importing PyTorch. Restraints
+come likewise through `sequela.regularizers`. Nothing is imported before it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sequela.core.errors import BadInputError, UnknownNameError, near_matches
+from sequela.core.errors import BadInputError, near_matches
+from sequela.core.registry import Registry, check_name
 from sequela.core.validation import problems_in
 from sequela.editors.catalog import JOIN, METHODS, RESTRAINTS, MethodInfo, RestraintInfo, RestraintSettings
 
@@ -23,36 +22,45 @@ if TYPE_CHECKING:
     from sequela.editors.base import AnyEditor
     from sequela.editors.regularizers.base import AnyRestraint
 
-ENTRY_POINT_GROUP = "sequela.editors"
+
+R = TypeVar("R", MethodInfo, RestraintInfo)
 
 
-@dataclass(frozen=True)
-class EditorDescription:
-    """What a listing tells about a method or a restraint.
+def _record(kind: type[R]) -> Callable[[str, object], R]:
+    """Returns the check that an object is a record, or a class that has it as its `info`."""
 
-    Args:
-        name: Its name; a restraint is joined to a method's with `+`.
-        kind: `method` or `restraint`.
-        summary: What it does.
-        seat: Where edits sit: `weights`, `activations` or `requests`; empty for a restraint.
-        batch: Whether edits can be made together.
-        needs_subject: Whether an edit must name its subject.
-        needs_training: Whether it must be trained before it can edit.
-        paper: The paper it is from.
-        origin: The package it comes from.
-        hyperparameters: Per setting, its meaning and default.
-    """
+    def check(name: str, found: object) -> R:
+        info = getattr(found, "info", found)
+        if not isinstance(info, kind):
+            raise ValueError("")
+        check_name(name, info)
+        return replace(info, implementation=_place(found)) if isinstance(found, type) else info
 
-    name: str
-    kind: Literal["method", "restraint"]
-    summary: str
-    seat: str
-    batch: bool
-    needs_subject: bool
-    needs_training: bool
-    paper: str
-    origin: str
-    hyperparameters: dict[str, str]
+    return check
+
+
+def _place(cls: type) -> str:
+    """Returns the `module:attribute` where a class stands."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+METHOD_REGISTRY = Registry(
+    kind="editor",
+    group="sequela.editors",
+    built_in=lambda: METHODS,
+    check=_record(MethodInfo),
+    expected="a class derived from `sequela.editors.Editor` that has its `info`, or that `MethodInfo`",
+)
+"""The editing methods."""
+
+RESTRAINT_REGISTRY = Registry(
+    kind="restraint",
+    group="sequela.regularizers",
+    built_in=lambda: RESTRAINTS,
+    check=_record(RestraintInfo),
+    expected="a class derived from `sequela.editors.Restraint` that has its `info`, or that `RestraintInfo`",
+)
+"""The restraints."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class CheckedEditor:
 
 def editor_names() -> list[str]:
     """All known method names, sorted."""
-    return sorted({*METHODS, *_plug_ins()})
+    return sorted(METHOD_REGISTRY.names())
 
 
 def method_info(name: str) -> MethodInfo:
@@ -82,15 +90,9 @@ def method_info(name: str) -> MethodInfo:
 
     Raises:
         UnknownNameError: No such method; with near matches.
-        BadInputError: A plug-in can't be imported, or names neither an editor class nor a record.
+        BadInputError: The package that brings it can't be used.
     """
-    if name in METHODS:
-        return METHODS[name]
-    found = _plug_in(name)
-    info = getattr(found, "info", found)
-    if not isinstance(info, MethodInfo):
-        raise _no_editor(name, found)
-    return info
+    return METHOD_REGISTRY.get(name)
 
 
 def editor_class(name: str) -> type[AnyEditor]:
@@ -98,18 +100,13 @@ def editor_class(name: str) -> type[AnyEditor]:
 
     Raises:
         UnknownNameError: No such method; with near matches.
-        BadInputError: A plug-in can't be imported, or its class is not an editor.
+        BadInputError: The package that brings it can't be used.
     """
     from sequela.editors.base import Editor
 
-    if name in METHODS:
-        found = _imported(METHODS[name].implementation)
-    else:
-        found = _plug_in(name)
-        if isinstance(found, MethodInfo):
-            found = _imported_plug_in(name, found.implementation)
+    found = METHOD_REGISTRY.load(name, method_info(name).implementation)
     if not (isinstance(found, type) and issubclass(found, Editor)):
-        raise _no_editor(name, found)
+        raise METHOD_REGISTRY.misfit(name, found)
     return found
 
 
@@ -151,9 +148,7 @@ def create_editor(name: str, settings: Mapping[str, Any] | None = None) -> AnyEd
         return editor
     from sequela.editors.regularizers.base import RestrainedEditor
 
-    own: list[AnyRestraint] = [
-        _imported(info.implementation)(settings) for info, settings in checked.restraints
-    ]
+    own: list[AnyRestraint] = [restraint_class(info.name)(settings) for info, settings in checked.restraints]
     return RestrainedEditor(editor, own)
 
 
@@ -162,91 +157,24 @@ def restraint_info(name: str) -> RestraintInfo:
 
     Raises:
         UnknownNameError: No such restraint; with near matches.
+        BadInputError: The package that brings it can't be used.
     """
-    if name not in RESTRAINTS:
-        raise UnknownNameError("restraint", name, sorted(RESTRAINTS))
-    return RESTRAINTS[name]
+    return RESTRAINT_REGISTRY.get(name)
 
 
-def describe_editors() -> list[EditorDescription]:
-    """What a listing tells about every method, and after them about every restraint."""
-    methods = [_described(name) for name in editor_names()]
-    return [*methods, *(_described_restraint(info) for _, info in sorted(RESTRAINTS.items()))]
+def restraint_class(name: str) -> type[AnyRestraint]:
+    """The class of a restraint.
 
+    Raises:
+        UnknownNameError: No such restraint; with near matches.
+        BadInputError: The package that brings it can't be used.
+    """
+    from sequela.editors.regularizers.base import Restraint
 
-def _imported(place: str) -> Any:
-    """What stands at `module:attribute`."""
-    module, _, attribute = place.partition(":")
-    return getattr(import_module(module), attribute)
-
-
-def _plug_ins() -> dict[str, str]:
-    """The methods of other packages, each with the `module:attribute` of its class or record."""
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
-
-
-def _plug_in(name: str) -> Any:
-    """The class or the record of a method from another package."""
-    places = _plug_ins()
-    if name not in places:
-        raise UnknownNameError("editor", name, editor_names())
-    return _imported_plug_in(name, places[name])
-
-
-def _imported_plug_in(name: str, place: str) -> Any:
-    try:
-        return _imported(place)
-    except (ImportError, AttributeError) as error:
-        raise BadInputError(
-            f"The plug-in {name!r} ({place}) can't be imported: {error}",
-            hint="Mend or uninstall the package that names it.",
-        ) from error
-
-
-def _no_editor(name: str, found: object) -> BadInputError:
-    return BadInputError(
-        f"The plug-in {name!r} names {found!r}, which is not an editor class.",
-        hint="Name a class derived from `sequela.editors.Editor` that has its `info`, or that `MethodInfo`.",
-    )
-
-
-def _described(name: str) -> EditorDescription:
-    info = method_info(name)
-    place = _plug_ins()[name] if name not in METHODS else __name__
-    return EditorDescription(
-        name=name,
-        kind="method",
-        summary=info.summary,
-        seat=info.seat,
-        batch=info.takes_batches,
-        needs_subject=info.needs_subject,
-        needs_training=info.needs_training,
-        paper=info.paper,
-        origin=place.partition(":")[0].partition(".")[0],
-        hyperparameters=_told(info.settings),
-    )
-
-
-def _described_restraint(info: RestraintInfo) -> EditorDescription:
-    return EditorDescription(
-        name=info.name,
-        kind="restraint",
-        summary=info.summary,
-        seat="",
-        batch=True,
-        needs_subject=False,
-        needs_training=False,
-        paper=info.paper,
-        origin=info.implementation.partition(".")[0],
-        hyperparameters=_told(info.settings),
-    )
-
-
-def _told(settings: type[BaseModel]) -> dict[str, str]:
-    return {
-        field: f"{info.description or ''} [default: {info.get_default(call_default_factory=True)}]"
-        for field, info in settings.model_fields.items()
-    }
+    found = RESTRAINT_REGISTRY.load(name, restraint_info(name).implementation)
+    if not (isinstance(found, type) and issubclass(found, Restraint)):
+        raise RESTRAINT_REGISTRY.misfit(name, found)
+    return found
 
 
 def _checked(name: str, cls: type[BaseModel], settings: Any, *further: str) -> Any:

@@ -4,13 +4,17 @@ from sequela.edits.edit import Edit, Probe
 from sequela.edits.edit_set import EditSet, Skipped
 from sequela.edits.registry import SOURCES, SourceDescription, check_source, describe_sources, load_edits
 from sequela.edits.sources.jsonl import edit_schema, example_line
+from sequela.edits.sources.records import Record
+from sequela.edits.sources.source import Source
 
 __all__ = [
     "SOURCES",
     "Edit",
     "EditSet",
     "Probe",
+    "Record",
     "Skipped",
+    "Source",
     "SourceDescription",
     "check_source",
     "describe_sources",

@@ -1,4 +1,7 @@
-"""The edit sources by name."""
+"""The edit sources by name, built in or brought by installed packages.
+
+A package brings a source through the entry-point group `sequela.edit_sources`, which names its `Source`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.edits.edit_set import EditSet
 from sequela.edits.sources.builtin import BUILTIN_SOURCE
 from sequela.edits.sources.counterfact import COUNTERFACT_SOURCES
@@ -29,6 +33,17 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
     }
 )
 
+"""The sources that come with the program, by name."""
+
+SOURCE_REGISTRY = Registry(
+    kind="edit source",
+    group="sequela.edit_sources",
+    built_in=lambda: SOURCES,
+    check=instance_of(Source),
+    expected="a `sequela.edits.Source`",
+)
+"""The edit sources."""
+
 _OWN_FILE_PREFIX = "jsonl:"
 _OWN_FILE_ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 
@@ -43,6 +58,8 @@ class SourceDescription:
         license: The terms of its data.
         location: Where it would be loaded from now.
         is_local: Whether that needs no network.
+        origin: The distribution that the source comes from, with its version if it isn't Sequela.
+        problem: The reason why it can't be used; empty if it can.
     """
 
     name: str
@@ -50,13 +67,15 @@ class SourceDescription:
     license: str
     location: str
     is_local: bool
+    origin: str = str(SEQUELA)
+    problem: str = ""
 
 
 def load_edits(source: str, path: Path | None = None, limit: int | None = None) -> EditSet:
     """Loads edits by the name of their source.
 
     Args:
-        source: A name of `SOURCES`, or the user's own file: `jsonl:FILE`, or any text that
+        source: A name of `SOURCE_REGISTRY`, or the user's own file: `jsonl:FILE`, or any text that
             ends in `.jsonl` or `.json`.
         path: A file in the named source's schema, instead of the published one.
         limit: How many edits to keep, from the first; all if None. All records are
@@ -95,13 +114,16 @@ def check_source(source: str, path: Path | None = None) -> None:
 
 def describe_sources() -> tuple[SourceDescription, ...]:
     """What sources there are, and where each would be loaded from now; reads no data."""
-    return tuple(_describe(source) for source in SOURCES.values())
+    return tuple(_describe(one) for one in SOURCE_REGISTRY.listed())
 
 
-def _describe(source: Source) -> SourceDescription:
+def _describe(listed: Listed[Source]) -> SourceDescription:
+    source, origin = listed.value, str(listed.origin)
+    if source is None:
+        return SourceDescription(listed.name, "", "", "", False, origin, listed.problem)
     local = source.local_file()
     if source.package_file is not None:
-        location = "comes with Sequela"
+        location = f"comes with {'Sequela' if listed.origin == SEQUELA else origin}"
     elif local is not None:
         location = str(local)
     elif source.hub is not None:
@@ -114,6 +136,7 @@ def _describe(source: Source) -> SourceDescription:
         license=source.license,
         location=location,
         is_local=local is not None or not source.files,
+        origin=origin,
     )
 
 
@@ -122,10 +145,11 @@ def _find(source: str, path: Path | None) -> tuple[Source, Path | None]:
 
     Raises:
         UnknownNameError: No source has that name.
+        BadInputError: The package that brings it can't be used.
     """
-    if source in SOURCES:
-        return SOURCES[source], path
+    if source in SOURCE_REGISTRY.names():
+        return SOURCE_REGISTRY.get(source), path
     if path is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
         file = Path(source.removeprefix(_OWN_FILE_PREFIX)).expanduser()
         return replace(JSONL_SOURCE, name=file.name), file
-    raise UnknownNameError("edit source", source, SOURCES)
+    raise UnknownNameError(SOURCE_REGISTRY.kind, source, SOURCE_REGISTRY.names())

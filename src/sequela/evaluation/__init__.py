@@ -1,1 +1,36 @@
-"""What is measured: edit quality, abilities, safety, health."""
+"""What is measured: edit quality, abilities, safety, health.
+
+A package that brings a suite or a probe metric of its own needs nothing but what is exported here.
+"""
+
+from typing import TYPE_CHECKING
+
+from sequela.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from sequela.evaluation.edit_quality.answer_matching import says
+    from sequela.evaluation.edit_quality.probe_metric import ProbeMetric
+    from sequela.evaluation.suite import Suite
+    from sequela.evaluation.suite_description import SuiteDescription
+    from sequela.evaluation.suite_entry import LimitedOptions, SuiteEntry, SuiteOptions
+
+__all__ = [
+    "LimitedOptions",
+    "ProbeMetric",
+    "Suite",
+    "SuiteDescription",
+    "SuiteEntry",
+    "SuiteOptions",
+    "says",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "sequela.evaluation.edit_quality.answer_matching": ("says",),
+        "sequela.evaluation.edit_quality.probe_metric": ("ProbeMetric",),
+        "sequela.evaluation.suite": ("Suite",),
+        "sequela.evaluation.suite_description": ("SuiteDescription",),
+        "sequela.evaluation.suite_entry": ("LimitedOptions", "SuiteEntry", "SuiteOptions"),
+    },
+)

@@ -1,70 +1,37 @@
-"""The suites a study can name, and the settings each of them takes."""
+"""The suites a study can name, and the settings each of them takes.
+
+A package brings a suite through the entry-point group `sequela.suites`, which names its `SuiteEntry`.
+Benchmarks are suites too; they come through a group of their own, see `lm_eval/catalog.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
+from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.core.validation import problems_in
-from sequela.evaluation.lm_eval.catalog import benchmark_names, is_path
+from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, is_path
 from sequela.evaluation.lm_eval.settings import check_settings
-from sequela.evaluation.suite_description import SuiteDescription
-from sequela.results import metrics
+from sequela.evaluation.suite_description import SuiteDescription, unusable
+from sequela.evaluation.suite_entry import LimitedOptions, SuiteEntry, SuiteOptions
+from sequela.evaluation.suites.entries import SUITES
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite
 
-
-class SuiteOptions(BaseModel):
-    """What the settings of all suites have in common: they can't be changed, and unknown ones are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LimitedOptions(SuiteOptions):
-    """Settings of a suite whose items can be cut short.
-
-    Args:
-        limit: How many items to run, from the first on; all if None.
-    """
-
-    limit: int | None = Field(default=None, ge=1)
-
-
-class BuiltinOptions(LimitedOptions):
-    """Settings of the built-in suite.
-
-    Args:
-        limit: How many items of each category to run.
-        categories: Which categories to run; all if None.
-    """
-
-    categories: tuple[str, ...] | None = None
-
-
-class PerplexityOptions(SuiteOptions):
-    """Settings of the perplexity.
-
-    Args:
-        window: Tokens per window.
-    """
-
-    window: int = Field(default=128, ge=2)
-
-
-class RefusalOptions(LimitedOptions):
-    """Settings of the refusal suite.
-
-    Args:
-        limit: How many requests of each kind to make.
-        max_new_tokens: Where an answer ends.
-    """
-
-    max_new_tokens: int = Field(default=64, ge=1)
+SUITE_REGISTRY = Registry(
+    kind="suite",
+    group="sequela.suites",
+    built_in=lambda: {entry.name: entry for entry in SUITES},
+    check=instance_of(SuiteEntry),
+    expected="a `sequela.evaluation.SuiteEntry`",
+)
+"""The suites with code of their own; the others are benchmarks."""
 
 
 class BenchmarkOptions(LimitedOptions):
@@ -87,23 +54,6 @@ class BenchmarkOptions(LimitedOptions):
     too_long: Literal["refuse", "cut"] = "refuse"
 
 
-@dataclass(frozen=True)
-class SuiteEntry:
-    """A suite by name.
-
-    Args:
-        name: As in a study file.
-        options: The settings it takes.
-        make: Makes it from them; the suite's module is imported only then.
-        check: Checks what their types don't say, such as names and numbers of items; imports no PyTorch.
-    """
-
-    name: str
-    options: type[SuiteOptions]
-    make: Callable[[str, dict[str, Any]], Suite]
-    check: Callable[..., object] | None = None
-
-
 def make_suite(name: str, **options: Any) -> Suite:
     """Makes a suite.
 
@@ -115,8 +65,16 @@ def make_suite(name: str, **options: Any) -> Suite:
         UnknownNameError: No suite has this name.
         BadInputError: A setting is unknown or has a wrong value.
     """
-    entry = _find(name)
-    return entry.make(name, check_options(name, options).model_dump())
+    checked = check_options(name, options).model_dump()
+    if _is_benchmark(name):
+        from sequela.evaluation.lm_eval.suite import HarnessSuite
+
+        return HarnessSuite(name, **checked)
+    implementation = SUITE_REGISTRY.load(name, SUITE_REGISTRY.get(name).implementation)
+    made: Suite = implementation(**checked)
+    if getattr(made, "name", None) != name or not callable(getattr(made, "evaluate", None)):
+        raise SUITE_REGISTRY.misfit(name, made, "is no suite of that name")
+    return made
 
 
 def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
@@ -126,8 +84,7 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
         UnknownNameError: No suite has this name.
         BadInputError: A setting is unknown or has a wrong value.
     """
-    entry = _find(name)
-    model = entry.options
+    model, check = _rules(name)
     allowed = ", ".join(model.model_fields) or "none"
     if unknown := sorted(set(options) - set(model.model_fields)):
         raise BadInputError(
@@ -141,8 +98,8 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
             f"The suite {name!r} was given {first.key} = {first.given!r}: {first.message}.",
             hint=f"Allowed options: {allowed}.",
         ) from error
-    if entry.check is not None:
-        entry.check(name, **checked.model_dump())
+    if check is not None:
+        check(**checked.model_dump())
     return checked
 
 
@@ -152,124 +109,66 @@ def option_names(name: str) -> tuple[str, ...]:
     Raises:
         UnknownNameError: No suite has this name.
     """
-    return tuple(_find(name).options.model_fields)
+    return tuple(_rules(name)[0].model_fields)
 
 
 def suite_names() -> tuple[str, ...]:
-    """The names of all suites."""
-    return tuple(entry.name for entry in _entries())
+    """The names of all suites, benchmarks behind."""
+    return (*SUITE_REGISTRY.names(), *BENCHMARK_REGISTRY.names())
 
 
 def list_suites() -> tuple[SuiteDescription, ...]:
-    """What a person is told about all suites, in the order of the registry."""
+    """Descriptions of all suites, in the order of the registry; of those that can't be used, the reason."""
     from sequela.evaluation.lm_eval.listing import describe_benchmarks
 
-    return (*_describe_own(), *describe_benchmarks())
+    own: list[SuiteDescription] = []
+    for listed in SUITE_REGISTRY.listed():
+        own += _describe(listed)
+    return (*own, *describe_benchmarks())
+
+
+def _describe(listed: Listed[SuiteEntry]) -> tuple[SuiteDescription, ...]:
+    if listed.value is None:
+        return (unusable(listed),)
+    try:
+        described = listed.value.describe()
+    except SequelaError as error:
+        if listed.origin == SEQUELA:
+            raise
+        return (unusable(replace(listed, problem=error.message)),)
+    return tuple(replace(one, origin=str(listed.origin)) for one in described)
 
 
 def _find(name: str) -> SuiteEntry:
-    for entry in _entries():
-        if entry.name == name:
-            return entry
-    if is_path(name):
-        return _benchmark(name)
-    raise UnknownNameError("suite", name, suite_names())
+    """The entry of a suite with code of its own.
+
+    Raises:
+        UnknownNameError: No suite has this name.
+        BadInputError: The package that brings it can't be used, or another brings a benchmark of that name.
+    """
+    if name not in SUITE_REGISTRY.names():
+        raise UnknownNameError("suite", name, suite_names())
+    if name in BENCHMARK_REGISTRY.names():
+        origins = SUITE_REGISTRY.origin(name), BENCHMARK_REGISTRY.origin(name)
+        raise BadInputError(
+            f"The name {name!r} is taken: {origins[0]} brings such a suite, {origins[1]} such a benchmark.",
+            hint="Uninstall the package that came later, or ask its authors for another name.",
+        )
+    return SUITE_REGISTRY.get(name)
 
 
-def _entries() -> tuple[SuiteEntry, ...]:
-    return (*_OWN, *map(_benchmark, benchmark_names()))
+def _is_benchmark(name: str) -> bool:
+    return is_path(name) or (name in BENCHMARK_REGISTRY.names() and name not in SUITE_REGISTRY.names())
 
 
-def _benchmark(name: str) -> SuiteEntry:
-    return SuiteEntry(name, BenchmarkOptions, _make_benchmark, check_settings)
+def _rules(name: str) -> tuple[type[SuiteOptions], Callable[..., object] | None]:
+    """The options of a suite or benchmark, and the function that checks them further.
 
-
-def _make_builtin(_: str, options: dict[str, Any]) -> Suite:
-    from sequela.evaluation.suites.builtin import BuiltinSuite
-
-    return BuiltinSuite(**options)
-
-
-def _check_builtin(_: str, **options: Any) -> None:
-    from sequela.evaluation.suites.builtin import BuiltinSuite
-
-    BuiltinSuite(**options).describe()  # reads the items: the limit is checked against their number
-
-
-def _make_perplexity(_: str, options: dict[str, Any]) -> Suite:
-    from sequela.evaluation.suites.perplexity import HealthSuite
-
-    return HealthSuite(**options)
-
-
-def _make_refusal(_: str, options: dict[str, Any]) -> Suite:
-    from sequela.evaluation.suites.refusal import RefusalSuite
-
-    return RefusalSuite(**options)
-
-
-def _check_refusal(_: str, **options: Any) -> None:
-    from sequela.evaluation.suites.refusal import RefusalSuite
-
-    RefusalSuite(**options)
-
-
-def _make_benchmark(name: str, options: dict[str, Any]) -> Suite:
-    from sequela.evaluation.lm_eval.suite import HarnessSuite
-
-    return HarnessSuite(name, **options)
-
-
-def _describe_own() -> tuple[SuiteDescription, ...]:
-    from sequela.evaluation.suites.builtin import BuiltinSuite
-    from sequela.evaluation.suites.refusal import RefusalSuite
-
-    n_requests = sum(len(some) for some in RefusalSuite().requests.values())
-    categories = BuiltinSuite().describe()
-    n_items = sum(category.items for category in categories)
-    return (
-        SuiteDescription(
-            name="builtin",
-            task="",
-            protocol="loglikelihood",
-            what=f"Our own questions in {len(categories)} categories, most within the default model's reach.",
-            metrics=(metrics.ACCURACY.name,),
-            shots=None,
-            items=n_items,
-            here=n_items,
-            chance=categories[0].chance,
-            data="comes with sequela",
-        ),
-        SuiteDescription(
-            name="perplexity",
-            task="fixed_text",
-            protocol="fixed_text",
-            what="Perplexity of a fixed text, the cheap alarm for a damaged model.",
-            metrics=(metrics.PERPLEXITY.name, metrics.LOSS.name),
-            shots=None,
-            items=None,
-            here=None,
-            chance=None,
-            data="comes with sequela",
-        ),
-        SuiteDescription(
-            name="refusal",
-            task="",
-            protocol="generation",
-            what="Whether harmful requests are declined, and harmless ones that only sound so answered; for "
-            "instruction-tuned models, in their chat template.",
-            metrics=(metrics.DECLINED.name, metrics.HELPED.name),
-            shots=None,
-            items=n_requests,
-            here=n_requests,
-            chance=None,
-            data="comes with sequela",
-        ),
-    )
-
-
-_OWN: tuple[SuiteEntry, ...] = (
-    SuiteEntry("builtin", BuiltinOptions, _make_builtin, _check_builtin),
-    SuiteEntry("perplexity", PerplexityOptions, _make_perplexity),
-    SuiteEntry("refusal", RefusalOptions, _make_refusal, _check_refusal),
-)
+    Raises:
+        UnknownNameError: No suite has this name.
+        BadInputError: The package that brings it can't be used.
+    """
+    if _is_benchmark(name):
+        return BenchmarkOptions, lambda **options: check_settings(name, **options)
+    entry = _find(name)
+    return entry.options, entry.check

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from sequela.core.registry import SEQUELA, Listed
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class SuiteDescription:
         constants: What always giving one answer would score, by answer, over the items that are here.
         data: Where the items come from.
         missing: What of them this machine lacks, in words; empty if nothing.
+        origin: The distribution that the suite comes from, with its version if it isn't Sequela.
+        problem: The reason why it can't be used; empty if it can.
     """
 
     name: str
@@ -31,15 +36,24 @@ class SuiteDescription:
     protocol: str
     what: str
     metrics: tuple[str, ...]
-    shots: int | None
-    items: int | None
-    here: int | None
-    chance: float | None
     data: str
+    shots: int | None = None
+    items: int | None = None
+    here: int | None = None
+    chance: float | None = None
     missing: str = ""
     constants: Mapping[str, float] = field(default_factory=dict)
+    origin: str = str(SEQUELA)
+    problem: str = ""
 
     @property
     def available(self) -> bool:
         """Whether it can be run now without a network."""
-        return self.here is not None or self.items is None
+        return not self.problem and (self.here is not None or self.items is None)
+
+
+def unusable(listed: Listed[Any]) -> SuiteDescription:
+    """Returns the description of a suite whose package can't be used."""
+    return SuiteDescription(
+        listed.name, "", "", "", (), "", origin=str(listed.origin), problem=listed.problem
+    )

@@ -1,25 +1,33 @@
 """Running an edited model: scoring, generation, sampling, perplexity."""
 
-from sequela.inference.engine import (
-    Engine,
-    Generation,
-    GenerationRequest,
-    Score,
-    ScoreRequest,
-    generation_request,
-    score_request,
-)
-from sequela.inference.factory import open_engine
-from sequela.inference.perplexity import Perplexity, perplexity
-from sequela.inference.torch.counters import Work
-from sequela.inference.torch.engine import TorchEngine
-from sequela.inference.torch.hidden_state_cache import DepthCache
-from sequela.inference.torch.memory_plan import MemoryPlan, WorkingMemory, working_memory
-from sequela.inference.torch.reference_engine import PlainEngine
+from typing import TYPE_CHECKING
+
+from sequela.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from sequela.inference.engine import (
+        Engine,
+        Generation,
+        GenerationRequest,
+        Score,
+        ScoreRequest,
+        generation_request,
+        score_request,
+    )
+    from sequela.inference.factory import open_engine
+    from sequela.inference.registry import EngineInfo, EngineOptions
+    from sequela.inference.text_perplexity import Perplexity, perplexity
+    from sequela.inference.torch.counters import Work
+    from sequela.inference.torch.engine import TorchEngine
+    from sequela.inference.torch.hidden_state_cache import DepthCache
+    from sequela.inference.torch.memory_plan import MemoryPlan, WorkingMemory, working_memory
+    from sequela.inference.torch.reference_engine import PlainEngine
 
 __all__ = [
     "DepthCache",
     "Engine",
+    "EngineInfo",
+    "EngineOptions",
     "Generation",
     "GenerationRequest",
     "MemoryPlan",
@@ -36,3 +44,26 @@ __all__ = [
     "score_request",
     "working_memory",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "sequela.inference.engine": (
+            "Engine",
+            "Generation",
+            "GenerationRequest",
+            "Score",
+            "ScoreRequest",
+            "generation_request",
+            "score_request",
+        ),
+        "sequela.inference.factory": ("open_engine",),
+        "sequela.inference.registry": ("EngineInfo", "EngineOptions"),
+        "sequela.inference.text_perplexity": ("Perplexity", "perplexity"),
+        "sequela.inference.torch.counters": ("Work",),
+        "sequela.inference.torch.engine": ("TorchEngine",),
+        "sequela.inference.torch.hidden_state_cache": ("DepthCache",),
+        "sequela.inference.torch.memory_plan": ("MemoryPlan", "WorkingMemory", "working_memory"),
+        "sequela.inference.torch.reference_engine": ("PlainEngine",),
+    },
+)

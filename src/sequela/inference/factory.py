@@ -1,20 +1,14 @@
-"""Which engine runs the requests."""
+"""Opens the engine of a name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.core.progress import SILENT, Progress
 from sequela.inference.engine import Engine
-from sequela.inference.torch.engine import TorchEngine
-from sequela.inference.torch.hidden_state_cache import DepthCache
-from sequela.inference.torch.memory_plan import MemoryPlan, working_memory
+from sequela.inference.registry import ENGINE_REGISTRY, EngineOptions
 from sequela.models import LanguageModel
-
-ENGINES = ("torch", "vllm")
-"""The names of the engines."""
 
 
 @contextmanager
@@ -25,10 +19,10 @@ def open_engine(
     expected: frozenset[int] | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[Engine]:
-    """An engine by its name, for as long as the block lasts.
+    """Opens an engine by its name, for as long as the block lasts.
 
     Args:
-        name: One of `ENGINES`.
+        name: A name of `ENGINE_REGISTRY`.
         model: The model it will run.
         memory: The most bytes the process shall hold.
         expected: The blocks at which edits will begin, if the same requests will come again and again;
@@ -36,25 +30,12 @@ def open_engine(
         progress: Is told how a limit for memory is shared out.
 
     Raises:
-        SequelaError: There is no such engine, vLLM isn't installed, or the limit is too low.
+        UnknownNameError: There is no such engine.
+        BadInputError: The package that brings it can't be used, or it takes no limit for memory.
+        SequelaError: vLLM isn't installed, or the limit is too low.
     """
-    if name not in ENGINES:
-        raise UnknownNameError("engine", name, ENGINES)
-    if name == "vllm":
-        if memory is not None:
-            raise BadInputError(
-                "A limit for memory is for the torch engine; vLLM's server is a process of its own.",
-                hint="Leave the limit out, or choose the torch engine.",
-            )
-        from sequela.inference.vllm.engine import VllmEngine
-
-        with VllmEngine() as engine:
-            yield engine
-    elif expected is None:
-        yield TorchEngine(working_memory(memory, model))
-    elif memory is None:
-        yield TorchEngine(depth_cache=DepthCache(expected=expected))
-    else:
-        shares = MemoryPlan.within(memory, model, keeps_states=True)
-        progress.say(shares.told())
-        yield TorchEngine(shares.working, DepthCache(memory=shares.depth_cache, expected=expected))
+    opener = ENGINE_REGISTRY.load(name, ENGINE_REGISTRY.get(name).opener)
+    if not callable(opener):
+        raise ENGINE_REGISTRY.misfit(name, opener, "is no function that opens an engine")
+    with opener(model, EngineOptions(memory, expected, progress)) as engine:
+        yield engine

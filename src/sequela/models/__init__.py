@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from sequela.models.families import LLAMA
     from sequela.models.family import Family
     from sequela.models.language_model import LanguageModel
     from sequela.models.loading import load_model
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from sequela.models.spans import TokenizedPrompt, tokenize_prompt
 
 __all__ = [
+    "LLAMA",
     "Family",
     "LanguageModel",
     "ModelDescription",
@@ -24,6 +26,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "sequela.models.families": ("LLAMA",),
         "sequela.models.family": ("Family",),
         "sequela.models.language_model": ("LanguageModel",),
         "sequela.models.loading": ("load_model",),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sequela.core.errors import UnsupportedModelError
+from sequela.core.registry import Registry, instance_of
 from sequela.models.family import Family
 
 if TYPE_CHECKING:
@@ -129,6 +130,25 @@ FAMILIES: tuple[Family, ...] = (
     QWEN2,
     QWEN3,
 )
+"""The families that come with the program."""
+
+
+def _family(name: str, found: object) -> Family:
+    family = instance_of(Family)(name, found)
+    built_in = {architecture for one in FAMILIES for architecture in one.architectures}
+    if taken := built_in.intersection(family.architectures):
+        raise ValueError(f"describes {', '.join(sorted(taken))}, which Sequela supports by itself")
+    return family
+
+
+FAMILY_REGISTRY = Registry(
+    kind="family",
+    group="sequela.families",
+    built_in=lambda: {family.name: family for family in FAMILIES},
+    check=_family,
+    expected="a `sequela.models.Family`",
+)
+"""The model families."""
 
 
 def family_of(config: PretrainedConfig, name: str) -> Family:
@@ -142,20 +162,33 @@ def family_of(config: PretrainedConfig, name: str) -> Family:
         UnsupportedModelError: No family describes the architecture; the message names it and
             lists the supported ones.
     """
-    by_type = {family.name: family for family in FAMILIES}
-    by_type["gemma3_text"] = by_type.pop("gemma3")  # "gemma3" is the one that also reads images
     architectures = set(config.architectures or ())
-    for family in FAMILIES:
-        if architectures & set(family.architectures):
+    unusable: list[str] = []
+    for listed in FAMILY_REGISTRY.listed():
+        family = listed.value
+        if family is None:
+            unusable.append(listed.problem)
+        elif architectures & set(family.architectures) or (
+            not architectures and config.model_type == _model_type(family)
+        ):
             return family
-    if not architectures and config.model_type in by_type:
-        return by_type[config.model_type]
     found = ", ".join(sorted(architectures)) or config.model_type
     reason = _why_not(config)
+    hint = f"Supported: {', '.join(supported_architectures())}."
     raise UnsupportedModelError(
-        f"{name!r} is a {found}{reason}, which Sequela can't edit.",
-        hint=f"Supported: {', '.join(sorted(a for family in FAMILIES for a in family.architectures))}.",
+        f"{name!r} is a {found}{reason}, which Sequela can't edit.", hint=" ".join((hint, *unusable))
     )
+
+
+def supported_architectures() -> list[str]:
+    """Returns the Hugging Face classes that the families describe, sorted."""
+    families = (listed.value for listed in FAMILY_REGISTRY.listed())
+    return sorted(name for family in families if family is not None for name in family.architectures)
+
+
+def _model_type(family: Family) -> str:
+    """Returns the `model_type` of a family's configurations."""
+    return "gemma3_text" if family is GEMMA3 else family.name  # "gemma3" is the one that also reads images
 
 
 def _why_not(config: PretrainedConfig) -> str:

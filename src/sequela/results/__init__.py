@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sequela.results.environment import Environment, collect_environment
     from sequela.results.evaluation_key import EvaluationKey
     from sequela.results.item_record import ItemRecord
-    from sequela.results.manifest import Manifest, Status, read_manifest, write_manifest
+    from sequela.results.manifest import Manifest, Plugin, Status, read_manifest, write_manifest
     from sequela.results.measurement import Labels, Measurement
     from sequela.results.metrics import MetricInfo, Unit, metric_info
     from sequela.results.names import (
@@ -47,6 +47,7 @@ __all__ = [
     "Manifest",
     "Measurement",
     "MetricInfo",
+    "Plugin",
     "ProtocolInfo",
     "Quantity",
     "Query",
@@ -91,6 +92,7 @@ __getattr__, __dir__ = lazy_names(
         "sequela.results.evaluation_key": ("EvaluationKey",),
         "sequela.results.manifest": (
             "Manifest",
+            "Plugin",
             "Status",
             "read_manifest",
             "write_manifest",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
@@ -27,6 +28,24 @@ class Status(str, Enum):
     COMPLETE = "complete"
 
 
+class Plugin(BaseModel):
+    """Something that a run used and an installed package brought.
+
+    Args:
+        kind: The kind of it, e.g. `editor`.
+        name: Its name.
+        distribution: The package's name, as pip knows it.
+        version: The package's version.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+
+
 class Manifest(BaseModel):
     """A run's `manifest.json`.
 
@@ -43,6 +62,7 @@ class Manifest(BaseModel):
         edit_set_hashes: Content hashes of the edit sets, by source.
         suite_versions: Versions of the suites, by name.
         suite_infos: What reports say of the suites, by name; None in runs of earlier versions.
+        plugins: What the run used of other packages.
         seeds: Every seed that was used, by what it was for.
         command: The command that makes this run again.
         notes: What a reader must know, e.g. records that were skipped and why.
@@ -63,6 +83,7 @@ class Manifest(BaseModel):
     edit_set_hashes: dict[str, str] = Field(default_factory=dict)
     suite_versions: dict[str, str] = Field(default_factory=dict)
     suite_infos: dict[str, SuiteInfo] | None = None
+    plugins: tuple[Plugin, ...] = ()
     seeds: dict[str, list[int]] = Field(default_factory=dict)
     command: str = ""
     notes: tuple[str, ...] = ()
@@ -89,6 +110,10 @@ class Manifest(BaseModel):
             Status.COMPLETE: "the run ended, but results are missing",
         }
         return f"{told} ({endings[self.status]})"
+
+    def with_plugins(self, plugins: Iterable[Plugin]) -> Manifest:
+        """The manifest with further plug-ins, each once."""
+        return self.model_copy(update={"plugins": tuple(dict.fromkeys((*self.plugins, *plugins)))})
 
     def ended_as(self, status: Status, error: str = "") -> Manifest:
         """The manifest of the same run at its end, now."""

@@ -22,6 +22,7 @@ from sequela.results import EditRecord, Manifest, open_store, read_manifest
 from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_checkpoint
 from sequela.studies.monitor_log import AlarmWatch
 from sequela.studies.plan import make_plan
+from sequela.studies.plugins import check_plugins
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory
 
@@ -78,6 +79,7 @@ def bisect_run(
         raise SequelaError(
             f"The run in {folder} was made by an earlier version, which didn't keep its study."
         )
+    check_plugins(manifest)
     study = Study.model_validate(manifest.given)
     plan = make_plan(study)
     found: list[FirstRing] = []

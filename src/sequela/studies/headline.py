@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from sequela.evaluation.edit_quality.measure import RETENTION_AT_N
-from sequela.results import EDIT_QUALITY, HIT_RATE, TaskResult
+from sequela.results import EDIT_QUALITY, TaskResult, metric_info
+from sequela.results.metrics import HIT_RATE
 
 EDIT_METRICS = (("efficacy", "free_decoding"), ("neighborhood", "agreement"))
 """What is said of edit quality: whether the edits are there, and whether other answers are as before."""
@@ -28,7 +29,7 @@ def headline(found: Sequence[TaskResult]) -> str:
         return ", ".join(said)
     groups: dict[str, list[TaskResult]] = defaultdict(list)
     for one in found:
-        if one.metric != HIT_RATE:
+        if one.metric != HIT_RATE.name:
             groups[one.metric].append(one)
     return ", ".join(f"{metric} {_value(metric, _mean(groups[metric]))}" for metric in list(groups)[:MOST])
 
@@ -44,5 +45,4 @@ def _mean(findings: Sequence[TaskResult]) -> float | None:
 def _value(metric: str, value: float | None) -> str:
     if value is None:
         return "without a value"
-    share = metric not in ("perplexity", "loss") and 0 <= value <= 1
-    return f"{100 * value:.1f} %" if share else f"{value:.2f}"
+    return f"{100 * value:.1f} %" if metric_info(metric).is_share else f"{value:.2f}"

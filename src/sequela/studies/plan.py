@@ -14,8 +14,10 @@ from sequela.editors.session import EditSession, check_subjects
 from sequela.edits import EditSet, load_edits
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
+from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models import LanguageModel
-from sequela.results import EDIT_QUALITY
+from sequela.results import EDIT_QUALITY, SuiteInfo
+from sequela.results.suite_info import edit_quality_info
 from sequela.studies.study import EditorChoice, Study
 from sequela.studies.trajectory import Trajectory
 
@@ -52,10 +54,20 @@ class Plan:
         versions[EDIT_QUALITY] = self.edit_quality_version
         return versions
 
+    def suite_infos(self) -> dict[str, SuiteInfo]:
+        """What reports say of each suite; of edit quality too, where packages bring metrics of it."""
+        infos = {suite.name: suite.info for suite in self.suites}
+        further = [metric.info for metric in self.study.edit_quality.further_metrics()]
+        return {**infos, EDIT_QUALITY: edit_quality_info(further)} if further else infos
+
     @property
     def edit_quality_version(self) -> str:
         """What names the edit-quality measurement of this study."""
-        return hash_json({"probes": 2, "settings": self.study.edit_quality.model_dump(mode="json")})
+        settings = self.study.edit_quality
+        content: dict[str, object] = {"probes": 2, "settings": settings.model_dump(mode="json")}
+        if settings.metrics:
+            content["metrics"] = {metric.name: metric.version for metric in settings.further_metrics()}
+        return hash_json(content)
 
     def sessions(self, model: LanguageModel, progress: Progress = SILENT) -> list[EditSession]:
         """Returns an edit session for every method of the study, with its preset for a model.
@@ -109,9 +121,11 @@ def make_plan(study: Study) -> Plan:
     """Loads the edits, makes methods and suites.
 
     Raises:
-        UnknownNameError: An editor, suite or source that doesn't exist.
+        UnknownNameError: An engine, editor, suite or source that doesn't exist.
         BadInputError: A wrong setting, or a wrong record named by file and number.
     """
+    ENGINE_REGISTRY.get(study.engine)
+    study.edit_quality.further_metrics()
     count = study.edits.count or study.n_edits
     edits = load_edits(study.edits.source, study.edits.path, count)
     editors = tuple((choice, create_editor(choice.name, choice.settings)) for choice in study.editors)

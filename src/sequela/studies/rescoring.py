@@ -24,9 +24,11 @@ from sequela.results import (
     ResultsStore,
     TaskResult,
     open_store,
+    read_manifest,
 )
 from sequela.results.metrics import HIT_RATE
 from sequela.studies.baseline import Baseline, measurements
+from sequela.studies.plugins import ANSWERS, check_plugins
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,10 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
         task_files: Task files of the user's own that the run had.
 
     Raises:
+        BadInputError: The run used a benchmark or metric of a package that isn't installed.
         SequelaError: There is no run, or items that can't be read.
     """
+    check_plugins(read_manifest(folder), ANSWERS, same_version=False)
     done: list[Rescored] = []
     left: dict[str, None] = {}
     with open_store(folder) as store:

@@ -83,6 +83,7 @@ from sequela.studies.pieces import (
     trajectory_pieces,
 )
 from sequela.studies.plan import Plan, make_plan
+from sequela.studies.plugins import check_plugins, family_plugin, plugins_of
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory
 
@@ -168,13 +169,15 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
         given=plan.study.model_dump(mode="json"),
         edit_set_hashes={plan.edits.name: plan.edits.content_hash},
         suite_versions=plan.suite_versions(),
-        suite_infos={suite.name: suite.info for suite in plan.suites},
+        suite_infos=plan.suite_infos(),
+        plugins=plugins_of(plan.study),
         seeds={"order": list(plan.study.order_seeds), "editors": [plan.study.seed]},
         command=command,
         notes=tuple(plan.notes()),
     )
     if (folder / "manifest.json").is_file():
         earlier = read_manifest(folder)
+        check_plugins(earlier)
         if _deciding(earlier) != _deciding(manifest):
             raise SequelaError(
                 f"{folder} holds the run of another study, or of this one before it was changed.",
@@ -182,7 +185,7 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
             )
         manifest = manifest.model_copy(
             update={"started": earlier.started, "model_hashes": earlier.model_hashes}
-        )
+        ).with_plugins(earlier.plugins)
     write_manifest(folder, manifest)
     return manifest
 
@@ -277,6 +280,7 @@ class _Run:
             raise SequelaError(f"{name!r} and {twins[0]!r} are one and the same model.")
         hashes = {**known, name: model.fingerprint}
         self.manifest = self.manifest.model_copy(update={"model_hashes": hashes})
+        self.manifest = self.manifest.with_plugins(family_plugin(model.family))
         write_manifest(self.folder, self.manifest)
         return model
 

@@ -87,7 +87,7 @@ class Study(_Part):
         seed: The seed of everything editors draw (contexts).
         device: Where models run; by default the best there is.
         dtype: The dtype of the weights; `auto` is bfloat16 where the device computes it natively.
-        engine: What runs the requests: `torch`, or `vllm` where it is installed.
+        engine: What runs the requests: `torch`, `vllm` where it is installed, or that of a package.
         memory: The most memory the process shall hold, such as `4GiB`; by default engines take what they
             are quickest with. It doesn't change what is measured.
     """
@@ -108,7 +108,7 @@ class Study(_Part):
     seed: int = 0
     device: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
-    engine: Literal["torch", "vllm"] = "torch"
+    engine: str = "torch"
     memory: ByteSize | None = None
 
     @field_validator("editors", "suites", mode="before")

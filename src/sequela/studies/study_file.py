@@ -17,6 +17,7 @@ from sequela.edits import check_source
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.monitor_rules import AlarmSettings
 from sequela.evaluation.registry import check_options
+from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models.names import check_model_name
 from sequela.statistics.corpus_spec import CorpusSpec, local_file
 from sequela.studies.study import EditorChoice, EditsChoice, Study, SuiteChoice
@@ -101,6 +102,8 @@ def _check_names(study: Study, name: str, lines: dict[Place, int]) -> None:
         asked.append((("models", number), lambda m=model: check_model_name(m)))  # type: ignore[misc]
     asked.append((("edits",), lambda: check_source(study.edits.source, study.edits.path)))
     asked.append((("statistics", "source"), lambda: local_file(study.statistics.source)))
+    asked.append((("engine",), lambda: ENGINE_REGISTRY.get(study.engine)))
+    asked.append((("edit_quality", "metrics"), study.edit_quality.further_metrics))
     for number, editor in enumerate(study.editors):
         asked.append((("editors", number), lambda e=editor: _check_editor(e)))  # type: ignore[misc]
     for number, suite in enumerate(study.suites):

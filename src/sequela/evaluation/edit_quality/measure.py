@@ -30,6 +30,7 @@ from sequela.edited import EditedModel
 from sequela.edits import Edit
 from sequela.evaluation.answer_status import all_finite, longest_refused
 from sequela.evaluation.edit_quality.answer_matching import plain, says
+from sequela.evaluation.edit_quality.probe_metric import OWN_METRICS, PROBE_REGISTRY
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, Probe, probes_of
 from sequela.inference import (
     Engine,
@@ -136,8 +137,9 @@ def judged_again(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> lis
 def _judged_again(record: ItemRecord) -> ItemRecord:
     if record.protocol != FREE_DECODING.name or not record.finite:
         return record
+    rule = says if record.metric in OWN_METRICS else PROBE_REGISTRY.get(record.metric).counts
     prompts = [
-        {**one, "value": float(one["too_long"] is None and says(one["answer"], one["expected"]))}
+        {**one, "value": float(one["too_long"] is None and rule(one["answer"], one["expected"]))}
         for one in record.details["prompts"]
     ]
     value = sum(one["value"] for one in prompts) / len(prompts)
@@ -185,7 +187,7 @@ def _judge(
         return _Outcome(counted, finite, too_long, probe, generation.text, details)
 
     if probe.expected is not None and expected is not None:
-        yield FREE_DECODING.name, outcome(float(says(generation.text, probe.expected)), generation)
+        yield FREE_DECODING.name, outcome(float(probe.counts(generation.text, probe.expected)), generation)
         share = sum(expected.token_greedy) / len(expected.token_greedy)
         yield TEACHER_FORCED.name, outcome(share, expected)
         if rival is not None:

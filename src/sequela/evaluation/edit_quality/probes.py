@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from sequela.core.errors import BadInputError
 from sequela.edits import Edit
+from sequela.evaluation.edit_quality.answer_matching import says
+from sequela.evaluation.edit_quality.probe_metric import PROBE_REGISTRY, ProbeMetric
 from sequela.results.metrics import (
     ATTACK_ROBUSTNESS,
     EFFICACY,
@@ -45,6 +50,7 @@ class EditQualitySettings(BaseModel):
         attack: Whether the question is asked once more after the old fact was stated.
         text_tokens: How long the texts are that a model writes about each edit's subject, for fluency and
             consistency; 0 leaves these out.
+        metrics: Further metrics that installed packages bring, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +61,24 @@ class EditQualitySettings(BaseModel):
     prefixes: int = Field(default=1, ge=0, le=len(UNRELATED))
     attack: bool = True
     text_tokens: int = Field(default=0, ge=0)
+    metrics: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_used(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves `metrics` out where there are none: runs from before there were any can go on."""
+        content: dict[str, Any] = serialize(self)
+        return content if self.metrics else {key: content[key] for key in content if key != "metrics"}
+
+    def further_metrics(self) -> tuple[ProbeMetric, ...]:
+        """The metrics that packages bring.
+
+        Raises:
+            UnknownNameError: No installed package brings one of that name.
+            BadInputError: A package can't be used, or a metric is named twice.
+        """
+        if len(set(self.metrics)) < len(self.metrics):
+            raise BadInputError(f"edit_quality: metrics names something twice: {', '.join(self.metrics)}.")
+        return tuple(PROBE_REGISTRY.get(name) for name in self.metrics)
 
 
 @dataclass(frozen=True)
@@ -66,12 +90,14 @@ class Probe:
         prompt: The text to be continued.
         expected: The answer that counts; None where only agreement with the unedited model does.
         rival: The answer it competes with, if there is one.
+        counts: Returns whether a freely decoded answer says the expected one.
     """
 
     metric: str
     prompt: str
     expected: str | None
     rival: str | None
+    counts: Callable[[str, str], bool] = says
 
 
 def probes_of(edit: Edit, settings: EditQualitySettings) -> list[Probe]:
@@ -84,6 +110,7 @@ def probes_of(edit: Edit, settings: EditQualitySettings) -> list[Probe]:
     * `attack_robustness`: the question after the old fact was stated once more; where the old answer comes
       back, the edit was superficial (arXiv 2505.12636).
     * `neighborhood`: questions about other subjects.
+    * the settings' `metrics`: the prompts of packages.
     """
     new, true = edit.target_new, edit.target_true
     probes = [Probe(EFFICACY.name, edit.question, new, true)]
@@ -96,4 +123,7 @@ def probes_of(edit: Edit, settings: EditQualitySettings) -> list[Probe]:
         probes.append(Probe(ATTACK_ROBUSTNESS.name, f"{edit.question} {true}. {edit.question}", new, true))
     for neighbor in edit.neighborhood[: settings.max_neighborhood]:
         probes.append(Probe(NEIGHBORHOOD.name, neighbor.prompt, neighbor.answer, new))
+    for metric in settings.further_metrics():
+        for asked in metric.prompts(edit):
+            probes.append(Probe(metric.name, asked.prompt, asked.answer, None, metric.counts))
     return probes

@@ -1,18 +1,86 @@
-"""The benchmarks that come with the program, known without importing the harness."""
+"""The benchmarks by name, built in or brought by installed packages, known without importing the harness.
+
+A package brings a benchmark through the entry-point group `sequela.benchmarks`: the entry point has the
+benchmark's name and names a package whose `*.yaml` files are its task files, with their items beside them.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
-from sequela.evaluation.lm_eval.task_file import SUBJECT, TaskFile, read_task_file, task_files
+from sequela.core.registry import Registry
+from sequela.evaluation.lm_eval.task_file import (
+    FOLDER,
+    SUBJECT,
+    TaskFile,
+    in_order,
+    read_task_file,
+    task_files,
+)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The task files of a benchmark.
+
+    Args:
+        files: The task files, the paper's protocol first.
+        folder: The folder with the files, and with their items where they have their own.
+    """
+
+    files: tuple[TaskFile, ...]
+    folder: Path
+
+
+def _built_in() -> Mapping[str, Benchmark]:
+    names = dict.fromkeys(file.benchmark for file in task_files())
+    return {
+        name: Benchmark(tuple(one for one in task_files() if one.benchmark == name), FOLDER) for name in names
+    }
+
+
+def _benchmark(name: str, found: object) -> Benchmark:
+    if not isinstance(found, ModuleType) or not hasattr(found, "__path__"):
+        raise ValueError("")
+    folder = Path(next(iter(found.__path__)))
+    files = in_order(read_task_file(path) for path in folder.glob("*.yaml"))
+    own = tuple(file for file in files if file.benchmark == name)
+    if not own:
+        raise ValueError(f"has no task file of the benchmark {name!r}")
+    return Benchmark(own, folder)
+
+
+BENCHMARK_REGISTRY = Registry(
+    kind="benchmark",
+    group="sequela.benchmarks",
+    built_in=_built_in,
+    check=_benchmark,
+    expected="a package with task files (`*.yaml`) of the benchmark",
+)
+"""The benchmarks."""
 
 
 def benchmark_names() -> tuple[str, ...]:
-    """The names of the benchmarks, in the paper's order."""
-    return tuple(dict.fromkeys(file.benchmark for file in task_files()))
+    """The names of the benchmarks, in the paper's order; after them those of packages."""
+    return BENCHMARK_REGISTRY.names()
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """The benchmark of a name, or the one of a task file that is named by its path.
+
+    Raises:
+        UnknownNameError: There is no such benchmark.
+        BadInputError: The file is no task, or the package that brings the benchmark can't be used.
+    """
+    if not is_path(name):
+        return BENCHMARK_REGISTRY.get(name)
+    path = Path(name).expanduser()
+    return Benchmark((read_task_file(path),), path.parent)
 
 
 def files_of(benchmark: str) -> tuple[TaskFile, ...]:
@@ -20,14 +88,9 @@ def files_of(benchmark: str) -> tuple[TaskFile, ...]:
 
     Raises:
         UnknownNameError: There is no such benchmark.
-        BadInputError: The file is no task.
+        BadInputError: As for `find_benchmark`.
     """
-    if is_path(benchmark):
-        return (read_task_file(Path(benchmark).expanduser()),)
-    found = tuple(file for file in task_files() if file.benchmark == benchmark)
-    if not found:
-        raise UnknownNameError("benchmark", benchmark, benchmark_names())
-    return found
+    return find_benchmark(benchmark).files
 
 
 def is_path(name: str) -> bool:

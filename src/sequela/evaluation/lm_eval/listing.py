@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import jinja2
 
-from sequela.evaluation.lm_eval.catalog import parts_of
+from sequela.core.errors import BadInputError
+from sequela.core.registry import SEQUELA, Listed
+from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, parts_of
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
-from sequela.evaluation.lm_eval.task_file import FOLDER, SUBJECT, TaskFile, task_files
+from sequela.evaluation.lm_eval.task_file import SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.upstream_tasks import read_definition
-from sequela.evaluation.suite_description import SuiteDescription
+from sequela.evaluation.suite_description import SuiteDescription, unusable
 from sequela.results.metrics import ACCURACY
 
 TEST_SPLITS = ("test", "validation")
@@ -20,11 +24,26 @@ TEST_SPLITS = ("test", "validation")
 
 def describe_benchmarks() -> tuple[SuiteDescription, ...]:
     """The benchmarks, each protocol apart; the data of each are read once."""
-    data = {file.benchmark: _local_data(file) for file in task_files()}
-    return tuple(_describe(file, data[file.benchmark]) for file in task_files())
+    return tuple(one for listed in BENCHMARK_REGISTRY.listed() for one in _describe_all(listed))
 
 
-def _describe(file: TaskFile, data: LocalData | None) -> SuiteDescription:
+def _describe_all(listed: Listed[Benchmark]) -> Iterator[SuiteDescription]:
+    if listed.value is None:
+        yield unusable(listed)
+        return
+    files, folder = listed.value.files, listed.value.folder
+    try:
+        data = _local_data(files[-1], folder)
+    except BadInputError as error:
+        if listed.origin == SEQUELA:
+            raise
+        yield unusable(replace(listed, problem=error.message))
+        return
+    for file in files:
+        yield _describe(file, data, str(listed.origin))
+
+
+def _describe(file: TaskFile, data: LocalData | None, origin: str) -> SuiteDescription:
     rows = None if data is None else [row for some in data.splits.values() for row in some]
     constants = {} if rows is None else _constants(file, rows)
     return SuiteDescription(
@@ -40,6 +59,7 @@ def _describe(file: TaskFile, data: LocalData | None) -> SuiteDescription:
         constants=constants,
         data=_source(file),
         missing="nothing of it is in SEQUELA_DATA" if data is None else data.departure,
+        origin=origin,
     )
 
 
@@ -52,10 +72,10 @@ def _source(file: TaskFile) -> str:
     return hub if file.local is None else f"SEQUELA_DATA, else {hub}"
 
 
-def _local_data(file: TaskFile) -> LocalData | None:
+def _local_data(file: TaskFile, folder: Path) -> LocalData | None:
     """The test items on this machine, those of all parts; None if they aren't there."""
     if file.items:
-        return LocalData({"test": read_items(FOLDER / file.items)})
+        return LocalData({"test": read_items(folder / file.items)})
     if local_path(file) is None:
         return None
     read = [read_local(file, part) for part in parts_of(file) or ("",)]

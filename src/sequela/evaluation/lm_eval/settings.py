@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from sequela.core.errors import BadInputError, UnknownNameError
-from sequela.evaluation.lm_eval.catalog import check_parts, files_of, is_path, parts_of, protocols_of
+from sequela.evaluation.lm_eval.catalog import check_parts, find_benchmark, parts_of, protocols_of
 from sequela.evaluation.lm_eval.task_file import TaskFile
 
 
@@ -18,8 +18,7 @@ class BenchmarkSettings:
 
     Args:
         files: The task files, one for each protocol and task.
-        folder: Where a task file of the user's own stands; None for the benchmarks that come with the
-            program.
+        folder: The folder with the task files, and with their items where they have their own.
         limit: How many items to run, from the first on; of each subject where there are subjects. All if
             None.
         num_fewshot: How many worked examples stand before each question; the standard number if None.
@@ -30,7 +29,7 @@ class BenchmarkSettings:
     """
 
     files: tuple[TaskFile, ...]
-    folder: Path | None = None
+    folder: Path
     limit: int | None = None
     num_fewshot: int | None = None
     subjects: tuple[str, ...] | None = None
@@ -83,7 +82,8 @@ def check_settings(
             raise UnknownNameError(f"protocol of {name}", protocol, known)
     if not chosen or len(set(chosen)) < len(chosen):
         raise BadInputError(f"The protocols of {name} were given as {', '.join(chosen) or 'an empty list'}.")
-    files = tuple(file for file in files_of(name) if file.protocol in chosen)
+    benchmark = find_benchmark(name)
+    files = tuple(file for file in benchmark.files if file.protocol in chosen)
     first = files[0]
     if limit is not None and limit < 1:
         raise BadInputError(f"{name}: the limit is {limit}, expected at least 1.")
@@ -101,7 +101,7 @@ def check_settings(
         )
     return BenchmarkSettings(
         files=files,
-        folder=Path(name).expanduser().parent if is_path(name) else None,
+        folder=benchmark.folder,
         limit=limit,
         num_fewshot=num_fewshot,
         subjects=None if subjects is None else check_parts(first, subjects),

@@ -8,7 +8,7 @@ a file of its own in the same form, with its items in a JSON-lines file beside i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -287,7 +287,12 @@ def _described(name: str, text: MetricText) -> MetricInfo:
 @cache
 def task_files() -> tuple[TaskFile, ...]:
     """The tasks that come with the program, those of one benchmark together, the paper's protocol first."""
-    found = [read_task_file(path) for path in sorted(FOLDER.glob("*.yaml"))]
+    return in_order(read_task_file(path) for path in FOLDER.glob("*.yaml"))
+
+
+def in_order(files: Iterable[TaskFile]) -> tuple[TaskFile, ...]:
+    """Task files in the order of listings: those of one benchmark together, the paper's protocol first."""
+    found = tuple(files)
     first: dict[str, int] = {}
     for one in found:
         first[one.benchmark] = min(one.order, first.get(one.benchmark, LAST))

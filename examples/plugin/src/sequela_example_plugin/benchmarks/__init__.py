@@ -1,0 +1,1 @@
+"""A benchmark: a task file and its items."""

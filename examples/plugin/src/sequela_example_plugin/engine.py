@@ -1,0 +1,15 @@
+"""An engine: Sequela's plain reference, opened by a name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sequela.inference import Engine, EngineOptions, PlainEngine
+from sequela.models import LanguageModel
+
+
+@contextmanager
+def open_plain(model: LanguageModel, options: EngineOptions) -> Iterator[Engine]:
+    """Opens the engine; it holds nothing that must be closed."""
+    yield PlainEngine()

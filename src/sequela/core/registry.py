@@ -1,0 +1,237 @@
+"""Registries: what can be chosen by name, built in or brought by an installed package.
+
+A package brings something by an entry point in the registry's group. Nothing is imported before it is asked
+for, and a package that can't be used is an error only for whoever asks for what it brings; listings show it
+with what is wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from sequela.core.errors import BadInputError, UnknownNameError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The installed distribution that something comes from.
+
+    Args:
+        distribution: The distribution's name, as pip knows it.
+        version: Its version; empty for what comes with Sequela.
+    """
+
+    distribution: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}".rstrip()
+
+
+SEQUELA = Origin("sequela")
+"""The origin of everything built in."""
+
+
+@dataclass(frozen=True)
+class Listed(Generic[T]):
+    """An entry of a listing.
+
+    Args:
+        name: Its name.
+        origin: The distribution it comes from.
+        value: The entry; None if it can't be used.
+        problem: The reason why it can't be used; empty if it can.
+    """
+
+    name: str
+    origin: Origin
+    value: T | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Registry(Generic[T]):
+    """Names and what they stand for.
+
+    Args:
+        kind: The word for an entry in messages, e.g. `edit source`.
+        group: The group of entry points by which packages bring further entries.
+        built_in: Returns the entries that come with Sequela, by name: each an object, or the
+            `module:attribute` where it stands.
+        check: Returns the entry that an imported object is, or stands for; raises `ValueError`, with the
+            reason or without, if it is none.
+        expected: The words for what an entry point must name.
+    """
+
+    kind: str
+    group: str
+    built_in: Callable[[], Mapping[str, T | str]]
+    check: Callable[[str, object], T]
+    expected: str
+
+    def names(self) -> tuple[str, ...]:
+        """Returns all names, the built-in ones first; imports no package."""
+        built_in = self.built_in()
+        return (*built_in, *sorted(self._points().keys() - built_in.keys()))
+
+    def require(self, name: str) -> None:
+        """Refuses a name that is not known; imports no package.
+
+        Raises:
+            UnknownNameError: No entry has the name; the error has near matches.
+        """
+        if name not in self.built_in() and name not in self._points():
+            raise UnknownNameError(self.kind, name, self.names())
+
+    def get(self, name: str) -> T:
+        """Returns the entry of a name.
+
+        Raises:
+            UnknownNameError: No entry has the name; the error has near matches.
+            BadInputError: The package that brings it fails to import, brings something else, or uses a name
+                that is taken.
+        """
+        self.require(name)
+        built_in, points = self.built_in(), self._points().get(name, ())
+        if len(points) + (name in built_in) > 1:
+            raise self._taken(name, points)
+        if points:
+            return self._from_package(points[0])
+        found = built_in[name]
+        return imported(found) if isinstance(found, str) else found
+
+    def origin(self, name: str) -> Origin:
+        """Returns the distribution that a name comes from; imports no package.
+
+        Raises:
+            UnknownNameError: No entry has the name.
+        """
+        self.require(name)
+        return SEQUELA if name in self.built_in() else _origin(self._points()[name][0])
+
+    def listed(self) -> Iterator[Listed[T]]:
+        """Yields every entry; those that can't be used with the reason."""
+        built_in, points = self.built_in(), self._points()
+        for name in self.names():
+            if name in built_in:
+                found = built_in[name]
+                yield Listed(name, SEQUELA, imported(found) if isinstance(found, str) else found)
+            for point in points.get(name, ()):
+                try:
+                    yield Listed(name, _origin(point), self.get(name))
+                except BadInputError as error:
+                    yield Listed(name, _origin(point), None, error.message)
+
+    def load(self, name: str, place: str) -> Any:
+        """Imports what an entry names as its implementation.
+
+        Args:
+            name: The entry's name.
+            place: Where the implementation stands, as `module:attribute`.
+
+        Raises:
+            BadInputError: It belongs to a package and can't be imported.
+        """
+        if self.origin(name) == SEQUELA:
+            return imported(place)
+        try:
+            return imported(place)
+        except Exception as error:  # any error of somebody else's module
+            raise self._not_importable(name, place, self.origin(name), error) from error
+
+    def misfit(self, name: str, found: object, reason: str = "") -> BadInputError:
+        """Returns the error for an object that is no entry of this registry."""
+        origin = self.origin(name)
+        return BadInputError(
+            f"The package {origin} brings the {self.kind} {name!r} as {found!r}, which "
+            f"{reason or f'is not {self.expected}'}.",
+            hint=f"The entry point must name {self.expected}. Update or uninstall {origin.distribution}, or "
+            "ask its authors.",
+        )
+
+    def _points(self) -> dict[str, tuple[EntryPoint, ...]]:
+        found: dict[str, tuple[EntryPoint, ...]] = {}
+        for point in _entry_points(self.group, tuple(sys.path)):
+            found[point.name] = (*found.get(point.name, ()), point)
+        return found
+
+    def _from_package(self, point: EntryPoint) -> T:
+        try:
+            found = point.load()
+        except Exception as error:  # any error of somebody else's module
+            raise self._not_importable(point.name, point.value, _origin(point), error) from error
+        try:
+            return self.check(point.name, found)
+        except ValueError as error:
+            raise self.misfit(point.name, found, str(error)) from error
+
+    def _not_importable(self, name: str, place: str, origin: Origin, error: Exception) -> BadInputError:
+        return BadInputError(
+            f"The {self.kind} {name!r} of the package {origin} ({place}) can't be imported: "
+            f"{type(error).__name__}: {error}",
+            hint=f"Install what it needs, or update or uninstall {origin.distribution}.",
+        )
+
+    def _taken(self, name: str, points: tuple[EntryPoint, ...]) -> BadInputError:
+        origins = [_origin(point) for point in points]
+        others = [SEQUELA] if name in self.built_in() else []
+        owners = " and ".join(str(one) for one in (*others, *origins))
+        return BadInputError(
+            f"The name {name!r} is taken: {owners} each bring {article(self.kind)} {self.kind} of that name.",
+            hint=f"Uninstall {' or '.join(one.distribution for one in origins)}, or ask its authors for "
+            "another name.",
+        )
+
+
+def imported(place: str) -> Any:
+    """Returns what stands at `module:attribute`."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def instance_of(*classes: type[T]) -> Callable[[str, object], T]:
+    """Returns a check that an object is of one of some classes, and has the name of its entry point."""
+
+    def check(name: str, found: object) -> T:
+        if not isinstance(found, classes):
+            raise ValueError("")
+        check_name(name, found)
+        return found
+
+    return check
+
+
+def check_name(name: str, found: object) -> None:
+    """Refuses an object that calls itself otherwise than its entry point does.
+
+    Raises:
+        ValueError: It does.
+    """
+    own = getattr(found, "name", name)
+    if own != name:
+        raise ValueError(f"calls itself {own!r}")
+
+
+def article(word: str) -> str:
+    """Returns the indefinite article of a word."""
+    return "an" if word[0] in "aeiou" else "a"
+
+
+def _origin(point: EntryPoint) -> Origin:
+    if point.dist is None:
+        return Origin("(unknown)")
+    return Origin(point.dist.metadata["Name"], point.dist.version)
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Returns a group's entry points; they are read once for a module search path."""
+    return tuple(entry_points(group=group))

@@ -1,0 +1,68 @@
+"""Metrics of edit quality by name that installed packages bring.
+
+A package brings one through the entry-point group `sequela.probes`, which names its `ProbeMetric`; a study
+measures it where `edit_quality: {metrics: [NAME]}` asks for it. The program's own metrics stand in `probes`
+and `text_quality`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sequela.core.registry import Registry, check_name
+from sequela.edits import Edit, Probe
+from sequela.evaluation.edit_quality.answer_matching import says
+from sequela.results.metrics import EFFECTIVE_EDITS, MetricInfo, edit_metric
+
+OWN_METRICS = (
+    *("efficacy", "prefix_robustness", "paraphrase", "portability", "attack_robustness", "neighborhood"),
+    *("fluency", "consistency", EFFECTIVE_EDITS.name),
+)
+"""The names of the program's own metrics, which no package can use."""
+
+
+@dataclass(frozen=True)
+class ProbeMetric:
+    """A metric of edit quality: prompts for an edit, and a rule that says which answers count.
+
+    Args:
+        name: The metric's name, as in a study file and in results.
+        summary: One line that says what it measures.
+        version: Raised when prompts or the rule change, so that results never mix.
+        prompts: Returns what an edit is asked, each prompt with the answer that is expected; none where the
+            edit gives no occasion.
+        counts: Returns whether a freely decoded answer (first argument) says the expected one (second); by
+            default, whether it begins with it. Log-probabilities are compared as for every metric.
+    """
+
+    name: str
+    summary: str
+    version: int
+    prompts: Callable[[Edit], Sequence[Probe]]
+    counts: Callable[[str, str], bool] = says
+
+    @property
+    def info(self) -> MetricInfo:
+        """What reports say of the metric."""
+        return edit_metric(self.name, self.summary)
+
+
+def _metric(name: str, found: object) -> ProbeMetric:
+    if not isinstance(found, ProbeMetric):
+        raise ValueError("")
+    check_name(name, found)
+    if name in OWN_METRICS:
+        raise ValueError(f"uses the name of a metric of Sequela ({', '.join(OWN_METRICS)})")
+    return found
+
+
+PROBE_REGISTRY = Registry(
+    kind="metric of edit quality",
+    group="sequela.probes",
+    built_in=lambda: MappingProxyType[str, "ProbeMetric | str"]({}),
+    check=_metric,
+    expected="a `sequela.evaluation.ProbeMetric`",
+)
+"""The metrics of edit quality that packages bring."""

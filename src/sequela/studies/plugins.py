@@ -1,0 +1,94 @@
+"""The plug-ins that a study uses: recorded in a run, and looked for when the run is used again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from sequela.core.errors import BadInputError
+from sequela.core.registry import SEQUELA, Registry
+from sequela.editors.catalog import JOIN
+from sequela.editors.registry import METHOD_REGISTRY, RESTRAINT_REGISTRY
+from sequela.edits.registry import SOURCE_REGISTRY
+from sequela.evaluation.edit_quality.probe_metric import PROBE_REGISTRY
+from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY
+from sequela.evaluation.registry import SUITE_REGISTRY
+from sequela.inference.registry import ENGINE_REGISTRY
+from sequela.models.families import FAMILY_REGISTRY
+from sequela.models.family import Family
+from sequela.results import Manifest, Plugin
+from sequela.studies.study import Study
+
+REGISTRIES: tuple[Registry[Any], ...] = (
+    METHOD_REGISTRY,
+    RESTRAINT_REGISTRY,
+    SUITE_REGISTRY,
+    BENCHMARK_REGISTRY,
+    PROBE_REGISTRY,
+    SOURCE_REGISTRY,
+    FAMILY_REGISTRY,
+    ENGINE_REGISTRY,
+)
+"""Every kind of thing that a package can bring."""
+
+ANSWERS = (PROBE_REGISTRY.kind, BENCHMARK_REGISTRY.kind)
+"""The kinds that judge stored answers."""
+
+
+def plugins_of(study: Study) -> tuple[Plugin, ...]:
+    """Returns the plug-ins that a study names; the families of its models are known once they are loaded."""
+    return tuple(
+        dict.fromkeys(plugin for registry, name in _named(study) for plugin in _plugin(registry, name))
+    )
+
+
+def family_plugin(family: Family) -> tuple[Plugin, ...]:
+    """Returns the plug-in that a model's family is, if it is one."""
+    return tuple(_plugin(FAMILY_REGISTRY, family.name))
+
+
+def check_plugins(
+    manifest: Manifest, kinds: Collection[str] | None = None, same_version: bool = True
+) -> None:
+    """Refuses to go on with a run whose plug-ins are not installed as they were.
+
+    Args:
+        manifest: The run's manifest.
+        kinds: The kinds of plug-ins that are needed; all if None.
+        same_version: Whether the packages must have the version that the run had.
+
+    Raises:
+        BadInputError: A package is not installed, or in another version.
+    """
+    registries = {registry.kind: registry for registry in REGISTRIES}
+    for plugin in manifest.plugins:
+        if kinds is not None and plugin.kind not in kinds:
+            continue
+        registry = registries[plugin.kind]
+        hint = f"pip install '{plugin.distribution}=={plugin.version}'"
+        package = f"{plugin.distribution} {plugin.version}"
+        used = f"The run used the {plugin.kind} {plugin.name!r} of the package {package}"
+        if plugin.name not in registry.names():
+            raise BadInputError(f"{used}, which is not installed.", hint=hint)
+        origin = registry.origin(plugin.name)
+        if same_version and (origin.distribution, origin.version) != (plugin.distribution, plugin.version):
+            raise BadInputError(f"{used}; here it comes from {origin}.", hint=hint)
+
+
+def _named(study: Study) -> Iterator[tuple[Registry[Any], str]]:
+    for editor in study.editors:
+        method, *restraints = editor.name.split(JOIN)
+        yield METHOD_REGISTRY, method
+        yield from ((RESTRAINT_REGISTRY, name) for name in restraints)
+    for suite in study.suites:
+        yield SUITE_REGISTRY, suite.name
+        yield BENCHMARK_REGISTRY, suite.name
+    yield SOURCE_REGISTRY, study.edits.source
+    yield ENGINE_REGISTRY, study.engine
+    yield from ((PROBE_REGISTRY, name) for name in study.edit_quality.metrics)
+
+
+def _plugin(registry: Registry[Any], name: str) -> Iterator[Plugin]:
+    """Yields the plug-in of a name; nothing for a file's name or what is built in."""
+    if name in registry.names() and (origin := registry.origin(name)) != SEQUELA:
+        yield Plugin(kind=registry.kind, name=name, distribution=origin.distribution, version=origin.version)
