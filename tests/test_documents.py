@@ -131,8 +131,9 @@ def test_the_readme_gives_the_python_interface_options_that_it_has() -> None:
     checked = set()
     for call in (node for text in blocks("python") for node in ast.walk(ast.parse(text))):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.keywords:
-            method = getattr(Model, call.func.attr, None) or getattr(sequela, call.func.attr)
-            assert {one.arg for one in call.keywords} <= set(signature(method).parameters)
+            owner = sequela if ast.unparse(call.func.value) == "sequela" else Model
+            known = signature(getattr(owner, call.func.attr)).parameters
+            assert {one.arg for one in call.keywords} <= set(known)
             checked.add(call.func.attr)
     assert {"edited", "evaluate", "generate"} <= checked
 
