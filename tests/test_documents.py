@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
+import sequela
+from sequela.api import Model
 from sequela.cli.main import app
 from sequela.studies import read_study, study_from_text
 
@@ -119,8 +122,20 @@ def test_the_study_of_the_readme_is_valid() -> None:
 
 
 def test_the_python_of_the_readme_is_valid() -> None:
-    (text,) = blocks("python")
-    assert ast.parse(text).body
+    found = blocks("python")
+    assert len(found) == 2
+    assert all(ast.parse(text).body for text in found)
+
+
+def test_the_readme_gives_the_python_interface_options_that_it_has() -> None:
+    checked = set()
+    for call in (node for text in blocks("python") for node in ast.walk(ast.parse(text))):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.keywords:
+            owner = sequela if ast.unparse(call.func.value) == "sequela" else Model
+            known = signature(getattr(owner, call.func.attr)).parameters
+            assert {one.arg for one in call.keywords} <= set(known)
+            checked.add(call.func.attr)
+    assert {"edited", "evaluate", "generate"} <= checked
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.inference import Engine, generation_request
-from sequela.results import Finding, ItemRecord, Section, SuiteInfo, finding_from_items
+from sequela.results import TaskResult, ItemRecord, Section, SuiteInfo, result_from_items
 
 PROMPTS = ("Once upon a time", "The weather today is")
 
@@ -19,7 +19,7 @@ class AnswerLength:
     def __init__(self, limit: int | None = None) -> None:
         self.prompts = PROMPTS[:limit]
 
-    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[Finding]:
+    def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:
         """Runs the suite."""
         requests = [generation_request(model, prompt, 8) for prompt in self.prompts]
         answers = engine.generate(model, requests, progress)
@@ -37,4 +37,4 @@ class AnswerLength:
             )
             for prompt, answer in zip(self.prompts, answers, strict=True)
         ]
-        return [finding_from_items(records)]
+        return [result_from_items(records)]
