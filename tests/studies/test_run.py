@@ -425,7 +425,7 @@ class TestMemory:
 
         blocks = {}
         for engine in (Kept, Forgetful):
-            monkeypatch.setattr("sequela.inference.factory.TorchEngine", engine)
+            monkeypatch.setattr("sequela.inference.torch.opening.TorchEngine", engine)
             run_study(make_study(), tmp_path / engine.__name__)
             assert measured(tmp_path / engine.__name__) == measured(finished)
             blocks[engine] = engines[-1].work.computed_blocks

@@ -26,6 +26,7 @@ from sequela.results import (
     open_store,
     read_manifest,
 )
+from sequela.results.manifest import MANIFEST_NAME
 from sequela.results.metrics import HIT_RATE
 from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.plugins import ANSWERS, check_plugins
@@ -71,7 +72,8 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
         BadInputError: The run used a benchmark or metric of a package that isn't installed.
         SequelaError: There is no run, or items that can't be read.
     """
-    check_plugins(read_manifest(folder), ANSWERS, same_version=False)
+    if (folder / MANIFEST_NAME).is_file():  # the stored answers are enough, where nothing says more
+        check_plugins(read_manifest(folder), ANSWERS, same_version=False)
     done: list[Rescored] = []
     left: dict[str, None] = {}
     with open_store(folder) as store:

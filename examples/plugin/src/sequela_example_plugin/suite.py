@@ -5,7 +5,7 @@ from __future__ import annotations
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.inference import Engine, generation_request
-from sequela.results import TaskResult, ItemRecord, Section, SuiteInfo, result_from_items
+from sequela.results import ItemRecord, Section, SuiteInfo, TaskResult, result_from_items
 
 PROMPTS = ("Once upon a time", "The weather today is")
 
