@@ -167,9 +167,19 @@ def edits(
 
 
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="Only this suite.")] = None, as_json: JsonOption = False
+    name: Annotated[str | None, typer.Argument(help="Only this suite.")] = None,
+    harness: Annotated[
+        str | None,
+        typer.Option(
+            help="List the tasks of the installed lm-evaluation-harness with this text in their name instead."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the suites: how each is asked, what it reports, what guessing scores, where its data are."""
+    if harness is not None:
+        _list_harness_tasks(harness, as_json)
+        return
     from sequela.core.errors import UnknownNameError
     from sequela.evaluation.registry import list_suites, suite_names
 
@@ -182,6 +192,28 @@ def tasks(
     print_entries(
         "Suites, each protocol apart (edit quality is always measured)",
         ((f"{one.name} ({one.protocol})", one.what, _told(one)) for one in described),
+    )
+
+
+def _list_harness_tasks(text: str, as_json: bool) -> None:
+    from sequela.core.errors import UnknownNameError
+    from sequela.evaluation.lm_eval.catalog import definitions_folder
+    from sequela.evaluation.lm_eval.harness_tasks.index import read_index
+
+    index = read_index(definitions_folder())
+    kinds = {"task": index.tasks, "group": index.groups, "tag": index.tags}
+    found = [
+        {"name": name, "kind": kind} for kind, names in kinds.items() for name in sorted(names) if text in name
+    ]
+    if not found:
+        raise UnknownNameError("task of lm-evaluation-harness", text, index.names)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        f"Tasks of lm-evaluation-harness with {text!r} in their names; run one as `lm_eval:NAME`",
+        ["name", "kind"],
+        ([one["name"], one["kind"]] for one in found),
     )
 
 

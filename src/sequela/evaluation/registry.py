@@ -10,11 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.evaluation.lm_eval.catalog import benchmark_names, is_path
+from sequela.evaluation.lm_eval.harness_tasks.settings import check_harness_task
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.suite_description import SuiteDescription
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite
+
+
+HARNESS = "lm_eval"
+"""The suite of the harness's own tasks; `lm_eval:arc_easy` names one of them."""
 
 
 class SuiteOptions(BaseModel):
@@ -85,6 +90,28 @@ class BenchmarkOptions(LimitedOptions):
     too_long: Literal["refuse", "cut"] = "refuse"
 
 
+class HarnessTaskOptions(LimitedOptions):
+    """Settings of a task of lm-evaluation-harness that is run as it stands.
+
+    Args:
+        task: The task or group, by the harness's name; a suite's name `lm_eval:arc_easy` names it too.
+        limit: How many items of each task to run, from the first on; all if None.
+        num_fewshot: How many few-shot examples stand before each question; the task's own number if None.
+        data: Local data in place of the hub's: a file with the evaluated split, a folder with a file
+            `<split>.jsonl` for each split, or files by split.
+        trust_remote_code: Whether Python code that doesn't come with the harness may be run.
+        confirm_run_unsafe_code: Whether tasks may run code that the model wrote.
+        too_long: Whether a prompt longer than the model's context is refused, or cut on the left.
+    """
+
+    task: str
+    num_fewshot: int | None = Field(default=None, ge=0)
+    data: str | dict[str, str] | None = None
+    trust_remote_code: bool = False
+    confirm_run_unsafe_code: bool = False
+    too_long: Literal["refuse", "cut"] = "refuse"
+
+
 @dataclass(frozen=True)
 class SuiteEntry:
     """A suite by name.
@@ -113,8 +140,9 @@ def make_suite(name: str, **options: Any) -> Suite:
         UnknownNameError: No suite has this name.
         BadInputError: A setting is unknown or has a wrong value.
     """
-    entry = _find(name)
-    return entry.make(name, check_options(name, options).model_dump())
+    checked = check_options(name, options)
+    entry = _find(split_name(name)[0])
+    return entry.make(entry.name, checked.model_dump())
 
 
 def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
@@ -124,6 +152,10 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
         UnknownNameError: No suite has this name.
         BadInputError: A setting is unknown or has a wrong value.
     """
+    name, named = split_name(name)
+    if both := sorted(set(named) & set(options)):
+        raise BadInputError(f"The suite {name!r} has {both[0]!r} in its name and as an option.")
+    options = {**named, **options}
     entry = _find(name)
     model = entry.options
     allowed = ", ".join(model.model_fields) or "none"
@@ -135,6 +167,10 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
         checked = model.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "missing":
+            raise BadInputError(
+                f"The suite {name!r} needs the option {first['loc'][0]!r}.", hint=f"Options: {allowed}."
+            ) from error
         option = ".".join(str(part) for part in first["loc"])
         raise BadInputError(
             f"The suite {name!r} was given {option} = {first['input']!r}: {first['msg']}.",
@@ -145,13 +181,27 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
     return checked
 
 
+def split_name(name: str) -> tuple[str, dict[str, str]]:
+    """Returns a suite and the options that stand in its name: `lm_eval:arc_easy` is `lm_eval` with this task.
+
+    Raises:
+        BadInputError: No task stands behind the colon.
+    """
+    suite, colon, task = name.partition(":")
+    if suite != HARNESS or not colon:
+        return name, {}
+    if not task:
+        raise BadInputError(f"The suite {name!r} names no task.", hint="For example `lm_eval:arc_easy`.")
+    return suite, {"task": task}
+
+
 def option_names(name: str) -> tuple[str, ...]:
     """The options a suite takes.
 
     Raises:
         UnknownNameError: No suite has this name.
     """
-    return tuple(_find(name).options.model_fields)
+    return tuple(_find(split_name(name)[0]).options.model_fields)
 
 
 def suite_names() -> tuple[str, ...]:
@@ -219,6 +269,12 @@ def _make_benchmark(name: str, options: dict[str, Any]) -> Suite:
     return HarnessSuite(name, **options)
 
 
+def _make_harness_task(name: str, options: dict[str, Any]) -> Suite:
+    from sequela.evaluation.lm_eval.harness_tasks.suite import HarnessTaskSuite
+
+    return HarnessTaskSuite(name, **options)
+
+
 def _describe_own() -> tuple[SuiteDescription, ...]:
     from sequela.evaluation.suites.builtin import BuiltinSuite
     from sequela.evaluation.suites.refusal import RefusalSuite
@@ -264,6 +320,20 @@ def _describe_own() -> tuple[SuiteDescription, ...]:
             chance=None,
             data="comes with sequela",
         ),
+        SuiteDescription(
+            name=HARNESS,
+            task="",
+            protocol="any task of lm-evaluation-harness",
+            what="A task or group of the installed harness as it stands, by its name: `lm_eval:arc_easy`. "
+            "`sequela tasks --harness arc` lists the names with `arc` in them.",
+            metrics=("the task's own",),
+            shots=None,
+            items=None,
+            here=None,
+            chance=None,
+            data="SEQUELA_DATA/lm_eval/<task>/<split>.jsonl, else the hub",
+            missing="each task has data of its own",
+        ),
     )
 
 
@@ -271,4 +341,5 @@ _OWN: tuple[SuiteEntry, ...] = (
     SuiteEntry("builtin", BuiltinOptions, _make_builtin, _check_builtin),
     SuiteEntry("perplexity", PerplexityOptions, _make_perplexity),
     SuiteEntry("refusal", RefusalOptions, _make_refusal, _check_refusal),
+    SuiteEntry(HARNESS, HarnessTaskOptions, _make_harness_task, check_harness_task),
 )
