@@ -203,7 +203,10 @@ def _list_harness_tasks(text: str, as_json: bool) -> None:
     index = read_index(definitions_folder())
     kinds = {"task": index.tasks, "group": index.groups, "tag": index.tags}
     found = [
-        {"name": name, "kind": kind} for kind, names in kinds.items() for name in sorted(names) if text in name
+        {"name": name, "kind": kind}
+        for kind, names in kinds.items()
+        for name in sorted(names)
+        if text in name
     ]
     if not found:
         raise UnknownNameError("task of lm-evaluation-harness", text, index.names)

@@ -113,10 +113,21 @@ def summarize(measurements: Sequence[JudgedMeasurement], suites: Suites) -> Summ
 
 
 def is_breakdown(task: str, tasks: Iterable[str]) -> bool:
-    """Whether a task is a part of another one of its suite, as `mmlu_anatomy@1` is of `mmlu@1`."""
+    """Returns whether a task is a part of another one of its suite, as `mmlu_anatomy@1` is of `mmlu@1`.
+
+    In the names of the harness's own tasks, `mmlu (harness 0.4.13, v2)`, a part has a version of its own.
+    """
+    name, version = _name_and_version(task)
+    wholes = (_name_and_version(whole) for whole in tasks if whole != task)
+    return any(name.startswith(f"{whole}_") and version == other for whole, other in wholes)
+
+
+def _name_and_version(task: str) -> tuple[str, str]:
+    if "@" not in task and " (harness " in task:
+        name, _, versions = task.partition(" (")
+        return name, versions.partition(",")[0].removesuffix(")")
     name, _, version = task.partition("@")
-    wholes = (whole.partition("@") for whole in tasks if whole != task)
-    return any(name.startswith(f"{whole}_") and version == other for whole, _, other in wholes)
+    return name, version
 
 
 def _columns(measurements: Sequence[JudgedMeasurement], named: Suites) -> list[SummaryColumn]:

@@ -20,7 +20,8 @@ from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.evaluation.lm_eval.catalog import definitions_folder, is_path
 
 _TOP_LEVEL = re.compile(
-    r"""^(?P<quote>["']?)(?P<key>task|group|tag|include|class)(?P=quote)[ ]*:[ ]*(?P<value>.*)$""", re.MULTILINE
+    r"""^(?P<quote>["']?)(?P<key>task|group|tag|include|class)(?P=quote)[ ]*:[ ]*(?P<value>.*)$""",
+    re.MULTILINE,
 )
 _LIST_ITEM = re.compile(r"\s*(?:#.*)?\n\s*-\s*([^\n]*)")
 _QUOTED = re.compile(r"""(["'])(.*?)\1""")
@@ -140,7 +141,9 @@ def read_plain(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"{path} can't be read as a task definition: {error}.") from error
     if not isinstance(content, dict):
-        raise BadInputError(f"{path} is no task definition: expected keys and values, such as `task: my_task`.")
+        raise BadInputError(
+            f"{path} is no task definition: expected keys and values, such as `task: my_task`."
+        )
     return content
 
 

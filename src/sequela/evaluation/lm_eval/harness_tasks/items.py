@@ -17,7 +17,13 @@ from sequela.results import AnswerForm, ItemRecord, most_frequent
 
 
 def item_record(
-    suite: str, label: str, protocol: str, metric: str, one: ItemOutcome, task: Task, truncated: frozenset[str]
+    suite: str,
+    label: str,
+    protocol: str,
+    metric: str,
+    one: ItemOutcome,
+    task: Task,
+    truncated: frozenset[str],
 ) -> ItemRecord:
     """Returns the record of an item under one metric, its value still 0.
 
@@ -58,7 +64,9 @@ def answer_form(items: Sequence[ItemRecord]) -> AnswerForm | None:
         return choice_form(items, None)
     if all("text" in one for one in details):
         answers = [item.answer for item in items]
-        return AnswerForm(answers=most_frequent(answers), n_empty=sum(not answer.strip() for answer in answers))
+        return AnswerForm(
+            answers=most_frequent(answers), n_empty=sum(not answer.strip() for answer in answers)
+        )
     return None
 
 

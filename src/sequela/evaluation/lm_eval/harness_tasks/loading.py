@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,15 @@ class LoadedTasks:
         tasks: The harness's tasks by name.
         groups: The harness's groups by name; none if a single task or a tag was asked for.
         default_shots: The few-shot examples that each task has by itself.
+        items: The rows that each task is evaluated on.
+        examples: The rows that its few-shot examples are drawn from; none if it has no examples.
     """
 
     tasks: Mapping[str, Task]
     groups: Mapping[str, Group]
     default_shots: Mapping[str, int]
+    items: Mapping[str, Any]
+    examples: Mapping[str, Sequence[Any]]
 
     def shots(self, name: str) -> int:
         """Returns how many few-shot examples stand before each question of a task."""
@@ -64,17 +68,21 @@ def load_tasks(settings: HarnessTaskSettings) -> LoadedTasks:
         manager = TaskManager(include_path=list(settings.members.folders), include_defaults=False)
         with _local_data(settings, reachable) as replaced:
             loaded = _load(manager, settings)
-    tasks: dict[str, Task] = loaded["tasks"]
-    for name in settings.local:
-        if name not in replaced:
-            raise BadInputError(f"The task {name!r} loads its data by code of its own; files can't replace them.")
-    for name, task in tasks.items():
-        if getattr(task, "MULTIMODAL", False):
-            raise BadInputError(f"The task {name!r} has images or sound; only text can be asked.")
-    defaults = {name: int(task.config.num_fewshot or 0) for name, task in tasks.items()}
-    for name, task in tasks.items():
-        _set_shots(name, task, settings.num_fewshot)
-    return LoadedTasks(tasks, loaded.get("groups", {}), defaults)
+        tasks: dict[str, Task] = loaded["tasks"]
+        _check_loaded(settings, tasks, replaced)
+        defaults = {name: int(task.config.num_fewshot or 0) for name, task in tasks.items()}
+        for name, task in tasks.items():
+            _set_shots(name, task, settings.num_fewshot)
+        return LoadedTasks(
+            tasks=tasks,
+            groups=loaded.get("groups", {}),
+            default_shots=defaults,
+            items={name: _processed_once(task) for name, task in tasks.items()},
+            examples={
+                name: list(task.fewshot_docs() or []) if task.config.num_fewshot else []
+                for name, task in tasks.items()
+            },
+        )
 
 
 @contextlib.contextmanager
@@ -101,13 +109,33 @@ def _load(manager: TaskManager, settings: HarnessTaskSettings) -> dict[str, Any]
             hint=f"pip install {error.name}, or the extra of lm-eval that the task's page names.",
         ) from error
     except (OSError, ImportError) as error:
-        raise SequelaError(f"The task {name!r} can't be loaded: {unreachable_because(error, True)}.") from error
+        raise SequelaError(
+            f"The task {name!r} can't be loaded: {unreachable_because(error, True)}."
+        ) from error
     except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise BadInputError(
             f"No item of the task {name!r} can be made of its data: {type(error).__name__}: {error}.",
             hint="The rows need the fields of the hub's data set.",
         ) from error
     return loaded
+
+
+def _check_loaded(settings: HarnessTaskSettings, tasks: Mapping[str, Task], replaced: set[str]) -> None:
+    for name in settings.local:
+        if name not in replaced:
+            raise BadInputError(
+                f"The task {name!r} loads its data by code of its own; files can't replace them."
+            )
+    for name, task in tasks.items():
+        if getattr(task, "MULTIMODAL", False):
+            raise BadInputError(f"The task {name!r} has images or sound; only text can be asked.")
+
+
+def _processed_once(task: Task) -> Any:
+    """The rows a task is evaluated on; they are kept, since a task makes them anew whenever it is asked."""
+    rows = task.eval_docs
+    setattr(task, "test_docs" if task.has_test_docs() else "validation_docs", lambda: rows)
+    return rows
 
 
 @contextlib.contextmanager
@@ -119,7 +147,9 @@ def _local_data(settings: HarnessTaskSettings, reachable: bool) -> Iterator[set[
     original = ConfigurableTask.download
     replaced: set[str] = set()
 
-    def download(task: ConfigurableTask, dataset_kwargs: dict[str, Any] | None = None, **options: Any) -> None:
+    def download(
+        task: ConfigurableTask, dataset_kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> None:
         name = str(task.config.task)
         if name in settings.local:
             replaced.add(name)

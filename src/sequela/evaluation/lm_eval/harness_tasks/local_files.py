@@ -52,7 +52,8 @@ def find_local_files(
             raise BadInputError(f"The task {name!r}: the data file {file} is missing.")
         if not file.name.endswith(_SUFFIXES):
             raise BadInputError(
-                f"The task {name!r}: {file} is not of a known format.", hint="Give JSON lines: .jsonl, .jsonl.gz."
+                f"The task {name!r}: {file} is not of a known format.",
+                hint="Give JSON lines: .jsonl, .jsonl.gz.",
             )
     if not files:
         raise BadInputError(f"The task {name!r}: `data` names no file.")

@@ -7,6 +7,7 @@ over items, and else the jackknife's over the items.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -70,14 +71,18 @@ class TaskScores:
             scored = [one for one in outcomes if one.filter_name == filter_name]
             if any(metric in one.metrics for one in scored):
                 protocol = _protocol(task, filter_name)
-                records = [item_record(suite, label, protocol, metric, one, task, truncated) for one in scored]
+                records = [
+                    item_record(suite, label, protocol, metric, one, task, truncated) for one in scored
+                ]
                 self._add(metric, filter_name, scored, records)
 
     def _add(
         self, metric: str, filter_name: str, outcomes: Sequence[ItemOutcome], records: list[ItemRecord]
     ) -> None:
         aggregate = self.task.aggregation().get(metric) or get_aggregation("mean")
-        numbers = all(isinstance(one.metrics[metric], int | float) for one in outcomes if metric in one.metrics)
+        numbers = all(
+            isinstance(one.metrics[metric], int | float) for one in outcomes if metric in one.metrics
+        )
         if aggregate is get_aggregation("mean") and numbers:
             finding = self._mean(metric, outcomes, records)
         else:
@@ -87,11 +92,11 @@ class TaskScores:
         self.protocols[key] = finding.protocol
         self.for_groups["sample_len"] = max(self.for_groups["sample_len"], finding.n)
         self.for_groups[key] = math.nan if finding.value is None else finding.value
-        self.for_groups[f"{metric}_stderr,{filter_name}"] = "N/A" if finding.stderr is None else finding.stderr
+        self.for_groups[f"{metric}_stderr,{filter_name}"] = (
+            "N/A" if finding.stderr is None else finding.stderr
+        )
 
-    def _mean(
-        self, metric: str, outcomes: Sequence[ItemOutcome], records: Sequence[ItemRecord]
-    ) -> Finding:
+    def _mean(self, metric: str, outcomes: Sequence[ItemOutcome], records: Sequence[ItemRecord]) -> Finding:
         """A mean over items; an item without an answer has the value 0 where more is better."""
         more_is_better = self.task.higher_is_better().get(metric) is not False
         items = []
@@ -119,7 +124,8 @@ class TaskScores:
         ]
         raw = [value for value, _ in pairs]
         items = [
-            record.model_copy(update={"value": aggregated(aggregate, [value]) or 0.0}) for value, record in pairs
+            record.model_copy(update={"value": aggregated(aggregate, [value]) or 0.0})
+            for value, record in pairs
         ]
         return self._finding(items, aggregated(aggregate, raw), jackknife_stderr(aggregate, raw))
 
@@ -177,7 +183,9 @@ def group_findings(
 def aggregated(aggregate: Aggregate, values: Sequence[Any]) -> float | None:
     """Returns the aggregate of values; None if there is none or it is not a finite number."""
     try:
-        value = float(aggregate(values))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scikit-learn warns where one class is all there is
+            value = float(aggregate(values))
     except (ArithmeticError, ValueError, IndexError):
         return None
     return value if math.isfinite(value) else None

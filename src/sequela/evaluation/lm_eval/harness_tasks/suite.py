@@ -27,6 +27,10 @@ from sequela.inference import Engine
 from sequela.results import Finding, SuiteInfo
 
 
+_NOT_CONTENT = ("config_source", "split")
+"""What of a definition says only where something stands: its file on this machine, and a split's name."""
+
+
 class HarnessTaskSuite:
     """One task or group of the harness with the harness's metrics.
 
@@ -65,7 +69,7 @@ class HarnessTaskSuite:
             SequelaError: The data can't be had.
         """
         loaded = load_tasks(self.settings)
-        most = max(len(task.eval_docs) for task in loaded.tasks.values())
+        most = max(len(rows) for rows in loaded.items.values())
         limit = self.settings.limit
         if limit is not None and limit > most:
             raise BadInputError(
@@ -107,7 +111,9 @@ class HarnessTaskSuite:
             outcomes = run_tasks(loaded.tasks, lm, self.settings.limit)
             truncated = frozenset(lm.truncated)
             scores = {
-                name: TaskScores(self.name, self._label(name), task, outcomes[name], self._note(name), truncated)
+                name: TaskScores(
+                    self.name, self._label(name), task, outcomes[name], self._note(name), truncated
+                )
                 for name, task in loaded.tasks.items()
             }
             groups = [
@@ -128,17 +134,19 @@ class HarnessTaskSuite:
         return joined(f"{self.loaded.shots(name)}-shot", local, self._limit_note())
 
     def _limit_note(self) -> str:
-        return "" if self.settings.limit is None else f"at most the first {self.settings.limit} items of a task"
+        return (
+            "" if self.settings.limit is None else f"at most the first {self.settings.limit} items of a task"
+        )
 
     def _content(self, name: str) -> str:
         task = self.loaded.tasks[name]
-        examples = list(task.fewshot_docs() or []) if self.loaded.shots(name) else []
+        definition = _plain(task.dump_config())
         return hash_json(
             {
-                "definition": _plain(task.dump_config()),
+                "definition": {key: value for key, value in definition.items() if not key.endswith("_split")},
                 "version": str(task.VERSION),
-                "items": _plain(list(islice(task.eval_docs, self.settings.limit))),
-                "examples": _plain(examples),
+                "items": _plain(list(islice(self.loaded.items[name], self.settings.limit))),
+                "examples": _plain(self.loaded.examples[name]),
             }
         )
 
@@ -156,9 +164,13 @@ def _label(name: str, version: Any, *more: str) -> str:
 def _plain(value: Any) -> Any:
     """The value in JSON's types, without where a file stands on this machine; functions by their source."""
     if callable(value):
-        return f"{value.__module__}.{value.__qualname__}" if inspect.isbuiltin(value) else inspect.getsource(value)
+        return (
+            f"{value.__module__}.{value.__qualname__}"
+            if inspect.isbuiltin(value)
+            else inspect.getsource(value)
+        )
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items() if key != "config_source"}
+        return {str(key): _plain(item) for key, item in value.items() if key not in _NOT_CONTENT}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, str | int | float | bool) or value is None:
