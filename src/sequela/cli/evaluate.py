@@ -36,7 +36,12 @@ class Template(str, Enum):
 def evaluate(
     model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
     suite: Annotated[
-        list[str] | None, typer.Option("--suite", "-s", help="A suite; see `sequela tasks`. Can be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--suite",
+            "-s",
+            help="A suite; see `sequela tasks`. `lm_eval:NAME` is any task of lm-evaluation-harness. Can be repeated.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Items per task, the first ones; all by default.")
@@ -66,6 +71,8 @@ def evaluate(
         make_suite(name, **({"limit": limit} if limit and "limit" in option_names(name) else {}))
         for name in suite or ["builtin", "perplexity"]
     ]
+    for one in suites:
+        _ = one.version  # data that can't be had are reported before the model is loaded
     if delta is not None:
         read_description(delta)  # what is wrong with it is told before the model is loaded
     with shown_progress(standard_error()) as progress:

@@ -13,7 +13,6 @@ from sequela.evaluation.registry import check_options, make_suite
 from sequela.inference import TorchEngine
 from support.harness_data import DATA_SETS, write_rows
 
-
 OWN_TASK = """
 task: mine
 dataset_path: nobody/nothing

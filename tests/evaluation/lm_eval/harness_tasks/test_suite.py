@@ -27,7 +27,6 @@ from sequela.results import Finding, mean_and_stderr
 from support.harness_data import DATA_SETS, XWINOGRAD, write_rows
 from support.tiny import tiny_language_model
 
-
 Write = Callable[..., Path]
 
 OUTPUT_TYPES = {

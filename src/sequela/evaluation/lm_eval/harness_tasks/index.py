@@ -135,7 +135,10 @@ def read_plain(path: Path) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         """Knows `!function` beside plain YAML."""
 
-    Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+    def function_name(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+        return str(loader.construct_scalar(node))
+
+    Loader.add_constructor("!function", function_name)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:

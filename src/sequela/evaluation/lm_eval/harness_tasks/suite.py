@@ -26,7 +26,6 @@ from sequela.evaluation.lm_eval.templates import templates_compiled_once
 from sequela.inference import Engine
 from sequela.results import Finding, SuiteInfo
 
-
 _NOT_CONTENT = ("config_source", "split")
 """What of a definition says only where something stands: its file on this machine, and a split's name."""
 
