@@ -40,7 +40,8 @@ def evaluate(
         typer.Option(
             "--suite",
             "-s",
-            help="A suite; see `sequela tasks`. `lm_eval:NAME` is any task of lm-evaluation-harness. Can be repeated.",
+            help="A suite; see `sequela tasks`. `lm_eval:NAME` is any task of lm-evaluation-harness. "
+            "Can be repeated.",
         ),
     ] = None,
     limit: Annotated[

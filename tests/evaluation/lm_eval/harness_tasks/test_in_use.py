@@ -73,7 +73,8 @@ def test_evaluate_takes_one_by_name(local_data: Write, tiny: Path) -> None:
 
 
 def test_a_wrong_name_is_answered_with_its_line() -> None:
-    text = "name: x\nmodels: [smollm2-135m-instruct]\neditors: [rome]\nsuites:\n  - name: lm_eval\n    task: arc_eazy\n"
+    text = "name: x\nmodels: [smollm2-135m-instruct]\neditors: [rome]\n"
+    text += "suites:\n  - name: lm_eval\n    task: arc_eazy\n"
     with pytest.raises(BadInputError, match="line 5: Unknown task of lm-evaluation-harness 'arc_eazy'"):
         study_from_text(text, "x.yaml")
 

@@ -1,4 +1,4 @@
-"""The per-item records of the harness's tasks: what was asked, what was answered, what would have been right."""
+"""The per-item records of the harness's tasks: the question, the answer and the right answer."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _choice(one: ItemOutcome, target: Any) -> tuple[str, str, dict[str, Any]]:
 
 
 def _pair(response: Any) -> tuple[float, bool]:
-    """A log-probability and whether it is the greedy answer, with or without the list a filter leaves around."""
+    """A log-probability and whether its text is the greedy answer; a filter may leave a list around."""
     pair = response[0] if isinstance(response, list) else response
     return float(pair[0]), bool(pair[1])
 

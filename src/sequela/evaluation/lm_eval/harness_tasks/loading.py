@@ -1,4 +1,4 @@
-"""Builds tasks by the harness's own machinery, with local files in the place of the hub where there are some."""
+"""Builds tasks by the harness's own machinery, with local files where there are some and else the hub."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def load_tasks(settings: HarnessTaskSettings) -> LoadedTasks:
 
 @contextlib.contextmanager
 def harness_seeds() -> Iterator[None]:
-    """Within the block `random` and NumPy draw from the harness's seeds; afterwards they go on where they were."""
+    """Within the block `random` and NumPy draw from the harness's seeds; afterwards from their own again."""
     state, numpy_state = random.getstate(), np.random.get_state()
     random.seed(_RANDOM_SEED)
     np.random.seed(_NUMPY_SEED)

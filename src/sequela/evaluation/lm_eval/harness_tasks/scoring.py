@@ -1,7 +1,7 @@
 """From the outcomes of the harness's tasks to findings, under the harness's own names of metrics and filters.
 
-A metric's value is what the harness computes. Its standard error is that of the mean, where the metric is a mean
-over items, and else the jackknife's over the items.
+A metric's value is what the harness computes. Its standard error is that of the mean where the metric is a
+mean over items, and else the jackknife's over the items.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from lm_eval.api.registry import get_aggregation
@@ -116,7 +117,7 @@ class TaskScores:
         outcomes: Sequence[ItemOutcome],
         records: Sequence[ItemRecord],
     ) -> Finding:
-        """What the harness aggregates otherwise; an item's value is what it gives alone, 0 if that is no number."""
+        """What the harness aggregates otherwise; an item's value is what it gives alone, else 0."""
         pairs = [
             (one.metrics[metric], record)
             for one, record in zip(outcomes, records, strict=True)
@@ -204,10 +205,7 @@ def jackknife_stderr(aggregate: Aggregate, values: Sequence[Any]) -> float | Non
     if n < 2:
         return None
     edges = [len(values) * i // n for i in range(n + 1)]
-    without = [
-        aggregated(aggregate, [*values[:start], *values[end:]])
-        for start, end in zip(edges, edges[1:], strict=False)
-    ]
+    without = [aggregated(aggregate, [*values[:start], *values[end:]]) for start, end in pairwise(edges)]
     known = [value for value in without if value is not None]
     if len(known) < n:
         return None

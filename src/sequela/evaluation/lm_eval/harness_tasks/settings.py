@@ -97,7 +97,8 @@ def _check_code(task: str, path: Path, has_local_data: bool, trusted: bool, unsa
             )
         if foreign := _foreign_functions(file, text):
             raise BadInputError(
-                f"The task {task!r} runs Python code from outside lm-evaluation-harness: {', '.join(foreign)}.",
+                f"The task {task!r} runs Python code from outside lm-evaluation-harness: "
+                f"{', '.join(foreign)}.",
                 hint="If you trust that code, give it `trust_remote_code: true`.",
             )
 

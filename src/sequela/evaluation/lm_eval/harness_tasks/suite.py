@@ -33,8 +33,8 @@ _NOT_CONTENT = ("config_source", "split")
 class HarnessTaskSuite:
     """One task or group of the harness with the harness's metrics.
 
-    Unlike our own benchmarks it has no version of ours: what it asks and how it is scored is up to the installed
-    harness, whose version stands in the names of its tasks. Data are read when they are first needed and kept.
+    Unlike our own benchmarks it has no version of ours: what it asks and how it is scored is up to the
+    installed harness, whose version stands in the names of its tasks. Data are read when they are first needed.
 
     Args:
         name: The suite's name.
@@ -104,7 +104,7 @@ class HarnessTaskSuite:
         """
         loaded = self.loaded
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
-        # Where every choice is minus infinity the harness computes a softmax of NaNs; such items count as wrong.
+        # Where every choice is minus infinity the harness computes a softmax of NaNs; they count as wrong.
         quiet = np.errstate(invalid="ignore", divide="ignore")
         with quiet_harness(), templates_compiled_once(), harness_seeds(), quiet:
             outcomes = run_tasks(loaded.tasks, lm, self.settings.limit)
