@@ -93,6 +93,7 @@ def told_by(folder: Path, *arguments: str) -> Told:
         (("models",), "LlamaForCausalLM"),
         (("tasks",), "truthfulqa"),
         (("presets",), "memit"),
+        (("tasks", "--harness", "hellaswag"), "hellaswag"),
         (("edits",), "counterfact"),
         (("edits", "builtin"), "builtin"),
         (("edits", "--schema"), "target_new"),
@@ -155,6 +156,8 @@ def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> N
         (ROME + "suites: [{name: builtin, limit: 1000}]\n", "the largest category has"),
         (ROME + "suites: [{name: refusal, limit: 1000}]\n", "requests of each kind"),
         (ROME + "suites: [{name: mmlu, subjects: [anatomi]}]\n", "Did you mean 'anatomy'"),
+        (ROME + "suites: [lm_eval:helaswag]\n", "Did you mean 'hellaswag'"),
+        (ROME + "suites: [{name: lm_eval, task: humaneval}]\n", "runs code that the model writes"),
     ],
 )
 def test_a_wrong_study_file_is_answered_before_anything_heavy_is_imported(

@@ -37,7 +37,12 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
     suite: Annotated[
         list[str] | None,
-        typer.Option("--suite", "-s", help="A suite (see `sequela tasks`); can be repeated."),
+        typer.Option(
+            "--suite",
+            "-s",
+            help="A suite (see `sequela tasks`), or lm_eval:NAME for any task of lm-evaluation-harness; can "
+            "be repeated.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Items per task, from the first (default: all).")

@@ -217,9 +217,16 @@ def edits(
 
 def tasks(
     name: Annotated[str | None, typer.Argument(help="Show only this suite.")] = None,
+    harness: Annotated[
+        str | None,
+        typer.Option(help="List the tasks of the installed lm-evaluation-harness whose names contain this."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the suites: protocol, metrics, chance level and location of the data."""
+    if harness is not None:
+        _list_harness_tasks(harness, as_json)
+        return
     from sequela.core.errors import UnknownNameError
     from sequela.evaluation.edit_quality.probe_metric import PROBE_REGISTRY
     from sequela.evaluation.registry import list_suites, suite_names
@@ -240,6 +247,31 @@ def tasks(
             "\nMetrics of edit quality of other packages (a study's `edit_quality: {metrics: [NAME]}`)",
             ((one.name, one.value.summary if one.value else "", _remarks(one)) for one in metrics),
         )
+
+
+def _list_harness_tasks(text: str, as_json: bool) -> None:
+    from sequela.core.errors import UnknownNameError
+    from sequela.evaluation.lm_eval.catalog import definitions_folder
+    from sequela.evaluation.lm_eval.harness_tasks.index import read_index
+
+    index = read_index(definitions_folder())
+    kinds = {"task": index.tasks, "group": index.groups, "tag": index.tags}
+    found = [
+        {"name": name, "kind": kind}
+        for kind, names in kinds.items()
+        for name in sorted(names)
+        if text in name
+    ]
+    if not found:
+        raise UnknownNameError("task of lm-evaluation-harness", text, index.names)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        f"Tasks of lm-evaluation-harness with {text!r} in their names; run one as `lm_eval:NAME`",
+        ["name", "kind"],
+        ([one["name"], one["kind"]] for one in found),
+    )
 
 
 def _told(one: SuiteDescription) -> list[str]:

@@ -19,7 +19,7 @@ from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, is_path
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.suite_description import SuiteDescription, unusable
 from sequela.evaluation.suite_entry import LimitedOptions, SuiteEntry, SuiteOptions
-from sequela.evaluation.suites.entries import SUITES
+from sequela.evaluation.suites.entries import HARNESS, SUITES
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite
@@ -66,13 +66,15 @@ def make_suite(name: str, **options: Any) -> Suite:
         BadInputError: A setting is unknown or has a wrong value.
     """
     checked = check_options(name, options).model_dump()
+    name, _ = split_name(name)
     if _is_benchmark(name):
         from sequela.evaluation.lm_eval.suite import HarnessSuite
 
         return HarnessSuite(name, **checked)
     implementation = SUITE_REGISTRY.load(name, SUITE_REGISTRY.get(name).implementation)
     made: Suite = implementation(**checked)
-    if getattr(made, "name", None) != name or not callable(getattr(made, "evaluate", None)):
+    made_name = getattr(made, "name", "")
+    if made_name.partition(":")[0] != name or not callable(getattr(made, "evaluate", None)):
         raise SUITE_REGISTRY.misfit(name, made, "is no suite of that name")
     return made
 
@@ -84,6 +86,10 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
         UnknownNameError: No suite has this name.
         BadInputError: A setting is unknown or has a wrong value.
     """
+    name, named = split_name(name)
+    if both := sorted(set(named) & set(options)):
+        raise BadInputError(f"The suite {name!r} has {both[0]!r} in its name and as an option.")
+    options = {**named, **options}
     model, check = _rules(name)
     allowed = ", ".join(model.model_fields) or "none"
     if unknown := sorted(set(options) - set(model.model_fields)):
@@ -94,6 +100,10 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
         checked = model.model_validate(options)
     except ValidationError as error:
         first, *_ = problems_in(error)
+        if first.kind == "missing":
+            raise BadInputError(
+                f"The suite {name!r} needs the option {first.key!r}.", hint=f"Options: {allowed}."
+            ) from error
         raise BadInputError(
             f"The suite {name!r} was given {first.key} = {first.given!r}: {first.message}.",
             hint=f"Allowed options: {allowed}.",
@@ -103,13 +113,27 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
     return checked
 
 
+def split_name(name: str) -> tuple[str, dict[str, str]]:
+    """Returns a suite and the options that stand in its name: `lm_eval:arc_easy` is `lm_eval` with this task.
+
+    Raises:
+        BadInputError: No task stands behind the colon.
+    """
+    suite, colon, task = name.partition(":")
+    if suite != HARNESS or not colon:
+        return name, {}
+    if not task:
+        raise BadInputError(f"The suite {name!r} names no task.", hint="For example `lm_eval:arc_easy`.")
+    return suite, {"task": task}
+
+
 def option_names(name: str) -> tuple[str, ...]:
     """The options a suite takes.
 
     Raises:
         UnknownNameError: No suite has this name.
     """
-    return tuple(_rules(name)[0].model_fields)
+    return tuple(_rules(split_name(name)[0])[0].model_fields)
 
 
 def suite_names() -> tuple[str, ...]:

@@ -130,12 +130,23 @@ def test_an_answer_longer_than_the_context_is_refused(cut_prompts: bool) -> None
         {"do_sample": True},
         {"temperature": 0.7},
         {"until": [], "num_beams": 4},
-        {"do_sample": False, "top_k": 3},
+        {"do_sample": False, "num_beams": 4},
+        {"top_k": 3},
     ],
 )
 def test_anything_but_greedy_is_refused(edited: EditedModel, settings: dict[str, Any]) -> None:
     with pytest.raises(BadInputError):
         ours(edited).generate_until(instances("generate_until", [("Ada", settings)]))
+
+
+def test_how_it_would_sample_has_no_effect_on_a_greedy_answer(edited: EditedModel) -> None:
+    plain = {"until": [], "max_gen_toks": 6, "do_sample": False}
+    sampling = {**plain, "temperature": 1.0, "top_p": 0.9, "top_k": 3, "num_beams": 1}
+    texts = [
+        ours(edited).generate_until(instances("generate_until", [("Ada", settings)]))
+        for settings in (plain, sampling)
+    ]
+    assert texts[0] == texts[1] != [""]
 
 
 class Shouting:

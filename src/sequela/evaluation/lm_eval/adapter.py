@@ -23,6 +23,9 @@ DEFAULT_MAX_NEW_TOKENS = 256
 
 _LENGTH_NAMES = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
+_OF_SAMPLING = ("top_p", "top_k", "min_p")
+"""What has no effect on greedy answers."""
+
 TokenizedPair = tuple[tuple[str, str] | None, list[int], list[int]]
 """Context and continuation as text (None for a window of a longer text) and as tokens."""
 
@@ -224,12 +227,16 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
 
 
 def _refuse_sampling(settings: Mapping[str, Any]) -> None:
-    if settings.get("do_sample") or float(settings.get("temperature") or 0.0) > 0.0:
+    """Refuses what isn't greedy; where a task says that it doesn't sample, how it would has no effect."""
+    greedy = settings.get("do_sample") is False
+    if not greedy and (settings.get("do_sample") or float(settings.get("temperature") or 0.0) > 0.0):
         raise BadInputError(
             f"Sampling was asked for ({dict(settings)}); answers are generated greedily.",
             hint="Set do_sample to false and leave the temperature out.",
         )
-    known = {"until", "do_sample", "temperature", *_LENGTH_NAMES}
+    known = {"until", "do_sample", "temperature", *_LENGTH_NAMES, *(_OF_SAMPLING if greedy else ())}
+    if settings.get("num_beams") == 1:
+        known.add("num_beams")
     if unknown := sorted(set(settings) - known):
         raise BadInputError(
             f"The generation settings have {', '.join(unknown)}.", hint=f"Known: {', '.join(sorted(known))}."

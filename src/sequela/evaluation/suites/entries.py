@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,38 @@ class RefusalOptions(LimitedOptions):
     """
 
     max_new_tokens: int = Field(default=64, ge=1)
+
+
+HARNESS = "lm_eval"
+"""The suite of the harness's own tasks; `lm_eval:arc_easy` names one of them."""
+
+
+class HarnessTaskOptions(LimitedOptions):
+    """Settings of a task of lm-evaluation-harness that is run as it stands.
+
+    Args:
+        task: The task or group, by the harness's name; a suite's name `lm_eval:arc_easy` names it too.
+        limit: How many items of each task to run, from the first on; all if None.
+        num_fewshot: How many few-shot examples stand before each question; the task's own number if None.
+        data: Local data in place of the hub's: a file with the evaluated split, a folder with a file
+            `<split>.jsonl` for each split, or files by split.
+        trust_remote_code: Whether Python code that doesn't come with the harness may be run.
+        confirm_run_unsafe_code: Whether tasks may run code that the model wrote.
+        too_long: Whether a prompt longer than the model's context is refused, or cut on the left.
+    """
+
+    task: str
+    num_fewshot: int | None = Field(default=None, ge=0)
+    data: str | dict[str, str] | None = None
+    trust_remote_code: bool = False
+    confirm_run_unsafe_code: bool = False
+    too_long: Literal["refuse", "cut"] = "refuse"
+
+
+def _check_harness_task(**options: Any) -> None:
+    from sequela.evaluation.lm_eval.harness_tasks.settings import check_harness_task
+
+    check_harness_task(HARNESS, **options)
 
 
 def _check_builtin(**options: Any) -> None:
@@ -114,6 +146,25 @@ def _describe_refusal() -> tuple[SuiteDescription, ...]:
     )
 
 
+def _describe_harness_task() -> tuple[SuiteDescription, ...]:
+    return (
+        SuiteDescription(
+            name=HARNESS,
+            task="",
+            protocol="any task of lm-evaluation-harness",
+            what="A task or group of the installed harness as it stands, by its name: `lm_eval:arc_easy`. "
+            "`sequela tasks --harness arc` lists the names with `arc` in them.",
+            metrics=("the task's own",),
+            shots=None,
+            items=None,
+            here=None,
+            chance=None,
+            data="SEQUELA_DATA/lm_eval/<task>/<split>.jsonl, else the hub",
+            missing="each task has data of its own",
+        ),
+    )
+
+
 SUITES: tuple[SuiteEntry, ...] = (
     SuiteEntry(
         "builtin",
@@ -134,6 +185,13 @@ SUITES: tuple[SuiteEntry, ...] = (
         "sequela.evaluation.suites.refusal:RefusalSuite",
         _describe_refusal,
         _check_refusal,
+    ),
+    SuiteEntry(
+        HARNESS,
+        HarnessTaskOptions,
+        "sequela.evaluation.lm_eval.harness_tasks.suite:HarnessTaskSuite",
+        _describe_harness_task,
+        _check_harness_task,
     ),
 )
 """The suites, in the order of listings."""

@@ -1,0 +1,125 @@
+"""The per-item records of the harness's tasks: the question, the answer and the right answer."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lm_eval.api.task import Task
+from lm_eval.utils import hash_string
+
+from sequela.evaluation.lm_eval.harness_tasks.running import ItemOutcome
+from sequela.evaluation.multiple_choice import choice_form
+from sequela.results import AnswerForm, ItemRecord, most_frequent
+
+
+def item_record(
+    suite: str,
+    label: str,
+    protocol: str,
+    metric: str,
+    one: ItemOutcome,
+    task: Task,
+    truncated: frozenset[str],
+) -> ItemRecord:
+    """Returns the record of an item under one metric, its value still 0.
+
+    Args:
+        suite: The suite's name.
+        label: The task's name in results.
+        protocol: The filter, or how the task is asked.
+        metric: The metric.
+        one: The item.
+        task: The harness's task.
+        truncated: Prompts that were cut to fit.
+    """
+    answer, expected, details = _answer(one, task)
+    prompt = one.requests[0].args[0]
+    asked = task.doc_to_text(one.doc)
+    text = json.dumps(one.doc, sort_keys=True, default=str)
+    return ItemRecord(
+        suite=suite,
+        task=label,
+        metric=metric,
+        protocol=protocol,
+        item=f"{one.number}-{hash_string(text)[:8]}",
+        value=0.0,
+        finite=one.finite,
+        too_long=one.too_long,
+        failed=one.failed,
+        prompt=asked if isinstance(asked, str) and asked else prompt,
+        answer=answer if one.answered else "",
+        expected=expected,
+        details={"prompt_hash": hash_string(prompt), "truncated": prompt in truncated, **details},
+    )
+
+
+def answer_form(items: Sequence[ItemRecord]) -> AnswerForm | None:
+    """Returns what the answers look like: the choices made, or the texts written; None if there are none."""
+    details = [item.details for item in items]
+    if all("chosen" in one for one in details):
+        return choice_form(items, None)
+    if all("text" in one for one in details):
+        answers = [item.answer for item in items]
+        return AnswerForm(
+            answers=most_frequent(answers), n_empty=sum(not answer.strip() for answer in answers)
+        )
+    return None
+
+
+def _answer(one: ItemOutcome, task: Task) -> tuple[str, str, dict[str, Any]]:
+    """The answer, the right one, and more to know, by the kind of request."""
+    kinds = {request.request_type for request in one.requests}
+    target = task.doc_to_target(one.doc)
+    if kinds == {"loglikelihood"} and task.OUTPUT_TYPE == "multiple_choice":
+        return _choice(one, target)
+    if kinds == {"loglikelihood"}:
+        ((logprob, greedy),) = [_pair(response) for response in one.filtered[:1]]
+        continuation = one.requests[0].args[1].strip()
+        return continuation if greedy else "", continuation, {"logprob": _finite(logprob), "greedy": greedy}
+    if kinds == {"generate_until"}:
+        expected = _text(target[0] if isinstance(target, list) and target else target)
+        return str(one.requests[0].resps[0]), expected, {"text": True, "filtered": _text(one.filtered[0])}
+    if kinds == {"loglikelihood_rolling"}:
+        return "", "", {"logprob": _finite(float(one.filtered[0]))}
+    return "", _text(target), {"answers": [_text(request.resps[0]) for request in one.requests]}
+
+
+def _choice(one: ItemOutcome, target: Any) -> tuple[str, str, dict[str, Any]]:
+    """A choice is named by its own text, or by what precedes it where that is what differs."""
+    texts = [request.args[1].strip() for request in one.requests]
+    if len(set(texts)) == 1:
+        texts = [request.args[0].strip() for request in one.requests]
+    logprobs = [_pair(response)[0] for response in one.filtered]
+    asked = [i for i, request in enumerate(one.requests) if request.args[0] or not one.requests[0].args[0]]
+    texts, logprobs = [texts[i] for i in asked], [logprobs[i] for i in asked]
+    right = target[0] if isinstance(target, list) and target else target
+    place = right if isinstance(right, int) and 0 <= right < len(texts) else None
+    if isinstance(right, str) and right.strip() in texts:
+        place = texts.index(right.strip())
+    chosen = int(np.argmax(logprobs))
+    details: dict[str, Any] = {
+        "choices": texts,
+        "logprobs": [_finite(logprob) for logprob in logprobs],
+        "tie": logprobs.count(max(logprobs)) > 1,
+    }
+    if place is not None:
+        details |= {"right": place, "chosen": chosen if one.answered else None}
+    return texts[chosen], texts[place] if place is not None else _text(target), details
+
+
+def _pair(response: Any) -> tuple[float, bool]:
+    """A log-probability and whether its text is the greedy answer; a filter may leave a list around."""
+    pair = response[0] if isinstance(response, list) else response
+    return float(pair[0]), bool(pair[1])
+
+
+def _finite(logprob: float) -> float | None:
+    return logprob if math.isfinite(logprob) else None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)

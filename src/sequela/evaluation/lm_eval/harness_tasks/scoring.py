@@ -1,0 +1,244 @@
+"""From the outcomes of the harness's tasks to findings, under the harness's own names of metrics and filters.
+
+A metric's value is what the harness computes. Its standard error is that of the mean where the metric is a
+mean over items, and else the jackknife's over the items.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from lm_eval.api.registry import get_aggregation
+from lm_eval.api.task import Task
+
+from sequela.evaluation.lm_eval.choice_scoring import derived
+from sequela.evaluation.lm_eval.harness_tasks.items import answer_form, item_record
+from sequela.evaluation.lm_eval.harness_tasks.running import ItemOutcome
+from sequela.evaluation.lm_eval.item_records import joined
+from sequela.results import (
+    AnswerForm,
+    ItemRecord,
+    TaskResult,
+    counts_of,
+    mean_and_stderr,
+    trouble_of,
+)
+
+NO_FILTER = "none"
+"""The harness's name of the filter of tasks that have none."""
+
+SCORING_VERSION = 1
+"""Raised when the same answers start to be judged otherwise."""
+
+_MOST_GROUPS = 100
+"""Items are left out in at most so many groups for a jackknife."""
+
+Aggregate = Callable[[Sequence[Any]], float]
+TaskMetrics = dict[str, Any]
+"""Values, standard errors and the number of items of a task, as the harness's groups take them."""
+
+
+class TaskScores:
+    """The metrics of one task.
+
+    Args:
+        suite: The suite's name.
+        label: The task's name in results.
+        task: The harness's task.
+        outcomes: Its items with their answers.
+        note: What a reader must know of the task.
+        truncated: Prompts that were cut to fit.
+    """
+
+    def __init__(
+        self,
+        suite: str,
+        label: str,
+        task: Task,
+        outcomes: Sequence[ItemOutcome],
+        note: str,
+        truncated: frozenset[str],
+    ) -> None:
+        self.note = note
+        self.task = task
+        self.findings: list[TaskResult] = []
+        self.for_groups: TaskMetrics = {"sample_len": 0}
+        self.protocols: dict[str, str] = {}
+        for metric, filter_name in _metrics_of(task, outcomes):
+            scored = [one for one in outcomes if one.filter_name == filter_name]
+            if any(metric in one.metrics for one in scored):
+                protocol = _protocol(task, filter_name)
+                records = [
+                    item_record(suite, label, protocol, metric, one, task, truncated) for one in scored
+                ]
+                self._add(metric, filter_name, scored, records)
+
+    def _add(
+        self, metric: str, filter_name: str, outcomes: Sequence[ItemOutcome], records: list[ItemRecord]
+    ) -> None:
+        aggregate = self.task.aggregation().get(metric) or get_aggregation("mean")
+        numbers = all(
+            isinstance(one.metrics[metric], int | float) for one in outcomes if metric in one.metrics
+        )
+        if aggregate is get_aggregation("mean") and numbers:
+            finding = self._mean(metric, outcomes, records)
+        else:
+            finding = self._aggregated(metric, aggregate, outcomes, records)
+        key = f"{metric},{filter_name}"
+        self.findings.append(finding)
+        self.protocols[key] = finding.protocol
+        self.for_groups["sample_len"] = max(self.for_groups["sample_len"], finding.n)
+        self.for_groups[key] = math.nan if finding.value is None else finding.value
+        self.for_groups[f"{metric}_stderr,{filter_name}"] = (
+            "N/A" if finding.stderr is None else finding.stderr
+        )
+
+    def _mean(
+        self, metric: str, outcomes: Sequence[ItemOutcome], records: Sequence[ItemRecord]
+    ) -> TaskResult:
+        """A mean over items; an item without an answer has the value 0 where more is better."""
+        more_is_better = self.task.higher_is_better().get(metric) is not False
+        items = []
+        for one, record in zip(outcomes, records, strict=True):
+            value = one.metrics.get(metric)
+            if not one.answered and (more_is_better or value is None):
+                value = 0.0
+            if value is not None:  # a task may leave items out of a metric
+                items.append(record.model_copy(update={"value": float(value)}))
+        value, stderr = mean_and_stderr([item.value for item in items])
+        return self._finding(items, value, stderr)
+
+    def _aggregated(
+        self,
+        metric: str,
+        aggregate: Aggregate,
+        outcomes: Sequence[ItemOutcome],
+        records: Sequence[ItemRecord],
+    ) -> TaskResult:
+        """What the harness aggregates otherwise; an item's value is what it gives alone, else 0."""
+        pairs = [
+            (one.metrics[metric], record)
+            for one, record in zip(outcomes, records, strict=True)
+            if metric in one.metrics
+        ]
+        raw = [value for value, _ in pairs]
+        items = [
+            record.model_copy(update={"value": aggregated(aggregate, [value]) or 0.0})
+            for value, record in pairs
+        ]
+        return self._finding(items, aggregated(aggregate, raw), jackknife_stderr(aggregate, raw))
+
+    def _finding(self, items: Sequence[ItemRecord], value: float | None, stderr: float | None) -> TaskResult:
+        """The one place where a task's finding is made; the first has the items with prompts and answers."""
+        first = not self.findings
+        return _make_finding(
+            items if first else [derived(item, item.metric, item.value) for item in items],
+            value,
+            stderr,
+            self.note,
+            answer_form(items) if first else None,
+        )
+
+
+def group_findings(
+    suite: str, label: str, group: Any, members: Mapping[str, TaskScores], note: str
+) -> list[TaskResult]:
+    """Returns what the harness aggregates over a group's tasks; nothing if the group doesn't aggregate.
+
+    Args:
+        suite: The suite's name.
+        label: The group's name in results.
+        group: The harness's group.
+        members: The scores of all tasks by name.
+        note: What a reader must know of the group.
+    """
+    metrics = group.aggregate({name: scores.for_groups for name, scores in members.items()})
+    names = [task.task_name for task in group.get_all_tasks()]
+    found = []
+    for key, n in metrics.get("sample_count", {}).items():
+        metric, _, filter_name = key.partition(",")
+        scores = [members[name] for name in names if key in members[name].for_groups]
+        protocols = {one.protocols[key] for one in scores}
+        value, stderr = metrics[key], metrics[f"{metric}_stderr,{filter_name}"]
+        findings = [one.findings[list(one.protocols).index(key)] for one in scores]
+        found.append(
+            TaskResult(
+                suite=suite,
+                task=label,
+                metric=metric,
+                protocol=protocols.pop() if len(protocols) == 1 else filter_name,
+                value=value if math.isfinite(value) else None,
+                stderr=stderr if isinstance(stderr, float) and math.isfinite(stderr) else None,
+                n=n,
+                n_nonfinite=sum(one.n_nonfinite for one in findings),
+                n_too_long=sum(one.n_too_long for one in findings),
+                n_failed=sum(one.n_failed for one in findings),
+                note=note,
+            )
+        )
+    return found
+
+
+def aggregated(aggregate: Aggregate, values: Sequence[Any]) -> float | None:
+    """Returns the aggregate of values; None if there is none or it is not a finite number."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scikit-learn warns where one class is all there is
+            value = float(aggregate(values))
+    except (ArithmeticError, ValueError, IndexError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def jackknife_stderr(aggregate: Aggregate, values: Sequence[Any]) -> float | None:
+    """Returns the standard error of an aggregate: one item, or one group of items, is left out at a time.
+
+    For a mean it is that of the mean. None for fewer than two items, or where an aggregate isn't a number.
+
+    Args:
+        aggregate: Makes a number of values.
+        values: The items' values; they are left out in at most 100 groups of neighbors.
+    """
+    n = min(len(values), _MOST_GROUPS)
+    if n < 2:
+        return None
+    edges = [len(values) * i // n for i in range(n + 1)]
+    without = [aggregated(aggregate, [*values[:start], *values[end:]]) for start, end in pairwise(edges)]
+    known = [value for value in without if value is not None]
+    if len(known) < n:
+        return None
+    mean = math.fsum(known) / n
+    return math.sqrt((n - 1) / n * math.fsum((value - mean) ** 2 for value in known))
+
+
+def _make_finding(
+    items: Sequence[ItemRecord], value: float | None, stderr: float | None, note: str, form: AnswerForm | None
+) -> TaskResult:
+    first = items[0]
+    return TaskResult(
+        suite=first.suite,
+        task=first.task,
+        metric=first.metric,
+        protocol=first.protocol,
+        value=value,
+        stderr=stderr,
+        note=joined(note, trouble_of(items), "" if value is not None else "its value is not a finite number"),
+        form=form,
+        items=tuple(items),
+        **counts_of(items),
+    )
+
+
+def _metrics_of(task: Task, outcomes: Sequence[ItemOutcome]) -> list[tuple[str, str]]:
+    """Every metric with its filter, in the order the harness gives them."""
+    found = {(metric, one.filter_name): None for one in outcomes for metric in one.metrics}
+    return list(found)
+
+
+def _protocol(task: Task, filter_name: str) -> str:
+    """The filter, or how the task is asked where it has none."""
+    return str(task.OUTPUT_TYPE or "mixed") if filter_name == NO_FILTER else filter_name

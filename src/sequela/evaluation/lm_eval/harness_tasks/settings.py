@@ -1,0 +1,116 @@
+"""The settings of a task of the harness, checked before the harness or its data are touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.catalog import definitions_folder
+from sequela.evaluation.lm_eval.harness_tasks.index import Members, definition_files, members_of
+from sequela.evaluation.lm_eval.harness_tasks.local_files import find_local_files
+
+_REPOSITORY_CODE = re.compile(r"^\s*[\"']?trust_remote_code[\"']?\s*:\s*[Tt]rue", re.MULTILINE)
+_UNSAFE_CODE = re.compile(r"^unsafe_code\s*:\s*[Tt]rue", re.MULTILINE)
+_FUNCTION = re.compile(r"!function\s+[\"']?([\w.]+)")
+
+
+@dataclass(frozen=True)
+class HarnessTaskSettings:
+    """Which task of the harness is run, and how; made by `check_harness_task`.
+
+    Args:
+        task: The task, group or tag, or the YAML file of a task of the user's own.
+        members: The tasks it stands for.
+        local: The local files that take the place of the hub, by task and split.
+        limit: How many items of each task to run, from the first on; all if None.
+        num_fewshot: How many few-shot examples stand before each question; the task's own number if None.
+        too_long: Whether a prompt longer than the model's context is refused, or cut on the left.
+        confirm_run_unsafe_code: Whether tasks may run code that the model wrote.
+    """
+
+    task: str
+    members: Members
+    local: Mapping[str, Mapping[str, Path]]
+    limit: int | None = None
+    num_fewshot: int | None = None
+    too_long: Literal["refuse", "cut"] = "refuse"
+    confirm_run_unsafe_code: bool = False
+
+
+def check_harness_task(
+    _: str = "lm_eval",
+    *,
+    task: str,
+    limit: int | None = None,
+    num_fewshot: int | None = None,
+    data: str | Mapping[str, str] | None = None,
+    trust_remote_code: bool = False,
+    confirm_run_unsafe_code: bool = False,
+    too_long: Literal["refuse", "cut"] = "refuse",
+) -> HarnessTaskSettings:
+    """Returns the settings, if the harness has the task and everything they name is there.
+
+    Args:
+        _: The suite's name.
+        task: As in `HarnessTaskSettings`.
+        limit: As in `HarnessTaskSettings`.
+        num_fewshot: As in `HarnessTaskSettings`.
+        data: A file with the evaluated split, a folder with a file for each split, or files by split.
+        trust_remote_code: Whether Python code of the data set's repository, or next to a YAML file of the
+            user's own, may be run.
+        confirm_run_unsafe_code: As in `HarnessTaskSettings`.
+        too_long: As in `HarnessTaskSettings`.
+
+    Raises:
+        UnknownNameError: The installed harness has no such task.
+        BadInputError: A file is missing, or code would be run that is not trusted.
+        SequelaError: lm-evaluation-harness is not installed.
+    """
+    members = members_of(task)
+    local = find_local_files(task, tuple(members.files), data)
+    for name, path in members.files.items():
+        _check_code(name, path, name in local, trust_remote_code, confirm_run_unsafe_code)
+    for path in members.group_files:
+        _check_code(task, path, set(members.files) <= set(local), trust_remote_code, confirm_run_unsafe_code)
+    return HarnessTaskSettings(task, members, local, limit, num_fewshot, too_long, confirm_run_unsafe_code)
+
+
+def _check_code(task: str, path: Path, has_local_data: bool, trusted: bool, unsafe_confirmed: bool) -> None:
+    """Refuses a task that runs code nobody asked for."""
+    for file in definition_files(path):
+        text = file.read_text(encoding="utf-8")
+        if _UNSAFE_CODE.search(text) and not unsafe_confirmed:
+            raise BadInputError(
+                f"The task {task!r} runs code that the model writes.",
+                hint="If you want that, give it `confirm_run_unsafe_code: true`.",
+            )
+        if trusted:
+            continue
+        if _REPOSITORY_CODE.search(text) and not has_local_data:
+            raise BadInputError(
+                f"The data set of the task {task!r} is loaded by Python code of its repository.",
+                hint="If you trust that code, give it `trust_remote_code: true`; or give it local data.",
+            )
+        if foreign := _foreign_functions(file, text):
+            raise BadInputError(
+                f"The task {task!r} runs Python code from outside lm-evaluation-harness: "
+                f"{', '.join(foreign)}.",
+                hint="If you trust that code, give it `trust_remote_code: true`.",
+            )
+
+
+def _foreign_functions(file: Path, text: str) -> list[str]:
+    """The functions of a definition that don't come with the harness."""
+    harness = definitions_folder().parent.resolve()
+    of_harness = file.resolve().is_relative_to(harness)
+    found = []
+    for name in _FUNCTION.findall(text):
+        module = name.rpartition(".")[0]
+        beside = file.parent / f"{module.replace('.', '/')}.py"
+        if not (of_harness and beside.is_file()) and not module.startswith("lm_eval."):
+            found.append(name)
+    return found

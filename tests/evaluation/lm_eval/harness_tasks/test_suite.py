@@ -1,0 +1,246 @@
+"""Tasks of the harness as they stand: the same metrics as the harness gives, running the model itself."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import torch
+from lm_eval import simple_evaluate
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.edited import EditedModel
+from sequela.evaluation.lm_eval.harness_tasks.index import members_of
+from sequela.evaluation.lm_eval.harness_tasks.scoring import jackknife_stderr
+from sequela.evaluation.lm_eval.harness_tasks.suite import HarnessTaskSuite
+from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.registry import make_suite
+from sequela.inference import TorchEngine
+from sequela.results import Finding, mean_and_stderr
+from support.harness_data import DATA_SETS, XWINOGRAD, write_rows
+from support.tiny import tiny_language_model
+
+Write = Callable[..., Path]
+
+OUTPUT_TYPES = {
+    "arc_easy": ("multiple_choice", {}),
+    "hellaswag": ("multiple_choice", {"num_fewshot": 2}),
+    "winogrande": ("multiple_choice", {}),
+    "mrpc": ("multiple_choice", {"limit": 6}),
+    "gsm8k": ("generate_until", {"num_fewshot": 2}),
+    "lambada_openai": ("loglikelihood", {}),
+    "wikitext": ("loglikelihood_rolling", {}),
+}
+
+
+def of_the_harness(name: str, model: EditedModel, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
+    """What the harness gives with its own model class, its data sets loaded from ours."""
+    members = members_of(name)
+
+    def load_dataset(path: str, name: str | None = None, **_: Any) -> datasets.DatasetDict:
+        (task,) = [task for task in members.files if task == name or len(members.files) == 1] or [
+            task for task in members.files if name is not None and task.endswith(f"_{name}")
+        ]
+        return datasets.DatasetDict(
+            {split: datasets.Dataset.from_list(rows) for split, rows in DATA_SETS[task].items()}
+        )
+
+    tokenizer = copy.deepcopy(model.base.tokenizer)
+    peer = HFLM(pretrained=model.base.module, tokenizer=tokenizer, batch_size=3)
+    with monkeypatch.context() as patched, quiet_harness():
+        patched.setattr(datasets, "load_dataset", load_dataset)
+        manager = TaskManager(include_path=list(members.folders), include_defaults=False)
+        return simple_evaluate(peer, tasks=[name], task_manager=manager, bootstrap_iters=10, **options)
+
+
+def assert_agreement(findings: list[Finding], expected: Any) -> None:
+    """The same metrics with the same values, and standard errors where the harness's are those of a mean."""
+    theirs = {
+        (task, key): (value, metrics.get(key.replace(",", "_stderr,")))
+        for task, metrics in expected["results"].items()
+        for key, value in metrics.items()
+        if "," in key and "_stderr" not in key
+    }
+    ours = {}
+    for one in findings:
+        filters = [key.partition(",")[2] for _, key in theirs]
+        filter_name = one.protocol if one.protocol in filters else "none"
+        ours[(one.task.partition(" ")[0], f"{one.metric},{filter_name}")] = one
+    assert set(ours) == set(theirs)
+    for key, (value, stderr) in theirs.items():
+        ours_value = ours[key].value
+        assert ours_value is not None
+        if (
+            "perplexity" in key[1]
+        ):  # that of a random model is as large as the error of its logarithm is small
+            ours_value, value = math.log(ours_value), math.log(value)
+        assert ours_value == pytest.approx(value, abs=1e-6, rel=1e-6)
+        if key[1].startswith(("acc", "exact_match")):
+            assert ours[key].stderr == pytest.approx(stderr, abs=1e-6)
+
+
+@pytest.mark.parametrize("task", OUTPUT_TYPES)
+def test_metrics_are_those_of_the_harness(
+    task: str, local_data: Write, tiny_edited: EditedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local_data(task)
+    protocol, options = OUTPUT_TYPES[task]
+    findings = HarnessTaskSuite(task=task, **options).evaluate(tiny_edited, TorchEngine())
+    assert_agreement(findings, of_the_harness(task, tiny_edited, monkeypatch, **options))
+    assert {one.suite for one in findings} == {f"lm_eval:{task}"}
+    if task == "gsm8k":
+        assert [one.protocol for one in findings] == ["strict-match", "flexible-extract"]
+    else:
+        assert {one.protocol for one in findings} == {protocol}
+
+
+def test_a_group_gives_its_aggregate_and_each_task(
+    local_data: Write, tiny_edited: EditedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local_data(*XWINOGRAD)
+    findings = make_suite("lm_eval:xwinograd").evaluate(tiny_edited, TorchEngine())
+    assert_agreement(findings, of_the_harness("xwinograd", tiny_edited, monkeypatch))
+    assert [(one.task.partition(" ")[0], one.n) for one in findings] == [
+        ("xwinograd", sum(XWINOGRAD.values())),
+        *XWINOGRAD.items(),
+    ]
+
+
+def test_items_hold_what_was_asked_answered_and_right(local_data: Write, tiny_edited: EditedModel) -> None:
+    local_data("arc_easy", "gsm8k", "winogrande", "lambada_openai")
+
+    def items(name: str) -> Any:
+        return make_suite(name).evaluate(tiny_edited, TorchEngine())[0].items
+
+    rows = DATA_SETS["arc_easy"]["test"]
+    for row, item in zip(rows, items("lm_eval:arc_easy"), strict=True):
+        texts = row["choices"]["text"]
+        assert item.prompt == f"Question: {row['question']}\nAnswer:"
+        assert item.expected == texts["ABCD".index(row["answerKey"])]
+        assert item.answer == texts[item.details["chosen"]]
+        assert item.value == float(item.answer == item.expected)
+    (first, *_) = items("lm_eval:gsm8k")
+    assert first.prompt == "Question: Mo has 0 pens and buys 1. How many?\nAnswer:"
+    assert first.expected == "So.\n#### 1"
+    assert first.answer
+    (first, *_) = items("lm_eval:winogrande")
+    assert first.details["choices"] == [
+        "The harbor fell because the harbors",
+        "The harbor fell because the old sparrow",
+    ]
+    (first, *_) = items("lm_eval:lambada_openai")
+    assert first.expected == "harbor"
+
+
+def test_names_tell_the_harness_the_version_and_changed_shots(local_data: Write) -> None:
+    local_data("arc_easy")
+    from importlib.metadata import version
+
+    plain, shots = HarnessTaskSuite(task="arc_easy"), HarnessTaskSuite(task="arc_easy", num_fewshot=1)
+    assert plain._label("arc_easy") == f"arc_easy (harness {version('lm-eval')}, v1.0)"
+    assert shots._label("arc_easy") == f"arc_easy (harness {version('lm-eval')}, v1.0, 1-shot)"
+
+
+def test_the_version_changes_with_what_is_asked(local_data: Write, tmp_path: Path) -> None:
+    folder = local_data("arc_easy") / "lm_eval" / "arc_easy"
+    versions = [
+        HarnessTaskSuite(task="arc_easy", **options).version
+        for options in ({}, {"limit": 2}, {"num_fewshot": 1}, {"too_long": "cut"})
+    ]
+    assert len(set(versions)) == 4
+    assert HarnessTaskSuite(task="arc_easy").version == versions[0]
+    changed = copy.deepcopy(DATA_SETS["arc_easy"]["train"])
+    changed[0]["question"] += " (changed)"
+    write_rows(folder / "train.jsonl", changed)  # few-shot examples count where there are some
+    assert HarnessTaskSuite(task="arc_easy").version == versions[0]
+    assert HarnessTaskSuite(task="arc_easy", num_fewshot=1).version != versions[2]
+
+
+def test_the_same_folder_elsewhere_is_the_same_version(local_data: Write, tmp_path: Path) -> None:
+    here = HarnessTaskSuite(task="hellaswag", data=str(local_data("hellaswag") / "lm_eval" / "hellaswag"))
+    rows = write_rows(tmp_path / "elsewhere.jsonl", DATA_SETS["hellaswag"]["validation"])
+    assert HarnessTaskSuite(task="hellaswag", data=str(rows)).version == here.version
+
+
+def test_running_twice_gives_the_same(local_data: Write, tiny_edited: EditedModel) -> None:
+    """The sampler of few-shot examples starts anew."""
+    local_data("arc_easy")
+    suite = HarnessTaskSuite(task="arc_easy", num_fewshot=2)
+    assert suite.evaluate(tiny_edited, TorchEngine()) == suite.evaluate(tiny_edited, TorchEngine())
+
+
+@pytest.mark.parametrize("task", ["arc_easy", "gsm8k", "lambada_openai", "wikitext"])
+def test_a_model_of_nan_gets_nothing_for_its_first_choice(task: str, local_data: Write) -> None:
+    local_data(task)
+    base = tiny_language_model("llama", max_position_embeddings=4096)
+    with torch.no_grad():
+        base.mlp_out_weight(2)[0, 0] = float("nan")
+    for one in HarnessTaskSuite(task=task, limit=4).evaluate(EditedModel(base), TorchEngine()):
+        assert one.n_nonfinite == one.n == 4
+        assert one.value == 0.0 or (one.value is None and "not a finite number" in one.note)
+
+
+def test_items_that_are_too_long_count_as_wrong_unless_cut(local_data: Write) -> None:
+    local_data("arc_easy")
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=24))
+    refused = HarnessTaskSuite(task="arc_easy", num_fewshot=3).evaluate(model, TorchEngine())
+    assert [(one.value, one.n_refused) for one in refused] == [(0.0, 5), (0.0, 5)]
+    (first, *_) = HarnessTaskSuite(task="arc_easy", num_fewshot=3, too_long="cut").evaluate(
+        model, TorchEngine()
+    )
+    assert first.n_refused == 0
+    assert all(item.details["truncated"] for item in first.items)
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = [0.0, 1.0, 1.0, 0.5, 3.0]
+    assert jackknife_stderr(lambda some: sum(some) / len(some), values) == pytest.approx(
+        mean_and_stderr(values)[1]
+    )
+    assert jackknife_stderr(lambda some: sum(some) / len(some), [1.0]) is None
+
+
+def test_no_data_and_no_hub_is_told_with_the_file_to_add(local_data: Write, no_hub: None) -> None:
+    local_data()
+    with pytest.raises(SequelaError) as caught:
+        _ = HarnessTaskSuite(task="arc_easy").version
+    for part in (
+        "'allenai/ai2_arc' 'ARC-Easy'",
+        "hub doesn't answer",
+        "SEQUELA_DATA/lm_eval/arc_easy/test.jsonl",
+    ):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "split", "rows", "options", "said"),
+    [
+        ("arc_easy", "train", arc_rows, {}, "no local file of the split 'test', which it is evaluated on")
+        for arc_rows in [DATA_SETS["arc_easy"]["train"]]
+    ]
+    + [
+        ("gsm8k", "test", DATA_SETS["gsm8k"]["test"], {}, "'train', which its few-shot examples come from"),
+        ("arc_easy", "test", [{"question": "Why?"}], {}, "No item of the task 'arc_easy' can be made"),
+        (
+            "arc_easy",
+            "test",
+            DATA_SETS["arc_easy"]["test"],
+            {"limit": 9},
+            "the limit is 9; there are 5 items",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_are_told(
+    task: str, split: str, rows: Any, options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    files = {split: str(write_rows(tmp_path / f"{split}.jsonl", rows))}
+    with pytest.raises(BadInputError) as caught:
+        _ = HarnessTaskSuite(task=task, data=files, **options).version
+    assert said in str(caught.value)
