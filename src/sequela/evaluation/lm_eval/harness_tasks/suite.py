@@ -34,7 +34,7 @@ class HarnessTaskSuite:
     """One task or group of the harness with the harness's metrics.
 
     Unlike our own benchmarks it has no version of ours: what it asks and how it is scored is up to the
-    installed harness, whose version stands in the names of its tasks. Data are read when they are first needed.
+    installed harness, whose version stands in the names of its tasks. Data are read when first needed.
 
     Args:
         name: The suite's name.
