@@ -23,7 +23,7 @@ from sequela.evaluation.lm_eval.harness_tasks.suite import HarnessTaskSuite
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.registry import make_suite
 from sequela.inference import TorchEngine
-from sequela.results import Finding, mean_and_stderr
+from sequela.results import TaskResult, mean_and_stderr
 from support.harness_data import DATA_SETS, XWINOGRAD, write_rows
 from support.tiny import tiny_language_model
 
@@ -60,7 +60,7 @@ def of_the_harness(name: str, model: EditedModel, monkeypatch: pytest.MonkeyPatc
         return simple_evaluate(peer, tasks=[name], task_manager=manager, bootstrap_iters=10, **options)
 
 
-def assert_agreement(findings: list[Finding], expected: Any) -> None:
+def assert_agreement(findings: list[TaskResult], expected: Any) -> None:
     """The same metrics with the same values, and standard errors where the harness's are those of a mean."""
     theirs = {
         (task, key): (value, metrics.get(key.replace(",", "_stderr,")))

@@ -13,7 +13,7 @@ from lm_eval.utils import hash_string
 
 from sequela.evaluation.lm_eval.harness_tasks.running import ItemOutcome
 from sequela.evaluation.multiple_choice import choice_form
-from sequela.results import AnswerForm, ItemRecord, most_frequent
+from sequela.results import AnswerDistribution, ItemRecord, most_frequent
 
 
 def item_record(
@@ -57,14 +57,14 @@ def item_record(
     )
 
 
-def answer_form(items: Sequence[ItemRecord]) -> AnswerForm | None:
+def answer_form(items: Sequence[ItemRecord]) -> AnswerDistribution | None:
     """Returns what the answers look like: the choices made, or the texts written; None if there are none."""
     details = [item.details for item in items]
     if all("chosen" in one for one in details):
         return choice_form(items, None)
     if all("text" in one for one in details):
         answers = [item.answer for item in items]
-        return AnswerForm(
+        return AnswerDistribution(
             answers=most_frequent(answers), n_empty=sum(not answer.strip() for answer in answers)
         )
     return None

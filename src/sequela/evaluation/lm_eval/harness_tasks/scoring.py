@@ -20,7 +20,7 @@ from sequela.evaluation.lm_eval.harness_tasks.items import answer_form, item_rec
 from sequela.evaluation.lm_eval.harness_tasks.running import ItemOutcome
 from sequela.evaluation.lm_eval.item_records import joined
 from sequela.results import (
-    AnswerForm,
+    AnswerDistribution,
     ItemRecord,
     TaskResult,
     counts_of,
@@ -216,7 +216,11 @@ def jackknife_stderr(aggregate: Aggregate, values: Sequence[Any]) -> float | Non
 
 
 def _make_finding(
-    items: Sequence[ItemRecord], value: float | None, stderr: float | None, note: str, form: AnswerForm | None
+    items: Sequence[ItemRecord],
+    value: float | None,
+    stderr: float | None,
+    note: str,
+    form: AnswerDistribution | None,
 ) -> TaskResult:
     first = items[0]
     return TaskResult(
