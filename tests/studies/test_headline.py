@@ -27,8 +27,8 @@ def test_a_task_without_a_value_leaves_the_suite_without_one() -> None:
 
 
 def test_of_a_suite_with_many_metrics_the_first_are_said_and_no_rate_of_requests() -> None:
-    found = [finding(metric, 1.0) for metric in ("hit_rate", "f1", "exact", "bleu")]
-    assert headline(found) == "f1 100.0 %, exact 100.0 %"
+    found = [finding(metric, 1.0) for metric in ("hit_rate", "accuracy", "accuracy_lenient", "parse_rate")]
+    assert headline(found) == "accuracy 100.0 %, accuracy_lenient 100.0 %"
 
 
 def test_of_edit_quality_it_is_what_is_left_of_the_edits_and_of_their_neighbors() -> None:

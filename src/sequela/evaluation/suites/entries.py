@@ -154,7 +154,7 @@ def _describe_harness_task() -> tuple[SuiteDescription, ...]:
             protocol="any task of lm-evaluation-harness",
             what="A task or group of the installed harness as it stands, by its name: `lm_eval:arc_easy`. "
             "`sequela tasks --harness arc` lists the names with `arc` in them.",
-            metrics=("the task's own",),
+            metrics=(),
             shots=None,
             items=None,
             here=None,

@@ -191,11 +191,11 @@ def test_items_that_are_too_long_count_as_wrong_unless_cut(local_data: Write) ->
     local_data("arc_easy")
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=24))
     refused = HarnessTaskSuite(task="arc_easy", num_fewshot=3).evaluate(model, TorchEngine())
-    assert [(one.value, one.n_refused) for one in refused] == [(0.0, 5), (0.0, 5)]
+    assert [(one.value, one.n_too_long) for one in refused] == [(0.0, 5), (0.0, 5)]
     (first, *_) = HarnessTaskSuite(task="arc_easy", num_fewshot=3, too_long="cut").evaluate(
         model, TorchEngine()
     )
-    assert first.n_refused == 0
+    assert first.n_too_long == 0
     assert all(item.details["truncated"] for item in first.items)
 
 

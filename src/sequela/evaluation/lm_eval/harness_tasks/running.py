@@ -105,7 +105,7 @@ def _judged(
         filter_name=filter_name,
         metrics=metrics,
         finite=not any(key[0] in lm.nonfinite for key in keys),
-        too_long=max((lm.refused[key] for key in keys if key in lm.refused), default=None),
+        too_long=max((lm.too_long[key] for key in keys if key in lm.too_long), default=None),
         failed=failed,
     )
 
