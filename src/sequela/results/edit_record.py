@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.results.item_record import ItemRecord
@@ -32,6 +34,25 @@ class EditReport(BaseModel):
     dropped: str = ""
     diagnostics: dict[str, float] = Field(default_factory=dict)
     warning: str = ""
+
+    @classmethod
+    def not_made(cls, edit_id: str, reason: str, **diagnostics: float) -> EditReport:
+        """Returns the report of an edit that was left out before any step was taken.
+
+        Args:
+            edit_id: Names the edit within its set.
+            reason: Why it was left out.
+            diagnostics: Further numbers by name.
+        """
+        return EditReport(
+            edit_id=edit_id,
+            optimization_steps=0,
+            first_loss=math.nan,
+            final_loss=math.nan,
+            relative_norm=0.0,
+            dropped=reason,
+            diagnostics=diagnostics,
+        )
 
 
 class EditRecord(EditReport):

@@ -186,12 +186,4 @@ class ValueSlot:
 
 
 def _dropped(edit: Edit, reason: str, new_key: int = 0, distance: float = math.nan) -> EditReport:
-    return EditReport(
-        edit_id=edit.id,
-        optimization_steps=0,
-        first_loss=math.nan,
-        final_loss=math.nan,
-        relative_norm=0.0,
-        dropped=reason,
-        diagnostics={"nearest_key": distance, "new_key": float(new_key)},
-    )
+    return EditReport.not_made(edit.id, reason, nearest_key=distance, new_key=float(new_key))

@@ -105,7 +105,7 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
         count, question = self.hyperparameters.n_demonstrations, edit.question
         shown = () if pool is None else pool.nearest(question, edit.target_new, count)
         if shown is None:
-            return state, _dropped(edit, "too few edits are left to make demonstrations of")
+            return state, EditReport.not_made(edit.id, "too few edits are left to make demonstrations of")
         retriever = self._retriever(model)
         (key,) = retriever.encode([question])
         fact = Fact(edit=edit.id, question=question, target=edit.target_new, demonstrations=shown)
@@ -116,14 +116,14 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
             for prompt in (question, router.route(question).prompt)
         )
         if len(told.ids) - 1 > model.context_length:
-            return state, _dropped(
-                edit,
+            return state, EditReport.not_made(
+                edit.id,
                 f"with what stands before it, its request takes {len(told.ids) - 1} tokens; the context has "
                 f"{model.context_length}",
             )
         before, after = (_loss(model, prompt) for prompt in (bare, told))
         if not math.isfinite(before) or not math.isfinite(after):
-            return state, _dropped(edit, "the loss is not finite")
+            return state, EditReport.not_made(edit.id, "the loss is not finite")
         report = EditReport(
             edit_id=edit.id,
             optimization_steps=0,
@@ -177,14 +177,3 @@ def _loss(model: LanguageModel, prompt: TokenizedPrompt) -> float:
     """The target's loss in nats a token."""
     losses, _ = target_losses(model, [prompt])
     return float(losses[0])
-
-
-def _dropped(edit: Edit, reason: str) -> EditReport:
-    return EditReport(
-        edit_id=edit.id,
-        optimization_steps=0,
-        first_loss=math.nan,
-        final_loss=math.nan,
-        relative_norm=0.0,
-        dropped=reason,
-    )

@@ -113,7 +113,7 @@ class Melo(Editor[MeloHyperparameters, LoraBlocks]):
         indexed = indexed.with_members(kept)
         unreached = "its key is that of another edit, and it is out of reach now"
         reports = [
-            _dropped(edit, unreached if row in placed else "the key is not finite")
+            EditReport.not_made(edit.id, unreached if row in placed else "the key is not finite")
             for row, edit in enumerate(edits)
         ]
         if not rows:
@@ -121,7 +121,7 @@ class Melo(Editor[MeloHyperparameters, LoraBlocks]):
         generator = torch.Generator().manual_seed(resources.seed + number)
         block, losses = training.train(rows, settings, generator)
         if not bool(losses[-1].isfinite().all()) or not all(factors.finite for factors in block.values()):
-            return state, [_dropped(edit, "the loss is not finite") for edit in edits]
+            return state, [EditReport.not_made(edit.id, "the loss is not finite") for edit in edits]
         made = indexed.with_block(block)
         forgotten = len(state.members) + len(reached) - len(made.members)
         for n, row in enumerate(rows):
@@ -259,14 +259,3 @@ def _adding(factors: Factors, columns: Sequence[int]) -> Watch:
         return changed
 
     return watch
-
-
-def _dropped(edit: Edit, reason: str) -> EditReport:
-    return EditReport(
-        edit_id=edit.id,
-        optimization_steps=0,
-        first_loss=math.nan,
-        final_loss=math.nan,
-        relative_norm=0.0,
-        dropped=reason,
-    )

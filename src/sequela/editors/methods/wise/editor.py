@@ -111,7 +111,7 @@ class Wise(Editor[WiseHyperparameters, SideMemories]):
         mask = shard_mask(changes[-1].shape, settings.mask_ratio, resources.seed + shard)
         trained = train(text, unrelated, changes[-1], mask, settings)
         if trained.failure:
-            return state, _dropped(edit, trained.failure)
+            return state, EditReport.not_made(edit.id, trained.failure)
         least = float(activations([trained.change], text.keys).min())
         changes[-1] = trained.change.to(model.device)
         memories[-1] = SideMemory(
@@ -343,15 +343,3 @@ def _texts(contexts: Sequence[str]) -> list[str]:
     """The contexts' own text, without the places for a prompt."""
     texts = (" ".join(context.replace(BLANK, " ").split()) for context in contexts)
     return [text for text in texts if text]
-
-
-def _dropped(edit: Edit, reason: str) -> EditReport:
-    nan = math.nan
-    return EditReport(
-        edit_id=edit.id,
-        optimization_steps=0,
-        first_loss=nan,
-        final_loss=nan,
-        relative_norm=0.0,
-        dropped=reason,
-    )
