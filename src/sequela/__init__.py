@@ -13,19 +13,20 @@ __version__ = "0.1.0"
 
 __all__ = ["Edit", "EditSet", "Model", "Probe", "create_editor", "load_edits", "load_model"]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.api": (
-            "Model",
-            "load_model",
-        ),
-        "sequela.editors": ("create_editor",),
-        "sequela.edits": (
-            "Edit",
-            "EditSet",
-            "Probe",
-            "load_edits",
-        ),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.api": (
+                "Model",
+                "load_model",
+            ),
+            "sequela.editors": ("create_editor",),
+            "sequela.edits": (
+                "Edit",
+                "EditSet",
+                "Probe",
+                "load_edits",
+            ),
+        },
+    )

@@ -20,22 +20,23 @@ __all__ = [
     "hardly_expressed",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.analysis.collapse": (
-            "PERPLEXITY_FACTOR",
-            "Collapse",
-            "Collapses",
-        ),
-        "sequela.analysis.forgetting": (
-            "Unexpressed",
-            "hardly_expressed",
-        ),
-        "sequela.analysis.validity": (
-            "Flag",
-            "CheckedMeasurement",
-            "check_validity",
-        ),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.analysis.collapse": (
+                "PERPLEXITY_FACTOR",
+                "Collapse",
+                "Collapses",
+            ),
+            "sequela.analysis.forgetting": (
+                "Unexpressed",
+                "hardly_expressed",
+            ),
+            "sequela.analysis.validity": (
+                "Flag",
+                "CheckedMeasurement",
+                "check_validity",
+            ),
+        },
+    )

@@ -17,15 +17,16 @@ __all__ = [
     "WeightUpdate",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.edited.delta": ("Delta",),
-        "sequela.edited.edited_model": ("EditedModel",),
-        "sequela.edited.updates": (
-            "Dense",
-            "LowRank",
-            "WeightUpdate",
-        ),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.edited.delta": ("Delta",),
+            "sequela.edited.edited_model": ("EditedModel",),
+            "sequela.edited.updates": (
+                "Dense",
+                "LowRank",
+                "WeightUpdate",
+            ),
+        },
+    )

@@ -50,25 +50,26 @@ __all__ = [
     "relative_norms",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.editors.bad_edit_policy": ("BadEditPolicy",),
-        "sequela.editors.base": (
-            "AnyEditor",
-            "Editor",
-            "EditorState",
-            "EditReport",
-            "NoState",
-            "Outcome",
-            "Resources",
-            "relative_norms",
-        ),
-        "sequela.editors.catalog": ("MethodInfo", "RestraintInfo", "RestraintSettings"),
-        "sequela.editors.hyperparameters": ("Hyperparameters",),
-        "sequela.editors.listing": ("EditorDescription", "describe_editors"),
-        "sequela.editors.one_by_one": ("OneByOneEditor",),
-        "sequela.editors.registry": ("create_editor", "editor_class", "editor_names", "method_info"),
-        "sequela.editors.regularizers.base": ("Restraint",),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.editors.bad_edit_policy": ("BadEditPolicy",),
+            "sequela.editors.base": (
+                "AnyEditor",
+                "Editor",
+                "EditorState",
+                "EditReport",
+                "NoState",
+                "Outcome",
+                "Resources",
+                "relative_norms",
+            ),
+            "sequela.editors.catalog": ("MethodInfo", "RestraintInfo", "RestraintSettings"),
+            "sequela.editors.hyperparameters": ("Hyperparameters",),
+            "sequela.editors.listing": ("EditorDescription", "describe_editors"),
+            "sequela.editors.one_by_one": ("OneByOneEditor",),
+            "sequela.editors.registry": ("create_editor", "editor_class", "editor_names", "method_info"),
+            "sequela.editors.regularizers.base": ("Restraint",),
+        },
+    )

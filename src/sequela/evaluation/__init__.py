@@ -24,13 +24,14 @@ __all__ = [
     "says",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.evaluation.edit_quality.answer_matching": ("says",),
-        "sequela.evaluation.edit_quality.probe_metric": ("ProbeMetric",),
-        "sequela.evaluation.suite": ("Suite",),
-        "sequela.evaluation.suite_description": ("SuiteDescription",),
-        "sequela.evaluation.suite_entry": ("LimitedOptions", "SuiteEntry", "SuiteOptions"),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.evaluation.edit_quality.answer_matching": ("says",),
+            "sequela.evaluation.edit_quality.probe_metric": ("ProbeMetric",),
+            "sequela.evaluation.suite": ("Suite",),
+            "sequela.evaluation.suite_description": ("SuiteDescription",),
+            "sequela.evaluation.suite_entry": ("LimitedOptions", "SuiteEntry", "SuiteOptions"),
+        },
+    )

@@ -45,25 +45,26 @@ __all__ = [
     "working_memory",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.inference.engine": (
-            "Engine",
-            "Generation",
-            "GenerationRequest",
-            "Score",
-            "ScoreRequest",
-            "generation_request",
-            "score_request",
-        ),
-        "sequela.inference.factory": ("open_engine",),
-        "sequela.inference.registry": ("EngineInfo", "EngineOptions"),
-        "sequela.inference.text_perplexity": ("Perplexity", "perplexity"),
-        "sequela.inference.torch.counters": ("Work",),
-        "sequela.inference.torch.engine": ("TorchEngine",),
-        "sequela.inference.torch.hidden_state_cache": ("DepthCache",),
-        "sequela.inference.torch.memory_plan": ("MemoryPlan", "WorkingMemory", "working_memory"),
-        "sequela.inference.torch.reference_engine": ("PlainEngine",),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.inference.engine": (
+                "Engine",
+                "Generation",
+                "GenerationRequest",
+                "Score",
+                "ScoreRequest",
+                "generation_request",
+                "score_request",
+            ),
+            "sequela.inference.factory": ("open_engine",),
+            "sequela.inference.registry": ("EngineInfo", "EngineOptions"),
+            "sequela.inference.text_perplexity": ("Perplexity", "perplexity"),
+            "sequela.inference.torch.counters": ("Work",),
+            "sequela.inference.torch.engine": ("TorchEngine",),
+            "sequela.inference.torch.hidden_state_cache": ("DepthCache",),
+            "sequela.inference.torch.memory_plan": ("MemoryPlan", "WorkingMemory", "working_memory"),
+            "sequela.inference.torch.reference_engine": ("PlainEngine",),
+        },
+    )

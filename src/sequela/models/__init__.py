@@ -23,20 +23,21 @@ __all__ = [
     "tokenize_prompt",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.models.families": ("LLAMA",),
-        "sequela.models.family": ("Family",),
-        "sequela.models.language_model": ("LanguageModel",),
-        "sequela.models.loading": ("load_model",),
-        "sequela.models.pypi_models": (
-            "ModelDescription",
-            "describe_models",
-        ),
-        "sequela.models.spans": (
-            "TokenizedPrompt",
-            "tokenize_prompt",
-        ),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.models.families": ("LLAMA",),
+            "sequela.models.family": ("Family",),
+            "sequela.models.language_model": ("LanguageModel",),
+            "sequela.models.loading": ("load_model",),
+            "sequela.models.pypi_models": (
+                "ModelDescription",
+                "describe_models",
+            ),
+            "sequela.models.spans": (
+                "TokenizedPrompt",
+                "tokenize_prompt",
+            ),
+        },
+    )

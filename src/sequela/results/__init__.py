@@ -73,70 +73,71 @@ __all__ = [
     "write_manifest",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.results.answer_distribution": (
-            "AnswerDistribution",
-            "most_frequent",
-        ),
-        "sequela.results.cost_record": ("CostRecord",),
-        "sequela.results.edit_record": (
-            "EditRecord",
-            "EditReport",
-        ),
-        "sequela.results.environment": (
-            "Environment",
-            "collect_environment",
-        ),
-        "sequela.results.evaluation_key": ("EvaluationKey",),
-        "sequela.results.manifest": (
-            "Manifest",
-            "Plugin",
-            "Status",
-            "read_manifest",
-            "write_manifest",
-        ),
-        "sequela.results.item_record": ("ItemRecord",),
-        "sequela.results.measurement": (
-            "Labels",
-            "Measurement",
-        ),
-        "sequela.results.metrics": (
-            "MetricInfo",
-            "Unit",
-            "metric_info",
-        ),
-        "sequela.results.names": (
-            "ALARMS",
-            "EDIT_QUALITY",
-            "RETENTION_AT_N",
-            "SUCCESS_AT_EDIT",
-            "UNEDITED",
-            "method_label",
-        ),
-        "sequela.results.protocols": (
-            "ProtocolInfo",
-            "protocol_info",
-        ),
-        "sequela.results.query": ("Query",),
-        "sequela.results.section": ("Section",),
-        "sequela.results.standard_error": ("mean_and_stderr",),
-        "sequela.results.store": (
-            "ResultsStore",
-            "open_store",
-        ),
-        "sequela.results.suite_info": (
-            "Quantity",
-            "SuiteInfo",
-            "Suites",
-            "TaskInfo",
-        ),
-        "sequela.results.task_result": (
-            "TaskResult",
-            "counts_of",
-            "result_from_items",
-            "trouble_of",
-        ),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.results.answer_distribution": (
+                "AnswerDistribution",
+                "most_frequent",
+            ),
+            "sequela.results.cost_record": ("CostRecord",),
+            "sequela.results.edit_record": (
+                "EditRecord",
+                "EditReport",
+            ),
+            "sequela.results.environment": (
+                "Environment",
+                "collect_environment",
+            ),
+            "sequela.results.evaluation_key": ("EvaluationKey",),
+            "sequela.results.manifest": (
+                "Manifest",
+                "Plugin",
+                "Status",
+                "read_manifest",
+                "write_manifest",
+            ),
+            "sequela.results.item_record": ("ItemRecord",),
+            "sequela.results.measurement": (
+                "Labels",
+                "Measurement",
+            ),
+            "sequela.results.metrics": (
+                "MetricInfo",
+                "Unit",
+                "metric_info",
+            ),
+            "sequela.results.names": (
+                "ALARMS",
+                "EDIT_QUALITY",
+                "RETENTION_AT_N",
+                "SUCCESS_AT_EDIT",
+                "UNEDITED",
+                "method_label",
+            ),
+            "sequela.results.protocols": (
+                "ProtocolInfo",
+                "protocol_info",
+            ),
+            "sequela.results.query": ("Query",),
+            "sequela.results.section": ("Section",),
+            "sequela.results.standard_error": ("mean_and_stderr",),
+            "sequela.results.store": (
+                "ResultsStore",
+                "open_store",
+            ),
+            "sequela.results.suite_info": (
+                "Quantity",
+                "SuiteInfo",
+                "Suites",
+                "TaskInfo",
+            ),
+            "sequela.results.task_result": (
+                "TaskResult",
+                "counts_of",
+                "result_from_items",
+                "trouble_of",
+            ),
+        },
+    )

@@ -23,20 +23,21 @@ __all__ = [
     "open_corpus",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.statistics.corpus": (
-            "Corpus",
-            "open_corpus",
-        ),
-        "sequela.statistics.corpus_spec": ("CorpusSpec",),
-        "sequela.statistics.null_space": ("NullSpace",),
-        "sequela.statistics.second_moments": (
-            "SecondMoment",
-            "collect_second_moments",
-        ),
-        "sequela.statistics.store": ("Statistics",),
-        "sequela.statistics.whitening": ("Whitening",),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.statistics.corpus": (
+                "Corpus",
+                "open_corpus",
+            ),
+            "sequela.statistics.corpus_spec": ("CorpusSpec",),
+            "sequela.statistics.null_space": ("NullSpace",),
+            "sequela.statistics.second_moments": (
+                "SecondMoment",
+                "collect_second_moments",
+            ),
+            "sequela.statistics.store": ("Statistics",),
+            "sequela.statistics.whitening": ("Whitening",),
+        },
+    )

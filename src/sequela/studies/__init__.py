@@ -11,21 +11,22 @@ if TYPE_CHECKING:
 
 __all__ = ["EditorChoice", "RunResult", "Study", "SuiteChoice", "read_study", "run_study", "study_from_text"]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "sequela.studies.run": (
-            "RunResult",
-            "run_study",
-        ),
-        "sequela.studies.study": (
-            "EditorChoice",
-            "Study",
-            "SuiteChoice",
-        ),
-        "sequela.studies.study_file": (
-            "read_study",
-            "study_from_text",
-        ),
-    },
-)
+if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sequela.studies.run": (
+                "RunResult",
+                "run_study",
+            ),
+            "sequela.studies.study": (
+                "EditorChoice",
+                "Study",
+                "SuiteChoice",
+            ),
+            "sequela.studies.study_file": (
+                "read_study",
+                "study_from_text",
+            ),
+        },
+    )
