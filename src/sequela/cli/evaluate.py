@@ -67,6 +67,8 @@ def evaluate(
     from sequela.models import load_model
 
     suites = make_suites(suite or DEFAULT_SUITES, limit)
+    for one in suites:
+        _ = one.version  # data that can't be had are reported before the model is loaded
     if delta is not None:
         read_description(delta)  # what is wrong with it is told before the model is loaded
     with shown_progress(standard_error()) as progress:
