@@ -89,8 +89,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("what: Capitals of countries.\n", "", "the field 'what' is missing"),
         ("version: 2", "version: none", "the field 'version': "),
         ("version: 2", "verzion: 2", "verzion"),
-        ("first_line], compare: name}", "guess], compare: name}", "'readings.strict.extractors' there is no"),
-        ("compare: name_within", "compare: roughly", "'readings.lenient.compare' there is no comparison"),
+        (
+            "first_line], compare: name}",
+            "guess], compare: name}",
+            "'readings.strict.extractors' names no extractor: 'guess'",
+        ),
+        (
+            "compare: name_within",
+            "compare: roughly",
+            "'readings.lenient.compare' names no comparison: 'roughly'",
+        ),
         ("max_new_tokens: 8\n", "", "needs max_new_tokens"),
         (
             "  strict: {extractors: [first_line], compare: name}\n",

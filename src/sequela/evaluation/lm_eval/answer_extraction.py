@@ -45,14 +45,14 @@ class Reading(BaseModel):
     def _known_extractors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if name not in EXTRACTORS:
-                raise ValueError(f"there is no extractor {name!r}; known: {', '.join(EXTRACTORS)}")
+                raise ValueError(f"names no extractor: {name!r}; known: {', '.join(EXTRACTORS)}")
         return value
 
     @field_validator("compare")
     @classmethod
     def _known_comparison(cls, value: str) -> str:
         if value not in COMPARISONS:
-            raise ValueError(f"there is no comparison {value!r}; known: {', '.join(COMPARISONS)}")
+            raise ValueError(f"names no comparison: {value!r}; known: {', '.join(COMPARISONS)}")
         return value
 
 
