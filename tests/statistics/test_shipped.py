@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -49,8 +50,6 @@ def test_what_is_shipped_is_taken_instead_of_sampling(
     monkeypatch.setattr(shipped_module, "_DATA", tmp_path)
     model, spec = tiny_language_model("llama"), CorpusSpec(n_tokens=64, window=16)
     sampled = open_corpus(spec, model)
-    import numpy as np
-
     np.save(
         shipped_path(model.fingerprint, corpus_key(spec, model)),
         sampled.sequences.flip(0).numpy().astype(np.uint16),

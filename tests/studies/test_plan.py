@@ -12,8 +12,7 @@ from sequela.edited import EditedModel
 from sequela.inference import Engine
 from sequela.results import TaskResult
 from sequela.studies import Study
-from sequela.studies.baseline import QUICK_TOKENS
-from sequela.studies.pieces import pieces_of, suite_tokens, trajectory_pieces
+from sequela.studies.pieces import QUICK_TOKENS, pieces_of, suite_tokens, trajectory_pieces
 from sequela.studies.plan import check_told_apart, make_plan
 
 

@@ -32,8 +32,8 @@ from sequela.results import (
     read_manifest,
 )
 from sequela.studies import Study, run_study
-from sequela.studies.baseline import QUICK_TOKENS
 from sequela.studies.peak_memory import peak_memory_bytes
+from sequela.studies.pieces import QUICK_TOKENS
 
 MakeStudy = Callable[..., Study]
 

@@ -104,9 +104,7 @@ def editor_class(name: str) -> type[AnyEditor]:
     """
     from sequela.editors.base import Editor
 
-    found = METHOD_REGISTRY.load(name, method_info(name).implementation)
-    if not (isinstance(found, type) and issubclass(found, Editor)):
-        raise METHOD_REGISTRY.misfit(name, found)
+    found: type[AnyEditor] = _class(METHOD_REGISTRY, name, Editor)
     return found
 
 
@@ -171,9 +169,15 @@ def restraint_class(name: str) -> type[AnyRestraint]:
     """
     from sequela.editors.regularizers.base import Restraint
 
-    found = RESTRAINT_REGISTRY.load(name, restraint_info(name).implementation)
-    if not (isinstance(found, type) and issubclass(found, Restraint)):
-        raise RESTRAINT_REGISTRY.misfit(name, found)
+    found: type[AnyRestraint] = _class(RESTRAINT_REGISTRY, name, Restraint)
+    return found
+
+
+def _class(registry: Registry[R], name: str, base: type) -> Any:
+    """The class that a record names, if it is derived from `base`."""
+    found = registry.load(name, registry.get(name).implementation)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise registry.misfit(name, found)
     return found
 
 

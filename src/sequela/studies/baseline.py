@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sequela.core.workload import Piece
 from sequela.results import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
@@ -21,36 +20,8 @@ from sequela.results.metrics import EFFECTIVE_EDITS, EFFICACY
 
 Series = tuple[str, str, str, str]
 
-QUICK_TOKENS = 5000
-"""An evaluation of no more tokens than this takes some seconds with a small model."""
-
-Measure = Callable[[], tuple[list[TaskResult], list[ItemRecord]]]
-"""Runs an evaluation; returns what it found and the items behind it."""
-
 BASELINE_TASKS = {SUCCESS_AT_EDIT: RETENTION_AT_N}
 """`success@edit` is compared with what the unedited model answers, which is kept as retention at 0."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """An evaluation that is to be made.
-
-    Args:
-        suite: What it measures.
-        version: The suite's version.
-        piece: The piece of work that it is.
-        measure: Makes it.
-    """
-
-    suite: str
-    version: str
-    piece: Piece
-    measure: Measure
-
-    @property
-    def is_quick(self) -> bool:
-        """Whether it takes so little that a first number may come from it."""
-        return self.piece.weight <= QUICK_TOKENS
 
 
 @dataclass

@@ -6,12 +6,13 @@ every suite is timed on the unedited model, every method at its first edit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 from sequela.core.workload import Piece
 from sequela.evaluation.suite import Suite
-from sequela.results import ALARMS, EDIT_QUALITY
+from sequela.results import ALARMS, EDIT_QUALITY, ItemRecord, TaskResult
 from sequela.studies.plan import Plan
 
 SUITE_TOKENS = 10_000
@@ -28,6 +29,35 @@ EDIT_TOKENS = 2500
 
 ALARM_TOKENS = 1500
 """For one reading of the alarms."""
+
+
+QUICK_TOKENS = 5000
+"""An evaluation of no more tokens than this takes some seconds with a small model."""
+
+Measure = Callable[[], tuple[list[TaskResult], list[ItemRecord]]]
+"""Runs an evaluation; returns what it found and the items behind it."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation that is to be made.
+
+    Args:
+        suite: What it measures.
+        version: The suite's version.
+        piece: The piece of work that it is.
+        measure: Makes it.
+    """
+
+    suite: str
+    version: str
+    piece: Piece
+    measure: Measure
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it takes so little that a first number may come from it."""
+        return self.piece.weight <= QUICK_TOKENS
 
 
 def loading(model: str) -> Piece:

@@ -59,7 +59,7 @@ from sequela.results import (
     read_manifest,
     write_manifest,
 )
-from sequela.studies.baseline import Baseline, Evaluation, Measure, measurements
+from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.checkpoints import (
     Checkpoint,
     checkpoint_folder,
@@ -71,6 +71,8 @@ from sequela.studies.headline import headline
 from sequela.studies.monitor_log import AlarmWatch, Readings
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.pieces import (
+    Evaluation,
+    Measure,
     answering,
     editing,
     evaluating,
