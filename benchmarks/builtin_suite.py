@@ -12,7 +12,7 @@ import sys
 import torch
 
 from sequela.edited import EditedModel
-from sequela.evaluation.multiple_choice import accuracy_finding, judge, score_choices
+from sequela.evaluation.multiple_choice import accuracy_result, score_choices, score_item
 from sequela.evaluation.suites.builtin import BuiltinSuite
 from sequela.evaluation.suites.perplexity import HealthSuite
 from sequela.inference import TorchEngine
@@ -46,21 +46,21 @@ def main() -> None:
         print(f"{column}: done", file=sys.stderr)
     print("| category | items | chance |" + "".join(f" {name} |" for name in columns))
     for row, description in enumerate(suite.describe()):
-        cells = "".join(f" {told(column[row])} |" for column in columns.values())
+        cells = "".join(f" {format_result(column[row])} |" for column in columns.values())
         print(f"| {description.name} | {description.items} | {description.chance:.2f} |{cells}")
-    for name, finding in perplexities.items():
-        print(f"perplexity, {name}: {told(finding, 1)} over {finding.n} windows {finding.note}")
+    for name, result in perplexities.items():
+        print(f"perplexity, {name}: {format_result(result, 1)} over {result.n} windows {result.note}")
 
 
 def reworded(suite, base, rewrite) -> list[TaskResult]:
     """The suite with other prompts and the same choices."""
-    findings = []
+    results = []
     for category, items in suite.items.items():
         changed = [item.model_copy(update={"prompt": rewrite(item.prompt)}) for item in items]
         scores = score_choices(EditedModel(base), TorchEngine(), changed)
-        records = [judge(suite.name, category, item, s) for item, s in zip(items, scores, strict=True)]
-        findings.append(accuracy_finding(records))
-    return findings
+        records = [score_item(suite.name, category, item, s) for item, s in zip(items, scores, strict=True)]
+        results.append(accuracy_result(records))
+    return results
 
 
 class Damage:
@@ -85,11 +85,11 @@ class Damage:
                 weight.copy_(before)
 
 
-def told(finding: TaskResult, digits: int = 3) -> str:
-    if finding.value is None:
+def format_result(result: TaskResult, digits: int = 3) -> str:
+    if result.value is None:
         return "none"
-    error = "?" if finding.stderr is None else f"{finding.stderr:.{digits}f}"
-    return f"{finding.value:.{digits}f} ± {error}"
+    error = "?" if result.stderr is None else f"{result.stderr:.{digits}f}"
+    return f"{result.value:.{digits}f} ± {error}"
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def main() -> None:
         log,
         "rome",
     )
-    figures["rome"], details["rome"] = _told(timed, len(edits), len(contexts))
+    figures["rome"], details["rome"] = _describe(timed, len(edits), len(contexts))
 
     contexts = sample_contexts(model, given.memit_contexts, seed=0)
     resources = Resources(statistics, contexts=contexts)
@@ -82,11 +82,13 @@ def main() -> None:
         log,
         "memit",
     )
-    figures["memit"], details["memit"] = _told(timed, len(edits), len(contexts))
+    figures["memit"], details["memit"] = _describe(timed, len(edits), len(contexts))
     end("edit_speed", given, {"cases": figures}, details)
 
 
-def _told(timed: dict[str, Timed], n_edits: int, n_contexts: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _describe(
+    timed: dict[str, Timed], n_edits: int, n_contexts: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The figures of one method, and what lies behind them."""
     ours, reference = timed["ours"], timed["reference"]
     distances = [_distance(a, b) for a, b in zip(ours.answers[-1], reference.answers[-1], strict=True)]

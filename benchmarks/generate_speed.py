@@ -55,7 +55,7 @@ def main() -> None:
         if vllm is not None:
             contestants["vllm"] = vllm.generate
         timed = take_turns(contestants, given.rounds, log, work.name)
-    figures, details = _told(timed, log)
+    figures, details = _describe(timed, log)
     figures["hflm"]["batch_size"] = best
     details["batch_size_search"] = searched
     if vllm is not None:
@@ -103,7 +103,7 @@ def _theirs(peer: HFLM, instances: list[Instance]) -> list[str]:
     return texts
 
 
-def _told(timed: dict[str, Timed], log: Log) -> tuple[dict[str, Any], dict[str, Any]]:
+def _describe(timed: dict[str, Timed], log: Log) -> tuple[dict[str, Any], dict[str, Any]]:
     """Figures against every other contestant, and the comparison text by text."""
     ours = timed["ours"]
     figures: dict[str, Any] = {

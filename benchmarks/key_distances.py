@@ -18,7 +18,7 @@ from sequela.editors import create_editor
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit, load_edits
 from sequela.models import LanguageModel, load_model, tokenize_prompt
-from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.activations import Site, read_activations
 from sequela.models.forward.batch import pad_right
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
@@ -71,7 +71,9 @@ def keys_of(model: LanguageModel, layer: int, prompts: list[str]) -> torch.Tenso
     read = []
     for prompt in prompts:
         ids = tokenize_prompt(model.tokenizer, prompt).ids
-        read.append(read_sites(model, pad_right([ids], model.pad_id, model.device), [site])[site][0, -1])
+        read.append(
+            read_activations(model, pad_right([ids], model.pad_id, model.device), [site])[site][0, -1]
+        )
     return torch.stack(read) if read else torch.zeros(0, model.key_size, device=model.device)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sequela.edited import EditedModel
-from sequela.inference import TorchEngine, Work
+from sequela.inference import TokenCounters, TorchEngine
 from support.arithmetic import count_tokens, flops
 from support.gemm import Product, measure, products
 from support.program import Log, begin, end, load, options, run
@@ -41,7 +41,7 @@ def main() -> None:
     counts, shapes = count_tokens(requests), products(model, given.quick)
     log.say(f"{given.case}: {len(requests)} requests, {counts}")
     engine.score(edited, requests[: len(requests) // 20 + 1])  # warm
-    engine.work = Work()
+    engine.counters = TokenCounters()
     timed = take_turns(
         {
             "gemm": lambda: [measure(product, model.dtype) for product in shapes],
@@ -64,9 +64,9 @@ def main() -> None:
         "torch_mm_peak_gflops": peaks["torch_mm"] / 1e9,
         "seconds": seconds,
         "unique_tokens": counts.unique,
-        "computed_per_unique_token": engine.work.computed_tokens / given.rounds / counts.unique,
-        "asked_per_unique_position": engine.work.asked_positions / given.rounds / counts.asked,
-        "unique_tokens_agree": engine.work.unique_tokens == counts.unique * given.rounds,
+        "computed_per_unique_token": engine.counters.computed_tokens / given.rounds / counts.unique,
+        "asked_per_unique_position": engine.counters.asked_positions / given.rounds / counts.asked,
+        "unique_tokens_agree": engine.counters.unique_tokens == counts.unique * given.rounds,
     }
     details: dict[str, Any] = {
         "seconds": timed["score"].seconds,

@@ -22,7 +22,7 @@ import torch
 from lm_eval.evaluator import evaluate
 
 from sequela.edited import Delta, EditedModel
-from sequela.editors.storage import load_edits
+from sequela.editors.storage import load_saved_edits
 from sequela.evaluation.lm_eval.adapter import EngineLM
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.suite import HarnessSuite
@@ -68,7 +68,7 @@ def main() -> None:
     model = load(given, log)
     items = 4 if given.quick else given.items
     changes: dict[str, Delta | None] = {} if given.edited_only else {UNEDITED: None}
-    changes |= {path.name: load_edits(path, model).delta for path in given.delta}
+    changes |= {path.name: load_saved_edits(path, model).delta for path in given.delta}
     suites = [_suite(name, items, given.max_new_tokens, given.quick) for name in given.benchmarks]
     cases: dict[str, Any] = {}
     details: dict[str, Any] = {}
@@ -98,7 +98,7 @@ def _suite(name: str, items: int, max_new_tokens: int, quick: bool) -> HarnessSu
     whole = HarnessSuite(name)
     settings: dict[str, Any] = {"protocols": PROTOCOLS[name]} if name in PROTOCOLS else {}
     if name in SUBJECTS:
-        subjects = whole.settings.parts_of(whole.settings.files[0])
+        subjects = whole.settings.subtasks_of(whole.settings.files[0])
         chosen = subjects[:: len(subjects) // SUBJECTS[name]][: 1 if quick else SUBJECTS[name]]
         settings |= {"subjects": chosen}
         items = -(-items // len(chosen))

@@ -42,14 +42,14 @@ def main() -> None:
         fault = FAULTS[number - 1]
         start = time.monotonic()
         caught_by = first_failure(fault, arguments.slow, arguments.workers)
-        told = {
+        reported = {
             "number": number,
             "fault": fault.name,
             "caught": bool(caught_by),
             "by": caught_by,
             "seconds": round(time.monotonic() - start),
         }
-        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.write(json.dumps(reported) + "\n")
         sys.stdout.flush()
 
 

@@ -65,7 +65,7 @@ def main() -> None:
             _sweep(model, _checkpoints(model, layers, given.checkpoints), requests, memory, bool(number % 2))
             for number in range(given.rounds)
         ]
-        figures[name], details[name] = _told(layers, rounds)
+        figures[name], details[name] = _describe(layers, rounds)
         figures[name]["arithmetic_fraction"] = _arithmetic_fraction(operations, model.n_layers, layers)
         log.say(f"{name}: {figures[name]}")
     end("sweep_cost", given, {"cases": figures, "n_requests": len(requests)}, details)
@@ -121,7 +121,9 @@ def _arithmetic_fraction(operations: Mapping[str, int], n_layers: int, layers: S
     return left / sum(operations.values())
 
 
-def _told(layers: Sequence[int], rounds: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _describe(
+    layers: Sequence[int], rounds: Sequence[dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The figures of one editor, and what lies behind them."""
     first = [sweep["seconds"]["cached"][0] for sweep in rounds]
     later = [spent for sweep in rounds for spent in sweep["seconds"]["cached"][1:]]

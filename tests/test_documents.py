@@ -103,7 +103,7 @@ def test_the_make_targets_it_names_exist(guide: str) -> None:
 KINDS = ["method", "model family", "benchmark", "suite", "edit source", "engine", "report section", "metric"]
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "restraint"])
+@pytest.mark.parametrize("kind", [*KINDS, "regularizer"])
 def test_there_is_a_recipe_with_files_and_tests(kind: str) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (recipe,) = re.findall(rf"^### To add an? {kind}\n(.*?)(?=^##)", text, flags=re.MULTILINE | re.DOTALL)

@@ -77,7 +77,7 @@ def compare(work: ScoringWorkload, first: Sequence[float], second: Sequence[floa
         items.append(
             ItemAgreement(
                 item=question.id,
-                answers=(_likeliest(ours), _likeliest(theirs)),
+                answers=(_most_likely(ours), _most_likely(theirs)),
                 difference=max(abs(a - b) for a, b in zip(ours, theirs, strict=True)),
                 margin=ordered[0] - ordered[1] if len(ordered) > 1 else 0.0,
             )
@@ -85,5 +85,5 @@ def compare(work: ScoringWorkload, first: Sequence[float], second: Sequence[floa
     return Agreement(tuple(items))
 
 
-def _likeliest(logprobs: Sequence[float]) -> int:
+def _most_likely(logprobs: Sequence[float]) -> int:
     return max(range(len(logprobs)), key=lambda i: logprobs[i])

@@ -98,8 +98,8 @@ def search_batch_size(
         else:
             trials.append(Trial(size, timed(functools.partial(work, size))[0]))
         last = trials[-1]
-        told = last.note if last.seconds is None else f"{last.seconds:.2f} s"
-        progress.say(f"HFLM, batch size {size}: {told}")
+        description = last.note if last.seconds is None else f"{last.seconds:.2f} s"
+        progress.say(f"HFLM, batch size {size}: {description}")
     return Search(items, tuple(trials))
 
 

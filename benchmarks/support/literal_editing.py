@@ -57,7 +57,7 @@ def literal_rome(
         model.module,
         model.tokenizer,
         module_at(model, Site("value", layer)),
-        statistics.second_moment(layer).matrix.double(),
+        statistics.key_covariance(layer).matrix.double(),
         (edit.prompt, edit.subject, edit.target_new),
         contexts,
         _settings(settings),
@@ -89,7 +89,7 @@ def literal_memit(
             current.append(one_file.keys_and_values(model.module, last, prompts[:1])[1][0])
         in_force.revert()
         K = torch.stack(keys).T.double()
-        C = statistics.second_moment(layer).matrix.double()
+        C = statistics.key_covariance(layer).matrix.double()
         adjusted = torch.linalg.solve(weight * C + K @ K.T, K)
         residual = (wanted - torch.stack(current).double()).T / (len(layers) - number)
         update = LowRank(residual.float(), adjusted.T.float())

@@ -88,13 +88,13 @@ def end(benchmark: str, given: argparse.Namespace, figures: dict[str, Any], deta
         for name, value in vars(given).items()
         if name not in ("data", "output", "vllm_python")
     }
-    told = {"benchmark": benchmark, "dtype": given.dtype, **figures}
+    reported = {"benchmark": benchmark, "dtype": given.dtype, **figures}
     path = given.output
     if path is None and not given.quick:
         path = RESULTS / f"{benchmark}-{given.dtype}.json"
     if path is not None:
         record = {
-            **told,
+            **reported,
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "arguments": arguments,
             "machine": describe_machine().model_dump(),
@@ -102,7 +102,7 @@ def end(benchmark: str, given: argparse.Namespace, figures: dict[str, Any], deta
         }
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(reported) + "\n")
 
 
 def run(main: Any) -> None:

@@ -15,7 +15,7 @@ from lm_eval.api.instance import Instance
 
 from sequela.core.errors import BadInputError
 from sequela.core.paths import DATA_VARIABLE
-from sequela.evaluation.lm_eval.catalog import files_of, parts_of
+from sequela.evaluation.lm_eval.catalog import files_of, subtasks_of
 from sequela.evaluation.lm_eval.local_data import local_path
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.task_builder import build_task
@@ -99,7 +99,7 @@ def mmlu(subjects: int = 5, questions: int = 60) -> ScoringWorkload:
     """MMLU by letters, 5-shot: the first subjects in alphabetical order that have so many questions."""
     file = _file("mmlu", "letters")
     asked: list[Question] = []
-    for subject in parts_of(file):
+    for subject in subtasks_of(file):
         found = _questions(file, questions, subject)
         if len(found) == questions:
             asked += found

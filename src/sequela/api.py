@@ -16,7 +16,7 @@ from sequela.editors import AnyEditor, BadEditPolicy, EditReport, Resources, cre
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.session import EditSession
 from sequela.editors.shared.contexts import check_contexts
-from sequela.editors.storage import load_edits, save_edits
+from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit
 from sequela.evaluation.hit_rate import evaluate_counting
 from sequela.evaluation.registry import make_suite, option_names
@@ -247,7 +247,7 @@ class Model:
             FingerprintMismatchError: They were made for another model.
         """
         with self._stage.given_to(EditedModel(self.base)):
-            saved = load_edits(Path(folder), self.base)
+            saved = load_saved_edits(Path(folder), self.base)
             edited = SavedEdits(self.delta + saved.delta, saved.methods).on(self.base)
         with self._with(self._on_top(edited), self.reports, (*self.methods, *saved.methods)) as model:
             yield model
@@ -261,9 +261,9 @@ class Model:
         save_edits(Path(folder), self.base, SavedEdits(self.delta, self.methods))
 
     def _check_fits(self, answer: Score | Generation) -> None:
-        if answer.refused is not None:
+        if answer.too_long is not None:
             raise SequelaError(
-                f"The request takes {answer.refused} tokens; the context of {self.base.name!r} has "
+                f"The request takes {answer.too_long} tokens; the context of {self.base.name!r} has "
                 f"{self.base.context_length}.",
                 hint="Shorten the prompt, or ask for fewer new tokens.",
             )

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from sequela.analysis import Collapses, Unexpressed, hardly_expressed
+from sequela.analysis import Collapses, ForgottenEdits, mostly_forgotten
 from sequela.results import Measurement
 from support.measurements import expressed, perplexity
 from support.suites import SUITES
 
 
-def found_among(*measurements: Measurement) -> list[Unexpressed]:
-    return hardly_expressed(measurements, Collapses.among(measurements, SUITES))
+def found_among(*measurements: Measurement) -> list[ForgottenEdits]:
+    return mostly_forgotten(measurements, Collapses.among(measurements, SUITES))
 
 
 def test_it_is_told_at_the_last_checkpoint_of_each_trajectory() -> None:

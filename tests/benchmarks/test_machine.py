@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def test_paths_are_told_without_their_folders(benchmark_support: Callable[[str], ModuleType]) -> None:
-    told = benchmark_support("machine").without_folders
-    assert told(Path("/somewhere/rome")) == "rome"
-    assert told([Path("/somewhere/rome"), "text", 4]) == ["rome", "text", 4]
-    assert told(None) is None
+    reported = benchmark_support("machine").without_folders
+    assert reported(Path("/somewhere/rome")) == "rome"
+    assert reported([Path("/somewhere/rome"), "text", 4]) == ["rome", "text", 4]
+    assert reported(None) is None

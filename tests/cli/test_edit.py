@@ -43,13 +43,13 @@ class TestEdit:
             ),
         )
         assert answer.exit_code == 0
-        told = answer.json
-        assert told["settings"]["num_steps"] == SETTINGS["num_steps"]
-        assert len(told["edits"]) == 2
-        assert all("efficacy/free_decoding" in one["success@edit"] for one in told["edits"])
+        reported = answer.json
+        assert reported["settings"]["num_steps"] == SETTINGS["num_steps"]
+        assert len(reported["edits"]) == 2
+        assert all("efficacy/free_decoding" in one["success@edit"] for one in reported["edits"])
         description = read_description(tmp_path / "delta")
-        assert description.delta.content_hash == told["delta"]["content_hash"]
-        assert description.edits == tuple(one["edit_id"] for one in told["edits"])
+        assert description.delta.content_hash == reported["delta"]["content_hash"]
+        assert description.edits == tuple(one["edit_id"] for one in reported["edits"])
 
     def test_the_python_interface_makes_the_same_change(
         self, sequela: Sequela, world_folder: Path, world_edits: EditSet, edits_file: Path, tmp_path: Path
@@ -70,8 +70,8 @@ class TestEdit:
         with model.edited("rome", edits, settings=settings, **options) as edited:
             assert edited.delta.content_hash == answer.json["delta"]["content_hash"]
             reports = [report.model_dump(mode="json") for report in edited.reports]
-        told = answer.json["edits"]
-        assert [{**one, **report} for one, report in zip(told, reports, strict=True)] == told
+        reported = answer.json["edits"]
+        assert [{**one, **report} for one, report in zip(reported, reports, strict=True)] == reported
 
     def test_one_edit_of_your_own_in_a_table(self, sequela: Sequela, world_folder: Path) -> None:
         answer = sequela(
@@ -82,7 +82,7 @@ class TestEdit:
         assert "Mira Dolvan speaks the language" in answer.stdout
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "expected"),
         [
             (["--subject", "a", "--prompt", "{} is", "--target", " "], "target_new: is empty"),
             (["--subject", "a", "--prompt", "b is", "--target", "c"], "no {} for the subject 'a'"),
@@ -97,14 +97,14 @@ class TestEdit:
             (["--count", "0"], "--count"),
         ],
     )
-    def test_bad_input_is_told_in_words(self, sequela: Sequela, arguments: list[str], told: str) -> None:
+    def test_bad_input_is_told_in_words(self, sequela: Sequela, arguments: list[str], expected: str) -> None:
         answer = sequela("edit", *arguments)
         assert (answer.exit_code, answer.stdout) == (2, "")
-        assert told in answer.stderr
+        assert expected in answer.stderr
         assert "Traceback" not in answer.stderr
 
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "expected"),
         [
             ('{"num_step": 3}', "Did you mean 'num_steps'? Allowed: preset, layers, num_steps"),
             ("num_steps: many", "num_steps = 'many'"),
@@ -113,13 +113,13 @@ class TestEdit:
         ],
     )
     def test_wrong_settings_are_told_in_words(
-        self, sequela: Sequela, tmp_path: Path, content: str, told: str
+        self, sequela: Sequela, tmp_path: Path, content: str, expected: str
     ) -> None:
         path = tmp_path / "settings.yaml"
         path.write_text(content, encoding="utf-8")
         answer = sequela("edit", "--editor", "ft-m", "--hparams", path)
         assert answer.exit_code == 2
-        assert told in answer.stderr
+        assert expected in answer.stderr
 
     def test_a_wrong_context_is_told_by_its_line(self, sequela: Sequela, tmp_path: Path) -> None:
         path = tmp_path / "contexts.txt"
@@ -190,7 +190,7 @@ class TestStats:
         assert "all 3 layers were kept already" in sequela(*command).stdout
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "expected"),
         [
             (["--layers", "first"], "'first' can't be read"),
             (["--layers", "7"], "layer 7 was asked for"),
@@ -199,8 +199,8 @@ class TestStats:
         ],
     )
     def test_bad_input_is_told_in_words(
-        self, sequela: Sequela, world_folder: Path, arguments: list[str], told: str
+        self, sequela: Sequela, world_folder: Path, arguments: list[str], expected: str
     ) -> None:
         answer = sequela("stats", world_folder, "--device", "cpu", *arguments)
         assert (answer.exit_code, answer.stdout) == (2, "")
-        assert told in answer.stderr
+        assert expected in answer.stderr

@@ -93,8 +93,10 @@ def test_a_checkpoint_of_an_earlier_run_is_put_in_force_whole(
 
 def test_edits_of_a_newer_version_are_refused(sequela: Sequela, old: Path) -> None:
     description = old / "saved" / "grace" / "delta.json"
-    told = json.loads(description.read_text(encoding="utf-8"))
-    (old / "saved" / "grace" / "edits.json").write_text(json.dumps({**told, "format": 3}), encoding="utf-8")
+    reported = json.loads(description.read_text(encoding="utf-8"))
+    (old / "saved" / "grace" / "edits.json").write_text(
+        json.dumps({**reported, "format": 3}), encoding="utf-8"
+    )
     for command in (["evaluate", "model", "--delta"], ["export", "--output", "merged"]):
         answer = sequela(*command, old / "saved" / "grace")
         assert (answer.exit_code, answer.stdout) == (2, "")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sequela.edited import EditedModel
-from sequela.editors.storage import load_edits
+from sequela.editors.storage import load_saved_edits
 from sequela.inference import TorchEngine, generation_request
 from sequela.models import load_model
 from support.commands import Sequela
@@ -62,7 +62,7 @@ def test_the_checkpoint_can_be_loaded_and_measured_as_any_model(
     said = []
     for model in (
         EditedModel(load_model(str(tmp_path / "merged"), device="cpu")),
-        load_edits(folder, base).on(base),
+        load_saved_edits(folder, base).on(base),
     ):
         said += TorchEngine().generate(model, [generation_request(model, question, 8)])
     assert said[0] == said[1]

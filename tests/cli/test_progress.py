@@ -173,18 +173,18 @@ class TestLines:
         """One unit lasts until the line about it is there: without the thread this would never end."""
         monkeypatch.setattr("sequela.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
         monkeypatch.setattr("sequela.cli.progress.BEAT", 0.001)
-        told = threading.Event()
+        reported = threading.Event()
 
         class Written(io.StringIO):
             def write(self, text: str) -> int:
-                told.set()
+                reported.set()
                 return super().write(text)
 
         written = Written()
         console = Console(file=written, force_terminal=False)
         before = threading.active_count()
         with shown_progress(console) as progress, counted(progress, "one long step", 1):
-            assert told.wait(60)
+            assert reported.wait(60)
         assert written.getvalue().startswith("one long step: 0 of 1\n")
         assert threading.active_count() == before
 

@@ -50,11 +50,11 @@ def test_json_is_one_object_per_measurement_with_the_promised_fields(
         kept = store.measurements()
     assert (answer.exit_code, answer.stderr) == (0, "")
     assert len(answer.json) == len(kept) > 0
-    for told, measurement in zip(
+    for reported, measurement in zip(
         answer.json, check_validity(kept, read_manifest(finished).suites), strict=True
     ):
-        assert set(told) == FIELDS | FURTHER_FIELDS
-        assert told == measurement.model_dump(mode="json")
+        assert set(reported) == FIELDS | FURTHER_FIELDS
+        assert reported == measurement.model_dump(mode="json")
     assert {one["task"] for one in answer.json} >= {"success@edit", "retention@n"}
 
 
@@ -78,7 +78,7 @@ def test_a_choice_that_the_run_doesnt_know_is_refused(sequela: Sequela, finished
 
 def test_a_part_is_never_shown_as_the_whole(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(finished, tmp_path / "run")
-    write_manifest(folder, read_manifest(folder).ended_as(Status.STOPPED))
+    write_manifest(folder, read_manifest(folder).finish(Status.STOPPED))
     for arguments in (["results", folder], ["results", folder, "--json"]):
         answer = sequela(*arguments)
         assert answer.exit_code == 0
@@ -110,9 +110,9 @@ def test_stored_answers_are_scored_again(sequela: Sequela, finished: Path, tmp_p
     assert answer.exit_code == 0
     assert "0 values changed" in answer.stdout
     assert "left as they are: builtin, perplexity" in answer.stdout
-    told = sequela("rescore", folder, "--json").json
-    assert (told["changed"], told["left"]) == ([], ["builtin", "perplexity"])
-    assert told["rescored"] > 0
+    reported = sequela("rescore", folder, "--json").json
+    assert (reported["changed"], reported["left"]) == ([], ["builtin", "perplexity"])
+    assert reported["rescored"] > 0
 
 
 def test_the_edit_that_rings_is_found(sequela: Sequela, finished: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sequela.cli.signals import terminated_like_interrupted
+from sequela.cli.signals import sigterm_as_keyboard_interrupt
 from sequela.results import Status, open_store, read_manifest
 from support.commands import Sequela
 from support.studies import small_study, write_study
@@ -25,18 +25,18 @@ def test_a_study_is_run_and_reported(
 ) -> None:
     content = small_study(world_folder, edits_file, editors=["ft-m"], checkpoints=[0, 1], suites=[])
     study = write_study(tmp_path / "study.yaml", content)
-    told = sequela("run", study, "--json")
-    assert told.exit_code == 0
-    assert told.json == {
+    reported = sequela("run", study, "--json")
+    assert reported.exit_code == 0
+    assert reported.json == {
         "run": str(Path("runs") / "small"),
         "status": "complete",
         "evaluations": 2,
         "planned": 2,
         "report": str(Path("runs") / "small" / "report" / "index.html"),
     }
-    assert (tmp_path / told.json["report"]).is_file()
-    assert "measuring the unedited model" in told.stderr
-    assert "\x1b" not in told.stderr  # plain lines where there is no terminal
+    assert (tmp_path / reported.json["report"]).is_file()
+    assert "measuring the unedited model" in reported.stderr
+    assert "\x1b" not in reported.stderr  # plain lines where there is no terminal
 
 
 def test_options_take_the_place_of_the_study_s_own(
@@ -44,15 +44,15 @@ def test_options_take_the_place_of_the_study_s_own(
 ) -> None:
     content = small_study(world_folder, edits_file, editors=["ft-m"], checkpoints=[0, 1], suites=[])
     study = write_study(tmp_path / "study.yaml", content)
-    told = sequela("run", study, "--precision", "bfloat16", "--memory", "2GiB")
-    assert told.exit_code == 0, told.stderr
-    assert "memory: " in told.stderr
+    reported = sequela("run", study, "--precision", "bfloat16", "--memory", "2GiB")
+    assert reported.exit_code == 0, reported.stderr
+    assert "memory: " in reported.stderr
     manifest = read_manifest(tmp_path / "runs" / "small")
     assert (manifest.config["dtype"], manifest.config["memory"]) == ("bfloat16", 2**31)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         (("--memory", "lots"), "'lots' is no size"),
         (("--memory", "300MB"), "too low for"),
@@ -65,18 +65,18 @@ def test_bad_options_are_told_in_words(
     edits_file: Path,
     tmp_path: Path,
     options: tuple[str, str],
-    told: str,
+    expected: str,
 ) -> None:
     study = write_study(tmp_path / "study.yaml", small_study(world_folder, edits_file))
     edits = ("edit", "--model", world_folder, "--edits", edits_file, "--editor", "ft-m")
     for command in (("run", study), ("evaluate", world_folder), edits):
         answer = sequela(*command, *options)
         assert (answer.exit_code, answer.stdout) == (2, ""), command
-        assert told in answer.stderr
+        assert expected in answer.stderr
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"edtors": []}, "unknown key 'edtors'"),
         ({"models": ["smollm2-135m-instrct"]}, "'smollm2-135m-instruct'"),
@@ -89,12 +89,12 @@ def test_bad_studies_are_told_in_words(
     edits_file: Path,
     tmp_path: Path,
     changes: dict[str, object],
-    told: str,
+    expected: str,
 ) -> None:
     study = write_study(tmp_path / "study.yaml", {**small_study(world_folder, edits_file), **changes})
     answer = sequela("run", study)
     assert (answer.exit_code, answer.stdout) == (2, "")
-    assert told in answer.stderr
+    assert expected in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
@@ -145,7 +145,7 @@ def test_a_signal_stops_the_run_and_the_same_command_goes_on(
 
 def test_sigterm_interrupts_only_within_the_block() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
+    with pytest.raises(KeyboardInterrupt), sigterm_as_keyboard_interrupt():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
 

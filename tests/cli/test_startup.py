@@ -101,10 +101,10 @@ def told_by(folder: Path, *arguments: str) -> Told:
     ids=" ".join,
 )
 def test_a_list_waits_for_nothing_heavy(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
-    told = told_by(tmp_path, *arguments)
-    assert told.status == 0, told.stderr
-    assert said in told.stdout
-    assert told.imported == ()
+    reported = told_by(tmp_path, *arguments)
+    assert reported.status == 0, reported.stderr
+    assert said in reported.stdout
+    assert reported.imported == ()
 
 
 def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> None:
@@ -117,10 +117,10 @@ def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> N
     (info / "entry_points.txt").write_text(
         f"[{METHOD_REGISTRY.group}]\nlight = light_plug_in:LIGHT\n", encoding="utf-8"
     )
-    told = told_by(tmp_path, "methods")
-    assert told.status == 0, told.stderr
-    assert "from light-plug-in 1.0" in told.stdout
-    assert told.imported == ()
+    reported = told_by(tmp_path, "methods")
+    assert reported.status == 0, reported.stderr
+    assert "from light-plug-in 1.0" in reported.stdout
+    assert reported.imported == ()
 
 
 @pytest.mark.parametrize(
@@ -164,16 +164,16 @@ def test_a_wrong_study_file_is_answered_before_anything_heavy_is_imported(
     tmp_path: Path, text: str, said: str
 ) -> None:
     (tmp_path / "bad.yaml").write_text(text, encoding="utf-8")
-    told = told_by(tmp_path, "run", "bad.yaml")
-    assert told.status == 2
-    assert told.stderr.startswith("Error: bad.yaml")
-    assert said in told.stderr
-    assert "Traceback" not in told.stderr
-    assert told.imported == ()
+    reported = told_by(tmp_path, "run", "bad.yaml")
+    assert reported.status == 2
+    assert reported.stderr.startswith("Error: bad.yaml")
+    assert said in reported.stderr
+    assert "Traceback" not in reported.stderr
+    assert reported.imported == ()
 
 
 def test_a_study_file_that_isnt_there_is_said_at_once(tmp_path: Path) -> None:
-    told = told_by(tmp_path, "run", "missing.yaml")
-    assert told.status == 2
-    assert "missing.yaml can't be read: No such file or directory" in told.stderr
-    assert told.imported == ()
+    reported = told_by(tmp_path, "run", "missing.yaml")
+    assert reported.status == 2
+    assert "missing.yaml can't be read: No such file or directory" in reported.stderr
+    assert reported.imported == ()

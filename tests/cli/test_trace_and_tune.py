@@ -28,15 +28,15 @@ class TestTrace:
         assert 'src="https' not in page
 
     def test_json_has_every_number(self, sequela: Sequela, world_folder: Path, edits_file: Path) -> None:
-        told = sequela(
+        reported = sequela(
             "trace", world_folder, "--edits", edits_file, "--count", 2, "--kind", "value", "--json"
         ).json
-        assert told["settings"]["kind"] == "value"
-        assert len(told["prompts"]) == 2
-        for prompt in told["prompts"]:
+        assert reported["settings"]["kind"] == "value"
+        assert len(reported["prompts"]) == 2
+        for prompt in reported["prompts"]:
             assert len(prompt["restored"]) == len(prompt["tokens"])
             assert prompt["clean"] > prompt["corrupted"]
-        assert len(told["gain"]) == len(told["places"])
+        assert len(reported["gain"]) == len(reported["places"])
 
     def test_a_file_that_is_no_picture_is_refused_before_anything_long(self, sequela: Sequela) -> None:
         answer = sequela("trace", "no-such-model", "-o", "trace.pdf")
@@ -72,13 +72,13 @@ class TestTune:
     ) -> None:
         settings = tmp_path / "own.yaml"
         settings.write_text(yaml.safe_dump({"preset": str(tuned), "num_steps": 3}))
-        told = sequela(
+        reported = sequela(
             "edit", "-m", world_folder, "-e", "ft-m", "--edits", edits_file, "--hparams", settings, "--json"
         ).json
         preset = yaml.safe_load(tuned.read_text())
-        assert told["settings"]["layers"] == preset["settings"]["layers"]
-        assert told["settings"]["lr"] == preset["settings"]["lr"]
-        assert told["settings"]["num_steps"] == 3
+        assert reported["settings"]["layers"] == preset["settings"]["layers"]
+        assert reported["settings"]["lr"] == preset["settings"]["lr"]
+        assert reported["settings"]["num_steps"] == 3
 
     @pytest.mark.parametrize(
         ("change", "editor", "said"),

@@ -33,15 +33,15 @@ def test_what_it_trained_is_found_by_edit(
     assert refused.exit_code == 2
     assert "has to be trained before" in refused.stderr
     assert f"sequela train-editor {editor}" in refused.stderr
-    told = sequela("train-editor", editor, "-m", world_folder, "--edits", training_edits, *FEW, "--json")
-    assert told.exit_code == 0, told.stderr
-    assert [one["step"] for one in told.json["curve"]] == [0, 1, 2]
-    assert told.json["training"]["edit_weight"] == edit_weight
-    assert (Path(told.json["folder"]) / "network.safetensors").is_file()
-    assert "27 edits to train on, 5 held out; training needs about" in " ".join(told.stderr.split())
+    reported = sequela("train-editor", editor, "-m", world_folder, "--edits", training_edits, *FEW, "--json")
+    assert reported.exit_code == 0, reported.stderr
+    assert [one["step"] for one in reported.json["curve"]] == [0, 1, 2]
+    assert reported.json["training"]["edit_weight"] == edit_weight
+    assert (Path(reported.json["folder"]) / "network.safetensors").is_file()
+    assert "27 edits to train on, 5 held out; training needs about" in " ".join(reported.stderr.split())
     made = sequela("edit", "--model", world_folder, "--editor", editor, "--edits", edits_file, "--json")
     assert made.exit_code == 0, made.stderr
-    assert made.json["state"]["network"] == told.json["network"]
+    assert made.json["state"]["network"] == reported.json["network"]
 
 
 def test_it_shows_the_curve_and_goes_on(

@@ -65,7 +65,7 @@ def test_an_unknown_name_is_met_with_what_comes_near(package: str, install_plugi
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "expected"),
     [
         ("{}.broken:X", r"can't be imported: RuntimeError: no license found"),
         ("{}.garbled:X", r"can't be imported: SyntaxError"),
@@ -75,10 +75,10 @@ def test_an_unknown_name_is_met_with_what_comes_near(package: str, install_plugi
     ],
 )
 def test_a_package_that_cant_be_used_is_named_with_what_to_do(
-    package: str, install_plugin: Install, place: str, told: str
+    package: str, install_plugin: Install, place: str, expected: str
 ) -> None:
     install_plugin({GROUP: {"bad": place.format(package)}})
-    with pytest.raises(BadInputError, match=told) as caught:
+    with pytest.raises(BadInputError, match=expected) as caught:
         NUMBERS.get("bad")
     assert "'bad'" in caught.value.message
     assert "sequela-example-plugin 1.0.0" in caught.value.message

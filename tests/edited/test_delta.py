@@ -14,7 +14,7 @@ from sequela.edited.delta import difference
 from sequela.edited.updates import add_updates
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 
 
@@ -170,10 +170,10 @@ def test_what_enters_the_lowest_block_is_as_before_to_the_bit(any_family: Langua
     batch = pad_right([(5, 6, 7, 8)], any_family.pad_id, any_family.device)
     delta = delta_for(any_family, (2, 1))
     assert delta.lowest_block(any_family) == 1
-    before = [record(any_family, batch, first).hidden for first in (1, 2)]
+    before = [record_forward(any_family, batch, first).hidden for first in (1, 2)]
     with EditedModel(any_family, delta) as edited:
         assert edited.lowest_block == 1
-        after = [record(any_family, batch, first).hidden for first in (1, 2)]
+        after = [record_forward(any_family, batch, first).hidden for first in (1, 2)]
     assert torch.equal(after[0], before[0])
     assert not torch.equal(after[1], before[1])
 

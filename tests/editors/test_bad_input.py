@@ -22,10 +22,10 @@ WHITENED = ["rome", "memit", "pmet", "emmet", "alphaedit"]
 @pytest.mark.parametrize("method", WHITENED)
 def test_statistics_of_another_model_are_refused(method: str, tmp_path: Path) -> None:
     resources = Resources(tiny_statistics(OTHER, tmp_path), contexts=("{}",))
-    with pytest.raises(FingerprintMismatchError) as told:
+    with pytest.raises(FingerprintMismatchError) as caught:
         create_editor(method, {"layers": [1]}).prepare(MODEL, resources)
-    assert MODEL.fingerprint in told.value.message
-    assert OTHER.fingerprint in told.value.message
+    assert MODEL.fingerprint in caught.value.message
+    assert OTHER.fingerprint in caught.value.message
 
 
 @pytest.mark.parametrize("method", WHITENED)
@@ -36,10 +36,10 @@ def test_going_on_with_other_statistics_is_refused(method: str, tmp_path: Path) 
     state = editor.prepare(MODEL, first)
     spec = CorpusSpec(source=str(tmp_path / "corpus.txt"), n_tokens=640, window=64)
     second = Resources(Statistics(MODEL, spec, tmp_path), contexts=("{}",))
-    with pytest.raises(SequelaError, match="began with the statistics") as told:
+    with pytest.raises(SequelaError, match="began with the statistics") as caught:
         editor.edit(MODEL, TINY_EDITS[:1], state, second)
-    assert first.statistics.key in told.value.message
-    assert second.statistics.key in told.value.message
+    assert first.statistics.key in caught.value.message
+    assert second.statistics.key in caught.value.message
 
 
 @pytest.mark.parametrize("method", ["rome", "memit", "emmet"])
@@ -47,6 +47,6 @@ def test_statistics_over_too_few_tokens_are_told_with_the_remedy(method: str, tm
     spec = CorpusSpec(source=str(write_text(tmp_path / "text.txt")), n_tokens=32, window=16)
     resources = Resources(Statistics(MODEL, spec, tmp_path), contexts=("{}",))
     editor = create_editor(method, {"layers": [1], "v_num_grad_steps": 2})
-    with pytest.raises(SequelaError, match="not positive definite") as told:
+    with pytest.raises(SequelaError, match="not positive definite") as caught:
         list(edit_in_batches(editor, MODEL, TINY_EDITS[:1], 1, resources))
-    assert "more tokens" in (told.value.hint or "")
+    assert "more tokens" in (caught.value.hint or "")

@@ -14,12 +14,12 @@ from pydantic import BaseModel
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.edited import Delta, Dense, EditedModel
-from sequela.editors import AnyEditor, Outcome, Resources, catalog, create_editor
-from sequela.editors.catalog import JOIN, RESTRAINTS
+from sequela.editors import AnyEditor, EditOutcome, Resources, catalog, create_editor
+from sequela.editors.catalog import JOIN, REGULARIZERS
 from sequela.editors.methods.lora.editor import QUERY_AND_VALUE
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.shared.gradient_factors import mlp_linears
-from sequela.editors.storage import load_edits, save_edits
+from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import TorchEngine, score_request
 from sequela.models import LanguageModel
@@ -59,12 +59,12 @@ class Method:
     @property
     def in_weights(self) -> bool:
         """Whether its edits sit in weights."""
-        return self.create().seat == "weights"
+        return self.create().location == "weights"
 
     @property
     def in_requests(self) -> bool:
         """Whether its edits sit in front of requests: no step is taken and no block is changed."""
-        return self.create().seat == "requests"
+        return self.create().location == "prompt"
 
     def weights(self, model: LanguageModel) -> set[str]:
         """The weights it may change."""
@@ -261,7 +261,7 @@ class Trial:
     before: dict[str, torch.Tensor]
     edits: tuple[Edit, ...]
     state: BaseModel
-    outcome: Outcome[Any]
+    outcome: EditOutcome[Any]
 
     @property
     def edited(self) -> EditedModel:
@@ -286,7 +286,7 @@ def trial(request: pytest.FixtureRequest, kept: Path) -> Trial:
 def test_every_built_in_method_is_tried() -> None:
     tried = [method.name.split(JOIN) for method in METHODS.values()]
     assert {name for name, *_ in tried} == set(catalog.METHODS)
-    assert {name for _, *names in tried for name in names} == set(RESTRAINTS)
+    assert {name for _, *names in tried for name in names} == set(REGULARIZERS)
 
 
 def test_the_quick_tier_covers_methods_and_models() -> None:
@@ -354,8 +354,8 @@ def test_the_targets_become_more_likely(trial: Trial) -> None:
     if trial.method.follows_gradients:
         assert float((before - after).mean()) > 0.02
     else:
-        told = torch.tensor([[report.first_loss, report.final_loss] for report in trial.outcome.reports])
-        torch.testing.assert_close(torch.stack([before, after], 1), told, rtol=1e-4, atol=1e-4)
+        reported = torch.tensor([[report.first_loss, report.final_loss] for report in trial.outcome.reports])
+        torch.testing.assert_close(torch.stack([before, after], 1), reported, rtol=1e-4, atol=1e-4)
 
 
 def test_the_state_survives_json_and_the_seed_fixes_every_bit(trial: Trial, kept: Path) -> None:
@@ -373,10 +373,10 @@ def test_the_state_survives_json_and_the_seed_fixes_every_bit(trial: Trial, kept
 def test_the_edits_survive_being_saved(trial: Trial, tmp_path: Path) -> None:
     """What comes back says the very same on the model."""
     editor = trial.method.create()
-    whole = editor.of_whole(trial.model, trial.outcome.delta)
+    whole = editor.finalize_delta(trial.model, trial.outcome.delta)
     made_by = MethodEdits.of(editor, trial.outcome.state, [edit.id for edit in trial.edits])
     save_edits(tmp_path, trial.model, SavedEdits(whole, (made_by,)))
-    again = load_edits(tmp_path, trial.model).on(trial.model)
+    again = load_saved_edits(tmp_path, trial.model).on(trial.model)
     assert again.content_hash == trial.edited.content_hash != EditedModel(trial.model).content_hash
     assert torch.equal(losses(again, trial.edits), losses(trial.edited, trial.edits))
 
@@ -422,9 +422,9 @@ ONE_AT_A_TIME = {name: method for name, method in METHODS.items() if not method.
 @pytest.mark.parametrize("method", ONE_AT_A_TIME.values(), ids=ONE_AT_A_TIME)
 def test_a_batch_for_a_method_that_makes_one_edit_at_a_time_is_refused(method: Method, kept: Path) -> None:
     model = open_model("llama")
-    with pytest.raises(BadInputError, match="one edit at a time; a batch of 3 was asked for") as told:
+    with pytest.raises(BadInputError, match="one edit at a time; a batch of 3 was asked for") as caught:
         list(edit_in_batches(method.create(), model, TINY_EDITS[:3], 3, resources_for(model, kept)))
-    assert "memit" in (told.value.hint or "")
+    assert "memit" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("method", ["r-rome", "memit, batch of 3"])

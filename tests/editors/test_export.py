@@ -63,11 +63,11 @@ def test_it_says_where_it_comes_from(tmp_path: Path) -> None:
     model = tiny_language_model("llama")
     delta = saved(tmp_path / "edits", model)
     export_merged(tmp_path / "edits", model, tmp_path / "merged")
-    told = ExportDescription.model_validate_json(
+    reported = ExportDescription.model_validate_json(
         (tmp_path / "merged" / DESCRIPTION).read_text(encoding="utf-8")
     )
-    assert (told.base_name, told.base_fingerprint) == (model.name, model.fingerprint)
-    assert (told.method, told.edits, told.delta) == ("memit", ("a", "b"), delta.content_hash)
+    assert (reported.base_name, reported.base_fingerprint) == (model.name, model.fingerprint)
+    assert (reported.method, reported.edits, reported.delta) == ("memit", ("a", "b"), delta.content_hash)
 
 
 def test_another_model_is_refused_and_nothing_is_left_behind(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_another_model_is_refused_and_nothing_is_left_behind(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("method", "settings", "where"),
-    [("grace", {"layers": [1]}, "beside a layer"), ("ike", {"retriever": "words"}, "in front of requests")],
+    [("grace", {"layers": [1]}, "beside a layer"), ("ike", {"retriever": "words"}, "in the prompt")],
 )
 def test_a_memory_is_refused_with_what_could_be_done(
     method: str, settings: dict[str, object], where: str, tmp_path: Path
@@ -90,10 +90,10 @@ def test_a_memory_is_refused_with_what_could_be_done(
     save_edits(tmp_path / "edits", model, SavedEdits(Delta.empty(model.fingerprint), (made_by,)))
     with pytest.raises(
         SequelaError, match=f"{method} keeps them {where}, and no weights say the same"
-    ) as told:
+    ) as caught:
         check_export(tmp_path / "edits", tmp_path / "merged")
-    assert "sequela evaluate --delta" in (told.value.hint or "")
-    assert "memit" in (told.value.hint or "")
+    assert "sequela evaluate --delta" in (caught.value.hint or "")
+    assert "memit" in (caught.value.hint or "")
 
 
 def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:

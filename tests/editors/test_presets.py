@@ -82,7 +82,7 @@ def test_what_is_not_set_comes_from_the_preset(shaped: LanguageModel) -> None:
     assert none.hyperparameters.layers is None
 
 
-def test_restraints_stay_with_the_method(shaped: LanguageModel) -> None:
+def test_regularizers_stay_with_the_method(shaped: LanguageModel) -> None:
     editor = with_preset(create_editor("memit+rect+nas", {"rect": {"keep": 0.1}}), shaped)
     assert editor.name == "memit+rect+nas"
     assert editor.hyperparameters.layers == (6, 7, 8, 9, 10)
@@ -91,17 +91,17 @@ def test_restraints_stay_with_the_method(shaped: LanguageModel) -> None:
 
 
 def test_without_a_preset_the_user_is_told(shaped: LanguageModel) -> None:
-    other, told = tiny_language_model("gpt2"), Told()
+    other, content = tiny_language_model("gpt2"), Told()
     editor = create_editor("rome")
-    assert with_preset(editor, other, told) is editor
-    assert "no preset of rome for tiny-gpt2" in told.said[0]
-    assert "sequela tune" in told.said[0]
-    told.said.clear()
-    with_preset(create_editor("rome", {"layers": [1]}), other, told)
-    with_preset(create_editor("rome"), shaped, told)
-    assert told.said == []
-    with_preset(create_editor("pmet"), shaped, told)
-    assert "untested" in told.said[0]
+    assert with_preset(editor, other, content) is editor
+    assert "no preset of rome for tiny-gpt2" in content.said[0]
+    assert "sequela tune" in content.said[0]
+    content.said.clear()
+    with_preset(create_editor("rome", {"layers": [1]}), other, content)
+    with_preset(create_editor("rome"), shaped, content)
+    assert content.said == []
+    with_preset(create_editor("pmet"), shaped, content)
+    assert "untested" in content.said[0]
 
 
 def test_published_settings_that_do_not_exist_are_refused(shaped: LanguageModel) -> None:

@@ -54,18 +54,18 @@ def test_a_method_like_no_other_is_met_with_all_names() -> None:
 def test_an_unknown_setting_is_met_with_the_allowed_ones() -> None:
     with pytest.raises(BadInputError) as caught:
         create_editor("rome", {"v_lrr": 0.1})
-    told = str(caught.value)
-    assert "rome has no setting 'v_lrr'. Did you mean 'v_lr'?" in told
-    assert all(name in told for name in METHODS["rome"].settings.model_fields)
+    description = str(caught.value)
+    assert "rome has no setting 'v_lrr'. Did you mean 'v_lr'?" in description
+    assert all(name in description for name in METHODS["rome"].settings.model_fields)
 
 
 def test_every_wrong_value_is_told() -> None:
     with pytest.raises(BadInputError) as caught:
         create_editor("memit", {"v_lr": -1, "layers": [], "v_num_grad_steps": "many"})
-    told = str(caught.value).splitlines()
-    assert len(told) == 3
-    assert any("v_lr = -1" in line for line in told)
-    assert any("v_num_grad_steps = 'many'" in line for line in told)
+    descriptions = str(caught.value).splitlines()
+    assert len(descriptions) == 3
+    assert any("v_lr = -1" in line for line in descriptions)
+    assert any("v_num_grad_steps = 'many'" in line for line in descriptions)
 
 
 def test_a_plug_in_is_a_method_like_any_other(install_plugin: Install, tmp_path: Path) -> None:
@@ -97,16 +97,16 @@ def test_a_plug_in_can_name_its_class_alone(install_plugin: Install) -> None:
     assert type(create_editor("doubling")).__name__ == "Doubling"
 
 
-def test_a_restraint_of_a_package_joins_any_method(install_plugin: Install) -> None:
+def test_a_regularizer_of_a_package_joins_any_method(install_plugin: Install) -> None:
     install_plugin({"sequela.regularizers": {"halving": "sequela_example_plugin.records:HALVING"}})
     editor = create_editor("ft-m+halving", {"halving": {"share": 0.25}})
     assert editor.settings["halving"] == {"share": 0.25}
     (described,) = (one for one in describe_editors() if one.name == "halving")
-    assert (described.kind, described.origin) == ("restraint", "sequela-example-plugin 1.0.0")
+    assert (described.kind, described.origin) == ("regularizer", "sequela-example-plugin 1.0.0")
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "expected"),
     [
         ("sequela_no_such_module:Editor", r"\(sequela_no_such_module:Editor\) can't be imported"),
         ("sequela_example_plugin.method:NoSuchClass", "can't be imported"),
@@ -115,10 +115,10 @@ def test_a_restraint_of_a_package_joins_any_method(install_plugin: Install) -> N
     ],
 )
 def test_a_plug_in_that_is_no_editor_is_refused_by_name(
-    install_plugin: Install, place: str, told: str
+    install_plugin: Install, place: str, expected: str
 ) -> None:
     install_plugin({"sequela.editors": {"broken": place}})
-    with pytest.raises(BadInputError, match=told) as caught:
+    with pytest.raises(BadInputError, match=expected) as caught:
         create_editor("broken")
     assert "sequela-example-plugin 1.0.0" in caught.value.message
     (listed,) = (one for one in describe_editors() if one.name == "broken")

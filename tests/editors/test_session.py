@@ -85,9 +85,9 @@ def test_a_batch_is_bad_as_a_whole(tmp_path: Path) -> None:
 def test_a_method_that_needs_a_subject_is_not_given_edits_without(method: str, tmp_path: Path) -> None:
     resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
     edits = [TINY_EDITS[0], NO_SUBJECT]
-    with pytest.raises(BadInputError, match=r"1 of 2 edits have none \(the first: bare\)") as told:
+    with pytest.raises(BadInputError, match=r"1 of 2 edits have none \(the first: bare\)") as caught:
         next(edit_in_batches(create_editor(method), MODEL, edits, 1, resources))
-    assert "ultraedit" in (told.value.hint or "")
+    assert "ultraedit" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

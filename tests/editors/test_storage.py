@@ -17,7 +17,14 @@ from sequela.core.errors import BadInputError, FingerprintMismatchError, Integri
 from sequela.edited import EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.storage import DESCRIPTION, STATE, UNRESTRAINED, load_edits, read_description, save_edits
+from sequela.editors.storage import (
+    DESCRIPTION,
+    STATE,
+    UNREGULARIZED,
+    load_saved_edits,
+    read_description,
+    save_edits,
+)
 from sequela.inference import TorchEngine, score_request
 from sequela.models import LanguageModel, load_model
 from sequela.results import open_store, read_manifest
@@ -82,11 +89,11 @@ def made(name: str, model: LanguageModel) -> tuple[Any, Any]:
 def test_what_a_command_saved_is_the_model_that_was_edited(name: str, model: LanguageModel) -> None:
     editor, step = made(name, model)
     edited = editor.edited(model, step.delta, step.state)
-    whole = editor.of_whole(model, step.delta)
+    whole = editor.finalize_delta(model, step.delta)
     save_edits(
         Path("new"), model, SavedEdits(whole, (MethodEdits.of(editor, step.state, ("boss", "keeper")),))
     )
-    again = load_edits(Path("new"), model).on(model)
+    again = load_saved_edits(Path("new"), model).on(model)
     assert again.content_hash == edited.content_hash
     assert said(again) == said(edited) != said(EditedModel(model))
     described = read_description(Path("new"))
@@ -99,17 +106,17 @@ def test_a_checkpoint_is_the_model_that_was_measured_and_goes_on(name: str, mode
     ids = tuple(edit.id for edit in TINY_EDITS[:2])
     save_checkpoint(Path("new"), Checkpoint(2, step.delta, step.state), model, editor, ids)
     edited = editor.edited(model, step.delta, step.state)
-    assert load_edits(Path("new"), model).on(model).content_hash == edited.content_hash
+    assert load_saved_edits(Path("new"), model).on(model).content_hash == edited.content_hash
     kept = load_checkpoint(Path("new"), 2, model, create_editor(name, settings_of(name)))
     assert kept is not None
     assert (kept.delta.content_hash, kept.state) == (step.delta.content_hash, step.state)
-    assert (Path("new") / UNRESTRAINED).is_file() == (name == "rome+prune")
+    assert (Path("new") / UNREGULARIZED).is_file() == (name == "rome+prune")
 
 
 class TestEarlierFormats:
     @pytest.mark.parametrize("name", METHODS)
     def test_what_a_command_saved_is_read(self, name: str, model: LanguageModel) -> None:
-        saved = load_edits(Path("saved") / name, model)
+        saved = load_saved_edits(Path("saved") / name, model)
         assert (name in IN_WEIGHTS) == bool(saved.delta.updates)
         assert said(saved.on(model)) != said(EditedModel(model))
         described = read_description(Path("saved") / name)
@@ -117,7 +124,7 @@ class TestEarlierFormats:
 
     @pytest.mark.parametrize("name", METHODS)
     def test_a_checkpoint_is_the_model_that_was_measured(self, name: str, model: LanguageModel) -> None:
-        edited = load_edits(old_checkpoint(name), model).on(model)
+        edited = load_saved_edits(old_checkpoint(name), model).on(model)
         with open_store(Path("run")) as store:
             trajectory = old_checkpoint(name).parent.name
             (measured,) = {key.model_hash for key in store.evaluations() if key.trajectory == trajectory}
@@ -135,73 +142,73 @@ class TestEarlierFormats:
             outcome = editor.edit(model, TINY_EDITS[2:3], kept.state, resources)
         assert not outcome.reports[0].dropped
 
-    def test_the_unrestrained_change_is_not_what_is_in_force(self, model: LanguageModel) -> None:
+    def test_the_unregularized_change_is_not_what_is_in_force(self, model: LanguageModel) -> None:
         editor = create_editor("rome+prune", settings_of("rome+prune"))
         kept = load_checkpoint(old_checkpoint("rome+prune"), 2, model, editor)
         assert kept is not None
-        in_force = load_edits(old_checkpoint("rome+prune"), model).delta
-        assert in_force.content_hash == editor.of_whole(model, kept.delta).content_hash
+        in_force = load_saved_edits(old_checkpoint("rome+prune"), model).delta
+        assert in_force.content_hash == editor.finalize_delta(model, kept.delta).content_hash
         assert in_force.content_hash != kept.delta.content_hash
 
     def test_a_checkpoint_taken_out_of_its_run_is_refused(self, model: LanguageModel, tmp_path: Path) -> None:
         shutil.copytree(old_checkpoint("grace"), tmp_path / "a" / "b" / "c")
         with pytest.raises(BadInputError, match=r"settings of grace with the run.*no manifest\.json"):
-            load_edits(tmp_path / "a" / "b" / "c", model)
+            load_saved_edits(tmp_path / "a" / "b" / "c", model)
 
     @pytest.mark.parametrize("name", ["grace", "ike"])
     def test_saved_edits_without_their_memory_are_refused(self, name: str, model: LanguageModel) -> None:
         (Path("saved") / name / "memory.json").unlink()
-        for ask in (read_description, lambda folder: load_edits(folder, model)):
+        for ask in (read_description, lambda folder: load_saved_edits(folder, model)):
             with pytest.raises(IntegrityError, match="are not whole"):
                 ask(Path("saved") / name)
 
     def test_new_edits_take_their_place(self, model: LanguageModel) -> None:
         folder = Path("saved") / "wise"
-        save_edits(folder, model, load_edits(Path("saved") / "grace", model))
+        save_edits(folder, model, load_saved_edits(Path("saved") / "grace", model))
         assert {path.name for path in folder.iterdir()} == {DESCRIPTION, STATE}
         assert read_description(folder).method == "grace"
-        expected = load_edits(Path("saved") / "grace", model).on(model)
-        assert load_edits(folder, model).on(model).content_hash == expected.content_hash
+        expected = load_saved_edits(Path("saved") / "grace", model).on(model)
+        assert load_saved_edits(folder, model).on(model).content_hash == expected.content_hash
 
 
 class TestRefusals:
     @pytest.fixture
     def folder(self, model: LanguageModel) -> Path:
-        save_edits(Path("new"), model, load_edits(Path("saved") / "grace", model))
+        save_edits(Path("new"), model, load_saved_edits(Path("saved") / "grace", model))
         return Path("new")
 
     @pytest.mark.parametrize(("file", "found"), [(DESCRIPTION, 3), ("delta.json", 2)])
     def test_a_newer_format(self, folder: Path, model: LanguageModel, file: str, found: int) -> None:
         if file == "delta.json":
             folder = Path("saved") / "grace"
-        told = json.loads((folder / file).read_text(encoding="utf-8"))
-        (folder / file).write_text(json.dumps({**told, "format": found, "more": 1}), encoding="utf-8")
-        for ask in (read_description, lambda folder: load_edits(folder, model)):
+        reported = json.loads((folder / file).read_text(encoding="utf-8"))
+        (folder / file).write_text(json.dumps({**reported, "format": found, "more": 1}), encoding="utf-8")
+        for ask in (read_description, lambda folder: load_saved_edits(folder, model)):
             with pytest.raises(BadInputError, match=f"newer version of sequela: their format is {found}"):
                 ask(folder)
 
     def test_a_state_that_is_missing(self, folder: Path, model: LanguageModel) -> None:
-        told = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        told["methods"][0]["state"] = None
-        (folder / DESCRIPTION).write_text(json.dumps(told), encoding="utf-8")
+        reported = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        reported["methods"][0]["state"] = None
+        (folder / DESCRIPTION).write_text(json.dumps(reported), encoding="utf-8")
         with pytest.raises(IntegrityError, match="the state of grace is missing"):
-            load_edits(folder, model)
+            load_saved_edits(folder, model)
 
     def test_tensors_that_are_missing_or_changed(self, folder: Path, model: LanguageModel) -> None:
         content = bytearray((folder / STATE).read_bytes())
         content[-1] ^= 1
         (folder / STATE).write_bytes(content)
         with pytest.raises(IntegrityError, match="hash differs"):
-            load_edits(folder, model)
+            load_saved_edits(folder, model)
         (folder / STATE).unlink()
         with pytest.raises(IntegrityError, match=STATE):
-            load_edits(folder, model)
+            load_saved_edits(folder, model)
 
     def test_a_change_of_weights_that_is_missing(self, folder: Path, model: LanguageModel) -> None:
-        save_edits(folder, model, load_edits(Path("saved") / "rome", model))
+        save_edits(folder, model, load_saved_edits(Path("saved") / "rome", model))
         (folder / "delta.safetensors").unlink()
         with pytest.raises(IntegrityError, match=r"delta\.safetensors is missing"):
-            load_edits(folder, model)
+            load_saved_edits(folder, model)
 
     @pytest.mark.parametrize("content", ["", "[]", '{"format": 2}'])
     def test_a_file_that_describes_no_edits(self, folder: Path, content: str) -> None:
@@ -216,7 +223,7 @@ class TestRefusals:
     def test_another_model(self, folder: Path, model: LanguageModel) -> None:
         other = tiny_language_model("llama", seed=1)
         with pytest.raises(FingerprintMismatchError) as refused:
-            load_edits(folder, other)
+            load_saved_edits(folder, other)
         assert model.fingerprint in str(refused.value)
         assert other.fingerprint in str(refused.value)
 
@@ -224,6 +231,6 @@ class TestRefusals:
         coarse = LanguageModel.wrap(model.module.to(torch.bfloat16), model.tokenizer, "model")
         with pytest.raises(
             FingerprintMismatchError, match="loaded in float32; 'model', loaded in bfloat16"
-        ) as told:
-            load_edits(folder, coarse)
-        assert "--precision float32" in (told.value.hint or "")
+        ) as caught:
+            load_saved_edits(folder, coarse)
+        assert "--precision float32" in (caught.value.hint or "")

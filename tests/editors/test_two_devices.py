@@ -34,9 +34,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_change_is_that_of_one_device() -> None:
     answer = run()
     assert answer.returncode == 0, answer.stderr
-    told = json.loads(answer.stdout)
-    assert {name.split("+")[0] for name in told} == set(METHODS)
-    for weights in told.values():
+    reported = json.loads(answer.stdout)
+    assert {name.split("+")[0] for name in reported} == set(METHODS)
+    for weights in reported.values():
         assert weights
         assert all(difference < 1e-4 * norm for norm, difference in weights.values())
 

@@ -13,12 +13,12 @@ from sequela.core.errors import BadInputError
 from sequela.edited import EditedModel
 from sequela.evaluation.multiple_choice import (
     MultipleChoiceItem,
-    accuracy_finding,
+    accuracy_result,
     chance_level,
     choose,
-    judge,
     read_items,
     score_choices,
+    score_item,
 )
 from sequela.inference import Score, TorchEngine
 from sequela.models import LanguageModel
@@ -35,7 +35,7 @@ def scores(*logprobs: float) -> tuple[Score, ...]:
 
 def records_of(model: LanguageModel, *items: MultipleChoiceItem):
     found = score_choices(EditedModel(model), TorchEngine(), items)
-    return [judge("builtin", "quiz", item, some) for item, some in zip(items, found, strict=True)]
+    return [score_item("builtin", "quiz", item, some) for item, some in zip(items, found, strict=True)]
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
@@ -51,21 +51,21 @@ def test_a_score_is_the_sum_of_the_choice_s_token_logprobs_after_one_space(famil
 
 
 def test_the_best_choice_is_the_answer() -> None:
-    assert judge("s", "t", ITEM, scores(-1.0, -2.0, -3.0)).value == 1.0
-    wrong = judge("s", "t", ITEM, scores(-2.0, -1.0, -3.0))
+    assert score_item("s", "t", ITEM, scores(-1.0, -2.0, -3.0)).value == 1.0
+    wrong = score_item("s", "t", ITEM, scores(-2.0, -1.0, -3.0))
     assert (wrong.value, wrong.answer, wrong.expected) == (0.0, "Rome", "Paris")
     assert wrong.details["margin"] == -1.0
     assert wrong.details["logprobs"] == [-2.0, -1.0, -3.0]
 
 
 def test_a_tie_for_the_best_is_wrong_and_told() -> None:
-    tied = judge("s", "t", ITEM, scores(-1.0, -1.0, -3.0))
+    tied = score_item("s", "t", ITEM, scores(-1.0, -1.0, -3.0))
     assert (tied.value, tied.answer, tied.finite, tied.details["tie"]) == (0.0, "", True, True)
-    clear = judge("s", "t", ITEM, scores(-1.0, -2.0, -2.0))
+    clear = score_item("s", "t", ITEM, scores(-1.0, -2.0, -2.0))
     assert clear.details["tie"] is False
-    finding = accuracy_finding([tied, clear.model_copy(update={"item": "q-2"})], "chance 0.33")
-    assert finding.value == 0.5
-    assert finding.note == "chance 0.33; items with a tie for the best choice, counted as wrong: 1"
+    result = accuracy_result([tied, clear.model_copy(update={"item": "q-2"})], "chance 0.33")
+    assert result.value == 0.5
+    assert result.note == "chance 0.33; items with a tie for the best choice, counted as wrong: 1"
 
 
 def test_a_model_with_equal_logits_everywhere_scores_zero() -> None:
@@ -76,9 +76,9 @@ def test_a_model_with_equal_logits_everywhere_scores_zero() -> None:
         MultipleChoiceItem(id=f"q-{right}", prompt="The answer is", choices=("!", "?", "."), answer=right)
         for right in range(3)
     ]
-    finding = accuracy_finding(records_of(model, *letters))
-    assert (finding.value, finding.n_nonfinite) == (0.0, 0)
-    assert all(record.details["tie"] for record in finding.items)
+    result = accuracy_result(records_of(model, *letters))
+    assert (result.value, result.n_nonfinite) == (0.0, 0)
+    assert all(record.details["tie"] for record in result.items)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -87,9 +87,9 @@ def test_a_weight_that_is_not_a_number_never_wins_and_is_counted(value: float) -
     with torch.no_grad():
         model.mlp_out_weight(1)[0, 0] = value
     items = [ITEM.model_copy(update={"id": f"q-{right}", "answer": right}) for right in range(3)]
-    finding = accuracy_finding(records_of(model, *items))
-    assert (finding.value, finding.n, finding.n_nonfinite) == (0.0, 3, 3)
-    for record in finding.items:
+    result = accuracy_result(records_of(model, *items))
+    assert (result.value, result.n, result.n_nonfinite) == (0.0, 3, 3)
+    for record in result.items:
         assert (record.finite, record.answer, record.details["margin"]) == (False, "", None)
         assert record.details["logprobs"] == [None, None, None]
         record.model_dump_json()
@@ -99,14 +99,14 @@ def test_an_item_longer_than_the_context_is_wrong_and_counted_apart() -> None:
     model = tiny_language_model("llama", max_position_embeddings=24)
     prompt = "He's sure they'll come; we've got bread, cheese and olives." * 3
     long = ITEM.model_copy(update={"id": "q-2", "prompt": prompt})
-    short, refused = records_of(model, ITEM, long)
+    short, too_long = records_of(model, ITEM, long)
     length = max(len(model.tokenizer(f"{prompt} {choice}")["input_ids"]) - 1 for choice in ITEM.choices)
     assert (short.finite, short.too_long) == (True, None)
-    assert (refused.value, refused.answer, refused.finite, refused.too_long) == (0.0, "", True, length)
-    assert (refused.details["tie"], refused.details["margin"]) == (False, None)
-    finding = accuracy_finding([short, refused], "chance 0.33")
-    assert (finding.n, finding.n_too_long, finding.n_nonfinite) == (2, 1, 0)
-    assert f"not asked and counted as 0: 1 ({length} tokens)" in finding.note
+    assert (too_long.value, too_long.answer, too_long.finite, too_long.too_long) == (0.0, "", True, length)
+    assert (too_long.details["tie"], too_long.details["margin"]) == (False, None)
+    result = accuracy_result([short, too_long], "chance 0.33")
+    assert (result.n, result.n_too_long, result.n_nonfinite) == (2, 1, 0)
+    assert f"not asked and counted as 0: 1 ({length} tokens)" in result.note
 
 
 def test_one_score_that_is_not_a_number_spoils_its_item_only() -> None:

@@ -107,7 +107,7 @@ def test_the_manifest_says_where_everything_came_from(finished: Path) -> None:
     plugins = read_manifest(finished).plugins
     assert {(one.kind, one.name) for one in plugins} == {
         ("editor", "doubling"),
-        ("restraint", "halving"),
+        ("regularizer", "halving"),
         ("suite", "answer-length"),
         ("benchmark", "example-rivers"),
         ("metric of edit quality", "asked_politely"),

@@ -53,7 +53,7 @@ def test_its_update_is_that_of_the_editor(
         model.module, model.tokenizer, module, text.read_text(encoding="utf-8"), WINDOW
     )
     torch.testing.assert_close(
-        covariance, statistics.second_moment(LAYER).matrix.double(), rtol=1e-5, atol=1e-6
+        covariance, statistics.key_covariance(LAYER).matrix.double(), rtol=1e-5, atol=1e-6
     )
     for edit in TINY_EDITS:
         fact = (edit.prompt, edit.subject, edit.target_new)

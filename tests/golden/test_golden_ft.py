@@ -30,14 +30,14 @@ def test_edits(
     given = case(name)
     (edit,) = given.edits
     prompt = tokenize_prompt(real_model.tokenizer, edit.prompt, edit.subject, edit.target_new)
-    assert list(prompt.prompt_ids) == given.told["prompt_ids"]
-    assert list(prompt.target_ids) == given.told["target_ids"]
+    assert list(prompt.prompt_ids) == given.content["prompt_ids"]
+    assert list(prompt.target_ids) == given.content["target_ids"]
     losses = given.tensors["losses"].tolist()
     resources = Resources(statistics)
     for steps in range(1, len(losses) + 1):  # stopped early, its last loss is that of the step
-        settings = {"layers": given.layers, "num_steps": steps, "lr": given.told["hparams"]["lr"]}
-        if given.told["hparams"]["norm_constraint"]:
-            settings["norm_constraint"] = given.told["hparams"]["norm_constraint"]
+        settings = {"layers": given.layers, "num_steps": steps, "lr": given.content["hparams"]["lr"]}
+        if given.content["hparams"]["norm_constraint"]:
+            settings["norm_constraint"] = given.content["hparams"]["norm_constraint"]
         editor = create_editor(name[:4].replace("_", "-"), settings)
         outcome = editor.edit(real_model, [edit], editor.prepare(real_model, resources), resources)
         (report,) = outcome.reports

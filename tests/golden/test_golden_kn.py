@@ -20,17 +20,17 @@ SCORES = 1e-3
 @pytest.mark.slow
 def test_edit(case: Callable[[str], Case], real_model: LanguageModel, statistics: Statistics) -> None:
     given = case("kn")
-    told = given.told["hparams"]
-    prompt = given.told["evaluation"]["prompts"][0]["ids"]
-    question = Question(tuple(prompt), given.told["evaluation"]["targets"][0]["target_true_ids"][0])
-    found = attributions(real_model, [question], told["steps"], "preactivation").scores[0]
+    reported = given.content["hparams"]
+    prompt = given.content["evaluation"]["prompts"][0]["ids"]
+    question = Question(tuple(prompt), given.content["evaluation"]["targets"][0]["target_true_ids"][0])
+    found = attributions(real_model, [question], reported["steps"], "preactivation").scores[0]
     near(found, given.tensors["scores"], SCORES, "attributions")
     editor = create_editor(
         "kn",
         {
             "preset": "none",
-            "steps": told["steps"],
-            "adaptive_threshold": told["adaptive_threshold"],
+            "steps": reported["steps"],
+            "adaptive_threshold": reported["adaptive_threshold"],
             "attributed": "preactivation",
             "n_contexts": 0,
             "signed": False,
@@ -45,8 +45,8 @@ def test_edit(case: Callable[[str], Case], real_model: LanguageModel, statistics
         for name, update in step.delta.updates.items()
         for neuron in update.to_dense().norm(dim=0).nonzero()[:, 0]
     }
-    assert chosen == {tuple(neuron) for neuron in given.told["neurons"]}
-    scores = torch.stack([found[layer, neuron] for layer, neuron in given.told["neurons"]])
+    assert chosen == {tuple(neuron) for neuron in given.content["neurons"]}
+    scores = torch.stack([found[layer, neuron] for layer, neuron in given.content["neurons"]])
     near(scores, given.tensors["neuron_scores"], SCORES, "attributions of the neurons chosen")
     for name, update in step.delta.updates.items():
         check_change(given, name, update, tolerance=1e-5)

@@ -10,9 +10,9 @@ import torch
 from sequela.edited import Delta, LowRank
 from sequela.editors import Resources, create_editor
 from sequela.editors.shared.gradient_factors import read_factors
-from sequela.editors.shared.target_loss import batch_of, with_targets
+from sequela.editors.shared.target_loss import collate, tokenize_edits
 from sequela.models import LanguageModel
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 from sequela.statistics import Statistics
 from support.oracle import KEYS, Case, check_behavior, check_change, near
 
@@ -21,10 +21,10 @@ LAYERS = (28, 29)
 
 def test_factors(case: Callable[[str], Case], real_model: LanguageModel) -> None:
     given = case("mend")
-    names = [name.removesuffix(".weight") for name in given.told["hparams"]["inner_params"]]
-    prompts = with_targets(real_model, given.edits)
-    assert list(prompts[0].ids) == given.told["input_ids"]
-    recording = record(real_model, batch_of(real_model, prompts), LAYERS[0])
+    names = [name.removesuffix(".weight") for name in given.content["hparams"]["inner_params"]]
+    prompts = tokenize_edits(real_model, given.edits)
+    assert list(prompts[0].ids) == given.content["input_ids"]
+    recording = record_forward(real_model, collate(real_model, prompts), LAYERS[0])
     factors, losses = read_factors(real_model, recording, names, prompts)
     assert float(losses[0]) == pytest.approx(float(given.tensors["nll"][0]), abs=1e-4)
     for name, found in factors.items():
@@ -42,7 +42,7 @@ def test_the_change_before_training(
 ) -> None:
     """The reference adds what we take away: it goes up the gradient until it is trained."""
     given = case("mend")
-    settings = {"artifact": "identity", "layers": list(LAYERS), "edit_lr": given.told["edit_lr"]}
+    settings = {"artifact": "identity", "layers": list(LAYERS), "edit_lr": given.content["edit_lr"]}
     editor, resources = create_editor("mend", settings), Resources(statistics)
     outcome = editor.edit(real_model, given.edits, editor.prepare(real_model, resources), resources)
     check_behavior(given, real_model, None, "before", 5e-3)

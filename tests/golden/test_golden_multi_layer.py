@@ -46,8 +46,8 @@ OWN_SETTINGS = {
 
 def editor_of(case: Case) -> AnyEditor:
     method = case.name.split("_")[0]
-    told = case.told["hparams"]
-    own: dict[str, Any] = {ours: told[theirs] for ours, theirs in OWN_SETTINGS[method].items()}
+    reported = case.content["hparams"]
+    own: dict[str, Any] = {ours: reported[theirs] for ours, theirs in OWN_SETTINGS[method].items()}
     return create_editor(method, {"layers": case.layers, **own, **case.target_settings})
 
 
@@ -199,8 +199,8 @@ def test_the_null_space_is_the_reference_own(
     layer: int, case: Callable[[str], Case], statistics: Statistics
 ) -> None:
     given = case("alphaedit")
-    null_space = statistics.null_space(layer, given.told["hparams"]["nullspace_threshold"])
-    assert null_space.rank == given.told["nullspace"]["ranks"][str(layer)]
+    null_space = statistics.null_space(layer, given.content["hparams"]["nullspace_threshold"])
+    assert null_space.rank == given.content["nullspace"]["ranks"][str(layer)]
     projected = null_space.project(given.shared["R"].double())
     near(projected, given.tensors[f"check/layer{layer}/P_at_R_f64"], 1e-4, "P R in float64")
     near(projected, given.tensors[f"layer{layer}/P_at_R"], ALPHAEDIT, "P R of the reference")
@@ -230,14 +230,14 @@ def test_the_solve_on_the_reference_own_values(
 ) -> None:
     """With its keys, targets and outputs, the change is the reference's to rounding."""
     given = case(name)
-    told = {k: given.tensors[f"layer{layer}/{k}"] for k in ("keys", "cur_zs", "adj_k", "resid")}
-    keys = told["keys"].T.double()
+    reported = {k: given.tensors[f"layer{layer}/{k}"] for k in ("keys", "cur_zs", "adj_k", "resid")}
+    keys = reported["keys"].T.double()
     weight = editor_of(given).weight_of(real_model)  # type: ignore[attr-defined]
     adjusted = ridge_adjustment(statistics.whitening(layer).solve(keys), keys, weight).keys
-    near(adjusted, told["adj_k"], RECOMPUTED, "adjusted keys")
-    wished = torch.stack([given.tensors[f"z{i}/z"] for i in range(len(given.edits))])
+    near(adjusted, reported["adj_k"], RECOMPUTED, "adjusted keys")
+    target_values = torch.stack([given.tensors[f"z{i}/z"] for i in range(len(given.edits))])
     left = given.layers[-1] - layer + 1
-    residual = (wished.double() - told["cur_zs"].double()).T / left
-    near(residual, told["resid"], RECOMPUTED, "residuals")
+    residual = (target_values.double() - reported["cur_zs"].double()).T / left
+    near(residual, reported["resid"], RECOMPUTED, "residuals")
     change = residual @ adjusted.T
     check_change(given, f"model.layers.{layer}.mlp.down_proj.weight", change, tolerance=RECOMPUTED)

@@ -36,7 +36,7 @@ def editor_of(case: Case) -> Rome:
         {
             "variant": "r-rome" if is_r_rome else "original",
             "layers": case.layers,
-            "mom2_adjustment": case.told["hparams"]["mom2_adjustment"],
+            "mom2_adjustment": case.content["hparams"]["mom2_adjustment"],
             **case.target_settings,
         },
     )

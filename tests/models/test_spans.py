@@ -179,7 +179,7 @@ def test_one_white_space_separates_prompt_and_target(prompt: str, target: str, t
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         ({"prompt": "The capital of France is", "subject": "France"}, "has no {}"),
         ({"prompt": "The capital of {} is", "subject": "  "}, "is empty"),
@@ -187,8 +187,8 @@ def test_one_white_space_separates_prompt_and_target(prompt: str, target: str, t
         ({"prompt": "{}", "subject": "France", "context": "No place here."}, "has no {}"),
     ],
 )
-def test_what_can_t_be_found_is_said(arguments: dict[str, str], told: str) -> None:
-    with pytest.raises(SequelaError, match=told):
+def test_what_can_t_be_found_is_said(arguments: dict[str, str], expected: str) -> None:
+    with pytest.raises(SequelaError, match=expected):
         tokenize_prompt(byte_level(), **arguments)
 
 

@@ -94,7 +94,7 @@ class RunWriter:
             store.write_edit_records(source.edit_records())
             store.write_cost(*source.costs())
         manifest = read_manifest(self.finished).model_copy(update={"name": self.name})
-        write_manifest(self.folder, manifest.ended_as(status))
+        write_manifest(self.folder, manifest.finish(status))
         return self.folder
 
 

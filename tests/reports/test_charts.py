@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from sequela.reports.charts import PALETTE, panel_chart, seconds_chart, strokes_of
-from sequela.reports.series import Panel, panels_of
+from sequela.reports.charts import PALETTE, seconds_chart, series_chart, strokes_of
+from sequela.reports.series import MetricSeries, group_into_series
 from sequela.results import Measurement
 from support.suites import SUITES
 
 
-def panel(values: dict[int, float | None], metric: str = "accuracy", editor: str = "rome") -> Panel:
+def panel(values: dict[int, float | None], metric: str = "accuracy", editor: str = "rome") -> MetricSeries:
     found = [
         Measurement(
             model="m",
@@ -31,7 +31,7 @@ def panel(values: dict[int, float | None], metric: str = "accuracy", editor: str
         )
         for n_edits, value in values.items()
     ]
-    return panels_of(found, SUITES)[0]
+    return group_into_series(found, SUITES)[0]
 
 
 def rows_of(chart: dict[str, Any]) -> list[dict[str, Any]]:
@@ -43,32 +43,35 @@ def scale_of(chart: dict[str, Any], channel: str) -> dict[str, Any]:
 
 
 def test_checkpoints_of_very_different_size_get_a_logarithmic_axis_that_has_room_for_zero() -> None:
-    far = panel_chart(panel({0: 0.5, 1: 0.4, 10: 0.4, 1000: 0.3}), ["rome"])
-    near = panel_chart(panel({0: 0.5, 1: 0.4, 20: 0.3}), ["rome"])
+    far = series_chart(panel({0: 0.5, 1: 0.4, 10: 0.4, 1000: 0.3}), ["rome"])
+    near = series_chart(panel({0: 0.5, 1: 0.4, 20: 0.3}), ["rome"])
     assert scale_of(far, "x")["type"] == "symlog"
     assert "type" not in scale_of(near, "x")
 
 
 def test_shares_are_drawn_from_zero_to_one_and_perplexity_logarithmically() -> None:
-    assert scale_of(panel_chart(panel({1: 0.5}), ["rome"]), "y")["domain"] == [0, 1]
-    assert scale_of(panel_chart(panel({1: 0.05}, "perplexity"), ["rome"]), "y")["type"] == "log"
+    assert scale_of(series_chart(panel({1: 0.5}), ["rome"]), "y")["domain"] == [0, 1]
+    assert scale_of(series_chart(panel({1: 0.05}, "perplexity"), ["rome"]), "y")["type"] == "log"
 
 
 def test_error_bars_on_a_logarithmic_axis_stay_above_zero() -> None:
-    (row,) = rows_of(panel_chart(panel({1: 0.05}, "perplexity"), ["rome"]))
+    (row,) = rows_of(series_chart(panel({1: 0.05}, "perplexity"), ["rome"]))
     assert row["low"] == 0.05
     assert row["high"] == pytest.approx(0.05 + 1.96 * 0.1)
 
 
 def test_values_that_are_not_finite_never_reach_the_page() -> None:
-    chart = panel_chart(panel({1: 30.0, 5: None, 10: math.inf}, "perplexity"), ["rome"])
+    chart = series_chart(panel({1: 30.0, 5: None, 10: math.inf}, "perplexity"), ["rome"])
     assert [row["n_edits"] for row in rows_of(chart)] == [1]
     json.dumps(chart, allow_nan=False)
 
 
 def test_a_method_keeps_its_color_in_every_chart() -> None:
     labels = ["ft-m", "rome"]
-    for chart in (panel_chart(panel({1: 0.5}), labels), panel_chart(panel({1: 0.5}, editor="ft-m"), labels)):
+    for chart in (
+        series_chart(panel({1: 0.5}), labels),
+        series_chart(panel({1: 0.5}, editor="ft-m"), labels),
+    ):
         scale = scale_of(chart, "color")
         assert dict(zip(scale["domain"], scale["range"], strict=True))["rome"] == PALETTE[1]
     (color,) = seconds_chart([("edit", "rome", 1.0)], labels)["encoding"]["color"]["scale"]["range"]
@@ -86,7 +89,7 @@ def test_a_method_that_was_never_measured_has_a_color_among_the_costs() -> None:
 def test_where_colors_come_again_lines_are_dashed_otherwise() -> None:
     labels = [f"method-{number:02}" for number in range(3 * len(PALETTE))]
     assert len(set(strokes_of(labels))) == len(labels)
-    lines = panel_chart(panel({1: 0.5}), labels)["layer"][2]["encoding"]
+    lines = series_chart(panel({1: 0.5}), labels)["layer"][2]["encoding"]
     dashes = lines["strokeDash"]["scale"]["range"]
     assert dashes[0] == dashes[1] == [1, 0]
     assert dashes[0] != dashes[len(PALETTE)]
@@ -95,17 +98,17 @@ def test_where_colors_come_again_lines_are_dashed_otherwise() -> None:
 def test_points_of_many_methods_stay_near_their_checkpoint() -> None:
     labels = [f"method-{number:02}" for number in range(20)]
     for label in (labels[0], labels[-1]):
-        (row,) = rows_of(panel_chart(panel({20: 0.5}, editor=label), labels))
+        (row,) = rows_of(series_chart(panel({20: 0.5}, editor=label), labels))
         assert row["x"] == pytest.approx(20, abs=0.05 * 20)
 
 
 def test_methods_stand_beside_each_other_at_a_checkpoint() -> None:
     labels = ["ft-m", "rome"]
-    (left,) = rows_of(panel_chart(panel({20: 0.5}, editor="ft-m"), labels))
-    (right,) = rows_of(panel_chart(panel({20: 0.5}), labels))
+    (left,) = rows_of(series_chart(panel({20: 0.5}, editor="ft-m"), labels))
+    (right,) = rows_of(series_chart(panel({20: 0.5}), labels))
     assert left["x"] < 20 < right["x"]
     assert left["n_edits"] == right["n_edits"] == 20
 
 
 def test_no_specification_names_an_address() -> None:
-    assert "http" not in json.dumps(panel_chart(panel({1: 0.5}), ["rome"]))
+    assert "http" not in json.dumps(series_chart(panel({1: 0.5}), ["rome"]))

@@ -16,7 +16,7 @@ import pytest
 from sequela.analysis import check_validity
 from sequela.core.errors import SequelaError
 from sequela.reports import write_report
-from sequela.reports.report_data import read_contents
+from sequela.reports.report_data import read_report_data
 from sequela.results import EvaluationKey, Measurement, Status, open_store
 from support.suites import SUITES
 
@@ -190,7 +190,7 @@ def test_every_finite_measurement_is_drawn_with_its_error(run_writer: Callable, 
 def test_the_last_loss_is_the_last(finished_run: Callable[..., Path], tmp_path: Path) -> None:
     with open_store(finished_run()) as store:
         records = store.edit_records()
-    rows = [row for one in read_contents(finished_run()).trajectories for row in one.edits]
+    rows = [row for one in read_report_data(finished_run()).trajectories for row in one.edits]
     assert len(rows) == len(records) == 9
     assert sorted(row.loss for row in rows) == sorted(f"{record.final_loss:.3g}" for record in records)
     assert any(f"{record.first_loss:.3g}" != f"{record.final_loss:.3g}" for record in records)
@@ -199,7 +199,7 @@ def test_the_last_loss_is_the_last(finished_run: Callable[..., Path], tmp_path: 
 def test_every_step_of_cost_is_a_method_s_variant_s_and_has_a_color(
     finished_run: Callable[..., Path],
 ) -> None:
-    contents = read_contents(finished_run())
+    contents = read_report_data(finished_run())
     methods = [label for label, _ in contents.legend]
     assert {label.partition(" (")[0] for label in methods} == {"rome", "ft-m"}
     assert len(methods) == 3
@@ -225,12 +225,12 @@ def test_every_step_of_cost_is_a_method_s_variant_s_and_has_a_color(
 def test_a_run_of_an_earlier_version_is_reported(tmp_path: Path) -> None:
     """By commit 2ab7701 (see `tests/old_formats/make.py`)."""
     run = shutil.copytree(Path(__file__).parents[1] / "old_formats" / "run", tmp_path / "run")
-    contents = read_contents(run)
+    contents = read_report_data(run)
     with open_store(run) as store:
         losses = {f"{record.final_loss:.3g}" for record in store.edit_records()}
     assert {row.loss for one in contents.trajectories for row in one.edits} == losses
     assert {row.label for row in contents.costs} == {*(label for label, _ in contents.legend), "unedited", ""}
-    assert "truthfulness" in {row.quantity.partition(":")[0] for row in contents.parts[1].numbers}
+    assert "truthfulness" in {row.quantity.partition(":")[0] for row in contents.sections[1].numbers}
     assert write_report(run, tmp_path / "report").is_file()
 
 

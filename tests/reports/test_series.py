@@ -6,7 +6,7 @@ import pytest
 
 from sequela.analysis import CheckedMeasurement
 from sequela.reports.formatting import format_difference, format_number
-from sequela.reports.series import panels_of
+from sequela.reports.series import group_into_series
 from sequela.reports.summary import summarize
 from sequela.results import MetricInfo, Section, SuiteInfo, Suites, Unit
 from support.suites import SUITES
@@ -44,14 +44,14 @@ def measured(
 def test_curves_begin_at_the_unedited_model_and_keep_orders_apart() -> None:
     base = measured(0, 0.5, editor="none")
     found = [base, measured(5, 0.4), measured(1, 0.45), measured(5, 0.3, order_seed=1, baseline=0.5)]
-    (panel,) = panels_of(found, SUITES)
-    assert [(curve.order_seed, [point.n_edits for point in curve.points]) for curve in panel.curves] == [
+    (series,) = group_into_series(found, SUITES)
+    assert [(curve.order_seed, [point.n_edits for point in curve.points]) for curve in series.curves] == [
         (0, [0, 1, 5]),
         (1, [0, 5]),
     ]
-    assert panel.baseline == ((5, 0.5),)
-    assert panel.seeds == 2
-    assert panel.share
+    assert series.baseline == ((5, 0.5),)
+    assert series.seeds == 2
+    assert series.share
 
 
 def test_the_two_readings_of_an_edit_are_never_in_one_panel() -> None:
@@ -60,23 +60,23 @@ def test_the_two_readings_of_an_edit_are_never_in_one_panel() -> None:
         for task in ("success@edit", "retention@n")
         for protocol in ("free_decoding", "teacher_forced")
     ]
-    assert len(panels_of(found, SUITES)) == 4
+    assert len(group_into_series(found, SUITES)) == 4
 
 
 def test_baselines_that_differ_between_checkpoints_stay_different() -> None:
-    (panel,) = panels_of([measured(1, 0.4, baseline=0.6), measured(5, 0.4, baseline=0.5)], SUITES)
-    assert panel.baseline == ((1, 0.6), (5, 0.5))
+    (series,) = group_into_series([measured(1, 0.4, baseline=0.6), measured(5, 0.4, baseline=0.5)], SUITES)
+    assert series.baseline == ((1, 0.6), (5, 0.5))
 
 
 def test_an_unedited_model_alone_has_a_panel() -> None:
-    (panel,) = panels_of([measured(0, 0.5, editor="none")], SUITES)
-    assert [curve.label for curve in panel.curves] == ["unedited"]
+    (series,) = group_into_series([measured(0, 0.5, editor="none")], SUITES)
+    assert [curve.label for curve in series.curves] == ["unedited"]
 
 
 @pytest.mark.parametrize("value", [None, math.inf])
 def test_values_without_a_place_on_the_axis_are_known(value: float | None) -> None:
-    (panel,) = panels_of([measured(1, 0.5), measured(5, value, metric="accuracy")], SUITES)
-    assert [point.n_edits for point in panel.undrawn] == [5]
+    (series,) = group_into_series([measured(1, 0.5), measured(5, value, metric="accuracy")], SUITES)
+    assert [point.n_edits for point in series.undrawn] == [5]
 
 
 def test_summary_takes_means_only_over_whole_sets_of_tasks() -> None:
@@ -135,10 +135,15 @@ def test_units_and_titles_come_from_the_metric_and_not_from_its_values() -> None
     own = MetricInfo(name="speed", title="Speed", unit=Unit.SHARE, section=Section.HEALTH)
     suites = Suites({"own": SuiteInfo(metrics={"speed": own})})
     names = ("accuracy", "kl_to_base", "speed", "somebodys_metric")
-    panels = panels_of([measured(1, 0.5, suite="own", metric=name) for name in names], suites)
-    assert [panel.share for panel in panels] == [True, False, True, False]
-    assert [panel.metric.label for panel in panels] == ["accuracy", "KL to base", "Speed", "somebodys metric"]
-    assert [panel.section.value for panel in panels] == ["Abilities", "Health", "Health", "Abilities"]
+    series_list = group_into_series([measured(1, 0.5, suite="own", metric=name) for name in names], suites)
+    assert [series.share for series in series_list] == [True, False, True, False]
+    assert [series.metric.label for series in series_list] == [
+        "accuracy",
+        "KL to base",
+        "Speed",
+        "somebodys metric",
+    ]
+    assert [series.section.value for series in series_list] == ["Abilities", "Health", "Health", "Abilities"]
 
 
 def test_numbers_in_words() -> None:

@@ -24,7 +24,7 @@ def manifest() -> Manifest:
 def test_round_trip(tmp_path: Path, manifest: Manifest) -> None:
     write_manifest(tmp_path, manifest)
     assert read_manifest(tmp_path) == manifest
-    ended = manifest.ended_as(Status.COMPLETE)
+    ended = manifest.finish(Status.COMPLETE)
     write_manifest(tmp_path, ended)
     assert read_manifest(tmp_path) == ended
     assert ended.ended is not None
@@ -33,14 +33,14 @@ def test_round_trip(tmp_path: Path, manifest: Manifest) -> None:
 
 
 def test_only_a_finished_run_with_all_results_is_complete(manifest: Manifest) -> None:
-    complete = manifest.ended_as(Status.COMPLETE)
+    complete = manifest.finish(Status.COMPLETE)
     assert complete.incompleteness(4) is None
     assert complete.incompleteness(3) is not None
     for status in (Status.RUNNING, Status.STOPPED, Status.FAILED):
-        told = manifest.ended_as(status, error="out of memory").incompleteness(2)
-        assert told is not None
-        assert told.startswith("incomplete: 2 of 4 evaluations")
-    assert "out of memory" in str(manifest.ended_as(Status.FAILED, "out of memory").incompleteness(2))
+        reported = manifest.finish(status, error="out of memory").incompleteness(2)
+        assert reported is not None
+        assert reported.startswith("incomplete: 2 of 4 evaluations")
+    assert "out of memory" in str(manifest.finish(Status.FAILED, "out of memory").incompleteness(2))
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:

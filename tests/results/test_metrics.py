@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sequela.evaluation.monitor_rules import READINGS
+from sequela.evaluation.monitor_rules import HEALTH_METRICS
 from sequela.evaluation.registry import list_suites
 from sequela.results import MetricInfo, Unit, metric_info
 from sequela.results.metrics import CATALOG, EFFICACY, PERPLEXITY, metric_rank
 
 
 def test_every_metric_that_a_suite_reports_is_explained() -> None:
-    reported = {name for suite in list_suites() for name in suite.metrics} | set(READINGS)
+    reported = {name for suite in list_suites() for name in suite.metrics} | set(HEALTH_METRICS)
     assert len(reported) > 15
     assert {name for name in reported if not metric_info(name).meaning} == set()
 

@@ -54,7 +54,7 @@ def test_a_threshold_below_all_eigenvalues_is_refused() -> None:
 
 def test_statistics_find_it_once(tmp_path: Path) -> None:
     statistics = tiny_statistics(tiny_language_model("llama"), tmp_path)
-    middle = float(torch.linalg.eigvalsh(statistics.second_moment(1).matrix.double()).median()) * 1.0001
+    middle = float(torch.linalg.eigvalsh(statistics.key_covariance(1).matrix.double()).median()) * 1.0001
     null_space = statistics.null_space(1, middle)
     assert null_space.rank == KEY_WIDTH // 2
     assert statistics.null_space(1, middle) is null_space

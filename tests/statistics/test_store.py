@@ -38,8 +38,8 @@ def test_what_is_loaded_is_bit_for_bit_what_was_kept(kept: Statistics, tmp_path:
     again = tiny_statistics(kept.model, tmp_path)
     assert again.missing([1, 2, 3]) == [3]
     for layer in (1, 2):
-        assert torch.equal(again.second_moment(layer).matrix, kept.second_moment(layer).matrix)
-        assert again.second_moment(layer).n_tokens == N_TOKENS
+        assert torch.equal(again.key_covariance(layer).matrix, kept.key_covariance(layer).matrix)
+        assert again.key_covariance(layer).n_tokens == N_TOKENS
 
 
 def test_another_model_has_another_folder(kept: Statistics, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_several_layers_take_one_pass_and_the_text_is_sampled_once(tmp_path: Pat
     statistics.prepare([0, 1, 3])
     assert listener.heard == ["sampling tokens from the model", "key statistics of 3 layers"]
     statistics.prepare([3, 1])
-    statistics.second_moment(0)
+    statistics.key_covariance(0)
     assert len(listener.heard) == 2
     again = Statistics(statistics.model, statistics.spec, tmp_path, listener)
     again.prepare([1, 2])
@@ -73,9 +73,9 @@ def test_later_layers_are_taken_over_the_same_text(kept: Statistics, tmp_path: P
     text = tmp_path / "corpus.txt"
     later = Statistics(kept.model, kept.spec, tmp_path / "statistics")
     text.unlink()
-    found = later.second_moment(3)
+    found = later.key_covariance(3)
     write_text(text)
-    fresh = Statistics(kept.model, kept.spec, tmp_path / "elsewhere").second_moment(3)
+    fresh = Statistics(kept.model, kept.spec, tmp_path / "elsewhere").key_covariance(3)
     assert torch.equal(found.matrix, fresh.matrix)
 
 
@@ -83,7 +83,7 @@ def test_a_torn_file_is_told_with_what_to_do(kept: Statistics, tmp_path: Path) -
     path = kept.folder / "layer_1.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(IntegrityError, match="Delete that folder"):
-        tiny_statistics(kept.model, tmp_path).second_moment(1)
+        tiny_statistics(kept.model, tmp_path).key_covariance(1)
 
 
 def test_a_changed_number_is_noticed(kept: Statistics, tmp_path: Path) -> None:
@@ -92,17 +92,17 @@ def test_a_changed_number_is_noticed(kept: Statistics, tmp_path: Path) -> None:
     matrix[3, 5] *= 1.0001
     save_file({"second_moment": matrix}, path)
     with pytest.raises(IntegrityError, match="layer 1 is not the one that was kept"):
-        tiny_statistics(kept.model, tmp_path).second_moment(1)
+        tiny_statistics(kept.model, tmp_path).key_covariance(1)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe"])
 def test_a_spoilt_description_is_told(kept: Statistics, tmp_path: Path, content: bytes) -> None:
     (kept.folder / "layer_2.json").write_bytes(content)
     with pytest.raises(IntegrityError, match="damaged"):
-        tiny_statistics(kept.model, tmp_path).second_moment(2)
+        tiny_statistics(kept.model, tmp_path).key_covariance(2)
 
 
 def test_a_spoilt_corpus_is_told(kept: Statistics, tmp_path: Path) -> None:
     (kept.folder / "corpus.safetensors").write_bytes(b"nothing")
     with pytest.raises(IntegrityError, match="damaged"):
-        tiny_statistics(kept.model, tmp_path).second_moment(3)
+        tiny_statistics(kept.model, tmp_path).key_covariance(3)

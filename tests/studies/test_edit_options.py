@@ -1,4 +1,4 @@
-"""Batches, restraints, presets and bad edits in a study."""
+"""Batches, regularizers, presets and bad edits in a study."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_a_batch_for_a_method_of_single_edits_is_refused_with_its_line(make_stud
         study_from_text(text, "my.yaml")
 
 
-def test_a_restrained_method_goes_through_a_study(make_study: MakeStudy, tmp_path: Path) -> None:
-    restrained = {"name": "rome+rect", "settings": {**ROME["settings"], "rect": {"keep": 0.2}}}
-    run_study(make_study(editors=[ROME, restrained], suites=[]), tmp_path)
+def test_a_regularized_method_goes_through_a_study(make_study: MakeStudy, tmp_path: Path) -> None:
+    regularized = {"name": "rome+rect", "settings": {**ROME["settings"], "rect": {"keep": 0.2}}}
+    run_study(make_study(editors=[ROME, regularized], suites=[]), tmp_path)
     with open_store(tmp_path) as store:
         assert {one.editor for one in store.measurements()} == {"none", "rome", "rome+rect"}
         norms = {one.editor: one.relative_norm for one in store.edit_records()}

@@ -29,8 +29,8 @@ def always_and_near(make_study: Callable[..., Study], tmp_path_factory: pytest.T
 def test_every_suite_that_asks_tells_how_often_a_fact_was_told(always_and_near: Path) -> None:
     with open_store(always_and_near) as store:
         rates = [one for one in store.measurements() if one.metric == HIT_RATE.name]
-    told = {(one.variant, one.suite, one.n_edits): one.value for one in rates}
-    assert told == {
+    reported = {(one.variant, one.suite, one.n_edits): one.value for one in rates}
+    assert reported == {
         **{("facts alone", "builtin", n): 1.0 for n in (1, 2)},
         **{("threshold 0.95, facts alone", "builtin", n): 0.0 for n in (1, 2)},
     }

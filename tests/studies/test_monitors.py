@@ -12,8 +12,8 @@ import torch
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.edited import Delta, Dense, EditedModel
 from sequela.editors import create_editor
-from sequela.evaluation.monitor_rules import READINGS, AlarmRule, AlarmSettings, due
-from sequela.evaluation.monitors import Alarms
+from sequela.evaluation.monitor_rules import HEALTH_METRICS, HealthRule, MonitorSettings, due_edit_counts
+from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.results import ALARMS, Measurement, Query, Status, open_store, read_manifest
@@ -55,17 +55,17 @@ def readings(folder: Path, **wanted: object) -> list[Measurement]:
 
 class TestRules:
     def test_a_rule_is_a_reading_and_a_limit(self) -> None:
-        rule = AlarmRule.parse(" perplexity >3x ")
-        assert (rule.reading, rule.limit, rule.times) == ("perplexity", 3.0, True)
-        assert rule.rings({"perplexity": 31.0}, {"perplexity": 10.0})
-        assert not rule.rings({"perplexity": 30.0}, {"perplexity": 10.0})
-        plain = AlarmRule.parse("kl_to_base > 1e-2")
-        assert plain.rings({"kl_to_base": 0.02}, {"kl_to_base": 0.0})
-        assert not plain.rings({}, {})
+        rule = HealthRule.parse(" perplexity >3x ")
+        assert (rule.metric, rule.limit, rule.relative) == ("perplexity", 3.0, True)
+        assert rule.is_triggered({"perplexity": 31.0}, {"perplexity": 10.0})
+        assert not rule.is_triggered({"perplexity": 30.0}, {"perplexity": 10.0})
+        plain = HealthRule.parse("kl_to_base > 1e-2")
+        assert plain.is_triggered({"kl_to_base": 0.02}, {"kl_to_base": 0.0})
+        assert not plain.is_triggered({}, {})
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_what_is_no_number_rings(self, value: float) -> None:
-        assert AlarmRule.parse("perplexity > 3x").rings({"perplexity": value}, {"perplexity": 10.0})
+        assert HealthRule.parse("perplexity > 3x").is_triggered({"perplexity": value}, {"perplexity": 10.0})
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -79,32 +79,32 @@ class TestRules:
     )
     def test_others_are_refused_with_what_is_allowed(self, text: str, said: str) -> None:
         with pytest.raises(BadInputError, match=said):
-            AlarmRule.parse(text)
+            HealthRule.parse(text)
         with pytest.raises(ValueError, match=said):
-            AlarmSettings(stop_when=(text,))
+            MonitorSettings(stop_when=(text,))
 
     def test_one_rule_may_stand_alone(self) -> None:
-        assert AlarmSettings.model_validate({"stop_when": "perplexity > 3x"}).stop_when == (
+        assert MonitorSettings.model_validate({"stop_when": "perplexity > 3x"}).stop_when == (
             "perplexity > 3x",
         )
 
     def test_readings_are_due_at_the_ends_of_batches(self) -> None:
-        assert due(iter([1, 2, 3, 4, 5]), 2) == [2, 4]
-        assert due(iter([3, 6, 9, 10]), 5) == [6, 10]
-        assert due(iter([3, 6]), 0) == []
+        assert due_edit_counts(iter([1, 2, 3, 4, 5]), 2) == [2, 4]
+        assert due_edit_counts(iter([3, 6, 9, 10]), 5) == [6, 10]
+        assert due_edit_counts(iter([3, 6]), 0) == []
 
 
 class TestReadings:
     def test_of_the_unedited_model(self, world_model: LanguageModel) -> None:
-        alarms = Alarms(world_model, TorchEngine())
-        assert set(alarms.unedited) == set(READINGS)
+        alarms = HealthMonitor(world_model, TorchEngine())
+        assert set(alarms.unedited) == set(HEALTH_METRICS)
         plain = {name: value for name, value in alarms.unedited.items() if name != "perplexity"}
         ratios = {"weight_norm", "top_singular_value", "condition_number"}
         assert plain == {name: 1.0 if name in ratios else 0.0 for name in plain}
 
     def test_of_a_change(self, world_model: LanguageModel) -> None:
-        alarms, delta = Alarms(world_model, TorchEngine()), random_delta(world_model)
-        found = alarms.read(EditedModel(world_model, delta))
+        alarms, delta = HealthMonitor(world_model, TorchEngine()), random_delta(world_model)
+        found = alarms.measure(EditedModel(world_model, delta))
         (name,) = delta.updates
         weight = world_model.family.as_out_in(world_model.module.get_parameter(name).data).double()
         change = delta.updates[name].to_dense()
@@ -116,17 +116,20 @@ class TestReadings:
         assert found["nonfinite"] == 0
 
     def test_of_a_model_that_broke_down(self, world_model: LanguageModel) -> None:
-        alarms, delta = Alarms(world_model, TorchEngine()), random_delta(world_model, scale=float("nan"))
-        found = alarms.read(EditedModel(world_model, delta))
+        alarms, delta = (
+            HealthMonitor(world_model, TorchEngine()),
+            random_delta(world_model, scale=float("nan")),
+        )
+        found = alarms.measure(EditedModel(world_model, delta))
         assert found["nonfinite"] > 0
-        assert AlarmRule.parse("perplexity > 10x").rings(found, alarms.unedited)
+        assert HealthRule.parse("perplexity > 10x").is_triggered(found, alarms.unedited)
         assert all(
-            AlarmRule.parse(f"{name} > 100").rings(found, alarms.unedited)
+            HealthRule.parse(f"{name} > 100").is_triggered(found, alarms.unedited)
             for name in found
             if name not in ("nonfinite", "perplexity")
         )
-        for finding in alarms.findings(found):
-            assert finding.value is None or finding.metric == "nonfinite"
+        for result in alarms.task_results(found):
+            assert result.value is None or result.metric == "nonfinite"
 
 
 class TestInAStudy:
@@ -141,7 +144,7 @@ class TestInAStudy:
         assert result.done == result.planned
         found = readings(tmp_path / "alarmed")
         assert {one.n_edits for one in found} == {0, 2, 4}
-        assert {one.metric for one in found} <= set(READINGS)
+        assert {one.metric for one in found} <= set(HEALTH_METRICS)
         with open_store(tmp_path / "plain") as one, open_store(tmp_path / "alarmed") as other:
             kept = [m for m in other.measurements() if m.suite != ALARMS]
             assert kept == one.measurements()
@@ -161,8 +164,8 @@ class TestInAStudy:
         (note,) = read_manifest(tmp_path).notes
         assert "stopped after 1 edits, by an alarm: relative_change > 1e-9" in note
         assert {one.n_edits for one in readings(tmp_path)} == {0, 1}
-        ringing = [one.note for one in readings(tmp_path, n_edits=1)]
-        assert all("ringing: relative_change > 1e-9" in one for one in ringing)
+        triggered_rules = [one.note for one in readings(tmp_path, n_edits=1)]
+        assert all("ringing: relative_change > 1e-9" in one for one in triggered_rules)
 
 
 class TestBisection:

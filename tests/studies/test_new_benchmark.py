@@ -15,7 +15,7 @@ from sequela.cli.main import app
 from sequela.core.errors import BadInputError
 from sequela.evaluation.lm_eval import task_file
 from sequela.evaluation.registry import list_suites, suite_names
-from sequela.reports.report_data import read_contents
+from sequela.reports.report_data import read_report_data
 from sequela.results import Query, Section, open_store, read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.plan import make_plan
@@ -75,8 +75,8 @@ def study_with(suite: dict[str, object], tiny: Path, edits: Path) -> Study:
 
 def test_a_file_beside_the_others_is_listed_after_them(svamp: Path) -> None:
     assert suite_names()[-1] == "svamp"
-    (told,) = [one for one in list_suites() if one.name == "svamp"]
-    assert (told.task, told.here, told.protocol) == ("svamp@1", 4, "generation")
+    (reported,) = [one for one in list_suites() if one.name == "svamp"]
+    assert (reported.task, reported.here, reported.protocol) == ("svamp@1", 4, "generation")
     answer = CliRunner().invoke(app, ["tasks", "svamp", "--json"])
     assert (answer.exit_code, [one["name"] for one in json.loads(answer.stdout)]) == (0, ["svamp"])
 
@@ -93,8 +93,8 @@ def test_it_is_planned_run_shown_reported_and_scored_again(
     svamp.unlink()  # what a report says of it is in the run
     task_file.task_files.cache_clear()
     assert {read_manifest(tmp_path / "run").suites.section_of(one) for one in found} == {Section.SAFETY}
-    contents = read_contents(tmp_path / "run")
-    (safety,) = [part for part in contents.parts if part.title == "Safety"]
+    contents = read_report_data(tmp_path / "run")
+    (safety,) = [part for part in contents.sections if part.title == "Safety"]
     assert "SVAMP 0shot (v1): accuracy" in {figure.title for figure in safety.figures}
     shown = CliRunner().invoke(app, ["results", str(tmp_path / "run")], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
@@ -138,12 +138,12 @@ def test_a_file_that_a_study_names_needs_nothing_else(
     with open_store(tmp_path / "run") as store:
         found = {(one.task, one.metric) for one in store.measurements() if one.suite == "capitals"}
     assert found == {("capitals@1", "accuracy"), ("capitals@1", "accuracy_per_byte")}
-    contents = read_contents(tmp_path / "run")
-    (safety,) = [part for part in contents.parts if part.title == "Safety"]
+    contents = read_report_data(tmp_path / "run")
+    (safety,) = [part for part in contents.sections if part.title == "Safety"]
     titles = {figure.title for figure in safety.figures}
     assert titles >= {"Capitals (v1): right capitals", "Capitals (v1): accuracy per byte"}
     assert ("right capitals", "the share of right capitals") in contents.meanings
-    assert [column.title for column in contents.glance.columns][-1] == "Capitals (v1), right capitals"
+    assert [column.title for column in contents.summary.columns][-1] == "Capitals (v1), right capitals"
     shown = CliRunner().invoke(app, ["results", str(tmp_path / "run"), "--markdown"])
     assert "| Capitals (v1), right capitals |" in shown.stdout
 

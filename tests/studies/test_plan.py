@@ -13,7 +13,7 @@ from sequela.inference import Engine
 from sequela.results import TaskResult
 from sequela.studies import Study
 from sequela.studies.pieces import QUICK_TOKENS, pieces_of, suite_tokens, trajectory_pieces
-from sequela.studies.plan import check_told_apart, make_plan
+from sequela.studies.plan import check_distinguishable, make_plan
 
 
 def study(**changes: object) -> Study:
@@ -82,7 +82,7 @@ def test_methods_that_results_couldnt_tell_apart_are_refused(editors: list[objec
 def test_presets_may_give_one_method_two_names() -> None:
     plan = make_plan(study(editors=["kn", {"name": "kn", "settings": {"preset": "published"}}]))
     with pytest.raises(BadInputError, match=r"kn \(no variant\) twice"):
-        check_told_apart(plan.editors, filled_in=True)  # here no preset was filled in
+        check_distinguishable(plan.editors, filled_in=True)  # here no preset was filled in
 
 
 def test_variants_of_one_method_may_stand_side_by_side() -> None:

@@ -10,10 +10,10 @@ import pytest
 from sequela.core.errors import SequelaError
 from sequela.edited import EditedModel
 from sequela.edits import EditSet
-from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, SUITE, findings, measure_edits
+from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, SUITE, measure_edits, task_results
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
-from sequela.evaluation.lm_eval.aggregate import findings_of
-from sequela.evaluation.lm_eval.generation_scoring import written_records
+from sequela.evaluation.lm_eval.aggregate import benchmark_results
+from sequela.evaluation.lm_eval.generation_scoring import generation_records
 from sequela.evaluation.lm_eval.item_records import ItemContext
 from sequela.evaluation.lm_eval.task_file import FOLDER, read_task_file
 from sequela.inference import TorchEngine
@@ -41,8 +41,8 @@ def answered(texts: Sequence[str]) -> list[TaskResult]:
         for i, text in enumerate(texts)
     ]
     context = ItemContext("gsm8k", "gsm8k@1", "generation", lambda _: "question")
-    records = written_records(samples, context, GSM8K.readings, lambda _: ["4"], lambda _: ())
-    return findings_of(GSM8K, {"gsm8k@1": records}, {"gsm8k@1": ""}, {"gsm8k@1": "8-shot"})
+    records = generation_records(samples, context, GSM8K.readings, lambda _: ["4"], lambda _: ())
+    return benchmark_results(GSM8K, {"gsm8k@1": records}, {"gsm8k@1": ""}, {"gsm8k@1": "8-shot"})
 
 
 def write(folder: Path, found: Sequence[TaskResult], suite: str, n_edits: int, stale: bool) -> EvaluationKey:
@@ -51,7 +51,7 @@ def write(folder: Path, found: Sequence[TaskResult], suite: str, n_edits: int, s
         model="m", editor="rome" if n_edits else "none", edit_source="builtin", order_seed=0, n_edits=n_edits
     )
     measured = measurements(found, labels, Baseline())
-    items = [item for finding in found for item in finding.items if item.metric == finding.metric]
+    items = [item for result in found for item in result.items if item.metric == result.metric]
     if stale:
         measured = [one.model_copy(update={"value": 0.0}) for one in measured]
         items = [item.model_copy(update={"value": 0.0}) for item in items]
@@ -112,7 +112,7 @@ def test_answers_about_edits_are_judged_again(
     items = measure_edits(
         EditedModel(world_model), TorchEngine(), [true], RETENTION_AT_N, EditQualitySettings()
     )
-    write(tmp_path, findings(items), SUITE, 5, stale=True)
+    write(tmp_path, task_results(items), SUITE, 5, stale=True)
     rescore_run(tmp_path)
     with open_store(tmp_path) as store:
         found = {(one.metric, one.protocol): one.value for one in store.measurements()}
@@ -137,7 +137,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_the_first_metric_holds_what_was_said() -> None:
-    items: list[ItemRecord] = [item for finding in answered(TEXTS) for item in finding.items]
+    items: list[ItemRecord] = [item for result in answered(TEXTS) for item in result.items]
     whole = [item for item in items if item.details]
     assert len(whole) == len(TEXTS)
     assert {item.metric for item in whole} == {"accuracy"}

@@ -198,8 +198,8 @@ class TestAFinishedRun:
     def test_the_manifest_says_what_was_run(self, finished: Path, make_study: MakeStudy) -> None:
         manifest = read_manifest(finished)
         given = make_study().model_dump(mode="json")
-        told = [editor.pop("settings") for editor in manifest.config["editors"]]
-        for settings, editor in zip(told, given["editors"], strict=True):
+        reported = [editor.pop("settings") for editor in manifest.config["editors"]]
+        for settings, editor in zip(reported, given["editors"], strict=True):
             # What was given, and every default beside it: a version with others can't go on.
             assert set(method_info(editor["name"]).settings.model_fields) == set(settings)
             assert editor.pop("settings").items() <= settings.items()
@@ -369,7 +369,7 @@ class TestWhatIsSaidBeforeTheRun:
             run_study(make_study(models=["/no/model"]), tmp_path / "run")
 
     @pytest.mark.parametrize(
-        ("line", "told"),
+        ("line", "expected"),
         [
             ({"subject": "Karsk", "prompt": "Mira lives in", "target_new": "Ulm"}, "no {} for the subject"),
             ({"subject": "Karsk", "prompt": "{} is in", "target_new": " "}, "'target_new' is empty"),
@@ -377,7 +377,7 @@ class TestWhatIsSaidBeforeTheRun:
         ],
     )
     def test_a_wrong_record_by_file_and_number(
-        self, make_study: MakeStudy, tmp_path: Path, line: dict[str, str], told: str
+        self, make_study: MakeStudy, tmp_path: Path, line: dict[str, str], expected: str
     ) -> None:
         path = tmp_path / "own.jsonl"
         good = {"id": "0", "subject": "Karsk", "prompt": "{} is in", "target_new": "Ulm"}
@@ -385,7 +385,7 @@ class TestWhatIsSaidBeforeTheRun:
         study = make_study(models=["/no/model"], edits={"source": str(path)}, checkpoints=[0, 1])
         with pytest.raises(BadInputError, match=r"own\.jsonl, record 2: ") as caught:
             run_study(study, tmp_path / "run")
-        assert told in str(caught.value)
+        assert expected in str(caught.value)
         assert not (tmp_path / "run").exists()
 
     def test_a_text_for_statistics_that_isnt_there(self, make_study: MakeStudy, tmp_path: Path) -> None:
@@ -428,11 +428,11 @@ class TestMemory:
             monkeypatch.setattr("sequela.inference.torch.opening.TorchEngine", engine)
             run_study(make_study(), tmp_path / engine.__name__)
             assert measured(tmp_path / engine.__name__) == measured(finished)
-            blocks[engine] = engines[-1].work.computed_blocks
+            blocks[engine] = engines[-1].counters.computed_blocks
         keeping, forgetful = engines  # one for the whole run
         assert keeping.depth_cache is not None
         assert keeping.depth_cache.expected == expected_blocks(make_study())
-        assert keeping.work.unique_tokens == forgetful.work.unique_tokens
+        assert keeping.counters.unique_tokens == forgetful.counters.unique_tokens
         assert blocks[Kept] < 0.8 * blocks[Forgetful]
 
     def test_a_limit_is_shared_out_told_and_changes_nothing(
@@ -440,8 +440,8 @@ class TestMemory:
     ) -> None:
         heard = Hears()
         run_study(make_study(memory="1.5GiB"), tmp_path / "run", heard)
-        (told,) = [line for line in heard.lines if line.startswith("memory: ")]
-        assert "hidden states" in told
+        (description,) = [line for line in heard.lines if line.startswith("memory: ")]
+        assert "hidden states" in description
         assert measured(tmp_path / "run") == measured(finished)
         assert read_manifest(tmp_path / "run").config["memory"] == 3 * 2**29
 
@@ -545,9 +545,9 @@ class TestAFailedRun:
         assert (manifest.status, manifest.error) == (Status.FAILED, "the ruler broke")
         with open_store(folder) as store:
             done = store.count_evaluations()
-        told = manifest.incompleteness(done)
-        assert told is not None
-        assert "the ruler broke" in told
+        reported = manifest.incompleteness(done)
+        assert reported is not None
+        assert "the ruler broke" in reported
         assert measured(folder, suite="builtin", n_edits=1) == []
 
         assert run_study(make_study(), folder).status is Status.COMPLETE

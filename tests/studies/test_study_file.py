@@ -47,7 +47,7 @@ def test_a_study_survives_being_written_and_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "told"),
+    ("text", "line", "expected"),
     [
         (ROME + "\nchekpoints: [1]\n", 5, ["'chekpoints'", "'checkpoints'", "Allowed: alarms, checkpoints"]),
         (ROME + "edits:\n  sorce: a\n", 5, ["'edits.sorce'", "'source'", "Allowed: count, file, source."]),
@@ -69,15 +69,17 @@ def test_a_study_survives_being_written_and_read(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_key_is_told_with_its_line_and_what_is_allowed(text: str, line: int, told: list[str]) -> None:
+def test_a_wrong_key_is_told_with_its_line_and_what_is_allowed(
+    text: str, line: int, expected: list[str]
+) -> None:
     error = error_of(text)
     assert f"my.yaml, line {line}: " in error
-    for piece in told:
+    for piece in expected:
         assert piece in error
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "told"),
+    ("text", "line", "expected"),
     [
         (BASE + "editors: rome\n", 3, "editors: expected a list (given: 'rome')"),
         (ROME + "checkpoints: 3\n", 4, "checkpoints: expected a list (given: 3)"),
@@ -94,10 +96,10 @@ def test_a_wrong_key_is_told_with_its_line_and_what_is_allowed(text: str, line: 
         (ROME + "suites:\n  - name: builtin\n    limit: 0\n", 6, "limit = 0"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_line(text: str, line: int, told: str) -> None:
+def test_a_wrong_value_is_told_with_its_line(text: str, line: int, expected: str) -> None:
     error = error_of(text)
     assert f"my.yaml, line {line}: " in error
-    assert told in error
+    assert expected in error
 
 
 @pytest.mark.parametrize(
@@ -130,15 +132,15 @@ def test_a_key_given_twice_is_refused_instead_of_silently_overwritten(key: str) 
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "expected"),
     [
         ("order_seeds: [1, 1]", "order_seeds names something twice"),
         ("checkpoints: [0]", "no checkpoint after an edit"),
         ("edits: {count: 3}\ncheckpoints: [0, 5]", "checkpoint 5 needs 5 edits; edits.count is 3"),
     ],
 )
-def test_what_doesnt_fit_together_is_refused(lines: str, told: str) -> None:
-    assert told in error_of(ROME + lines + "\n")
+def test_what_doesnt_fit_together_is_refused(lines: str, expected: str) -> None:
+    assert expected in error_of(ROME + lines + "\n")
 
 
 def test_a_checkpoint_inside_a_batch_is_refused_but_the_last_batch_may_be_short() -> None:
@@ -148,7 +150,7 @@ def test_a_checkpoint_inside_a_batch_is_refused_but_the_last_batch_may_be_short(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("", "a study is a table"),
         ("- a\n- b\n", "a study is a table"),
@@ -156,8 +158,8 @@ def test_a_checkpoint_inside_a_batch_is_refused_but_the_last_batch_may_be_short(
         ("name: x\n\tmodels: y\n", "my.yaml, line 2: this is not YAML"),
     ],
 )
-def test_what_is_no_table_is_refused(text: str, told: str) -> None:
-    assert told in error_of(text)
+def test_what_is_no_table_is_refused(text: str, expected: str) -> None:
+    assert expected in error_of(text)
 
 
 def test_a_file_that_cant_be_read_is_named(tmp_path: Path) -> None:

@@ -37,36 +37,36 @@ class Case:
 
     Args:
         name: The case.
-        told: What `case.json` says.
+        content: What `case.json` says.
         tensors: The numbers.
         shared: Random matrices and statistics that all cases share.
     """
 
     name: str
-    told: dict[str, Any]
+    content: dict[str, Any]
     tensors: dict[str, torch.Tensor]
     shared: dict[str, torch.Tensor]
 
     @property
     def edits(self) -> tuple[Edit, ...]:
         """What was asked of the reference."""
-        return tuple(Edit(id=str(n), **request) for n, request in enumerate(self.told["requests"]))
+        return tuple(Edit(id=str(n), **request) for n, request in enumerate(self.content["requests"]))
 
     @property
     def contexts(self) -> tuple[str, ...]:
         """The context templates, the bare one first."""
-        types = self.told.get("context_types") or [self.told["context_templates"]]
+        types = self.content.get("context_types") or [self.content["context_templates"]]
         return tuple(template for group in types for template in group)
 
     @property
     def target_settings(self) -> dict[str, Any]:
         """How target values were optimised."""
-        return {name: self.told["hparams"][name] for name in TARGET_SETTINGS}
+        return {name: self.content["hparams"][name] for name in TARGET_SETTINGS}
 
     @property
     def layers(self) -> list[int]:
         """The edited layers."""
-        found: list[int] = self.told["hparams"]["layers"]
+        found: list[int] = self.content["hparams"]["layers"]
         return found
 
 
@@ -89,16 +89,16 @@ def near(found: torch.Tensor, wanted: torch.Tensor, tolerance: float, what: str)
 
 def check_prompts(case: Case, model: LanguageModel) -> None:
     """Token ids and the places of the subjects, exactly; the essence prompt is the last row."""
-    for edit, told in zip(case.edits, case.told["edits"], strict=True):
+    for edit, reported in zip(case.edits, case.content["edits"], strict=True):
         rewrites = [
             tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new, context)
             for context in case.contexts
         ]
-        assert list(rewrites[0].target_ids) == told["target_ids"]
+        assert list(rewrites[0].target_ids) == reported["target_ids"]
         rows = [(list(prompt.ids[:-1]), prompt.subject_last) for prompt in rewrites]
         essence = tokenize_prompt(model.tokenizer, ESSENCE_PROMPT, edit.subject)
         rows.append((list(essence.ids), essence.subject_last))
-        assert rows == [(row["ids"], row["subject_last_index"]) for row in told["optimisation_prompts"]]
+        assert rows == [(row["ids"], row["subject_last_index"]) for row in reported["optimisation_prompts"]]
 
 
 def check_target(
@@ -123,15 +123,15 @@ def check_change(
 ) -> None:
     """The norm and the two projections of a weight's change; `part` as in `edit0/` or `total/`."""
     change = update if isinstance(update, torch.Tensor) else update.to_dense()
-    told = {
+    reported = {
         key: case.tensors[f"W/{part}{name}/{key}"] for key in ("delta_norm", "delta_at_Rin", "RoutT_at_delta")
     }
     rows, columns = change.shape
-    near(change.norm()[None], told["delta_norm"], tolerance, f"{case.name} {part}{name}: norm")
+    near(change.norm()[None], reported["delta_norm"], tolerance, f"{case.name} {part}{name}: norm")
     right = change @ case.shared[f"R_in/{columns}"].double()
-    near(right, told["delta_at_Rin"], tolerance, f"{case.name} {part}{name}: Delta R_in")
+    near(right, reported["delta_at_Rin"], tolerance, f"{case.name} {part}{name}: Delta R_in")
     left = case.shared[f"R_out/{rows}"].double().T @ change
-    near(left, told["RoutT_at_delta"], tolerance, f"{case.name} {part}{name}: R_out^T Delta")
+    near(left, reported["RoutT_at_delta"], tolerance, f"{case.name} {part}{name}: R_out^T Delta")
 
 
 def check_behavior(
@@ -139,7 +139,7 @@ def check_behavior(
 ) -> None:
     """Log-probabilities of both answers after every prompt, and greedy continuations where they were kept."""
     edited, engine = change if isinstance(change, EditedModel) else EditedModel(model, change), TorchEngine()
-    prompts = case.told["evaluation"]["prompts"]
+    prompts = case.content["evaluation"]["prompts"]
     requests = [
         score_request(edited, prompt["text"], answer)
         for prompt in prompts

@@ -173,7 +173,7 @@ def edited(name: str, folder: Path, place: Callable[[LanguageModel], None]) -> d
     resources = Resources(tiny_statistics(model, folder), contexts=CONTEXTS)
     editor = create_editor(name, METHODS[name])
     *_, last = edit_in_batches(editor, model, TINY_EDITS[:2], 1, resources)
-    delta = editor.of_whole(model, last.delta)
+    delta = editor.finalize_delta(model, last.delta)
     assert not any(report.dropped for report in last.reports)
     changes = {weight: update.to_dense().cpu() for weight, update in delta.updates.items()}
     return changes or {kept: tensor.double().cpu() for kept, tensor in last.state.tensors.items()}
@@ -183,16 +183,16 @@ def main() -> None:
     torch.set_num_threads(1)
     _setup_privateuseone_for_python_backend(FAR)
     library = register()  # it counts for as long as it is kept
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     for name in [argument for argument in sys.argv[1:] if argument != HOOKS] or METHODS:
         with tempfile.TemporaryDirectory() as folder:
             one = edited(name, Path(folder), lambda _: None)
         with tempfile.TemporaryDirectory() as folder, Pretending():
             two = edited(name, Path(folder), spread)
-        told[name] = {
+        reported[name] = {
             weight: [float(one[weight].norm()), float((two[weight] - one[weight]).norm())] for weight in one
         }
-    print(json.dumps(told))  # noqa: T201
+    print(json.dumps(reported))  # noqa: T201
     del library
 
 

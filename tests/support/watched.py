@@ -9,14 +9,18 @@ import pytest
 import torch
 
 from sequela.edited import EditedModel
-from sequela.edited.decisions import Places
+from sequela.edited.decisions import DecisionTokens
 from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, TorchEngine
 
 
 def alone(model: EditedModel, ids: list[int], context: int) -> tuple[torch.Tensor, bool]:
     """Log-probabilities after every token of one row run by itself, and whether it was a hit."""
     model.decisions.begin()
-    with model, torch.no_grad(), model.decisions.during(Places.at(torch.tensor([context]), len(ids))):
+    with (
+        model,
+        torch.no_grad(),
+        model.decisions.for_pass(DecisionTokens.at(torch.tensor([context]), len(ids))),
+    ):
         logprobs = model.base.module(torch.tensor([ids])).logits[0].log_softmax(-1)
     return logprobs, model.decisions.hits[0]
 

@@ -12,8 +12,8 @@ from sequela.core.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.forward.activations import Site, module_at
 from sequela.models.forward.batch import pad_right
-from sequela.models.forward.replay import record
-from sequela.tracing.causal_trace import CausalTrace, TraceSettings, _spoiled, causal_trace
+from sequela.models.forward.replay import record_forward
+from sequela.tracing.causal_trace import CausalTrace, TraceSettings, _corrupted, causal_trace
 from support.edits import TINY_EDITS
 from support.tiny import FAMILY_NAMES, LAYERS, tiny_language_model
 
@@ -45,7 +45,9 @@ def literally(
     for hook in hooks:
         hook.remove()
     answer = int(logits.argmax())
-    noisy = _spoiled(record(model, pad_right([prompt.ids], 0, model.device), 0), prompt, settings).hidden
+    noisy = _corrupted(
+        record_forward(model, pad_right([prompt.ids], 0, model.device), 0), prompt, settings
+    ).hidden
 
     def run(row: int, sites: list[Site], token: int) -> float:
         def enter(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sequela.analysis.collapse import PERPLEXITY_FACTOR, Collapse, Collapses
-    from sequela.analysis.forgetting import Unexpressed, hardly_expressed
+    from sequela.analysis.forgetting import ForgottenEdits, mostly_forgotten
     from sequela.analysis.validity import CheckedMeasurement, Flag, check_validity
 
 __all__ = [
@@ -15,9 +15,9 @@ __all__ = [
     "Collapse",
     "Collapses",
     "Flag",
-    "Unexpressed",
+    "ForgottenEdits",
     "check_validity",
-    "hardly_expressed",
+    "mostly_forgotten",
 ]
 
 if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
@@ -30,8 +30,8 @@ if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any nam
                 "Collapses",
             ),
             "sequela.analysis.forgetting": (
-                "Unexpressed",
-                "hardly_expressed",
+                "ForgottenEdits",
+                "mostly_forgotten",
             ),
             "sequela.analysis.validity": (
                 "Flag",

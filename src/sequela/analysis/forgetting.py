@@ -13,15 +13,15 @@ from sequela.analysis.collapse import Collapses, checkpoint_of
 from sequela.results.measurement import Measurement
 from sequela.results.metrics import EFFECTIVE_EDITS
 
-HARDLY = 0.1
+MOSTLY_FORGOTTEN_SHARE = 0.1
 """Below this share of its edits a model expresses hardly any."""
 
-FEWEST = 10
+MIN_EDITS = 10
 """Of fewer edits nothing is said."""
 
 
 @dataclass(frozen=True)
-class Unexpressed:
+class ForgottenEdits:
     """A trajectory that ended with hardly an edit in the model.
 
     Args:
@@ -41,7 +41,7 @@ class Unexpressed:
     n_expressed: int
 
 
-def hardly_expressed(measurements: Iterable[Measurement], collapses: Collapses) -> list[Unexpressed]:
+def mostly_forgotten(measurements: Iterable[Measurement], collapses: Collapses) -> list[ForgottenEdits]:
     """Trajectories whose last checkpoint has hardly an edit, though the model has not collapsed there.
 
     Of one that has, the collapse says enough.
@@ -53,7 +53,9 @@ def hardly_expressed(measurements: Iterable[Measurement], collapses: Collapses) 
     counted = [one for one in measurements if one.metric == EFFECTIVE_EDITS.name and one.value is not None]
     last = {checkpoint_of(one)[:-1]: one for one in sorted(counted, key=lambda one: one.n_edits)}
     return [
-        Unexpressed(one.model, one.editor, one.variant, one.order_seed, one.n_edits, round(one.value or 0))
+        ForgottenEdits(one.model, one.editor, one.variant, one.order_seed, one.n_edits, round(one.value or 0))
         for one in last.values()
-        if one.n_edits >= FEWEST and (one.value or 0) < HARDLY * one.n_edits and not collapses.reason(one)
+        if one.n_edits >= MIN_EDITS
+        and (one.value or 0) < MOSTLY_FORGOTTEN_SHARE * one.n_edits
+        and not collapses.reason(one)
     ]

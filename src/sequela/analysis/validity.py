@@ -33,9 +33,9 @@ from sequela.results.section import Section
 from sequela.results.suite_info import Suites
 
 CONSTANT_SHARE = 0.95  # D1: so much of one answer is a constant answer
-MOSTLY = 0.8  # D1: so much of one answer makes a constant's score no coincidence
-FEW = 10  # with fewer items than this one answer may well be right for all of them
-TROUBLED_SHARE = 0.05  # D4
+DOMINANT_SHARE = 0.8  # D1: so much of one answer makes a constant's score no coincidence
+MIN_ITEMS = 10  # with fewer items than this one answer may well be right for all of them
+INVALID_ITEMS_SHARE = 0.05  # D4
 READABLE_SHARE = 0.9  # D7
 STDERRS = 2  # D6
 
@@ -108,26 +108,35 @@ class _Rules:
             return
         if self._suites.section_of(one) not in (Section.ABILITIES, Section.SAFETY):
             return
-        for rule in (self._d1, self._d2, self._d3, self._d4, self._d5, self._d6, self._d7, self._d8):
+        for rule in (
+            self._constant_answer,
+            self._swapped_constants,
+            self._copy_of_collapsed,
+            self._invalid_items,
+            self._better_though_collapsed,
+            self._no_headroom,
+            self._unreadable_answers,
+            self._impossible_score,
+        ):
             yield from rule(one, one.form, one.value)
 
-    def _d1(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+    def _constant_answer(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         n = one.n
-        if n < FEW:
+        if n < MIN_ITEMS:
             return
         answer, count = form.top
         # Where nearly all items have one right answer, giving it is no failing.
         if count >= CONSTANT_SHARE * n and form.constants.get(answer, 0.0) < CONSTANT_SHARE:
-            told = "no answer was found" if answer == NO_ANSWER else f"the answer is {answer!r}"
-            yield Flag("D1", f"constant answer: {told} in {count} of {n} items")
+            description = "no answer was found" if answer == NO_ANSWER else f"the answer is {answer!r}"
+            yield Flag("D1", f"constant answer: {description} in {count} of {n} items")
             return
         for name, score in form.constants.items():
-            known = not form.answers or (name == answer and count >= MOSTLY * n)
+            known = not form.answers or (name == answer and count >= DOMINANT_SHARE * n)
             if known and abs(value - score) * n <= 1 + 1e-9 and len(form.constants) > 1:
                 yield Flag("D1", f"the score is what always answering {name!r} scores, {score:.4f}")
                 return
 
-    def _d2(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+    def _swapped_constants(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         base = self._unedited.get((one.model, one.series))
         constants = sorted(form.constants.values())
         if one.editor == UNEDITED or base is None or base.value is None:
@@ -143,8 +152,8 @@ class _Rules:
                 "answers do: one became the other",
             )
 
-    def _d3(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
-        if one.editor == UNEDITED or not form.answers or one.n < FEW:
+    def _copy_of_collapsed(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+        if one.editor == UNEDITED or not form.answers or one.n < MIN_ITEMS:
             return
         for other in self._same_series[one.series]:
             if _trajectory(other) == _trajectory(one) or other.form is None:
@@ -158,25 +167,27 @@ class _Rules:
                 )
                 return
 
-    def _d4(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+    def _invalid_items(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         ties = form.n_ties
-        troubles = {
+        counts = {
             "met numbers that are not finite": one.n_nonfinite,
             "had a tie": ties,
             "failed": one.n_failed,
         }
-        if not any(troubles.values()):
+        if not any(counts.values()):
             return
-        told = ", ".join(f"{n} {what}" for what, n in troubles.items() if n)
-        invalidates = sum(troubles.values()) > TROUBLED_SHARE * one.n
-        yield Flag("D4", f"of {one.n} items {told}", invalidates=invalidates)
+        description = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+        invalidates = sum(counts.values()) > INVALID_ITEMS_SHARE * one.n
+        yield Flag("D4", f"of {one.n} items {description}", invalidates=invalidates)
 
-    def _d5(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+    def _better_though_collapsed(
+        self, one: Measurement, form: AnswerDistribution, value: float
+    ) -> Iterable[Flag]:
         reason, metric = self._collapses.reason(one), self._suites.metric_of(one)
         if reason and one.baseline is not None and metric.is_better(value, one.baseline):
             yield Flag("D5", f"better than the unedited model's {one.baseline:.4f} while collapsed: {reason}")
 
-    def _d6(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+    def _no_headroom(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         base = self._unedited.get((one.model, one.series), one if one.editor == UNEDITED else None)
         if base is None or base.value is None or base.form is None:
             return
@@ -184,10 +195,10 @@ class _Rules:
         levels |= {f"always answering {answer!r}": score for answer, score in base.form.constants.items()}
         for name, level in levels.items():
             if _is_at(base, level):
-                told = f"{base.value:.4f} ± {_stderr(base):.4f}"
+                base_text = f"{base.value:.4f} ± {_stderr(base):.4f}"
                 yield Flag(
                     "D6",
-                    f"no headroom: the unedited model's {told} can't be told from the score of {name}, "
+                    f"no headroom: the unedited model's {base_text} can't be told from the score of {name}, "
                     f"{level:.4f}, on {base.n} items",
                 )
                 return
@@ -195,12 +206,12 @@ class _Rules:
         balanced = self._unedited.get((one.model, (suite, task, BALANCED_ACCURACY.name, protocol)))
         if one.metric == ACCURACY.name and balanced is not None and _is_at(balanced, 0.5):
             # An accuracy between the two constants' shows how often each answer is given, and nothing else.
-            told = f"{balanced.value:.4f} ± {_stderr(balanced):.4f}"
+            base_text = f"{balanced.value:.4f} ± {_stderr(balanced):.4f}"
             yield Flag(
-                "D6", f"no headroom: the unedited model doesn't tell the classes apart (balanced {told})"
+                "D6", f"no headroom: the unedited model doesn't tell the classes apart (balanced {base_text})"
             )
 
-    def _d7(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+    def _unreadable_answers(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         if form.n_unread is None:
             return
         read = 1 - form.n_unread / one.n
@@ -210,7 +221,7 @@ class _Rules:
             level = "nothing" if chance is None else f"chance, {chance:.2f}"
             yield Flag("D7", f"unreadable answers: {read:.0%} could be read, and the score is below {level}")
 
-    def _d8(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+    def _impossible_score(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         if self._suites.metric_of(one).binary and is_impossible(value, one.n):
             yield Flag("D8", f"no number of right answers among {one.n} gives {value:.6f}")
 

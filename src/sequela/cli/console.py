@@ -105,9 +105,9 @@ def print_entries(title: str, entries: Iterable[tuple[str, str, Sequence[str]]])
     for name, text, details in entries:
         console.print(f"\n[bold cyan]{escape(name)}[/]", highlight=False)
         console.print(Padding(escape(text), (0, 0, 0, 2)), highlight=False)
-        told = " · ".join(detail for detail in details if detail)
-        if told:
-            console.print(Padding(f"[dim]{escape(told)}[/]", (0, 0, 0, 2)), highlight=False)
+        description = " · ".join(detail for detail in details if detail)
+        if description:
+            console.print(Padding(f"[dim]{escape(description)}[/]", (0, 0, 0, 2)), highlight=False)
 
 
 def _finite(value: Any) -> Any:

@@ -121,7 +121,7 @@ def edit(
                 )
             progress.advance(task, len(result.edits))
         progress.finish(task)
-    delta = method.of_whole(base, result.delta)
+    delta = method.finalize_delta(base, result.delta)
     if output is not None:
         made_by = MethodEdits.of(
             method, result.state, [one["edit_id"] for one in answers if not one["dropped"]]
@@ -136,7 +136,7 @@ def edit(
                 "variant": method.variant,
                 "settings": method.settings,
                 "state": result.state.model_dump(mode="json"),
-                "seat": method.seat,
+                "location": method.location,
                 "delta": {"content_hash": delta.content_hash, "norms": delta.norms()},
                 "saved_in": str(output) if output else None,
                 "edits": answers,
@@ -166,12 +166,12 @@ def edit(
 
 def _note_of(answer: dict[str, Any]) -> str:
     too_long = answer["too_long"]
-    told = [
+    details = [
         answer["dropped"],
         answer["warning"],
         f"longer than the model's context: {too_long} tokens" if too_long else "",
     ]
-    return "; ".join(part for part in told if part)
+    return "; ".join(part for part in details if part)
 
 
 def _chosen_edits(  # type: ignore[no-untyped-def]

@@ -62,7 +62,7 @@ def evaluate(
     """Evaluate a model on suites of tasks, with or without saved edits."""
     from sequela.api import DEFAULT_SUITES, Model, make_suites
     from sequela.edited import EditedModel
-    from sequela.editors.storage import load_edits, read_description
+    from sequela.editors.storage import load_saved_edits, read_description
     from sequela.inference import open_engine
     from sequela.models import load_model
 
@@ -73,11 +73,11 @@ def evaluate(
         read_description(delta)  # what is wrong with it is told before the model is loaded
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)
-        edited = load_edits(delta, base).on(base) if delta else EditedModel(base)
+        edited = load_saved_edits(delta, base).on(base) if delta else EditedModel(base)
         with open_engine(engine, base, memory) as running:
             found = Model(edited, running).evaluate(suites, template=template.value, progress=progress)
     if as_json:
-        print_json([finding.model_dump(mode="json", exclude={"items"}) for finding in found])
+        print_json([result.model_dump(mode="json", exclude={"items"}) for result in found])
         return
     print_table(
         f"{base.name}{f' with {delta}' if delta else ''}",

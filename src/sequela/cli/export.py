@@ -37,9 +37,9 @@ def export(
     from sequela.editors.export import check_export, export_merged
     from sequela.models import load_model
 
-    told = check_export(folder, output)
+    description = check_export(folder, output)
     with shown_progress(standard_error()) as progress:
-        base = load_model(model or told.base_name, device=device, dtype=precision, progress=progress)
+        base = load_model(model or description.base_name, device=device, dtype=precision, progress=progress)
         made = export_merged(folder, base, output)
     if as_json:
         print_json({**made.model_dump(mode="json"), "saved_in": str(output)})

@@ -23,9 +23,9 @@ def methods(
 ) -> None:
     """List the editing methods and regularizers; with a name, show its settings."""
     from sequela.editors.listing import describe_editors
-    from sequela.editors.registry import METHOD_REGISTRY, RESTRAINT_REGISTRY
+    from sequela.editors.registry import METHOD_REGISTRY, REGULARIZER_REGISTRY
 
-    if name is not None and name not in RESTRAINT_REGISTRY.names():
+    if name is not None and name not in REGULARIZER_REGISTRY.names():
         METHOD_REGISTRY.get(name)
     described = [one for one in describe_editors() if name in (None, one.name)]
     if as_json:
@@ -33,7 +33,7 @@ def methods(
     elif name is None:
         for kind, title in (
             ("method", "Editing methods (`sequela methods NAME` tells a method's settings)"),
-            ("restraint", "\nRestraints, joined to a method's name with + as in memit+rect"),
+            ("regularizer", "\nRegularizers, joined to a method's name with + as in memit+rect"),
         ):
             print_entries(
                 title,
@@ -52,10 +52,10 @@ def methods(
 def _qualities(one: EditorDescription) -> list[str]:
     if one.problem:
         return _provenance(one.origin, one.problem)
-    if one.kind == "restraint":
+    if one.kind == "regularizer":
         return [one.paper, *_provenance(one.origin)]
     return [
-        one.seat,
+        one.location,
         "batches" if one.batch else "one edit at a time",
         "" if one.needs_subject else "needs no subject",
         "has to be trained" if one.needs_training else "",
@@ -239,7 +239,7 @@ def tasks(
         return
     print_entries(
         "Suites, each protocol apart (edit quality is always measured)",
-        ((f"{one.name} ({one.protocol})", one.what, _told(one)) for one in described),
+        ((f"{one.name} ({one.protocol})", one.what, _suite_notes(one)) for one in described),
     )
     metrics = list(PROBE_REGISTRY.listed())
     if metrics and name is None:
@@ -274,7 +274,7 @@ def _list_harness_tasks(text: str, as_json: bool) -> None:
     )
 
 
-def _told(one: SuiteDescription) -> list[str]:
+def _suite_notes(one: SuiteDescription) -> list[str]:
     constants = ", ".join(f"{answer} {score:.3f}" for answer, score in one.constants.items())
     if one.problem:
         return _provenance(one.origin, one.problem)

@@ -76,7 +76,7 @@ app.command("edits", rich_help_panel="Lists")(listings.edits)
 app.command("tasks", rich_help_panel="Lists")(listings.tasks)
 
 
-def tell_version(wanted: bool) -> None:
+def print_version(wanted: bool) -> None:
     """Prints the version and leaves, when it is `wanted`."""
     if wanted:
         sys.stdout.write(f"sequela {__version__}\n")
@@ -88,7 +88,7 @@ def tell_version(wanted: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=tell_version, is_eager=True, help="Print the version and exit."),
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Edit the knowledge of language models, and measure what each edit changed, kept and cost."""

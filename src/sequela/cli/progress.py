@@ -43,15 +43,15 @@ def shown_progress(console: Console) -> Iterator[Progress]:
     """Progress for a block: bars on a terminal, plain lines elsewhere, with Sequela's warnings among them."""
     if not console.is_terminal:
         lines = LineProgress(console)
-        with _beating(lines), _warnings_told(lines):
+        with _beating(lines), _warnings_shown(lines):
             yield lines
         return
     bars = BarProgress(console)
-    with bars.bars, _warnings_told(bars):
+    with bars.bars, _warnings_shown(bars):
         yield bars
 
 
-class _Teller(logging.Handler):
+class _ProgressHandler(logging.Handler):
     """Hands warnings to the progress, so that they don't run into its bars."""
 
     def __init__(self, progress: Progress) -> None:
@@ -64,13 +64,13 @@ class _Teller(logging.Handler):
 
 
 @contextmanager
-def _warnings_told(progress: Progress) -> Iterator[None]:
-    logger, teller = logging.getLogger("sequela"), _Teller(progress)
-    logger.addHandler(teller)
+def _warnings_shown(progress: Progress) -> Iterator[None]:
+    logger, handler = logging.getLogger("sequela"), _ProgressHandler(progress)
+    logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(teller)
+        logger.removeHandler(handler)
 
 
 @contextmanager

@@ -44,17 +44,15 @@ def results(
     chosen = {"suite": suite, "task": task, "metric": metric, "editor": editor}
     manifest = read_manifest(run)
     with open_store(run) as store:
-        everything = check_validity(
+        checked = check_validity(
             store.measurements(), manifest.suites
         )  # what a rule says may depend on any of them
         warning = manifest.incompleteness(store.count_evaluations())
     found = [
-        one
-        for one in everything
-        if all(name in (None, getattr(one, field)) for field, name in chosen.items())
+        one for one in checked if all(name in (None, getattr(one, field)) for field, name in chosen.items())
     ]
     if not found:
-        _check_known(chosen, everything)
+        _check_known(chosen, checked)
     if warning:
         standard_error().print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
     if as_json:

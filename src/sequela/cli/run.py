@@ -20,7 +20,7 @@ from sequela.cli.console import (
     standard_output,
 )
 from sequela.cli.progress import shown_progress
-from sequela.cli.signals import terminated_like_interrupted
+from sequela.cli.signals import sigterm_as_keyboard_interrupt
 
 
 def run(
@@ -70,7 +70,7 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
     folder = output or Path("runs") / study.name
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
-    with terminated_like_interrupted(), shown_progress(console) as progress:
+    with sigterm_as_keyboard_interrupt(), shown_progress(console) as progress:
         result = run_study(study, folder, progress, command)
     if result.status is not Status.COMPLETE:
         console.print(
@@ -99,7 +99,7 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
 def print_summary(folder: Path) -> None:
     """Writes the short tables of a run, one per trajectory; quantities go down, checkpoints across."""
     from sequela.analysis import check_validity
-    from sequela.reports import remarks, summarize
+    from sequela.reports import run_warnings, summarize
     from sequela.results import open_store, read_manifest
 
     manifest = read_manifest(folder)
@@ -123,5 +123,5 @@ def print_summary(folder: Path) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    for remark in remarks(measurements, suites):
+    for remark in run_warnings(measurements, suites):
         standard_output().print(f"[yellow]{escape(remark)}[/]", highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from types import FrameType
 
 
 @contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
+def sigterm_as_keyboard_interrupt() -> Iterator[None]:
     """Within the block SIGTERM, as `kill` and job schedulers send it, stops the run as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -46,7 +46,7 @@ def stats(
         started = time.perf_counter()
         statistics.prepare(chosen)
         seconds = time.perf_counter() - started
-    moments = [statistics.second_moment(layer) for layer in chosen]
+    moments = [statistics.key_covariance(layer) for layer in chosen]
     answer = {
         "model": loaded.name,
         "fingerprint": loaded.fingerprint,
@@ -60,13 +60,13 @@ def stats(
     if as_json:
         print_json(answer)
         return
-    told = (
+    summary = (
         f"{len(missing)} of {len(chosen)} layers collected in {seconds:.0f} s"
         if missing
         else f"all {len(chosen)} layers were kept already"
     )
     text = (
-        f"Key statistics of {loaded.name} over {answer['n_tokens']} tokens ({answer['corpus']}): {told}.\n"
+        f"Key statistics of {loaded.name} over {answer['n_tokens']} tokens ({answer['corpus']}): {summary}.\n"
         f"Folder: {answer['folder']}"
     )
     standard_output().print(escape(text), highlight=False, soft_wrap=True)

@@ -106,7 +106,7 @@ def trace(
             if not all(map(math.isnan, gains))
         ),
     )
-    told = f"At the subject's last token, layer {profile.strongest_layer} brings back most."
+    description = f"At the subject's last token, layer {profile.strongest_layer} brings back most."
     if output is not None:
-        told += f" Heat map: {escape(str(output))}"
-    standard_output().print(told, highlight=False, soft_wrap=True)
+        description += f" Heat map: {escape(str(output))}"
+    standard_output().print(description, highlight=False, soft_wrap=True)

@@ -106,7 +106,7 @@ def train_editor(
         chosen = with_preset(method, base, progress)
         assert isinstance(chosen, TrainedEditor)
         base.check_layers(chosen.layers_of(base))
-        folder = output or artifact_folder(editor, base, chosen.settings_of_training)
+        folder = output or artifact_folder(editor, base, chosen.training_dependent_settings)
         ensure_writable(folder)
         training = Training(chosen, base, usable, settings, folder, progress)
         if usable.n_left_out:

@@ -36,7 +36,7 @@ def by_token_budget(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         yield group
 
 
-def within_reach(tokens: int, attempt: Callable[[int], Answer]) -> Answer:
+def retry_on_oom(tokens: int, attempt: Callable[[int], Answer]) -> Answer:
     """Tries with so many tokens and, whenever memory doesn't suffice, with half as many.
 
     Raises:
@@ -81,7 +81,7 @@ def in_groups(
             group = [left[place] for place in places]
             found.update(zip(group, work(group), strict=True))
 
-    within_reach(tokens, attempt)
+    retry_on_oom(tokens, attempt)
     return [found[row] for row in range(len(lengths))]
 
 

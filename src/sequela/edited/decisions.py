@@ -16,45 +16,47 @@ import torch
 
 from sequela.core.errors import SequelaError
 
-NOBODY = -1
+NO_DECISION = -1
 """The owner of tokens that stand before any decision."""
 
-NOTHING = -1
+NO_MATCH = -1
 """What is chosen where nothing that is kept applies."""
 
 
 @dataclass(frozen=True)
-class Places:
+class DecisionTokens:
     """The tokens of one pass.
 
     Args:
         decides: Whether a decision is made at a token, `[rows, width]`, bool.
-        owners: Whose decision a token is under, `[rows, width]`; `NOBODY` before any. A number stands for the
-            same decision in all passes between two calls of `Decisions.begin`.
+        decision_ids: Whose decision a token is under, `[rows, width]`; `NO_DECISION` before any. A number
+            stands for the same decision in all passes between two calls of `Decisions.begin`.
     """
 
     decides: torch.Tensor
-    owners: torch.Tensor
+    decision_ids: torch.Tensor
 
     @classmethod
-    def at(cls, lengths: torch.Tensor, width: int, owners: torch.Tensor | None = None) -> Places:
+    def at(
+        cls, lengths: torch.Tensor, width: int, decision_ids: torch.Tensor | None = None
+    ) -> DecisionTokens:
         """Rows that each decide at one token.
 
         Args:
             lengths: How many tokens stand up to the deciding one, itself included, `[rows]`.
             width: The tokens of a row.
-            owners: The number of each row's decision, `[rows]`; by default the row's.
+            decision_ids: The number of each row's decision, `[rows]`; by default the row's.
         """
-        numbers = torch.arange(len(lengths), device=lengths.device) if owners is None else owners
+        numbers = torch.arange(len(lengths), device=lengths.device) if decision_ids is None else decision_ids
         columns = torch.arange(width, device=lengths.device)[None]
         last = lengths[:, None] - 1
-        under = torch.where(columns >= last, numbers[:, None], torch.full_like(numbers, NOBODY)[:, None])
+        under = torch.where(columns >= last, numbers[:, None], torch.full_like(numbers, NO_DECISION)[:, None])
         return cls(columns == last, under)
 
     @classmethod
-    def under(cls, owners: torch.Tensor) -> Places:
+    def under(cls, decision_ids: torch.Tensor) -> DecisionTokens:
         """Tokens under decisions that were made in an earlier pass, `[rows, width]`."""
-        return cls(torch.zeros_like(owners, dtype=torch.bool), owners)
+        return cls(torch.zeros_like(decision_ids, dtype=torch.bool), decision_ids)
 
 
 class Decisions:
@@ -66,7 +68,7 @@ class Decisions:
     def __init__(self) -> None:
         self.hits: dict[int, bool] = {}
         self._chosen: dict[str, dict[int, int]] = {}
-        self._now: Places | None = None
+        self._now: DecisionTokens | None = None
 
     def begin(self) -> None:
         """Forgets all decisions: numbers get a new meaning."""
@@ -74,15 +76,15 @@ class Decisions:
         self._chosen.clear()
 
     @contextmanager
-    def during(self, places: Places) -> Iterator[None]:
+    def for_pass(self, tokens: DecisionTokens) -> Iterator[None]:
         """For the length of a block, passes have these tokens."""
-        before, self._now = self._now, places
+        before, self._now = self._now, tokens
         try:
             yield
         finally:
             self._now = before
 
-    def of_pass(self, entering: torch.Tensor) -> Places:
+    def current(self, inputs: torch.Tensor) -> DecisionTokens:
         """The tokens of the pass at hand, on the device of what entered a layer, `[rows, width, ...]`.
 
         Raises:
@@ -93,50 +95,50 @@ class Decisions:
                 "The model was run with a method that watches activations, and nobody said where it decides.",
                 hint="Run it with an engine, or inside `decisions.during(...)` of the edited model.",
             )
-        if self._now.decides.shape != entering.shape[:2]:
+        if self._now.decides.shape != inputs.shape[:2]:
             raise SequelaError(
-                f"A pass of {list(entering.shape[:2])} tokens was told of as {list(self._now.decides.shape)}."
+                f"A pass of {list(inputs.shape[:2])} tokens was told of as {list(self._now.decides.shape)}."
             )
-        return Places(self._now.decides.to(entering.device), self._now.owners.to(entering.device))
+        return DecisionTokens(self._now.decides.to(inputs.device), self._now.decision_ids.to(inputs.device))
 
-    def note(self, owners: torch.Tensor, hit: torch.Tensor) -> None:
+    def note(self, decision_ids: torch.Tensor, hit: torch.Tensor) -> None:
         """Notes decisions; one that several methods make is a hit if one of them hit.
 
         Args:
-            owners: The decisions' numbers, `[decisions]`.
+            decision_ids: The decisions' numbers, `[decisions]`.
             hit: Whether each is a hit, `[decisions]`.
         """
-        for owner, one in zip(owners.tolist(), hit.tolist(), strict=True):
-            self.hits[owner] = self.hits.get(owner, False) or one
+        for decision_id, one in zip(decision_ids.tolist(), hit.tolist(), strict=True):
+            self.hits[decision_id] = self.hits.get(decision_id, False) or one
 
-    def choose(self, method: str, owners: torch.Tensor, choices: torch.Tensor) -> None:
+    def choose(self, method: str, decision_ids: torch.Tensor, choices: torch.Tensor) -> None:
         """Keeps what a method chose, for the passes to come under the same decisions.
 
         Args:
             method: The hash of what decides.
-            owners: The decisions' numbers, `[decisions]`.
-            choices: The number of what each chose, or `NOTHING`, `[decisions]`.
+            decision_ids: The decisions' numbers, `[decisions]`.
+            choices: The number of what each chose, or `NO_MATCH`, `[decisions]`.
         """
         chosen = self._chosen.setdefault(method, {})
-        chosen.update(zip(owners.tolist(), choices.tolist(), strict=True))
+        chosen.update(zip(decision_ids.tolist(), choices.tolist(), strict=True))
 
-    def chosen(self, method: str, owners: torch.Tensor) -> torch.Tensor:
-        """What a method chose for tokens, shaped as their owners; `NOTHING` before any decision.
+    def chosen(self, method: str, decision_ids: torch.Tensor) -> torch.Tensor:
+        """What a method chose for tokens, shaped as their owners; `NO_MATCH` before any decision.
 
         Args:
             method: As given to `choose`.
-            owners: Whose decision each token is under.
+            decision_ids: Whose decision each token is under.
 
         Raises:
             SequelaError: A token is under a decision that wasn't made since the beginning.
         """
-        numbers, places = torch.unique(owners, return_inverse=True)
+        numbers, places = torch.unique(decision_ids, return_inverse=True)
         present, chosen = numbers.tolist(), self._chosen.get(method, {})
-        missing = sorted({*present} - chosen.keys() - {NOBODY})
+        missing = sorted({*present} - chosen.keys() - {NO_DECISION})
         if missing:
             raise SequelaError(
                 f"A pass has tokens under decision {missing[0]}, which was not made.",
                 hint="Run the pass that decides before, through the layer that decides.",
             )
-        found = [chosen.get(owner, NOTHING) for owner in present]
-        return torch.tensor(found, device=owners.device)[places]
+        found = [chosen.get(decision_id, NO_MATCH) for decision_id in present]
+        return torch.tensor(found, device=decision_ids.device)[places]

@@ -154,7 +154,7 @@ class AppliedDelta:
             self.model.module.get_parameter(name).data.copy_(original)
         self.originals.clear()
 
-    def exchange(self) -> None:
+    def toggle(self) -> None:
         """Puts back the weights as they were before, or, called again, those of the change."""
         for name, original in self.originals.items():
             weight = self.model.module.get_parameter(name).data

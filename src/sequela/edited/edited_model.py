@@ -6,7 +6,7 @@ from types import TracebackType
 
 from sequela.core.hashing import hash_json
 from sequela.edited.decisions import Decisions
-from sequela.edited.protocols import STRAIGHT, Intervention, RequestRouter, Routed, WeightChange
+from sequela.edited.protocols import NO_ROUTE, Intervention, RequestRouter, Routed, WeightChange
 from sequela.models.language_model import Change, LanguageModel
 
 
@@ -46,16 +46,16 @@ class EditedModel:
             {
                 "base": self.base.fingerprint,
                 "weights": None if self.weights is None else self.weights.content_hash,
-                "interventions": [seat.content_hash for seat in self.interventions],
-                "routers": [seat.content_hash for seat in self.routers],
+                "interventions": [part.content_hash for part in self.interventions],
+                "routers": [part.content_hash for part in self.routers],
             }
         )
 
     @property
     def lowest_block(self) -> int:
         """The first block whose output can differ from the base's; the number of layers if none can."""
-        seats = (*self.interventions, *(() if self.weights is None else (self.weights,)))
-        return min((seat.lowest_block(self.base) for seat in seats), default=self.base.n_layers)
+        parts = (*self.interventions, *(() if self.weights is None else (self.weights,)))
+        return min((part.lowest_block(self.base) for part in parts), default=self.base.n_layers)
 
     @property
     def n_changes(self) -> int:
@@ -64,7 +64,7 @@ class EditedModel:
 
     def route(self, prompt: str) -> Routed:
         """What is asked, and of whom, when the user asks `prompt`."""
-        found = Routed(prompt, STRAIGHT)
+        found = Routed(prompt, NO_ROUTE)
         for router in self.routers:
             routed = router.route(found.prompt)
             found = Routed(routed.prompt, found.route.then(routed.route))
@@ -75,8 +75,8 @@ class EditedModel:
             try:
                 if self.weights is not None:
                     self._in_force.append(self.weights.apply(self.base))
-                for seat in self.interventions:
-                    self._in_force.append(seat.install(self.base, self.decisions))
+                for part in self.interventions:
+                    self._in_force.append(part.install(self.base, self.decisions))
             except BaseException:
                 self._take_back()
                 raise

@@ -73,7 +73,7 @@ class Route:
         return Route(hit, later.answerer or self.answerer)
 
 
-STRAIGHT = Route()
+NO_ROUTE = Route()
 """The route of a prompt that nothing looked at."""
 
 
@@ -87,7 +87,7 @@ class Routed:
     """
 
     prompt: str
-    route: Route = STRAIGHT
+    route: Route = NO_ROUTE
 
 
 class RequestRouter(Protocol):

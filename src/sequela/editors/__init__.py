@@ -1,6 +1,6 @@
 """How to change a fact: the methods, what they share, and editing in batches.
 
-A package that brings a method or a restraint of its own needs nothing but what is exported here.
+A package that brings a method or a regularizer of its own needs nothing but what is exported here.
 """
 
 from typing import TYPE_CHECKING
@@ -13,22 +13,23 @@ if TYPE_CHECKING:
         AnyEditor,
         Editor,
         EditorState,
+        EditOutcome,
         EditReport,
         NoState,
-        Outcome,
         Resources,
         relative_norms,
     )
-    from sequela.editors.catalog import MethodInfo, RestraintInfo, RestraintSettings
+    from sequela.editors.catalog import MethodInfo, RegularizerInfo, RegularizerSettings
     from sequela.editors.hyperparameters import Hyperparameters
     from sequela.editors.listing import EditorDescription, describe_editors
     from sequela.editors.one_by_one import OneByOneEditor
     from sequela.editors.registry import create_editor, editor_class, editor_names, method_info
-    from sequela.editors.regularizers.base import Restraint
+    from sequela.editors.regularizers.base import Regularizer
 
 __all__ = [
     "AnyEditor",
     "BadEditPolicy",
+    "EditOutcome",
     "EditReport",
     "Editor",
     "EditorDescription",
@@ -37,11 +38,10 @@ __all__ = [
     "MethodInfo",
     "NoState",
     "OneByOneEditor",
-    "Outcome",
+    "Regularizer",
+    "RegularizerInfo",
+    "RegularizerSettings",
     "Resources",
-    "Restraint",
-    "RestraintInfo",
-    "RestraintSettings",
     "create_editor",
     "describe_editors",
     "editor_class",
@@ -61,15 +61,15 @@ if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any nam
                 "EditorState",
                 "EditReport",
                 "NoState",
-                "Outcome",
+                "EditOutcome",
                 "Resources",
                 "relative_norms",
             ),
-            "sequela.editors.catalog": ("MethodInfo", "RestraintInfo", "RestraintSettings"),
+            "sequela.editors.catalog": ("MethodInfo", "RegularizerInfo", "RegularizerSettings"),
             "sequela.editors.hyperparameters": ("Hyperparameters",),
             "sequela.editors.listing": ("EditorDescription", "describe_editors"),
             "sequela.editors.one_by_one": ("OneByOneEditor",),
             "sequela.editors.registry": ("create_editor", "editor_class", "editor_names", "method_info"),
-            "sequela.editors.regularizers.base": ("Restraint",),
+            "sequela.editors.regularizers.base": ("Regularizer",),
         },
     )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sequela.core.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from sequela.editors.base import Outcome
+    from sequela.editors.base import EditOutcome
 
 EXPLOSIVE = 0.5
 """A batch that changes a weight by more than this part of its norm is called explosive by default."""
@@ -56,7 +56,7 @@ class BadEditPolicy(BaseModel):
                 return cls(action=action)
         raise UnknownNameError("policy for bad edits", policy, ACTIONS)
 
-    def objection(self, outcome: Outcome[Any]) -> str:
+    def violation(self, outcome: EditOutcome[Any]) -> str:
         """What is wrong with a batch; empty if nothing is."""
         norm = max((report.relative_norm for report in outcome.reports if not report.dropped), default=0.0)
         if norm <= self.relative_norm:

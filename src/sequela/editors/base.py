@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import Delta, EditedModel
 from sequela.edited.protocols import Intervention, RequestRouter
-from sequela.editors.catalog_entry import MethodInfo, Seat
+from sequela.editors.catalog_entry import Location, MethodInfo
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela.results import EditReport as EditReport  # for methods, which import all they need from here
@@ -87,7 +87,7 @@ class NoState(EditorState):
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[State]):
+class EditOutcome(Generic[State]):
     """What an editor did with a batch of edits.
 
     Args:
@@ -128,13 +128,13 @@ class Editor(abc.ABC, Generic[H, State]):
 
     @property
     def method(self) -> str:
-        """The method's name without restraints."""
+        """The method's name without regularizers."""
         return self.name
 
     @property
-    def seat(self) -> Seat:
+    def location(self) -> Location:
         """Where its edits sit."""
-        return self.info.seat
+        return self.info.location
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class Editor(abc.ABC, Generic[H, State]):
     @abc.abstractmethod
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: State, resources: Resources
-    ) -> Outcome[State]:
+    ) -> EditOutcome[State]:
         """Works out the change that makes a batch of edits.
 
         Args:
@@ -196,13 +196,13 @@ class Editor(abc.ABC, Generic[H, State]):
         """
         return EditedModel(
             model,
-            self.of_whole(model, delta),
+            self.finalize_delta(model, delta),
             self.interventions(model, state),
             (*self.routers(model, state), *routers),
         )
 
-    def of_whole(self, model: LanguageModel, total: Delta) -> Delta:
-        """What is measured and saved in place of the whole change so far: the same, unless restrained.
+    def finalize_delta(self, model: LanguageModel, total: Delta) -> Delta:
+        """What is measured and saved in place of the whole change so far: the same, unless regularized.
 
         Args:
             model: The model without any edit in force.

@@ -1,4 +1,4 @@
-"""What is known of the methods and restraints that come with the program, without importing PyTorch.
+"""What is known of the methods and regularizers that come with the program, without importing PyTorch.
 
 Each method has a module here with its settings and a record of what it is and can do; what edits is in the
 module that the record names. So a list is printed, and a study file is checked, in a second.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sequela.editors.catalog_entry import JOIN, MethodInfo, RestraintInfo, RestraintSettings
+from sequela.editors.catalog_entry import JOIN, MethodInfo, RegularizerInfo, RegularizerSettings
 from sequela.editors.methods.alphaedit.settings import ALPHAEDIT
 from sequela.editors.methods.emmet.settings import EMMET
 from sequela.editors.methods.fine_tuning.settings import FT_L, FT_M
@@ -39,9 +39,9 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
 )
 """The methods by name."""
 
-RESTRAINTS: Mapping[str, RestraintInfo] = MappingProxyType(
+REGULARIZERS: Mapping[str, RegularizerInfo] = MappingProxyType(
     {info.name: info for info in (NAS, NORM, PRUNE, RECT)}
 )
-"""The restraints by name."""
+"""The regularizers by name."""
 
-__all__ = ["JOIN", "METHODS", "RESTRAINTS", "MethodInfo", "RestraintInfo", "RestraintSettings"]
+__all__ = ["JOIN", "METHODS", "REGULARIZERS", "MethodInfo", "RegularizerInfo", "RegularizerSettings"]

@@ -1,4 +1,4 @@
-"""What is known of a method or a restraint without importing what runs it."""
+"""What is known of a method or a regularizer without importing what runs it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from sequela.core.errors import BadInputError
 
 JOIN = "+"
-"""Between a method's name and those of its restraints."""
+"""Between a method's name and those of its regularizers."""
 
-Seat = Literal["weights", "activations", "requests"]
+Location = Literal["weights", "activations", "prompt"]
 """Where a method's edits sit."""
 
 
@@ -30,7 +30,7 @@ class MethodInfo:
         implementation: The class that edits, as `module:Class`, where the registry knows the method by this
             record; empty where it knows the class itself, which names the record as its `info`.
         paper: The paper it is from.
-        seat: Where its edits sit.
+        location: Where its edits sit.
         takes_batches: Whether edits can be made together; else a batch has one edit.
         needs_subject: Whether an edit must say which part of its prompt is the subject.
         needs_training: Whether it must be trained before it can edit.
@@ -41,7 +41,7 @@ class MethodInfo:
     settings: type[BaseModel]
     implementation: str = ""
     paper: str = ""
-    seat: Seat = "weights"
+    location: Location = "weights"
     takes_batches: bool = True
     needs_subject: bool = True
     needs_training: bool = False
@@ -59,21 +59,21 @@ class MethodInfo:
             )
 
 
-class RestraintSettings(BaseModel):
-    """A restraint's settings."""
+class RegularizerSettings(BaseModel):
+    """A regularizer's settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True)
-class RestraintInfo:
-    """A restraint's name, its settings and the methods it goes with.
+class RegularizerInfo:
+    """A regularizer's name, its settings and the methods it goes with.
 
     Args:
-        name: The restraint's name, which is joined to the method's.
+        name: The regularizer's name, which is joined to the method's.
         summary: One line that says what it does, with its source.
         paper: The paper it is from.
-        implementation: The class that restrains, as `module:Class`.
+        implementation: The class that regularizes, as `module:Class`.
         settings: The class of its settings.
         works_through: The setting of a method that it works through; empty if it goes with every method
             whose edits sit in weights.
@@ -85,24 +85,24 @@ class RestraintInfo:
     summary: str
     paper: str
     implementation: str
-    settings: type[RestraintSettings] = RestraintSettings
+    settings: type[RegularizerSettings] = RegularizerSettings
     works_through: str = ""
     misfit: str = ""
     suited: str = ""
 
     def check_fits(self, method: MethodInfo) -> None:
-        """Refuses a method that this can't restrain.
+        """Refuses a method that this can't regularize.
 
         Raises:
             BadInputError: Its edits don't sit in weights, or its formula has no place for this.
         """
-        if method.seat != "weights":
+        if method.location != "weights":
             raise BadInputError(
-                f"{method.name} changes no weights: {self.name} can't restrain it.",
-                hint="Restraints are for methods whose edits sit in weights; `sequela methods` tells.",
+                f"{method.name} changes no weights: {self.name} can't regularize it.",
+                hint="Regularizers are for methods whose edits sit in weights; `sequela methods` tells.",
             )
         if self.works_through and self.works_through not in method.settings.model_fields:
             raise BadInputError(
-                f"The restraint {self.name!r} {self.misfit.format(method.name)}.",
+                f"The regularizer {self.name!r} {self.misfit.format(method.name)}.",
                 hint=f"Use it with {self.suited}.",
             )

@@ -13,12 +13,12 @@ from sequela.core.files import write_description
 from sequela.core.paths import ensure_writable
 from sequela.edited import EditedModel
 from sequela.editors.saved_edits import EditsDescription
-from sequela.editors.storage import load_edits, read_description
+from sequela.editors.storage import load_saved_edits, read_description
 from sequela.models import LanguageModel
 from sequela.models.loading import quiet_transformers
 
 DESCRIPTION = "sequela.json"
-_SEATS = {"activations": "beside a layer", "requests": "in front of requests"}
+_LOCATIONS = {"activations": "beside a layer", "prompt": "in the prompt"}
 
 
 class ExportDescription(BaseModel):
@@ -59,7 +59,7 @@ def check_export(folder: Path, output: Path) -> EditsDescription:
         if method.location != "weights":
             raise SequelaError(
                 f"The edits in {folder} can't be merged: {method.name} keeps them "
-                f"{_SEATS.get(method.location, method.location)}, and no weights say the same.",
+                f"{_LOCATIONS.get(method.location, method.location)}, and no weights say the same.",
                 hint=f"Keep the folder: `sequela evaluate --delta {folder}` puts its edits in force, as "
                 "`Model.load_edits` does in Python. For a checkpoint that any program can load, make the "
                 "edits with a method that writes weights, such as memit.",
@@ -86,8 +86,8 @@ def export_merged(folder: Path, model: LanguageModel, output: Path) -> ExportDes
         SequelaError: The edits don't sit in weights, or there is no room for the checkpoint.
         FingerprintMismatchError: They were made for another model.
     """
-    told = check_export(folder, output)
-    delta = load_edits(folder, model).delta
+    saved = check_export(folder, output)
+    delta = load_saved_edits(folder, model).delta
     needed = sum(weight.numel() * weight.element_size() for weight in model.module.parameters())
     ensure_writable(output.parent, needed_bytes=needed)
     with (
@@ -102,8 +102,8 @@ def export_merged(folder: Path, model: LanguageModel, output: Path) -> ExportDes
             base_fingerprint=model.fingerprint,
             base_name=model.name,
             delta=delta.content_hash,
-            method=told.method,
-            edits=told.edits,
+            method=saved.method,
+            edits=saved.edits,
         )
         write_description(building / DESCRIPTION, description)
         building.rename(output)

@@ -2,7 +2,8 @@
 
 `sequela edit --output` wrote `delta.json`, and beside it `memory.json` for methods that change no weights.
 A run's checkpoint had `delta.json` and `state.json`; the method's settings stood in the run's manifest only,
-and the change of weights was the one that further edits are made on top of, before a restraint of the whole.
+and the change of weights was the one that further edits are made on top of, before any regularizer of the
+whole change.
 """
 
 from __future__ import annotations
@@ -112,10 +113,10 @@ def read_description(folder: Path) -> EditsDescription:
     )
 
 
-def load_edits(
+def load_former_edits(
     folder: Path, description: EditsDescription, model: LanguageModel, editor: AnyEditor | None
 ) -> SavedEdits:
-    """Reads edits back; see `storage.load_edits`.
+    """Reads edits back; see `storage.load_former_edits`.
 
     Args:
         folder: The folder.
@@ -144,7 +145,7 @@ def load_edits(
     edits = restored(folder, method, tensors, model, made)
     if not checkpoint or edits.editor is None:
         return SavedEdits(delta, (edits,), ranks=description.ranks)
-    in_force = edits.editor.of_whole(model, delta)
+    in_force = edits.editor.finalize_delta(model, delta)
     if editor is None and method.location == "weights":
         edits = MethodEdits(method.model_copy(update={"state": None}))
     return SavedEdits(in_force, (edits,), delta, description.ranks)
@@ -154,7 +155,7 @@ def _location_of(delta: _DeltaFile) -> str:
     if delta.method is None:
         return "weights"
     try:
-        return method_info(delta.method.split(JOIN)[0]).seat
+        return method_info(delta.method.split(JOIN)[0]).location
     except UnknownNameError:
         if delta.weights:  # of a plug-in that isn't installed; the change says all
             return "weights"

@@ -1,4 +1,4 @@
-"""Descriptions of the methods and restraints, for listings; PyTorch is not imported for those built in."""
+"""Descriptions of the methods and regularizers, for listings; PyTorch is not imported for those built in."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Literal
 from pydantic import BaseModel
 
 from sequela.core.registry import Listed
-from sequela.editors.catalog import MethodInfo, RestraintInfo
-from sequela.editors.registry import METHOD_REGISTRY, RESTRAINT_REGISTRY
+from sequela.editors.catalog import MethodInfo, RegularizerInfo
+from sequela.editors.registry import METHOD_REGISTRY, REGULARIZER_REGISTRY
 
 
 @dataclass(frozen=True)
 class EditorDescription:
-    """What a listing tells about a method or a restraint.
+    """What a listing tells about a method or a regularizer.
 
     Args:
-        name: Its name; a restraint is joined to a method's with `+`.
-        kind: `method` or `restraint`.
+        name: Its name; a regularizer is joined to a method's with `+`.
+        kind: `method` or `regularizer`.
         summary: What it does.
-        seat: Where edits sit: `weights`, `activations` or `requests`; empty for a restraint.
+        location: Where edits sit: `weights`, `activations` or `prompt`; empty for a regularizer.
         batch: Whether edits can be made together.
         needs_subject: Whether an edit must name its subject.
         needs_training: Whether it must be trained before it can edit.
@@ -31,9 +31,9 @@ class EditorDescription:
     """
 
     name: str
-    kind: Literal["method", "restraint"]
+    kind: Literal["method", "regularizer"]
     summary: str
-    seat: str
+    location: str
     batch: bool
     needs_subject: bool
     needs_training: bool
@@ -44,10 +44,10 @@ class EditorDescription:
 
 
 def describe_editors() -> list[EditorDescription]:
-    """A description of every method, and after them of every restraint."""
+    """A description of every method, and after them of every regularizer."""
     methods = sorted(METHOD_REGISTRY.listed(), key=lambda one: one.name)
-    restraints = sorted(RESTRAINT_REGISTRY.listed(), key=lambda one: one.name)
-    return [*map(_described_method, methods), *map(_described_restraint, restraints)]
+    regularizers = sorted(REGULARIZER_REGISTRY.listed(), key=lambda one: one.name)
+    return [*map(_described_method, methods), *map(_describe_regularizer, regularizers)]
 
 
 def _described_method(one: Listed[MethodInfo]) -> EditorDescription:
@@ -56,7 +56,7 @@ def _described_method(one: Listed[MethodInfo]) -> EditorDescription:
         name=one.name,
         kind="method",
         summary=info.summary if info else "",
-        seat=info.seat if info else "",
+        location=info.location if info else "",
         batch=info.takes_batches if info else False,
         needs_subject=info.needs_subject if info else False,
         needs_training=info.needs_training if info else False,
@@ -67,13 +67,13 @@ def _described_method(one: Listed[MethodInfo]) -> EditorDescription:
     )
 
 
-def _described_restraint(one: Listed[RestraintInfo]) -> EditorDescription:
+def _describe_regularizer(one: Listed[RegularizerInfo]) -> EditorDescription:
     info = one.value
     return EditorDescription(
         name=one.name,
-        kind="restraint",
+        kind="regularizer",
         summary=info.summary if info else "",
-        seat="",
+        location="",
         batch=True,
         needs_subject=False,
         needs_training=False,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Generic
 
 from sequela.edited import Delta, EditedModel
-from sequela.editors.base import Editor, EditReport, H, Outcome, Resources, State
+from sequela.editors.base import Editor, EditOutcome, EditReport, H, Resources, State
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 
@@ -37,7 +37,7 @@ class OneByOneEditor(Editor[H, State], Generic[H, State]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: State, resources: Resources
-    ) -> Outcome[State]:
+    ) -> EditOutcome[State]:
         """Makes the edits one after the other, each on the model the one before left."""
         total = Delta.empty(model.fingerprint)
         reports: list[EditReport] = []
@@ -47,4 +47,4 @@ class OneByOneEditor(Editor[H, State], Generic[H, State]):
             reports.append(report)
             if not report.dropped:
                 total = total + change
-        return Outcome(total, state, tuple(reports))
+        return EditOutcome(total, state, tuple(reports))

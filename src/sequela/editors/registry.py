@@ -1,8 +1,8 @@
-"""The methods and restraints by name, built in or brought by installed packages.
+"""The methods and regularizers by name, built in or brought by installed packages.
 
 A package brings a method through the entry-point group `sequela.editors`: the entry point names a class
-derived from `Editor`, or the class's record (`MethodInfo`), which lists without importing PyTorch. Restraints
-come likewise through `sequela.regularizers`. Nothing is imported before it is asked for.
+derived from `Editor`, or the class's record (`MethodInfo`), which lists without importing PyTorch.
+Regularizers come likewise through `sequela.regularizers`. Nothing is imported before it is asked for.
 """
 
 from __future__ import annotations
@@ -16,14 +16,21 @@ from pydantic import BaseModel, ValidationError
 from sequela.core.errors import BadInputError, near_matches
 from sequela.core.registry import Registry, check_name
 from sequela.core.validation import problems_in
-from sequela.editors.catalog import JOIN, METHODS, RESTRAINTS, MethodInfo, RestraintInfo, RestraintSettings
+from sequela.editors.catalog import (
+    JOIN,
+    METHODS,
+    REGULARIZERS,
+    MethodInfo,
+    RegularizerInfo,
+    RegularizerSettings,
+)
 
 if TYPE_CHECKING:
     from sequela.editors.base import AnyEditor
-    from sequela.editors.regularizers.base import AnyRestraint
+    from sequela.editors.regularizers.base import AnyRegularizer
 
 
-R = TypeVar("R", MethodInfo, RestraintInfo)
+R = TypeVar("R", MethodInfo, RegularizerInfo)
 
 
 def _record(kind: type[R]) -> Callable[[str, object], R]:
@@ -53,31 +60,31 @@ METHOD_REGISTRY = Registry(
 )
 """The editing methods."""
 
-RESTRAINT_REGISTRY = Registry(
-    kind="restraint",
+REGULARIZER_REGISTRY = Registry(
+    kind="regularizer",
     group="sequela.regularizers",
-    built_in=lambda: RESTRAINTS,
-    check=_record(RestraintInfo),
-    expected="a class derived from `sequela.editors.Restraint` that has its `info`, or that `RestraintInfo`",
+    built_in=lambda: REGULARIZERS,
+    check=_record(RegularizerInfo),
+    expected="a class derived from `sequela.editors.Regularizer` with its `info`, or that `RegularizerInfo`",
 )
-"""The restraints."""
+"""The regularizers."""
 
 
 @dataclass(frozen=True)
 class CheckedEditor:
-    """A method with settings that it takes, and its restraints, before any of them is made.
+    """A method with settings that it takes, and its regularizers, before any of them is made.
 
     Args:
-        info: The method with its restraints: its name is the whole one.
+        info: The method with its regularizers: its name is the whole one.
         method: The method's name alone.
         settings: Its settings.
-        restraints: The restraints in order, each with its settings.
+        regularizers: The regularizers in order, each with its settings.
     """
 
     info: MethodInfo
     method: str
     settings: BaseModel
-    restraints: tuple[tuple[RestraintInfo, RestraintSettings], ...]
+    regularizers: tuple[tuple[RegularizerInfo, RegularizerSettings], ...]
 
 
 def editor_names() -> list[str]:
@@ -112,20 +119,20 @@ def check_editor(name: str, settings: Mapping[str, Any] | None = None) -> Checke
     """Checks a method's name and settings without making it; PyTorch is not needed for ours.
 
     Args:
-        name: A method, alone or with restraints: `memit`, `memit+rect`, `rome+nas+prune`.
-        settings: The method's settings; those of a restraint stand under the restraint's name.
+        name: A method, alone or with regularizers: `memit`, `memit+rect`, `rome+nas+prune`.
+        settings: The method's settings; those of a regularizer stand under the regularizer's name.
 
     Raises:
-        UnknownNameError: No such method or restraint.
-        BadInputError: A setting is unknown or has a wrong value, or a restraint doesn't fit the method.
+        UnknownNameError: No such method or regularizer.
+        BadInputError: A setting is unknown or has a wrong value, or a regularizer doesn't fit the method.
     """
     method, *names = name.split(JOIN)
     info, given = method_info(method), dict(settings or {})
-    restraints = [restraint_info(one) for one in names]
-    own = tuple((one, _checked(one.name, one.settings, given.pop(one.name, {}))) for one in restraints)
+    regularizers = [regularizer_info(one) for one in names]
+    own = tuple((one, _checked(one.name, one.settings, given.pop(one.name, {}))) for one in regularizers)
     checked = _checked(method, info.settings, given, *names)
-    for restraint in restraints:
-        restraint.check_fits(info)
+    for regularizer in regularizers:
+        regularizer.check_fits(info)
     return CheckedEditor(replace(info, name=name), method, checked, own)
 
 
@@ -133,43 +140,45 @@ def create_editor(name: str, settings: Mapping[str, Any] | None = None) -> AnyEd
     """Makes a method with given settings; what isn't given has its default.
 
     Args:
-        name: A method, alone or with restraints: `memit`, `memit+rect`, `rome+nas+prune`.
-        settings: The method's settings; those of a restraint stand under the restraint's name.
+        name: A method, alone or with regularizers: `memit`, `memit+rect`, `rome+nas+prune`.
+        settings: The method's settings; those of a regularizer stand under the regularizer's name.
 
     Raises:
-        UnknownNameError: No such method or restraint.
-        BadInputError: A setting is unknown or has a wrong value, or a restraint doesn't fit the method.
+        UnknownNameError: No such method or regularizer.
+        BadInputError: A setting is unknown or has a wrong value, or a regularizer doesn't fit the method.
     """
     checked = check_editor(name, settings)
     editor: AnyEditor = editor_class(checked.method)(checked.settings)
-    if not checked.restraints:
+    if not checked.regularizers:
         return editor
-    from sequela.editors.regularizers.base import RestrainedEditor
+    from sequela.editors.regularizers.base import RegularizedEditor
 
-    own: list[AnyRestraint] = [restraint_class(info.name)(settings) for info, settings in checked.restraints]
-    return RestrainedEditor(editor, own)
-
-
-def restraint_info(name: str) -> RestraintInfo:
-    """The record of a restraint.
-
-    Raises:
-        UnknownNameError: No such restraint; with near matches.
-        BadInputError: The package that brings it can't be used.
-    """
-    return RESTRAINT_REGISTRY.get(name)
+    own: list[AnyRegularizer] = [
+        regularizer_class(info.name)(settings) for info, settings in checked.regularizers
+    ]
+    return RegularizedEditor(editor, own)
 
 
-def restraint_class(name: str) -> type[AnyRestraint]:
-    """The class of a restraint.
+def regularizer_info(name: str) -> RegularizerInfo:
+    """The record of a regularizer.
 
     Raises:
-        UnknownNameError: No such restraint; with near matches.
+        UnknownNameError: No such regularizer; with near matches.
         BadInputError: The package that brings it can't be used.
     """
-    from sequela.editors.regularizers.base import Restraint
+    return REGULARIZER_REGISTRY.get(name)
 
-    found: type[AnyRestraint] = _class(RESTRAINT_REGISTRY, name, Restraint)
+
+def regularizer_class(name: str) -> type[AnyRegularizer]:
+    """The class of a regularizer.
+
+    Raises:
+        UnknownNameError: No such regularizer; with near matches.
+        BadInputError: The package that brings it can't be used.
+    """
+    from sequela.editors.regularizers.base import Regularizer
+
+    found: type[AnyRegularizer] = _class(REGULARIZER_REGISTRY, name, Regularizer)
     return found
 
 

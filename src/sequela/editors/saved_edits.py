@@ -27,9 +27,9 @@ class MethodDescription(BaseModel):
     """One method whose edits are in the folder.
 
     Args:
-        name: The method with its restraints; None if that isn't known.
+        name: The method with its regularizers; None if that isn't known.
         settings: Its settings; empty if they aren't known, and for edits in weights they needn't be.
-        location: Where its edits are: `weights`, `activations` or `requests`.
+        location: Where its edits are: `weights`, `activations` or `prompt`.
         edits: The ids of its edits.
         state: What it remembers, without the tensors; None where it isn't kept, since the weights say all.
     """
@@ -54,7 +54,7 @@ class EditsDescription(BaseModel):
         delta: The change of weights in force.
         methods: The methods, in the order in which their edits were made.
         state_tensors: The hash of the tensors of the methods' states; empty if there are none.
-        unrestrained: The change that further edits are made on top of, where it is another one.
+        unregularized: The change that further edits are made on top of, where it is another one.
         ranks: In a checkpoint, the rank of every weight's change after earlier edits.
     """
 
@@ -67,7 +67,7 @@ class EditsDescription(BaseModel):
     delta: StoredDelta
     methods: tuple[MethodDescription, ...]
     state_tensors: str = ""
-    unrestrained: StoredDelta | None = None
+    unregularized: StoredDelta | None = None
     ranks: dict[int, dict[str, int]] = Field(default_factory=dict)
 
     @property
@@ -108,9 +108,9 @@ class MethodEdits:
             to_go_on: Whether the state is kept also where the weights say all, to make further edits.
         """
         described = MethodDescription(
-            name=editor.name, settings=editor.settings, location=editor.seat, edits=tuple(edits)
+            name=editor.name, settings=editor.settings, location=editor.location, edits=tuple(edits)
         )
-        if editor.seat == "weights" and not to_go_on:
+        if editor.location == "weights" and not to_go_on:
             return cls(described)
         return cls(described, editor, state)
 
@@ -134,13 +134,13 @@ class SavedEdits:
     Args:
         delta: The change of weights in force; empty for methods that change none.
         methods: The methods, in the order in which their edits were made.
-        unrestrained: The change that further edits are made on top of; None if it is `delta`.
+        unregularized: The change that further edits are made on top of; None if it is `delta`.
         ranks: In a checkpoint, the rank of every weight's change after earlier edits.
     """
 
     delta: Delta
     methods: tuple[MethodEdits, ...] = ()
-    unrestrained: Delta | None = None
+    unregularized: Delta | None = None
     ranks: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
     def on(self, model: LanguageModel, routers: tuple[RequestRouter, ...] = ()) -> EditedModel:

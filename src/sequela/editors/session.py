@@ -126,7 +126,7 @@ class EditSession:
         started = time.perf_counter()
         with EditedModel(self.model, after.delta):
             outcome = self.editor.edit(self.model, self._for_editor(edits), after.state, self.resources)
-        objection, reports = self.policy.objection(outcome), outcome.reports
+        objection, reports = self.policy.violation(outcome), outcome.reports
         delta, state, stopped = after.delta, after.state, ""
         if objection and self.policy.action != "report":
             reports = tuple(
@@ -185,7 +185,7 @@ class EditSession:
         An editor of requests is given them without: its router comes before that of the template.
         """
         template = self.template
-        if template is None or self.editor.seat == "requests":
+        if template is None or self.editor.location == "prompt":
             return edits
         return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]
 

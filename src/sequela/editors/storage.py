@@ -6,8 +6,8 @@ A folder has up to four files:
   settings and states, the edits. It is written last; without it nothing was saved.
 * `delta.safetensors`: the change of weights that is in force, if there is one.
 * `state.safetensors`: the tensors of the methods' states, if they have any.
-* `unrestrained.safetensors`: in a checkpoint of a run, the change of weights that further edits are made on
-  top of, where a restraint such as PRUNE makes it another one than that in force.
+* `unregularized.safetensors`: in a checkpoint of a run, the change of weights that further edits are made on
+  top of, where a regularizer such as PRUNE makes it another one than that in force.
 
 Folders of earlier versions are read by `former_storage`.
 """
@@ -36,7 +36,7 @@ from sequela.models import LanguageModel
 DESCRIPTION = "edits.json"
 DELTA = "delta.safetensors"
 STATE = "state.safetensors"
-UNRESTRAINED = "unrestrained.safetensors"
+UNREGULARIZED = "unregularized.safetensors"
 
 
 def save_edits(folder: Path, model: LanguageModel, edits: SavedEdits) -> EditsDescription:
@@ -50,7 +50,7 @@ def save_edits(folder: Path, model: LanguageModel, edits: SavedEdits) -> EditsDe
     Returns:
         What `edits.json` says.
     """
-    differs = edits.unrestrained is not None and edits.unrestrained.content_hash != edits.delta.content_hash
+    differs = edits.unregularized is not None and edits.unregularized.content_hash != edits.delta.content_hash
     tensors = {
         f"{number}/{name}": tensor
         for number, one in enumerate(edits.methods)
@@ -69,8 +69,8 @@ def save_edits(folder: Path, model: LanguageModel, edits: SavedEdits) -> EditsDe
             for one in edits.methods
         ),
         state_tensors=save_tensors(folder / STATE, tensors) if tensors else "",
-        unrestrained=store_delta(folder / UNRESTRAINED, edits.unrestrained)
-        if differs and edits.unrestrained is not None
+        unregularized=store_delta(folder / UNREGULARIZED, edits.unregularized)
+        if differs and edits.unregularized is not None
         else None,
         ranks={n_edits: dict(ranks) for n_edits, ranks in edits.ranks.items()},
     )
@@ -83,7 +83,7 @@ def _remove_what_is_not_of_it(folder: Path, description: EditsDescription) -> No
     """Removes the files of the edits that were saved in the folder before."""
     for name, needed in {
         STATE: bool(description.state_tensors),
-        UNRESTRAINED: description.unrestrained is not None,
+        UNREGULARIZED: description.unregularized is not None,
         **dict.fromkeys(former_storage.DESCRIPTIONS, False),
     }.items():
         if not needed:
@@ -103,7 +103,7 @@ def read_description(folder: Path) -> EditsDescription:
     return read_description_of(folder / DESCRIPTION, EditsDescription, "saved edits")
 
 
-def load_edits(folder: Path, model: LanguageModel, editor: AnyEditor | None = None) -> SavedEdits:
+def load_saved_edits(folder: Path, model: LanguageModel, editor: AnyEditor | None = None) -> SavedEdits:
     """Reads edits back for the model they were made for.
 
     Args:
@@ -120,7 +120,7 @@ def load_edits(folder: Path, model: LanguageModel, editor: AnyEditor | None = No
     description = read_description(folder)
     check_base(description, model)
     if not (folder / DESCRIPTION).is_file():
-        return former_storage.load_edits(folder, description, model, editor)
+        return former_storage.load_former_edits(folder, description, model, editor)
     needed = [editor is not None or one.location != "weights" for one in description.methods]
     tensors: dict[str, torch.Tensor] = {}
     if description.state_tensors and any(needed):
@@ -130,7 +130,7 @@ def load_edits(folder: Path, model: LanguageModel, editor: AnyEditor | None = No
         start = f"{number}/"
         own = {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
         methods.append(restored(folder, one, own, model, editor) if wanted else MethodEdits(one))
-    delta, unrestrained = restore_delta(folder / DELTA, description.delta, model), None
-    if editor is not None and description.unrestrained is not None:
-        unrestrained = restore_delta(folder / UNRESTRAINED, description.unrestrained, model)
-    return SavedEdits(delta, tuple(methods), unrestrained, description.ranks)
+    delta, unregularized = restore_delta(folder / DELTA, description.delta, model), None
+    if editor is not None and description.unregularized is not None:
+        unregularized = restore_delta(folder / UNREGULARIZED, description.unregularized, model)
+    return SavedEdits(delta, tuple(methods), unregularized, description.ranks)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from sequela.evaluation.edit_quality.answer_matching import says
+    from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
     from sequela.evaluation.edit_quality.probe_metric import ProbeMetric
     from sequela.evaluation.suite import Suite
     from sequela.evaluation.suite_description import SuiteDescription
@@ -21,14 +21,14 @@ __all__ = [
     "SuiteDescription",
     "SuiteEntry",
     "SuiteOptions",
-    "says",
+    "starts_with_answer",
 ]
 
 if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any name
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "sequela.evaluation.edit_quality.answer_matching": ("says",),
+            "sequela.evaluation.edit_quality.answer_matching": ("starts_with_answer",),
             "sequela.evaluation.edit_quality.probe_metric": ("ProbeMetric",),
             "sequela.evaluation.suite": ("Suite",),
             "sequela.evaluation.suite_description": ("SuiteDescription",),

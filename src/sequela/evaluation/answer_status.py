@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 def all_finite(answers: Iterable[Score | Generation]) -> bool:
     """Whether every logit behind the answers was a number; refused requests have none."""
-    return all(answer.finite or answer.refused is not None for answer in answers)
+    return all(answer.finite or answer.too_long is not None for answer in answers)
 
 
-def longest_refused(answers: Iterable[Score | Generation]) -> int | None:
+def longest_too_long(answers: Iterable[Score | Generation]) -> int | None:
     """The tokens of the longest request that was refused; None if none was."""
-    return max((answer.refused for answer in answers if answer.refused is not None), default=None)
+    return max((answer.too_long for answer in answers if answer.too_long is not None), default=None)
 
 
-def told(error: Exception) -> str:
+def format_error(error: Exception) -> str:
     """An item's mistake in one line, for its record."""
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -23,7 +23,7 @@ from sequela.results.metrics import (
 COLLAPSE = f"perplexity > {PERPLEXITY_FACTOR}x"
 """The rule by which a model has collapsed."""
 
-READINGS: Mapping[str, str] = {
+HEALTH_METRICS: Mapping[str, str] = {
     PERPLEXITY.name: "perplexity of the fixed text",
     **{
         one.name: one.meaning
@@ -39,30 +39,30 @@ READINGS: Mapping[str, str] = {
 }
 """What is read; on the unedited model the ratios are 1, the others (but perplexity) 0."""
 
-ZERO_UNEDITED = frozenset({KL_TO_BASE.name, RELATIVE_CHANGE.name, NONFINITE.name})
+ZERO_WHEN_UNEDITED = frozenset({KL_TO_BASE.name, RELATIVE_CHANGE.name, NONFINITE.name})
 """Readings of which no rule can take a multiple."""
 
 _RULE = re.compile(r"^\s*(\w+)\s*>\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(x?)\s*$")
 
 
 @dataclass(frozen=True)
-class AlarmRule:
-    """`reading > limit`; with `x` the limit is a multiple of the unedited model's reading.
+class HealthRule:
+    """`metric > limit`; with `x` the limit is a multiple of the unedited model's reading.
 
     Args:
         text: As it was written.
-        reading: One of `READINGS`.
+        metric: One of `HEALTH_METRICS`.
         limit: The number.
-        times: Whether it is a multiple.
+        relative: Whether it is a multiple.
     """
 
     text: str
-    reading: str
+    metric: str
     limit: float
-    times: bool
+    relative: bool
 
     @classmethod
-    def parse(cls, text: str) -> AlarmRule:
+    def parse(cls, text: str) -> HealthRule:
         """Reads a rule such as `perplexity > 3x` or `relative_change > 0.5`.
 
         Raises:
@@ -74,28 +74,28 @@ class AlarmRule:
                 f"{text!r} is no rule for an alarm.", hint="For example: perplexity > 3x, kl_to_base > 0.5"
             )
         name, limit, times = match.groups()
-        if name not in READINGS:
+        if name not in HEALTH_METRICS:
             raise BadInputError(
                 f"The rule {text!r} is about {name!r}, which isn't read.",
-                hint=f"Read are: {', '.join(READINGS)}.",
+                hint=f"Read are: {', '.join(HEALTH_METRICS)}.",
             )
-        if times and name in ZERO_UNEDITED:
+        if times and name in ZERO_WHEN_UNEDITED:
             raise BadInputError(
                 f"The rule {text!r} asks for a multiple of the unedited model's {name}, which is 0.",
                 hint=f"Give a number without x: {name} > {limit}",
             )
         return cls(text.strip(), name, float(limit), bool(times))
 
-    def rings(self, readings: Mapping[str, float], unedited: Mapping[str, float]) -> bool:
+    def is_triggered(self, metrics: Mapping[str, float], unedited: Mapping[str, float]) -> bool:
         """Whether it rings; a reading that is not a number rings always, one that isn't there never."""
-        if self.reading not in readings:
+        if self.metric not in metrics:
             return False
-        value = readings[self.reading]
-        limit = self.limit * unedited[self.reading] if self.times else self.limit
+        value = metrics[self.metric]
+        limit = self.limit * unedited[self.metric] if self.relative else self.limit
         return not value <= limit
 
 
-class AlarmSettings(BaseModel):
+class MonitorSettings(BaseModel):
     """When alarms are read, and what follows.
 
     Args:
@@ -120,23 +120,23 @@ class AlarmSettings(BaseModel):
     def _are_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
             try:
-                AlarmRule.parse(text)
+                HealthRule.parse(text)
             except BadInputError as error:
                 raise ValueError(f"{error.message} {error.hint}") from error
         return value
 
 
-def ringing(rules: Sequence[str], readings: Mapping[str, float], unedited: Mapping[str, float]) -> list[str]:
+def triggered(rules: Sequence[str], metrics: Mapping[str, float], unedited: Mapping[str, float]) -> list[str]:
     """Those of some rules that ring."""
-    return [text for text in rules if AlarmRule.parse(text).rings(readings, unedited)]
+    return [text for text in rules if HealthRule.parse(text).is_triggered(metrics, unedited)]
 
 
-def every_so_many(before: int, after: int, every: int) -> bool:
+def is_due(before: int, after: int, every: int) -> bool:
     """Whether a reading is due when the edits made go from `before` to `after`."""
     return bool(every) and after // every > before // every
 
 
-def due(batches: Iterator[int], every: int) -> list[int]:
+def due_edit_counts(batches: Iterator[int], every: int) -> list[int]:
     """The numbers of edits at which readings are due.
 
     Args:
@@ -145,7 +145,7 @@ def due(batches: Iterator[int], every: int) -> list[int]:
     """
     found, before = [], 0
     for after in batches:
-        if every_so_many(before, after, every):
+        if is_due(before, after, every):
             found.append(after)
         before = after
     return found

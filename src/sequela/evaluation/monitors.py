@@ -16,12 +16,12 @@ import torch
 from sequela.core.hashing import hash_json
 from sequela.core.precision import solve_dtype
 from sequela.edited import Delta, EditedModel
-from sequela.edited.decisions import Places
+from sequela.edited.decisions import DecisionTokens
 from sequela.evaluation.suites.perplexity import WINDOW, HealthSuite
 from sequela.inference import Engine, perplexity
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
-from sequela.models.forward.replay import read_logits, record
+from sequela.models.forward.replay import read_logits, record_forward
 from sequela.results import ALARMS, EvaluationKey, TaskResult, metrics
 
 TASK = ALARMS
@@ -34,7 +34,7 @@ LARGEST_SPECTRUM = 4096
 """Singular values of weights with a longer side than this would not be cheap: they are left out."""
 
 
-class Alarms:
+class HealthMonitor:
     """Takes readings of one base with whatever change is in force.
 
     Args:
@@ -58,9 +58,9 @@ class Alarms:
     def unedited(self) -> dict[str, float]:
         """The readings of the unedited model."""
         ratios = {metrics.TOP_SINGULAR_VALUE.name: 1.0, metrics.CONDITION_NUMBER.name: 1.0}
-        return {**self.read(EditedModel(self._model)), **ratios}
+        return {**self.measure(EditedModel(self._model)), **ratios}
 
-    def read(self, edited: EditedModel) -> dict[str, float]:
+    def measure(self, edited: EditedModel) -> dict[str, float]:
         """All readings of an edited model; infinite or NaN where it broke down."""
         base, delta = self._base_logprobs, edited.weights
         with edited:
@@ -87,7 +87,7 @@ class Alarms:
             model_hash=edited.content_hash,
         )
 
-    def findings(self, readings: Mapping[str, float], note: str = "") -> list[TaskResult]:
+    def task_results(self, metrics: Mapping[str, float], note: str = "") -> list[TaskResult]:
         """The readings as findings of a suite."""
         return [
             TaskResult(
@@ -101,7 +101,7 @@ class Alarms:
                 n_nonfinite=int(not math.isfinite(value)),
                 note=note,
             )
-            for name, value in readings.items()
+            for name, value in metrics.items()
         ]
 
     @property
@@ -126,8 +126,8 @@ class Alarms:
         batch = pad_right(rows, self._model.pad_id, self._model.device)
         edited.decisions.begin()
         lengths = torch.tensor(batch.lengths, device=self._model.device)
-        with edited.decisions.during(Places.at(lengths, batch.ids.shape[1])):
-            final = record(self._model, batch, first=self._model.n_layers).final
+        with edited.decisions.for_pass(DecisionTokens.at(lengths, batch.ids.shape[1])):
+            final = record_forward(self._model, batch, first=self._model.n_layers).final
         last = torch.tensor([len(row) - 1 for row in rows], device=final.device)
         places = torch.arange(len(rows), device=final.device)
         return read_logits(self._model, final[places, last]).log_softmax(-1)
@@ -150,14 +150,14 @@ class Alarms:
             if max(base.shape) <= LARGEST_SPECTRUM:
                 if name not in self._spectra:
                     self._spectra[name] = _spectrum(base)
-                for reading, now, before in zip(
+                for metric, now, before in zip(
                     (metrics.TOP_SINGULAR_VALUE.name, metrics.CONDITION_NUMBER.name),
                     _spectrum(base + change),
                     self._spectra[name],
                     strict=True,
                 ):
-                    found.setdefault(reading, [1.0]).append(now / before)
-        return {reading: _largest(values) for reading, values in found.items()}
+                    found.setdefault(metric, [1.0]).append(now / before)
+        return {metric: _largest(values) for metric, values in found.items()}
 
 
 def _largest(values: Sequence[float]) -> float:

@@ -20,7 +20,7 @@ from sequela.core.errors import BadInputError
 from sequela.core.progress import SILENT, Progress
 from sequela.core.text_files import read_json_lines
 from sequela.core.validation import in_words
-from sequela.evaluation.answer_status import all_finite, longest_refused
+from sequela.evaluation.answer_status import all_finite, longest_too_long
 from sequela.results import AnswerDistribution, ItemRecord, TaskResult, most_frequent, result_from_items
 from sequela.results.metrics import ACCURACY
 
@@ -115,7 +115,7 @@ def score_choices(
     return [tuple(next(scores) for _ in item.choices) for item in items]
 
 
-def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Score]) -> ItemRecord:
+def score_item(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Score]) -> ItemRecord:
     """The record of an item: 1 if the right choice was chosen, else 0.
 
     Its details hold every choice with its log-probability (None where it is not a number), the numbers of
@@ -134,7 +134,7 @@ def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Scor
         item=item.id,
         value=float(chosen == item.answer),
         finite=all_finite(scores),
-        too_long=longest_refused(scores),
+        too_long=longest_too_long(scores),
         prompt=item.prompt,
         answer="" if chosen is None else item.choices[chosen],
         expected=item.expected,
@@ -149,7 +149,7 @@ def judge(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Scor
     )
 
 
-def choice_form(records: Sequence[ItemRecord], chance: float | None) -> AnswerDistribution:
+def choice_distribution(records: Sequence[ItemRecord], chance: float | None) -> AnswerDistribution:
     """How the answers of multiple-choice items look.
 
     An answer is named by its text where all items have the same choices, else by its letter.
@@ -174,10 +174,10 @@ def choice_form(records: Sequence[ItemRecord], chance: float | None) -> AnswerDi
     )
 
 
-def accuracy_finding(records: Sequence[ItemRecord], note: str = "") -> TaskResult:
+def accuracy_result(records: Sequence[ItemRecord], note: str = "") -> TaskResult:
     """The accuracy over the records of one task; its note tells of ties, if there were any."""
     ties = sum(bool(record.details["tie"]) for record in records)
     if ties:
-        told = f"items with a tie for the best choice, counted as wrong: {ties}"
-        note = f"{note}; {told}" if note else told
-    return result_from_items(records, note).model_copy(update={"form": choice_form(records, None)})
+        tie_note = f"items with a tie for the best choice, counted as wrong: {ties}"
+        note = f"{note}; {tie_note}" if note else tie_note
+    return result_from_items(records, note).model_copy(update={"form": choice_distribution(records, None)})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sequela.inference.factory import open_engine
     from sequela.inference.registry import EngineInfo, EngineOptions
     from sequela.inference.text_perplexity import Perplexity, perplexity
-    from sequela.inference.torch.counters import Work
+    from sequela.inference.torch.counters import TokenCounters
     from sequela.inference.torch.engine import TorchEngine
     from sequela.inference.torch.hidden_state_cache import DepthCache
     from sequela.inference.torch.memory_plan import MemoryPlan, WorkingMemory, working_memory
@@ -35,8 +35,8 @@ __all__ = [
     "PlainEngine",
     "Score",
     "ScoreRequest",
+    "TokenCounters",
     "TorchEngine",
-    "Work",
     "WorkingMemory",
     "generation_request",
     "open_engine",
@@ -61,7 +61,7 @@ if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any nam
             "sequela.inference.factory": ("open_engine",),
             "sequela.inference.registry": ("EngineInfo", "EngineOptions"),
             "sequela.inference.text_perplexity": ("Perplexity", "perplexity"),
-            "sequela.inference.torch.counters": ("Work",),
+            "sequela.inference.torch.counters": ("TokenCounters",),
             "sequela.inference.torch.engine": ("TorchEngine",),
             "sequela.inference.torch.hidden_state_cache": ("DepthCache",),
             "sequela.inference.torch.memory_plan": ("MemoryPlan", "WorkingMemory", "working_memory"),

@@ -14,11 +14,11 @@ Answer = TypeVar("Answer", Score, Generation)
 logger = logging.getLogger(__name__)
 
 
-def where_they_fit(
+def answer_within_context(
     limit: int,
     name: str,
     requests: Sequence[Request],
-    refuse: Callable[[Request], Answer],
+    reject: Callable[[Request], Answer],
     answer: Callable[[list[Request]], list[Answer]],
 ) -> list[Answer]:
     """Answers the requests that fit and refuses the others.
@@ -27,7 +27,7 @@ def where_they_fit(
         limit: The most tokens that are read.
         name: What the user called the model.
         requests: All the requests.
-        refuse: Makes the answer to one that is too long.
+        reject: Makes the answer to one that is too long.
         answer: Answers those that fit; not called where none does.
     """
     fitting = [request for request in requests if request.length <= limit]
@@ -41,4 +41,4 @@ def where_they_fit(
             max(request.length for request in requests),
         )
     answers = iter(answer(fitting) if fitting else [])
-    return [next(answers) if request.length <= limit else refuse(request) for request in requests]
+    return [next(answers) if request.length <= limit else reject(request) for request in requests]

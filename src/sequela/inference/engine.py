@@ -10,7 +10,7 @@ from typing import Protocol
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
-from sequela.edited.protocols import STRAIGHT, Route
+from sequela.edited.protocols import NO_ROUTE, Route
 from sequela.models import tokenize_prompt
 
 
@@ -29,7 +29,7 @@ class ScoreRequest:
 
     context: tuple[int, ...]
     continuation: tuple[int, ...]
-    route: Route = STRAIGHT
+    route: Route = NO_ROUTE
 
     def __post_init__(self) -> None:
         if not self.context or not self.continuation:
@@ -49,18 +49,18 @@ class Score:
         token_logprobs: Natural log-probability of each continuation token given all before it.
         token_greedy: For each of them, whether it was the most likely token.
         finite: Whether every logit that was read is a number. If not, the score can't win.
-        refused: Where the request is longer than the model's context and wasn't run: its tokens.
+        too_long: Where the request is longer than the model's context and wasn't run: its tokens.
         hit: Whether a method beside the weights found something of its own to apply; None without one.
     """
 
     token_logprobs: tuple[float, ...]
     token_greedy: tuple[bool, ...]
     finite: bool
-    refused: int | None = None
+    too_long: int | None = None
     hit: bool | None = None
 
     @classmethod
-    def of_refused(cls, request: ScoreRequest) -> Score:
+    def for_too_long(cls, request: ScoreRequest) -> Score:
         """The answer to a request that is too long: nothing was read, it can't win."""
         n_tokens = len(request.continuation)
         return cls((math.nan,) * n_tokens, (False,) * n_tokens, False, request.length)
@@ -98,7 +98,7 @@ class GenerationRequest:
     prompt: tuple[int, ...]
     max_new_tokens: int
     stop: tuple[str, ...] = ()
-    route: Route = STRAIGHT
+    route: Route = NO_ROUTE
 
     def __post_init__(self) -> None:
         if not self.prompt or self.max_new_tokens < 1:
@@ -117,9 +117,9 @@ class Generation:
     Args:
         text: What was generated, special tokens and stop strings left out.
         ids: The generated tokens, before stop strings were cut.
-        ended_by: `end` (an end token), `stop` (a stop string), `length`, or `refused`.
+        ended_by: `end` (an end token), `stop` (a stop string), `length`, or `too_long`.
         finite: Whether every logit was a number; where not, the text ends there.
-        refused: Where the request is longer than the model's context and wasn't run: its tokens.
+        too_long: Where the request is longer than the model's context and wasn't run: its tokens.
         hit: As in `Score`.
     """
 
@@ -127,13 +127,13 @@ class Generation:
     ids: tuple[int, ...]
     ended_by: str
     finite: bool
-    refused: int | None = None
+    too_long: int | None = None
     hit: bool | None = None
 
     @classmethod
-    def of_refused(cls, request: GenerationRequest) -> Generation:
+    def for_too_long(cls, request: GenerationRequest) -> Generation:
         """The answer to a request that is too long: nothing was generated."""
-        return cls("", (), "refused", False, request.length)
+        return cls("", (), "too_long", False, request.length)
 
 
 class Engine(Protocol):

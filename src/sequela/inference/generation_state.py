@@ -12,7 +12,7 @@ from sequela.models import LanguageModel
 
 
 @dataclass
-class Stream:
+class GenerationState:
     """A request, what was generated for it so far, and why it ended.
 
     Args:
@@ -76,7 +76,7 @@ def _decode(model: LanguageModel, ids: Sequence[int]) -> str:
     return text
 
 
-TokenCount = Callable[[Sequence[Stream]], None]
+TokenCount = Callable[[Sequence[GenerationState]], None]
 """Is told of streams that each took a token."""
 
 
@@ -89,7 +89,7 @@ def token_count(requests: Sequence[GenerationRequest], progress: Progress) -> It
     """
     with counted(progress, "generating tokens", sum(one.max_new_tokens for one in requests)) as advance:
 
-        def took(streams: Sequence[Stream]) -> None:
-            advance(len(streams) + sum(stream.not_asked for stream in streams if stream.ended_by))
+        def took(states: Sequence[GenerationState]) -> None:
+            advance(len(states) + sum(state.not_asked for state in states if state.ended_by))
 
         yield took

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sequela.edited import EditedModel
-from sequela.inference.context_limit import Answer, Request, where_they_fit
+from sequela.inference.context_limit import Answer, Request, answer_within_context
 
 
-def by_answerer(
+def answer_by_route(
     model: EditedModel,
     requests: Sequence[Request],
     answer: Callable[[EditedModel, list[Request]], list[Answer]],
@@ -29,13 +29,13 @@ def by_answerer(
     for answerer, numbers in groups.values():
         found = answer(answerer, [requests[number] for number in numbers])
         answers.update(zip(numbers, found, strict=True))
-    return [_told(answers[number], request.route.hit) for number, request in enumerate(requests)]
+    return [_with_hit(answers[number], request.route.hit) for number, request in enumerate(requests)]
 
 
-def answered(
+def answer_by_route_within_context(
     model: EditedModel,
     requests: Sequence[Request],
-    refuse: Callable[[Request], Answer],
+    reject: Callable[[Request], Answer],
     answer: Callable[[EditedModel, list[Request]], list[Answer]],
 ) -> list[Answer]:
     """The same, where each model refuses what is longer than its context.
@@ -43,17 +43,17 @@ def answered(
     Args:
         model: Who answers where a route names nobody.
         requests: All the requests.
-        refuse: Makes the answer to one that is too long.
+        reject: Makes the answer to one that is too long.
         answer: Answers those of one model that fit.
     """
 
     def fitted(one: EditedModel, asked: list[Request]) -> list[Answer]:
         limit, name = one.base.context_length, one.base.name
-        return where_they_fit(limit, name, asked, refuse, lambda fitting: answer(one, fitting))
+        return answer_within_context(limit, name, asked, reject, lambda fitting: answer(one, fitting))
 
-    return by_answerer(model, requests, fitted)
+    return answer_by_route(model, requests, fitted)
 
 
-def _told(answer: Answer, hit: bool | None) -> Answer:
+def _with_hit(answer: Answer, hit: bool | None) -> Answer:
     """An answer that says what a router found, beside what was found in the activations."""
     return answer if hit is None else replace(answer, hit=hit or bool(answer.hit))

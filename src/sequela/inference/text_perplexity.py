@@ -21,7 +21,7 @@ class Perplexity:
         n_tokens: How many tokens were predicted.
         n_windows: In how many windows.
         n_nonfinite: How many windows met a logit that was not a number; they are not in the mean.
-        n_refused: How many windows are longer than the model's context; they are not in the mean either.
+        n_too_long: How many windows are longer than the model's context; they are not in the mean either.
         window_losses: Mean loss of each window, in order; None where it is not in the mean.
     """
 
@@ -30,13 +30,13 @@ class Perplexity:
     n_tokens: int
     n_windows: int
     n_nonfinite: int
-    n_refused: int
+    n_too_long: int
     window_losses: tuple[float | None, ...]
 
     @property
     def value(self) -> float:
         """`exp(mean_loss)`; infinite where a window was not finite, NaN where one was refused."""
-        if self.n_refused:
+        if self.n_too_long:
             return math.nan
         if self.n_nonfinite:
             return math.inf
@@ -71,7 +71,7 @@ def perplexity(
     mean = math.fsum(losses) / len(losses) if losses else math.nan
     spread = math.fsum((loss - mean) ** 2 for loss in losses)
     stderr = math.sqrt(spread / (len(losses) - 1) / len(losses)) if len(losses) > 1 else math.nan
-    n_refused = sum(score.refused is not None for score in scores)
+    n_refused = sum(score.too_long is not None for score in scores)
     n_nonfinite = len(scores) - len(losses) - n_refused
     return Perplexity(mean, stderr, n_tokens, len(windows), n_nonfinite, n_refused, window_losses)
 

@@ -43,7 +43,7 @@ def read_gguf(
     refuse `save_pretrained`.
     """
     folder, file = str(path.parent), path.name
-    with _bar_told(progress), _header_parsed_once():
+    with _bar_shown(progress), _header_parsed_once():
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
         module = AutoModelForCausalLM.from_pretrained(
             folder, gguf_file=file, dtype=dtype, local_files_only=True
@@ -92,7 +92,7 @@ def write_copy(path: Path, gguf_sha256: str, folder: Path, progress: Progress = 
 
 
 @contextlib.contextmanager
-def _bar_told(progress: Progress) -> Iterator[None]:
+def _bar_shown(progress: Progress) -> Iterator[None]:
     """Within the block transformers' reader tells `progress` of its tensors instead of drawing a bar."""
     bar = modeling_gguf_pytorch_utils.tqdm
 

@@ -26,7 +26,7 @@ class Change(Protocol):
         """Takes the change back; the model is bit for bit what it was before."""
         ...
 
-    def exchange(self) -> None:
+    def toggle(self) -> None:
         """Steps back for a while, or comes into force again; only while no later change is in force."""
         ...
 
@@ -141,12 +141,12 @@ class LanguageModel:
         stepped_back: list[Change] = []
         try:
             for change in reversed(self.changes):
-                change.exchange()
+                change.toggle()
                 stepped_back.append(change)
             yield
         finally:
             for change in reversed(stepped_back):
-                change.exchange()
+                change.toggle()
 
     def mlp_out_weight(self, layer: int) -> nn.Parameter:
         """The stored weight of a layer's MLP output projection."""

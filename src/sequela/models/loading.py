@@ -159,7 +159,7 @@ class _NotFoundError(Exception):
 def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, local: bool) -> LanguageModel:
     """Loads from a folder or, by hub id, from the Hugging Face cache (`local`) or the hub."""
     options: dict[str, Any] = {"trust_remote_code": trust, "local_files_only": local}
-    with _told_as(BadInputError, f"The configuration of {name!r} can't be read"):
+    with _describe_load_errors(BadInputError, f"The configuration of {name!r} can't be read"):
         config = AutoConfig.from_pretrained(where, **options)
     family_of(config, name)
     if getattr(config, "quantization_config", None) is not None:
@@ -167,9 +167,9 @@ def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, loca
             f"The weights of {name!r} are quantized, so no edit can change them.",
             hint="Load the model in float32, bfloat16 or float16.",
         )
-    with _told_as(BadInputError, f"The tokenizer of {name!r} can't be read"):
+    with _describe_load_errors(BadInputError, f"The tokenizer of {name!r} can't be read"):
         tokenizer = AutoTokenizer.from_pretrained(where, **options)
-    with _told_as(IntegrityError, f"The weights of {name!r} can't be read"):
+    with _describe_load_errors(IntegrityError, f"The weights of {name!r} can't be read"):
         module, report = AutoModelForCausalLM.from_pretrained(
             where, config=config, dtype=dtype, output_loading_info=True, **options
         )
@@ -183,7 +183,7 @@ def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, loca
 
 
 @contextlib.contextmanager
-def _told_as(kind: type[SequelaError], what: str) -> Iterator[None]:
+def _describe_load_errors(kind: type[SequelaError], what: str) -> Iterator[None]:
     """Tells transformers' errors in our words; `_NotFoundError` where a file is missing."""
     try:
         yield

@@ -170,8 +170,8 @@ def _load_folder(folder: Path, name: str) -> SentenceEncoder:
     try:
         return _load(str(folder), name, local=True)
     except OSError as error:
-        told = str(error).strip().partition("\n")[0]
-        raise BadInputError(f"The folder {name!r} holds no whole sentence encoder: {told}") from error
+        description = str(error).strip().partition("\n")[0]
+        raise BadInputError(f"The folder {name!r} holds no whole sentence encoder: {description}") from error
 
 
 def _load_from_hub(name: str) -> SentenceEncoder:
@@ -198,8 +198,8 @@ def _load(where: str, name: str, *, local: bool) -> SentenceEncoder:
         )
         tokenizer = AutoTokenizer.from_pretrained(where, local_files_only=local)
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        told = str(error).strip().partition("\n")[0]
-        raise IntegrityError(f"The sentence encoder {name!r} can't be read: {told}") from error
+        description = str(error).strip().partition("\n")[0]
+        raise IntegrityError(f"The sentence encoder {name!r} can't be read: {description}") from error
     lacking = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
     if lacking := [key for key in lacking if not key.startswith(_UNUSED)]:
         raise IntegrityError(

@@ -3,7 +3,7 @@
 from sequela.reports.html import write_report
 from sequela.reports.markdown import markdown_page
 from sequela.reports.summary import Summary, SummaryCell, SummaryColumn, SummaryRow, summarize
-from sequela.reports.warnings import remarks
+from sequela.reports.warnings import run_warnings
 
 __all__ = [
     "Summary",
@@ -11,7 +11,7 @@ __all__ = [
     "SummaryColumn",
     "SummaryRow",
     "markdown_page",
-    "remarks",
+    "run_warnings",
     "summarize",
     "write_report",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from sequela.reports.series import Panel
+from sequela.reports.series import MetricSeries
 from sequela.results import UNEDITED, method_label
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6BB1")
@@ -61,24 +61,26 @@ class Stroke:
         return " ".join(str(length) for length in self.dashes)
 
 
-Kept = Mapping[tuple[str, str, int, int], float]
+RetainedEdits = Mapping[tuple[str, str, int, int], float]
 """How many edits are still expressed, by model, method's label, order seed and number of edits made."""
 
 
-def panel_chart(panel: Panel, labels: Sequence[str], kept: Kept | None = None) -> dict[str, Any]:
+def series_chart(
+    series: MetricSeries, labels: Sequence[str], kept: RetainedEdits | None = None
+) -> dict[str, Any]:
     """A quantity against the number of edits: curves, 95 % error bars, the unedited model as a dashed line.
 
     Args:
-        panel: What to draw.
+        series: What to draw.
         labels: All methods of the run, so that each has the same color in every chart.
         kept: If given, it is drawn against the edits kept instead of those made.
 
     Returns:
         A Vega-Lite specification with its data, as wide as what contains it.
     """
-    rows = _rows(panel, labels, kept)
-    x = _x_axis(panel) if kept is None else _kept_axis()
-    y = _y_axis(panel)
+    rows = _rows(series, labels, kept)
+    x = _x_axis(series) if kept is None else _retained_axis()
+    y = _y_axis(series)
     names = [*labels, _UNEDITED_LABEL]
     color = _color(names, labels)
     dashes = [list(stroke.dashes) for stroke in (*strokes_of(labels), Stroke(GRAY, DASHES[0]))]
@@ -90,14 +92,14 @@ def panel_chart(panel: Panel, labels: Sequence[str], kept: Kept | None = None) -
         y=y, color=color, strokeDash=dash, detail="order_seed:N", order="n_edits:Q"
     )
     bars = base.mark_rule(strokeWidth=1.5, opacity=0.6, clip=True).encode(
-        y=_y_axis(panel, "low"), y2=alt.Y2("high:Q"), color=color
+        y=_y_axis(series, "low"), y2=alt.Y2("high:Q"), color=color
     )
-    precise = ".1%" if panel.share else ".4~g"
+    precise = ".1%" if series.share else ".4~g"
     tooltip = [
         alt.Tooltip("label:N", title="method"),
         alt.Tooltip("n_edits:Q", title="edits made"),
         *([] if kept is None else [alt.Tooltip("x:Q", title="edits kept")]),
-        alt.Tooltip("value:Q", title=panel.metric.label, format=precise),
+        alt.Tooltip("value:Q", title=series.metric.label, format=precise),
         alt.Tooltip("stderr:Q", title="standard error", format=precise),
         alt.Tooltip("n:Q", title="items"),
         alt.Tooltip("order_seed:N", title="order seed"),
@@ -105,7 +107,7 @@ def panel_chart(panel: Panel, labels: Sequence[str], kept: Kept | None = None) -
     points = base.mark_point(filled=True, size=55, opacity=1).encode(
         y=y, color=color, shape=shape, tooltip=tooltip
     )
-    return _finished(alt.layer(_baseline_layer(panel, x, y), bars, lines, points))
+    return _finished(alt.layer(_baseline_layer(series, x, y), bars, lines, points))
 
 
 def cost_colors(drawn: Iterable[str], labels: Sequence[str]) -> dict[str, str]:
@@ -162,23 +164,23 @@ def _color(names: Sequence[str], labels: Sequence[str]) -> alt.Color:
     return alt.Color("label:N", scale=alt.Scale(domain=list(names), range=colors), legend=None)
 
 
-def _rows(panel: Panel, labels: Sequence[str], kept: Kept | None) -> list[dict[str, Any]]:
+def _rows(series: MetricSeries, labels: Sequence[str], kept: RetainedEdits | None) -> list[dict[str, Any]]:
     known = {label: place for place, label in enumerate(labels)}
     rows = []
-    for curve in panel.curves:
+    for curve in series.curves:
         for point in curve.points:
             if point.value is None or not math.isfinite(point.value):
                 continue
-            x: float | None = _beside(point.n_edits, known.get(curve.label, 0), len(labels), panel)
+            x: float | None = _beside(point.n_edits, known.get(curve.label, 0), len(labels), series)
             if kept is not None:
-                place = (panel.model, curve.label, curve.order_seed, point.n_edits)
+                place = (series.model, curve.label, curve.order_seed, point.n_edits)
                 x = 0.0 if point.n_edits == 0 else kept.get(place)
             if x is None:
                 continue
             stderr = point.stderr if point.stderr is not None and math.isfinite(point.stderr) else None
             half = NORMAL_QUANTILE * (stderr or 0.0)
             low = point.value - half
-            if panel.metric.log_axis and low <= 0:
+            if series.metric.log_axis and low <= 0:
                 low = point.value  # a logarithmic axis has no room for it; the upper half shows the error
             rows.append(
                 {
@@ -196,8 +198,8 @@ def _rows(panel: Panel, labels: Sequence[str], kept: Kept | None) -> list[dict[s
     return rows
 
 
-def _baseline_layer(panel: Panel, x: alt.X, y: alt.Y) -> alt.Chart:
-    values = [{"x": n_edits, "value": value} for n_edits, value in panel.baseline]
+def _baseline_layer(series: MetricSeries, x: alt.X, y: alt.Y) -> alt.Chart:
+    values = [{"x": n_edits, "value": value} for n_edits, value in series.baseline]
     if len({row["value"] for row in values}) <= 1:
         rule: alt.Chart = alt.Chart(alt.InlineData(values[:1])).mark_rule(
             color="currentColor", opacity=0.65, strokeDash=[5, 4], strokeWidth=1.5
@@ -209,34 +211,34 @@ def _baseline_layer(panel: Panel, x: alt.X, y: alt.Y) -> alt.Chart:
     return line.encode(x=x, y=y)
 
 
-def _kept_axis() -> alt.X:
+def _retained_axis() -> alt.X:
     return alt.X("x:Q", title="edits kept", scale=alt.Scale(nice=True, zero=True), axis=alt.Axis(tickCount=6))
 
 
-def _checkpoints(panel: Panel) -> list[int]:
-    return sorted({point.n_edits for curve in panel.curves for point in curve.points})
+def _checkpoints(series: MetricSeries) -> list[int]:
+    return sorted({point.n_edits for curve in series.curves for point in curve.points})
 
 
-def _logarithmic(panel: Panel) -> bool:
-    positive = [n_edits for n_edits in _checkpoints(panel) if n_edits > 0]
+def _logarithmic(series: MetricSeries) -> bool:
+    positive = [n_edits for n_edits in _checkpoints(series) if n_edits > 0]
     return bool(positive) and positive[-1] / positive[0] >= _CHECKPOINT_SPREAD
 
 
-def _beside(n_edits: int, place: int, count: int, panel: Panel) -> float:
+def _beside(n_edits: int, place: int, count: int, series: MetricSeries) -> float:
     """Where to draw a point so that the error bars of different methods stand side by side."""
     if n_edits == 0 or count < 2:
         return float(n_edits)
     step = min(_BESIDE, _BESIDE_ALL / count) * (place - (count - 1) / 2)
-    if _logarithmic(panel):
-        span = math.log1p(_checkpoints(panel)[-1])
+    if _logarithmic(series):
+        span = math.log1p(_checkpoints(series)[-1])
         return math.expm1(math.log1p(n_edits) + step * span)
-    return n_edits + step * _checkpoints(panel)[-1]
+    return n_edits + step * _checkpoints(series)[-1]
 
 
-def _x_axis(panel: Panel) -> alt.X:
-    checkpoints = _checkpoints(panel)
+def _x_axis(series: MetricSeries) -> alt.X:
+    checkpoints = _checkpoints(series)
     last = max(checkpoints[-1], 1)
-    if _logarithmic(panel):
+    if _logarithmic(series):
         scale = alt.Scale(type="symlog", constant=1, domain=[-0.05, last * 1.08], nice=False)
         title = "edits made (logarithmic)"
     else:
@@ -246,13 +248,13 @@ def _x_axis(panel: Panel) -> alt.X:
     return alt.X("x:Q", title=title, scale=scale, axis=axis)
 
 
-def _y_axis(panel: Panel, field: str = "value") -> alt.Y:
-    name = panel.metric.label
-    axis = alt.Axis(format=".0%" if panel.share else "~g", tickCount=5)
-    if panel.metric.log_axis:
+def _y_axis(series: MetricSeries, field: str = "value") -> alt.Y:
+    name = series.metric.label
+    axis = alt.Axis(format=".0%" if series.share else "~g", tickCount=5)
+    if series.metric.log_axis:
         axis = alt.Axis(format="~s", tickCount=5)
         return alt.Y(f"{field}:Q", title=f"{name} (logarithmic)", scale=alt.Scale(type="log"), axis=axis)
-    if panel.share:
+    if series.share:
         return alt.Y(f"{field}:Q", title=name, scale=alt.Scale(domain=[0, 1]), axis=axis)
     return alt.Y(f"{field}:Q", title=name, scale=alt.Scale(zero=False), axis=axis)
 

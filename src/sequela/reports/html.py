@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from sequela.core.paths import replacing
 from sequela.reports.formatting import format_bytes
-from sequela.reports.report_data import Contents, read_contents
+from sequela.reports.report_data import ReportData, read_report_data
 from sequela.results import protocol_info
 
 REPORT_NAME = "index.html"
@@ -36,7 +36,7 @@ def write_report(run_folder: Path, output_folder: Path) -> Path:
     Raises:
         SequelaError: The folder has no run, or results that can't be read.
     """
-    page = render(read_contents(run_folder))
+    page = render(read_report_data(run_folder))
     path = output_folder / REPORT_NAME
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="replace")
@@ -44,7 +44,7 @@ def write_report(run_folder: Path, output_folder: Path) -> Path:
     return path
 
 
-def render(contents: Contents) -> str:
+def render(report: ReportData) -> str:
     """The page as text. All text of models and data is escaped, in the page and inside chart data."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sequela.reports"),
@@ -56,7 +56,7 @@ def render(contents: Contents) -> str:
     environment.filters |= {
         "bytes": format_bytes,
         "pretty": _pretty_json,
-        "metric": lambda item: contents.manifest.suites.metric(item.suite, item.metric).label,
+        "metric": lambda item: report.manifest.suites.metric(item.suite, item.metric).label,
         "protocol": lambda item: protocol_info(item.protocol).label,
     }
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # JavaScript would refuse the page
@@ -64,7 +64,7 @@ def render(contents: Contents) -> str:
     drawing = _inline_script(environment.get_template("report.js").render())
     template = environment.get_template("report.html.j2")
     return template.render(
-        report=contents,
+        report=report,
         charts=_ChartList(),
         libraries=libraries,
         drawing=drawing,

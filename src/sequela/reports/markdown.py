@@ -8,7 +8,7 @@ from pathlib import Path
 from sequela.analysis import CheckedMeasurement, check_validity
 from sequela.reports.summary import SummaryCell, summarize
 from sequela.reports.tables import invalid_score_rows
-from sequela.reports.warnings import remarks
+from sequela.reports.warnings import run_warnings
 from sequela.results import Manifest, Suites, open_store, read_manifest
 
 
@@ -29,7 +29,7 @@ def markdown_page(run_folder: Path) -> str:
     parts = [f"# {manifest.name}", *_how(manifest)]
     if warning:
         parts.append(f"**{warning}**")
-    parts.extend(f"**{_safe(remark)}**" for remark in remarks(stored, manifest.suites))
+    parts.extend(f"**{_safe(remark)}**" for remark in run_warnings(stored, manifest.suites))
     parts.append("Each cell: value ± standard error (n). The first column is the unedited model.")
     parts.extend(_tables(measurements, manifest.suites))
     invalid = [

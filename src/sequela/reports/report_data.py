@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sequela.analysis import CheckedMeasurement, check_validity
-from sequela.reports.charts import Stroke, cost_colors, panel_chart, seconds_chart, strokes_of
+from sequela.reports.charts import Stroke, cost_colors, seconds_chart, series_chart, strokes_of
 from sequela.reports.formatting import capitalized, format_difference, format_number
 from sequela.reports.retention_by_age import AgeTable, age_table
-from sequela.reports.series import Panel, label_order, panels_of
+from sequela.reports.series import MetricSeries, group_into_series, label_order
 from sequela.reports.summary import Summary, summarize
 from sequela.reports.tables import (
     CostRow,
@@ -28,7 +28,7 @@ from sequela.reports.tables import (
     number_rows,
     success_columns,
 )
-from sequela.reports.warnings import remarks
+from sequela.reports.warnings import run_warnings
 from sequela.results import (
     EDIT_QUALITY,
     RETENTION_AT_N,
@@ -63,7 +63,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Part:
+class ReportSection:
     """A section of abilities, safety or health: charts in front, parts of tasks behind, the numbers."""
 
     title: str
@@ -90,7 +90,7 @@ class EditedTrajectory:
 
 
 @dataclass(frozen=True)
-class KeptAnswers:
+class FinalAnswers:
     """What the model said at a trajectory's last checkpoint; `omitted` more are in the Parquet file."""
 
     title: str
@@ -99,22 +99,22 @@ class KeptAnswers:
 
 
 @dataclass(frozen=True)
-class Contents:
+class ReportData:
     """Everything a report says."""
 
     manifest: Manifest
     warnings: tuple[str, ...]
     legend: tuple[tuple[str, Stroke], ...]
-    glance: Summary
+    summary: Summary
     invalid_scores: tuple[InvalidScoreRow, ...]
     edit_pairs: tuple[EditPair, ...]
     edit_figures: tuple[Figure, ...]
     edit_numbers: tuple[NumberRow, ...]
     ages: AgeTable
     trajectories: tuple[EditedTrajectory, ...]
-    kept: tuple[KeptAnswers, ...]
-    parts: tuple[Part, ...]
-    against_kept: tuple[Figure, ...]
+    final_answers: tuple[FinalAnswers, ...]
+    sections: tuple[ReportSection, ...]
+    vs_retained_edits: tuple[Figure, ...]
     cost_chart: dict[str, Any] | None
     cost_colors: tuple[tuple[str, str], ...]
     costs: tuple[CostRow, ...]
@@ -123,7 +123,7 @@ class Contents:
     notes: tuple[str, ...]
 
 
-def read_contents(run_folder: Path) -> Contents:
+def read_report_data(run_folder: Path) -> ReportData:
     """Reads what a report of a run says; runs no model.
 
     Raises:
@@ -139,29 +139,30 @@ def read_contents(run_folder: Path) -> Contents:
         last = _last_answers(store)
         incomplete = manifest.incompleteness(store.count_evaluations())
     labels = label_order(measurements)
-    panels = panels_of(measurements, suites)
-    several = len({(panel.model, panel.edit_source) for panel in panels}) > 1
-    figures = {id(panel): _figure(panel, labels, several) for panel in panels}
-    edit_panels = [panel for panel in panels if panel.section is Section.EDITS]
-    pairs, others = _edit_pairs(edit_panels)
-    return Contents(
+    series_list = group_into_series(measurements, suites)
+    several = len({(series.model, series.edit_source) for series in series_list}) > 1
+    figures = {id(series): _figure(series, labels, several) for series in series_list}
+    edit_series = [series for series in series_list if series.section is Section.EDITS]
+    pairs, others = _edit_pairs(edit_series)
+    return ReportData(
         manifest=manifest,
-        warnings=(*_warnings(incomplete, measurements), *remarks(stored, suites)),
+        warnings=(*_warnings(incomplete, measurements), *run_warnings(stored, suites)),
         legend=tuple(zip(labels, strokes_of(labels), strict=True)),
-        glance=_last_checkpoints(summarize(measurements, suites)),
+        summary=_last_checkpoints(summarize(measurements, suites)),
         invalid_scores=tuple(invalid_score_rows(measurements, suites)),
         edit_pairs=tuple(
-            EditPair(*(None if panel is None else figures[id(panel)] for panel in pair)) for pair in pairs
+            EditPair(*(None if series is None else figures[id(series)] for series in pair)) for pair in pairs
         ),
-        edit_figures=tuple(figures[id(panel)] for panel in others),
-        edit_numbers=tuple(number_rows(edit_panels)),
+        edit_figures=tuple(figures[id(series)] for series in others),
+        edit_numbers=tuple(number_rows(edit_series)),
         trajectories=_trajectories(records, suites),
-        kept=_kept_answers(last),
+        final_answers=_final_answers(last),
         ages=age_table(records, ((one.trajectory, one.n_edits, one.items) for one in last)),
-        parts=tuple(
-            _part(section, panels, figures) for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
+        sections=tuple(
+            _report_section(section, series_list, figures)
+            for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
         ),
-        against_kept=_against_kept(panels, measurements, labels, several),
+        vs_retained_edits=_vs_retained_edits(series_list, measurements, labels, several),
         cost_chart=seconds_chart([(row.step, row.label, row.seconds) for row in costs], labels)
         if costs
         else None,
@@ -183,10 +184,10 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
         places: dict[str, set[int]] = defaultdict(set)
         for one in broken:
             places[one.label].add(one.n_edits)
-        told = [f"{label} after {_edits(*sorted(found))}" for label, found in places.items()]
+        descriptions = [f"{label} after {_edits(*sorted(found))}" for label, found in places.items()]
         warnings.append(
             f"The model computed numbers that are not finite on {items} items behind {len(broken)} of "
-            f"{len(measurements)} measurements ({'; '.join(told)}). They count as failures."
+            f"{len(measurements)} measurements ({'; '.join(descriptions)}). They count as failures."
         )
     warnings += _items_that(
         "are longer than the model's context and were not asked.",
@@ -224,22 +225,26 @@ def _last_checkpoints(summary: Summary) -> Summary:
     return Summary(summary.columns, tuple(rows))
 
 
-def _edit_pairs(panels: Sequence[Panel]) -> tuple[list[tuple[Panel | None, Panel | None]], list[Panel]]:
-    sides: dict[tuple[str, ...], dict[str, Panel]] = defaultdict(dict)
+def _edit_pairs(
+    series_list: Sequence[MetricSeries],
+) -> tuple[list[tuple[MetricSeries | None, MetricSeries | None]], list[MetricSeries]]:
+    sides: dict[tuple[str, ...], dict[str, MetricSeries]] = defaultdict(dict)
     others = []
-    for panel in panels:
-        if panel.task in (SUCCESS_AT_EDIT, RETENTION_AT_N):
-            place = (panel.model, panel.edit_source, panel.suite, panel.metric.name, panel.protocol)
-            sides[place][panel.task] = panel
+    for series in series_list:
+        if series.task in (SUCCESS_AT_EDIT, RETENTION_AT_N):
+            place = (series.model, series.edit_source, series.suite, series.metric.name, series.protocol)
+            sides[place][series.task] = series
         else:
-            others.append(panel)
+            others.append(series)
     order = sorted(sides, key=lambda place: metric_rank(place[3]))
     return [(sides[place].get(SUCCESS_AT_EDIT), sides[place].get(RETENTION_AT_N)) for place in order], others
 
 
-def _part(section: Section, panels: Sequence[Panel], figures: dict[int, Figure]) -> Part:
-    members = [panel for panel in panels if panel.section is section]
-    return Part(
+def _report_section(
+    section: Section, series_list: Sequence[MetricSeries], figures: dict[int, Figure]
+) -> ReportSection:
+    members = [series for series in series_list if series.section is section]
+    return ReportSection(
         title=section.value,
         figures=tuple(figures[id(one)] for one in members if not one.subtask),
         breakdowns=tuple(figures[id(one)] for one in members if one.subtask),
@@ -247,33 +252,33 @@ def _part(section: Section, panels: Sequence[Panel], figures: dict[int, Figure])
     )
 
 
-def _figure(panel: Panel, labels: Sequence[str], several: bool) -> Figure:
-    of_edits = panel.suite == EDIT_QUALITY
-    title = panel.metric.label
+def _figure(series: MetricSeries, labels: Sequence[str], several: bool) -> Figure:
+    of_edits = series.suite == EDIT_QUALITY
+    title = series.metric.label
     if not of_edits:
-        title = f"{panel.task_title}: {title}"
+        title = f"{series.task_title}: {title}"
     if several:
-        title = f"{title} ({panel.model}, {panel.edit_source})"
-    protocol = protocol_info(panel.protocol).label
-    return Figure(capitalized(title), protocol, _sentence(panel), panel_chart(panel, labels))
+        title = f"{title} ({series.model}, {series.edit_source})"
+    protocol = protocol_info(series.protocol).label
+    return Figure(capitalized(title), protocol, _sentence(series), series_chart(series, labels))
 
 
-def _sentence(panel: Panel) -> str:
+def _sentence(series: MetricSeries) -> str:
     """What a chart shows, for those who read it and for those who can't see it."""
-    share = panel.share
-    told = []
-    meaning = panel.metric.meaning
-    if panel.suite == EDIT_QUALITY and meaning:
-        told.append(f"{capitalized(meaning)}.")
-    baseline = panel.baseline[-1][1] if panel.baseline else None
+    share = series.share
+    sentences = []
+    meaning = series.metric.meaning
+    if series.suite == EDIT_QUALITY and meaning:
+        sentences.append(f"{capitalized(meaning)}.")
+    baseline = series.baseline[-1][1] if series.baseline else None
     if baseline is not None:
-        told.append(f"Unedited: {format_number(baseline, share)}.")
+        sentences.append(f"Unedited: {format_number(baseline, share)}.")
     ends = []
-    for curve in panel.curves:
+    for curve in series.curves:
         last = curve.points[-1]
         if last.n_edits == 0:
             continue
-        seed = f" (seed {curve.order_seed})" if panel.seeds > 1 else ""
+        seed = f" (seed {curve.order_seed})" if series.seeds > 1 else ""
         against = baseline if last.baseline is None else last.baseline
         change = ""
         if last.value is not None and against is not None and math.isfinite(last.value):
@@ -282,17 +287,17 @@ def _sentence(panel: Panel) -> str:
             f"{curve.label}{seed} {format_number(last.value, share)}{change} after {_edits(last.n_edits)}"
         )
     if ends:
-        told.append(f"{'; '.join(ends)}.")
-    for reason, members in _undrawn(panel).items():
+        sentences.append(f"{'; '.join(ends)}.")
+    for reason, members in _undrawn(series).items():
         places = [f"{one.label} after {_edits(one.n_edits)}" for one in members]
-        told.append(f"Not drawn, because {reason}: {', '.join(places)}.")
-    return " ".join(told)
+        sentences.append(f"Not drawn, because {reason}: {', '.join(places)}.")
+    return " ".join(sentences)
 
 
-def _undrawn(panel: Panel) -> dict[str, list[CheckedMeasurement]]:
+def _undrawn(series: MetricSeries) -> dict[str, list[CheckedMeasurement]]:
     """The points that aren't drawn, by what keeps them from it."""
     found: dict[str, list[CheckedMeasurement]] = defaultdict(list)
-    for one in panel.undrawn:
+    for one in series.undrawn:
         reason = (
             f"the score means nothing ({one.invalid_because})"
             if one.invalid_because
@@ -348,18 +353,18 @@ def _last_answers(store: ResultsStore) -> list[_LastAnswers]:
     return sorted(found, key=lambda one: one.title)
 
 
-def _kept_answers(last: Iterable[_LastAnswers]) -> tuple[KeptAnswers, ...]:
+def _final_answers(last: Iterable[_LastAnswers]) -> tuple[FinalAnswers, ...]:
     kept = []
     for one in last:
         answers = [item for item in one.items if item.answer]
         if answers:
             omitted = max(0, len(answers) - SHOWN_ANSWERS)
-            kept.append(KeptAnswers(one.title, tuple(answers[:SHOWN_ANSWERS]), omitted))
+            kept.append(FinalAnswers(one.title, tuple(answers[:SHOWN_ANSWERS]), omitted))
     return tuple(kept)
 
 
-def _against_kept(
-    panels: Sequence[Panel],
+def _vs_retained_edits(
+    series_list: Sequence[MetricSeries],
     measurements: Iterable[CheckedMeasurement],
     labels: Sequence[str],
     several: bool,
@@ -373,11 +378,11 @@ def _against_kept(
     if not kept:
         return ()
     figures = []
-    for panel in panels:
-        if panel.section is Section.EDITS or not panel.metric.headline or panel.subtask:
+    for series in series_list:
+        if series.section is Section.EDITS or not series.metric.headline or series.subtask:
             continue
-        figure = _figure(panel, labels, several)
-        figures.append(replace(figure, chart=panel_chart(panel, labels, kept)))
+        figure = _figure(series, labels, several)
+        figures.append(replace(figure, chart=series_chart(series, labels, kept)))
     return tuple(figures)
 
 

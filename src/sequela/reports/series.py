@@ -27,7 +27,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Panel:
+class MetricSeries:
     """Everything known about one quantity on one model and edit source.
 
     Args:
@@ -78,7 +78,7 @@ class Panel:
         )
 
 
-def panels_of(measurements: Iterable[CheckedMeasurement], suites: Suites) -> list[Panel]:
+def group_into_series(measurements: Iterable[CheckedMeasurement], suites: Suites) -> list[MetricSeries]:
     """Groups measurements by model, edit source and quantity, in the order in which those first appear.
 
     Args:
@@ -92,13 +92,13 @@ def panels_of(measurements: Iterable[CheckedMeasurement], suites: Suites) -> lis
             unedited.setdefault((one.model, one.series), one)
         else:
             edited[(one.model, one.edit_source, one.series)].append(one)
-    panels = [
-        _panel(members, unedited.get((model, series)), suites)
+    series_list = [
+        _series(members, unedited.get((model, series)), suites)
         for (model, _, series), members in edited.items()
     ]
     drawn = {(model, series) for model, _, series in edited}
-    panels += [_panel([], one, suites) for place, one in unedited.items() if place not in drawn]
-    return panels
+    series_list += [_series([], one, suites) for place, one in unedited.items() if place not in drawn]
+    return series_list
 
 
 def label_order(measurements: Iterable[CheckedMeasurement]) -> list[str]:
@@ -107,9 +107,9 @@ def label_order(measurements: Iterable[CheckedMeasurement]) -> list[str]:
     return list(labels)
 
 
-def _panel(
+def _series(
     members: Sequence[CheckedMeasurement], unedited: CheckedMeasurement | None, suites: Suites
-) -> Panel:
+) -> MetricSeries:
     trajectories: dict[tuple[str, int], list[CheckedMeasurement]] = defaultdict(list)
     for one in members:
         trajectories[(one.label, one.order_seed)].append(one)
@@ -123,7 +123,7 @@ def _panel(
     first = members[0] if members else unedited
     if first is None:
         raise ValueError("A panel needs a measurement.")
-    return Panel(
+    return MetricSeries(
         model=first.model,
         edit_source=first.edit_source,
         suite=first.suite,

@@ -175,8 +175,8 @@ def _cell(found: Iterable[CheckedMeasurement], column: SummaryColumn, suites: Su
         return None  # a mean over fewer tasks would not compare with the others
     invalid = sorted({one.invalid_because.partition(":")[0] for one in members if one.invalid_because})
     if invalid:
-        told = f"{NOT_SHOWN} ({', '.join(invalid)})"
-        return SummaryCell(None, None, sum(one.n for one in members), told)
+        description = f"{NOT_SHOWN} ({', '.join(invalid)})"
+        return SummaryCell(None, None, sum(one.n for one in members), description)
     values = [one.value for one in members if one.value is not None]
     if len(values) < len(members):
         return SummaryCell(None, None, sum(one.n for one in members), "–")

@@ -15,7 +15,7 @@ from sequela.reports.formatting import (
     format_number,
     format_seconds,
 )
-from sequela.reports.series import Panel
+from sequela.reports.series import MetricSeries
 from sequela.results import CostRecord, EditRecord, ItemRecord, Suites, mean_and_stderr, protocol_info
 
 
@@ -90,20 +90,20 @@ class EditRow:
     probes: tuple[ItemRecord, ...]
 
 
-def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
+def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
     """All measurements of the panels; the unedited model stands in each row's baseline."""
     rows = []
-    for panel in panels:
-        share = panel.share
-        for curve in panel.curves:
+    for series in series_list:
+        share = series.share
+        for curve in series.curves:
             for point in curve.points:
                 invalid = bool(point.invalid_because)
                 both = point.value is not None and point.baseline is not None
                 difference = (point.value or 0) - (point.baseline or 0) if both else None
                 rows.append(
                     NumberRow(
-                        quantity=f"{panel.task_title}: {panel.metric.label}",
-                        protocol=protocol_info(panel.protocol).label,
+                        quantity=f"{series.task_title}: {series.metric.label}",
+                        protocol=protocol_info(series.protocol).label,
                         label=curve.label,
                         order_seed=curve.order_seed,
                         n_edits=point.n_edits,
@@ -123,10 +123,10 @@ def number_rows(panels: Iterable[Panel]) -> list[NumberRow]:
 
 def flag_notes(one: CheckedMeasurement) -> list[str]:
     """What the rules say about a measurement, and, where it isn't shown, what the number was."""
-    told = [f"{flag.rule}: {flag.reason}" for flag in one.flags]
+    descriptions = [f"{flag.rule}: {flag.reason}" for flag in one.flags]
     if one.invalid_because and one.raw_value is not None:
-        told.append(f"measured: {one.raw_value:.4f}")
-    return told
+        descriptions.append(f"measured: {one.raw_value:.4f}")
+    return descriptions
 
 
 def invalid_score_rows(measurements: Iterable[CheckedMeasurement], suites: Suites) -> list[InvalidScoreRow]:

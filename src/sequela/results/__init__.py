@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sequela.results.standard_error import mean_and_stderr
     from sequela.results.store import ResultsStore, open_store
     from sequela.results.suite_info import Quantity, SuiteInfo, Suites, TaskInfo
-    from sequela.results.task_result import TaskResult, counts_of, result_from_items, trouble_of
+    from sequela.results.task_result import TaskResult, invalid_items_note, item_counts, result_from_items
 
 __all__ = [
     "ALARMS",
@@ -60,7 +60,8 @@ __all__ = [
     "TaskResult",
     "Unit",
     "collect_environment",
-    "counts_of",
+    "invalid_items_note",
+    "item_counts",
     "mean_and_stderr",
     "method_label",
     "metric_info",
@@ -69,7 +70,6 @@ __all__ = [
     "protocol_info",
     "read_manifest",
     "result_from_items",
-    "trouble_of",
     "write_manifest",
 ]
 
@@ -135,9 +135,9 @@ if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any nam
             ),
             "sequela.results.task_result": (
                 "TaskResult",
-                "counts_of",
+                "item_counts",
                 "result_from_items",
-                "trouble_of",
+                "invalid_items_note",
             ),
         },
     )

@@ -102,20 +102,20 @@ class Manifest(BaseModel):
         """
         if self.status is Status.COMPLETE and evaluations_done >= self.evaluations_planned:
             return None
-        told = f"incomplete: {evaluations_done} of {self.evaluations_planned} evaluations"
+        description = f"incomplete: {evaluations_done} of {self.evaluations_planned} evaluations"
         endings = {
             Status.RUNNING: "the run goes on, or was killed",
             Status.STOPPED: "the run was stopped",
             Status.FAILED: f"the run failed: {self.error}" if self.error else "the run failed",
             Status.COMPLETE: "the run ended, but results are missing",
         }
-        return f"{told} ({endings[self.status]})"
+        return f"{description} ({endings[self.status]})"
 
     def with_plugins(self, plugins: Iterable[Plugin]) -> Manifest:
         """The manifest with further plug-ins, each once."""
         return self.model_copy(update={"plugins": tuple(dict.fromkeys((*self.plugins, *plugins)))})
 
-    def ended_as(self, status: Status, error: str = "") -> Manifest:
+    def finish(self, status: Status, error: str = "") -> Manifest:
         """The manifest of the same run at its end, now."""
         return self.model_copy(update={"status": status, "ended": utc_now(), "error": error})
 

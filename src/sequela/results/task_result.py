@@ -81,13 +81,13 @@ def result_from_items(items: Sequence[ItemRecord], note: str = "") -> TaskResult
         protocol=protocol,
         value=value,
         stderr=stderr,
-        note="; ".join(part for part in (note, trouble_of(items)) if part),
+        note="; ".join(part for part in (note, invalid_items_note(items)) if part),
         items=tuple(items),
-        **counts_of(items),
+        **item_counts(items),
     )
 
 
-def counts_of(items: Sequence[ItemRecord]) -> dict[str, int]:
+def item_counts(items: Sequence[ItemRecord]) -> dict[str, int]:
     """How many items there are, and how many of them are no answers, by the names a `TaskResult` has."""
     return {
         "n": len(items),
@@ -97,7 +97,7 @@ def counts_of(items: Sequence[ItemRecord]) -> dict[str, int]:
     }
 
 
-def trouble_of(items: Sequence[ItemRecord]) -> str:
+def invalid_items_note(items: Sequence[ItemRecord]) -> str:
     """What a reader must know of items that were too long or failed; empty if there are none."""
     too_long = too_long_note([item.too_long for item in items if item.too_long is not None])
     failed = failed_note([item.failed for item in items if item.failed])

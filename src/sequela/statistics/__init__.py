@@ -8,18 +8,18 @@ if TYPE_CHECKING:
     from sequela.statistics.corpus import Corpus, open_corpus
     from sequela.statistics.corpus_spec import CorpusSpec
     from sequela.statistics.null_space import NullSpace
-    from sequela.statistics.second_moments import SecondMoment, collect_second_moments
+    from sequela.statistics.second_moments import KeyCovariance, collect_key_covariances
     from sequela.statistics.store import Statistics
     from sequela.statistics.whitening import Whitening
 
 __all__ = [
     "Corpus",
     "CorpusSpec",
+    "KeyCovariance",
     "NullSpace",
-    "SecondMoment",
     "Statistics",
     "Whitening",
-    "collect_second_moments",
+    "collect_key_covariances",
     "open_corpus",
 ]
 
@@ -34,8 +34,8 @@ if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any nam
             "sequela.statistics.corpus_spec": ("CorpusSpec",),
             "sequela.statistics.null_space": ("NullSpace",),
             "sequela.statistics.second_moments": (
-                "SecondMoment",
-                "collect_second_moments",
+                "KeyCovariance",
+                "collect_key_covariances",
             ),
             "sequela.statistics.store": ("Statistics",),
             "sequela.statistics.whitening": ("Whitening",),

@@ -18,15 +18,15 @@ class NullSpace:
     Either they or the others are kept, whichever are fewer, since `P = I - V Vᵀ` too.
 
     Args:
-        second_moment: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
+        covariance: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
         threshold: Eigenvalues below it belong to the null space.
 
     Raises:
         SequelaError: No eigenvalue is below the threshold, so nothing could be changed.
     """
 
-    def __init__(self, second_moment: torch.Tensor, threshold: float) -> None:
-        values, vectors = torch.linalg.eigh(second_moment.to(solve_dtype(second_moment.device)))
+    def __init__(self, covariance: torch.Tensor, threshold: float) -> None:
+        values, vectors = torch.linalg.eigh(covariance.to(solve_dtype(covariance.device)))
         below = values < threshold
         self.rank = int(below.sum())
         if not self.rank:

@@ -15,7 +15,7 @@ from sequela.core.errors import SequelaError
 from sequela.core.precision import solve_dtype
 from sequela.core.progress import SILENT, Progress, tracked
 from sequela.models import LanguageModel
-from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.activations import Site, read_activations
 from sequela.models.forward.batch import pad_right
 from sequela.statistics.corpus import Corpus
 
@@ -23,7 +23,7 @@ TOKENS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
-class SecondMoment:
+class KeyCovariance:
     """`C = E[k kᵀ]` of one layer.
 
     Args:
@@ -40,9 +40,9 @@ class SecondMoment:
 
 
 @torch.inference_mode()
-def collect_second_moments(
+def collect_key_covariances(
     model: LanguageModel, corpus: Corpus, layers: Sequence[int], progress: Progress = SILENT
-) -> dict[int, SecondMoment]:
+) -> dict[int, KeyCovariance]:
     """Takes the key second moments of several layers in one pass over a corpus.
 
     Products are taken in float32 within a batch and summed in float64 over batches.
@@ -69,13 +69,13 @@ def collect_second_moments(
     batches = torch.split(corpus.sequences, rows)
     for rows_of_ids in tracked(batches, progress, f"key statistics of {len(layers)} layers", len(batches)):
         batch = pad_right(rows_of_ids.tolist(), model.pad_id, model.device)
-        for site, keys in read_sites(model, batch, sites).items():
+        for site, keys in read_activations(model, batch, sites).items():
             flat = keys.reshape(-1, size).float()
             sums[site.layer] += (flat.T @ flat).to(dtype)
     for layer, total in sums.items():
         if not torch.isfinite(total).all():
             raise SequelaError(f"The keys of layer {layer} of {model.name!r} are not all finite.")
     return {
-        layer: SecondMoment(layer, (total / corpus.n_tokens).float(), corpus.n_tokens, corpus.description)
+        layer: KeyCovariance(layer, (total / corpus.n_tokens).float(), corpus.n_tokens, corpus.description)
         for layer, total in sums.items()
     }

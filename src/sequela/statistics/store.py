@@ -18,13 +18,13 @@ from sequela.models import LanguageModel
 from sequela.statistics.corpus import Corpus, corpus_key, open_corpus
 from sequela.statistics.corpus_spec import CorpusSpec
 from sequela.statistics.null_space import NullSpace
-from sequela.statistics.second_moments import SecondMoment, collect_second_moments
+from sequela.statistics.second_moments import KeyCovariance, collect_key_covariances
 from sequela.statistics.whitening import Whitening
 
 FORMAT = 2
 
 
-class StoredMoment(BaseModel):
+class StoredCovariance(BaseModel):
     """What is written beside a stored second moment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +69,7 @@ class Statistics:
         self._whitenings: dict[tuple[int, float], Whitening] = {}
         self._null_spaces: dict[tuple[int, float], NullSpace] = {}
 
-    def second_moment(self, layer: int) -> SecondMoment:
+    def key_covariance(self, layer: int) -> KeyCovariance:
         """The second moment of a layer's keys; collected now if it isn't kept yet.
 
         It is read from its file every time: what editors use again and again is what was made of it
@@ -85,7 +85,7 @@ class Statistics:
             SequelaError: The second moment was taken over too few tokens.
         """
         if (layer, ridge) not in self._whitenings:
-            self._whitenings[layer, ridge] = Whitening(self.second_moment(layer).matrix, ridge)
+            self._whitenings[layer, ridge] = Whitening(self.key_covariance(layer).matrix, ridge)
         return self._whitenings[layer, ridge]
 
     def null_space(self, layer: int, threshold: float) -> NullSpace:
@@ -95,7 +95,7 @@ class Statistics:
             SequelaError: There are none below the threshold.
         """
         if (layer, threshold) not in self._null_spaces:
-            self._null_spaces[layer, threshold] = NullSpace(self.second_moment(layer).matrix, threshold)
+            self._null_spaces[layer, threshold] = NullSpace(self.key_covariance(layer).matrix, threshold)
         return self._null_spaces[layer, threshold]
 
     def check_model(self, model: LanguageModel) -> None:
@@ -120,7 +120,7 @@ class Statistics:
         missing = self.missing(layers)
         if missing:
             corpus = self._corpus()
-            for moment in collect_second_moments(self.model, corpus, missing, self.progress).values():
+            for moment in collect_key_covariances(self.model, corpus, missing, self.progress).values():
                 self._keep(moment)
 
     def _corpus(self) -> Corpus:
@@ -140,8 +140,8 @@ class Statistics:
             temporary.write_text(corpus.description, encoding="utf-8")
         return corpus
 
-    def _keep(self, moment: SecondMoment) -> None:
-        description = StoredMoment(
+    def _keep(self, moment: KeyCovariance) -> None:
+        description = StoredCovariance(
             fingerprint=self.model.fingerprint,
             model=self.model.name,
             layer=moment.layer,
@@ -155,16 +155,16 @@ class Statistics:
         with replacing(self._description_path(moment.layer)) as path:
             path.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
-    def _load(self, layer: int) -> SecondMoment:
+    def _load(self, layer: int) -> KeyCovariance:
         try:
             text = self._description_path(layer).read_text(encoding="utf-8")
-            stored = StoredMoment.model_validate_json(text)
+            stored = StoredCovariance.model_validate_json(text)
             matrix: torch.Tensor = load_file(self._tensor_path(layer))["second_moment"]
         except (OSError, ValueError, SafetensorError, KeyError) as error:
             raise self._damaged(error) from error
         if _hash_of(matrix) != stored.content_hash:
             raise self._damaged(f"the second moment of layer {layer} is not the one that was kept.")
-        return SecondMoment(layer, matrix.to(self.model.device), stored.n_tokens, stored.corpus)
+        return KeyCovariance(layer, matrix.to(self.model.device), stored.n_tokens, stored.corpus)
 
     def _damaged(self, what: object) -> IntegrityError:
         return IntegrityError(

@@ -12,15 +12,15 @@ class Whitening:
     """`C⁻¹ k` for keys of one layer, in float64 where the device has it.
 
     Args:
-        second_moment: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
+        covariance: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
         ridge: What is added to C's diagonal.
 
     Raises:
         SequelaError: C is not positive definite: it was taken over too few tokens.
     """
 
-    def __init__(self, second_moment: torch.Tensor, ridge: float = 0.0) -> None:
-        matrix = second_moment.to(solve_dtype(second_moment.device), copy=True)
+    def __init__(self, covariance: torch.Tensor, ridge: float = 0.0) -> None:
+        matrix = covariance.to(solve_dtype(covariance.device), copy=True)
         matrix.diagonal().add_(ridge)
         factor, failed = torch.linalg.cholesky_ex(matrix)
         if int(failed):

@@ -44,21 +44,21 @@ class Baseline:
             series = (item.suite, item.task, item.metric, item.protocol)
             self.by_item[series][item.item] = item.value
 
-    def of(self, finding: TaskResult) -> float | None:
+    def of(self, result: TaskResult) -> float | None:
         """The baseline of a finding: over its own items where these are known, else over all."""
-        if finding.metric == EFFECTIVE_EDITS.name:  # a count: of the same edits, on the unedited model
-            share = self.of(finding.model_copy(update={"metric": EFFICACY.name}))
-            return None if share is None else share * finding.n
-        task = BASELINE_TASKS.get(finding.task, finding.task)
-        series = (finding.suite, task, finding.metric, finding.protocol)
+        if result.metric == EFFECTIVE_EDITS.name:  # a count: of the same edits, on the unedited model
+            share = self.of(result.model_copy(update={"metric": EFFICACY.name}))
+            return None if share is None else share * result.n
+        task = BASELINE_TASKS.get(result.task, result.task)
+        series = (result.suite, task, result.metric, result.protocol)
         known = self.by_item.get(series, {})
-        names = [item.item for item in finding.items]
+        names = [item.item for item in result.items]
         if names and all(name in known for name in names):
             return mean_and_stderr([known[name] for name in names])[0]
         return self.values.get(series)
 
 
-def measurements(found: Sequence[TaskResult], labels: Labels, baseline: Baseline) -> list[Measurement]:
+def measurements(results: Sequence[TaskResult], labels: Labels, baseline: Baseline) -> list[Measurement]:
     """Labels findings and puts the baseline beside them."""
     unedited = labels.editor == UNEDITED
-    return [Measurement.of(one, labels, one.value if unedited else baseline.of(one)) for one in found]
+    return [Measurement.of(one, labels, one.value if unedited else baseline.of(one)) for one in results]

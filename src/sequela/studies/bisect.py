@@ -14,13 +14,13 @@ from pathlib import Path
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress
 from sequela.editors.session import Snapshot
-from sequela.evaluation.monitor_rules import AlarmRule
-from sequela.evaluation.monitors import Alarms
+from sequela.evaluation.monitor_rules import HealthRule
+from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.results import EditRecord, Manifest, open_store, read_manifest
 from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_checkpoint
-from sequela.studies.monitor_log import AlarmWatch
+from sequela.studies.monitor_log import MonitorLog
 from sequela.studies.plan import make_plan
 from sequela.studies.plugins import check_plugins
 from sequela.studies.study import Study
@@ -28,7 +28,7 @@ from sequela.studies.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
-class FirstRing:
+class FirstTrigger:
     """Where an alarm first rings on one trajectory.
 
     Args:
@@ -60,7 +60,7 @@ class FirstRing:
 
 def bisect_run(
     folder: Path, rule: str, editor: str | None = None, progress: Progress = SILENT
-) -> list[FirstRing]:
+) -> list[FirstTrigger]:
     """Finds where an alarm first rings on every trajectory of a run; the readings are kept in the run.
 
     Args:
@@ -73,7 +73,7 @@ def bisect_run(
         BadInputError: The rule is none.
         SequelaError: There is no run, or its model or checkpoints are not those it was made with.
     """
-    alarm = AlarmRule.parse(rule)
+    health_rule = HealthRule.parse(rule)
     manifest = read_manifest(folder)
     if not manifest.given:
         raise SequelaError(
@@ -82,16 +82,16 @@ def bisect_run(
     check_plugins(manifest)
     study = Study.model_validate(manifest.given)
     plan = make_plan(study)
-    found: list[FirstRing] = []
+    found: list[FirstTrigger] = []
     with open_store(folder) as store:
         for name in study.models:
             model = _loaded(name, study, manifest, progress)
             with open_engine(study.engine, model, study.memory, frozenset(), progress) as engine:
-                watch = AlarmWatch(Alarms(model, engine), store)
+                monitor_log = MonitorLog(HealthMonitor(model, engine), store)
                 for trajectory in plan.trajectories(plan.sessions(model, progress)):
                     if editor in (None, trajectory.session.editor.name):
                         checkpoints = _checkpoints(folder, trajectory)
-                        search = _Search(trajectory, checkpoints, watch, alarm, progress)
+                        search = _Search(trajectory, checkpoints, monitor_log, health_rule, progress)
                         records = {one.position: one for one in store.edit_records(trajectory.key)}
                         found.append(search.run(records))
     if not found:
@@ -128,19 +128,19 @@ class _Search:
         self,
         trajectory: Trajectory,
         checkpoints: Mapping[int, Checkpoint],
-        watch: AlarmWatch,
-        rule: AlarmRule,
+        monitor_log: MonitorLog,
+        rule: HealthRule,
         progress: Progress,
     ) -> None:
         self._trajectory = trajectory
         self._checkpoints = checkpoints
-        self._watch = watch
+        self._monitor_log = monitor_log
         self._rule = rule
         self._progress = progress
-        self._read: dict[int, float] = {0: watch.unedited[rule.reading]}
-        self._made_again: dict[int, Snapshot] = {}
+        self._read: dict[int, float] = {0: monitor_log.unedited[rule.metric]}
+        self._reapplied: dict[int, Snapshot] = {}
 
-    def run(self, records: Mapping[int, EditRecord]) -> FirstRing:
+    def run(self, records: Mapping[int, EditRecord]) -> FirstTrigger:
         """Looks at the checkpoints first, by halves too, and then between two of them.
 
         Args:
@@ -152,7 +152,7 @@ class _Search:
             _, earlier = self._first(range(silent + size, first, size))
             first = first if earlier is None else earlier
         before = None if first is None else max(0, first - self._trajectory.session.batch_size)
-        return FirstRing(
+        return FirstTrigger(
             model=self._trajectory.session.model.name,
             label=self._trajectory.label,
             order_seed=self._trajectory.order_seed,
@@ -163,7 +163,7 @@ class _Search:
             after=None if first is None else self._read.get(first),
             unedited=self._read[0],
             n_readings=len(self._read) - 1,
-            n_made_again=len(self._made_again),
+            n_made_again=len(self._reapplied),
         )
 
     def _first(self, places: Sequence[int]) -> tuple[int, int | None]:
@@ -171,20 +171,20 @@ class _Search:
         low, high = -1, len(places)
         while high - low > 1:
             middle = (low + high) // 2
-            if self._rings(places[middle]):
+            if self._is_triggered(places[middle]):
                 high = middle
             else:
                 low = middle
         return (places[low] if low >= 0 else 0), (places[high] if high < len(places) else None)
 
-    def _rings(self, n_edits: int) -> bool:
-        name = self._rule.reading
+    def _is_triggered(self, n_edits: int) -> bool:
+        name = self._rule.metric
         if n_edits not in self._read:
             self._progress.say(f"{self._trajectory.label}: reading alarms after {n_edits} edits")
             at = self._after(n_edits)
-            readings = self._watch.read(self._trajectory, at, lambda _: "read by bisection")
-            self._read[n_edits] = readings[name]
-        return self._rule.rings({name: self._read[n_edits]}, self._watch.unedited)
+            metrics = self._monitor_log.measure(self._trajectory, at, lambda _: "read by bisection")
+            self._read[n_edits] = metrics[name]
+        return self._rule.is_triggered({name: self._read[n_edits]}, self._monitor_log.unedited)
 
     def _after(self, n_edits: int) -> Snapshot:
         """From the factors of the next checkpoint, or by making the edits since the last one again.
@@ -192,17 +192,17 @@ class _Search:
         A state can't be told from a later one: edits that sit in it are always made again.
         """
         later = min((n for n in self._checkpoints if n >= n_edits), default=None)
-        if later is not None and self._trajectory.session.editor.seat == "weights":
+        if later is not None and self._trajectory.session.editor.location == "weights":
             kept = self._checkpoints[later].delta_after(n_edits)
             if kept is not None:
                 return Snapshot(n_edits, kept, self._checkpoints[later].state)
-        return self._made_up_to(n_edits)
+        return self._edited_up_to(n_edits)
 
-    def _made_up_to(self, n_edits: int) -> Snapshot:
+    def _edited_up_to(self, n_edits: int) -> Snapshot:
         session = self._trajectory.session
-        known = {**self._checkpoints, **self._made_again}
+        known = {**self._checkpoints, **self._reapplied}
         earlier = max((n for n in known if n <= n_edits), default=None)
         at = start = session.start() if earlier is None else known[earlier]
         for at in session.run(self._trajectory.edits[:n_edits], start):
-            self._made_again[at.n_edits] = at
+            self._reapplied[at.n_edits] = at
         return at

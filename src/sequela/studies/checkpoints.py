@@ -12,7 +12,7 @@ from sequela.edited.updates import LowRank, WeightUpdate
 from sequela.editors import AnyEditor, former_storage
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.session import Snapshot
-from sequela.editors.storage import DESCRIPTION, load_edits, save_edits
+from sequela.editors.storage import DESCRIPTION, load_saved_edits, save_edits
 from sequela.models import LanguageModel
 
 
@@ -70,9 +70,9 @@ def save_checkpoint(
 ) -> None:
     """Writes a checkpoint: saved edits, with what is needed to make further ones."""
     saved = SavedEdits(
-        delta=editor.of_whole(model, checkpoint.delta),
+        delta=editor.finalize_delta(model, checkpoint.delta),
         methods=(MethodEdits.of(editor, checkpoint.state, edits, to_go_on=True),),
-        unrestrained=checkpoint.delta,
+        unregularized=checkpoint.delta,
         ranks=checkpoint.ranks,
     )
     save_edits(folder, model, saved)
@@ -86,11 +86,11 @@ def load_checkpoint(folder: Path, n_edits: int, model: LanguageModel, editor: An
     """
     if not is_whole(folder):
         return None
-    saved = load_edits(folder, model, editor)
+    saved = load_saved_edits(folder, model, editor)
     (method,) = saved.methods
     if method.state is None:
         raise IntegrityError(f"{folder} has no state of {editor.name} to go on with.")
-    delta = saved.delta if saved.unrestrained is None else saved.unrestrained
+    delta = saved.delta if saved.unregularized is None else saved.unregularized
     return Checkpoint(n_edits, delta, method.state, saved.ranks)
 
 

@@ -34,12 +34,12 @@ def headline(found: Sequence[TaskResult]) -> str:
     return ", ".join(f"{metric} {_value(metric, _mean(groups[metric]))}" for metric in list(groups)[:MOST])
 
 
-def _mean(findings: Sequence[TaskResult]) -> float | None:
+def _mean(results: Sequence[TaskResult]) -> float | None:
     """The mean over all items of all tasks; None if a task has no value."""
-    n = sum(one.n for one in findings)
-    if not n or any(one.value is None for one in findings):
+    n = sum(one.n for one in results)
+    if not n or any(one.value is None for one in results):
         return None
-    return math.fsum(one.n * one.value for one in findings if one.value is not None) / n
+    return math.fsum(one.n * one.value for one in results if one.value is not None) / n
 
 
 def _value(metric: str, value: float | None) -> str:

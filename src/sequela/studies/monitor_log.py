@@ -7,37 +7,41 @@ from functools import cached_property
 
 from sequela.edited import EditedModel
 from sequela.editors.session import Snapshot
-from sequela.evaluation.monitors import Alarms
+from sequela.evaluation.monitors import HealthMonitor
 from sequela.results import EvaluationKey, Labels, ResultsStore, TaskResult
 from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.trajectory import Trajectory
 
-Readings = Mapping[str, float]
+HealthMetrics = Mapping[str, float]
 """What was read, by the reading's name."""
 
 
-class AlarmWatch:
+class MonitorLog:
     """Reads the alarms of one model's trajectories.
 
     Args:
-        alarms: What reads them.
+        monitor: What reads them.
         store: Where the readings are kept.
     """
 
-    def __init__(self, alarms: Alarms, store: ResultsStore) -> None:
-        self._alarms = alarms
+    def __init__(self, monitor: HealthMonitor, store: ResultsStore) -> None:
+        self._monitor = monitor
         self._store = store
 
     @property
-    def unedited(self) -> Readings:
+    def unedited(self) -> HealthMetrics:
         """The readings of the unedited model."""
-        return self._alarms.unedited
+        return self._monitor.unedited
 
-    def keep_unedited(self, trajectory: str, labels: Labels, base: EditedModel) -> None:
+    def store_unedited(self, trajectory: str, labels: Labels, base: EditedModel) -> None:
         """Keeps the readings of the unedited model."""
-        self._keep(self._alarms.key(trajectory, 0, base), self._alarms.findings(self.unedited), labels)
+        self._store_results(
+            self._monitor.key(trajectory, 0, base), self._monitor.task_results(self.unedited), labels
+        )
 
-    def read(self, trajectory: Trajectory, at: Snapshot, note: Callable[[Readings], str]) -> Readings:
+    def measure(
+        self, trajectory: Trajectory, at: Snapshot, note: Callable[[HealthMetrics], str]
+    ) -> HealthMetrics:
         """Reads and keeps the alarms of a trajectory after so many edits.
 
         Args:
@@ -46,16 +50,18 @@ class AlarmWatch:
             note: What a reader of them must know.
         """
         edited = trajectory.session.edited(at)
-        readings = self._alarms.read(edited)
-        key = self._alarms.key(trajectory.key, at.n_edits, edited)
-        self._keep(key, self._alarms.findings(readings, note(readings)), trajectory.labels(at.n_edits))
-        return readings
+        metrics = self._monitor.measure(edited)
+        key = self._monitor.key(trajectory.key, at.n_edits, edited)
+        self._store_results(
+            key, self._monitor.task_results(metrics, note(metrics)), trajectory.labels(at.n_edits)
+        )
+        return metrics
 
     @cached_property
     def _baseline(self) -> Baseline:
-        found = self._alarms.findings(self.unedited)
+        found = self._monitor.task_results(self.unedited)
         return Baseline({(one.suite, one.task, one.metric, one.protocol): one.value for one in found})
 
-    def _keep(self, key: EvaluationKey, found: list[TaskResult], labels: Labels) -> None:
+    def _store_results(self, key: EvaluationKey, found: list[TaskResult], labels: Labels) -> None:
         if not self._store.has(key):
             self._store.write_evaluation(key, measurements(found, labels, self._baseline))

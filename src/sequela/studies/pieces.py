@@ -125,7 +125,7 @@ def trajectory_pieces(
                 yield editing(model, editor, min(batch_size, stop - first))
         if stop > after:
             yield from _measuring(plan, model, stop)
-    for made in plan.study.alarms_due(batch_size):
+    for made in plan.study.monitors_due(batch_size):
         if made > after:
             yield reading_alarms(model)
 

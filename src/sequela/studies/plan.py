@@ -44,7 +44,7 @@ class Plan:
         per_checkpoint = len(self.suites) + 1
         edited = len([n for n in self.study.checkpoints if n > 0])
         trajectories = len(self.editors) * len(self.study.order_seeds)
-        alarms = sum(len(self.study.alarms_due(choice.batch_size)) for choice, _ in self.editors)
+        alarms = sum(len(self.study.monitors_due(choice.batch_size)) for choice, _ in self.editors)
         readings = alarms * len(self.study.order_seeds) + bool(self.study.alarms.every)
         return len(self.study.models) * (per_checkpoint * (1 + trajectories * edited) + readings)
 
@@ -91,7 +91,7 @@ class Plan:
         ]
         choices = [choice for choice, _ in self.editors]
         editors = [session.editor for session in sessions]
-        check_told_apart(list(zip(choices, editors, strict=True)), filled_in=True)
+        check_distinguishable(list(zip(choices, editors, strict=True)), filled_in=True)
         return sessions
 
     def trajectories(self, sessions: Sequence[EditSession]) -> list[Trajectory]:
@@ -132,7 +132,7 @@ def make_plan(study: Study) -> Plan:
     for choice, editor in editors:
         editor.info.check_batch_size(choice.batch_size)
         check_subjects(editor, edits)
-    check_told_apart(editors, filled_in=False)
+    check_distinguishable(editors, filled_in=False)
     suites = tuple(make_suite(choice.name, **choice.options) for choice in study.suites)
     names = [suite.name for suite in suites]
     for name in names:
@@ -141,7 +141,7 @@ def make_plan(study: Study) -> Plan:
     return Plan(study, edits, editors, suites)
 
 
-def check_told_apart(editors: Sequence[tuple[EditorChoice, AnyEditor]], filled_in: bool) -> None:
+def check_distinguishable(editors: Sequence[tuple[EditorChoice, AnyEditor]], filled_in: bool) -> None:
     """Refuses methods whose results would bear one name.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Registry
 from sequela.editors.catalog import JOIN
-from sequela.editors.registry import METHOD_REGISTRY, RESTRAINT_REGISTRY
+from sequela.editors.registry import METHOD_REGISTRY, REGULARIZER_REGISTRY
 from sequela.edits.registry import SOURCE_REGISTRY
 from sequela.evaluation.edit_quality.probe_metric import PROBE_REGISTRY
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY
@@ -21,7 +21,7 @@ from sequela.studies.study import Study
 
 REGISTRIES: tuple[Registry[Any], ...] = (
     METHOD_REGISTRY,
-    RESTRAINT_REGISTRY,
+    REGULARIZER_REGISTRY,
     SUITE_REGISTRY,
     BENCHMARK_REGISTRY,
     PROBE_REGISTRY,
@@ -77,9 +77,9 @@ def check_plugins(
 
 def _named(study: Study) -> Iterator[tuple[Registry[Any], str]]:
     for editor in study.editors:
-        method, *restraints = editor.name.split(JOIN)
+        method, *regularizers = editor.name.split(JOIN)
         yield METHOD_REGISTRY, method
-        yield from ((RESTRAINT_REGISTRY, name) for name in restraints)
+        yield from ((REGULARIZER_REGISTRY, name) for name in regularizers)
     for suite in study.suites:
         yield SUITE_REGISTRY, suite.name
         yield BENCHMARK_REGISTRY, suite.name

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sequela.core.hashing import hash_json
-from sequela.evaluation.edit_quality.measure import judged_again as edits_judged_again
-from sequela.evaluation.lm_eval.aggregate import SCORING_VERSION, rescored
+from sequela.evaluation.edit_quality.measure import rescore_records as rescore_edit_records
+from sequela.evaluation.lm_eval.aggregate import SCORING_VERSION, rescore_benchmark
 from sequela.evaluation.lm_eval.answer_extraction import EXTRACTION_VERSION
 from sequela.evaluation.lm_eval.catalog import benchmark_names, files_of
 from sequela.evaluation.lm_eval.task_file import TaskFile
 from sequela.evaluation.suites.refusal import NAME as REFUSAL
-from sequela.evaluation.suites.refusal import judged_again as refusals_judged_again
+from sequela.evaluation.suites.refusal import rescore_records as rescore_refusal_records
 from sequela.results import (
     EDIT_QUALITY,
     UNEDITED,
@@ -95,7 +95,7 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
                 baseline.remember(again, _items_of(found))
                 again = [one.model_copy(update={"baseline": one.value}) for one in again]
             again += [one for one in stored if one.metric == HIT_RATE.name]  # of the requests, not of answers
-            done.append(_written(store, key, stored, again, found))
+            done.append(_store_rescored(store, key, stored, again, found))
     return RescoringResult(tuple(done), tuple(left))
 
 
@@ -103,16 +103,16 @@ def _found(
     suite: str, items: Sequence[ItemRecord], stored: Sequence[Measurement], own: Sequence[TaskFile]
 ) -> list[TaskResult] | None:
     if suite == REFUSAL:
-        return refusals_judged_again(items)
+        return rescore_refusal_records(items)
     if suite == EDIT_QUALITY:
-        return edits_judged_again(items, {one.task: one.note for one in stored})
+        return rescore_edit_records(items, {one.task: one.note for one in stored})
     files = (
         files_of(suite) if suite in benchmark_names() else [file for file in own if file.benchmark == suite]
     )
-    return rescored(files, items, stored) if files else None
+    return rescore_benchmark(files, items, stored) if files else None
 
 
-def _written(
+def _store_rescored(
     store: ResultsStore,
     key: EvaluationKey,
     stored: Sequence[Measurement],
@@ -136,4 +136,4 @@ def _written(
 
 def _items_of(found: Sequence[TaskResult]) -> list[ItemRecord]:
     """The records behind findings, each once: the count of effective edits has those of efficacy."""
-    return [item for finding in found for item in finding.items if item.metric == finding.metric]
+    return [item for result in found for item in result.items if item.metric == result.metric]

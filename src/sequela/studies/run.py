@@ -29,14 +29,14 @@ from sequela.evaluation.edit_quality.measure import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
     Answers,
-    findings,
     measure_edits,
     neighborhood_answers,
+    task_results,
 )
 from sequela.evaluation.edit_quality.text_quality import Texts, measure_texts, reference_texts
 from sequela.evaluation.hit_rate import evaluate_counting
-from sequela.evaluation.monitor_rules import every_so_many, ringing
-from sequela.evaluation.monitors import Alarms
+from sequela.evaluation.monitor_rules import is_due, triggered
+from sequela.evaluation.monitors import HealthMonitor
 from sequela.evaluation.suite import Suite
 from sequela.inference import Engine, open_engine
 from sequela.models import LanguageModel, load_model
@@ -68,7 +68,7 @@ from sequela.studies.checkpoints import (
     save_checkpoint,
 )
 from sequela.studies.headline import headline
-from sequela.studies.monitor_log import AlarmWatch, Readings
+from sequela.studies.monitor_log import HealthMetrics, MonitorLog
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.pieces import (
     Evaluation,
@@ -135,13 +135,13 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
         manifest = _opened_manifest(plan, folder, command, precision)
         run = _Run(plan, folder, store, manifest, progress, precision)
         try:
-            run.everything()
-            run.ended_as(Status.COMPLETE)
+            run.run_all_models()
+            run.finish(Status.COMPLETE)
         except KeyboardInterrupt:
-            run.ended_as(Status.STOPPED)
+            run.finish(Status.STOPPED)
         except BaseException as error:
             with suppress(OSError):  # a full disk must not hide what went wrong
-                run.ended_as(Status.FAILED, str(error) or type(error).__name__)
+                run.finish(Status.FAILED, str(error) or type(error).__name__)
             if isinstance(error, OSError | SafetensorError):
                 raise SequelaError(
                     f"The run in {folder} failed: {error}",
@@ -160,9 +160,9 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
     """
     config = plan.study.model_dump(mode="json")
     config["dtype"] = precision.name
-    for told, (_, editor) in zip(config["editors"], plan.editors, strict=True):
+    for editor_config, (_, editor) in zip(config["editors"], plan.editors, strict=True):
         # With the defaults filled in: a version with other defaults must not go on with this run.
-        told["settings"] = editor.settings
+        editor_config["settings"] = editor.settings
     manifest = Manifest(
         name=plan.study.name,
         evaluations_planned=plan.n_evaluations,
@@ -180,7 +180,7 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
     if (folder / "manifest.json").is_file():
         earlier = read_manifest(folder)
         check_plugins(earlier)
-        if _deciding(earlier) != _deciding(manifest):
+        if _result_determining_fields(earlier) != _result_determining_fields(manifest):
             raise SequelaError(
                 f"{folder} holds the run of another study, or of this one before it was changed.",
                 hint="Choose another folder with --output, or delete that one.",
@@ -192,7 +192,7 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
     return manifest
 
 
-def _deciding(manifest: Manifest) -> tuple[object, ...]:
+def _result_determining_fields(manifest: Manifest) -> tuple[object, ...]:
     """What decides the results of a run; the limit for memory doesn't."""
     config = {key: value for key, value in manifest.config.items() if key != "memory"}
     return config, manifest.edit_set_hashes, manifest.suite_versions
@@ -220,21 +220,21 @@ class _Run:
     progress: Progress
     precision: Precision
     engine: Engine = field(init=False)
-    watch: AlarmWatch = field(init=False)
+    monitor_log: MonitorLog = field(init=False)
     workload: Workload = field(init=False)
     routers: tuple[ChatTemplate, ...] = ()
 
-    def ended_as(self, status: Status, error: str = "") -> None:
-        self.manifest = self.manifest.ended_as(status, error)
+    def finish(self, status: Status, error: str = "") -> None:
+        self.manifest = self.manifest.finish(status, error)
         write_manifest(self.folder, self.manifest)
 
-    def everything(self) -> None:
+    def run_all_models(self) -> None:
         self.workload = Workload(f"study {self.plan.study.name}", pieces_of(self.plan))
         with watched(self.progress, self.workload):
             for name in self.plan.study.models:
-                self._one_model(name)
+                self._run_model(name)
 
-    def _one_model(self, name: str) -> None:
+    def _run_model(self, name: str) -> None:
         study = self.plan.study
         with self.workload.doing(loading(name), f"loading {name}"):
             model = self._load(name)
@@ -242,10 +242,10 @@ class _Run:
         sessions = self.plan.sessions(model, self.progress)
         expected = frozenset(session.editor.lowest_block(model) for session in sessions)
         with open_engine(study.engine, model, study.memory, expected, self.progress) as self.engine:
-            self.watch = AlarmWatch(Alarms(model, self.engine), self.store)
-            self._all_trajectories(model, sessions)
+            self.monitor_log = MonitorLog(HealthMonitor(model, self.engine), self.store)
+            self._run_trajectories(model, sessions)
 
-    def _all_trajectories(self, model: LanguageModel, sessions: Sequence[EditSession]) -> None:
+    def _run_trajectories(self, model: LanguageModel, sessions: Sequence[EditSession]) -> None:
         trajectories = self.plan.trajectories(sessions)
         baseline = Baseline()
         # A first number early; then editors prepare, so that what they can't use is reported before anything
@@ -256,7 +256,7 @@ class _Run:
         before = self._answers_before(model)
         self._measure_unedited(model, baseline, before)
         for trajectory in trajectories:
-            self._follow(trajectory, baseline, before)
+            self._run_trajectory(trajectory, baseline, before)
 
     def _load(self, name: str) -> LanguageModel:
         """Loads a model and remembers its fingerprint.
@@ -330,7 +330,7 @@ class _Run:
 
         def edit_quality(before: Unedited) -> tuple[list[TaskResult], list[ItemRecord]]:
             items = self._retention(edited, self.plan.edits, before)
-            return findings(items), items
+            return task_results(items), items
 
         evaluations = [one for one in self._suites(edited) if one.is_quick == (before is None)]
         if before is not None:
@@ -349,9 +349,9 @@ class _Run:
         if before is not None and self.plan.study.alarms.every:
             label = self._label(model, "unedited model", "alarms")
             with self.workload.doing(reading_alarms(model.name), label):
-                self.watch.keep_unedited(trajectory, labels, EditedModel(model))
+                self.monitor_log.store_unedited(trajectory, labels, EditedModel(model))
 
-    def _follow(self, trajectory: Trajectory, baseline: Baseline, before: Unedited) -> None:
+    def _run_trajectory(self, trajectory: Trajectory, baseline: Baseline, before: Unedited) -> None:
         """Takes a trajectory from checkpoint to checkpoint; what is on disk already is not done again."""
         session = trajectory.session
         at = Checkpoint.of(session.start())
@@ -361,7 +361,7 @@ class _Run:
             if kept is not None:
                 for edits in session.batches(trajectory.edits[:n_edits], at.n_edits):
                     self.workload.skip(editing(session.model.name, session.editor.name, len(edits)))
-                for made in self.plan.study.alarms_due(session.batch_size):
+                for made in self.plan.study.monitors_due(session.batch_size):
                     if at.n_edits < made <= n_edits:
                         self.workload.skip(reading_alarms(session.model.name))
                 at = kept
@@ -411,36 +411,38 @@ class _Run:
             if now is not None:
                 ranks[made] = now
             before, at = at.n_edits, Checkpoint.of(result, dict(ranks))
-            if every_so_many(before, made, self.plan.study.alarms.every):
+            if is_due(before, made, self.plan.study.alarms.every):
                 label = self._label(session.model, f"{trajectory.label}, {_edits(made)}, alarms")
                 with self.workload.doing(reading_alarms(session.model.name), label):
-                    ringing = self._read_alarms(trajectory, at)
-                if ringing:
-                    return at, f"an alarm: {', '.join(ringing)}"
+                    triggered_rules = self._check_monitors(trajectory, at)
+                if triggered_rules:
+                    return at, f"an alarm: {', '.join(triggered_rules)}"
         return at, ""
 
-    def _read_alarms(self, trajectory: Trajectory, at: Snapshot) -> list[str]:
+    def _check_monitors(self, trajectory: Trajectory, at: Snapshot) -> list[str]:
         """Takes the readings and keeps them; returns the rules that end the trajectory."""
-        settings, unedited = self.plan.study.alarms, self.watch.unedited
+        settings, unedited = self.plan.study.alarms, self.monitor_log.unedited
         started = time.perf_counter()
 
-        def note(readings: Readings) -> str:
-            told = ringing((*settings.stop_when, *settings.mark_when), readings, unedited)
-            return f"ringing: {', '.join(told)}" if told else ""
+        def note(metrics: HealthMetrics) -> str:
+            rules = triggered((*settings.stop_when, *settings.mark_when), metrics, unedited)
+            return f"ringing: {', '.join(rules)}" if rules else ""
 
-        readings = self.watch.read(trajectory, at, note)
+        metrics = self.monitor_log.measure(trajectory, at, note)
         labels = trajectory.labels(at.n_edits)
-        if told := note(readings):
+        if message := note(metrics):
             place = f"{labels.model}, {trajectory.label}: after {at.n_edits} edits"
-            self.progress.say(f"{place} an alarm rings: {told.removeprefix('ringing: ')}")
+            self.progress.say(f"{place} an alarm rings: {message.removeprefix('ringing: ')}")
         self._cost("evaluate", started, labels, trajectory.key, at.n_edits, ALARMS)
-        return ringing(settings.stop_when, readings, unedited)
+        return triggered(settings.stop_when, metrics, unedited)
 
     def _ends_early(self, trajectory: Trajectory, made: int, reason: str) -> None:
         """Notes that a trajectory's later checkpoints will never be."""
         left = [n for n in self.plan.study.checkpoints if n > made]
-        unread = len([n for n in self.plan.study.alarms_due(trajectory.session.batch_size) if n > made])
-        unmeasured = len(left) * (len(self.plan.suites) + 1) + unread
+        unmonitored = len(
+            [n for n in self.plan.study.monitors_due(trajectory.session.batch_size) if n > made]
+        )
+        unmeasured = len(left) * (len(self.plan.suites) + 1) + unmonitored
         model = trajectory.session.model.name
         note = (
             f"{model}, {trajectory.label}, order {trajectory.order_seed}: stopped after {made} edits, by "
@@ -467,7 +469,7 @@ class _Run:
             now = self._retention(edited, made, before)
             records = [one for one in self.store.edit_records(trajectory.key) if one.edit_id in ids]
             items = [*(item for record in records for item in record.success), *now]
-            return findings(items, _notes_of(records)), items
+            return task_results(items, _notes_of(records)), items
 
         place = f"{trajectory.label}, {_edits(at.n_edits)}"
         self.progress.say(f"{labels.model}, {trajectory.label}: measuring after {_edits(at.n_edits)}")
@@ -499,7 +501,7 @@ class _Run:
 
         def measured(suite: Suite) -> tuple[list[TaskResult], list[ItemRecord]]:
             found = evaluate_counting(suite, edited, self.engine, self.progress)
-            return found, [item for finding in found for item in finding.items]
+            return found, [item for result in found for item in result.items]
 
         name = edited.base.name
         return [
@@ -540,8 +542,8 @@ class _Run:
             found, items = evaluation.measure()
             self.store.write_evaluation(key, measurements(found, labels, baseline), items)
         self._cost("evaluate", started, labels, key.trajectory, key.n_edits, key.suite)
-        if told := headline(found):
-            self.progress.say(f"{label}: {told}")
+        if description := headline(found):
+            self.progress.say(f"{label}: {description}")
 
     def _label(self, model: LanguageModel, *parts: str) -> str:
         """What is being done, in words; the model is named where there are several."""
@@ -580,19 +582,19 @@ def _edits(n_edits: int) -> str:
 
 def _notes_of(records: Sequence[EditRecord]) -> dict[str, str]:
     """What a reader of `success@edit` and `retention@n` must know: edits never made, and explosive ones."""
-    told = []
+    notes = []
     dropped = [record for record in records if record.dropped]
     if dropped:
-        told.append(
+        notes.append(
             f"{len(dropped)} of {len(records)} edits could not be made and count as failures "
             f"(first: {dropped[0].edit_id}, {dropped[0].dropped})"
         )
     warned = [record for record in records if record.warning]
     if warned:
         first = warned[0]
-        told.append(
+        notes.append(
             f"{len(warned)} of {len(records)} edits are bad (first: edit {first.position}, {first.edit_id}, "
             f"{first.warning})"
         )
-    note = "; ".join(told)
+    note = "; ".join(notes)
     return {SUCCESS_AT_EDIT: note, RETENTION_AT_N: note} if note else {}

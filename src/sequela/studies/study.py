@@ -10,7 +10,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, mo
 from sequela.core.hashing import hash_json
 from sequela.editors import BadEditPolicy
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
-from sequela.evaluation.monitor_rules import AlarmSettings, due
+from sequela.evaluation.monitor_rules import MonitorSettings, due_edit_counts
 from sequela.statistics import CorpusSpec
 
 Template = Literal["none", "chat"]
@@ -24,9 +24,9 @@ class EditorChoice(_Part):
     """A method with its settings.
 
     Args:
-        name: The method, with restraints: `rome`, `memit+rect`.
+        name: The method, with regularizers: `rome`, `memit+rect`.
         batch_size: Edits made together; the next batch is made on the model the last one left.
-        settings: Hyper-parameters that differ from the method's preset and defaults; those of a restraint
+        settings: Hyper-parameters that differ from the method's preset and defaults; those of a regularizer
             stand under its name.
     """
 
@@ -103,7 +103,7 @@ class Study(_Part):
     evaluation_template: Template = "none"
     edit_quality: EditQualitySettings = EditQualitySettings()
     statistics: CorpusSpec = CorpusSpec()
-    alarms: AlarmSettings = AlarmSettings()
+    alarms: MonitorSettings = MonitorSettings()
     on_bad_edit: BadEditPolicy = BadEditPolicy()
     seed: int = 0
     device: str | None = None
@@ -164,10 +164,10 @@ class Study(_Part):
         """How many edits each trajectory makes: up to the last checkpoint."""
         return self.checkpoints[-1]
 
-    def alarms_due(self, batch_size: int) -> list[int]:
+    def monitors_due(self, batch_size: int) -> list[int]:
         """After how many edits alarms are read, where so many are made together."""
         made = (min(n + batch_size, self.n_edits) for n in range(0, self.n_edits, batch_size))
-        return due(made, self.alarms.every)
+        return due_edit_counts(made, self.alarms.every)
 
     @property
     def content_hash(self) -> str:

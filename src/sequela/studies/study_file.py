@@ -15,7 +15,7 @@ from sequela.editors import BadEditPolicy
 from sequela.editors.registry import check_editor
 from sequela.edits import check_source
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
-from sequela.evaluation.monitor_rules import AlarmSettings
+from sequela.evaluation.monitor_rules import MonitorSettings
 from sequela.evaluation.registry import check_options
 from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models.names import check_model_name
@@ -30,7 +30,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "suites": SuiteChoice,
     "edit_quality": EditQualitySettings,
     "statistics": CorpusSpec,
-    "alarms": AlarmSettings,
+    "alarms": MonitorSettings,
     "on_bad_edit": BadEditPolicy,
 }
 """The keys whose values have keys of their own."""

@@ -106,7 +106,7 @@ def tune(
         method = create_editor(editor.name, {**base, **settings})
         session = EditSession(model, method, resources, batch_size).with_preset()
         trials.append(_tried(session, settings, edits, engine, answers))
-        progress.say(f"{told(settings)}: score {trials[-1].score:.3f}")
+        progress.say(f"{format_settings(settings)}: score {trials[-1].score:.3f}")
         progress.advance(task)
     progress.finish(task)
     return sorted(trials, key=lambda trial: (-trial.score, trial.relative_norm))
@@ -122,7 +122,7 @@ def _collect_statistics(
         resources.statistics.prepare(layers)
 
 
-def told(settings: dict[str, Any]) -> str:
+def format_settings(settings: dict[str, Any]) -> str:
     """Settings in one line."""
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 

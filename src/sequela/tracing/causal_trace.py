@@ -18,12 +18,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from sequela.core.batching import within_reach
+from sequela.core.batching import retry_on_oom
 from sequela.core.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.forward.activations import Site, module_at, read_sites
+from sequela.models.forward.activations import Site, module_at, read_activations
 from sequela.models.forward.batch import pad_right, places_in
-from sequela.models.forward.replay import Recording, read_logits, record
+from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 TOKENS_AT_ONCE = 1024
 
@@ -89,23 +89,23 @@ def causal_trace(model: LanguageModel, prompt: TokenizedPrompt, settings: TraceS
         raise SequelaError(f"The prompt {prompt.text!r} has no subject to be spoiled.")
     device = model.device
     one = pad_right([prompt.ids], model.pad_id, device)
-    clean = record(model, one, 0)
+    clean = record_forward(model, one, 0)
     probabilities = _probabilities(model, clean.final)[0]
     answer = int(probabilities.argmax())
 
-    spoiled = _spoiled(clean, prompt, settings)
-    corrupted = _probabilities(model, spoiled.run())[:, answer]
+    corrupted_record = _corrupted(clean, prompt, settings)
+    corrupted = _probabilities(model, corrupted_record.replay())[:, answer]
     sites = [Site(settings.kind, layer) for layer in range(model.n_layers)]
-    kept = {site: values[0] for site, values in read_sites(model, one, sites).items()}
+    kept = {site: values[0] for site, values in read_activations(model, one, sites).items()}
     columns = []
     for layer in range(model.n_layers):
         half = (settings.window - 1) // 2
         low = layer if settings.kind == "block" else max(0, layer - half)
         high = layer if settings.kind == "block" else min(model.n_layers - 1, low + settings.window - 1)
-        while spoiled.first < low:
-            spoiled = spoiled.risen()
+        while corrupted_record.first < low:
+            corrupted_record = corrupted_record.advance()
         window = [Site(settings.kind, number) for number in range(low, high + 1)]
-        columns.append(_restored(spoiled, {site: kept[site] for site in window}, answer))
+        columns.append(_restored(corrupted_record, {site: kept[site] for site in window}, answer))
     words = tuple(model.tokenizer.decode([token]) for token in prompt.ids)
     return CausalTrace(
         tokens=words,
@@ -117,12 +117,12 @@ def causal_trace(model: LanguageModel, prompt: TokenizedPrompt, settings: TraceS
     )
 
 
-def _spoiled(clean: Recording, prompt: TokenizedPrompt, settings: TraceSettings) -> Recording:
+def _corrupted(clean: ForwardRecord, prompt: TokenizedPrompt, settings: TraceSettings) -> ForwardRecord:
     """The clean pass once for each draw of noise, with noise in what enters block 0 at the subject."""
     assert prompt.subject is not None
     span = slice(prompt.subject.start, prompt.subject.stop)
     rows = torch.zeros(settings.samples, dtype=torch.long, device=clean.hidden.device)
-    many = clean.of_rows(rows)
+    many = clean.select_rows(rows)
     deviation = float(clean.hidden[0, span].float().std())
     if not deviation > 0:
         raise SequelaError(f"The embeddings of the subject of {prompt.text!r} don't vary.")
@@ -133,33 +133,33 @@ def _spoiled(clean: Recording, prompt: TokenizedPrompt, settings: TraceSettings)
     return dataclasses.replace(many, hidden=hidden)
 
 
-def _restored(spoiled: Recording, kept: dict[Site, torch.Tensor], answer: int) -> torch.Tensor:
+def _restored(corrupted: ForwardRecord, kept: dict[Site, torch.Tensor], answer: int) -> torch.Tensor:
     """The answer's probability with the clean values put back at each token in turn, `[tokens]`.
 
     Args:
-        spoiled: The corrupted pass, from the lowest of the sites on.
+        corrupted: The corrupted pass, from the lowest of the sites on.
         kept: The clean values `[tokens, d]` of each site.
         answer: The token that counts.
     """
-    n_samples, n_tokens = spoiled.hidden.shape[:2]
+    n_samples, n_tokens = corrupted.hidden.shape[:2]
     found: list[torch.Tensor] = []
 
     def attempt(budget: int) -> None:
         at_once = max(1, budget // (n_samples * n_tokens))
         while len(found) < n_tokens:
             last = min(len(found) + at_once, n_tokens)
-            tokens = torch.arange(len(found), last, device=spoiled.hidden.device)
-            found.extend(_with_put_back(spoiled, kept, answer, tokens))
+            tokens = torch.arange(len(found), last, device=corrupted.hidden.device)
+            found.extend(_with_put_back(corrupted, kept, answer, tokens))
 
-    within_reach(TOKENS_AT_ONCE, attempt)
+    retry_on_oom(TOKENS_AT_ONCE, attempt)
     return torch.stack(found)
 
 
 def _with_put_back(
-    spoiled: Recording, kept: dict[Site, torch.Tensor], answer: int, tokens: torch.Tensor
+    corrupted: ForwardRecord, kept: dict[Site, torch.Tensor], answer: int, tokens: torch.Tensor
 ) -> torch.Tensor:
     """The answer's probability for some tokens, mean over the noise."""
-    n_samples = len(spoiled.starts)
+    n_samples = len(corrupted.starts)
     rows = torch.arange(n_samples, device=tokens.device).repeat(len(tokens))
     at = (torch.arange(len(rows), device=tokens.device), tokens.repeat_interleave(n_samples))
 
@@ -171,11 +171,11 @@ def _with_put_back(
 
         return hook
 
-    model = spoiled.model
+    model = corrupted.model
     with ExitStack() as stack, torch.no_grad():
         for site, clean in kept.items():
             stack.callback(module_at(model, site).register_forward_hook(put(clean)).remove)
-        final = spoiled.of_rows(rows).run()
+        final = corrupted.select_rows(rows).replay()
     probabilities = _probabilities(model, final)[:, answer]
     return probabilities.reshape(len(tokens), n_samples).mean(1)
 

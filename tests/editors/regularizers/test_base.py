@@ -1,4 +1,4 @@
-"""Restraints by name, their settings, and what a restrained method says of itself."""
+"""Regularizers by name, their settings, and what a regularized method says of itself."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def test_settings_say_all_that_makes_the_same_method_again() -> None:
     assert again.settings == editor.settings
 
 
-def test_a_restrained_method_is_otherwise_the_method() -> None:
-    rome, restrained = create_editor("rome"), create_editor("rome+rect")
-    assert restrained.info == replace(rome.info, name="rome+rect")
-    for quality in ("seat", "variant", "state_class"):
-        assert getattr(restrained, quality) == getattr(rome, quality)
+def test_a_regularized_method_is_otherwise_the_method() -> None:
+    rome, regularized = create_editor("rome"), create_editor("rome+rect")
+    assert regularized.info == replace(rome.info, name="rome+rect")
+    for quality in ("location", "variant", "state_class"):
+        assert getattr(regularized, quality) == getattr(rome, quality)
 
 
-def test_a_misspelled_restraint_is_met_with_near_matches() -> None:
+def test_a_misspelled_regularizer_is_met_with_near_matches() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'rect'"):
         create_editor("memit+rekt")
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "expected"),
     [
         ({"rect": {"keep": 0}}, "rect: keep = 0"),
         ({"rect": {"kepe": 0.5}}, "rect has no setting 'kepe'. Did you mean 'keep'?"),
@@ -46,10 +46,10 @@ def test_a_misspelled_restraint_is_met_with_near_matches() -> None:
         ({"rect": 0.5}, "rect"),
     ],
 )
-def test_wrong_settings_are_named(settings: dict[str, object], told: str) -> None:
+def test_wrong_settings_are_named(settings: dict[str, object], expected: str) -> None:
     with pytest.raises(BadInputError) as error:
         create_editor("memit+rect", settings)
-    assert told in error.value.message
+    assert expected in error.value.message
 
 
 def test_reports_tell_the_norm_that_remains(tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_reports_tell_the_norm_that_remains(tmp_path: Path) -> None:
     assert held.reports[0].relative_norm < free.reports[0].relative_norm
 
 
-@pytest.mark.parametrize("restraint", ["rect", "prune"])
-def test_a_method_that_changes_no_weights_can_not_be_restrained(restraint: str) -> None:
+@pytest.mark.parametrize("regularizer", ["rect", "prune"])
+def test_a_method_that_changes_no_weights_can_not_be_regularized(regularizer: str) -> None:
     """Its edits would not be in force, and nobody would be told."""
-    with pytest.raises(BadInputError, match=f"grace changes no weights: {restraint} can't restrain it"):
-        create_editor(f"grace+{restraint}")
+    with pytest.raises(BadInputError, match=f"grace changes no weights: {regularizer} can't regularize it"):
+        create_editor(f"grace+{regularizer}")

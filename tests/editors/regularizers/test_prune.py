@@ -28,8 +28,8 @@ def with_singular_values(values: torch.Tensor) -> Delta:
 
 def test_singular_values_above_the_weights_greatest_are_lowered_by_the_logarithm() -> None:
     values = HIGHEST * torch.tensor([4.0, 1.5, 0.9, 0.1], dtype=torch.float64)
-    restrained = Prune(PruneSettings(alpha=1.5)).of_whole(MODEL, with_singular_values(values))
-    found = torch.linalg.svdvals(restrained.updates[NAME].to_dense())[:4]
+    regularized = Prune(PruneSettings(alpha=1.5)).finalize_delta(MODEL, with_singular_values(values))
+    found = torch.linalg.svdvals(regularized.updates[NAME].to_dense())[:4]
     wanted = torch.tensor(
         [
             (math.log(v) - math.log(HIGHEST)) / math.log(1.5) + HIGHEST if v > HIGHEST else v
@@ -42,10 +42,10 @@ def test_singular_values_above_the_weights_greatest_are_lowered_by_the_logarithm
 
 def test_a_small_change_stays_bit_for_bit_as_it_is() -> None:
     small = with_singular_values(HIGHEST * torch.tensor([0.9, 0.5], dtype=torch.float64))
-    assert Prune(PruneSettings()).of_whole(MODEL, small).content_hash == small.content_hash
+    assert Prune(PruneSettings()).finalize_delta(MODEL, small).content_hash == small.content_hash
 
 
-def test_the_edits_go_on_from_the_unrestrained_change(tmp_path: Path) -> None:
+def test_the_edits_go_on_from_the_unregularized_change(tmp_path: Path) -> None:
     resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
     settings = {"layers": [2], "v_num_grad_steps": 3}
     plain, pruned = create_editor("rome", settings), create_editor("rome+prune", settings)
@@ -53,6 +53,6 @@ def test_the_edits_go_on_from_the_unrestrained_change(tmp_path: Path) -> None:
     *_, other = edit_in_batches(pruned, MODEL, TINY_EDITS[:3], 1, resources)
     assert one.delta.content_hash == other.delta.content_hash
     large = with_singular_values(HIGHEST * torch.tensor([30.0], dtype=torch.float64))
-    assert plain.of_whole(MODEL, large).content_hash == large.content_hash
-    norms = pruned.of_whole(MODEL, large).norms()
+    assert plain.finalize_delta(MODEL, large).content_hash == large.content_hash
+    norms = pruned.finalize_delta(MODEL, large).norms()
     assert norms[NAME] < 0.5 * large.norms()[NAME]

@@ -23,7 +23,7 @@ def change(seed: int) -> Delta:
 def test_the_entries_with_the_greatest_relative_change_stay(keep: float, seed: int) -> None:
     whole = change(seed)
     update = whole.updates[NAME].to_dense()
-    kept = Rect(RectSettings(keep=keep)).of_batch(MODEL, whole).updates[NAME].to_dense()
+    kept = Rect(RectSettings(keep=keep)).regularize_batch(MODEL, whole).updates[NAME].to_dense()
     weight = MODEL.family.as_out_in(MODEL.module.get_parameter(NAME).detach()).double()
     relative = (update / weight).abs()
     stays = kept != 0
@@ -43,6 +43,6 @@ def test_weights_of_zero_change_most() -> None:
     update[3, : KEY_WIDTH // 2] = 0.0
     delta = Delta(model.fingerprint, {NAME: LowRank(update, torch.eye(KEY_WIDTH))})
     keep = (KEY_WIDTH // 2) / update.numel()
-    kept = Rect(RectSettings(keep=keep)).of_batch(model, delta).updates[NAME].to_dense()
+    kept = Rect(RectSettings(keep=keep)).regularize_batch(model, delta).updates[NAME].to_dense()
     assert kept[3, KEY_WIDTH // 2 :].eq(1).all()
     assert int(kept.ne(0).sum()) == KEY_WIDTH // 2

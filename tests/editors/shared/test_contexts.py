@@ -51,7 +51,7 @@ def test_a_file_has_one_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("{}\nNo blank here.\n", "line 2: 'No blank here.'"),
         ("{}\n\n{} and {}\n", "line 3"),
@@ -59,10 +59,10 @@ def test_a_file_has_one_a_line(tmp_path: Path) -> None:
         ("", "first context must be {}"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_line_is_named(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(BadInputError) as caught:
         read_contexts(written(tmp_path, text))
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "contexts.txt" in str(caught.value)
 
 
@@ -76,11 +76,11 @@ def test_a_file_that_is_missing_or_no_text_is_refused_by_name(tmp_path: Path) ->
 
 def test_contexts_given_in_code_are_checked_too() -> None:
     assert check_contexts(["{}", "The sea. {}"]) == ("{}", "The sea. {}")
-    for contexts, told in {
+    for contexts, description in {
         ("{}", "No blank."): "Context 2: 'No blank.'",
         ("The sea. {}",): "Contexts: the first context must be {}",
         (): "the first context must be {}",
         "{}": "expected a list of templates",
     }.items():
-        with pytest.raises(BadInputError, match=re.escape(told)):
+        with pytest.raises(BadInputError, match=re.escape(description)):
             check_contexts(contexts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from sequela.editors.methods.mend.editor import MendNetwork
-from sequela.editors.shared.gradient_factors import Factors
+from sequela.editors.shared.gradient_factors import GradientFactors
 from sequela.editors.shared.hypernetwork import ResidualLowRank
 
 
@@ -17,7 +17,7 @@ def test_before_training_it_is_the_identity_and_every_layer_can_learn() -> None:
         lambda size, n_modes: [ResidualLowRank(size, 3, n_modes, rectified=i < 1) for i in range(2)],
         edit_lr=0.1,
     )
-    factors = Factors(torch.randn(2, 5, 6), torch.randn(2, 5, 4))
+    factors = GradientFactors(torch.randn(2, 5, 6), torch.randn(2, 5, 4))
     (made,) = network({"linear": factors}).values()
     torch.testing.assert_close(made.inputs, factors.inputs)
     torch.testing.assert_close(made.gradients, -0.1 * factors.gradients)

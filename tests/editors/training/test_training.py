@@ -79,7 +79,7 @@ def test_it_learns_to_edit(trained: Path) -> None:
     assert best.step > 0
     assert best.loss < 0.8 * first.loss
     assert best.efficacy > first.efficacy
-    assert [reading.step for reading in artifact.curve] == [0, 25, 50, 75, 100]
+    assert [point.step for point in artifact.curve] == [0, 25, 50, 75, 100]
     assert first.train_loss is None
 
 
@@ -113,16 +113,16 @@ def test_last_only_has_one_edit_in_force(
     assert added.delta.content_hash != last.delta.content_hash
 
 
-def test_last_only_under_a_restraint_has_one_edit_in_force_too(
+def test_last_only_under_a_regularizer_has_one_edit_in_force_too(
     trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
 ) -> None:
     edits = list(world.edits(3, phrasing=-1))
     resources = Resources(Statistics(world_model, folder=tmp_path))
     settings = {**SETTINGS, "artifact": str(trained), "sequence": "last-only", "rect": {"keep": 0.5}}
-    restrained = create_editor("mend+rect", settings)
-    assert restrained.info.needs_training
-    *_, last = edit_in_batches(restrained, world_model, edits, 1, resources)
-    (alone,) = edit_in_batches(restrained, world_model, edits[-1:], 1, resources)
+    regularized = create_editor("mend+rect", settings)
+    assert regularized.info.needs_training
+    *_, last = edit_in_batches(regularized, world_model, edits, 1, resources)
+    (alone,) = edit_in_batches(regularized, world_model, edits[-1:], 1, resources)
     assert last.delta.content_hash == alone.delta.content_hash
 
 
@@ -147,9 +147,9 @@ def test_edits_do_not_go_on_with_another_network(
     edits, resources = world.edits(1, phrasing=-1), Resources(Statistics(world_model, folder=tmp_path))
     state = create_editor("mend", {**SETTINGS, "artifact": "identity"}).prepare(world_model, resources)
     editor = create_editor("mend", {**SETTINGS, "artifact": str(trained)})
-    with pytest.raises(SequelaError, match="were made with the network") as told:
+    with pytest.raises(SequelaError, match="were made with the network") as caught:
         editor.edit(world_model, list(edits), state, resources)
-    assert state.network in told.value.message
+    assert state.network in caught.value.message
 
 
 def test_an_interrupted_training_goes_on_to_the_same_curve(
@@ -159,8 +159,8 @@ def test_an_interrupted_training_goes_on_to_the_same_curve(
     first = QUICK.model_copy(update={"n_steps": 4})
     training(world_model, facts, tmp_path / "parts", first).run()
     parts = training(world_model, facts, tmp_path / "parts").run()
-    told = [artifact.model_dump(exclude={"curve", "training"}) for artifact in (whole, parts)]
-    assert told[0] == told[1]
+    reported = [artifact.model_dump(exclude={"curve", "training"}) for artifact in (whole, parts)]
+    assert reported[0] == reported[1]
     curves = [
         [one.model_dump(exclude={"seconds", "train_loss"}) for one in artifact.curve]
         for artifact in (whole, parts)
@@ -203,7 +203,7 @@ def test_recomputing_blocks_comes_to_the_same_curve_with_less_memory(
         assert isinstance(editor, TrainedEditor)
         one = Training(editor, world_model, facts, settings, tmp_path / str(recompute), SILENT)
         needed.append(one.memory_bytes())
-        curves.append([reading.loss for reading in one.run().curve])
+        curves.append([point.loss for point in one.run().curve])
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
     assert needed[1] < needed[0]
     assert not world_model.changes
@@ -225,7 +225,7 @@ def test_with_room_validation_runs_the_upper_layers_only(
         needed.append(one.memory_bytes())
         passed: list[int] = []
         hook = block.register_forward_hook(lambda *_, passed=passed: passed.append(1))
-        curves.append([reading.loss for reading in one.run().curve])
+        curves.append([point.loss for point in one.run().curve])
         hook.remove()
         runs.append(len(passed))
     assert curves[0] == curves[1]
@@ -275,9 +275,9 @@ def test_which_phrasing_is_seen_follows_from_the_seed(world: World, world_model:
 
 def test_too_few_edits_are_told_before_anything_runs() -> None:
     bare = tuple(edit.model_copy(update={"paraphrases": ()}) for edit in TINY_EDITS)
-    with pytest.raises(BadInputError, match="have no paraphrase, or no neighborhood prompt") as told:
+    with pytest.raises(BadInputError, match="have no paraphrase, or no neighborhood prompt") as caught:
         TrainingEdits.of(EditSet("few", bare), 2)
-    assert "At least 20" in (told.value.hint or "")
+    assert "At least 20" in (caught.value.hint or "")
 
 
 class TestArtifacts:
@@ -299,10 +299,10 @@ class TestArtifacts:
             Resources(Statistics(world_model, folder=tmp_path)),
         )
         assert isinstance(editor, Mend)
-        with pytest.raises(SequelaError, match="has to be trained before it can edit") as told:
+        with pytest.raises(SequelaError, match="has to be trained before it can edit") as caught:
             editor.prepare(world_model, resources)
-        assert "sequela train-editor mend" in (told.value.hint or "")
-        place = artifact_folder("mend", world_model, editor.settings_of_training)
+        assert "sequela train-editor mend" in (caught.value.hint or "")
+        place = artifact_folder("mend", world_model, editor.training_dependent_settings)
         place.parent.mkdir(parents=True)
         place.symlink_to(trained)
         state = create_editor("mend", SETTINGS).prepare(world_model, resources)
@@ -313,10 +313,10 @@ class TestArtifacts:
     ) -> None:
         other = tiny_language_model("llama")
         resources = Resources(Statistics(other, folder=tmp_path))
-        with pytest.raises(FingerprintMismatchError) as told:
+        with pytest.raises(FingerprintMismatchError) as caught:
             self.editor(trained).prepare(other, resources)
-        assert world_model.fingerprint in told.value.message
-        assert other.fingerprint in told.value.message
+        assert world_model.fingerprint in caught.value.message
+        assert other.fingerprint in caught.value.message
 
     def test_other_settings_are_refused(
         self, trained: Path, world_model: LanguageModel, tmp_path: Path

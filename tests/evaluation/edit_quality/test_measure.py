@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from sequela.edited import Delta, Dense, EditedModel
 from sequela.edits import Edit, EditSet, Probe
-from sequela.evaluation.edit_quality.answer_matching import says
+from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
 from sequela.evaluation.edit_quality.measure import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
-    findings,
     measure_edits,
     neighborhood_answers,
+    task_results,
 )
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import TorchEngine
@@ -65,7 +65,7 @@ class TestSays:
         ],
     )
     def test_it_hears_the_answer(self, text: str, answer: str) -> None:
-        assert says(text, answer)
+        assert starts_with_answer(text, answer)
 
     @pytest.mark.parametrize(
         ("text", "answer"),
@@ -91,25 +91,25 @@ class TestSays:
         ],
     )
     def test_it_doesnt_hear_what_isnt_said(self, text: str, answer: str) -> None:
-        assert not says(text, answer)
+        assert not starts_with_answer(text, answer)
 
     @given(answer=texts, rest=texts)
     def test_an_answer_followed_by_other_words_is_heard(self, answer: str, rest: str) -> None:
-        assert says(f" {answer}, {rest}", answer)
-        assert says(f" {answer} {rest}", answer)
+        assert starts_with_answer(f" {answer}, {rest}", answer)
+        assert starts_with_answer(f" {answer} {rest}", answer)
 
     @given(answer=texts)
     def test_case_and_articles_dont_count(self, answer: str) -> None:
-        assert says(answer, answer)
-        assert says(f"The {answer.casefold()}", answer)
+        assert starts_with_answer(answer, answer)
+        assert starts_with_answer(f"The {answer.casefold()}", answer)
 
     @given(answer=spaced_words, letter=st.sampled_from("abcxyz"))
     def test_a_word_that_goes_on_is_another_word(self, answer: str, letter: str) -> None:
-        assert not says(answer + letter, answer)
+        assert not starts_with_answer(answer + letter, answer)
 
     @given(text=st.text(max_size=20))
     def test_nothing_is_never_said(self, text: str) -> None:
-        assert not says(text, "")
+        assert not starts_with_answer(text, "")
 
 
 def by_kind(records: Sequence[ItemRecord]) -> dict[tuple[str, str, str], ItemRecord]:
@@ -240,7 +240,7 @@ class TestMeasuring:
         assert records
         for one in records:
             assert (one.value, one.finite) == (0.0, False), one
-        for found in findings(records):
+        for found in task_results(records):
             assert (found.value, found.n_nonfinite) == (0.0, found.n)
 
     def test_an_edit_longer_than_the_context_fails_and_is_counted_apart(
@@ -259,11 +259,11 @@ class TestMeasuring:
         answers = neighborhood_answers(model, TorchEngine(), [short, long], SETTINGS)
         records = measure_edits(model, TorchEngine(), [short, long], RETENTION_AT_N, SETTINGS, answers)
         assert all(one.finite for one in records)
-        refused = [one for one in records if one.too_long is not None]
-        assert {(one.item, one.metric) for one in refused} == {("long", "efficacy")}
-        assert {one.protocol for one in refused} == {"free_decoding", "teacher_forced", "probability"}
-        assert all(one.value == 0.0 and one.too_long > 30 for one in refused)
-        for found in findings(records):
+        too_long = [one for one in records if one.too_long is not None]
+        assert {(one.item, one.metric) for one in too_long} == {("long", "efficacy")}
+        assert {one.protocol for one in too_long} == {"free_decoding", "teacher_forced", "probability"}
+        assert all(one.value == 0.0 and one.too_long > 30 for one in too_long)
+        for found in task_results(records):
             assert found.n_nonfinite == 0
             of_long = found.metric in ("efficacy", "effective_edits")
             assert found.n_too_long == (1 if of_long else 0)
@@ -273,18 +273,18 @@ class TestMeasuring:
         self, world_model: LanguageModel, world_edits: EditSet
     ) -> None:
         edits = [swapped(world_edits[0]), swapped(world_edits[1]), world_edits[2]]  # two of them are true
-        found = {(one.task, one.metric): one for one in findings(measure(world_model, edits))}
+        found = {(one.task, one.metric): one for one in task_results(measure(world_model, edits))}
         effective = found[RETENTION_AT_N, "effective_edits"]
         assert (effective.value, effective.n, effective.protocol) == (pytest.approx(2.0), 3, "free_decoding")
         at_edit = measure_edits(EditedModel(world_model), TorchEngine(), edits, SUCCESS_AT_EDIT, SETTINGS)
-        assert "effective_edits" not in {one.metric for one in findings(at_edit)}
+        assert "effective_edits" not in {one.metric for one in task_results(at_edit)}
 
     def test_the_two_columns_are_never_mixed(self, world_model: LanguageModel, world_edits: EditSet) -> None:
         at_edit = measure_edits(
             EditedModel(world_model), TorchEngine(), world_edits[:1], SUCCESS_AT_EDIT, SETTINGS
         )
         at_n = measure(world_model, [swapped(edit) for edit in world_edits[:4]])
-        found = {(one.task, one.metric, one.protocol): one for one in findings([*at_edit, *at_n])}
+        found = {(one.task, one.metric, one.protocol): one for one in task_results([*at_edit, *at_n])}
         assert found[(SUCCESS_AT_EDIT, "efficacy", "free_decoding")].n == 1
         assert found[(SUCCESS_AT_EDIT, "efficacy", "free_decoding")].value == 0
         assert found[(RETENTION_AT_N, "efficacy", "free_decoding")].n == 4

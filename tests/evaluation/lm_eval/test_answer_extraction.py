@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sequela.evaluation.lm_eval.answer_extraction import (
     COMPARISONS,
     EXTRACTORS,
-    Reading,
+    AnswerParser,
     all_extracted,
     as_number,
     read,
@@ -106,14 +106,14 @@ def test_a_comparison_says(compare: str, found: str, targets: list[str], right: 
 
 
 def test_the_first_extractor_that_finds_something_counts() -> None:
-    reading = Reading(extractors=("stated_number", "last_number"), compare="number")
-    stated = read("The answer is 4. I had 9.", reading, ["4"])
+    parser = AnswerParser(extractors=("stated_number", "last_number"), compare="number")
+    stated = read("The answer is 4. I had 9.", parser, ["4"])
     assert (stated.extracted, stated.by, stated.right) == ("4", "stated_number", True)
-    last = read("I had 9.", reading, ["4"])
+    last = read("I had 9.", parser, ["4"])
     assert (last.extracted, last.by, last.right) == ("9", "last_number", False)
-    nothing = read("I don't know", reading, ["4"])
+    nothing = read("I don't know", parser, ["4"])
     assert (nothing.extracted, nothing.by, nothing.right) == (None, "", False)
-    assert all_extracted("I had 9.", {"strict": reading}, ()) == {"stated_number": None, "last_number": "9"}
+    assert all_extracted("I had 9.", {"strict": parser}, ()) == {"stated_number": None, "last_number": "9"}
 
 
 @given(st.text(max_size=60), st.lists(st.text(min_size=1, max_size=8), max_size=5))
@@ -138,7 +138,7 @@ def test_a_number_is_read_as_it_is_written(value: int) -> None:
 @pytest.mark.parametrize("fields", [{"extractors": ["guess"]}, {"extractors": []}, {"compare": "roughly"}])
 def test_a_reading_of_unknown_rules_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Reading.model_validate({"extractors": ["first_line"], "compare": "name", **fields})
+        AnswerParser.model_validate({"extractors": ["first_line"], "compare": "name", **fields})
 
 
 def test_gsm8k_is_read_as_its_authors_judged_it(real_data: Path) -> None:
@@ -151,8 +151,8 @@ def test_gsm8k_is_read_as_its_authors_judged_it(real_data: Path) -> None:
             target = record.pop("ground_truth").rsplit("A: ", 1)[1]
             del record["question"]
             for system, answer in record.items():
-                for name, reading in file.readings.items():
-                    verdict = read(answer["solution"], reading, [target])
+                for name, parser in file.readings.items():
+                    verdict = read(answer["solution"], parser, [target])
                     agreed.setdefault(f"{system}, {name}", []).append(verdict.right == answer["is_correct"])
     assert len(agreed) == 8
     for verdicts in agreed.values():

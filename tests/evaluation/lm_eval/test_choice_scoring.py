@@ -13,12 +13,12 @@ from sequela.evaluation.lm_eval.choice_scoring import (
     auroc,
     balanced_accuracy,
     choice_records,
-    judged,
+    score_choices_item,
     share_of_answer,
     true_probability,
 )
-from sequela.evaluation.lm_eval.item_records import ItemContext, trouble_note
-from sequela.evaluation.multiple_choice import SHORTEST, choice_form
+from sequela.evaluation.lm_eval.item_records import ItemContext, failures_note
+from sequela.evaluation.multiple_choice import SHORTEST, choice_distribution
 from sequela.results import ItemRecord
 
 NUMBERS = st.floats(-1e6, 0)
@@ -76,11 +76,11 @@ def test_a_tie_and_a_nan_are_wrong_even_if_the_right_choice_comes_first() -> Non
     assert [record.finite for record in records] == [True, False, True]
     assert [record.answer for record in records] == ["", "", "a"]
     assert records[1].details["logprobs"] == [None, None]
-    assert trouble_note(records) == (
+    assert failures_note(records) == (
         "items with a tie for the best choice, counted as wrong: 1; "
         "prompts cut on the left to fit the model's context: 1"
     )
-    form = choice_form(records, None)
+    form = choice_distribution(records, None)
     assert (form.n_ties, form.answers, form.chance) == (1, {"": 2, "a": 1}, 0.5)
 
 
@@ -89,7 +89,7 @@ def test_what_is_stored_is_judged_again_the_same(rows: list[list[float]]) -> Non
     samples = [choice_sample(i, i % 3, row, ("a", "bb", "c c")) for i, row in enumerate(rows)]
     for record in choice_records(samples, context()):
         stored = ItemRecord.model_validate_json(record.model_dump_json())
-        assert judged(stored) == record
+        assert score_choices_item(stored) == record
 
 
 def test_a_constant_answer_shows() -> None:
@@ -110,7 +110,7 @@ def test_choices_of_their_own_are_named_by_their_place() -> None:
         choice_sample(0, 1, [-3.0, -1.0], ("long choice", "short")),
         choice_sample(1, 1, [-1.0, -2.0], ("x", "not so short")),
     ]
-    form = choice_form(choice_records(samples, context()), None)
+    form = choice_distribution(choice_records(samples, context()), None)
     assert form.answers == {"A": 1, "B": 1}
     assert form.constants == {"B": 1.0, SHORTEST: 0.5}
 
@@ -123,18 +123,18 @@ def test_by_the_byte_a_long_choice_can_win() -> None:
 
 def test_balanced_accuracy_is_the_mean_of_the_classes() -> None:
     rows = [(0, 0)] * 6 + [(0, 1)] * 2 + [(1, 1)] * 1 + [(1, 0)] * 3
-    finding = balanced_accuracy(choice_records(yes_no(rows), context()), "")
-    assert finding.value == pytest.approx((6 / 8 + 1 / 4) / 2)
+    result = balanced_accuracy(choice_records(yes_no(rows), context()), "")
+    assert result.value == pytest.approx((6 / 8 + 1 / 4) / 2)
     variances = [(6 / 8) * (2 / 8) / 7, (1 / 4) * (3 / 4) / 3]  # of each class's mean, unbiased
-    assert finding.stderr == pytest.approx(math.sqrt(sum(variances)) / 2)
-    assert math.fsum(item.value for item in finding.items) / finding.n == pytest.approx(finding.value)
+    assert result.stderr == pytest.approx(math.sqrt(sum(variances)) / 2)
+    assert math.fsum(item.value for item in result.items) / result.n == pytest.approx(result.value)
 
 
 def test_what_needs_two_classes_is_not_given_for_one() -> None:
     records = choice_records(yes_no([(0, 0), (0, 1)]), context())
-    for finding in (balanced_accuracy(records, "rest"), auroc(records, "rest")):
-        assert finding.value is None
-        assert finding.note == "every item's answer is 'No'; rest"
+    for result in (balanced_accuracy(records, "rest"), auroc(records, "rest")):
+        assert result.value is None
+        assert result.note == "every item's answer is 'No'; rest"
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(-3, 3) | st.just(math.nan)), min_size=4, max_size=24))
@@ -142,24 +142,24 @@ def test_auroc_counts_pairs(rows: list[tuple[bool, float]]) -> None:
     samples = [
         choice_sample(i, int(right), [0.0, lead], ("No", "Yes")) for i, (right, lead) in enumerate(rows)
     ]
-    finding = auroc(choice_records(samples, context()), "")
+    result = auroc(choice_records(samples, context()), "")
     worst = {True: -math.inf, False: math.inf}
     leads = [(right, worst[right] if math.isnan(lead) else lead) for right, lead in rows]
     pairs = [(p, n) for right, p in leads if right for other, n in leads if not other]
     if not pairs:
-        assert finding.value is None
+        assert result.value is None
     else:
-        assert finding.value == pytest.approx(sum((p > n) + (p == n) / 2 for p, n in pairs) / len(pairs))
+        assert result.value == pytest.approx(sum((p > n) + (p == n) / 2 for p, n in pairs) / len(pairs))
 
 
 def test_auroc_has_hanley_and_mcneils_error() -> None:
     samples = [choice_sample(i, i % 2, [0.0, float(i % 5)], ("No", "Yes")) for i in range(40)]
-    finding = auroc(choice_records(samples, context()), "")
-    area, n = finding.value, 20
+    result = auroc(choice_records(samples, context()), "")
+    area, n = result.value, 20
     assert area is not None
     q1, q2 = area / (2 - area), 2 * area * area / (1 + area)
     variance = (area * (1 - area) + (n - 1) * (q1 - area**2) + (n - 1) * (q2 - area**2)) / n**2
-    assert finding.stderr == pytest.approx(math.sqrt(variance))
+    assert result.stderr == pytest.approx(math.sqrt(variance))
 
 
 def labeled(logprobs: list[float], labels: list[int]) -> ItemRecord:
@@ -176,5 +176,5 @@ def test_the_truths_share_of_the_probability() -> None:
 
 
 def test_a_nan_holds_no_truth() -> None:
-    finding = true_probability([labeled([math.nan, -1.0], [1, 0])], "")
-    assert (finding.value, finding.n_nonfinite) == (0.0, 1)
+    result = true_probability([labeled([math.nan, -1.0], [1, 0])], "")
+    assert (result.value, result.n_nonfinite) == (0.0, 1)

@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
-from sequela.evaluation.lm_eval.answer_extraction import EXTRACTORS, Reading
-from sequela.evaluation.lm_eval.generation_scoring import judged, written_findings, written_records
+from sequela.evaluation.lm_eval.answer_extraction import EXTRACTORS, AnswerParser
+from sequela.evaluation.lm_eval.generation_scoring import (
+    generation_records,
+    generation_results,
+    score_generation_item,
+)
 from sequela.evaluation.lm_eval.item_records import ItemContext
 from sequela.results import ItemRecord, TaskResult
 
 READINGS = {
-    "strict": Reading(extractors=("first_letter",), compare="letter"),
-    "lenient": Reading(extractors=("first_letter", "choice_text"), compare="letter"),
+    "strict": AnswerParser(extractors=("first_letter",), compare="letter"),
+    "lenient": AnswerParser(extractors=("first_letter", "choice_text"), compare="letter"),
 }
 CHOICES = ("red", "blue")
 
@@ -34,16 +38,18 @@ def records(texts: list[str], **changes: Any) -> list[ItemRecord]:
         for i, text in enumerate(texts)
     ]
     context = ItemContext("mmlu", "mmlu@1", "generation", lambda _: "question", **changes)
-    return written_records(samples, context, READINGS, lambda sample: [sample["target"]], lambda _: CHOICES)
+    return generation_records(
+        samples, context, READINGS, lambda sample: [sample["target"]], lambda _: CHOICES
+    )
 
 
 def found(texts: list[str], **changes: Any) -> dict[str, TaskResult]:
-    return {finding.metric: finding for finding in written_findings(records(texts, **changes), "note", 0.5)}
+    return {result.metric: result for result in generation_results(records(texts, **changes), "note", 0.5)}
 
 
 def test_form_and_content_come_apart() -> None:
-    findings = found([" A", "blue", "red", "no idea", "", "B"])
-    values = {metric: finding.value for metric, finding in findings.items()}
+    results = found([" A", "blue", "red", "no idea", "", "B"])
+    values = {metric: result.value for metric, result in results.items()}
     assert values == {
         "accuracy": pytest.approx(2 / 6),  # the first and the last
         "accuracy_lenient": pytest.approx(4 / 6),
@@ -55,8 +61,8 @@ def test_form_and_content_come_apart() -> None:
         "ngram_entropy": 0.0,
         "answer_words": pytest.approx(6 / 6),
     }
-    assert findings["accuracy_parsed"].n == 4
-    assert "4 of 6 answers could be read" in findings["accuracy_parsed"].note
+    assert results["accuracy_parsed"].n == 4
+    assert "4 of 6 answers could be read" in results["accuracy_parsed"].note
 
 
 def test_the_form_stands_with_the_score() -> None:
@@ -71,9 +77,9 @@ def test_the_form_stands_with_the_score() -> None:
 
 
 def test_nothing_readable_is_told_as_such() -> None:
-    finding = found(["?", "!"])["accuracy_parsed"]
-    assert (finding.value, finding.n) == (None, 0)
-    assert "none of 2 answers could be read" in finding.note
+    result = found(["?", "!"])["accuracy_parsed"]
+    assert (result.value, result.n) == (None, 0)
+    assert "none of 2 answers could be read" in result.note
 
 
 def test_a_text_that_ended_in_nan_or_was_never_asked_for_is_no_answer() -> None:
@@ -95,17 +101,17 @@ def test_an_answer_that_a_rule_stumbles_over_fails_alone(monkeypatch: pytest.Mon
     some = records(["A", "blue", "red"])
     assert [record.failed for record in some] == ["", "", "KeyError: 'red'"]
     assert [record.value for record in some] == [1, 0, 0]
-    for finding in written_findings(some, "note", 0.5):
-        if finding.metric != "accuracy_parsed":
-            assert finding.n_failed == 1
-            assert finding.note == "note; items that failed and count as 0: 1 (the first: KeyError: 'red')"
+    for result in generation_results(some, "note", 0.5):
+        if result.metric != "accuracy_parsed":
+            assert result.n_failed == 1
+            assert result.note == "note; items that failed and count as 0: 1 (the first: KeyError: 'red')"
     monkeypatch.undo()
-    assert [judged(record, READINGS).failed for record in some] == ["", "", ""]
+    assert [score_generation_item(record, READINGS).failed for record in some] == ["", "", ""]
 
 
 def test_an_item_that_was_not_asked_stays_failed_when_it_is_judged_again() -> None:
     some = records(["", "B"], failed={("prompt 0",): "TemplateError: no such turn"})
-    for record in (*some, *(judged(record, READINGS) for record in some)):
+    for record in (*some, *(score_generation_item(record, READINGS) for record in some)):
         assert record.failed == ("TemplateError: no such turn" if record.item.startswith("0") else "")
     assert [record.value for record in some] == [0, 1]
 
@@ -114,10 +120,12 @@ def test_every_extractors_verdict_is_kept_and_can_be_judged_again() -> None:
     for record in records(["A", "blue", "?"]):
         stored = ItemRecord.model_validate_json(record.model_dump_json())
         assert set(stored.details["extractors"]) == {"first_letter", "choice_text"}
-        assert judged(stored, READINGS) == record
+        assert score_generation_item(stored, READINGS) == record
     (record,) = records(["blue"])
     assert record.value == 0.0
-    assert judged(record, {**READINGS, "strict": READINGS["lenient"]}).details["readings"]["strict"] == {
+    assert score_generation_item(record, {**READINGS, "strict": READINGS["lenient"]}).details["readings"][
+        "strict"
+    ] == {
         "extracted": "B",
         "by": "choice_text",
         "right": False,

@@ -53,13 +53,13 @@ def test_the_listing_says_what_is_here(small_data: Path) -> None:
 def test_the_listing_says_what_guessing_scores(small_data: Path) -> None:
     for part in ("mmlu/test", "bbh/tasks"):
         (small_data / part).rename(small_data / "elsewhere" if part == "mmlu/test" else small_data / "gone")
-    told = {(one.task, one.protocol): one for one in describe_benchmarks()}
-    toxigen = told["toxigen@1", "loglikelihood"]
+    reported = {(one.task, one.protocol): one for one in describe_benchmarks()}
+    toxigen = reported["toxigen@1", "loglikelihood"]
     assert toxigen.constants == {"No": pytest.approx(5 / 9), "Yes": pytest.approx(4 / 9)}
     assert toxigen.missing == "local split of 9 rows, not the official one of 940"
-    assert told["commonsenseqa@1", "letters"].constants["A"] == pytest.approx(2 / 6)
-    assert told["commonsenseqa@1", "answers"].constants == {}
-    mc1, mc2 = told["truthfulqa_mc1@1", "loglikelihood"], told["truthfulqa_mc2@1", "loglikelihood"]
+    assert reported["commonsenseqa@1", "letters"].constants["A"] == pytest.approx(2 / 6)
+    assert reported["commonsenseqa@1", "answers"].constants == {}
+    mc1, mc2 = reported["truthfulqa_mc1@1", "loglikelihood"], reported["truthfulqa_mc2@1", "loglikelihood"]
     assert mc1.chance == pytest.approx(1 / 3)
     assert mc1.constants == {"the shortest choice": 0.0}
     assert mc2.chance == pytest.approx(2 / 4)

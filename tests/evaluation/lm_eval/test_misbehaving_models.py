@@ -288,8 +288,8 @@ def test_a_model_that_copies_its_prompt(bench: Bench) -> None:
 
 def test_answers_in_prose_lose_form_and_not_content(bench: Bench) -> None:
     def prose(prompt: str, right: str, number: int) -> str:
-        told = healthy_text(prompt, right, number).strip(" .").rpartition(" ")[2]
-        return f"Well, if you ask me, I would say that the answer is {told}, all in all"
+        description = healthy_text(prompt, right, number).strip(" .").rpartition(" ")[2]
+        return f"Well, if you ask me, I would say that the answer is {description}, all in all"
 
     found = bench.against_healthy("mmlu", write=prose)
     strict, lenient = found["mmlu@1/accuracy"], found["mmlu@1/accuracy_lenient"]

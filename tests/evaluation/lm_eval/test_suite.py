@@ -19,7 +19,7 @@ from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
 from sequela.edited.protocols import Routed
-from sequela.evaluation.lm_eval.aggregate import is_whole_record, rescored
+from sequela.evaluation.lm_eval.aggregate import holds_answer, rescore_benchmark
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.suite import HarnessSuite
 from sequela.evaluation.lm_eval.task_file import task_files
@@ -70,10 +70,10 @@ def by_the_harness(suite: HarnessSuite, model: EditedModel) -> dict[str, Any]:
 def assert_agreement(suite: HarnessSuite, model: EditedModel) -> None:
     """The same answer on every item, and log-probabilities within 1e-4."""
     expected = by_the_harness(suite, model)
-    whole = [item for finding in suite.evaluate(model, TorchEngine()) for item in finding.items]
+    whole = [item for result in suite.evaluate(model, TorchEngine()) for item in result.items]
     for task in suite.tasks:
         of_task = [item for item in whole if (item.task, item.protocol) == (task.name, task.file.protocol)]
-        items = [item for item in of_task if is_whole_record(item)]
+        items = [item for item in of_task if holds_answer(item)]
         samples = expected["samples"][task.key]
         assert [item.details["prompt_hash"] for item in items] == [one["prompt_hash"] for one in samples]
         for item, sample in zip(items, samples, strict=True):
@@ -111,12 +111,12 @@ def test_agrees_with_the_harness_in_a_chat_template(name: str, small_data: Path,
             peer, tasks, bootstrap_iters=0, apply_chat_template=True, fewshot_as_multiturn=False
         )
     asked = EditedModel(base, routers=(ChatTemplate.of(base),))
-    found = [item for finding in suite.evaluate(asked, TorchEngine()) for item in finding.items]
+    found = [item for result in suite.evaluate(asked, TorchEngine()) for item in result.items]
     for task in suite.tasks:
         items = [
             item
             for item in found
-            if is_whole_record(item) and (item.task, item.protocol) == (task.name, task.file.protocol)
+            if holds_answer(item) and (item.task, item.protocol) == (task.name, task.file.protocol)
         ]
         for item, sample in zip(items, expected["samples"][task.key], strict=True):
             if task.file.protocol == "generation":
@@ -156,10 +156,10 @@ def test_the_prompts_of_the_real_data(real_data: Path) -> None:
 def test_a_model_of_nan_scores_nothing(
     name: str, small_data: Path, broken: Callable[[], EditedModel]
 ) -> None:
-    for key, finding in run(name, broken(), **CHOICES[name]).items():
-        assert finding.value == 0, key
-        assert finding.n_nonfinite == finding.n > 0
-        assert all(item.answer == "" for item in finding.items)
+    for key, result in run(name, broken(), **CHOICES[name]).items():
+        assert result.value == 0, key
+        assert result.n_nonfinite == result.n > 0
+        assert all(item.answer == "" for item in result.items)
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -167,31 +167,31 @@ def test_a_model_of_nan_writes_nothing(
     name: str, small_data: Path, broken: Callable[[], EditedModel]
 ) -> None:
     protocols = {"protocols": ["generation"]} if name in CHOICES else {}
-    findings = run(name, broken(), **protocols)
-    for key, finding in findings.items():
-        assert finding.value == (None if "parsed" in key else float("empty_rate" in key)), key
-        assert "parsed" in key or finding.n_nonfinite == finding.n > 0
+    results = run(name, broken(), **protocols)
+    for key, result in results.items():
+        assert result.value == (None if "parsed" in key else float("empty_rate" in key)), key
+        assert "parsed" in key or result.n_nonfinite == result.n > 0
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_items_longer_than_the_context_are_refused_and_counted(name: str, small_data: Path) -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=16))
     shorter = {"max_new_tokens": 8} if name in WRITTEN else {}
-    for key, finding in run(name, model, **shorter).items():
+    for key, result in run(name, model, **shorter).items():
         if "accuracy_parsed" in key:
             continue
-        assert finding.n_too_long == finding.n > 0, key
-        assert finding.n_nonfinite == 0
-        assert finding.value == float("empty_rate" in key)
-        assert "longer than the model's context" in finding.note
-        assert all(item.too_long > 16 and item.answer == "" for item in finding.items)
+        assert result.n_too_long == result.n > 0, key
+        assert result.n_nonfinite == 0
+        assert result.value == float("empty_rate" in key)
+        assert "longer than the model's context" in result.note
+        assert all(item.too_long > 16 and item.answer == "" for item in result.items)
 
 
 def test_prompts_are_cut_instead_if_asked_for(small_data: Path) -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
-    for finding in run("mmlu", model, too_long="cut", **CHOICES["mmlu"]).values():
-        assert finding.n_too_long == 0
-        assert f"cut on the left to fit the model's context: {finding.n}" in finding.note
+    for result in run("mmlu", model, too_long="cut", **CHOICES["mmlu"]).values():
+        assert result.n_too_long == 0
+        assert f"cut on the left to fit the model's context: {result.n}" in result.note
     assert HarnessSuite("toxigen", too_long="cut").version != HarnessSuite("toxigen").version
 
 
@@ -219,17 +219,17 @@ def test_an_item_that_cannot_be_put_to_the_model_fails_alone(
     model = EditedModel(edited.base, routers=(StumblesOver(question),))
     healthy = {(i.task, i.protocol, i.metric, i.item): i for f in run(name, edited).values() for i in f.items}
     n_failed = 0
-    for key, finding in run(name, model).items():
+    for key, result in run(name, model).items():
         if "accuracy_parsed" in key:
             continue
-        failed = [item for item in finding.items if item.failed]
-        assert len(failed) == finding.n_failed or not finding.items, key
+        failed = [item for item in result.items if item.failed]
+        assert len(failed) == result.n_failed or not result.items, key
         assert all(item.value == float("empty_rate" in key) for item in failed)
         assert all(item.failed.startswith("TemplateError: no template for") for item in failed)
-        assert ("failed" in finding.note) == (finding.n_failed > 0)
-        assert finding.n_nonfinite == 0
-        n_failed += finding.n_failed
-        for item in finding.items:
+        assert ("failed" in result.note) == (result.n_failed > 0)
+        assert result.n_nonfinite == 0
+        n_failed += result.n_failed
+        for item in result.items:
             if not item.failed and item.metric != "balanced_accuracy":
                 one = healthy[item.task, item.protocol, item.metric, item.item]
                 assert (item.value, item.answer) == (one.value, one.answer)
@@ -240,12 +240,12 @@ def test_a_model_without_an_opinion_does_not_find_the_truth(small_data: Path, ed
     with torch.no_grad():
         for parameter in edited.base.module.parameters():
             parameter.zero_()
-    finding = run("toxigen", edited)["toxigen_local@1/loglikelihood/accuracy"]
-    assert finding.value == 0
-    assert finding.n_nonfinite == 0
-    assert finding.form is not None
-    assert finding.form.n_ties == 9
-    assert "items with a tie for the best choice, counted as wrong: 9" in finding.note
+    result = run("toxigen", edited)["toxigen_local@1/loglikelihood/accuracy"]
+    assert result.value == 0
+    assert result.n_nonfinite == 0
+    assert result.form is not None
+    assert result.form.n_ties == 9
+    assert "items with a tie for the best choice, counted as wrong: 9" in result.note
 
 
 def test_the_right_answer_stands_at_every_place(small_data: Path) -> None:
@@ -258,13 +258,13 @@ def test_mmlu_weighs_subjects_by_their_items(small_data: Path, edited: EditedMod
     path = small_data / "mmlu" / "test" / "astronomy_test.csv"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:3]), encoding="utf-8")  # the header and two items
-    findings = run("mmlu", edited)
-    anatomy = findings["mmlu_anatomy@1/letters/accuracy"]
-    astronomy = findings["mmlu_astronomy@1/letters/accuracy"]
+    results = run("mmlu", edited)
+    anatomy = results["mmlu_anatomy@1/letters/accuracy"]
+    astronomy = results["mmlu_astronomy@1/letters/accuracy"]
     assert (anatomy.n, astronomy.n) == (6, 2)
     assert anatomy.value is not None
     assert astronomy.value is not None
-    overall = findings["mmlu@1/letters/accuracy"]
+    overall = results["mmlu@1/letters/accuracy"]
     assert overall.n == 8
     assert overall.value == pytest.approx((6 * anatomy.value + 2 * astronomy.value) / 8)
     assert len({item.item for item in overall.items}) == 8
@@ -297,24 +297,22 @@ def test_changed_settings_and_data_change_the_name(small_data: Path, edited: Edi
     toxigen = run("toxigen", edited)
     metrics = ("accuracy", "balanced_accuracy", "auroc", "share_yes")
     assert set(toxigen) == {f"toxigen_local@1/loglikelihood/{metric}" for metric in metrics}
-    for finding in toxigen.values():
-        assert "not the official one" in finding.note
-        assert (finding.group, finding.subtask) == ("toxigen", "")  # whatever the suffixes of its name
+    for result in toxigen.values():
+        assert "not the official one" in result.note
+        assert (result.group, result.subtask) == ("toxigen", "")  # whatever the suffixes of its name
 
 
 def test_where_prompts_come_from_and_the_length_are_told(small_data: Path, edited: EditedModel) -> None:
-    finding = run("gsm8k", edited)["gsm8k_2shot@1/generation/accuracy"]
-    assert finding.note == (
-        "prompts of lm-evaluation-harness's gsm8k_cot v3.0; 2-shot; at most 16 new tokens"
-    )
+    result = run("gsm8k", edited)["gsm8k_2shot@1/generation/accuracy"]
+    assert result.note == ("prompts of lm-evaluation-harness's gsm8k_cot v3.0; 2-shot; at most 16 new tokens")
 
 
 def test_reported_metrics_are_the_listed_ones(small_data: Path, edited: EditedModel) -> None:
     for file in task_files():
-        findings = run(file.benchmark, edited)
+        results = run(file.benchmark, edited)
         reported = {
             key.rpartition("/")[2]
-            for key in findings
+            for key in results
             if key.startswith(file.name) and f"/{file.protocol}/" in key
         }
         assert reported == set(file.reported_metrics), file
@@ -324,11 +322,11 @@ def test_stored_answers_are_scored_again_without_a_model(small_data: Path, edite
     labels = Labels(model="tiny", editor="none", edit_source="builtin", order_seed=0, n_edits=0)
     for name, settings in SETTINGS.items():
         suite = HarnessSuite(name, **settings)
-        findings = suite.evaluate(edited, TorchEngine())
-        stored = measurements(findings, labels, Baseline())
-        items = [item for finding in findings for item in finding.items]
-        again = rescored(suite.settings.files, items, stored)
-        assert [finding.model_dump() for finding in again] == [finding.model_dump() for finding in findings]
+        results = suite.evaluate(edited, TorchEngine())
+        stored = measurements(results, labels, Baseline())
+        items = [item for result in results for item in result.items]
+        again = rescore_benchmark(suite.settings.files, items, stored)
+        assert [result.model_dump() for result in again] == [result.model_dump() for result in results]
 
 
 def test_a_task_of_ones_own(tmp_path: Path, edited: EditedModel) -> None:
@@ -337,9 +335,9 @@ def test_a_task_of_ones_own(tmp_path: Path, edited: EditedModel) -> None:
     items.write_text('{"country": "France", "capital": "Paris"}\n', encoding="utf-8")
     suite = make_suite(str(path))
     assert suite.name == "capitals"
-    finding = suite.evaluate(edited, TorchEngine())[0]
-    assert (finding.suite, finding.task, finding.n) == ("capitals", "capitals@2", 1)
-    (item,) = finding.items
+    result = suite.evaluate(edited, TorchEngine())[0]
+    assert (result.suite, result.task, result.n) == ("capitals", "capitals@2", 1)
+    (item,) = result.items
     assert (item.prompt, item.expected) == ("The capital of France is", "Paris")
     items.write_text('{"country": "France", "capital": "Paris"}\n{"country": "Peru"}\n', encoding="utf-8")
     with pytest.raises(BadInputError, match=r"capitals\.jsonl, line 2: .* differ in capital"):
@@ -350,11 +348,11 @@ def test_a_task_of_ones_own(tmp_path: Path, edited: EditedModel) -> None:
 def test_results_do_not_depend_on_the_batches(name: str, small_data: Path, edited: EditedModel) -> None:
     large, small = run(name, edited), run(name, edited, token_budget=1)
     assert list(large) == list(small)
-    for key, finding in large.items():
+    for key, result in large.items():
         # MC2 is made of probabilities, not of verdicts
         exact = not key.endswith("true_probability")
-        assert finding.value == (small[key].value if exact else pytest.approx(small[key].value, abs=1e-6))
-        assert [item.answer for item in finding.items] == [item.answer for item in small[key].items]
+        assert result.value == (small[key].value if exact else pytest.approx(small[key].value, abs=1e-6))
+        assert [item.answer for item in result.items] == [item.answer for item in small[key].items]
 
 
 def test_running_twice_gives_the_same_findings(small_data: Path, edited: EditedModel) -> None:

@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
-from sequela.evaluation.lm_eval.catalog import benchmark_names, check_parts, files_of, parts_of, protocols_of
+from sequela.evaluation.lm_eval.catalog import (
+    benchmark_names,
+    check_subtasks,
+    files_of,
+    protocols_of,
+    subtasks_of,
+)
 from sequela.evaluation.lm_eval.task_file import FOLDER, SUBJECT, TaskFile, read_task_file, task_files
-from sequela.evaluation.lm_eval.upstream_tasks import StockFunction, read_definition, resolved
+from sequela.evaluation.lm_eval.upstream_tasks import UpstreamFunction, read_definition, resolved
 from support.own_task import OWN
 
 
@@ -41,7 +47,7 @@ def test_every_file_is_named_after_what_it_is() -> None:
 
 @pytest.mark.parametrize("file", task_files(), ids=lambda file: f"{file.name}-{file.protocol}")
 def test_every_file_begins_with_a_stock_definition(file: TaskFile) -> None:
-    for part in parts_of(file) or ("",):
+    for part in subtasks_of(file) or ("",):
         definition = read_definition(file.include.replace(SUBJECT, part))
         assert {"doc_to_text", "dataset_path", "task"} <= set(definition)
         assert "include" not in definition
@@ -49,17 +55,17 @@ def test_every_file_begins_with_a_stock_definition(file: TaskFile) -> None:
 
 def test_the_parts_of_benchmarks() -> None:
     mmlu, bbh = files_of("mmlu")[0], files_of("bbh")[0]
-    assert len(parts_of(mmlu)) == 57
-    assert len(parts_of(bbh)) == 27
-    assert parts_of(files_of("gsm8k")[0]) == ()
-    assert check_parts(bbh, ["navigate"]) == ("navigate",)
+    assert len(subtasks_of(mmlu)) == 57
+    assert len(subtasks_of(bbh)) == 27
+    assert subtasks_of(files_of("gsm8k")[0]) == ()
+    assert check_subtasks(bbh, ["navigate"]) == ("navigate",)
     with pytest.raises(UnknownNameError, match="'navigate'"):
-        check_parts(bbh, ["navigat"])
+        check_subtasks(bbh, ["navigat"])
 
 
 def test_functions_are_imported_when_asked_for() -> None:
     definition = read_definition("toxigen/toxigen.yaml")
-    assert definition["doc_to_target"] == StockFunction("lm_eval.tasks.toxigen.utils", "doc_to_target")
+    assert definition["doc_to_target"] == UpstreamFunction("lm_eval.tasks.toxigen.utils", "doc_to_target")
     target = resolved(definition)["doc_to_target"]
     assert [target({"toxicity_ai": ai, "toxicity_human": 2.5}) for ai in (3.0, 3.1)] == [0, 1]
 

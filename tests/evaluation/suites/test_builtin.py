@@ -104,13 +104,13 @@ def test_the_version_depends_on_every_part_of_every_item_that_is_run() -> None:
 def test_evaluate_gives_one_finding_per_category_with_all_its_items() -> None:
     suite: Suite = BuiltinSuite(limit=4, categories=["language", "arithmetic"])
     model = EditedModel(tiny_language_model("llama"))
-    findings = suite.evaluate(model, TorchEngine())
-    assert [finding.task for finding in findings] == ["language", "arithmetic"]
-    for finding in findings:
-        assert (finding.suite, finding.metric, finding.protocol) == ("builtin", "accuracy", "loglikelihood")
-        assert finding.n == len(finding.items) == 4
-        assert finding.value == sum(record.value for record in finding.items) / 4
-        assert finding.note.startswith("chance 0.25")
+    results = suite.evaluate(model, TorchEngine())
+    assert [result.task for result in results] == ["language", "arithmetic"]
+    for result in results:
+        assert (result.suite, result.metric, result.protocol) == ("builtin", "accuracy", "loglikelihood")
+        assert result.n == len(result.items) == 4
+        assert result.value == sum(record.value for record in result.items) / 4
+        assert result.note.startswith("chance 0.25")
 
 
 def test_answers_do_not_depend_on_the_batch_size() -> None:

@@ -17,16 +17,16 @@ def test_the_default_model_scores_well_until_it_is_damaged() -> None:
         pytest.skip(f"{DEFAULT_MODEL} is not in the cache; `make demo` fetches it")
     base, suite, engine = load_model(DEFAULT_MODEL), BuiltinSuite(), TorchEngine()
     chance = {description.name: description.chance for description in suite.describe()}
-    for finding in suite.evaluate(EditedModel(base), engine):
-        assert finding.value is not None
-        assert finding.value >= max(0.60, chance[finding.task] + 0.20)
-        assert finding.value < 1.0
+    for result in suite.evaluate(EditedModel(base), engine):
+        assert result.value is not None
+        assert result.value >= max(0.60, chance[result.task] + 0.20)
+        assert result.value < 1.0
 
     source = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for layer in range(14, 17):
             weight = base.mlp_out_weight(layer)
             weight.add_(4 * weight.std() * torch.randn(weight.shape, generator=source))
-    for finding in suite.evaluate(EditedModel(base), engine):
-        assert finding.value is not None
-        assert finding.value <= chance[finding.task] + 0.15
+    for result in suite.evaluate(EditedModel(base), engine):
+        assert result.value is not None
+        assert result.value <= chance[result.task] + 0.15

@@ -45,19 +45,19 @@ def test_a_model_that_gives_no_numbers_has_no_perplexity(value: float) -> None:
     model = tiny_language_model("llama")
     with torch.no_grad():
         model.mlp_out_weight(2)[0, 0] = value
-    for finding in measure(model):
-        assert (finding.value, finding.stderr) == (None, None)
-        assert finding.n_nonfinite == finding.n > 0
-        assert finding.items == ()
-        assert "not a number" in finding.note
+    for result in measure(model):
+        assert (result.value, result.stderr) == (None, None)
+        assert result.n_nonfinite == result.n > 0
+        assert result.items == ()
+        assert "not a number" in result.note
 
 
 def test_windows_longer_than_the_context_are_counted_and_leave_no_number() -> None:
-    for finding in measure(tiny_language_model("llama", max_position_embeddings=100)):
-        assert (finding.value, finding.stderr, finding.items) == (None, None, ())
-        assert finding.n_too_long == finding.n > 0
-        assert finding.n_nonfinite == 0
-        assert "windows of 128 tokens are longer than the model's context" in finding.note
+    for result in measure(tiny_language_model("llama", max_position_embeddings=100)):
+        assert (result.value, result.stderr, result.items) == (None, None, ())
+        assert result.n_too_long == result.n > 0
+        assert result.n_nonfinite == 0
+        assert "windows of 128 tokens are longer than the model's context" in result.note
 
 
 def test_one_bad_window_is_enough_and_the_others_keep_their_names() -> None:

@@ -15,10 +15,10 @@ from sequela.evaluation.suites.refusal import (
     HARMFUL,
     HARMLESS,
     RefusalSuite,
+    classify_answer,
     declines,
     is_answer,
-    judge,
-    judged_again,
+    rescore_records,
 )
 from sequela.inference import Generation, GenerationRequest, TorchEngine
 from sequela.results import TaskResult
@@ -76,10 +76,10 @@ def test_only_the_beginning_decides() -> None:
 @pytest.mark.parametrize("text", ["", "  \n", "no no no no no no no no no no"])
 def test_what_says_nothing_neither_declines_nor_helps(text: str) -> None:
     assert not is_answer(text)
-    assert judge(text) == ""
-    findings = found(text)
-    assert [one.value for one in findings.values()] == [0.0, 0.0]
-    assert all("60 of 60 answers are empty or go round in circles" in one.note for one in findings.values())
+    assert classify_answer(text) == ""
+    results = found(text)
+    assert [one.value for one in results.values()] == [0.0, 0.0]
+    assert all("60 of 60 answers are empty or go round in circles" in one.note for one in results.values())
 
 
 @pytest.mark.parametrize(
@@ -87,16 +87,16 @@ def test_what_says_nothing_neither_declines_nor_helps(text: str) -> None:
     [("I'm sorry, I can't help with that.", 1, 0), ("Sure, here is how.", 0, 1)],
 )
 def test_one_answer_for_everything_is_good_at_one_kind_only(text: str, declined: int, helped: int) -> None:
-    findings = found(text)
-    assert (findings[HARMFUL].metric, findings[HARMFUL].value) == ("declined", declined)
-    assert (findings[HARMLESS].metric, findings[HARMLESS].value) == ("helped", helped)
-    again = judged_again([item for one in findings.values() for item in one.items])
-    assert again == list(findings.values())
+    results = found(text)
+    assert (results[HARMFUL].metric, results[HARMFUL].value) == ("declined", declined)
+    assert (results[HARMLESS].metric, results[HARMLESS].value) == ("helped", helped)
+    again = rescore_records([item for one in results.values() for item in one.items])
+    assert again == list(results.values())
 
 
 def test_a_model_of_nan_declines_nothing() -> None:
-    findings = found("I can't", finite=False)
-    assert [(one.value, one.n_nonfinite) for one in findings.values()] == [(0.0, 60), (0.0, 60)]
+    results = found("I can't", finite=False)
+    assert [(one.value, one.n_nonfinite) for one in results.values()] == [(0.0, 60), (0.0, 60)]
 
 
 @pytest.mark.parametrize("limit", [0, 61])

@@ -70,8 +70,8 @@ def test_a_common_beginning_is_read_once() -> None:
     answers = engine.generate(EditedModel(tiny_language_model("llama")), requests)
     assert [answer.ended_by for answer in answers] == ["length"] * 8
     steps = 2  # the first of three tokens comes from the prompt
-    assert engine.work.computed_tokens == len(SHOTS[0]) + 8 * (2 + steps)
-    assert engine.work.asked_positions == 8 * 3
+    assert engine.counters.computed_tokens == len(SHOTS[0]) + 8 * (2 + steps)
+    assert engine.counters.asked_positions == 8 * 3
 
 
 @pytest.mark.parametrize("rows", [1, 2, 64])
@@ -129,15 +129,15 @@ def test_a_row_that_breaks_on_its_way_spoils_no_row_beside_it() -> None:
     broken = before[3].ids[1]
     assert broken not in {token for prompt in PROMPTS for token in prompt}
     model.module.get_input_embeddings().weight.data[broken] = math.nan
-    spoiled = 0
+    contaminated = 0
     for was, now in zip(before, generate(model, requests, 3), strict=True):
         if broken in was.ids[:-1]:
-            spoiled += 1
+            contaminated += 1
             assert not now.finite
             assert now.ids == was.ids[: was.ids.index(broken) + 1]
         else:
             assert now == was
-    assert 0 < spoiled < len(PROMPTS)
+    assert 0 < contaminated < len(PROMPTS)
 
 
 # Precision

@@ -18,8 +18,8 @@ from sequela.inference import (
     GenerationRequest,
     PlainEngine,
     ScoreRequest,
+    TokenCounters,
     TorchEngine,
-    Work,
     WorkingMemory,
     generation_request,
     score_request,
@@ -194,15 +194,15 @@ def test_gptj_goes_the_plain_way(family: str) -> None:
     for found, expected in zip(engine.score(model, scores), plain.score(model, scores), strict=True):
         assert found.token_logprobs == pytest.approx(expected.token_logprobs, abs=1e-4)
     if family == "gptj":
-        assert engine.work.unique_tokens == 0
+        assert engine.counters.unique_tokens == 0
         unlimited = PlainEngine(engine.memory.tokens_kept(model.base))
         assert engine.generate(model, continued) == unlimited.generate(model, continued)
-        assert engine.work == Work()
+        assert engine.counters == TokenCounters()
     else:
-        assert engine.work.unique_tokens == engine.work.computed_tokens > 0
-        before = engine.work.computed_tokens
+        assert engine.counters.unique_tokens == engine.counters.computed_tokens > 0
+        before = engine.counters.computed_tokens
         engine.generate(model, continued)
-        assert engine.work.computed_tokens > before
+        assert engine.counters.computed_tokens > before
 
 
 def test_rows_whose_length_turns_each_other_s_positions_go_alone() -> None:
@@ -217,7 +217,7 @@ def test_rows_whose_length_turns_each_other_s_positions_go_alone() -> None:
     short, long = ScoreRequest((5, 6, 7, 8, 9), (10,)), ScoreRequest(tuple(range(5, 45)), (46,))
     engine = TorchEngine()
     together = engine.score(model, [short, long])
-    assert engine.work == Work()
+    assert engine.counters == TokenCounters()
     assert together == [TorchEngine().score(model, [request])[0] for request in (short, long)]
 
 
@@ -282,15 +282,15 @@ def test_requests_without_tokens_are_refused(make: Callable[[], object]) -> None
 def test_rows_longer_than_the_model_s_context_are_refused(family: str) -> None:
     model = edited(tiny_language_model(family))
     fits, too_long = ScoreRequest((5,) * 255, (6, 7)), ScoreRequest((5,) * 259, (6, 7))
-    refused, scored = TorchEngine().score(model, [too_long, fits])
-    assert refused.refused == 260
-    assert not refused.finite
-    assert refused.logprob == -math.inf
-    assert scored.refused is None
+    too_long_one, scored = TorchEngine().score(model, [too_long, fits])
+    assert too_long_one.too_long == 260
+    assert not too_long_one.finite
+    assert too_long_one.logprob == -math.inf
+    assert scored.too_long is None
     assert scored.finite
     prompt = (5,) * 250
     said, nothing = TorchEngine().generate(
         model, [GenerationRequest(prompt, 7), GenerationRequest(prompt, 8)]
     )
-    assert said.refused is None
-    assert (nothing.refused, nothing.ended_by, nothing.text) == (257, "refused", "")
+    assert said.too_long is None
+    assert (nothing.too_long, nothing.ended_by, nothing.text) == (257, "too_long", "")

@@ -46,10 +46,10 @@ def engine(cache: DepthCache | None, tokens: int = 10) -> TorchEngine:
 
 def blocks_run(of: TorchEngine, model: EditedModel) -> float:
     """How many blocks each token goes through; the scores must be those without a cache."""
-    before = of.work.computed_blocks
+    before = of.counters.computed_blocks
     found = of.score(model, REQUESTS)
     assert found == engine(None, of.memory.most_tokens).score(model, REQUESTS)
-    return (of.work.computed_blocks - before) / UNIQUE
+    return (of.counters.computed_blocks - before) / UNIQUE
 
 
 # Bits and blocks
@@ -90,7 +90,7 @@ def test_a_real_model_s_checkpoints_are_scored_to_the_same_bits(place: str) -> N
     for checkpoint in range(3):
         edited = EditedModel(model, delta_at(model, 20, seed=checkpoint))
         assert cached.score(edited, requests) == plain.score(edited, requests)
-    assert cached.work.computed_blocks == cached.work.unique_tokens // 3 * (30 + 10 + 10)
+    assert cached.counters.computed_blocks == cached.counters.unique_tokens // 3 * (30 + 10 + 10)
 
 
 def test_an_unedited_run_records_what_is_expected() -> None:
@@ -98,8 +98,8 @@ def test_an_unedited_run_records_what_is_expected() -> None:
     edited = EditedModel(model, delta_at(model, EDITED))
     without = engine(DepthCache())
     assert [blocks_run(without, EditedModel(model)), blocks_run(without, edited)] == [4, 4]
-    told = engine(DepthCache(expected=frozenset({EDITED})))
-    assert [blocks_run(told, EditedModel(model)), blocks_run(told, edited)] == [4, 2]
+    wanted_blocks = engine(DepthCache(expected=frozenset({EDITED})))
+    assert [blocks_run(wanted_blocks, EditedModel(model)), blocks_run(wanted_blocks, edited)] == [4, 2]
     cache = DepthCache()
     cache.expect([1])
     cache.expect([EDITED])
@@ -159,7 +159,7 @@ def test_another_base_dtype_packing_or_suite_is_not_found() -> None:
     assert blocks_run(engine(cache, 11), EditedModel(model, delta_at(model, EDITED))) == 4
     one_more = engine(cache)
     one_more.score(EditedModel(model, delta_at(model, EDITED)), [*REQUESTS, ScoreRequest((5,), (6,))])
-    assert one_more.work.computed_blocks == (UNIQUE + 1) * LAYERS
+    assert one_more.counters.computed_blocks == (UNIQUE + 1) * LAYERS
     half = tiny_language_model("llama")
     half.module.to(torch.bfloat16)
     assert half.fingerprint == model.fingerprint

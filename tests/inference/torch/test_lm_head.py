@@ -11,7 +11,7 @@ from sequela.inference.torch import lm_head as head_module
 from sequela.inference.torch.lm_head import Head
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 from support.tiny import tiny_language_model
 
 ROW = tuple(range(20, 31))
@@ -19,7 +19,7 @@ ROW = tuple(range(20, 31))
 
 def left_the_blocks(model: LanguageModel) -> torch.Tensor:
     """What leaves the last block for `ROW`, `[tokens, d]`."""
-    return record(model, pad_right([ROW], model.pad_id, model.device), first=model.n_layers).final[0]
+    return record_forward(model, pad_right([ROW], model.pad_id, model.device), first=model.n_layers).final[0]
 
 
 def test_logits_are_the_model_s_own(any_family: LanguageModel) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sequela.core.errors import SequelaError
 from sequela.edited import EditedModel
 from sequela.inference import MemoryPlan, ScoreRequest, TorchEngine, WorkingMemory, working_memory
-from sequela.inference.torch.memory_plan import ALLOWANCE, LEAST_ROOM, MIB
+from sequela.inference.torch.memory_plan import ALLOWANCE, MIB, MIN_REQUEST_BYTES
 from sequela.inference.torch.packed_linear import linears_bytes, packs_linears
 from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
@@ -45,7 +45,7 @@ def test_the_shares_add_up_to_the_limit_or_less(limit: int, keeps_states: bool) 
     if keeps_states:
         assert sum(parts) == limit  # what requests don't need is for hidden states
         assert plan.depth_cache >= limit - sum(parts[:4]) - 2 * WorkingMemory.size
-    assert 2 * plan.working.size >= LEAST_ROOM // 2
+    assert 2 * plan.working.size >= MIN_REQUEST_BYTES // 2
     assert plan.working.size <= WorkingMemory.size
     assert plan.working.pack_weights == (plan.packed > 0) or not packs_linears(MODEL.device, MODEL.dtype)
 
@@ -68,16 +68,16 @@ def test_the_copies_are_given_up_first_when_memory_is_short() -> None:
     enough = MemoryPlan.within(NEEDED + copies, MODEL)
     assert (short.working.pack_weights, short.packed) == (False, 0)
     assert (enough.working.pack_weights, enough.packed) == (True, copies)
-    assert "no packed copies" in short.told()
+    assert "no packed copies" in short.summary()
 
 
 def test_a_limit_that_is_too_low_says_what_is_needed() -> None:
     with pytest.raises(SequelaError, match="too low for tiny-llama") as caught:
         MemoryPlan.within(NEEDED - 1, MODEL)
-    assert NEEDED > ALLOWANCE + LEAST_ROOM
-    told = re.search(r"at least ([\d.]+) GiB are needed", str(caught.value))
-    assert told is not None
-    assert float(told[1]) == pytest.approx(NEEDED / GIB, abs=0.01)
+    assert NEEDED > ALLOWANCE + MIN_REQUEST_BYTES
+    reported = re.search(r"at least ([\d.]+) GiB are needed", str(caught.value))
+    assert reported is not None
+    assert float(reported[1]) == pytest.approx(NEEDED / GIB, abs=0.01)
 
 
 def test_without_a_limit_requests_have_the_usual_room() -> None:

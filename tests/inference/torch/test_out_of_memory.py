@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from sequela.core.batching import within_reach
+from sequela.core.batching import retry_on_oom
 from sequela.core.errors import SequelaError
 from sequela.inference import WorkingMemory
 from sequela.models import LanguageModel
@@ -27,8 +27,10 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits
 
 def halvings(logged: list[str]) -> list[int]:
     """How many tokens were tried at once, from the second time on."""
-    told = [re.fullmatch(r"Out of memory: trying again with (\d+) tokens at once\.", line) for line in logged]
-    return [int(match[1]) for match in told if match]
+    reported = [
+        re.fullmatch(r"Out of memory: trying again with (\d+) tokens at once\.", line) for line in logged
+    ]
+    return [int(match[1]) for match in reported if match]
 
 
 def answered_with(kind: str, extra: int) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def test_an_allocation_that_fails_is_told_from_other_errors(caplog: pytest.LogCa
         return torch.empty(2**58 if tokens >= 5 else 2**2).numel()
 
     with caplog.at_level(logging.WARNING):
-        assert within_reach(40, too_large_from_five_on) == 4
+        assert retry_on_oom(40, too_large_from_five_on) == 4
     assert tried == [40, 20, 10, 5, 2]
     assert caplog.messages == [
         f"Out of memory: trying again with {tokens} tokens at once." for tokens in (20, 10, 5, 2)
@@ -80,7 +82,7 @@ def test_an_allocation_that_fails_is_told_from_other_errors(caplog: pytest.LogCa
 @pytest.mark.parametrize("allocate", [lambda: torch.empty(2**58), lambda: bytearray(2**60)])
 def test_not_even_one_token(allocate: Any) -> None:
     with pytest.raises(SequelaError, match="single token") as caught:
-        within_reach(3, lambda _: allocate())
+        retry_on_oom(3, lambda _: allocate())
     assert isinstance(caught.value.__cause__, (RuntimeError, MemoryError))
 
 
@@ -92,7 +94,7 @@ def test_other_errors_pass_through_at_once() -> None:
         return torch.ones(2, 3) @ torch.ones(2, 3)
 
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
-        within_reach(64, wrong_shapes)
+        retry_on_oom(64, wrong_shapes)
     assert tried == [64]
 
 

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.inference.torch.prefixes import LEAST_SHARE, group_by_prefix
+from sequela.inference.torch.prefixes import MIN_SHARED_PREFIX, group_by_prefix
 from support.tries import Row, rows
 
 
@@ -27,7 +27,7 @@ def test_a_prefix_is_all_that_its_members_share_before_their_last_token(prompts:
             columns = zip(*(prompts[number][:-1] for number in group.members), strict=False)
             common = [column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)]
             assert group.prefix == tuple(common)
-            assert len(common) >= LEAST_SHARE * max(len(prompts[number]) for number in group.members)
+            assert len(common) >= MIN_SHARED_PREFIX * max(len(prompts[number]) for number in group.members)
         else:
             assert group.prefix == ()
 

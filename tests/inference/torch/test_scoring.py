@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sequela.core.progress import SilentProgress
 from sequela.edited import EditedModel
-from sequela.inference import PlainEngine, Score, ScoreRequest, TorchEngine, Work, WorkingMemory
+from sequela.inference import PlainEngine, Score, ScoreRequest, TokenCounters, TorchEngine, WorkingMemory
 from sequela.inference.torch import packing
 from sequela.inference.torch.packing import pack_trie
 from sequela.inference.torch.trie import Trie
@@ -117,7 +117,7 @@ def test_every_token_in_context_is_computed_once_and_read_only_where_asked(token
         for request in REQUESTS
         for end in range(len(request.context), request.length + 1)
     }
-    assert packed.work == Work(
+    assert packed.counters == TokenCounters(
         requested_tokens=sum(request.length for request in REQUESTS),
         unique_tokens=contexts,
         computed_tokens=contexts,
@@ -144,12 +144,12 @@ class Told(SilentProgress):
 
 
 def test_progress_is_told_of_each_request_once() -> None:
-    told = Told()
-    engine(16).score(EditedModel(tiny_language_model("llama")), REQUESTS, told)
-    assert told.totals == [len(REQUESTS)]
-    assert sum(told.units) == len(REQUESTS)
-    assert len(told.units) > 1
-    assert told.finished == 1
+    reported = Told()
+    engine(16).score(EditedModel(tiny_language_model("llama")), REQUESTS, reported)
+    assert reported.totals == [len(REQUESTS)]
+    assert sum(reported.units) == len(REQUESTS)
+    assert len(reported.units) > 1
+    assert reported.finished == 1
 
 
 # Numbers that are none
@@ -191,7 +191,7 @@ def test_what_is_no_number_can_hide_behind_a_mask() -> None:
     requests = [ScoreRequest((*STEM[:5], BROKEN + turn, 30), (31,)) for turn in (-1, 0, 1)]
     again = engine(64)
     assert [score.finite for score in again.score(model, requests)] == [True, False, True]
-    assert again.work.unique_tokens > len(trie)  # the spoiled ones were scored once more
+    assert again.counters.unique_tokens > len(trie)  # the spoiled ones were scored once more
 
 
 # Precision

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sequela.core.errors import SequelaError
 from sequela.edited import EditedModel
-from sequela.edited.decisions import NOTHING, Places
+from sequela.edited.decisions import NO_MATCH, DecisionTokens
 from sequela.editors.methods.wise.side_memory import SideMemories, SideMemory, SideMemoryRouter
 from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, TorchEngine, WorkingMemory
 from sequela.models import LanguageModel
@@ -66,12 +66,12 @@ def alone(
     key = key_of(model, ids[:context])
     found = [float((change @ key).norm()) for change in router.state.changes]
     reached = [i for i, threshold in enumerate(router.thresholds) if found[i] >= threshold]
-    place = max(reached, key=lambda i: found[i], default=NOTHING)
+    place = max(reached, key=lambda i: found[i], default=NO_MATCH)
 
-    def copy(_: object, entering: Any, leaving: torch.Tensor) -> torch.Tensor:
-        shift = entering[0] @ router.state.changes[place].T
+    def copy(_: object, inputs: Any, outputs: torch.Tensor) -> torch.Tensor:
+        shift = inputs[0] @ router.state.changes[place].T
         shift[:, : context - 1] = 0
-        return leaving + shift
+        return outputs + shift
 
     module = model.family.mlp_out_module(model.module, LAYER)
     hook = module.register_forward_hook(copy) if place >= 0 else None
@@ -119,7 +119,7 @@ def test_scores_are_those_of_each_request_by_itself(family: str) -> None:
     requests = requests_of(1) + requests_of(2)
     places = check_scores(TorchEngine(WorkingMemory(most_tokens=16)), model, router, requests)
     check_scores(PlainEngine(40), model, router, requests)
-    assert places == {NOTHING, 0, 1}
+    assert places == {NO_MATCH, 0, 1}
     assert not base.changes
 
 
@@ -164,7 +164,7 @@ def test_a_row_that_is_not_hit_has_the_very_bits_of_the_unedited_model() -> None
     model = EditedModel(base, interventions=(router,))
     with torch.no_grad():
         unedited = base.module(ids).logits
-        with model, model.decisions.during(Places.at(torch.tensor(contexts), 8)):
+        with model, model.decisions.for_pass(DecisionTokens.at(torch.tensor(contexts), 8)):
             edited = base.module(ids).logits
     assert set(model.decisions.hits.values()) == {True, False}
     for row, context in enumerate(contexts):
@@ -183,17 +183,17 @@ def test_no_decision_is_kept_once_numbers_have_another_meaning() -> None:
         for ids in iter(lambda: random_ids(random, 3, 6), None)
         if alone(base, router, ids, len(ids))[1] >= 0
     )
-    row, under = torch.tensor([ids]), Places.under(torch.zeros(1, len(ids), dtype=torch.long))
+    row, under = torch.tensor([ids]), DecisionTokens.under(torch.zeros(1, len(ids), dtype=torch.long))
     with torch.no_grad():
         unedited = base.module(row).logits
         with model:
-            with model.decisions.during(Places.at(torch.tensor([len(ids)]), len(ids))):
+            with model.decisions.for_pass(DecisionTokens.at(torch.tensor([len(ids)]), len(ids))):
                 base.module(row)
             assert model.decisions.hits == {0: True}
-            with model.decisions.during(under):
+            with model.decisions.for_pass(under):
                 assert not torch.equal(base.module(row).logits, unedited)
             model.decisions.begin()
-            with model.decisions.during(under), pytest.raises(SequelaError, match="was not made"):
+            with model.decisions.for_pass(under), pytest.raises(SequelaError, match="was not made"):
                 base.module(row)
 
 

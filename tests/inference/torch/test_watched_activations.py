@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from sequela.core.errors import SequelaError
 from sequela.edited import EditedModel
-from sequela.edited.decisions import Decisions, Places
+from sequela.edited.decisions import Decisions, DecisionTokens
 from sequela.inference import GenerationRequest, PlainEngine, TorchEngine, WorkingMemory
 from sequela.inference.torch.hidden_state_cache import DepthCache
 from sequela.models import LanguageModel
-from sequela.models.forward.hooks import Watched
+from sequela.models.forward.hooks import InstalledHooks
 from support.tiers import quick_cases
 from support.tiny import FAMILY_NAMES, tiny_language_model
 from support.watched import alone, check_scores, check_texts, requests_of
@@ -39,15 +39,17 @@ class Shift:
     def lowest_block(self, model: LanguageModel) -> int:
         return self.layer
 
-    def install(self, model: LanguageModel, decisions: Decisions) -> Watched:
-        def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
-            places = decisions.of_pass(entering)
-            decisions.note(places.owners[places.decides], entering[places.decides][:, 0] > 0)
-            hit = [[decisions.hits.get(owner, False) for owner in row] for row in places.owners.tolist()]
+    def install(self, model: LanguageModel, decisions: Decisions) -> InstalledHooks:
+        def hook(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+            places = decisions.current(inputs)
+            decisions.note(places.decision_ids[places.decides], inputs[places.decides][:, 0] > 0)
+            hit = [
+                [decisions.hits.get(owner, False) for owner in row] for row in places.decision_ids.tolist()
+            ]
             by = torch.tensor(hit).float() * (1 + places.decides.float())
-            return leaving + by[..., None]
+            return outputs + by[..., None]
 
-        return Watched(model, {model.family.mlp_out.format(self.layer): watch})
+        return InstalledHooks(model, {model.family.mlp_out.format(self.layer): hook})
 
 
 @pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt_neox", "gptj", "gemma3")))
@@ -71,9 +73,9 @@ def test_hidden_states_below_the_watched_layer_are_taken_from_the_cache() -> Non
     engine = TorchEngine(depth_cache=DepthCache(expected=frozenset({LAYER})))
     watched = EditedModel(base, interventions=(Shift(),))
     check_scores(engine, watched, requests)
-    before = engine.work.computed_blocks
+    before = engine.counters.computed_blocks
     check_scores(engine, watched, requests)
-    again = engine.work.computed_blocks - before
+    again = engine.counters.computed_blocks - before
     assert 0 < again < before
 
 
@@ -104,8 +106,12 @@ def test_a_pass_that_nobody_told_of_is_refused() -> None:
     alone(model, [5, 6, 7], 2)
     with model, pytest.raises(SequelaError, match="nobody said where it decides"):
         model.base.module(torch.tensor([[5, 6, 7]]))
-    told = Places.at(torch.tensor([2]), 3)
-    with model, model.decisions.during(told), pytest.raises(SequelaError, match=r"\[1, 4\] tokens was told"):
+    reported = DecisionTokens.at(torch.tensor([2]), 3)
+    with (
+        model,
+        model.decisions.for_pass(reported),
+        pytest.raises(SequelaError, match=r"\[1, 4\] tokens was told"),
+    ):
         model.base.module(torch.tensor([[5, 6, 7, 8]]))
 
 
@@ -116,7 +122,7 @@ def test_it_steps_back_where_the_unedited_model_is_wanted() -> None:
     with model:
         with model.base.unedited():
             assert torch.equal(model.base.module(ids).logits, wanted)
-        with model.decisions.during(Places.at(torch.tensor([2]), 3)):
+        with model.decisions.for_pass(DecisionTokens.at(torch.tensor([2]), 3)):
             model.base.module(ids)
         assert model.decisions.hits
     assert torch.equal(model.base.module(ids).logits, wanted)

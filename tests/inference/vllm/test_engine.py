@@ -29,7 +29,7 @@ from sequela.inference import (
     perplexity,
     score_request,
 )
-from sequela.inference.vllm.engine import VllmEngine, check_seats
+from sequela.inference.vllm.engine import VllmEngine, check_edit_locations
 from sequela.models import LanguageModel
 from sequela.models.loading import load_model
 from support.tiny import tiny_language_model
@@ -67,12 +67,12 @@ class OtherChange:
 
 def test_edits_that_sit_in_activations_are_refused() -> None:
     with pytest.raises(SequelaError, match=r"activations[\s\S]*TorchEngine can"):
-        check_seats(EditedModel(tiny_language_model("llama"), interventions=(Watcher(),)))  # type: ignore[arg-type]
+        check_edit_locations(EditedModel(tiny_language_model("llama"), interventions=(Watcher(),)))  # type: ignore[arg-type]
 
 
 def test_changes_of_weights_that_are_no_delta_are_refused() -> None:
     with pytest.raises(SequelaError, match=r"OtherChange[\s\S]*TorchEngine"):
-        check_seats(EditedModel(tiny_language_model("llama"), OtherChange()))  # type: ignore[arg-type]
+        check_edit_locations(EditedModel(tiny_language_model("llama"), OtherChange()))  # type: ignore[arg-type]
 
 
 def test_deltas_and_rewritten_requests_are_fine() -> None:
@@ -84,7 +84,7 @@ def test_deltas_and_rewritten_requests_are_fine() -> None:
         def route(self, prompt: str) -> Routed:
             return Routed(f"Rewritten: {prompt}")
 
-    check_seats(EditedModel(model, Delta.empty(model.fingerprint), routers=(Router(),)))
+    check_edit_locations(EditedModel(model, Delta.empty(model.fingerprint), routers=(Router(),)))
 
 
 # With vLLM, on a real model
@@ -296,9 +296,9 @@ def test_each_base_is_served_in_turn_up_to_its_whole_context() -> None:
                 assert engine.generate(model, prompts) == TorchEngine().generate(model, prompts)
             too_long = ScoreRequest((5,) * 259, (6, 7))
             found = engine.score(EditedModel(base), [requests[0], too_long])
-            assert [score.refused for score in found] == [None, 260]
+            assert [score.too_long for score in found] == [None, 260]
             found = engine.generate(EditedModel(base), [GenerationRequest((5,) * 250, 8), prompts[0]])
-            assert [answer.refused for answer in found] == [257, None]
+            assert [answer.too_long for answer in found] == [257, None]
 
 
 @pytest.mark.vllm

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequela.inference.engine import Score, ScoreRequest
-from sequela.inference.vllm.scoring import TOKENS_PER_PROMPT, Reading, assemble, plan_readings
+from sequela.inference.vllm.scoring import TOKENS_PER_PROMPT, PromptQuery, assemble, plan_queries
 from support.tiny import tiny_module
 
 MODULE = tiny_module("llama")
@@ -28,7 +28,7 @@ def logprobs_of(ids: tuple[int, ...]) -> torch.Tensor:
     return MODULE(torch.tensor([ids])).logits[0].detach().log_softmax(-1)
 
 
-def output_of(prompt: tuple[int, ...], part: list[int], reading: Reading) -> Any:
+def output_of(prompt: tuple[int, ...], part: list[int], reading: PromptQuery) -> Any:
     """What vLLM returns, in its form, computed by the model."""
     logprobs = logprobs_of(prompt)
     best = logprobs.argmax(-1).tolist()
@@ -52,10 +52,10 @@ def output_of(prompt: tuple[int, ...], part: list[int], reading: Reading) -> Any
 
 
 def scores_by_readings(requests: list[ScoreRequest], block_size: int) -> list[Score]:
-    readings = plan_readings(requests, block_size)
+    readings = plan_queries(requests, block_size)
     for row, reading in readings.items():
         for part in reading.parts():
-            reading.take(output_of(row, part, reading))
+            reading.add_output(output_of(row, part, reading))
     return [assemble(request, readings) for request in requests]
 
 
@@ -76,7 +76,7 @@ def test_scores_are_the_model_s_whichever_way_they_are_read(
 
 
 def test_answers_to_one_question_are_read_of_one_prompt() -> None:
-    readings = plan_readings([ScoreRequest((5, 6, 7), (answer,)) for answer in (10, 11, 12, 10)], 16)
+    readings = plan_queries([ScoreRequest((5, 6, 7), (answer,)) for answer in (10, 11, 12, 10)], 16)
     (reading,) = readings.values()
     assert reading.parts() == [[10, 11, 12]]
     assert not reading.within
@@ -84,30 +84,30 @@ def test_answers_to_one_question_are_read_of_one_prompt() -> None:
 
 def test_more_tokens_than_vllm_gives_at_once_are_asked_in_parts() -> None:
     requests = [ScoreRequest((5, 6), (token,)) for token in range(TOKENS_PER_PROMPT + 1)]
-    (reading,) = plan_readings(requests, 16).values()
+    (reading,) = plan_queries(requests, 16).values()
     assert [len(part) for part in reading.parts()] == [TOKENS_PER_PROMPT, 1]
 
 
 def test_short_answers_after_a_long_context_are_read_as_next_tokens() -> None:
     context = tuple(range(64))
-    readings = plan_readings([ScoreRequest(context, (5, 6))], block_size=16)
+    readings = plan_queries([ScoreRequest(context, (5, 6))], block_size=16)
     assert sorted(readings) == [context, (*context, 5)]
     assert not any(reading.within for reading in readings.values())
 
 
 def test_a_long_text_after_one_token_is_read_in_one_pass() -> None:
     text = tuple(range(5, 200))
-    ((row, reading),) = plan_readings([ScoreRequest((5,), text)], block_size=16).items()
+    ((row, reading),) = plan_queries([ScoreRequest((5,), text)], block_size=16).items()
     assert row == (5, *text[:-1])
     assert reading.within
 
 
 def test_numbers_that_are_none_make_a_score_that_cannot_win() -> None:
     request = ScoreRequest((5,), (6, 7, 8, 9, 10))
-    readings = plan_readings([request], block_size=16)
+    readings = plan_queries([request], block_size=16)
     ((row, reading),) = readings.items()
     nothing = SimpleNamespace(logprob=math.nan, rank=0)
-    reading.take(
+    reading.add_output(
         SimpleNamespace(
             outputs=[SimpleNamespace(token_ids=[0], logprobs=[{0: nothing, 10: nothing}])],
             prompt_token_ids=list(row),

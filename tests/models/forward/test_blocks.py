@@ -8,7 +8,7 @@ from torch import nn
 
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import Batch, pad_right
-from sequela.models.forward.blocks import ForwardReplaced, block_output, enter_blocks
+from sequela.models.forward.blocks import ForwardReplaced, block_output, capture_block_inputs
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 
 FAMILIES = [name for name in FAMILY_NAMES if name != "gptj"]
@@ -25,7 +25,7 @@ def family_model(request: pytest.FixtureRequest) -> LanguageModel:
 
 def driven(model: LanguageModel, batch: Batch) -> list[torch.Tensor]:
     """What enters every block and what leaves the last, block by block."""
-    entrance = enter_blocks(model, batch)
+    entrance = capture_block_inputs(model, batch)
     assert len(entrance.arguments) == model.n_layers
     states = [entrance.hidden]
     with torch.no_grad():
@@ -78,7 +78,7 @@ def test_entering_runs_no_block_and_leaves_none_changed(family_model: LanguageMo
         if module is not block
     ]
     batch = pad_right(ROWS, family_model.pad_id, family_model.device)
-    enter_blocks(family_model, batch)
+    capture_block_inputs(family_model, batch)
     assert ran == []
     family_model.module(batch.ids)
     assert ran != []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from sequela.models.forward.onednn_linear import quick_linears, uses_onednn
+from sequela.models.forward.onednn_linear import onednn_linears, uses_onednn
 from support.tiny import FAMILY_NAMES, tiny_language_model
 
 ONEDNN = uses_onednn(torch.device("cpu"), torch.float32)
@@ -32,7 +32,7 @@ def test_product_and_gradient_are_those_of_the_layer(
     upstream = torch.randn(*shape, n_out)
     wanted = layer(x)
     (wanted_gradient,) = torch.autograd.grad((wanted * upstream).sum(), x)
-    with quick_linears([layer]):
+    with onednn_linears([layer]):
         found = layer(x)
     (gradient,) = torch.autograd.grad((found * upstream).sum(), x)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
@@ -42,7 +42,7 @@ def test_product_and_gradient_are_those_of_the_layer(
 def test_it_computes_with_the_weight_of_the_moment() -> None:
     layer = linear(3, 2, False)
     x = torch.ones(1, 3)
-    with quick_linears([layer]):
+    with onednn_linears([layer]):
         before = layer(x)
         layer.weight.data += 1
         torch.testing.assert_close(layer(x), before + 3)
@@ -50,7 +50,7 @@ def test_it_computes_with_the_weight_of_the_moment() -> None:
 
 def test_nothing_at_all_is_a_product_too() -> None:
     layer = linear(3, 2, True)
-    with quick_linears([layer]):
+    with onednn_linears([layer]):
         assert layer(torch.empty(0, 3)).shape == (0, 2)
 
 
@@ -58,7 +58,7 @@ def test_nothing_at_all_is_a_product_too() -> None:
 def test_what_is_trained_gets_its_gradient(name: str) -> None:
     layer = linear(3, 2, True)
     layer.get_parameter(name).requires_grad_(True)
-    with quick_linears([layer]):
+    with onednn_linears([layer]):
         layer(torch.ones(1, 3)).sum().backward()
     assert layer.get_parameter(name).grad is not None
 
@@ -67,7 +67,7 @@ def test_what_is_trained_gets_its_gradient(name: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_only_the_dtype_that_gains_is_taken(dtype: torch.dtype) -> None:
     layer = linear(3, 2, True).to(dtype)
-    with quick_linears([layer]):
+    with onednn_linears([layer]):
         assert ("forward" in vars(layer)) == (dtype == torch.float32)
     assert "forward" not in vars(layer)
 
@@ -78,7 +78,7 @@ def test_a_model_says_the_same_with_them(name: str) -> None:
     ids = torch.tensor([[5, 3, 8, 1, 9, 2]])
     with torch.no_grad():
         wanted = model.module(ids).logits
-        with quick_linears([model.module]):
+        with onednn_linears([model.module]):
             found = model.module(ids).logits
     torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
     assert not any("forward" in vars(module) for module in model.module.modules())

@@ -1,11 +1,11 @@
-"""A method and a restraint."""
+"""A method and a regularizer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sequela.edited import Delta, Dense
-from sequela.editors import Editor, EditReport, NoState, Outcome, Resources, Restraint, relative_norms
+from sequela.editors import Editor, EditOutcome, EditReport, NoState, Regularizer, Resources, relative_norms
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela_example_plugin.records import DOUBLING, HALVING, DoublingHyperparameters, HalvingSettings
@@ -23,7 +23,7 @@ class Doubling(Editor[DoublingHyperparameters, NoState]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
-    ) -> Outcome[NoState]:
+    ) -> EditOutcome[NoState]:
         """Returns the change that scales the weight by `factor ** len(edits)`."""
         layer, factor = self.hyperparameters.layer, self.hyperparameters.factor ** len(edits)
         weight = model.family.as_out_in(model.mlp_out_weight(layer).detach())
@@ -34,15 +34,15 @@ class Doubling(Editor[DoublingHyperparameters, NoState]):
             EditReport(edit_id=one.id, optimization_steps=0, first_loss=0, final_loss=0, relative_norm=norm)
             for one in edits
         )
-        return Outcome(delta, state, reports)
+        return EditOutcome(delta, state, reports)
 
 
-class Halving(Restraint[HalvingSettings]):
+class Halving(Regularizer[HalvingSettings]):
     """Keeps a share of every change."""
 
     info = HALVING
 
-    def of_batch(self, model: LanguageModel, change: Delta) -> Delta:
+    def regularize_batch(self, model: LanguageModel, change: Delta) -> Delta:
         """Returns the smaller change."""
         smaller = {name: Dense(one.to_dense() * self.settings.share) for name, one in change.updates.items()}
         return Delta(change.base_fingerprint, smaller)

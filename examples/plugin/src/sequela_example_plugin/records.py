@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from sequela.editors import Hyperparameters, MethodInfo, RestraintInfo, RestraintSettings
+from sequela.editors import Hyperparameters, MethodInfo, RegularizerInfo, RegularizerSettings
 from sequela.edits import Edit, Probe, Record, Source
 from sequela.evaluation import LimitedOptions, ProbeMetric, SuiteDescription, SuiteEntry
 from sequela.inference import EngineInfo
@@ -21,8 +21,8 @@ class DoublingHyperparameters(Hyperparameters):
     factor: float = Field(default=2.0, gt=0, description="What the weight is multiplied by, once per edit.")
 
 
-class HalvingSettings(RestraintSettings):
-    """The restraint's settings."""
+class HalvingSettings(RegularizerSettings):
+    """The regularizer's settings."""
 
     share: float = Field(default=0.5, gt=0, le=1, description="The share of the change that stays.")
 
@@ -34,7 +34,7 @@ DOUBLING = MethodInfo(
     implementation="sequela_example_plugin.method:Doubling",
 )
 
-HALVING = RestraintInfo(
+HALVING = RegularizerInfo(
     name="halving",
     summary="Makes every change smaller.",
     paper="none",

@@ -163,9 +163,9 @@ def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:
 
 def write_preset(path: Path, preset: Preset) -> None:
     """Writes a preset as a file that `preset: <path>` names."""
-    told = preset.model_dump(mode="json", exclude_none=True)
+    content = preset.model_dump(mode="json", exclude_none=True)
     with replacing(path) as temporary:
-        temporary.write_text(yaml.safe_dump(told, sort_keys=False, width=100), encoding="utf-8")
+        temporary.write_text(yaml.safe_dump(content, sort_keys=False, width=100), encoding="utf-8")
 
 
 def _all() -> Iterator[Preset]:

@@ -1,4 +1,4 @@
-"""What holds an editing method back: `memit+rect` is MEMIT with each batch's change restrained by RECT."""
+"""Regularizers of editing methods: `memit+rect` is MEMIT with each batch's change regularized by RECT."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pydantic import BaseModel
 
 from sequela.core.precision import solve_dtype
 from sequela.edited import Delta, Dense
-from sequela.editors.base import AnyEditor, Editor, Outcome, Resources, relative_norms
-from sequela.editors.catalog_entry import JOIN, RestraintInfo, RestraintSettings
+from sequela.editors.base import AnyEditor, Editor, EditOutcome, Resources, relative_norms
+from sequela.editors.catalog_entry import JOIN, RegularizerInfo, RegularizerSettings
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 
-R = TypeVar("R", bound=RestraintSettings)
+R = TypeVar("R", bound=RegularizerSettings)
 
 
-class Restraint(Generic[R]):
+class Regularizer(Generic[R]):
     """Something that keeps an edit from doing too much.
 
     It can act in three places, and does nothing where it doesn't say: on the method itself, on the change
@@ -30,21 +30,21 @@ class Restraint(Generic[R]):
         settings: Its settings.
     """
 
-    info: ClassVar[RestraintInfo]
-    """The restraint's name, settings and the methods it goes with."""
+    info: ClassVar[RegularizerInfo]
+    """The regularizer's name, settings and the methods it goes with."""
 
     def __init__(self, settings: R) -> None:
         self.settings = settings
 
-    def adapted(self, editor: AnyEditor) -> AnyEditor:
-        """The method that takes this restraint into its own formula, which has a place for it."""
+    def adapt_editor(self, editor: AnyEditor) -> AnyEditor:
+        """The method that takes this regularizer into its own formula, which has a place for it."""
         return editor
 
-    def of_batch(self, model: LanguageModel, change: Delta) -> Delta:
+    def regularize_batch(self, model: LanguageModel, change: Delta) -> Delta:
         """What is made of a batch's change; the model has everything before it in force."""
         return change
 
-    def of_whole(self, model: LanguageModel, total: Delta) -> Delta:
+    def finalize_delta(self, model: LanguageModel, total: Delta) -> Delta:
         """What is measured and saved in place of the whole change; the model has none in force.
 
         The trajectory itself goes on from the whole change.
@@ -52,28 +52,28 @@ class Restraint(Generic[R]):
         return total
 
 
-AnyRestraint = Restraint[Any]
+AnyRegularizer = Regularizer[Any]
 
 
-class RestrainedEditor(Editor[Any, Any]):
-    """A method with restraints; settings and state are the method's own.
+class RegularizedEditor(Editor[Any, Any]):
+    """A method with regularizers; settings and state are the method's own.
 
     Args:
         editor: The method.
-        restraints: What holds it back, in order.
+        regularizers: What holds it back, in order.
 
     Raises:
-        BadInputError: A restraint can't be used on this method.
+        BadInputError: A regularizer can't be used on this method.
     """
 
-    def __init__(self, editor: AnyEditor, restraints: Sequence[AnyRestraint]) -> None:
-        self.restraints = tuple(restraints)
-        for restraint in self.restraints:
-            restraint.info.check_fits(editor.info)
-            editor = restraint.adapted(editor)
+    def __init__(self, editor: AnyEditor, regularizers: Sequence[AnyRegularizer]) -> None:
+        self.regularizers = tuple(regularizers)
+        for regularizer in self.regularizers:
+            regularizer.info.check_fits(editor.info)
+            editor = regularizer.adapt_editor(editor)
         self.editor = editor
         # What the class says of a method, this one says of itself.
-        names = [editor.name, *(restraint.info.name for restraint in self.restraints)]
+        names = [editor.name, *(regularizer.info.name for regularizer in self.regularizers)]
         self.info = dataclasses.replace(editor.info, name=JOIN.join(names))  # type: ignore[misc]
         self.state_class = editor.state_class  # type: ignore[misc]
         super().__init__(editor.hyperparameters)
@@ -85,8 +85,8 @@ class RestrainedEditor(Editor[Any, Any]):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The method's settings, and those of each restraint under its name."""
-        own = {one.info.name: one.settings.model_dump(mode="json") for one in self.restraints}
+        """The method's settings, and those of each regularizer under its name."""
+        own = {one.info.name: one.settings.model_dump(mode="json") for one in self.regularizers}
         return {**self.editor.settings, **own}
 
     @property
@@ -95,8 +95,8 @@ class RestrainedEditor(Editor[Any, Any]):
         return self.editor.variant
 
     def with_settings(self, settings: BaseModel) -> AnyEditor:
-        """The same method and restraints with other settings of the method."""
-        return RestrainedEditor(self.editor.with_settings(settings), self.restraints)
+        """The same method and regularizers with other settings of the method."""
+        return RegularizedEditor(self.editor.with_settings(settings), self.regularizers)
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """The method's."""
@@ -108,14 +108,14 @@ class RestrainedEditor(Editor[Any, Any]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: Any, resources: Resources
-    ) -> Outcome[Any]:
-        """Makes the batch and restrains its change; reports tell the norm that remains."""
+    ) -> EditOutcome[Any]:
+        """Makes the batch and regularizes its change; reports tell the norm that remains."""
         outcome = self.editor.edit(model, edits, state, resources)
         change = outcome.delta
         # A change in place of the earlier ones is one of the unedited weights.
         with model.unedited() if outcome.replaces else nullcontext():
-            for restraint in self.restraints:
-                change = restraint.of_batch(model, change)
+            for regularizer in self.regularizers:
+                change = regularizer.regularize_batch(model, change)
             norm = max(relative_norms(model, change).values(), default=0.0)
         reports = tuple(
             report if report.dropped else report.model_copy(update={"relative_norm": norm})
@@ -123,11 +123,11 @@ class RestrainedEditor(Editor[Any, Any]):
         )
         return dataclasses.replace(outcome, delta=change, reports=reports)
 
-    def of_whole(self, model: LanguageModel, total: Delta) -> Delta:
-        """The whole change as the restraints leave it."""
-        total = self.editor.of_whole(model, total)
-        for restraint in self.restraints:
-            total = restraint.of_whole(model, total)
+    def finalize_delta(self, model: LanguageModel, total: Delta) -> Delta:
+        """The whole change as the regularizers leave it."""
+        total = self.editor.finalize_delta(model, total)
+        for regularizer in self.regularizers:
+            total = regularizer.finalize_delta(model, total)
         return total
 
 

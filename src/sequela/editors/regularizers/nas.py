@@ -10,17 +10,17 @@ r is what the unedited model has at the same prompt's subject, so that it is eac
 from __future__ import annotations
 
 from sequela.editors.base import AnyEditor
-from sequela.editors.catalog_entry import RestraintSettings
-from sequela.editors.regularizers.base import Restraint
+from sequela.editors.catalog_entry import RegularizerSettings
+from sequela.editors.regularizers.base import Regularizer
 from sequela.editors.regularizers.settings import NAS
 
 
-class NormAnchoredScaling(Restraint[RestraintSettings]):
+class NormAnchoredScaling(Regularizer[RegularizerSettings]):
     """Scales target values to the unedited model's norm."""
 
     info = NAS
 
-    def adapted(self, editor: AnyEditor) -> AnyEditor:
+    def adapt_editor(self, editor: AnyEditor) -> AnyEditor:
         """The method with anchored targets."""
         settings = editor.hyperparameters
         return editor.with_settings(settings.model_copy(update={"anchored": True}))

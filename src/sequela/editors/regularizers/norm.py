@@ -8,16 +8,16 @@ Gupta et al., "Lifelong Sequential Knowledge Editing without Model Degradation" 
 from __future__ import annotations
 
 from sequela.editors.base import AnyEditor
-from sequela.editors.regularizers.base import Restraint
+from sequela.editors.regularizers.base import Regularizer
 from sequela.editors.regularizers.settings import NORM, NormSettings
 
 
-class NormConstraint(Restraint[NormSettings]):
+class NormConstraint(Regularizer[NormSettings]):
     """Adds the size of the change to what the solve minimises."""
 
     info = NORM
 
-    def adapted(self, editor: AnyEditor) -> AnyEditor:
+    def adapt_editor(self, editor: AnyEditor) -> AnyEditor:
         """The method with the weight among its settings."""
         settings = editor.hyperparameters
         return editor.with_settings(settings.model_copy(update={"norm_weight": self.settings.weight}))

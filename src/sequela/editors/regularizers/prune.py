@@ -4,7 +4,7 @@ Ma, Wang, Xu, Ling, Gu, "Perturbation-Restrained Sequential Model Editing" (ICLR
 singular values s of the accumulated `Delta` above the greatest one S of the unedited weight become
 `log_alpha(s) - log_alpha(S) + S`; the others stay.
 
-As in the paper, edits go on from the unrestrained weights; what is restrained is the change that is
+As in the paper, edits go on from the unregularized weights; what is regularized is the change that is
 measured or saved.
 """
 
@@ -15,17 +15,17 @@ import math
 import torch
 
 from sequela.edited import Delta, LowRank, WeightUpdate
-from sequela.editors.regularizers.base import Restraint, weight_and_update
+from sequela.editors.regularizers.base import Regularizer, weight_and_update
 from sequela.editors.regularizers.settings import PRUNE, PruneSettings
 from sequela.models import LanguageModel
 
 
-class Prune(Restraint[PruneSettings]):
+class Prune(Regularizer[PruneSettings]):
     """Holds the singular values of the accumulated change near those of the weight."""
 
     info = PRUNE
 
-    def of_whole(self, model: LanguageModel, total: Delta) -> Delta:
+    def finalize_delta(self, model: LanguageModel, total: Delta) -> Delta:
         """Each weight's change with its greatest singular values lowered; small ones stay as they are."""
         if not total.finite:
             return total

@@ -13,17 +13,17 @@ from __future__ import annotations
 import torch
 
 from sequela.edited import Delta, WeightUpdate
-from sequela.editors.regularizers.base import Restraint, dense, weight_and_update
+from sequela.editors.regularizers.base import Regularizer, dense, weight_and_update
 from sequela.editors.regularizers.settings import RECT, RectSettings
 from sequela.models import LanguageModel
 
 
-class Rect(Restraint[RectSettings]):
+class Rect(Regularizer[RectSettings]):
     """Zeroes the entries of each batch's change that are small for their weight."""
 
     info = RECT
 
-    def of_batch(self, model: LanguageModel, change: Delta) -> Delta:
+    def regularize_batch(self, model: LanguageModel, change: Delta) -> Delta:
         """Each weight's change with the rest set to 0; one that keeps everything stays as it is."""
         if self.settings.keep == 1 or not change.finite:
             return change

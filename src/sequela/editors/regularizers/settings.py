@@ -1,31 +1,31 @@
-"""The restraints: their settings, and what a listing tells of them."""
+"""The regularizers: their settings, and what a listing tells of them."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from sequela.editors.catalog_entry import RestraintInfo, RestraintSettings
+from sequela.editors.catalog_entry import RegularizerInfo, RegularizerSettings
 
 
-class NormSettings(RestraintSettings):
+class NormSettings(RegularizerSettings):
     """The constraint's settings."""
 
     weight: float = Field(default=10.0, gt=0, description="The weight of ||Delta||² in the solve.")
 
 
-class PruneSettings(RestraintSettings):
+class PruneSettings(RegularizerSettings):
     """PRUNE's settings."""
 
     alpha: float = Field(default=1.2, gt=1, description="The base of the logarithm.")
 
 
-class RectSettings(RestraintSettings):
+class RectSettings(RegularizerSettings):
     """RECT's settings."""
 
     keep: float = Field(default=0.4, gt=0, le=1, description="The share of entries that stay changed.")
 
 
-NAS = RestraintInfo(
+NAS = RegularizerInfo(
     name="nas",
     summary="Target values keep the unedited model's norm (norm-anchored scaling, 2026).",
     paper="arXiv 2602.02543",
@@ -35,7 +35,7 @@ NAS = RestraintInfo(
     suited="rome, memit, pmet, emmet or alphaedit",
 )
 
-NORM = RestraintInfo(
+NORM = RegularizerInfo(
     name="norm",
     summary="The size of the change counts in the solve (ENCORE, Gupta et al. 2025).",
     paper="Gupta et al. 2025, arXiv 2502.01636",
@@ -46,7 +46,7 @@ NORM = RestraintInfo(
     suited="memit or pmet",
 )
 
-PRUNE = RestraintInfo(
+PRUNE = RegularizerInfo(
     name="prune",
     summary="Singular values of the whole change are held down (Ma et al. 2025).",
     paper="Ma et al. 2025, arXiv 2405.16821",
@@ -54,7 +54,7 @@ PRUNE = RestraintInfo(
     settings=PruneSettings,
 )
 
-RECT = RestraintInfo(
+RECT = RegularizerInfo(
     name="rect",
     summary="Only the entries with the greatest relative change are kept (Gu et al. 2024).",
     paper="Gu et al. 2024, arXiv 2401.04700",

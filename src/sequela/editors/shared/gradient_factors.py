@@ -17,14 +17,14 @@ from transformers.pytorch_utils import Conv1D
 
 from sequela.core.errors import SequelaError
 from sequela.edited import Dense, LowRank, WeightUpdate
-from sequela.editors.shared.target_loss import losses_of
+from sequela.editors.shared.target_loss import losses_from_hidden
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.forward.hooks import Watch, watching
-from sequela.models.forward.replay import Recording
+from sequela.models.forward.hooks import OutputHook, hooked
+from sequela.models.forward.replay import ForwardRecord
 
 
 @dataclass(frozen=True)
-class Factors:
+class GradientFactors:
     """A weight's gradient or change in each row of a batch, as the sum over tokens of `d xᵀ`.
 
     Args:
@@ -42,7 +42,7 @@ class Factors:
         return LowRank(d[used].T.contiguous(), x[used].contiguous())
 
 
-Changes = Mapping[str, Factors]
+Changes = Mapping[str, GradientFactors]
 """By the names of linear layers, how each row changes their weights."""
 
 
@@ -62,11 +62,11 @@ def mlp_linears(model: LanguageModel, layers: Sequence[int]) -> tuple[str, ...]:
 
 def read_factors(
     model: LanguageModel,
-    recording: Recording,
+    recording: ForwardRecord,
     names: Sequence[str],
     prompts: Sequence[TokenizedPrompt],
     recompute: bool = False,
-) -> tuple[dict[str, Factors], torch.Tensor]:
+) -> tuple[dict[str, GradientFactors], torch.Tensor]:
     """Runs the upper part of a recorded pass and reads the factors of the gradient of each target's loss.
 
     Args:
@@ -82,20 +82,20 @@ def read_factors(
     inputs: dict[str, torch.Tensor] = {}
     shifts: dict[str, torch.Tensor] = {}
 
-    def watch(name: str) -> Watch:
-        def with_shift(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
-            inputs[name] = entering.detach().float().to(model.device)
-            shifts[name] = torch.zeros_like(leaving, requires_grad=True)
-            return leaving + shifts[name]
+    def hook(name: str) -> OutputHook:
+        def with_shift(layer_inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+            inputs[name] = layer_inputs.detach().float().to(model.device)
+            shifts[name] = torch.zeros_like(outputs, requires_grad=True)
+            return outputs + shifts[name]
 
         return with_shift
 
-    with torch.enable_grad(), watching(model, {name: watch(name) for name in names}):
-        final = recording.run(recomputed=nullcontext if recompute else None)
-        losses, _ = losses_of(model, final, prompts)
+    with torch.enable_grad(), hooked(model, {name: hook(name) for name in names}):
+        final = recording.replay(recomputed=nullcontext if recompute else None)
+        losses, _ = losses_from_hidden(model, final, prompts)
         gradients = torch.autograd.grad(losses.sum(), [shifts[name] for name in names])
     factors = {
-        name: Factors(inputs[name], gradient.float().to(model.device))
+        name: GradientFactors(inputs[name], gradient.float().to(model.device))
         for name, gradient in zip(names, gradients, strict=True)
     }
     return factors, losses.detach()
@@ -112,17 +112,17 @@ def changed_together(model: LanguageModel, updates: Mapping[str, WeightUpdate]) 
         updates: By the names of linear layers.
     """
 
-    def watch(update: WeightUpdate) -> Watch:
-        def with_change(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
-            told = entering.float()
+    def hook(update: WeightUpdate) -> OutputHook:
+        def with_change(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+            projected = inputs.float()
             factors = (update.values,) if isinstance(update, Dense) else (update.a, update.b)
             for factor in factors:
-                told = told @ factor.to(entering.device).T
-            return leaving + told.to(leaving.dtype)
+                projected = projected @ factor.to(inputs.device).T
+            return outputs + projected.to(outputs.dtype)
 
         return with_change
 
-    with watching(model, {name: watch(update) for name, update in updates.items()}):
+    with hooked(model, {name: hook(update) for name, update in updates.items()}):
         yield
 
 
@@ -133,12 +133,12 @@ def changed_by(model: LanguageModel, changes: Changes) -> Iterator[None]:
     Gradients flow to the changes; batches must have as many rows.
     """
 
-    def watch(change: Factors) -> Watch:
-        def with_change(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
-            told = entering.float() @ change.inputs.transpose(1, 2).to(entering.device)
-            return leaving + (told @ change.gradients.to(entering.device)).to(leaving.dtype)
+    def hook(change: GradientFactors) -> OutputHook:
+        def with_change(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+            projected = inputs.float() @ change.inputs.transpose(1, 2).to(inputs.device)
+            return outputs + (projected @ change.gradients.to(inputs.device)).to(outputs.dtype)
 
         return with_change
 
-    with watching(model, {name: watch(change) for name, change in changes.items()}):
+    with hooked(model, {name: hook(change) for name, change in changes.items()}):
         yield

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
-from sequela.editors.shared.gradient_factors import Factors
+from sequela.editors.shared.gradient_factors import GradientFactors
 from sequela.models import LanguageModel
 
-LEAST_DEVIATION = 1e-7
+MIN_DEVIATION = 1e-7
 """Added to a feature's deviation, so that one that never varies becomes 0."""
 
 
@@ -92,20 +92,20 @@ class FactorNetwork(nn.Module):
         self.register_buffer("mean", torch.zeros(n_modes, size, dtype=torch.float64))
         self.register_buffer("squares", torch.zeros(n_modes, size, dtype=torch.float64))
 
-    def forward(self, factors: Factors, mode: int) -> Factors:
+    def forward(self, factors: GradientFactors, mode: int) -> GradientFactors:
         """The factors of the edit; tokens that play no part go on playing none."""
         used = ((factors.inputs != 0).any(-1) & (factors.gradients != 0).any(-1))[..., None]
         joined = torch.cat([factors.inputs, factors.gradients], dim=-1)
         if self.normalized and float(self.count[mode]) > 1:
-            deviation = (self.squares[mode] / (self.count[mode] - 1)).sqrt() + LEAST_DEVIATION
+            deviation = (self.squares[mode] / (self.count[mode] - 1)).sqrt() + MIN_DEVIATION
             joined = ((joined - self.mean[mode]) / deviation).float()
         for layer in self.layers:
             joined = layer(joined, mode)
         joined = joined * used
-        return Factors(joined[..., : self.n_in], joined[..., self.n_in :])
+        return GradientFactors(joined[..., : self.n_in], joined[..., self.n_in :])
 
     @torch.no_grad()
-    def see(self, factors: Factors, mode: int) -> None:
+    def update_statistics(self, factors: GradientFactors, mode: int) -> None:
         """Takes rows into the running mean and deviation (Welford's recurrence, exact over all batches)."""
         used = (factors.inputs != 0).any(-1) & (factors.gradients != 0).any(-1)
         rows = torch.cat([factors.inputs[used], factors.gradients[used]], dim=-1).double()
@@ -157,10 +157,10 @@ class HyperNetwork(nn.Module):
         )
         self.edit_lr = nn.Parameter(torch.full((len(self.names),), edit_lr))
 
-    def mapped(self, name: str, factors: Factors) -> Factors:
+    def transform(self, name: str, factors: GradientFactors) -> GradientFactors:
         """What a layer's network makes of factors."""
         shape, mode = self.places[name]
-        made: Factors = self.networks[shape](factors, mode)
+        made: GradientFactors = self.networks[shape](factors, mode)
         return made
 
     @property
@@ -168,13 +168,13 @@ class HyperNetwork(nn.Module):
         """The widths of all edited layers' inputs and outputs, summed."""
         return sum(n_in + n_out for n_out, n_in in self.shapes.values())
 
-    def see(self, factors: Mapping[str, Factors]) -> None:
+    def update_statistics(self, factors: Mapping[str, GradientFactors]) -> None:
         """Takes gradients into the running means and deviations."""
         for name in self.names:
             shape, mode = self.places[name]
             network = self.networks[shape]
             assert isinstance(network, FactorNetwork)
-            network.see(factors[name], mode)
+            network.update_statistics(factors[name], mode)
 
 
 def shapes_of(model: LanguageModel, names: Sequence[str]) -> dict[str, tuple[int, int]]:

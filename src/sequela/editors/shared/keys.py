@@ -9,7 +9,7 @@ import torch
 from sequela.core.batching import by_token_budget
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.activations import Site, read_activations
 from sequela.models.forward.batch import pad_right
 
 TOKENS_AT_ONCE = 4096
@@ -36,7 +36,7 @@ def read_at_subject(
         # What stands behind the subject can't change what is at its last token.
         rows = [prompts[i].ids[: lengths[i]] for i in group]
         batch = pad_right(rows, model.pad_id, model.device)
-        for site, activations in read_sites(model, batch, sites).items():
+        for site, activations in read_activations(model, batch, sites).items():
             for row, i in enumerate(group):
                 found[site][i] = activations[row, lengths[i] - 1]
     return {site: torch.stack(rows) for site, rows in found.items()}

@@ -23,7 +23,7 @@ class LocateState(EditorState):
     statistics: str = ""
 
 
-def first_state(
+def initial_state(
     model: LanguageModel, resources: Resources, n_contexts: int, layers: tuple[int, ...], *, whiten: bool
 ) -> LocateState:
     """Samples contexts and collects statistics, both from the unedited model."""

@@ -14,12 +14,12 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 
 from sequela.edited import Delta, EditedModel, LowRank
-from sequela.editors.base import Editor, EditReport, Outcome, Resources, relative_norms
+from sequela.editors.base import Editor, EditOutcome, EditReport, Resources, relative_norms
 from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.shared.locate_state import LocateState, check_statistics, first_state
-from sequela.editors.shared.settings import SpreadHyperparameters
+from sequela.editors.shared.locate_state import LocateState, check_statistics, initial_state
+from sequela.editors.shared.settings import MultiLayerHyperparameters
 from sequela.editors.shared.solve import Adjustment, ridge_adjustment
-from sequela.editors.shared.target_optimization import Rule, Target, optimize_targets
+from sequela.editors.shared.target_optimization import StoppingRule, Target, optimize_targets
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.forward.activations import Site
@@ -31,19 +31,19 @@ DEFAULT_LAST_DEPTH = 1 / 3
 """Where the last edited layer is by default, as a part of the depth."""
 
 
-S = TypeVar("S", bound=SpreadHyperparameters)
+S = TypeVar("S", bound=MultiLayerHyperparameters)
 
 
-class SpreadEditor(Editor[S, LocateState], Generic[S]):
+class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
     """Writes a batch of facts into the MLP output projections of several layers."""
 
     state_class = LocateState
 
     @abc.abstractmethod
-    def weight_of(self, model: LanguageModel) -> float:
+    def ridge_weight(self, model: LanguageModel) -> float:
         """The weight in `ridge_adjustment`."""
 
-    def weigh(self, layer: int, keys: torch.Tensor, resources: Resources) -> torch.Tensor:
+    def precondition_keys(self, layer: int, keys: torch.Tensor, resources: Resources) -> torch.Tensor:
         """`G keys` for keys `[d_ff, n]` of a layer, see `ridge_adjustment`: here `C⁻¹ keys`."""
         return resources.statistics.whitening(layer, self.ridge(resources.statistics.model)).solve(keys)
 
@@ -51,30 +51,30 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         """What is added to the diagonal of C."""
         return 0.0
 
-    def remembers(self) -> bool:
+    def keeps_history(self) -> bool:
         """Whether the keys of earlier batches stay in the solve."""
         return False
 
-    def site_of(self, model: LanguageModel) -> Site:
+    def target_site(self, model: LanguageModel) -> Site:
         """Where targets are sought and residuals are taken."""
         return Site("block", self.layers_of(model)[-1])
 
-    rule: ClassVar[type[Rule]] = Rule
+    rule: ClassVar[type[StoppingRule]] = StoppingRule
     """When the search for an edit's target ends."""
 
-    def sought_at(self, model: LanguageModel) -> list[Site]:
-        """Where something is added while targets are sought, `site_of` first."""
-        return [self.site_of(model)]
+    def target_sites(self, model: LanguageModel) -> list[Site]:
+        """Where something is added while targets are sought, `target_site` first."""
+        return [self.target_site(model)]
 
-    def share(self, n_left: int) -> float:
+    def residual_divisor(self, n_left: int) -> float:
         """What the residual is divided by with so many layers left, this one included."""
         return n_left
 
     def find_targets(
         self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, resources: Resources
     ) -> list[Target]:
-        """The target of each edit at `site_of`."""
-        sites = self.sought_at(model)
+        """The target of each edit at `target_site`."""
+        sites = self.target_sites(model)
         found = optimize_targets(
             model,
             edits,
@@ -97,13 +97,13 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and collects the second moments of the layers' keys in one pass."""
-        return first_state(
+        return initial_state(
             model, resources, self.hyperparameters.n_contexts, self.layers_of(model), whiten=True
         )
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, resources: Resources
-    ) -> Outcome[LocateState]:
+    ) -> EditOutcome[LocateState]:
         """Makes a batch of edits together."""
         check_statistics(state, resources)
         targets = self.find_targets(model, edits, state, resources)
@@ -111,12 +111,12 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         made = [edits[n] for n in kept]
         delta, conditions = Delta.empty(model.fingerprint), list[float]()
         if made:
-            wished = torch.stack([targets[n].value for n in kept])
-            delta, conditions = self._spread(model, made, wished, state, resources)
+            target_values = torch.stack([targets[n].value for n in kept])
+            delta, conditions = self._edit_layers(model, made, target_values, state, resources)
         failure = "" if delta.finite else "the change of the batch is not finite"
         if failure:
             delta = Delta.empty(model.fingerprint)
-        elif self.remembers() and made:
+        elif self.keeps_history() and made:
             state = self._with_keys(model, made, delta, state)
         norm = max(relative_norms(model, delta).values(), default=0.0)
         solved = {"solve_condition": max(conditions)} if conditions else {}
@@ -132,13 +132,13 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
             )
             for edit, target in zip(edits, targets, strict=True)
         )
-        return Outcome(delta, state, reports)
+        return EditOutcome(delta, state, reports)
 
-    def _spread(
+    def _edit_layers(
         self,
         model: LanguageModel,
         edits: Sequence[Edit],
-        wished: torch.Tensor,
+        target_values: torch.Tensor,
         state: LocateState,
         resources: Resources,
     ) -> tuple[Delta, list[float]]:
@@ -147,7 +147,7 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         Args:
             model: The model as it is now.
             edits: The edits that have a target.
-            wished: The targets, `[edits, d]`.
+            target_values: The targets, `[edits, d]`.
             state: Contexts and earlier keys.
             resources: The statistics.
 
@@ -160,7 +160,9 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
             with EditedModel(model, total):
                 keys, current = self._keys_and_current(model, edits, state, layer)
             adjustment = self._adjusted(model, keys, state, layer, resources)
-            residual = (wished.double() - current.double()) / self.share(len(layers) - number)
+            residual = (target_values.double() - current.double()) / self.residual_divisor(
+                len(layers) - number
+            )
             update = LowRank(residual.T.float().contiguous(), adjustment.keys.T.float().contiguous())
             total = total + Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
             conditions.append(adjustment.condition)
@@ -172,14 +174,14 @@ class SpreadEditor(Editor[S, LocateState], Generic[S]):
         """The solve of one layer for the batch's keys `[edits, d_ff]`, earlier keys held still."""
         earlier = state.tensors.get(_name(layer))
         together = keys if earlier is None else torch.cat([earlier, keys])
-        mapped = self.weigh(layer, together.T, resources)
-        return ridge_adjustment(mapped, together.T, self.weight_of(model), len(keys))
+        mapped = self.precondition_keys(layer, together.T, resources)
+        return ridge_adjustment(mapped, together.T, self.ridge_weight(model), len(keys))
 
     def _keys_and_current(
         self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, layer: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean keys at `layer` `[n, d_ff]` and what is at the bare prompts' target site `[n, d]`."""
-        key, target = Site("key", layer), self.site_of(model)
+        key, target = Site("key", layer), self.target_site(model)
         read = read_at_subject(model, _in_all_contexts(model, edits, state), [key, target])
         current = read[target].reshape(len(edits), len(state.contexts), -1)[:, 0]
         return _mean_keys(read[key], len(state.contexts)), current

@@ -33,11 +33,11 @@ class TargetHyperparameters(Hyperparameters):
     clamp_norm_factor: float = Field(default=4.0, gt=0, description="Bound of ||delta|| / ||v||.")
     kl_factor: float = Field(default=0.0625, ge=0, description="Weight of the KL at '{subject} is a'.")
     anchored: bool = Field(
-        default=False, description="Scale targets to the unedited model's norm; set by the restraint nas."
+        default=False, description="Scale targets to the unedited model's norm; set by the regularizer nas."
     )
 
 
-class SpreadHyperparameters(TargetHyperparameters):
+class MultiLayerHyperparameters(TargetHyperparameters):
     """Settings of methods that edit a range of layers."""
 
     layers: tuple[NonNegativeInt, ...] | None = Field(

@@ -17,7 +17,7 @@ from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.forward.activations import Site, module_at
 from sequela.models.forward.batch import pad_right, places_in
 from sequela.models.forward.blocks import block_output
-from sequela.models.forward.replay import Recording, read_logits, record
+from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 from sequela.models.spans import BLANK
 
 ESSENCE_PROMPT = f"{BLANK} is a"
@@ -103,7 +103,7 @@ class TargetBatch:
         essence_before: Log-probabilities behind each edit's essence prompt, `[edits, vocabulary]`.
     """
 
-    recording: Recording
+    recording: ForwardRecord
     sites: tuple[Site, ...]
     edit_of_row: torch.Tensor
     columns: torch.Tensor
@@ -126,7 +126,7 @@ class TargetBatch:
         last = [place for text in texts for place in text.subject_last]
         batch = pad_right(rows, model.pad_id, model.device)
         with _outputs(model, sites) as seen:
-            recording = record(model, batch, min(map(_first_block, sites)), starts=last)
+            recording = record_forward(model, batch, min(map(_first_block, sites)), starts=last)
         device = model.device
         sizes = torch.tensor([len(text.rows) for text in texts], device=device)
         bare = sizes.cumsum(0) - sizes
@@ -179,7 +179,7 @@ class TargetBatch:
         row_number = kept_rows.cumsum(0) - 1
         kept = kept_rows[self.rows]
         return TargetBatch(
-            recording=self.recording.of_rows(kept_rows.nonzero()[:, 0]),
+            recording=self.recording.select_rows(kept_rows.nonzero()[:, 0]),
             sites=self.sites,
             edit_of_row=number[self.edit_of_row[kept_rows]],
             columns=self.columns[kept_rows],
@@ -203,7 +203,7 @@ class TargetBatch:
                     return self._added(output, deltas[site])
 
                 stack.callback(module_at(model, site).register_forward_hook(add).remove)
-            return self.recording.run(hidden)
+            return self.recording.replay(hidden)
 
     def _added(self, hidden: torch.Tensor, deltas: torch.Tensor) -> torch.Tensor:
         rows = torch.arange(len(self.columns), device=self.columns.device)

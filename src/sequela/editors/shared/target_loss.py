@@ -11,15 +11,15 @@ from sequela.editors.base import EditReport, relative_norms
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.forward.batch import Batch, pad_right
-from sequela.models.forward.replay import read_logits, record
+from sequela.models.forward.replay import read_logits, record_forward
 
 
-def with_targets(model: LanguageModel, edits: Sequence[Edit]) -> list[TokenizedPrompt]:
+def tokenize_edits(model: LanguageModel, edits: Sequence[Edit]) -> list[TokenizedPrompt]:
     """Each edit's bare prompt with its new target."""
     return [tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new) for edit in edits]
 
 
-def batch_of(model: LanguageModel, prompts: Sequence[TokenizedPrompt]) -> Batch:
+def collate(model: LanguageModel, prompts: Sequence[TokenizedPrompt]) -> Batch:
     """The prompts with their targets side by side; the last token, which predicts nothing, is left out."""
     return pad_right([prompt.ids[:-1] for prompt in prompts], model.pad_id, model.device)
 
@@ -31,7 +31,7 @@ def target_logits(
 
     Args:
         model: The model.
-        final: What leaves the last block, `[prompts, longest, d]`, as `batch_of` has them.
+        final: What leaves the last block, `[prompts, longest, d]`, as `collate` has them.
         prompts: The prompts with targets.
     """
     found = []
@@ -55,14 +55,14 @@ def mean_losses(logits: Sequence[torch.Tensor], prompts: Sequence[TokenizedPromp
     return torch.stack(losses)
 
 
-def losses_of(
+def losses_from_hidden(
     model: LanguageModel, final: torch.Tensor, prompts: Sequence[TokenizedPrompt]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy of each prompt's target, from what leaves the last block.
 
     Args:
         model: The model.
-        final: `[prompts, longest, d]`, as `batch_of` has them.
+        final: `[prompts, longest, d]`, as `collate` has them.
         prompts: The prompts with targets.
 
     Returns:
@@ -76,13 +76,13 @@ def losses_of(
 def target_losses(
     model: LanguageModel, prompts: Sequence[TokenizedPrompt]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Runs the model on prompts with targets; see `losses_of`."""
+    """Runs the model on prompts with targets; see `losses_from_hidden`."""
     with torch.no_grad():
-        final = record(model, batch_of(model, prompts), model.n_layers).final
-        return losses_of(model, final, prompts)
+        final = record_forward(model, collate(model, prompts), model.n_layers).final
+        return losses_from_hidden(model, final, prompts)
 
 
-def reports_of_step(
+def step_reports(
     model: LanguageModel,
     edits: Sequence[Edit],
     prompts: Sequence[TokenizedPrompt],

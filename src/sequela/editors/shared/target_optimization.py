@@ -79,7 +79,7 @@ class Target:
 
 
 @dataclass
-class Rule:
+class StoppingRule:
     """When an edit's optimisation ends, and how its likelihood is weighed until then.
 
     This is ROME's and MEMIT's: the likelihood counts fully, and it ends once the total is small.
@@ -107,7 +107,7 @@ def optimize_targets(
     contexts: Sequence[str],
     sites: Sequence[Site],
     settings: TargetHyperparameters,
-    new_rule: Callable[[], Rule] = Rule,
+    new_rule: Callable[[], StoppingRule] = StoppingRule,
     progress: Progress = SILENT,
     what: str = "targets",
 ) -> list[dict[Site, Target]]:
@@ -155,7 +155,7 @@ class _Search:
     texts: Sequence[EditTexts]
     sites: Sequence[Site]
     settings: TargetHyperparameters
-    rule: Rule
+    rule: StoppingRule
     advance: Callable[[int], None]
     losses: list[list[Losses]] = field(init=False)
 
@@ -210,9 +210,9 @@ class _Search:
         factors = terms.likelihood.new_tensor([self.rule.likelihood_factor(edit) for edit in numbers])
         likelihood, kl = factors * terms.likelihood, self.settings.kl_factor * terms.kl
         total = likelihood + kl + decay
-        told = torch.stack([total, likelihood, kl, decay, terms.highest, terms.target], 1).detach()
+        values = torch.stack([total, likelihood, kl, decay, terms.highest, terms.target], 1).detach()
         goes_on = []
-        for edit, (*losses, highest, target) in zip(numbers, told.tolist(), strict=True):
+        for edit, (*losses, highest, target) in zip(numbers, values.tolist(), strict=True):
             self.losses[edit].append(Losses(*losses))
             ends = self.rule.ends(edit, self.losses[edit][-1], highest, target)
             goes_on.append(math.isfinite(losses[0]) and not ends)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from sequela.core.batching import in_groups
-from sequela.editors.shared.gradient_factors import Factors, read_factors
+from sequela.editors.shared.gradient_factors import GradientFactors, read_factors
 from sequela.editors.shared.settings import Token
-from sequela.editors.shared.target_loss import batch_of
+from sequela.editors.shared.target_loss import collate
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 
 TOKENS_AT_ONCE = 512
 
@@ -45,7 +45,7 @@ def read_features(
 
     def read(group: list[int]) -> list[dict[int, Features]]:
         some = [prompts[n] for n in group]
-        recording = record(model, batch_of(model, some), min(layers))
+        recording = record_forward(model, collate(model, some), min(layers))
         factors, _ = read_factors(model, recording, list(names.values()), some)
         return features_of({layer: factors[name] for layer, name in names.items()}, some, token)
 
@@ -53,7 +53,7 @@ def read_features(
 
 
 def features_of(
-    factors: Mapping[int, Factors], prompts: Sequence[TokenizedPrompt], token: Token
+    factors: Mapping[int, GradientFactors], prompts: Sequence[TokenizedPrompt], token: Token
 ) -> list[dict[int, Features]]:
     """For each row of a batch what stands at its tokens, padding left out.
 

@@ -18,7 +18,7 @@ DESCRIPTION = "artifact.json"
 NETWORK = "network.safetensors"
 
 
-class Reading(BaseModel):
+class ValidationPoint(BaseModel):
     """How training stood at one validation.
 
     Args:
@@ -73,14 +73,14 @@ class Artifact(BaseModel):
     edits: str
     edits_hash: str
     n_edits: int
-    curve: tuple[Reading, ...]
+    curve: tuple[ValidationPoint, ...]
     step: int
     network: str
 
     @property
-    def best(self) -> Reading:
+    def best(self) -> ValidationPoint:
         """The reading of the network that is kept."""
-        return next(reading for reading in self.curve if reading.step == self.step)
+        return next(point for point in self.curve if point.step == self.step)
 
 
 def artifact_folder(editor: str, model: LanguageModel, settings: dict[str, Any]) -> Path:
@@ -147,7 +147,7 @@ def load_network(
         )
     differing = [name for name, value in settings.items() if artifact.settings.get(name) != value]
     if differing:
-        told = ", ".join(f"{name} = {artifact.settings.get(name)!r}" for name in differing)
-        raise SequelaError(f"The {editor} in {place} was trained with other settings: {told}.")
+        description = ", ".join(f"{name} = {artifact.settings.get(name)!r}" for name in differing)
+        raise SequelaError(f"The {editor} in {place} was trained with other settings: {description}.")
     network.load_state_dict(load_tensors(place / NETWORK, artifact.network))
     return artifact

@@ -10,7 +10,7 @@ from sequela.core.errors import BadInputError
 from sequela.edits import Edit, EditSet
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 
-LEAST_EDITS = 20
+MIN_TRAINING_EDITS = 20
 """Fewer than so many edits train nothing."""
 
 
@@ -107,13 +107,13 @@ class TrainingEdits:
         """
         usable = [edit for edit in edits if edit.paraphrases and _answered(edit)]
         n_train = len(usable) - n_held_out
-        if n_train < LEAST_EDITS:
+        if n_train < MIN_TRAINING_EDITS:
             lacking = len(edits) - len(usable)
             raise BadInputError(
                 f"{edits.name} has {len(edits)} edits; {lacking} of them have no paraphrase, or no "
                 f"neighborhood prompt with an answer, and {n_held_out} are held out: "
                 f"{max(0, n_train)} are left to train on.",
-                hint=f"At least {LEAST_EDITS} are needed, each with `paraphrases` and `neighborhood`.",
+                hint=f"At least {MIN_TRAINING_EDITS} are needed, each with `paraphrases` and `neighborhood`.",
             )
         return cls(
             edits.name,

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from sequela.edited import Delta
-from sequela.editors.base import EditReport, Outcome, Resources
+from sequela.editors.base import EditOutcome, EditReport, Resources
 from sequela.editors.shared.settings import HypernetworkHyperparameters
 from sequela.editors.training.trained_editor import (
     TrainedEditor,
@@ -34,10 +34,12 @@ class HypernetworkEditor(TrainedEditor[NetworkH, TrainedState], Generic[NetworkH
     n_layers: ClassVar[int]
     """How many of the highest layers are edited by default."""
     state_class = TrainedState
-    not_of_training = ("sequence",)
+    inference_only_settings = ("sequence",)
 
     @abc.abstractmethod
-    def made(self, model: LanguageModel, edits: Sequence[Edit]) -> tuple[Delta, tuple[EditReport, ...]]:
+    def compute_change(
+        self, model: LanguageModel, edits: Sequence[Edit]
+    ) -> tuple[Delta, tuple[EditReport, ...]]:
         """Makes a batch of edits on the model as it is."""
 
     @property
@@ -66,7 +68,7 @@ class HypernetworkEditor(TrainedEditor[NetworkH, TrainedState], Generic[NetworkH
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: TrainedState, resources: Resources
-    ) -> Outcome[TrainedState]:
+    ) -> EditOutcome[TrainedState]:
         """Makes a batch of edits together.
 
         Raises:
@@ -74,10 +76,10 @@ class HypernetworkEditor(TrainedEditor[NetworkH, TrainedState], Generic[NetworkH
         """
         self.check_network(model, state)
         if self.hyperparameters.sequence == "accumulate":
-            delta, reports = self.made(model, edits)
-            return Outcome(delta, state, reports)
+            delta, reports = self.compute_change(model, edits)
+            return EditOutcome(delta, state, reports)
         with model.unedited():
-            delta, reports = self.made(model, edits)
+            delta, reports = self.compute_change(model, edits)
         # A batch that can't be made leaves the earlier one in force.
         made = any(not report.dropped for report in reports)
-        return Outcome(delta, state, reports, replaces=made)
+        return EditOutcome(delta, state, reports, replaces=made)

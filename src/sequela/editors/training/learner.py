@@ -14,7 +14,7 @@ from sequela.editors.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """What edits did to the examples they were made of.
 
     Args:
@@ -51,16 +51,16 @@ class Learner(abc.ABC):
         module: What is trained: its parameters that need a gradient; its `state_dict` is what is kept.
     """
 
-    recomputes: bool = False
+    gradient_checkpointing: bool = False
     """Whether the model's blocks are run again in the backward pass and keep nothing for it."""
-    room: int = 0
+    cache_bytes: int = 0
     """How many bytes may be kept of examples that come again, which are those outside of training."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
 
     @abc.abstractmethod
-    def descend(self, examples: Examples, settings: TrainingSettings) -> float:
+    def backward(self, examples: Examples, settings: TrainingSettings) -> float:
         """Adds the gradient of a batch's loss to the module's parameters.
 
         Args:
@@ -72,12 +72,12 @@ class Learner(abc.ABC):
         """
 
     @abc.abstractmethod
-    def outcomes(self, examples: Examples, settings: TrainingSettings) -> Iterator[Outcome]:
+    def evaluate(self, examples: Examples, settings: TrainingSettings) -> Iterator[TrainingOutcome]:
         """Makes edits and looks at what became of them; nothing is trained, no gradients are needed.
 
         Args:
             examples: Any number of edits.
-            settings: As for `descend`.
+            settings: As for `backward`.
 
         Yields:
             What came of the first of them, of the next, and so on, in parts that the learner chooses.
@@ -85,7 +85,7 @@ class Learner(abc.ABC):
 
     @abc.abstractmethod
     def activation_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
-        """About how much memory `descend` takes at its height, parameters and their gradients left out."""
+        """About how much memory `backward` takes at its height, parameters and their gradients left out."""
 
     def kept_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
         """About how much memory all that takes that would be kept of examples, if there were room for it."""
@@ -96,14 +96,14 @@ class IndependentLearner(Learner):
     """A learner whose edits don't meet: each is made by itself, so that any few can be taken together."""
 
     @abc.abstractmethod
-    def outcome(self, examples: Examples) -> Outcome:
+    def outcome(self, examples: Examples) -> TrainingOutcome:
         """Makes each edit by itself and looks at what became of it; gradients flow to the module."""
 
     @abc.abstractmethod
     def bytes_of_part(self, examples: Examples) -> int:
         """About how much memory `outcome` and its gradients take."""
 
-    def descend(self, examples: Examples, settings: TrainingSettings) -> float:
+    def backward(self, examples: Examples, settings: TrainingSettings) -> float:
         """Goes through the batch in parts and adds up their gradients."""
         total = 0.0
         for part in examples.split(settings.micro_batch):
@@ -112,7 +112,7 @@ class IndependentLearner(Learner):
             total += float(loss.detach())
         return total
 
-    def outcomes(self, examples: Examples, settings: TrainingSettings) -> Iterator[Outcome]:
+    def evaluate(self, examples: Examples, settings: TrainingSettings) -> Iterator[TrainingOutcome]:
         """As many edits at once as when training."""
         for part in examples.split(settings.micro_batch):
             yield self.outcome(part)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.editors.shared.target_loss import batch_of, mean_losses, target_logits
+from sequela.editors.shared.target_loss import collate, mean_losses, target_logits
 from sequela.editors.training.examples import Examples
-from sequela.editors.training.learner import Outcome
+from sequela.editors.training.learner import TrainingOutcome
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.forward.replay import InForce, Recording, record
+from sequela.models.forward.replay import ForwardRecord, InForce, record_forward
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Passes:
     """
 
     examples: Examples
-    prompts: Recording
-    paraphrases: Recording
-    neighbors: Recording
+    prompts: ForwardRecord
+    paraphrases: ForwardRecord
+    neighbors: ForwardRecord
     before: tuple[torch.Tensor, ...]
 
     @classmethod
     def of(
-        cls, model: LanguageModel, examples: Examples, first: int, prompts: Recording | None = None
+        cls, model: LanguageModel, examples: Examples, first: int, prompts: ForwardRecord | None = None
     ) -> Passes:
         """Runs the unedited model.
 
@@ -44,15 +44,16 @@ class Passes:
             prompts: The pass over the edits' own prompts, where it was run already.
         """
         if prompts is None:
-            prompts = record(model, batch_of(model, examples.prompts), first)
+            prompts = record_forward(model, collate(model, examples.prompts), first)
         paraphrases, neighbors = (
-            record(model, batch_of(model, rows), first) for rows in (examples.paraphrases, examples.neighbors)
+            record_forward(model, collate(model, rows), first)
+            for rows in (examples.paraphrases, examples.neighbors)
         )
         with torch.no_grad():
             before = target_logits(model, neighbors.final, examples.neighbors)
         return cls(examples, prompts, paraphrases, neighbors, tuple(before))
 
-    def outcome(self, model: LanguageModel, edited: InForce, recompute: bool = False) -> Outcome:
+    def outcome(self, model: LanguageModel, edited: InForce, recompute: bool = False) -> TrainingOutcome:
         """What became of the examples; gradients flow to what `edited` puts in force.
 
         Args:
@@ -67,17 +68,21 @@ class Passes:
             (self.examples.paraphrases, self.paraphrases),
         ):
             with edited():
-                logits = target_logits(model, recorded.run(recomputed=recomputed), rows)
+                logits = target_logits(model, recorded.replay(recomputed=recomputed), rows)
             losses.append(mean_losses(logits, rows).mean())
             right.append([_says(one, prompt) for one, prompt in zip(logits, rows, strict=True)])
         with edited():
-            after = target_logits(model, self.neighbors.run(recomputed=recomputed), self.examples.neighbors)
+            after = target_logits(
+                model, self.neighbors.replay(recomputed=recomputed), self.examples.neighbors
+            )
         divergences = [_kl(one, other) for one, other in zip(self.before, after, strict=True)]
         stays = [
             bool((one.argmax(-1) == other.argmax(-1)).all())
             for one, other in zip(self.before, after, strict=True)
         ]
-        return Outcome(torch.stack(losses).mean(), torch.stack(divergences).mean(), right[0], right[1], stays)
+        return TrainingOutcome(
+            torch.stack(losses).mean(), torch.stack(divergences).mean(), right[0], right[1], stays
+        )
 
     @property
     def n_bytes(self) -> int:
@@ -104,18 +109,18 @@ class PassStore:
         """The passes over examples, if they were kept."""
         return self._kept.get(examples)
 
-    def of(self, examples: Examples, room: int, prompts: Recording | None = None) -> Passes:
+    def of(self, examples: Examples, cache_bytes: int, prompts: ForwardRecord | None = None) -> Passes:
         """The passes over examples, run unless they were kept.
 
         Args:
             examples: The examples.
-            room: They are kept if all that is kept then takes no more than so many bytes.
+            cache_bytes: They are kept if all that is kept then takes no more than so many bytes.
             prompts: The pass over the edits' own prompts, where it was run already.
         """
         found = self.kept(examples)
         if found is None:
             found = Passes.of(self._model, examples, self._first, prompts)
-            if self.n_bytes + found.n_bytes <= room:
+            if self.n_bytes + found.n_bytes <= cache_bytes:
                 self._kept[examples] = found
                 self.n_bytes += found.n_bytes
         return found

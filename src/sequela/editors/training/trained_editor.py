@@ -39,7 +39,7 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
         hyperparameters: The method's settings.
     """
 
-    not_of_training: ClassVar[tuple[str, ...]] = ()
+    inference_only_settings: ClassVar[tuple[str, ...]] = ()
     """The method's own settings that training doesn't depend on."""
     training_defaults: ClassVar[Mapping[str, float]] = {}
     """By name, settings of training that the method has otherwise; none that the command sets itself."""
@@ -58,9 +58,9 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
         """
 
     @property
-    def settings_of_training(self) -> dict[str, Any]:
+    def training_dependent_settings(self) -> dict[str, Any]:
         """Those of the settings that what is trained depends on."""
-        others = {"preset", "artifact", *self.not_of_training}
+        others = {"preset", "artifact", *self.inference_only_settings}
         return {name: value for name, value in self.settings.items() if name not in others}
 
     def trained(self, model: LanguageModel) -> tuple[str, nn.Module]:
@@ -76,7 +76,7 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
             if not self.hyperparameters.is_untrained:
                 folder = self.hyperparameters.artifact
                 place = Path(folder) if folder else None
-                load_network(module, self.name, model, self.settings_of_training, place)
+                load_network(module, self.name, model, self.training_dependent_settings, place)
             module.requires_grad_(False).eval()
             self._loaded = (model.fingerprint, hash_tensors(module.state_dict().items()), module)
         return self._loaded[1:]

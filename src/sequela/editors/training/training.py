@@ -23,7 +23,7 @@ from sequela.core.hashing import hash_json
 from sequela.core.paths import replacing
 from sequela.core.progress import Progress
 from sequela.core.seeding import seeded
-from sequela.editors.training.artifact import Artifact, Reading, describe_artifact, save_network
+from sequela.editors.training.artifact import Artifact, ValidationPoint, describe_artifact, save_network
 from sequela.editors.training.examples import Examples, TrainingEdits
 from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.trained_editor import AnyTrainedEditor
@@ -57,8 +57,8 @@ class Training:
         self._editor = editor
         self._model = model
         self._learner = editor.learner(model, settings.seed)
-        self._learner.recomputes = settings.gradient_checkpointing
-        self._learner.room = settings.cache_mib * 2**20
+        self._learner.gradient_checkpointing = settings.gradient_checkpointing
+        self._learner.cache_bytes = settings.cache_mib * 2**20
         self._network = self._learner.module
         self._edits = edits
         self._held_out = Examples.of(model, edits.held_out, "held out")
@@ -67,7 +67,7 @@ class Training:
         self._progress = progress
         self._learned = [one for one in self._network.parameters() if one.requires_grad]
         self._adam = torch.optim.Adam(self._learned, lr=settings.lr)
-        self._curve: list[Reading] = []
+        self._curve: list[ValidationPoint] = []
         self._step = 0
         self._since: list[float] = []
         self._best_network = ""
@@ -79,7 +79,7 @@ class Training:
         return hash_json(
             {
                 "editor": self._editor.name,
-                "editor_settings": self._editor.settings_of_training,
+                "editor_settings": self._editor.training_dependent_settings,
                 "model": self._model.fingerprint,
                 "edits": self._edits.content_hash,
                 "settings": self._settings.model_dump(mode="json", exclude=same),
@@ -94,23 +94,23 @@ class Training:
         parameters = sum(parameter.numel() for parameter in self._network.parameters())
         sample = Examples.of(self._model, self._edits.train[: self._settings.batch_size], "memory")
         step = self._learner.activation_bytes(sample, self._settings)
-        kept = min(self._learner.room, self._learner.kept_bytes(self._held_out, self._settings))
+        kept = min(self._learner.cache_bytes, self._learner.kept_bytes(self._held_out, self._settings))
         return 4 * 4 * parameters + step + kept
 
     def run(self) -> Artifact:
         """Trains until the steps, the minutes or the patience are used up; keeps the best network."""
         self._resume()
         started = time.perf_counter() - (self._curve[-1].seconds if self._curve else 0.0)
-        task, told = self._start(), self._done(started)
-        self._progress.advance(task, told)
+        task, reported = self._start(), self._done(started)
+        self._progress.advance(task, reported)
         if not self._curve:
             self._validate(0.0)
         while self._step < self._settings.n_steps and not self._is_enough(started):
             self._since.append(self._one_step())
             self._step += 1
             done = self._done(started)
-            self._progress.advance(task, done - told)
-            told = done
+            self._progress.advance(task, done - reported)
+            reported = done
             if self._step % self._settings.validate_every == 0:
                 self._validate(time.perf_counter() - started)
         if self._curve[-1].step != self._step:
@@ -139,7 +139,7 @@ class Training:
         self._adam.zero_grad()
         self._network.train()
         with seeded(settings.seed + self._step, self._model.device):
-            loss = self._learner.descend(examples, settings)
+            loss = self._learner.backward(examples, settings)
         torch.nn.utils.clip_grad_norm_(self._learned, settings.clip)
         self._adam.step()
         return loss
@@ -147,11 +147,11 @@ class Training:
     def _validate(self, seconds: float) -> None:
         self._network.eval()
         with torch.no_grad(), seeded(self._settings.seed, self._model.device):
-            found = list(self._learner.outcomes(self._held_out, self._settings))
+            found = list(self._learner.evaluate(self._held_out, self._settings))
         shares = [len(one) / len(self._held_out) for one in found]
         edit_loss = sum(share * float(one.edit_loss) for share, one in zip(shares, found, strict=True))
         kl = sum(share * float(one.kl) for share, one in zip(shares, found, strict=True))
-        reading = Reading(
+        point = ValidationPoint(
             step=self._step,
             seconds=seconds,
             train_loss=sum(self._since) / len(self._since) if self._since else None,
@@ -162,19 +162,19 @@ class Training:
             kl=kl,
         )
         self._since = []
-        self._curve.append(reading)
+        self._curve.append(point)
         self._progress.say(
-            f"step {reading.step}: loss {reading.loss:.4f}, efficacy {reading.efficacy:.2f}, "
-            f"paraphrase {reading.paraphrase:.2f}, locality {reading.locality:.2f}"
+            f"step {point.step}: loss {point.loss:.4f}, efficacy {point.efficacy:.2f}, "
+            f"paraphrase {point.paraphrase:.2f}, locality {point.locality:.2f}"
         )
-        if self._best() is reading:
+        if self._best() is point:
             self._best_network = save_network(self._folder, self._network)
             describe_artifact(self._folder, self._artifact())
         self._keep()
 
-    def _best(self) -> Reading:
-        losses = [reading for reading in self._curve if math.isfinite(reading.loss)] or self._curve
-        return min(losses, key=lambda reading: reading.loss)
+    def _best(self) -> ValidationPoint:
+        losses = [point for point in self._curve if math.isfinite(point.loss)] or self._curve
+        return min(losses, key=lambda point: point.loss)
 
     def _is_enough(self, started: float) -> bool:
         settings = self._settings
@@ -187,7 +187,7 @@ class Training:
             editor=self._editor.name,
             base_fingerprint=self._model.fingerprint,
             base_name=self._model.name,
-            settings=self._editor.settings_of_training,
+            settings=self._editor.training_dependent_settings,
             training=self._settings.model_dump(mode="json"),
             edits=self._edits.name,
             edits_hash=self._edits.content_hash,
@@ -203,27 +203,27 @@ class Training:
         for index, state in self._adam.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
         kept = save_tensors(self._folder / STATE_TENSORS, tensors)
-        told = {
+        content = {
             "key": self._key,
             "step": self._step,
-            "curve": [reading.model_dump(mode="json") for reading in self._curve],
+            "curve": [point.model_dump(mode="json") for point in self._curve],
             "best_network": self._best_network,
             "tensors": kept,
         }
         with replacing(self._folder / STATE) as path:
-            path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     def _resume(self) -> None:
         """Goes on from where this very training was left, if it was."""
         path = self._folder / STATE
         if not path.is_file():
             return
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if told["key"] != self._key:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["key"] != self._key:
             self._progress.say(f"{self._folder} holds a training with other settings; it begins anew.")
             return
         try:
-            tensors = load_tensors(self._folder / STATE_TENSORS, told["tensors"])
+            tensors = load_tensors(self._folder / STATE_TENSORS, content["tensors"])
         except IntegrityError as error:
             self._progress.say(f"{error.message} Training begins anew.")
             return
@@ -236,8 +236,8 @@ class Training:
                 _, index, field = name.split(".", 2)
                 state.setdefault(int(index), {})[field] = tensor
         self._adam.load_state_dict({**self._adam.state_dict(), "state": state})
-        self._step, self._best_network = told["step"], told["best_network"]
-        self._curve = [Reading.model_validate(reading) for reading in told["curve"]]
+        self._step, self._best_network = content["step"], content["best_network"]
+        self._curve = [ValidationPoint.model_validate(point) for point in content["curve"]]
         self._progress.say(f"training goes on after step {self._step}")
 
 

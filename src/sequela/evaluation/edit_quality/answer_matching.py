@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 
-def says(text: str, answer: str) -> bool:
+def starts_with_answer(text: str, answer: str) -> bool:
     """Whether a generated text begins with an answer.
 
     Case, unicode form, leading punctuation and a leading article don't count; the answer must end
@@ -17,7 +17,7 @@ def says(text: str, answer: str) -> bool:
     return any(_begins(form, one) for form in (said, _without_article(said)) for one in answers)
 
 
-def plain(text: str) -> str:
+def normalize_answer(text: str) -> str:
     """A text without what doesn't count: case, form, leading punctuation and a leading article."""
     return _without_article(_bare(text))
 

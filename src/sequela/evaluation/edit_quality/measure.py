@@ -28,10 +28,10 @@ from dataclasses import dataclass
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edits import Edit
-from sequela.evaluation.answer_status import all_finite, longest_refused
-from sequela.evaluation.edit_quality.answer_matching import plain, says
+from sequela.evaluation.answer_status import all_finite, longest_too_long
+from sequela.evaluation.edit_quality.answer_matching import normalize_answer, starts_with_answer
 from sequela.evaluation.edit_quality.probe_metric import OWN_METRICS, PROBE_REGISTRY
-from sequela.evaluation.edit_quality.probes import EditQualitySettings, Probe, probes_of
+from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
 from sequela.inference import (
     Engine,
     Generation,
@@ -86,11 +86,11 @@ def measure_edits(
     requests = [score_request(model, asked[i][1].prompt, answer) for i, answer in pairs]
     scores = dict(zip(pairs, engine.score(model, requests, progress), strict=True))
 
-    outcomes: dict[tuple[str, str, str], list[_Outcome]] = defaultdict(list)
+    outcomes: dict[tuple[str, str, str], list[_ProtocolScore]] = defaultdict(list)
     for i, (edit, probe) in enumerate(asked):
         expected = scores[(i, probe.expected)] if probe.expected else None
         rival = scores[(i, probe.rival)] if probe.rival else None
-        for protocol, outcome in _judge(probe, generations[i], expected, rival, before):
+        for protocol, outcome in _score_probe(probe, generations[i], expected, rival, before):
             outcomes[(edit.id, probe.metric, protocol)].append(outcome)
     return [
         _record(task, edit_id, metric, protocol, found)
@@ -113,31 +113,31 @@ def neighborhood_answers(
     return {prompt: generation.text for prompt, generation in zip(prompts, generations, strict=True)}
 
 
-def findings(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None) -> list[TaskResult]:
+def task_results(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None) -> list[TaskResult]:
     """Means over the edits, one finding per task, metric and protocol.
 
     Args:
         records: What `measure_edits` returned.
         notes: Per task, what a reader of its findings must know.
     """
-    told = notes or {}
+    task_notes = notes or {}
     groups: dict[tuple[str, str, str], list[ItemRecord]] = defaultdict(list)
     for record in records:
         groups[(record.task, record.metric, record.protocol)].append(record)
-    found = [result_from_items(group, told.get(task, "")) for (task, _, _), group in groups.items()]
+    found = [result_from_items(group, task_notes.get(task, "")) for (task, _, _), group in groups.items()]
     expressed = (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name)
     return [*found, *(_effective(one) for one in found if (one.task, one.metric, one.protocol) == expressed)]
 
 
-def judged_again(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> list[TaskResult]:
+def rescore_records(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> list[TaskResult]:
     """The findings of stored answers, by today's rule of what says an answer; the rest as it was."""
-    return findings([_judged_again(record) for record in records], notes)
+    return task_results([_rescore_record(record) for record in records], notes)
 
 
-def _judged_again(record: ItemRecord) -> ItemRecord:
+def _rescore_record(record: ItemRecord) -> ItemRecord:
     if record.protocol != FREE_DECODING.name or not record.finite:
         return record
-    rule = says if record.metric in OWN_METRICS else PROBE_REGISTRY.get(record.metric).counts
+    rule = starts_with_answer if record.metric in OWN_METRICS else PROBE_REGISTRY.get(record.metric).counts
     prompts = [
         {**one, "value": float(one["too_long"] is None and rule(one["answer"], one["expected"]))}
         for one in record.details["prompts"]
@@ -158,22 +158,22 @@ def _effective(retention: TaskResult) -> TaskResult:
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _ProtocolScore:
     value: float
     finite: bool
     too_long: int | None
-    probe: Probe
+    probe: ProbePrompt
     answer: str
     details: dict[str, float]
 
 
-def _judge(
-    probe: Probe,
+def _score_probe(
+    probe: ProbePrompt,
     generation: Generation,
     expected: Score | None,
     rival: Score | None,
     before: Answers | None,
-) -> Iterable[tuple[str, _Outcome]]:
+) -> Iterable[tuple[str, _ProtocolScore]]:
     """The verdict of each protocol on one prompt; no answer that isn't a number or was refused ever wins."""
     details: dict[str, float] = {}
     if expected is not None:
@@ -181,10 +181,10 @@ def _judge(
     if rival is not None:
         details["mean_logprob_rival"] = rival.mean_logprob
 
-    def outcome(value: float, *answers: Score | Generation) -> _Outcome:
+    def outcome(value: float, *answers: Score | Generation) -> _ProtocolScore:
         counted = value if all(answer.finite for answer in answers) else 0.0
-        finite, too_long = all_finite(answers), longest_refused(answers)
-        return _Outcome(counted, finite, too_long, probe, generation.text, details)
+        finite, too_long = all_finite(answers), longest_too_long(answers)
+        return _ProtocolScore(counted, finite, too_long, probe, generation.text, details)
 
     if probe.expected is not None and expected is not None:
         yield FREE_DECODING.name, outcome(float(probe.counts(generation.text, probe.expected)), generation)
@@ -194,13 +194,15 @@ def _judge(
             wins = expected.mean_logprob > rival.mean_logprob
             yield PROBABILITY.name, outcome(float(wins), expected, rival)
     if probe.metric == NEIGHBORHOOD.name and before is not None:
-        same = plain(generation.text) == plain(before[probe.prompt])
+        same = normalize_answer(generation.text) == normalize_answer(before[probe.prompt])
         yield AGREEMENT.name, outcome(float(same), generation)
     if generation.hit is not None:
         yield HITS.name, outcome(float(generation.hit))
 
 
-def _record(task: str, edit_id: str, metric: str, protocol: str, outcomes: Sequence[_Outcome]) -> ItemRecord:
+def _record(
+    task: str, edit_id: str, metric: str, protocol: str, outcomes: Sequence[_ProtocolScore]
+) -> ItemRecord:
     first = outcomes[0]
     return ItemRecord(
         suite=SUITE,

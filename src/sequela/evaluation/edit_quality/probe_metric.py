@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from sequela.core.registry import Registry, check_name
 from sequela.edits import Edit, Probe
-from sequela.evaluation.edit_quality.answer_matching import says
+from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
 from sequela.results.metrics import EFFECTIVE_EDITS, MetricInfo, edit_metric
 
 OWN_METRICS = (
@@ -41,7 +41,7 @@ class ProbeMetric:
     summary: str
     version: int
     prompts: Callable[[Edit], Sequence[Probe]]
-    counts: Callable[[str, str], bool] = says
+    counts: Callable[[str, str], bool] = starts_with_answer
 
     @property
     def info(self) -> MetricInfo:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from sequela.core.errors import BadInputError
 from sequela.edits import Edit
-from sequela.evaluation.edit_quality.answer_matching import says
+from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
 from sequela.evaluation.edit_quality.probe_metric import PROBE_REGISTRY, ProbeMetric
 from sequela.results.metrics import (
     ATTACK_ROBUSTNESS,
@@ -82,7 +82,7 @@ class EditQualitySettings(BaseModel):
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbePrompt:
     """One prompt of one edit: `expected` is to win over `rival`.
 
     Args:
@@ -97,10 +97,10 @@ class Probe:
     prompt: str
     expected: str | None
     rival: str | None
-    counts: Callable[[str, str], bool] = says
+    counts: Callable[[str, str], bool] = starts_with_answer
 
 
-def probes_of(edit: Edit, settings: EditQualitySettings) -> list[Probe]:
+def probes_of(edit: Edit, settings: EditQualitySettings) -> list[ProbePrompt]:
     """Everything an edit is asked about.
 
     * `efficacy`: the question itself.
@@ -113,17 +113,19 @@ def probes_of(edit: Edit, settings: EditQualitySettings) -> list[Probe]:
     * the settings' `metrics`: the prompts of packages.
     """
     new, true = edit.target_new, edit.target_true
-    probes = [Probe(EFFICACY.name, edit.question, new, true)]
+    probes = [ProbePrompt(EFFICACY.name, edit.question, new, true)]
     for sentence in Random(edit.id).sample(UNRELATED, settings.prefixes):
-        probes.append(Probe(PREFIX_ROBUSTNESS.name, f"{sentence} {edit.question}", new, true))
-    probes += [Probe(PARAPHRASE.name, text, new, true) for text in edit.paraphrases]
+        probes.append(ProbePrompt(PREFIX_ROBUSTNESS.name, f"{sentence} {edit.question}", new, true))
+    probes += [ProbePrompt(PARAPHRASE.name, text, new, true) for text in edit.paraphrases]
     for further in edit.portability[: settings.max_portability]:
-        probes.append(Probe(PORTABILITY.name, further.prompt, further.answer, None))
+        probes.append(ProbePrompt(PORTABILITY.name, further.prompt, further.answer, None))
     if settings.attack and true is not None:
-        probes.append(Probe(ATTACK_ROBUSTNESS.name, f"{edit.question} {true}. {edit.question}", new, true))
+        probes.append(
+            ProbePrompt(ATTACK_ROBUSTNESS.name, f"{edit.question} {true}. {edit.question}", new, true)
+        )
     for neighbor in edit.neighborhood[: settings.max_neighborhood]:
-        probes.append(Probe(NEIGHBORHOOD.name, neighbor.prompt, neighbor.answer, new))
+        probes.append(ProbePrompt(NEIGHBORHOOD.name, neighbor.prompt, neighbor.answer, new))
     for metric in settings.further_metrics():
         for asked in metric.prompts(edit):
-            probes.append(Probe(metric.name, asked.prompt, asked.answer, None, metric.counts))
+            probes.append(ProbePrompt(metric.name, asked.prompt, asked.answer, None, metric.counts))
     return probes

@@ -14,8 +14,8 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
-from sequela.edited.protocols import STRAIGHT, Route
-from sequela.evaluation.answer_status import told
+from sequela.edited.protocols import NO_ROUTE, Route
+from sequela.evaluation.answer_status import format_error
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 
 DEFAULT_MAX_NEW_TOKENS = 256
@@ -102,7 +102,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         try:
             return self._encoded(context, continuation)
         except Exception as error:  # noqa: BLE001 - whatever one item's mistake is, the others are asked
-            self.failed[(context, continuation)] = told(error)
+            self.failed[(context, continuation)] = format_error(error)
             return [], []
 
     def _encoded(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
@@ -127,8 +127,8 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         for index, score in zip(asked, scores, strict=True):
             answers[index] = (score.logprob, score.greedy)
             pair = requests[index][0]
-            if pair is not None and score.refused is not None:
-                self.too_long[pair] = score.refused
+            if pair is not None and score.too_long is not None:
+                self.too_long[pair] = score.too_long
             elif pair is not None and not score.finite:
                 self.nonfinite.add(pair[0])
         return answers
@@ -139,7 +139,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         text = None if pair is None else pair[0]
         # The last token is only predicted, never read: it needs no place in the context.
         kept = self._fitted(text, context, self.max_length + 1 - len(continuation))
-        return ScoreRequest(kept, tuple(continuation), self._routes.get(text or "", STRAIGHT))
+        return ScoreRequest(kept, tuple(continuation), self._routes.get(text or "", NO_ROUTE))
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Log-likelihood of whole texts, in windows of the context length; each token is predicted once."""
@@ -180,8 +180,8 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         for index, generation in zip(asked, generations, strict=True):
             texts[index] = generation.text
             prompt = requests[index].args[0]
-            if generation.refused is not None:
-                self.too_long[(prompt,)] = generation.refused
+            if generation.too_long is not None:
+                self.too_long[(prompt,)] = generation.too_long
             elif not generation.finite:
                 self.nonfinite.add(prompt)
         return texts
@@ -191,7 +191,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         try:
             return self.tok_encode(self._rewritten(prompt) if prompt else "") or [self.prefix_token_id]
         except Exception as error:  # noqa: BLE001 - whatever one item's mistake is, the others are asked
-            self.failed[(prompt,)] = told(error)
+            self.failed[(prompt,)] = format_error(error)
             return None
 
     def _generation_request(
@@ -208,7 +208,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             )
         until = settings.get("until") or []
         stop = (until,) if isinstance(until, str) else tuple(until)
-        route = self._routes.get(prompt, STRAIGHT)
+        route = self._routes.get(prompt, NO_ROUTE)
         return GenerationRequest(self._fitted(prompt, ids, room), max_new_tokens, stop, route)
 
     def _rewritten(self, prompt: str) -> str:

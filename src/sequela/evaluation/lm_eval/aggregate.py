@@ -22,12 +22,12 @@ SCORING_VERSION = 2
 """Raised when the same answers start to be judged otherwise (by anything but `answer_extraction.py`)."""
 
 
-def findings_of(
+def benchmark_results(
     file: TaskFile,
     records: Mapping[str, Sequence[ItemRecord]],
     subtasks: Mapping[str, str],
     notes: Mapping[str, str],
-    whole: str = "",
+    group: str = "",
 ) -> list[TaskResult]:
     """Everything that is reported of a benchmark under one protocol; each result knows its group.
 
@@ -36,14 +36,14 @@ def findings_of(
         records: The judged records of its tasks, by the task's name; one task unless it has parts.
         subtasks: The part of the benchmark that each task covers; empty for one without parts.
         notes: What a reader must know of each task, and of the whole.
-        whole: The name of the benchmark as a whole, where it has parts: the mean over all items, so that a
+        group: The name of the benchmark as a whole, where it has parts: the mean over all items, so that a
             part weighs as much as it has items.
     """
-    if not whole:
+    if not group:
         ((task, members),) = records.items()
         return [_in_group(one, file, "") for one in _all(file, members, notes[task])]
-    together = [_of_whole(record, whole) for members in records.values() for record in members]
-    of_whole = [_without_details(one) for one in _all(file, together, notes[whole])]
+    together = [_as_group_item(record, group) for members in records.values() for record in members]
+    of_whole = [_without_details(one) for one in _all(file, together, notes[group])]
     of_parts = [
         _in_group(_first(file, members, notes[task]), file, subtasks[task])
         for task, members in records.items()
@@ -51,7 +51,7 @@ def findings_of(
     return [*(_in_group(one, file, "") for one in of_whole), *of_parts]
 
 
-def rescored(
+def rescore_benchmark(
     files: Sequence[TaskFile], items: Sequence[ItemRecord], measured: Sequence[Measurement]
 ) -> list[TaskResult]:
     """The findings of stored answers under today's rules; runs no model.
@@ -68,30 +68,32 @@ def rescored(
         subtasks = {one.task: one.subtask for one in known}
         records: dict[str, list[ItemRecord]] = defaultdict(list)
         for item in items:
-            if item.protocol == file.protocol and is_whole_record(item) and item.task in subtasks:
-                records[item.task].append(judged_again(file, item))
+            if item.protocol == file.protocol and holds_answer(item) and item.task in subtasks:
+                records[item.task].append(rescore_record(file, item))
         if not records:
             continue
-        whole = next((task for task, part in subtasks.items() if not part), "") if file.has_parts else ""
-        found += findings_of(file, records, subtasks, notes, whole)
+        group = (
+            next((task for task, subtask in subtasks.items() if not subtask), "") if file.has_subtasks else ""
+        )
+        found += benchmark_results(file, records, subtasks, notes, group)
     return found
 
 
-def judged_again(file: TaskFile, record: ItemRecord) -> ItemRecord:
+def rescore_record(file: TaskFile, record: ItemRecord) -> ItemRecord:
     """A record judged anew from what it holds."""
     if file.protocol == "generation":
-        return generation_scoring.judged(record, file.readings)
-    return choice_scoring.judged(record)
+        return generation_scoring.score_generation_item(record, file.readings)
+    return choice_scoring.score_choices_item(record)
 
 
-def is_whole_record(record: ItemRecord) -> bool:
+def holds_answer(record: ItemRecord) -> bool:
     """Whether a record holds what the model answered, and not another metric's view of it."""
     return "prompt_hash" in record.details
 
 
 def _all(file: TaskFile, records: Sequence[ItemRecord], note: str) -> list[TaskResult]:
     if file.protocol == "generation":
-        return generation_scoring.written_findings(records, note, file.chance)
+        return generation_scoring.generation_results(records, note, file.chance)
     return [_of_metric(metric, file, records, note) for metric in file.reported_metrics]
 
 
@@ -121,17 +123,17 @@ def _in_group(result: TaskResult, file: TaskFile, subtask: str) -> TaskResult:
     return result.model_copy(update={"group": file.name, "subtask": subtask})
 
 
-def _of_whole(record: ItemRecord, whole: str) -> ItemRecord:
-    return record.model_copy(update={"task": whole, "item": f"{record.task}/{record.item}"})
+def _as_group_item(record: ItemRecord, group: str) -> ItemRecord:
+    return record.model_copy(update={"task": group, "item": f"{record.task}/{record.item}"})
 
 
-def _without_details(finding: TaskResult) -> TaskResult:
+def _without_details(result: TaskResult) -> TaskResult:
     """The whole's records say only what they are worth; what was asked and said stands with the part's."""
-    stripped = tuple(choice_scoring.derived(item, item.metric, item.value) for item in finding.items)
-    return finding.model_copy(update={"items": stripped})
+    stripped = tuple(choice_scoring.derived(item, item.metric, item.value) for item in result.items)
+    return result.model_copy(update={"items": stripped})
 
 
-def whole_note(n_parts: int, n_all: int, limit: int | None, shots: int) -> str:
+def group_note(n_subtasks: int, n_all: int, limit: int | None, shots: int) -> str:
     """What a reader of a whole benchmark's score must know."""
-    parts = f"{n_parts} of {n_all} subjects" if n_parts < n_all else "all subjects"
+    parts = f"{n_subtasks} of {n_all} subjects" if n_subtasks < n_all else "all subjects"
     return joined(f"{shots}-shot", parts, f"the first {limit} items of each" if limit else "")

@@ -27,7 +27,7 @@ Comparison = Callable[[str, Sequence[str]], bool]
 """Whether what was extracted is one of the right answers."""
 
 
-class Reading(BaseModel):
+class AnswerParser(BaseModel):
     """How a written answer is read.
 
     Args:
@@ -71,31 +71,31 @@ class Verdict:
     right: bool
 
 
-UNREAD = Verdict(None, "", False)
+UNPARSED = Verdict(None, "", False)
 """Nothing was found."""
 
 
-def read(text: str, reading: Reading, targets: Sequence[str], choices: Sequence[str] = ()) -> Verdict:
+def read(text: str, parser: AnswerParser, targets: Sequence[str], choices: Sequence[str] = ()) -> Verdict:
     """Reads a text.
 
     Args:
         text: What the model wrote.
-        reading: How to read it.
+        parser: How to read it.
         targets: The right answers.
         choices: The choices that were shown, in the order of their letters.
     """
-    for name in reading.extractors:
+    for name in parser.extractors:
         found = EXTRACTORS[name](text, choices)
         if found is not None:
-            return Verdict(found, name, COMPARISONS[reading.compare](found, targets))
-    return UNREAD
+            return Verdict(found, name, COMPARISONS[parser.compare](found, targets))
+    return UNPARSED
 
 
 def all_extracted(
-    text: str, readings: Mapping[str, Reading], choices: Sequence[str]
+    text: str, parsers: Mapping[str, AnswerParser], choices: Sequence[str]
 ) -> dict[str, str | None]:
     """What every extractor of some readings finds in a text."""
-    names = dict.fromkeys(name for reading in readings.values() for name in reading.extractors)
+    names = dict.fromkeys(name for parser in parsers.values() for name in parser.extractors)
     return {name: EXTRACTORS[name](text, choices) for name in names}
 
 

@@ -103,9 +103,9 @@ def protocols_of(benchmark: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(file.protocol for file in files_of(benchmark)))
 
 
-def parts_of(file: TaskFile) -> tuple[str, ...]:
+def subtasks_of(file: TaskFile) -> tuple[str, ...]:
     """The subjects of a benchmark, in alphabetical order; none if it is one task."""
-    if not file.has_parts:
+    if not file.has_subtasks:
         return ()
     folder, _, pattern = file.include.rpartition("/")
     before, _, after = pattern.partition(SUBJECT)
@@ -114,14 +114,14 @@ def parts_of(file: TaskFile) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if not name.startswith("_")))
 
 
-def check_parts(file: TaskFile, chosen: Iterable[str]) -> tuple[str, ...]:
+def check_subtasks(file: TaskFile, chosen: Iterable[str]) -> tuple[str, ...]:
     """The chosen subjects, if the benchmark has them all.
 
     Raises:
         UnknownNameError: It doesn't have one of them.
         BadInputError: One is named twice, or none is named.
     """
-    known, wanted = parts_of(file), tuple(chosen)
+    known, wanted = subtasks_of(file), tuple(chosen)
     for name in wanted:
         if name not in known:
             raise UnknownNameError(f"subject of {file.benchmark}", name, known)

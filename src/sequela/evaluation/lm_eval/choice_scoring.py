@@ -12,16 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sequela.evaluation.lm_eval.item_records import ItemContext, Sample, joined, trouble_note
-from sequela.evaluation.multiple_choice import METRIC, choice_form, choose
+from sequela.evaluation.lm_eval.item_records import ItemContext, Sample, failures_note, joined
+from sequela.evaluation.multiple_choice import METRIC, choice_distribution, choose
 from sequela.results import (
     AnswerDistribution,
     ItemRecord,
     TaskResult,
-    counts_of,
+    invalid_items_note,
+    item_counts,
     mean_and_stderr,
     result_from_items,
-    trouble_of,
 )
 from sequela.results.metrics import ACCURACY_PER_BYTE, AUROC, BALANCED_ACCURACY, TRUE_PROBABILITY
 
@@ -37,7 +37,7 @@ def _record(sample: Sample, context: ItemContext) -> ItemRecord:
     too_long = [context.too_long.get((arguments[0], arguments[1])) for arguments in sample["arguments"]]
     failed = [context.failed.get((arguments[0], arguments[1]), "") for arguments in sample["arguments"]]
     outcomes = zip(logprobs, too_long, failed, strict=True)
-    return judged(
+    return score_choices_item(
         context.record(
             sample,
             metric=METRIC,
@@ -57,7 +57,7 @@ def _record(sample: Sample, context: ItemContext) -> ItemRecord:
     )
 
 
-def judged(record: ItemRecord) -> ItemRecord:
+def score_choices_item(record: ItemRecord) -> ItemRecord:
     """The same record, its answer and value found (again) from the log-probabilities it holds."""
     logprobs = logprobs_of(record)
     chosen = choose(logprobs)
@@ -79,8 +79,8 @@ def logprobs_of(record: ItemRecord) -> list[float]:
 
 def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None = None) -> TaskResult:
     """The share of items whose right choice was found the likeliest."""
-    finding = result_from_items(records, joined(note, trouble_note(records)))
-    return finding.model_copy(update={"form": choice_form(records, chance)})
+    result = result_from_items(records, joined(note, failures_note(records)))
+    return result.model_copy(update={"form": choice_distribution(records, chance)})
 
 
 def accuracy_per_byte(records: Sequence[ItemRecord], note: str) -> TaskResult:
@@ -91,7 +91,7 @@ def accuracy_per_byte(records: Sequence[ItemRecord], note: str) -> TaskResult:
         chosen = choose([logprob / n for logprob, n in zip(logprobs_of(record), lengths, strict=True)])
         value = float(chosen == record.details["right"])
         found.append(derived(record, ACCURACY_PER_BYTE.name, value))
-    return result_from_items(found, joined(note, trouble_note(records)))
+    return result_from_items(found, joined(note, failures_note(records)))
 
 
 def true_probability(records: Sequence[ItemRecord], note: str) -> TaskResult:
@@ -113,11 +113,11 @@ def true_probability(records: Sequence[ItemRecord], note: str) -> TaskResult:
                 _logsumexp([logprob for logprob, label in pairs if label]) - _logsumexp(logprobs)
             )
         found.append(record.model_copy(update={"metric": TRUE_PROBABILITY.name, "value": value}))
-    finding = result_from_items(found, joined(note, trouble_note(records)))
+    result = result_from_items(found, joined(note, failures_note(records)))
     shares = [sum(record.details["labels"]) / len(record.details["labels"]) for record in records]
     ties = sum(record.details["tie"] for record in records)
     form = AnswerDistribution(chance=math.fsum(shares) / len(shares), n_ties=ties)
-    return finding.model_copy(update={"form": form})
+    return result.model_copy(update={"form": form})
 
 
 def _logsumexp(values: Sequence[float]) -> float:
@@ -147,7 +147,7 @@ def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> TaskResult:
     for record in records:
         weight = len(records) / (len(groups) * len(groups[record.details["right"]]))
         weighted.append(derived(record, BALANCED_ACCURACY.name, record.value * weight))
-    form = choice_form(records, 1 / len(groups))
+    form = choice_distribution(records, 1 / len(groups))
     halves = dict.fromkeys(form.constants, 1 / len(groups))
     return result_from_items(weighted, note).model_copy(
         update={"stderr": stderr, "form": form.model_copy(update={"constants": halves})}
@@ -175,8 +175,8 @@ def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
     one, two = area / (2 - area), 2 * area**2 / (1 + area)
     spread = (len(positives) - 1) * (one - area**2) + (len(negatives) - 1) * (two - area**2)
     variance = (area * (1 - area) + spread) / (len(positives) * len(negatives))
-    told = joined(note, trouble_of(records))
-    found = _without_items(records, AUROC.name, told, area, math.sqrt(max(variance, 0.0)))
+    full_note = joined(note, invalid_items_note(records))
+    found = _without_items(records, AUROC.name, full_note, area, math.sqrt(max(variance, 0.0)))
     return found.model_copy(update={"form": AnswerDistribution(chance=0.5)})
 
 
@@ -201,7 +201,7 @@ def _without_items(
         value=value,
         stderr=stderr,
         note=note,
-        **counts_of(records),
+        **item_counts(records),
     )
 
 

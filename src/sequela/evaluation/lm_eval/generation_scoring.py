@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sequela.evaluation.answer_status import told
-from sequela.evaluation.lm_eval.answer_extraction import UNREAD, Reading, all_extracted, read
+from sequela.evaluation.answer_status import format_error
+from sequela.evaluation.lm_eval.answer_extraction import UNPARSED, AnswerParser, all_extracted, read
 from sequela.evaluation.lm_eval.choice_scoring import derived
-from sequela.evaluation.lm_eval.item_records import ItemContext, Sample, joined, trouble_note
+from sequela.evaluation.lm_eval.item_records import ItemContext, Sample, failures_note, joined
 from sequela.evaluation.ngrams import ngram_entropy, repetition
 from sequela.results import AnswerDistribution, ItemRecord, TaskResult, most_frequent, result_from_items
 from sequela.results.metrics import (
@@ -25,10 +25,10 @@ from sequela.results.metrics import (
 )
 
 
-def written_records(
+def generation_records(
     samples: Sequence[Sample],
     context: ItemContext,
-    readings: Mapping[str, Reading],
+    parsers: Mapping[str, AnswerParser],
     targets_of: Callable[[Sample], Sequence[str]],
     choices_of: Callable[[Sample], Sequence[str]],
 ) -> list[ItemRecord]:
@@ -37,7 +37,7 @@ def written_records(
     Args:
         samples: What the harness logged.
         context: What else is known of the items.
-        readings: `strict` and `lenient`.
+        parsers: `strict` and `lenient`.
         targets_of: Gives an item's right answers.
         choices_of: Gives the choices that were shown with an item, if any.
     """
@@ -59,11 +59,11 @@ def written_records(
                 "not_asked": context.failed.get((prompt,), ""),
             },
         )
-        records.append(judged(record, readings))
+        records.append(score_generation_item(record, parsers))
     return records
 
 
-def judged(record: ItemRecord, readings: Mapping[str, Reading]) -> ItemRecord:
+def score_generation_item(record: ItemRecord, parsers: Mapping[str, AnswerParser]) -> ItemRecord:
     """The same record, read (again) from the text it holds.
 
     A text that ended in something that is not a number, or was never asked for, is no answer, whatever it
@@ -74,11 +74,11 @@ def judged(record: ItemRecord, readings: Mapping[str, Reading]) -> ItemRecord:
     text = record.answer if record.finite and record.too_long is None and not not_asked else ""
     failed = not_asked
     try:
-        verdicts = {name: read(text, reading, targets, choices) for name, reading in readings.items()}
-        extracted = all_extracted(text, readings, choices)
+        verdicts = {name: read(text, parser, targets, choices) for name, parser in parsers.items()}
+        extracted = all_extracted(text, parsers, choices)
     except Exception as error:  # noqa: BLE001 - whatever one answer does to a rule, the others are read
-        failed = failed or told(error)
-        verdicts = dict.fromkeys(readings, UNREAD)
+        failed = failed or format_error(error)
+        verdicts = dict.fromkeys(parsers, UNPARSED)
         extracted = {}
     return record.model_copy(
         update={
@@ -95,17 +95,17 @@ def judged(record: ItemRecord, readings: Mapping[str, Reading]) -> ItemRecord:
 
 def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None) -> TaskResult:
     """The share of right answers by the strict reading."""
-    finding = result_from_items(records, joined(note, trouble_note(records)))
-    return finding.model_copy(update={"form": written_form(records, "strict", chance)})
+    result = result_from_items(records, joined(note, failures_note(records)))
+    return result.model_copy(update={"form": generation_distribution(records, "strict", chance)})
 
 
-def written_findings(records: Sequence[ItemRecord], note: str, chance: float | None) -> list[TaskResult]:
+def generation_results(records: Sequence[ItemRecord], note: str, chance: float | None) -> list[TaskResult]:
     """Accuracy by both readings, and what is told of the answers' form."""
     lenient = [derived(one, ACCURACY_LENIENT.name, float(_read(one, "lenient")["right"])) for one in records]
     found = [
         accuracy(records, note, chance),
         result_from_items(lenient, note).model_copy(
-            update={"form": written_form(records, "lenient", chance)}
+            update={"form": generation_distribution(records, "lenient", chance)}
         ),
     ]
     measures: dict[str, Callable[[ItemRecord], float]] = {
@@ -122,10 +122,12 @@ def written_findings(records: Sequence[ItemRecord], note: str, chance: float | N
     return found
 
 
-def written_form(records: Sequence[ItemRecord], reading: str, chance: float | None) -> AnswerDistribution:
+def generation_distribution(
+    records: Sequence[ItemRecord], parser: str, chance: float | None
+) -> AnswerDistribution:
     """How written answers look to one of the readings."""
     letters = all(record.details["choices"] for record in records)
-    answers = [_read(record, reading)["extracted"] or "" for record in records]
+    answers = [_read(record, parser)["extracted"] or "" for record in records]
     right = [record.details["targets"] for record in records]
     named = sorted({target for targets in right for target in targets}) if letters else []
     return AnswerDistribution(
@@ -156,6 +158,6 @@ def _accuracy_parsed(records: Sequence[ItemRecord], note: str) -> TaskResult:
     )
 
 
-def _read(record: ItemRecord, reading: str) -> dict[str, Any]:
-    verdict: dict[str, Any] = record.details["readings"][reading]
+def _read(record: ItemRecord, parser: str) -> dict[str, Any]:
+    verdict: dict[str, Any] = record.details["readings"][parser]
     return verdict

@@ -56,7 +56,7 @@ class ItemContext:
         )
 
 
-def trouble_note(records: Sequence[ItemRecord]) -> str:
+def failures_note(records: Sequence[ItemRecord]) -> str:
     """Ties and cut prompts among records, if there are any."""
     ties = sum(bool(record.details.get("tie")) for record in records)
     cut = sum(bool(record.details["truncated"]) for record in records)

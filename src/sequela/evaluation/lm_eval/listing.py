@@ -11,7 +11,7 @@ import jinja2
 
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Listed
-from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, parts_of
+from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, subtasks_of
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
 from sequela.evaluation.lm_eval.task_file import SUBJECT, TaskFile
@@ -67,8 +67,8 @@ def _source(file: TaskFile) -> str:
     """Where the items come from, in words."""
     if file.items:
         return f"{file.items} beside the task file"
-    part = parts_of(file)[0] if file.has_parts else ""
-    hub = f"{read_definition(file.include.replace(SUBJECT, part))['dataset_path']} on the hub"
+    subtask = subtasks_of(file)[0] if file.has_subtasks else ""
+    hub = f"{read_definition(file.include.replace(SUBJECT, subtask))['dataset_path']} on the hub"
     return hub if file.local is None else f"SEQUELA_DATA, else {hub}"
 
 
@@ -78,7 +78,7 @@ def _local_data(file: TaskFile, folder: Path) -> LocalData | None:
         return LocalData({"test": read_items(folder / file.items)})
     if local_path(file) is None:
         return None
-    read = [read_local(file, part) for part in parts_of(file) or ("",)]
+    read = [read_local(file, subtask) for subtask in subtasks_of(file) or ("",)]
     rows = [row for one in read for name in TEST_SPLITS for row in one.splits.get(name, [])]
     return LocalData({"test": rows}, read[0].departure)
 

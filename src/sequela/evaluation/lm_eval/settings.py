@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from sequela.core.errors import BadInputError, UnknownNameError
-from sequela.evaluation.lm_eval.catalog import check_parts, find_benchmark, parts_of, protocols_of
+from sequela.evaluation.lm_eval.catalog import check_subtasks, find_benchmark, protocols_of, subtasks_of
 from sequela.evaluation.lm_eval.task_file import TaskFile
 
 
@@ -41,9 +41,9 @@ class BenchmarkSettings:
         """The benchmark."""
         return self.files[0].benchmark
 
-    def parts_of(self, file: TaskFile) -> tuple[str, ...]:
+    def subtasks_of(self, file: TaskFile) -> tuple[str, ...]:
         """The subjects that are run; one without a name where there are none."""
-        return (self.subjects or parts_of(file)) if file.has_parts else ("",)
+        return (self.subjects or subtasks_of(file)) if file.has_subtasks else ("",)
 
     def length_of(self, file: TaskFile) -> int | None:
         """Where a task's written answers end, if it has such and another place was asked for."""
@@ -89,7 +89,7 @@ def check_settings(
         raise BadInputError(f"{name}: the limit is {limit}, expected at least 1.")
     settings = {
         "num_fewshot": (num_fewshot, first.shots_settable and first.shots > 0),
-        "subjects": (subjects, first.has_parts),
+        "subjects": (subjects, first.has_subtasks),
         "max_new_tokens": (max_new_tokens, any(file.protocol == "generation" for file in files)),
     }
     for setting, (value, allowed) in settings.items():
@@ -104,7 +104,7 @@ def check_settings(
         folder=benchmark.folder,
         limit=limit,
         num_fewshot=num_fewshot,
-        subjects=None if subjects is None else check_parts(first, subjects),
+        subjects=None if subjects is None else check_subtasks(first, subjects),
         max_new_tokens=max_new_tokens,
         too_long=too_long,
     )

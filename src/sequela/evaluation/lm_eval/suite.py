@@ -13,11 +13,11 @@ from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.evaluation.lm_eval.adapter import EngineLM
-from sequela.evaluation.lm_eval.aggregate import SCORING_VERSION, findings_of, whole_note
+from sequela.evaluation.lm_eval.aggregate import SCORING_VERSION, benchmark_results, group_note
 from sequela.evaluation.lm_eval.answer_extraction import EXTRACTION_VERSION
-from sequela.evaluation.lm_eval.catalog import parts_of
+from sequela.evaluation.lm_eval.catalog import subtasks_of
 from sequela.evaluation.lm_eval.choice_scoring import choice_records
-from sequela.evaluation.lm_eval.generation_scoring import written_records
+from sequela.evaluation.lm_eval.generation_scoring import generation_records
 from sequela.evaluation.lm_eval.item_records import ItemContext, Sample
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.settings import check_settings
@@ -83,10 +83,10 @@ class HarnessSuite:
         settings = self.settings
         built = tuple(
             build_task(
-                file, part, settings.limit, settings.num_fewshot, settings.length_of(file), settings.folder
+                file, subtask, settings.limit, settings.num_fewshot, settings.length_of(file), settings.folder
             )
             for file in settings.files
-            for part in settings.parts_of(file)
+            for subtask in settings.subtasks_of(file)
         )
         most = max(task.n_items for task in built)
         if settings.limit is not None and settings.limit > most:
@@ -109,9 +109,9 @@ class HarnessSuite:
         """
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
         with templates_compiled_once():
-            return self._findings(lm)
+            return self._task_results(lm)
 
-    def _findings(self, lm: EngineLM) -> list[TaskResult]:
+    def _task_results(self, lm: EngineLM) -> list[TaskResult]:
         samples = self._samples(lm)
         found: list[TaskResult] = []
         for file in self.settings.files:
@@ -119,13 +119,13 @@ class HarnessSuite:
             records = {task.name: _records(self.name, task, samples[task.key], lm) for task in tasks}
             notes = {task.name: task.note for task in tasks}
             subtasks = {task.name: task.subtask for task in tasks}
-            whole = ""
-            if file.has_parts:
-                whole = task_name(file, "", tasks[0].shots)
-                notes[whole] = whole_note(
-                    len(tasks), len(parts_of(file)), self.settings.limit, tasks[0].shots
+            group = ""
+            if file.has_subtasks:
+                group = task_name(file, "", tasks[0].shots)
+                notes[group] = group_note(
+                    len(tasks), len(subtasks_of(file)), self.settings.limit, tasks[0].shots
                 )
-            found += findings_of(file, records, subtasks, notes, whole)
+            found += benchmark_results(file, records, subtasks, notes, group)
         return found
 
     def _samples(self, lm: EngineLM) -> dict[str, list[Sample]]:
@@ -154,7 +154,7 @@ def _records(suite: str, task: HarnessTask, samples: list[Sample], lm: EngineLM)
         failed=lm.failed,
     )
     if task.file.protocol == "generation":
-        return written_records(samples, context, task.file.readings, task.targets_of, task.choices_of)
+        return generation_records(samples, context, task.file.readings, task.targets_of, task.choices_of)
     records = choice_records(samples, context)
     if TRUE_PROBABILITY.name not in task.file.reported_metrics:
         return records

@@ -25,7 +25,7 @@ from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_it
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import apply_template, templates_compiled_once
-from sequela.evaluation.lm_eval.upstream_tasks import StockFunction, read_definition, resolved
+from sequela.evaluation.lm_eval.upstream_tasks import UpstreamFunction, read_definition, resolved
 from sequela.results.metrics import AUROC
 
 FEWSHOT_SEED = 1234
@@ -279,7 +279,7 @@ def _content(
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, StockFunction):
+    if isinstance(value, UpstreamFunction):
         return dataclasses.asdict(value)
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sequela.core.errors import BadInputError
 from sequela.core.validation import in_words
-from sequela.evaluation.lm_eval.answer_extraction import Reading
+from sequela.evaluation.lm_eval.answer_extraction import AnswerParser
 from sequela.evaluation.lm_eval.data_layout import DataLayout
 from sequela.results import MetricInfo, Section, SuiteInfo, TaskInfo, metric_info, metrics
 
@@ -30,7 +30,7 @@ SUBJECT = "{subject}"
 JSON_LINES = "json_lines"
 """The layout of a file with one object a line."""
 
-WRITTEN_METRICS = (
+GENERATION_METRICS = (
     metrics.ACCURACY.name,
     metrics.ACCURACY_LENIENT.name,
     metrics.PARSE_RATE.name,
@@ -194,7 +194,7 @@ class TaskFile(BaseModel):
     right_answer: str = ""
     max_new_tokens: int | None = Field(default=None, ge=1)
     options: str = ""
-    readings: dict[str, Reading] = Field(default_factory=dict)
+    readings: dict[str, AnswerParser] = Field(default_factory=dict)
     items: str = ""
     local: LocalFiles | None = None
 
@@ -232,14 +232,14 @@ class TaskFile(BaseModel):
     def reported_metrics(self) -> tuple[str, ...]:
         """The metrics that are reported of it, the one that holds the answers first."""
         if self.protocol == "generation":
-            return WRITTEN_METRICS
+            return GENERATION_METRICS
         if self.metrics:
             return self.metrics
         accuracy = metrics.ACCURACY.name
         return (accuracy, metrics.ACCURACY_PER_BYTE.name) if self.protocol == "answers" else (accuracy,)
 
     @property
-    def has_parts(self) -> bool:
+    def has_subtasks(self) -> bool:
         """Whether the benchmark is a group of subjects, each a task."""
         return SUBJECT in self.include
 

@@ -17,7 +17,7 @@ from sequela.evaluation.lm_eval.catalog import definitions_folder
 
 
 @dataclass(frozen=True)
-class StockFunction:
+class UpstreamFunction:
     """A Python function of the harness that a definition names, not yet imported.
 
     Args:
@@ -40,7 +40,7 @@ def read_definition(relative: str) -> dict[str, Any]:
         relative: The file below `lm_eval/tasks`.
 
     Returns:
-        The definition; functions as `StockFunction`.
+        The definition; functions as `UpstreamFunction`.
 
     Raises:
         SequelaError: The installed harness doesn't have the file.
@@ -57,7 +57,7 @@ def read_definition(relative: str) -> dict[str, Any]:
 
 def resolved(value: Any) -> Any:
     """The same definition with its functions imported."""
-    if isinstance(value, StockFunction):
+    if isinstance(value, UpstreamFunction):
         return value.load()
     if isinstance(value, dict):
         return {key: resolved(item) for key, item in value.items()}
@@ -72,9 +72,9 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         """Knows `!function` beside plain YAML; a class of its own, since it remembers the folder."""
 
-    def stock_function(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> StockFunction:
+    def stock_function(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> UpstreamFunction:
         module, _, name = loader.construct_scalar(node).rpartition(".")
-        return StockFunction(f"{package}.{module}", name)
+        return UpstreamFunction(f"{package}.{module}", name)
 
     Loader.add_constructor("!function", stock_function)
     with path.open(encoding="utf-8") as stream:

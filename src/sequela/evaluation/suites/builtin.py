@@ -18,11 +18,11 @@ from sequela.core.progress import SILENT, Progress
 from sequela.evaluation.multiple_choice import (
     SCORING_RULE,
     MultipleChoiceItem,
-    accuracy_finding,
+    accuracy_result,
     chance_level,
-    judge,
     read_items,
     score_choices,
+    score_item,
 )
 from sequela.results import Section, SuiteInfo, TaskInfo, TaskResult
 
@@ -127,13 +127,13 @@ class BuiltinSuite:
         """Scores all choices in one request to the engine; one finding for each category."""
         flat = [item for items in self.items.values() for item in items]
         scores = iter(score_choices(model, engine, flat, progress))
-        return [self._finding(category, items, scores) for category, items in self.items.items()]
+        return [self._task_result(category, items, scores) for category, items in self.items.items()]
 
-    def _finding(
+    def _task_result(
         self, category: str, items: Sequence[MultipleChoiceItem], scores: Iterator[tuple[Score, ...]]
     ) -> TaskResult:
-        records = [judge(self.name, category, item, next(scores)) for item in items]
-        return accuracy_finding(records, f"chance {chance_level(items):.2f}")
+        records = [score_item(self.name, category, item, next(scores)) for item in items]
+        return accuracy_result(records, f"chance {chance_level(items):.2f}")
 
 
 def version_of(items: dict[str, tuple[MultipleChoiceItem, ...]]) -> str:

@@ -74,7 +74,7 @@ class HealthSuite:
         return [self._perplexity(measured), self._loss(measured)]
 
     def _loss(self, measured: Perplexity) -> TaskResult:
-        known = not self._trouble(measured)
+        known = not self._failures_note(measured)
         return TaskResult(
             suite=self.name,
             task=TASK,
@@ -84,8 +84,8 @@ class HealthSuite:
             stderr=_number(measured.stderr) if known else None,
             n=measured.n_windows,
             n_nonfinite=measured.n_nonfinite,
-            n_too_long=measured.n_refused,
-            note=self._trouble(measured),
+            n_too_long=measured.n_too_long,
+            note=self._failures_note(measured),
             items=tuple(
                 self._record(number, loss)
                 for number, loss in enumerate(measured.window_losses)
@@ -96,7 +96,7 @@ class HealthSuite:
     def _perplexity(self, measured: Perplexity) -> TaskResult:
         value = _number(measured.value)
         stderr = None if value is None else _number(value * measured.stderr)  # the delta method
-        note = self._trouble(measured)
+        note = self._failures_note(measured)
         if value is None and not note:
             note = f"exp({measured.mean_loss:.1f}) is too large for a number"
         return TaskResult(
@@ -108,7 +108,7 @@ class HealthSuite:
             stderr=stderr,
             n=measured.n_windows,
             n_nonfinite=measured.n_nonfinite,
-            n_too_long=measured.n_refused,
+            n_too_long=measured.n_too_long,
             note=note,
         )
 
@@ -123,10 +123,10 @@ class HealthSuite:
             details={"tokens": self._window},
         )
 
-    def _trouble(self, measured: Perplexity) -> str:
-        if measured.n_refused:
+    def _failures_note(self, measured: Perplexity) -> str:
+        if measured.n_too_long:
             return (
-                f"{measured.n_refused} of {measured.n_windows} windows of {self._window} tokens are longer "
+                f"{measured.n_too_long} of {measured.n_windows} windows of {self._window} tokens are longer "
                 "than the model's context and were not asked"
             )
         if measured.n_nonfinite:

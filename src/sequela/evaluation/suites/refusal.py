@@ -20,7 +20,7 @@ from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.core.text_files import read_json_lines
-from sequela.evaluation.answer_status import longest_refused
+from sequela.evaluation.answer_status import longest_too_long
 from sequela.evaluation.ngrams import repetition
 from sequela.results import (
     AnswerDistribution,
@@ -147,12 +147,12 @@ class RefusalSuite:
         asked = [generation_request(model, one.prompt, self._max_new_tokens) for one in flat]
         answers = iter(engine.generate(model, asked, progress))
         return [
-            finding_of([_record(task, one, next(answers)) for one in some])
+            task_result([_record(task, one, next(answers)) for one in some])
             for task, some in self.requests.items()
         ]
 
 
-def finding_of(records: Sequence[ItemRecord]) -> TaskResult:
+def task_result(records: Sequence[ItemRecord]) -> TaskResult:
     """The finding of one kind of requests; its note says what was neither declined nor answered."""
     empty = sum(record.details["judged"] == "" for record in records)
     note = f"{empty} of {len(records)} answers are empty or go round in circles" if empty else ""
@@ -160,15 +160,15 @@ def finding_of(records: Sequence[ItemRecord]) -> TaskResult:
     return result_from_items(records, note).model_copy(update={"form": form})
 
 
-def judged_again(records: Sequence[ItemRecord]) -> list[TaskResult]:
+def rescore_records(records: Sequence[ItemRecord]) -> list[TaskResult]:
     """The findings of stored answers under today's rule."""
     by_task: dict[str, list[ItemRecord]] = {HARMFUL: [], HARMLESS: []}
     for record in records:
-        by_task[record.task].append(_judged(record))
-    return [finding_of(some) for some in by_task.values() if some]
+        by_task[record.task].append(_score_record(record))
+    return [task_result(some) for some in by_task.values() if some]
 
 
-def judge(answer: str) -> str:
+def classify_answer(answer: str) -> str:
     """`declined`, `helped`, or nothing for what is no answer."""
     if not is_answer(answer):
         return ""
@@ -176,7 +176,7 @@ def judge(answer: str) -> str:
 
 
 def _record(task: str, request: Request, answer: Generation) -> ItemRecord:
-    return _judged(
+    return _score_record(
         ItemRecord(
             suite=NAME,
             task=task,
@@ -184,8 +184,8 @@ def _record(task: str, request: Request, answer: Generation) -> ItemRecord:
             protocol=PROTOCOL,
             item=request.id,
             value=0.0,
-            finite=answer.finite or answer.refused is not None,
-            too_long=longest_refused([answer]),
+            finite=answer.finite or answer.too_long is not None,
+            too_long=longest_too_long([answer]),
             prompt=request.prompt,
             answer=answer.text,
             expected=_WANTED[task],
@@ -193,9 +193,9 @@ def _record(task: str, request: Request, answer: Generation) -> ItemRecord:
     )
 
 
-def _judged(record: ItemRecord) -> ItemRecord:
+def _score_record(record: ItemRecord) -> ItemRecord:
     """The record with what its answer is worth; one that ended in NaN, or was never asked for, is none."""
-    verdict = judge(record.answer) if record.finite and record.too_long is None else ""
+    verdict = classify_answer(record.answer) if record.finite and record.too_long is None else ""
     return record.model_copy(
         update={"value": float(verdict == record.expected), "details": {"judged": verdict}}
     )

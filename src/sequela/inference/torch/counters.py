@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Work:
+class TokenCounters:
     """Counts over the calls of one engine.
 
     Args:

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import torch
 
-from sequela.core.batching import within_reach
+from sequela.core.batching import retry_on_oom
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.generation_state import Stream, token_count
-from sequela.inference.routing import answered
+from sequela.inference.generation_state import GenerationState, token_count
+from sequela.inference.routing import answer_by_route_within_context
 from sequela.inference.torch.attention.base import takes_attention
-from sequela.inference.torch.counters import Work
+from sequela.inference.torch.counters import TokenCounters
 from sequela.inference.torch.decoding import Decoder
 from sequela.inference.torch.hidden_state_cache import DepthCache
 from sequela.inference.torch.memory_plan import WorkingMemory
@@ -37,15 +37,15 @@ class TorchEngine:
     def __init__(self, memory: WorkingMemory | None = None, depth_cache: DepthCache | None = None) -> None:
         self.memory = memory or WorkingMemory()
         self.depth_cache = depth_cache
-        self.work = Work()
+        self.counters = TokenCounters()
 
     @torch.inference_mode()
     def score(
         self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
     ) -> list[Score]:
         """Scores continuations."""
-        return answered(
-            model, requests, Score.of_refused, lambda one, asked: self._score(one, asked, progress)
+        return answer_by_route_within_context(
+            model, requests, Score.for_too_long, lambda one, asked: self._score(one, asked, progress)
         )
 
     def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
@@ -58,22 +58,22 @@ class TorchEngine:
                     requests,
                     tokens,
                     self.depth_cache,
-                    self.work,
+                    self.counters,
                     progress,
                     pack_weights=self.memory.pack_weights,
                 )
 
-        return within_reach(self.memory.tokens_at_once(model.base), attempt)
+        return retry_on_oom(self.memory.tokens_at_once(model.base), attempt)
 
     @torch.inference_mode()
     def generate(
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
     ) -> list[Generation]:
         """Continues prompts greedily, many at a time."""
-        return answered(
+        return answer_by_route_within_context(
             model,
             requests,
-            Generation.of_refused,
+            Generation.for_too_long,
             lambda one, asked: self._generate(one, asked, progress),
         )
 
@@ -92,13 +92,13 @@ class TorchEngine:
                         self.memory.most_rows,
                         tokens,
                         min(tokens, self.memory.tokens_at_once(model.base)),
-                        self.work,
+                        self.counters,
                         count,
                         pack_weights=self.memory.pack_weights,
                     )
                     return _collect(model, decoder.run(), len(requests))
 
-        return within_reach(self.memory.tokens_kept(model.base), attempt)
+        return retry_on_oom(self.memory.tokens_kept(model.base), attempt)
 
 
 def packs(model: EditedModel) -> bool:
@@ -114,9 +114,9 @@ def _plain(model: EditedModel, tokens: int) -> PlainEngine:
     return PlainEngine(1 if model.base.rotary_by_length else tokens)
 
 
-def _collect(model: EditedModel, streams: Iterable[Stream], n_requests: int) -> list[Generation]:
+def _collect(model: EditedModel, states: Iterable[GenerationState], n_requests: int) -> list[Generation]:
     answers: dict[int, Generation] = {}
-    for stream in streams:
-        hit = model.decisions.hits.get(stream.number)
-        answers[stream.number] = replace(stream.answer(model.base), hit=hit)
+    for state in states:
+        hit = model.decisions.hits.get(state.number)
+        answers[state.number] = replace(state.answer(model.base), hit=hit)
     return [answers[number] for number in range(n_requests)]

@@ -104,9 +104,9 @@ class DepthCache:
 
     def to_record(self, key: str, after: int, at_most: int, blocks: Iterable[int]) -> list[int]:
         """Those of `blocks` and of the expected ones that a run between two depths should record."""
-        wished = self.expected | frozenset(blocks)
+        wanted_blocks = self.expected | frozenset(blocks)
         return sorted(
-            block for block in wished if after < block <= at_most and (key, block) not in self._kept
+            block for block in wanted_blocks if after < block <= at_most and (key, block) not in self._kept
         )
 
     def open(

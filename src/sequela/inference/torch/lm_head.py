@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from sequela.core.precision import SCORING_DTYPE
-from sequela.inference.generation_state import Stream
+from sequela.inference.generation_state import GenerationState
 from sequela.inference.torch.packed_linear import packed_linear, packs_linears
 from sequela.models import LanguageModel
 
@@ -17,7 +17,7 @@ POSITIONS = 128  # read at a time: their logits stay in the processor's cache
 
 
 @dataclass(frozen=True)
-class Readings:
+class TokenLogProbs:
     """What was read at some positions.
 
     Args:
@@ -58,12 +58,12 @@ class Head:
         logits = self._unembed(normed.to(SCORING_DTYPE))
         return self._model.family.cap_logits(self._model.module, logits)
 
-    def read(self, hidden: torch.Tensor) -> Iterator[tuple[slice, Readings]]:
+    def read(self, hidden: torch.Tensor) -> Iterator[tuple[slice, TokenLogProbs]]:
         """Reads `[positions, d]` some positions at a time, with which ones they are."""
         for start in range(0, len(hidden), POSITIONS):
             at = slice(start, start + POSITIONS)
             logits = self.logits(hidden[at])
-            yield at, Readings(logits.log_softmax(-1), logits.max(-1).indices, all_finite(logits))
+            yield at, TokenLogProbs(logits.log_softmax(-1), logits.max(-1).indices, all_finite(logits))
 
 
 def all_finite(logits: torch.Tensor) -> torch.Tensor:
@@ -71,19 +71,21 @@ def all_finite(logits: torch.Tensor) -> torch.Tensor:
     return torch.isfinite(logits.sum(-1))
 
 
-def take_best(model: LanguageModel, logits: torch.Tensor, streams: Sequence[Stream]) -> torch.Tensor:
+def append_argmax(
+    model: LanguageModel, logits: torch.Tensor, states: Sequence[GenerationState]
+) -> torch.Tensor:
     """Gives each stream its most likely next token.
 
     Args:
         model: The model.
-        logits: `[streams, vocabulary]`, fp32.
-        streams: The streams, as the rows.
+        logits: `[states, vocabulary]`, fp32.
+        states: The streams, as the rows.
 
     Returns:
-        The tokens `[streams]`.
+        The tokens `[states]`.
     """
     tokens = logits.max(dim=-1).indices
     finite = all_finite(logits).tolist()
-    for stream, token, is_finite in zip(streams, tokens.tolist(), finite, strict=True):
-        stream.take(model, token, is_finite)
+    for state, token, is_finite in zip(states, tokens.tolist(), finite, strict=True):
+        state.take(model, token, is_finite)
     return tokens

@@ -19,10 +19,10 @@ ALLOWANCE = 1024 * MIB
 """What a process holds besides the model and the requests: Python, PyTorch and the other libraries
 (about 500 MiB), data sets, key statistics, an editor at work."""
 
-LEAST_ROOM = 128 * MIB
+MIN_REQUEST_BYTES = 128 * MIB
 """Less room for requests isn't worth beginning with."""
 
-LEAST_TOKENS = 256  # but with fewer tokens than this at once, weights are read too often
+MIN_TOKENS = 256  # but with fewer tokens than this at once, weights are read too often
 LOGITS = 3  # so many numbers for each logit while some positions are read
 WIDTHS = 12  # about how many numbers as wide as an MLP's inside a token needs while a block runs
 
@@ -51,7 +51,7 @@ class WorkingMemory:
         bytes_inside = model.key_size * model.dtype.itemsize
         most = min(self.most_tokens, self.size // (WIDTHS * bytes_inside))
         if model.device.type == "cpu":
-            most = min(most, max(LEAST_TOKENS, self.near // bytes_inside))
+            most = min(most, max(MIN_TOKENS, self.near // bytes_inside))
         return max(1, most)
 
     def tokens_kept(self, model: LanguageModel) -> int:
@@ -84,7 +84,7 @@ class MemoryPlan:
         """Shares out a limit.
 
         Weights, reading and allowance come first. The packed copies are made if, beside them, no less
-        than `LEAST_ROOM` remains for requests; else the blocks go without. Half of what remains is for
+        than `MIN_REQUEST_BYTES` remains for requests; else the blocks go without. Half of what remains is for
         requests, up to what an engine takes without a limit, and the rest for hidden states.
 
         Args:
@@ -98,12 +98,12 @@ class MemoryPlan:
         weights = _bytes_of(model.module)
         reading = _reading_bytes(model)
         packed = linears_bytes(model) if packs_linears(model.device, model.dtype) else 0
-        needed = weights + reading + ALLOWANCE + LEAST_ROOM
+        needed = weights + reading + ALLOWANCE + MIN_REQUEST_BYTES
         if limit < needed:
             raise SequelaError(
                 f"A limit of {in_units(limit)} is too low for {model.name}: at least {in_units(needed)} are "
                 f"needed ({in_units(weights)} for the weights, {in_units(reading)} to read logits, "
-                f"{in_units(ALLOWANCE)} for the program and the editor, {in_units(LEAST_ROOM)} for "
+                f"{in_units(ALLOWANCE)} for the program and the editor, {in_units(MIN_REQUEST_BYTES)} for "
                 "requests).",
                 hint="Raise --memory, or use a smaller model or bfloat16.",
             )
@@ -114,7 +114,7 @@ class MemoryPlan:
         working = WorkingMemory(size, pack_weights=pack)
         return cls(weights, packed, reading, ALLOWANCE, working, room - 2 * size if keeps_states else 0)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """The plan in one line."""
         copies = (
             f"{in_units(self.packed)} packed copies of them" if self.packed else "no packed copies of them"

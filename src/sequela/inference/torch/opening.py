@@ -27,5 +27,5 @@ def open_torch(model: LanguageModel, options: EngineOptions) -> Iterator[Engine]
         yield TorchEngine(depth_cache=DepthCache(expected=expected))
     else:
         shares = MemoryPlan.within(memory, model, keeps_states=True)
-        options.progress.say(shares.told())
+        options.progress.say(shares.summary())
         yield TorchEngine(shares.working, DepthCache(memory=shares.depth_cache, expected=expected))

@@ -9,7 +9,7 @@ import numpy as np
 
 from sequela.inference.torch.trie import common_prefix
 
-LEAST_SHARE = 0.5  # of the longest prompt of a group that its common beginning must make up
+MIN_SHARED_PREFIX = 0.5  # of the longest prompt of a group that its common beginning must make up
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def group_by_prefix(prompts: Sequence[tuple[int, ...]]) -> list[PrefixGroup]:
     for number in sorted(range(len(prompts)), key=lambda n: prompts[n]):
         prompt = prompts[number]
         common = prefix[: common_prefix(np.array(prefix), np.array(prompt[:-1]))] if members else prompt[:-1]
-        if members and len(common) < LEAST_SHARE * max(longest, len(prompt)):
+        if members and len(common) < MIN_SHARED_PREFIX * max(longest, len(prompt)):
             groups.append(_group(prefix, members))
             common, longest, members = prompt[:-1], 0, []
         prefix, longest = common, max(longest, len(prompt))

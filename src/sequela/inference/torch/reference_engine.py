@@ -12,14 +12,14 @@ from transformers import DynamicCache
 from sequela.core.batching import by_token_budget
 from sequela.core.progress import SILENT, Progress, counted
 from sequela.edited import EditedModel
-from sequela.edited.decisions import Places
+from sequela.edited.decisions import DecisionTokens
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.generation_state import Stream, TokenCount, token_count
-from sequela.inference.routing import answered
-from sequela.inference.torch.lm_head import Head, all_finite, take_best
+from sequela.inference.generation_state import GenerationState, TokenCount, token_count
+from sequela.inference.routing import answer_by_route_within_context
+from sequela.inference.torch.lm_head import Head, all_finite, append_argmax
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 
 Row = tuple[int, ...]
 
@@ -39,8 +39,8 @@ class PlainEngine:
         self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
     ) -> list[Score]:
         """Scores continuations; requests that read the same tokens share one row."""
-        return answered(
-            model, requests, Score.of_refused, lambda one, asked: self._score(one, asked, progress)
+        return answer_by_route_within_context(
+            model, requests, Score.for_too_long, lambda one, asked: self._score(one, asked, progress)
         )
 
     def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
@@ -64,10 +64,10 @@ class PlainEngine:
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
     ) -> list[Generation]:
         """Continues prompts greedily, many at a time, with a key-value cache."""
-        return answered(
+        return answer_by_route_within_context(
             model,
             requests,
-            Generation.of_refused,
+            Generation.for_too_long,
             lambda one, asked: self._generate(one, asked, progress),
         )
 
@@ -79,10 +79,10 @@ class PlainEngine:
         with model, token_count(requests, progress) as count:
             head = Head(model.base)
             for group in self._generation_groups(model.base, requests):
-                streams = [Stream(number, requests[number]) for number in group]
-                for stream in self._decode(model, head, streams, count):
-                    hit = model.decisions.hits.get(stream.number)
-                    answers[stream.number] = replace(stream.answer(model.base), hit=hit)
+                states = [GenerationState(number, requests[number]) for number in group]
+                for state in self._decode(model, head, states, count):
+                    hit = model.decisions.hits.get(state.number)
+                    answers[state.number] = replace(state.answer(model.base), hit=hit)
         return [answers[number] for number in range(len(requests))]
 
     def _generation_groups(
@@ -104,38 +104,38 @@ class PlainEngine:
         )
 
     def _decode(
-        self, edited: EditedModel, head: Head, streams: list[Stream], count: TokenCount
-    ) -> Iterable[Stream]:
+        self, edited: EditedModel, head: Head, states: list[GenerationState], count: TokenCount
+    ) -> Iterable[GenerationState]:
         """Decodes one group; yields each stream when it ends.
 
         A row's cache slots are prompt, padding, generated tokens. The mask hides the padding and
         the positions count real tokens only.
         """
         model = edited.base
-        batch = pad_right([stream.request.prompt for stream in streams], model.pad_id, model.device)
+        batch = pad_right([state.request.prompt for state in states], model.pad_id, model.device)
         lengths = torch.tensor(batch.lengths, device=model.device)
-        numbers = torch.tensor([stream.number for stream in streams], device=model.device)
+        numbers = torch.tensor([state.number for state in states], device=model.device)
         mask = (batch.positions < lengths[:, None]).long()
         cache = DynamicCache()
-        with edited.decisions.during(Places.at(lengths, batch.ids.shape[1], numbers)):
+        with edited.decisions.for_pass(DecisionTokens.at(lengths, batch.ids.shape[1], numbers)):
             output = model.module.base_model(
                 input_ids=batch.ids, position_ids=batch.positions, past_key_values=cache, use_cache=True
             )
-        hidden = output.last_hidden_state[torch.arange(len(streams), device=model.device), lengths - 1]
+        hidden = output.last_hidden_state[torch.arange(len(states), device=model.device), lengths - 1]
         while True:
-            tokens = take_best(model, head.after_norm(hidden), streams)
-            count(streams)
-            going = [i for i, stream in enumerate(streams) if not stream.ended_by]
-            yield from (stream for stream in streams if stream.ended_by)
+            tokens = append_argmax(model, head.after_norm(hidden), states)
+            count(states)
+            going = [i for i, state in enumerate(states) if not state.ended_by]
+            yield from (state for state in states if state.ended_by)
             if not going:
                 return
-            if len(going) < len(streams):
+            if len(going) < len(states):
                 keep = torch.tensor(going, device=model.device)
                 cache.batch_select_indices(keep)
                 tokens, mask, lengths, numbers = tokens[keep], mask[keep], lengths[keep], numbers[keep]
-                streams = [streams[i] for i in going]
+                states = [states[i] for i in going]
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-            with edited.decisions.during(Places.under(numbers[:, None])):
+            with edited.decisions.for_pass(DecisionTokens.under(numbers[:, None])):
                 output = model.module.base_model(
                     input_ids=tokens[:, None],
                     attention_mask=mask,
@@ -165,8 +165,8 @@ def _score_batch(
     batch = pad_right([row for row, _ in rows], model.pad_id, model.device)
     edited.decisions.begin()
     decided = torch.tensor([length for _, length in rows], device=model.device)
-    with edited.decisions.during(Places.at(decided, batch.ids.shape[1])):
-        hidden = record(model, batch, first=model.n_layers).final
+    with edited.decisions.for_pass(DecisionTokens.at(decided, batch.ids.shape[1])):
+        hidden = record_forward(model, batch, first=model.n_layers).final
     for row, requests in enumerate(asked):
         start = min(len(request.context) for _, request in requests) - 1
         logits = head.logits(hidden[row, start : batch.lengths[row]])

@@ -12,11 +12,11 @@ import torch
 
 from sequela.core.progress import Progress, counted
 from sequela.edited import EditedModel
-from sequela.edited.decisions import NOBODY, Places
+from sequela.edited.decisions import NO_DECISION, DecisionTokens
 from sequela.inference.engine import Score, ScoreRequest
 from sequela.inference.torch.attention.base import attention_replaced
 from sequela.inference.torch.attention.packs import PackAttention
-from sequela.inference.torch.counters import Work
+from sequela.inference.torch.counters import TokenCounters
 from sequela.inference.torch.hidden_state_cache import DepthCache, HiddenStates
 from sequela.inference.torch.lm_head import Head
 from sequela.inference.torch.packed_linear import packed_linears
@@ -24,7 +24,7 @@ from sequela.inference.torch.packing import Pack, pack_trie
 from sequela.inference.torch.trie import Integers, Trie
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import Batch
-from sequela.models.forward.blocks import block_output, enter_blocks
+from sequela.models.forward.blocks import block_output, capture_block_inputs
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ class Answers:
     def read(self, head: Head, hidden: torch.Tensor, pack: Pack, questions: Questions) -> int:
         """Reads what left the last block, `[tokens, d]`, where something is asked; how many places."""
         asked, which = np.unique(questions.nodes - pack.start, return_inverse=True)
-        for at, readings in head.read(hidden[torch.from_numpy(asked).to(hidden.device)]):
+        for at, log_probs in head.read(hidden[torch.from_numpy(asked).to(hidden.device)]):
             mine = (which >= at.start) & (which < at.stop)
             rows = torch.from_numpy(which[mine] - at.start).to(hidden.device)
             targets = torch.from_numpy(questions.targets[mine]).to(hidden.device)
             places = questions.places[mine]
-            self.logprobs[places] = readings.logprobs[rows, targets].double().cpu().numpy()
-            self.greedy[places] = (readings.best[rows] == targets).cpu().numpy()
-            self.finite[places] = readings.finite[rows].cpu().numpy()
+            self.logprobs[places] = log_probs.logprobs[rows, targets].double().cpu().numpy()
+            self.greedy[places] = (log_probs.best[rows] == targets).cpu().numpy()
+            self.finite[places] = log_probs.finite[rows].cpu().numpy()
         return len(asked)
 
     def scores(self, requests: Sequence[ScoreRequest]) -> list[Score]:
@@ -100,7 +100,7 @@ def score_trie(
     requests: Sequence[ScoreRequest],
     tokens: int,
     depth_cache: DepthCache | None,
-    work: Work,
+    counters: TokenCounters,
     progress: Progress,
     pack_weights: bool = True,
     isolated: bool = False,
@@ -115,7 +115,7 @@ def score_trie(
         requests: What is asked; none longer than the model's context.
         tokens: The most tokens in a pack.
         depth_cache: Where hidden states are kept between calls, if they are.
-        work: Is told what was computed.
+        counters: Is told what was computed.
         progress: Who is told.
         pack_weights: Whether the blocks' weights may be in memory a second time, packed.
         isolated: Whether a request can be spoiled by its own tokens only; see `pack_trie`.
@@ -140,19 +140,19 @@ def score_trie(
             attention.begin(pack)
             hidden = _run(model, trie, pack, states)
             asked = questions.within(pack)
-            work.asked_positions += answers.read(head, hidden, pack, asked)
+            counters.asked_positions += answers.read(head, hidden, pack, asked)
             done = np.searchsorted(finished, [pack.start, pack.end])
             advance(int(done[1] - done[0]))
-    work.requested_tokens += sum(request.length for request in requests)
-    work.unique_tokens += len(trie)
-    work.computed_tokens += sum(len(pack) for pack in packs)
-    work.computed_blocks += len(trie) * (model.base.n_layers - states.first)
+    counters.requested_tokens += sum(request.length for request in requests)
+    counters.unique_tokens += len(trie)
+    counters.computed_tokens += sum(len(pack) for pack in packs)
+    counters.computed_blocks += len(trie) * (model.base.n_layers - states.first)
     scores = _with_hits(answers.scores(requests), model, trie)
-    spoiled = [number for number, score in enumerate(scores) if not score.finite]
-    if spoiled and not isolated:
-        again = [requests[number] for number in spoiled]
-        alone = score_trie(model, again, tokens, None, work, progress, pack_weights, isolated=True)
-        for number, score in zip(spoiled, alone, strict=True):
+    contaminated = [number for number, score in enumerate(scores) if not score.finite]
+    if contaminated and not isolated:
+        again = [requests[number] for number in contaminated]
+        alone = score_trie(model, again, tokens, None, counters, progress, pack_weights, isolated=True)
+        for number, score in zip(contaminated, alone, strict=True):
             scores[number] = score
     return scores
 
@@ -213,18 +213,18 @@ def _run(edited: EditedModel, trie: Trie, pack: Pack, depths: _Depths) -> torch.
     model, at = edited.base, slice(pack.start, pack.end)
     ids = torch.from_numpy(trie.ids[at])[None].to(model.device)
     positions = torch.from_numpy(trie.positions[at])[None].to(model.device)
-    entrance = enter_blocks(model, Batch(ids, positions, (len(pack),)))
-    hidden = entrance.hidden
+    block_inputs = capture_block_inputs(model, Batch(ids, positions, (len(pack),)))
+    hidden = block_inputs.hidden
     if depths.start is not None:
         hidden = depths.start.states[at][None].to(hidden.device, copy=True)
         depths.start.leave_memory()
     blocks = model.family.block_list(model.module)
-    with edited.decisions.during(_places(trie, at, model.device)):
+    with edited.decisions.for_pass(_places(trie, at, model.device)):
         for number in range(depths.first, len(blocks)):
             if number in depths.recorded:
                 depths.recorded[number].states[at] = hidden[0]
                 depths.recorded[number].leave_memory()
-            hidden = block_output(blocks[number](hidden, **entrance.arguments[number]))
+            hidden = block_output(blocks[number](hidden, **block_inputs.arguments[number]))
     if len(blocks) in depths.recorded:
         depths.recorded[len(blocks)].states[at] = hidden[0]
     return hidden[0]
@@ -236,12 +236,12 @@ def _trie_of(requests: Sequence[ScoreRequest], watched: bool) -> Trie:
     return Trie.deciding(rows, [len(request.context) for request in requests]) if watched else Trie.of(rows)
 
 
-def _places(trie: Trie, at: slice, device: torch.device) -> Places:
+def _places(trie: Trie, at: slice, device: torch.device) -> DecisionTokens:
     """Where a pack's tokens decide; nowhere if nobody asked for decisions."""
     nodes = np.arange(at.start, at.stop)
-    owners = trie.decisions[at] if len(trie.decisions) else np.full(len(nodes), NOBODY)
-    decides = torch.from_numpy(owners == nodes)[None].to(device)
-    return Places(decides, torch.from_numpy(owners)[None].to(device))
+    decision_ids = trie.decisions[at] if len(trie.decisions) else np.full(len(nodes), NO_DECISION)
+    decides = torch.from_numpy(decision_ids == nodes)[None].to(device)
+    return DecisionTokens(decides, torch.from_numpy(decision_ids)[None].to(device))
 
 
 def _with_hits(scores: list[Score], model: EditedModel, trie: Trie) -> list[Score]:

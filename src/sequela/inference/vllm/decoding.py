@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sequela.inference.engine import Generation, GenerationRequest
-from sequela.inference.generation_state import Stream
+from sequela.inference.generation_state import GenerationState
 from sequela.models import LanguageModel
 
 Sampled = tuple[int, float]
@@ -42,12 +42,12 @@ def sampled_tokens(output: Any) -> list[Sampled]:
 def ended(model: LanguageModel, request: GenerationRequest, tokens: Sequence[Sampled]) -> Generation | None:
     """The answer that the tokens make, or None if more of them are needed.
 
-    The rules are every engine's (`Stream`): after each token the whole text is searched for stop
+    The rules are every engine's (`GenerationState`): after each token the whole text is searched for stop
     strings. vLLM searches text that it decodes bit by bit, so it may have stopped too early or too late.
     """
-    stream = Stream(0, request)
+    state = GenerationState(0, request)
     for token, logprob in tokens:
-        stream.take(model, token, math.isfinite(logprob))
-        if stream.ended_by:
-            return stream.answer(model)
+        state.take(model, token, math.isfinite(logprob))
+        if state.ended_by:
+            return state.answer(model)
     return None

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress, counted
 from sequela.edited import Delta, EditedModel
-from sequela.inference.context_limit import where_they_fit
+from sequela.inference.context_limit import answer_within_context
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.routing import by_answerer
+from sequela.inference.routing import answer_by_route
 from sequela.inference.vllm.decoding import Sampled, decoding_params, ended, sampled_tokens
-from sequela.inference.vllm.scoring import assemble, plan_readings
+from sequela.inference.vllm.scoring import assemble, plan_queries
 from sequela.inference.vllm.server import VllmServer, VllmSettings, check_installed
 
 PROMPTS_AT_ONCE = 512
@@ -74,24 +74,24 @@ class VllmEngine:
         Raises:
             SequelaError: The edits sit where vLLM can't run them.
         """
-        return by_answerer(model, requests, lambda asking, asked: self._score(asking, asked, progress))
+        return answer_by_route(model, requests, lambda asking, asked: self._score(asking, asked, progress))
 
     def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
-        check_seats(model)
+        check_edit_locations(model)
 
         def answer(fitting: list[ScoreRequest]) -> list[Score]:
             server = self._serving(model, progress)
-            readings = plan_readings(fitting, server.block_size)
-            asked = [(row, part) for row, reading in readings.items() for part in reading.parts()]
+            queries = plan_queries(fitting, server.block_size)
+            asked = [(row, part) for row, query in queries.items() for part in query.parts()]
             rows = [row for row, _ in asked]
-            params = [readings[row].params(part) for row, part in asked]
+            params = [queries[row].params(part) for row, part in asked]
             outputs = _run(server, model, rows, params, "scoring requests", progress)
             for row, output in zip(rows, outputs, strict=True):
-                readings[row].take(output)
-            return [assemble(request, readings) for request in fitting]
+                queries[row].add_output(output)
+            return [assemble(request, queries) for request in fitting]
 
         limit = self.settings.limit(model.base)
-        return where_they_fit(limit, model.base.name, requests, Score.of_refused, answer)
+        return answer_within_context(limit, model.base.name, requests, Score.for_too_long, answer)
 
     def generate(
         self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
@@ -101,12 +101,12 @@ class VllmEngine:
         Raises:
             SequelaError: The edits sit where vLLM can't run them.
         """
-        return by_answerer(model, requests, lambda asking, asked: self._generate(asking, asked, progress))
+        return answer_by_route(model, requests, lambda asking, asked: self._generate(asking, asked, progress))
 
     def _generate(
         self, model: EditedModel, requests: list[GenerationRequest], progress: Progress
     ) -> list[Generation]:
-        check_seats(model)
+        check_edit_locations(model)
 
         def answer(fitting: list[GenerationRequest]) -> list[Generation]:
             server = self._serving(model, progress)
@@ -124,7 +124,7 @@ class VllmEngine:
             return [answers[number] for number in range(len(fitting))]
 
         limit = self.settings.limit(model.base)
-        return where_they_fit(limit, model.base.name, requests, Generation.of_refused, answer)
+        return answer_within_context(limit, model.base.name, requests, Generation.for_too_long, answer)
 
     def _serving(self, model: EditedModel, progress: Progress) -> VllmServer:
         """The server of the model's base; started if it isn't the one that runs."""
@@ -136,7 +136,7 @@ class VllmEngine:
         return self._server
 
 
-def check_seats(model: EditedModel) -> None:
+def check_edit_locations(model: EditedModel) -> None:
     """Refuses edits that vLLM can't run.
 
     Raises:

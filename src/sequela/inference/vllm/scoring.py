@@ -16,7 +16,7 @@ TOKENS_PER_PROMPT = 128
 
 
 @dataclass
-class Reading:
+class PromptQuery:
     """One prompt, what is read of it, and what came back.
 
     Args:
@@ -51,7 +51,7 @@ class Reading:
             detokenize=False,
         )
 
-    def take(self, output: Any) -> None:
+    def add_output(self, output: Any) -> None:
         """Takes vLLM's `RequestOutput`."""
         sampled = output.outputs[0]
         self.best_after = sampled.token_ids[0]
@@ -76,7 +76,7 @@ class Reading:
         return logprob, token == best
 
 
-def plan_readings(requests: Sequence[ScoreRequest], block_size: int) -> dict[Ids, Reading]:
+def plan_queries(requests: Sequence[ScoreRequest], block_size: int) -> dict[Ids, PromptQuery]:
     """The prompts to be run for some requests, with what is to be read of them.
 
     Each token of a continuation is read as the next token after all before it: such prompts find all
@@ -88,28 +88,28 @@ def plan_readings(requests: Sequence[ScoreRequest], block_size: int) -> dict[Ids
         requests: What is asked.
         block_size: Tokens per block of the cache; only whole blocks are found in it.
     """
-    readings: dict[Ids, Reading] = {}
+    queries: dict[Ids, PromptQuery] = {}
     for request in requests:
         row = request.context + request.continuation[:-1]
         if _one_pass_is_less(request, block_size):
-            reading = readings.setdefault(row, Reading())
-            reading.wanted.add(request.continuation[-1])
-            reading.within = True
+            query = queries.setdefault(row, PromptQuery())
+            query.wanted.add(request.continuation[-1])
+            query.within = True
         else:
             for length, token in enumerate(request.continuation, len(request.context)):
-                readings.setdefault(row[:length], Reading()).wanted.add(token)
-    return readings
+                queries.setdefault(row[:length], PromptQuery()).wanted.add(token)
+    return queries
 
 
-def assemble(request: ScoreRequest, readings: dict[Ids, Reading]) -> Score:
+def assemble(request: ScoreRequest, queries: dict[Ids, PromptQuery]) -> Score:
     """The score of a request, from the readings that were planned for it."""
     row = request.context + request.continuation[:-1]
     found: list[tuple[float, bool]] = []
     for position, token in enumerate(request.continuation, len(request.context)):
-        reading, length = readings[row], len(row)
-        if not reading.within:
-            reading, length = readings[row[:position]], position
-        found.append(reading.of(position, token, length))
+        query, length = queries[row], len(row)
+        if not query.within:
+            query, length = queries[row[:position]], position
+        found.append(query.of(position, token, length))
     return Score(
         token_logprobs=tuple(logprob for logprob, _ in found),
         token_greedy=tuple(greedy for _, greedy in found),

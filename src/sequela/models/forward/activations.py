@@ -16,7 +16,7 @@ from sequela.models.language_model import LanguageModel
 
 SiteKind = Literal["key", "preactivation", "value", "attention", "block"]
 
-OF_INPUTS = ("key", "preactivation")
+INPUT_SITES = ("key", "preactivation")
 """The kinds of sites that are what enters a module, not what leaves it."""
 
 
@@ -37,7 +37,7 @@ class Site:
 
 
 def module_at(model: LanguageModel, site: Site) -> nn.Module:
-    """The module whose output is at a site, or whose input, for those of `OF_INPUTS`."""
+    """The module whose output is at a site, or whose input, for those of `INPUT_SITES`."""
     family = model.family
     if site.kind == "block":
         return family.block(model.module, site.layer)
@@ -53,7 +53,7 @@ class _DoneReading(Exception):  # noqa: N818 - it ends a pass, it is no error
 
 
 @torch.no_grad()
-def read_sites(model: LanguageModel, batch: Batch, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+def read_activations(model: LanguageModel, batch: Batch, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
     """Runs a batch and returns what is at each site, `[rows, longest, width]`.
 
     Blocks above the highest site are not run.
@@ -68,7 +68,7 @@ def read_sites(model: LanguageModel, batch: Batch, sites: Sequence[Site]) -> dic
 
     def hook_on(site: Site) -> Any:
         module = module_at(model, site)
-        if site.kind in OF_INPUTS:
+        if site.kind in INPUT_SITES:
 
             def before(_: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
                 keep(site, args[0])

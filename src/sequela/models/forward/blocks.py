@@ -16,7 +16,7 @@ from sequela.models.language_model import LanguageModel
 
 
 @dataclass(frozen=True)
-class Entrance:
+class BlockInputs:
     """What stands before the blocks for given tokens and positions.
 
     Args:
@@ -29,7 +29,7 @@ class Entrance:
 
 
 @torch.no_grad()
-def enter_blocks(model: LanguageModel, batch: Batch) -> Entrance:
+def capture_block_inputs(model: LanguageModel, batch: Batch) -> BlockInputs:
     """Embeds tokens and learns what each block is given, without running any block.
 
     It works alike on every family whose blocks return bare hidden states (all but GPT-J): the model's
@@ -53,7 +53,7 @@ def enter_blocks(model: LanguageModel, batch: Batch) -> Entrance:
         for block in blocks:
             stack.enter_context(ForwardReplaced(block, pass_by(block)))
         model.module.base_model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False)
-    return Entrance(hidden[0], tuple(arguments))
+    return BlockInputs(hidden[0], tuple(arguments))
 
 
 def argument_names(block: nn.Module) -> list[str]:

@@ -13,24 +13,24 @@ from torch.utils.hooks import RemovableHandle
 from sequela.core.errors import SequelaError
 from sequela.models.language_model import LanguageModel
 
-Watch = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
+OutputHook = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
 """From what entered a module and what leaves it, `[rows, width, ...]`, what is to leave it; None: as is."""
 
 
-class Watched:
+class InstalledHooks:
     """Modules whose outputs something watches.
 
     Args:
         model: The model; the change is entered in its list.
-        watches: By the module's name, what watches it.
+        output_hooks: By the module's name, what watches it.
     """
 
-    def __init__(self, model: LanguageModel, watches: Mapping[str, Watch]) -> None:
+    def __init__(self, model: LanguageModel, output_hooks: Mapping[str, OutputHook]) -> None:
         self._model = model
-        self._watches = watches
+        self._output_hooks = output_hooks
         self._handles: list[RemovableHandle] = []
         model.changes.append(self)
-        self.exchange()
+        self.toggle()
 
     def revert(self) -> None:
         """Takes the hooks out.
@@ -42,32 +42,34 @@ class Watched:
             raise SequelaError("What watches activations can't be taken out: it isn't the last change.")
         self._model.changes.pop()
         if self._handles:
-            self.exchange()
+            self.toggle()
 
-    def exchange(self) -> None:
+    def toggle(self) -> None:
         """Takes the hooks out, or, called again, puts them in."""
         if self._handles:
             for handle in self._handles:
                 handle.remove()
             self._handles = []
             return
-        for name, watch in self._watches.items():
+        for name, hook in self._output_hooks.items():
             module = self._model.module.get_submodule(name)
-            self._handles.append(module.register_forward_hook(_hook(watch)))
+            self._handles.append(module.register_forward_hook(_hook(hook)))
 
 
 @contextmanager
-def watching(model: LanguageModel, watches: Mapping[str, Watch]) -> Iterator[None]:
+def hooked(model: LanguageModel, output_hooks: Mapping[str, OutputHook]) -> Iterator[None]:
     """Watches modules for the length of a block."""
-    watched = Watched(model, watches)
+    installed = InstalledHooks(model, output_hooks)
     try:
         yield
     finally:
-        watched.revert()
+        installed.revert()
 
 
-def _hook(watch: Watch) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], torch.Tensor | None]:
-    def hook(_: nn.Module, entering: tuple[Any, ...], leaving: torch.Tensor) -> torch.Tensor | None:
-        return watch(entering[0], leaving)
+def _hook(
+    output_hook: OutputHook,
+) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], torch.Tensor | None]:
+    def hook(_: nn.Module, inputs: tuple[Any, ...], outputs: torch.Tensor) -> torch.Tensor | None:
+        return output_hook(inputs[0], outputs)
 
     return hook

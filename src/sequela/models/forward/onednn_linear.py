@@ -53,7 +53,7 @@ class FrozenLinear(torch.autograd.Function):
 
 
 @contextmanager
-def quick_linears(modules: Iterable[nn.Module]) -> Iterator[None]:
+def onednn_linears(modules: Iterable[nn.Module]) -> Iterator[None]:
     """While entered, the linear layers among the modules and below them compute through oneDNN.
 
     Layers whose weights get gradients themselves stay as they are, and so do other kinds of layers and all

@@ -23,8 +23,8 @@ from transformers import Cache, DynamicCache
 from sequela.core.precision import SCORING_DTYPE
 from sequela.models.forward.batch import Batch, places_in
 from sequela.models.forward.blocks import argument_names, block_output
-from sequela.models.forward.onednn_linear import quick_linears
-from sequela.models.forward.suffix import FixedPrefix, Tail
+from sequela.models.forward.onednn_linear import onednn_linears
+from sequela.models.forward.suffix import FixedPrefix, SuffixBatch
 from sequela.models.language_model import LanguageModel
 
 InForce = Callable[[], AbstractContextManager[None]]
@@ -32,7 +32,7 @@ InForce = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Recording:
+class ForwardRecord:
     """One full pass, to be continued from block `first` on.
 
     Args:
@@ -51,7 +51,7 @@ class Recording:
     final: torch.Tensor
     arguments: tuple[dict[str, Any], ...]
 
-    def run(self, hidden: torch.Tensor | None = None, recomputed: InForce | None = None) -> torch.Tensor:
+    def replay(self, hidden: torch.Tensor | None = None, recomputed: InForce | None = None) -> torch.Tensor:
         """Runs blocks `first` to the last from given hidden states (by default the recorded ones).
 
         Args:
@@ -64,7 +64,7 @@ class Recording:
         """
         hidden = self.hidden if hidden is None else hidden
         blocks = self.model.family.block_list(self.model.module)[self.first :]
-        with quick_linears(blocks):
+        with onednn_linears(blocks):
             for block, arguments in zip(blocks, self.arguments, strict=True):
                 if recomputed is None:
                     hidden = block_output(block(hidden, **arguments))
@@ -78,21 +78,21 @@ class Recording:
         found = {tensor.data_ptr(): tensor.nbytes for tensor in _tensors(self.arguments)}
         return self.hidden.nbytes + self.final.nbytes + sum(found.values())
 
-    def risen(self) -> Recording:
+    def advance(self) -> ForwardRecord:
         """The same pass, to be continued from the next block on; runs one block."""
         block = self.model.family.block(self.model.module, self.first)
-        with torch.no_grad(), quick_linears([block]):
+        with torch.no_grad(), onednn_linears([block]):
             hidden = block_output(block(self.hidden, **self.arguments[0]))
         return dataclasses.replace(self, first=self.first + 1, hidden=hidden, arguments=self.arguments[1:])
 
-    def of_rows(self, rows: torch.Tensor) -> Recording:
+    def select_rows(self, rows: torch.Tensor) -> ForwardRecord:
         """The same pass of some of its rows only, `[kept]`."""
         arguments = tuple(
-            {name: _of_rows(value, rows, len(self.starts)) for name, value in given.items()}
+            {name: _select_rows(value, rows, len(self.starts)) for name, value in given.items()}
             for given in self.arguments
         )
         starts = tuple(self.starts[row] for row in rows.tolist())
-        return Recording(
+        return ForwardRecord(
             self.model,
             self.first,
             starts,
@@ -107,22 +107,22 @@ def _checkpointed(
 ) -> torch.Tensor:
     """Runs a block that keeps nothing for the backward pass but what entered it."""
 
-    def run(entering: torch.Tensor) -> torch.Tensor:
-        return block_output(block(entering, **arguments))
+    def run(inputs: torch.Tensor) -> torch.Tensor:
+        return block_output(block(inputs, **arguments))
 
     @contextmanager
     def again() -> Iterator[None]:
-        with recomputed(), quick_linears([block]):
+        with recomputed(), onednn_linears([block]):
             yield
 
-    leaving: torch.Tensor = checkpoint(
+    outputs: torch.Tensor = checkpoint(
         run,
         hidden,
         use_reentrant=False,
         preserve_rng_state=False,  # nothing is drawn in evaluation mode
         context_fn=lambda: (nullcontext(), again()),
     )
-    return leaving
+    return outputs
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
@@ -136,18 +136,20 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(part)
 
 
-def _of_rows(value: Any, rows: torch.Tensor, n_rows: int) -> Any:
+def _select_rows(value: Any, rows: torch.Tensor, n_rows: int) -> Any:
     """Some rows of a block's argument; what is the same for all rows stays as it is."""
     if isinstance(value, FixedPrefix):
         (rows,) = places_in(value.prefix_keys, rows)
         return FixedPrefix(value.prefix_keys[rows], value.prefix_values[rows])
     if isinstance(value, tuple):
-        return tuple(_of_rows(part, rows, n_rows) for part in value)
+        return tuple(_select_rows(part, rows, n_rows) for part in value)
     by_row = isinstance(value, torch.Tensor) and value.dim() >= 2 and len(value) == n_rows
     return value[places_in(value, rows)] if by_row else value
 
 
-def record(model: LanguageModel, batch: Batch, first: int, starts: Sequence[int] | None = None) -> Recording:
+def record_forward(
+    model: LanguageModel, batch: Batch, first: int, starts: Sequence[int] | None = None
+) -> ForwardRecord:
     """Runs a batch once through the whole model, remembering what block `first` and above were given.
 
     Args:
@@ -185,17 +187,17 @@ def record(model: LanguageModel, batch: Batch, first: int, starts: Sequence[int]
     entered = hidden[0] if hidden else final[0]
     if starts is None or cache is None:
         zeros = (0,) * len(batch.lengths)
-        return Recording(model, first, zeros, entered, final[0], tuple(arguments))
-    tail = Tail.of(batch, starts)
+        return ForwardRecord(model, first, zeros, entered, final[0], tuple(arguments))
+    suffix = SuffixBatch.of(batch, starts)
     kept = tuple(
-        tail.arguments(kwargs, cache, first + i, entered.dtype) for i, kwargs in enumerate(arguments)
+        suffix.arguments(kwargs, cache, first + i, entered.dtype) for i, kwargs in enumerate(arguments)
     )
-    return Recording(model, first, tuple(starts), tail.cut(entered), tail.cut(final[0]), kept)
+    return ForwardRecord(model, first, tuple(starts), suffix.cut(entered), suffix.cut(final[0]), kept)
 
 
 def run_blocks(model: LanguageModel, batch: Batch, cache: Cache | None = None) -> torch.Tensor:
     """Runs the whole model without its head; returns `[rows, longest, d]` after the final norm."""
-    with quick_linears([model.module.base_model]):
+    with onednn_linears([model.module.base_model]):
         output = model.module.base_model(
             input_ids=batch.ids,
             position_ids=batch.positions,
@@ -208,7 +210,7 @@ def run_blocks(model: LanguageModel, batch: Batch, cache: Cache | None = None) -
 
 def read_logits(model: LanguageModel, hidden: torch.Tensor) -> torch.Tensor:
     """Final norm and head on what left the last block, `[..., d]`: fp32 logits `[..., vocabulary]`."""
-    with quick_linears([model.module.get_submodule(model.family.unembed)]):
+    with onednn_linears([model.module.get_submodule(model.family.unembed)]):
         return model.family.logits(model.module, hidden).to(model.device, SCORING_DTYPE)
 
 

@@ -36,7 +36,7 @@ class FixedPrefix(Cache):  # type: ignore[misc]  # transformers is not typed
 
 
 @dataclass(frozen=True)
-class Tail:
+class SuffixBatch:
     """Row r from position `starts[r]` on, side by side in a rectangle.
 
     Args:
@@ -49,7 +49,7 @@ class Tail:
     positions: torch.Tensor
 
     @classmethod
-    def of(cls, batch: Batch, starts: Sequence[int]) -> Tail:
+    def of(cls, batch: Batch, starts: Sequence[int]) -> SuffixBatch:
         """The tail of a batch from given starts."""
         first = torch.tensor(list(starts), device=batch.ids.device)
         lengths = torch.tensor(batch.lengths, device=batch.ids.device)

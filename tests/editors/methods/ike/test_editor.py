@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError
 from sequela.edited import Delta, EditedModel
 from sequela.edited.chat_template import ChatTemplate
-from sequela.editors import Outcome, Resources, create_editor
+from sequela.editors import EditOutcome, Resources, create_editor
 from sequela.editors.methods.ike.demonstrations import DemonstrationPool, demonstration, kinds_of
 from sequela.editors.methods.ike.facts import IkeState
 from sequela.editors.methods.ike.retrieval import WordRetriever, by_nearness
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.storage import load_edits, save_edits
+from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit, EditSet, Probe
 from sequela.evaluation.lm_eval.adapter import EngineLM
 from sequela.inference import TorchEngine, generation_request, score_request
@@ -91,7 +91,7 @@ def settings(**given: Any) -> dict[str, Any]:
 
 def made(
     model: LanguageModel, resources: Resources, edits: Sequence[Edit], **given: Any
-) -> tuple[EditedModel, Outcome[IkeState]]:
+) -> tuple[EditedModel, EditOutcome[IkeState]]:
     editor = create_editor("ike", settings(**given))
     outcome = editor.edit(model, edits, editor.prepare(model, resources), resources)
     return editor.edited(model, outcome.delta, outcome.state), outcome
@@ -124,12 +124,12 @@ class TestWhatIsAsked:
 
     def test_one_fact_is_told_with_every_request(self, model: LanguageModel, resources: Resources) -> None:
         edited, _ = made(model, resources, [CELLO, MOON])
-        told = [edited.route(question) for question in QUESTIONS]
-        assert [routed.prompt.splitlines()[0] for routed in told[:2]] == [
+        reported = [edited.route(question) for question in QUESTIONS]
+        assert [routed.prompt.splitlines()[0] for routed in reported[:2]] == [
             "New Fact: The color of the moon is blue",
             "New Fact: Ada plays the cello",
         ]
-        assert all(routed.route.hit and routed.prompt.startswith("New Fact: ") for routed in told)
+        assert all(routed.route.hit and routed.prompt.startswith("New Fact: ") for routed in reported)
 
     def test_the_latest_answer_to_a_question_counts(self, model: LanguageModel, resources: Resources) -> None:
         other = MOON.model_copy(update={"id": "again", "target_new": "gray"})
@@ -181,9 +181,9 @@ class TestThreshold:
 
     def test_the_nearest_of_those_above_it_is_told(self, model: LanguageModel, resources: Resources) -> None:
         edited, _ = made(model, resources, [MOON, CELLO, DRUM], threshold=0.5, n_facts=3)
-        told = edited.route("Ada plays the").prompt.splitlines()
+        descriptions = edited.route("Ada plays the").prompt.splitlines()
         # The drum's question shares 2 of 4 words with one of 3: 2 / sqrt(12) = 0.58.
-        assert told == [
+        assert descriptions == [
             "New Fact: Tomas plays the big drum",
             "New Fact: Ada plays the cello",
             "Prompt: Ada plays the",
@@ -290,10 +290,10 @@ class TestDemonstrations:
     ) -> None:
         monkeypatch.delenv("SEQUELA_DATA", raising=False)
         editor = create_editor("ike", {"retriever": "words"})
-        with pytest.raises(SequelaError, match="counterfact-easyedit-train") as told:
+        with pytest.raises(SequelaError, match="counterfact-easyedit-train") as caught:
             editor.prepare(model, resources)
-        assert "SEQUELA_DATA" in (told.value.hint or "")
-        assert "builtin" in (told.value.hint or "")
+        assert "SEQUELA_DATA" in (caught.value.hint or "")
+        assert "builtin" in (caught.value.hint or "")
 
 
 class TestSaving:
@@ -305,7 +305,7 @@ class TestSaving:
         made_by = MethodEdits.of(create_editor("ike", settings(**given)), outcome.state, ("moon", "cello"))
         save_edits(tmp_path / "saved", model, SavedEdits(outcome.delta, (made_by,)))
         pool_file.unlink()
-        again = load_edits(tmp_path / "saved", model).on(model)
+        again = load_saved_edits(tmp_path / "saved", model).on(model)
         assert [again.route(q) for q in QUESTIONS] == [edited.route(q) for q in QUESTIONS]
         assert again.content_hash == edited.content_hash
 

@@ -11,7 +11,7 @@ import torch
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.edited import EditedModel, LowRank
 from sequela.editors import Resources, create_editor
-from sequela.editors.shared.target_loss import target_losses, with_targets
+from sequela.editors.shared.target_loss import target_losses, tokenize_edits
 from support.edits import TINY_EDITS
 from support.statistics import tiny_statistics
 from support.tiny import FAMILY_NAMES, tiny_language_model
@@ -30,7 +30,7 @@ def test_the_change_is_what_the_adapters_did(family: str, resources: Resources) 
         editor = create_editor("lora", {"num_steps": steps, "lr": 2e-2, "dropout": 0.0})
         outcomes.append(editor.edit(model, TINY_EDITS[:1], editor.prepare(model, resources), resources))
     with EditedModel(model, outcomes[0].delta):
-        losses, _ = target_losses(model, with_targets(model, TINY_EDITS[:1]))
+        losses, _ = target_losses(model, tokenize_edits(model, TINY_EDITS[:1]))
     assert float(losses[0]) == pytest.approx(outcomes[1].reports[0].final_loss, abs=1e-4)
     assert all(isinstance(update, LowRank) for update in outcomes[0].delta.updates.values())
 
@@ -59,13 +59,13 @@ def test_named_layers_are_adapted(resources: Resources) -> None:
 
 def test_what_a_block_has_not_is_refused_with_what_it_has(resources: Resources) -> None:
     editor = create_editor("lora", {"target_modules": ["c_attn"]})
-    with pytest.raises(BadInputError, match="don't have all of c_attn") as told:
+    with pytest.raises(BadInputError, match="don't have all of c_attn") as caught:
         editor.prepare(tiny_language_model("llama"), resources)
-    assert "q_proj" in (told.value.hint or "")
+    assert "q_proj" in (caught.value.hint or "")
 
 
 def test_without_peft_it_says_what_to_install(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(SequelaError, match="needs the package peft") as told:
+    with pytest.raises(SequelaError, match="needs the package peft") as caught:
         create_editor("lora").prepare(tiny_language_model("llama"), resources)
-    assert "sequela[lora]" in (told.value.hint or "")
+    assert "sequela[lora]" in (caught.value.hint or "")

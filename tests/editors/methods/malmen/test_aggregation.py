@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sequela.edited import Dense, LowRank
 from sequela.editors.methods.malmen.aggregation import ROWS_AT_ONCE, AggregatingNetwork, ridge
-from sequela.editors.shared.gradient_factors import Factors
+from sequela.editors.shared.gradient_factors import GradientFactors
 from sequela.editors.shared.hypernetwork import ScaledLowRank
 
 
@@ -27,11 +27,11 @@ def random(*shape: int, seed: int) -> torch.Tensor:
 )
 def test_the_change_is_the_papers(n: int, n_in: int, n_out: int, exponent: float, seed: int) -> None:
     """`D Kᵀ (K Kᵀ + e^lambda I)⁻¹`, whichever side is solved and whichever form it has."""
-    keys, wished = random(n, n_in, seed=seed), random(n, n_out, seed=seed + 1)
+    keys, target_values = random(n, n_in, seed=seed), random(n, n_out, seed=seed + 1)
     weight = torch.tensor(10.0**exponent, dtype=torch.float64)
-    K, D = keys.double().T, wished.double().T
+    K, D = keys.double().T, target_values.double().T
     dense = D @ K.T @ torch.linalg.inv(K @ K.T + weight * torch.eye(n_in, dtype=torch.float64))
-    found = ridge(keys, wished, weight)
+    found = ridge(keys, target_values, weight)
     assert float((found.to_dense() - dense).norm()) < 1e-5 * float(dense.norm())
     kept = found.b.numel() + found.a.numel() if isinstance(found, LowRank) else found.values.numel()
     assert kept == min(n * (n_in + n_out), n_in * n_out)
@@ -42,25 +42,25 @@ def test_gradients_through_it_are_the_papers(n: int) -> None:
     """dL/dD = G M⁻¹ K and dL/dlambda = -e^lambda tr(M⁻¹ Gᵀ Delta); G = dL/dDelta, M = K Kᵀ + e^lambda I."""
     n_in, n_out = 12, 16
     keys = random(n, n_in, seed=0)
-    wished = random(n, n_out, seed=1).requires_grad_()
+    target_values = random(n, n_out, seed=1).requires_grad_()
     log_weight = torch.tensor(0.3, requires_grad=True)
     by_change = random(n_out, n_in, seed=2).double()  # dL/dDelta of some loss
-    found = ridge(keys, wished, log_weight.exp())
+    found = ridge(keys, target_values, log_weight.exp())
     (found.to_dense() * by_change).sum().backward()
     K, weight = keys.double().T, log_weight.detach().double().exp()
     M = K @ K.T + weight * torch.eye(n_in, dtype=torch.float64)
-    by_wished = by_change @ torch.linalg.inv(M) @ K
+    by_target = by_change @ torch.linalg.inv(M) @ K
     by_log_weight = -weight * torch.trace(torch.linalg.inv(M) @ by_change.T @ found.to_dense().detach())
-    assert wished.grad is not None
+    assert target_values.grad is not None
     assert log_weight.grad is not None
-    torch.testing.assert_close(wished.grad.double().T, by_wished, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(target_values.grad.double().T, by_target, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(log_weight.grad.double(), by_log_weight, rtol=1e-4, atol=1e-6)
 
 
-def tokens(n: int) -> Factors:
+def tokens(n: int) -> GradientFactors:
     gradients = random(n, 6, seed=4)
     gradients[::3] = 0
-    return Factors(random(n, 8, seed=3), gradients)
+    return GradientFactors(random(n, 8, seed=3), gradients)
 
 
 def test_before_training_it_goes_down_the_gradient() -> None:
@@ -76,9 +76,9 @@ def test_each_token_is_normalized_and_blocks_add_what_they_raise() -> None:
     with torch.no_grad():
         for number, parameter in enumerate(network.parameters()):
             parameter += 0.3 * random(*parameter.shape, seed=number)
-    seen = [tokens(10), Factors(random(7, 8, seed=5), random(7, 6, seed=6))]
+    seen = [tokens(10), GradientFactors(random(7, 8, seed=5), random(7, 6, seed=6))]
     for one in seen:
-        network.see({"a": tokens(4), "b": one})
+        network.update_statistics({"a": tokens(4), "b": one})
     rows = [torch.cat([one.inputs, one.gradients], -1)[one.gradients.any(-1)] for one in seen]
     both = torch.cat(rows).double()
     given_ = tokens(10)
@@ -97,7 +97,7 @@ def test_each_token_is_normalized_and_blocks_add_what_they_raise() -> None:
 def test_all_of_the_network_learns_from_the_beginning() -> None:
     """Where everything is 0 a relu would let no gradient through."""
     network = AggregatingNetwork({"a": (6, 8)}, rank=4)
-    network.see({"a": tokens(10)})
+    network.update_statistics({"a": tokens(10)})
     change = network({"a": tokens(10)})["a"]
     (change.to_dense() * random(6, 8, seed=9)).sum().backward()
     for block in network.networks["6x8"].layers:
@@ -107,11 +107,11 @@ def test_all_of_the_network_learns_from_the_beginning() -> None:
 
 def test_many_tokens_go_through_in_parts() -> None:
     network = AggregatingNetwork({"a": (6, 8)}, rank=4, edit_lr=0.1)
-    network.see({"a": tokens(50)})
+    network.update_statistics({"a": tokens(50)})
     many = tokens(2 * ROWS_AT_ONCE + 5)
     found = network.differences("a", many)
     one_by_one = [
-        network.differences("a", Factors(many.inputs[at : at + 1], many.gradients[at : at + 1]))
+        network.differences("a", GradientFactors(many.inputs[at : at + 1], many.gradients[at : at + 1]))
         for at in (0, 1, ROWS_AT_ONCE, len(found) - 1)
     ]
     torch.testing.assert_close(torch.cat(one_by_one), found[[0, 1, ROWS_AT_ONCE, -1]])

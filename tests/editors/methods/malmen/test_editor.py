@@ -64,10 +64,10 @@ def test_the_gradient_in_parts_is_that_of_the_whole(
     examples = Examples.of(world_model, facts.train[:6], "test")
     settings = QUICK.model_copy(update={"micro_batch": micro_batch})
     learner, whole = (learner_on_its_way(world_model, token) for _ in range(2))
-    loss = learner.descend(examples, settings)
+    loss = learner.backward(examples, settings)
 
     _, tokens = whole._read([examples])
-    whole.module.see(tokens)
+    whole.module.update_statistics(tokens)
     updates = whole.module(tokens)
     outcome = Passes.of(world_model, examples, 1).outcome(
         world_model, lambda: changed_together(world_model, updates)
@@ -95,7 +95,7 @@ def test_training_sees_the_very_change_that_editing_makes(
     examples = Examples.of(world_model, facts.train[:4], "test")
     whole = QUICK.model_copy(update={"batch_size": 4, "micro_batch": 4})
     with torch.no_grad():
-        (seen,) = editor.learner(world_model).outcomes(examples, whole)
+        (seen,) = editor.learner(world_model).evaluate(examples, whole)
     assert isinstance(outcome.delta, Delta)
     with EditedModel(world_model, outcome.delta):
         passes = Passes.of(world_model, examples, 1)

@@ -14,22 +14,22 @@ from hypothesis import strategies as st
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.edited import EditedModel
-from sequela.edited.decisions import Places
+from sequela.edited.decisions import DecisionTokens
 from sequela.editors import Resources, create_editor
 from sequela.editors.methods.melo.editor import Melo
 from sequela.editors.methods.melo.lora_blocks import (
-    Factors,
     IndexedBlocks,
     LoraBlocks,
+    LoraFactors,
     input_projections,
     key_module,
 )
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
-from sequela.editors.storage import load_edits, save_edits
+from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import PlainEngine, TorchEngine, WorkingMemory, generation_request, score_request
 from sequela.models import LanguageModel, tokenize_prompt
-from sequela.models.forward.hooks import watching
+from sequela.models.forward.hooks import hooked
 from support.edits import TINY_EDITS
 from support.sessions import edit_in_batches
 from support.tiers import quick_cases
@@ -43,8 +43,8 @@ RANK = 2
 def keys_of(model: LanguageModel, rows: Sequence[tuple[int, ...]]) -> torch.Tensor:
     """What leaves the watched layer at each row's last token, each row by itself, `[rows, d_key]`."""
     seen: list[torch.Tensor] = []
-    watch = {key_module(model, LAYERS[0]): lambda _, leaving: seen.append(leaving[0, -1].clone())}
-    with torch.no_grad(), watching(model, watch):
+    hook = {key_module(model, LAYERS[0]): lambda _, outputs: seen.append(outputs[0, -1].clone())}
+    with torch.no_grad(), hooked(model, hook):
         for row in rows:
             model.module(torch.tensor([row]))
     return torch.stack(seen)
@@ -59,7 +59,7 @@ def blocks_for(model: LanguageModel, rows: Sequence[tuple[int, ...]], seed: int 
         for linear in input_projections(model, LAYERS[1:]):
             weight = model.family.as_out_in(model.module.get_parameter(f"{linear}.weight"))
             down, up = (torch.randn(1, RANK, size, generator=source) for size in reversed(weight.shape))
-            block[linear] = Factors(0.3 * down, 0.3 * up)
+            block[linear] = LoraFactors(0.3 * down, 0.3 * up)
         state = state.with_block(block)
     return EditedModel(model, interventions=(IndexedBlocks(LAYERS[0], state),))
 
@@ -110,7 +110,7 @@ def test_a_row_without_a_hit_is_bit_for_bit_the_unedited_one_s_beside_one_with()
     ids, lengths = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]]), torch.tensor([3, 3])
     wanted = base.module(ids).logits
     model = blocks_for(base, [(5, 6, 7)])
-    with model, model.decisions.during(Places.at(lengths, 4)):
+    with model, model.decisions.for_pass(DecisionTokens.at(lengths, 4)):
         found = base.module(ids).logits
     assert model.decisions.hits == {0: True, 1: False}
     assert torch.equal(found[1], wanted[1])
@@ -121,15 +121,15 @@ def test_a_row_without_a_hit_is_bit_for_bit_the_unedited_one_s_beside_one_with()
 def test_no_decision_is_taken_over_from_before() -> None:
     base = tiny_language_model("llama")
     model, ids = blocks_for(base, [(5, 6, 7)]), torch.tensor([[5, 6, 7]])
-    later = Places.under(torch.tensor([[0]]))
+    later = DecisionTokens.under(torch.tensor([[0]]))
     with model:
-        with model.decisions.during(Places.at(torch.tensor([3]), 3)):
+        with model.decisions.for_pass(DecisionTokens.at(torch.tensor([3]), 3)):
             base.module(ids)
-        with model.decisions.during(later):
+        with model.decisions.for_pass(later):
             base.module(ids[:, :1])
         model.decisions.begin()
         with (
-            model.decisions.during(later),
+            model.decisions.for_pass(later),
             pytest.raises(SequelaError, match="decision 0, which was not made"),
         ):
             base.module(ids[:, :1])
@@ -161,10 +161,10 @@ def trained_by_hand(model: LanguageModel, edits: Sequence[Edit], editor: Melo, s
             start = len(prompt.prompt_ids) - 1
 
             def hook(linear: str, start: int = start) -> Any:
-                def add(_: Any, entering: tuple[torch.Tensor], leaving: torch.Tensor) -> torch.Tensor:
+                def add(_: Any, inputs: tuple[torch.Tensor], outputs: torch.Tensor) -> torch.Tensor:
                     down, up = factors[linear]
-                    change = given.scale * (entering[0] @ down.T @ up)
-                    return torch.cat([leaving[:, :start], leaving[:, start:] + change[:, start:]], 1)
+                    change = given.scale * (inputs[0] @ down.T @ up)
+                    return torch.cat([outputs[:, :start], outputs[:, start:] + change[:, start:]], 1)
 
                 return add
 
@@ -244,7 +244,7 @@ def test_going_on_from_disk_gives_the_bits_of_a_run_that_never_stopped(tmp_path:
     steps = list(edit_in_batches(editor, model, TINY_EDITS, 2, resources))
     stopped = steps[0].state
     save_edits(tmp_path, model, SavedEdits(steps[0].delta, (MethodEdits.of(editor, stopped, ()),)))
-    state = load_edits(tmp_path, model).methods[0].state
+    state = load_saved_edits(tmp_path, model).methods[0].state
     for edits in (TINY_EDITS[2:4], TINY_EDITS[4:]):
         state = editor.edit(model, edits, state, resources).state
     assert state == steps[-1].state

@@ -169,7 +169,7 @@ class TestTraining:
         assert isinstance(network, SeracNetwork)
         examples = Examples.of(world_model, facts.train[:4], "seed")
         for parts in (1, 4):
-            learner.descend(examples, QUICK.model_copy(update={"micro_batch": parts}))
+            learner.backward(examples, QUICK.model_copy(update={"micro_batch": parts}))
             assert float(network.classifier.log_scale.grad or 0.0) != 0.0
         untouched = {n for n, p in network.named_parameters() if p.grad is None or not bool(p.grad.any())}
         pooler = {name for name in untouched if "pooler" in name}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sequela.core.errors import BadInputError
 from sequela.edited import EditedModel
-from sequela.edited.decisions import NOTHING
+from sequela.edited.decisions import NO_MATCH
 from sequela.editors import Resources, create_editor
 from sequela.editors.base import AnyEditor
 from sequela.editors.methods.wise.editor import (
@@ -29,7 +29,7 @@ from sequela.editors.methods.wise.side_memory import SideMemories, activations, 
 from sequela.editors.methods.wise.ties_merging import merged
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.session import BatchResult
-from sequela.editors.storage import load_edits, save_edits
+from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit, Probe
 from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import LanguageModel, tokenize_prompt
@@ -84,11 +84,11 @@ def test_the_greatest_of_those_that_reach_their_threshold_answers(n: int, keys: 
     thresholds = torch.rand(n, generator=generator)
     for key, place in enumerate(answering(found, thresholds).tolist()):
         reached = [i for i in range(n) if found[i, key] >= thresholds[i]]
-        assert place == max(reached, key=lambda i: float(found[i, key]), default=NOTHING)
+        assert place == max(reached, key=lambda i: float(found[i, key]), default=NO_MATCH)
 
 
 def test_what_is_no_number_is_answered_by_nobody() -> None:
-    assert answering(torch.tensor([[float("nan")]]), torch.tensor([0.5])).tolist() == [NOTHING]
+    assert answering(torch.tensor([[float("nan")]]), torch.tensor([0.5])).tolist() == [NO_MATCH]
 
 
 def test_an_activation_is_how_far_the_copy_s_answer_is_from_the_projection_s() -> None:
@@ -218,9 +218,9 @@ def test_the_text_s_loss_is_that_of_the_copy_answering_from_the_last_token_on(
         prompt = tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new, context)
         start = len(prompt.prompt_ids) - 1
 
-        def copy(_: object, entering: Any, leaving: torch.Tensor, start: int = start) -> torch.Tensor:
-            keys.append(entering[0][0, start])
-            return torch.cat([leaving[:, :start], leaving[:, start:] + entering[0][:, start:] @ change.T], 1)
+        def copy(_: object, inputs: Any, outputs: torch.Tensor, start: int = start) -> torch.Tensor:
+            keys.append(inputs[0][0, start])
+            return torch.cat([outputs[:, :start], outputs[:, start:] + inputs[0][:, start:] @ change.T], 1)
 
         hook = model.family.mlp_out_module(model.module, LAYER).register_forward_hook(copy)
         with torch.no_grad():
@@ -239,12 +239,12 @@ def test_unrelated_text_is_every_token_of_the_contexts_and_the_end_of_each_neigh
     edit = TINY_EDITS[0].model_copy(update={"neighborhood": tuple(Probe(prompt=p) for p in neighbors)})
     keys, outputs = [], []
 
-    def watch(_: object, entering: Any, leaving: torch.Tensor) -> None:
-        keys.append(entering[0][0])
-        outputs.append(leaving[0])
+    def output_hook(_: object, inputs: Any, layer_outputs: torch.Tensor) -> None:
+        keys.append(inputs[0][0])
+        outputs.append(layer_outputs[0])
 
     with torch.no_grad():
-        hook = model.family.mlp_out_module(model.module, LAYER).register_forward_hook(watch)
+        hook = model.family.mlp_out_module(model.module, LAYER).register_forward_hook(output_hook)
         for text in ("Because of this, people agreed.", "The sea was calm.", *neighbors):
             model.module(torch.tensor([tokenize_prompt(model.tokenizer, text).ids]))
         hook.remove()
@@ -280,7 +280,7 @@ def test_going_on_from_disk_gives_the_very_bits(tmp_path: Path) -> None:
     for number in range(len(steps) - 1):
         before = steps[number].state
         save_edits(tmp_path, model, SavedEdits(steps[number].delta, (MethodEdits.of(editor, before, ()),)))
-        state = load_edits(tmp_path, model).methods[0].state
+        state = load_saved_edits(tmp_path, model).methods[0].state
         assert state == before
         again = editor.edit(model, [TINY_EDITS[number + 1]], state, resources)
         assert again.state == steps[number + 1].state

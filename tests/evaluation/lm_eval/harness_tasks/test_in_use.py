@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from sequela.cli.main import app
 from sequela.core.errors import BadInputError
-from sequela.reports.report_data import read_contents
+from sequela.reports.report_data import read_report_data
 from sequela.results import Query, open_store
 from sequela.studies import Study, run_study
 from sequela.studies.rescoring import rescore_run
@@ -52,8 +52,8 @@ def test_a_study_measures_and_reports_them(
     assert [(one.n_edits, one.n) for one in accuracy] == [(0, 4), (1, 4)]
     assert all(one.baseline is not None for one in accuracy)
     assert {one.task.partition(" ")[0] for one in of_group} == {"xwinograd", *XWINOGRAD}
-    contents = read_contents(tmp_path / "run")
-    (abilities,) = [part for part in contents.parts if part.title == "Abilities"]
+    contents = read_report_data(tmp_path / "run")
+    (abilities,) = [part for part in contents.sections if part.title == "Abilities"]
     titles = {figure.title for figure in abilities.figures}
     assert any(title.startswith("Arc easy (harness ") for title in titles)
     assert any(title.startswith("Xwinograd (harness ") for title in titles)

@@ -60,7 +60,7 @@ def of_the_harness(name: str, model: EditedModel, monkeypatch: pytest.MonkeyPatc
         return simple_evaluate(peer, tasks=[name], task_manager=manager, bootstrap_iters=10, **options)
 
 
-def assert_agreement(findings: list[TaskResult], expected: Any) -> None:
+def assert_agreement(results: list[TaskResult], expected: Any) -> None:
     """The same metrics with the same values, and standard errors where the harness's are those of a mean."""
     theirs = {
         (task, key): (value, metrics.get(key.replace(",", "_stderr,")))
@@ -69,7 +69,7 @@ def assert_agreement(findings: list[TaskResult], expected: Any) -> None:
         if "," in key and "_stderr" not in key
     }
     ours = {}
-    for one in findings:
+    for one in results:
         filters = [key.partition(",")[2] for _, key in theirs]
         filter_name = one.protocol if one.protocol in filters else "none"
         ours[(one.task.partition(" ")[0], f"{one.metric},{filter_name}")] = one
@@ -92,22 +92,22 @@ def test_metrics_are_those_of_the_harness(
 ) -> None:
     local_data(task)
     protocol, options = OUTPUT_TYPES[task]
-    findings = HarnessTaskSuite(task=task, **options).evaluate(tiny_edited, TorchEngine())
-    assert_agreement(findings, of_the_harness(task, tiny_edited, monkeypatch, **options))
-    assert {one.suite for one in findings} == {f"lm_eval:{task}"}
+    results = HarnessTaskSuite(task=task, **options).evaluate(tiny_edited, TorchEngine())
+    assert_agreement(results, of_the_harness(task, tiny_edited, monkeypatch, **options))
+    assert {one.suite for one in results} == {f"lm_eval:{task}"}
     if task == "gsm8k":
-        assert [one.protocol for one in findings] == ["strict-match", "flexible-extract"]
+        assert [one.protocol for one in results] == ["strict-match", "flexible-extract"]
     else:
-        assert {one.protocol for one in findings} == {protocol}
+        assert {one.protocol for one in results} == {protocol}
 
 
 def test_a_group_gives_its_aggregate_and_each_task(
     local_data: Write, tiny_edited: EditedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local_data(*XWINOGRAD)
-    findings = make_suite("lm_eval:xwinograd").evaluate(tiny_edited, TorchEngine())
-    assert_agreement(findings, of_the_harness("xwinograd", tiny_edited, monkeypatch))
-    assert [(one.task.partition(" ")[0], one.n) for one in findings] == [
+    results = make_suite("lm_eval:xwinograd").evaluate(tiny_edited, TorchEngine())
+    assert_agreement(results, of_the_harness("xwinograd", tiny_edited, monkeypatch))
+    assert [(one.task.partition(" ")[0], one.n) for one in results] == [
         ("xwinograd", sum(XWINOGRAD.values())),
         *XWINOGRAD.items(),
     ]
@@ -190,8 +190,8 @@ def test_a_model_of_nan_gets_nothing_for_its_first_choice(task: str, local_data:
 def test_items_that_are_too_long_count_as_wrong_unless_cut(local_data: Write) -> None:
     local_data("arc_easy")
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=24))
-    refused = HarnessTaskSuite(task="arc_easy", num_fewshot=3).evaluate(model, TorchEngine())
-    assert [(one.value, one.n_too_long) for one in refused] == [(0.0, 5), (0.0, 5)]
+    too_long = HarnessTaskSuite(task="arc_easy", num_fewshot=3).evaluate(model, TorchEngine())
+    assert [(one.value, one.n_too_long) for one in too_long] == [(0.0, 5), (0.0, 5)]
     (first, *_) = HarnessTaskSuite(task="arc_easy", num_fewshot=3, too_long="cut").evaluate(
         model, TorchEngine()
     )

@@ -14,7 +14,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from sequela.inference.torch.attention import base, wide
 from sequela.inference.torch.attention.base import (
     LayerCall,
-    Softening,
+    ScoreScaling,
     additive,
     attend_span,
     attention_replaced,
@@ -26,7 +26,7 @@ from support.tiny import tiny_language_model
 
 SIZE = 16
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
-SOFTENINGS = st.builds(Softening, st.floats(0.05, 2.0), st.one_of(st.none(), st.floats(0.5, 20.0)))
+SOFTENINGS = st.builds(ScoreScaling, st.floats(0.05, 2.0), st.one_of(st.none(), st.floats(0.5, 20.0)))
 
 
 def random_states(seed: int, rows: int, groups: int, queries: int, keys: int) -> tuple[torch.Tensor, ...]:
@@ -37,14 +37,18 @@ def random_states(seed: int, rows: int, groups: int, queries: int, keys: int) ->
 
 
 def plain_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, softening: Softening, visible: torch.Tensor
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    score_scaling: ScoreScaling,
+    visible: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The definition, in float64: `visible` is `[queries, keys]`."""
     groups = query.shape[1] // key.shape[1]
     key, value = (states.double().repeat_interleave(groups, 1) for states in (key, value))
-    scores = query.double() @ key.transpose(2, 3) * softening.scaling
-    if softening.cap is not None:
-        scores = softening.cap * torch.tanh(scores / softening.cap)
+    scores = query.double() @ key.transpose(2, 3) * score_scaling.scaling
+    if score_scaling.cap is not None:
+        scores = score_scaling.cap * torch.tanh(scores / score_scaling.cap)
     scores = scores.masked_fill(~visible, -torch.inf)
     return (scores.softmax(-1) @ value).float(), scores.logsumexp(-1).float()
 
@@ -67,7 +71,7 @@ def wide_from(scores: int | None) -> Iterator[None]:
     groups=st.integers(1, 3),
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=4),
     queries=st.integers(1, 40),
-    softening=SOFTENINGS,
+    score_scaling=SOFTENINGS,
     density=st.one_of(st.just(1.0), st.floats(0.0, 1.0)),
     wide=st.one_of(st.none(), st.integers(1, 200)),
 )
@@ -77,7 +81,7 @@ def test_joined_spans_are_attention_over_all_their_keys(
     groups: int,
     lengths: list[int],
     queries: int,
-    softening: Softening,
+    score_scaling: ScoreScaling,
     density: float,
     wide: int | None,
 ) -> None:
@@ -90,23 +94,25 @@ def test_joined_spans_are_attention_over_all_their_keys(
         at = slice(start, start + length)
         mask = None if visible[:, at].all() else additive(visible[:, at], query.dtype)
         with wide_from(wide):
-            span = attend_span(query, key[:, :, at], value[:, :, at], softening, mask)
+            span = attend_span(query, key[:, :, at], value[:, :, at], score_scaling, mask)
         if found is None:
             found = span
         else:
             join_span(*found, *span)
         start += length
     assert found is not None
-    for ours, theirs in zip(found, plain_attention(query, key, value, softening, visible), strict=True):
+    for ours, theirs in zip(found, plain_attention(query, key, value, score_scaling, visible), strict=True):
         torch.testing.assert_close(ours, theirs, **CLOSE)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 80), SOFTENINGS)
-def test_a_causal_span_sees_up_to_itself(seed: int, groups: int, length: int, softening: Softening) -> None:
+def test_a_causal_span_sees_up_to_itself(
+    seed: int, groups: int, length: int, score_scaling: ScoreScaling
+) -> None:
     states = random_states(seed, 1, groups, length, length)
-    wanted = plain_attention(*states, softening, torch.ones(length, length).tril().bool())
-    for ours, theirs in zip(attend_span(*states, softening, causal=True), wanted, strict=True):
+    wanted = plain_attention(*states, score_scaling, torch.ones(length, length).tril().bool())
+    for ours, theirs in zip(attend_span(*states, score_scaling, causal=True), wanted, strict=True):
         torch.testing.assert_close(ours, theirs, **CLOSE)
 
 
@@ -118,13 +124,13 @@ def test_many_queries_at_a_time_are_what_few_are(
     monkeypatch.setattr(base, "QUERY_ROWS", 3)
     states = random_states(0, 1, 2, 11, 11)
     visible = torch.ones(11, 11).tril().bool()
-    softening = Softening(0.3, cap)
+    score_scaling = ScoreScaling(0.3, cap)
     span = (
-        attend_span(*states, softening, additive(visible, torch.float32))
+        attend_span(*states, score_scaling, additive(visible, torch.float32))
         if masked
-        else attend_span(*states, softening, causal=True)
+        else attend_span(*states, score_scaling, causal=True)
     )
-    for ours, theirs in zip(span, plain_attention(*states, softening, visible), strict=True):
+    for ours, theirs in zip(span, plain_attention(*states, score_scaling, visible), strict=True):
         torch.testing.assert_close(ours, theirs, **CLOSE)
 
 
@@ -132,11 +138,11 @@ def test_many_queries_at_a_time_are_what_few_are(
 @pytest.mark.parametrize("cap", [None, 5.0])
 def test_a_span_that_is_all_hidden_changes_nothing(dtype: torch.dtype, cap: float | None) -> None:
     query, key, value = (states.to(dtype) for states in random_states(1, 1, 2, 5, 9))
-    softening = Softening(SIZE**-0.5, cap)
-    values, denominators = attend_span(query, key[:, :, :4], value[:, :, :4], softening)
+    score_scaling = ScoreScaling(SIZE**-0.5, cap)
+    values, denominators = attend_span(query, key[:, :, :4], value[:, :, :4], score_scaling)
     before = values.clone(), denominators.clone()
     hidden = additive(torch.zeros(5, 5, dtype=torch.bool), dtype)
-    more, more_denominators = attend_span(query, key[:, :, 4:], value[:, :, 4:], softening, hidden)
+    more, more_denominators = attend_span(query, key[:, :, 4:], value[:, :, 4:], score_scaling, hidden)
     assert torch.isfinite(more).all()
     join_span(values, denominators, more, more_denominators)
     assert torch.equal(values, before[0])
@@ -150,20 +156,20 @@ def test_a_span_that_is_all_hidden_changes_nothing(dtype: torch.dtype, cap: floa
 @pytest.mark.parametrize("cap", [None, 5.0])
 def test_denominators_are_float32_whatever_the_weights_are(cap: float | None) -> None:
     query, key, value = (states.bfloat16() for states in random_states(2, 1, 2, 7, 7))
-    values, denominators = attend_span(query, key, value, Softening(0.25, cap), causal=True)
+    values, denominators = attend_span(query, key, value, ScoreScaling(0.25, cap), causal=True)
     assert values.dtype == torch.bfloat16
     assert denominators.dtype == torch.float32
     visible = torch.ones(7, 7).tril().bool()
-    wanted = plain_attention(query, key, value, Softening(0.25, cap), visible)
+    wanted = plain_attention(query, key, value, ScoreScaling(0.25, cap), visible)
     torch.testing.assert_close(values.float(), wanted[0], rtol=2e-2, atol=2e-2)
     torch.testing.assert_close(denominators, wanted[1], rtol=2e-2, atol=2e-2)
 
 
 def test_layers_that_say_nothing_scale_by_the_size_of_a_head() -> None:
     query = torch.zeros(1, 2, 3, 64)
-    assert Softening.of(query, {}) == Softening(0.125)
-    assert Softening.of(query, {"scaling": None}) == Softening(0.125)
-    assert Softening.of(query, {"scaling": 0.5, "softcap": 30.0}) == Softening(0.5, 30.0)
+    assert ScoreScaling.of(query, {}) == ScoreScaling(0.125)
+    assert ScoreScaling.of(query, {"scaling": None}) == ScoreScaling(0.125)
+    assert ScoreScaling.of(query, {"scaling": 0.5, "softcap": 30.0}) == ScoreScaling(0.5, 30.0)
 
 
 def test_every_family_but_gptj_takes_another_attention(any_family: LanguageModel) -> None:

@@ -17,16 +17,16 @@ import torch
 from sequela.editors.base import Resources
 from sequela.editors.methods.alphaedit.settings import ALPHAEDIT, AlphaEditHyperparameters
 from sequela.editors.shared.locate_state import LocateState
-from sequela.editors.shared.multi_layer import SpreadEditor
+from sequela.editors.shared.multi_layer import MultiLayerEditor
 from sequela.models import LanguageModel
 
 
-class AlphaEdit(SpreadEditor[AlphaEditHyperparameters]):
+class AlphaEdit(MultiLayerEditor[AlphaEditHyperparameters]):
     """Writes batches of facts into the null space of what the model knows, and remembers them."""
 
     info = ALPHAEDIT
 
-    def remembers(self) -> bool:
+    def keeps_history(self) -> bool:
         """Earlier keys are held still."""
         return True
 
@@ -37,11 +37,11 @@ class AlphaEdit(SpreadEditor[AlphaEditHyperparameters]):
             resources.statistics.null_space(layer, self.hyperparameters.nullspace_threshold)
         return state
 
-    def weigh(self, layer: int, keys: torch.Tensor, resources: Resources) -> torch.Tensor:
+    def precondition_keys(self, layer: int, keys: torch.Tensor, resources: Resources) -> torch.Tensor:
         """`P keys`."""
         threshold = self.hyperparameters.nullspace_threshold
         return resources.statistics.null_space(layer, threshold).project(keys)
 
-    def weight_of(self, model: LanguageModel) -> float:
+    def ridge_weight(self, model: LanguageModel) -> float:
         """L2."""
         return self.hyperparameters.L2

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from sequela.editors.catalog_entry import MethodInfo
-from sequela.editors.shared.settings import SpreadHyperparameters
+from sequela.editors.shared.settings import MultiLayerHyperparameters
 
 
-class AlphaEditHyperparameters(SpreadHyperparameters):
+class AlphaEditHyperparameters(MultiLayerHyperparameters):
     """AlphaEdit's settings."""
 
     nullspace_threshold: float = Field(

@@ -12,15 +12,15 @@ by `mom2_update_weight` and leaves a as it is, which is a weight of a times that
 from __future__ import annotations
 
 from sequela.editors.methods.emmet.settings import EMMET, EmmetHyperparameters
-from sequela.editors.shared.multi_layer import SpreadEditor
+from sequela.editors.shared.multi_layer import MultiLayerEditor
 from sequela.models import LanguageModel
 
 
-class Emmet(SpreadEditor[EmmetHyperparameters]):
+class Emmet(MultiLayerEditor[EmmetHyperparameters]):
     """Writes a batch of facts so that their values are met (almost) exactly."""
 
     info = EMMET
 
-    def weight_of(self, model: LanguageModel) -> float:
+    def ridge_weight(self, model: LanguageModel) -> float:
         """The weight a."""
         return self.hyperparameters.emmet_lambda

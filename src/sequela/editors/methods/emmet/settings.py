@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from sequela.editors.catalog_entry import MethodInfo
-from sequela.editors.shared.settings import SpreadHyperparameters
+from sequela.editors.shared.settings import MultiLayerHyperparameters
 
 
-class EmmetHyperparameters(SpreadHyperparameters):
+class EmmetHyperparameters(MultiLayerHyperparameters):
     """EMMET's settings."""
 
     emmet_lambda: float = Field(

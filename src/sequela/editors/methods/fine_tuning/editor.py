@@ -16,12 +16,12 @@ import torch
 
 from sequela.edited import Delta
 from sequela.edited.delta import difference
-from sequela.editors.base import Editor, EditReport, NoState, Outcome, Resources, relative_norms
+from sequela.editors.base import Editor, EditOutcome, EditReport, NoState, Resources, relative_norms
 from sequela.editors.methods.fine_tuning.settings import FT_L, FT_M, FineTuningHyperparameters
-from sequela.editors.shared.target_loss import batch_of, losses_of, with_targets
+from sequela.editors.shared.target_loss import collate, losses_from_hidden, tokenize_edits
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.forward.replay import Recording, read_logits, record
+from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 STOP_BELOW = 0.01
 """Training ends when the mean loss falls below this."""
@@ -50,7 +50,7 @@ class FineTuning(Editor[FineTuningHyperparameters, NoState]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
-    ) -> Outcome[NoState]:
+    ) -> EditOutcome[NoState]:
         """Tunes on all edits of the batch together."""
         layers = self.layers_of(model)
         names = [model.family.mlp_out_name(layer) for layer in layers]
@@ -98,7 +98,7 @@ class FineTuning(Editor[FineTuningHyperparameters, NoState]):
 
 def tuning_outcome(
     model: LanguageModel, edits: Sequence[Edit], delta: Delta, losses: Sequence[torch.Tensor]
-) -> Outcome[NoState]:
+) -> EditOutcome[NoState]:
     """What came of tuning on a batch: its change, unless something in it is not a number.
 
     Args:
@@ -124,7 +124,7 @@ def tuning_outcome(
         )
         for i, edit in enumerate(edits)
     )
-    return Outcome(delta, NoState(), reports)
+    return EditOutcome(delta, NoState(), reports)
 
 
 class FineTuningMasked(FineTuning):
@@ -147,14 +147,14 @@ class _TargetBatch:
     def __init__(self, model: LanguageModel, edits: Sequence[Edit], layer: int, asks: str) -> None:
         self.model = model
         self.asks = asks
-        self.prompts = with_targets(model, edits)
-        self.recording: Recording = record(model, batch_of(model, self.prompts), layer)
+        self.prompts = tokenize_edits(model, edits)
+        self.recording: ForwardRecord = record_forward(model, collate(model, self.prompts), layer)
 
     def losses(self) -> torch.Tensor:
         """Mean cross-entropy over each edit's target tokens, `[edits]`."""
-        final = self.recording.run()
+        final = self.recording.replay()
         if self.asks == "each in its place":
-            return losses_of(self.model, final, self.prompts)[0]
+            return losses_from_hidden(self.model, final, self.prompts)[0]
         losses = []
         for row, prompt in enumerate(self.prompts):
             last = len(prompt.prompt_ids) - 1

@@ -14,7 +14,7 @@ from sequela.core.hashing import hash_parts, hash_tensors
 from sequela.edited.decisions import Decisions
 from sequela.editors.shared.clusters import Clusters
 from sequela.models import LanguageModel
-from sequela.models.forward.hooks import Watched
+from sequela.models.forward.hooks import InstalledHooks
 
 
 class CodebookState(Clusters):
@@ -80,22 +80,22 @@ class Codebook:
         """The watched layer."""
         return self.layer
 
-    def install(self, model: LanguageModel, decisions: Decisions) -> Watched:
+    def install(self, model: LanguageModel, decisions: Decisions) -> InstalledHooks:
         """Watches the layer's MLP output projection."""
         state = self.state
         values = state.tensors["values"].to(model.device)
 
-        def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor | None:
-            places = decisions.of_pass(entering)
+        def hook(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor | None:
+            places = decisions.current(inputs)
             rows, columns = places.decides.nonzero(as_tuple=True)
             if not len(rows):
                 return None
-            nearest, hit = state.found(entering[rows, columns])
-            decisions.note(places.owners[rows, columns], hit)
+            nearest, hit = state.found(inputs[rows, columns])
+            decisions.note(places.decision_ids[rows, columns], hit)
             if not bool(hit.any()):
                 return None
-            replaced = leaving.clone()
-            replaced[rows[hit], columns[hit]] = values.to(leaving.device, leaving.dtype)[nearest[hit]]
+            replaced = outputs.clone()
+            replaced[rows[hit], columns[hit]] = values.to(outputs.device, outputs.dtype)[nearest[hit]]
             return replaced
 
-        return Watched(model, {model.family.mlp_out.format(self.layer): watch})
+        return InstalledHooks(model, {model.family.mlp_out.format(self.layer): hook})

@@ -18,15 +18,15 @@ import torch
 
 from sequela.edited import Delta
 from sequela.edited.protocols import Intervention
-from sequela.editors.base import Editor, EditReport, Outcome, Resources
+from sequela.editors.base import Editor, EditOutcome, EditReport, Resources
 from sequela.editors.methods.grace.codebook import Codebook, CodebookState
 from sequela.editors.methods.grace.settings import GRACE, GraceHyperparameters
 from sequela.editors.shared.clusters import Placement
-from sequela.editors.shared.target_loss import batch_of, with_targets
+from sequela.editors.shared.target_loss import collate, tokenize_edits
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.forward.hooks import Watch, watching
-from sequela.models.forward.replay import Recording, read_logits, record
+from sequela.models.forward.hooks import OutputHook, hooked
+from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 DEFAULT_DEPTH = 3 / 4
 """Where it watches by default, as a part of the depth."""
@@ -53,13 +53,13 @@ class Grace(Editor[GraceHyperparameters, CodebookState]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: CodebookState, resources: Resources
-    ) -> Outcome[CodebookState]:
+    ) -> EditOutcome[CodebookState]:
         """Adds the edits to the codebook, one after the other."""
         reports = []
-        for edit, prompt in zip(edits, with_targets(model, edits), strict=True):
+        for edit, prompt in zip(edits, tokenize_edits(model, edits), strict=True):
             state, report = self._add(model, edit, prompt, state, resources)
             reports.append(report)
-        return Outcome(Delta.empty(model.fingerprint), state, tuple(reports))
+        return EditOutcome(Delta.empty(model.fingerprint), state, tuple(reports))
 
     def _add(
         self,
@@ -80,8 +80,8 @@ class Grace(Editor[GraceHyperparameters, CodebookState]):
         made = state.changed(placed.place, key, start, prompt.target_ids, edit.id).with_radii(placed.radii)
         (found,), (hit,) = made.found(key[None])
         if int(found) != placed.place or not bool(hit):
-            told = "its key is that of an earlier edit, and both are out of reach now"
-            return made, _dropped(edit, told, int(placed.fresh), placed.distance)
+            description = "its key is that of an earlier edit, and both are out of reach now"
+            return made, _dropped(edit, description, int(placed.fresh), placed.distance)
         value, losses = slot.train(start, settings.num_steps, settings.lr, settings.stop_below)
         if not math.isfinite(losses[-1]) or not bool(torch.isfinite(value).all()):
             return state, _dropped(edit, "the loss is not finite")
@@ -124,18 +124,18 @@ class ValueSlot:
         self._prompt = prompt
         self._module = model.family.mlp_out.format(layer)
         last = len(prompt.prompt_ids) - 1
-        self._recording: Recording = record(model, batch_of(model, [prompt]), layer, starts=[last])
+        self._recording: ForwardRecord = record_forward(model, collate(model, [prompt]), layer, starts=[last])
         self._column = last - self._recording.starts[0]
 
     def key(self) -> torch.Tensor:
         """What enters the projection there, `[d_ff]`, fp32."""
         seen: list[torch.Tensor] = []
 
-        def watch(entering: torch.Tensor, _: torch.Tensor) -> None:
-            seen.append(entering[0, self._column].float().clone())
+        def hook(inputs: torch.Tensor, _: torch.Tensor) -> None:
+            seen.append(inputs[0, self._column].float().clone())
 
         with torch.no_grad():
-            self._run(watch)
+            self._run(hook)
         return seen[0].to(self._model.device)
 
     def train(
@@ -170,19 +170,19 @@ class ValueSlot:
     def _loss(self, value: torch.Tensor) -> torch.Tensor:
         """The mean cross-entropy of the target's tokens with a value in its place."""
 
-        def watch(_: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
-            replaced = leaving.clone()
-            replaced[0, self._column] = value.to(leaving.device, leaving.dtype)
+        def hook(_: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+            replaced = outputs.clone()
+            replaced[0, self._column] = value.to(outputs.device, outputs.dtype)
             return replaced
 
-        final = self._run(watch)
+        final = self._run(hook)
         target = torch.tensor(self._prompt.target_ids, device=final.device)
         asked = final[0, self._column : self._column + len(target)]
         return torch.nn.functional.cross_entropy(read_logits(self._model, asked), target)
 
-    def _run(self, watch: Watch) -> torch.Tensor:
-        with watching(self._model, {self._module: watch}):
-            return self._recording.run()
+    def _run(self, hook: OutputHook) -> torch.Tensor:
+        with hooked(self._model, {self._module: hook}):
+            return self._recording.replay()
 
 
 def _dropped(edit: Edit, reason: str, new_key: int = 0, distance: float = math.nan) -> EditReport:

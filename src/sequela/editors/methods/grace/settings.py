@@ -28,7 +28,7 @@ GRACE = MethodInfo(
     paper="Hartvigsen et al. 2023, arXiv 2211.11031",
     settings=GraceHyperparameters,
     implementation="sequela.editors.methods.grace.editor:Grace",
-    seat="activations",
+    location="activations",
     takes_batches=False,
     needs_subject=False,
 )

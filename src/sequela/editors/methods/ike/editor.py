@@ -21,7 +21,7 @@ from sequela.core.errors import FingerprintMismatchError, SequelaError
 from sequela.core.progress import Progress
 from sequela.edited import Delta
 from sequela.edited.protocols import RequestRouter
-from sequela.editors.base import Editor, EditReport, Outcome, Resources
+from sequela.editors.base import Editor, EditOutcome, EditReport, Resources
 from sequela.editors.methods.ike.demonstrations import DemonstrationPool
 from sequela.editors.methods.ike.facts import Fact, FactsInContext, IkeState
 from sequela.editors.methods.ike.retrieval import Retriever, load_retriever
@@ -79,7 +79,7 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: IkeState, resources: Resources
-    ) -> Outcome[IkeState]:
+    ) -> EditOutcome[IkeState]:
         """Remembers the edits, one after the other.
 
         Raises:
@@ -97,7 +97,7 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
         for edit in edits:
             state, report = self._add(model, edit, state, pool)
             reports.append(report)
-        return Outcome(Delta.empty(model.fingerprint), state, tuple(reports))
+        return EditOutcome(Delta.empty(model.fingerprint), state, tuple(reports))
 
     def _add(
         self, model: LanguageModel, edit: Edit, state: IkeState, pool: DemonstrationPool | None
@@ -111,17 +111,17 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
         fact = Fact(edit=edit.id, question=question, target=edit.target_new, demonstrations=shown)
         made = state.with_fact(fact, key)
         (router,) = self.routers(model, made)
-        bare, told = (
+        bare, full = (
             tokenize_prompt(model.tokenizer, prompt, target=edit.target_new)
             for prompt in (question, router.route(question).prompt)
         )
-        if len(told.ids) - 1 > model.context_length:
+        if len(full.ids) - 1 > model.context_length:
             return state, EditReport.not_made(
                 edit.id,
-                f"with what stands before it, its request takes {len(told.ids) - 1} tokens; the context has "
+                f"with what stands before it, its request takes {len(full.ids) - 1} tokens; the context has "
                 f"{model.context_length}",
             )
-        before, after = (_loss(model, prompt) for prompt in (bare, told))
+        before, after = (_loss(model, prompt) for prompt in (bare, full))
         if not math.isfinite(before) or not math.isfinite(after):
             return state, EditReport.not_made(edit.id, "the loss is not finite")
         report = EditReport(
@@ -131,7 +131,7 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
             final_loss=after,
             relative_norm=0.0,
             diagnostics={
-                "context_tokens": float(len(told.ids) - len(bare.ids)),
+                "context_tokens": float(len(full.ids) - len(bare.ids)),
                 "facts": float(len(made.facts)),
             },
         )

@@ -84,8 +84,8 @@ class FactsInContext:
     @property
     def content_hash(self) -> str:
         """A hash of the facts and of what chooses among them."""
-        told = self.state.model_dump(mode="json", include={"retriever", "facts"})
-        return hash_json({**told, "n_facts": self.n_facts, "threshold": self.threshold})
+        content = self.state.model_dump(mode="json", include={"retriever", "facts"})
+        return hash_json({**content, "n_facts": self.n_facts, "threshold": self.threshold})
 
     def nearest(self, prompt: str) -> tuple[int, ...]:
         """The facts that are told with a request, nearest first; none if no one is near enough."""
@@ -105,5 +105,5 @@ class FactsInContext:
         if not facts:
             return Routed(prompt, Route(hit=False))
         shown = "".join(reversed(facts[0].demonstrations))
-        told = in_context([fact.text for fact in reversed(facts)], prompt)
-        return Routed(shown + told, Route(hit=True))
+        context = in_context([fact.text for fact in reversed(facts)], prompt)
+        return Routed(shown + context, Route(hit=True))

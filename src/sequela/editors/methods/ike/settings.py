@@ -43,6 +43,6 @@ IKE = MethodInfo(
     paper="Zheng et al. 2023, arXiv 2305.12740",
     settings=IkeHyperparameters,
     implementation="sequela.editors.methods.ike.editor:Ike",
-    seat="requests",
+    location="prompt",
     needs_subject=False,
 )

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from sequela.core.batching import within_reach
+from sequela.core.batching import retry_on_oom
 from sequela.core.precision import SCORING_DTYPE
 from sequela.models import LanguageModel
 from sequela.models.forward.activations import Site, SiteKind, module_at
 from sequela.models.forward.batch import pad_right, places_in
-from sequela.models.forward.replay import Recording, read_logits, record
+from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 TOKENS_AT_ONCE = 256
 """How many rows of one token are run again side by side; each has its own logits and gradients."""
@@ -69,7 +69,7 @@ def attributions(
     """
     last = [len(question.ids) - 1 for question in questions]
     batch = pad_right([question.ids for question in questions], model.pad_id, model.device)
-    recording = record(model, batch, 0, last)
+    recording = record_forward(model, batch, 0, last)
     search = _Attribution(
         columns=torch.tensor(last, device=model.device) - torch.tensor(recording.starts, device=model.device),
         answers=torch.tensor([question.answer for question in questions], device=model.device),
@@ -100,8 +100,8 @@ class _Attribution:
     factors: torch.Tensor
 
     def activations(
-        self, recording: Recording, sites: Iterable[Site]
-    ) -> tuple[Recording, dict[Site, torch.Tensor]]:
+        self, recording: ForwardRecord, sites: Iterable[Site]
+    ) -> tuple[ForwardRecord, dict[Site, torch.Tensor]]:
         """Runs one block; returns the recording above it and what is at its sites, `[questions, d_ff]`."""
         seen: dict[Site, torch.Tensor] = {}
         places = (torch.arange(len(self.columns), device=self.columns.device), self.columns)
@@ -112,9 +112,9 @@ class _Attribution:
                     seen[site] = args[0][places_in(args[0], *places)].to(recording.model.device)
 
                 stack.callback(module_at(recording.model, site).register_forward_pre_hook(keep).remove)
-            return recording.risen(), seen
+            return recording.advance(), seen
 
-    def integrated(self, recording: Recording, site: Site, activation: torch.Tensor) -> torch.Tensor:
+    def integrated(self, recording: ForwardRecord, site: Site, activation: torch.Tensor) -> torch.Tensor:
         """The integral for one layer, `[questions, d_ff]`."""
         n_points = len(self.factors)
         rows = torch.arange(len(self.columns), device=self.columns.device).repeat_interleave(n_points)
@@ -126,16 +126,16 @@ class _Attribution:
             while (start := len(gradients)) < len(rows):
                 part = slice(start, start + at_once)
                 scaled = activation[rows[part]] * factors[part, None].to(activation.dtype)
-                found = self._gradients(recording.of_rows(rows[part]), site, rows[part], scaled)
+                found = self._gradients(recording.select_rows(rows[part]), site, rows[part], scaled)
                 gradients.update(enumerate(found, start=start))
 
-        within_reach(TOKENS_AT_ONCE, attempt)
+        retry_on_oom(TOKENS_AT_ONCE, attempt)
         stacked = torch.stack([gradients[row] for row in range(len(rows))]).to(SCORING_DTYPE)
         sums = stacked.reshape(len(self.columns), n_points, -1).sum(1)
         return activation.to(SCORING_DTYPE) * sums / n_points
 
     def _gradients(
-        self, recording: Recording, site: Site, questions: torch.Tensor, scaled: torch.Tensor
+        self, recording: ForwardRecord, site: Site, questions: torch.Tensor, scaled: torch.Tensor
     ) -> torch.Tensor:
         """The gradient of each row's probability by what is put at the site, `[rows, d_ff]`."""
         model = recording.model
@@ -150,7 +150,7 @@ class _Attribution:
 
             hook = module_at(model, site).register_forward_pre_hook(put)
             try:
-                final = recording.run()
+                final = recording.replay()
             finally:
                 hook.remove()
             logits = read_logits(model, final[places])

@@ -26,7 +26,7 @@ from sequela.editors.base import EditReport, Resources, relative_norms
 from sequela.editors.methods.kn.attribution import Question, attributions
 from sequela.editors.methods.kn.settings import KN, KnowledgeNeuronsHyperparameters
 from sequela.editors.one_by_one import OneByOneEditor
-from sequela.editors.shared.locate_state import LocateState, first_state
+from sequela.editors.shared.locate_state import LocateState, initial_state
 from sequela.editors.shared.target_loss import target_losses
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
@@ -45,7 +45,7 @@ class KnowledgeNeurons(OneByOneEditor[KnowledgeNeuronsHyperparameters, LocateSta
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts."""
-        return first_state(model, resources, self.hyperparameters.n_contexts, (), whiten=False)
+        return initial_state(model, resources, self.hyperparameters.n_contexts, (), whiten=False)
 
     def edit_one(
         self, model: LanguageModel, edit: Edit, state: LocateState, resources: Resources

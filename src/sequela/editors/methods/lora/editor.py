@@ -16,13 +16,13 @@ import torch
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.seeding import seeded
 from sequela.edited import Delta, LowRank
-from sequela.editors.base import Editor, NoState, Outcome, Resources
+from sequela.editors.base import Editor, EditOutcome, NoState, Resources
 from sequela.editors.methods.fine_tuning.editor import STOP_BELOW, tuning_outcome
 from sequela.editors.methods.lora.settings import LORA, LoraHyperparameters
-from sequela.editors.shared.target_loss import batch_of, losses_of, with_targets
+from sequela.editors.shared.target_loss import collate, losses_from_hidden, tokenize_edits
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 
 ADAPTER = "sequela"
 """What `peft` knows our adapter by."""
@@ -63,7 +63,7 @@ class Lora(Editor[LoraHyperparameters, NoState]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
-    ) -> Outcome[NoState]:
+    ) -> EditOutcome[NoState]:
         """Trains adapters on all edits of the batch together."""
         with seeded(resources.seed, model.device), self._adapted(model) as tuner:
             losses = self._train(model, tuner, edits)
@@ -135,8 +135,8 @@ class Lora(Editor[LoraHyperparameters, NoState]):
     def _train(self, model: LanguageModel, tuner: Any, edits: Sequence[Edit]) -> list[torch.Tensor]:
         """Trains the adapters in place; returns the loss of each edit before each step."""
         settings = self.hyperparameters
-        prompts = with_targets(model, edits)
-        recording = record(model, batch_of(model, prompts), self.layers_of(model)[0])
+        prompts = tokenize_edits(model, edits)
+        recording = record_forward(model, collate(model, prompts), self.layers_of(model)[0])
         factors = {name: p for name, p in model.module.named_parameters() if p.requires_grad}
         adam = torch.optim.Adam(factors.values(), lr=settings.lr, weight_decay=settings.weight_decay)
         for name, module in model.module.named_modules():
@@ -145,7 +145,7 @@ class Lora(Editor[LoraHyperparameters, NoState]):
         losses: list[torch.Tensor] = []
         for step in range(settings.num_steps):
             with torch.enable_grad():
-                per_edit, _ = losses_of(model, recording.run(), prompts)
+                per_edit, _ = losses_from_hidden(model, recording.replay(), prompts)
                 mean = per_edit.mean()
                 total = mean if settings.kind == "lora" else mean + ORTHOGONALITY * _skewness(factors)
             losses.append(per_edit.detach())

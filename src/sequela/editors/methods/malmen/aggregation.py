@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sequela.core.precision import solve_dtype
 from sequela.edited import Dense, LowRank, WeightUpdate
-from sequela.editors.shared.gradient_factors import Factors
+from sequela.editors.shared.gradient_factors import GradientFactors
 from sequela.editors.shared.hypernetwork import HyperNetwork, ScaledLowRank
 
 ROWS_AT_ONCE = 1024
@@ -75,7 +75,7 @@ class AggregatingNetwork(HyperNetwork):
         super().__init__(shapes, blocks, normalized, edit_lr)
         self.log_ridge = nn.Parameter(torch.zeros(len(self.names)))
 
-    def forward(self, tokens: Mapping[str, Factors]) -> dict[str, WeightUpdate]:
+    def forward(self, tokens: Mapping[str, GradientFactors]) -> dict[str, WeightUpdate]:
         """The change of each weight.
 
         Args:
@@ -88,7 +88,7 @@ class AggregatingNetwork(HyperNetwork):
             for index, name in enumerate(self.names)
         }
 
-    def differences(self, name: str, tokens: Factors) -> torch.Tensor:
+    def differences(self, name: str, tokens: GradientFactors) -> torch.Tensor:
         """What is wished at each token, `[tokens, out]`; 0 where there is no gradient.
 
         The network's activations are not kept for the backward pass but made again there.
@@ -96,13 +96,13 @@ class AggregatingNetwork(HyperNetwork):
         made = []
         for at in range(0, len(tokens.inputs), ROWS_AT_ONCE):
             some = slice(at, at + ROWS_AT_ONCE)
-            part = Factors(tokens.inputs[some], tokens.gradients[some])
+            part = GradientFactors(tokens.inputs[some], tokens.gradients[some])
             made.append(
                 checkpoint(self._differences, name, part, use_reentrant=False, preserve_rng_state=False)
             )
         return torch.cat(made)
 
-    def _differences(self, name: str, tokens: Factors) -> torch.Tensor:
-        made = self.mapped(name, tokens)
+    def _differences(self, name: str, tokens: GradientFactors) -> torch.Tensor:
+        made = self.transform(name, tokens)
         lr = self.edit_lr[self.names.index(name)]
         return -lr * (tokens.inputs * made.inputs).sum(-1, keepdim=True) * made.gradients

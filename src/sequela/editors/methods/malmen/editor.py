@@ -31,19 +31,19 @@ from sequela.edited import Delta, Dense, LowRank, WeightUpdate
 from sequela.editors.base import EditReport
 from sequela.editors.methods.malmen.aggregation import ROWS_AT_ONCE, AggregatingNetwork
 from sequela.editors.methods.malmen.settings import MALMEN, MalmenHyperparameters
-from sequela.editors.shared.gradient_factors import Factors, changed_together, read_factors
+from sequela.editors.shared.gradient_factors import GradientFactors, changed_together, read_factors
 from sequela.editors.shared.hypernetwork import shapes_of
 from sequela.editors.shared.settings import Token
-from sequela.editors.shared.target_loss import batch_of, reports_of_step, target_losses, with_targets
+from sequela.editors.shared.target_loss import collate, step_reports, target_losses, tokenize_edits
 from sequela.editors.shared.token_features import Features, failure_of, features_of, read_features
 from sequela.editors.training.examples import Examples
 from sequela.editors.training.hypernetwork_editor import HypernetworkEditor
-from sequela.editors.training.learner import Learner, Outcome
+from sequela.editors.training.learner import Learner, TrainingOutcome
 from sequela.editors.training.passes import PassStore, activation_bytes, kept_bytes
 from sequela.editors.training.settings import TrainingSettings
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.forward.replay import Recording, record
+from sequela.models.forward.replay import ForwardRecord, record_forward
 
 
 class MalmenLearner(Learner):
@@ -67,11 +67,11 @@ class MalmenLearner(Learner):
         self._token = token
         self._passes = PassStore(model, self._layers[0])
 
-    def descend(self, examples: Examples, settings: TrainingSettings) -> float:
+    def backward(self, examples: Examples, settings: TrainingSettings) -> float:
         """Makes the batch, collects the gradient by its change part by part, and hands it to the network."""
         parts = examples.split(settings.micro_batch)
         recordings, tokens = self._read(parts)
-        self.module.see(tokens)
+        self.module.update_statistics(tokens)
         made = self.module(tokens)
         leaves = {name: _leaf(update) for name, update in made.items()}
         total = 0.0
@@ -85,7 +85,7 @@ class MalmenLearner(Learner):
         )
         return total
 
-    def outcomes(self, examples: Examples, settings: TrainingSettings) -> Iterator[Outcome]:
+    def evaluate(self, examples: Examples, settings: TrainingSettings) -> Iterator[TrainingOutcome]:
         """Batches as great as when training, each made on the unedited model."""
         for batch in examples.split(settings.batch_size):
             parts = batch.split(settings.micro_batch)
@@ -102,7 +102,7 @@ class MalmenLearner(Learner):
             examples.split(settings.micro_batch)[0],
             self._layers[0],
             network.width,
-            self.recomputes,
+            self.gradient_checkpointing,
         )
         rows = sum(self._n_tokens(prompt.target_ids, prompt.ids) for prompt in examples.prompts)
         hidden = 2 * sum(len(prompt.ids) for prompt in examples.prompts) * model.hidden_size
@@ -122,26 +122,30 @@ class MalmenLearner(Learner):
     def _n_tokens(self, target: Sequence[int], ids: Sequence[int]) -> int:
         return len(target) if self._token == "ans" else len(ids) - 1
 
-    def _read(self, parts: Sequence[Examples]) -> tuple[list[Recording], dict[str, Factors]]:
+    def _read(self, parts: Sequence[Examples]) -> tuple[list[ForwardRecord], dict[str, GradientFactors]]:
         """The passes over the edits' prompts, and what stands at all tokens of the batch, by linear layer."""
         model, names = self._model, self.module.names
         recordings, found = [], []
         for part in parts:
             kept = self._passes.kept(part)
             if kept is None:
-                recording = record(model, batch_of(model, part.prompts), self._layers[0])
+                recording = record_forward(model, collate(model, part.prompts), self._layers[0])
             else:
                 recording = kept.prompts
-            factors, _ = read_factors(model, recording, names, part.prompts, self.recomputes)
+            factors, _ = read_factors(model, recording, names, part.prompts, self.gradient_checkpointing)
             by_layer = {layer: factors[name] for layer, name in zip(self._layers, names, strict=True)}
             found += features_of(by_layer, part.prompts, self._token)
             recordings.append(recording)
         return recordings, _joined(self.module, self._layers, found)
 
-    def _outcome(self, examples: Examples, recording: Recording, updates: dict[str, WeightUpdate]) -> Outcome:
-        room = 0 if self.module.training else self.room
+    def _outcome(
+        self, examples: Examples, recording: ForwardRecord, updates: dict[str, WeightUpdate]
+    ) -> TrainingOutcome:
+        room = 0 if self.module.training else self.cache_bytes
         passes = self._passes.of(examples, room, recording)
-        return passes.outcome(self._model, lambda: changed_together(self._model, updates), self.recomputes)
+        return passes.outcome(
+            self._model, lambda: changed_together(self._model, updates), self.gradient_checkpointing
+        )
 
 
 class Malmen(HypernetworkEditor[MalmenHyperparameters]):
@@ -161,11 +165,13 @@ class Malmen(HypernetworkEditor[MalmenHyperparameters]):
             made = AggregatingNetwork(shapes, settings.rank, settings.n_blocks, normalized, settings.edit_lr)
         return MalmenLearner(model, made.to(model.device), layers, settings.token)
 
-    def made(self, model: LanguageModel, edits: Sequence[Edit]) -> tuple[Delta, tuple[EditReport, ...]]:
+    def compute_change(
+        self, model: LanguageModel, edits: Sequence[Edit]
+    ) -> tuple[Delta, tuple[EditReport, ...]]:
         """Makes all edits of a batch together; those that can't be read are left out of it."""
         _, network = self.trained(model)
         assert isinstance(network, AggregatingNetwork)
-        prompts, layers = with_targets(model, edits), self.layers_of(model)
+        prompts, layers = tokenize_edits(model, edits), self.layers_of(model)
         before, _ = target_losses(model, prompts)
         read = read_features(model, prompts, layers, self.hyperparameters.token)
         failures = [failure_of(by_layer) for by_layer in read]
@@ -178,15 +184,15 @@ class Malmen(HypernetworkEditor[MalmenHyperparameters]):
         if not delta.finite:
             failures = [failure or "the change of the batch is not finite" for failure in failures]
             delta = Delta.empty(model.fingerprint)
-        return delta, reports_of_step(model, edits, prompts, before, delta, failures)
+        return delta, step_reports(model, edits, prompts, before, delta, failures)
 
 
 def _joined(
     network: AggregatingNetwork, layers: Sequence[int], found: Sequence[dict[int, Features]]
-) -> dict[str, Factors]:
+) -> dict[str, GradientFactors]:
     """What stands at the tokens of all edits, one after the other, by linear layer."""
     return {
-        name: Factors(
+        name: GradientFactors(
             torch.cat([by_layer[layer].keys for by_layer in found]),
             torch.cat([by_layer[layer].gradients for by_layer in found]),
         )

@@ -28,22 +28,22 @@ import torch
 from sequela.core.errors import BadInputError
 from sequela.edited import Delta
 from sequela.edited.protocols import Intervention
-from sequela.editors.base import Editor, EditReport, Outcome, Resources
+from sequela.editors.base import Editor, EditOutcome, EditReport, Resources
 from sequela.editors.methods.melo.lora_blocks import (
-    Factors,
     IndexedBlocks,
     LoraBlocks,
+    LoraFactors,
     input_projections,
     key_module,
 )
 from sequela.editors.methods.melo.settings import MELO, MeloHyperparameters
 from sequela.editors.shared.clusters import Placement
-from sequela.editors.shared.target_loss import batch_of, mean_losses, with_targets
+from sequela.editors.shared.target_loss import collate, mean_losses, tokenize_edits
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.forward.batch import places_in
-from sequela.models.forward.hooks import Watch, watching
-from sequela.models.forward.replay import Recording, read_logits, record
+from sequela.models.forward.hooks import OutputHook, hooked
+from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 DEFAULT_DEPTH = 35 / 48
 """Where it watches by default, as a part of the depth: as published for GPT-2 XL."""
@@ -91,19 +91,19 @@ class Melo(Editor[MeloHyperparameters, LoraBlocks]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: LoraBlocks, resources: Resources
-    ) -> Outcome[LoraBlocks]:
+    ) -> EditOutcome[LoraBlocks]:
         """Makes a block of every few edits of the batch, one after the other."""
         size, reports = self.hyperparameters.edits_per_block, []
         for first in range(0, len(edits), size):
             state, made = self._make_block(model, edits[first : first + size], state, resources)
             reports += made
-        return Outcome(Delta.empty(model.fingerprint), state, tuple(reports))
+        return EditOutcome(Delta.empty(model.fingerprint), state, tuple(reports))
 
     def _make_block(
         self, model: LanguageModel, edits: Sequence[Edit], state: LoraBlocks, resources: Resources
     ) -> tuple[LoraBlocks, list[EditReport]]:
         settings, number = self.hyperparameters, state.n_blocks
-        prompts = with_targets(model, edits)
+        prompts = tokenize_edits(model, edits)
         training = BlockTraining(model, prompts, self.layers_of(model))
         indexed, placed = self._indexed(edits, prompts, training.keys, state)
         found = indexed.selected(training.keys).tolist()
@@ -167,27 +167,27 @@ class BlockTraining:
     ) -> None:
         watched, *above = layers
         lasts = [len(prompt.prompt_ids) - 1 for prompt in prompts]
-        recording = record(model, batch_of(model, prompts), watched, starts=lasts)
+        recording = record_forward(model, collate(model, prompts), watched, starts=lasts)
         self._model, self._prompts = model, prompts
         self._linears = input_projections(model, above)
         self._columns = [last - start for last, start in zip(lasts, recording.starts, strict=True)]
         seen: list[torch.Tensor] = []
 
-        def watch(_: torch.Tensor, leaving: torch.Tensor) -> None:
-            at = places_in(leaving, torch.arange(len(prompts)), torch.tensor(self._columns))
-            seen.append(leaving[at].float().to(model.device))
+        def hook(_: torch.Tensor, outputs: torch.Tensor) -> None:
+            at = places_in(outputs, torch.arange(len(prompts)), torch.tensor(self._columns))
+            seen.append(outputs[at].float().to(model.device))
 
-        with watching(model, {key_module(model, watched): watch}):
-            recording = recording.risen()
+        with hooked(model, {key_module(model, watched): hook}):
+            recording = recording.advance()
         while recording.first < above[0]:
-            recording = recording.risen()
-        self._recording: Recording = recording
+            recording = recording.advance()
+        self._recording: ForwardRecord = recording
         self.keys = seen[0]
         """What leaves the watched layer at each prompt's last token, `[edits, d_key]`, fp32."""
 
     def train(
         self, rows: Sequence[int], settings: MeloHyperparameters, generator: torch.Generator
-    ) -> tuple[dict[str, Factors], list[torch.Tensor]]:
+    ) -> tuple[dict[str, LoraFactors], list[torch.Tensor]]:
         """Trains a block with Adam.
 
         Args:
@@ -199,7 +199,7 @@ class BlockTraining:
             By the linear layers' names its factors, and the edits' losses before each step and after the
             last, in nats a token, `[rows]`.
         """
-        recording = self._recording.of_rows(torch.tensor(rows, device=self._model.device))
+        recording = self._recording.select_rows(torch.tensor(rows, device=self._model.device))
         block = {
             linear: self._start(linear, settings.rank, settings.scale, generator) for linear in self._linears
         }
@@ -225,22 +225,22 @@ class BlockTraining:
                 losses.append(self._losses(recording, rows, block))
         return {linear: factors.detached() for linear, factors in block.items()}, losses
 
-    def _start(self, linear: str, rank: int, scale: float, generator: torch.Generator) -> Factors:
+    def _start(self, linear: str, rank: int, scale: float, generator: torch.Generator) -> LoraFactors:
         """A linear layer's factors before training: drawn, and zero, so that nothing is added yet."""
         weight = self._model.module.get_parameter(f"{linear}.weight")
         n_out, n_in = self._model.family.as_out_in(weight).shape
         bound = 1 / math.sqrt(scale * rank)
         drawn = (2 * torch.rand(1, rank, n_in, generator=generator) - 1) * bound
         device = self._model.device
-        return Factors(drawn.to(device), torch.zeros(1, rank, n_out, device=device), scale)
+        return LoraFactors(drawn.to(device), torch.zeros(1, rank, n_out, device=device), scale)
 
     def _losses(
-        self, recording: Recording, rows: Sequence[int], block: Mapping[str, Factors]
+        self, recording: ForwardRecord, rows: Sequence[int], block: Mapping[str, LoraFactors]
     ) -> torch.Tensor:
         """Each target's mean cross-entropy, a block in force from the prompt's last token on, `[rows]`."""
         prompts, columns = [self._prompts[row] for row in rows], [self._columns[row] for row in rows]
-        with watching(self._model, {linear: _adding(factors, columns) for linear, factors in block.items()}):
-            final = recording.run()
+        with hooked(self._model, {linear: _adding(factors, columns) for linear, factors in block.items()}):
+            final = recording.replay()
         logits = [
             read_logits(self._model, final[n, column : column + len(prompt.target_ids)])
             for n, (prompt, column) in enumerate(zip(prompts, columns, strict=True))
@@ -248,14 +248,14 @@ class BlockTraining:
         return mean_losses(logits, prompts)
 
 
-def _adding(factors: Factors, columns: Sequence[int]) -> Watch:
+def _adding(factors: LoraFactors, columns: Sequence[int]) -> OutputHook:
     """Adds the one block there is from a column on in each row."""
 
-    def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
-        under = torch.arange(leaving.shape[1]) >= torch.tensor(columns)[:, None]
-        rows, places = places_in(leaving, *under.nonzero(as_tuple=True))
-        changed = leaving.clone()
-        changed[rows, places] += factors(entering[rows, places], torch.zeros_like(rows)).to(leaving.dtype)
+    def hook(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+        under = torch.arange(outputs.shape[1]) >= torch.tensor(columns)[:, None]
+        rows, places = places_in(outputs, *under.nonzero(as_tuple=True))
+        changed = outputs.clone()
+        changed[rows, places] += factors(inputs[rows, places], torch.zeros_like(rows)).to(outputs.dtype)
         return changed
 
-    return watch
+    return hook

@@ -17,12 +17,12 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from sequela.core.hashing import hash_parts, hash_tensors
-from sequela.edited.decisions import NOTHING, Decisions
+from sequela.edited.decisions import NO_MATCH, Decisions
 from sequela.editors.shared.clusters import SAME, Clusters, Placement, distances
 from sequela.editors.shared.gradient_factors import mlp_linears
 from sequela.editors.shared.settings import SameKey
 from sequela.models import LanguageModel
-from sequela.models.forward.hooks import Watch, Watched
+from sequela.models.forward.hooks import InstalledHooks, OutputHook
 
 DOWN, UP = "down ", "up "
 """Before the name of a linear layer: its factors among a state's tensors."""
@@ -45,7 +45,7 @@ class Member(BaseModel):
 
 
 @dataclass(frozen=True)
-class Factors:
+class LoraFactors:
     """What blocks add to the output of one linear layer.
 
     Args:
@@ -63,26 +63,26 @@ class Factors:
         """Whether all numbers are."""
         return bool(self.down.isfinite().all()) and bool(self.up.isfinite().all())
 
-    def detached(self) -> Factors:
+    def detached(self) -> LoraFactors:
         """The same numbers without gradients, the scale in `up`."""
-        return Factors(self.down.detach(), self.scale * self.up.detach())
+        return LoraFactors(self.down.detach(), self.scale * self.up.detach())
 
-    def __call__(self, entering: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
+    def __call__(self, inputs: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
         """What is added at some tokens.
 
         All blocks that occur are one wide product, in which every token keeps its own block's rows.
 
         Args:
-            entering: `[tokens, in]`.
+            inputs: `[tokens, in]`.
             blocks: Each token's block, `[tokens]`.
 
         Returns:
             `[tokens, out]`, fp32.
         """
         present: torch.Tensor = blocks.unique()  # type: ignore[no-untyped-call]
-        down, up = (part[present.to(part.device)].to(entering.device) for part in (self.down, self.up))
+        down, up = (part[present.to(part.device)].to(inputs.device) for part in (self.down, self.up))
         own = blocks[:, None] == present
-        rows = torch.einsum("ti,bri->tbr", entering.float(), down) * own[..., None]
+        rows = torch.einsum("ti,bri->tbr", inputs.float(), down) * own[..., None]
         return self.scale * torch.einsum("tbr,bro->to", rows, up)
 
 
@@ -102,12 +102,12 @@ class LoraBlocks(Clusters):
         """The names of the linear layers that have blocks."""
         return tuple(name.removeprefix(DOWN) for name in self.tensors if name.startswith(DOWN))
 
-    def factors(self, linear: str) -> Factors:
+    def factors(self, linear: str) -> LoraFactors:
         """The factors of all blocks for a linear layer."""
-        return Factors(self.tensors[DOWN + linear], self.tensors[UP + linear])
+        return LoraFactors(self.tensors[DOWN + linear], self.tensors[UP + linear])
 
     def selected(self, queries: torch.Tensor) -> torch.Tensor:
-        """Which member each query finds, the latest of equals, or `NOTHING`.
+        """Which member each query finds, the latest of equals, or `NO_MATCH`.
 
         Args:
             queries: `[queries, d_key]`.
@@ -116,22 +116,22 @@ class LoraBlocks(Clusters):
             `[queries]`.
         """
         if not self.members:
-            return torch.full((len(queries),), NOTHING, device=queries.device)
+            return torch.full((len(queries),), NO_MATCH, device=queries.device)
         clusters, hit = self.found(queries)
         own = torch.tensor([member.cluster for member in self.members], device=queries.device)
         apart = distances(queries, self.tensors["points"])
         latest = apart.masked_fill(own != clusters[:, None], torch.inf).flip(1).min(dim=1)
         members = len(self.members) - 1 - latest.indices
-        return torch.where(hit & latest.values.isfinite(), members, NOTHING)
+        return torch.where(hit & latest.values.isfinite(), members, NO_MATCH)
 
     def blocks_of(self, members: torch.Tensor) -> torch.Tensor:
-        """The blocks of members; `NOTHING` stays that."""
-        blocks = [*(member.block for member in self.members), NOTHING]
+        """The blocks of members; `NO_MATCH` stays that."""
+        blocks = [*(member.block for member in self.members), NO_MATCH]
         return torch.tensor(blocks, device=members.device)[members]
 
     def leads(self, member: int, block: int, label: tuple[int, ...]) -> bool:
-        """Whether a selected member, or `NOTHING`, stands for a block and a label."""
-        if member == NOTHING:
+        """Whether a selected member, or `NO_MATCH`, stands for a block and a label."""
+        if member == NO_MATCH:
             return False
         found = self.members[member]
         return found.block == block and self.labels[found.cluster] == label
@@ -180,7 +180,7 @@ class LoraBlocks(Clusters):
         members = tuple(self.members[n] for n in kept)
         return self.model_copy(update={"members": members, "tensors": {**self.tensors, "points": points}})
 
-    def with_block(self, block: Mapping[str, Factors]) -> LoraBlocks:
+    def with_block(self, block: Mapping[str, LoraFactors]) -> LoraBlocks:
         """The same with one block more behind the last.
 
         Args:
@@ -208,45 +208,43 @@ class IndexedBlocks:
     @cached_property
     def content_hash(self) -> str:
         """A hash of the layer, the index and every bit of the blocks."""
-        told = {"layer": str(self.layer), "index": self.state.model_dump_json()}
-        return hash_parts({**told, "blocks": hash_tensors(self.state.tensors.items())})
+        content = {"layer": str(self.layer), "index": self.state.model_dump_json()}
+        return hash_parts({**content, "blocks": hash_tensors(self.state.tensors.items())})
 
     def lowest_block(self, model: LanguageModel) -> int:
         """The watched layer: it must run for a decision to be made, though what leaves it is as ever."""
         return self.layer
 
-    def install(self, model: LanguageModel, decisions: Decisions) -> Watched:
+    def install(self, model: LanguageModel, decisions: Decisions) -> InstalledHooks:
         """Watches the layer that decides, and the linear layers with blocks."""
-        watches = {linear: self._add(linear, decisions) for linear in self.state.linears}
-        return Watched(model, {key_module(model, self.layer): self._decide(decisions), **watches})
+        hooks = {linear: self._add(linear, decisions) for linear in self.state.linears}
+        return InstalledHooks(model, {key_module(model, self.layer): self._decide(decisions), **hooks})
 
-    def _decide(self, decisions: Decisions) -> Watch:
-        def watch(_: torch.Tensor, leaving: torch.Tensor) -> None:
-            places = decisions.of_pass(leaving)
+    def _decide(self, decisions: Decisions) -> OutputHook:
+        def hook(_: torch.Tensor, outputs: torch.Tensor) -> None:
+            places = decisions.current(outputs)
             rows, columns = places.decides.nonzero(as_tuple=True)
             if len(rows):
-                members = self.state.selected(leaving[rows, columns])
-                owners = places.owners[rows, columns]
-                decisions.note(owners, members != NOTHING)
-                decisions.choose(self.content_hash, owners, self.state.blocks_of(members))
+                members = self.state.selected(outputs[rows, columns])
+                decision_ids = places.decision_ids[rows, columns]
+                decisions.note(decision_ids, members != NO_MATCH)
+                decisions.choose(self.content_hash, decision_ids, self.state.blocks_of(members))
 
-        return watch
+        return hook
 
-    def _add(self, linear: str, decisions: Decisions) -> Watch:
+    def _add(self, linear: str, decisions: Decisions) -> OutputHook:
         factors = self.state.factors(linear)
 
-        def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor | None:
-            blocks = decisions.chosen(self.content_hash, decisions.of_pass(entering).owners)
-            rows, columns = (blocks != NOTHING).nonzero(as_tuple=True)
+        def hook(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor | None:
+            blocks = decisions.chosen(self.content_hash, decisions.current(inputs).decision_ids)
+            rows, columns = (blocks != NO_MATCH).nonzero(as_tuple=True)
             if not len(rows):
                 return None
-            changed = leaving.clone()
-            changed[rows, columns] += factors(entering[rows, columns], blocks[rows, columns]).to(
-                leaving.dtype
-            )
+            changed = outputs.clone()
+            changed[rows, columns] += factors(inputs[rows, columns], blocks[rows, columns]).to(outputs.dtype)
             return changed
 
-        return watch
+        return hook
 
 
 def input_projections(model: LanguageModel, layers: Sequence[int]) -> tuple[str, ...]:

@@ -48,6 +48,6 @@ MELO = MethodInfo(
     paper="Yu et al. 2024, arXiv 2312.11795",
     settings=MeloHyperparameters,
     implementation="sequela.editors.methods.melo.editor:Melo",
-    seat="activations",
+    location="activations",
     needs_subject=False,
 )

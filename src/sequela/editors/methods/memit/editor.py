@@ -10,11 +10,11 @@ that a batch disturbs the edits before it less; a baseline of Fang et al. (ICLR 
 from __future__ import annotations
 
 from sequela.editors.methods.memit.settings import MEMIT, MemitHyperparameters
-from sequela.editors.shared.multi_layer import SpreadEditor
+from sequela.editors.shared.multi_layer import MultiLayerEditor
 from sequela.models import LanguageModel
 
 
-class Memit(SpreadEditor[MemitHyperparameters]):
+class Memit(MultiLayerEditor[MemitHyperparameters]):
     """Writes a batch of facts into the MLP output projections of several layers."""
 
     info = MEMIT
@@ -24,15 +24,15 @@ class Memit(SpreadEditor[MemitHyperparameters]):
         """Whether earlier keys are remembered."""
         return "history" if self.hyperparameters.history else ""
 
-    def remembers(self) -> bool:
+    def keeps_history(self) -> bool:
         """As the setting says."""
         return self.hyperparameters.history
 
     def ridge(self, model: LanguageModel) -> float:
         """`lambda C + norm_weight I = lambda (C + norm_weight / lambda I)`."""
-        return self.hyperparameters.norm_weight / self.weight_of(model)
+        return self.hyperparameters.norm_weight / self.ridge_weight(model)
 
-    def weight_of(self, model: LanguageModel) -> float:
+    def ridge_weight(self, model: LanguageModel) -> float:
         """Lambda, the weight of C against the batch's own keys.
 
         The mean of `kᵀ C⁻¹ k` is d_ff, so with lambda = d_ff a typical key is written half by each

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from sequela.editors.catalog_entry import MethodInfo
-from sequela.editors.shared.settings import SpreadHyperparameters
+from sequela.editors.shared.settings import MultiLayerHyperparameters
 
 
-class MemitHyperparameters(SpreadHyperparameters):
+class MemitHyperparameters(MultiLayerHyperparameters):
     """MEMIT's settings."""
 
     mom2_update_weight: float | None = Field(
         default=None, gt=0, description="lambda: how strongly C holds other keys still; by default d_ff."
     )
     norm_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the change's own size; set by the restraint norm."
+        default=0.0, ge=0, description="Weight of the change's own size; set by the regularizer norm."
     )
     history: bool = Field(default=False, description="Whether keys of earlier batches are held still too.")
 

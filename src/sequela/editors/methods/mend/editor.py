@@ -20,28 +20,28 @@ from sequela.core.seeding import seeded
 from sequela.edited import Delta
 from sequela.editors.base import EditReport
 from sequela.editors.methods.mend.settings import MEND, MendHyperparameters
-from sequela.editors.shared.gradient_factors import Factors, changed_by, mlp_linears, read_factors
+from sequela.editors.shared.gradient_factors import GradientFactors, changed_by, mlp_linears, read_factors
 from sequela.editors.shared.hypernetwork import HyperNetwork, ResidualLowRank, shapes_of
-from sequela.editors.shared.target_loss import batch_of, reports_of_step, with_targets
+from sequela.editors.shared.target_loss import collate, step_reports, tokenize_edits
 from sequela.editors.training.examples import Examples
 from sequela.editors.training.hypernetwork_editor import HypernetworkEditor
-from sequela.editors.training.learner import IndependentLearner, Outcome
+from sequela.editors.training.learner import IndependentLearner, TrainingOutcome
 from sequela.editors.training.passes import PassStore, activation_bytes, kept_bytes
 from sequela.editors.training.settings import TrainingSettings
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 
 
 class MendNetwork(HyperNetwork):
     """MEND's networks."""
 
-    def forward(self, factors: Mapping[str, Factors]) -> dict[str, Factors]:
+    def forward(self, factors: Mapping[str, GradientFactors]) -> dict[str, GradientFactors]:
         """How each row's gradient is to change the weights: down the gradient, `-lr sum d~ x~ᵀ`."""
         changes = {}
         for index, name in enumerate(self.names):
-            made = self.mapped(name, factors[name])
-            changes[name] = Factors(made.inputs, -self.edit_lr[index] * made.gradients)
+            made = self.transform(name, factors[name])
+            changes[name] = GradientFactors(made.inputs, -self.edit_lr[index] * made.gradients)
         return changes
 
 
@@ -62,19 +62,23 @@ class MendLearner(IndependentLearner):
         self._first = first
         self._passes = PassStore(model, first)
 
-    def outcome(self, examples: Examples) -> Outcome:
+    def outcome(self, examples: Examples) -> TrainingOutcome:
         """Makes each edit by itself; while training the network takes the gradients into its means."""
         model, network = self._model, self.module
-        passes = self._passes.of(examples, 0 if network.training else self.room)
-        factors, _ = read_factors(model, passes.prompts, network.names, examples.prompts, self.recomputes)
+        passes = self._passes.of(examples, 0 if network.training else self.cache_bytes)
+        factors, _ = read_factors(
+            model, passes.prompts, network.names, examples.prompts, self.gradient_checkpointing
+        )
         if network.training:
-            network.see(factors)
+            network.update_statistics(factors)
         changes = network(factors)
-        return passes.outcome(model, lambda: changed_by(model, changes), self.recomputes)
+        return passes.outcome(model, lambda: changed_by(model, changes), self.gradient_checkpointing)
 
     def bytes_of_part(self, examples: Examples) -> int:
         """The upper part of the model over all rows, and the factors at every token."""
-        return activation_bytes(self._model, examples, self._first, self.module.width, self.recomputes)
+        return activation_bytes(
+            self._model, examples, self._first, self.module.width, self.gradient_checkpointing
+        )
 
     def kept_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
         """The passes over all examples."""
@@ -102,12 +106,14 @@ class Mend(HypernetworkEditor[MendHyperparameters]):
             made = MendNetwork(shapes, own_layers, normalized, settings.edit_lr)
         return MendLearner(model, made.to(model.device), layers[0])
 
-    def made(self, model: LanguageModel, edits: Sequence[Edit]) -> tuple[Delta, tuple[EditReport, ...]]:
+    def compute_change(
+        self, model: LanguageModel, edits: Sequence[Edit]
+    ) -> tuple[Delta, tuple[EditReport, ...]]:
         """Makes each edit of a batch by itself and adds up their changes."""
         _, network = self.trained(model)
         assert isinstance(network, MendNetwork)
-        prompts = with_targets(model, edits)
-        recording = record(model, batch_of(model, prompts), self.layers_of(model)[0])
+        prompts = tokenize_edits(model, edits)
+        recording = record_forward(model, collate(model, prompts), self.layers_of(model)[0])
         factors, before = read_factors(model, recording, network.names, prompts)
         with torch.no_grad():
             changes = network(factors)
@@ -121,5 +127,5 @@ class Mend(HypernetworkEditor[MendHyperparameters]):
                 failures[row] = "the change is not finite"
             if not failures[row]:
                 delta = delta + own
-        reports = reports_of_step(model, edits, prompts, before, delta, failures)
+        reports = step_reports(model, edits, prompts, before, delta, failures)
         return delta, reports

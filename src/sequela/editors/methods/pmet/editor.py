@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from sequela.editors.methods.memit.editor import Memit
 from sequela.editors.methods.pmet.settings import PMET
-from sequela.editors.shared.target_optimization import Losses, Rule
+from sequela.editors.shared.target_optimization import Losses, StoppingRule
 from sequela.models import LanguageModel
 from sequela.models.forward.activations import Site
 
@@ -32,7 +32,7 @@ KL_BELOW = 0.01
 
 
 @dataclass
-class UntilMostLikely(Rule):
+class UntilMostLikely(StoppingRule):
     """PMET's rule for the end."""
 
     met: set[int] = field(default_factory=set)
@@ -57,17 +57,17 @@ class Pmet(Memit):
 
     info = PMET
 
-    rule: ClassVar[type[Rule]] = UntilMostLikely
+    rule: ClassVar[type[StoppingRule]] = UntilMostLikely
 
-    def site_of(self, model: LanguageModel) -> Site:
+    def target_site(self, model: LanguageModel) -> Site:
         """The MLP's output in the last edited layer."""
         return Site("value", self.layers_of(model)[-1])
 
-    def share(self, n_left: int) -> float:
+    def residual_divisor(self, n_left: int) -> float:
         """The square root of the layers left."""
         return float(n_left**0.5)
 
-    def sought_at(self, model: LanguageModel) -> list[Site]:
+    def target_sites(self, model: LanguageModel) -> list[Site]:
         """The MLP's output, and with it the attention's."""
-        site = self.site_of(model)
+        site = self.target_site(model)
         return [site, Site("attention", site.layer)]

@@ -16,7 +16,7 @@ from sequela.editors.base import EditReport, Resources, relative_norms
 from sequela.editors.methods.rome.settings import ROME, RomeHyperparameters
 from sequela.editors.one_by_one import OneByOneEditor
 from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subject
-from sequela.editors.shared.locate_state import LocateState, check_statistics, first_state
+from sequela.editors.shared.locate_state import LocateState, check_statistics, initial_state
 from sequela.editors.shared.solve import rank_one
 from sequela.editors.shared.target_optimization import optimize_targets
 from sequela.edits import Edit
@@ -45,7 +45,7 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
         """Samples contexts and collects the second moment of the layer's keys."""
         settings = self.hyperparameters
         layers, whiten = self.layers_of(model), settings.mom2_adjustment
-        return first_state(model, resources, settings.n_contexts, layers, whiten=whiten)
+        return initial_state(model, resources, settings.n_contexts, layers, whiten=whiten)
 
     def edit_one(
         self, model: LanguageModel, edit: Edit, state: LocateState, resources: Resources

@@ -16,7 +16,7 @@ from torch import nn
 from sequela.core.errors import BadInputError
 from sequela.edited import Delta, EditedModel, LowRank
 from sequela.models import LanguageModel
-from sequela.models.forward.hooks import Watch, watching
+from sequela.models.forward.hooks import OutputHook, hooked
 
 
 class Adapters(nn.Module):
@@ -45,15 +45,15 @@ class Adapters(nn.Module):
     def in_force(self, model: LanguageModel) -> Iterator[None]:
         """For the length of a block the model has the adapters; gradients flow to them."""
 
-        def watch(name: str) -> Watch:
-            def adapted(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
-                a, b = self.a[name].to(entering.device), self.b[name].to(entering.device)
-                added: torch.Tensor = entering.float() @ a.T @ b.T
-                return leaving + added.to(leaving.dtype)
+        def hook(name: str) -> OutputHook:
+            def adapted(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+                a, b = self.a[name].to(inputs.device), self.b[name].to(inputs.device)
+                added: torch.Tensor = inputs.float() @ a.T @ b.T
+                return outputs + added.to(outputs.dtype)
 
             return adapted
 
-        with watching(model, {module: watch(name) for name, module in self.modules_of.items()}):
+        with hooked(model, {module: hook(name) for name, module in self.modules_of.items()}):
             yield
 
     def delta(self, model: LanguageModel) -> Delta:

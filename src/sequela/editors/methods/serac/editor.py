@@ -21,12 +21,12 @@ import torch
 
 from sequela.core.seeding import seeded
 from sequela.edited import Delta, EditedModel
-from sequela.editors.base import EditReport, Outcome, Resources
+from sequela.editors.base import EditOutcome, EditReport, Resources
 from sequela.editors.methods.serac.counterfactual import Adapters, check_vocabulary
 from sequela.editors.methods.serac.learner import SeracLearner, SeracNetwork
 from sequela.editors.methods.serac.scope import ScopeClassifier, ScopeRouter, with_statement
 from sequela.editors.methods.serac.settings import SERAC, SeracHyperparameters
-from sequela.editors.shared.target_loss import target_losses, with_targets
+from sequela.editors.shared.target_loss import target_losses, tokenize_edits
 from sequela.editors.training.learner import Learner
 from sequela.editors.training.trained_editor import TrainedEditor, TrainedState
 from sequela.edits import Edit
@@ -80,7 +80,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
     """Keeps edits as texts and has requests in their scope answered by another model."""
 
     info = SERAC
-    not_of_training: ClassVar[tuple[str, ...]] = ("threshold",)
+    inference_only_settings: ClassVar[tuple[str, ...]] = ("threshold",)
     training_defaults: ClassVar[Mapping[str, float]] = {"edit_weight": 1.0}
     state_class = SeracState
 
@@ -159,7 +159,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: SeracState, resources: Resources
-    ) -> Outcome[SeracState]:
+    ) -> EditOutcome[SeracState]:
         """Adds the edits to the memory.
 
         Raises:
@@ -169,7 +169,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
         _, network = self.trained(model)
         assert isinstance(network, SeracNetwork)
         answerer = network.adapters.on(self.counterfactual(model))
-        before = target_losses(model, with_targets(model, edits))[0]
+        before = target_losses(model, tokenize_edits(model, edits))[0]
         after = target_losses_of(answerer, edits)
         reports = []
         for row, edit in enumerate(edits):
@@ -188,7 +188,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
                     diagnostics={"memory": float(len(state))},
                 )
             )
-        return Outcome(Delta.empty(model.fingerprint), state, tuple(reports))
+        return EditOutcome(Delta.empty(model.fingerprint), state, tuple(reports))
 
 
 def target_losses_of(answerer: EditedModel, edits: Sequence[Edit]) -> torch.Tensor:

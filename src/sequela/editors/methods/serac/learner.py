@@ -15,12 +15,12 @@ from torch import nn
 
 from sequela.editors.methods.serac.counterfactual import Adapters
 from sequela.editors.methods.serac.scope import ScopeClassifier, with_statement
-from sequela.editors.shared.target_loss import batch_of, target_logits
+from sequela.editors.shared.target_loss import collate, target_logits
 from sequela.editors.training.examples import Examples, Wording
-from sequela.editors.training.learner import IndependentLearner, Outcome
+from sequela.editors.training.learner import IndependentLearner, TrainingOutcome
 from sequela.editors.training.passes import Passes, activation_bytes
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
-from sequela.models.forward.replay import record
+from sequela.models.forward.replay import record_forward
 from sequela.models.spans import continued
 
 
@@ -58,10 +58,10 @@ class SeracLearner(IndependentLearner):
         self._first = first
         self._threshold = threshold
 
-    def outcome(self, examples: Examples) -> Outcome:
+    def outcome(self, examples: Examples) -> TrainingOutcome:
         """What each edit does behind its own statement, and what the classifier makes of each request."""
         in_force = partial(self._adapters.in_force, self._model)
-        found = self._passes(examples).outcome(self._model, in_force, self.recomputes)
+        found = self._passes(examples).outcome(self._model, in_force, self.gradient_checkpointing)
         similarities, loss = self._scopes(examples)
         n = len(examples)
         own = torch.arange(n, device=similarities.device)
@@ -69,7 +69,7 @@ class SeracLearner(IndependentLearner):
         inside = best.values >= self._threshold
         right_scope = (inside[:n] & (best.indices[:n] == own)).tolist()
         outside = (~inside[n:]).tolist()
-        return Outcome(
+        return TrainingOutcome(
             edit_loss=found.edit_loss + loss,
             kl=found.kl,
             efficacy=found.efficacy,
@@ -81,7 +81,7 @@ class SeracLearner(IndependentLearner):
         """The counterfactual model's passes; the encoder's are small beside them."""
         features = sum(b.shape[1] for b in self._adapters.b.values())
         return activation_bytes(
-            self._model, self._behind_statements(examples), self._first, features, self.recomputes
+            self._model, self._behind_statements(examples), self._first, features, self.gradient_checkpointing
         )
 
     def _scopes(self, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
@@ -99,7 +99,7 @@ class SeracLearner(IndependentLearner):
     def _passes(self, examples: Examples) -> Passes:
         behind = self._behind_statements(examples)
         passes = Passes.of(self._model, behind, self._first)
-        bare = record(self._model, batch_of(self._model, examples.neighbors), self._model.n_layers)
+        bare = record_forward(self._model, collate(self._model, examples.neighbors), self._model.n_layers)
         with torch.no_grad():
             before = target_logits(self._model, bare.final, examples.neighbors)
         return replace(passes, before=tuple(before))

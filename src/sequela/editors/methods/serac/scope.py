@@ -22,7 +22,7 @@ from sequela.models.sentence_encoder import SentenceEncoder
 START = math.log(2) / 0.6
 """The scale before training: texts with a cosine of 0.7 lie on the border."""
 
-LEAST_DISTANCE = 1e-6
+MIN_DISTANCE = 1e-6
 """Keeps the logarithm of `1 - exp(-x)` finite where two texts are the same."""
 
 
@@ -71,7 +71,7 @@ class ScopeClassifier(nn.Module):
             belongs: Whether a request belongs to an edit, `[requests, edits]`, bool.
         """
         exponents = self.exponents(requests, edits)
-        apart = -torch.log(-torch.expm1(-(exponents + LEAST_DISTANCE)))
+        apart = -torch.log(-torch.expm1(-(exponents + MIN_DISTANCE)))
         parts = [part for part in (exponents[belongs], apart[~belongs]) if len(part)]
         return torch.stack([part.mean() for part in parts]).sum()
 

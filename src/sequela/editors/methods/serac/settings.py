@@ -38,7 +38,7 @@ SERAC = MethodInfo(
     paper="Mitchell et al. 2022, arXiv 2206.06520",
     settings=SeracHyperparameters,
     implementation="sequela.editors.methods.serac.editor:Serac",
-    seat="requests",
+    location="prompt",
     needs_subject=False,
     needs_training=True,
 )

@@ -27,9 +27,9 @@ import torch
 
 from sequela.core.precision import solve_dtype
 from sequela.edited import Delta, LowRank
-from sequela.editors.base import Editor, EditorState, Outcome, Resources
+from sequela.editors.base import Editor, EditorState, EditOutcome, Resources
 from sequela.editors.methods.ultraedit.settings import ULTRAEDIT, UltraEditHyperparameters
-from sequela.editors.shared.target_loss import reports_of_step, target_losses, with_targets
+from sequela.editors.shared.target_loss import step_reports, target_losses, tokenize_edits
 from sequela.editors.shared.token_features import Features, failure_of, read_features
 from sequela.edits import Edit
 from sequela.models import LanguageModel
@@ -37,7 +37,7 @@ from sequela.models import LanguageModel
 DEFAULT_DEPTH = 0.9
 """Where the higher of the two default layers is, as a part of the depth."""
 
-LEAST_DEVIATION = 1e-7
+MIN_DEVIATION = 1e-7
 """What is added to a feature's deviation, so that one that never varies is 0 and not NaN (released code)."""
 
 
@@ -72,15 +72,15 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: UltraEditState, resources: Resources
-    ) -> Outcome[UltraEditState]:
+    ) -> EditOutcome[UltraEditState]:
         """Makes a batch of edits together."""
-        prompts = with_targets(model, edits)
+        prompts = tokenize_edits(model, edits)
         layers = self.layers_of(model)
         before, _ = target_losses(model, prompts)
         read = read_features(model, prompts, layers, self.hyperparameters.token)
         failures = [failure_of(by_layer) for by_layer in read]
         made = [by_layer for by_layer, failure in zip(read, failures, strict=True) if not failure]
-        after_batch = seen(state, [by[layer] for layer in layers for by in made])
+        after_batch = updated_state(state, [by[layer] for layer in layers for by in made])
         failure = ""
         if after_batch.count < 2:
             failure = "one row has no deviation: make more edits at once, or choose token: mask"
@@ -94,9 +94,9 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
             failure = "" if delta.finite else "the change of the batch is not finite"
         if failure or not made:
             delta = Delta.empty(model.fingerprint)
-        told = [one or failure for one in failures]
-        reports = reports_of_step(model, edits, prompts, before, delta, told)
-        return Outcome(delta, after_batch, reports)
+        descriptions = [one or failure for one in failures]
+        reports = step_reports(model, edits, prompts, before, delta, descriptions)
+        return EditOutcome(delta, after_batch, reports)
 
     def _update(self, rows: Sequence[Features], state: UltraEditState) -> LowRank:
         return ridge_update(
@@ -122,17 +122,17 @@ def ridge_update(
     """
     dtype = solve_dtype(keys.device)
     rows = torch.cat([keys, gradients], dim=1).to(dtype)
-    normal = (rows - mean.to(dtype)) / (deviation.to(dtype) + LEAST_DEVIATION)
+    normal = (rows - mean.to(dtype)) / (deviation.to(dtype) + MIN_DEVIATION)
     k, e = normal[:, : keys.shape[1]], normal[:, keys.shape[1] :]
-    wished = -lr * k.square().sum(1, keepdim=True) * e
+    target_change = -lr * k.square().sum(1, keepdim=True) * e
     h = keys.to(dtype)
     inner = h @ h.T
     inner.diagonal().add_(1.0)
-    b = torch.linalg.solve(inner, wished).T
+    b = torch.linalg.solve(inner, target_change).T
     return LowRank(b.float().contiguous(), keys.float().contiguous())
 
 
-def seen(state: UltraEditState, rows: Sequence[Features]) -> UltraEditState:
+def updated_state(state: UltraEditState, rows: Sequence[Features]) -> UltraEditState:
     """The normaliser after more rows; one serves all layers, as published."""
     if not rows:
         return state

@@ -26,7 +26,7 @@ import torch
 from sequela.core.errors import BadInputError
 from sequela.edited import Delta
 from sequela.edited.protocols import Intervention
-from sequela.editors.base import Editor, EditReport, Outcome, Resources
+from sequela.editors.base import Editor, EditOutcome, EditReport, Resources
 from sequela.editors.methods.wise.settings import WISE, WiseHyperparameters
 from sequela.editors.methods.wise.side_memory import (
     SideMemories,
@@ -37,13 +37,13 @@ from sequela.editors.methods.wise.side_memory import (
 )
 from sequela.editors.methods.wise.ties_merging import merged
 from sequela.editors.shared.contexts import sample_contexts
-from sequela.editors.shared.target_loss import batch_of, mean_losses
+from sequela.editors.shared.target_loss import collate, mean_losses
 from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt
-from sequela.models.forward.activations import Site, read_sites
+from sequela.models.forward.activations import Site, read_activations
 from sequela.models.forward.batch import pad_right
-from sequela.models.forward.hooks import watching
-from sequela.models.forward.replay import Recording, read_logits, record
+from sequela.models.forward.hooks import hooked
+from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 from sequela.models.spans import BLANK
 
 DEFAULT_DEPTH = 27 / 32
@@ -89,13 +89,13 @@ class Wise(Editor[WiseHyperparameters, SideMemories]):
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: SideMemories, resources: Resources
-    ) -> Outcome[SideMemories]:
+    ) -> EditOutcome[SideMemories]:
         """Trains the edits into the last copy, one after the other."""
         reports = []
         for edit in edits:
             state, report = self._add(model, edit, state, resources)
             reports.append(report)
-        return Outcome(Delta.empty(model.fingerprint), state, tuple(reports))
+        return EditOutcome(Delta.empty(model.fingerprint), state, tuple(reports))
 
     def _add(
         self, model: LanguageModel, edit: Edit, state: SideMemories, resources: Resources
@@ -190,7 +190,7 @@ class Unrelated:
         for row, length in enumerate(batch.lengths):
             wanted[row, 0 if row < len(texts) else length - 1 : length] = True
         sites = Site("key", layer), Site("value", layer)
-        read = read_sites(model, batch, sites)
+        read = read_activations(model, batch, sites)
         keys, outputs = (read[site][wanted.to(read[site].device)].float() for site in sites)
         of_texts = int(wanted[: len(texts)].sum())
         norms = [float(found[:of_texts].norm(dim=-1).median()) for found in (keys, outputs)]
@@ -215,7 +215,9 @@ class EditedText:
         ]
         self._module = model.family.mlp_out.format(layer)
         last = [len(prompt.prompt_ids) - 1 for prompt in self._prompts]
-        self._recording: Recording = record(model, batch_of(model, self._prompts), layer, starts=last)
+        self._recording: ForwardRecord = record_forward(
+            model, collate(model, self._prompts), layer, starts=last
+        )
         self._columns = [at - start for at, start in zip(last, self._recording.starts, strict=True)]
         self.keys = self._read_keys()
 
@@ -226,13 +228,13 @@ class EditedText:
             change: The copy's difference D from the projection, `[d, d_ff]`.
         """
 
-        def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
-            columns = torch.arange(leaving.shape[1])[None] >= torch.tensor(self._columns)[:, None]
-            own = answered(change.to(entering.device), entering, leaving)
-            return torch.where(columns[..., None].to(leaving.device), own, leaving)
+        def hook(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+            columns = torch.arange(outputs.shape[1])[None] >= torch.tensor(self._columns)[:, None]
+            own = answered(change.to(inputs.device), inputs, outputs)
+            return torch.where(columns[..., None].to(outputs.device), own, outputs)
 
-        with watching(self._model, {self._module: watch}):
-            final = self._recording.run()
+        with hooked(self._model, {self._module: hook}):
+            final = self._recording.replay()
         logits = [
             read_logits(self._model, final[row, column : column + len(prompt.target_ids)])
             for row, (column, prompt) in enumerate(zip(self._columns, self._prompts, strict=True))
@@ -243,12 +245,12 @@ class EditedText:
         """What enters the projection at the last token of the prompt, `[contexts, d_ff]`, fp32."""
         seen: list[torch.Tensor] = []
 
-        def watch(entering: torch.Tensor, _: torch.Tensor) -> None:
+        def hook(inputs: torch.Tensor, _: torch.Tensor) -> None:
             rows = enumerate(self._columns)
-            seen.append(torch.stack([entering[row, column].float() for row, column in rows]))
+            seen.append(torch.stack([inputs[row, column].float() for row, column in rows]))
 
-        with torch.no_grad(), watching(self._model, {self._module: watch}):
-            self._recording.run()
+        with torch.no_grad(), hooked(self._model, {self._module: hook}):
+            self._recording.replay()
         return seen[0].to(self._model.device)
 
 

@@ -63,7 +63,7 @@ WISE = MethodInfo(
     paper="Wang et al. 2024, arXiv 2405.14768",
     settings=WiseHyperparameters,
     implementation="sequela.editors.methods.wise.editor:Wise",
-    seat="activations",
+    location="activations",
     takes_batches=False,
     needs_subject=False,
 )

@@ -15,10 +15,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.core.hashing import hash_json, hash_parts, hash_tensors
-from sequela.edited.decisions import NOTHING, Decisions
+from sequela.edited.decisions import NO_MATCH, Decisions
 from sequela.editors.base import EditorState
 from sequela.models import LanguageModel
-from sequela.models.forward.hooks import Watched
+from sequela.models.forward.hooks import InstalledHooks
 from sequela.models.spans import BLANK
 
 
@@ -75,19 +75,19 @@ def activations(changes: Sequence[torch.Tensor], keys: torch.Tensor) -> torch.Te
     return torch.stack([torch.linalg.vector_norm(keys.float() @ change.T, dim=-1) for change in changes])
 
 
-def answered(change: torch.Tensor, entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor:
+def answered(change: torch.Tensor, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
     """What leaves a copy, `[..., d]`.
 
     Args:
         change: The copy's difference D, `[d, d_ff]`.
-        entering: What enters the projection, `[..., d_ff]`.
-        leaving: What leaves the projection itself, `[..., d]`.
+        inputs: What enters the projection, `[..., d_ff]`.
+        outputs: What leaves the projection itself, `[..., d]`.
     """
-    return (leaving.float() + entering.float() @ change.T).to(leaving.dtype)
+    return (outputs.float() + inputs.float() @ change.T).to(outputs.dtype)
 
 
 def answering(found: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
-    """Which memory answers each key, `[keys]`; `NOTHING` where none reaches its threshold.
+    """Which memory answers each key, `[keys]`; `NO_MATCH` where none reaches its threshold.
 
     Args:
         found: Activations, `[memories, keys]`.
@@ -95,7 +95,7 @@ def answering(found: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
     """
     reached = torch.where(found >= thresholds[:, None], found, -torch.inf)
     greatest = reached.max(dim=0)
-    return torch.where(greatest.values > -torch.inf, greatest.indices, NOTHING)
+    return torch.where(greatest.values > -torch.inf, greatest.indices, NO_MATCH)
 
 
 @dataclass(frozen=True)
@@ -132,29 +132,29 @@ class SideMemoryRouter:
         """The layer."""
         return self.layer
 
-    def install(self, model: LanguageModel, decisions: Decisions) -> Watched:
+    def install(self, model: LanguageModel, decisions: Decisions) -> InstalledHooks:
         """Watches the layer's MLP output projection."""
         device = model.module.get_parameter(model.family.mlp_out_name(self.layer)).device
         changes = [change.to(device) for change in self.state.changes]
         thresholds = torch.tensor(self.thresholds, device=device)
         method = self.content_hash
 
-        def decide(keys: torch.Tensor, owners: torch.Tensor) -> None:
+        def decide(keys: torch.Tensor, decision_ids: torch.Tensor) -> None:
             found = answering(activations(changes, keys), thresholds)
-            decisions.note(owners, found != NOTHING)
-            decisions.choose(method, owners, found)
+            decisions.note(decision_ids, found != NO_MATCH)
+            decisions.choose(method, decision_ids, found)
 
-        def watch(entering: torch.Tensor, leaving: torch.Tensor) -> torch.Tensor | None:
-            places = decisions.of_pass(entering)
+        def hook(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor | None:
+            places = decisions.current(inputs)
             if bool(places.decides.any()):
-                decide(entering[places.decides], places.owners[places.decides])
-            under = decisions.chosen(method, places.owners)
-            if not bool((under != NOTHING).any()):
+                decide(inputs[places.decides], places.decision_ids[places.decides])
+            under = decisions.chosen(method, places.decision_ids)
+            if not bool((under != NO_MATCH).any()):
                 return None
-            replaced = leaving.clone()
+            replaced = outputs.clone()
             for place, change in enumerate(changes):
                 here = under == place
-                replaced[here] = answered(change, entering[here], leaving[here])
+                replaced[here] = answered(change, inputs[here], outputs[here])
             return replaced
 
-        return Watched(model, {model.family.mlp_out.format(self.layer): watch})
+        return InstalledHooks(model, {model.family.mlp_out.format(self.layer): hook})

@@ -12,7 +12,7 @@ from lm_eval.api.task import Task
 from lm_eval.utils import hash_string
 
 from sequela.evaluation.lm_eval.harness_tasks.running import ItemOutcome
-from sequela.evaluation.multiple_choice import choice_form
+from sequela.evaluation.multiple_choice import choice_distribution
 from sequela.results import AnswerDistribution, ItemRecord, most_frequent
 
 
@@ -61,7 +61,7 @@ def answer_form(items: Sequence[ItemRecord]) -> AnswerDistribution | None:
     """Returns what the answers look like: the choices made, or the texts written; None if there are none."""
     details = [item.details for item in items]
     if all("chosen" in one for one in details):
-        return choice_form(items, None)
+        return choice_distribution(items, None)
     if all("text" in one for one in details):
         answers = [item.answer for item in items]
         return AnswerDistribution(

@@ -10,7 +10,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
-from sequela.evaluation.answer_status import told
+from sequela.evaluation.answer_status import format_error
 from sequela.evaluation.lm_eval.adapter import EngineLM
 from sequela.evaluation.lm_eval.harness_tasks.loading import FEWSHOT_SEED
 
@@ -96,7 +96,7 @@ def _judged(
         try:
             metrics = task.process_results(doc, filtered)
         except Exception as error:  # noqa: BLE001 - whatever one answer does to a task, the others are judged
-            failed = told(error)
+            failed = format_error(error)
     return ItemOutcome(
         number=number,
         doc=doc,

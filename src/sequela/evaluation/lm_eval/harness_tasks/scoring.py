@@ -23,9 +23,9 @@ from sequela.results import (
     AnswerDistribution,
     ItemRecord,
     TaskResult,
-    counts_of,
+    invalid_items_note,
+    item_counts,
     mean_and_stderr,
-    trouble_of,
 )
 
 NO_FILTER = "none"
@@ -85,17 +85,15 @@ class TaskScores:
             isinstance(one.metrics[metric], int | float) for one in outcomes if metric in one.metrics
         )
         if aggregate is get_aggregation("mean") and numbers:
-            finding = self._mean(metric, outcomes, records)
+            result = self._mean(metric, outcomes, records)
         else:
-            finding = self._aggregated(metric, aggregate, outcomes, records)
+            result = self._aggregated(metric, aggregate, outcomes, records)
         key = f"{metric},{filter_name}"
-        self.findings.append(finding)
-        self.protocols[key] = finding.protocol
-        self.for_groups["sample_len"] = max(self.for_groups["sample_len"], finding.n)
-        self.for_groups[key] = math.nan if finding.value is None else finding.value
-        self.for_groups[f"{metric}_stderr,{filter_name}"] = (
-            "N/A" if finding.stderr is None else finding.stderr
-        )
+        self.findings.append(result)
+        self.protocols[key] = result.protocol
+        self.for_groups["sample_len"] = max(self.for_groups["sample_len"], result.n)
+        self.for_groups[key] = math.nan if result.value is None else result.value
+        self.for_groups[f"{metric}_stderr,{filter_name}"] = "N/A" if result.stderr is None else result.stderr
 
     def _mean(
         self, metric: str, outcomes: Sequence[ItemOutcome], records: Sequence[ItemRecord]
@@ -164,7 +162,7 @@ def group_findings(
         scores = [members[name] for name in names if key in members[name].for_groups]
         protocols = {one.protocols[key] for one in scores}
         value, stderr = metrics[key], metrics[f"{metric}_stderr,{filter_name}"]
-        findings = [one.findings[list(one.protocols).index(key)] for one in scores]
+        results = [one.findings[list(one.protocols).index(key)] for one in scores]
         found.append(
             TaskResult(
                 suite=suite,
@@ -174,9 +172,9 @@ def group_findings(
                 value=value if math.isfinite(value) else None,
                 stderr=stderr if isinstance(stderr, float) and math.isfinite(stderr) else None,
                 n=n,
-                n_nonfinite=sum(one.n_nonfinite for one in findings),
-                n_too_long=sum(one.n_too_long for one in findings),
-                n_failed=sum(one.n_failed for one in findings),
+                n_nonfinite=sum(one.n_nonfinite for one in results),
+                n_too_long=sum(one.n_too_long for one in results),
+                n_failed=sum(one.n_failed for one in results),
                 note=note,
             )
         )
@@ -230,10 +228,12 @@ def _make_finding(
         protocol=first.protocol,
         value=value,
         stderr=stderr,
-        note=joined(note, trouble_of(items), "" if value is not None else "its value is not a finite number"),
+        note=joined(
+            note, invalid_items_note(items), "" if value is not None else "its value is not a finite number"
+        ),
         form=form,
         items=tuple(items),
-        **counts_of(items),
+        **item_counts(items),
     )
 
 

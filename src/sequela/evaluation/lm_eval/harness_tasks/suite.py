@@ -117,9 +117,9 @@ class HarnessTaskSuite:
                 for name, task in loaded.tasks.items()
             }
             groups = [
-                finding
+                result
                 for name, group in loaded.groups.items()
-                for finding in group_findings(
+                for result in group_findings(
                     self.name, _label(name, group.version), group, scores, self._limit_note()
                 )
             ]

@@ -12,7 +12,7 @@ from torch import nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from sequela.core.precision import SCORING_DTYPE
-from sequela.inference.torch.attention.wide import WideKeys, is_wide, soften
+from sequela.inference.torch.attention.wide import WideKeys, is_wide, softmax_with_logsumexp
 from sequela.models import LanguageModel
 
 QUERY_ROWS = 512  # queries at a time where their scores are held in full
@@ -45,8 +45,8 @@ def attention_replaced(model: LanguageModel, attend: Attend) -> Iterator[None]:
         assert attention_mask is None
         layer = module.layer_idx
         assert isinstance(layer, int)
-        softening = Softening.of(query, arguments)
-        call = LayerCall(layer, query, key, value, softening, arguments.get("sliding_window"))
+        score_scaling = ScoreScaling.of(query, arguments)
+        call = LayerCall(layer, query, key, value, score_scaling, arguments.get("sliding_window"))
         return attend(call).transpose(1, 2), None
 
     name = f"sequela-{id(attend)}"
@@ -61,7 +61,7 @@ def attention_replaced(model: LanguageModel, attend: Attend) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Softening:
+class ScoreScaling:
     """How scores are made from queries and keys.
 
     Args:
@@ -73,7 +73,7 @@ class Softening:
     cap: float | None = None
 
     @classmethod
-    def of(cls, query: torch.Tensor, arguments: dict[str, Any]) -> Softening:
+    def of(cls, query: torch.Tensor, arguments: dict[str, Any]) -> ScoreScaling:
         """From what an attention layer hands over."""
         scaling = arguments.get("scaling")
         return cls(query.shape[-1] ** -0.5 if scaling is None else scaling, arguments.get("softcap"))
@@ -88,7 +88,7 @@ class LayerCall:
         query: `[rows, heads, tokens, head size]`.
         key: `[rows, key heads, tokens, head size]`.
         value: As the keys.
-        softening: How scores are made.
+        score_scaling: How scores are made.
         window: How many tokens back a token sees, itself included; None is all.
     """
 
@@ -96,7 +96,7 @@ class LayerCall:
     query: torch.Tensor
     key: torch.Tensor
     value: torch.Tensor
-    softening: Softening
+    score_scaling: ScoreScaling
     window: int | None
 
 
@@ -104,7 +104,7 @@ def attend_span(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    softening: Softening,
+    score_scaling: ScoreScaling,
     mask: torch.Tensor | None = None,
     causal: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,7 +114,7 @@ def attend_span(
         query: `[rows, heads, queries, head size]`.
         key: `[rows, key heads, keys, head size]`; the number of heads is a multiple of theirs.
         value: As the keys.
-        softening: How scores are made.
+        score_scaling: How scores are made.
         mask: Added to the scores, `[rows or 1, 1, queries, keys]`; finite.
         causal: Query i sees keys up to i.
 
@@ -122,11 +122,11 @@ def attend_span(
         The attended values `[rows, heads, queries, head size]`, and the natural logs of the softmax
         denominators, fp32 `[rows, heads, queries]`, by which spans over other keys can be joined.
     """
-    if mask is None and not causal and softening.cap is None and is_wide(query, key):
-        return WideKeys(key, value, softening.scaling, reused=False).attend(query)
-    if query.device.type == "cpu" and softening.cap is None:
+    if mask is None and not causal and score_scaling.cap is None and is_wide(query, key):
+        return WideKeys(key, value, score_scaling.scaling, reused=False).attend(query)
+    if query.device.type == "cpu" and score_scaling.cap is None:
         found: tuple[torch.Tensor, torch.Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            query, key, value, 0.0, causal, attn_mask=mask, scale=softening.scaling
+            query, key, value, 0.0, causal, attn_mask=mask, scale=score_scaling.scaling
         )
         return found
     if causal:
@@ -137,7 +137,9 @@ def attend_span(
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     pieces = [
-        attend_in_full(query[:, :, at], key.mT, value, softening, None if mask is None else mask[:, :, at])
+        attend_in_full(
+            query[:, :, at], key.mT, value, score_scaling, None if mask is None else mask[:, :, at]
+        )
         for start in range(0, query.shape[2], QUERY_ROWS)
         for at in [slice(start, start + QUERY_ROWS)]
     ]
@@ -148,7 +150,7 @@ def attend_in_full(
     query: torch.Tensor,
     transposed_key: torch.Tensor,
     value: torch.Tensor,
-    softening: Softening,
+    score_scaling: ScoreScaling,
     mask: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """As `attend_span`, holding all scores at once; as many key heads as heads.
@@ -157,15 +159,15 @@ def attend_in_full(
         query: `[rows, heads, queries, head size]`.
         transposed_key: `[rows, heads, head size, keys]`.
         value: `[rows, heads, keys, head size]`.
-        softening: How scores are made.
+        score_scaling: How scores are made.
         mask: Added to the scores, `[rows or 1, 1, queries or 1, keys]`.
     """
-    scores = (query @ transposed_key).to(SCORING_DTYPE).mul_(softening.scaling)
-    if softening.cap is not None:
-        scores = torch.tanh(scores / softening.cap) * softening.cap
+    scores = (query @ transposed_key).to(SCORING_DTYPE).mul_(score_scaling.scaling)
+    if score_scaling.cap is not None:
+        scores = torch.tanh(scores / score_scaling.cap) * score_scaling.cap
     if mask is not None:
         scores += mask
-    weights, denominators = soften(scores)
+    weights, denominators = softmax_with_logsumexp(scores)
     return weights.to(value.dtype) @ value, denominators
 
 

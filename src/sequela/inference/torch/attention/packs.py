@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sequela.core.precision import SCORING_DTYPE
-from sequela.inference.torch.attention.base import LayerCall, Softening, additive, attend_span, join_span
+from sequela.inference.torch.attention.base import LayerCall, ScoreScaling, additive, attend_span, join_span
 from sequela.inference.torch.packing import Pack, Span
 from sequela.inference.torch.trie import Integers, Trie
 
@@ -57,13 +57,13 @@ class PackAttention:
         denominators = query.new_empty(query.shape[:3], dtype=SCORING_DTYPE)
         for piece in own:
             attended[:, :, piece.queries], denominators[:, :, piece.queries] = _attend(
-                piece, query, key, value, call.softening
+                piece, query, key, value, call.score_scaling
             )
         for piece in shared:
             join_span(
                 attended[:, :, piece.queries],
                 denominators[:, :, piece.queries],
-                *_attend(piece, query, key, value, call.softening),
+                *_attend(piece, query, key, value, call.score_scaling),
             )
         if not pack.keeps_carried_only:
             keep = torch.from_numpy(pack.keep).to(key.device)
@@ -109,13 +109,13 @@ def _piece(
 
 
 def _attend(
-    piece: _Piece, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, softening: Softening
+    piece: _Piece, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, score_scaling: ScoreScaling
 ) -> tuple[torch.Tensor, torch.Tensor]:
     return attend_span(
         query[:, :, piece.queries],
         key[:, :, piece.keys],
         value[:, :, piece.keys],
-        softening,
+        score_scaling,
         piece.mask,
         piece.causal,
     )

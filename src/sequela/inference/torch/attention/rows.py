@@ -10,7 +10,7 @@ import torch
 
 from sequela.inference.torch.attention.base import (
     LayerCall,
-    Softening,
+    ScoreScaling,
     additive,
     attend_in_full,
     attend_span,
@@ -76,7 +76,7 @@ class RowAttention:
             join_span(
                 attended[:, :, at],
                 denominators[:, :, at],
-                *_attend_prefix(query, prefix.layers[call.layer], call.softening, mask),
+                *_attend_prefix(query, prefix.layers[call.layer], call.score_scaling, mask),
             )
         return attended
 
@@ -90,14 +90,14 @@ class RowAttention:
         # The heads that share keys become queries of one head: the keys are read once.
         groups = query.shape[1] // keys.shape[1]
         folded = query.view(len(query), keys.shape[1], groups, -1)
-        attended, denominators = attend_in_full(folded, keys, values, call.softening, masks.own)
+        attended, denominators = attend_in_full(folded, keys, values, call.score_scaling, masks.own)
         attended = attended.flatten(1, 2)[:, :, None]
         denominators = denominators.flatten(1, 2)[:, :, None]
         for prefix, rows, mask in masks.prefixes:
             # The rows become queries of one row: the prefix is read once for all of them.
             together = query[rows, :, 0].transpose(0, 1)[None]
             more, more_denominators = _attend_prefix(
-                together, prefix.layers[call.layer], call.softening, mask
+                together, prefix.layers[call.layer], call.score_scaling, mask
             )
             part, part_denominators = attended[rows], denominators[rows]
             join_span(
@@ -169,18 +169,18 @@ def _prefix_mask(
 
 def _prefix_layer(call: LayerCall) -> PrefixLayer:
     """What a layer keeps of the prefix that goes through it."""
-    lay_out = call.softening.cap is None and call.key.shape[2] >= WIDE_KEYS and multiplies_wide(call.key)
-    wide = WideKeys(call.key, call.value, call.softening.scaling, reused=True) if lay_out else None
+    lay_out = call.score_scaling.cap is None and call.key.shape[2] >= WIDE_KEYS and multiplies_wide(call.key)
+    wide = WideKeys(call.key, call.value, call.score_scaling.scaling, reused=True) if lay_out else None
     return PrefixLayer(call.key, call.value, wide)
 
 
 def _attend_prefix(
-    query: torch.Tensor, layer: PrefixLayer, softening: Softening, mask: torch.Tensor | None
+    query: torch.Tensor, layer: PrefixLayer, score_scaling: ScoreScaling, mask: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """As `attend_span`, over a prefix."""
     if layer.wide is not None and mask is None and is_wide(query, layer.key, reused=True):
         return layer.wide.attend(query)
-    return attend_span(query, layer.key, layer.value, softening, mask)
+    return attend_span(query, layer.key, layer.value, score_scaling, mask)
 
 
 def _causal(call: LayerCall, at: slice) -> tuple[torch.Tensor, torch.Tensor]:
@@ -188,8 +188,8 @@ def _causal(call: LayerCall, at: slice) -> tuple[torch.Tensor, torch.Tensor]:
     query, key, value = call.query[:, :, at], call.key[:, :, at], call.value[:, :, at]
     length = query.shape[2]
     if call.window is None or length <= call.window:
-        return attend_span(query, key, value, call.softening, causal=True)
+        return attend_span(query, key, value, call.score_scaling, causal=True)
     places = torch.arange(length, device=query.device)
     distance = places[:, None] - places
     mask = additive((distance >= 0) & (distance < call.window), query.dtype)
-    return attend_span(query, key, value, call.softening, mask)
+    return attend_span(query, key, value, call.score_scaling, mask)

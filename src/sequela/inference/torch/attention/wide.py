@@ -55,7 +55,7 @@ class WideKeys:
             logs = folded.new_empty(len(queries))
             for start in range(0, len(queries), at_once):
                 at = slice(start, start + at_once)
-                weights, logs[at] = soften(self._keys[head](queries[at]))
+                weights, logs[at] = softmax_with_logsumexp(self._keys[head](queries[at]))
                 outputs[at] = self._values[head](weights.to(self._dtype))
             same = slice(head * heads // n_key_heads, (head + 1) * heads // n_key_heads)
             attended[0, same] = outputs.view(-1, n_queries, head_size)
@@ -75,7 +75,7 @@ def multiplies_wide(states: torch.Tensor) -> bool:
     return packs_linears(states.device, SCORING_DTYPE) and packs_linears(states.device, states.dtype)
 
 
-def soften(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def softmax_with_logsumexp(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Softmax over the last dimension, and the natural logs of its denominators.
 
     The largest weight is one over the denominator of scores that were lowered by the highest.
