@@ -65,8 +65,8 @@ FAULTS = (
     Fault(
         "lost layer: the residual is spread over one layer too many",
         "editors/shared/multi_layer.py",
-        "self.share(len(layers) - number)",
-        "self.share(len(layers) - number + 1)",
+        "n_left = len(layers) - number\n",
+        "n_left = len(layers) - number + 1\n",
         "editors",
     ),
     Fault(
@@ -142,8 +142,8 @@ FAULTS = (
     Fault(
         "wrong index: replayed blocks get the key cache of lower layers",
         "models/forward/replay.py",
-        "tail.arguments(kwargs, cache, first + i, entered.dtype)",
-        "tail.arguments(kwargs, cache, i, entered.dtype)",
+        "suffix.arguments(kwargs, cache, first + i, entered.dtype)",
+        "suffix.arguments(kwargs, cache, i, entered.dtype)",
         "models",
     ),
     Fault(

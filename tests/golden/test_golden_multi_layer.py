@@ -232,7 +232,7 @@ def test_the_solve_on_the_reference_own_values(
     given = case(name)
     reported = {k: given.tensors[f"layer{layer}/{k}"] for k in ("keys", "cur_zs", "adj_k", "resid")}
     keys = reported["keys"].T.double()
-    weight = editor_of(given).weight_of(real_model)  # type: ignore[attr-defined]
+    weight = editor_of(given).ridge_weight(real_model)  # type: ignore[attr-defined]
     adjusted = ridge_adjustment(statistics.whitening(layer).solve(keys), keys, weight).keys
     near(adjusted, reported["adj_k"], RECOMPUTED, "adjusted keys")
     target_values = torch.stack([given.tensors[f"z{i}/z"] for i in range(len(given.edits))])

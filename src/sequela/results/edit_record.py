@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.results.item_record import ItemRecord
 from sequela.results.names import method_label
@@ -89,17 +88,6 @@ class EditRecord(EditReport):
     target_true: str | None = None
     seconds: float = Field(ge=0)
     success: tuple[ItemRecord, ...] = ()
-
-    @field_validator("success", mode="before")
-    @classmethod
-    def _earlier_names(cls, value: Any) -> Any:
-        """Takes the items of earlier records, where `too_long` was called `refused`."""
-        return [
-            {("too_long" if name == "refused" else name): entry for name, entry in item.items()}
-            if isinstance(item, dict)
-            else item
-            for item in value
-        ]
 
     @property
     def label(self) -> str:

@@ -64,7 +64,6 @@ def _schema() -> pa.Schema:
 
 def _to_row(item: ItemRecord) -> dict[str, object]:
     row = item.model_dump()
-    row["refused"] = row.pop("too_long")  # the column has its first name
     row["details"] = json.dumps(item.details, sort_keys=True)
     # A model's bytes may decode to half a surrogate pair, which UTF-8 and so Parquet can't hold.
     return {name: _whole(value) if isinstance(value, str) else value for name, value in row.items()}

@@ -68,7 +68,7 @@ class MeasurementRow(Base):
     stderr: Mapped[float | None]
     n: Mapped[int]
     n_nonfinite: Mapped[int]
-    n_too_long: Mapped[int] = mapped_column("n_refused")
+    n_too_long: Mapped[int]
     n_failed: Mapped[int]
     baseline: Mapped[float | None]
     note: Mapped[str]

@@ -160,9 +160,8 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
             with EditedModel(model, total):
                 keys, current = self._keys_and_current(model, edits, state, layer)
             adjustment = self._adjusted(model, keys, state, layer, resources)
-            residual = (target_values.double() - current.double()) / self.residual_divisor(
-                len(layers) - number
-            )
+            n_left = len(layers) - number
+            residual = (target_values.double() - current.double()) / self.residual_divisor(n_left)
             update = LowRank(residual.T.float().contiguous(), adjustment.keys.T.float().contiguous())
             total = total + Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
             conditions.append(adjustment.condition)
