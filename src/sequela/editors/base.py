@@ -94,7 +94,8 @@ class EditOutcome(Generic[State]):
         delta: The change of weights, relative to the model with all earlier edits applied.
         state: The editor's state after the batch.
         reports: A report for each edit, in order.
-        replaces: True if `delta` replaces all earlier changes of weights and is relative to the unedited model.
+        replaces: True if `delta` replaces all earlier changes of weights; it is then relative to the
+            unedited model.
     """
 
     delta: Delta

@@ -95,7 +95,7 @@ class RegularizerInfo:
         """Rejects a method that this regularizer can't be combined with.
 
         Raises:
-            BadInputError: The method doesn't change weights, or lacks the setting that this regularizer needs.
+            BadInputError: The method doesn't change weights, or lacks the setting that the regularizer needs.
         """
         if method.location != "weights":
             raise BadInputError(

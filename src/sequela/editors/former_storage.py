@@ -75,7 +75,7 @@ def holds_edits(folder: Path) -> bool:
 
 
 def read_description(folder: Path) -> EditsDescription:
-    """Returns the description of the edits in a folder, in the current format; a checkpoint's has no settings.
+    """Returns the description of a folder's edits in the current format; a checkpoint's has no settings.
 
     Raises:
         BadInputError: A file doesn't have the expected format.

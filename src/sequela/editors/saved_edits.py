@@ -213,8 +213,8 @@ def restored(
     """
     if described.state is None or described.name is None:
         raise IntegrityError(
-            f"The edits in {folder} are incomplete: the state of {described.name or 'the method'} is missing, "
-            "and without it they can't be applied."
+            f"The edits in {folder} are incomplete: the state of {described.name or 'the method'} is "
+            "missing, and without it they can't be applied."
         )
     used_editor = editor or create_editor(described.name, described.settings)
     try:
