@@ -32,7 +32,7 @@ class CodebookState(Clusters):
         """Returns the state with another value for a key, or with a new key appended; radii are unchanged.
 
         Args:
-            index: The index of the key; the number of keys for a new one, whose radius must be set afterwards.
+            index: The index of the key; the number of keys for a new one, whose radius must then be set.
             key: The new key, `[d_ff]`.
             value: The value, `[d]`.
             label: The token ids of the target.

@@ -24,9 +24,7 @@ class LoraHyperparameters(Hyperparameters):
         min_length=1,
         description="The names of a block's linear layers to adapt; by default attention's query and value.",
     )
-    rank: int = Field(
-        default=8, ge=1, description="The adapters' rank; for AdaLoRA the final mean rank."
-    )
+    rank: int = Field(default=8, ge=1, description="The adapters' rank; for AdaLoRA the final mean rank.")
     alpha: float = Field(default=32.0, gt=0, description="The adapters' scale, divided by the rank.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout before the adapters.")
     num_steps: int = Field(default=30, ge=1, description="The maximum number of Adam steps.")

@@ -15,8 +15,8 @@ Differences from the released code:
   (`radius_of`).
 * The released code fixes the number of blocks in advance and scales the product of a block's factors by it:
   350 as published, here `scale`.
-* The released code trains for a fixed number of steps, with the end of the text as part of the target. Without
-  the end of the text, a block trained for that long repeats its target, so that training ends at a loss here
+* The released code trains for a fixed number of steps, with the end of the text as part of the target.
+  Without the end of the text, a block trained for that long repeats its target. Here training ends at a loss
   (`stop_below`).
 """
 
@@ -228,7 +228,7 @@ class BlockTraining:
         return {linear: factors.detached() for linear, factors in block.items()}, losses
 
     def _start(self, linear: str, rank: int, scale: float, generator: torch.Generator) -> LoraFactors:
-        """Returns a linear layer's initial factors, one random and one zero, so that their product is zero."""
+        """Returns a linear layer's initial factors, random and zero, so that their product is zero."""
         weight = self._model.module.get_parameter(f"{linear}.weight")
         n_out, n_in = self._model.family.as_out_in(weight).shape
         bound = 1 / math.sqrt(scale * rank)
@@ -239,7 +239,7 @@ class BlockTraining:
     def _losses(
         self, recording: ForwardRecord, rows: Sequence[int], block: Mapping[str, LoraFactors]
     ) -> torch.Tensor:
-        """Returns the targets' mean cross-entropy with the block from the prompt's last token on, `[rows]`."""
+        """Returns the targets' mean cross-entropy, the block acting from the prompts' ends on, `[rows]`."""
         prompts, columns = [self._prompts[row] for row in rows], [self._columns[row] for row in rows]
         with hooked(self._model, {linear: _adding(factors, columns) for linear, factors in block.items()}):
             final = recording.replay()

@@ -212,7 +212,7 @@ class IndexedBlocks:
         return hash_parts({**content, "blocks": hash_tensors(self.state.tensors.items())})
 
     def lowest_block(self, model: LanguageModel) -> int:
-        """Returns the layer of the index, which must run for the decision although its output is unchanged."""
+        """Returns the layer of the index; it must run for the decision, although its output is unchanged."""
         return self.layer
 
     def install(self, model: LanguageModel, decisions: Decisions) -> InstalledHooks:

@@ -15,8 +15,8 @@ class MeloHyperparameters(Hyperparameters):
     layers: tuple[NonNegativeInt, ...] | None = Field(
         default=None,
         min_length=1,
-        description="The layer of the index, followed by those above it with blocks, by default the next two. "
-        "By default the index is at nearly three quarters of the depth.",
+        description="The layer of the index, followed by those above it with blocks, by default the next "
+        "two. By default the index is at nearly three quarters of the depth.",
     )
     init_radius: float | None = Field(
         default=None,
@@ -29,7 +29,7 @@ class MeloHyperparameters(Hyperparameters):
     )
     rank: int = Field(default=2, ge=1, description="The rank of a block.")
     edits_per_block: int = Field(
-        default=4, ge=1, description="The maximum number of edits that share a block; they must be in one batch."
+        default=4, ge=1, description="The maximum number of edits of a batch that share a block."
     )
     num_steps: int = Field(default=50, ge=1, description="The maximum number of Adam steps for a block.")
     lr: float = Field(default=1e-3, gt=0, description="Adam's learning rate.")

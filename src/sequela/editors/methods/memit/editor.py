@@ -29,15 +29,15 @@ class Memit(MultiLayerEditor[MemitHyperparameters]):
         return self.hyperparameters.history
 
     def ridge(self, model: LanguageModel) -> float:
-        """Returns `norm_weight / lambda`, as `lambda C + norm_weight I = lambda (C + norm_weight / lambda I)`."""
+        """Returns r with `lambda C + norm_weight I = lambda (C + r I)`, that is, `norm_weight / lambda`."""
         return self.hyperparameters.norm_weight / self.ridge_weight(model)
 
     def ridge_weight(self, model: LanguageModel) -> float:
         """Returns lambda, the weight of C relative to the batch's own keys.
 
         The mean of `kᵀ C⁻¹ k` is d_ff, so that with lambda = d_ff each layer writes half of the residual of a
-        typical key, independent of the model's width. The published 15,000 is about d_ff of GPT-J (16,384); on
-        a narrow model it almost prevents the edit (docs/results/memit-lambda.md).
+        typical key, independent of the model's width. The published 15,000 is about d_ff of GPT-J (16,384);
+        on a narrow model it almost prevents the edit (docs/results/memit-lambda.md).
         """
         weight = self.hyperparameters.mom2_update_weight
         return weight if weight is not None else float(model.key_size)

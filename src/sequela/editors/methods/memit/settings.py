@@ -12,7 +12,9 @@ class MemitHyperparameters(MultiLayerHyperparameters):
     """MEMIT's settings."""
 
     mom2_update_weight: float | None = Field(
-        default=None, gt=0, description="lambda, the weight of C, which preserves other keys; by default d_ff."
+        default=None,
+        gt=0,
+        description="lambda, the weight of C, which preserves the values of other keys; by default d_ff.",
     )
     norm_weight: float = Field(
         default=0.0, ge=0, description="The weight of the change's squared norm; set by the regularizer norm."

@@ -89,7 +89,7 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
 
 
 DEFAULT_DEPTH = 0.23
-"""The default position of the layer, as a fraction of the depth: layer 7 of 30, see docs/results/rome-layer.md."""
+"""The layer's default position, as a fraction of the depth: layer 7 of 30 (docs/results/rome-layer.md)."""
 
 
 def _cosine(a: torch.Tensor, b: torch.Tensor) -> float:

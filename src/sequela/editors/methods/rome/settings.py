@@ -15,7 +15,7 @@ class RomeHyperparameters(TargetHyperparameters):
 
     variant: Literal["original", "r-rome", "p-rome"] = Field(
         default="r-rome",
-        description="The keys used: original (mean key and bare key mixed), r-rome (mean key), p-rome (bare).",
+        description="The keys: original (mixes mean key and bare key), r-rome (mean key), p-rome (bare key).",
     )
     layers: tuple[NonNegativeInt] | None = Field(
         default=None,

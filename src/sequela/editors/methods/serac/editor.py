@@ -1,4 +1,4 @@
-"""SERAC: edits stored as texts, and a counterfactual model that answers in their scope (Mitchell et al. 2022).
+"""SERAC: edits stored as texts, with a counterfactual model for their scope (Mitchell et al. 2022).
 
 A request in the scope of an edit is answered by a counterfactual model, with the edit's statement before the
 prompt; all others are answered by the unedited model. A benchmark's score can therefore change only through
@@ -6,8 +6,8 @@ requests that hit an edit, which engines count. The memory has one row per edit,
 with all of them.
 
 Differences from the released code: the model is selected by a threshold on the similarity, in scoring as in
-generation, and the two models' probabilities are never mixed; an edit with the same question as an earlier one
-replaces it; the classifier is initialized with a sentence encoder instead of a word-level one; the
+generation, and the two models' probabilities are never mixed; an edit with the same question as an earlier
+one replaces it; the classifier is initialized with a sentence encoder instead of a word-level one; the
 counterfactual model is by default the edited model's base with low-rank adapters, and it is also trained to
 ignore statements that are unrelated to the prompt.
 """
@@ -192,7 +192,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
 
 
 def target_losses_of(answerer: EditedModel, edits: Sequence[Edit]) -> torch.Tensor:
-    """Returns the counterfactual model's loss of each edit's target at its question, in nats per token, `[edits]`."""
+    """Returns the loss of each edit's target after its statement and question, `[edits]`, nats per token."""
     prompts = [
         tokenize_prompt(
             answerer.base.tokenizer,

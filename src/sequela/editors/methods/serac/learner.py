@@ -1,8 +1,8 @@
 """The training of SERAC's scope classifier together with the counterfactual model's adapters.
 
 In a batch, each edit's question and paraphrase are in the scope of that edit only, and its neighbor is in the
-scope of none. The counterfactual model learns to answer questions and paraphrases after the statement of their
-edit, and to answer neighbors after an unrelated statement as the base model does without it.
+scope of none. The counterfactual model learns to answer questions and paraphrases after the statement of
+their edit, and to answer neighbors after an unrelated statement as the base model does without it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class SeracLearner(IndependentLearner):
         )
 
     def _scopes(self, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns similarities of paraphrases and then neighbors to edits, `[2 edits, edits]`, and the loss."""
+        """Returns similarities of paraphrases and neighbors to edits, `[2 edits, edits]`, and the loss."""
         wordings = examples.wordings
         edits = self._classifier.embed([one.question for one in wordings])
         requests = self._classifier.embed(

@@ -1,4 +1,4 @@
-"""SERAC's scope classifier, which decides whether a request is in an edit's scope (Mitchell et al. 2022, section 4).
+"""SERAC's classifier of requests in the scope of an edit (Mitchell et al. 2022, section 4).
 
 Requests and edits are embedded by the same sentence encoder. The similarity of a request r and an edit e is
 `exp(-scale ||e - r||²)`, which is 1 for equal texts. Encoder and scale are trained together.
@@ -78,7 +78,7 @@ class ScopeClassifier(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class ScopeRouter:
-    """The router that sends requests in an edit's scope to the counterfactual model, with the edit's statement.
+    """The router of requests in an edit's scope to the counterfactual model, with the edit's statement.
 
     Args:
         classifier: The trained classifier.

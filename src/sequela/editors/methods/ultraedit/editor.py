@@ -1,9 +1,9 @@
 """UltraEdit: one linear solve on normalized gradients, without a subject and without training.
 
 Gu et al., "UltraEdit: Training-, Subject-, and Memory-Free Lifelong Editing in Large Language Models"
-(2025, arXiv 2505.14679). At the positions of an edit, the keys h `[n, d_ff]` of an MLP's output projection and
-the gradients g `[n, d]` of the target's loss with respect to its output are normalized per feature with the
-mean and the standard deviation over all edits so far, `[k; e] = ([h; g] - mean) / deviation`. The target
+(2025, arXiv 2505.14679). At the positions of an edit, the keys h `[n, d_ff]` of an MLP's output projection
+and the gradients g `[n, d]` of the target's loss with respect to its output are normalized per feature with
+the mean and the standard deviation over all edits so far, `[k; e] = ([h; g] - mean) / deviation`. The target
 change of the output for each row is `v = -lr |k|² e`, and the weight gets the ridge solution
 `Delta = Vᵀ (H Hᵀ + I)⁻¹ H`.
 
@@ -13,9 +13,9 @@ Differences from the released code and from EasyEdit's copy of it:
   sentence, as many as the target has tokens.
 * The normalization statistics are kept from batch to batch, as in the paper; EasyEdit resets them at every
   call.
-* The deviation is exact over all rows, independent of the batches; the released update multiplies the variance
-  within a part of m rows by m / (m - 1). A single row has no deviation: such edits are dropped with a reason,
-  while in the released code the weight becomes NaN.
+* The deviation is exact over all rows, independent of the batches; the released update multiplies the
+  variance within a part of m rows by m / (m - 1). A single row has no deviation: such edits are dropped with
+  a reason, while in the released code the weight becomes NaN.
 * Padding is never a target.
 * The system has one row per position, in float64; the released code solves a `[d_ff, d_ff]` system.
 """

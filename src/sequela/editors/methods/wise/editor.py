@@ -11,7 +11,8 @@ Differences from the released code:
 * The decision is made at the prompt's last token, and the copy is used from that token on. The released code
   uses the mean activation over the tokens of a pass (the greatest, if there are more than a hundred) and runs
   one sequence at a time.
-* The activation is that of the paper. The released code first applies the activation function to both outputs.
+* The activation is that of the paper; the released code first applies the activation function to both
+  outputs.
 * Entries outside the mask don't change at all; in the released code weight decay changes them.
 * Unrelated text is every token of the contexts sampled from the model, not a prompt from another data set.
 * Training ends when the loss is small; the released code also waits until it no longer changes.
@@ -248,7 +249,7 @@ class EditedText:
         return mean_losses(logits, self._prompts)
 
     def _read_keys(self) -> torch.Tensor:
-        """Returns the projection's input at the prompt's last token in every context, `[contexts, d_ff]`, fp32."""
+        """Returns the projection's inputs at the prompts' last tokens, `[contexts, d_ff]`, fp32."""
         seen: list[torch.Tensor] = []
 
         def hook(inputs: torch.Tensor, _: torch.Tensor) -> None:

@@ -1,7 +1,8 @@
 """TIES-Merging of several changes of one weight (Yadav et al. 2023, arXiv 2306.01708).
 
-The greatest entries of each change are kept and the others set to 0 (trim). Then each entry gets the sign with
-the greater total (elect sign). The values with that sign are averaged; those with the other sign are ignored.
+The greatest entries of each change are kept and the others set to 0 (trim). Then each entry gets the sign
+with the greater total (elect sign). The values with that sign are averaged; those with the other sign are
+ignored.
 """
 
 from __future__ import annotations
