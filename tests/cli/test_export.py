@@ -79,7 +79,7 @@ def test_a_memory_method_is_refused_with_the_reason_and_the_alternatives(
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert f"can't be merged: {method} keeps them" in answer.stderr
     assert f"sequela evaluate --delta {folder}" in answer.stderr
-    assert "a method that writes weights" in answer.stderr
+    assert "a method that changes weights" in answer.stderr
     assert not (tmp_path / "merged").exists()
 
 

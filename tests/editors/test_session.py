@@ -85,7 +85,7 @@ def test_a_batch_is_bad_as_a_whole(tmp_path: Path) -> None:
 def test_a_method_that_needs_a_subject_is_not_given_edits_without(method: str, tmp_path: Path) -> None:
     resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
     edits = [TINY_EDITS[0], NO_SUBJECT]
-    with pytest.raises(BadInputError, match=r"1 of 2 edits have none \(the first: bare\)") as caught:
+    with pytest.raises(BadInputError, match=r"1 of 2 edits have no subject \(the first: bare\)") as caught:
         next(edit_in_batches(create_editor(method), MODEL, edits, 1, resources))
     assert "ultraedit" in (caught.value.hint or "")
 
@@ -196,7 +196,7 @@ def test_an_editor_of_requests_is_given_them_without(tmp_path: Path) -> None:
 
 
 def test_a_wrong_batch_size_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="A batch of 0 edits"):
+    with pytest.raises(ValueError, match="Invalid batch size 0"):
         session_of(tmp_path, batch_size=0)
     with pytest.raises(BadInputError, match="a batch of 2 was asked for"):
         session_of(tmp_path, batch_size=2)

@@ -1,6 +1,6 @@
-"""How to change a fact: the methods, what they share, and editing in batches.
+"""Editing methods, their shared building blocks, and editing in batches.
 
-A package that brings a method or a regularizer of its own needs nothing but what is exported here.
+A package that provides a method or a regularizer needs only the names exported here.
 """
 
 import lazy_loader

@@ -1,8 +1,8 @@
-"""Edits that ruin a model in one blow, and what is done about them.
+"""The policy for disabling edits, which break a model at once.
 
 A disabling edit (Yang et al. 2024, "The Butterfly Effect of Model Editing"; Gupta et al. 2024, "Rebuilding
-ROME") changes a weight by as much as the weight itself. What it does to scores is seen at the next
-checkpoint; that it was one edit which did it is seen here.
+ROME") changes a weight by as much as the weight itself. Its effect on scores is measured at the next
+checkpoint; the policy identifies the batch that caused it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sequela.editors.base import EditOutcome
 
 EXPLOSIVE = 0.5
-"""A batch that changes a weight by more than this part of its norm is called explosive by default."""
+"""The default limit on `||Delta|| / ||W||`; a batch that exceeds it is called explosive."""
 
 Action = Literal["report", "skip", "stop"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -25,29 +25,30 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
 class BadEditPolicy(BaseModel):
-    """When an edit is bad, and what follows.
+    """The criterion for bad edits, and the action taken.
 
     Args:
-        action: `report` makes it and says so; `skip` leaves it out; `stop` leaves it out and ends there.
-        relative_norm: The greatest `||Delta|| / ||W||` of one batch that is not bad.
+        action: `report` applies the batch with a warning; `skip` leaves it out; `stop` leaves it out and ends
+            the editing.
+        relative_norm: The greatest `||Delta|| / ||W||` that a batch may have.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    action: Action = Field(default="report", description="What follows: report, skip or stop.")
+    action: Action = Field(default="report", description="The action taken: report, skip or stop.")
     relative_norm: float = Field(
-        default=EXPLOSIVE, gt=0, description="The greatest ||Delta||/||W|| of a batch that is not bad."
+        default=EXPLOSIVE, gt=0, description="The greatest ||Delta||/||W|| that a batch may have."
     )
 
     @classmethod
     def of(cls, policy: BadEditPolicy | str) -> BadEditPolicy:
-        """Returns a policy, or the one with an action and the usual norm.
+        """Returns a policy unchanged, or creates one from an action with the default norm.
 
         Args:
-            policy: A policy, or `report`, `skip` or `stop`.
+            policy: A policy, or the action `report`, `skip` or `stop`.
 
         Raises:
-            UnknownNameError: There is no such action.
+            UnknownNameError: The action is unknown.
         """
         if isinstance(policy, BadEditPolicy):
             return policy
@@ -57,7 +58,7 @@ class BadEditPolicy(BaseModel):
         raise UnknownNameError("policy for bad edits", policy, ACTIONS)
 
     def violation(self, outcome: EditOutcome[Any]) -> str:
-        """What is wrong with a batch; empty if nothing is."""
+        """Returns a description of how a batch violates the policy; empty if it doesn't."""
         norm = max((report.relative_norm for report in outcome.reports if not report.dropped), default=0.0)
         if norm <= self.relative_norm:
             return ""

@@ -1,4 +1,4 @@
-"""What an editing method is, what it is given, and what it gives back."""
+"""The interface of editing methods: the editor, its resources, its state and its outcome."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ H = TypeVar("H", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Resources:
-    """What an editor may draw on besides the model.
+    """The inputs of an editor besides the model and the edits.
 
     Args:
         statistics: Key statistics of the unedited model.
         contexts: Fixed context templates; None means the editor samples its own.
-        seed: The seed of everything the editor draws.
-        progress: Who is told.
+        seed: The seed of everything the editor draws at random.
+        progress: Receives messages and progress.
     """
 
     statistics: Statistics
@@ -52,20 +52,20 @@ class Resources:
         """Returns resources with the statistics in the user's cache.
 
         Args:
-            model: The model without any edit in force.
+            model: The model without any edit applied.
             corpus: The text for key statistics; by default sampled from the model.
             progress: Receives messages and progress.
             contexts: Fixed context templates; None means the editor samples its own.
-            seed: The seed of everything the editor draws.
+            seed: The seed of everything the editor draws at random.
         """
         return cls(Statistics(model, corpus, progress=progress), contexts, seed, progress)
 
 
 class EditorState(BaseModel):
-    """What a method remembers from batch to batch: fields that go to JSON, and tensors.
+    """The state that a method keeps from batch to batch: JSON fields and tensors.
 
     Args:
-        tensors: Numbers that grow with the edits; they are kept beside the JSON, not in it.
+        tensors: The tensors, which may grow with the edits. They are saved separately from the JSON fields.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -83,18 +83,19 @@ class EditorState(BaseModel):
 
 
 class NoState(EditorState):
-    """The state of a method that remembers nothing."""
+    """The state of a stateless method."""
 
 
 @dataclass(frozen=True)
 class EditOutcome(Generic[State]):
-    """What an editor did with a batch of edits.
+    """The result of editing one batch.
 
     Args:
-        delta: The change of weights, on top of what was in force.
+        delta: The change of weights, relative to the model with all earlier edits applied.
         state: The editor's state after the batch.
-        reports: How each edit went, in order.
-        replaces: Whether the change is the whole one, in place of what was in force, and not on top of it.
+        reports: A report for each edit, in order.
+        replaces: True if `delta` replaces all earlier changes of weights; it is then relative to the
+            unedited model.
     """
 
     delta: Delta
@@ -106,17 +107,17 @@ class EditOutcome(Generic[State]):
 class Editor(abc.ABC, Generic[H, State]):
     """An editing method with its hyper-parameters.
 
-    An editor never leaves the model changed: it returns what is to be changed, and whoever asked
-    applies it. Whatever it must remember between batches is in its state, which is data.
+    An editor never leaves the model changed: it returns the change of weights, and the caller applies it.
+    Everything that it needs from one batch to the next is in its state, which can be serialized.
 
     Args:
         hyperparameters: The method's settings.
     """
 
     info: ClassVar[MethodInfo]
-    """The method's name, settings and what it can do."""
+    """The method's name, settings and capabilities."""
     state_class: ClassVar[type[EditorState]] = NoState
-    """The class of its state."""
+    """The class of the method's state."""
 
     def __init__(self, hyperparameters: H) -> None:
         self.hyperparameters = hyperparameters
@@ -133,66 +134,66 @@ class Editor(abc.ABC, Generic[H, State]):
 
     @property
     def location(self) -> Location:
-        """Where its edits sit."""
+        """The location of the method's edits: weights, activations or the prompt."""
         return self.info.location
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All settings as JSON values: what `create_editor` makes this very method of."""
+        """All settings as JSON values, from which `create_editor` recreates this editor."""
         return self.hyperparameters.model_dump(mode="json")
 
     def with_settings(self, settings: H) -> AnyEditor:
-        """The same method with other settings."""
+        """Returns the same method with other settings."""
         return type(self)(settings)
 
     @property
     def variant(self) -> str:
-        """What tells this configuration from others of the same method; empty if nothing does."""
+        """A label that distinguishes this configuration from others of the same method; may be empty."""
         return ""
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The layers that the method will change, ascending; empty where that can't be told beforehand."""
+        """Returns the layers that the method will change, ascending; empty if unknown before editing."""
         return ()
 
     def lowest_block(self, model: LanguageModel) -> int:
-        """The lowest block that the method may change; what enters it stays as it is."""
+        """Returns the index of the lowest block that the method may change; its input never changes."""
         return min(self.layers_of(model), default=0)
 
     @abc.abstractmethod
     def prepare(self, model: LanguageModel, resources: Resources) -> State:
-        """Does what is done once, on the unedited model; returns the first state."""
+        """Performs the one-time preparation on the unedited model and returns the initial state."""
 
     @abc.abstractmethod
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: State, resources: Resources
     ) -> EditOutcome[State]:
-        """Works out the change that makes a batch of edits.
+        """Computes the change of weights for a batch of edits.
 
         Args:
-            model: The model with all earlier edits in force; the same bits afterwards.
+            model: The model with all earlier edits applied. Its weights are bit for bit the same afterwards.
             edits: The batch.
-            state: The state after the batch before.
-            resources: As given to `prepare`.
+            state: The state after the previous batch.
+            resources: The resources given to `prepare`.
         """
 
     def interventions(self, model: LanguageModel, state: State) -> tuple[Intervention, ...]:
-        """What watches activations once the edits of a state are in force; nothing, unless it sits there."""
+        """Returns the interventions on activations that apply a state's edits; by default none."""
         return ()
 
     def routers(self, model: LanguageModel, state: State) -> tuple[RequestRouter, ...]:
-        """What rewrites requests once the edits of a state are in force; nothing, unless it sits there."""
+        """Returns the routers that rewrite requests to apply a state's edits; by default none."""
         return ()
 
     def edited(
         self, model: LanguageModel, delta: Delta, state: State, routers: tuple[RequestRouter, ...] = ()
     ) -> EditedModel:
-        """The model with all edits so far, in whichever seats they sit.
+        """Returns the model with all edits so far, whatever their location.
 
         Args:
-            model: The model without any edit in force.
-            delta: The whole change of weights so far.
-            state: The state that came with it.
-            routers: What requests pass after the edits' own, such as a chat template.
+            model: The model without any edit applied.
+            delta: The total change of weights so far.
+            state: The state that belongs to `delta`.
+            routers: Routers that requests pass after the edits' own, such as a chat template.
         """
         return EditedModel(
             model,
@@ -202,11 +203,12 @@ class Editor(abc.ABC, Generic[H, State]):
         )
 
     def finalize_delta(self, model: LanguageModel, total: Delta) -> Delta:
-        """What is measured and saved in place of the whole change so far: the same, unless regularized.
+        """Returns the change that is measured and saved; it differs from `total` only if regularized.
 
         Args:
-            model: The model without any edit in force.
-            total: The change against the base; the next batch is made on top of it, not of what is returned.
+            model: The model without any edit applied.
+            total: The total change against the unedited model. The next batch builds on it, not on the
+                returned change.
         """
         return total
 
@@ -215,7 +217,7 @@ AnyEditor = Editor[Any, Any]
 
 
 def relative_norms(model: LanguageModel, delta: Delta) -> dict[str, float]:
-    """`||Delta|| / ||W||` of each changed weight, W as it is now."""
+    """Returns `||Delta|| / ||W||` of each changed weight by name, with W the model's current weight."""
     return {
         name: norm / float(model.module.get_parameter(name).detach().double().norm())
         for name, norm in delta.norms().items()

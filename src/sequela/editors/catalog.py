@@ -1,7 +1,7 @@
-"""What is known of the methods and regularizers that come with the program, without importing PyTorch.
+"""The catalog of built-in methods and regularizers, which does not import PyTorch.
 
-Each method has a module here with its settings and a record of what it is and can do; what edits is in the
-module that the record names. So a list is printed, and a study file is checked, in a second.
+Each method has a settings module with its settings and a record of its capabilities; the editor class is in
+the module that the record names. So listing methods and checking a study file take a second.
 """
 
 from __future__ import annotations

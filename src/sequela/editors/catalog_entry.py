@@ -1,4 +1,4 @@
-"""What is known of a method or a regularizer without importing what runs it."""
+"""Records that describe a method or a regularizer without importing its implementation."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pydantic import BaseModel, ConfigDict
 from sequela.core.errors import BadInputError
 
 JOIN = "+"
-"""Between a method's name and those of its regularizers."""
+"""The separator between a method's name and those of its regularizers."""
 
 Location = Literal["weights", "activations", "prompt"]
-"""Where a method's edits sit."""
+"""The location of a method's edits."""
 
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """A method's name, its settings and what it can do.
+    """A method's name, settings and capabilities.
 
-    Both the listing of methods and the class that edits take them from here, so that a list can be printed
-    and a study file can be checked before PyTorch is imported.
+    Both the listing of methods and the editor class use this record, so that methods can be listed and
+    study files checked without importing PyTorch.
 
     Args:
         name: The method's name, as in a study file.
-        summary: One line that says what the method does, with its source.
-        settings: The class of its settings.
-        implementation: The class that edits, as `module:Class`, where the registry knows the method by this
-            record; empty where it knows the class itself, which names the record as its `info`.
-        paper: The paper it is from.
-        location: Where its edits sit.
-        takes_batches: Whether edits can be made together; else a batch has one edit.
-        needs_subject: Whether an edit must say which part of its prompt is the subject.
-        needs_training: Whether it must be trained before it can edit.
+        summary: A one-line description of the method, with its source.
+        settings: The class of the method's settings.
+        implementation: The editor class, as `module:Class`, if this record is registered; empty if the
+            editor class itself is registered, with this record as its `info`.
+        paper: The paper that describes the method.
+        location: The location of the method's edits.
+        takes_batches: True if several edits can be applied together; otherwise a batch has one edit.
+        needs_subject: True if every edit must mark the subject in its prompt.
+        needs_training: True if the method must be trained before it can edit.
     """
 
     name: str
@@ -47,15 +47,15 @@ class MethodInfo:
     needs_training: bool = False
 
     def check_batch_size(self, batch_size: int) -> None:
-        """Refuses batches for a method that makes one edit at a time.
+        """Rejects batches of several edits for a method that applies one edit at a time.
 
         Raises:
-            BadInputError: It is one, and more than one edit at once is asked for.
+            BadInputError: The method takes one edit at a time, and `batch_size` is greater than 1.
         """
         if batch_size > 1 and not self.takes_batches:
             raise BadInputError(
-                f"{self.name} makes one edit at a time; a batch of {batch_size} was asked for.",
-                hint="Leave the batch size at 1, or use a method for batches, such as memit or emmet.",
+                f"{self.name} applies one edit at a time, but the batch size is {batch_size}.",
+                hint="Set the batch size to 1, or use a method that takes batches, such as memit or emmet.",
             )
 
 
@@ -67,18 +67,19 @@ class RegularizerSettings(BaseModel):
 
 @dataclass(frozen=True)
 class RegularizerInfo:
-    """A regularizer's name, its settings and the methods it goes with.
+    """A regularizer's name, its settings and the methods it can be combined with.
 
     Args:
         name: The regularizer's name, which is joined to the method's.
-        summary: One line that says what it does, with its source.
-        paper: The paper it is from.
-        implementation: The class that regularizes, as `module:Class`.
+        summary: A one-line description of the regularizer, with its source.
+        paper: The paper that describes it.
+        implementation: The class of the regularizer, as `module:Class`.
         settings: The class of its settings.
-        works_through: The setting of a method that it works through; empty if it goes with every method
-            whose edits sit in weights.
-        misfit: What is wrong with a method without that setting; `{}` stands for its name.
-        suited: The methods that have it.
+        works_through: The setting of a method that the regularizer changes; empty if it can be combined with
+            every method that edits weights.
+        misfit: The predicate of the message about a method without that setting; `{}` stands for the
+            method's name.
+        suited: The methods with that setting.
     """
 
     name: str
@@ -91,15 +92,15 @@ class RegularizerInfo:
     suited: str = ""
 
     def check_fits(self, method: MethodInfo) -> None:
-        """Refuses a method that this can't regularize.
+        """Rejects a method that this regularizer can't be combined with.
 
         Raises:
-            BadInputError: Its edits don't sit in weights, or its formula has no place for this.
+            BadInputError: The method doesn't change weights, or lacks the setting that the regularizer needs.
         """
         if method.location != "weights":
             raise BadInputError(
-                f"{method.name} changes no weights: {self.name} can't regularize it.",
-                hint="Regularizers are for methods whose edits sit in weights; `sequela methods` tells.",
+                f"{self.name!r} can't regularize {method.name}, which changes no weights.",
+                hint="Use a method that edits weights; `sequela methods` shows each method's location.",
             )
         if self.works_through and self.works_through not in method.settings.model_fields:
             raise BadInputError(

@@ -1,4 +1,4 @@
-"""Saved edits merged into a checkpoint of their own, for programs that know nothing of edits."""
+"""Export of saved edits as a Hugging Face checkpoint with the edits merged into its weights."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from sequela.models import LanguageModel
 from sequela.models.loading import quiet_transformers
 
 DESCRIPTION = "sequela.json"
-_LOCATIONS = {"activations": "beside a layer", "prompt": "in the prompt"}
+_LOCATIONS = {"activations": "in the activations", "prompt": "in the prompt"}
 
 
 class ExportDescription(BaseModel):
-    """What `sequela.json` beside an exported checkpoint says.
+    """The content of `sequela.json` in an exported checkpoint.
 
     Args:
         format: The version of this layout.
-        base_fingerprint: The unedited model.
-        base_name: What it was called.
-        delta: The hash of the change.
-        method: The method that made it, if known.
+        base_fingerprint: The fingerprint of the unedited model.
+        base_name: The name of the unedited model.
+        delta: The hash of the change of weights.
+        method: The method that made the change, if known.
         edits: The ids of the edits.
     """
 
@@ -44,47 +44,53 @@ class ExportDescription(BaseModel):
 
 
 def check_export(folder: Path, output: Path) -> EditsDescription:
-    """What the edits in a folder are, if they can be merged; asked before a model is loaded.
+    """Checks before a model is loaded that saved edits can be merged, and returns their description.
 
     Args:
-        folder: Saved edits: what `sequela edit --output` or `Model.save_edits` wrote, or a run's checkpoint.
-        output: The folder of the checkpoint that is to be made.
+        folder: Saved edits, as written by `sequela edit --output` or `Model.save_edits`, or a run's
+            checkpoint.
+        output: The folder of the checkpoint to write.
 
     Raises:
-        BadInputError: The folder holds no edits, or the output is not an empty place.
-        SequelaError: The edits don't sit in weights.
+        BadInputError: The folder holds no edits, or the output exists and is not an empty folder.
+        SequelaError: The edits are not in the weights.
     """
     description = read_description(folder)
     for method in description.methods:
         if method.location != "weights":
             raise SequelaError(
                 f"The edits in {folder} can't be merged: {method.name} keeps them "
-                f"{_LOCATIONS.get(method.location, method.location)}, and no weights say the same.",
-                hint=f"Keep the folder: `sequela evaluate --delta {folder}` puts its edits in force, as "
-                "`Model.load_edits` does in Python. For a checkpoint that any program can load, make the "
-                "edits with a method that writes weights, such as memit.",
+                f"{_LOCATIONS.get(method.location, method.location)}, not in the weights.",
+                hint=f"Use the folder itself: `sequela evaluate --delta {folder}` applies its edits, as "
+                "`Model.load_edits` does in Python. For a checkpoint that any program can load, apply the "
+                "edits with a method that changes weights, such as memit.",
             )
     if not description.delta.weights:
-        raise BadInputError(f"The edits in {folder} change no weight: the checkpoint would be the base's.")
+        raise BadInputError(
+            f"The edits in {folder} change no weight; the checkpoint would equal the unedited model."
+        )
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise BadInputError(f"{output} is there already.", hint="Name a new or an empty folder.")
+        raise BadInputError(f"{output} already exists.", hint="Name a new or an empty folder.")
     return description
 
 
 def export_merged(folder: Path, model: LanguageModel, output: Path) -> ExportDescription:
-    """Writes a Hugging Face checkpoint with the edits in its weights; the model itself is left as it was.
+    """Writes a Hugging Face checkpoint with the edits in its weights; `model` itself is left unchanged.
 
-    It is built beside `output` and takes its place only when it is whole.
+    The checkpoint is written to a temporary folder and moved to `output` when it is complete.
 
     Args:
         folder: Saved edits.
-        model: The model the edits were made for, without any in force.
+        model: The model that the edits were computed for, without any edit applied.
         output: The folder of the checkpoint.
 
+    Returns:
+        The description that was written with the checkpoint.
+
     Raises:
-        BadInputError: The folder holds no edits, or the output is not an empty place.
-        SequelaError: The edits don't sit in weights, or there is no room for the checkpoint.
-        FingerprintMismatchError: They were made for another model.
+        BadInputError: The folder holds no edits, or the output exists and is not an empty folder.
+        SequelaError: The edits are not in the weights, or there is not enough disk space.
+        FingerprintMismatchError: The edits were computed for another model.
     """
     saved = check_export(folder, output)
     delta = load_saved_edits(folder, model).delta

@@ -1,9 +1,8 @@
-"""Saved edits of earlier versions (format 1), of which there were two forms.
+"""Reads saved edits of earlier versions (format 1), which had two layouts.
 
-`sequela edit --output` wrote `delta.json`, and beside it `memory.json` for methods that change no weights.
-A run's checkpoint had `delta.json` and `state.json`; the method's settings stood in the run's manifest only,
-and the change of weights was the one that further edits are made on top of, before any regularizer of the
-whole change.
+`sequela edit --output` wrote `delta.json`, and also `memory.json` for methods that change no weights.
+A run's checkpoint had `delta.json` and `state.json`. The method's settings were only in the run's manifest,
+and the change of weights was the one that further edits build on, before any regularizer of the total change.
 """
 
 from __future__ import annotations
@@ -71,17 +70,17 @@ class _StateFile(BaseModel):
 
 
 def holds_edits(folder: Path) -> bool:
-    """Whether a folder holds edits in one of the two forms."""
+    """Returns whether a folder holds edits in one of the two layouts."""
     return (folder / DELTA_FILE).is_file()
 
 
 def read_description(folder: Path) -> EditsDescription:
-    """The description of the edits in a folder, in today's form; a checkpoint's has no settings.
+    """Returns the description of a folder's edits in the current format; a checkpoint's has no settings.
 
     Raises:
-        BadInputError: One of the files is not one of ours.
+        BadInputError: A file doesn't have the expected format.
         IntegrityError: A part is missing, or the parts don't belong together.
-        UnknownNameError: The method is that of a plug-in which isn't installed, and can't be done without.
+        UnknownNameError: The method is needed, and belongs to a plug-in that isn't installed.
     """
     check_format(folder / DELTA_FILE, 1)
     delta = read_description_of(folder / DELTA_FILE, _DeltaFile, "saved edits")
@@ -96,12 +95,12 @@ def read_description(folder: Path) -> EditsDescription:
     elif (folder / STATE_FILE).is_file():
         kept = read_description_of(folder / STATE_FILE, _StateFile, "saved edits")
         if kept.delta != delta.content_hash:
-            raise IntegrityError(f"The delta and the state in {folder} are not of one checkpoint.")
+            raise IntegrityError(f"The delta and the state in {folder} belong to different checkpoints.")
         method, tensors, ranks = method.model_copy(update={"state": kept.state}), kept.tensors, kept.ranks
     elif location != "weights":
         raise IntegrityError(
-            f"The edits in {folder} are not whole: {delta.method} keeps them in {MEMORY_FILE} or "
-            f"{STATE_FILE}, and neither is there."
+            f"The edits in {folder} are incomplete: {delta.method} keeps them in {MEMORY_FILE} or "
+            f"{STATE_FILE}, and both files are missing."
         )
     return EditsDescription(
         base_fingerprint=delta.base_fingerprint,
@@ -116,16 +115,16 @@ def read_description(folder: Path) -> EditsDescription:
 def load_former_edits(
     folder: Path, description: EditsDescription, model: LanguageModel, editor: AnyEditor | None
 ) -> SavedEdits:
-    """Reads edits back; see `storage.load_former_edits`.
+    """Loads edits of an earlier version; see `storage.load_saved_edits`.
 
     Args:
         folder: The folder.
-        description: As `read_description` gives it.
-        model: The model, which is the one they were made for.
-        editor: The method that is to make further edits, if any.
+        description: The description from `read_description`.
+        model: The model that the edits were computed for.
+        editor: The method that will apply further edits, if any.
 
     Raises:
-        IntegrityError: A part is missing, or the numbers are not the ones that were saved.
+        IntegrityError: A part is missing, or the tensors differ from those that were saved.
         BadInputError: A checkpoint's settings can't be found in its run.
     """
     (method,) = description.methods
@@ -134,21 +133,21 @@ def load_former_edits(
     needs_method = method.location != "weights" or (checkpoint and JOIN in (method.name or ""))
     if editor is None and not needs_method:
         return SavedEdits(delta, (MethodEdits(method),))
-    made = editor
-    if made is None:
-        made = _editor_of_run(folder, method, model) if checkpoint else None
+    used_editor = editor
+    if used_editor is None:
+        used_editor = _editor_of_run(folder, method, model) if checkpoint else None
     tensors = {}
     if description.state_tensors:
         tensors = load_tensors(folder / _STATE_TENSORS, description.state_tensors)
-    if made is not None:
-        method = method.model_copy(update={"name": made.name, "settings": made.settings})
-    edits = restored(folder, method, tensors, model, made)
+    if used_editor is not None:
+        method = method.model_copy(update={"name": used_editor.name, "settings": used_editor.settings})
+    edits = restored(folder, method, tensors, model, used_editor)
     if not checkpoint or edits.editor is None:
         return SavedEdits(delta, (edits,), ranks=description.ranks)
-    in_force = edits.editor.finalize_delta(model, delta)
+    final_delta = edits.editor.finalize_delta(model, delta)
     if editor is None and method.location == "weights":
         edits = MethodEdits(method.model_copy(update={"state": None}))
-    return SavedEdits(in_force, (edits,), delta, description.ranks)
+    return SavedEdits(final_delta, (edits,), delta, description.ranks)
 
 
 def _location_of(delta: _DeltaFile) -> str:
@@ -157,23 +156,23 @@ def _location_of(delta: _DeltaFile) -> str:
     try:
         return method_info(delta.method.split(JOIN)[0]).location
     except UnknownNameError:
-        if delta.weights:  # of a plug-in that isn't installed; the change says all
+        if delta.weights:  # a plug-in that isn't installed; the change of weights is sufficient
             return "weights"
         raise
 
 
 def _editor_of_run(folder: Path, method: MethodDescription, model: LanguageModel) -> AnyEditor:
-    """The method of a checkpoint, from the study that its run was given.
+    """Creates the editor of a checkpoint from the settings in its run's manifest.
 
     Raises:
-        BadInputError: The run is not there, or has several such methods that can't be told apart.
+        BadInputError: The run is missing, or has several editors that the checkpoint could belong to.
     """
     trajectory = folder.resolve().parent
     run = trajectory.parent.parent
-    problem = f"{folder} is of an earlier version, which kept the settings of {method.name} with the run"
-    hint = (
-        "Leave the checkpoint in its run's folder, or go on with the run: new checkpoints have all they need."
+    problem = (
+        f"{folder} was saved by an earlier version, which kept the settings of {method.name} with the run"
     )
+    hint = "Leave the checkpoint in its run's folder, or continue the run: new checkpoints have all settings."
     if not (run / "manifest.json").is_file():
         raise BadInputError(f"{problem}: there is no manifest.json in {run}.", hint=hint)
     given = read_manifest(run).given.get("editors", [])
@@ -185,18 +184,18 @@ def _editor_of_run(folder: Path, method: MethodDescription, model: LanguageModel
         ]
     except (KeyError, TypeError, ValidationError) as error:
         raise BadInputError(
-            f"{problem}: those in {run / 'manifest.json'} can't be read.", hint=hint
+            f"{problem}: the settings in {run / 'manifest.json'} can't be read.", hint=hint
         ) from error
     if len(found) > 1:
         with open_store(run) as store:
             variants = {record.variant for record in store.edit_records(trajectory.name)}
         found = [one for one in found if any(_is_variant(one.variant, variant) for variant in variants)]
     if len(found) != 1:
-        raise BadInputError(f"{problem}, which has {len(found)} of this method that it may be of.", hint=hint)
+        raise BadInputError(f"{problem}, and {len(found)} editors of the run match it.", hint=hint)
     return found[0]
 
 
 def _is_variant(of_editor: str, of_trajectory: str) -> bool:
-    """Whether a trajectory's variant is an editor's: the same, or with the size of its batches behind."""
+    """Returns whether a trajectory's variant is an editor's, with or without a batch size appended."""
     rest = of_trajectory.removeprefix(of_editor).removeprefix(", ")
     return of_trajectory.startswith(of_editor) and (not rest or rest.startswith("batches of "))

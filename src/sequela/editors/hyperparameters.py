@@ -1,4 +1,4 @@
-"""What the settings of every method have in common."""
+"""The base class of every method's settings."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 PRESET_NAMES = ("recommended", "published", "none")
-"""The presets that come with the program, and none of them."""
+"""The built-in presets, and `none` for no preset."""
 
 FILE_ENDINGS = (".yaml", ".yml")
 
 
 class Hyperparameters(BaseModel):
-    """A method's settings; what isn't given comes from the model's preset, then from the defaults."""
+    """A method's settings. Missing ones are taken from the model's preset, then from the defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str = Field(
         default="recommended",
-        description="Whose settings fill in what isn't given: recommended, published (`sequela presets` "
-        "lists them), none, or a file that `sequela tune` wrote.",
+        description="The preset that fills in missing settings: recommended, published (`sequela presets` "
+        "lists them), none, or a file written by `sequela tune`.",
     )
 
     @field_validator("preset")

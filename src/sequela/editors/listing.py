@@ -1,4 +1,4 @@
-"""Descriptions of the methods and regularizers, for listings; PyTorch is not imported for those built in."""
+"""Descriptions of the methods and regularizers for listings; built-in ones don't need PyTorch."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from sequela.editors.registry import METHOD_REGISTRY, REGULARIZER_REGISTRY
 
 @dataclass(frozen=True)
 class EditorDescription:
-    """What a listing tells about a method or a regularizer.
+    """A method's or regularizer's entry in a listing.
 
     Args:
-        name: Its name; a regularizer is joined to a method's with `+`.
+        name: The name; a regularizer's is joined to a method's with `+`.
         kind: `method` or `regularizer`.
-        summary: What it does.
-        location: Where edits sit: `weights`, `activations` or `prompt`; empty for a regularizer.
-        batch: Whether edits can be made together.
-        needs_subject: Whether an edit must name its subject.
-        needs_training: Whether it must be trained before it can edit.
-        paper: The paper it is from.
-        origin: The distribution it comes from, with its version if it isn't Sequela.
-        hyperparameters: Per setting, its meaning and default.
+        summary: A one-line description.
+        location: The location of its edits: `weights`, `activations` or `prompt`; empty for a regularizer.
+        batch: True if several edits can be applied together.
+        needs_subject: True if every edit must have a subject.
+        needs_training: True if it must be trained before it can edit.
+        paper: The paper that describes it.
+        origin: The distribution that provides it, with its version if it isn't Sequela.
+        hyperparameters: The description and default of each setting, by name.
         problem: The reason why it can't be used; empty if it can.
     """
 
@@ -44,13 +44,13 @@ class EditorDescription:
 
 
 def describe_editors() -> list[EditorDescription]:
-    """A description of every method, and after them of every regularizer."""
+    """Returns descriptions of all methods, followed by those of all regularizers."""
     methods = sorted(METHOD_REGISTRY.listed(), key=lambda one: one.name)
     regularizers = sorted(REGULARIZER_REGISTRY.listed(), key=lambda one: one.name)
-    return [*map(_described_method, methods), *map(_describe_regularizer, regularizers)]
+    return [*map(_describe_method, methods), *map(_describe_regularizer, regularizers)]
 
 
-def _described_method(one: Listed[MethodInfo]) -> EditorDescription:
+def _describe_method(one: Listed[MethodInfo]) -> EditorDescription:
     info = one.value
     return EditorDescription(
         name=one.name,
@@ -62,7 +62,7 @@ def _described_method(one: Listed[MethodInfo]) -> EditorDescription:
         needs_training=info.needs_training if info else False,
         paper=info.paper if info else "",
         origin=str(one.origin),
-        hyperparameters=_told(info.settings) if info else {},
+        hyperparameters=_describe_settings(info.settings) if info else {},
         problem=one.problem,
     )
 
@@ -79,12 +79,12 @@ def _describe_regularizer(one: Listed[RegularizerInfo]) -> EditorDescription:
         needs_training=False,
         paper=info.paper if info else "",
         origin=str(one.origin),
-        hyperparameters=_told(info.settings) if info else {},
+        hyperparameters=_describe_settings(info.settings) if info else {},
         problem=one.problem,
     )
 
 
-def _told(settings: type[BaseModel]) -> dict[str, str]:
+def _describe_settings(settings: type[BaseModel]) -> dict[str, str]:
     return {
         field: f"{info.description or ''} [default: {info.get_default(call_default_factory=True)}]"
         for field, info in settings.model_fields.items()

@@ -1,4 +1,4 @@
-"""Methods that make one edit at a time."""
+"""The base class of methods that apply one edit at a time."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from sequela.models import LanguageModel
 
 
 class OneByOneEditor(Editor[H, State], Generic[H, State]):
-    """A method whose formula knows one edit only.
+    """A method whose formula is for a single edit.
 
-    Asked for several, as nobody does who checks the batch size first, it makes them one after the
-    other, each on the model the one before left.
+    Several edits, which `MethodInfo.check_batch_size` rejects, are applied one after another, each to the
+    model with the previous ones applied.
     """
 
     @abc.abstractmethod
     def edit_one(
         self, model: LanguageModel, edit: Edit, state: State, resources: Resources
     ) -> tuple[Delta, EditReport]:
-        """Works out the change that makes one edit.
+        """Computes the change of weights for one edit.
 
         Args:
-            model: The model with all earlier edits in force; the same bits afterwards.
+            model: The model with all earlier edits applied. Its weights are bit for bit the same afterwards.
             edit: The edit.
-            state: The state; such methods remember nothing of their edits.
-            resources: As given to `prepare`.
+            state: The state, which edits don't change.
+            resources: The resources given to `prepare`.
 
         Returns:
-            The change, and how it went; the change is left out if the report says `dropped`.
+            The change and its report. The change is ignored if the report has `dropped`.
         """
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: State, resources: Resources
     ) -> EditOutcome[State]:
-        """Makes the edits one after the other, each on the model the one before left."""
+        """Computes the edits one after another, each on the model with the previous ones applied."""
         total = Delta.empty(model.fingerprint)
         reports: list[EditReport] = []
         for edit in edits:

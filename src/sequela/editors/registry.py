@@ -1,8 +1,8 @@
-"""The methods and regularizers by name, built in or brought by installed packages.
+"""The registries of methods and regularizers, both built in and provided by installed packages.
 
-A package brings a method through the entry-point group `sequela.editors`: the entry point names a class
-derived from `Editor`, or the class's record (`MethodInfo`), which lists without importing PyTorch.
-Regularizers come likewise through `sequela.regularizers`. Nothing is imported before it is asked for.
+A package provides a method through the entry-point group `sequela.editors`: the entry point names a class
+derived from `Editor`, or the class's record (`MethodInfo`), which can be listed without importing PyTorch.
+Regularizers are provided likewise through `sequela.regularizers`. Entries are imported only when needed.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ R = TypeVar("R", MethodInfo, RegularizerInfo)
 
 
 def _record(kind: type[R]) -> Callable[[str, object], R]:
-    """Returns the check that an object is a record, or a class that has it as its `info`."""
+    """Returns a check that an object is a record, or a class with a record as its `info`."""
 
     def check(name: str, found: object) -> R:
         info = getattr(found, "info", found)
         if not isinstance(info, kind):
             raise ValueError("")
         check_name(name, info)
-        return replace(info, implementation=_place(found)) if isinstance(found, type) else info
+        return replace(info, implementation=_import_path(found)) if isinstance(found, type) else info
 
     return check
 
 
-def _place(cls: type) -> str:
-    """Returns the `module:attribute` where a class stands."""
+def _import_path(cls: type) -> str:
+    """Returns the import path of a class, as `module:attribute`."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
@@ -56,28 +56,28 @@ METHOD_REGISTRY = Registry(
     group="sequela.editors",
     built_in=lambda: METHODS,
     check=_record(MethodInfo),
-    expected="a class derived from `sequela.editors.Editor` that has its `info`, or that `MethodInfo`",
+    expected="a class derived from `sequela.editors.Editor` with an `info`, or its `MethodInfo`",
 )
-"""The editing methods."""
+"""The registry of editing methods."""
 
 REGULARIZER_REGISTRY = Registry(
     kind="regularizer",
     group="sequela.regularizers",
     built_in=lambda: REGULARIZERS,
     check=_record(RegularizerInfo),
-    expected="a class derived from `sequela.editors.Regularizer` with its `info`, or that `RegularizerInfo`",
+    expected="a class derived from `sequela.editors.Regularizer` with an `info`, or its `RegularizerInfo`",
 )
-"""The regularizers."""
+"""The registry of regularizers."""
 
 
 @dataclass(frozen=True)
 class CheckedEditor:
-    """A method with settings that it takes, and its regularizers, before any of them is made.
+    """A method and its regularizers with validated settings, before the editor is created.
 
     Args:
-        info: The method with its regularizers: its name is the whole one.
-        method: The method's name alone.
-        settings: Its settings.
+        info: The method's record, under its full name with the regularizers'.
+        method: The method's name without regularizers.
+        settings: The method's settings.
         regularizers: The regularizers in order, each with its settings.
     """
 
@@ -88,26 +88,26 @@ class CheckedEditor:
 
 
 def editor_names() -> list[str]:
-    """All known method names, sorted."""
+    """Returns all known method names, sorted."""
     return sorted(METHOD_REGISTRY.names())
 
 
 def method_info(name: str) -> MethodInfo:
-    """The record of a method.
+    """Returns the record of a method.
 
     Raises:
-        UnknownNameError: No such method; with near matches.
-        BadInputError: The package that brings it can't be used.
+        UnknownNameError: The method is unknown. The message suggests near matches.
+        BadInputError: The package that provides the method can't be used.
     """
     return METHOD_REGISTRY.get(name)
 
 
 def editor_class(name: str) -> type[AnyEditor]:
-    """The class of a method.
+    """Returns the editor class of a method.
 
     Raises:
-        UnknownNameError: No such method; with near matches.
-        BadInputError: The package that brings it can't be used.
+        UnknownNameError: The method is unknown. The message suggests near matches.
+        BadInputError: The package that provides the method can't be used.
     """
     from sequela.editors.base import Editor
 
@@ -116,15 +116,15 @@ def editor_class(name: str) -> type[AnyEditor]:
 
 
 def check_editor(name: str, settings: Mapping[str, Any] | None = None) -> CheckedEditor:
-    """Checks a method's name and settings without making it; PyTorch is not needed for ours.
+    """Checks a method's name and settings without creating the editor; built-in methods don't need PyTorch.
 
     Args:
         name: A method, alone or with regularizers: `memit`, `memit+rect`, `rome+nas+prune`.
-        settings: The method's settings; those of a regularizer stand under the regularizer's name.
+        settings: The method's settings, and those of each regularizer as a mapping under its name.
 
     Raises:
-        UnknownNameError: No such method or regularizer.
-        BadInputError: A setting is unknown or has a wrong value, or a regularizer doesn't fit the method.
+        UnknownNameError: The method or a regularizer is unknown.
+        BadInputError: A setting is unknown or invalid, or a regularizer can't be combined with the method.
     """
     method, *names = name.split(JOIN)
     info, given = method_info(method), dict(settings or {})
@@ -137,15 +137,15 @@ def check_editor(name: str, settings: Mapping[str, Any] | None = None) -> Checke
 
 
 def create_editor(name: str, settings: Mapping[str, Any] | None = None) -> AnyEditor:
-    """Makes a method with given settings; what isn't given has its default.
+    """Creates an editor with the given settings; missing settings have their defaults.
 
     Args:
         name: A method, alone or with regularizers: `memit`, `memit+rect`, `rome+nas+prune`.
-        settings: The method's settings; those of a regularizer stand under the regularizer's name.
+        settings: The method's settings, and those of each regularizer as a mapping under its name.
 
     Raises:
-        UnknownNameError: No such method or regularizer.
-        BadInputError: A setting is unknown or has a wrong value, or a regularizer doesn't fit the method.
+        UnknownNameError: The method or a regularizer is unknown.
+        BadInputError: A setting is unknown or invalid, or a regularizer can't be combined with the method.
     """
     checked = check_editor(name, settings)
     editor: AnyEditor = editor_class(checked.method)(checked.settings)
@@ -160,21 +160,21 @@ def create_editor(name: str, settings: Mapping[str, Any] | None = None) -> AnyEd
 
 
 def regularizer_info(name: str) -> RegularizerInfo:
-    """The record of a regularizer.
+    """Returns the record of a regularizer.
 
     Raises:
-        UnknownNameError: No such regularizer; with near matches.
-        BadInputError: The package that brings it can't be used.
+        UnknownNameError: The regularizer is unknown. The message suggests near matches.
+        BadInputError: The package that provides the regularizer can't be used.
     """
     return REGULARIZER_REGISTRY.get(name)
 
 
 def regularizer_class(name: str) -> type[AnyRegularizer]:
-    """The class of a regularizer.
+    """Returns the class of a regularizer.
 
     Raises:
-        UnknownNameError: No such regularizer; with near matches.
-        BadInputError: The package that brings it can't be used.
+        UnknownNameError: The regularizer is unknown. The message suggests near matches.
+        BadInputError: The package that provides the regularizer can't be used.
     """
     from sequela.editors.regularizers.base import Regularizer
 
@@ -183,7 +183,7 @@ def regularizer_class(name: str) -> type[AnyRegularizer]:
 
 
 def _class(registry: Registry[R], name: str, base: type) -> Any:
-    """The class that a record names, if it is derived from `base`."""
+    """Loads the class that a record names and checks that it is derived from `base`."""
     found = registry.load(name, registry.get(name).implementation)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise registry.misfit(name, found)
@@ -191,10 +191,10 @@ def _class(registry: Registry[R], name: str, base: type) -> Any:
 
 
 def _checked(name: str, cls: type[BaseModel], settings: Any, *further: str) -> Any:
-    """Settings as the class has them; `further` are other keys that could have been meant.
+    """Returns the validated settings; `further` are additional keys suggested for an unknown one.
 
     Raises:
-        BadInputError: A setting is unknown or has a wrong value.
+        BadInputError: A setting is unknown or invalid.
     """
     try:
         return cls.model_validate(settings)

@@ -1,4 +1,4 @@
-"""Edits in whichever places they are, as they go into a folder and come back."""
+"""Saved edits in memory, whatever their location, and their description on disk."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from sequela.editors.registry import create_editor
 from sequela.models import LanguageModel
 
 FORMAT: Literal[2] = 2
-"""The version of the layout of folders with saved edits."""
+"""The version of the folder layout of saved edits."""
 
 
 class MethodDescription(BaseModel):
-    """One method whose edits are in the folder.
+    """The description of one method whose edits are in the folder.
 
     Args:
-        name: The method with its regularizers; None if that isn't known.
-        settings: Its settings; empty if they aren't known, and for edits in weights they needn't be.
-        location: Where its edits are: `weights`, `activations` or `prompt`.
+        name: The method with its regularizers; None if unknown.
+        settings: The method's settings; empty if unknown, which is allowed for edits in weights.
+        location: The location of its edits: `weights`, `activations` or `prompt`.
         edits: The ids of its edits.
-        state: What it remembers, without the tensors; None where it isn't kept, since the weights say all.
+        state: Its state without the tensors; None if not saved, because the weights are sufficient.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,14 +48,14 @@ class EditsDescription(BaseModel):
 
     Args:
         format: The version of this layout.
-        base_fingerprint: The model the edits were made for.
-        base_name: What that model was called.
-        base_dtype: The precision it was loaded in; empty if that isn't known.
-        delta: The change of weights in force.
-        methods: The methods, in the order in which their edits were made.
+        base_fingerprint: The fingerprint of the model that the edits were computed for.
+        base_name: The name of that model.
+        base_dtype: The precision it was loaded in; empty if unknown.
+        delta: The change of weights to apply.
+        methods: The methods, in the order in which their edits were applied.
         state_tensors: The hash of the tensors of the methods' states; empty if there are none.
-        unregularized: The change that further edits are made on top of, where it is another one.
-        ranks: In a checkpoint, the rank of every weight's change after earlier edits.
+        unregularized: The change that further edits build on; None if it is `delta`.
+        ranks: In a checkpoint, the rank of each weight's change by name, by the number of edits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,12 +83,12 @@ class EditsDescription(BaseModel):
 
 @dataclass(frozen=True)
 class MethodEdits:
-    """The edits that one method made.
+    """The edits of one method.
 
     Args:
-        description: The method, its settings and its edits; `state` in it is only that of a folder.
-        editor: The method itself, where its state is known.
-        state: What it remembers; None where that isn't kept.
+        description: The method, its settings and its edits; its `state` is set only if read from a folder.
+        editor: The editor; None if its state is unknown.
+        state: The editor's state; None if it isn't kept.
     """
 
     description: MethodDescription
@@ -99,13 +99,13 @@ class MethodEdits:
     def of(
         cls, editor: AnyEditor, state: EditorState, edits: Sequence[str], to_go_on: bool = False
     ) -> MethodEdits:
-        """The edits of a method.
+        """Returns the edits of an editor.
 
         Args:
-            editor: The method.
-            state: What it remembers.
+            editor: The editor.
+            state: The editor's state.
             edits: The ids of the edits.
-            to_go_on: Whether the state is kept also where the weights say all, to make further edits.
+            to_go_on: True to keep the state even if the weights are sufficient, so that editing can continue.
         """
         described = MethodDescription(
             name=editor.name, settings=editor.settings, location=editor.location, edits=tuple(edits)
@@ -115,13 +115,13 @@ class MethodEdits:
         return cls(described, editor, state)
 
     def interventions(self, model: LanguageModel) -> tuple[Intervention, ...]:
-        """The interventions that put its edits in force."""
+        """Returns the interventions that apply the edits."""
         if self.editor is None or self.state is None:
             return ()
         return self.editor.interventions(model, self.state)
 
     def routers(self, model: LanguageModel) -> tuple[RequestRouter, ...]:
-        """The routers that put its edits in force."""
+        """Returns the routers that apply the edits."""
         if self.editor is None or self.state is None:
             return ()
         return self.editor.routers(model, self.state)
@@ -129,13 +129,13 @@ class MethodEdits:
 
 @dataclass(frozen=True)
 class SavedEdits:
-    """Edits in whichever places they are, as they go into a folder and come back.
+    """Edits as they are saved to a folder and loaded from it, whatever their location.
 
     Args:
-        delta: The change of weights in force; empty for methods that change none.
-        methods: The methods, in the order in which their edits were made.
-        unregularized: The change that further edits are made on top of; None if it is `delta`.
-        ranks: In a checkpoint, the rank of every weight's change after earlier edits.
+        delta: The change of weights to apply; empty for methods that change no weights.
+        methods: The edits by method, in the order in which they were applied.
+        unregularized: The change that further edits build on; None if it is `delta`.
+        ranks: In a checkpoint, the rank of each weight's change by name, by the number of edits.
     """
 
     delta: Delta
@@ -144,17 +144,17 @@ class SavedEdits:
     ranks: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
     def on(self, model: LanguageModel, routers: tuple[RequestRouter, ...] = ()) -> EditedModel:
-        """The model with these edits; requests pass `routers` after the edits' own."""
+        """Returns the model with these edits; requests pass `routers` after the edits' own routers."""
         own = (router for one in reversed(self.methods) for router in one.routers(model))
-        interventions = (seat for one in self.methods for seat in one.interventions(model))
+        interventions = (item for one in self.methods for item in one.interventions(model))
         return EditedModel(model, self.delta, tuple(interventions), (*own, *routers))
 
 
 def check_format(path: Path, known: int) -> None:
-    """Refuses the description of a newer format; whatever else is wrong is left to its reader.
+    """Rejects a description in a newer format; other problems are left to the code that reads it.
 
     Raises:
-        BadInputError: It was written by a newer version.
+        BadInputError: The description was written by a newer version.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -170,22 +170,24 @@ def check_format(path: Path, known: int) -> None:
 
 
 def check_base(description: EditsDescription, model: LanguageModel) -> None:
-    """Refuses a model that the edits were not made for.
+    """Rejects a model that the edits were not computed for.
 
     Raises:
-        FingerprintMismatchError: With both fingerprints, and with both precisions if these differ.
+        FingerprintMismatchError: The fingerprints differ. The message names both, and both precisions if
+            these differ.
     """
     if description.base_fingerprint == model.fingerprint:
         return
-    made, now = description.base_dtype, str(model.dtype).removeprefix("torch.")
-    told = f"The edits were made for the model {description.base_fingerprint} ({description.base_name})"
-    if made and made != now:
+    saved, loaded = description.base_dtype, str(model.dtype).removeprefix("torch.")
+    expected = f"The edits were made for the model {description.base_fingerprint} ({description.base_name})"
+    if saved and saved != loaded:
         raise FingerprintMismatchError(
-            f"{told}, loaded in {made}; {model.name!r}, loaded in {now}, is {model.fingerprint}.",
-            hint=f"Load the model in {made}, with --precision {made}.",
+            f"{expected}, loaded in {saved}; {model.name!r}, loaded in {loaded}, is {model.fingerprint}.",
+            hint=f"Load the model in {saved}, with --precision {saved}.",
         )
     raise FingerprintMismatchError(
-        f"{told}; {model.name!r} is {model.fingerprint}.", hint="Load the model that the edits were made for."
+        f"{expected}; {model.name!r} is {model.fingerprint}.",
+        hint="Load the model that the edits were made for.",
     )
 
 
@@ -196,30 +198,30 @@ def restored(
     model: LanguageModel,
     editor: AnyEditor | None = None,
 ) -> MethodEdits:
-    """A method with its state, the tensors on the model's device.
+    """Restores a method's edits with its state, the tensors on the model's device.
 
     Args:
-        folder: Where it was saved, for messages.
+        folder: The folder with the saved edits, for messages.
         described: The method, its settings and its state.
         tensors: The tensors of the state.
         model: The model.
-        editor: The method itself, where it is known; else it is made of its settings.
+        editor: The editor, if known; otherwise it is created from its settings.
 
     Raises:
-        IntegrityError: The state is missing, or not one of the method.
-        UnknownNameError: The method is that of a plug-in which isn't installed.
+        IntegrityError: The state is missing or invalid for the method.
+        UnknownNameError: The method belongs to a plug-in that isn't installed.
     """
     if described.state is None or described.name is None:
         raise IntegrityError(
-            f"The edits in {folder} are not whole: the state of {described.name or 'the method'} is missing, "
-            "and without it they can't be put in force."
+            f"The edits in {folder} are incomplete: the state of {described.name or 'the method'} is "
+            "missing, and without it they can't be applied."
         )
-    made = editor or create_editor(described.name, described.settings)
+    used_editor = editor or create_editor(described.name, described.settings)
     try:
-        state = made.state_class.model_validate(described.state)
+        state = used_editor.state_class.model_validate(described.state)
     except ValidationError as error:
-        raise IntegrityError(f"The state in {folder} is not one of {described.name}: {error}") from error
+        raise IntegrityError(f"The state in {folder} is invalid for {described.name}: {error}") from error
     if tensors:
         on_device = {name: tensor.to(model.device) for name, tensor in tensors.items()}
         state = state.model_copy(update={"tensors": on_device})
-    return MethodEdits(described, made, state)
+    return MethodEdits(described, used_editor, state)

@@ -1,4 +1,4 @@
-"""The one way from a method and a model to an edited model: a session that makes edits in batches."""
+"""Sessions that apply a sequence of edits to a model in batches, with one method."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from sequela.models import LanguageModel
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model after some edits: all that is needed to run it and to make further edits.
+    """A model after some edits: everything that is needed to run it and to continue editing.
 
     Args:
-        n_edits: The number of edits so far, those that could not be made included.
-        delta: The change of weights against the base that the next batch is made on top of.
+        n_edits: The number of edits so far, including those that were dropped.
+        delta: The change of weights against the unedited model, on which the next batch builds.
         state: The editor's state.
     """
 
@@ -35,16 +35,16 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class BatchResult(Snapshot):
-    """The model after one more batch, and how each edit of the batch went.
+    """The model after one more batch, with a report for each edit of the batch.
 
     Args:
-        n_edits: The number of edits so far, this batch included.
+        n_edits: The number of edits so far, including this batch.
         delta: The change of weights so far; a rejected batch changes nothing.
         state: The editor's state.
         edits: The batch.
-        reports: A report for each edit of the batch.
-        seconds: Wall-clock time of the editing alone.
-        stopped: Why no further batch is made; empty if there may be one.
+        reports: A report for each edit of the batch, in order.
+        seconds: The wall-clock time of the editing alone.
+        stopped: The reason why editing ends after this batch; empty if it may continue.
     """
 
     edits: tuple[Edit, ...]
@@ -54,27 +54,27 @@ class BatchResult(Snapshot):
 
     @property
     def made(self) -> tuple[str, ...]:
-        """The ids of the edits of the batch that were made."""
+        """The ids of the batch's edits that were applied."""
         return tuple(report.edit_id for report in self.reports if not report.dropped)
 
 
 @dataclass(frozen=True, eq=False)
 class EditSession:
-    """Edits of one model with one method, batch after batch in the order given.
+    """A session that edits one model with one method, batch by batch in the given order.
 
-    The model is never left changed: `edited` says what it is with the edits of a snapshot.
+    The model is never left changed; `edited` returns the model with the edits of a snapshot.
 
     Args:
-        model: The model without any edit in force.
-        editor: The method with all its settings; `with_preset` fills in those of the model's preset.
+        model: The model without any edit applied.
+        editor: The editor with all its settings; `with_preset` fills in those of the model's preset.
         resources: Statistics, contexts, seed and progress for the editor.
-        batch_size: The number of edits made together.
+        batch_size: The number of edits applied together.
         policy: The policy for bad edits.
-        template: The chat template in which the editor is given the prompts; None gives them as they are.
+        template: The chat template applied to the prompts for the editor; None leaves them unchanged.
 
     Raises:
         ValueError: The batch size isn't positive.
-        BadInputError: The method can't make so many edits at once.
+        BadInputError: The method doesn't take batches of that size.
     """
 
     model: LanguageModel
@@ -86,25 +86,25 @@ class EditSession:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
-            raise ValueError(f"A batch of {self.batch_size} edits was asked for; expected at least 1.")
+            raise ValueError(f"Invalid batch size {self.batch_size}; expected at least 1.")
         self.editor.info.check_batch_size(self.batch_size)
 
     def with_preset(self) -> EditSession:
-        """Returns the same session with the settings of the method's preset for the model filled in.
+        """Returns the same session with missing settings filled in from the model's preset.
 
         Raises:
-            BadInputError: Published settings are asked for, and there are none for this model.
+            BadInputError: The `published` preset is requested, and there is none for this model.
         """
         return replace(self, editor=with_preset(self.editor, self.model, self.resources.progress))
 
     @cached_property
     def initial_state(self) -> EditorState:
-        """The editor's state before the first edit; prepared on the unedited model when first read."""
+        """The editor's state before the first edit, prepared on the unedited model at first access."""
         state: EditorState = self.editor.prepare(self.model, self.resources)
         return state
 
     def start(self, before: Delta | None = None) -> Snapshot:
-        """Returns the snapshot that the first batch is made on top of.
+        """Returns the snapshot that the first batch builds on.
 
         Args:
             before: An earlier change of weights; None starts from the unedited model.
@@ -112,12 +112,12 @@ class EditSession:
         return Snapshot(0, before or Delta.empty(self.model.fingerprint), self.initial_state)
 
     def batches(self, edits: Sequence[Edit], n_made: int = 0) -> Iterator[tuple[Edit, ...]]:
-        """Yields the batches of edits in their order, from the edit with index `n_made` on."""
+        """Yields the batches of edits in order, starting at the edit with index `n_made`."""
         for first in range(n_made, len(edits), self.batch_size):
             yield tuple(edits[first : first + self.batch_size])
 
     def make(self, edits: Sequence[Edit], after: Snapshot) -> BatchResult:
-        """Makes one batch of edits on top of a snapshot.
+        """Applies one batch of edits on top of a snapshot.
 
         Args:
             edits: The batch.
@@ -149,17 +149,17 @@ class EditSession:
         )
 
     def run(self, edits: Sequence[Edit], after: Snapshot | None = None) -> Iterator[BatchResult]:
-        """Makes edits batch by batch.
+        """Applies edits batch by batch.
 
         Args:
-            edits: All edits in their order, those that the snapshot has included.
-            after: The snapshot to go on from; None starts from the unedited model.
+            edits: All edits in order, including those that are in the snapshot already.
+            after: The snapshot to continue from; None starts from the unedited model.
 
         Yields:
-            The result of each batch; after one that is `stopped` there is no other.
+            The result of each batch; a result with `stopped` is the last.
 
         Raises:
-            BadInputError: The method writes at the subject, and an edit has none.
+            BadInputError: The method needs subjects, and an edit has none.
         """
         check_subjects(self.editor, edits)
         at = self.start() if after is None else after
@@ -171,7 +171,7 @@ class EditSession:
             at = result
 
     def edited(self, at: Snapshot, routers: tuple[RequestRouter, ...] = ()) -> EditedModel:
-        """Returns the model with all edits of a snapshot, wherever they act.
+        """Returns the model with all edits of a snapshot, whatever their location.
 
         Args:
             at: The snapshot.
@@ -180,9 +180,9 @@ class EditSession:
         return self.editor.edited(self.model, at.delta, at.state, routers)
 
     def _for_editor(self, edits: Sequence[Edit]) -> Sequence[Edit]:
-        """Returns the edits in the chat template, if there is one.
+        """Returns the edits with the chat template applied to their prompts, if there is one.
 
-        An editor of requests is given them without: its router comes before that of the template.
+        In-context methods get the plain prompts, because their router precedes that of the template.
         """
         template = self.template
         if template is None or self.editor.location == "prompt":
@@ -191,15 +191,15 @@ class EditSession:
 
 
 def check_subjects(editor: AnyEditor, edits: Sequence[Edit]) -> None:
-    """Rejects edits without a subject for a method that writes at the subject.
+    """Rejects edits without a subject for a method that needs one.
 
     Raises:
-        BadInputError: An edit has none; named by its id.
+        BadInputError: An edit has no subject. The message names the first one's id.
     """
     without = [edit.id for edit in edits if edit.subject is None] if editor.info.needs_subject else []
     if without:
         raise BadInputError(
-            f"{editor.name} writes at the subject, and {len(without)} of {len(edits)} edits have none "
-            f"(the first: {without[0]}).",
-            hint="Give each edit a subject, with {} in its place, or use ultraedit or ft-m.",
+            f"{editor.name} edits at the subject's tokens, and {len(without)} of {len(edits)} edits have no "
+            f"subject (the first: {without[0]}).",
+            hint="Give each edit a subject and mark it with {} in the prompt, or use ultraedit or ft-m.",
         )

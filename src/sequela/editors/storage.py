@@ -2,12 +2,12 @@
 
 A folder has up to four files:
 
-* `edits.json` says everything but the numbers: the format's version, the model, the methods with their
-  settings and states, the edits. It is written last; without it nothing was saved.
-* `delta.safetensors`: the change of weights that is in force, if there is one.
+* `edits.json`: everything except tensors: the format's version, the model, the methods with their settings
+  and states, and the edits. It is written last; a folder without it holds no saved edits.
+* `delta.safetensors`: the change of weights to apply, if there is one.
 * `state.safetensors`: the tensors of the methods' states, if they have any.
-* `unregularized.safetensors`: in a checkpoint of a run, the change of weights that further edits are made on
-  top of, where a regularizer such as PRUNE makes it another one than that in force.
+* `unregularized.safetensors`: in a checkpoint of a run, the change of weights that further edits build on,
+  if a regularizer such as PRUNE makes it differ from the one to apply.
 
 Folders of earlier versions are read by `former_storage`.
 """
@@ -40,15 +40,15 @@ UNREGULARIZED = "unregularized.safetensors"
 
 
 def save_edits(folder: Path, model: LanguageModel, edits: SavedEdits) -> EditsDescription:
-    """Writes edits into a folder; what was there before is replaced.
+    """Saves edits to a folder, replacing edits that were saved there before.
 
     Args:
         folder: The folder.
-        model: The model without any edit in force.
+        model: The model without any edit applied.
         edits: The edits.
 
     Returns:
-        What `edits.json` says.
+        The content of `edits.json`.
     """
     differs = edits.unregularized is not None and edits.unregularized.content_hash != edits.delta.content_hash
     tensors = {
@@ -75,12 +75,12 @@ def save_edits(folder: Path, model: LanguageModel, edits: SavedEdits) -> EditsDe
         ranks={n_edits: dict(ranks) for n_edits, ranks in edits.ranks.items()},
     )
     write_description(folder / DESCRIPTION, description)
-    _remove_what_is_not_of_it(folder, description)
+    _remove_stale_files(folder, description)
     return description
 
 
-def _remove_what_is_not_of_it(folder: Path, description: EditsDescription) -> None:
-    """Removes the files of the edits that were saved in the folder before."""
+def _remove_stale_files(folder: Path, description: EditsDescription) -> None:
+    """Removes files of edits that were saved to the folder before."""
     for name, needed in {
         STATE: bool(description.state_tensors),
         UNREGULARIZED: description.unregularized is not None,
@@ -91,10 +91,10 @@ def _remove_what_is_not_of_it(folder: Path, description: EditsDescription) -> No
 
 
 def read_description(folder: Path) -> EditsDescription:
-    """The description of saved edits, of this or an earlier version, without the numbers.
+    """Reads the description of saved edits, of this or an earlier version, without the tensors.
 
     Raises:
-        BadInputError: The folder holds no saved edits, or those of a newer version.
+        BadInputError: The folder holds no saved edits, or a newer version saved them.
         IntegrityError: A part of them is missing.
     """
     if not (folder / DESCRIPTION).is_file() and former_storage.holds_edits(folder):
@@ -104,18 +104,17 @@ def read_description(folder: Path) -> EditsDescription:
 
 
 def load_saved_edits(folder: Path, model: LanguageModel, editor: AnyEditor | None = None) -> SavedEdits:
-    """Reads edits back for the model they were made for.
+    """Loads saved edits for the model that they were computed for.
 
     Args:
         folder: The folder, of this or an earlier version.
         model: The model.
-        editor: The method that is to make further edits: what only these need is read too. None if there
-            are to be none.
+        editor: The editor that will apply further edits, for which more is loaded; None if there are none.
 
     Raises:
-        BadInputError: The folder holds no edits, or those of a newer version.
-        IntegrityError: A part is missing, or the numbers are not the ones that were saved.
-        FingerprintMismatchError: The model is another one.
+        BadInputError: The folder holds no edits, or a newer version saved them.
+        IntegrityError: A part is missing, or the tensors differ from those that were saved.
+        FingerprintMismatchError: The edits were computed for another model.
     """
     description = read_description(folder)
     check_base(description, model)

@@ -68,5 +68,7 @@ def test_reports_tell_the_norm_that_remains(tmp_path: Path) -> None:
 @pytest.mark.parametrize("regularizer", ["rect", "prune"])
 def test_a_method_that_changes_no_weights_can_not_be_regularized(regularizer: str) -> None:
     """Its edits would not be in force, and nobody would be told."""
-    with pytest.raises(BadInputError, match=f"grace changes no weights: {regularizer} can't regularize it"):
+    with pytest.raises(
+        BadInputError, match=f"'{regularizer}' can't regularize grace, which changes no weights"
+    ):
         create_editor(f"grace+{regularizer}")

@@ -1,1 +1,1 @@
-"""The editing methods, a folder each."""
+"""The editing methods, one folder each."""

@@ -1,4 +1,4 @@
-"""Settings for a method on a model, each with where they come from."""
+"""Presets: settings of a method for a model, with their provenance."""
 
 from sequela.editors.presets.presets import Preset, find_preset, list_presets, with_preset, write_preset
 

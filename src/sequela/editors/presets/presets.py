@@ -1,7 +1,7 @@
-"""Which settings a method has on which model, and how well founded they are.
+"""Presets: the settings of a method for a model, with their provenance.
 
-Presets are files beside this one, one for each method; `models.yaml` says which model is which, by its
-shape. Layers are numbers; where the modules are, the model's family knows.
+Each method's presets are in a YAML file in this folder; `models.yaml` identifies models by shape. Layers are
+given by index; the model's family maps them to modules.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sequela.models import LanguageModel
 
 ANY = "any"
-"""Stands for all models in a preset."""
+"""The name that stands for all models in a preset."""
 
 
 class Preset(BaseModel):
@@ -33,12 +33,12 @@ class Preset(BaseModel):
     Args:
         editor: The method.
         models: Names from `models.yaml`, or `any`.
-        presets: The names it goes by: `recommended`, `published`.
-        provenance: `paper` (a publication's runs), `tuned` (a search with this program) or `untested`.
-        source: Which paper, which search, or what it was guessed from.
+        presets: The names of the preset: `recommended`, `published` or both.
+        provenance: `paper` (a publication's runs), `tuned` (a search with Sequela) or `untested`.
+        source: The paper, the search, or the basis of an untested choice.
         settings: The hyper-parameters.
-        fingerprint: The only model it is for, where it was found by a search on it.
-        evidence: What that search tried and reached, the best first.
+        fingerprint: The fingerprint of the only model it is for, if it was tuned; otherwise None.
+        evidence: The settings that the search tried, with their results, the best first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,13 +54,13 @@ class Preset(BaseModel):
 
 
 class Shape(BaseModel):
-    """What tells a model from others.
+    """The shape that identifies a model.
 
     Args:
-        family: The family's name.
-        layers: How many decoder layers.
-        width: d.
-        vocabulary: How many tokens, where the rest doesn't tell.
+        family: The name of the model family.
+        layers: The number of decoder layers.
+        width: The hidden size d.
+        vocabulary: The size of the vocabulary, if needed to distinguish the model from others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,7 +71,7 @@ class Shape(BaseModel):
     vocabulary: int | None = None
 
     def fits(self, model: LanguageModel) -> bool:
-        """Whether a model has this shape."""
+        """Returns whether a model has this shape."""
         vocabulary = int(model.module.config.vocab_size)
         return (
             (self.family, self.layers, self.width) == (model.family.name, model.n_layers, model.hidden_size)
@@ -79,17 +79,17 @@ class Shape(BaseModel):
 
 
 def list_presets(editor: str | None = None) -> list[Preset]:
-    """All presets, or those of one method, in the order of the files."""
+    """Returns all presets, or those of one method, in the order of the files."""
     return [preset for preset in _all() if editor in (None, preset.editor)]
 
 
 def model_shapes() -> dict[str, Shape]:
-    """The models that presets know, by name."""
+    """Returns the shapes of the models that presets are for, by name."""
     return {name: Shape.model_validate(shape) for name, shape in _read("models.yaml").items()}
 
 
 def find_preset(editor: str, name: str, model: LanguageModel) -> Preset | None:
-    """The first preset of a method and name that fits a model; None if there is none."""
+    """Returns the first preset of a method with a name that fits a model; None if there is none."""
     fitting = {known for known, shape in model_shapes().items() if shape.fits(model)} | {ANY}
     for preset in list_presets(editor):
         if name in preset.presets and fitting & set(preset.models):
@@ -98,30 +98,30 @@ def find_preset(editor: str, name: str, model: LanguageModel) -> Preset | None:
 
 
 def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SILENT) -> AnyEditor:
-    """The method with what wasn't set filled in from its preset for a model.
+    """Returns the method with missing settings filled in from its preset for a model.
 
     Args:
-        editor: The method as the user set it.
+        editor: The method with the settings given by the user.
         model: The model.
-        progress: Is told where there is no preset and layers are chosen by depth.
+        progress: Receives a message if there is no preset, or an untested one.
 
     Raises:
-        BadInputError: Published settings are asked for, and there are none for this model.
+        BadInputError: The `published` preset is requested, and there is none for this model.
     """
     settings = editor.hyperparameters
-    wanted: str = getattr(settings, "preset", "none")
-    if wanted == "none":
+    name: str = getattr(settings, "preset", "none")
+    if name == "none":
         return editor
     method = editor.method
-    if wanted in PRESET_NAMES:
-        found = find_preset(method, wanted, model)
+    if name in PRESET_NAMES:
+        preset = find_preset(method, name, model)
     else:
-        found = read_preset(Path(wanted), method, model)
-    if found is None:
-        if wanted == "published":
+        preset = read_preset(Path(name), method, model)
+    if preset is None:
+        if name == "published":
             raise BadInputError(
                 f"There are no published settings of {method} for {model.name!r}.",
-                hint=f"`sequela presets {method}` lists those there are.",
+                hint=f"`sequela presets {method}` lists the available presets.",
             )
         if "layers" in type(settings).model_fields and "layers" not in settings.model_fields_set:
             tune = f" `sequela tune {model.name} --editor {method}` finds better ones."
@@ -130,14 +130,14 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
                 f"are the defaults.{'' if editor.info.needs_training else tune}"
             )
         return editor
-    if found.provenance == "untested":
-        progress.say(f"The preset of {method} for {model.name} is untested ({found.source}).")
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return editor.with_settings(type(settings).model_validate({**found.settings, **given}))
+    if preset.provenance == "untested":
+        progress.say(f"The preset of {method} for {model.name} is untested ({preset.source}).")
+    given = {field: getattr(settings, field) for field in settings.model_fields_set}
+    return editor.with_settings(type(settings).model_validate({**preset.settings, **given}))
 
 
 def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:
-    """Reads a preset that `write_preset` wrote.
+    """Reads a preset written by `write_preset`.
 
     Raises:
         BadInputError: The file can't be read, isn't a preset, or is for another method or model.
@@ -154,15 +154,15 @@ def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:
         raise BadInputError(f"The preset {path} is for {preset.editor}, not for {editor}.")
     if preset.fingerprint not in (None, model.fingerprint):
         raise BadInputError(
-            f"The preset {path} was found on the model {preset.fingerprint}; {model.name!r} is "
+            f"The preset {path} was tuned on the model {preset.fingerprint}; {model.name!r} is "
             f"{model.fingerprint}.",
-            hint="Tune this model, or copy the settings into your study if they shall be tried on it.",
+            hint="Tune this model, or copy the settings into your study to try them on it.",
         )
     return preset
 
 
 def write_preset(path: Path, preset: Preset) -> None:
-    """Writes a preset as a file that `preset: <path>` names."""
+    """Writes a preset to a file that can be used as `preset: <path>`."""
     content = preset.model_dump(mode="json", exclude_none=True)
     with replacing(path) as temporary:
         temporary.write_text(yaml.safe_dump(content, sort_keys=False, width=100), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Regularizers: what keeps any method's change of the weights small."""
+"""Regularizers, which limit any method's change of weights."""

@@ -21,33 +21,33 @@ R = TypeVar("R", bound=RegularizerSettings)
 
 
 class Regularizer(Generic[R]):
-    """Something that keeps an edit from doing too much.
+    """The base class of regularizers, which limit a method's change of weights.
 
-    It can act in three places, and does nothing where it doesn't say: on the method itself, on the change
-    of each batch, and on the whole change where it is measured or saved.
+    A regularizer can act on the method itself, on the change of each batch, and on the total change when it
+    is measured or saved. By default none of them is altered.
 
     Args:
-        settings: Its settings.
+        settings: The regularizer's settings.
     """
 
     info: ClassVar[RegularizerInfo]
-    """The regularizer's name, settings and the methods it goes with."""
+    """The regularizer's name, its settings and the methods it can be combined with."""
 
     def __init__(self, settings: R) -> None:
         self.settings = settings
 
     def adapt_editor(self, editor: AnyEditor) -> AnyEditor:
-        """The method that takes this regularizer into its own formula, which has a place for it."""
+        """Returns the method with this regularizer built into its formula; by default the method itself."""
         return editor
 
     def regularize_batch(self, model: LanguageModel, change: Delta) -> Delta:
-        """What is made of a batch's change; the model has everything before it in force."""
+        """Returns the regularized change of a batch; `model` has all earlier edits applied."""
         return change
 
     def finalize_delta(self, model: LanguageModel, total: Delta) -> Delta:
-        """What is measured and saved in place of the whole change; the model has none in force.
+        """Returns the change that is measured and saved in place of `total`; `model` has no edit applied.
 
-        The trajectory itself goes on from the whole change.
+        Further edits build on `total`, not on the returned change.
         """
         return total
 
@@ -60,10 +60,10 @@ class RegularizedEditor(Editor[Any, Any]):
 
     Args:
         editor: The method.
-        regularizers: What holds it back, in order.
+        regularizers: The regularizers, in the order in which they act.
 
     Raises:
-        BadInputError: A regularizer can't be used on this method.
+        BadInputError: A regularizer can't be combined with the method.
     """
 
     def __init__(self, editor: AnyEditor, regularizers: Sequence[AnyRegularizer]) -> None:
@@ -72,7 +72,7 @@ class RegularizedEditor(Editor[Any, Any]):
             regularizer.info.check_fits(editor.info)
             editor = regularizer.adapt_editor(editor)
         self.editor = editor
-        # What the class says of a method, this one says of itself.
+        # Class attributes of other editors are instance attributes here: they depend on the method.
         names = [editor.name, *(regularizer.info.name for regularizer in self.regularizers)]
         self.info = dataclasses.replace(editor.info, name=JOIN.join(names))  # type: ignore[misc]
         self.state_class = editor.state_class  # type: ignore[misc]
@@ -80,7 +80,7 @@ class RegularizedEditor(Editor[Any, Any]):
 
     @property
     def method(self) -> str:
-        """The method's name alone."""
+        """The method's name without regularizers."""
         return self.editor.method
 
     @property
@@ -91,28 +91,28 @@ class RegularizedEditor(Editor[Any, Any]):
 
     @property
     def variant(self) -> str:
-        """The method's."""
+        """The method's variant label."""
         return self.editor.variant
 
     def with_settings(self, settings: BaseModel) -> AnyEditor:
-        """The same method and regularizers with other settings of the method."""
+        """Returns the same method and regularizers with other settings of the method."""
         return RegularizedEditor(self.editor.with_settings(settings), self.regularizers)
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The method's."""
+        """Returns the layers that the method will change."""
         return self.editor.layers_of(model)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> Any:
-        """The method's first state."""
+        """Prepares the method and returns its initial state."""
         return self.editor.prepare(model, resources)
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: Any, resources: Resources
     ) -> EditOutcome[Any]:
-        """Makes the batch and regularizes its change; reports tell the norm that remains."""
+        """Computes a batch's change and regularizes it; reports contain the norm after regularization."""
         outcome = self.editor.edit(model, edits, state, resources)
         change = outcome.delta
-        # A change in place of the earlier ones is one of the unedited weights.
+        # A change that replaces the earlier ones is relative to the unedited weights.
         with model.unedited() if outcome.replaces else nullcontext():
             for regularizer in self.regularizers:
                 change = regularizer.regularize_batch(model, change)
@@ -124,7 +124,7 @@ class RegularizedEditor(Editor[Any, Any]):
         return dataclasses.replace(outcome, delta=change, reports=reports)
 
     def finalize_delta(self, model: LanguageModel, total: Delta) -> Delta:
-        """The whole change as the regularizers leave it."""
+        """Returns the total change after all regularizers."""
         total = self.editor.finalize_delta(model, total)
         for regularizer in self.regularizers:
             total = regularizer.finalize_delta(model, total)
@@ -132,12 +132,12 @@ class RegularizedEditor(Editor[Any, Any]):
 
 
 def weight_and_update(model: LanguageModel, name: str, delta: Delta) -> tuple[torch.Tensor, torch.Tensor]:
-    """A weight as it is now and its update, both `[out, in]` in the dtype of solves."""
+    """Returns a weight's current value and its update, both `[out, in]` in the dtype of solves."""
     stored = model.module.get_parameter(name).detach()
     weight = model.family.as_out_in(stored)
     return weight.to(solve_dtype(weight.device)), delta.updates[name].to_dense().to(weight.device)
 
 
 def dense(values: torch.Tensor) -> Dense:
-    """An update given entry by entry, as it is kept."""
+    """Returns a dense update with the given values, stored in fp32."""
     return Dense(values.float().contiguous())

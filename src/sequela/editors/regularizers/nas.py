@@ -1,10 +1,10 @@
-"""NAS: target values keep the norm that the unedited model has there.
+"""NAS: target values are scaled to the norm of the unedited model's values.
 
 "Norm-anchored scaling" (2026, arXiv 2602.02543): each target value v* becomes `v* r / ||v*||`, with r the
-norm that belongs there in the unedited model. Without it norms feed on themselves: an edit makes the
-values longer, and the next one's bound is a multiple of their length.
+norm of the unedited model's value. Without it norms grow with each edit: an edit increases the norm of the
+values, and the bound of the next edit is a multiple of that norm.
 
-r is what the unedited model has at the same prompt's subject, so that it is each fact's own.
+r is taken at the subject of the same prompt, so that each fact has its own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,6 @@ class NormAnchoredScaling(Regularizer[RegularizerSettings]):
     info = NAS
 
     def adapt_editor(self, editor: AnyEditor) -> AnyEditor:
-        """The method with anchored targets."""
+        """Returns the method with anchored targets."""
         settings = editor.hyperparameters
         return editor.with_settings(settings.model_copy(update={"anchored": True}))

@@ -1,8 +1,9 @@
-"""A constraint on the size of the change inside the solve, in the manner of ENCORE.
+"""A norm constraint on the change in the solve, as in ENCORE.
 
 Gupta et al., "Lifelong Sequential Knowledge Editing without Model Degradation" (2025, arXiv 2502.01636):
-`weight ||Delta||²` joins what the batch methods minimise, `Delta = R Kᵀ (lambda C + K Kᵀ + weight I)⁻¹`.
-(ENCORE also ends the search for target values earlier; that part is not here.)
+`weight ||Delta||²` is added to the objective of the batch methods, so that
+`Delta = R Kᵀ (lambda C + K Kᵀ + weight I)⁻¹`. ENCORE also ends the target optimization earlier; that part is
+not implemented.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from sequela.editors.regularizers.settings import NORM, NormSettings
 
 
 class NormConstraint(Regularizer[NormSettings]):
-    """Adds the size of the change to what the solve minimises."""
+    """Adds the squared norm of the change to the objective of the solve."""
 
     info = NORM
 
     def adapt_editor(self, editor: AnyEditor) -> AnyEditor:
-        """The method with the weight among its settings."""
+        """Returns the method with the constraint's weight in its settings."""
         settings = editor.hyperparameters
         return editor.with_settings(settings.model_copy(update={"norm_weight": self.settings.weight}))

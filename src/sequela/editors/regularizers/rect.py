@@ -1,11 +1,11 @@
-"""RECT: only the entries that change most, relative to what they were, are changed.
+"""RECT: only the entries with the greatest relative change are changed.
 
 Gu et al., "Model Editing Harms General Abilities of Large Language Models: Regularization to the Rescue"
 (EMNLP 2024, arXiv 2401.04700): of a change `Delta` of a weight W, the share `keep` of entries with the
 greatest `|Delta / W|` stays and the others are 0.
 
-The paper ties it to single edits; here it is applied to each batch's change, against the weight as the
-edits before left it.
+The paper applies it to single edits; here it is applied to each batch's change, relative to the weight after
+the earlier edits.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from sequela.models import LanguageModel
 
 
 class Rect(Regularizer[RectSettings]):
-    """Zeroes the entries of each batch's change that are small for their weight."""
+    """Zeroes the entries of each batch's change that are small relative to their weight."""
 
     info = RECT
 
     def regularize_batch(self, model: LanguageModel, change: Delta) -> Delta:
-        """Each weight's change with the rest set to 0; one that keeps everything stays as it is."""
+        """Returns each weight's change with all other entries set to 0."""
         if self.settings.keep == 1 or not change.finite:
             return change
         updates: dict[str, WeightUpdate] = {}

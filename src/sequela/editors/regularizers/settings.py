@@ -1,4 +1,4 @@
-"""The regularizers: their settings, and what a listing tells of them."""
+"""The settings and records of the built-in regularizers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sequela.editors.catalog_entry import RegularizerInfo, RegularizerSettings
 
 
 class NormSettings(RegularizerSettings):
-    """The constraint's settings."""
+    """The norm constraint's settings."""
 
     weight: float = Field(default=10.0, gt=0, description="The weight of ||Delta||² in the solve.")
 
@@ -27,28 +27,28 @@ class RectSettings(RegularizerSettings):
 
 NAS = RegularizerInfo(
     name="nas",
-    summary="Target values keep the unedited model's norm (norm-anchored scaling, 2026).",
+    summary="Scales target values to the unedited model's norm (norm-anchored scaling, 2026).",
     paper="arXiv 2602.02543",
     implementation="sequela.editors.regularizers.nas:NormAnchoredScaling",
     works_through="anchored",
-    misfit="scales target values; {} seeks none",
+    misfit="scales target values, and {} has none",
     suited="rome, memit, pmet, emmet or alphaedit",
 )
 
 NORM = RegularizerInfo(
     name="norm",
-    summary="The size of the change counts in the solve (ENCORE, Gupta et al. 2025).",
+    summary="Adds the squared norm of the change to the solve's objective (ENCORE, Gupta et al. 2025).",
     paper="Gupta et al. 2025, arXiv 2502.01636",
     implementation="sequela.editors.regularizers.norm:NormConstraint",
     settings=NormSettings,
     works_through="norm_weight",
-    misfit="belongs into a solve with C; {} has none",
+    misfit="needs a solve with the key covariance C, and {} has none",
     suited="memit or pmet",
 )
 
 PRUNE = RegularizerInfo(
     name="prune",
-    summary="Singular values of the whole change are held down (Ma et al. 2025).",
+    summary="Limits the singular values of the total change (Ma et al. 2025).",
     paper="Ma et al. 2025, arXiv 2405.16821",
     implementation="sequela.editors.regularizers.prune:Prune",
     settings=PruneSettings,
@@ -56,7 +56,7 @@ PRUNE = RegularizerInfo(
 
 RECT = RegularizerInfo(
     name="rect",
-    summary="Only the entries with the greatest relative change are kept (Gu et al. 2024).",
+    summary="Keeps only the entries with the greatest relative change (Gu et al. 2024).",
     paper="Gu et al. 2024, arXiv 2401.04700",
     implementation="sequela.editors.regularizers.rect:Rect",
     settings=RectSettings,

@@ -1,1 +1,1 @@
-"""What methods share: the locate-then-edit steps, losses, gradients, key clusters, hypernetworks."""
+"""Building blocks shared by methods: locate-then-edit steps, losses, gradients, clusters, hypernetworks."""

@@ -1,9 +1,9 @@
-"""Keys with a radius and a label each: how methods that watch a layer find what applies to a query.
+"""Clusters of edits, each with a key, a radius and a label, in which memory-based methods look up queries.
 
-GRACE keeps a value behind each key (`editors/methods/grace/codebook.py`), MELO low-rank blocks
-(`editors/methods/melo/lora_blocks.py`). Where an edit's key goes is the same for both: far from the others it
-gets a radius of its own; near one of the same label it joins that one; near one of another label the two
-share the distance between them.
+GRACE stores a value for each key (`editors/methods/grace/codebook.py`), MELO low-rank blocks
+(`editors/methods/melo/lora_blocks.py`). Both place an edit's key in the same way: far from all other keys it
+becomes a new key with a radius of its own; near a key with the same label it joins that key; near a key with
+another label it becomes a new key, and the two radii are set to half of their distance.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from sequela.editors.base import EditorState
 from sequela.editors.shared.settings import SameKey
 
 MARGIN = 1e-5
-"""So much less than half of their distance the earlier of two keys gets that part for different targets."""
+"""The margin subtracted from the radius of the earlier key when two keys with different labels split."""
 
 SAME = 1e-3
-"""Keys nearer than this part of a new key's radius are one key: the same prompt in another batch."""
+"""The fraction of a new key's radius within which two keys count as the same prompt, from another batch."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an edit goes among the keys.
+    """The key to which an edit is assigned.
 
     Args:
-        place: Which key is its; their number for a new one.
-        fresh: Whether it is a new one.
-        distance: How far the nearest key was; infinity if there was none.
-        radii: All radii as they are then, that of a new key last, `[n]`.
+        index: The index of the edit's key; the number of existing keys for a new key.
+        fresh: True if the key is new.
+        distance: The distance to the nearest existing key; infinity if there is none.
+        radii: All radii after the assignment, that of a new key last, `[n]`.
     """
 
-    place: int
+    index: int
     fresh: bool
     distance: float
     radii: torch.Tensor
 
 
 class Clusters(EditorState):
-    """What is found by keys: `keys` `[n, d_key]` and `radii` `[n]` among the tensors.
+    """The clusters of a method's edits, with `keys` `[n, d_key]` and `radii` `[n]` among the tensors.
 
     Args:
-        labels: The target's tokens behind each key.
+        labels: The label of each key: the token ids of the target.
     """
 
     labels: tuple[tuple[int, ...], ...] = ()
@@ -52,13 +52,13 @@ class Clusters(EditorState):
         return len(self.labels)
 
     def nearest(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The nearest key of each query, the earlier one of equals.
+        """Returns the nearest key of each query; on ties the earlier key.
 
         Args:
-            queries: `[queries, d_key]`.
+            queries: The queries, `[queries, d_key]`.
 
         Returns:
-            Distance and place, `[queries]` each; infinity and 0 where there are no keys.
+            The distance and the index of the nearest key, `[queries]` each; infinity and 0 without keys.
         """
         if not len(self):
             far = torch.full((len(queries),), torch.inf, device=queries.device)
@@ -67,38 +67,38 @@ class Clusters(EditorState):
         return nearest.values, nearest.indices
 
     def found(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The nearest key of each query and whether it is within that one's radius, `[queries]` each."""
-        found, nearest = self.nearest(queries)
-        return nearest, found <= self.tensors["radii"].to(queries.device)[nearest]
+        """Returns each query's nearest key and whether the query is within its radius, `[queries]` each."""
+        distance, nearest = self.nearest(queries)
+        return nearest, distance <= self.tensors["radii"].to(queries.device)[nearest]
 
     def placement(
         self, key: torch.Tensor, label: tuple[int, ...], radius: float, same_key: SameKey
     ) -> Placement:
-        """Where an edit goes.
+        """Returns the assignment of an edit to a key.
 
         Args:
-            key: Its key, `[d_key]`.
-            label: The target's tokens.
-            radius: A new key's radius.
-            same_key: What becomes of an earlier edit with this very key and another label.
+            key: The edit's key, `[d_key]`.
+            label: The token ids of the edit's target.
+            radius: The radius of a new key.
+            same_key: The rule for an earlier edit with the same key and another label.
         """
         if not len(self):
             return Placement(0, True, torch.inf, key.new_tensor([radius]))
-        found, nearest = self.nearest(key[None])
-        distance, place, radii = float(found), int(nearest), self.tensors["radii"].clone()
-        near = float(radii[place])
-        if distance > radius + near:
+        nearest_distance, nearest = self.nearest(key[None])
+        distance, index, radii = float(nearest_distance), int(nearest), self.tensors["radii"].clone()
+        nearest_radius = float(radii[index])
+        if distance > radius + nearest_radius:
             return Placement(len(self), True, distance, torch.cat([radii, radii.new_tensor([radius])]))
-        if self.labels[place] == label:
-            radii[place] = max(near, distance)
-            return Placement(place, False, distance, radii)
+        if self.labels[index] == label:
+            radii[index] = max(nearest_radius, distance)
+            return Placement(index, False, distance, radii)
         if distance <= SAME * radius and same_key == "take over":
-            return Placement(place, False, distance, radii)
-        radii[place] = distance / 2 - MARGIN
+            return Placement(index, False, distance, radii)
+        radii[index] = distance / 2 - MARGIN
         return Placement(len(self), True, distance, torch.cat([radii, radii.new_tensor([distance / 2])]))
 
 
 def distances(queries: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    """The Euclidean distance of each query `[queries, d_key]` from each key `[n, d_key]`, `[queries, n]`."""
-    # Through products the distance of a key from itself would be lost in rounding.
+    """Returns the Euclidean distances `[queries, n]` of queries `[queries, d_key]` from keys `[n, d_key]`."""
+    # Computed by matrix products, the distance of a key from itself would be lost in rounding.
     return torch.cdist(queries.float(), keys.to(queries.device), compute_mode="donot_use_mm_for_euclid_dist")

@@ -1,7 +1,7 @@
-"""Context templates: texts put before a prompt so that an edit doesn't hang on one beginning.
+"""Context templates: texts before a prompt, so that an edit doesn't depend on one particular context.
 
-They are sampled once, from the unedited model with a fixed seed, and belong to the
-editor's state; a file can fix them so that independent implementations can be compared.
+They are sampled once, from the unedited model with a fixed seed, and belong to the editor's state.
+They can also be read from a file, so that independent implementations can be compared.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from sequela.models import LanguageModel
 from sequela.models.spans import BLANK
 
 OPENINGS = ("The", "Therefore", "Because", "I", "You")
-"""First words of sampled contexts (Meng et al. 2022, released code)."""
+"""The first words of sampled contexts (Meng et al. 2022, released code)."""
 
 CONTEXT_TOKENS = 10
-"""How many tokens follow the first word."""
+"""The number of tokens sampled after the first word."""
 
 SAMPLING_TOP_K = 5
-"""Contexts are sampled among this many most likely tokens, so that they read like text."""
+"""The number of most likely tokens that contexts are sampled from, so that they read like text."""
 
 
 def sample_contexts(model: LanguageModel, count: int, seed: int) -> tuple[str, ...]:
-    """`{}` itself and `count` sampled beginnings that end in `. {}`.
+    """Returns `{}` itself and `count` sampled contexts that end in `. {}`.
 
     Args:
         model: The unedited model.
-        count: How many to sample.
-        seed: Fixes them.
+        count: The number of contexts to sample.
+        seed: The seed of the sampling.
     """
     generator = torch.Generator().manual_seed(seed)
     templates = [BLANK]
@@ -46,13 +46,14 @@ def sample_contexts(model: LanguageModel, count: int, seed: int) -> tuple[str, .
 
 
 def check_contexts(contexts: Sequence[str]) -> tuple[str, ...]:
-    """Returns context templates given in code, checked.
+    """Checks context templates given in code and returns them as a tuple.
 
     Raises:
-        BadInputError: The first isn't `{}`, or one of them doesn't have `{}` once; named by its number.
+        BadInputError: The first isn't `{}`, or one of them, named by its number, doesn't contain `{}` exactly
+            once.
     """
     if isinstance(contexts, str):
-        raise BadInputError(f"The contexts are one text, {contexts!r}; expected a list of templates.")
+        raise BadInputError(f"The contexts are a single string, {contexts!r}; expected a list of templates.")
     for number, template in enumerate(contexts, start=1):
         _check_template(template, f"Context {number}")
     _check_first(contexts, "Contexts")
@@ -60,10 +61,11 @@ def check_contexts(contexts: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_contexts(path: Path) -> tuple[str, ...]:
-    """Reads context templates from a text file, one a line; the first must be `{}`.
+    """Reads context templates from a text file, one per line; the first must be `{}`.
 
     Raises:
-        BadInputError: The file is missing, or a line has no `{}` in it; named by its number.
+        BadInputError: The file can't be read, the first template isn't `{}`, or a line, named by its number,
+            doesn't contain `{}` exactly once.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -81,9 +83,9 @@ def read_contexts(path: Path) -> tuple[str, ...]:
 
 def _check_template(template: str, where: str) -> None:
     if template.count(BLANK) != 1:
-        raise BadInputError(f"{where}: {template!r} must have {BLANK} once, for the prompt.")
+        raise BadInputError(f"{where}: {template!r} must contain {BLANK} exactly once, for the prompt.")
 
 
 def _check_first(contexts: Sequence[str], where: str) -> None:
     if not contexts or contexts[0] != BLANK:
-        raise BadInputError(f"{where}: the first context must be {BLANK}, the prompt on its own.")
+        raise BadInputError(f"{where}: the first context must be {BLANK}, the prompt without a context.")

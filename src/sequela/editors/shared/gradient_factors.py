@@ -1,8 +1,8 @@
 """The two factors of a linear layer's gradient, and changes of weights given as such factors.
 
-The gradient of a loss by the weight of a linear layer is a sum over tokens of outer products: what leaves the
-layer has the gradient d, what entered it is x, and the weight's gradient is `sum d xᵀ`. Both are read without
-making the gradient itself, for each row of a batch apart.
+The gradient of a loss with respect to the weight of a linear layer is a sum of outer products over tokens,
+`sum d xᵀ`, with x the layer's input and d the gradient with respect to its output. Both factors are read
+without computing the gradient itself, separately for each row of a batch.
 """
 
 from __future__ import annotations
@@ -25,39 +25,43 @@ from sequela.models.forward.replay import ForwardRecord
 
 @dataclass(frozen=True)
 class GradientFactors:
-    """A weight's gradient or change in each row of a batch, as the sum over tokens of `d xᵀ`.
+    """The factors of a weight's gradient or change `sum d xᵀ` over tokens, for each row of a batch.
 
     Args:
         inputs: x, `[rows, width, in]`.
-        gradients: d, `[rows, width, out]`; zero where a token plays no part.
+        gradients: d, `[rows, width, out]`; zero for tokens that don't contribute.
     """
 
     inputs: torch.Tensor
     gradients: torch.Tensor
 
     def of_row(self, row: int) -> LowRank:
-        """One row's sum, `[out, in]`, without tokens that play no part."""
+        """Returns one row's sum, `[out, in]`, without tokens that don't contribute."""
         x, d = self.inputs[row], self.gradients[row]
         used = (x != 0).any(-1) & (d != 0).any(-1)
         return LowRank(d[used].T.contiguous(), x[used].contiguous())
 
 
 Changes = Mapping[str, GradientFactors]
-"""By the names of linear layers, how each row changes their weights."""
+"""The change of weights for each row of a batch, by the name of the linear layer."""
 
 
 def mlp_linears(model: LanguageModel, layers: Sequence[int]) -> tuple[str, ...]:
-    """The names of all linear layers in the MLPs of some layers."""
-    found: list[str] = []
+    """Returns the names of all linear layers in the MLPs of some layers.
+
+    Raises:
+        SequelaError: The MLPs have no linear layers.
+    """
+    names: list[str] = []
     for layer in layers:
         parent = model.family.mlp_out.format(layer).rpartition(".")[0]
         mlp = model.module.get_submodule(parent)
-        found += [
+        names += [
             f"{parent}.{name}" for name, module in mlp.named_modules() if type(module) in (nn.Linear, Conv1D)
         ]
-    if not found:
+    if not names:
         raise SequelaError(f"No linear layers were found in the MLPs of {model.name!r}.")
-    return tuple(found)
+    return tuple(names)
 
 
 def read_factors(
@@ -71,13 +75,13 @@ def read_factors(
 
     Args:
         model: The model.
-        recording: The pass, from the lowest of the layers on.
-        names: The linear layers.
-        prompts: The rows of the pass, prompts with targets.
-        recompute: Whether blocks are run again in the backward pass and keep nothing for it.
+        recording: The recorded pass, starting at the lowest of the layers.
+        names: The names of the linear layers.
+        prompts: The rows of the pass, as prompts with targets.
+        recompute: True to recompute blocks in the backward pass instead of keeping their activations.
 
     Returns:
-        The factors by layer, on the model's device, and the losses in nats a token, `[rows]`.
+        The factors by layer name, on the model's device, and the losses in nats per token, `[rows]`.
     """
     inputs: dict[str, torch.Tensor] = {}
     shifts: dict[str, torch.Tensor] = {}
@@ -103,13 +107,13 @@ def read_factors(
 
 @contextmanager
 def changed_together(model: LanguageModel, updates: Mapping[str, WeightUpdate]) -> Iterator[None]:
-    """For the length of a block, all rows of a batch have the same change of weights, without its being made.
+    """Applies the same change of weights to all rows of a batch, without materializing it.
 
     Gradients flow to the updates.
 
     Args:
         model: The model.
-        updates: By the names of linear layers.
+        updates: The updates by the names of linear layers.
     """
 
     def hook(update: WeightUpdate) -> OutputHook:
@@ -128,9 +132,9 @@ def changed_together(model: LanguageModel, updates: Mapping[str, WeightUpdate]) 
 
 @contextmanager
 def changed_by(model: LanguageModel, changes: Changes) -> Iterator[None]:
-    """For the length of a block, each row of a batch has its own change of weights.
+    """Applies to each row of a batch its own change of weights.
 
-    Gradients flow to the changes; batches must have as many rows.
+    Gradients flow to the changes. Batches must have as many rows as the changes.
     """
 
     def hook(change: GradientFactors) -> OutputHook:

@@ -1,4 +1,4 @@
-"""Networks from the factors of a gradient to those of an edit: MEND's (Mitchell et al. 2022) and MALMEN's."""
+"""Hypernetworks from gradient factors to those of an edit, as in MEND (Mitchell et al. 2022) and MALMEN."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sequela.editors.shared.gradient_factors import GradientFactors
 from sequela.models import LanguageModel
 
 MIN_DEVIATION = 1e-7
-"""Added to a feature's deviation, so that one that never varies becomes 0."""
+"""The term added to a feature's standard deviation, so that a constant feature becomes 0."""
 
 
 class ResidualLowRank(nn.Module):
-    """`x + relu(s (U V x + b) + t)`, with a scale s and a shift t for each of the layers that share it.
+    """The block `x + relu(s (U V x + b) + t)`, with scale s and shift t for each edited layer that shares it.
 
-    At the beginning U is zero, so that it is the identity.
+    U is initialized to zero, so that the block starts as the identity.
 
     Args:
-        size: The features.
-        rank: Of `U V`.
-        n_modes: How many layers share it.
-        rectified: Whether there is a relu.
+        size: The number of features.
+        rank: The rank of `U V`.
+        n_modes: The number of edited layers that share the block.
+        rectified: True if the block has the relu.
     """
 
     def __init__(self, size: int, rank: int, n_modes: int, rectified: bool) -> None:
@@ -37,21 +37,21 @@ class ResidualLowRank(nn.Module):
         self.shift = nn.Parameter(torch.zeros(n_modes, size))
 
     def forward(self, x: torch.Tensor, mode: int) -> torch.Tensor:
-        """Maps `[..., size]` to `[..., size]`."""
+        """Maps `[..., size]` to `[..., size]`, with the scale and shift of index `mode`."""
         added = self.scale[mode] * (x @ self.v.T @ self.u.T + self.bias) + self.shift[mode]
-        # Everything begins at 0, where a clamp lets gradients through and a relu doesn't.
+        # All values start at 0, where a clamp passes gradients and a relu doesn't.
         return x + (added.clamp(min=0) if self.rectified else added)
 
 
 class ScaledLowRank(ResidualLowRank):
-    """`x + s relu(U V x + b) + t`: MALMEN's block, which scales and shifts what the relu left.
+    """MALMEN's block `x + s relu(U V x + b) + t`, which scales and shifts after the relu.
 
-    At the beginning U is zero, so that it is the identity.
+    U is initialized to zero, so that the block starts as the identity.
 
     Args:
-        size: The features.
-        rank: Of `U V`.
-        n_modes: How many layers share it.
+        size: The number of features.
+        rank: The rank of `U V`.
+        n_modes: The number of edited layers that share the block.
     """
 
     def __init__(self, size: int, rank: int, n_modes: int) -> None:
@@ -59,21 +59,21 @@ class ScaledLowRank(ResidualLowRank):
         nn.init.normal_(self.v)
 
     def forward(self, x: torch.Tensor, mode: int) -> torch.Tensor:
-        """Maps `[..., size]` to `[..., size]`."""
-        # Everything begins at 0, where a clamp lets gradients through and a relu doesn't.
+        """Maps `[..., size]` to `[..., size]`, with the scale and shift of index `mode`."""
+        # All values start at 0, where a clamp passes gradients and a relu doesn't.
         raised = (x @ self.v.T @ self.u.T + self.bias).clamp(min=0)
         return x + self.scale[mode] * raised + self.shift[mode]
 
 
 class FactorNetwork(nn.Module):
-    """The network that all layers of one shape share.
+    """The network shared by all edited layers of one shape.
 
     Args:
-        n_in: The width of what enters these layers.
-        n_out: The width of what leaves them.
-        n_modes: How many layers there are.
-        layers: Its own layers.
-        normalized: Whether features are normalized by their mean and deviation over the training.
+        n_in: The width of the edited layers' inputs.
+        n_out: The width of the edited layers' outputs.
+        n_modes: The number of edited layers.
+        layers: The network's own layers.
+        normalized: True to normalize features by their mean and standard deviation over the training.
     """
 
     count: torch.Tensor
@@ -93,7 +93,7 @@ class FactorNetwork(nn.Module):
         self.register_buffer("squares", torch.zeros(n_modes, size, dtype=torch.float64))
 
     def forward(self, factors: GradientFactors, mode: int) -> GradientFactors:
-        """The factors of the edit; tokens that play no part go on playing none."""
+        """Returns the factors of the edit; tokens that don't contribute to the gradient stay zero."""
         used = ((factors.inputs != 0).any(-1) & (factors.gradients != 0).any(-1))[..., None]
         joined = torch.cat([factors.inputs, factors.gradients], dim=-1)
         if self.normalized and float(self.count[mode]) > 1:
@@ -106,27 +106,28 @@ class FactorNetwork(nn.Module):
 
     @torch.no_grad()
     def update_statistics(self, factors: GradientFactors, mode: int) -> None:
-        """Takes rows into the running mean and deviation (Welford's recurrence, exact over all batches)."""
+        """Updates the running mean and deviation with rows (Welford's recurrence, exact over all batches)."""
         used = (factors.inputs != 0).any(-1) & (factors.gradients != 0).any(-1)
         rows = torch.cat([factors.inputs[used], factors.gradients[used]], dim=-1).double()
         if not len(rows):
             return
         before, total = self.count[mode].clone(), self.count[mode] + len(rows)
         mean = rows.mean(0)
-        apart = mean - self.mean[mode]
-        self.squares[mode] += ((rows - mean) ** 2).sum(0) + apart**2 * before * len(rows) / total
-        self.mean[mode] += apart * len(rows) / total
+        shift = mean - self.mean[mode]
+        self.squares[mode] += ((rows - mean) ** 2).sum(0) + shift**2 * before * len(rows) / total
+        self.mean[mode] += shift * len(rows) / total
         self.count[mode] = total
 
 
 class HyperNetwork(nn.Module):
-    """All networks of a method, one for each shape, and a learning rate for each edited layer.
+    """The networks of a method, one for each shape, with a learning rate for each edited layer.
 
     Args:
-        shapes: For each edited linear layer, by name, `(out, in)`.
-        layers: Makes a network's own layers, from its features and how many edited layers share it.
-        normalized: Whether the networks normalize their input.
-        edit_lr: Where the learning rates begin.
+        shapes: The shape `(out, in)` of each edited linear layer, by name.
+        layers: Creates a network's own layers, given the number of features and the number of edited layers
+            that share the network.
+        normalized: True if the networks normalize their input.
+        edit_lr: The initial value of the learning rates.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class HyperNetwork(nn.Module):
         by_shape: dict[tuple[int, int], list[str]] = defaultdict(list)
         for name, shape in shapes.items():
             by_shape[shape].append(name)
-        self.places = {
+        self.networks_of_layers = {
             name: (f"{shape[0]}x{shape[1]}", mode)
             for shape, names in by_shape.items()
             for mode, name in enumerate(names)
@@ -158,10 +159,10 @@ class HyperNetwork(nn.Module):
         self.edit_lr = nn.Parameter(torch.full((len(self.names),), edit_lr))
 
     def transform(self, name: str, factors: GradientFactors) -> GradientFactors:
-        """What a layer's network makes of factors."""
-        shape, mode = self.places[name]
-        made: GradientFactors = self.networks[shape](factors, mode)
-        return made
+        """Returns the factors of a layer's edit, given those of its gradient."""
+        shape, mode = self.networks_of_layers[name]
+        transformed: GradientFactors = self.networks[shape](factors, mode)
+        return transformed
 
     @property
     def width(self) -> int:
@@ -169,18 +170,18 @@ class HyperNetwork(nn.Module):
         return sum(n_in + n_out for n_out, n_in in self.shapes.values())
 
     def update_statistics(self, factors: Mapping[str, GradientFactors]) -> None:
-        """Takes gradients into the running means and deviations."""
+        """Updates the running means and deviations with gradients."""
         for name in self.names:
-            shape, mode = self.places[name]
+            shape, mode = self.networks_of_layers[name]
             network = self.networks[shape]
             assert isinstance(network, FactorNetwork)
             network.update_statistics(factors[name], mode)
 
 
 def shapes_of(model: LanguageModel, names: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """`(out, in)` of linear layers."""
-    found = {}
+    """Returns the shapes `(out, in)` of linear layers, by name."""
+    shapes = {}
     for name in names:
         rows, columns = model.family.as_out_in(model.module.get_parameter(f"{name}.weight")).shape
-        found[name] = (rows, columns)
-    return found
+        shapes[name] = (rows, columns)
+    return shapes

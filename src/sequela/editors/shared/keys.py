@@ -16,7 +16,7 @@ TOKENS_AT_ONCE = 4096
 
 
 def in_contexts(model: LanguageModel, edit: Edit, contexts: Sequence[str]) -> list[TokenizedPrompt]:
-    """The edit's prompt in every context, without a target."""
+    """Returns the edit's prompt in every context, without a target."""
     return [
         tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, context=context) for context in contexts
     ]
@@ -25,15 +25,15 @@ def in_contexts(model: LanguageModel, edit: Edit, contexts: Sequence[str]) -> li
 def read_at_subject(
     model: LanguageModel, prompts: Sequence[TokenizedPrompt], sites: Sequence[Site]
 ) -> dict[Site, torch.Tensor]:
-    """What is at each site at the last token of each prompt's subject.
+    """Returns the activations of each site at the last token of each prompt's subject.
 
     Returns:
-        Per site, `[prompts, width]`, in the order of the prompts.
+        The activations by site, `[prompts, width]`, in the order of the prompts.
     """
     found: dict[Site, list[torch.Tensor]] = {site: [torch.empty(0)] * len(prompts) for site in sites}
     lengths = [prompt.subject_last + 1 for prompt in prompts]
     for group in by_token_budget(lengths, TOKENS_AT_ONCE):
-        # What stands behind the subject can't change what is at its last token.
+        # By causality, tokens after the subject can't change the activations at its last token.
         rows = [prompts[i].ids[: lengths[i]] for i in group]
         batch = pad_right(rows, model.pad_id, model.device)
         for site, activations in read_activations(model, batch, sites).items():
@@ -43,12 +43,12 @@ def read_at_subject(
 
 
 def mean_weights(n_contexts: int, *, bare_half: bool) -> torch.Tensor:
-    """The weight of each context in the mean key, `[contexts]`, summing to 1.
+    """Returns the weight of each context in the mean key, `[contexts]`, summing to 1.
 
     Args:
-        n_contexts: How many contexts, the bare prompt first.
-        bare_half: Whether the bare prompt alone weighs as much as all others together, as in
-            MEMIT, where it is a context type of its own; ROME weighs all alike.
+        n_contexts: The number of contexts, including the bare prompt, which is first.
+        bare_half: True to give the bare prompt as much weight as all others together, as in MEMIT, where it
+            is a context type of its own. ROME gives all contexts the same weight.
     """
     if bare_half and n_contexts > 1:
         weights = torch.full((n_contexts,), 0.5 / (n_contexts - 1))

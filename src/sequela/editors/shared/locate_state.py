@@ -1,4 +1,4 @@
-"""What the settings and the state of all locate-then-edit methods have in common."""
+"""The state of locate-then-edit methods, and the steps that create and check it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sequela.models.spans import BLANK
 
 
 class LocateState(EditorState):
-    """What a locate-then-edit method carries from batch to batch.
+    """The state that a locate-then-edit method keeps from batch to batch.
 
     Args:
-        contexts: The context templates, the bare `{}` first; taken from the unedited model.
-        statistics: The key under which the second moments are kept; empty if none are used.
+        contexts: The context templates, the bare `{}` first, sampled from the unedited model.
+        statistics: The key under which the key covariances are stored; empty if none are used.
     """
 
     contexts: tuple[str, ...] = Field(default=(BLANK,), min_length=1)
@@ -26,7 +26,7 @@ class LocateState(EditorState):
 def initial_state(
     model: LanguageModel, resources: Resources, n_contexts: int, layers: tuple[int, ...], *, whiten: bool
 ) -> LocateState:
-    """Samples contexts and collects statistics, both from the unedited model."""
+    """Samples contexts and, if `whiten` is set, computes key covariances, both with the unedited model."""
     model.check_layers(layers)
     if whiten:
         resources.statistics.check_model(model)
@@ -37,14 +37,15 @@ def initial_state(
 
 
 def check_statistics(state: LocateState, resources: Resources) -> None:
-    """Refuses to go on with other statistics than those a trajectory began with.
+    """Rejects statistics that differ from those of the earlier edits.
 
     Raises:
-        SequelaError: They are others; with both keys.
+        SequelaError: The statistics differ. The message names both keys.
     """
     if state.statistics not in ("", resources.statistics.key):
         raise SequelaError(
-            f"These edits began with the statistics {state.statistics}; those at hand are "
+            f"The earlier edits used the statistics {state.statistics}; the current statistics are "
             f"{resources.statistics.key}.",
-            hint="Go on with the same model, text and number of tokens, or begin anew.",
+            hint="Continue with the same model, text and number of tokens, or start again without the "
+            "earlier edits.",
         )

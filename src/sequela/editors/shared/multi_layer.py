@@ -1,8 +1,8 @@
-"""Editing a range of layers: what MEMIT, PMET, EMMET and AlphaEdit have in common.
+"""The editing of a range of layers, shared by MEMIT, PMET, EMMET and AlphaEdit.
 
-Target values are sought above the last edited layer; then the layers are changed in order, each
-taking its share of what is still missing. A method says where targets are sought, how a layer's
-keys are weighed, and whether earlier edits are remembered.
+Target values are optimized at the last edited layer. Then the layers are changed in order, each by its share
+of the remaining residual. A method defines the site of the targets, the weighting of a layer's keys, and
+whether the keys of earlier edits are kept.
 """
 
 from __future__ import annotations
@@ -25,57 +25,57 @@ from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.forward.activations import Site
 
 N_LAYERS = 5
-"""How many layers share the work by default (Meng et al. 2023)."""
+"""The default number of edited layers (Meng et al. 2023)."""
 
 DEFAULT_LAST_DEPTH = 1 / 3
-"""Where the last edited layer is by default, as a part of the depth."""
+"""The default position of the last edited layer, as a fraction of the depth."""
 
 
 S = TypeVar("S", bound=MultiLayerHyperparameters)
 
 
 class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
-    """Writes a batch of facts into the MLP output projections of several layers."""
+    """The base class of methods that write a batch of facts into several layers' MLP output projections."""
 
     state_class = LocateState
 
     @abc.abstractmethod
     def ridge_weight(self, model: LanguageModel) -> float:
-        """The weight in `ridge_adjustment`."""
+        """Returns the weight in `ridge_adjustment`."""
 
     def precondition_keys(self, layer: int, keys: torch.Tensor, resources: Resources) -> torch.Tensor:
-        """`G keys` for keys `[d_ff, n]` of a layer, see `ridge_adjustment`: here `C⁻¹ keys`."""
+        """Returns `G keys` for keys `[d_ff, n]` of a layer, see `ridge_adjustment`; by default `C⁻¹ keys`."""
         return resources.statistics.whitening(layer, self.ridge(resources.statistics.model)).solve(keys)
 
     def ridge(self, model: LanguageModel) -> float:
-        """What is added to the diagonal of C."""
+        """Returns the term added to the diagonal of C."""
         return 0.0
 
     def keeps_history(self) -> bool:
-        """Whether the keys of earlier batches stay in the solve."""
+        """Returns whether the keys of earlier batches stay in the solve."""
         return False
 
     def target_site(self, model: LanguageModel) -> Site:
-        """Where targets are sought and residuals are taken."""
+        """Returns the site at which targets are optimized and residuals are computed."""
         return Site("block", self.layers_of(model)[-1])
 
     rule: ClassVar[type[StoppingRule]] = StoppingRule
-    """When the search for an edit's target ends."""
+    """The class of the stopping rule of the target optimization."""
 
     def target_sites(self, model: LanguageModel) -> list[Site]:
-        """Where something is added while targets are sought, `target_site` first."""
+        """Returns the sites at which changes are optimized, `target_site` first."""
         return [self.target_site(model)]
 
     def residual_divisor(self, n_left: int) -> float:
-        """What the residual is divided by with so many layers left, this one included."""
+        """Returns the divisor of the residual, given the number of layers left, including the current one."""
         return n_left
 
     def find_targets(
         self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, resources: Resources
     ) -> list[Target]:
-        """The target of each edit at `target_site`."""
+        """Returns the target of each edit at `target_site`."""
         sites = self.target_sites(model)
-        found = optimize_targets(
+        targets_by_site = optimize_targets(
             model,
             edits,
             state.contexts,
@@ -85,10 +85,10 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
             resources.progress,
             f"{self.name} targets",
         )
-        return [targets[sites[0]] for targets in found]
+        return [targets[sites[0]] for targets in targets_by_site]
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The layers that are edited, ascending."""
+        """Returns the layers that are edited, ascending."""
         layers = self.hyperparameters.layers
         if layers is not None:
             return tuple(sorted(set(layers)))
@@ -96,7 +96,7 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         return tuple(range(max(0, last - N_LAYERS + 1), last + 1))
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
-        """Samples contexts and collects the second moments of the layers' keys in one pass."""
+        """Samples contexts and computes the key covariances of all edited layers in one pass."""
         return initial_state(
             model, resources, self.hyperparameters.n_contexts, self.layers_of(model), whiten=True
         )
@@ -104,20 +104,20 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, resources: Resources
     ) -> EditOutcome[LocateState]:
-        """Makes a batch of edits together."""
+        """Computes the joint change of weights for a batch of edits."""
         check_statistics(state, resources)
         targets = self.find_targets(model, edits, state, resources)
         kept = [n for n, target in enumerate(targets) if not target.failure]
-        made = [edits[n] for n in kept]
+        kept_edits = [edits[n] for n in kept]
         delta, conditions = Delta.empty(model.fingerprint), list[float]()
-        if made:
+        if kept_edits:
             target_values = torch.stack([targets[n].value for n in kept])
-            delta, conditions = self._edit_layers(model, made, target_values, state, resources)
+            delta, conditions = self._edit_layers(model, kept_edits, target_values, state, resources)
         failure = "" if delta.finite else "the change of the batch is not finite"
         if failure:
             delta = Delta.empty(model.fingerprint)
-        elif self.keeps_history() and made:
-            state = self._with_keys(model, made, delta, state)
+        elif self.keeps_history() and kept_edits:
+            state = self._with_keys(model, kept_edits, delta, state)
         norm = max(relative_norms(model, delta).values(), default=0.0)
         solved = {"solve_condition": max(conditions)} if conditions else {}
         reports = tuple(
@@ -142,14 +142,14 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         state: LocateState,
         resources: Resources,
     ) -> tuple[Delta, list[float]]:
-        """Changes the layers in order; keys and residuals are read anew after each.
+        """Changes the layers in order; keys and residuals are recomputed after each.
 
         Args:
-            model: The model as it is now.
+            model: The model with all earlier edits applied.
             edits: The edits that have a target.
             target_values: The targets, `[edits, d]`.
-            state: Contexts and earlier keys.
-            resources: The statistics.
+            state: The state, with contexts and earlier keys.
+            resources: The resources, with the statistics.
 
         Returns:
             The change, and the condition number of each layer's solve.
@@ -170,7 +170,7 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
     def _adjusted(
         self, model: LanguageModel, keys: torch.Tensor, state: LocateState, layer: int, resources: Resources
     ) -> Adjustment:
-        """The solve of one layer for the batch's keys `[edits, d_ff]`, earlier keys held still."""
+        """Solves one layer for the batch's keys `[edits, d_ff]`, preserving the values of earlier keys."""
         earlier = state.tensors.get(_name(layer))
         together = keys if earlier is None else torch.cat([earlier, keys])
         mapped = self.precondition_keys(layer, together.T, resources)
@@ -179,7 +179,7 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
     def _keys_and_current(
         self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, layer: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean keys at `layer` `[n, d_ff]` and what is at the bare prompts' target site `[n, d]`."""
+        """Returns mean keys at `layer` `[n, d_ff]` and the target site's values at bare prompts `[n, d]`."""
         key, target = Site("key", layer), self.target_site(model)
         read = read_at_subject(model, _in_all_contexts(model, edits, state), [key, target])
         current = read[target].reshape(len(edits), len(state.contexts), -1)[:, 0]
@@ -188,7 +188,7 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
     def _with_keys(
         self, model: LanguageModel, edits: Sequence[Edit], delta: Delta, state: LocateState
     ) -> LocateState:
-        """The state with the batch's keys added, as the model has them after the change."""
+        """Returns the state with the batch's keys added, as computed by the model after the change."""
         sites = [Site("key", layer) for layer in self.layers_of(model)]
         with EditedModel(model, delta):
             read = read_at_subject(model, _in_all_contexts(model, edits, state), sites)
@@ -202,16 +202,16 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
 def _in_all_contexts(
     model: LanguageModel, edits: Sequence[Edit], state: LocateState
 ) -> list[TokenizedPrompt]:
-    """Every edit's prompt in every context, edit by edit."""
+    """Returns every edit's prompt in every context, edit by edit."""
     return [prompt for edit in edits for prompt in in_contexts(model, edit, state.contexts)]
 
 
 def _name(layer: int) -> str:
-    """What a layer's earlier keys are called in the state."""
+    """Returns the name of a layer's earlier keys in the state."""
     return f"keys.{layer}"
 
 
 def _mean_keys(read: torch.Tensor, n_contexts: int) -> torch.Tensor:
-    """Keys `[edits * contexts, d_ff]` as one for each edit, the bare prompt weighing half, fp32."""
+    """Averages keys `[edits * contexts, d_ff]` to one per edit, with weight 1/2 for the bare prompt, fp32."""
     weights = mean_weights(n_contexts, bare_half=True).to(read.device)
     return torch.einsum("c,nck->nk", weights, read.float().reshape(-1, n_contexts, read.shape[-1]))

@@ -1,6 +1,6 @@
-"""The least-squares solves that turn keys and wished residuals into a change of weights.
+"""The least-squares solves that turn keys and target residuals into a change of weights.
 
-All of them work in float64 where the device has it; the factors are kept in float32.
+They use float64 if the device supports it; the factors are stored in float32.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sequela.edited import LowRank
 
 @dataclass(frozen=True)
 class Adjustment:
-    """What a batch's residuals are multiplied by: `Delta = R Aᵀ`.
+    """The adjusted keys A of a batch, which give its change `Delta = R Aᵀ` for residuals R.
 
     Args:
         keys: The adjusted keys A, `[d_ff, n]`.
@@ -29,26 +29,26 @@ class Adjustment:
 def ridge_adjustment(
     mapped: torch.Tensor, keys: torch.Tensor, weight: float, n_new: int | None = None
 ) -> Adjustment:
-    """`G Z (weight I + Zᵀ G Z)⁻¹`, the columns of the newest keys.
+    """Computes `G Z (weight I + Zᵀ G Z)⁻¹`, restricted to the columns of the newest keys.
 
-    Every batch method is this one formula (Gupta et al. 2024, "A Unified Framework for Model Editing",
-    show it of ROME, MEMIT and EMMET):
+    Every batch method is an instance of this formula (Gupta et al. 2024, "A Unified Framework for Model
+    Editing", show it for ROME, MEMIT and EMMET):
 
     * `G = C⁻¹`, weight lambda: MEMIT, `(lambda C + Z Zᵀ)⁻¹ Z`, by the push-through identity;
-    * `G = C⁻¹`, a small weight: EMMET; without any, the edits' values are met exactly;
+    * `G = C⁻¹`, a small weight: EMMET; with weight 0, the edits' values are matched exactly;
     * `G = P`, weight `L2`: AlphaEdit, `(P Z Zᵀ + L2 I)⁻¹ P Z`.
 
-    It costs `d_ff² n` for `G Z` and `n³`, not `d_ff³`.
+    The cost is `d_ff² n` for `G Z` plus `n³`, not `d_ff³`.
 
     Args:
         mapped: `G Z`, `[d_ff, n]`.
         keys: Z, earlier keys first, `[d_ff, n]`.
-        weight: See above.
-        n_new: How many of the last keys are the batch's own; by default all.
+        weight: The weight in the formula.
+        n_new: The number of keys, at the end, that belong to the batch; by default all.
     """
     keys = keys.to(mapped.dtype)
     inner = keys.T @ mapped
-    inner = (inner + inner.T) / 2  # it is symmetric but for rounding
+    inner = (inner + inner.T) / 2  # symmetric except for rounding
     inner.diagonal().add_(weight)
     adjusted: torch.Tensor = torch.linalg.solve(inner, mapped, left=False)
     scales = torch.linalg.eigvalsh(inner).abs()
@@ -57,14 +57,14 @@ def ridge_adjustment(
 
 
 def rank_one(direction: torch.Tensor, key: torch.Tensor, residual: torch.Tensor) -> LowRank:
-    """The update that adds `residual` to the output for `key` (Meng et al. 2022, eq. 2).
+    """Returns the update that adds `residual` to the output for `key` (Meng et al. 2022, eq. 2).
 
     `Delta = residual ⊗ u / (u . key)`.
 
     Args:
-        direction: u, `[d_ff]`; its length doesn't matter.
-        key: The key whose output is to change, `[d_ff]`.
-        residual: The wished change of the output, `[d]`.
+        direction: u, `[d_ff]`; its norm doesn't matter.
+        key: The key whose output changes, `[d_ff]`.
+        residual: The target change of the output, `[d]`.
     """
     dtype = solve_dtype(direction.device)
     u = direction.to(dtype) / torch.linalg.norm(direction.to(dtype))

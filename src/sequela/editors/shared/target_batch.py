@@ -1,4 +1,4 @@
-"""The texts that target values are optimised on: many edits side by side, their lower part run once."""
+"""The texts for target optimization: edits are optimized in parallel, and the lower blocks run only once."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from sequela.models.forward.replay import ForwardRecord, read_logits, record_for
 from sequela.models.spans import BLANK
 
 ESSENCE_PROMPT = f"{BLANK} is a"
-"""The prompt whose continuation shall stay as it was (Meng et al. 2022, section 3.1)."""
+"""The prompt whose continuation should not change (Meng et al. 2022, section 3.1)."""
 
 
 @dataclass(frozen=True)
 class EditTexts:
-    """What one edit's target is optimised on.
+    """The texts on which one edit's target is optimized.
 
     Args:
-        rewrites: Its prompt with its target in every context, the bare prompt first.
-        essence: The essence prompt of its subject.
+        rewrites: The edit's prompt with its target in every context, the bare prompt first.
+        essence: The essence prompt of the edit's subject.
     """
 
     rewrites: tuple[TokenizedPrompt, ...]
@@ -38,7 +38,7 @@ class EditTexts:
 
     @classmethod
     def of(cls, model: LanguageModel, edit: Edit, contexts: Sequence[str]) -> EditTexts:
-        """Turns an edit into tokens."""
+        """Tokenizes the texts of an edit."""
         rewrites = tuple(
             tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new, context)
             for context in contexts
@@ -47,7 +47,7 @@ class EditTexts:
 
     @property
     def rows(self) -> list[tuple[int, ...]]:
-        """Token ids of each row, the essence prompt last; what nothing is read behind is left out."""
+        """The token ids of each row, the essence prompt last, without tokens after the last prediction."""
         return [
             *(prompt.ids[:-1] for prompt in self.rewrites),
             self.essence.ids[: self.essence.subject_last + 1],
@@ -55,25 +55,25 @@ class EditTexts:
 
     @property
     def subject_last(self) -> list[int]:
-        """Where the subject ends in each row."""
+        """The position of the subject's last token in each row."""
         return [prompt.subject_last for prompt in (*self.rewrites, self.essence)]
 
     @property
     def n_tokens(self) -> int:
-        """How many tokens are run again in every step, padding included."""
+        """The number of tokens that are recomputed in every step, including padding."""
         rows, starts = self.rows, self.subject_last
         return len(rows) * max(len(row) - start for row, start in zip(rows, starts, strict=True))
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The parts of the loss that the model decides, each `[edits]`.
+    """The terms of the loss that depend on the model's output, each `[edits]`.
 
     Args:
-        likelihood: The target's negative log-likelihood, in nats a token.
-        kl: Divergence of the essence prompt's next token from what it was, in nats.
-        highest: The mean probability of the most likely token where the target is predicted.
-        target: The mean probability of the target's token there.
+        likelihood: The target's negative log-likelihood, in nats per token.
+        kl: The divergence of the next-token distribution at the essence prompt from the initial one, in nats.
+        highest: The mean probability of the most likely token at the positions that predict the target.
+        target: The mean probability of the target's tokens at these positions.
     """
 
     likelihood: torch.Tensor
@@ -84,23 +84,23 @@ class Terms:
 
 @dataclass(frozen=True)
 class TargetBatch:
-    """A recorded pass over the texts of several edits, run again from the edited layer up.
+    """A recorded pass over the texts of several edits, which is replayed from the edited layer up.
 
-    By causality nothing before the subject's last token can change: only what comes from there on is
-    run again, and only where a target is predicted are logits read.
+    By causality nothing before the subject's last token can change. Only positions from there on are
+    recomputed, and logits are read only where a target is predicted.
 
     Args:
-        recording: The pass.
-        sites: Where something is added.
-        edit_of_row: Which edit each row belongs to, `[rows]`.
+        recording: The recorded pass.
+        sites: The sites at which changes are added.
+        edit_of_row: The index of each row's edit, `[rows]`.
         columns: The column of the subject's last token in each row, `[rows]`.
-        rows: The row of each question, `[questions]`; a question is a token of a target, or an edit's
-            essence prompt.
-        places: The column that predicts it, `[questions]`.
-        ids: The target's token; -1 for an essence prompt.
-        weights: Its part of the edit's mean, `[questions]`: contexts count alike, and so do the
-            tokens within one; 0 for an essence prompt.
-        essence_before: Log-probabilities behind each edit's essence prompt, `[edits, vocabulary]`.
+        rows: The row of each prediction, `[predictions]`; a prediction is that of a target's token, or of
+            the token after an edit's essence prompt.
+        positions: The column at which it is predicted, `[predictions]`.
+        ids: The target's token id, `[predictions]`; -1 for an essence prompt.
+        weights: The weight in the edit's mean, `[predictions]`: equal for all contexts, and for all tokens
+            within a context; 0 for an essence prompt.
+        essence_before: The initial log-probabilities after each edit's essence prompt, `[edits, vocabulary]`.
     """
 
     recording: ForwardRecord
@@ -108,7 +108,7 @@ class TargetBatch:
     edit_of_row: torch.Tensor
     columns: torch.Tensor
     rows: torch.Tensor
-    places: torch.Tensor
+    positions: torch.Tensor
     ids: torch.Tensor
     weights: torch.Tensor
     essence_before: torch.Tensor
@@ -120,10 +120,10 @@ class TargetBatch:
         """Runs the texts once.
 
         Returns:
-            The batch, and what stands at each site at the bare prompts' subjects, fp32 `[edits, d]`.
+            The batch, and the initial values of each site at the bare prompts' subjects, fp32 `[edits, d]`.
         """
         rows = [row for text in texts for row in text.rows]
-        last = [place for text in texts for place in text.subject_last]
+        last = [position for text in texts for position in text.subject_last]
         batch = pad_right(rows, model.pad_id, model.device)
         with _outputs(model, sites) as seen:
             recording = record_forward(model, batch, min(map(_first_block, sites)), starts=last)
@@ -132,30 +132,30 @@ class TargetBatch:
         bare = sizes.cumsum(0) - sizes
         at_subject = torch.tensor(last, device=device)
         initial = {site: output[bare, at_subject[bare]].to(SCORING_DTYPE) for site, output in seen.items()}
-        questions = [
-            question
+        predictions = [
+            prediction
             for text, first in zip(texts, bare.tolist(), strict=True)
-            for question in _questions(text, first, recording.starts)
+            for prediction in _predictions(text, first, recording.starts)
         ]
-        numbers = torch.tensor([question[:3] for question in questions], device=device)
+        numbers = torch.tensor([prediction[:3] for prediction in predictions], device=device)
         columns = at_subject - torch.tensor(recording.starts, device=device)
-        made = cls(
+        target_batch = cls(
             recording=recording,
             sites=tuple(sites),
             edit_of_row=torch.arange(len(texts), device=device).repeat_interleave(sizes),
             columns=columns,
             rows=numbers[:, 0],
-            places=numbers[:, 1],
+            positions=numbers[:, 1],
             ids=numbers[:, 2],
-            weights=torch.tensor([weight for *_, weight in questions], device=device),
+            weights=torch.tensor([weight for *_, weight in predictions], device=device),
             essence_before=torch.empty(0, device=device),
         )
         with torch.no_grad():
-            before = made._log_probabilities(recording.final)[made.ids < 0]
-        return dataclasses.replace(made, essence_before=before), initial
+            before = target_batch._log_probabilities(recording.final)[target_batch.ids < 0]
+        return dataclasses.replace(target_batch, essence_before=before), initial
 
     def terms(self, deltas: Mapping[Site, torch.Tensor]) -> Terms:
-        """The loss with something added at each site, `[edits, d]`."""
+        """Returns the loss terms with a change `[edits, d]` added at each site."""
         log_probabilities = self._log_probabilities(self._run(deltas))
         essence = self.ids < 0
         edit = self.edit_of_row[self.rows[~essence]]
@@ -172,7 +172,7 @@ class TargetBatch:
         return Terms(-mean(picked), kl, highest, target)
 
     def narrowed(self, edits: torch.Tensor) -> TargetBatch:
-        """The same with some edits only, in their order, `[edits]` ascending."""
+        """Returns the batch restricted to some edits, given by ascending indices `[edits]`."""
         number = torch.full((len(self.essence_before),), -1, device=edits.device)
         number[edits] = torch.arange(len(edits), device=edits.device)
         kept_rows = number[self.edit_of_row] >= 0
@@ -184,14 +184,14 @@ class TargetBatch:
             edit_of_row=number[self.edit_of_row[kept_rows]],
             columns=self.columns[kept_rows],
             rows=row_number[self.rows[kept]],
-            places=self.places[kept],
+            positions=self.positions[kept],
             ids=self.ids[kept],
             weights=self.weights[kept],
             essence_before=self.essence_before[edits],
         )
 
     def _run(self, deltas: Mapping[Site, torch.Tensor]) -> torch.Tensor:
-        """Final hidden states with the deltas added at the subject's last token of every row."""
+        """Returns the final hidden states with the deltas added at the subject's last token of every row."""
         model, hidden = self.recording.model, self.recording.hidden
         with ExitStack() as stack:
             for site in self.sites:
@@ -211,18 +211,18 @@ class TargetBatch:
         return hidden.index_put(places_in(hidden, rows, self.columns), added, accumulate=True)
 
     def _log_probabilities(self, final: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities at the questions, `[questions, vocabulary]`."""
-        logits = read_logits(self.recording.model, final[self.rows, self.places])
+        """Returns the log-probabilities of the predictions, `[predictions, vocabulary]`."""
+        logits = read_logits(self.recording.model, final[self.rows, self.positions])
         return torch.log_softmax(logits, dim=-1)
 
 
 def _first_block(site: Site) -> int:
-    """The lowest block that has to be run again when something is added at a site."""
+    """Returns the lowest block that must be recomputed when a change is added at a site."""
     return site.layer + 1 if site.kind == "block" else site.layer
 
 
-def _questions(text: EditTexts, first: int, starts: Sequence[int]) -> Iterator[tuple[int, int, int, float]]:
-    """Row, column, token and weight of each question of an edit whose first row is `first`."""
+def _predictions(text: EditTexts, first: int, starts: Sequence[int]) -> Iterator[tuple[int, int, int, float]]:
+    """Yields the row, column, token and weight of each prediction of an edit whose first row is `first`."""
     for row, prompt in enumerate(text.rewrites, start=first):
         before = len(prompt.prompt_ids) - 1 - starts[row]
         weight = 1.0 / (len(text.rewrites) * len(prompt.target_ids))
@@ -234,7 +234,7 @@ def _questions(text: EditTexts, first: int, starts: Sequence[int]) -> Iterator[t
 
 @contextmanager
 def _outputs(model: LanguageModel, sites: Sequence[Site]) -> Iterator[dict[Site, torch.Tensor]]:
-    """Keeps what is at each site during a pass."""
+    """Records the output of each site during a pass."""
     seen: dict[Site, torch.Tensor] = {}
     with ExitStack() as stack:
         for site in sites:

@@ -1,4 +1,4 @@
-"""How likely targets are, for editors that optimise or report it."""
+"""The losses of edits' targets, for editors that optimize or report them."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from sequela.models.forward.replay import read_logits, record_forward
 
 
 def tokenize_edits(model: LanguageModel, edits: Sequence[Edit]) -> list[TokenizedPrompt]:
-    """Each edit's bare prompt with its new target."""
+    """Tokenizes each edit's bare prompt with its new target."""
     return [tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new) for edit in edits]
 
 
 def collate(model: LanguageModel, prompts: Sequence[TokenizedPrompt]) -> Batch:
-    """The prompts with their targets side by side; the last token, which predicts nothing, is left out."""
+    """Batches prompts with their targets, without the last token, which predicts nothing."""
     return pad_right([prompt.ids[:-1] for prompt in prompts], model.pad_id, model.device)
 
 
 def target_logits(
     model: LanguageModel, final: torch.Tensor, prompts: Sequence[TokenizedPrompt]
 ) -> list[torch.Tensor]:
-    """Logits where each prompt's target is predicted, `[tokens, vocabulary]` each, fp32.
+    """Returns the logits that predict each prompt's target, `[tokens, vocabulary]` each, fp32.
 
     Args:
         model: The model.
-        final: What leaves the last block, `[prompts, longest, d]`, as `collate` has them.
+        final: The output of the last block, `[prompts, longest, d]`, for the batch from `collate`.
         prompts: The prompts with targets.
     """
-    found = []
+    logits = []
     for row, prompt in enumerate(prompts):
         start = len(prompt.prompt_ids) - 1
-        found.append(read_logits(model, final[row, start : start + len(prompt.target_ids)]))
-    return found
+        logits.append(read_logits(model, final[row, start : start + len(prompt.target_ids)]))
+    return logits
 
 
 def mean_losses(logits: Sequence[torch.Tensor], prompts: Sequence[TokenizedPrompt]) -> torch.Tensor:
-    """The mean cross-entropy of each prompt's target in nats a token, `[prompts]`, fp32.
+    """Returns the mean cross-entropy of each prompt's target in nats per token, `[prompts]`, fp32.
 
     Args:
-        logits: As `target_logits` gives them.
+        logits: The logits from `target_logits`.
         prompts: The prompts with targets.
     """
     losses = [
@@ -58,11 +58,11 @@ def mean_losses(logits: Sequence[torch.Tensor], prompts: Sequence[TokenizedPromp
 def losses_from_hidden(
     model: LanguageModel, final: torch.Tensor, prompts: Sequence[TokenizedPrompt]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy of each prompt's target, from what leaves the last block.
+    """Returns the cross-entropy of each prompt's target, given the output of the last block.
 
     Args:
         model: The model.
-        final: `[prompts, longest, d]`, as `collate` has them.
+        final: The output of the last block, `[prompts, longest, d]`, for the batch from `collate`.
         prompts: The prompts with targets.
 
     Returns:
@@ -90,15 +90,15 @@ def step_reports(
     delta: Delta,
     failures: Sequence[str],
 ) -> tuple[EditReport, ...]:
-    """How edits went that were made in one step.
+    """Returns the reports of edits that were applied in one step.
 
     Args:
-        model: The model as it was before.
+        model: The model before these edits.
         edits: The edits.
         prompts: Their prompts with targets.
-        before: Their losses before, `[edits]`.
-        delta: The change of all of them.
-        failures: For each why it was left out; empty if it was made.
+        before: Their losses before the edits, `[edits]`.
+        delta: The joint change of weights.
+        failures: For each edit the reason why it was dropped; empty if it was applied.
     """
     with EditedModel(model, delta):
         after, _ = target_losses(model, prompts)

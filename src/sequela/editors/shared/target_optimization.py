@@ -1,15 +1,14 @@
-"""The value an edit wants at the subject's last token, found by optimisation.
+"""Target optimization: the search for the value of an edit at the subject's last token.
 
-Meng et al. 2022, eq. 4 (ROME, at the MLP's output) and Meng et al. 2023, eq. 16 (MEMIT,
-in the residual stream): minimise the target's negative log-likelihood over contexts,
-hold the model's picture of the subject still (KL), and keep the change small. PMET (Li et al.
-2024) does it at two sites at once.
+Meng et al. 2022, eq. 4 (ROME, at the MLP's output) and Meng et al. 2023, eq. 16 (MEMIT, in the residual
+stream): minimize the target's negative log-likelihood over contexts, preserve the model's essence of the
+subject (KL), and keep the change small. PMET (Li et al. 2024) optimizes at two sites at once.
 
-Many edits are optimised side by side; each has its own loss, its own Adam steps (Adam works entry
-by entry) and its own end, so what is found for one doesn't depend on the others.
+Many edits are optimized in parallel. Each has its own loss, its own Adam steps (Adam works elementwise) and
+its own end, so that the result for one edit doesn't depend on the others.
 
-Where the papers' formulas and the released code differ, this follows the code: the
-weight decay is on the norm, not its square, and the KL is taken at the subject's last token.
+Where the papers' formulas and the released code differ, this follows the code: the weight decay is on the
+norm, not its square, and the KL is taken at the subject's last token.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.forward.activations import Site
 
 STOP_BELOW = 0.05
-"""The optimisation ends when the total loss falls below this (released code of ROME and MEMIT)."""
+"""The total loss below which the optimization ends (released code of ROME and MEMIT)."""
 
 TOKENS_AT_ONCE = 512
-"""How many tokens are run again side by side: enough for the processor, and gradients need much memory."""
+"""The number of tokens recomputed in parallel: enough to use the processor well, as gradients need memory."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class Target:
     """A target value.
 
     Args:
-        initial: What stood at the site at the bare prompt's subject, fp32 `[d]`.
-        delta: The change found, fp32 `[d]`.
+        initial: The initial value of the site at the bare prompt's subject, fp32 `[d]`.
+        delta: The optimized change, fp32 `[d]`.
         losses: The loss at each step; the last is the loss of `delta`.
     """
 
@@ -62,17 +61,17 @@ class Target:
 
     @property
     def value(self) -> torch.Tensor:
-        """`v* = v + delta`, `[d]`."""
+        """The target value `v* = v + delta`, `[d]`."""
         return self.initial + self.delta
 
     def of_norm(self, norm: float) -> Target:
-        """The same direction with another length; the losses stay those of the search."""
+        """Returns the target scaled to a norm; the losses remain those of the optimization."""
         value = self.value * (norm / torch.linalg.norm(self.value))
         return Target(self.initial, value - self.initial, self.losses)
 
     @property
     def failure(self) -> str:
-        """Why the value can't be used; empty if it can."""
+        """The reason why the value can't be used; empty if it can."""
         if not math.isfinite(self.losses[-1].total):
             return "the loss is not finite"
         return "" if torch.isfinite(self.value).all() else "the target value is not finite"
@@ -80,23 +79,24 @@ class Target:
 
 @dataclass
 class StoppingRule:
-    """When an edit's optimisation ends, and how its likelihood is weighed until then.
+    """The rule by which an edit's optimization ends and its likelihood is weighted.
 
-    This is ROME's and MEMIT's: the likelihood counts fully, and it ends once the total is small.
+    This is the rule of ROME and MEMIT: the likelihood has weight 1, and the optimization ends once the
+    total loss is small.
     """
 
     def likelihood_factor(self, edit: int) -> float:
-        """What the likelihood is multiplied by in the coming step."""
+        """Returns the weight of the likelihood in the next step."""
         return 1.0
 
     def ends(self, edit: int, losses: Losses, highest: float, target: float) -> bool:
-        """Whether an edit is done.
+        """Returns whether an edit's optimization ends.
 
         Args:
-            edit: Which one.
-            losses: Its loss.
-            highest: The mean probability of the most likely token where the target is predicted.
-            target: The mean probability of the target there.
+            edit: The index of the edit.
+            losses: The edit's current loss.
+            highest: The mean probability of the most likely token at the positions that predict the target.
+            target: The mean probability of the target's tokens at these positions.
         """
         return losses.total < STOP_BELOW
 
@@ -111,20 +111,20 @@ def optimize_targets(
     progress: Progress = SILENT,
     what: str = "targets",
 ) -> list[dict[Site, Target]]:
-    """Finds the changes at `sites` that make the model continue each edit's prompt with its target.
+    """Optimizes the changes at `sites` that make the model continue each edit's prompt with its target.
 
     Args:
-        model: The model as it is now, earlier edits included.
+        model: The model with all earlier edits applied.
         edits: The edits.
         contexts: Context templates, the bare `{}` first.
         sites: `value` (ROME), `block` (MEMIT), or `value` and `attention` (PMET), with the layer.
-        settings: How to optimise.
-        new_rule: Makes the rule by which edits that are optimised side by side end.
-        progress: Who is told.
-        what: What it is called there.
+        settings: The settings of the optimization.
+        new_rule: Creates the stopping rule for a group of edits that are optimized in parallel.
+        progress: Receives progress reports.
+        what: The name used in progress reports.
 
     Returns:
-        For each edit and site the value found, with the losses on the way.
+        For each edit, the target at each site, with the losses of the optimization.
     """
     texts = [EditTexts.of(model, edit, contexts) for edit in edits]
     total = len(edits) * settings.v_num_grad_steps
@@ -134,21 +134,21 @@ def optimize_targets(
             some = [texts[number] for number in group]
             return _Search(model, some, sites, settings, new_rule(), advance).run()
 
-        found = in_groups([text.n_tokens for text in texts], TOKENS_AT_ONCE, search)
-    return _anchored(model, edits, sites, found) if settings.anchored else found
+        targets = in_groups([text.n_tokens for text in texts], TOKENS_AT_ONCE, search)
+    return _anchored(model, edits, sites, targets) if settings.anchored else targets
 
 
 @dataclass
 class _Search:
-    """The optimisation of some edits side by side.
+    """The optimization of a group of edits in parallel.
 
     Args:
         model: The model.
         texts: The edits' texts.
-        sites: Where something is added.
-        settings: How to optimise.
-        rule: When an edit ends.
-        advance: Is told of the steps of each edit; of one that ends early, of those it doesn't need.
+        sites: The sites at which changes are added.
+        settings: The settings of the optimization.
+        rule: The stopping rule.
+        advance: Receives the number of steps done; an edit that ends early counts its remaining steps, too.
     """
 
     model: LanguageModel
@@ -160,12 +160,12 @@ class _Search:
     losses: list[list[Losses]] = field(init=False)
 
     def run(self) -> list[dict[Site, Target]]:
-        """Optimises; returns a target for each edit and site."""
+        """Runs the optimization and returns a target for each edit and site."""
         n_edits, settings = len(self.texts), self.settings
         batch, initial = TargetBatch.of(self.model, self.texts, self.sites)
         norms = {site: torch.linalg.norm(start, dim=-1) for site, start in initial.items()}
         deltas = {site: torch.zeros_like(start, requires_grad=True) for site, start in initial.items()}
-        found = {site: torch.zeros_like(start) for site, start in initial.items()}
+        final = {site: torch.zeros_like(start) for site, start in initial.items()}
         adam = torch.optim.Adam(list(deltas.values()), lr=settings.v_lr)
         self.losses = [[] for _ in range(n_edits)]
         active = torch.arange(n_edits, device=self.model.device)
@@ -179,8 +179,8 @@ class _Search:
                 if step == settings.v_num_grad_steps - 1:
                     goes_on = torch.zeros_like(goes_on)
                 left = total[goes_on].sum()
-            for site in self.sites:  # what has ended stays as it is; Adam moves its row on in vain
-                found[site][active[~goes_on]] = now[site].detach()[~goes_on]
+            for site in self.sites:  # keep the result of ended edits; later Adam steps on them don't count
+                final[site][active[~goes_on]] = now[site].detach()[~goes_on]
             ended, steps_after = int((~goes_on).sum()), settings.v_num_grad_steps - 1 - step
             self.advance(len(goes_on) + ended * steps_after)
             if not goes_on.any():
@@ -196,7 +196,7 @@ class _Search:
                 active = active[goes_on]
         return [
             {
-                site: Target(initial[site][edit], found[site][edit], tuple(self.losses[edit]))
+                site: Target(initial[site][edit], final[site][edit], tuple(self.losses[edit]))
                 for site in self.sites
             }
             for edit in range(n_edits)
@@ -205,7 +205,7 @@ class _Search:
     def _step(
         self, active: torch.Tensor, terms: Terms, decay: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The total loss of each active edit, and which of them go on; keeps the losses."""
+        """Records the losses; returns the total loss of each active edit and whether it continues."""
         numbers = active.tolist()
         factors = terms.likelihood.new_tensor([self.rule.likelihood_factor(edit) for edit in numbers])
         likelihood, kl = factors * terms.likelihood, self.settings.kl_factor * terms.kl
@@ -220,21 +220,21 @@ class _Search:
 
 
 def _anchored(
-    model: LanguageModel, edits: Sequence[Edit], sites: Sequence[Site], found: list[dict[Site, Target]]
+    model: LanguageModel, edits: Sequence[Edit], sites: Sequence[Site], targets: list[dict[Site, Target]]
 ) -> list[dict[Site, Target]]:
-    """The values scaled to the norm that the unedited model has at the bare prompt's subject."""
+    """Scales targets to the norm that the unedited model has at the bare prompt's subject."""
     prompts = [tokenize_prompt(model.tokenizer, edit.prompt, edit.subject) for edit in edits]
     with model.unedited():
-        belongs = read_at_subject(model, prompts, sites)
+        unedited = read_at_subject(model, prompts, sites)
     return [
-        {site: targets[site].of_norm(float(belongs[site][n].float().norm())) for site in sites}
-        for n, targets in enumerate(found)
+        {site: by_site[site].of_norm(float(unedited[site][n].float().norm())) for site in sites}
+        for n, by_site in enumerate(targets)
     ]
 
 
 @torch.no_grad()
 def _clamp(delta: torch.Tensor, bounds: torch.Tensor) -> None:
-    """Scales rows of `delta` that are longer than their bound, in place."""
-    lengths = torch.linalg.norm(delta, dim=-1)
-    longer = lengths > bounds
-    delta[longer] *= (bounds[longer] / lengths[longer])[:, None]
+    """Scales rows of `delta` whose norm exceeds their bound to that bound, in place."""
+    norms = torch.linalg.norm(delta, dim=-1)
+    exceeding = norms > bounds
+    delta[exceeding] *= (bounds[exceeding] / norms[exceeding])[:, None]

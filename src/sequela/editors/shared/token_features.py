@@ -19,11 +19,11 @@ TOKENS_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Features:
-    """What was read for one edit in one layer.
+    """The features of one edit in one layer.
 
     Args:
-        keys: `[n, d_ff]`, fp32.
-        gradients: The loss by the projection's output, `[n, d]`, fp32.
+        keys: The keys, `[n, d_ff]`, fp32.
+        gradients: The gradients of the loss with respect to the projection's output, `[n, d]`, fp32.
     """
 
     keys: torch.Tensor
@@ -33,13 +33,13 @@ class Features:
 def read_features(
     model: LanguageModel, prompts: Sequence[TokenizedPrompt], layers: Sequence[int], token: Token
 ) -> list[dict[int, Features]]:
-    """For each prompt and layer the keys, and the gradients of its target's loss.
+    """Returns, for each prompt and layer, the keys and the gradients of the target's loss.
 
     Args:
-        model: The model as it is now.
+        model: The model with all earlier edits applied.
         prompts: Prompts with targets.
         layers: The layers.
-        token: Which tokens are read.
+        token: The tokens that are read.
     """
     names = {layer: model.family.mlp_out.format(layer) for layer in layers}
 
@@ -55,20 +55,20 @@ def read_features(
 def features_of(
     factors: Mapping[int, GradientFactors], prompts: Sequence[TokenizedPrompt], token: Token
 ) -> list[dict[int, Features]]:
-    """For each row of a batch what stands at its tokens, padding left out.
+    """Returns, for each row of a batch, the features at its tokens, without padding.
 
     Args:
-        factors: By layer, the factors of the gradient in each row.
-        prompts: The rows, prompts with targets.
-        token: Which tokens are read.
+        factors: The factors of the gradient in each row, by layer.
+        prompts: The rows, as prompts with targets.
+        token: The tokens that are read.
     """
     result: list[dict[int, Features]] = []
     for row, prompt in enumerate(prompts):
         start = len(prompt.prompt_ids) - 1 if token == "ans" else 0
-        places = slice(start, len(prompt.ids) - 1)
+        positions = slice(start, len(prompt.ids) - 1)
         result.append(
             {
-                layer: Features(one.inputs[row, places], one.gradients[row, places])
+                layer: Features(one.inputs[row, positions], one.gradients[row, positions])
                 for layer, one in factors.items()
             }
         )
@@ -76,7 +76,7 @@ def features_of(
 
 
 def failure_of(by_layer: Mapping[int, Features]) -> str:
-    """Why an edit can't be made; empty if it can."""
+    """Returns the reason why an edit can't be applied; empty if it can."""
     numbers = [tensor for one in by_layer.values() for tensor in (one.keys, one.gradients)]
     if all(bool(torch.isfinite(tensor).all()) for tensor in numbers):
         return ""

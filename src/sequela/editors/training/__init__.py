@@ -1,1 +1,1 @@
-"""Training of methods that have to be trained before they can edit: the loop, its examples, what is kept."""
+"""Training of methods that must be trained before they can edit: the loop, its examples and the artifact."""

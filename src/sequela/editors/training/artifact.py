@@ -1,4 +1,4 @@
-"""What was trained, on disk: for which model, from which edits, with which settings, how training went."""
+"""Trained networks on disk, with a description of their model, edits, settings and training curve."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ NETWORK = "network.safetensors"
 
 
 class ValidationPoint(BaseModel):
-    """How training stood at one validation.
+    """The results of one validation during training.
 
     Args:
-        step: After so many steps.
-        seconds: Of training until then.
-        train_loss: The mean loss of the steps since the last validation; None at the beginning.
+        step: The number of steps before the validation.
+        seconds: The training time before the validation, in seconds.
+        train_loss: The mean loss of the steps since the last validation; None before the first step.
         loss: The loss over the held-out edits.
-        efficacy: The share of them whose target is the likeliest, token by token, after their own edit.
-        paraphrase: The same after another phrasing.
-        locality: The share of unrelated prompts whose likeliest tokens stay.
-        kl: The mean KL divergence there from the unedited model, in nats a token.
+        efficacy: The share of held-out edits whose target is most likely at their prompt, token by token.
+        paraphrase: The share of held-out edits whose target is most likely at a paraphrase.
+        locality: The share of unrelated prompts whose most likely tokens don't change.
+        kl: The mean KL divergence from the unedited model at the unrelated prompts, in nats per token.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -45,20 +45,20 @@ class ValidationPoint(BaseModel):
 
 
 class Artifact(BaseModel):
-    """What `artifact.json` says.
+    """The content of `artifact.json`.
 
     Args:
         format: The version of this layout.
         editor: The method.
-        base_fingerprint: The model it was trained for.
-        base_name: What that was called.
+        base_fingerprint: The fingerprint of the model that the network was trained for.
+        base_name: The name of that model.
         settings: The method's settings that the network depends on.
         training: The settings of the training.
-        edits: Where the edits came from.
-        edits_hash: A hash of them.
-        n_edits: How many there were.
-        curve: How training went.
-        step: The step whose network this is: the best of the curve.
+        edits: The name of the edits trained on.
+        edits_hash: The hash of the edits.
+        n_edits: The number of edits trained on, without the held-out ones.
+        curve: The validations in order.
+        step: The step at which the network was saved, which had the best validation.
         network: The hash of the network.
     """
 
@@ -79,36 +79,36 @@ class Artifact(BaseModel):
 
     @property
     def best(self) -> ValidationPoint:
-        """The reading of the network that is kept."""
+        """The validation of the saved network."""
         return next(point for point in self.curve if point.step == self.step)
 
 
 def artifact_folder(editor: str, model: LanguageModel, settings: dict[str, Any]) -> Path:
-    """Where a method's network for a model is looked for if no other place is given.
+    """Returns the default folder of a method's network for a model.
 
     Args:
         editor: The method.
         model: The model.
-        settings: Those of the method's settings that a network depends on.
+        settings: The method's settings that the network depends on.
     """
     return cache_folder() / "editors" / editor / model.fingerprint / hash_json(settings)
 
 
 def save_network(folder: Path, network: nn.Module) -> str:
-    """Writes a network; returns its hash, which belongs into the description."""
+    """Saves a network and returns its hash, for the description."""
     return save_tensors(folder / NETWORK, network.state_dict())
 
 
 def describe_artifact(folder: Path, artifact: Artifact) -> None:
-    """Writes the description of a network that is there already."""
+    """Writes the description of a network that is already saved."""
     write_description(folder / DESCRIPTION, artifact)
 
 
 def read_artifact(folder: Path) -> Artifact:
-    """What a folder's `artifact.json` says.
+    """Reads a folder's `artifact.json`.
 
     Raises:
-        BadInputError: It is missing or not one of ours.
+        BadInputError: The file is missing or invalid.
     """
     return read_description_of(folder / DESCRIPTION, Artifact, "trained editor")
 
@@ -116,38 +116,40 @@ def read_artifact(folder: Path) -> Artifact:
 def load_network(
     network: nn.Module, editor: str, model: LanguageModel, settings: dict[str, Any], folder: Path | None
 ) -> Artifact:
-    """Fills a network with what was trained for a model.
+    """Loads the weights that were trained for a model into a network.
 
     Args:
-        network: As it is before training.
+        network: The network before training.
         editor: The method.
         model: The model.
-        settings: Those of the method's settings that a network depends on.
-        folder: Where it is; None looks in the usual place.
+        settings: The method's settings that the network depends on.
+        folder: The folder of the artifact; None uses the default folder.
 
     Raises:
-        SequelaError: Nothing was trained for this model and these settings.
-        FingerprintMismatchError: It was trained for another model.
-        IntegrityError: The numbers are not the ones that were saved.
+        SequelaError: No network was trained for this model with these settings.
+        BadInputError: The artifact is missing, invalid or of another method.
+        FingerprintMismatchError: The network was trained for another model.
+        IntegrityError: The tensors differ from those that were saved.
     """
-    place = folder or artifact_folder(editor, model, settings)
-    if folder is None and not (place / DESCRIPTION).is_file():
+    used_folder = folder or artifact_folder(editor, model, settings)
+    if folder is None and not (used_folder / DESCRIPTION).is_file():
         raise SequelaError(
-            f"{editor} has to be trained before it can edit {model.name!r}; with these settings it was not.",
+            f"{editor} must be trained before it can edit {model.name!r}; no network was trained with these "
+            "settings.",
             hint=f"sequela train-editor {editor} --model {model.name} --edits counterfact-easyedit-train",
         )
-    artifact = read_artifact(place)
+    artifact = read_artifact(used_folder)
     if artifact.editor != editor:
-        raise BadInputError(f"{place} holds a trained {artifact.editor}, not {editor}.")
+        raise BadInputError(f"{used_folder} holds a trained {artifact.editor}, not {editor}.")
     if artifact.base_fingerprint != model.fingerprint:
         raise FingerprintMismatchError(
-            f"The {editor} in {place} was trained for the model {artifact.base_fingerprint} "
+            f"The {editor} in {used_folder} was trained for the model {artifact.base_fingerprint} "
             f"({artifact.base_name}); {model.name!r} is {model.fingerprint}.",
-            hint="Train one for this model, or load the model that it was trained for.",
+            hint="Train a network for this model, or load the model that it was trained for.",
         )
     differing = [name for name, value in settings.items() if artifact.settings.get(name) != value]
     if differing:
         description = ", ".join(f"{name} = {artifact.settings.get(name)!r}" for name in differing)
-        raise SequelaError(f"The {editor} in {place} was trained with other settings: {description}.")
-    network.load_state_dict(load_tensors(place / NETWORK, artifact.network))
+        raise SequelaError(f"The {editor} in {used_folder} was trained with other settings: {description}.")
+    network.load_state_dict(load_tensors(used_folder / NETWORK, artifact.network))
     return artifact

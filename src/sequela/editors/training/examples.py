@@ -1,4 +1,4 @@
-"""What an editor is trained on: an edit, the same in other words, and a question that must stay."""
+"""Training examples: an edit, a paraphrase of it, and an unrelated prompt whose answer must not change."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sequela.edits import Edit, EditSet
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 
 MIN_TRAINING_EDITS = 20
-"""Fewer than so many edits train nothing."""
+"""The minimum number of edits to train on."""
 
 
 @dataclass(frozen=True)
 class Wording:
-    """How an edit is seen in a batch.
+    """The texts of one edit's example.
 
     Args:
-        question: The edit's own prompt, its subject in place.
+        question: The edit's own prompt, with its subject.
         answer: The edit's target.
-        paraphrase: Another phrasing.
+        paraphrase: A paraphrase of the prompt.
         neighbor: An unrelated prompt.
-        neighbor_answer: Its own right answer.
+        neighbor_answer: The correct answer to the unrelated prompt.
     """
 
     question: str
@@ -35,13 +35,13 @@ class Wording:
 
 @dataclass(frozen=True)
 class Examples:
-    """One row of each kind for every edit of a batch, all with targets.
+    """The examples of a batch of edits: one row of each kind per edit, all with targets.
 
     Args:
         prompts: The edits' own prompts.
-        paraphrases: Other phrasings, with the edits' targets.
-        neighbors: Unrelated prompts, with their own right answers.
-        wordings: The texts behind them.
+        paraphrases: Paraphrases, with the edits' targets.
+        neighbors: Unrelated prompts, with their correct answers.
+        wordings: The texts of the rows.
     """
 
     prompts: tuple[TokenizedPrompt, ...]
@@ -51,24 +51,24 @@ class Examples:
 
     @classmethod
     def of(cls, model: LanguageModel, edits: Sequence[Edit], seed: str) -> Examples:
-        """The examples of a batch; which phrasing and which neighbor an edit is seen with, the seed says."""
+        """Returns the examples of a batch; the seed selects each edit's paraphrase and neighbor."""
         random = Random(seed)
         tokenizer = model.tokenizer
         prompts, paraphrases, neighbors, wordings = [], [], [], []
         for edit in edits:
             prompts.append(tokenize_prompt(tokenizer, edit.prompt, edit.subject, edit.target_new))
-            other = random.choice(edit.paraphrases)
-            paraphrases.append(tokenize_prompt(tokenizer, other, target=edit.target_new))
+            paraphrase = random.choice(edit.paraphrases)
+            paraphrases.append(tokenize_prompt(tokenizer, paraphrase, target=edit.target_new))
             probe, answer = random.choice(_answered(edit))
             neighbors.append(tokenize_prompt(tokenizer, probe, target=answer))
-            wordings.append(Wording(edit.question, edit.target_new, other, probe, answer))
+            wordings.append(Wording(edit.question, edit.target_new, paraphrase, probe, answer))
         return cls(tuple(prompts), tuple(paraphrases), tuple(neighbors), tuple(wordings))
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     def split(self, size: int) -> list[Examples]:
-        """The same in smaller batches."""
+        """Splits the examples into batches of at most `size` edits."""
         return [
             Examples(
                 self.prompts[at : at + size],
@@ -82,14 +82,14 @@ class Examples:
 
 @dataclass(frozen=True)
 class TrainingEdits:
-    """Edits to train on, and edits held out.
+    """Edits to train on, and held-out edits.
 
     Args:
-        name: Where they came from.
-        content_hash: A hash of all of them.
-        train: Those that are trained on.
-        held_out: Those that tell how it goes.
-        n_left_out: How many had no paraphrase or no neighbor with an answer.
+        name: The name of the edits.
+        content_hash: The hash of all edits.
+        train: The edits to train on.
+        held_out: The edits for validation.
+        n_left_out: The number of edits left out for lack of a paraphrase or of a neighbor with an answer.
     """
 
     name: str
@@ -100,17 +100,17 @@ class TrainingEdits:
 
     @classmethod
     def of(cls, edits: EditSet, n_held_out: int) -> TrainingEdits:
-        """Holds the last edits out.
+        """Splits edits; the last `n_held_out` usable ones are held out.
 
         Raises:
-            BadInputError: There are too few edits, or too few with paraphrases and neighbors.
+            BadInputError: There are too few edits with paraphrases and neighbors.
         """
         usable = [edit for edit in edits if edit.paraphrases and _answered(edit)]
         n_train = len(usable) - n_held_out
         if n_train < MIN_TRAINING_EDITS:
-            lacking = len(edits) - len(usable)
+            n_unusable = len(edits) - len(usable)
             raise BadInputError(
-                f"{edits.name} has {len(edits)} edits; {lacking} of them have no paraphrase, or no "
+                f"{edits.name} has {len(edits)} edits; {n_unusable} of them have no paraphrase, or no "
                 f"neighborhood prompt with an answer, and {n_held_out} are held out: "
                 f"{max(0, n_train)} are left to train on.",
                 hint=f"At least {MIN_TRAINING_EDITS} are needed, each with `paraphrases` and `neighborhood`.",
@@ -124,15 +124,15 @@ class TrainingEdits:
         )
 
     def batch(self, step: int, size: int, seed: int) -> tuple[Edit, ...]:
-        """The edits of a step: every edit once before any comes again, in an order that the seed says."""
-        n, places = len(self.train), range(step * size, (step + 1) * size)
+        """Returns the edits of a step: every edit once per epoch, in an order determined by the seed."""
+        n, positions = len(self.train), range(step * size, (step + 1) * size)
         orders: dict[int, list[int]] = {}
-        for epoch in range(places[0] // n, places[-1] // n + 1):
+        for epoch in range(positions[0] // n, positions[-1] // n + 1):
             orders[epoch] = list(range(n))
             Random(f"{seed} {epoch}").shuffle(orders[epoch])
-        return tuple(self.train[orders[place // n][place % n]] for place in places)
+        return tuple(self.train[orders[position // n][position % n]] for position in positions)
 
 
 def _answered(edit: Edit) -> list[tuple[str, str]]:
-    """The edit's neighbors whose right answers are known, with these."""
+    """Returns the prompts and answers of the edit's neighbors whose correct answers are known."""
     return [(probe.prompt, probe.answer) for probe in edit.neighborhood if probe.answer]

@@ -1,12 +1,12 @@
-"""What methods have in common that map gradients to changes of weights by a trained network.
+"""The base class of methods that map gradients to changes of weights by a trained network.
 
-The network saw gradients of the unedited model only. What it makes of an edited model's is therefore two
-methods:
+The network was trained on gradients of the unedited model only. There are therefore two ways to apply several
+batches:
 
-* `accumulate`: each batch comes on top of the earlier ones, which is what a user means.
-* `last-only`: each batch is made on the unedited model and takes the place of the earlier ones. MEND's
-  released code returns such a model, so a run of a thousand edits has one of them in force; MALMEN's measures
-  each batch so and takes it back.
+* `accumulate`: each batch is applied on top of the earlier ones, as users expect.
+* `last-only`: each batch is computed on the unedited model and replaces the earlier ones. MEND's released
+  code returns such a model, so that after a thousand edits only one of them is applied. MALMEN's released
+  code measures each batch in this way and then reverts it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class HypernetworkEditor(TrainedEditor[NetworkH, TrainedState], Generic[NetworkH
     """A method that maps gradients to changes of weights by a trained network."""
 
     n_layers: ClassVar[int]
-    """How many of the highest layers are edited by default."""
+    """The number of highest layers that are edited by default."""
     state_class = TrainedState
     inference_only_settings = ("sequence",)
 
@@ -40,39 +40,39 @@ class HypernetworkEditor(TrainedEditor[NetworkH, TrainedState], Generic[NetworkH
     def compute_change(
         self, model: LanguageModel, edits: Sequence[Edit]
     ) -> tuple[Delta, tuple[EditReport, ...]]:
-        """Makes a batch of edits on the model as it is."""
+        """Computes the change and the reports of a batch of edits on the current model."""
 
     @property
     def variant(self) -> str:
-        """`last-only`, if it is that, and `untrained`."""
+        """The label with `last-only` and `untrained`, where they apply."""
         settings = self.hyperparameters
         untrained = "untrained" if settings.is_untrained else ""
         last_only = settings.sequence if settings.sequence == "last-only" else ""
         return ", ".join(part for part in (last_only, untrained) if part)
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The layers that are edited, ascending."""
+        """Returns the layers that are edited, ascending."""
         layers = self.hyperparameters.layers
         if layers is not None:
             return tuple(sorted(set(layers)))
         return tuple(range(max(0, model.n_layers - self.n_layers), model.n_layers))
 
     def prepare(self, model: LanguageModel, resources: Resources) -> TrainedState:
-        """Finds the trained network.
+        """Loads the trained network.
 
         Raises:
-            SequelaError: There is none for this model, or it has other layers.
-            FingerprintMismatchError: It was trained for another model.
+            SequelaError: There is no network for this model and these settings.
+            FingerprintMismatchError: The network was trained for another model.
         """
         return TrainedState(network=self.trained(model)[0])
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: TrainedState, resources: Resources
     ) -> EditOutcome[TrainedState]:
-        """Makes a batch of edits together.
+        """Computes the joint change of weights for a batch of edits.
 
         Raises:
-            SequelaError: The state came from another network.
+            SequelaError: The earlier edits were computed with another network.
         """
         self.check_network(model, state)
         if self.hyperparameters.sequence == "accumulate":
@@ -80,6 +80,6 @@ class HypernetworkEditor(TrainedEditor[NetworkH, TrainedState], Generic[NetworkH
             return EditOutcome(delta, state, reports)
         with model.unedited():
             delta, reports = self.compute_change(model, edits)
-        # A batch that can't be made leaves the earlier one in force.
-        made = any(not report.dropped for report in reports)
-        return EditOutcome(delta, state, reports, replaces=made)
+        # If all edits of the batch are dropped, the earlier batch stays applied.
+        applied = any(not report.dropped for report in reports)
+        return EditOutcome(delta, state, reports, replaces=applied)

@@ -1,4 +1,4 @@
-"""What of a method is trained, as training knows it."""
+"""The interface between a trained method and the training loop."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from sequela.editors.training.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What edits did to the examples they were made of.
+    """The effect of edits on their examples.
 
     Args:
-        edit_loss: How far the edits are from being made, mean over them. For most methods the cross-entropy
-            of the targets in nats a token, mean over prompts and paraphrases.
-        kl: How much changed elsewhere, mean over the neighbors: the divergence from the unedited model in
-            nats a token.
-        efficacy: For each edit whether its target is the likeliest after its prompt, token by token.
-        paraphrase: The same after the paraphrase.
-        locality: For each whether the neighbor's likeliest tokens stay.
+        edit_loss: The loss of the edits, mean over them. For most methods the cross-entropy of the targets in
+            nats per token, mean over prompts and paraphrases.
+        kl: The KL divergence from the unedited model at the neighbors, in nats per token, mean over them.
+        efficacy: For each edit, whether its target is most likely at its prompt, token by token.
+        paraphrase: For each edit, whether its target is most likely at the paraphrase.
+        locality: For each edit, whether the neighbor's most likely tokens don't change.
     """
 
     edit_loss: torch.Tensor
@@ -37,24 +36,25 @@ class TrainingOutcome:
         return len(self.efficacy)
 
     def loss(self, settings: TrainingSettings) -> torch.Tensor:
-        """Both losses with their weights."""
+        """Returns the weighted sum of both losses."""
         return settings.edit_weight * self.edit_loss + settings.locality_weight * self.kl
 
 
 class Learner(abc.ABC):
-    """What of a method is trained for one model.
+    """The trainable part of a method for one model, with its loss.
 
-    Training draws batches, takes steps with Adam, validates, and keeps what it found; the learner knows the
-    model and what its loss is. While it descends its module is in training mode, else in evaluation mode.
+    `Training` draws batches, takes Adam steps, validates and saves; the learner has the model and computes
+    the loss. Its module is in training mode during `backward`, and otherwise in evaluation mode.
 
     Args:
-        module: What is trained: its parameters that need a gradient; its `state_dict` is what is kept.
+        module: The trained module. Its parameters that require gradients are trained, and its `state_dict` is
+            saved.
     """
 
     gradient_checkpointing: bool = False
-    """Whether the model's blocks are run again in the backward pass and keep nothing for it."""
+    """True to recompute the model's blocks in the backward pass instead of keeping their activations."""
     cache_bytes: int = 0
-    """How many bytes may be kept of examples that come again, which are those outside of training."""
+    """The maximum number of bytes cached for examples that are used repeatedly, i.e., the held-out ones."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
@@ -65,7 +65,7 @@ class Learner(abc.ABC):
 
         Args:
             examples: The edits of one step.
-            settings: The weights of losses, and how many edits may go through the model together.
+            settings: The weights of the losses and the micro-batch size.
 
         Returns:
             The loss.
@@ -73,38 +73,38 @@ class Learner(abc.ABC):
 
     @abc.abstractmethod
     def evaluate(self, examples: Examples, settings: TrainingSettings) -> Iterator[TrainingOutcome]:
-        """Makes edits and looks at what became of them; nothing is trained, no gradients are needed.
+        """Applies edits and measures their effect, without training or gradients.
 
         Args:
             examples: Any number of edits.
-            settings: As for `backward`.
+            settings: The settings of the training.
 
         Yields:
-            What came of the first of them, of the next, and so on, in parts that the learner chooses.
+            The outcomes of consecutive parts of the examples; the learner chooses their sizes.
         """
 
     @abc.abstractmethod
     def activation_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
-        """About how much memory `backward` takes at its height, parameters and their gradients left out."""
+        """Returns an estimate of `backward`'s peak memory in bytes, without parameters and gradients."""
 
     def kept_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
-        """About how much memory all that takes that would be kept of examples, if there were room for it."""
+        """Returns an estimate of the memory in bytes to cache all that can be reused of the examples."""
         return 0
 
 
 class IndependentLearner(Learner):
-    """A learner whose edits don't meet: each is made by itself, so that any few can be taken together."""
+    """A learner that applies each edit independently, so that batches can be split at will."""
 
     @abc.abstractmethod
     def outcome(self, examples: Examples) -> TrainingOutcome:
-        """Makes each edit by itself and looks at what became of it; gradients flow to the module."""
+        """Applies each edit on its own and measures its effect; gradients flow to the module."""
 
     @abc.abstractmethod
     def bytes_of_part(self, examples: Examples) -> int:
-        """About how much memory `outcome` and its gradients take."""
+        """Returns an estimate of the memory in bytes that `outcome` and its gradients take."""
 
     def backward(self, examples: Examples, settings: TrainingSettings) -> float:
-        """Goes through the batch in parts and adds up their gradients."""
+        """Computes the loss micro-batch by micro-batch and accumulates the gradients."""
         total = 0.0
         for part in examples.split(settings.micro_batch):
             loss = len(part) / len(examples) * self.outcome(part).loss(settings)
@@ -113,10 +113,10 @@ class IndependentLearner(Learner):
         return total
 
     def evaluate(self, examples: Examples, settings: TrainingSettings) -> Iterator[TrainingOutcome]:
-        """As many edits at once as when training."""
+        """Yields the outcome of each micro-batch."""
         for part in examples.split(settings.micro_batch):
             yield self.outcome(part)
 
     def activation_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
-        """That of one part."""
+        """Returns an estimate of the memory of one micro-batch in bytes."""
         return self.bytes_of_part(examples.split(settings.micro_batch)[0])

@@ -1,4 +1,4 @@
-"""The passes of the unedited model over examples, and what changes of the upper part make of them."""
+"""Recorded passes of the unedited model over examples, which are replayed with edits in the upper layers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sequela.models.forward.replay import ForwardRecord, InForce, record_forward
 
 @dataclass(frozen=True)
 class Passes:
-    """What the unedited model makes of examples, to be continued from the lowest edited layer.
+    """Recorded passes of the unedited model over examples, for replay from the lowest edited layer.
 
     Args:
         examples: The examples.
         prompts: The pass over the edits' own prompts.
-        paraphrases: The pass over other phrasings.
+        paraphrases: The pass over paraphrases.
         neighbors: The pass over unrelated prompts.
-        before: The logits of the neighbors' answers, `[tokens, vocabulary]` each.
+        before: The unedited model's logits of the neighbors' answers, `[tokens, vocabulary]` each.
     """
 
     examples: Examples
@@ -41,7 +41,7 @@ class Passes:
             model: The model.
             examples: The examples.
             first: The lowest layer that is edited.
-            prompts: The pass over the edits' own prompts, where it was run already.
+            prompts: The pass over the edits' own prompts, if it was already run.
         """
         if prompts is None:
             prompts = record_forward(model, collate(model, examples.prompts), first)
@@ -54,15 +54,15 @@ class Passes:
         return cls(examples, prompts, paraphrases, neighbors, tuple(before))
 
     def outcome(self, model: LanguageModel, edited: InForce, recompute: bool = False) -> TrainingOutcome:
-        """What became of the examples; gradients flow to what `edited` puts in force.
+        """Returns the outcome of edits on the examples; gradients flow to the change that `edited` applies.
 
         Args:
             model: The model.
-            edited: Puts the edits in force for the length of a block.
-            recompute: Whether blocks are run again in the backward pass and keep nothing for it.
+            edited: Returns a context manager in which the edits are applied.
+            recompute: True to recompute blocks in the backward pass instead of keeping their activations.
         """
         recomputed = edited if recompute else None
-        losses, right = [], []
+        losses, correct = [], []
         for rows, recorded in (
             (self.examples.prompts, self.prompts),
             (self.examples.paraphrases, self.paraphrases),
@@ -70,29 +70,29 @@ class Passes:
             with edited():
                 logits = target_logits(model, recorded.replay(recomputed=recomputed), rows)
             losses.append(mean_losses(logits, rows).mean())
-            right.append([_says(one, prompt) for one, prompt in zip(logits, rows, strict=True)])
+            correct.append([_is_predicted(one, prompt) for one, prompt in zip(logits, rows, strict=True)])
         with edited():
             after = target_logits(
                 model, self.neighbors.replay(recomputed=recomputed), self.examples.neighbors
             )
         divergences = [_kl(one, other) for one, other in zip(self.before, after, strict=True)]
-        stays = [
+        unchanged = [
             bool((one.argmax(-1) == other.argmax(-1)).all())
             for one, other in zip(self.before, after, strict=True)
         ]
         return TrainingOutcome(
-            torch.stack(losses).mean(), torch.stack(divergences).mean(), right[0], right[1], stays
+            torch.stack(losses).mean(), torch.stack(divergences).mean(), correct[0], correct[1], unchanged
         )
 
     @property
     def n_bytes(self) -> int:
-        """What its tensors take."""
+        """The memory of the passes' tensors in bytes."""
         recordings = (self.prompts, self.paraphrases, self.neighbors)
         return sum(one.n_bytes for one in recordings) + sum(logits.nbytes for logits in self.before)
 
 
 class PassStore:
-    """Passes over examples that come again, as the held-out ones do: kept for as long as there is room.
+    """A cache of passes over examples that are used repeatedly, such as the held-out ones.
 
     Args:
         model: The unedited model.
@@ -106,28 +106,28 @@ class PassStore:
         self.n_bytes = 0
 
     def kept(self, examples: Examples) -> Passes | None:
-        """The passes over examples, if they were kept."""
+        """Returns the cached passes over examples; None if they aren't cached."""
         return self._kept.get(examples)
 
     def of(self, examples: Examples, cache_bytes: int, prompts: ForwardRecord | None = None) -> Passes:
-        """The passes over examples, run unless they were kept.
+        """Returns the passes over examples, and runs them unless they are cached.
 
         Args:
             examples: The examples.
-            cache_bytes: They are kept if all that is kept then takes no more than so many bytes.
-            prompts: The pass over the edits' own prompts, where it was run already.
+            cache_bytes: The maximum size of the cache in bytes; new passes are cached only within it.
+            prompts: The pass over the edits' own prompts, if it was already run.
         """
-        found = self.kept(examples)
-        if found is None:
-            found = Passes.of(self._model, examples, self._first, prompts)
-            if self.n_bytes + found.n_bytes <= cache_bytes:
-                self._kept[examples] = found
-                self.n_bytes += found.n_bytes
-        return found
+        passes = self.kept(examples)
+        if passes is None:
+            passes = Passes.of(self._model, examples, self._first, prompts)
+            if self.n_bytes + passes.n_bytes <= cache_bytes:
+                self._kept[examples] = passes
+                self.n_bytes += passes.n_bytes
+        return passes
 
 
 def kept_bytes(model: LanguageModel, examples: Examples) -> int:
-    """About how much memory the passes over examples take."""
+    """Returns an estimate of the memory in bytes that the passes over examples take."""
     tokens, _ = _counted(examples)
     answers = sum(len(prompt.target_ids) for prompt in examples.neighbors)
     return 4 * (2 * tokens * model.hidden_size + answers * int(model.module.config.vocab_size))
@@ -136,14 +136,14 @@ def kept_bytes(model: LanguageModel, examples: Examples) -> int:
 def activation_bytes(
     model: LanguageModel, examples: Examples, first: int, features: int, recompute: bool = False
 ) -> int:
-    """About how much memory the passes over examples, their outcome and its gradients take.
+    """Returns an estimate of the memory in bytes of passes over examples, their outcome and its gradients.
 
     Args:
         model: The model.
         examples: The examples.
         first: The lowest layer that is edited.
-        features: The numbers that a learner reads at each token.
-        recompute: Whether blocks keep only what entered them.
+        features: The number of features that the learner reads at each token.
+        recompute: True if blocks keep only their input.
     """
     tokens, targets = _counted(examples)
     layers = model.n_layers - first
@@ -153,14 +153,14 @@ def activation_bytes(
 
 
 def _counted(examples: Examples) -> tuple[int, int]:
-    """The tokens of all passes over examples, padding included, and those of their targets."""
+    """Counts the tokens of all passes over examples, including padding, and the tokens of their targets."""
     rows = (examples.prompts, examples.paraphrases, examples.neighbors)
     tokens = sum(len(some) * max(len(prompt.ids) for prompt in some) for some in rows)
     return tokens, sum(len(prompt.target_ids) for some in rows for prompt in some)
 
 
-def _says(logits: torch.Tensor, prompt: TokenizedPrompt) -> bool:
-    """Whether every token of the target is the likeliest in its place."""
+def _is_predicted(logits: torch.Tensor, prompt: TokenizedPrompt) -> bool:
+    """Returns whether every token of the target is the most likely one at its position."""
     return logits.argmax(-1).tolist() == list(prompt.target_ids)
 
 

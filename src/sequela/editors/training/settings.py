@@ -1,4 +1,4 @@
-"""The settings of a training."""
+"""The settings of an editor's training."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TrainingSettings(BaseModel):
-    """How an editor is trained.
+    """The settings of an editor's training.
 
     Args:
-        n_steps: The most steps.
-        batch_size: Edits in a step.
-        micro_batch: Edits that go through the model together; less needs less memory and changes nothing.
+        n_steps: The maximum number of steps.
+        batch_size: The number of edits per step.
+        micro_batch: The number of edits per pass through the model; it affects memory but not results.
         lr: Adam's learning rate.
-        clip: The greatest norm of a step's gradient.
+        clip: The maximum norm of a step's gradient.
         edit_weight: The weight of the edits' loss.
-        locality_weight: The weight of what changes elsewhere.
-        validate_every: After so many steps the held-out edits are made and the state is kept.
-        n_held_out: How many edits are held out.
-        patience: Training ends after so many validations without a better one.
-        minutes: Training ends after so many minutes.
-        gradient_checkpointing: Whether the model's blocks are run again in the backward pass: less memory,
-            more time, the same curve but for rounding.
-        cache_mib: So many MiB may be taken by what the unedited model makes of the held-out edits, so that
-            validation runs the upper layers only; 0 keeps nothing.
-        seed: The seed of the order of edits and of where learning begins.
+        locality_weight: The weight of the KL divergence at unrelated prompts.
+        validate_every: The number of steps between validations, which also save the state.
+        n_held_out: The number of held-out edits.
+        patience: The number of validations without improvement after which training ends.
+        minutes: The maximum training time in minutes; None for no limit.
+        gradient_checkpointing: True to recompute the model's blocks in the backward pass, which takes less
+            memory and more time and changes results only by rounding.
+        cache_mib: The maximum size in MiB of the cached passes of the unedited model over the held-out edits,
+            which let validation run the upper layers only; 0 caches nothing.
+        seed: The seed of the order of edits and of the network's initialization.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""Methods that must be trained before they can edit."""
+"""The base class of methods that must be trained before they can edit."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sequela.models import LanguageModel
 
 
 class TrainedState(EditorState):
-    """Which network is used.
+    """The state of a trained method, which identifies its network.
 
     Args:
-        network: A hash of it, so that nothing goes on with another one.
+        network: The hash of the network, so that later batches can't use another one.
     """
 
     network: str = ""
@@ -33,16 +33,16 @@ TrainedS = TypeVar("TrainedS", bound=TrainedState)
 
 
 class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
-    """A method that edits with what was trained for the model beforehand.
+    """A method that edits with a network trained for the model beforehand.
 
     Args:
         hyperparameters: The method's settings.
     """
 
     inference_only_settings: ClassVar[tuple[str, ...]] = ()
-    """The method's own settings that training doesn't depend on."""
+    """The names of the method's settings that training doesn't depend on."""
     training_defaults: ClassVar[Mapping[str, float]] = {}
-    """By name, settings of training that the method has otherwise; none that the command sets itself."""
+    """The method's own defaults of training settings, by name, except those that the command sets itself."""
 
     def __init__(self, hyperparameters: TrainedH) -> None:
         super().__init__(hyperparameters)
@@ -50,48 +50,49 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
 
     @abc.abstractmethod
     def learner(self, model: LanguageModel, seed: int = 0) -> Learner:
-        """What is trained, as it is before any training.
+        """Returns the learner with its module as initialized, before any training.
 
         Args:
             model: The unedited model.
-            seed: The seed of where learning begins.
+            seed: The seed of the initialization.
         """
 
     @property
     def training_dependent_settings(self) -> dict[str, Any]:
-        """Those of the settings that what is trained depends on."""
+        """The settings that the trained network depends on, by name."""
         others = {"preset", "artifact", *self.inference_only_settings}
         return {name: value for name, value in self.settings.items() if name not in others}
 
     def trained(self, model: LanguageModel) -> tuple[str, nn.Module]:
-        """The hash of what was trained for a model, and the module itself; loaded once for a model.
+        """Returns the hash of the module trained for a model, and the module itself, loaded once per model.
 
         Raises:
-            SequelaError: Nothing was trained for this model and these settings.
-            FingerprintMismatchError: What `artifact` names was trained for another model.
-            IntegrityError: The numbers are not the ones that were saved.
+            SequelaError: No network was trained for this model with these settings.
+            FingerprintMismatchError: The network in `artifact` was trained for another model.
+            IntegrityError: The tensors differ from those that were saved.
         """
         if self._loaded is None or self._loaded[0] != model.fingerprint:
             module = self.learner(model).module
             if not self.hyperparameters.is_untrained:
-                folder = self.hyperparameters.artifact
-                place = Path(folder) if folder else None
-                load_network(module, self.name, model, self.training_dependent_settings, place)
+                artifact = self.hyperparameters.artifact
+                folder = Path(artifact) if artifact else None
+                load_network(module, self.name, model, self.training_dependent_settings, folder)
             module.requires_grad_(False).eval()
             self._loaded = (model.fingerprint, hash_tensors(module.state_dict().items()), module)
         return self._loaded[1:]
 
     def check_network(self, model: LanguageModel, state: TrainedS) -> None:
-        """Refuses to go on with edits that another network made.
+        """Rejects a state whose edits were computed with another network.
 
         Raises:
-            SequelaError: The state came from another network.
+            SequelaError: The state belongs to another network.
         """
-        known, _ = self.trained(model)
-        if state.network != known:
+        current, _ = self.trained(model)
+        if state.network != current:
             raise SequelaError(
-                f"The edits so far were made with the network {state.network}; the one in place is {known}.",
-                hint="Put that network back, name it as `artifact`, or begin anew in another folder.",
+                f"The earlier edits were computed with the network {state.network}; the current one is "
+                f"{current}.",
+                hint="Restore that network, name it as `artifact`, or start again in another folder.",
             )
 
 

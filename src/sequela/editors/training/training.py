@@ -1,10 +1,10 @@
-"""The training of an editor: batches of edits, steps of Adam, validation, and what is kept of it.
+"""The training loop of an editor: batches of edits, Adam steps, validation and saving.
 
-What is trained and what its loss is, a `Learner` knows. For most methods the loss of an edit is `edit_weight`
-times the cross-entropy of its target, after its prompt and after another phrasing of it, plus
-`locality_weight` times the KL divergence from the unedited model on an unrelated prompt, all with the edit
-in force (Mitchell et al. 2022, section 3.3). The batch of a step, and whatever a learner draws in it, follow
-from the seed, so that a training that was interrupted goes on to the same curve.
+The trained module and its loss are defined by a `Learner`. For most methods the loss of an edit is
+`edit_weight` times the cross-entropy of its target, at its prompt and at a paraphrase, plus `locality_weight`
+times the KL divergence from the unedited model at an unrelated prompt, all with the edit applied (Mitchell
+et al. 2022, section 3.3). The seed determines each step's batch and all random draws of a learner, so that an
+interrupted training continues to the same curve.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ STATE_TENSORS = "training.safetensors"
 
 
 class Training:
-    """One training, from its beginning or from where it was left.
+    """One training, which starts anew or resumes.
 
     Args:
         editor: The method.
         model: The unedited model.
-        edits: What to train on.
-        settings: How.
-        folder: Where the state and the artifact are kept.
-        progress: Who is told.
+        edits: The edits to train on, and the held-out ones.
+        settings: The settings of the training.
+        folder: The folder of the state and the artifact.
+        progress: Receives messages and progress.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Training:
 
     @property
     def _key(self) -> str:
-        """What a training that goes on must have in common with the one that was left."""
+        """The hash of everything that must not differ when a training is resumed."""
         same = {"n_steps", "minutes", "patience", "micro_batch", "gradient_checkpointing", "cache_mib"}
         return hash_json(
             {
@@ -87,18 +87,23 @@ class Training:
         )
 
     def memory_bytes(self) -> int:
-        """About how much memory training takes above the model.
+        """Returns an estimate of the training's memory in bytes, in addition to the model.
 
-        What is learned, its gradients and Adam, one step, and what is kept of the held-out edits.
+        It includes the trained parameters, their gradients and Adam's state, one step, and the cached passes
+        over the held-out edits.
         """
         parameters = sum(parameter.numel() for parameter in self._network.parameters())
         sample = Examples.of(self._model, self._edits.train[: self._settings.batch_size], "memory")
         step = self._learner.activation_bytes(sample, self._settings)
-        kept = min(self._learner.cache_bytes, self._learner.kept_bytes(self._held_out, self._settings))
-        return 4 * 4 * parameters + step + kept
+        cached = min(self._learner.cache_bytes, self._learner.kept_bytes(self._held_out, self._settings))
+        return 4 * 4 * parameters + step + cached
 
     def run(self) -> Artifact:
-        """Trains until the steps, the minutes or the patience are used up; keeps the best network."""
+        """Trains until a limit on steps, minutes or patience is reached, and saves the best network.
+
+        Returns:
+            The description of the best network.
+        """
         self._resume()
         started = time.perf_counter() - (self._curve[-1].seconds if self._curve else 0.0)
         task, reported = self._start(), self._done(started)
@@ -117,22 +122,22 @@ class Training:
             self._validate(time.perf_counter() - started)
         self._progress.finish(task)
         artifact = self._artifact()
-        describe_artifact(self._folder, artifact)  # with what came after the best
+        describe_artifact(self._folder, artifact)  # again, with the validations after the best one
         return artifact
 
     def _start(self) -> int:
-        """Tells how long the training is: in seconds if its time is limited, else in steps."""
+        """Starts the progress report: in seconds if the training's time is limited, otherwise in steps."""
         settings, name = self._settings, self._editor.name
         if settings.minutes is None:
             return self._progress.start(f"training {name}", settings.n_steps)
         return self._progress.start(f"training {name}, seconds", math.ceil(60 * settings.minutes))
 
     def _done(self, started: float) -> int:
-        """What is done of that."""
+        """Returns the progress so far, in the units of `_start`."""
         return self._step if self._settings.minutes is None else int(time.perf_counter() - started)
 
     def _one_step(self) -> float:
-        """One step of Adam; returns its loss."""
+        """Takes one Adam step and returns its loss."""
         settings = self._settings
         batch = self._edits.batch(self._step, settings.batch_size, settings.seed)
         examples = Examples.of(self._model, batch, f"{settings.seed} {self._step}")
@@ -147,18 +152,18 @@ class Training:
     def _validate(self, seconds: float) -> None:
         self._network.eval()
         with torch.no_grad(), seeded(self._settings.seed, self._model.device):
-            found = list(self._learner.evaluate(self._held_out, self._settings))
-        shares = [len(one) / len(self._held_out) for one in found]
-        edit_loss = sum(share * float(one.edit_loss) for share, one in zip(shares, found, strict=True))
-        kl = sum(share * float(one.kl) for share, one in zip(shares, found, strict=True))
+            outcomes = list(self._learner.evaluate(self._held_out, self._settings))
+        shares = [len(one) / len(self._held_out) for one in outcomes]
+        edit_loss = sum(share * float(one.edit_loss) for share, one in zip(shares, outcomes, strict=True))
+        kl = sum(share * float(one.kl) for share, one in zip(shares, outcomes, strict=True))
         point = ValidationPoint(
             step=self._step,
             seconds=seconds,
             train_loss=sum(self._since) / len(self._since) if self._since else None,
             loss=self._settings.edit_weight * edit_loss + self._settings.locality_weight * kl,
-            efficacy=_share([one for outcome in found for one in outcome.efficacy]),
-            paraphrase=_share([one for outcome in found for one in outcome.paraphrase]),
-            locality=_share([one for outcome in found for one in outcome.locality]),
+            efficacy=_share([one for outcome in outcomes for one in outcome.efficacy]),
+            paraphrase=_share([one for outcome in outcomes for one in outcome.paraphrase]),
+            locality=_share([one for outcome in outcomes for one in outcome.locality]),
             kl=kl,
         )
         self._since = []
@@ -198,34 +203,34 @@ class Training:
         )
 
     def _keep(self) -> None:
-        """Writes everything that going on needs; the numbers first."""
+        """Saves everything that is needed to resume; the tensors first."""
         tensors = {f"network.{name}": tensor for name, tensor in self._network.state_dict().items()}
         for index, state in self._adam.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-        kept = save_tensors(self._folder / STATE_TENSORS, tensors)
+        tensors_hash = save_tensors(self._folder / STATE_TENSORS, tensors)
         content = {
             "key": self._key,
             "step": self._step,
             "curve": [point.model_dump(mode="json") for point in self._curve],
             "best_network": self._best_network,
-            "tensors": kept,
+            "tensors": tensors_hash,
         }
         with replacing(self._folder / STATE) as path:
             path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     def _resume(self) -> None:
-        """Goes on from where this very training was left, if it was."""
+        """Resumes this training if the folder has its saved state."""
         path = self._folder / STATE
         if not path.is_file():
             return
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["key"] != self._key:
-            self._progress.say(f"{self._folder} holds a training with other settings; it begins anew.")
+            self._progress.say(f"{self._folder} has a training with other settings; this one starts anew.")
             return
         try:
             tensors = load_tensors(self._folder / STATE_TENSORS, content["tensors"])
         except IntegrityError as error:
-            self._progress.say(f"{error.message} Training begins anew.")
+            self._progress.say(f"{error.message} Training starts anew.")
             return
         self._network.load_state_dict(
             {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
@@ -238,8 +243,8 @@ class Training:
         self._adam.load_state_dict({**self._adam.state_dict(), "state": state})
         self._step, self._best_network = content["step"], content["best_network"]
         self._curve = [ValidationPoint.model_validate(point) for point in content["curve"]]
-        self._progress.say(f"training goes on after step {self._step}")
+        self._progress.say(f"training resumes after step {self._step}")
 
 
-def _share(found: Sequence[bool]) -> float:
-    return sum(found) / len(found)
+def _share(values: Sequence[bool]) -> float:
+    return sum(values) / len(values)

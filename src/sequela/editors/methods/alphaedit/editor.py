@@ -1,13 +1,13 @@
-"""AlphaEdit: changes that act only where the model's own keys hardly are.
+"""AlphaEdit: changes in the null space of the model's own keys.
 
 Fang, Jiang, Wang, Ma, Jie, Wang, He, Chua, "AlphaEdit: Null-Space Constrained Knowledge Editing for
 Language Models" (ICLR 2025): `Deltaᵀ = (P (K Kᵀ + Kp Kpᵀ) + L2 I)⁻¹ P K Rᵀ` with the projector P on the
-eigenvectors of C below a threshold, keys K `[d_ff, n]`, residuals R `[d, n]`, and the keys Kp of earlier
-batches, as the edited model has them.
+eigenvectors of C with eigenvalues below a threshold, keys K `[d_ff, n]`, residuals R `[d, n]`, and the keys
+Kp of earlier batches, as computed by the edited model.
 
-The released code solves a `[d_ff, d_ff]` system in float32; this is the same in float64 by a system of as
-many rows as there are keys. Its rule that only the largest model families remember Kp (it looks for
-"llama" in the model's name) is not followed.
+The released code solves a `[d_ff, d_ff]` system in float32. This implementation solves an equivalent system
+with one row per key in float64. The released code keeps Kp only for the largest model families (it looks for
+"llama" in the model's name); here Kp is always kept.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from sequela.models import LanguageModel
 
 
 class AlphaEdit(MultiLayerEditor[AlphaEditHyperparameters]):
-    """Writes batches of facts into the null space of what the model knows, and remembers them."""
+    """Writes batches of facts in the null space of the model's keys, and keeps the keys of earlier edits."""
 
     info = ALPHAEDIT
 
     def keeps_history(self) -> bool:
-        """Earlier keys are held still."""
+        """Returns True: the values of earlier keys are preserved."""
         return True
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
-        """Collects the second moments and finds the null spaces."""
+        """Computes the key covariances and their null spaces."""
         state = super().prepare(model, resources)
         for layer in self.layers_of(model):
             resources.statistics.null_space(layer, self.hyperparameters.nullspace_threshold)
         return state
 
     def precondition_keys(self, layer: int, keys: torch.Tensor, resources: Resources) -> torch.Tensor:
-        """`P keys`."""
+        """Returns `P keys`."""
         threshold = self.hyperparameters.nullspace_threshold
         return resources.statistics.null_space(layer, threshold).project(keys)
 
     def ridge_weight(self, model: LanguageModel) -> float:
-        """L2."""
+        """Returns L2."""
         return self.hyperparameters.L2

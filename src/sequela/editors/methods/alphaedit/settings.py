@@ -1,4 +1,4 @@
-"""AlphaEdit: its settings, and what a listing tells of it."""
+"""AlphaEdit's settings and record."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class AlphaEditHyperparameters(MultiLayerHyperparameters):
     """AlphaEdit's settings."""
 
     nullspace_threshold: float = Field(
-        default=0.02, gt=0, description="Eigenvalues of C below this belong to the null space."
+        default=0.02, gt=0, description="The eigenvalue of C below which eigenvectors span the null space."
     )
-    L2: float = Field(default=10.0, gt=0, description="Weight of the change's own size.")
+    L2: float = Field(default=10.0, gt=0, description="The weight of the change's squared norm.")
 
 
 ALPHAEDIT = MethodInfo(
     name="alphaedit",
-    summary="Batch change within the null space of the model's keys (Fang et al. 2025).",
+    summary="A batch change in the null space of the model's keys (Fang et al. 2025).",
     paper="Fang et al. 2025, arXiv 2410.02355",
     settings=AlphaEditHyperparameters,
     implementation="sequela.editors.methods.alphaedit.editor:AlphaEdit",

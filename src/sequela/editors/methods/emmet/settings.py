@@ -1,4 +1,4 @@
-"""EMMET: its settings, and what a listing tells of it."""
+"""EMMET's settings and record."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class EmmetHyperparameters(MultiLayerHyperparameters):
     """EMMET's settings."""
 
     emmet_lambda: float = Field(
-        default=0.1, ge=0, description="a: how far values may be missed where keys are alike."
+        default=0.1, ge=0, description="a, the ridge weight: greater lets values deviate if keys are similar."
     )
 
 
 EMMET = MethodInfo(
     name="emmet",
-    summary="Batch change under ROME's equality constraint (Gupta et al. 2024).",
+    summary="A batch change under ROME's equality constraint (Gupta et al. 2024).",
     paper="Gupta et al. 2024, arXiv 2403.14236",
     settings=EmmetHyperparameters,
     implementation="sequela.editors.methods.emmet.editor:Emmet",

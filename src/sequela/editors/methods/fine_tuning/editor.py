@@ -1,10 +1,10 @@
 """Fine-tuning of MLP output projections: FT-M and FT-L.
 
 FT-M is the strong baseline of Zhang et al., "A Comprehensive Study of Knowledge Editing" (2024): ordinary
-cross-entropy over the target with the prompt masked. FT-L is the weak one of most papers, as it is published:
-every token of the target is asked of one distribution, that after the prompt, which is right for targets of
-one token only. Both take a few Adam steps, optionally within an L-infinity bound on the change (constrained
-fine-tuning, Zhu et al. 2020, arXiv 2012.00363).
+cross-entropy over the target with the prompt masked. FT-L is the weak baseline of most papers, as published:
+every token of the target is predicted by the distribution after the prompt, which is correct only for
+targets of one token. Both take a few Adam steps, optionally within an L-infinity bound on the change
+(constrained fine-tuning, Zhu et al. 2020, arXiv 2012.00363).
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ from sequela.models import LanguageModel
 from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 STOP_BELOW = 0.01
-"""Training ends when the mean loss falls below this."""
+"""The mean loss below which training ends."""
 
 
 class FineTuning(Editor[FineTuningHyperparameters, NoState]):
     """Fine-tunes MLP output projections on a batch of edits."""
 
-    asks: ClassVar[Literal["each in its place", "all after the prompt"]]
-    """Where the target's tokens are asked."""
+    loss_positions: ClassVar[Literal["each token's own", "last of the prompt"]]
+    """The positions at which the target's tokens are predicted."""
 
     @property
     def variant(self) -> str:
-        """Whether the change is bounded."""
+        """The label `constrained` if the change is bounded; otherwise empty."""
         return "" if self.hyperparameters.norm_constraint is None else "constrained"
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The layers that are tuned, ascending."""
+        """Returns the layers that are tuned, ascending."""
         layers = self.hyperparameters.layers
         return tuple(sorted(set(layers))) if layers is not None else (round(DEFAULT_DEPTH * model.n_layers),)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
-        """Needs nothing beforehand."""
+        """Checks that the model has the layers; no other preparation is needed."""
         model.check_layers(self.layers_of(model))
         return NoState()
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
     ) -> EditOutcome[NoState]:
-        """Tunes on all edits of the batch together."""
+        """Tunes the weights on all edits of the batch together."""
         layers = self.layers_of(model)
         names = [model.family.mlp_out_name(layer) for layer in layers]
         weights = [model.module.get_parameter(name) for name in names]
         originals = [weight.detach().clone() for weight in weights]
-        batch = _TargetBatch(model, edits, layers[0], self.asks)
+        batch = _TargetBatch(model, edits, layers[0], self.loss_positions)
         try:
             losses = self._tune(weights, originals, batch)
             tuned = [weight.detach().clone() for weight in weights]
@@ -99,13 +99,13 @@ class FineTuning(Editor[FineTuningHyperparameters, NoState]):
 def tuning_outcome(
     model: LanguageModel, edits: Sequence[Edit], delta: Delta, losses: Sequence[torch.Tensor]
 ) -> EditOutcome[NoState]:
-    """What came of tuning on a batch: its change, unless something in it is not a number.
+    """Returns the outcome of tuning on a batch, without the change if it or the loss is not finite.
 
     Args:
-        model: The model as it was before.
+        model: The model before tuning.
         edits: The batch.
-        delta: The change.
-        losses: The loss of each edit before each step, `[edits]`.
+        delta: The change of weights.
+        losses: The loss of each edit, `[edits]`, before each step.
     """
     failure = "" if torch.isfinite(losses[-1]).all() else "the loss is not finite"
     if not delta.finite:
@@ -128,32 +128,32 @@ def tuning_outcome(
 
 
 class FineTuningMasked(FineTuning):
-    """FT-M: cross-entropy over the target's tokens, each asked in its place."""
+    """FT-M: cross-entropy over the target's tokens, each predicted at its own position."""
 
     info = FT_M
-    asks = "each in its place"
+    loss_positions = "each token's own"
 
 
 class FineTuningLast(FineTuning):
-    """FT-L: all tokens of the target asked at the last position of the prompt."""
+    """FT-L: cross-entropy of all the target's tokens at the last position of the prompt."""
 
     info = FT_L
-    asks = "all after the prompt"
+    loss_positions = "last of the prompt"
 
 
 class _TargetBatch:
-    """The edits' prompts with their targets; blocks below the tuned layer are run once only."""
+    """The edits' prompts with their targets; blocks below the tuned layer are run only once."""
 
-    def __init__(self, model: LanguageModel, edits: Sequence[Edit], layer: int, asks: str) -> None:
+    def __init__(self, model: LanguageModel, edits: Sequence[Edit], layer: int, loss_positions: str) -> None:
         self.model = model
-        self.asks = asks
+        self.loss_positions = loss_positions
         self.prompts = tokenize_edits(model, edits)
         self.recording: ForwardRecord = record_forward(model, collate(model, self.prompts), layer)
 
     def losses(self) -> torch.Tensor:
-        """Mean cross-entropy over each edit's target tokens, `[edits]`."""
+        """Returns the mean cross-entropy over each edit's target tokens, `[edits]`."""
         final = self.recording.replay()
-        if self.asks == "each in its place":
+        if self.loss_positions == "each token's own":
             return losses_from_hidden(self.model, final, self.prompts)[0]
         losses = []
         for row, prompt in enumerate(self.prompts):
@@ -165,4 +165,4 @@ class _TargetBatch:
 
 
 DEFAULT_DEPTH = 2 / 3
-"""Where they write by default, as a part of the depth."""
+"""The default position of the tuned layer, as a fraction of the depth."""

@@ -1,4 +1,4 @@
-"""Fine-tuning, FT-M and FT-L: their settings, and what a listing tells of them."""
+"""The settings and records of fine-tuning: FT-M and FT-L."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ class FineTuningHyperparameters(Hyperparameters):
     """Settings of FT-M and FT-L."""
 
     layers: tuple[NonNegativeInt, ...] | None = Field(
-        default=None, min_length=1, description="The layers to tune; by default one, two thirds up."
+        default=None,
+        min_length=1,
+        description="The layers to tune; by default one, at two thirds of the depth.",
     )
-    num_steps: int = Field(default=25, ge=1, description="Most Adam steps.")
+    num_steps: int = Field(default=25, ge=1, description="The maximum number of Adam steps.")
     lr: float = Field(default=5e-4, gt=0, description="Adam's learning rate.")
     weight_decay: float = Field(default=0.0, ge=0, description="Adam's weight decay.")
     norm_constraint: float | None = Field(
-        default=None, gt=0, description="Bound of each entry's change; none by default."
+        default=None, gt=0, description="The bound on each entry's change; none by default."
     )
 
 

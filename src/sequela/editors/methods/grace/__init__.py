@@ -1,1 +1,1 @@
-"""GRACE: a codebook of keys and values beside one layer."""
+"""GRACE: a codebook of keys and values at one layer."""

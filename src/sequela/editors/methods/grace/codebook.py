@@ -1,7 +1,7 @@
-"""A codebook: keys with a radius and a value each, as GRACE keeps them.
+"""GRACE's codebook: keys, each with a radius and a value.
 
-It watches one MLP output projection. At the token that decides, what enters the projection is compared with
-the keys; if the nearest is within its radius, its value takes the place of what leaves the projection there.
+The codebook acts on one MLP output projection. At the deciding token, the projection's input is compared with
+the keys; if it is within the radius of the nearest key, that key's value replaces the projection's output.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from sequela.models.forward.hooks import InstalledHooks
 
 
 class CodebookState(Clusters):
-    """What GRACE remembers: for each key a value, `values` `[n, d]` among the tensors.
+    """GRACE's state: clusters with a value for each key, `values` `[n, d]` among the tensors.
 
     Args:
-        edits: The edits behind each key, the one that made it first.
+        edits: The ids of each key's edits, the one that created the key first.
     """
 
     edits: tuple[tuple[str, ...], ...] = ()
 
     def changed(
-        self, place: int, key: torch.Tensor, value: torch.Tensor, label: tuple[int, ...], edit: str
+        self, index: int, key: torch.Tensor, value: torch.Tensor, label: tuple[int, ...], edit: str
     ) -> CodebookState:
-        """The same with another value behind a key, or with a new key behind the last; radii as they are.
+        """Returns the state with another value for a key, or with a new key appended; radii are unchanged.
 
         Args:
-            place: Which key; their number for a new one, whose radius is then still to be given.
+            index: The index of the key; the number of keys for a new one, whose radius must then be set.
             key: The new key, `[d_ff]`.
             value: The value, `[d]`.
-            label: The target's tokens.
-            edit: The edit.
+            label: The token ids of the target.
+            edit: The edit's id.
         """
-        if place == len(self):
+        if index == len(self):
             parts = {"keys": key, "values": value}
             tensors = {
                 name: torch.cat([self.tensors[name], part[None]]) if len(self) else part[None]
@@ -47,24 +47,24 @@ class CodebookState(Clusters):
             new = {"labels": (*self.labels, label), "edits": (*self.edits, (edit,))}
             return self.model_copy(update={**new, "tensors": {**self.tensors, **tensors}})
         values = self.tensors["values"].clone()
-        values[place] = value
+        values[index] = value
         labels, edits = list(self.labels), list(self.edits)
-        same = labels[place] == label
-        labels[place], edits[place] = label, (*edits[place], edit) if same else (edit,)
+        same = labels[index] == label
+        labels[index], edits[index] = label, (*edits[index], edit) if same else (edit,)
         tensors = {**self.tensors, "values": values}
         return self.model_copy(update={"labels": tuple(labels), "edits": tuple(edits), "tensors": tensors})
 
     def with_radii(self, radii: torch.Tensor) -> CodebookState:
-        """The same with other radii, `[n]`."""
+        """Returns the state with other radii, `[n]`."""
         return self.model_copy(update={"tensors": {**self.tensors, "radii": radii}})
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """A codebook in force on a layer.
+    """The intervention that applies a codebook at a layer.
 
     Args:
-        layer: The layer whose MLP output projection is watched.
+        layer: The layer whose MLP output projection is intercepted.
         state: The codebook.
     """
 
@@ -73,25 +73,25 @@ class Codebook:
 
     @property
     def content_hash(self) -> str:
-        """A hash of the layer and every bit of the codebook."""
+        """The hash of the layer and of all the codebook's tensors."""
         return hash_parts({"layer": str(self.layer), "codebook": hash_tensors(self.state.tensors.items())})
 
     def lowest_block(self, model: LanguageModel) -> int:
-        """The watched layer."""
+        """Returns the intercepted layer."""
         return self.layer
 
     def install(self, model: LanguageModel, decisions: Decisions) -> InstalledHooks:
-        """Watches the layer's MLP output projection."""
+        """Hooks the layer's MLP output projection."""
         state = self.state
         values = state.tensors["values"].to(model.device)
 
         def hook(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor | None:
-            places = decisions.current(inputs)
-            rows, columns = places.decides.nonzero(as_tuple=True)
+            deciding = decisions.current(inputs)
+            rows, columns = deciding.decides.nonzero(as_tuple=True)
             if not len(rows):
                 return None
             nearest, hit = state.found(inputs[rows, columns])
-            decisions.note(places.decision_ids[rows, columns], hit)
+            decisions.note(deciding.decision_ids[rows, columns], hit)
             if not bool(hit.any()):
                 return None
             replaced = outputs.clone()

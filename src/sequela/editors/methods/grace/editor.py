@@ -1,12 +1,12 @@
-"""GRACE: edits kept in a codebook beside the model (Hartvigsen et al. 2023, arXiv 2211.11031).
+"""GRACE: edits in a codebook of keys and values (Hartvigsen et al. 2023, arXiv 2211.11031).
 
-The key of an edit is what enters an MLP output projection at the prompt's last token, its value what shall
-leave it there, trained by gradient steps through the layers above. A key has a radius, its deferral radius.
-An edit whose key comes near an earlier one's widens that one's radius if they want the same target, else the
-two share the distance between them.
+The key of an edit is the input of an MLP output projection at the prompt's last token. Its value, which
+replaces the projection's output there, is trained by gradient steps through the layers above. Each key has a
+deferral radius. If the key of a new edit is near an earlier one, it extends that key's radius if the targets
+are the same; otherwise the two radii are set to half of their distance.
 
-The weights stay as they are. So whatever a benchmark loses, it loses on the requests that hit a key: engines
-count them.
+The weights don't change. A benchmark's score can therefore change only through requests that hit a key, which
+engines count.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ from sequela.models.forward.hooks import OutputHook, hooked
 from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 DEFAULT_DEPTH = 3 / 4
-"""Where it watches by default, as a part of the depth."""
+"""The default position of the layer, as a fraction of the depth."""
 
 
 class Grace(Editor[GraceHyperparameters, CodebookState]):
-    """Keeps each edit's value in a codebook that watches one layer."""
+    """Stores each edit's value in a codebook that acts on one layer."""
 
     info = GRACE
     state_class = CodebookState
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The layer that is watched."""
+        """Returns the layer of the codebook."""
         return self.hyperparameters.layers or (round(DEFAULT_DEPTH * model.n_layers),)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> CodebookState:
-        """An empty codebook."""
+        """Returns an empty codebook."""
         model.check_layers(self.layers_of(model))
         return CodebookState()
 
     def interventions(self, model: LanguageModel, state: CodebookState) -> tuple[Intervention, ...]:
-        """The codebook, once it has a key."""
+        """Returns the codebook, once it has a key."""
         return (Codebook(self.layers_of(model)[0], state),) if len(state) else ()
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: CodebookState, resources: Resources
     ) -> EditOutcome[CodebookState]:
-        """Adds the edits to the codebook, one after the other."""
+        """Adds the edits to the codebook, one after another."""
         reports = []
         for edit, prompt in zip(edits, tokenize_edits(model, edits), strict=True):
             state, report = self._add(model, edit, prompt, state, resources)
@@ -77,15 +77,15 @@ class Grace(Editor[GraceHyperparameters, CodebookState]):
             return state, _dropped(edit, "the key is not finite")
         placed = state.placement(key, prompt.target_ids, settings.eps, settings.same_key)
         start = self._start(model, state, placed, resources)
-        made = state.changed(placed.place, key, start, prompt.target_ids, edit.id).with_radii(placed.radii)
-        (found,), (hit,) = made.found(key[None])
-        if int(found) != placed.place or not bool(hit):
-            description = "its key is that of an earlier edit, and both are out of reach now"
-            return made, _dropped(edit, description, int(placed.fresh), placed.distance)
+        changed = state.changed(placed.index, key, start, prompt.target_ids, edit.id).with_radii(placed.radii)
+        (nearest,), (hit,) = changed.found(key[None])
+        if int(nearest) != placed.index or not bool(hit):
+            reason = "its key equals that of an earlier edit, and neither can be reached now"
+            return changed, _dropped(edit, reason, int(placed.fresh), placed.distance)
         value, losses = slot.train(start, settings.num_steps, settings.lr, settings.stop_below)
         if not math.isfinite(losses[-1]) or not bool(torch.isfinite(value).all()):
             return state, _dropped(edit, "the loss is not finite")
-        kept = state.changed(placed.place, key, value, prompt.target_ids, edit.id).with_radii(placed.radii)
+        changed = state.changed(placed.index, key, value, prompt.target_ids, edit.id).with_radii(placed.radii)
         report = EditReport(
             edit_id=edit.id,
             optimization_steps=len(losses) - 1,
@@ -95,26 +95,26 @@ class Grace(Editor[GraceHyperparameters, CodebookState]):
             diagnostics={
                 "nearest_key": placed.distance,
                 "new_key": float(placed.fresh),
-                "keys": float(len(kept)),
+                "keys": float(len(changed)),
             },
         )
-        return kept, report
+        return changed, report
 
     def _start(
         self, model: LanguageModel, state: CodebookState, placed: Placement, resources: Resources
     ) -> torch.Tensor:
-        """Where training begins, `[d]`: the value that is there, or uniformly drawn for a new one."""
+        """Returns the initial value for the training, `[d]`: the key's, or a random one for a new key."""
         if not placed.fresh:
-            return state.tensors["values"][placed.place]
+            return state.tensors["values"][placed.index]
         generator = torch.Generator().manual_seed(resources.seed + len(state))
         return torch.rand(1, model.hidden_size, generator=generator)[0].to(model.device)
 
 
 class ValueSlot:
-    """The place in one edit's prompt where a value takes the place of what leaves a layer's projection.
+    """The training of a value that replaces the output of a layer's projection at one token of a prompt.
 
     Args:
-        model: The model; nothing may watch its activations.
+        model: The model, without interventions.
         prompt: The edit's prompt with its target.
         layer: The layer.
     """
@@ -128,7 +128,7 @@ class ValueSlot:
         self._column = last - self._recording.starts[0]
 
     def key(self) -> torch.Tensor:
-        """What enters the projection there, `[d_ff]`, fp32."""
+        """Returns the projection's input at the prompt's last token, `[d_ff]`, fp32."""
         seen: list[torch.Tensor] = []
 
         def hook(inputs: torch.Tensor, _: torch.Tensor) -> None:
@@ -144,13 +144,13 @@ class ValueSlot:
         """Trains a value with Adam.
 
         Args:
-            start: Where it begins, `[d]`.
-            num_steps: The most steps.
+            start: The initial value, `[d]`.
+            num_steps: The maximum number of steps.
             lr: The learning rate.
-            stop_below: The loss below which it ends.
+            stop_below: The loss below which training ends.
 
         Returns:
-            The value, and the loss before each step and after the last, in nats a token.
+            The value, and the loss before each step and after the last, in nats per token.
         """
         value = start.float().clone().requires_grad_(True)
         adam = torch.optim.Adam([value], lr=lr)
@@ -168,7 +168,7 @@ class ValueSlot:
         return value.detach(), losses
 
     def _loss(self, value: torch.Tensor) -> torch.Tensor:
-        """The mean cross-entropy of the target's tokens with a value in its place."""
+        """Returns the mean cross-entropy of the target's tokens with a value in place of the output."""
 
         def hook(_: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
             replaced = outputs.clone()
@@ -177,8 +177,8 @@ class ValueSlot:
 
         final = self._run(hook)
         target = torch.tensor(self._prompt.target_ids, device=final.device)
-        asked = final[0, self._column : self._column + len(target)]
-        return torch.nn.functional.cross_entropy(read_logits(self._model, asked), target)
+        predicting = final[0, self._column : self._column + len(target)]
+        return torch.nn.functional.cross_entropy(read_logits(self._model, predicting), target)
 
     def _run(self, hook: OutputHook) -> torch.Tensor:
         with hooked(self._model, {self._module: hook}):

@@ -1,10 +1,10 @@
-"""Demonstrations of what to do with a new fact, made of other edits (Zheng et al. 2023).
+"""Demonstrations of how to use a new fact, built from other edits (Zheng et al. 2023).
 
-There are three kinds, and each says a fact, a prompt and how the prompt goes on:
+There are three kinds. Each contains a fact, a prompt and the prompt's continuation:
 
-* `copy`: the edit's own prompt, and the new answer.
-* `update`: a paraphrase, and the new answer.
-* `retain`: a prompt about another subject, and the answer that this has anyway.
+* `copy`: the edit's own prompt, continued with the new answer.
+* `update`: a paraphrase, continued with the new answer.
+* `retain`: a prompt about another subject, continued with its unchanged answer.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from sequela.models.spans import continued
 Kind = Literal["copy", "update", "retain"]
 
 ORDER: tuple[Kind, ...] = ("retain", "update", "retain", "copy", "update", "retain", "update", "retain")
-"""The kinds from the nearest demonstration on, again and again: one copy, three updates and four retains."""
+"""The repeating order of kinds, from the nearest demonstration on: one copy, three updates, four retains."""
 
 
 def kinds_of(count: int) -> tuple[Kind, ...]:
-    """The kinds of so many demonstrations, from the nearest on."""
+    """Returns the kinds of `count` demonstrations, from the nearest on."""
     return tuple(islice(cycle(ORDER), count))
 
 
 def in_context(facts: Sequence[str], prompt: str) -> str:
-    """A prompt behind new facts, as the model is shown it."""
+    """Returns a prompt after new facts, in the format given to the model."""
     return "".join(f"New Fact: {fact}\n" for fact in facts) + f"Prompt: {prompt}"
 
 
 def demonstration(edit: Edit, kind: Kind) -> str | None:
-    """An edit as a demonstration; None if it hasn't what the kind needs."""
+    """Returns an edit as a demonstration; None if it lacks the data for the kind."""
     shown: str | None = None
     if kind == "copy":
         shown = continued(edit.question, edit.target_new)
@@ -55,11 +55,11 @@ def demonstration(edit: Edit, kind: Kind) -> str | None:
 
 @dataclass(frozen=True)
 class DemonstrationPool:
-    """Edits that demonstrations are made of.
+    """The edits from which demonstrations are built.
 
     Args:
         edits: The edits.
-        keys: Where the retriever puts their facts, `[edits, width]`.
+        keys: The retriever's embeddings of their facts, `[edits, width]`.
         retriever: The retriever.
     """
 
@@ -69,37 +69,38 @@ class DemonstrationPool:
 
     @classmethod
     def of(cls, edits: EditSet, count: int, retriever: Retriever) -> DemonstrationPool:
-        """A pool for `count` demonstrations at a time.
+        """Returns a pool for `count` demonstrations at a time.
 
         Raises:
             BadInputError: There are too few edits for some kind.
         """
         for kind, needed in Counter(kinds_of(count)).items():
-            there = sum(demonstration(edit, kind) is not None for edit in edits)
-            if there < needed:
+            available = sum(demonstration(edit, kind) is not None for edit in edits)
+            if available < needed:
                 raise BadInputError(
-                    f"The edits of {edits.name!r} can show {kind!r} {there} times; {needed} are needed.",
-                    hint="An update needs an edit with a paraphrase, a retain one with a neighbor whose "
-                    "answer is given. Name another source as `demonstrations`, or lower `n_demonstrations`.",
+                    f"The edits of {edits.name!r} give {available} demonstrations of kind {kind!r}; {needed} "
+                    "are needed.",
+                    hint="An update needs an edit with a paraphrase, and a retain one with a neighbor that "
+                    "has an answer. Name another source as `demonstrations`, or lower `n_demonstrations`.",
                 )
         facts = [continued(edit.question, edit.target_new) for edit in edits]
         return cls(edits, retriever.encode(facts), retriever)
 
     def nearest(self, question: str, target: str, count: int) -> tuple[str, ...] | None:
-        """The demonstrations nearest to a fact, nearest first; None if too few edits are left for them.
+        """Returns the demonstrations nearest to a fact, nearest first; None if there are too few edits.
 
-        No edit is shown twice, and none that asks the very question.
+        No edit is used twice, and none with the same question.
         """
         (query,) = self.retriever.encode([continued(question, target)])
-        places, _ = by_nearness(query, self.keys)
-        left = [self.edits[place] for place in places if self.edits[place].question != question]
+        indices, _ = by_nearness(query, self.keys)
+        left = [self.edits[index] for index in indices if self.edits[index].question != question]
         chosen = []
         for kind in kinds_of(count):
-            made = ((at, demonstration(edit, kind)) for at, edit in enumerate(left))
-            found = next(((at, text) for at, text in made if text is not None), None)
-            if found is None:
+            candidates = ((at, demonstration(edit, kind)) for at, edit in enumerate(left))
+            first = next(((at, text) for at, text in candidates if text is not None), None)
+            if first is None:
                 return None
-            at, text = found
+            at, text = first
             del left[at]
             chosen.append(text)
         return tuple(chosen)

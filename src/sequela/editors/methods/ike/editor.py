@@ -1,15 +1,15 @@
-"""IKE: edits told to the model in front of each request (Zheng et al. 2023, arXiv 2305.12740).
+"""IKE: in-context edits, given as facts in the prompt (Zheng et al. 2023, arXiv 2305.12740).
 
-A request is put behind the new fact and behind demonstrations of what a model is to do with new facts
-(`facts.py`, `demonstrations.py`). No weight is changed and nothing is trained, but each
-request grows by what stands before it, and one that outgrows the model's context is refused.
+A request is preceded by the new fact and by demonstrations of how a model uses new facts (`facts.py`,
+`demonstrations.py`). No weight is changed and nothing is trained, but each request gets longer, and a request
+that exceeds the model's context is rejected as too long.
 
-Published is one edit at a time. Here all edits are remembered, and those whose questions are nearest to the
-request are told. Unless there is a `threshold`, some fact stands in front of every request, whatever it asks.
+The paper has one edit at a time. Here all edits are kept, and those whose questions are nearest to the
+request are added to the prompt. Without a `threshold`, every request gets a fact, regardless of its content.
 
-What is different from the released code: kinds of demonstrations stand in a fixed order and not a shuffled
-one, an edit's first paraphrase and neighbor are shown and not random ones, and the fact in force is not told
-a second time as a demonstration of itself.
+Differences from the released code: the kinds of demonstrations have a fixed instead of a shuffled order; an
+edit's first paraphrase and neighbor are shown instead of random ones; and a fact in the prompt is not
+repeated as a demonstration of itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 
 
 class Ike(Editor[IkeHyperparameters, IkeState]):
-    """Tells the model new facts in front of requests."""
+    """Adds new facts to the prompts of requests."""
 
     info = IKE
     state_class = IkeState
@@ -44,7 +44,7 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
 
     @property
     def variant(self) -> str:
-        """The threshold, if there is one, and `no demonstrations`."""
+        """The label with the threshold, if there is one, and `facts alone` without demonstrations."""
         settings = self.hyperparameters
         threshold = "" if settings.threshold is None else f"threshold {settings.threshold:g}"
         return ", ".join(
@@ -52,24 +52,24 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
         )
 
     def lowest_block(self, model: LanguageModel) -> int:
-        """The number of layers: no block is changed."""
+        """Returns the number of layers, because no block is changed."""
         return model.n_layers
 
     def prepare(self, model: LanguageModel, resources: Resources) -> IkeState:
-        """Reads the edits that demonstrations are made of.
+        """Loads the retriever and the edits from which demonstrations are built.
 
         Raises:
-            SequelaError: They or the retriever can't be had.
-            BadInputError: They are too few.
+            SequelaError: The edits or the retriever can't be loaded.
+            BadInputError: There are too few edits.
         """
         retriever, pool = self._retriever(model), self._demonstrations(model, resources.progress)
         return IkeState(retriever=retriever.fingerprint, pool="" if pool is None else pool.edits.content_hash)
 
     def routers(self, model: LanguageModel, state: IkeState) -> tuple[RequestRouter, ...]:
-        """What tells the facts, once there is one.
+        """Returns the router that adds facts to prompts, once there is a fact.
 
         Raises:
-            FingerprintMismatchError: The facts were placed by another retriever.
+            FingerprintMismatchError: The facts were embedded by another retriever.
         """
         if not state.facts:
             return ()
@@ -80,18 +80,18 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: IkeState, resources: Resources
     ) -> EditOutcome[IkeState]:
-        """Remembers the edits, one after the other.
+        """Adds the edits as facts, one after another.
 
         Raises:
-            SequelaError: The state came with other demonstrations or from another retriever.
+            SequelaError: The earlier edits used other demonstrations or another retriever.
         """
         self._check(self._retriever(model), state)
         pool = self._demonstrations(model, resources.progress)
         if state.pool != ("" if pool is None else pool.edits.content_hash):
             raise SequelaError(
-                f"The edits so far were made with other demonstrations than those of "
-                f"{self.hyperparameters.demonstrations!r} now.",
-                hint="Put the former edits back, or begin anew in another folder.",
+                "The earlier edits used other demonstrations than the current ones from "
+                f"{self.hyperparameters.demonstrations!r}.",
+                hint="Restore the former demonstrations, or start again in another folder.",
             )
         reports = []
         for edit in edits:
@@ -105,12 +105,12 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
         count, question = self.hyperparameters.n_demonstrations, edit.question
         shown = () if pool is None else pool.nearest(question, edit.target_new, count)
         if shown is None:
-            return state, EditReport.not_made(edit.id, "too few edits are left to make demonstrations of")
+            return state, EditReport.not_made(edit.id, "too few edits are left for its demonstrations")
         retriever = self._retriever(model)
         (key,) = retriever.encode([question])
         fact = Fact(edit=edit.id, question=question, target=edit.target_new, demonstrations=shown)
-        made = state.with_fact(fact, key)
-        (router,) = self.routers(model, made)
+        extended = state.with_fact(fact, key)
+        (router,) = self.routers(model, extended)
         bare, full = (
             tokenize_prompt(model.tokenizer, prompt, target=edit.target_new)
             for prompt in (question, router.route(question).prompt)
@@ -118,8 +118,8 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
         if len(full.ids) - 1 > model.context_length:
             return state, EditReport.not_made(
                 edit.id,
-                f"with what stands before it, its request takes {len(full.ids) - 1} tokens; the context has "
-                f"{model.context_length}",
+                f"with the fact and demonstrations, its request has {len(full.ids) - 1} tokens; the context "
+                f"has {model.context_length}",
             )
         before, after = (_loss(model, prompt) for prompt in (bare, full))
         if not math.isfinite(before) or not math.isfinite(after):
@@ -132,31 +132,32 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
             relative_norm=0.0,
             diagnostics={
                 "context_tokens": float(len(full.ids) - len(bare.ids)),
-                "facts": float(len(made.facts)),
+                "facts": float(len(extended.facts)),
             },
         )
-        return made, report
+        return extended, report
 
     def _retriever(self, model: LanguageModel) -> Retriever:
-        """The retriever, loaded once."""
+        """Returns the retriever, loaded once."""
         if self._loaded is None:
             self._loaded = load_retriever(self.hyperparameters.retriever, model.device)
         return self._loaded
 
     def _demonstrations(self, model: LanguageModel, progress: Progress) -> DemonstrationPool | None:
-        """What demonstrations are made of, read once; None if there are to be none."""
+        """Returns the pool of demonstrations, loaded once; None without demonstrations."""
         settings = self.hyperparameters
         if self._pool is None and settings.n_demonstrations:
             edits = _read(settings.demonstrations, settings.pool)
-            progress.say(f"Demonstrations are made of {len(edits)} edits of {edits.name}.")
+            progress.say(f"Demonstrations are built from {len(edits)} edits of {edits.name}.")
             self._pool = DemonstrationPool.of(edits, settings.n_demonstrations, self._retriever(model))
         return self._pool
 
     def _check(self, retriever: Retriever, state: IkeState) -> None:
         if retriever.fingerprint != state.retriever:
             raise FingerprintMismatchError(
-                f"The facts were placed by another retriever than {self.hyperparameters.retriever!r} is now.",
-                hint="Put that one back, or make the edits anew.",
+                f"The facts were embedded by another retriever than the current "
+                f"{self.hyperparameters.retriever!r}.",
+                hint="Restore the former retriever, or apply the edits again.",
             )
 
 
@@ -165,15 +166,16 @@ def _read(source: str, limit: int | None) -> EditSet:
         return load_edits(source, limit=limit)
     except SequelaError as error:
         others = (
-            "Name others as `demonstrations`, your own .jsonl file or builtin, or set n_demonstrations to 0."
+            "Name other edits as `demonstrations`, such as your own .jsonl file or builtin, or set "
+            "n_demonstrations to 0."
         )
         raise SequelaError(
-            f"ike has no edits to make demonstrations of. {error.message}",
+            f"ike has no edits for its demonstrations. {error.message}",
             hint=others if error.hint is None else f"{error.hint} {others}",
         ) from error
 
 
 def _loss(model: LanguageModel, prompt: TokenizedPrompt) -> float:
-    """The target's loss in nats a token."""
+    """Returns the target's loss in nats per token."""
     losses, _ = target_losses(model, [prompt])
     return float(losses[0])

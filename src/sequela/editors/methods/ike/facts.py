@@ -1,4 +1,4 @@
-"""Facts kept as text, and told in front of the requests they are near to, as IKE does."""
+"""IKE's facts, which are added as text to the prompts of nearby requests."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sequela.models.spans import continued
 
 
 class Fact(BaseModel):
-    """An edit in force.
+    """An edit as a fact.
 
     Args:
         edit: The edit's id.
-        question: Its prompt with the subject in place.
-        target: Its new answer.
-        demonstrations: What is shown before it, nearest first.
+        question: The edit's prompt with its subject.
+        target: The new answer.
+        demonstrations: The demonstrations that precede it in the prompt, nearest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,12 +40,12 @@ class Fact(BaseModel):
 
 
 class IkeState(EditorState):
-    """What IKE remembers: the facts, and among the tensors the `keys` of their questions, `[n, width]`.
+    """IKE's state: the facts, with the `keys` of their questions `[n, width]` among the tensors.
 
     Args:
-        retriever: The fingerprint of what made the keys.
-        pool: A hash of the edits that demonstrations are made of; empty without demonstrations.
-        facts: The edits in force; one that asks what an earlier one asked is in its place.
+        retriever: The fingerprint of the retriever that computed the keys.
+        pool: The hash of the edits from which demonstrations are built; empty without demonstrations.
+        facts: The facts; one with the same question as an earlier one replaces it.
     """
 
     retriever: str = ""
@@ -53,7 +53,7 @@ class IkeState(EditorState):
     facts: tuple[Fact, ...] = ()
 
     def with_fact(self, fact: Fact, key: torch.Tensor) -> IkeState:
-        """The state with one more fact, whose question is at `key` `[width]`."""
+        """Returns the state with one more fact, whose question has the embedding `key` `[width]`."""
         questions = [earlier.question for earlier in self.facts]
         if fact.question in questions:
             facts = list(self.facts)
@@ -66,13 +66,13 @@ class IkeState(EditorState):
 
 @dataclass(frozen=True)
 class FactsInContext:
-    """Tells facts in front of requests.
+    """The router that adds facts to the prompts of requests.
 
     Args:
-        state: The facts; at least one.
-        retriever: What made their keys.
-        n_facts: The most that are told at once.
-        threshold: The least cosine at which one is told; None: always.
+        state: The state, with at least one fact.
+        retriever: The retriever that computed the state's keys.
+        n_facts: The maximum number of facts per request.
+        threshold: The minimum cosine similarity at which a fact is added; None adds the nearest always.
     """
 
     state: IkeState
@@ -83,25 +83,25 @@ class FactsInContext:
 
     @property
     def content_hash(self) -> str:
-        """A hash of the facts and of what chooses among them."""
+        """The hash of the facts and of everything that determines their selection."""
         content = self.state.model_dump(mode="json", include={"retriever", "facts"})
         return hash_json({**content, "n_facts": self.n_facts, "threshold": self.threshold})
 
     def nearest(self, prompt: str) -> tuple[int, ...]:
-        """The facts that are told with a request, nearest first; none if no one is near enough."""
+        """Returns the indices of the facts for a request, nearest first; empty if none is near enough."""
         if len(self.state.facts) == 1 and self.threshold is None:
             return (0,)
-        if prompt not in self._nearest:  # a benchmark asks the same once for each choice
+        if prompt not in self._nearest:  # multiple-choice benchmarks repeat a prompt for each choice
             (query,) = self.retriever.encode([prompt])
-            places, cosines = by_nearness(query, self.state.tensors["keys"])
-            least = -math.inf if self.threshold is None else self.threshold
-            near = [place for place, cosine in zip(places, cosines, strict=True) if cosine >= least]
+            indices, cosines = by_nearness(query, self.state.tensors["keys"])
+            minimum = -math.inf if self.threshold is None else self.threshold
+            near = [index for index, cosine in zip(indices, cosines, strict=True) if cosine >= minimum]
             self._nearest[prompt] = tuple(near[: self.n_facts])
         return self._nearest[prompt]
 
     def route(self, prompt: str) -> Routed:
-        """The request behind the nearest facts and the nearest one's demonstrations; nearest last."""
-        facts = [self.state.facts[place] for place in self.nearest(prompt)]
+        """Returns the request after the nearest fact's demonstrations and the nearest facts, nearest last."""
+        facts = [self.state.facts[index] for index in self.nearest(prompt)]
         if not facts:
             return Routed(prompt, Route(hit=False))
         shown = "".join(reversed(facts[0].demonstrations))

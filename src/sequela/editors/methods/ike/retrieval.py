@@ -1,4 +1,4 @@
-"""Finding the texts that are nearest to another one."""
+"""Retrieval of the texts that are nearest to a query."""
 
 from __future__ import annotations
 
@@ -17,73 +17,73 @@ WORDS = "words"
 """The name of the retriever that compares words and needs no encoder."""
 
 MAX_WORDS = 256
-"""How many words of a text it reads, from the end: there stands what is asked."""
+"""The number of words it reads at the end of a text, where the question is."""
 
-PLACES = 2048
-"""How many places the words are counted in."""
+BUCKETS = 2048
+"""The number of hash buckets in which words are counted."""
 
 _WORD = re.compile(r"\w+")
 
 
 class Retriever(Protocol):
-    """Something that puts texts where near ones have a high cosine. A sentence encoder is one."""
+    """An embedding of texts in which near texts have a high cosine similarity, such as a sentence encoder."""
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what the vectors depend on besides the texts."""
+        """The hash of everything besides the texts that the vectors depend on."""
         ...
 
     def encode(self, texts: Sequence[str]) -> torch.Tensor:
-        """Vectors of length 1, `[texts, width]`."""
+        """Returns the texts' vectors, of norm 1, `[texts, width]`."""
         ...
 
 
 @dataclass(frozen=True)
 class WordRetriever:
-    """Counts words, whatever their case: texts are near if they share words.
+    """A retriever that counts words, regardless of case, so that texts are similar if they share words.
 
-    Two words may fall into one place by their hash.
+    Words are assigned to buckets by hash, so that two words may share a bucket.
 
     Args:
-        device: Where the vectors are.
+        device: The device of the vectors.
     """
 
     device: torch.device
 
     @property
     def fingerprint(self) -> str:
-        """Its name and width: it has no weights."""
-        return f"{WORDS}/{PLACES}"
+        """The name and width; there are no weights."""
+        return f"{WORDS}/{BUCKETS}"
 
     def encode(self, texts: Sequence[str]) -> torch.Tensor:
-        """Word counts at length 1, `[texts, PLACES]`; 0 for a text without words."""
-        counts = torch.zeros(len(texts), PLACES)
+        """Returns word counts scaled to norm 1, `[texts, BUCKETS]`; 0 for a text without words."""
+        counts = torch.zeros(len(texts), BUCKETS)
         for row, text in enumerate(texts):
             for word in _WORD.findall(text.casefold())[-MAX_WORDS:]:
-                counts[row, crc32(word.encode()) % PLACES] += 1
+                counts[row, crc32(word.encode()) % BUCKETS] += 1
         return normalize(counts, dim=-1).to(self.device)
 
 
 def load_retriever(name: str, device: torch.device) -> Retriever:
-    """A retriever by name.
+    """Loads a retriever by name.
 
     Args:
-        name: `words`, or a sentence encoder as `load_sentence_encoder` knows it.
-        device: Where it runs.
+        name: `words`, or a sentence encoder accepted by `load_sentence_encoder`.
+        device: The device that it runs on.
 
     Raises:
-        SequelaError: The encoder can't be had.
+        SequelaError: The encoder can't be loaded.
     """
     return WordRetriever(device) if name == WORDS else load_sentence_encoder(name, device)
 
 
 def by_nearness(query: torch.Tensor, keys: torch.Tensor) -> tuple[list[int], list[float]]:
-    """The places of keys, nearest first and the earlier of equals first, and their cosines.
+    """Returns the indices of keys, nearest first and on ties the earlier first, and their cosines.
 
     Args:
-        query: `[width]`.
-        keys: `[n, width]`.
+        query: The query, `[width]`.
+        keys: The keys, `[n, width]`.
     """
     cosines = keys @ query.to(keys.device)
-    found = torch.sort(cosines, descending=True, stable=True)
-    return found.indices.tolist(), found.values.tolist()
+    ordered = torch.sort(cosines, descending=True, stable=True)
+    return ordered.indices.tolist(), ordered.values.tolist()

@@ -1,1 +1,1 @@
-"""KN: knowledge neurons, found by integrated gradients."""
+"""KN: knowledge neurons, located by integrated gradients."""

@@ -1,4 +1,4 @@
-"""How much each neuron of a model's MLPs adds to the probability of a token: integrated gradients.
+"""Attribution of a token's probability to the neurons of a model's MLPs by integrated gradients.
 
 Dai, Dong, Hao, Sui, Chang, Wei, "Knowledge Neurons in Pretrained Transformers" (ACL 2022), eq. 3:
 `a / m * sum_s dP(s / m * a) / da` over m points between no activation and the activation `a`.
@@ -22,16 +22,16 @@ from sequela.models.forward.batch import pad_right, places_in
 from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 TOKENS_AT_ONCE = 256
-"""How many rows of one token are run again side by side; each has its own logits and gradients."""
+"""The number of tokens that are recomputed in parallel; each has its own logits and gradients."""
 
 
 @dataclass(frozen=True)
 class Attributions:
-    """What was found for some questions.
+    """The attributions for some questions.
 
     Args:
         scores: Each neuron's attribution, fp32 `[questions, layers, d_ff]`.
-        keys: The keys at the same place, fp32 `[questions, layers, d_ff]`.
+        keys: The keys at the same positions, fp32 `[questions, layers, d_ff]`.
     """
 
     scores: torch.Tensor
@@ -40,11 +40,11 @@ class Attributions:
 
 @dataclass(frozen=True)
 class Question:
-    """A token that the model is to predict.
+    """A token to predict after other tokens.
 
     Args:
-        ids: The tokens before it.
-        answer: The token.
+        ids: The ids of the tokens before it.
+        answer: The id of the token to predict.
     """
 
     ids: tuple[int, ...]
@@ -54,17 +54,17 @@ class Question:
 def attributions(
     model: LanguageModel, questions: Sequence[Question], n_points: int, kind: SiteKind = "key"
 ) -> Attributions:
-    """What each neuron, at the last position before the token, adds to the token's probability.
+    """Returns each neuron's attribution to the answer's probability, at the position that predicts it.
 
-    The points are `0, 1/(m-1), …, 1`, both ends included, as in the released code; with one point it is
-    the gradient without any activation, as in the published runs on large models.
+    The points are `0, 1/(m-1), …, 1`, including both ends, as in the released code. With one point the
+    attribution uses the gradient at zero activation, as in the published runs on large models.
 
-    Blocks below a layer are not run again for it, and of those above only the last position.
+    For a layer, the blocks below it are not recomputed, and those above only at the last position.
 
     Args:
-        model: The model as it is now.
-        questions: What is to be predicted.
-        n_points: m, how many points the integral is summed over.
+        model: The model with all earlier edits applied.
+        questions: The tokens to predict.
+        n_points: m, the number of points of the integral.
         kind: `key` (the input of the MLP's output projection) or `preactivation`.
     """
     last = [len(question.ids) - 1 for question in questions]
@@ -87,11 +87,11 @@ def attributions(
 
 @dataclass(frozen=True)
 class _Attribution:
-    """What is asked of every layer alike.
+    """The data of an attribution that is the same for every layer.
 
     Args:
-        columns: The column that predicts, for each question.
-        answers: The token whose probability counts.
+        columns: The column that predicts the answer, `[questions]`.
+        answers: The ids of the answers, `[questions]`.
         factors: The points of the integral, `[m]`.
     """
 
@@ -102,20 +102,20 @@ class _Attribution:
     def activations(
         self, recording: ForwardRecord, sites: Iterable[Site]
     ) -> tuple[ForwardRecord, dict[Site, torch.Tensor]]:
-        """Runs one block; returns the recording above it and what is at its sites, `[questions, d_ff]`."""
+        """Runs one block; returns the recording above it and its sites' activations, `[questions, d_ff]`."""
         seen: dict[Site, torch.Tensor] = {}
-        places = (torch.arange(len(self.columns), device=self.columns.device), self.columns)
+        positions = (torch.arange(len(self.columns), device=self.columns.device), self.columns)
         with ExitStack() as stack:
             for site in sites:
 
                 def keep(_: nn.Module, args: tuple[torch.Tensor, ...], site: Site = site) -> None:
-                    seen[site] = args[0][places_in(args[0], *places)].to(recording.model.device)
+                    seen[site] = args[0][places_in(args[0], *positions)].to(recording.model.device)
 
                 stack.callback(module_at(recording.model, site).register_forward_pre_hook(keep).remove)
             return recording.advance(), seen
 
     def integrated(self, recording: ForwardRecord, site: Site, activation: torch.Tensor) -> torch.Tensor:
-        """The integral for one layer, `[questions, d_ff]`."""
+        """Returns the integral for one layer, `[questions, d_ff]`."""
         n_points = len(self.factors)
         rows = torch.arange(len(self.columns), device=self.columns.device).repeat_interleave(n_points)
         factors = self.factors.repeat(len(self.columns))
@@ -126,8 +126,8 @@ class _Attribution:
             while (start := len(gradients)) < len(rows):
                 part = slice(start, start + at_once)
                 scaled = activation[rows[part]] * factors[part, None].to(activation.dtype)
-                found = self._gradients(recording.select_rows(rows[part]), site, rows[part], scaled)
-                gradients.update(enumerate(found, start=start))
+                new = self._gradients(recording.select_rows(rows[part]), site, rows[part], scaled)
+                gradients.update(enumerate(new, start=start))
 
         retry_on_oom(TOKENS_AT_ONCE, attempt)
         stacked = torch.stack([gradients[row] for row in range(len(rows))]).to(SCORING_DTYPE)
@@ -137,23 +137,23 @@ class _Attribution:
     def _gradients(
         self, recording: ForwardRecord, site: Site, questions: torch.Tensor, scaled: torch.Tensor
     ) -> torch.Tensor:
-        """The gradient of each row's probability by what is put at the site, `[rows, d_ff]`."""
+        """Returns the gradient of each row's probability with respect to the site's input, `[rows, d_ff]`."""
         model = recording.model
         columns = self.columns[questions]
-        places = (torch.arange(len(columns), device=columns.device), columns)
+        positions = (torch.arange(len(columns), device=columns.device), columns)
         with torch.enable_grad():
             scaled.requires_grad_(True)
 
             def put(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-                entered = args[0]
-                return (entered.index_put(places_in(entered, *places), scaled.to(entered)), *args[1:])
+                inputs = args[0]
+                return (inputs.index_put(places_in(inputs, *positions), scaled.to(inputs)), *args[1:])
 
             hook = module_at(model, site).register_forward_pre_hook(put)
             try:
                 final = recording.replay()
             finally:
                 hook.remove()
-            logits = read_logits(model, final[places])
+            logits = read_logits(model, final[positions])
             chosen = torch.softmax(logits, dim=-1).gather(1, self.answers[questions, None])
             (gradient,) = torch.autograd.grad(chosen.sum(), scaled)
         return gradient

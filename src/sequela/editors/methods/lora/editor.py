@@ -1,8 +1,8 @@
 """LoRA and AdaLoRA: low-rank adapters trained on the edits, then added to the weights.
 
-Hu et al., "LoRA" (2022); Zhang et al., "AdaLoRA" (2023), which starts with a higher rank and takes the least
-important directions away while it trains. The adapters are those of the `peft` library. Each batch trains
-adapters of its own on the model that the batches before left; their products are the change.
+Hu et al., "LoRA" (2022); Zhang et al., "AdaLoRA" (2023), which starts with a higher rank and removes the
+least important directions during training. The adapters are those of the `peft` library. Each batch trains
+its own adapters on the model after the earlier batches; their products are the change.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from sequela.models import LanguageModel
 from sequela.models.forward.replay import record_forward
 
 ADAPTER = "sequela"
-"""What `peft` knows our adapter by."""
+"""The name of the adapter in `peft`."""
 
 QUERY_AND_VALUE = (("q_proj", "v_proj"), ("c_attn",), ("query_key_value",), ("qkv_proj",))
-"""The names of attention's query and value projections; the first that a model has are its default."""
+"""The names of attention's query and value projections; the first tuple that a model has is the default."""
 
 ORTHOGONALITY = 0.5
-"""AdaLoRA's weight of how far its factors are from orthogonal, as published."""
+"""The weight of AdaLoRA's orthogonality regularization, as published."""
 
 
 class Lora(Editor[LoraHyperparameters, NoState]):
@@ -41,20 +41,20 @@ class Lora(Editor[LoraHyperparameters, NoState]):
 
     @property
     def variant(self) -> str:
-        """`adalora`, if it is that."""
+        """The label `adalora` for that kind; otherwise empty."""
         return "" if self.hyperparameters.kind == "lora" else self.hyperparameters.kind
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The layers that are adapted, ascending."""
+        """Returns the layers that are adapted, ascending."""
         layers = self.hyperparameters.layers
         return tuple(range(model.n_layers)) if layers is None else tuple(sorted(set(layers)))
 
     def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
-        """Checks that `peft` is there and that the model has what is to be adapted.
+        """Checks that `peft` is installed and that the model has the layers to adapt.
 
         Raises:
-            SequelaError: `peft` is not installed, or the model has no such layer.
-            BadInputError: A block has no such linear layer.
+            SequelaError: `peft` is not installed, or the model lacks one of the layers.
+            BadInputError: The blocks lack one of the linear layers.
         """
         _peft()
         model.check_layers(self.layers_of(model))
@@ -71,23 +71,23 @@ class Lora(Editor[LoraHyperparameters, NoState]):
         return tuning_outcome(model, edits, Delta(model.fingerprint, updates), losses)
 
     def _targets(self, model: LanguageModel) -> tuple[str, ...]:
-        """The full names of the linear layers that are adapted."""
+        """Returns the full names of the linear layers that are adapted."""
         blocks = {layer: f"{model.family.blocks}.{layer}." for layer in self.layers_of(model)}
         names = [name for name, _ in model.module.named_modules()]
         choices: tuple[tuple[str, ...], ...] = QUERY_AND_VALUE
         if self.hyperparameters.target_modules is not None:
             choices = (self.hyperparameters.target_modules,)
-        for wanted in choices:
-            found = [
+        for choice in choices:
+            matching = [
                 name
                 for name in names
-                if name.rpartition(".")[2] in wanted
+                if name.rpartition(".")[2] in choice
                 and any(name.startswith(start) for start in blocks.values())
             ]
-            if len({name.rpartition(".")[2] for name in found}) == len(set(wanted)):
-                return tuple(found)
+            if len({name.rpartition(".")[2] for name in matching}) == len(set(choice)):
+                return tuple(matching)
         first = f"{model.family.blocks}.0."
-        there = [
+        available = [
             name.rpartition(".")[2]
             for name, module in model.module.named_modules()
             if name.startswith(first)
@@ -96,12 +96,12 @@ class Lora(Editor[LoraHyperparameters, NoState]):
         ]
         raise BadInputError(
             f"lora: the blocks of {model.name!r} don't have all of {', '.join(choices[-1])}.",
-            hint=f"They have {', '.join(dict.fromkeys(there))}; name some as target_modules.",
+            hint=f"They have {', '.join(dict.fromkeys(available))}; name some as target_modules.",
         )
 
     @contextmanager
     def _adapted(self, model: LanguageModel) -> Iterator[Any]:
-        """The model with fresh adapters, which are taken out again."""
+        """Adds new adapters to the model and removes them afterwards."""
         peft, settings = _peft(), self.hyperparameters
         given: dict[str, Any] = {
             "target_modules": list(self._targets(model)),
@@ -120,7 +120,7 @@ class Lora(Editor[LoraHyperparameters, NoState]):
                 **given,
             )
         tuner = peft.get_peft_model(model.module, config, adapter_name=ADAPTER).base_model
-        # AdaLoRA adds to its base layer's output in place, which the output of a custom gradient can't take.
+        # AdaLoRA modifies its base layer's output in place, which a custom gradient's output doesn't allow.
         hooks = [layer.base_layer.register_forward_hook(_copied) for _, layer in _adapters(model)]
         try:
             yield tuner
@@ -128,7 +128,7 @@ class Lora(Editor[LoraHyperparameters, NoState]):
             for hook in hooks:
                 hook.remove()
             tuner.unload()
-            vars(model.module).pop("peft_config", None)  # some versions of peft leave it behind
+            vars(model.module).pop("peft_config", None)  # some versions of peft don't remove it
             model.module.requires_grad_(False)
             model.module.eval()
 
@@ -171,7 +171,7 @@ def _peft() -> Any:
 
 
 def _adapters(model: LanguageModel) -> Iterator[tuple[str, Any]]:
-    """The adapted layers, by the names of their weights."""
+    """Yields the names of the adapted weights and their layers."""
     for name, module in model.module.named_modules():
         if ADAPTER in getattr(module, "lora_B", {}):
             yield f"{name}.weight", module
@@ -182,12 +182,12 @@ def _copied(_: torch.nn.Module, __: tuple[Any, ...], output: torch.Tensor) -> to
 
 
 def _product(layer: Any) -> LowRank:
-    """What an adapter adds to its weight, `[out, in]`."""
+    """Returns the update that an adapter adds to its weight, `[out, in]`."""
     a, b = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]
     scale = layer.scaling[ADAPTER]
     if not hasattr(layer, "lora_E"):
         return _factors(b.weight * scale, a.weight)
-    scale = scale / (float(layer.ranknum[ADAPTER].detach()) + 1e-5)  # as peft has it
+    scale = scale / (float(layer.ranknum[ADAPTER].detach()) + 1e-5)  # as in peft
     return _factors(b * scale, a * layer.lora_E[ADAPTER])
 
 
@@ -196,10 +196,10 @@ def _factors(b: torch.Tensor, a: torch.Tensor) -> LowRank:
 
 
 def _skewness(factors: dict[str, torch.nn.Parameter]) -> torch.Tensor:
-    """How far the factors are from orthogonal: the mean of `||PᵀP - I||`."""
-    found = []
+    """Returns the mean deviation of the factors from orthogonality, `||PᵀP - I||`."""
+    deviations = []
     for name, factor in factors.items():
         if "lora_A" in name or "lora_B" in name:
             gram = factor @ factor.T if "lora_A" in name else factor.T @ factor
-            found.append(torch.linalg.norm(gram - torch.eye(len(gram), device=gram.device)))
-    return torch.stack(found).mean()
+            deviations.append(torch.linalg.norm(gram - torch.eye(len(gram), device=gram.device)))
+    return torch.stack(deviations).mean()

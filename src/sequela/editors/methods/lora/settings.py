@@ -1,4 +1,4 @@
-"""LoRA: its settings, and what a listing tells of it."""
+"""LoRA's settings and record."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from sequela.editors.hyperparameters import Hyperparameters
 class LoraHyperparameters(Hyperparameters):
     """LoRA's settings."""
 
-    kind: Literal["lora", "adalora"] = Field(default="lora", description="Fixed rank, or AdaLoRA.")
+    kind: Literal["lora", "adalora"] = Field(
+        default="lora", description="The kind of adapters: LoRA with a fixed rank, or AdaLoRA."
+    )
     layers: tuple[NonNegativeInt, ...] | None = Field(
         default=None, min_length=1, description="The layers to adapt; all by default."
     )
     target_modules: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
-        description="Which linear layers of a block, by name; by default attention's query and value.",
+        description="The names of a block's linear layers to adapt; by default attention's query and value.",
     )
-    rank: int = Field(
-        default=8, ge=1, description="The adapters' rank; for AdaLoRA the mean rank at the end."
-    )
-    alpha: float = Field(default=32.0, gt=0, description="The product is scaled by alpha / rank.")
+    rank: int = Field(default=8, ge=1, description="The adapters' rank; for AdaLoRA the final mean rank.")
+    alpha: float = Field(default=32.0, gt=0, description="The adapters' scale, divided by the rank.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout before the adapters.")
-    num_steps: int = Field(default=30, ge=1, description="Most Adam steps.")
+    num_steps: int = Field(default=30, ge=1, description="The maximum number of Adam steps.")
     lr: float = Field(default=5e-3, gt=0, description="Adam's learning rate.")
     weight_decay: float = Field(default=0.0, ge=0, description="Adam's weight decay.")
 

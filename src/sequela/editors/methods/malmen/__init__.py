@@ -1,1 +1,1 @@
-"""MALMEN: a trained hypernetwork whose changes are aggregated by least squares."""
+"""MALMEN: a trained hypernetwork whose value differences are aggregated by least squares."""

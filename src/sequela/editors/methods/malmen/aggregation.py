@@ -1,9 +1,9 @@
-"""MALMEN's network: a wished difference at every token, one ridge solution for all (Tan et al. 2024).
+"""MALMEN's network: a target difference at every token, and one ridge solution for all (Tan et al. 2024).
 
-For a key k and the gradient of the loss by the value there the network makes `(k~, v~)`; the wished
-difference of the value is `d = -lr (k . k~) v~`. One weight's change for all tokens is the ridge solution
-`Delta = D Kᵀ (K Kᵀ + e^lambda I)⁻¹`, with the tokens as columns of K and D and a learned lambda for each
-layer.
+From a key k and the gradient of the loss with respect to its value, the network computes `(k~, v~)`. The
+target difference of the value is `d = -lr (k . k~) v~`. One weight's change for all tokens is the ridge
+solution `Delta = D Kᵀ (K Kᵀ + e^lambda I)⁻¹`, with the tokens as columns of K and D and a learned lambda for
+each layer.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from sequela.editors.shared.gradient_factors import GradientFactors
 from sequela.editors.shared.hypernetwork import HyperNetwork, ScaledLowRank
 
 ROWS_AT_ONCE = 1024
-"""So many tokens go through the network together (as published)."""
+"""The number of tokens that pass through the network together (as published)."""
 
 
 def ridge(keys: torch.Tensor, differences: torch.Tensor, weight: torch.Tensor) -> WeightUpdate:
-    """The change of a weight that turns keys into wished differences as far as its size allows.
+    """Returns the ridge solution for a weight's change that maps keys to target differences.
 
-    It is solved on the smaller side, tokens or features, and given in the smaller form. Gradients flow to the
-    differences and to the weight of the size.
+    The system is solved over the smaller of tokens and features, and the change has the smaller of the two
+    forms, low-rank or dense. Gradients flow to the differences and to the ridge weight.
 
     Args:
         keys: Kᵀ, `[tokens, in]`; constant.
         differences: Dᵀ, `[tokens, out]`.
-        weight: `e^lambda`, a scalar.
+        weight: The ridge weight `e^lambda`, a scalar.
 
     Returns:
-        `[out, in]`, fp32.
+        The update, `[out, in]`, fp32.
     """
     dtype = solve_dtype(keys.device)
     k, d = keys.to(dtype), differences.to(dtype)
@@ -51,14 +51,14 @@ def ridge(keys: torch.Tensor, differences: torch.Tensor, weight: torch.Tensor) -
 
 
 class AggregatingNetwork(HyperNetwork):
-    """MALMEN's networks, and the weight of the change's size in each layer.
+    """MALMEN's networks, with a ridge weight for each edited layer.
 
     Args:
-        shapes: For each edited linear layer, by name, `(out, in)`.
-        rank: The rank of the networks' own layers, at most.
-        n_blocks: How many of those there are.
-        normalized: Whether the networks normalize their input.
-        edit_lr: Where the learning rates begin.
+        shapes: The shape `(out, in)` of each edited linear layer, by name.
+        rank: The maximum rank of the networks' own layers.
+        n_blocks: The number of the networks' own layers.
+        normalized: True if the networks normalize their input.
+        edit_lr: The initial value of the learning rates.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class AggregatingNetwork(HyperNetwork):
         self.log_ridge = nn.Parameter(torch.zeros(len(self.names)))
 
     def forward(self, tokens: Mapping[str, GradientFactors]) -> dict[str, WeightUpdate]:
-        """The change of each weight.
+        """Returns the change of each weight, by the name of its layer.
 
         Args:
-            tokens: By layer the keys `[tokens, in]` and gradients `[tokens, out]` at all tokens of a batch.
+            tokens: The keys `[tokens, in]` and gradients `[tokens, out]` at all tokens of a batch, by layer.
         """
         return {
             name: ridge(
@@ -89,20 +89,20 @@ class AggregatingNetwork(HyperNetwork):
         }
 
     def differences(self, name: str, tokens: GradientFactors) -> torch.Tensor:
-        """What is wished at each token, `[tokens, out]`; 0 where there is no gradient.
+        """Returns the target differences at all tokens, `[tokens, out]`; 0 where there is no gradient.
 
-        The network's activations are not kept for the backward pass but made again there.
+        The network's activations are recomputed in the backward pass instead of being kept.
         """
-        made = []
+        parts = []
         for at in range(0, len(tokens.inputs), ROWS_AT_ONCE):
             some = slice(at, at + ROWS_AT_ONCE)
             part = GradientFactors(tokens.inputs[some], tokens.gradients[some])
-            made.append(
+            parts.append(
                 checkpoint(self._differences, name, part, use_reentrant=False, preserve_rng_state=False)
             )
-        return torch.cat(made)
+        return torch.cat(parts)
 
     def _differences(self, name: str, tokens: GradientFactors) -> torch.Tensor:
-        made = self.transform(name, tokens)
+        transformed = self.transform(name, tokens)
         lr = self.edit_lr[self.names.index(name)]
-        return -lr * (tokens.inputs * made.inputs).sum(-1, keepdim=True) * made.gradients
+        return -lr * (tokens.inputs * transformed.inputs).sum(-1, keepdim=True) * transformed.gradients

@@ -1,22 +1,24 @@
-"""MALMEN: a network wishes a difference for every token, a ridge regression grants all (arXiv 2311.04661).
+"""MALMEN: value differences predicted by a network and aggregated by ridge regression (arXiv 2311.04661).
 
 Tan, Zhang and Fu, "Massive Editing for Large Language Models via Meta Learning" (2024). From the key and the
-gradient at each token of each edit a trained network makes the wished difference of the value there; each
-weight gets the one change that comes nearest to all of them (`aggregation.py`). So the edits of
-a batch are made together, however many they are.
+gradient at each token of each edit, a trained network computes the target difference of the value. Each
+weight gets the ridge solution for all of them (`aggregation.py`), so that the edits of a batch of any size
+are applied together.
 
-The network is trained on whole batches. The gradient of the loss by the change of weights is collected from
-the model a few edits at a time; then it goes on through the regression to the network. Model and network
-never hold their activations at once, and a batch may be greater than what goes through the model together.
+The network is trained on whole batches. The gradient of the loss with respect to the change of weights is
+accumulated over micro-batches and then propagated through the regression to the network. Model and network
+never hold their activations at the same time, and a batch may be larger than a micro-batch.
 
-What is different from the released code:
+Differences from the released code:
 
-* The loss of an edit counts its own prompt beside the paraphrase, as for all methods here; theirs has the
-  paraphrase only. Each edit counts alike; theirs takes the mean over the tokens of all targets in a part.
-* A token that has no gradient wishes no difference: in the highest layer, with `token: mask`, all but those
-  that predict the target. Theirs normalizes the zeros and wishes something there too.
-* The regression is solved in float64 and on its smaller side; theirs always on the key's features, in fp32.
-* Means and deviations are exact over all rows seen.
+* The loss of an edit includes its own prompt in addition to the paraphrase, as for all methods here; the
+  released code uses the paraphrase only. Each edit has the same weight; the released code averages over the
+  tokens of all targets in a micro-batch.
+* A token without a gradient gets a zero difference: in the highest layer, with `token: mask`, all except
+  those that predict the target. The released code normalizes the zeros and gets nonzero differences.
+* The regression is solved in float64 over the smaller of tokens and features; the released code always solves
+  over the key's features, in fp32.
+* Means and deviations are exact over all rows.
 """
 
 from __future__ import annotations
@@ -47,13 +49,13 @@ from sequela.models.forward.replay import ForwardRecord, record_forward
 
 
 class MalmenLearner(Learner):
-    """MALMEN's networks, all edits of a batch together.
+    """The learner of MALMEN's networks, which applies all edits of a batch together.
 
     Args:
         model: The unedited model.
         network: The networks.
         layers: The edited layers, ascending.
-        token: Which tokens of an edit are read.
+        token: The tokens of an edit that are read.
     """
 
     module: AggregatingNetwork
@@ -68,12 +70,12 @@ class MalmenLearner(Learner):
         self._passes = PassStore(model, self._layers[0])
 
     def backward(self, examples: Examples, settings: TrainingSettings) -> float:
-        """Makes the batch, collects the gradient by its change part by part, and hands it to the network."""
+        """Accumulates the gradient with respect to the batch's change, and propagates it to the network."""
         parts = examples.split(settings.micro_batch)
         recordings, tokens = self._read(parts)
         self.module.update_statistics(tokens)
-        made = self.module(tokens)
-        leaves = {name: _leaf(update) for name, update in made.items()}
+        updates = self.module(tokens)
+        leaves = {name: _leaf(update) for name, update in updates.items()}
         total = 0.0
         for part, recording in zip(parts, recordings, strict=True):
             outcome = self._outcome(part, recording, leaves)
@@ -81,21 +83,21 @@ class MalmenLearner(Learner):
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         torch.autograd.backward(
-            [_learned(made[name]) for name in made], [_learned(leaf).grad for leaf in leaves.values()]
+            [_learned(updates[name]) for name in updates], [_learned(leaf).grad for leaf in leaves.values()]
         )
         return total
 
     def evaluate(self, examples: Examples, settings: TrainingSettings) -> Iterator[TrainingOutcome]:
-        """Batches as great as when training, each made on the unedited model."""
+        """Applies batches of the training's batch size, each to the unedited model."""
         for batch in examples.split(settings.batch_size):
             parts = batch.split(settings.micro_batch)
             recordings, tokens = self._read(parts)
-            made = self.module(tokens)
+            updates = self.module(tokens)
             for part, recording in zip(parts, recordings, strict=True):
-                yield self._outcome(part, recording, made)
+                yield self._outcome(part, recording, updates)
 
     def activation_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
-        """The upper part of the model over one part, and the whole batch's keys, differences and solves."""
+        """Returns an estimate in bytes: one micro-batch in the upper layers, and the whole batch's solve."""
         model, network = self._model, self.module
         part = activation_bytes(
             model,
@@ -111,7 +113,7 @@ class MalmenLearner(Learner):
         return part + 4 * (hidden + 4 * rows * network.width + own + solves)
 
     def kept_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
-        """The passes over all examples."""
+        """Returns an estimate of the memory in bytes of the passes over all examples."""
         parts = (
             part
             for batch in examples.split(settings.batch_size)
@@ -123,63 +125,65 @@ class MalmenLearner(Learner):
         return len(target) if self._token == "ans" else len(ids) - 1
 
     def _read(self, parts: Sequence[Examples]) -> tuple[list[ForwardRecord], dict[str, GradientFactors]]:
-        """The passes over the edits' prompts, and what stands at all tokens of the batch, by linear layer."""
+        """Returns the passes over the edits' prompts, and the factors at all tokens, by linear layer."""
         model, names = self._model, self.module.names
-        recordings, found = [], []
+        recordings, features = [], []
         for part in parts:
-            kept = self._passes.kept(part)
-            if kept is None:
+            cached = self._passes.kept(part)
+            if cached is None:
                 recording = record_forward(model, collate(model, part.prompts), self._layers[0])
             else:
-                recording = kept.prompts
+                recording = cached.prompts
             factors, _ = read_factors(model, recording, names, part.prompts, self.gradient_checkpointing)
             by_layer = {layer: factors[name] for layer, name in zip(self._layers, names, strict=True)}
-            found += features_of(by_layer, part.prompts, self._token)
+            features += features_of(by_layer, part.prompts, self._token)
             recordings.append(recording)
-        return recordings, _joined(self.module, self._layers, found)
+        return recordings, _joined(self.module, self._layers, features)
 
     def _outcome(
         self, examples: Examples, recording: ForwardRecord, updates: dict[str, WeightUpdate]
     ) -> TrainingOutcome:
-        room = 0 if self.module.training else self.cache_bytes
-        passes = self._passes.of(examples, room, recording)
+        cache_bytes = 0 if self.module.training else self.cache_bytes
+        passes = self._passes.of(examples, cache_bytes, recording)
         return passes.outcome(
             self._model, lambda: changed_together(self._model, updates), self.gradient_checkpointing
         )
 
 
 class Malmen(HypernetworkEditor[MalmenHyperparameters]):
-    """Aggregates the differences that a trained network wishes."""
+    """Aggregates target differences predicted by a trained network."""
 
     info = MALMEN
     n_layers: ClassVar[int] = 6
     training_defaults: ClassVar[Mapping[str, float]] = {"edit_weight": 1.0, "clip": 1.0}
 
     def learner(self, model: LanguageModel, seed: int = 0) -> MalmenLearner:
-        """The networks before any training."""
+        """Returns the learner with the networks before any training."""
         settings, layers = self.hyperparameters, self.layers_of(model)
         model.check_layers(layers)
         shapes = shapes_of(model, [model.family.mlp_out.format(layer) for layer in layers])
         normalized = not settings.is_untrained
         with seeded(seed, model.device):
-            made = AggregatingNetwork(shapes, settings.rank, settings.n_blocks, normalized, settings.edit_lr)
-        return MalmenLearner(model, made.to(model.device), layers, settings.token)
+            network = AggregatingNetwork(
+                shapes, settings.rank, settings.n_blocks, normalized, settings.edit_lr
+            )
+        return MalmenLearner(model, network.to(model.device), layers, settings.token)
 
     def compute_change(
         self, model: LanguageModel, edits: Sequence[Edit]
     ) -> tuple[Delta, tuple[EditReport, ...]]:
-        """Makes all edits of a batch together; those that can't be read are left out of it."""
+        """Computes the joint change of a batch; edits with features that aren't finite are left out."""
         _, network = self.trained(model)
         assert isinstance(network, AggregatingNetwork)
         prompts, layers = tokenize_edits(model, edits), self.layers_of(model)
         before, _ = target_losses(model, prompts)
         read = read_features(model, prompts, layers, self.hyperparameters.token)
         failures = [failure_of(by_layer) for by_layer in read]
-        sound = [by_layer for by_layer, failure in zip(read, failures, strict=True) if not failure]
+        usable = [by_layer for by_layer, failure in zip(read, failures, strict=True) if not failure]
         delta = Delta.empty(model.fingerprint)
-        if sound:
+        if usable:
             with torch.no_grad():
-                changes = network(_joined(network, layers, sound))
+                changes = network(_joined(network, layers, usable))
             delta = Delta(model.fingerprint, {f"{name}.weight": update for name, update in changes.items()})
         if not delta.finite:
             failures = [failure or "the change of the batch is not finite" for failure in failures]
@@ -188,24 +192,24 @@ class Malmen(HypernetworkEditor[MalmenHyperparameters]):
 
 
 def _joined(
-    network: AggregatingNetwork, layers: Sequence[int], found: Sequence[dict[int, Features]]
+    network: AggregatingNetwork, layers: Sequence[int], features: Sequence[dict[int, Features]]
 ) -> dict[str, GradientFactors]:
-    """What stands at the tokens of all edits, one after the other, by linear layer."""
+    """Concatenates the features at the tokens of all edits, by linear layer."""
     return {
         name: GradientFactors(
-            torch.cat([by_layer[layer].keys for by_layer in found]),
-            torch.cat([by_layer[layer].gradients for by_layer in found]),
+            torch.cat([by_layer[layer].keys for by_layer in features]),
+            torch.cat([by_layer[layer].gradients for by_layer in features]),
         )
         for layer, name in zip(layers, network.names, strict=True)
     }
 
 
 def _learned(update: WeightUpdate) -> torch.Tensor:
-    """The part of an update that follows from the network; the keys of a low-rank one don't."""
+    """Returns the tensor of an update that depends on the network, unlike a low-rank update's keys."""
     return update.b if isinstance(update, LowRank) else update.values
 
 
 def _leaf(update: WeightUpdate) -> WeightUpdate:
-    """The same update, cut off from the network, to collect a gradient."""
+    """Returns the update detached from the network, as a leaf that accumulates a gradient."""
     learned = _learned(update).detach().requires_grad_()
     return LowRank(learned, update.a) if isinstance(update, LowRank) else Dense(learned)

@@ -1,4 +1,4 @@
-"""MALMEN: its settings, and what a listing tells of it."""
+"""MALMEN's settings and record."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sequela.editors.shared.settings import HypernetworkHyperparameters, Token
 class MalmenHyperparameters(HypernetworkHyperparameters):
     """MALMEN's settings."""
 
-    n_blocks: int = Field(default=2, ge=1, description="The network's own layers.")
-    edit_lr: float = Field(default=1e-6, gt=0, description="Where the learned step sizes begin.")
+    n_blocks: int = Field(default=2, ge=1, description="The number of the network's own layers.")
+    edit_lr: float = Field(default=1e-6, gt=0, description="The initial value of the learned step sizes.")
     token: Token = Field(
         default="mask",
         description="The tokens that are read: mask (all) or ans (those that predict the target).",
@@ -21,7 +21,7 @@ class MalmenHyperparameters(HypernetworkHyperparameters):
 
 MALMEN = MethodInfo(
     name="malmen",
-    summary="A trained network wishes a difference at every token; ridge regression aggregates "
+    summary="Value differences predicted by a trained network at every token, aggregated by ridge regression "
     "(Tan et al. 2024).",
     paper="Tan et al. 2024, arXiv 2311.04661",
     settings=MalmenHyperparameters,

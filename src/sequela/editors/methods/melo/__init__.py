@@ -1,1 +1,1 @@
-"""MELO: low-rank blocks, chosen by the nearest key."""
+"""MELO: low-rank blocks, selected by the nearest key."""

@@ -1,4 +1,4 @@
-"""MELO: its settings, and what a listing tells of it."""
+"""MELO's settings and record."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ class MeloHyperparameters(Hyperparameters):
     layers: tuple[NonNegativeInt, ...] | None = Field(
         default=None,
         min_length=1,
-        description="The layer that is watched, then those above it that have blocks; alone, the two above "
-        "it have them. By default nearly three quarters up.",
+        description="The layer of the index, followed by those above it with blocks, by default the next "
+        "two. By default the index is at nearly three quarters of the depth.",
     )
     init_radius: float | None = Field(
         default=None,
         gt=0,
-        description="A new cluster's radius (Euclidean; published: 0.5); by default part of the key's norm.",
+        description="The radius of a new cluster (Euclidean; published: 0.5); by default a fraction of the "
+        "key's norm.",
     )
     relative_radius: float = Field(
-        default=0.05, gt=0, description="That part, where `init_radius` isn't given."
+        default=0.05, gt=0, description="The fraction of the key's norm used if `init_radius` isn't given."
     )
-    rank: int = Field(default=2, ge=1, description="A block's rank.")
+    rank: int = Field(default=2, ge=1, description="The rank of a block.")
     edits_per_block: int = Field(
-        default=4, ge=1, description="The most edits that share a block; they must come in one batch."
+        default=4, ge=1, description="The maximum number of edits of a batch that share a block."
     )
-    num_steps: int = Field(default=50, ge=1, description="Adam steps for a block.")
+    num_steps: int = Field(default=50, ge=1, description="The maximum number of Adam steps for a block.")
     lr: float = Field(default=1e-3, gt=0, description="Adam's learning rate.")
-    halve_every: int = Field(default=30, ge=1, description="Steps after which the learning rate is halved.")
-    scale: float = Field(
-        default=350.0, gt=0, description="What the product of a block's factors is scaled by."
+    halve_every: int = Field(
+        default=30, ge=1, description="The number of steps after which the learning rate is halved."
     )
+    scale: float = Field(default=350.0, gt=0, description="The scale of the product of a block's factors.")
     stop_below: float = Field(
-        default=0.05, ge=0, description="The mean loss at which training ends (published: 0, at none)."
+        default=0.05, ge=0, description="The mean loss below which training ends (published: 0, never)."
     )
     same_key: SameKey = Field(default="take over", description=SAME_KEY)
 
 
 MELO = MethodInfo(
     name="melo",
-    summary="Low-rank blocks that a vector index puts in force (Yu et al. 2024).",
+    summary="Low-rank blocks selected by a vector index (Yu et al. 2024).",
     paper="Yu et al. 2024, arXiv 2312.11795",
     settings=MeloHyperparameters,
     implementation="sequela.editors.methods.melo.editor:Melo",

@@ -1,1 +1,1 @@
-"""MEMIT: many facts at once, spread over several MLP layers."""
+"""MEMIT: many facts at once, written into several MLP layers."""

@@ -1,10 +1,10 @@
-"""MEMIT: many facts at once, spread over a range of layers.
+"""MEMIT: many facts at once, written into a range of layers.
 
 Meng, Sharma, Andonian, Belinkov, Bau, "Mass-Editing Memory in a Transformer" (ICLR 2023):
 `Delta = R Kᵀ (lambda C + K Kᵀ)⁻¹` with keys K `[d_ff, n]` and residuals R `[d, n]` (eq. 14).
 
-With `history`, the keys of earlier batches are in the sum too, `(lambda C + Kp Kpᵀ + K Kᵀ)⁻¹`, so
-that a batch disturbs the edits before it less; a baseline of Fang et al. (ICLR 2025) and others.
+With `history`, the sum includes the keys Kp of earlier batches, `(lambda C + Kp Kpᵀ + K Kᵀ)⁻¹`, so that a
+batch changes earlier edits less; this is a baseline of Fang et al. (ICLR 2025) and others.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ class Memit(MultiLayerEditor[MemitHyperparameters]):
 
     @property
     def variant(self) -> str:
-        """Whether earlier keys are remembered."""
+        """The label `history` if the keys of earlier batches are kept; otherwise empty."""
         return "history" if self.hyperparameters.history else ""
 
     def keeps_history(self) -> bool:
-        """As the setting says."""
+        """Returns the setting `history`."""
         return self.hyperparameters.history
 
     def ridge(self, model: LanguageModel) -> float:
-        """`lambda C + norm_weight I = lambda (C + norm_weight / lambda I)`."""
+        """Returns r with `lambda C + norm_weight I = lambda (C + r I)`, that is, `norm_weight / lambda`."""
         return self.hyperparameters.norm_weight / self.ridge_weight(model)
 
     def ridge_weight(self, model: LanguageModel) -> float:
-        """Lambda, the weight of C against the batch's own keys.
+        """Returns lambda, the weight of C relative to the batch's own keys.
 
-        The mean of `kᵀ C⁻¹ k` is d_ff, so with lambda = d_ff a typical key is written half by each
-        layer, whatever the model's width. The published 15,000 is this for GPT-J (d_ff = 16,384); on a
-        narrow model it all but forbids the edit (docs/results/memit-lambda.md).
+        The mean of `kᵀ C⁻¹ k` is d_ff, so that with lambda = d_ff each layer writes half of the residual of a
+        typical key, independent of the model's width. The published 15,000 is about d_ff of GPT-J (16,384);
+        on a narrow model it almost prevents the edit (docs/results/memit-lambda.md).
         """
         weight = self.hyperparameters.mom2_update_weight
         return weight if weight is not None else float(model.key_size)

@@ -1,4 +1,4 @@
-"""MEMIT: its settings, and what a listing tells of it."""
+"""MEMIT's settings and record."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ class MemitHyperparameters(MultiLayerHyperparameters):
     """MEMIT's settings."""
 
     mom2_update_weight: float | None = Field(
-        default=None, gt=0, description="lambda: how strongly C holds other keys still; by default d_ff."
+        default=None,
+        gt=0,
+        description="lambda, the weight of C, which preserves the values of other keys; by default d_ff.",
     )
     norm_weight: float = Field(
-        default=0.0, ge=0, description="Weight of the change's own size; set by the regularizer norm."
+        default=0.0, ge=0, description="The weight of the change's squared norm; set by the regularizer norm."
     )
-    history: bool = Field(default=False, description="Whether keys of earlier batches are held still too.")
+    history: bool = Field(default=False, description="Also preserve the values of earlier batches' keys.")
 
 
 MEMIT = MethodInfo(
     name="memit",
-    summary="Batch least-squares change of several MLP layers (Meng et al. 2023).",
+    summary="A batch least-squares change of several MLP layers (Meng et al. 2023).",
     paper="Meng et al. 2023, arXiv 2210.07229",
     settings=MemitHyperparameters,
     implementation="sequela.editors.methods.memit.editor:Memit",

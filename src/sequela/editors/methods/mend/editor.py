@@ -1,12 +1,12 @@
-"""MEND: a network that turns the gradient of an edit into the edit (Mitchell et al. 2022, arXiv 2110.11309).
+"""MEND: a network that maps the gradient of an edit to the edit (Mitchell et al. 2022, arXiv 2110.11309).
 
-The gradient of the target's loss by a linear layer's weight is read as its two factors for every token
-(`editors/shared/gradient_factors.py`); a network that was trained before maps them to those of the change
-(`editors/shared/hypernetwork.py`). Edits of a batch don't meet: each is made by itself, and their changes are
+The gradient of the target's loss with respect to a linear layer's weight is read as its two factors for every
+token (`editors/shared/gradient_factors.py`). A trained network maps them to the factors of the change
+(`editors/shared/hypernetwork.py`). The edits of a batch are computed independently, and their changes are
 added.
 
-What is different from the released code: the change goes down the gradient where the released one goes up and
-leaves it to training to turn the sign; means and deviations are exact over all rows seen.
+Differences from the released code: the change goes down the gradient, while the released code goes up and
+leaves it to training to turn the sign; means and deviations are exact over all rows.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class MendNetwork(HyperNetwork):
     """MEND's networks."""
 
     def forward(self, factors: Mapping[str, GradientFactors]) -> dict[str, GradientFactors]:
-        """How each row's gradient is to change the weights: down the gradient, `-lr sum d~ x~ᵀ`."""
+        """Returns the factors of each row's change by layer name: down the gradient, `-lr sum d~ x~ᵀ`."""
         changes = {}
         for index, name in enumerate(self.names):
-            made = self.transform(name, factors[name])
-            changes[name] = GradientFactors(made.inputs, -self.edit_lr[index] * made.gradients)
+            transformed = self.transform(name, factors[name])
+            changes[name] = GradientFactors(transformed.inputs, -self.edit_lr[index] * transformed.gradients)
         return changes
 
 
 class MendLearner(IndependentLearner):
-    """MEND's networks, each edit of a batch by itself.
+    """The learner of MEND's networks, which applies each edit of a batch independently.
 
     Args:
         model: The unedited model.
@@ -63,7 +63,7 @@ class MendLearner(IndependentLearner):
         self._passes = PassStore(model, first)
 
     def outcome(self, examples: Examples) -> TrainingOutcome:
-        """Makes each edit by itself; while training the network takes the gradients into its means."""
+        """Applies each edit on its own; in training mode, updates the network's statistics of gradients."""
         model, network = self._model, self.module
         passes = self._passes.of(examples, 0 if network.training else self.cache_bytes)
         factors, _ = read_factors(
@@ -75,13 +75,13 @@ class MendLearner(IndependentLearner):
         return passes.outcome(model, lambda: changed_by(model, changes), self.gradient_checkpointing)
 
     def bytes_of_part(self, examples: Examples) -> int:
-        """The upper part of the model over all rows, and the factors at every token."""
+        """Returns an estimate in bytes for all rows in the upper layers, and the factors at every token."""
         return activation_bytes(
             self._model, examples, self._first, self.module.width, self.gradient_checkpointing
         )
 
     def kept_bytes(self, examples: Examples, settings: TrainingSettings) -> int:
-        """The passes over all examples."""
+        """Returns an estimate of the memory in bytes of the passes over all examples."""
         return sum(kept_bytes(self._model, part) for part in examples.split(settings.micro_batch))
 
 
@@ -92,7 +92,7 @@ class Mend(HypernetworkEditor[MendHyperparameters]):
     n_layers: ClassVar[int] = 3
 
     def learner(self, model: LanguageModel, seed: int = 0) -> MendLearner:
-        """The networks before any training."""
+        """Returns the learner with the networks before any training."""
         settings, layers = self.hyperparameters, self.layers_of(model)
         model.check_layers(layers)
 
@@ -103,13 +103,13 @@ class Mend(HypernetworkEditor[MendHyperparameters]):
         shapes = shapes_of(model, mlp_linears(model, layers))
         normalized = not settings.is_untrained
         with seeded(seed, model.device):
-            made = MendNetwork(shapes, own_layers, normalized, settings.edit_lr)
-        return MendLearner(model, made.to(model.device), layers[0])
+            network = MendNetwork(shapes, own_layers, normalized, settings.edit_lr)
+        return MendLearner(model, network.to(model.device), layers[0])
 
     def compute_change(
         self, model: LanguageModel, edits: Sequence[Edit]
     ) -> tuple[Delta, tuple[EditReport, ...]]:
-        """Makes each edit of a batch by itself and adds up their changes."""
+        """Computes each edit of a batch independently and adds up their changes."""
         _, network = self.trained(model)
         assert isinstance(network, MendNetwork)
         prompts = tokenize_edits(model, edits)

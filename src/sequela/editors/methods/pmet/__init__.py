@@ -1,1 +1,1 @@
-"""PMET: MEMIT with targets optimized for attention and MLP together."""
+"""PMET: MEMIT with targets that are optimized jointly for attention and MLP."""

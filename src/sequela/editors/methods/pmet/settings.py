@@ -1,4 +1,4 @@
-"""PMET, whose settings are MEMIT's: what a listing tells of it."""
+"""PMET's record; its settings are MEMIT's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sequela.editors.methods.memit.settings import MemitHyperparameters
 
 PMET = MethodInfo(
     name="pmet",
-    summary="As MEMIT, with attention's part of the target taken out (Li et al. 2024).",
+    summary="MEMIT with attention's part removed from the targets (Li et al. 2024).",
     paper="Li et al. 2024, arXiv 2308.08742",
     settings=MemitHyperparameters,
     implementation="sequela.editors.methods.pmet.editor:Pmet",

@@ -1,10 +1,9 @@
 """ROME: one fact, one layer, one rank-one change.
 
-Meng, Bau, Andonian, Belinkov, "Locating and Editing Factual Associations in GPT"
-(NeurIPS 2022). The released code mixes two keys: the direction `u = C⁻¹ k` uses the mean
-key over contexts, the division `u . k` the bare prompt's. Where the two point apart, the
-change explodes and one edit ruins the model. Gupta, Baskaran, Anumanchipalli, "Rebuilding
-ROME" (EMNLP 2024) give the two consistent variants.
+Meng, Bau, Andonian, Belinkov, "Locating and Editing Factual Associations in GPT" (NeurIPS 2022). The released
+code mixes two keys: the direction `u = C⁻¹ k` uses the mean key over contexts, the divisor `u . k` the bare
+prompt's key. If their directions differ, the change explodes and a single edit breaks the model. Gupta,
+Baskaran, Anumanchipalli, "Rebuilding ROME" (EMNLP 2024) give two consistent variants.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
 
     @property
     def variant(self) -> str:
-        """The key variant, and whether the covariance was left out."""
+        """The key variant, with `no covariance` if the covariance is not used."""
         return self.hyperparameters.variant + (
             "" if self.hyperparameters.mom2_adjustment else ", no covariance"
         )
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The one layer that is edited."""
+        """Returns the layer that is edited."""
         return self.hyperparameters.layers or (round(DEFAULT_DEPTH * model.n_layers),)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
-        """Samples contexts and collects the second moment of the layer's keys."""
+        """Samples contexts and computes the key covariance of the layer."""
         settings = self.hyperparameters
         layers, whiten = self.layers_of(model), settings.mom2_adjustment
         return initial_state(model, resources, settings.n_contexts, layers, whiten=whiten)
@@ -50,7 +49,7 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
     def edit_one(
         self, model: LanguageModel, edit: Edit, state: LocateState, resources: Resources
     ) -> tuple[Delta, EditReport]:
-        """Finds the target value and the rank-one change that brings it about."""
+        """Optimizes the target value and computes the rank-one change that produces it."""
         check_statistics(state, resources)
         settings, (layer,) = self.hyperparameters, self.layers_of(model)
         key_site, value_site = Site("key", layer), Site("value", layer)
@@ -59,10 +58,10 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
         mean_key, bare_key = weights @ read[key_site].float(), read[key_site][0].float()
         mean_value, bare_value = weights @ read[value_site].float(), read[value_site][0].float()
 
-        (found,) = optimize_targets(
+        (targets,) = optimize_targets(
             model, [edit], state.contexts, [value_site], settings, progress=resources.progress
         )
-        target = found[value_site]
+        target = targets[value_site]
         direction_key = bare_key if settings.variant == "p-rome" else mean_key
         division_key = mean_key if settings.variant == "r-rome" else bare_key
         current_value = mean_value if settings.variant == "r-rome" else bare_value
@@ -90,7 +89,7 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
 
 
 DEFAULT_DEPTH = 0.23
-"""Where ROME writes by default, as a part of the depth: layer 7 of 30; see docs/results/rome-layer.md."""
+"""The layer's default position, as a fraction of the depth: layer 7 of 30 (docs/results/rome-layer.md)."""
 
 
 def _cosine(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -1,4 +1,4 @@
-"""ROME: its settings, and what a listing tells of it."""
+"""ROME's settings and record."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ class RomeHyperparameters(TargetHyperparameters):
 
     variant: Literal["original", "r-rome", "p-rome"] = Field(
         default="r-rome",
-        description="Which keys: original (mean key and bare key mixed), r-rome (mean key), p-rome (bare).",
+        description="The keys: original (mixes mean key and bare key), r-rome (mean key), p-rome (bare key).",
     )
     layers: tuple[NonNegativeInt] | None = Field(
-        default=None, description="The one layer to edit; by default about a quarter of the way up."
+        default=None,
+        description="The layer to edit, in a list; by default at about a quarter of the depth.",
     )
     mom2_adjustment: bool = Field(
-        default=True, description="Whiten the key with the key second moment C; the paper's runs did not."
+        default=True, description="Whiten the key with the key covariance C; the paper's runs did not."
     )
-    n_contexts: int = Field(default=N_CONTEXTS, ge=0, description="Sampled contexts beside the bare prompt.")
+    n_contexts: int = Field(
+        default=N_CONTEXTS, ge=0, description="The number of contexts sampled in addition to the bare prompt."
+    )
 
 
 ROME = MethodInfo(
     name="rome",
-    summary="Rank-one change of one MLP layer, one fact at a time (Meng et al. 2022).",
+    summary="A rank-one change of one MLP layer, one fact at a time (Meng et al. 2022).",
     paper="Meng et al. 2022, arXiv 2202.05262",
     settings=RomeHyperparameters,
     implementation="sequela.editors.methods.rome.editor:Rome",

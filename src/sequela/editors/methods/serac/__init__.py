@@ -1,1 +1,1 @@
-"""SERAC: a scope classifier and a counterfactual model in front of the base model."""
+"""SERAC: a memory of edits, a scope classifier and a counterfactual model."""

@@ -1,8 +1,8 @@
-"""The model that answers in an edit's scope: low-rank adapters on MLP output projections of a base model.
+"""The counterfactual model: a base model with low-rank adapters on its MLP output projections.
 
-SERAC's counterfactual model is a small one that is trained whole (Mitchell et al. 2022). Here it is a model
-of any size with adapters on its upper MLPs: the edited model's own base, unless another one is named, so that
-every model has one, its tokenizer fits, and what is stored is small.
+SERAC's counterfactual model is a small model with all weights trained (Mitchell et al. 2022). Here it is a
+model of any size with adapters on its upper MLPs: by default the edited model's own base, so that every model
+has one, its tokenizer fits, and the saved network is small.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from sequela.models.forward.hooks import OutputHook, hooked
 
 
 class Adapters(nn.Module):
-    """`y + B A x` on MLP output projections; B is zero at the beginning, so that nothing is changed.
+    """Adapters `y + B A x` on MLP output projections; B is initialized to zero.
 
     Args:
-        model: Whose projections.
-        layers: In which layers.
-        rank: Of `B A`.
+        model: The model with the projections.
+        layers: The layers with adapters.
+        rank: The rank of `B A`.
     """
 
     def __init__(self, model: LanguageModel, layers: tuple[int, ...], rank: int) -> None:
@@ -43,7 +43,7 @@ class Adapters(nn.Module):
 
     @contextmanager
     def in_force(self, model: LanguageModel) -> Iterator[None]:
-        """For the length of a block the model has the adapters; gradients flow to them."""
+        """Applies the adapters to the model in a context; gradients flow to them."""
 
         def hook(name: str) -> OutputHook:
             def adapted(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
@@ -57,7 +57,7 @@ class Adapters(nn.Module):
             yield
 
     def delta(self, model: LanguageModel) -> Delta:
-        """The adapters as a change of the model's weights."""
+        """Returns the adapters as a change of the model's weights."""
         return Delta(
             model.fingerprint,
             {
@@ -68,18 +68,18 @@ class Adapters(nn.Module):
         )
 
     def on(self, model: LanguageModel) -> EditedModel:
-        """The counterfactual model."""
+        """Returns the counterfactual model."""
         return EditedModel(model, self.delta(model))
 
 
 def check_vocabulary(model: LanguageModel, counterfactual: LanguageModel) -> None:
-    """Refuses a counterfactual model that reads other tokens.
+    """Rejects a counterfactual model with another vocabulary.
 
     Raises:
-        BadInputError: It has another vocabulary.
+        BadInputError: The vocabularies differ.
     """
     if counterfactual.tokenizer.get_vocab() != model.tokenizer.get_vocab():
         raise BadInputError(
             f"{counterfactual.name!r} can't answer for {model.name!r}: its tokenizer has another vocabulary.",
-            hint="Name a smaller model of the same family, or none: then the model itself is adapted.",
+            hint="Name a smaller model of the same family, or none to adapt the model itself.",
         )

@@ -1,15 +1,15 @@
-"""SERAC: edits kept as texts, and another model that answers in their scope (Mitchell et al. 2022).
+"""SERAC: edits stored as texts, with a counterfactual model for their scope (Mitchell et al. 2022).
 
-A request in the scope of an edit goes, with the edit's statement in front of it, to a counterfactual model;
-all others go to the model as it is. So whatever a benchmark loses, it loses on the requests that hit: engines
-count them. Edits are rows of a memory. It grows by one text with every edit, and every request is compared
+A request in the scope of an edit is answered by a counterfactual model, with the edit's statement before the
+prompt; all others are answered by the unedited model. A benchmark's score can therefore change only through
+requests that hit an edit, which engines count. The memory has one row per edit, and every request is compared
 with all of them.
 
-What is different from the released code: the choice is a switch at one similarity, when scoring as when
-writing, and never a mixture of two models' probabilities; an edit with an earlier one's very question takes
-its place; the classifier begins with an encoder of sentences, not of words; the counterfactual model is by
-default the edited model's base with low-rank adapters, and it is trained, too, to leave alone what an edit
-in front of it has nothing to do with.
+Differences from the released code: the model is selected by a threshold on the similarity, in scoring as in
+generation, and the two models' probabilities are never mixed; an edit with the same question as an earlier
+one replaces it; the classifier is initialized with a sentence encoder instead of a word-level one; the
+counterfactual model is by default the edited model's base with low-rank adapters, and it is also trained to
+ignore statements that are unrelated to the prompt.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from sequela.models.spans import continued
 
 
 class SeracState(TrainedState):
-    """The memory: an edit in every row, and `embeddings` `[rows, width]` of the questions among the tensors.
+    """The memory: one edit per row, with the questions' `embeddings` `[rows, width]` among the tensors.
 
     Args:
         questions: The edits' questions.
-        answers: Their new answers.
-        edits: Their ids.
+        answers: The edits' new answers.
+        edits: The edits' ids.
     """
 
     questions: tuple[str, ...] = ()
@@ -53,11 +53,11 @@ class SeracState(TrainedState):
         return len(self.questions)
 
     def with_edit(self, edit: Edit, embedding: torch.Tensor) -> SeracState:
-        """The memory with one more edit, in place of an earlier one that asks the very same.
+        """Returns the memory with one more edit, which replaces an earlier one with the same question.
 
         Args:
             edit: The edit.
-            embedding: Of its question, `[1, width]`.
+            embedding: The embedding of its question, `[1, width]`.
         """
         kept = [row for row, question in enumerate(self.questions) if question != edit.question]
         embeddings = [self.tensors["embeddings"][kept], embedding] if len(self) else [embedding]
@@ -72,12 +72,12 @@ class SeracState(TrainedState):
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """What each edit says."""
+        """The statement of each edit: its question with its new answer."""
         return tuple(continued(q, a) for q, a in zip(self.questions, self.answers, strict=True))
 
 
 class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
-    """Keeps edits as texts and has requests in their scope answered by another model."""
+    """Stores edits as texts and routes requests in their scope to a counterfactual model."""
 
     info = SERAC
     inference_only_settings: ClassVar[tuple[str, ...]] = ("threshold",)
@@ -90,29 +90,29 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
 
     @property
     def variant(self) -> str:
-        """`untrained`, if it is that."""
+        """The label `untrained` if the network is untrained; otherwise empty."""
         return "untrained" if self.hyperparameters.is_untrained else ""
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """None of the edited model's."""
+        """Returns no layers, because the edited model's weights are not changed."""
         return ()
 
     def lowest_block(self, model: LanguageModel) -> int:
-        """What enters the edited model's blocks stays as it is in all of them."""
+        """Returns the number of layers, because no block is changed."""
         return model.n_layers
 
     def adapted_layers(self, counterfactual: LanguageModel) -> tuple[int, ...]:
-        """The counterfactual model's layers that have adapters, ascending."""
+        """Returns the counterfactual model's layers with adapters, ascending."""
         layers = self.hyperparameters.layers
         if layers is not None:
             return tuple(sorted(set(layers)))
         return tuple(range(counterfactual.n_layers // 2, counterfactual.n_layers))
 
     def counterfactual(self, model: LanguageModel) -> LanguageModel:
-        """The model that answers in an edit's scope, without its adapters; loaded once for a model.
+        """Returns the base of the counterfactual model, without its adapters, loaded once per model.
 
         Raises:
-            BadInputError: It reads other tokens than the edited model.
+            BadInputError: Its vocabulary differs from the edited model's.
         """
         name = self.hyperparameters.counterfactual
         if name is None:
@@ -124,7 +124,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
         return self._counterfactual[1]
 
     def learner(self, model: LanguageModel, seed: int = 0) -> Learner:
-        """The classifier and the adapters."""
+        """Returns the learner of the classifier and the adapters."""
         counterfactual = self.counterfactual(model)
         layers = self.adapted_layers(counterfactual)
         counterfactual.check_layers(layers)
@@ -135,11 +135,11 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
         return SeracLearner(network, counterfactual, layers[0], self.hyperparameters.threshold)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> SeracState:
-        """Finds what was trained; the memory is empty."""
+        """Loads the trained network and returns an empty memory."""
         return SeracState(network=self.trained(model)[0])
 
     def routers(self, model: LanguageModel, state: SeracState) -> tuple[ScopeRouter, ...]:
-        """The memory, once it has an edit."""
+        """Returns the router that looks requests up in the memory, once it has an edit."""
         if not len(state):
             return ()
         self.check_network(model, state)
@@ -163,7 +163,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
         """Adds the edits to the memory.
 
         Raises:
-            SequelaError: The state came from another network.
+            SequelaError: The earlier edits used another network.
         """
         self.check_network(model, state)
         _, network = self.trained(model)
@@ -173,8 +173,8 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
         after = target_losses_of(answerer, edits)
         reports = []
         for row, edit in enumerate(edits):
-            made = bool(torch.isfinite(after[row]))
-            if made:
+            finite = bool(torch.isfinite(after[row]))
+            if finite:
                 with torch.no_grad():
                     state = state.with_edit(edit, network.classifier.embed([edit.question]))
             reports.append(
@@ -184,7 +184,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
                     first_loss=float(before[row]),
                     final_loss=float(after[row]),
                     relative_norm=0.0,
-                    dropped="" if made else "the loss is not finite",
+                    dropped="" if finite else "the loss is not finite",
                     diagnostics={"memory": float(len(state))},
                 )
             )
@@ -192,8 +192,8 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
 
 
 def target_losses_of(answerer: EditedModel, edits: Sequence[Edit]) -> torch.Tensor:
-    """The loss of each edit's target where its own question is sent, `[edits]`, in nats a token."""
-    asked = [
+    """Returns the loss of each edit's target after its statement and question, `[edits]`, nats per token."""
+    prompts = [
         tokenize_prompt(
             answerer.base.tokenizer,
             with_statement(continued(edit.question, edit.target_new), edit.question),
@@ -202,4 +202,4 @@ def target_losses_of(answerer: EditedModel, edits: Sequence[Edit]) -> torch.Tens
         for edit in edits
     ]
     with answerer:
-        return target_losses(answerer.base, asked)[0]
+        return target_losses(answerer.base, prompts)[0]

@@ -1,8 +1,8 @@
-"""What is trained for SERAC: the classifier of scopes and the counterfactual model's adapters, side by side.
+"""The training of SERAC's scope classifier together with the counterfactual model's adapters.
 
-In a batch every edit's question and paraphrase belong to it and to no other edit, and its neighbor belongs to
-none. The counterfactual model is to answer questions and paraphrases behind the right edit, and to answer
-neighbors behind an edit that has nothing to do with them as the base does without it.
+In a batch, each edit's question and paraphrase are in the scope of that edit only, and its neighbor is in the
+scope of none. The counterfactual model learns to answer questions and paraphrases after the statement of
+their edit, and to answer neighbors after an unrelated statement as the base model does without it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from sequela.models.spans import continued
 
 
 class SeracNetwork(nn.Module):
-    """All that is trained.
+    """The trained module.
 
     Args:
-        classifier: Tells to which edit a request belongs.
-        adapters: Make the counterfactual model of its base.
+        classifier: The scope classifier.
+        adapters: The adapters of the counterfactual model.
     """
 
     def __init__(self, classifier: ScopeClassifier, adapters: Adapters) -> None:
@@ -39,13 +39,13 @@ class SeracNetwork(nn.Module):
 
 
 class SeracLearner(IndependentLearner):
-    """Trains both; the edits of a part are each other's strangers.
+    """The learner of classifier and adapters; edits of a micro-batch are negative examples for each other.
 
     Args:
-        network: Both.
-        counterfactual: The model that has the adapters.
-        first: Its lowest layer with one.
-        threshold: The similarity from which on a request belongs to an edit.
+        network: The classifier and the adapters.
+        counterfactual: The base of the counterfactual model.
+        first: The lowest layer with an adapter.
+        threshold: The minimum similarity of a request in an edit's scope.
     """
 
     def __init__(
@@ -59,9 +59,12 @@ class SeracLearner(IndependentLearner):
         self._threshold = threshold
 
     def outcome(self, examples: Examples) -> TrainingOutcome:
-        """What each edit does behind its own statement, and what the classifier makes of each request."""
+        """Returns the outcome of both the counterfactual model and the classifier.
+
+        A paraphrase succeeds if it is answered and classified correctly; locality holds if either holds.
+        """
         in_force = partial(self._adapters.in_force, self._model)
-        found = self._passes(examples).outcome(self._model, in_force, self.gradient_checkpointing)
+        answers = self._passes(examples).outcome(self._model, in_force, self.gradient_checkpointing)
         similarities, loss = self._scopes(examples)
         n = len(examples)
         own = torch.arange(n, device=similarities.device)
@@ -70,50 +73,51 @@ class SeracLearner(IndependentLearner):
         right_scope = (inside[:n] & (best.indices[:n] == own)).tolist()
         outside = (~inside[n:]).tolist()
         return TrainingOutcome(
-            edit_loss=found.edit_loss + loss,
-            kl=found.kl,
-            efficacy=found.efficacy,
-            paraphrase=[said and scope for said, scope in zip(found.paraphrase, right_scope, strict=True)],
-            locality=[stays or out for stays, out in zip(found.locality, outside, strict=True)],
+            edit_loss=answers.edit_loss + loss,
+            kl=answers.kl,
+            efficacy=answers.efficacy,
+            paraphrase=[
+                correct and scope for correct, scope in zip(answers.paraphrase, right_scope, strict=True)
+            ],
+            locality=[unchanged or out for unchanged, out in zip(answers.locality, outside, strict=True)],
         )
 
     def bytes_of_part(self, examples: Examples) -> int:
-        """The counterfactual model's passes; the encoder's are small beside them."""
+        """Returns an estimate in bytes of the counterfactual model's passes; the encoder's are small."""
         features = sum(b.shape[1] for b in self._adapters.b.values())
         return activation_bytes(
-            self._model, self._behind_statements(examples), self._first, features, self.gradient_checkpointing
+            self._model, self._with_statements(examples), self._first, features, self.gradient_checkpointing
         )
 
     def _scopes(self, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
-        """How much paraphrases, then neighbors, belong to each edit, `[2 edits, edits]`; and the loss."""
-        worded = examples.wordings
-        edits = self._classifier.embed([one.question for one in worded])
+        """Returns similarities of paraphrases and neighbors to edits, `[2 edits, edits]`, and the loss."""
+        wordings = examples.wordings
+        edits = self._classifier.embed([one.question for one in wordings])
         requests = self._classifier.embed(
-            [*(one.paraphrase for one in worded), *(one.neighbor for one in worded)]
+            [*(one.paraphrase for one in wordings), *(one.neighbor for one in wordings)]
         )
-        belongs = torch.zeros(len(requests), len(edits), dtype=torch.bool, device=requests.device)
-        belongs.fill_diagonal_(True)
-        loss = self._classifier.loss(requests, edits, belongs)
+        in_scope = torch.zeros(len(requests), len(edits), dtype=torch.bool, device=requests.device)
+        in_scope.fill_diagonal_(True)
+        loss = self._classifier.loss(requests, edits, in_scope)
         return self._classifier.similarities(requests, edits).detach(), loss
 
     def _passes(self, examples: Examples) -> Passes:
-        behind = self._behind_statements(examples)
-        passes = Passes.of(self._model, behind, self._first)
+        passes = Passes.of(self._model, self._with_statements(examples), self._first)
         bare = record_forward(self._model, collate(self._model, examples.neighbors), self._model.n_layers)
         with torch.no_grad():
             before = target_logits(self._model, bare.final, examples.neighbors)
         return replace(passes, before=tuple(before))
 
-    def _behind_statements(self, examples: Examples) -> Examples:
-        """The same rows, each with its edit's statement in front."""
+    def _with_statements(self, examples: Examples) -> Examples:
+        """Returns the same rows, each with its edit's statement before the prompt."""
 
-        def behind(worded: Wording, prompt: str, answer: str) -> TokenizedPrompt:
-            statement = continued(worded.question, worded.answer)
+        def prefixed(wording: Wording, prompt: str, answer: str) -> TokenizedPrompt:
+            statement = continued(wording.question, wording.answer)
             return tokenize_prompt(self._model.tokenizer, with_statement(statement, prompt), target=answer)
 
         return replace(
             examples,
-            prompts=tuple(behind(one, one.question, one.answer) for one in examples.wordings),
-            paraphrases=tuple(behind(one, one.paraphrase, one.answer) for one in examples.wordings),
-            neighbors=tuple(behind(one, one.neighbor, one.neighbor_answer) for one in examples.wordings),
+            prompts=tuple(prefixed(one, one.question, one.answer) for one in examples.wordings),
+            paraphrases=tuple(prefixed(one, one.paraphrase, one.answer) for one in examples.wordings),
+            neighbors=tuple(prefixed(one, one.neighbor, one.neighbor_answer) for one in examples.wordings),
         )

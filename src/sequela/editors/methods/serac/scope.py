@@ -1,7 +1,7 @@
-"""Whether a request falls in the scope of an edit: SERAC's classifier (Mitchell et al. 2022, section 4).
+"""SERAC's classifier of requests in the scope of an edit (Mitchell et al. 2022, section 4).
 
-Requests and edits are embedded by one sentence encoder; a request belongs to an edit by
-`exp(-scale ||e - r||²)`, which is 1 for the same text. Encoder and scale are trained together.
+Requests and edits are embedded by the same sentence encoder. The similarity of a request r and an edit e is
+`exp(-scale ||e - r||²)`, which is 1 for equal texts. Encoder and scale are trained together.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from sequela.editors.methods.serac.settings import IN_SCOPE
 from sequela.models.sentence_encoder import SentenceEncoder
 
 START = math.log(2) / 0.6
-"""The scale before training: texts with a cosine of 0.7 lie on the border."""
+"""The scale before training, with which a cosine of 0.7 gives a similarity of 0.5."""
 
 MIN_DISTANCE = 1e-6
-"""Keeps the logarithm of `1 - exp(-x)` finite where two texts are the same."""
+"""The term that keeps the logarithm of `1 - exp(-x)` finite for equal texts."""
 
 
 class ScopeClassifier(nn.Module):
-    """Similarities of requests and edits.
+    """The classifier of requests by their similarity to edits.
 
     Args:
-        encoder: The encoder; its weights are trained too.
+        encoder: The sentence encoder; its weights are trained, too.
     """
 
     def __init__(self, encoder: SentenceEncoder) -> None:
@@ -40,53 +40,53 @@ class ScopeClassifier(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(START)))
 
     def train(self, mode: bool = True) -> ScopeClassifier:
-        """Stays in evaluation mode: dropout would make a training that is taken up again another one."""
+        """Keeps evaluation mode, because with dropout a resumed training would differ."""
         super().train(False)
         return self
 
     def embed(self, texts: Sequence[str]) -> torch.Tensor:
-        """Embeddings of texts, `[texts, width]`; gradients flow unless they are switched off around it."""
+        """Returns embeddings of texts, `[texts, width]`; gradients flow unless disabled by the caller."""
         return self._encoder.embed(self._encoder.tokenize(texts)).float()
 
     def exponents(self, requests: torch.Tensor, edits: torch.Tensor) -> torch.Tensor:
-        """`scale ||e - r||²`, minus the logarithm of the similarities, `[requests, edits]`.
+        """Returns `scale ||e - r||²`, the negative logarithm of the similarities, `[requests, edits]`.
 
         Args:
-            requests: Embeddings, `[requests, width]`.
-            edits: Embeddings, `[edits, width]`.
+            requests: The requests' embeddings, `[requests, width]`.
+            edits: The edits' embeddings, `[edits, width]`.
         """
-        apart = (requests[:, None] - edits[None]).square().sum(-1)
-        return self.log_scale.exp().to(apart.device) * apart
+        squares = (requests[:, None] - edits[None]).square().sum(-1)
+        return self.log_scale.exp().to(squares.device) * squares
 
     def similarities(self, requests: torch.Tensor, edits: torch.Tensor) -> torch.Tensor:
-        """How much each request belongs to each edit, from 0 to 1, `[requests, edits]`."""
+        """Returns the similarity of each request to each edit, from 0 to 1, `[requests, edits]`."""
         return (-self.exponents(requests, edits)).exp()
 
-    def loss(self, requests: torch.Tensor, edits: torch.Tensor, belongs: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy in nats: the mean over those that belong together plus that over the others.
+    def loss(self, requests: torch.Tensor, edits: torch.Tensor, in_scope: torch.Tensor) -> torch.Tensor:
+        """Returns the cross-entropy in nats: the mean over pairs in scope plus the mean over all others.
 
         Args:
-            requests: Embeddings, `[requests, width]`.
-            edits: Embeddings, `[edits, width]`.
-            belongs: Whether a request belongs to an edit, `[requests, edits]`, bool.
+            requests: The requests' embeddings, `[requests, width]`.
+            edits: The edits' embeddings, `[edits, width]`.
+            in_scope: The mask of requests in an edit's scope, `[requests, edits]`, bool.
         """
         exponents = self.exponents(requests, edits)
-        apart = -torch.log(-torch.expm1(-(exponents + MIN_DISTANCE)))
-        parts = [part for part in (exponents[belongs], apart[~belongs]) if len(part)]
+        out_of_scope = -torch.log(-torch.expm1(-(exponents + MIN_DISTANCE)))
+        parts = [part for part in (exponents[in_scope], out_of_scope[~in_scope]) if len(part)]
         return torch.stack([part.mean() for part in parts]).sum()
 
 
 @dataclass(frozen=True, eq=False)
 class ScopeRouter:
-    """Has requests that fall in an edit's scope answered with that edit in front of them.
+    """The router of requests in an edit's scope to the counterfactual model, with the edit's statement.
 
     Args:
         classifier: The trained classifier.
-        network: A hash of it.
-        edits: Embeddings of the edits' questions, `[edits, width]`.
-        statements: What is put in front of a request in the scope of each.
-        answerer: Who answers such requests.
-        threshold: The similarity from which on a request belongs to an edit.
+        network: The hash of the trained network.
+        edits: The embeddings of the edits' questions, `[edits, width]`.
+        statements: The statement of each edit, which precedes a request in its scope.
+        answerer: The counterfactual model.
+        threshold: The minimum similarity of a request in an edit's scope.
     """
 
     classifier: ScopeClassifier
@@ -99,7 +99,7 @@ class ScopeRouter:
 
     @property
     def content_hash(self) -> str:
-        """A hash of the classifier, the edits and who answers."""
+        """The hash of the classifier, the edits and the counterfactual model."""
         return hash_json(
             {
                 "network": self.network,
@@ -111,8 +111,8 @@ class ScopeRouter:
         )
 
     def route(self, prompt: str) -> Routed:
-        """The nearest edit's statement and the prompt, or the prompt as it is where no edit is near."""
-        # The choices of one question come one by one, each with the same prompt.
+        """Returns the prompt after the nearest edit's statement, or unchanged if it is in no edit's scope."""
+        # Multiple-choice benchmarks repeat a prompt for each choice.
         if prompt not in self._known:
             self._known[prompt] = self._routed(prompt)
         return self._known[prompt]
@@ -127,5 +127,5 @@ class ScopeRouter:
 
 
 def with_statement(statement: str, prompt: str) -> str:
-    """A request as the counterfactual model is asked it."""
+    """Returns a request in the format given to the counterfactual model."""
     return f"{statement}\n{prompt}"

@@ -1,4 +1,4 @@
-"""SERAC: its settings, and what a listing tells of it."""
+"""SERAC's settings and record."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from sequela.editors.shared.settings import TrainedHyperparameters
 from sequela.models.aliases import MINILM
 
 IN_SCOPE = 0.5
-"""From this similarity on a request belongs to an edit."""
+"""The default minimum similarity of a request in an edit's scope."""
 
 
 class SeracHyperparameters(TrainedHyperparameters):
-    """SERAC's settings; all but the last are those of its training."""
+    """SERAC's settings; training depends on all except the threshold."""
 
-    encoder: str = Field(default=MINILM, description="The sentence encoder that the classifier begins with.")
+    encoder: str = Field(
+        default=MINILM, description="The sentence encoder with which the classifier is initialized."
+    )
     counterfactual: str | None = Field(
         default=None,
         description="The model that answers in an edit's scope, with the same tokenizer; by default the "
@@ -24,11 +26,11 @@ class SeracHyperparameters(TrainedHyperparameters):
     layers: tuple[NonNegativeInt, ...] | None = Field(
         default=None,
         min_length=1,
-        description="The counterfactual model's layers that have adapters; by default the upper half.",
+        description="The counterfactual model's layers with adapters; by default the upper half.",
     )
     rank: int = Field(default=8, ge=1, description="The adapters' rank.")
     threshold: float = Field(
-        default=IN_SCOPE, gt=0, le=1, description="From this similarity on a request belongs to an edit."
+        default=IN_SCOPE, gt=0, le=1, description="The minimum similarity of a request in an edit's scope."
     )
 
 

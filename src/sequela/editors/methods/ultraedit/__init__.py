@@ -1,1 +1,1 @@
-"""UltraEdit: one linear solve from keys and gradients, without optimizing targets."""
+"""UltraEdit: one linear solve from keys and gradients, without target optimization."""

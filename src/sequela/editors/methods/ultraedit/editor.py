@@ -1,22 +1,23 @@
-"""UltraEdit: one linear solve on normalised gradients, without a subject and without training.
+"""UltraEdit: one linear solve on normalized gradients, without a subject and without training.
 
 Gu et al., "UltraEdit: Training-, Subject-, and Memory-Free Lifelong Editing in Large Language Models"
-(2025, arXiv 2505.14679). At the positions of an edit the keys h `[n, d_ff]` of an MLP's output projection and
-the gradients g `[n, d]` of the target's loss by its output are normalised feature by feature with the
-mean and the deviation over all edits so far, `[k; e] = ([h; g] - mean) / deviation`. Each row wishes the
-change `v = -lr |k|² e` of the output for its key, and the weight gets the ridge solution
+(2025, arXiv 2505.14679). At the positions of an edit, the keys h `[n, d_ff]` of an MLP's output projection
+and the gradients g `[n, d]` of the target's loss with respect to its output are normalized per feature with
+the mean and the standard deviation over all edits so far, `[k; e] = ([h; g] - mean) / deviation`. The target
+change of the output for each row is `v = -lr |k|² e`, and the weight gets the ridge solution
 `Delta = Vᵀ (H Hᵀ + I)⁻¹ H`.
 
-What is different from the released code and from EasyEdit's copy of it:
+Differences from the released code and from EasyEdit's copy of it:
 
-* With `token: ans` the positions are those that predict the target. EasyEdit takes the first positions of
-  the sentence, as many as the target has tokens.
-* The normaliser goes on from batch to batch, as the paper has it; EasyEdit begins it anew at every call.
-* Its deviation is the exact one of all rows, whatever the batches; the released update counts the spread
-  within a part of m rows m / (m - 1) times. One row has no deviation: such edits are dropped with the
-  reason, where the released code makes the weight NaN.
+* With `token: ans` the positions are those that predict the target. EasyEdit uses the first positions of the
+  sentence, as many as the target has tokens.
+* The normalization statistics are kept from batch to batch, as in the paper; EasyEdit resets them at every
+  call.
+* The deviation is exact over all rows, independent of the batches; the released update multiplies the
+  variance within a part of m rows by m / (m - 1). A single row has no deviation: such edits are dropped with
+  a reason, while in the released code the weight becomes NaN.
 * Padding is never a target.
-* The solve has as many rows as there are positions, in float64; the released code solves `[d_ff, d_ff]`.
+* The system has one row per position, in float64; the released code solves a `[d_ff, d_ff]` system.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ from sequela.edits import Edit
 from sequela.models import LanguageModel
 
 DEFAULT_DEPTH = 0.9
-"""Where the higher of the two default layers is, as a part of the depth."""
+"""The position of the higher of the two default layers, as a fraction of the depth."""
 
 MIN_DEVIATION = 1e-7
-"""What is added to a feature's deviation, so that one that never varies is 0 and not NaN (released code)."""
+"""The term added to a feature's deviation, so that a constant feature becomes 0, not NaN (released code)."""
 
 
 class UltraEditState(EditorState):
-    """The normaliser: how many rows it has seen, and for each feature their mean and summed squares.
+    """The normalization statistics: `mean` and summed `squares` of each feature are among the tensors.
 
     Args:
-        count: The rows.
+        count: The number of rows so far.
     """
 
     count: int = 0
@@ -58,7 +59,7 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
     state_class = UltraEditState
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The layers that are edited, ascending."""
+        """Returns the layers that are edited, ascending."""
         layers = self.hyperparameters.layers
         if layers is not None:
             return tuple(sorted(set(layers)))
@@ -66,33 +67,33 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
         return (max(0, high - 1), high)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> UltraEditState:
-        """Begins the normaliser with nothing seen."""
+        """Returns empty normalization statistics."""
         model.check_layers(self.layers_of(model))
         return UltraEditState()
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: UltraEditState, resources: Resources
     ) -> EditOutcome[UltraEditState]:
-        """Makes a batch of edits together."""
+        """Computes the joint change of weights for a batch of edits."""
         prompts = tokenize_edits(model, edits)
         layers = self.layers_of(model)
         before, _ = target_losses(model, prompts)
         read = read_features(model, prompts, layers, self.hyperparameters.token)
         failures = [failure_of(by_layer) for by_layer in read]
-        made = [by_layer for by_layer, failure in zip(read, failures, strict=True) if not failure]
-        after_batch = updated_state(state, [by[layer] for layer in layers for by in made])
+        usable = [by_layer for by_layer, failure in zip(read, failures, strict=True) if not failure]
+        after_batch = updated_state(state, [by[layer] for layer in layers for by in usable])
         failure = ""
         if after_batch.count < 2:
-            failure = "one row has no deviation: make more edits at once, or choose token: mask"
+            failure = "one row has no deviation: apply more edits at once, or choose token: mask"
         delta = Delta.empty(model.fingerprint)
-        if made and not failure:
+        if usable and not failure:
             updates = {
-                model.family.mlp_out_name(layer): self._update([by[layer] for by in made], after_batch)
+                model.family.mlp_out_name(layer): self._update([by[layer] for by in usable], after_batch)
                 for layer in layers
             }
             delta = Delta(model.fingerprint, updates)
             failure = "" if delta.finite else "the change of the batch is not finite"
-        if failure or not made:
+        if failure or not usable:
             delta = Delta.empty(model.fingerprint)
         descriptions = [one or failure for one in failures]
         reports = step_reports(model, edits, prompts, before, delta, descriptions)
@@ -111,14 +112,14 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
 def ridge_update(
     keys: torch.Tensor, gradients: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor, lr: float
 ) -> LowRank:
-    """The change of one weight for rows of keys `[n, d_ff]` and gradients `[n, d]`.
+    """Returns the change of one weight, given the rows of keys and gradients.
 
     Args:
-        keys: h.
-        gradients: g.
-        mean: Of `[h; g]`, `[d_ff + d]`.
-        deviation: Of `[h; g]`, `[d_ff + d]`.
-        lr: How far each row goes.
+        keys: The keys h, `[n, d_ff]`.
+        gradients: The gradients g, `[n, d]`.
+        mean: The mean of `[h; g]`, `[d_ff + d]`.
+        deviation: The standard deviation of `[h; g]`, `[d_ff + d]`.
+        lr: The step size of each row.
     """
     dtype = solve_dtype(keys.device)
     rows = torch.cat([keys, gradients], dim=1).to(dtype)
@@ -133,7 +134,7 @@ def ridge_update(
 
 
 def updated_state(state: UltraEditState, rows: Sequence[Features]) -> UltraEditState:
-    """The normaliser after more rows; one serves all layers, as published."""
+    """Returns the statistics after more rows; all layers share one state, as published."""
     if not rows:
         return state
     both = torch.cat([torch.cat([one.keys, one.gradients], dim=1) for one in rows])
@@ -142,9 +143,9 @@ def updated_state(state: UltraEditState, rows: Sequence[Features]) -> UltraEditS
     squares = (both - mean).square().sum(0)
     if state.count:
         total = state.count + count
-        apart = mean - state.tensors["mean"]
-        squares = state.tensors["squares"] + squares + apart.square() * (state.count * count / total)
-        mean = state.tensors["mean"] + apart * (count / total)
+        shift = mean - state.tensors["mean"]
+        squares = state.tensors["squares"] + squares + shift.square() * (state.count * count / total)
+        mean = state.tensors["mean"] + shift * (count / total)
         count = total
     return UltraEditState(count=count, tensors={"mean": mean, "squares": squares})
 

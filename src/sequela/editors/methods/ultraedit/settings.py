@@ -1,4 +1,4 @@
-"""UltraEdit: its settings, and what a listing tells of it."""
+"""UltraEdit's settings and record."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ class UltraEditHyperparameters(Hyperparameters):
     """UltraEdit's settings."""
 
     layers: tuple[NonNegativeInt, ...] | None = Field(
-        default=None, min_length=1, description="The layers to edit; by default two, nine tenths up."
+        default=None,
+        min_length=1,
+        description="The layers to edit; by default two, at nine tenths of the depth.",
     )
-    lr: float = Field(default=1e-3, gt=0, description="How far each position goes; the paper's is 1e-6.")
+    lr: float = Field(default=1e-3, gt=0, description="The step size of each position; the paper's is 1e-6.")
     token: Token = Field(
         default="mask", description="The positions: mask (all) or ans (those that predict the target)."
     )
@@ -23,7 +25,7 @@ class UltraEditHyperparameters(Hyperparameters):
 
 ULTRAEDIT = MethodInfo(
     name="ultraedit",
-    summary="Ridge regression on normalised gradients, no subject needed (Gu et al. 2025).",
+    summary="Ridge regression on normalized gradients, without a subject (Gu et al. 2025).",
     paper="Gu et al. 2025, arXiv 2505.14679",
     settings=UltraEditHyperparameters,
     implementation="sequela.editors.methods.ultraedit.editor:UltraEdit",

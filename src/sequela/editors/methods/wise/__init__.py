@@ -1,1 +1,1 @@
-"""WISE: a side memory beside one layer, with a router between the two."""
+"""WISE: side memories of one layer, with a router that selects among them."""

@@ -1,18 +1,22 @@
 """WISE: edits in side memories, copies of one MLP output projection (Wang et al. 2024, arXiv 2405.14768).
 
 An edit is trained into a copy of the projection by plain gradient steps. The loss is the target's
-cross-entropy, and a margin loss on the copy's activation `||D x||`, how far its answer is from the
-projection's own (`side_memory.py`): great on the edit, small on unrelated text. So the activation
-tells where the copy is to answer. A copy takes a number of edits, a shard, and only a random part of its
-entries is trained; copies that are full are merged by TIES (`ties_merging.py`).
+cross-entropy plus a margin loss on the copy's activation `||D x||`, the distance of its output from the
+projection's own (`side_memory.py`), which is trained to be large on the edit and small on unrelated text. The
+activation thus determines where the copy is used. A copy stores a number of edits, a shard, and only a random
+part of its entries is trained; full copies are merged by TIES (`ties_merging.py`).
 
-What is different from the released code: it decides at the last token that is asked, and the copy answers
-from that token on; the released code takes the mean activation over the tokens that happen to be in a pass
-(the greatest, where they are more than a hundred) and runs one sequence at a time. The activation is the
-paper's; the released code puts both answers through the activation function first. Entries outside the mask
-stay exactly as they are, where weight decay moves them there. Unrelated text is what the model itself wrote
-as contexts, every token of it, and not a prompt from another data set. Training ends when the loss is small;
-the released code also waits until it no longer moves. Edits are not replayed.
+Differences from the released code:
+
+* The decision is made at the prompt's last token, and the copy is used from that token on. The released code
+  uses the mean activation over the tokens of a pass (the greatest, if there are more than a hundred) and runs
+  one sequence at a time.
+* The activation is that of the paper; the released code first applies the activation function to both
+  outputs.
+* Entries outside the mask don't change at all; in the released code weight decay changes them.
+* Unrelated text is every token of the contexts sampled from the model, not a prompt from another data set.
+* Training ends when the loss is small; the released code also waits until it no longer changes.
+* Edits are not replayed.
 """
 
 from __future__ import annotations
@@ -47,42 +51,45 @@ from sequela.models.forward.replay import ForwardRecord, read_logits, record_for
 from sequela.models.spans import BLANK
 
 DEFAULT_DEPTH = 27 / 32
-"""Where it sits by default, as a part of the depth: as published for Llama-2-7B."""
+"""The default position of the layer, as a fraction of the depth, as published for Llama-2-7B."""
 
 EARLIER = 0.6
-"""What an earlier merged memory counts for when shards are merged into it, which share the rest."""
+"""The weight of an earlier merged memory when shards, which share the rest, are merged into it."""
 
 
 class Wise(Editor[WiseHyperparameters, SideMemories]):
-    """Trains edits into side memories that answer where their activation is great."""
+    """Trains edits into side memories that are used where their activation is large."""
 
     info = WISE
     state_class = SideMemories
 
     @property
     def variant(self) -> str:
-        """`retrieve` or `merge`."""
+        """The variant, `retrieve` or `merge`."""
         return self.hyperparameters.variant
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The layer that has copies."""
+        """Returns the layer with the copies."""
         return self.hyperparameters.layers or (int(DEFAULT_DEPTH * model.n_layers),)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> SideMemories:
         """Samples contexts from the unedited model.
 
         Raises:
-            BadInputError: The contexts given are none but the bare prompt, so there is no unrelated text.
+            BadInputError: The only given context is the bare prompt, so that there is no unrelated text.
         """
         model.check_layers(self.layers_of(model))
         settings = self.hyperparameters
         contexts = resources.contexts or sample_contexts(model, settings.n_contexts, resources.seed)
         if not _texts(contexts):
-            raise BadInputError(f"{self.name} needs a context beside the bare prompt, for unrelated text.")
+            raise BadInputError(
+                f"{self.name} needs a context in addition to the bare prompt, as unrelated text.",
+                hint="Give more contexts, or none to sample them.",
+            )
         return SideMemories(contexts=contexts)
 
     def interventions(self, model: LanguageModel, state: SideMemories) -> tuple[Intervention, ...]:
-        """The side memories, once there is one."""
+        """Returns the router of the side memories, once there is one."""
         if not state.memories:
             return ()
         return (SideMemoryRouter(self.layers_of(model)[0], state, self.hyperparameters.act_ratio),)
@@ -90,7 +97,7 @@ class Wise(Editor[WiseHyperparameters, SideMemories]):
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: SideMemories, resources: Resources
     ) -> EditOutcome[SideMemories]:
-        """Trains the edits into the last copy, one after the other."""
+        """Trains the edits into the last copy, one after another."""
         reports = []
         for edit in edits:
             state, report = self._add(model, edit, state, resources)
@@ -138,35 +145,35 @@ class Wise(Editor[WiseHyperparameters, SideMemories]):
         return memory.is_merged or len(memory.edits) >= self.hyperparameters.shard_size
 
     def _with_merged(self, state: SideMemories) -> SideMemories:
-        """The same with the last shards in one memory, if there are enough full ones."""
+        """Returns the state with the last shards merged into one memory, if enough of them are full."""
         settings = self.hyperparameters
-        shards = [place for place, memory in enumerate(state.memories) if not memory.is_merged]
+        shards = [index for index, memory in enumerate(state.memories) if not memory.is_merged]
         if len(shards) < settings.shards_per_merge or not self._is_full(state.memories[shards[-1]]):
             return state
         weights = [1.0] * len(shards)
-        places = shards
+        indices = shards
         if settings.variant == "merge" and shards[0] > 0:
-            places = [0, *shards]
+            indices = [0, *shards]
             weights = [EARLIER, *[(1 - EARLIER) / len(shards)] * len(shards)]
-        change = merged([state.changes[place] for place in places], weights, settings.density)
-        parts = [state.memories[place] for place in places]
+        change = merged([state.changes[index] for index in indices], weights, settings.density)
+        parts = [state.memories[index] for index in indices]
         memory = SideMemory(
             edits=tuple(edit for part in parts for edit in part.edits),
             shards=tuple(shard for part in parts for shard in part.shards),
             least_activation=min(part.least_activation for part in parts),
         )
-        before = places[0]
+        before = indices[0]
         return state.with_memories([*state.memories[:before], memory], [*state.changes[:before], change])
 
 
 @dataclass(frozen=True)
 class Unrelated:
-    """Unrelated text, as the projection sees it.
+    """The inputs and outputs of the projection on unrelated text.
 
     Args:
-        keys: What enters the projection at each of its tokens, `[tokens, d_ff]`, fp32.
-        key_norm: The median norm of those.
-        output_norm: The median norm of what leaves the projection there.
+        keys: The projection's inputs at all tokens, `[tokens, d_ff]`, fp32.
+        key_norm: The median norm of the inputs at the contexts' tokens.
+        output_norm: The median norm of the outputs at the contexts' tokens.
     """
 
     keys: torch.Tensor
@@ -175,33 +182,33 @@ class Unrelated:
 
     @classmethod
     def read(cls, model: LanguageModel, contexts: Sequence[str], edit: Edit | None, layer: int) -> Unrelated:
-        """Every token of the contexts, and the last of an edit's neighborhood prompts.
+        """Reads every token of the contexts, and the last token of an edit's neighborhood prompts.
 
         Args:
             model: The model.
             contexts: The context templates.
-            edit: The edit whose neighborhood counts as well, if any.
+            edit: The edit whose neighborhood prompts are included, if any.
             layer: The layer of the projection.
         """
         texts = [tokenize_prompt(model.tokenizer, text).ids for text in _texts(contexts)]
         near = [tokenize_prompt(model.tokenizer, p.prompt).ids for p in (edit.neighborhood if edit else ())]
         batch = pad_right([*texts, *near], model.pad_id, model.device)
-        wanted = torch.zeros(batch.ids.shape, dtype=torch.bool)
+        selected = torch.zeros(batch.ids.shape, dtype=torch.bool)
         for row, length in enumerate(batch.lengths):
-            wanted[row, 0 if row < len(texts) else length - 1 : length] = True
+            selected[row, 0 if row < len(texts) else length - 1 : length] = True
         sites = Site("key", layer), Site("value", layer)
         read = read_activations(model, batch, sites)
-        keys, outputs = (read[site][wanted.to(read[site].device)].float() for site in sites)
-        of_texts = int(wanted[: len(texts)].sum())
-        norms = [float(found[:of_texts].norm(dim=-1).median()) for found in (keys, outputs)]
+        keys, outputs = (read[site][selected.to(read[site].device)].float() for site in sites)
+        n_text_tokens = int(selected[: len(texts)].sum())
+        norms = [float(values[:n_text_tokens].norm(dim=-1).median()) for values in (keys, outputs)]
         return cls(keys, *norms)
 
 
 class EditedText:
-    """An edit's prompt with its target in every context, with a copy of the projection at work.
+    """An edit's prompt with its target in every context, for passes that use a copy of the projection.
 
     Args:
-        model: The model; nothing may watch its activations.
+        model: The model, without interventions.
         edit: The edit.
         contexts: The context templates.
         layer: The layer of the projection.
@@ -222,7 +229,7 @@ class EditedText:
         self.keys = self._read_keys()
 
     def losses(self, change: torch.Tensor) -> torch.Tensor:
-        """The mean cross-entropy of the target's tokens in every context, `[contexts]`, in nats a token.
+        """Returns the mean cross-entropy of the target in every context, in nats per token, `[contexts]`.
 
         Args:
             change: The copy's difference D from the projection, `[d, d_ff]`.
@@ -242,7 +249,7 @@ class EditedText:
         return mean_losses(logits, self._prompts)
 
     def _read_keys(self) -> torch.Tensor:
-        """What enters the projection at the last token of the prompt, `[contexts, d_ff]`, fp32."""
+        """Returns the projection's inputs at the prompts' last tokens, `[contexts, d_ff]`, fp32."""
         seen: list[torch.Tensor] = []
 
         def hook(inputs: torch.Tensor, _: torch.Tensor) -> None:
@@ -256,12 +263,12 @@ class EditedText:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training an edit came to.
+    """The result of training an edit.
 
     Args:
         change: The copy's difference D from the projection, `[d, d_ff]`.
-        losses: The target's mean loss before each step and at the end, in nats a token.
-        failure: Why it is no good; empty if it is.
+        losses: The target's mean loss before each step and at the end, in nats per token.
+        failure: The reason why the result can't be used; empty if it can.
     """
 
     change: torch.Tensor
@@ -279,16 +286,16 @@ def train(
     """Trains an edit into a copy of the projection by gradient steps.
 
     Args:
-        text: The edit.
-        unrelated: What is to be told from it.
-        start: The copy's difference D before, `[d, d_ff]`.
-        mask: Which entries may change, `[d, d_ff]`, bool.
+        text: The edit's text.
+        unrelated: The unrelated text.
+        start: The copy's difference D before training, `[d, d_ff]`.
+        mask: The mask of entries that may change, `[d, d_ff]`, bool.
         settings: The method's settings.
     """
     unit, lr = 1.0, settings.lr
     if settings.margins == "relative":
         unit = unrelated.output_norm
-        # A step as large as the unit, for a key of the usual norm, whatever the model's scale.
+        # For a key of typical norm, a step changes the output by about one unit, at any scale of the model.
         lr *= unit**2 / (settings.mask_ratio * unrelated.key_norm**2)
     change, mask, losses = start.clone(), mask.to(start.device), list[float]()
     for step in range(settings.num_steps + 1):
@@ -314,34 +321,35 @@ def train(
 def margin_loss(
     on_edit: torch.Tensor, elsewhere: torch.Tensor, alpha: float, beta: float, gamma: float
 ) -> torch.Tensor:
-    """How far activations are from telling the edit's texts from others.
+    """Returns the margin loss, which separates the activations of the edit's texts from all others.
 
-    Each of three bounds counts with the mean of what exceeds it: unrelated text's activation is at most
-    alpha, an edit's at least beta, and between any two of them is a distance of at least gamma.
+    There are three bounds: an activation on unrelated text is at most alpha, an activation on the edit at
+    least beta, and the difference between any two of them at least gamma. The loss is the sum of the mean
+    excess over each bound.
 
     Args:
         on_edit: Activations on the edit's texts, `[texts]`.
         elsewhere: Activations on unrelated tokens, `[tokens]`.
-        alpha: The most of the latter.
-        beta: The least of the former.
-        gamma: The least distance.
+        alpha: The maximum activation on unrelated tokens.
+        beta: The minimum activation on the edit's texts.
+        gamma: The minimum difference.
     """
-    apart = elsewhere[:, None] - on_edit[None]
-    return _mean_excess(elsewhere - alpha) + _mean_excess(beta - on_edit) + _mean_excess(apart + gamma)
+    differences = elsewhere[:, None] - on_edit[None]
+    return _mean_excess(elsewhere - alpha) + _mean_excess(beta - on_edit) + _mean_excess(differences + gamma)
 
 
 def shard_mask(shape: torch.Size, ratio: float, seed: int) -> torch.Tensor:
-    """Which entries of a copy a shard may change: each with the same chance, drawn alike on every device."""
+    """Returns the random mask of entries that a shard may change, which is the same on every device."""
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < ratio
 
 
 def _mean_excess(excess: torch.Tensor) -> torch.Tensor:
-    """The mean of what is positive; 0 if nothing is."""
+    """Returns the mean of the positive values; 0 if there are none."""
     above = excess > 0
     return excess.clamp(min=0).sum() / above.sum().clamp(min=1)
 
 
 def _texts(contexts: Sequence[str]) -> list[str]:
-    """The contexts' own text, without the places for a prompt."""
+    """Returns the contexts' own texts, without the blanks for a prompt."""
     texts = (" ".join(context.replace(BLANK, " ").split()) for context in contexts)
     return [text for text in texts if text]

@@ -1,9 +1,9 @@
-"""Side memories: changed copies of one MLP output projection, of which one answers, as WISE keeps them.
+"""WISE's side memories: changed copies of one MLP output projection, of which at most one is used.
 
-A copy is kept as its difference D from the projection's weight W. At the token that decides, what enters the
-projection is put through all copies; how far a copy's answer is from the projection's own, `||D x||`, is its
-activation. The copy with the greatest activation among those that reach their threshold takes the
-projection's place, there and at every token behind. If none does, nothing is touched.
+A copy is stored as its difference D from the projection's weight W. At the deciding token, the activation of
+each copy is computed: the distance `||D x||` of its output from the projection's own for input x. Among the
+copies that reach their threshold, the one with the greatest activation replaces the projection at that token
+and all following ones. If none does, the output is unchanged.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from sequela.models.spans import BLANK
 
 
 class SideMemory(BaseModel):
-    """What is known of one copy.
+    """The description of one copy.
 
     Args:
-        edits: The edits in it.
-        shards: The numbers of the shards in it, more than one once it was merged.
-        least_activation: The least activation that one of its edits had when it was made.
+        edits: The ids of its edits.
+        shards: The numbers of its shards; more than one if it is merged.
+        least_activation: The least activation that one of its edits had after its training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,16 +39,16 @@ class SideMemory(BaseModel):
 
     @property
     def is_merged(self) -> bool:
-        """Whether it was made of several shards; it isn't trained any more."""
+        """True if it has several shards; it is then no longer trained."""
         return len(self.shards) > 1
 
 
 class SideMemories(EditorState):
-    """What WISE remembers; `memory.0`, `memory.1` … among the tensors are the differences D, `[d, d_ff]`.
+    """WISE's state, with the differences D `[d, d_ff]` as `memory.0`, `memory.1`, … among the tensors.
 
     Args:
-        contexts: The context templates, the bare `{}` first; taken from the unedited model.
-        memories: The copies, in the order of their making.
+        contexts: The context templates, the bare `{}` first, sampled from the unedited model.
+        memories: The copies, in the order of their creation.
     """
 
     contexts: tuple[str, ...] = Field(default=(BLANK,), min_length=1)
@@ -57,55 +57,55 @@ class SideMemories(EditorState):
     @property
     def changes(self) -> list[torch.Tensor]:
         """The differences D, `[d, d_ff]` each, in the memories' order."""
-        return [self.tensors[f"memory.{place}"] for place in range(len(self.memories))]
+        return [self.tensors[f"memory.{index}"] for index in range(len(self.memories))]
 
     def with_memories(self, memories: Sequence[SideMemory], changes: Sequence[torch.Tensor]) -> SideMemories:
-        """The same with other memories and their differences."""
-        tensors = {f"memory.{place}": change for place, change in enumerate(changes)}
+        """Returns the state with other memories and their differences."""
+        tensors = {f"memory.{index}": change for index, change in enumerate(changes)}
         return self.model_copy(update={"memories": tuple(memories), "tensors": tensors})
 
 
 def activations(changes: Sequence[torch.Tensor], keys: torch.Tensor) -> torch.Tensor:
-    """How far the memories' answers are from the projection's own, `[memories, keys]`, fp32.
+    """Returns the distances of the memories' outputs from the projection's own, `[memories, keys]`, fp32.
 
     Args:
         changes: The differences D, `[d, d_ff]` each.
-        keys: What enters the projection, `[keys, d_ff]`.
+        keys: The inputs of the projection, `[keys, d_ff]`.
     """
     return torch.stack([torch.linalg.vector_norm(keys.float() @ change.T, dim=-1) for change in changes])
 
 
 def answered(change: torch.Tensor, inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
-    """What leaves a copy, `[..., d]`.
+    """Returns the outputs of a copy, `[..., d]`.
 
     Args:
         change: The copy's difference D, `[d, d_ff]`.
-        inputs: What enters the projection, `[..., d_ff]`.
-        outputs: What leaves the projection itself, `[..., d]`.
+        inputs: The inputs of the projection, `[..., d_ff]`.
+        outputs: The outputs of the projection itself, `[..., d]`.
     """
     return (outputs.float() + inputs.float() @ change.T).to(outputs.dtype)
 
 
-def answering(found: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
-    """Which memory answers each key, `[keys]`; `NO_MATCH` where none reaches its threshold.
+def answering(activation: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
+    """Returns the index of the memory used for each key, `[keys]`; `NO_MATCH` if none reaches its threshold.
 
     Args:
-        found: Activations, `[memories, keys]`.
-        thresholds: What a memory's activation must reach, `[memories]`.
+        activation: The memories' activations, `[memories, keys]`.
+        thresholds: The memories' thresholds, `[memories]`.
     """
-    reached = torch.where(found >= thresholds[:, None], found, -torch.inf)
+    reached = torch.where(activation >= thresholds[:, None], activation, -torch.inf)
     greatest = reached.max(dim=0)
     return torch.where(greatest.values > -torch.inf, greatest.indices, NO_MATCH)
 
 
 @dataclass(frozen=True)
 class SideMemoryRouter:
-    """Side memories in force on a layer.
+    """The intervention that applies side memories at a layer.
 
     Args:
         layer: The layer whose MLP output projection has copies.
         state: The copies.
-        act_ratio: What part of a memory's least activation on its edits must be reached.
+        act_ratio: The threshold of a memory, as a fraction of its least activation on its edits.
     """
 
     layer: int
@@ -114,12 +114,12 @@ class SideMemoryRouter:
 
     @property
     def thresholds(self) -> list[float]:
-        """What each memory's activation must reach."""
+        """The minimum activation at which each memory is used."""
         return [self.act_ratio * memory.least_activation for memory in self.state.memories]
 
     @property
     def content_hash(self) -> str:
-        """A hash of the layer, the thresholds and every bit of the copies."""
+        """The hash of the layer, the thresholds and all the copies' tensors."""
         return hash_parts(
             {
                 "layer": str(self.layer),
@@ -129,31 +129,31 @@ class SideMemoryRouter:
         )
 
     def lowest_block(self, model: LanguageModel) -> int:
-        """The layer."""
+        """Returns the layer of the copies."""
         return self.layer
 
     def install(self, model: LanguageModel, decisions: Decisions) -> InstalledHooks:
-        """Watches the layer's MLP output projection."""
+        """Hooks the layer's MLP output projection."""
         device = model.module.get_parameter(model.family.mlp_out_name(self.layer)).device
         changes = [change.to(device) for change in self.state.changes]
         thresholds = torch.tensor(self.thresholds, device=device)
         method = self.content_hash
 
         def decide(keys: torch.Tensor, decision_ids: torch.Tensor) -> None:
-            found = answering(activations(changes, keys), thresholds)
-            decisions.note(decision_ids, found != NO_MATCH)
-            decisions.choose(method, decision_ids, found)
+            chosen = answering(activations(changes, keys), thresholds)
+            decisions.note(decision_ids, chosen != NO_MATCH)
+            decisions.choose(method, decision_ids, chosen)
 
         def hook(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor | None:
-            places = decisions.current(inputs)
-            if bool(places.decides.any()):
-                decide(inputs[places.decides], places.decision_ids[places.decides])
-            under = decisions.chosen(method, places.decision_ids)
-            if not bool((under != NO_MATCH).any()):
+            deciding = decisions.current(inputs)
+            if bool(deciding.decides.any()):
+                decide(inputs[deciding.decides], deciding.decision_ids[deciding.decides])
+            chosen = decisions.chosen(method, deciding.decision_ids)
+            if not bool((chosen != NO_MATCH).any()):
                 return None
             replaced = outputs.clone()
-            for place, change in enumerate(changes):
-                here = under == place
+            for index, change in enumerate(changes):
+                here = chosen == index
                 replaced[here] = answered(change, inputs[here], outputs[here])
             return replaced
 

@@ -1,7 +1,8 @@
-"""TIES: several changes of one weight made into one (Yadav et al. 2023, arXiv 2306.01708).
+"""TIES-Merging of several changes of one weight (Yadav et al. 2023, arXiv 2306.01708).
 
-Of each change the greatest entries are kept, the rest is zeroed (trim). Each entry then gets the sign that
-has the greater total (elect sign). What has that sign is averaged, and what has the other is left out.
+The greatest entries of each change are kept and the others set to 0 (trim). Then each entry gets the sign
+with the greater total (elect sign). The values with that sign are averaged; those with the other sign are
+ignored.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import torch
 
 
 def merged(changes: Sequence[torch.Tensor], weights: Sequence[float], density: float) -> torch.Tensor:
-    """One change in place of several.
+    """Returns the TIES merge of several changes.
 
-    An entry is the weighted mean of those that have the elected sign; zeros have none. So what only one of
-    the changes has comes through as it is, and a common factor of the weights makes no difference.
+    An entry is the weighted mean of the values with the elected sign; zeros have no sign. An entry that only
+    one of the changes has is therefore kept unchanged, and a common factor of the weights has no effect.
 
     Args:
-        changes: The changes, all of one shape.
-        weights: What each counts for.
-        density: The share of each change's entries that is kept.
+        changes: The changes, all of the same shape.
+        weights: The weight of each change.
+        density: The fraction of each change's entries that is kept.
     """
     kept = torch.stack([trimmed(change, density) for change in changes])
     weigh = kept.new_tensor(list(weights)).reshape(-1, *[1] * changes[0].dim())
@@ -31,12 +32,12 @@ def merged(changes: Sequence[torch.Tensor], weights: Sequence[float], density: f
 
 
 def trimmed(change: torch.Tensor, density: float) -> torch.Tensor:
-    """A change with its greatest entries only.
+    """Returns a change with all entries set to 0 except the greatest in absolute value.
 
     Args:
-        change: Of any shape.
-        density: The share of the entries that is kept, rounded down, but at least one entry.
+        change: The change, of any shape.
+        density: The fraction of entries that is kept, rounded down, but at least one entry.
     """
     flat = change.flatten()
-    places = flat.abs().topk(max(1, int(density * len(flat)))).indices
-    return torch.zeros_like(flat).index_copy(0, places, flat[places]).reshape(change.shape)
+    indices = flat.abs().topk(max(1, int(density * len(flat)))).indices
+    return torch.zeros_like(flat).index_copy(0, indices, flat[indices]).reshape(change.shape)
