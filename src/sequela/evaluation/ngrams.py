@@ -13,7 +13,7 @@ def ngram_entropy(text: str) -> float:
     """Returns the weighted mean of the entropies of a text's bigrams and trigrams of words, in bits.
 
     The entropy grows with the length of a text and falls with repetition, so texts are comparable only if
-    they had the same length limit. This is the literature's "fluency" or GE, with words in place of nltk tokens.
+    they had the same length limit. It is the literature's "fluency" or GE, over words instead of nltk tokens.
     """
     words = text.split()
     return (BIGRAM_WEIGHT * _entropy(words, 2) + TRIGRAM_WEIGHT * _entropy(words, 3)) / 2
