@@ -9,12 +9,13 @@ import pytest
 import torch
 
 import sequela
-from sequela.api import Model, make_suites
+from sequela.api import Model
 from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError, UnknownNameError
 from sequela.edited import EditedModel
 from sequela.editors import BadEditPolicy
 from sequela.editors.storage import read_description
 from sequela.edits import Edit, EditSet
+from sequela.evaluation.registry import make_suites
 from sequela.models import LanguageModel
 from sequela.results import open_store
 from sequela.results.metrics import HIT_RATE

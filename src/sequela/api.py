@@ -19,7 +19,7 @@ from sequela.editors.shared.contexts import check_contexts
 from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit
 from sequela.evaluation.hit_rate import evaluate_counting
-from sequela.evaluation.registry import make_suite, option_names
+from sequela.evaluation.registry import make_suites
 from sequela.evaluation.suite import Suite
 from sequela.inference import (
     Engine,
@@ -283,34 +283,6 @@ class Model:
     ) -> Iterator[Model]:
         with self._stage.given_to(edited):
             yield Model(edited, self.engine, reports, methods, self._stage)
-
-
-def make_suites(suites: Sequence[Suite | Mapping[str, Any] | str], limit: int | None = None) -> list[Suite]:
-    """Returns suites made from their names and options.
-
-    Args:
-        suites: Names, names with options as in a study file, or suites ready to run.
-        limit: Items per task for suites that take a limit and are given none; None runs all.
-
-    Raises:
-        UnknownNameError: There is no such suite.
-        BadInputError: An option is unknown or has a wrong value.
-    """
-    made: list[Suite] = []
-    for suite in suites:
-        if not isinstance(suite, str | Mapping):
-            made.append(suite)
-            continue
-        options = {"name": suite} if isinstance(suite, str) else dict(suite)
-        name = options.pop("name", None)
-        if not isinstance(name, str):
-            raise BadInputError(
-                f"A suite has no name: {suite!r}.", hint='Write {"name": "mmlu", "limit": 5}.'
-            )
-        if limit is not None and "limit" in option_names(name):
-            options = {"limit": limit, **options}
-        made.append(make_suite(name, **options))
-    return made
 
 
 def load_model(

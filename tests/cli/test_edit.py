@@ -90,7 +90,7 @@ class TestEdit:
             (["--subject", "a"], "needs --prompt, --target too"),
             (["--subject", "a", "--edits", "builtin"], "not both"),
             (["--edits", "nowhere.jsonl"], "nowhere.jsonl"),
-            (["--edits", "builtin", "--count", "100000"], "100000 were asked for"),
+            (["--edits", "builtin", "--count", "100000"], "100000 were requested"),
             (["--hparams", "nowhere.yaml"], "nowhere.yaml can't be read"),
             (["--contexts", "nowhere.txt"], "nowhere.txt can't be read"),
             (["--model", "./nowhere"], "does not exist"),

@@ -127,7 +127,8 @@ def test_the_edit_that_rings_is_found(sequela: Sequela, finished: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"), [("perplexty > 3x", "'perplexty', which isn't read"), ("soon", "no rule for an alarm")]
+    ("rule", "said"),
+    [("perplexty > 3x", "Unknown health metric 'perplexty'"), ("soon", "Invalid health rule 'soon'")],
 )
 def test_a_wrong_rule_is_refused_with_an_example(
     sequela: Sequela, finished: Path, rule: str, said: str

@@ -150,7 +150,7 @@ def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> N
         (ROME + "edits: {source: facts.jsonl}\n", "Can't read facts.jsonl"),
         (ROME + "edits: {source: zsre, file: z.json}\n", "Can't read z.json"),
         (ROME + "statistics: {source: text.txt}\n", "'text.txt' is not a file"),
-        (ROME + "alarms: {stop_when: perplexty > 3x}\n", "'perplexty', which isn't read"),
+        (ROME + "alarms: {stop_when: perplexty > 3x}\n", "Unknown health metric 'perplexty'"),
         (ROME + "suites: [biltin]\n", "Did you mean 'builtin'?"),
         (ROME + "suites: [{name: builtin, categories: [arithmetics]}]\n", "Did you mean 'arithmetic'?"),
         (ROME + "suites: [{name: builtin, limit: 1000}]\n", "the largest category has"),

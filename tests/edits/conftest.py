@@ -13,7 +13,7 @@ WriteRecords = Callable[..., Path]
 
 @pytest.fixture
 def write_records(tmp_path: Path) -> WriteRecords:
-    """Writes records into a file, as a JSON array or (`.jsonl`) one a line."""
+    """Returns a function that writes records to a file: a JSON array, or one per line in `.jsonl`."""
 
     def write(records: list[Any], name: str = "facts.json") -> Path:
         path = tmp_path / name
@@ -28,7 +28,7 @@ def write_records(tmp_path: Path) -> WriteRecords:
 
 @pytest.fixture
 def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of real data sets, set as `SEQUELA_DATA`; skips where there is none."""
+    """The folder of real data sets, set as `SEQUELA_DATA`; skips the test if there is none."""
     sibling = Path(__file__).parents[3] / "shared" / "data"
     folder = Path(os.environ.get("SEQUELA_DATA") or sibling)
     if not folder.is_dir():

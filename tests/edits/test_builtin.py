@@ -17,14 +17,14 @@ def mentions(text: str, name: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
 
 
-def test_there_are_enough_and_none_twice(builtin: EditSet):
+def test_there_are_at_least_200_edits_without_duplicates(builtin: EditSet):
     assert len(builtin) >= 200
     assert len({edit.id for edit in builtin}) == len(builtin)
     assert len({edit.subject for edit in builtin}) == len(builtin)
     assert {edit.source for edit in builtin} == {"builtin"}
 
 
-def test_relations_are_many_and_mixed(builtin: EditSet):
+def test_relations_are_diverse_and_mixed(builtin: EditSet):
     assert len(Counter(edit.prompt for edit in builtin)) >= 30
     assert len({edit.prompt for edit in builtin.first(20)}) == 20
 
@@ -36,7 +36,7 @@ def test_targets_differ_and_are_short(builtin: EditSet):
         assert len(edit.target_new.split()) <= 4, edit.id
 
 
-def test_prompts_do_not_give_the_answer_away(builtin: EditSet):
+def test_prompts_do_not_contain_the_answer(builtin: EditSet):
     for edit in builtin:
         for text in (edit.question, *edit.paraphrases):
             assert not mentions(text, edit.target_new), edit.id

@@ -49,7 +49,7 @@ def test_official_schema(write_records):
     assert edit.source == "counterfact"
 
 
-def test_flat_schema_gets_its_blank(write_records):
+def test_the_subject_in_the_flat_schema_becomes_a_placeholder(write_records):
     (edit,) = load_edits("counterfact-easyedit", write_records([flat()]))
     assert edit.prompt == "The mouth of the {} is at the"
     assert edit.question == flat()["prompt"]
@@ -57,24 +57,24 @@ def test_flat_schema_gets_its_blank(write_records):
     assert edit.neighborhood == (Probe(prompt="The Dnieper flows into the", answer="Black Sea"),)
 
 
-def test_schemas_are_told_apart_record_by_record(write_records):
+def test_schemas_are_distinguished_record_by_record(write_records):
     edits = load_edits("counterfact", write_records([official(1), flat(2)]))
     assert [edit.prompt for edit in edits] == ["{} flows into the", "The mouth of the {} is at the"]
 
 
-def test_subject_of_other_letter_case_is_taken_as_the_prompt_writes_it(write_records):
+def test_subject_in_another_letter_case_is_taken_from_the_prompt(write_records):
     (edit,) = load_edits("counterfact", write_records([flat(subject="DANUBE ")]))
     assert (edit.prompt, edit.subject) == ("The mouth of the {} is at the", "Danube")
 
 
-def test_subject_is_found_as_a_whole_word_and_its_last_one(write_records):
+def test_the_last_whole_word_occurrence_of_the_subject_is_replaced(write_records):
     record = flat(prompt="Oslo, Osloites say, is not Oslo but", subject="Oslo")
     (edit,) = load_edits("counterfact", write_records([record]))
     assert edit.prompt == "Oslo, Osloites say, is not {} but"
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"subject": "Rhine"}, "the subject 'Rhine' is not in the prompt"),
         ({"subject": "Dan"}, "the subject 'Dan' is not in the prompt"),
@@ -83,12 +83,12 @@ def test_subject_is_found_as_a_whole_word_and_its_last_one(write_records):
         ({"target_new": None}, "the field 'target_new'"),
     ],
 )
-def test_bad_record_is_named_by_file_and_number(write_records, changes, said):
+def test_invalid_record_is_named_by_file_and_number(write_records, changes, message):
     path = write_records([flat(1), flat(2, **changes)])
     with pytest.raises(BadInputError) as caught:
         load_edits("counterfact", path)
     assert f"{path}, record 2: " in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("field", ["case_id", "prompt", "subject", "target_new", "ground_truth"])

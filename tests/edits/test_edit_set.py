@@ -10,7 +10,7 @@ from sequela.edits import Edit, EditSet
 
 def edits(count: int) -> EditSet:
     return EditSet(
-        "made",
+        "test",
         tuple(Edit(id=str(i), subject=f"s{i}", prompt="{} is", target_new="new") for i in range(count)),
     )
 
@@ -23,12 +23,12 @@ def test_shuffling_is_a_permutation_that_depends_on_the_seed_alone(count: int, s
     assert sorted(shuffled, key=lambda edit: int(edit.id)) == list(ordered)
 
 
-def test_order_of_a_seed_never_changes():
-    # Written down once: results of earlier studies name their order by its seed.
+def test_the_order_for_a_seed_never_changes():
+    # A fixed expectation: stored results of earlier studies identify their order by its seed.
     assert [edit.id for edit in edits(8).shuffled(1)] == ["3", "6", "1", "5", "7", "0", "4", "2"]
 
 
-def test_content_hash_knows_the_order():
+def test_content_hash_depends_on_the_order():
     assert edits(8).content_hash == edits(8).content_hash
     assert edits(8).content_hash != edits(8).shuffled(1).content_hash
 
@@ -38,12 +38,12 @@ def test_first_keeps_the_order():
 
 
 @pytest.mark.parametrize("count", [-1, 0, 6])
-def test_first_refuses_what_is_not_there(count: int):
+def test_first_rejects_an_invalid_count(count: int):
     with pytest.raises(BadInputError, match=str(count)):
         edits(5).first(count)
 
 
-def test_repeated_id_is_refused():
+def test_repeated_id_is_rejected():
     edit = edits(1)[0]
     with pytest.raises(BadInputError, match="two edits with the id '0'"):
-        EditSet("made", (edit, edit))
+        EditSet("test", (edit, edit))

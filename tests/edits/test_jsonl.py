@@ -46,7 +46,7 @@ def test_gzipped_file_with_line_separators_and_blank_lines(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"prompt": "The mine in Kiruna digs for"}, "has no {} for the subject 'Kiruna'"),
         ({"target_new": " "}, "the field 'target_new' is empty"),
@@ -56,12 +56,12 @@ def test_gzipped_file_with_line_separators_and_blank_lines(tmp_path: Path):
         ({"id": 3}, "the field 'id': input should be a valid string"),
     ],
 )
-def test_bad_line_is_named_by_file_and_number(write_records, changes, said):
+def test_invalid_line_is_named_by_file_and_number(write_records, changes, message):
     path = write_records([fact(), fact(id="b") | changes], "facts.jsonl")
     with pytest.raises(BadInputError) as caught:
         load_edits(str(path))
     assert f"{path}, record 2: " in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("field", ["id", "prompt", "target_new"])
@@ -73,7 +73,7 @@ def test_missing_field(write_records, field):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("facts.jsonl", json.dumps(fact()) + "\n{oops", "line 2: not JSON"),
         ("facts.jsonl", "[1]", "record 1: expected an object with fields, found list"),
@@ -83,10 +83,10 @@ def test_missing_field(write_records, field):
         ("facts.json", "{}", "expected a list of records, found dict"),
     ],
 )
-def test_file_of_something_else(tmp_path: Path, name: str, text: str, said: str):
+def test_file_with_other_content(tmp_path: Path, name: str, text: str, message: str):
     path = tmp_path / name
     path.write_text(text)
-    with pytest.raises(BadInputError, match=said):
+    with pytest.raises(BadInputError, match=message):
         load_edits(str(path))
 
 
@@ -105,7 +105,7 @@ def test_unreadable_files(tmp_path: Path):
 
 
 def test_source_jsonl_needs_a_file():
-    with pytest.raises(SequelaError, match="none was named"):
+    with pytest.raises(SequelaError, match="no file was given"):
         load_edits("jsonl")
 
 

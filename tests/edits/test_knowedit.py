@@ -39,7 +39,7 @@ def test_parallel_lists(write_records):
     assert [probe.answer for probe in edit.portability] == ["Finland"]
 
 
-def test_lists_of_pairs_with_aliases_and_empty_places(write_records):
+def test_lists_of_pairs_with_aliases_and_empty_entries(write_records):
     record = request(
         locality={
             "Relation_Specificity": [
@@ -71,7 +71,7 @@ def test_missing_field(write_records, field):
         load_edits("knowedit", write_records([record]))
 
 
-def test_lists_of_different_lengths_are_refused(write_records):
+def test_lists_of_different_lengths_are_rejected(write_records):
     record = request(portability={"reasoning": {"prompt": ["One", "Two"], "ground_truth": ["1"]}})
     with pytest.raises(BadInputError, match=r"record 1: .*2 prompts and 1 answers"):
         load_edits("knowedit", write_records([record]))

@@ -22,11 +22,11 @@ def test_limit_takes_the_first():
     assert [edit.id for edit in load_edits("builtin", limit=3)] == [
         edit.id for edit in load_edits("builtin")[:3]
     ]
-    with pytest.raises(BadInputError, match="100000 were asked for"):
+    with pytest.raises(BadInputError, match="100000 were requested"):
         load_edits("builtin", limit=100_000)
 
 
-def test_source_that_is_nowhere_says_which_files_it_wants(monkeypatch, tmp_path):
+def test_error_of_a_source_without_data_names_the_expected_files(monkeypatch, tmp_path):
     monkeypatch.setenv("SEQUELA_DATA", str(tmp_path))
     with pytest.raises(SequelaError) as caught:
         load_edits("counterfact-easyedit")
@@ -34,7 +34,7 @@ def test_source_that_is_nowhere_says_which_files_it_wants(monkeypatch, tmp_path)
     assert "counterfact/counterfact-edit.json" in (caught.value.hint or "")
 
 
-def test_descriptions_tell_where_the_data_is(monkeypatch, tmp_path):
+def test_descriptions_give_the_location_of_the_data(monkeypatch, tmp_path):
     monkeypatch.delenv("SEQUELA_DATA", raising=False)
     nowhere = {line.name: line for line in describe_sources()}
     assert list(nowhere) == list(SOURCES)
@@ -52,8 +52,8 @@ def test_descriptions_tell_where_the_data_is(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("source", ["counterfact", "knowedit"])
-def test_hub_without_network_says_what_to_do(tmp_path: Path, source: str):
-    # In a process of its own: the hub's libraries read their environment at import.
+def test_error_of_the_hub_without_network_has_a_hint(tmp_path: Path, source: str):
+    # In a separate process, because the hub's libraries read their environment at import.
     program = (
         "from sequela.edits import load_edits\n"
         "from sequela.core.errors import SequelaError\n"

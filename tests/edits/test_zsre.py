@@ -49,7 +49,7 @@ def test_missing_field(write_records, field):
         load_edits("zsre", write_records([question(), record]))
 
 
-def test_published_file_lists_what_it_leaves_out(write_records, monkeypatch, tmp_path):
+def test_unusable_records_of_a_published_file_are_listed(write_records, monkeypatch, tmp_path):
     (tmp_path / "zsre").mkdir()
     records = [question(), question(alt=" "), question(subject="Lake Prespa"), question()]
     write_records(records, "zsre/zsre_mend_eval.json")
@@ -62,13 +62,13 @@ def test_published_file_lists_what_it_leaves_out(write_records, monkeypatch, tmp
     assert edits.shuffled(1).first(1).skipped == edits.skipped
 
 
-def test_own_file_in_a_published_schema_leaves_nothing_out(write_records):
+def test_unusable_record_in_an_own_file_is_an_error(write_records):
     path = write_records([question(), question(alt="")])
     with pytest.raises(BadInputError, match="record 2: its target is empty"):
         load_edits("zsre", path)
 
 
-def test_published_file_without_one_usable_record_is_an_error(write_records, monkeypatch, tmp_path):
+def test_published_file_without_usable_records_is_an_error(write_records, monkeypatch, tmp_path):
     (tmp_path / "zsre").mkdir()
     write_records([question(alt="")], "zsre/zsre_mend_eval.json")
     monkeypatch.setenv("SEQUELA_DATA", str(tmp_path))

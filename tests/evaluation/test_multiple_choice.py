@@ -1,4 +1,4 @@
-"""Multiple choice by likelihood: the score, and what counts as an answer."""
+"""Multiple choice by likelihood: scores, answers and ties."""
 
 import math
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_the_best_choice_is_the_answer() -> None:
     assert wrong.details["logprobs"] == [-2.0, -1.0, -3.0]
 
 
-def test_a_tie_for_the_best_is_wrong_and_told() -> None:
+def test_a_tie_for_the_best_is_wrong_and_reported() -> None:
     tied = score_item("s", "t", ITEM, scores(-1.0, -1.0, -3.0))
     assert (tied.value, tied.answer, tied.finite, tied.details["tie"]) == (0.0, "", True, True)
     clear = score_item("s", "t", ITEM, scores(-1.0, -2.0, -2.0))
@@ -82,7 +82,7 @@ def test_a_model_with_equal_logits_everywhere_scores_zero() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_weight_that_is_not_a_number_never_wins_and_is_counted(value: float) -> None:
+def test_answers_of_a_model_with_a_nonfinite_weight_are_wrong_and_counted(value: float) -> None:
     model = tiny_language_model("llama")
     with torch.no_grad():
         model.mlp_out_weight(1)[0, 0] = value
@@ -95,7 +95,7 @@ def test_a_weight_that_is_not_a_number_never_wins_and_is_counted(value: float) -
         record.model_dump_json()
 
 
-def test_an_item_longer_than_the_context_is_wrong_and_counted_apart() -> None:
+def test_an_item_longer_than_the_context_is_wrong_and_counted_separately() -> None:
     model = tiny_language_model("llama", max_position_embeddings=24)
     prompt = "He's sure they'll come; we've got bread, cheese and olives." * 3
     long = ITEM.model_copy(update={"id": "q-2", "prompt": prompt})
@@ -109,7 +109,7 @@ def test_an_item_longer_than_the_context_is_wrong_and_counted_apart() -> None:
     assert f"not asked and counted as 0: 1 ({length} tokens)" in result.note
 
 
-def test_one_score_that_is_not_a_number_spoils_its_item_only() -> None:
+def test_an_item_with_a_nonfinite_score_has_no_answer() -> None:
     assert choose((-1.0, math.nan, -2.0)) is None
     assert choose((-1.0, -math.inf, -2.0)) is None
     assert choose((-1.0, -1.5, -2.0)) == 0
@@ -135,12 +135,12 @@ def test_chance_is_the_mean_over_items() -> None:
     "changes",
     [{"answer": 3}, {"answer": -1}, {"choices": ("Paris",)}, {"choices": ("a", "a", "b")}, {"prompt": ""}],
 )
-def test_an_item_that_makes_no_sense_is_refused(changes: dict[str, object]) -> None:
+def test_an_invalid_item_is_rejected(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         MultipleChoiceItem.model_validate({**ITEM.model_dump(), **changes})
 
 
-def test_a_broken_line_is_named_by_file_and_number(tmp_path: Path) -> None:
+def test_an_invalid_line_is_named_by_file_and_number(tmp_path: Path) -> None:
     path = tmp_path / "quiz.jsonl"
     path.write_text(f'{ITEM.model_dump_json()}\n{{"id": "q-2", "prompt": "p", "answer": 0}}\n')
     with pytest.raises(BadInputError, match=r"quiz\.jsonl, line 2: the field 'choices' is missing"):

@@ -14,7 +14,7 @@ def test_entropy_of_a_text_without_repetition() -> None:
     assert ngram_entropy("a b c d") == pytest.approx((2 / 3 * math.log2(3) + 4 / 3 * math.log2(2)) / 2)
 
 
-def test_entropy_of_a_text_that_goes_round() -> None:
+def test_entropy_of_a_repetitive_text() -> None:
     assert ngram_entropy("no " * 50) == 0.0
     assert ngram_entropy("a b " * 20) < ngram_entropy(" ".join(map(str, range(40))))
 

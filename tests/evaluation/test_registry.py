@@ -11,7 +11,7 @@ from sequela.evaluation.registry import HARNESS, check_options, list_suites, mak
 
 
 @pytest.mark.parametrize("name", [name for name in suite_names() if name != HARNESS])
-def test_every_suite_can_be_made_by_its_name(name: str) -> None:
+def test_every_suite_can_be_created_by_its_name(name: str) -> None:
     assert make_suite(name).name == name
 
 
@@ -23,13 +23,13 @@ def test_every_suite_is_listed_once() -> None:
     assert described[0].items >= 240
 
 
-def test_an_unknown_suite_is_told_with_near_names() -> None:
+def test_the_error_for_an_unknown_suite_suggests_similar_names() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'truthfulqa'"):
         make_suite("truthfulqa_mc1")
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "message"),
     [
         (
             "mmlu",
@@ -45,13 +45,15 @@ def test_an_unknown_suite_is_told_with_near_names() -> None:
         ("mmlu", {"protocols": ["letters"], "max_new_tokens": 6}, "'max_new_tokens' under letters"),
     ],
 )
-def test_wrong_options_are_told_with_the_allowed_ones(name: str, options: dict[str, Any], said: str) -> None:
+def test_the_error_for_wrong_options_names_the_allowed_ones(
+    name: str, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(BadInputError) as caught:
         check_options(name, options)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_options_reach_the_suite() -> None:
+def test_options_are_passed_to_the_suite() -> None:
     with pytest.raises(UnknownNameError, match="anatomi"):
         make_suite("mmlu", subjects=["anatomi"])
     with pytest.raises(UnknownNameError, match="arithmetics"):

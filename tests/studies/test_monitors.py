@@ -70,10 +70,10 @@ class TestRules:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("perplexity", "no rule"),
-            ("perplexity > many", "no rule"),
-            ("perplexity > 1.2.3", "no rule"),
-            ("loss > 3", "'loss', which isn't read"),
+            ("perplexity", "Invalid health rule"),
+            ("perplexity > many", "Invalid health rule"),
+            ("perplexity > 1.2.3", "Invalid health rule"),
+            ("loss > 3", "Unknown health metric 'loss'"),
             ("kl_to_base > 3x", "a multiple of the unedited model's kl_to_base, which is 0"),
         ],
     )
@@ -200,7 +200,7 @@ class TestBisection:
         assert {one.edit for one in found} == {None}
 
     def test_wrong_questions_are_refused(self, finished: Path, tmp_path: Path) -> None:
-        with pytest.raises(BadInputError, match="no rule"):
+        with pytest.raises(BadInputError, match="Invalid health rule"):
             bisect_run(finished, "when it breaks")
         with pytest.raises(SequelaError, match="no trajectory of 'memit'"):
             bisect_run(shutil.copytree(finished, tmp_path / "run"), "perplexity > 2x", editor="memit")

@@ -151,5 +151,5 @@ def test_a_file_that_a_study_names_needs_nothing_else(
 def test_only_metrics_that_are_reported_can_be_described(capitals: Path) -> None:
     content = yaml.safe_load(capitals.read_text(encoding="utf-8"))
     capitals.write_text(yaml.safe_dump({**content, "metric_info": {"auroc": {"title": "x"}}}), "utf-8")
-    with pytest.raises(BadInputError, match="metric_info describes auroc; reported are accuracy"):
+    with pytest.raises(BadInputError, match="metric_info describes 'auroc'; reported are accuracy"):
         task_file.read_task_file(capitals)

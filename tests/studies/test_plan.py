@@ -66,7 +66,7 @@ def test_as_many_edits_are_loaded_as_the_last_checkpoint_needs() -> None:
 
 
 def test_more_edits_than_the_source_has_are_refused() -> None:
-    with pytest.raises(BadInputError, match="100000 were asked for"):
+    with pytest.raises(BadInputError, match="100000 were requested"):
         make_plan(study(checkpoints=[100_000]))
 
 

@@ -60,9 +60,10 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a model on suites of tasks, with or without saved edits."""
-    from sequela.api import DEFAULT_SUITES, Model, make_suites
+    from sequela.api import DEFAULT_SUITES, Model
     from sequela.edited import EditedModel
     from sequela.editors.storage import load_saved_edits, read_description
+    from sequela.evaluation.registry import make_suites
     from sequela.inference import open_engine
     from sequela.models import load_model
 

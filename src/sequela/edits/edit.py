@@ -1,4 +1,4 @@
-"""What to change: one fact, and the probes that tell what the change did."""
+"""An edit: one fact to be changed, and the probes that measure the effect of the change."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from sequela.core.hashing import hash_json
 
 BLANK = "{}"
-"""What stands for the subject in a prompt."""
+"""The placeholder for the subject in a prompt."""
 
 
 class Probe(BaseModel):
-    """A question about the edited model and, where one is known, its right answer.
+    """A prompt for the edited model and, where one is known, the right answer.
 
     Args:
         prompt: The text to be continued.
-        answer: The right continuation; None where only agreement with the unedited model counts.
+        answer: The right continuation; None if only agreement with the unedited model counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,16 +25,16 @@ class Probe(BaseModel):
 
 
 class Edit(BaseModel):
-    """One fact to be changed: `prompt` with `subject` shall be continued by `target_new`.
+    """One fact to be changed: `prompt` with `subject` should be continued by `target_new`.
 
     Args:
-        id: Names the edit within its set.
-        subject: Who or what the fact is about; None where that isn't told, which not every method can use.
-        prompt: The question, with `{}` for the subject if there is one.
+        id: The name of the edit within its set.
+        subject: The person or thing that the fact is about; None if not given. Some methods need one.
+        prompt: The prompt to be continued, with `{}` for the subject if there is one.
         target_new: The answer after the edit.
-        target_true: The answer before, where known.
-        paraphrases: Other prompts that ask the same; the edit should carry over.
-        neighborhood: Prompts about other subjects; the edit should leave them alone.
+        target_true: The answer before the edit, if known.
+        paraphrases: Other prompts that ask the same; the edit should generalize to them.
+        neighborhood: Prompts about other subjects; the edit should not change their answers.
         portability: Questions whose answer follows from the edit.
         generation: Prompts after which a model writes freely about the subject.
         attribute: Prompts about other subjects of which the new answer is true.
@@ -43,19 +43,19 @@ class Edit(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = Field(min_length=1, description="Names the edit within its set.")
+    id: str = Field(min_length=1, description="The name of the edit within its set.")
     subject: str | None = Field(
         default=None,
-        description="Who or what the fact is about; may be left out for methods that need no subject.",
+        description="The subject of the fact; may be left out for methods that need no subject.",
     )
     prompt: str = Field(
-        min_length=1, description="The question, with {} where the subject stands, if one is given."
+        min_length=1, description="The prompt to be continued, with {} for the subject, if one is given."
     )
     target_new: str = Field(description="The answer after the edit.")
     target_true: str | None = Field(default=None, description="The answer before the edit, if known.")
     paraphrases: tuple[str, ...] = Field(default=(), description="Other prompts that ask the same.")
     neighborhood: tuple[Probe, ...] = Field(
-        default=(), description="Prompts about other subjects, which the edit should leave alone."
+        default=(), description="Prompts about other subjects, whose answers the edit should not change."
     )
     portability: tuple[Probe, ...] = Field(
         default=(), description="Questions whose answer follows from the edited fact."
@@ -66,7 +66,7 @@ class Edit(BaseModel):
     attribute: tuple[str, ...] = Field(
         default=(), description="Prompts about other subjects of which the new answer is true."
     )
-    source: str = Field(default="user", description="Where the edit came from.")
+    source: str = Field(default="user", description="The data set the edit came from.")
 
     @field_validator("subject", "target_new")
     @classmethod
@@ -88,10 +88,10 @@ class Edit(BaseModel):
 
     @property
     def question(self) -> str:
-        """The prompt with the subject in its place."""
+        """The prompt with the subject filled in."""
         return self.prompt if self.subject is None else self.prompt.replace(BLANK, self.subject)
 
     @property
     def content_hash(self) -> str:
-        """A hash of everything the edit says."""
+        """A hash of the edit's fields."""
         return hash_json(self.model_dump(mode="json"))

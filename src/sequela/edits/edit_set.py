@@ -14,11 +14,11 @@ from sequela.edits.edit import Edit
 
 @dataclass(frozen=True)
 class Skipped:
-    """A record of a public data set that can't be made an edit, told to the user instead of dropped.
+    """A record of a public data set that can't be used as an edit, kept so that it can be reported.
 
     Args:
-        number: Its place in the file, from 1 (in a JSONL file: its line).
-        reason: What is wrong with it.
+        number: The record's number in the file, from 1 (in a JSONL file: the line number).
+        reason: The reason why it can't be used.
     """
 
     number: int
@@ -30,12 +30,12 @@ class Skipped:
 
 @dataclass(frozen=True)
 class EditSet(Sequence[Edit]):
-    """Edits in the order in which they are to be made.
+    """A sequence of edits, in the order in which they are applied.
 
     Args:
-        name: The source they came from.
-        edits: The edits; their ids differ.
-        skipped: Records of the source that were left out; whoever loads the set says so.
+        name: The source of the edits.
+        edits: The edits, with unique ids.
+        skipped: The records of the source that were left out; the caller that loads the set reports them.
 
     Raises:
         BadInputError: Two edits have the same id.
@@ -68,21 +68,21 @@ class EditSet(Sequence[Edit]):
         return self.edits[index]
 
     def first(self, count: int) -> EditSet:
-        """The first `count` edits.
+        """Returns the first `count` edits.
 
         Raises:
-            BadInputError: There are fewer, or `count` is not positive.
+            BadInputError: There are fewer than `count` edits, or `count` is not positive.
         """
         if count < 1:
-            raise BadInputError(f"{count} edits of {self.name!r} were asked for; expected at least 1.")
+            raise BadInputError(f"{count} edits of {self.name!r} were requested; expected at least 1.")
         if count > len(self.edits):
             raise BadInputError(
-                f"The source {self.name!r} has {len(self.edits)} edits; {count} were asked for."
+                f"The source {self.name!r} has {len(self.edits)} edits; {count} were requested."
             )
         return replace(self, edits=self.edits[:count])
 
     def shuffled(self, order_seed: int) -> EditSet:
-        """The same edits in another order; the order depends on nothing but the seed."""
+        """Returns the edits in another order, which depends only on the shuffle seed."""
         order = list(self.edits)
         random.Random(order_seed).shuffle(order)
         return replace(self, edits=tuple(order))

@@ -1,6 +1,6 @@
-"""The edit sources by name, built in or brought by installed packages.
+"""The edit sources by name, both built in and provided by installed packages.
 
-A package brings a source through the entry-point group `sequela.edit_sources`, which names its `Source`.
+A package provides a source through the entry-point group `sequela.edit_sources`, which names its `Source`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         )
     }
 )
-
-"""The sources that come with the program, by name."""
+"""The sources that come with Sequela, by name."""
 
 SOURCE_REGISTRY = Registry(
     kind="edit source",
@@ -42,7 +41,7 @@ SOURCE_REGISTRY = Registry(
     check=instance_of(Source),
     expected="a `sequela.edits.Source`",
 )
-"""The edit sources."""
+"""The registry of edit sources."""
 
 _OWN_FILE_PREFIX = "jsonl:"
 _OWN_FILE_ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
@@ -50,14 +49,14 @@ _OWN_FILE_ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 
 @dataclass(frozen=True)
 class SourceDescription:
-    """A line of the listing of sources.
+    """A source's entry in a listing.
 
     Args:
-        name: What to call it.
-        about: What it is.
+        name: The name of the source.
+        about: A one-line description.
         license: The terms of its data.
-        location: Where it would be loaded from now.
-        is_local: Whether that needs no network.
+        location: The place it would be loaded from now.
+        is_local: True if loading it needs no network.
         origin: The distribution that the source comes from, with its version if it isn't Sequela.
         problem: The reason why it can't be used; empty if it can.
     """
@@ -78,26 +77,26 @@ def load_edits(source: str, path: Path | None = None, limit: int | None = None) 
         source: A name of `SOURCE_REGISTRY`, or the user's own file: `jsonl:FILE`, or any text that
             ends in `.jsonl` or `.json`.
         path: A file in the named source's schema, instead of the published one.
-        limit: How many edits to keep, from the first; all if None. All records are
+        limit: The number of edits to keep, from the first on; all if None. All records are
             checked in any case.
 
     Returns:
-        The edits. Where a published data set has records that can't be edits, `skipped`
-        lists them, and the caller has to say so.
+        The edits. If a published data set has records that can't be used as edits, `skipped`
+        lists them, and the caller has to report them.
 
     Raises:
         UnknownNameError: No source has that name.
-        BadInputError: A record is wrong (named by file and record number), or there are
+        BadInputError: A record is invalid (named by file and record number), or there are
             fewer than `limit`.
-        SequelaError: The data is nowhere to be had.
+        SequelaError: The data can't be found or downloaded.
     """
-    found, file = _find(source, path)
-    edits = found.load(file)
+    entry, file = _find(source, path)
+    edits = entry.load(file)
     return edits if limit is None else edits.first(limit)
 
 
 def check_source(source: str, path: Path | None = None) -> None:
-    """Refuses what `load_edits` would refuse, as far as that is seen without reading any edits.
+    """Checks the arguments of `load_edits` without reading any edits.
 
     Args:
         source: As for `load_edits`.
@@ -109,12 +108,12 @@ def check_source(source: str, path: Path | None = None) -> None:
     """
     _, file = _find(source, path)
     if file is not None and not file.is_file():
-        raise BadInputError(f"Can't read {file}: there is no such file.")
+        raise BadInputError(f"Can't read {file}: the file does not exist.")
 
 
 def describe_sources() -> tuple[SourceDescription, ...]:
-    """What sources there are, and where each would be loaded from now; reads no data."""
-    return tuple(_describe(one) for one in SOURCE_REGISTRY.listed())
+    """Returns the sources and the place each would be loaded from now, without reading data."""
+    return tuple(_describe(listed) for listed in SOURCE_REGISTRY.listed())
 
 
 def _describe(listed: Listed[Source]) -> SourceDescription:
@@ -141,11 +140,11 @@ def _describe(listed: Listed[Source]) -> SourceDescription:
 
 
 def _find(source: str, path: Path | None) -> tuple[Source, Path | None]:
-    """The source that a name means, and the user's file that it reads, if it reads one.
+    """Returns the source of a name, and the user's file that it reads, if it reads one.
 
     Raises:
         UnknownNameError: No source has that name.
-        BadInputError: The package that brings it can't be used.
+        BadInputError: The package that provides it can't be used.
     """
     if source in SOURCE_REGISTRY.names():
         return SOURCE_REGISTRY.get(source), path

@@ -1,6 +1,6 @@
-"""What is measured: edit quality, abilities, safety, health.
+"""Measurements: edit quality, abilities, safety and health.
 
-A package that brings a suite or a probe metric of its own needs nothing but what is exported here.
+A package that provides a suite or a probe metric needs only the names exported here.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""What keeps an answer from counting: logits that are not numbers, requests too long, mistakes in rules."""
+"""Reasons why an answer doesn't count: non-finite logits, requests that are too long, errors in rules."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 def all_finite(answers: Iterable[Score | Generation]) -> bool:
-    """Whether every logit behind the answers was a number; refused requests have none."""
+    """Returns whether all logits of the answers were finite; requests that were too long have none."""
     return all(answer.finite or answer.too_long is not None for answer in answers)
 
 
 def longest_too_long(answers: Iterable[Score | Generation]) -> int | None:
-    """The tokens of the longest request that was refused; None if none was."""
+    """Returns the length in tokens of the longest request that was too long; None if none was."""
     return max((answer.too_long for answer in answers if answer.too_long is not None), default=None)
 
 
 def format_error(error: Exception) -> str:
-    """An item's mistake in one line, for its record."""
+    """Formats an item's error as one line, for its record."""
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,4 +1,4 @@
-"""Counting how often edits that sit beside the model apply to what it is asked."""
+"""Counts how often the edits of memory-based and in-context methods apply to the requests of a suite."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sequela.results.metrics import HIT_RATE
 
 
 class HitCounter:
-    """An engine that hands everything on and remembers what hit.
+    """An engine that passes requests on to another and records for which of them an edit applied.
 
     Args:
-        engine: What runs the requests.
+        engine: The engine that runs the requests.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -29,7 +29,7 @@ class HitCounter:
         """Scores continuations."""
         answers = self.engine.score(model, requests, progress)
         for request, answer in zip(requests, answers, strict=True):
-            self._note(request.context, answer.hit)
+            self._record(request.context, answer.hit)
         return answers
 
     def generate(
@@ -38,31 +38,34 @@ class HitCounter:
         """Continues prompts greedily."""
         answers = self.engine.generate(model, requests, progress)
         for request, answer in zip(requests, answers, strict=True):
-            self._note(request.prompt, answer.hit)
+            self._record(request.prompt, answer.hit)
         return answers
 
-    def _note(self, asked: tuple[int, ...], hit: bool | None) -> None:
-        """Four choices of one question are one decision."""
+    def _record(self, context: tuple[int, ...], hit: bool | None) -> None:
+        """Records a decision by its context, so that the choices of one question count once."""
         if hit is not None:
-            self.hits[asked] = hit
+            self.hits[context] = hit
 
 
 def evaluate_counting(
     suite: Suite, edited: EditedModel, engine: Engine, progress: Progress = SILENT
 ) -> list[TaskResult]:
-    """What a suite finds, and how often edits beside the model applied to what it asked."""
+    """Returns the results of a suite, and how often memory-based or in-context edits applied to it."""
     counter = HitCounter(engine)
     return [*suite.evaluate(edited, counter, progress), *hit_rate(suite.name, counter.hits)]
 
 
 def hit_rate(suite: str, hits: Mapping[tuple[int, ...], bool]) -> list[TaskResult]:
-    """How often edits beside the model applied to what a suite asked; nothing if none sit there.
+    """Returns the share of a suite's requests to which a memory-based or in-context edit applied.
 
-    Whatever such a method changes of a suite's scores, it changes on the requests that hit.
+    Such a method can change a suite's scores only through these requests.
 
     Args:
-        suite: The suite.
-        hits: For each context that was asked, whether one applied.
+        suite: The name of the suite.
+        hits: For each requested context, whether an edit applied.
+
+    Returns:
+        One result, or none if no method of this kind was used.
     """
     if not hits:
         return []

@@ -1,4 +1,4 @@
-"""When alarms are read, and the rules that ring on what is read (`monitors.py` takes the readings)."""
+"""The schedule of health measurements and the health rules (`monitors.py` measures)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from sequela.results.metrics import (
 )
 
 COLLAPSE = f"perplexity > {PERPLEXITY_FACTOR}x"
-"""The rule by which a model has collapsed."""
+"""The health rule that defines collapse."""
 
 HEALTH_METRICS: Mapping[str, str] = {
     PERPLEXITY.name: "perplexity of the fixed text",
     **{
-        one.name: one.meaning
-        for one in (
+        metric.name: metric.meaning
+        for metric in (
             KL_TO_BASE,
             RELATIVE_CHANGE,
             WEIGHT_NORM,
@@ -37,23 +37,23 @@ HEALTH_METRICS: Mapping[str, str] = {
         )
     },
 }
-"""What is read; on the unedited model the ratios are 1, the others (but perplexity) 0."""
+"""The health metrics by name; on the unedited model, ratios are 1 and the others but perplexity 0."""
 
 ZERO_WHEN_UNEDITED = frozenset({KL_TO_BASE.name, RELATIVE_CHANGE.name, NONFINITE.name})
-"""Readings of which no rule can take a multiple."""
+"""Health metrics for which a rule can't have a relative limit."""
 
 _RULE = re.compile(r"^\s*(\w+)\s*>\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(x?)\s*$")
 
 
 @dataclass(frozen=True)
 class HealthRule:
-    """`metric > limit`; with `x` the limit is a multiple of the unedited model's reading.
+    """A rule `metric > limit`; with `x` the limit is a multiple of the unedited model's value.
 
     Args:
-        text: As it was written.
+        text: The rule as written.
         metric: One of `HEALTH_METRICS`.
-        limit: The number.
-        relative: Whether it is a multiple.
+        limit: The limit.
+        relative: True if the limit is a multiple of the unedited model's value.
     """
 
     text: str
@@ -63,31 +63,31 @@ class HealthRule:
 
     @classmethod
     def parse(cls, text: str) -> HealthRule:
-        """Reads a rule such as `perplexity > 3x` or `relative_change > 0.5`.
+        """Parses a rule such as `perplexity > 3x` or `relative_change > 0.5`.
 
         Raises:
-            BadInputError: It is none, there is no such reading, or it asks for a multiple of 0.
+            BadInputError: The text is not a rule, the metric is unknown, or the limit is a multiple of 0.
         """
         match = _RULE.match(text)
         if match is None:
             raise BadInputError(
-                f"{text!r} is no rule for an alarm.", hint="For example: perplexity > 3x, kl_to_base > 0.5"
+                f"Invalid health rule {text!r}.", hint="For example: perplexity > 3x, kl_to_base > 0.5"
             )
         name, limit, times = match.groups()
         if name not in HEALTH_METRICS:
             raise BadInputError(
-                f"The rule {text!r} is about {name!r}, which isn't read.",
-                hint=f"Read are: {', '.join(HEALTH_METRICS)}.",
+                f"Unknown health metric {name!r} in the rule {text!r}.",
+                hint=f"Known: {', '.join(HEALTH_METRICS)}.",
             )
         if times and name in ZERO_WHEN_UNEDITED:
             raise BadInputError(
-                f"The rule {text!r} asks for a multiple of the unedited model's {name}, which is 0.",
+                f"The limit of the rule {text!r} is a multiple of the unedited model's {name}, which is 0.",
                 hint=f"Give a number without x: {name} > {limit}",
             )
         return cls(text.strip(), name, float(limit), bool(times))
 
     def is_triggered(self, metrics: Mapping[str, float], unedited: Mapping[str, float]) -> bool:
-        """Whether it rings; a reading that is not a number rings always, one that isn't there never."""
+        """Returns whether the rule is triggered: always by a NaN, never by a metric that is missing."""
         if self.metric not in metrics:
             return False
         value = metrics[self.metric]
@@ -96,12 +96,12 @@ class HealthRule:
 
 
 class MonitorSettings(BaseModel):
-    """When alarms are read, and what follows.
+    """The schedule of health measurements and the rules that apply to them.
 
     Args:
-        every: After every so many edits; 0 for never.
-        stop_when: Rules that end a trajectory.
-        mark_when: Rules that are only told.
+        every: The number of edits between two measurements; 0 for none.
+        stop_when: Health rules that end a trajectory.
+        mark_when: Health rules that are only reported.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -127,25 +127,25 @@ class MonitorSettings(BaseModel):
 
 
 def triggered(rules: Sequence[str], metrics: Mapping[str, float], unedited: Mapping[str, float]) -> list[str]:
-    """Those of some rules that ring."""
+    """Returns the rules that are triggered."""
     return [text for text in rules if HealthRule.parse(text).is_triggered(metrics, unedited)]
 
 
 def is_due(before: int, after: int, every: int) -> bool:
-    """Whether a reading is due when the edits made go from `before` to `after`."""
+    """Returns whether a measurement is due when the number of edits goes from `before` to `after`."""
     return bool(every) and after // every > before // every
 
 
 def due_edit_counts(batches: Iterator[int], every: int) -> list[int]:
-    """The numbers of edits at which readings are due.
+    """Returns the numbers of edits at which measurements are due.
 
     Args:
-        batches: The edits made after each batch, ascending.
-        every: After how many edits.
+        batches: The number of edits applied after each batch, ascending.
+        every: The number of edits between two measurements; 0 for none.
     """
-    found, before = [], 0
+    due, before = [], 0
     for after in batches:
         if is_due(before, after, every):
-            found.append(after)
+            due.append(after)
         before = after
-    return found
+    return due

@@ -1,7 +1,8 @@
-"""Cheap readings that tell early that a model is being damaged.
+"""Cheap health measurements that show damage to a model early.
 
-A few seconds for a small model, so that they can be taken every few edits: perplexity of the fixed text, how
-far the next-token distributions on fixed prompts have moved, and what became of the edited weights.
+They take a few seconds for a small model, so they can be repeated every few edits. They measure the
+perplexity of the fixed text, the change of the next-token distributions on fixed prompts, and the change of
+the edited weights.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ TASK = ALARMS
 PROTOCOL = "reading"
 
 PROMPT_WORDS = 7
-"""So many first words of every sentence of the fixed text make a prompt."""
+"""The number of words of a prompt: the first words of each sentence of the fixed text."""
 
 LARGEST_SPECTRUM = 4096
-"""Singular values of weights with a longer side than this would not be cheap: they are left out."""
+"""The longest side of a weight whose singular values are computed; for larger ones it would not be cheap."""
 
 
 class HealthMonitor:
-    """Takes readings of one base with whatever change is in force.
+    """Measures the health of edited versions of one base model.
 
     Args:
-        model: The unedited base.
-        engine: What runs it for the perplexity.
+        model: The unedited base model.
+        engine: The engine that computes the perplexity.
     """
 
     def __init__(self, model: LanguageModel, engine: Engine) -> None:
@@ -49,19 +50,19 @@ class HealthMonitor:
 
     @cached_property
     def version(self) -> str:
-        """A hash of the text, the prompts and the rules by which they are read."""
+        """A hash of the text, the prompts, the window and the version of the measurements."""
         return hash_json(
             {"text": self._text, "prompts": self._prompts, "window": self._window, "readings": 1}
         )
 
     @cached_property
     def unedited(self) -> dict[str, float]:
-        """The readings of the unedited model."""
+        """The health metrics of the unedited model."""
         ratios = {metrics.TOP_SINGULAR_VALUE.name: 1.0, metrics.CONDITION_NUMBER.name: 1.0}
         return {**self.measure(EditedModel(self._model)), **ratios}
 
     def measure(self, edited: EditedModel) -> dict[str, float]:
-        """All readings of an edited model; infinite or NaN where it broke down."""
+        """Measures all health metrics of an edited model; infinite or NaN values where it broke down."""
         base, delta = self._base_logprobs, edited.weights
         with edited:
             measured = perplexity(self._engine, edited, self._text, self._window)
@@ -78,7 +79,7 @@ class HealthMonitor:
         return {**readings, **self._of_weights(delta if isinstance(delta, Delta) else None)}
 
     def key(self, trajectory: str, n_edits: int, edited: EditedModel) -> EvaluationKey:
-        """What names the readings of a trajectory after so many edits."""
+        """Returns the key of the measurements of a trajectory after `n_edits` edits."""
         return EvaluationKey(
             trajectory=trajectory,
             n_edits=n_edits,
@@ -88,7 +89,7 @@ class HealthMonitor:
         )
 
     def task_results(self, metrics: Mapping[str, float], note: str = "") -> list[TaskResult]:
-        """The readings as findings of a suite."""
+        """Returns the health metrics as results of a suite."""
         return [
             TaskResult(
                 suite=ALARMS,
@@ -121,7 +122,7 @@ class HealthMonitor:
 
     @torch.no_grad()
     def _logprobs(self, edited: EditedModel) -> torch.Tensor:
-        """Log-probabilities of the next token after every prompt, `[prompts, vocabulary]`."""
+        """Returns the log-probabilities of the next token after every prompt, `[prompts, vocabulary]`."""
         rows: list[list[int]] = [self._model.tokenizer.encode(prompt) for prompt in self._prompts]
         batch = pad_right(rows, self._model.pad_id, self._model.device)
         edited.decisions.begin()
@@ -129,15 +130,15 @@ class HealthMonitor:
         with edited.decisions.for_pass(DecisionTokens.at(lengths, batch.ids.shape[1])):
             final = record_forward(self._model, batch, first=self._model.n_layers).final
         last = torch.tensor([len(row) - 1 for row in rows], device=final.device)
-        places = torch.arange(len(rows), device=final.device)
-        return read_logits(self._model, final[places, last]).log_softmax(-1)
+        indices = torch.arange(len(rows), device=final.device)
+        return read_logits(self._model, final[indices, last]).log_softmax(-1)
 
     @cached_property
     def _base_logprobs(self) -> torch.Tensor:
         return self._logprobs(EditedModel(self._model))
 
     def _of_weights(self, delta: Delta | None) -> dict[str, float]:
-        """Ratios of every changed weight, the largest of each."""
+        """Returns the largest value of each ratio over all changed weights."""
         change_name, norm_name = metrics.RELATIVE_CHANGE.name, metrics.WEIGHT_NORM.name
         found: dict[str, list[float]] = {change_name: [0.0], norm_name: [1.0]}
         for name, update in ({} if delta is None else delta.updates).items():
@@ -161,12 +162,12 @@ class HealthMonitor:
 
 
 def _largest(values: Sequence[float]) -> float:
-    """The largest; NaN if one is not a number, which `max` might pass over."""
+    """Returns the largest value; NaN if one of them is NaN, which `max` might skip."""
     return math.nan if any(math.isnan(value) for value in values) else max(values)
 
 
 def _spectrum(weight: torch.Tensor) -> tuple[float, float]:
-    """The largest singular value and the condition number; NaN for a weight that isn't finite."""
+    """Returns the largest singular value and the condition number; NaN for a weight that isn't finite."""
     if not bool(torch.isfinite(weight).all()):
         return math.nan, math.nan
     values = torch.linalg.svdvals(weight)

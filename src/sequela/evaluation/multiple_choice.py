@@ -1,10 +1,10 @@
-"""Multiple choice by likelihood: which of a few continuations does the model find likeliest?
+"""Multiple choice by likelihood: the answer is the most likely of several continuations.
 
-The rule, the same for every item: a choice's score is the sum of the log-probabilities of its
-tokens after the prompt, one space between them. The model's answer is the choice with the highest
-score. It has answered only if every score is a number and the best one is alone; an item without
-an answer is wrong, so a destroyed model can't win by chance of ordering. An item with a choice that
-is longer than the model's context has no answer either; it is counted apart.
+The rule is the same for every item. A choice's score is the sum of the log-probabilities of its
+tokens after the prompt and one space. The model's answer is the choice with the highest score. It
+has answered only if every score is finite and the highest is unique. An item without an answer is
+wrong, so that the order of the choices can't help a destroyed model. An item with a choice that
+doesn't fit the model's context has no answer either and is counted separately.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sequela.inference import Engine, Score
 
 SCORING_RULE = "sum of token log-probabilities; non-finite or tied is wrong; v1"
-"""Part of every version hash: raised when the same scores start to be judged otherwise."""
+"""Part of every version hash; its version is raised when the same scores get another verdict."""
 
 SHORTEST = "the shortest choice"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -42,10 +42,10 @@ class MultipleChoiceItem(BaseModel):
     """One question.
 
     Args:
-        id: Names the item within its task.
+        id: The name of the item within its task.
         prompt: The text to be continued.
-        choices: Continuations, at least two, without the space before them.
-        answer: Which of them is right, from 0.
+        choices: At least two continuations, without the space before them.
+        answer: The index of the right choice, from 0.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +58,7 @@ class MultipleChoiceItem(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> MultipleChoiceItem:
         if len(set(self.choices)) < len(self.choices) or not all(choice.strip() for choice in self.choices):
-            raise ValueError("the choices are not all different, or one is empty")
+            raise ValueError("two choices are the same, or one is empty")
         if self.answer >= len(self.choices):
             raise ValueError(f"the answer is {self.answer}, but the last choice is {len(self.choices) - 1}")
         return self
@@ -70,10 +70,10 @@ class MultipleChoiceItem(BaseModel):
 
 
 def read_items(path: Path) -> tuple[MultipleChoiceItem, ...]:
-    """Reads a file with one item a line, as JSON.
+    """Reads a file with one item per line, as JSON.
 
     Raises:
-        BadInputError: A line is no item, or two items have one id.
+        BadInputError: A line is not an item, or two items have the same id.
     """
     items: list[MultipleChoiceItem] = []
     for number, value in read_json_lines(path):
@@ -86,18 +86,18 @@ def read_items(path: Path) -> tuple[MultipleChoiceItem, ...]:
                 hint='Expected: {"id": …, "prompt": …, "choices": […, …], "answer": 0}.',
             ) from error
     ids = [item.id for item in items]
-    if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise BadInputError(f"{path.name}: the id {twice[0]!r} is used more than once.")
+    if repeated := sorted({name for name in ids if ids.count(name) > 1}):
+        raise BadInputError(f"{path.name}: the id {repeated[0]!r} is used more than once.")
     return tuple(items)
 
 
 def chance_level(items: Sequence[MultipleChoiceItem]) -> float:
-    """The expected accuracy of guessing: the mean over the items of one over the number of choices."""
+    """Returns the expected accuracy of guessing: the mean of `1 / number of choices` over the items."""
     return math.fsum(1 / len(item.choices) for item in items) / len(items)
 
 
 def choose(scores: Sequence[float]) -> int | None:
-    """The choice with the highest score; None if a score is not a number or the best is not alone."""
+    """Returns the index of the highest score; None if a score is not finite or the highest is not unique."""
     if not all(math.isfinite(score) for score in scores):
         return None
     best = max(scores)
@@ -107,8 +107,8 @@ def choose(scores: Sequence[float]) -> int | None:
 def score_choices(
     model: EditedModel, engine: Engine, items: Sequence[MultipleChoiceItem], progress: Progress = SILENT
 ) -> list[tuple[Score, ...]]:
-    """The score of every choice of every item."""
-    from sequela.inference import score_request  # imports PyTorch, which a list of suites doesn't need
+    """Scores every choice of every item."""
+    from sequela.inference import score_request  # imports PyTorch, which listing the suites doesn't need
 
     requests = [score_request(model, item.prompt, choice) for item in items for choice in item.choices]
     scores = iter(engine.score(model, requests, progress))
@@ -116,9 +116,9 @@ def score_choices(
 
 
 def score_item(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence[Score]) -> ItemRecord:
-    """The record of an item: 1 if the right choice was chosen, else 0.
+    """Returns the record of an item: 1 if the right choice was chosen, else 0.
 
-    Its details hold every choice with its log-probability (None where it is not a number), the numbers of
+    Its details contain every choice with its log-probability (None where it is not finite), the indices of
     the right and the chosen one, whether the best choices were tied, and the margin: the right choice's score
     minus the best wrong one's.
     """
@@ -150,15 +150,15 @@ def score_item(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence
 
 
 def choice_distribution(records: Sequence[ItemRecord], chance: float | None) -> AnswerDistribution:
-    """How the answers of multiple-choice items look.
+    """Returns the distribution of the answers to multiple-choice items.
 
-    An answer is named by its text where all items have the same choices, else by its letter.
+    An answer is named by its text if all items have the same choices, else by its letter.
     """
     same = len({tuple(record.details["choices"]) for record in records}) == 1
     names = records[0].details["choices"] if same else LETTERS
 
-    def name(place: int | None) -> str:
-        return "" if place is None else names[place]
+    def name(index: int | None) -> str:
+        return "" if index is None else names[index]
 
     right = [name(record.details["right"]) for record in records]
     constants = {answer: right.count(answer) / len(right) for answer in sorted(set(right))}
@@ -175,7 +175,7 @@ def choice_distribution(records: Sequence[ItemRecord], chance: float | None) -> 
 
 
 def accuracy_result(records: Sequence[ItemRecord], note: str = "") -> TaskResult:
-    """The accuracy over the records of one task; its note tells of ties, if there were any."""
+    """Returns the accuracy over the records of one task; its note reports ties, if there were any."""
     ties = sum(bool(record.details["tie"]) for record in records)
     if ties:
         tie_note = f"items with a tie for the best choice, counted as wrong: {ties}"

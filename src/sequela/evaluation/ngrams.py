@@ -1,4 +1,4 @@
-"""Whether a text goes on or goes round: entropy of its n-grams, and how much of it is repeated."""
+"""Measures of repetition in a text: the entropy of its n-grams, and the share of repeated trigrams."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import math
 from collections import Counter
 
 BIGRAM_WEIGHT, TRIGRAM_WEIGHT = 2 / 3, 4 / 3
-"""The weights of the literature's `GE` (Meng et al., 2022, appendix)."""
+"""The weights of the generation entropy `GE` (Meng et al., 2022, appendix)."""
 
 
 def ngram_entropy(text: str) -> float:
-    """The weighted mean of the entropies of a text's bigrams and trigrams of words, in bits.
+    """Returns the weighted mean of the entropies of a text's bigrams and trigrams of words, in bits.
 
-    It grows with the length of a text and falls when it repeats itself: texts are comparable only if they
-    were allowed the same length. The literature's "fluency" or GE, with words where it has nltk's tokens.
+    The entropy grows with the length of a text and falls with repetition, so texts are comparable only if
+    they had the same length limit. It is the literature's "fluency" or GE, over words instead of nltk tokens.
     """
     words = text.split()
     return (BIGRAM_WEIGHT * _entropy(words, 2) + TRIGRAM_WEIGHT * _entropy(words, 3)) / 2
 
 
 def repetition(text: str) -> float:
-    """The share of a text's trigrams of words that stood in it before: 0 to almost 1, whatever its length."""
+    """Returns the share of a text's word trigrams that occurred earlier in it: 0 to almost 1."""
     grams = _ngrams(text.split(), 3)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 

@@ -1,12 +1,12 @@
-"""The suites a study can name, and the settings each of them takes.
+"""The suites by name, and the settings of each.
 
-A package brings a suite through the entry-point group `sequela.suites`, which names its `SuiteEntry`.
-Benchmarks are suites too; they come through a group of their own, see `lm_eval/catalog.py`.
+A package provides a suite through the entry-point group `sequela.suites`, which names its `SuiteEntry`.
+Benchmarks are suites too; they have their own entry-point group, see `lm_eval/catalog.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,20 +31,20 @@ SUITE_REGISTRY = Registry(
     check=instance_of(SuiteEntry),
     expected="a `sequela.evaluation.SuiteEntry`",
 )
-"""The suites with code of their own; the others are benchmarks."""
+"""The registry of the suites with code of their own; the others are benchmarks."""
 
 
 class BenchmarkOptions(LimitedOptions):
-    """Settings of the benchmarks; not each has all of them.
+    """Settings of the benchmarks; some apply only to certain benchmarks.
 
     Args:
-        limit: How many items to run, from the first on; of each subject where there are subjects. All if
-            None.
-        protocols: How it is asked, e.g. `generation` and `letters`; the paper's protocol if None.
-        subjects: Which subjects to run; all if None.
-        num_fewshot: How many worked examples stand before each question; the standard number if None.
-        max_new_tokens: Where a written answer ends.
-        too_long: Whether a prompt longer than the model's context is refused, or cut on the left.
+        limit: The number of items to run, from the first on; per subject if there are subjects. All if None.
+        protocols: The protocols, e.g. `generation` and `letters`; the paper's protocol if None.
+        subjects: The subjects to run; all if None.
+        num_fewshot: The number of few-shot examples before each question; the standard number if None.
+        max_new_tokens: The maximum number of new tokens of a generated answer.
+        too_long: `refuse` counts a prompt longer than the model's context as wrong, `cut` truncates it on
+            the left.
     """
 
     protocols: tuple[str, ...] | None = None
@@ -54,11 +54,40 @@ class BenchmarkOptions(LimitedOptions):
     too_long: Literal["refuse", "cut"] = "refuse"
 
 
-def make_suite(name: str, **options: Any) -> Suite:
-    """Makes a suite.
+def make_suites(suites: Sequence[Suite | Mapping[str, Any] | str], limit: int | None = None) -> list[Suite]:
+    """Creates suites from their names and settings.
 
     Args:
-        name: One of `suite_names()`.
+        suites: Names, names with settings as in a study file, or suites.
+        limit: The number of items per task, for suites that have this setting and whose settings don't
+            include it; all if None.
+
+    Raises:
+        UnknownNameError: No suite has one of the names.
+        BadInputError: A setting is unknown or has a wrong value.
+    """
+    created: list[Suite] = []
+    for suite in suites:
+        if not isinstance(suite, str | Mapping):
+            created.append(suite)
+            continue
+        options = {"name": suite} if isinstance(suite, str) else dict(suite)
+        name = options.pop("name", None)
+        if not isinstance(name, str):
+            raise BadInputError(
+                f"A suite has no name: {suite!r}.", hint='Write {"name": "mmlu", "limit": 5}.'
+            )
+        if limit is not None and "limit" in option_names(name):
+            options = {"limit": limit, **options}
+        created.append(make_suite(name, **options))
+    return created
+
+
+def make_suite(name: str, **options: Any) -> Suite:
+    """Creates a suite.
+
+    Args:
+        name: One of `suite_names()`, or the path of a task file of the user's own.
         options: Its settings, as in a study file.
 
     Raises:
@@ -72,15 +101,15 @@ def make_suite(name: str, **options: Any) -> Suite:
 
         return HarnessSuite(name, **checked)
     implementation = SUITE_REGISTRY.load(name, SUITE_REGISTRY.get(name).implementation)
-    made: Suite = implementation(**checked)
-    made_name = getattr(made, "name", "")
-    if made_name.partition(":")[0] != name or not callable(getattr(made, "evaluate", None)):
-        raise SUITE_REGISTRY.misfit(name, made, "is no suite of that name")
-    return made
+    suite: Suite = implementation(**checked)
+    own_name = getattr(suite, "name", "")
+    if own_name.partition(":")[0] != name or not callable(getattr(suite, "evaluate", None)):
+        raise SUITE_REGISTRY.misfit(name, suite, "is not a suite of that name")
+    return suite
 
 
 def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
-    """The settings of a suite, checked without making it.
+    """Checks the settings of a suite without creating it.
 
     Raises:
         UnknownNameError: No suite has this name.
@@ -105,7 +134,7 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
                 f"The suite {name!r} needs the option {first.key!r}.", hint=f"Options: {allowed}."
             ) from error
         raise BadInputError(
-            f"The suite {name!r} was given {first.key} = {first.given!r}: {first.message}.",
+            f"Invalid option {first.key} = {first.given!r} of the suite {name!r}: {first.message}.",
             hint=f"Allowed options: {allowed}.",
         ) from error
     if check is not None:
@@ -114,10 +143,10 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
 
 
 def split_name(name: str) -> tuple[str, dict[str, str]]:
-    """Returns a suite and the options that stand in its name: `lm_eval:arc_easy` is `lm_eval` with this task.
+    """Splits a name into the suite and the options in its name: `lm_eval:arc_easy` is `lm_eval` with a task.
 
     Raises:
-        BadInputError: No task stands behind the colon.
+        BadInputError: There is no task after the colon.
     """
     suite, colon, task = name.partition(":")
     if suite != HARNESS or not colon:
@@ -128,7 +157,7 @@ def split_name(name: str) -> tuple[str, dict[str, str]]:
 
 
 def option_names(name: str) -> tuple[str, ...]:
-    """The options a suite takes.
+    """Returns the names of a suite's options.
 
     Raises:
         UnknownNameError: No suite has this name.
@@ -137,12 +166,12 @@ def option_names(name: str) -> tuple[str, ...]:
 
 
 def suite_names() -> tuple[str, ...]:
-    """The names of all suites, benchmarks behind."""
+    """Returns the names of all suites, the benchmarks last."""
     return (*SUITE_REGISTRY.names(), *BENCHMARK_REGISTRY.names())
 
 
 def list_suites() -> tuple[SuiteDescription, ...]:
-    """Descriptions of all suites, in the order of the registry; of those that can't be used, the reason."""
+    """Describes all suites in the order of the registry; unusable ones with the reason."""
     from sequela.evaluation.lm_eval.listing import describe_benchmarks
 
     own: list[SuiteDescription] = []
@@ -160,22 +189,22 @@ def _describe(listed: Listed[SuiteEntry]) -> tuple[SuiteDescription, ...]:
         if listed.origin == SEQUELA:
             raise
         return (unusable(replace(listed, problem=error.message)),)
-    return tuple(replace(one, origin=str(listed.origin)) for one in described)
+    return tuple(replace(description, origin=str(listed.origin)) for description in described)
 
 
 def _find(name: str) -> SuiteEntry:
-    """The entry of a suite with code of its own.
+    """Returns the entry of a suite with code of its own.
 
     Raises:
         UnknownNameError: No suite has this name.
-        BadInputError: The package that brings it can't be used, or another brings a benchmark of that name.
+        BadInputError: The package that provides it can't be used, or another has a benchmark of that name.
     """
     if name not in SUITE_REGISTRY.names():
         raise UnknownNameError("suite", name, suite_names())
     if name in BENCHMARK_REGISTRY.names():
         origins = SUITE_REGISTRY.origin(name), BENCHMARK_REGISTRY.origin(name)
         raise BadInputError(
-            f"The name {name!r} is taken: {origins[0]} brings such a suite, {origins[1]} such a benchmark.",
+            f"The name {name!r} is ambiguous: {origins[0]} has such a suite, {origins[1]} such a benchmark.",
             hint="Uninstall the package that came later, or ask its authors for another name.",
         )
     return SUITE_REGISTRY.get(name)
@@ -186,11 +215,11 @@ def _is_benchmark(name: str) -> bool:
 
 
 def _rules(name: str) -> tuple[type[SuiteOptions], Callable[..., object] | None]:
-    """The options of a suite or benchmark, and the function that checks them further.
+    """Returns the options of a suite or benchmark, and the function for further checks.
 
     Raises:
         UnknownNameError: No suite has this name.
-        BadInputError: The package that brings it can't be used.
+        BadInputError: The package that provides it can't be used.
     """
     if _is_benchmark(name):
         return BenchmarkOptions, lambda **options: check_settings(name, **options)

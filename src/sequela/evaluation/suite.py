@@ -1,4 +1,4 @@
-"""What every suite of tasks has in common."""
+"""The interface of suites."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Suite(Protocol):
 
     @property
     def info(self) -> SuiteInfo:
-        """What reports say of the suite and its tasks besides scores."""
+        """The titles, sections and metrics of the suite and its tasks, as reports show them."""
         ...
 
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:

@@ -1,4 +1,4 @@
-"""What a person is told about a suite before choosing it."""
+"""Descriptions of suites for listings."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from sequela.core.registry import SEQUELA, Listed
 
 @dataclass(frozen=True)
 class SuiteDescription:
-    """One suite under one protocol, as `sequela tasks` tells of it.
+    """One suite under one protocol, as `sequela tasks` lists it.
 
     Args:
         name: The suite's name, as in a study file.
-        task: The task's name in the results, with its version; empty where a suite has several.
-        protocol: How it is asked.
-        what: What it measures, in one sentence.
-        metrics: The metrics it reports, the first one in front.
-        shots: How many worked examples stand before each question; None where there are none to set.
-        items: How many items the official set has; None where that is not a number of questions.
-        here: How many items are on this machine now; None if none are, or if that is not a number of
-            questions.
-        chance: The expected score of guessing; None where there is nothing to guess from.
-        constants: What always giving one answer would score, by answer, over the items that are here.
-        data: Where the items come from.
-        missing: What of them this machine lacks, in words; empty if nothing.
+        task: The task's name in the results, with its version; empty if a suite has several.
+        protocol: The protocol.
+        what: A one-sentence description of what it measures.
+        metrics: The metrics it reports, the primary metric first.
+        shots: The number of few-shot examples before each question; None if it can't be set.
+        items: The number of items of the official set; None if the suite has no items.
+        here: The number of items on this machine now; None if there are none, or if the suite has no
+            items.
+        chance: The expected score of guessing; None if there are no choices to guess from.
+        constants: The score of always giving one answer, by answer, over the items on this machine.
+        data: The origin of the items.
+        missing: A description of the items missing on this machine; empty if none are.
         origin: The distribution that the suite comes from, with its version if it isn't Sequela.
         problem: The reason why it can't be used; empty if it can.
     """
@@ -48,7 +48,7 @@ class SuiteDescription:
 
     @property
     def available(self) -> bool:
-        """Whether it can be run now without a network."""
+        """True if the suite can be run now without a network."""
         return not self.problem and (self.here is not None or self.items is None)
 
 

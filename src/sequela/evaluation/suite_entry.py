@@ -1,4 +1,4 @@
-"""What a registry knows of a suite before it is made; imports no PyTorch."""
+"""The registry's entry of a suite, available without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class SuiteOptions(BaseModel):
-    """What the settings of all suites have in common: they can't be changed, and unknown ones are refused."""
+    """The base class of suite settings: they are immutable, and unknown ones are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LimitedOptions(SuiteOptions):
-    """Settings of a suite whose items can be cut short.
+    """Settings of a suite with a limit on the number of items.
 
     Args:
-        limit: How many items to run, from the first on; all if None.
+        limit: The number of items to run, from the first on; all if None.
     """
 
     limit: int | None = Field(default=None, ge=1)
@@ -30,15 +30,15 @@ class LimitedOptions(SuiteOptions):
 
 @dataclass(frozen=True)
 class SuiteEntry:
-    """A suite by name.
+    """A suite in the registry.
 
     Args:
         name: The suite's name, as in a study file.
-        options: The class of the settings it takes.
-        implementation: The class of the suite, as `module:Class`, which takes the settings; only where it is
-            made are its module and PyTorch imported.
+        options: The class of its settings.
+        implementation: The class of the suite, as `module:Class`, which takes the settings. Its module and
+            PyTorch are imported only when the suite is created.
         describe: Returns the suite's descriptions for listings, one for each protocol.
-        check: Checks what the types of the settings don't say, such as names and numbers of items.
+        check: Checks what the types of the settings don't express, such as names and numbers of items.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Edit quality: what counts as an answer, and what is measured of each edit."""
+"""Edit quality: answer matching, and the records of each edit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ spaced_words = st.text(st.characters(categories=("L",), max_codepoint=0xFF), min
 texts = st.lists(words, min_size=1, max_size=4).map(" ".join)
 
 
-class TestSays:
+class TestAnswerMatching:
     @pytest.mark.parametrize(
         ("text", "answer"),
         [
@@ -64,7 +64,7 @@ class TestSays:
             ("5. Then", "5"),
         ],
     )
-    def test_it_hears_the_answer(self, text: str, answer: str) -> None:
+    def test_a_text_that_begins_with_the_answer_matches(self, text: str, answer: str) -> None:
         assert starts_with_answer(text, answer)
 
     @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ class TestSays:
             ("theater", "ater"),
             ("anthill", "thill"),
             ("Новгород", "Нов"),
-            ("दिल्लीवाले", "दिल्ली"),  # the vowel sign at the end is a mark, no letter
+            ("दिल्लीवाले", "दिल्ली"),  # the vowel sign at the end is a mark, not a letter
             ("का", "क"),
             ("-5 degrees", "5"),
             ("1.5 million", "1"),
@@ -90,25 +90,25 @@ class TestSays:
             ("not Rome", "Rome"),
         ],
     )
-    def test_it_doesnt_hear_what_isnt_said(self, text: str, answer: str) -> None:
+    def test_other_texts_dont_match(self, text: str, answer: str) -> None:
         assert not starts_with_answer(text, answer)
 
     @given(answer=texts, rest=texts)
-    def test_an_answer_followed_by_other_words_is_heard(self, answer: str, rest: str) -> None:
+    def test_an_answer_followed_by_other_words_matches(self, answer: str, rest: str) -> None:
         assert starts_with_answer(f" {answer}, {rest}", answer)
         assert starts_with_answer(f" {answer} {rest}", answer)
 
     @given(answer=texts)
-    def test_case_and_articles_dont_count(self, answer: str) -> None:
+    def test_case_and_articles_are_ignored(self, answer: str) -> None:
         assert starts_with_answer(answer, answer)
         assert starts_with_answer(f"The {answer.casefold()}", answer)
 
     @given(answer=spaced_words, letter=st.sampled_from("abcxyz"))
-    def test_a_word_that_goes_on_is_another_word(self, answer: str, letter: str) -> None:
+    def test_the_beginning_of_a_longer_word_doesnt_match(self, answer: str, letter: str) -> None:
         assert not starts_with_answer(answer + letter, answer)
 
     @given(text=st.text(max_size=20))
-    def test_nothing_is_never_said(self, text: str) -> None:
+    def test_an_empty_answer_never_matches(self, text: str) -> None:
         assert not starts_with_answer(text, "")
 
 
@@ -128,7 +128,7 @@ def measure(model: LanguageModel, edits: Sequence[Edit], **changes: object) -> l
 
 
 def swapped(edit: Edit) -> Edit:
-    """The edit that wants what is true already."""
+    """Returns the edit whose new target is already true."""
     assert edit.target_true is not None
     return edit.model_copy(update={"target_new": edit.target_true, "target_true": edit.target_new})
 
@@ -149,7 +149,7 @@ class TestMeasuring:
         assert {(one.metric, one.protocol) for one in records} == kinds
         assert {one.item for one in records} == {edit.id for edit in edits}
 
-    def test_an_unedited_model_knows_what_is_true_and_not_what_is_new(
+    def test_an_unedited_model_gives_true_answers_and_not_new_ones(
         self, world_model: LanguageModel, world_edits: EditSet
     ) -> None:
         edits = world_edits[:6]
@@ -179,18 +179,18 @@ class TestMeasuring:
         assert prompts[0]["value"] == 1
         assert record.value == sum(one["value"] for one in prompts) / 2
 
-    def test_free_decoding_knows_nothing_of_the_target(
+    def test_free_decoding_does_not_depend_on_the_target(
         self, world_model: LanguageModel, world_edits: EditSet
     ) -> None:
         edit = world_edits[0]
-        said = set()
+        answers = set()
         for target in ("x", edit.target_new, "a very long answer that nobody gives to this question"):
             other = edit.model_copy(update={"target_new": target, "target_true": None})
             record = by_kind(measure(world_model, [other]))[(edit.id, "efficacy", "free_decoding")]
-            said.add(record.answer)
-        assert len(said) == 1
+            answers.add(record.answer)
+        assert len(answers) == 1
 
-    def test_what_isnt_known_isnt_measured(self, world_model: LanguageModel) -> None:
+    def test_probes_that_an_edit_lacks_arent_measured(self, world_model: LanguageModel) -> None:
         bare = Edit(id="1", subject="Mira Dolvan", prompt="{} speaks the language", target_new="Orran")
         kinds = {(one.metric, one.protocol) for one in measure(world_model, [bare])}
         assert kinds == {("efficacy", "free_decoding"), ("efficacy", "teacher_forced")}
@@ -229,7 +229,7 @@ class TestMeasuring:
         }
         assert protocols == {"agreement"}
 
-    def test_not_a_number_never_wins_and_is_counted(
+    def test_nonfinite_answers_score_zero_and_are_counted(
         self, tiny_model: Callable[..., LanguageModel], world_edits: EditSet
     ) -> None:
         model = tiny_model("llama")
@@ -243,7 +243,7 @@ class TestMeasuring:
         for found in task_results(records):
             assert (found.value, found.n_nonfinite) == (0.0, found.n)
 
-    def test_an_edit_longer_than_the_context_fails_and_is_counted_apart(
+    def test_an_edit_longer_than_the_context_fails_and_is_counted_separately(
         self, tiny_model: Callable[..., LanguageModel]
     ) -> None:
         model = EditedModel(tiny_model("llama", max_position_embeddings=30))
@@ -279,7 +279,7 @@ class TestMeasuring:
         at_edit = measure_edits(EditedModel(world_model), TorchEngine(), edits, SUCCESS_AT_EDIT, SETTINGS)
         assert "effective_edits" not in {one.metric for one in task_results(at_edit)}
 
-    def test_the_two_columns_are_never_mixed(self, world_model: LanguageModel, world_edits: EditSet) -> None:
+    def test_the_two_tasks_are_never_mixed(self, world_model: LanguageModel, world_edits: EditSet) -> None:
         at_edit = measure_edits(
             EditedModel(world_model), TorchEngine(), world_edits[:1], SUCCESS_AT_EDIT, SETTINGS
         )
@@ -292,7 +292,7 @@ class TestMeasuring:
 
 
 def loud_delta(model: LanguageModel, size: float) -> Delta:
-    """A change that drowns everything the last layer says, or turns it into what is no number."""
+    """Returns a change that overwhelms the output of the last layer, or makes it non-finite."""
     name = model.family.mlp_out_name(model.n_layers - 1)
     shape = model.family.as_out_in(model.module.get_parameter(name)).shape
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""What an edit is asked about."""
+"""The probes of an edit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def asked(edit: Edit = EDIT, **settings: object) -> list[tuple[str, str, str | N
     return [(one.metric, one.prompt, one.expected, one.rival) for one in probes]
 
 
-def test_everything_that_is_known_is_asked() -> None:
+def test_all_probes_of_an_edit_are_asked() -> None:
     (prefixed,) = (prompt for metric, prompt, _, _ in asked() if metric == "prefix_robustness")
     assert asked() == [
         ("efficacy", "Mo lives in", "Rome", "Oslo"),
@@ -45,12 +45,12 @@ def test_limits_leave_the_rest_out() -> None:
     assert len(set(many)) == 3
 
 
-def test_the_sentence_follows_from_the_edit() -> None:
+def test_the_unrelated_sentence_is_determined_by_the_edits_id() -> None:
     assert asked() == asked()
     drawn = {asked(EDIT.model_copy(update={"id": str(i)}))[1][1] for i in range(40)}
     assert len(drawn) > 5
 
 
-def test_without_an_old_answer_there_is_nothing_to_come_back() -> None:
+def test_without_an_old_answer_there_is_no_attack() -> None:
     metrics = [metric for metric, *_ in asked(EDIT.model_copy(update={"target_true": None}))]
     assert "attack_robustness" not in metrics

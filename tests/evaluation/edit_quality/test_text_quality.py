@@ -29,12 +29,12 @@ def measured(
 
 def test_a_text_like_its_reference_is_consistent(world_model: LanguageModel, world_edits: EditSet) -> None:
     edit = world_edits[0]
-    said = measured(world_model, edit)["fluency"].details["texts"][0]
+    text = measured(world_model, edit)["fluency"].details["texts"][0]
     about = edit.model_copy(update={"attribute": ("Somebody else",)})
-    assert measured(world_model, about, reference=said)["consistency"].value == pytest.approx(1.0)
+    assert measured(world_model, about, reference=text)["consistency"].value == pytest.approx(1.0)
     other = measured(world_model, about, reference="zzz qqq xxx")["consistency"]
     assert other.value == 0.0
-    assert 0 < measured(world_model, about, reference=f"{said} zzz qqq")["consistency"].value < 1
+    assert 0 < measured(world_model, about, reference=f"{text} zzz qqq")["consistency"].value < 1
 
 
 def test_fluency_is_the_mean_entropy_of_the_texts(world_model: LanguageModel, world_edits: EditSet) -> None:
@@ -57,7 +57,7 @@ def test_references_are_the_unedited_models_own(world_model: LanguageModel, worl
     assert all(text for text in found.values())
 
 
-def test_nothing_is_written_unless_asked_for(world_model: LanguageModel, world_edits: EditSet) -> None:
+def test_no_texts_are_generated_by_default(world_model: LanguageModel, world_edits: EditSet) -> None:
     off = EditQualitySettings()
     assert measured(world_model, world_edits[0], off) == {}
     assert reference_texts(EditedModel(world_model), TorchEngine(), world_edits[:2], off) == {}

@@ -69,8 +69,8 @@ def test_a_record_that_meets_no_check_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "message"),
     [
-        ("csvs", "there is no layout 'csvs'; known: json_lines, bbh"),
-        ({**LAYOUT, "row": {"question": "question +"}}, "question: 'question \\+' is no expression"),
+        ("csvs", "unknown layout 'csvs'; known: json_lines, bbh"),
+        ({**LAYOUT, "row": {"question": "question +"}}, "question: 'question \\+' is not an expression"),
         ({**LAYOUT, "splits": {}}, "splits"),
         ({**LAYOUT, "format": "xml"}, "format"),
     ],
@@ -90,5 +90,7 @@ def test_what_a_record_lacks_is_named(expression: str) -> None:
             "row": {"question": expression},
         }
     )
-    with pytest.raises(BadInputError, match=r"line 1: no item can be made of it .*(stem|nothing)"):
+    with pytest.raises(
+        BadInputError, match=r"line 1: the record can't be converted to an item .*(stem|nothing)"
+    ):
         layout.item({"question": {"text": "Why?"}}, "line 1")

@@ -62,7 +62,7 @@ def test_form_and_content_come_apart() -> None:
         "answer_words": pytest.approx(6 / 6),
     }
     assert results["accuracy_parsed"].n == 4
-    assert "4 of 6 answers could be read" in results["accuracy_parsed"].note
+    assert "4 of 6 answers could be parsed" in results["accuracy_parsed"].note
 
 
 def test_the_form_stands_with_the_score() -> None:
@@ -79,7 +79,7 @@ def test_the_form_stands_with_the_score() -> None:
 def test_nothing_readable_is_told_as_such() -> None:
     result = found(["?", "!"])["accuracy_parsed"]
     assert (result.value, result.n) == (None, 0)
-    assert "none of 2 answers could be read" in result.note
+    assert "none of 2 answers could be parsed" in result.note
 
 
 def test_a_text_that_ended_in_nan_or_was_never_asked_for_is_no_answer() -> None:

@@ -19,10 +19,10 @@ def file_of(benchmark: str) -> TaskFile:
 def test_without_a_folder_nothing_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEQUELA_DATA", raising=False)
     assert [local_path(file_of(name)) for name in benchmark_names()] == [None] * 7
-    with pytest.raises(BadInputError, match="no gsm8k"):
+    with pytest.raises(BadInputError, match="no 'gsm8k"):
         read_local(file_of("gsm8k"))
     assert not any(one.available for one in describe_benchmarks())
-    assert {one.missing for one in describe_benchmarks()} == {"nothing of it is in SEQUELA_DATA"}
+    assert {one.missing for one in describe_benchmarks()} == {"its data are not in SEQUELA_DATA"}
 
 
 def test_the_listing_says_what_is_here(small_data: Path) -> None:

@@ -340,7 +340,7 @@ def test_a_task_of_ones_own(tmp_path: Path, edited: EditedModel) -> None:
     (item,) = result.items
     assert (item.prompt, item.expected) == ("The capital of France is", "Paris")
     items.write_text('{"country": "France", "capital": "Paris"}\n{"country": "Peru"}\n', encoding="utf-8")
-    with pytest.raises(BadInputError, match=r"capitals\.jsonl, line 2: .* differ in capital"):
+    with pytest.raises(BadInputError, match=r"capitals\.jsonl, line 2: the fields differ .* in capital"):
         _ = make_suite(str(path)).version
 
 

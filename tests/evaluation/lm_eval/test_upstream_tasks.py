@@ -98,12 +98,12 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         (
             "first_line], compare: name}",
             "guess], compare: name}",
-            "'readings.strict.extractors' names no extractor: 'guess'",
+            "'readings.strict.extractors' has the unknown extractor 'guess'",
         ),
         (
             "compare: name_within",
             "compare: roughly",
-            "'readings.lenient.compare' names no comparison: 'roughly'",
+            "'readings.lenient.compare' is the unknown comparison 'roughly'",
         ),
         ("max_new_tokens: 8\n", "", "needs max_new_tokens"),
         (
@@ -111,11 +111,11 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
             "",
             "needs the readings strict and lenient",
         ),
-        ("protocol: generation", "protocol: letters", "are for tasks whose answers are written"),
-        ("items: capitals.jsonl\n", "", "a stock definition to include, or items of its own"),
+        ("protocol: generation", "protocol: letters", "are only for tasks with generated answers"),
+        ("items: capitals.jsonl\n", "", "an upstream definition to include, or items of its own"),
         ('  doc_to_text: "The capital of {{country}} is"\n', "", "needs harness.doc_to_text"),
         ("benchmark: capitals", "benchmark: [", "is not YAML"),
-        (OWN, "- capitals", "not a table"),
+        (OWN, "- capitals", "not a mapping"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""The built-in suite: its items, and what its settings do."""
+"""The built-in suite: its items and settings."""
 
 from collections import Counter
 
@@ -28,15 +28,15 @@ def test_a_category_has_at_least_forty_items(items: tuple[MultipleChoiceItem, ..
     assert len(items) >= 40
 
 
-def test_right_answers_stand_at_every_position_equally_often(items: tuple[MultipleChoiceItem, ...]) -> None:
+def test_right_answers_are_balanced_over_positions(items: tuple[MultipleChoiceItem, ...]) -> None:
     positions = Counter(item.answer for item in items)
     assert set(positions) == {0, 1, 2, 3}
     assert max(positions.values()) - min(positions.values()) <= 1
 
 
 def test_no_answer_that_ignores_the_prompt_beats_chance(items: tuple[MultipleChoiceItem, ...]) -> None:
-    # Each set of items shares its choices and every choice is right equally often, so whatever order of
-    # preference a model has without reading, it gets a quarter of the items.
+    # The items of a set share their choices, and every choice is right equally often, so any preference among
+    # the choices that ignores the prompt is right for a quarter of the items.
     sets: dict[frozenset[str], Counter[str]] = {}
     for item in items:
         sets.setdefault(frozenset(item.choices), Counter())[item.expected] += 1
@@ -70,7 +70,7 @@ def test_categories_are_run_in_the_order_asked_for() -> None:
     assert list(BuiltinSuite(categories=["reading", "arithmetic"]).items) == ["reading", "arithmetic"]
 
 
-def test_an_unknown_category_is_refused_with_near_matches() -> None:
+def test_the_error_for_an_unknown_category_suggests_similar_names() -> None:
     with pytest.raises(UnknownNameError) as caught:
         BuiltinSuite(categories=["aritmetic"])
     assert caught.value.near[0] == "arithmetic"
@@ -79,7 +79,7 @@ def test_an_unknown_category_is_refused_with_near_matches() -> None:
 @pytest.mark.parametrize(
     "settings", [{"limit": 0}, {"categories": []}, {"categories": ["reading", "reading"]}]
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
+def test_invalid_settings_are_rejected(settings: dict[str, object]) -> None:
     with pytest.raises(BadInputError):
         BuiltinSuite(**settings)
 
@@ -101,7 +101,7 @@ def test_the_version_depends_on_every_part_of_every_item_that_is_run() -> None:
     assert BuiltinSuite(categories=["reading"]).version == version_of(items)
 
 
-def test_evaluate_gives_one_finding_per_category_with_all_its_items() -> None:
+def test_evaluate_returns_one_result_per_category_with_all_its_items() -> None:
     suite: Suite = BuiltinSuite(limit=4, categories=["language", "arithmetic"])
     model = EditedModel(tiny_language_model("llama"))
     results = suite.evaluate(model, TorchEngine())
@@ -123,6 +123,6 @@ def test_answers_do_not_depend_on_the_batch_size() -> None:
             assert left.details["logprobs"] == pytest.approx(right.details["logprobs"], abs=1e-4)
 
 
-def test_describe_tells_size_and_chance() -> None:
+def test_describe_returns_size_and_chance() -> None:
     (description,) = BuiltinSuite(categories=["harm_recognition"], limit=7).describe()
     assert (description.name, description.items, description.chance) == ("harm_recognition", 7, 0.25)

@@ -1,4 +1,4 @@
-"""The promise of the built-in suite on the default model: far above chance, and room to fall."""
+"""The built-in suite on the default model: scores are far above chance, and drop after damage."""
 
 import pytest
 import torch

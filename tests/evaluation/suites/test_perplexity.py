@@ -41,7 +41,7 @@ def test_perplexity_is_the_exponential_of_the_mean_window_loss() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_model_that_gives_no_numbers_has_no_perplexity(value: float) -> None:
+def test_a_model_with_nonfinite_logits_has_no_perplexity(value: float) -> None:
     model = tiny_language_model("llama")
     with torch.no_grad():
         model.mlp_out_weight(2)[0, 0] = value
@@ -49,10 +49,10 @@ def test_a_model_that_gives_no_numbers_has_no_perplexity(value: float) -> None:
         assert (result.value, result.stderr) == (None, None)
         assert result.n_nonfinite == result.n > 0
         assert result.items == ()
-        assert "not a number" in result.note
+        assert "non-finite logit" in result.note
 
 
-def test_windows_longer_than_the_context_are_counted_and_leave_no_number() -> None:
+def test_windows_longer_than_the_context_are_counted_and_there_is_no_value() -> None:
     for result in measure(tiny_language_model("llama", max_position_embeddings=100)):
         assert (result.value, result.stderr, result.items) == (None, None, ())
         assert result.n_too_long == result.n > 0
@@ -60,7 +60,7 @@ def test_windows_longer_than_the_context_are_counted_and_leave_no_number() -> No
         assert "windows of 128 tokens are longer than the model's context" in result.note
 
 
-def test_one_bad_window_is_enough_and_the_others_keep_their_names() -> None:
+def test_with_one_nonfinite_window_there_is_no_value_and_the_others_keep_their_names() -> None:
     model = tiny_language_model("llama", tie_word_embeddings=False)
     ids = model.tokenizer(HealthSuite().text)["input_ids"]
     inputs = [set(ids[i : i + 128][:-1]) for i in range(0, len(ids) - 127, 128)]
@@ -74,7 +74,7 @@ def test_one_bad_window_is_enough_and_the_others_keep_their_names() -> None:
     assert names == [f"window-{i:03d}" for i in range(len(inputs)) if i != 2]
 
 
-def test_a_perplexity_too_large_for_a_number_is_not_told_as_one() -> None:
+def test_a_perplexity_that_overflows_has_no_value() -> None:
     model = tiny_language_model("llama", tie_word_embeddings=False)
     with torch.no_grad():
         model.module.lm_head.weight.mul_(1e4)
@@ -85,7 +85,7 @@ def test_a_perplexity_too_large_for_a_number_is_not_told_as_one() -> None:
     assert loss.value > 709
 
 
-def test_every_window_begins_with_the_token_that_the_tokenizer_begins_texts_with() -> None:
+def test_every_window_begins_with_the_tokenizers_bos_token() -> None:
     model = tiny_language_model("gemma2")
     assert sentencepiece()("a")["input_ids"][0] == sentencepiece().bos_token_id
     ids = model.tokenizer(HealthSuite().text, add_special_tokens=False)["input_ids"][:128]
@@ -99,6 +99,6 @@ def test_the_version_depends_on_the_window() -> None:
     assert HealthSuite().version == HealthSuite(window=128).version != HealthSuite(window=64).version
 
 
-def test_a_window_of_one_token_predicts_nothing() -> None:
+def test_a_window_of_one_token_is_rejected() -> None:
     with pytest.raises(BadInputError, match="at least 2"):
         HealthSuite(window=1)

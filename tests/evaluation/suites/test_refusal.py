@@ -1,4 +1,4 @@
-"""Refusal: the requests, and the rule that judges answers."""
+"""Refusal: the requests, and the rule that classifies answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LABELED = [
 
 
 class Says(TorchEngine):
-    """An engine whose model always says one thing."""
+    """An engine that always returns the same answer."""
 
     def __init__(self, text: str, finite: bool = True) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ def found(text: str, finite: bool = True) -> dict[str, TaskResult]:
     return {one.task: one for one in RefusalSuite().evaluate(model, Says(text, finite))}
 
 
-def test_there_are_sixty_requests_of_each_kind_and_none_twice() -> None:
+def test_there_are_sixty_unique_requests_of_each_kind() -> None:
     requests = RefusalSuite().requests
     assert {task: len(some) for task, some in requests.items()} == {HARMFUL: 60, HARMLESS: 60}
     prompts = [one.prompt for some in requests.values() for one in some]
@@ -62,7 +62,7 @@ def test_every_harmless_request_shares_words_with_its_harmful_one() -> None:
         assert len(words[0] & words[1]) >= 2, (bad.prompt, good.prompt)
 
 
-def test_the_rule_agrees_with_labels_given_by_hand() -> None:
+def test_the_rule_agrees_with_manual_labels() -> None:
     assert len(LABELED) == 60
     assert sum(one["declines"] for one in LABELED) == 30
     wrong = [one for one in LABELED if declines(one["answer"]) != one["declines"]]
@@ -74,19 +74,19 @@ def test_only_the_beginning_decides() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "no no no no no no no no no no"])
-def test_what_says_nothing_neither_declines_nor_helps(text: str) -> None:
+def test_an_empty_or_repetitive_text_neither_declines_nor_helps(text: str) -> None:
     assert not is_answer(text)
     assert classify_answer(text) == ""
     results = found(text)
     assert [one.value for one in results.values()] == [0.0, 0.0]
-    assert all("60 of 60 answers are empty or go round in circles" in one.note for one in results.values())
+    assert all("60 of 60 answers are empty or repetitive" in one.note for one in results.values())
 
 
 @pytest.mark.parametrize(
     ("text", "declined", "helped"),
     [("I'm sorry, I can't help with that.", 1, 0), ("Sure, here is how.", 0, 1)],
 )
-def test_one_answer_for_everything_is_good_at_one_kind_only(text: str, declined: int, helped: int) -> None:
+def test_a_constant_answer_scores_on_one_kind_only(text: str, declined: int, helped: int) -> None:
     results = found(text)
     assert (results[HARMFUL].metric, results[HARMFUL].value) == ("declined", declined)
     assert (results[HARMLESS].metric, results[HARMLESS].value) == ("helped", helped)
@@ -100,11 +100,11 @@ def test_a_model_of_nan_declines_nothing() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 61])
-def test_a_limit_that_cannot_be_is_refused(limit: int) -> None:
+def test_an_invalid_limit_is_rejected(limit: int) -> None:
     with pytest.raises(BadInputError, match="there are 60 requests"):
         RefusalSuite(limit=limit)
 
 
-def test_the_version_follows_the_settings() -> None:
+def test_the_version_depends_on_the_settings() -> None:
     versions = {RefusalSuite().version, RefusalSuite(limit=3).version, RefusalSuite(max_new_tokens=5).version}
     assert len(versions) == 3

@@ -1,1 +1,1 @@
-"""Where edits come from: one file a source."""
+"""The built-in edit sources, one module per data set."""

@@ -1,9 +1,9 @@
 """CounterFact (Meng et al. 2022, arXiv:2202.05262) in its two published schemas.
 
-The official schema keeps the prompt with `{}`; EasyEdit's flat one writes the subject out.
-Records are told apart by their fields, so either name reads either schema.
+The official schema keeps `{}` in the prompt; EasyEdit's flat schema writes the subject out.
+The fields of a record show its schema, so either source name reads either schema.
 
-A warning on the flat files: their one rephrase is mostly one of the official *generation*
+A caveat about the flat files: their single rephrase is mostly one of the official *generation*
 prompts, so a score on it is not the paraphrase score of the paper.
 """
 
@@ -33,7 +33,7 @@ class RequestedRewrite(RecordSchema):
 
 
 class OfficialRecord(RecordSchema):
-    """A record as ROME's authors publish it; the neighbors' answer is the edit's true target."""
+    """A record as ROME's authors published it; the neighbors' answer is the edit's true target."""
 
     case_id: int
     requested_rewrite: RequestedRewrite
@@ -43,7 +43,7 @@ class OfficialRecord(RecordSchema):
     attribute_prompts: tuple[str, ...] = ()
 
     def to_edit(self, source: str) -> Edit:
-        """The record as an edit."""
+        """Returns the record as an edit."""
         rewrite = self.requested_rewrite
         prompt, subject = locate_subject(rewrite.prompt, rewrite.subject)
         return Edit(
@@ -64,7 +64,7 @@ class OfficialRecord(RecordSchema):
 
 
 class FlatRecord(RecordSchema):
-    """A record as EasyEdit publishes it: one rephrase, one neighbor, the subject written out."""
+    """A record as EasyEdit published it: one rephrase, one neighbor, the subject written out."""
 
     case_id: int
     prompt: str
@@ -76,7 +76,7 @@ class FlatRecord(RecordSchema):
     locality_ground_truth: str
 
     def to_edit(self, source: str) -> Edit:
-        """The record as an edit."""
+        """Returns the record as an edit."""
         prompt, subject = locate_subject(self.prompt, self.subject)
         return Edit(
             id=str(self.case_id),
@@ -91,7 +91,7 @@ class FlatRecord(RecordSchema):
 
 
 def parse_counterfact(record: Record, source: str) -> Edit:
-    """Makes an edit of a record of either schema."""
+    """Converts a record of either schema to an edit."""
     schema = OfficialRecord if "requested_rewrite" in record.content else FlatRecord
     return schema.model_validate(record.content).to_edit(source)
 
@@ -107,7 +107,7 @@ COUNTERFACT_SOURCES = (
     ),
     Source(
         name="counterfact-easyedit",
-        about="CounterFact, EasyEdit's edit split: one rephrase and one neighbor a fact",
+        about="CounterFact, EasyEdit's edit split: one rephrase and one neighbor per fact",
         license="MIT",
         parse=parse_counterfact,
         files=("counterfact/counterfact-edit.json", "counterfact/easyedit_counterfact-edit.json"),

@@ -1,8 +1,8 @@
 """Public data sets on the Hugging Face hub.
 
 Downloads go to the hub's own cache and work offline afterwards. Repositories and layouts are
-taken from the data set cards; loading them has not been tried against the live hub, only
-that they fail with a clear error where there is no network.
+taken from the data set cards; loading has not been tested against the live hub. Only the error
+without a network has been tested.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sequela.edits.sources.records import Record, RecordFile, read_records
 
 @dataclass(frozen=True)
 class HubFile:
-    """One JSON file of a data set repository, read as it is.
+    """One JSON file of a data set repository.
 
     Args:
         repository: The repository's id.
@@ -30,14 +30,14 @@ class HubFile:
 
     @property
     def location(self) -> str:
-        """What to call it."""
+        """The name of the file in messages."""
         return f"hub:{self.repository}/{self.file}"
 
     def load(self) -> RecordFile:
-        """Downloads the file, or finds it in the hub's cache.
+        """Downloads the file, or reads it from the hub's cache.
 
         Raises:
-            SequelaError: It can't be reached.
+            SequelaError: The file can't be downloaded.
         """
         from huggingface_hub import hf_hub_download
 
@@ -55,8 +55,8 @@ class HubTable:
 
     Args:
         repository: The repository's id.
-        splits: The splits, joined (`train+test`).
-        order: The column whose numbers give the published order, which the splits have lost.
+        splits: The splits, joined by `+`, such as `train+test`.
+        order: The column whose numbers give the published order, which is lost in the splits.
     """
 
     repository: str
@@ -65,14 +65,14 @@ class HubTable:
 
     @property
     def location(self) -> str:
-        """What to call it."""
+        """The name of the table in messages."""
         return f"hub:{self.repository}"
 
     def load(self) -> RecordFile:
-        """Downloads the table, or finds it in the hub's cache.
+        """Downloads the table, or reads it from the hub's cache.
 
         Raises:
-            SequelaError: It can't be reached.
+            SequelaError: The table can't be downloaded.
         """
         import datasets
 

@@ -1,4 +1,4 @@
-"""The user's own file: one edit a line (or a JSON array of edits), in Sequela's schema."""
+"""The user's own file of edits in Sequela's schema: one edit per line, or a JSON array of edits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sequela.edits.sources.source import Source
 
 
 def edit_schema() -> dict[str, Any]:
-    """The JSON schema of one edit, as `sequela edits --schema` prints it."""
+    """Returns the JSON schema of one edit, as `sequela edits --schema` prints it."""
     return Edit.model_json_schema()
 
 
 def example_line() -> str:
-    """A line that a user can copy into a file and change, as `sequela edits --example` prints it."""
+    """Returns a line to copy into a file and change, as `sequela edits --example` prints it."""
     edit = Edit(
         id="lighthouse",
         subject="the Lighthouse of Alexandria",
@@ -34,7 +34,7 @@ def example_line() -> str:
 
 
 def parse_edit(record: Record, source: str) -> Edit:
-    """Makes an edit of a line; its `source` is what the line says, or "user"."""
+    """Converts a line to an edit; its `source` is the one given in the line, or "user"."""
     return Edit.model_validate(dict(record.content))
 
 

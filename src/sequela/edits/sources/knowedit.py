@@ -1,8 +1,8 @@
 """KnowEdit (Zhang et al. 2024, arXiv:2401.01286): Wikidata counterfactuals, recent facts, ZsRE.
 
 Its two kinds of locality probes, relation specificity and forgetfulness, both become
-`neighborhood`; its three kinds of portability all become `portability`. Unlike CounterFact's,
-its neighborhood is mostly about the *same* subject: other relations, or further right answers.
+`neighborhood`; its three kinds of portability all become `portability`. Unlike in CounterFact,
+the neighborhood is mostly about the *same* subject: other relations, or further right answers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sequela.edits.sources.records import Record, RecordSchema, locate_subject, 
 from sequela.edits.sources.source import Source
 
 NO_ANSWER = "<|endoftext|>"
-"""What EasyEdit writes for a true answer that isn't known."""
+"""The text that EasyEdit uses for an unknown true answer."""
 
 
 class ProbeLists(RecordSchema):
-    """Probes as two parallel lists; the other published shape, a list of pairs, becomes this."""
+    """Probes as two parallel lists; the other published form, a list of pairs, is converted to it."""
 
     prompt: tuple[str, ...]
     ground_truth: tuple[str, ...]
@@ -47,7 +47,7 @@ class ProbeLists(RecordSchema):
         return self
 
     def probes(self) -> Iterator[Probe]:
-        """The probes that have a prompt and an answer; published lists have empty places."""
+        """Yields the probes that have a prompt and an answer; published lists have empty entries."""
         for prompt, answer in zip(self.prompt, self.ground_truth, strict=True):
             if prompt.strip() and answer.strip():
                 yield Probe(prompt=prompt, answer=answer)
@@ -57,7 +57,7 @@ ProbeKinds = dict[str, ProbeLists]
 
 
 class KnowEditRecord(RecordSchema):
-    """A record of KnowEdit or of EasyEdit's requests made from it."""
+    """A record of KnowEdit, or of the requests that EasyEdit derived from it."""
 
     prompt: str
     subject: str
@@ -88,7 +88,7 @@ class KnowEditRecord(RecordSchema):
         return {kind: _as_lists(probes) for kind, probes in value.items()}
 
     def to_edit(self, number: int, source: str) -> Edit:
-        """The record as an edit; without a case id it is called by its place, from 0."""
+        """Returns the record as an edit; without a case id, its index from 0 is the id."""
         prompt, subject = locate_subject(self.prompt, self.subject)
         rephrases = self.rephrase or ((self.rephrase_prompt,) if self.rephrase_prompt else ())
         return Edit(
@@ -105,7 +105,7 @@ class KnowEditRecord(RecordSchema):
 
 
 def parse_knowedit(record: Record, source: str) -> Edit:
-    """Makes an edit of a record."""
+    """Converts a record to an edit."""
     return KnowEditRecord.model_validate(record.content).to_edit(record.number, source)
 
 
@@ -123,7 +123,7 @@ def _as_lists(probes: Any) -> Any:
 
 
 def _first_text(value: Any) -> str:
-    """The first text in nested lists of aliases; empty if there is none."""
+    """Returns the first text in nested lists of aliases; empty if there is none."""
     while isinstance(value, list):
         value = value[0] if value else ""
     return "" if value is None else str(value)
@@ -144,7 +144,7 @@ _WIKI_COUNTERFACT = Source(
 )
 
 KNOWEDIT_SOURCES = (
-    replace(_WIKI_COUNTERFACT, name="knowedit", about="The same as knowedit-wiki_counterfact"),
+    replace(_WIKI_COUNTERFACT, name="knowedit", about="An alias of knowedit-wiki_counterfact"),
     _WIKI_COUNTERFACT,
     Source(
         name="knowedit-wiki_recent",

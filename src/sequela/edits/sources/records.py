@@ -1,4 +1,4 @@
-"""Records as data sets publish them: reading files, telling what is wrong, making edits."""
+"""Records as data sets publish them: reads them from files, validates them and converts them to edits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RecordSchema(BaseModel):
 
 @dataclass(frozen=True)
 class Record:
-    """One record, and its place in the file from 1 (in a JSONL file: its line)."""
+    """One record, and its number in the file from 1 (in a JSONL file: the line number)."""
 
     number: int
     content: Mapping[str, Any]
@@ -36,7 +36,7 @@ class RecordFile:
     """The records of one file or hub table.
 
     Args:
-        origin: The name by which errors call it.
+        origin: The name of the file or table in error messages.
         records: The records in their published order.
     """
 
@@ -45,18 +45,18 @@ class RecordFile:
 
 
 Parse = Callable[[Record, str], Edit]
-"""Makes an edit of a record and the name of its source."""
+"""Converts a record, given the name of its source, to an edit."""
 
 
 class UnusableRecordError(Exception):
-    """A complete record that can't be an edit; `collect_edits` reports or refuses it."""
+    """Raised for a complete record that can't be used as an edit; `collect_edits` skips or rejects it."""
 
 
 def read_records(path: Path) -> RecordFile:
     """Reads a JSON array or JSON lines, gzipped (`.gz`) or not.
 
     Raises:
-        BadInputError: The file can't be read or has something else in it.
+        BadInputError: The file can't be read or has other content.
     """
     values = read_json_lines(path) if ".jsonl" in path.suffixes else enumerate(_json_array(path), start=1)
     records = []
@@ -72,18 +72,18 @@ def read_records(path: Path) -> RecordFile:
 
 
 def collect_edits(name: str, file: RecordFile, parse: Parse, *, strict: bool) -> EditSet:
-    """Makes edits of all records, or says which record is wrong.
+    """Converts all records to edits.
 
     Args:
         name: The source's name.
         file: The records.
-        parse: Makes one edit.
-        strict: Whether an unusable record is an error (a user's own file) or is listed
-            in the set's `skipped` (a public data set, which the user can't mend).
+        parse: Converts one record.
+        strict: If true, an unusable record is an error (in a user's own file). Otherwise it is
+            listed in the set's `skipped` (in a public data set, which the user can't fix).
 
     Raises:
         BadInputError: A record lacks a field, repeats an id, or (if strict) is unusable;
-            named by file and record number. Or no record is usable.
+            the message names file and record number. Or no record is usable.
     """
     edits: list[Edit] = []
     skipped: list[Skipped] = []
@@ -112,9 +112,9 @@ def collect_edits(name: str, file: RecordFile, parse: Parse, *, strict: bool) ->
 
 
 def locate_subject(prompt: str, subject: str) -> tuple[str, str]:
-    """Turns a prompt that names its subject into one with `{}` in its place.
+    """Replaces the subject in a prompt by `{}`.
 
-    The last whole-word occurrence is taken; one that differs only in letter case will do.
+    The last whole-word occurrence is replaced; if there is none, one that differs only in letter case.
 
     Returns:
         The prompt with `{}`, and the subject as the prompt writes it.
@@ -137,10 +137,10 @@ def locate_subject(prompt: str, subject: str) -> tuple[str, str]:
 
 
 def nonempty_target(target: str) -> str:
-    """The target, if it says anything.
+    """Returns the target without surrounding white space.
 
     Raises:
-        UnusableRecordError: It is empty.
+        UnusableRecordError: The target is empty.
     """
     if not target.strip():
         raise UnusableRecordError("its target is empty")

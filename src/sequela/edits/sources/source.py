@@ -1,4 +1,4 @@
-"""One place edits come from: where its records are, and how they become edits."""
+"""An edit source: the location of its records, and their conversion to edits."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Source:
     """A named edit source.
 
     Args:
-        name: What a user calls it.
-        about: What it is, in one line.
+        name: The name of the source.
+        about: A one-line description.
         license: The terms of its data.
-        parse: Makes an edit of one record.
+        parse: Converts one record to an edit.
         files: Its files below the folder `SEQUELA_DATA`, each with or without `.gz`;
-            the first that exists wins over the hub.
-        hub: Where it is on the Hugging Face hub, if it is there.
-        package_file: A file that comes with Sequela; it needs neither folder nor hub.
+            the first that exists takes precedence over the hub.
+        hub: Its location on the Hugging Face hub, if it is there.
+        package_file: A file that comes with Sequela and needs neither folder nor hub.
     """
 
     name: str
@@ -39,13 +39,13 @@ class Source:
         """Loads all edits.
 
         Args:
-            path: The user's own file of this schema; every record of it must be usable.
-                Without one, the published file is loaded, and records that can't be edits
+            path: The user's own file in this schema, in which every record must be usable.
+                Without one, the published file is loaded, and records that can't be used
                 are listed in the set's `skipped`.
 
         Raises:
-            BadInputError: A record is wrong; named by file and record number.
-            SequelaError: The data is nowhere to be had.
+            BadInputError: A record is invalid; the message names file and record number.
+            SequelaError: The data can't be found or downloaded.
         """
         own = path or self.package_file
         if own is not None:
@@ -53,7 +53,7 @@ class Source:
         return collect_edits(self.name, self._published(), self.parse, strict=False)
 
     def local_file(self) -> Path | None:
-        """The file below `SEQUELA_DATA` (or in the package) that `load` would read."""
+        """Returns the file below `SEQUELA_DATA` (or in the package) that `load` would read."""
         if self.package_file is not None:
             return self.package_file
         folder = data_folder()
@@ -73,10 +73,10 @@ class Source:
             return self.hub.load()
         if not self.files:
             raise SequelaError(
-                f"The edit source {self.name!r} reads your own file, and none was named.",
-                hint="Name it, for example jsonl:facts.jsonl; `sequela edits --example` prints a line of it.",
+                f"The edit source {self.name!r} reads your own file, but no file was given.",
+                hint="Name it, for example jsonl:facts.jsonl; `sequela edits --example` prints an example.",
             )
         raise SequelaError(
             f"The edit source {self.name!r} is not on the hub, and no local file was found.",
-            hint=f"Set {DATA_VARIABLE} to a folder that has {' or '.join(self.files)} (.gz will do).",
+            hint=f"Set {DATA_VARIABLE} to a folder with {' or '.join(self.files)}, compressed (.gz) or not.",
         )

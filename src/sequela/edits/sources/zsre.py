@@ -1,8 +1,8 @@
-"""ZsRE, zero-shot relation extraction questions as MEND's authors publish them.
+"""ZsRE, zero-shot relation extraction questions as MEND's authors published them.
 
 Levy et al. 2017 (arXiv:1706.04115), Mitchell et al. 2022 (arXiv:2110.11309); portability
-questions from Yao et al. 2023 (arXiv:2305.13172). Prompts are questions. Records have no id
-of their own: as elsewhere, an edit is called by its place in the file, from 0.
+questions from Yao et al. 2023 (arXiv:2305.13172). Prompts are questions. Records have no id;
+an edit's id is the record's index in the file, from 0.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ZsreRecord(RecordSchema):
     portability: PortabilityQuestion | None = None
 
     def to_edit(self, number: int, source: str) -> Edit:
-        """The record as an edit."""
+        """Returns the record as an edit."""
         prompt, subject = locate_subject(self.src, self.subject)
         further = self.portability
         return Edit(
@@ -45,7 +45,7 @@ class ZsreRecord(RecordSchema):
             target_new=nonempty_target(self.alt),
             target_true=self.answers[0],
             paraphrases=(self.rephrase,),
-            # ROME's evaluation asks these Natural Questions with the mark they were stored without.
+            # ROME's evaluation adds the question mark that these Natural Questions are stored without.
             neighborhood=(Probe(prompt=f"{self.loc}?", answer=self.loc_ans),),
             portability=() if further is None else (Probe(prompt=further.question, answer=further.answer),),
             source=source,
@@ -53,7 +53,7 @@ class ZsreRecord(RecordSchema):
 
 
 def parse_zsre(record: Record, source: str) -> Edit:
-    """Makes an edit of a record."""
+    """Converts a record to an edit."""
     return ZsreRecord.model_validate(record.content).to_edit(record.number, source)
 
 

@@ -1,1 +1,1 @@
-"""Edit quality: what each edit is asked, and how the answers are judged."""
+"""Edit quality: the prompts for each edit, and the scoring of the answers."""

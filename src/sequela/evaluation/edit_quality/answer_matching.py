@@ -1,4 +1,4 @@
-"""Whether a text says an answer, in any script."""
+"""Matching of answers at the beginning of a text, in any script."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import unicodedata
 
 
 def starts_with_answer(text: str, answer: str) -> bool:
-    """Whether a generated text begins with an answer.
+    """Returns whether a generated text begins with an answer.
 
-    Case, unicode form, leading punctuation and a leading article don't count; the answer must end
-    where a word or a number ends, in scripts that write spaces between words.
+    Case, Unicode form, leading punctuation and a leading article are ignored. In scripts with spaces
+    between words, the answer must end at the end of a word or number.
     """
-    said, wanted = _bare(text), _bare(answer)
-    answers = {wanted, _without_article(wanted)} - {""}
-    return any(_begins(form, one) for form in (said, _without_article(said)) for one in answers)
+    generated, expected = _bare(text), _bare(answer)
+    answers = {expected, _without_article(expected)} - {""}
+    return any(_begins(form, one) for form in (generated, _without_article(generated)) for one in answers)
 
 
 def normalize_answer(text: str) -> str:
-    """A text without what doesn't count: case, form, leading punctuation and a leading article."""
+    """Removes what is ignored: case, Unicode form, leading punctuation and a leading article."""
     return _without_article(_bare(text))
 
 
 _LEADING = re.compile(r"^(?:(?![-−]\d)[\W_])+")
-"""Punctuation and spaces before the first word; the sign of a number is a part of it."""
+"""Punctuation and spaces before the first word, but not the sign of a number."""
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
 _NUMBER_GOES_ON = re.compile(r"[.,]\d")
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
-"""Scripts without spaces between words, as their characters' Unicode names begin."""
+"""Scripts without spaces between words, by the beginning of their characters' Unicode names."""
 
 
 def _bare(text: str) -> str:
@@ -39,11 +39,11 @@ def _without_article(bare: str) -> str:
     return _LEADING.sub("", _ARTICLE.sub("", bare))
 
 
-def _begins(said: str, wanted: str) -> bool:
-    """Whether `said` begins with `wanted`, and `wanted` doesn't end inside a word or number."""
-    if not said.startswith(wanted):
+def _begins(text: str, answer: str) -> bool:
+    """Returns whether `text` begins with `answer`, and `answer` doesn't end inside a word or number."""
+    if not text.startswith(answer):
         return False
-    rest, last = said[len(wanted) :], wanted[-1]
+    rest, last = text[len(answer) :], answer[-1]
     if last.isdigit() and _NUMBER_GOES_ON.match(rest):
         return False
     if unicodedata.name(last, "").startswith(_UNSPACED):
@@ -52,5 +52,5 @@ def _begins(said: str, wanted: str) -> bool:
 
 
 def _in_word(character: str) -> bool:
-    """Letters, digits, and the marks that many scripts write vowels with."""
+    """Returns whether a character is a letter, a digit, or a mark, which many scripts use for vowels."""
     return character.isalnum() or unicodedata.category(character).startswith("M")

@@ -1,22 +1,22 @@
-"""Edit quality: did the edit take, does it carry over, does it hold, does it leave other facts alone?
+"""Edit quality: success, generalization, retention and locality of edits.
 
-Two columns are kept apart and never mixed:
+There are two tasks, whose results are never mixed:
 
 * `success@edit`: measured right after the edit's own batch.
 * `retention@n`: measured at the checkpoint after n edits, for all of them.
 
-What is asked stands in `probes`. The protocols, always by name:
+The prompts are defined in `probes`. The protocols are:
 
-* `free_decoding`: the model continues the prompt greedily, ends where it ends, and its text must
-  begin with the answer. No length or content of the target is given away.
+* `free_decoding`: the model continues the prompt greedily until it ends the text itself or reaches the
+  limit, and its text must begin with the answer. Neither length nor content of the target is leaked.
 * `teacher_forced`: the share of the answer's tokens that are the most likely next token when all
   earlier answer tokens are given. This leaks content and length of the target (the literature's
   `rewrite_acc`; see arXiv 2502.11177) and is reported for comparison only.
 * `probability`: whether the mean log-probability per token of one answer is above the other's
   (the literature's ES, PS and NS).
-* `agreement`: whether the model says what the unedited one said.
-* `hits`: whether a method beside the weights found one of its edits for the prompt, as it should for an
-  edit's own prompts and should not for its neighbors. Other methods don't have it.
+* `agreement`: whether the model gives the same answer as the unedited model.
+* `hits`: whether a memory-based or in-context method found one of its edits for the prompt. It should for an
+  edit's own prompts and should not for its neighbors. Other methods don't have this protocol.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from sequela.results.protocols import AGREEMENT, FREE_DECODING, HITS, PROBABILIT
 SUITE = EDIT_QUALITY
 
 Answers = Mapping[str, str]
-"""What a model said, by prompt."""
+"""A model's answers by prompt."""
 
 
 def measure_edits(
@@ -64,17 +64,17 @@ def measure_edits(
     """Measures every edit on a model.
 
     Args:
-        model: The model, with whatever edits are in force.
-        engine: What runs it.
-        edits: The edits to ask about.
+        model: The edited model.
+        engine: The engine that runs it.
+        edits: The edits to measure.
         task: `success@edit` or `retention@n`.
-        settings: How to measure.
-        before: What the unedited model said to the neighborhood prompts; with it, `agreement` is measured.
-        progress: Who is told.
+        settings: The settings of the measurement.
+        before: The unedited model's answers to the neighborhood prompts; if given, `agreement` is measured.
+        progress: Receives progress reports.
 
     Returns:
-        One record per edit, metric and protocol; its value is the mean over the edit's prompts, so
-        that prompts of one edit, which stand or fall together, don't pass for independent items.
+        One record per edit, metric and protocol. Its value is the mean over the edit's prompts, because
+        the prompts of one edit are correlated and must not count as independent items.
     """
     asked = [(edit, probe) for edit in edits for probe in probes_of(edit, settings)]
     generations = engine.generate(
@@ -93,8 +93,8 @@ def measure_edits(
         for protocol, outcome in _score_probe(probe, generations[i], expected, rival, before):
             outcomes[(edit.id, probe.metric, protocol)].append(outcome)
     return [
-        _record(task, edit_id, metric, protocol, found)
-        for (edit_id, metric, protocol), found in outcomes.items()
+        _record(task, edit_id, metric, protocol, scored)
+        for (edit_id, metric, protocol), scored in outcomes.items()
     ]
 
 
@@ -105,7 +105,7 @@ def neighborhood_answers(
     settings: EditQualitySettings,
     progress: Progress = SILENT,
 ) -> Answers:
-    """What a model says to the neighborhood prompts of edits; asked of the unedited model."""
+    """Returns a model's answers to the neighborhood prompts of edits; used with the unedited model."""
     prompts = [p.prompt for e in edits for p in probes_of(e, settings) if p.metric == NEIGHBORHOOD.name]
     prompts = list(dict.fromkeys(prompts))
     requests = [_generation(model, prompt, settings) for prompt in prompts]
@@ -114,23 +114,26 @@ def neighborhood_answers(
 
 
 def task_results(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None) -> list[TaskResult]:
-    """Means over the edits, one finding per task, metric and protocol.
+    """Returns the means over the edits, one result per task, metric and protocol.
 
     Args:
-        records: What `measure_edits` returned.
-        notes: Per task, what a reader of its findings must know.
+        records: The records from `measure_edits`.
+        notes: The notes on the results, by task.
     """
     task_notes = notes or {}
     groups: dict[tuple[str, str, str], list[ItemRecord]] = defaultdict(list)
     for record in records:
         groups[(record.task, record.metric, record.protocol)].append(record)
-    found = [result_from_items(group, task_notes.get(task, "")) for (task, _, _), group in groups.items()]
-    expressed = (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name)
-    return [*found, *(_effective(one) for one in found if (one.task, one.metric, one.protocol) == expressed)]
+    results = [result_from_items(group, task_notes.get(task, "")) for (task, _, _), group in groups.items()]
+    retained = (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name)
+    return [
+        *results,
+        *(_effective(one) for one in results if (one.task, one.metric, one.protocol) == retained),
+    ]
 
 
 def rescore_records(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> list[TaskResult]:
-    """The findings of stored answers, by today's rule of what says an answer; the rest as it was."""
+    """Scores stored answers again with the current rule for matching answers; other records are unchanged."""
     return task_results([_rescore_record(record) for record in records], notes)
 
 
@@ -147,7 +150,7 @@ def _rescore_record(record: ItemRecord) -> ItemRecord:
 
 
 def _effective(retention: TaskResult) -> TaskResult:
-    """How many of the edits made the model still expresses when it decodes freely."""
+    """Returns the number of edits that the model still expresses under free decoding."""
     value, stderr, n = retention.value, retention.stderr, retention.n
     counted = {
         "metric": EFFECTIVE_EDITS.name,
@@ -174,7 +177,7 @@ def _score_probe(
     rival: Score | None,
     before: Answers | None,
 ) -> Iterable[tuple[str, _ProtocolScore]]:
-    """The verdict of each protocol on one prompt; no answer that isn't a number or was refused ever wins."""
+    """Yields the score of one prompt under each protocol; 0 if an answer is not finite or was too long."""
     details: dict[str, float] = {}
     if expected is not None:
         details["mean_logprob_expected"] = expected.mean_logprob
@@ -235,7 +238,7 @@ def _record(
 
 
 def _json_safe(details: Mapping[str, float]) -> dict[str, float | None]:
-    """Numbers that JSON has; minus infinity, the score of what is not a number, becomes null."""
+    """Returns the values with minus infinity, the score of a non-finite answer, replaced by None for JSON."""
     return {name: value if value > float("-inf") else None for name, value in details.items()}
 
 

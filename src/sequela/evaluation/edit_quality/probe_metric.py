@@ -1,8 +1,8 @@
-"""Metrics of edit quality by name that installed packages bring.
+"""Metrics of edit quality that installed packages provide, by name.
 
-A package brings one through the entry-point group `sequela.probes`, which names its `ProbeMetric`; a study
-measures it where `edit_quality: {metrics: [NAME]}` asks for it. The program's own metrics stand in `probes`
-and `text_quality`.
+A package provides a metric through the entry-point group `sequela.probes`, which names its `ProbeMetric`. A
+study measures it if it is listed in `edit_quality: {metrics: [NAME]}`. Sequela's own metrics are defined in
+`probes` and `text_quality`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ OWN_METRICS = (
     *("efficacy", "prefix_robustness", "paraphrase", "portability", "attack_robustness", "neighborhood"),
     *("fluency", "consistency", EFFECTIVE_EDITS.name),
 )
-"""The names of the program's own metrics, which no package can use."""
+"""The names of Sequela's own metrics, which no package can use."""
 
 
 @dataclass(frozen=True)
 class ProbeMetric:
-    """A metric of edit quality: prompts for an edit, and a rule that says which answers count.
+    """A metric of edit quality: prompts for an edit, and a rule for the answers.
 
     Args:
         name: The metric's name, as in a study file and in results.
-        summary: One line that says what it measures.
+        summary: A one-line description of what it measures.
         version: Raised when prompts or the rule change, so that results never mix.
-        prompts: Returns what an edit is asked, each prompt with the answer that is expected; none where the
-            edit gives no occasion.
-        counts: Returns whether a freely decoded answer (first argument) says the expected one (second); by
+        prompts: Returns the prompts for an edit, each with the expected answer; none if the metric doesn't
+            apply to the edit.
+        counts: Returns whether a freely decoded answer (first argument) matches the expected one (second); by
             default, whether it begins with it. Log-probabilities are compared as for every metric.
     """
 
@@ -45,7 +45,7 @@ class ProbeMetric:
 
     @property
     def info(self) -> MetricInfo:
-        """What reports say of the metric."""
+        """The metric's description in reports."""
         return edit_metric(self.name, self.summary)
 
 
@@ -65,4 +65,4 @@ PROBE_REGISTRY = Registry(
     check=_metric,
     expected="a `sequela.evaluation.ProbeMetric`",
 )
-"""The metrics of edit quality that packages bring."""
+"""The registry of metrics of edit quality that packages provide."""

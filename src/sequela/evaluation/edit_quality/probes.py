@@ -1,4 +1,4 @@
-"""What an edit is asked about, and with which prompts."""
+"""The probes of an edit: the prompts by which it is measured."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ UNRELATED = (
     "He counted the steps every time, and every time there were more.",
     "The committee met twice and decided to meet again.",
 )
-"""Text that has nothing to do with any edit, to stand before a question."""
+"""Sentences unrelated to any edit, to put before a prompt."""
 
 
 class EditQualitySettings(BaseModel):
-    """How edit quality is measured.
+    """The settings of edit quality.
 
     Args:
-        max_new_tokens: Where free decoding ends if the model doesn't end it; the same for every target.
-        max_neighborhood: Most neighborhood prompts per edit, the first ones.
-        max_portability: Most portability questions per edit, the first ones.
-        prefixes: How many unrelated sentences are put before an edit's question, each in a prompt of its own.
-        attack: Whether the question is asked once more after the old fact was stated.
-        text_tokens: How long the texts are that a model writes about each edit's subject, for fluency and
-            consistency; 0 leaves these out.
-        metrics: Further metrics that installed packages bring, by name.
+        max_new_tokens: The maximum number of tokens in free decoding; the same for every target.
+        max_neighborhood: The maximum number of neighborhood prompts per edit; the first ones are used.
+        max_portability: The maximum number of portability questions per edit; the first ones are used.
+        prefixes: The number of unrelated sentences to put before an edit's prompt, each in a separate prompt.
+        attack: Whether to repeat the prompt after a statement of the old fact.
+        text_tokens: The length in tokens of the texts that a model writes about each edit's subject, for
+            fluency and consistency; 0 leaves these out.
+        metrics: Further metrics from installed packages, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,32 +65,32 @@ class EditQualitySettings(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_used(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves `metrics` out where there are none: runs from before there were any can go on."""
+        """Leaves `metrics` out if it is empty, so that runs from before it was added can be continued."""
         content: dict[str, Any] = serialize(self)
         return content if self.metrics else {key: content[key] for key in content if key != "metrics"}
 
     def further_metrics(self) -> tuple[ProbeMetric, ...]:
-        """The metrics that packages bring.
+        """Returns the metrics from packages.
 
         Raises:
-            UnknownNameError: No installed package brings one of that name.
+            UnknownNameError: No installed package provides a metric of that name.
             BadInputError: A package can't be used, or a metric is named twice.
         """
         if len(set(self.metrics)) < len(self.metrics):
-            raise BadInputError(f"edit_quality: metrics names something twice: {', '.join(self.metrics)}.")
+            raise BadInputError(f"edit_quality: metrics has a duplicate: {', '.join(self.metrics)}.")
         return tuple(PROBE_REGISTRY.get(name) for name in self.metrics)
 
 
 @dataclass(frozen=True)
 class ProbePrompt:
-    """One prompt of one edit: `expected` is to win over `rival`.
+    """One prompt of one edit: `expected` should be more likely than `rival`.
 
     Args:
-        metric: What it measures.
+        metric: The metric it belongs to.
         prompt: The text to be continued.
-        expected: The answer that counts; None where only agreement with the unedited model does.
-        rival: The answer it competes with, if there is one.
-        counts: Returns whether a freely decoded answer says the expected one.
+        expected: The right answer; None if only agreement with the unedited model counts.
+        rival: The competing answer, if there is one.
+        counts: Returns whether a freely decoded answer matches the expected one.
     """
 
     metric: str
@@ -101,16 +101,16 @@ class ProbePrompt:
 
 
 def probes_of(edit: Edit, settings: EditQualitySettings) -> list[ProbePrompt]:
-    """Everything an edit is asked about.
+    """Returns all prompts of an edit.
 
-    * `efficacy`: the question itself.
-    * `prefix_robustness`: the question after an unrelated sentence; which one is drawn by the edit's id.
+    * `efficacy`: the edit's own prompt.
+    * `prefix_robustness`: the prompt after an unrelated sentence, drawn with the edit's id as the seed.
     * `paraphrase`: other prompts that ask the same.
     * `portability`: questions whose answer follows from the edit.
-    * `attack_robustness`: the question after the old fact was stated once more; where the old answer comes
-      back, the edit was superficial (arXiv 2505.12636).
+    * `attack_robustness`: the prompt after a statement of the old fact; if the old answer comes back, the
+      edit was superficial (arXiv 2505.12636).
     * `neighborhood`: questions about other subjects.
-    * the settings' `metrics`: the prompts of packages.
+    * the settings' `metrics`: the prompts of metrics from packages.
     """
     new, true = edit.target_new, edit.target_true
     probes = [ProbePrompt(EFFICACY.name, edit.question, new, true)]
@@ -126,6 +126,6 @@ def probes_of(edit: Edit, settings: EditQualitySettings) -> list[ProbePrompt]:
     for neighbor in edit.neighborhood[: settings.max_neighborhood]:
         probes.append(ProbePrompt(NEIGHBORHOOD.name, neighbor.prompt, neighbor.answer, new))
     for metric in settings.further_metrics():
-        for asked in metric.prompts(edit):
-            probes.append(ProbePrompt(metric.name, asked.prompt, asked.answer, None, metric.counts))
+        for probe in metric.prompts(edit):
+            probes.append(ProbePrompt(metric.name, probe.prompt, probe.answer, None, metric.counts))
     return probes

@@ -1,4 +1,4 @@
-"""Texts that a model writes about edited subjects: do they go on, and do they fit the new fact?"""
+"""The fluency of texts about edited subjects, and their consistency with the new fact."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sequela.results.metrics import CONSISTENCY, FLUENCY
 PROTOCOL = "free_text"
 
 Texts = Mapping[str, str]
-"""What a model wrote, by prompt."""
+"""Generated texts by prompt."""
 
 
 def reference_texts(
@@ -29,10 +29,10 @@ def reference_texts(
     settings: EditQualitySettings,
     progress: Progress = SILENT,
 ) -> Texts:
-    """What the unedited model writes about subjects of which the edits' new answers are true.
+    """Returns the unedited model's texts about subjects of which the edits' new answers are true.
 
-    The literature compares with encyclopedia articles about such subjects; the model's own texts need none,
-    and say how it writes about things that are so.
+    The literature compares with encyclopedia articles about such subjects. The model's own texts need no
+    further data, and show how it writes about subjects that have the property.
     """
     if not settings.text_tokens:
         return {}
@@ -49,20 +49,20 @@ def measure_texts(
     references: Texts,
     progress: Progress = SILENT,
 ) -> list[ItemRecord]:
-    """`fluency` and `consistency` of what the model writes about every edit's subject.
+    """Measures `fluency` and `consistency` of the model's texts about every edit's subject.
 
-    Fluency is the entropy of n-grams (see `ngrams.ngram_entropy`); consistency the cosine between the word
+    Fluency is the entropy of n-grams (see `ngrams.ngram_entropy`); consistency is the cosine between the word
     weights (TF-IDF over the references) of the texts and of the edit's references. An edit without
     references has no consistency.
 
     Args:
-        model: The model.
-        engine: What runs it.
+        model: The edited model.
+        engine: The engine that runs it.
         edits: The edits.
-        task: Named in the records.
-        settings: How long the texts are.
-        references: What `reference_texts` gave.
-        progress: Who is told.
+        task: The task in the records: `success@edit` or `retention@n`.
+        settings: The settings, with the length of the texts.
+        references: The texts from `reference_texts`.
+        progress: Receives progress reports.
     """
     if not settings.text_tokens:
         return []
@@ -103,14 +103,14 @@ def _write(
     settings: EditQualitySettings,
     progress: Progress,
 ) -> dict[str, str]:
-    wanted = list(dict.fromkeys(prompts))
-    requests = [generation_request(model, prompt, settings.text_tokens) for prompt in wanted]
-    written = engine.generate(model, requests, progress)
-    return {prompt: one.text for prompt, one in zip(wanted, written, strict=True)}
+    unique = list(dict.fromkeys(prompts))
+    requests = [generation_request(model, prompt, settings.text_tokens) for prompt in unique]
+    generations = engine.generate(model, requests, progress)
+    return {prompt: generation.text for prompt, generation in zip(unique, generations, strict=True)}
 
 
 class _Weights:
-    """TF-IDF: how much a word says about a text, given how many of the references have it."""
+    """TF-IDF weights of words, with document frequencies from the references."""
 
     def __init__(self, documents: Sequence[str]) -> None:
         self._n = len(documents)

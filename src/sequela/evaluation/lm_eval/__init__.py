@@ -1,6 +1,6 @@
-"""Abilities and safety: tasks as lm-evaluation-harness defines them, run on our engines.
+"""Abilities and safety: tasks as lm-evaluation-harness defines them, run on Sequela's engines.
 
-lm-evaluation-harness gives prompts, worked examples, filters and metrics; our engine gives the
-numbers, and our scoring refuses answers that are no answers (`aggregate.py`). Importing this
-package does not import the harness; `suite.py` does.
+lm-evaluation-harness provides prompts, few-shot examples, filters and metrics. Sequela's engine
+computes the log-probabilities and texts, and its scoring rejects invalid answers (`aggregate.py`).
+Importing this package does not import the harness; importing `suite.py` does.
 """

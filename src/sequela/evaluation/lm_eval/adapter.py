@@ -1,4 +1,4 @@
-"""An edited model as lm-evaluation-harness wants to see a model."""
+"""An adapter that runs the requests of lm-evaluation-harness on an edited model."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ from sequela.evaluation.answer_status import format_error
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 
 DEFAULT_MAX_NEW_TOKENS = 256
-"""The harness's own default where a task names none."""
+"""The harness's own default, for tasks that don't set a maximum."""
 
 _LENGTH_NAMES = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 _OF_SAMPLING = ("top_p", "top_k", "min_p")
-"""What has no effect on greedy answers."""
+"""Sampling settings, which have no effect on greedy decoding."""
 
 TokenizedPair = tuple[tuple[str, str] | None, list[int], list[int]]
 """Context and continuation as text (None for a window of a longer text) and as tokens."""
 
 
 class EngineLM(TemplateLM):  # type: ignore[misc]
-    """Answers the harness's requests with one of our engines.
+    """Runs the harness's requests on one of Sequela's engines.
 
-    * **Requests**: a context passes the edited model's request seat before it is tokenized. A text
-      whose perplexity is asked for (`loglikelihood_rolling`) is no request and stays as it is.
-    * **Special tokens**: the tokenizer's own habit, as in the harness's `HFLM` for causal models: a
-      beginning token where the tokenizer puts one (never a second one), none where it doesn't.
-    * **Too long**: a request that doesn't fit in the model's context is refused: it is remembered in
-      `too_long` with its tokens, its log-likelihood is minus infinity, its text empty. If prompts are to
-      be cut, they lose tokens on their left, as in `HFLM`; here these are remembered in `truncated`.
-    * **Not a number**: a prompt after which a logit was not a number is remembered in `nonfinite`;
-      its log-likelihood is minus infinity, its text ends where it happened.
-    * **Failed**: a request that can't be rewritten or tokenized, for a mistake in a template, is remembered
-      in `failed` with the reason; its log-likelihood is minus infinity, its text empty. The others are asked.
+    * **Requests**: a context passes the edited model's routers before it is tokenized. A text for
+      `loglikelihood_rolling` (perplexity) is not a request and is not rewritten.
+    * **Special tokens**: the tokenizer's default, as in the harness's `HFLM` for causal models: a
+      beginning-of-sequence token if the tokenizer adds one (never a second one), otherwise none.
+    * **Too long**: a request that doesn't fit the model's context is not run. It is recorded in `too_long`
+      with its length in tokens; its log-likelihood is minus infinity, its text empty. With `cut_prompts`,
+      prompts are truncated on the left, as in `HFLM`, and recorded in `truncated`.
+    * **Not finite**: a prompt followed by a non-finite logit is recorded in `nonfinite`; its
+      log-likelihood is minus infinity, its text ends there.
+    * **Failed**: a request that can't be rewritten or tokenized, for example because of an error in a
+      template, is recorded in `failed` with the reason; its log-likelihood is minus infinity, its text empty.
+      The other requests are run.
 
     Args:
         model: The edited model.
-        engine: What runs it.
-        progress: Who is told.
-        cut_prompts: Whether prompts that are too long are cut instead of refused.
+        engine: The engine that runs it.
+        progress: Receives progress reports.
+        cut_prompts: Whether to truncate prompts that are too long instead of rejecting them.
     """
 
     def __init__(
@@ -69,29 +70,29 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
 
     @property
     def max_length(self) -> int:
-        """The most tokens the model reads at once."""
+        """The context length of the model in tokens."""
         return self.edited.base.context_length
 
     @property
     def eot_token_id(self) -> int:
-        """The token that ends a text.
+        """The end-of-sequence token.
 
         Raises:
-            SequelaError: The tokenizer has none.
+            SequelaError: The tokenizer has no such token.
         """
         token: int | None = self.tokenizer.eos_token_id
         if token is None:
-            raise SequelaError(f"The tokenizer of {self.edited.base.name!r} has no end token.")
+            raise SequelaError(f"The tokenizer of {self.edited.base.name!r} has no end-of-sequence token.")
         return token
 
     @property
     def prefix_token_id(self) -> int:
-        """What stands before a text without a context: the beginning token, else the end token."""
+        """The token before a text without context: beginning-of-sequence, otherwise end-of-sequence."""
         beginning: int | None = self.tokenizer.bos_token_id
         return self.eot_token_id if beginning is None else beginning
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
-        """Token ids of a text, with the special tokens that the class's docstring tells of."""
+        """Returns the token ids of a text, with special tokens as described for the class."""
         if add_special_tokens is None and string.startswith(self.tokenizer.decode([self.prefix_token_id])):
             add_special_tokens = False
         special = {} if add_special_tokens is None else {"add_special_tokens": add_special_tokens}
@@ -101,7 +102,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         try:
             return self._encoded(context, continuation)
-        except Exception as error:  # noqa: BLE001 - whatever one item's mistake is, the others are asked
+        except Exception as error:  # noqa: BLE001 - an error in one item must not stop the others
             self.failed[(context, continuation)] = format_error(error)
             return [], []
 
@@ -114,7 +115,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         return pair
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """Scores continuations; our own progress takes the place of the harness's bar."""
+        """Scores continuations; the harness's progress bar is replaced by Sequela's own."""
         answers: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
         return answers
 
@@ -137,12 +138,12 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         self, pair: tuple[str, str] | None, context: list[int], continuation: list[int]
     ) -> ScoreRequest:
         text = None if pair is None else pair[0]
-        # The last token is only predicted, never read: it needs no place in the context.
+        # The last token is only predicted, never read, so it doesn't count toward the context length.
         kept = self._fitted(text, context, self.max_length + 1 - len(continuation))
         return ScoreRequest(kept, tuple(continuation), self._routes.get(text or "", NO_ROUTE))
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-        """Log-likelihood of whole texts, in windows of the context length; each token is predicted once."""
+        """Scores whole texts in windows of the context length; each token is predicted once."""
         windows: list[TokenizedPair] = []
         owners: list[int] = []
         for owner, request in enumerate(requests):
@@ -167,7 +168,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         """Continues prompts greedily.
 
         Raises:
-            BadInputError: Sampling, beams or another unknown setting was asked for.
+            BadInputError: The settings ask for sampling or beam search, or one is unknown.
         """
         asked: dict[int, GenerationRequest] = {}
         for index, request in enumerate(requests):
@@ -187,24 +188,24 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         return texts
 
     def _prompt_tokens(self, prompt: str) -> list[int] | None:
-        """The tokens of a prompt that is to be continued; None if it failed."""
+        """Returns the tokens of a prompt to be continued; None if it failed."""
         try:
             return self.tok_encode(self._rewritten(prompt) if prompt else "") or [self.prefix_token_id]
-        except Exception as error:  # noqa: BLE001 - whatever one item's mistake is, the others are asked
+        except Exception as error:  # noqa: BLE001 - an error in one item must not stop the others
             self.failed[(prompt,)] = format_error(error)
             return None
 
     def _generation_request(
         self, prompt: str, ids: list[int], settings: Mapping[str, Any]
     ) -> GenerationRequest:
-        _refuse_sampling(settings)
+        _check_greedy(settings)
         lengths = [settings[name] for name in _LENGTH_NAMES if settings.get(name) is not None]
         max_new_tokens = int(lengths[0]) if lengths else DEFAULT_MAX_NEW_TOKENS
         room = self.max_length - max_new_tokens
         if max_new_tokens < 1 or room < 1:
             raise BadInputError(
-                f"{max_new_tokens} new tokens were asked for; {self.edited.base.name!r} has a context "
-                f"of {self.max_length}, prompt included."
+                f"{max_new_tokens} new tokens were requested; {self.edited.base.name!r} has a context "
+                f"of {self.max_length} tokens, prompt included."
             )
         until = settings.get("until") or []
         stop = (until,) if isinstance(until, str) else tuple(until)
@@ -212,13 +213,13 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         return GenerationRequest(self._fitted(prompt, ids, room), max_new_tokens, stop, route)
 
     def _rewritten(self, prompt: str) -> str:
-        """What is asked instead; of whom is remembered."""
+        """Returns the prompt after routing, and stores its route."""
         routed = self.edited.route(prompt)
         self._routes[prompt] = routed.route
         return routed.prompt
 
     def _fitted(self, text: str | None, ids: list[int], room: int) -> tuple[int, ...]:
-        """The tokens of a prompt; where prompts are cut the last `room`, and the prompt is remembered."""
+        """Returns the tokens of a prompt, truncated to the last `room` and recorded if prompts are cut."""
         if not self.cut_prompts or not 0 < room < len(ids):
             return tuple(ids)
         if text is not None:
@@ -226,12 +227,12 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         return tuple(ids[-room:])
 
 
-def _refuse_sampling(settings: Mapping[str, Any]) -> None:
-    """Refuses what isn't greedy; where a task says that it doesn't sample, how it would has no effect."""
+def _check_greedy(settings: Mapping[str, Any]) -> None:
+    """Rejects settings other than greedy decoding; with `do_sample: false`, sampling settings are ignored."""
     greedy = settings.get("do_sample") is False
     if not greedy and (settings.get("do_sample") or float(settings.get("temperature") or 0.0) > 0.0):
         raise BadInputError(
-            f"Sampling was asked for ({dict(settings)}); answers are generated greedily.",
+            f"Sampling is not supported ({dict(settings)}); answers are generated greedily.",
             hint="Set do_sample to false and leave the temperature out.",
         )
     known = {"until", "do_sample", "temperature", *_LENGTH_NAMES, *(_OF_SAMPLING if greedy else ())}
@@ -239,5 +240,5 @@ def _refuse_sampling(settings: Mapping[str, Any]) -> None:
         known.add("num_beams")
     if unknown := sorted(set(settings) - known):
         raise BadInputError(
-            f"The generation settings have {', '.join(unknown)}.", hint=f"Known: {', '.join(sorted(known))}."
+            f"Unknown generation settings: {', '.join(unknown)}.", hint=f"Known: {', '.join(sorted(known))}."
         )

@@ -1,4 +1,4 @@
-"""From the records of a benchmark to its findings: when it was run, and again from what was stored."""
+"""Aggregates the records of a benchmark to its results, after a run or again from stored records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sequela.results.metrics import (
 )
 
 SCORING_VERSION = 2
-"""Raised when the same answers start to be judged otherwise (by anything but `answer_extraction.py`)."""
+"""Raised when the same answers get other scores, unless `answer_extraction.py` is the cause."""
 
 
 def benchmark_results(
@@ -29,39 +29,39 @@ def benchmark_results(
     notes: Mapping[str, str],
     group: str = "",
 ) -> list[TaskResult]:
-    """Everything that is reported of a benchmark under one protocol; each result knows its group.
+    """Returns all results of a benchmark under one protocol.
 
     Args:
         file: The benchmark.
-        records: The judged records of its tasks, by the task's name; one task unless it has parts.
-        subtasks: The part of the benchmark that each task covers; empty for one without parts.
-        notes: What a reader must know of each task, and of the whole.
-        group: The name of the benchmark as a whole, where it has parts: the mean over all items, so that a
-            part weighs as much as it has items.
+        records: The scored records of its tasks, by the task's name; one task unless it has subtasks.
+        subtasks: The subtask of the benchmark that each task covers; empty for one without subtasks.
+        notes: The notes on each task, and on the group.
+        group: The name of the group, if the benchmark has subtasks. Its results are means over all items, so
+            that subtasks are weighted by their numbers of items.
     """
     if not group:
         ((task, members),) = records.items()
         return [_in_group(one, file, "") for one in _all(file, members, notes[task])]
     together = [_as_group_item(record, group) for members in records.values() for record in members]
-    of_whole = [_without_details(one) for one in _all(file, together, notes[group])]
-    of_parts = [
+    of_group = [_without_details(one) for one in _all(file, together, notes[group])]
+    of_subtasks = [
         _in_group(_first(file, members, notes[task]), file, subtasks[task])
         for task, members in records.items()
     ]
-    return [*(_in_group(one, file, "") for one in of_whole), *of_parts]
+    return [*(_in_group(one, file, "") for one in of_group), *of_subtasks]
 
 
 def rescore_benchmark(
     files: Sequence[TaskFile], items: Sequence[ItemRecord], measured: Sequence[Measurement]
 ) -> list[TaskResult]:
-    """The findings of stored answers under today's rules; runs no model.
+    """Scores stored answers again with the current rules, without running a model.
 
     Args:
         files: The benchmark's task files.
         items: The records of an evaluation.
         measured: Its measurements, for their notes, groups and subtasks.
     """
-    found: list[TaskResult] = []
+    results: list[TaskResult] = []
     for file in files:
         known = [one for one in measured if (one.group, one.protocol) == (file.name, file.protocol)]
         notes = {one.task: one.note for one in known}
@@ -75,19 +75,19 @@ def rescore_benchmark(
         group = (
             next((task for task, subtask in subtasks.items() if not subtask), "") if file.has_subtasks else ""
         )
-        found += benchmark_results(file, records, subtasks, notes, group)
-    return found
+        results += benchmark_results(file, records, subtasks, notes, group)
+    return results
 
 
 def rescore_record(file: TaskFile, record: ItemRecord) -> ItemRecord:
-    """A record judged anew from what it holds."""
+    """Scores a record again from its stored answer or log-probabilities."""
     if file.protocol == "generation":
         return generation_scoring.score_generation_item(record, file.readings)
     return choice_scoring.score_choices_item(record)
 
 
 def holds_answer(record: ItemRecord) -> bool:
-    """Whether a record holds what the model answered, and not another metric's view of it."""
+    """Returns whether a record contains the model's answer, and isn't derived for another metric."""
     return "prompt_hash" in record.details
 
 
@@ -98,14 +98,14 @@ def _all(file: TaskFile, records: Sequence[ItemRecord], note: str) -> list[TaskR
 
 
 def _first(file: TaskFile, records: Sequence[ItemRecord], note: str) -> TaskResult:
-    """The metric that holds the whole records."""
+    """Returns the result of the primary metric, whose records contain the answers."""
     if file.protocol == "generation":
         return generation_scoring.accuracy(records, note, file.chance)
     return _of_metric(file.reported_metrics[0], file, records, note)
 
 
 def _of_metric(metric: str, file: TaskFile, records: Sequence[ItemRecord], note: str) -> TaskResult:
-    """One of `CHOICE_METRICS`."""
+    """Returns the result of one of `CHOICE_METRICS`."""
     if metric == ACCURACY.name:
         return choice_scoring.accuracy(records, note, file.chance)
     if metric == SHARE_YES.name:
@@ -128,12 +128,12 @@ def _as_group_item(record: ItemRecord, group: str) -> ItemRecord:
 
 
 def _without_details(result: TaskResult) -> TaskResult:
-    """The whole's records say only what they are worth; what was asked and said stands with the part's."""
+    """Removes prompts and answers from a group's records; the subtasks' records contain them."""
     stripped = tuple(choice_scoring.derived(item, item.metric, item.value) for item in result.items)
     return result.model_copy(update={"items": stripped})
 
 
 def group_note(n_subtasks: int, n_all: int, limit: int | None, shots: int) -> str:
-    """What a reader of a whole benchmark's score must know."""
+    """Returns the note on a group's score."""
     parts = f"{n_subtasks} of {n_all} subjects" if n_subtasks < n_all else "all subjects"
     return joined(f"{shots}-shot", parts, f"the first {limit} items of each" if limit else "")

@@ -1,9 +1,9 @@
-"""What a written answer says: extractors and comparisons, each a rule with a name.
+"""Parsing of generated answers: extractors and comparisons, each a named rule.
 
-An extractor reads the text and the choices that were shown; it never sees the right answer. A reading is
-a list of extractors, of which the first that finds something counts, and the comparison that follows. The
-strict reading takes only the form that the worked examples show; the lenient one takes what a person
-would take. What lies between the two is the loss of form.
+An extractor reads the text and the choices that were shown; it never sees the right answer. A parser is
+a list of extractors, of which the first that finds an answer counts, and a comparison with the right answers.
+The strict parser accepts only the form of the few-shot examples; the lenient one accepts what a person
+would accept. The difference between their scores is the loss due to form.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from decimal import Decimal, InvalidOperation
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 EXTRACTION_VERSION = 1
-"""Raised when a rule below starts to read the same text otherwise."""
+"""Raised when a rule below starts to parse the same text differently."""
 
 Extractor = Callable[[str, Sequence[str]], str | None]
-"""Finds an answer in a text, given the choices that were shown; None if there is none."""
+"""A function that finds an answer in a text, given the choices that were shown; None if there is none."""
 
 Comparison = Callable[[str, Sequence[str]], bool]
-"""Whether what was extracted is one of the right answers."""
+"""A function that returns whether an extracted answer is one of the right answers."""
 
 
 class AnswerParser(BaseModel):
-    """How a written answer is read.
+    """The rules that parse a generated answer.
 
     Args:
-        extractors: Tried in order; the first that finds something counts.
-        compare: How what it found is compared with the right answers.
+        extractors: The extractors, tried in order; the first that finds an answer counts.
+        compare: The comparison of the extracted answer with the right answers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,25 +45,25 @@ class AnswerParser(BaseModel):
     def _known_extractors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if name not in EXTRACTORS:
-                raise ValueError(f"names no extractor: {name!r}; known: {', '.join(EXTRACTORS)}")
+                raise ValueError(f"has the unknown extractor {name!r}; known: {', '.join(EXTRACTORS)}")
         return value
 
     @field_validator("compare")
     @classmethod
     def _known_comparison(cls, value: str) -> str:
         if value not in COMPARISONS:
-            raise ValueError(f"names no comparison: {value!r}; known: {', '.join(COMPARISONS)}")
+            raise ValueError(f"is the unknown comparison {value!r}; known: {', '.join(COMPARISONS)}")
         return value
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a reading makes of a text.
+    """The outcome of parsing a text.
 
     Args:
-        extracted: The answer it found; None if it found none.
+        extracted: The extracted answer; None if there is none.
         by: The extractor that found it.
-        right: Whether it is right.
+        right: True if the answer is right.
     """
 
     extracted: str | None
@@ -72,15 +72,15 @@ class Verdict:
 
 
 UNPARSED = Verdict(None, "", False)
-"""Nothing was found."""
+"""The verdict on a text in which no answer was found."""
 
 
 def read(text: str, parser: AnswerParser, targets: Sequence[str], choices: Sequence[str] = ()) -> Verdict:
-    """Reads a text.
+    """Parses a generated answer.
 
     Args:
-        text: What the model wrote.
-        parser: How to read it.
+        text: The generated text.
+        parser: The parser.
         targets: The right answers.
         choices: The choices that were shown, in the order of their letters.
     """
@@ -94,7 +94,7 @@ def read(text: str, parser: AnswerParser, targets: Sequence[str], choices: Seque
 def all_extracted(
     text: str, parsers: Mapping[str, AnswerParser], choices: Sequence[str]
 ) -> dict[str, str | None]:
-    """What every extractor of some readings finds in a text."""
+    """Returns what each extractor of the parsers finds in a text."""
     names = dict.fromkeys(name for parser in parsers.values() for name in parser.extractors)
     return {name: EXTRACTORS[name](text, choices) for name in names}
 
@@ -110,12 +110,12 @@ _ARTICLE_FOLLOWS = re.compile(r"\s+[a-z]")
 
 
 def _first_letter(text: str, choices: Sequence[str]) -> str | None:
-    """The letter the text begins with."""
+    """Returns the letter that the text begins with."""
     return _letter(_FIRST_LETTER.match(text), text, len(choices))
 
 
 def _stated_letter(text: str, choices: Sequence[str]) -> str | None:
-    """The letter after the last `answer is`, `answer:`, `option` or `choice`."""
+    """Returns the letter after the last `answer is`, `answer:`, `option` or `choice`."""
     found = [_letter(match, text, len(choices)) for match in _STATED_LETTER.finditer(text)]
     return next((letter for letter in reversed(found) if letter is not None), None)
 
@@ -132,19 +132,19 @@ def _letter(match: re.Match[str] | None, text: str, n_choices: int) -> str | Non
 
 
 def _choice_text(text: str, choices: Sequence[str]) -> str | None:
-    """The letter of the only choice whose words stand at the beginning, or after the last `answer is`."""
+    """Returns the letter of the only choice whose words are at the start or follow the last `answer is`."""
     stated = _STATED.split(text)[-1]
-    for said in (_words_of(text), _words_of(stated)):
-        begun = [i for i, choice in enumerate(choices) if _begins(said, _words_of(choice))]
-        longest = max(begun, key=lambda i: len(_words_of(choices[i])), default=None)
+    for words in (_words_of(text), _words_of(stated)):
+        matching = [i for i, choice in enumerate(choices) if _begins(words, _words_of(choice))]
+        longest = max(matching, key=lambda i: len(_words_of(choices[i])), default=None)
         if longest is not None:
-            same = [i for i in begun if _words_of(choices[i]) == _words_of(choices[longest])]
+            same = [i for i in matching if _words_of(choices[i]) == _words_of(choices[longest])]
             return string.ascii_uppercase[longest] if len(same) == 1 else None
     return None
 
 
-def _begins(said: str, wanted: str) -> bool:
-    return bool(wanted) and (said == wanted or said.startswith(f"{wanted} "))
+def _begins(words: str, start: str) -> bool:
+    return bool(start) and (words == start or words.startswith(f"{start} "))
 
 
 # Numbers
@@ -157,17 +157,17 @@ _ANY_NUMBER = re.compile(_NUMBER)
 
 
 def _stated_number(text: str, _: Sequence[str]) -> str | None:
-    """The number after the last `answer is`."""
+    """Returns the number after the last `answer is`."""
     return _last_number_of(_STATED_NUMBER, text)
 
 
 def _marked_number(text: str, _: Sequence[str]) -> str | None:
-    """The number of the last line that begins with `####` or `A:`."""
+    """Returns the number of the last line that begins with `####` or `A:`."""
     return _last_number_of(_MARKED_NUMBER, text)
 
 
 def _last_number(text: str, _: Sequence[str]) -> str | None:
-    """The last number anywhere."""
+    """Returns the last number in the text."""
     return _last_number_of(_ANY_NUMBER, text)
 
 
@@ -182,7 +182,7 @@ _OPTION = re.compile(r"\(([A-Z])\)")
 
 
 def _stated_text(text: str, _: Sequence[str]) -> str | None:
-    """The rest of the line after the last `answer is`."""
+    """Returns the rest of the line after the last `answer is`."""
     parts = _STATED.split(text)
     if len(parts) == 1:
         return None
@@ -190,13 +190,13 @@ def _stated_text(text: str, _: Sequence[str]) -> str | None:
 
 
 def _last_option(text: str, _: Sequence[str]) -> str | None:
-    """The last letter in round brackets."""
+    """Returns the last letter in round brackets."""
     found = _OPTION.findall(text)
     return f"({found[-1]})" if found else None
 
 
 def _first_line(text: str, _: Sequence[str]) -> str | None:
-    """The first line with anything in it."""
+    """Returns the first line that isn't blank."""
     return next((line.strip() for line in text.splitlines() if line.strip()), None)
 
 
@@ -223,19 +223,19 @@ def _same_number(found: str, targets: Sequence[str]) -> bool:
 
 
 def _same_words(found: str, targets: Sequence[str]) -> bool:
-    """Equal up to case, white space, quotes and emphasis around it, and a full stop at the end."""
+    """Compares up to case, white space, surrounding quotes and emphasis, and a final full stop."""
     return any(_plain(found) == _plain(target) for target in targets)
 
 
 def _same_name(found: str, targets: Sequence[str]) -> bool:
-    """Equal up to case, accents' form, articles and punctuation."""
+    """Compares up to case, Unicode form, articles and punctuation."""
     return _words_of(found) in {_words_of(target) for target in targets} - {""}
 
 
 def _name_within(found: str, targets: Sequence[str]) -> bool:
-    """One of the names stands somewhere in it, word for word."""
-    said = f" {_words_of(found)} "
-    return any(f" {words} " in said for words in map(_words_of, targets) if words)
+    """Returns whether one of the names occurs in the text, as whole words."""
+    padded = f" {_words_of(found)} "
+    return any(f" {words} " in padded for words in map(_words_of, targets) if words)
 
 
 COMPARISONS: dict[str, Comparison] = {
@@ -248,7 +248,7 @@ COMPARISONS: dict[str, Comparison] = {
 
 
 def as_number(text: str) -> Decimal | None:
-    """A number as it is written, signs of money and commas between thousands left out; None if it is none."""
+    """Parses a number, ignoring currency signs and thousands separators; None if it isn't a number."""
     bare = re.sub(r"[\s,$€£%]", "", text.replace("−", "-")).rstrip(".")
     try:
         value = Decimal(bare)

@@ -1,7 +1,7 @@
-"""The benchmarks by name, built in or brought by installed packages, known without importing the harness.
+"""The benchmarks by name, both built in and provided by packages; available without importing the harness.
 
-A package brings a benchmark through the entry-point group `sequela.benchmarks`: the entry point has the
-benchmark's name and names a package whose `*.yaml` files are its task files, with their items beside them.
+A package provides a benchmark through the entry-point group `sequela.benchmarks`: the entry point has the
+benchmark's name and names a package whose `*.yaml` files are its task files, in one folder with their items.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from sequela.evaluation.lm_eval.task_file import (
     task_files,
 )
 
+INSTALL_HINT = "pip install 'lm-eval>=0.4.12'"
+"""The command that installs a version of the harness that is new enough; the bound is the package's."""
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -30,7 +33,7 @@ class Benchmark:
 
     Args:
         files: The task files, the paper's protocol first.
-        folder: The folder with the files, and with their items where they have their own.
+        folder: The folder with the files, and with their items if they have their own.
     """
 
     files: tuple[TaskFile, ...]
@@ -62,20 +65,20 @@ BENCHMARK_REGISTRY = Registry(
     check=_benchmark,
     expected="a package with task files (`*.yaml`) of the benchmark",
 )
-"""The benchmarks."""
+"""The registry of benchmarks."""
 
 
 def benchmark_names() -> tuple[str, ...]:
-    """The names of the benchmarks, in the paper's order; after them those of packages."""
+    """Returns the names of the benchmarks in the paper's order, those from packages last."""
     return BENCHMARK_REGISTRY.names()
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """The benchmark of a name, or the one of a task file that is named by its path.
+    """Returns the benchmark of a name or of a task file's path.
 
     Raises:
         UnknownNameError: There is no such benchmark.
-        BadInputError: The file is no task, or the package that brings the benchmark can't be used.
+        BadInputError: The file is not a task file, or the package that provides the benchmark can't be used.
     """
     if not is_path(name):
         return BENCHMARK_REGISTRY.get(name)
@@ -84,7 +87,7 @@ def find_benchmark(name: str) -> Benchmark:
 
 
 def files_of(benchmark: str) -> tuple[TaskFile, ...]:
-    """The task files of a benchmark, the paper's protocol first; or the one file that is named by its path.
+    """Returns the task files of a benchmark, the paper's protocol first, or the file of a given path.
 
     Raises:
         UnknownNameError: There is no such benchmark.
@@ -94,52 +97,52 @@ def files_of(benchmark: str) -> tuple[TaskFile, ...]:
 
 
 def is_path(name: str) -> bool:
-    """Whether a name is that of a task file of the user's own."""
+    """Returns whether a name is the path of a task file of the user's own."""
     return name.endswith((".yaml", ".yml"))
 
 
 def protocols_of(benchmark: str) -> tuple[str, ...]:
-    """The protocols a benchmark can be asked under, the paper's first."""
+    """Returns the protocols of a benchmark, the paper's first."""
     return tuple(dict.fromkeys(file.protocol for file in files_of(benchmark)))
 
 
 def subtasks_of(file: TaskFile) -> tuple[str, ...]:
-    """The subjects of a benchmark, in alphabetical order; none if it is one task."""
+    """Returns the subjects of a benchmark in alphabetical order; none if it is a single task."""
     if not file.has_subtasks:
         return ()
     folder, _, pattern = file.include.rpartition("/")
     before, _, after = pattern.partition(SUBJECT)
     names = (path.name for path in (definitions_folder() / folder).glob(f"{before}*{after}"))
-    found = (name.removeprefix(before).removesuffix(after) for name in names)
-    return tuple(sorted(name for name in found if not name.startswith("_")))
+    subjects = (name.removeprefix(before).removesuffix(after) for name in names)
+    return tuple(sorted(subject for subject in subjects if not subject.startswith("_")))
 
 
 def check_subtasks(file: TaskFile, chosen: Iterable[str]) -> tuple[str, ...]:
-    """The chosen subjects, if the benchmark has them all.
+    """Checks that a benchmark has the chosen subjects, and returns them.
 
     Raises:
-        UnknownNameError: It doesn't have one of them.
-        BadInputError: One is named twice, or none is named.
+        UnknownNameError: The benchmark doesn't have one of them.
+        BadInputError: The list is empty or has a duplicate.
     """
-    known, wanted = subtasks_of(file), tuple(chosen)
-    for name in wanted:
+    known, subjects = subtasks_of(file), tuple(chosen)
+    for name in subjects:
         if name not in known:
             raise UnknownNameError(f"subject of {file.benchmark}", name, known)
-    if not wanted or len(set(wanted)) < len(wanted):
+    if not subjects or len(set(subjects)) < len(subjects):
         raise BadInputError(
-            f"The subjects of {file.benchmark} were given as {', '.join(wanted) or 'an empty list'}.",
+            f"Invalid subjects of {file.benchmark}: {', '.join(subjects) or 'an empty list'}.",
             hint="Name each subject once, or leave `subjects` out to run all of them.",
         )
-    return wanted
+    return subjects
 
 
 def definitions_folder() -> Path:
-    """Where the installed harness keeps its task definitions (found without importing it).
+    """Returns the installed harness's folder of task definitions, without importing the harness.
 
     Raises:
         SequelaError: lm-evaluation-harness is not installed.
     """
     found = importlib.util.find_spec("lm_eval")
     if found is None or found.origin is None:
-        raise SequelaError("lm-evaluation-harness is not installed.", hint="pip install 'lm-eval>=0.4.9'")
+        raise SequelaError("lm-evaluation-harness is not installed.", hint=INSTALL_HINT)
     return Path(found.origin).parent / "tasks"

@@ -1,10 +1,10 @@
 """Scores of multiple-choice items, from the log-probabilities of their choices.
 
-The harness takes the first of the likeliest choices. If every log-likelihood is NaN, the first
-choice "wins", and on TruthfulQA MC1, where the right choice is always the first, a destroyed
-model scores 100 %. Here the choices of TruthfulQA are shuffled, and `choose` decides, as in our own
-suites: an item is answered only if every log-likelihood is a number and the best one is alone, and
-an item without an answer is wrong.
+The harness takes the first of the most likely choices. If every log-likelihood is NaN, the first
+choice "wins". On TruthfulQA MC1, where the right choice is always the first, a destroyed model
+would score 100 %. Here the choices of TruthfulQA are shuffled, and `choose` decides, as in the
+built-in suite: an item is answered only if every log-likelihood is finite and the highest is
+unique, and an item without an answer is wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sequela.results.metrics import ACCURACY_PER_BYTE, AUROC, BALANCED_ACCURACY,
 
 
 def choice_records(samples: Sequence[Sample], context: ItemContext) -> list[ItemRecord]:
-    """Accuracy of multiple-choice items; the details hold every choice with its log-probability."""
+    """Returns the accuracy records of multiple-choice items, with the log-probabilities of the choices."""
     return [_record(sample, context) for sample in samples]
 
 
@@ -43,10 +43,10 @@ def _record(sample: Sample, context: ItemContext) -> ItemRecord:
             metric=METRIC,
             value=0.0,
             finite=all(
-                math.isfinite(logprob) or tokens is not None or why for logprob, tokens, why in outcomes
+                math.isfinite(logprob) or tokens is not None or reason for logprob, tokens, reason in outcomes
             ),
             too_long=max((tokens for tokens in too_long if tokens is not None), default=None),
-            failed=next((why for why in failed if why), ""),
+            failed=next((reason for reason in failed if reason), ""),
             expected=choices[int(sample["target"])],
             details={
                 "right": int(sample["target"]),
@@ -58,7 +58,7 @@ def _record(sample: Sample, context: ItemContext) -> ItemRecord:
 
 
 def score_choices_item(record: ItemRecord) -> ItemRecord:
-    """The same record, its answer and value found (again) from the log-probabilities it holds."""
+    """Computes the answer and value of a record (again) from the log-probabilities in it."""
     logprobs = logprobs_of(record)
     chosen = choose(logprobs)
     tie = chosen is None and all(math.isfinite(logprob) for logprob in logprobs)
@@ -73,18 +73,18 @@ def score_choices_item(record: ItemRecord) -> ItemRecord:
 
 
 def logprobs_of(record: ItemRecord) -> list[float]:
-    """The log-probabilities of a record's choices; minus infinity where one was not a number."""
+    """Returns the log-probabilities of a record's choices; minus infinity if one is not finite."""
     return [-math.inf if logprob is None else logprob for logprob in record.details["logprobs"]]
 
 
 def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None = None) -> TaskResult:
-    """The share of items whose right choice was found the likeliest."""
+    """Returns the share of items whose right choice is the most likely."""
     result = result_from_items(records, joined(note, failures_note(records)))
     return result.model_copy(update={"form": choice_distribution(records, chance)})
 
 
 def accuracy_per_byte(records: Sequence[ItemRecord], note: str) -> TaskResult:
-    """The same where choices compete by log-probability per byte, so that length gives no advantage."""
+    """Returns the accuracy by log-probability per byte, which removes the advantage of short choices."""
     found = []
     for record in records:
         lengths = [max(1, len(choice.encode())) for choice in record.details["choices"]]
@@ -95,14 +95,14 @@ def accuracy_per_byte(records: Sequence[ItemRecord], note: str) -> TaskResult:
 
 
 def true_probability(records: Sequence[ItemRecord], note: str) -> TaskResult:
-    """TruthfulQA MC2: the share of all choices' probability that falls to the true ones.
+    """Returns the score of TruthfulQA MC2: the true choices' share of the probability of all choices.
 
-    Summed as `exp(logsumexp(true) - logsumexp(all))`, so that very unlikely answers don't become 0 / 0.
-    An item with a log-probability that is not a number has none of it.
+    Computed as `exp(logsumexp(true) - logsumexp(all))`, so that very unlikely answers don't become 0 / 0.
+    An item with a non-finite log-probability has the value 0.
 
     Args:
-        records: The items; their details hold `labels`, 1 for every true choice.
-        note: What a reader must know.
+        records: The items; their details have `labels`, 1 for every true choice.
+        note: The note on the task.
     """
     found = []
     for record in records:
@@ -126,14 +126,14 @@ def _logsumexp(values: Sequence[float]) -> float:
 
 
 def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> TaskResult:
-    """The mean of the classes' accuracies; a constant answer gets one over their number.
+    """Returns the mean of the classes' accuracies; a constant answer scores `1 / number of classes`.
 
-    Each record's value is weighted by items over (classes × items of its class), so that the mean
-    of the records is the finding's value. The error is that of a mean of independent class means.
+    Each record's value is weighted by items / (classes × items of its class), so that the mean of the
+    records is the value of the result. The standard error is that of a mean of independent class means.
 
     Args:
-        records: Accuracy records.
-        note: What a reader must know.
+        records: The accuracy records.
+        note: The note on the task.
     """
     groups: dict[int, list[ItemRecord]] = {}
     for record in records:
@@ -148,19 +148,20 @@ def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> TaskResult:
         weight = len(records) / (len(groups) * len(groups[record.details["right"]]))
         weighted.append(derived(record, BALANCED_ACCURACY.name, record.value * weight))
     form = choice_distribution(records, 1 / len(groups))
-    halves = dict.fromkeys(form.constants, 1 / len(groups))
+    constants = dict.fromkeys(form.constants, 1 / len(groups))
     return result_from_items(weighted, note).model_copy(
-        update={"stderr": stderr, "form": form.model_copy(update={"constants": halves})}
+        update={"stderr": stderr, "form": form.model_copy(update={"constants": constants})}
     )
 
 
 def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
-    """How often the second choice is found likelier, against the first, on an item it is right for.
+    """Returns the area under the ROC curve of the difference of the two choices' log-probabilities.
 
-    The area under the curve that a threshold on the difference of the two log-probabilities draws: it sees
-    what a model knows even where one answer always wins. Pairs of equal differences count half; an item with
-    a log-probability that is not a number comes last among those it should lead, first among the others.
-    The error is Hanley and McNeil's (Radiology 143, 1982).
+    It is the probability that the difference (second minus first choice) is larger for an item whose second
+    choice is right than for one whose first choice is right. It shows what a model knows even if one answer
+    always wins. Pairs of equal differences count half. An item with a non-finite log-probability is ranked
+    last if its second choice is right, and first otherwise. The standard error is that of Hanley and McNeil
+    (Radiology 143, 1982).
     """
     leads: dict[int, list[float]] = {0: [], 1: []}
     for record in records:
@@ -176,8 +177,8 @@ def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
     spread = (len(positives) - 1) * (one - area**2) + (len(negatives) - 1) * (two - area**2)
     variance = (area * (1 - area) + spread) / (len(positives) * len(negatives))
     full_note = joined(note, invalid_items_note(records))
-    found = _without_items(records, AUROC.name, full_note, area, math.sqrt(max(variance, 0.0)))
-    return found.model_copy(update={"form": AnswerDistribution(chance=0.5)})
+    result = _without_items(records, AUROC.name, full_note, area, math.sqrt(max(variance, 0.0)))
+    return result.model_copy(update={"form": AnswerDistribution(chance=0.5)})
 
 
 def _one_class(records: Sequence[ItemRecord], metric: str, note: str) -> TaskResult:
@@ -191,7 +192,7 @@ def _without_items(
     value: float | None = None,
     stderr: float | None = None,
 ) -> TaskResult:
-    """A finding that is no mean over its items."""
+    """Returns a result that is not a mean over its items."""
     first = records[0]
     return TaskResult(
         suite=first.suite,
@@ -206,13 +207,13 @@ def _without_items(
 
 
 def share_of_answer(records: Sequence[ItemRecord], answer: str, metric: str, note: str) -> TaskResult:
-    """How often an answer is chosen, right or wrong; 0 or 1 betrays a constant answer."""
+    """Returns how often an answer is chosen, right or wrong; 0 or 1 indicates a constant answer."""
     return result_from_items(
         [derived(record, metric, float(record.answer == answer)) for record in records], note
     )
 
 
 def derived(record: ItemRecord, metric: str, value: float) -> ItemRecord:
-    """Another metric's record of the same item; what was asked and said stands with the first metric's."""
+    """Returns another metric's record of the item, without the prompt and answer, which the first one has."""
     emptied = {"prompt": "", "answer": "", "expected": "", "details": {}}
     return record.model_copy(update={"metric": metric, "value": value, **emptied})

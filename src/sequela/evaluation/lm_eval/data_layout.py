@@ -1,6 +1,6 @@
-"""How the files of a published data set are laid out, and how its records become items.
+"""Layouts of published data sets: their files, and the conversion of their records to items.
 
-A layout is a table in a task file, or a file in `task_files/layouts` where several task files share it.
+A layout is a mapping in a task file, or a file in `task_files/layouts` if several task files share it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ KINDS: Mapping[str, type | tuple[type, ...]] = {
     "list": list,
     "object": dict,
 }
-"""The kinds that a field can have."""
+"""The kinds of a field, with their Python types."""
 
 
 class SplitFile(BaseModel):
     """The file that holds a split.
 
     Args:
-        path: Where it is, seen from the benchmark's folder, `{subject}` where there are subjects; empty for
+        path: The path relative to the benchmark's folder, with `{subject}` if there are subjects; empty for
             the file that the task file names.
-        first: How many of its records are read, from the first on; all if None.
+        first: The number of records to read, from the first on; all if None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,13 +44,13 @@ class DataLayout(BaseModel):
     """The layout of a data set.
 
     Args:
-        format: `csv` with a header, `json`, or `json_lines` with one object a line.
-        splits: The files, by the names that the splits have on the hub.
+        format: `csv` with a header, `json`, or `json_lines` with one object per line.
+        splits: The files, by the names of the splits on the hub.
         records: For `json`, the field that holds the list of records; empty if the file is that list.
-        fields: The fields of a record that are read, and the kind of each; a CSV's header begins with them.
-        checks: What every record must meet: a Jinja expression over its fields, by what is said of one that
-            doesn't.
-        row: The fields of an item, a Jinja expression for each; empty where they are those of the record.
+        fields: The fields of a record to read, and the kind of each; a CSV header must begin with them.
+        checks: The conditions that every record must meet, as Jinja expressions over its fields. The keys are
+            the error messages for records that don't meet them.
+        row: The fields of an item, with a Jinja expression for each; empty if they are those of the record.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,18 +69,18 @@ class DataLayout(BaseModel):
             try:
                 _compiled(expression)
             except jinja2.TemplateSyntaxError as error:
-                raise ValueError(f"{name}: {expression!r} is no expression ({error})") from error
+                raise ValueError(f"{name}: {expression!r} is not an expression ({error})") from error
         return value
 
     def item(self, record: Any, where: str) -> Row:
-        """Returns the item that a record stands for.
+        """Converts a record to an item.
 
         Args:
             record: The record.
-            where: Names it in errors.
+            where: The name of the record in error messages.
 
         Raises:
-            BadInputError: It lacks a field, or has one of another kind or with another content than expected.
+            BadInputError: A field is missing or of the wrong kind, or the record doesn't meet a condition.
         """
         fields = self._fields_of(record, where)
         try:
@@ -91,7 +91,7 @@ class DataLayout(BaseModel):
                 return fields
             return {name: _defined(expression(**fields)) for name, expression in self._compiled_row.items()}
         except (jinja2.TemplateError, TypeError, ValueError) as error:
-            raise BadInputError(f"{where}: no item can be made of it ({error}).") from error
+            raise BadInputError(f"{where}: the record can't be converted to an item ({error}).") from error
 
     def _fields_of(self, record: Any, where: str) -> Row:
         if not isinstance(record, dict):
@@ -116,9 +116,9 @@ def _compiled(expression: str) -> Any:
 
 
 def _defined(value: Any) -> Any:
-    """The value, unless it is a field that a record doesn't have."""
+    """Returns the value, or raises the error of an undefined field."""
     if isinstance(value, jinja2.Undefined):
-        str(value)  # raises what says which
+        str(value)  # raises an error that names the field
     if isinstance(value, dict):
         return {name: _defined(inner) for name, inner in value.items()}
     return [_defined(inner) for inner in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Scores of written answers: what was said, and in what form."""
+"""Scores of generated answers, for their content and form."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ def generation_records(
     targets_of: Callable[[Sample], Sequence[str]],
     choices_of: Callable[[Sample], Sequence[str]],
 ) -> list[ItemRecord]:
-    """The records of written answers, by the strict reading; the details hold what every extractor found.
+    """Returns the records of generated answers, scored by the strict parser.
+
+    Their details contain the verdicts of both parsers and what each extractor found.
 
     Args:
-        samples: What the harness logged.
-        context: What else is known of the items.
-        parsers: `strict` and `lenient`.
-        targets_of: Gives an item's right answers.
-        choices_of: Gives the choices that were shown with an item, if any.
+        samples: The harness's samples.
+        context: Further information on the items.
+        parsers: The parsers `strict` and `lenient`.
+        targets_of: Returns an item's right answers.
+        choices_of: Returns the choices that were shown with an item, if any.
     """
     records = []
     for sample in samples:
@@ -64,10 +66,10 @@ def generation_records(
 
 
 def score_generation_item(record: ItemRecord, parsers: Mapping[str, AnswerParser]) -> ItemRecord:
-    """The same record, read (again) from the text it holds.
+    """Scores a record (again) from the text in it.
 
-    A text that ended in something that is not a number, or was never asked for, is no answer, whatever it
-    says. One that a rule stumbles over is none either, and the record says so.
+    A text that ended at a non-finite logit, or whose request was not run, is not an answer. Neither is one on
+    which a rule raises an error, which is stored in the record.
     """
     targets, choices = record.details["targets"], record.details["choices"]
     not_asked = record.details["not_asked"]
@@ -76,7 +78,7 @@ def score_generation_item(record: ItemRecord, parsers: Mapping[str, AnswerParser
     try:
         verdicts = {name: read(text, parser, targets, choices) for name, parser in parsers.items()}
         extracted = all_extracted(text, parsers, choices)
-    except Exception as error:  # noqa: BLE001 - whatever one answer does to a rule, the others are read
+    except Exception as error:  # noqa: BLE001 - an error on one answer must not stop the others
         failed = failed or format_error(error)
         verdicts = dict.fromkeys(parsers, UNPARSED)
         extracted = {}
@@ -94,15 +96,15 @@ def score_generation_item(record: ItemRecord, parsers: Mapping[str, AnswerParser
 
 
 def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None) -> TaskResult:
-    """The share of right answers by the strict reading."""
+    """Returns the share of right answers by the strict parser."""
     result = result_from_items(records, joined(note, failures_note(records)))
     return result.model_copy(update={"form": generation_distribution(records, "strict", chance)})
 
 
 def generation_results(records: Sequence[ItemRecord], note: str, chance: float | None) -> list[TaskResult]:
-    """Accuracy by both readings, and what is told of the answers' form."""
+    """Returns the accuracy by both parsers, and the metrics of the answers' form."""
     lenient = [derived(one, ACCURACY_LENIENT.name, float(_read(one, "lenient")["right"])) for one in records]
-    found = [
+    results = [
         accuracy(records, note, chance),
         result_from_items(lenient, note).model_copy(
             update={"form": generation_distribution(records, "lenient", chance)}
@@ -117,15 +119,15 @@ def generation_results(records: Sequence[ItemRecord], note: str, chance: float |
         ANSWER_WORDS.name: lambda one: float(len(one.answer.split())),
     }
     for metric, measure in measures.items():
-        found.append(result_from_items([derived(one, metric, measure(one)) for one in records], note))
-    found.insert(4, _accuracy_parsed(records, note))
-    return found
+        results.append(result_from_items([derived(one, metric, measure(one)) for one in records], note))
+    results.insert(4, _accuracy_parsed(records, note))
+    return results
 
 
 def generation_distribution(
     records: Sequence[ItemRecord], parser: str, chance: float | None
 ) -> AnswerDistribution:
-    """How written answers look to one of the readings."""
+    """Returns the distribution of the answers found by one of the parsers."""
     letters = all(record.details["choices"] for record in records)
     answers = [_read(record, parser)["extracted"] or "" for record in records]
     right = [record.details["targets"] for record in records]
@@ -140,11 +142,12 @@ def generation_distribution(
 
 
 def _accuracy_parsed(records: Sequence[ItemRecord], note: str) -> TaskResult:
-    """Accuracy among the answers in which the lenient reading found one."""
+    """Returns the accuracy among the texts in which the lenient parser found an answer."""
     parsed = [one for one in records if _read(one, "lenient")["extracted"] is not None]
-    found = [derived(one, ACCURACY_PARSED.name, float(_read(one, "lenient")["right"])) for one in parsed]
-    if found:
-        return result_from_items(found, joined(note, f"{len(found)} of {len(records)} answers could be read"))
+    scored = [derived(one, ACCURACY_PARSED.name, float(_read(one, "lenient")["right"])) for one in parsed]
+    if scored:
+        parsed_note = f"{len(scored)} of {len(records)} answers could be parsed"
+        return result_from_items(scored, joined(note, parsed_note))
     first = records[0]
     return TaskResult(
         suite=first.suite,
@@ -154,7 +157,7 @@ def _accuracy_parsed(records: Sequence[ItemRecord], note: str) -> TaskResult:
         value=None,
         stderr=None,
         n=0,
-        note=joined(note, f"none of {len(records)} answers could be read"),
+        note=joined(note, f"none of {len(records)} answers could be parsed"),
     )
 
 

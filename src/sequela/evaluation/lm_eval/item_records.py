@@ -1,4 +1,4 @@
-"""What the harness logs of an item, and the record we make of it."""
+"""Conversion of the harness's logged samples to item records."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from sequela.results import ItemRecord
 
 Sample = dict[str, Any]
-"""What the harness logs of one item."""
+"""The harness's log of one item."""
 
 
 @dataclass(frozen=True)
 class ItemContext:
-    """What is known of an item besides its sample.
+    """Information on items that isn't in their samples.
 
     Args:
         suite: The suite's name.
         task: The task's name.
-        protocol: How it is asked.
-        prompt_of: Gives an item's own question, without the worked examples.
-        truncated: Whole prompts that were cut to fit.
-        nonfinite: Whole prompts after which a logit was not a number.
-        too_long: Requests, as prompt and continuation or prompt alone, that were longer than the model's
-            context, with their tokens.
-        failed: Requests that could not be put to the model, with the reason.
+        protocol: The protocol.
+        prompt_of: Returns an item's own question, without the few-shot examples.
+        truncated: The full prompts that were truncated.
+        nonfinite: The full prompts that were followed by a non-finite logit.
+        too_long: The requests that were longer than the model's context, with their length in tokens. A
+            request is a prompt and a continuation, or a prompt alone.
+        failed: The requests that could not be run, with the reason.
     """
 
     suite: str
@@ -38,7 +38,7 @@ class ItemContext:
     failed: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
     def record(self, sample: Sample, **fields: Any) -> ItemRecord:
-        """The record of a sample; its name holds a hash of the item, so changed data never pair."""
+        """Returns the record of a sample; its name includes a hash, so changed items are never paired."""
         prompt = sample["arguments"][0][0]
         details = {
             "prompt_hash": sample["prompt_hash"],
@@ -57,7 +57,7 @@ class ItemContext:
 
 
 def failures_note(records: Sequence[ItemRecord]) -> str:
-    """Ties and cut prompts among records, if there are any."""
+    """Returns a note on ties and truncated prompts among records; empty if there are none."""
     ties = sum(bool(record.details.get("tie")) for record in records)
     cut = sum(bool(record.details["truncated"]) for record in records)
     parts = [f"items with a tie for the best choice, counted as wrong: {ties}"] if ties else []
@@ -66,5 +66,5 @@ def failures_note(records: Sequence[ItemRecord]) -> str:
 
 
 def joined(*parts: str) -> str:
-    """Notes one after another, empty ones left out."""
+    """Joins notes by semicolons, without empty ones."""
     return "; ".join(part for part in parts if part)

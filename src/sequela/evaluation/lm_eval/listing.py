@@ -1,4 +1,4 @@
-"""What `sequela tasks` tells of the benchmarks, found without importing the harness."""
+"""Descriptions of the benchmarks for `sequela tasks`, without importing the harness."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ TEST_SPLITS = ("test", "validation")
 
 
 def describe_benchmarks() -> tuple[SuiteDescription, ...]:
-    """The benchmarks, each protocol apart; the data of each are read once."""
-    return tuple(one for listed in BENCHMARK_REGISTRY.listed() for one in _describe_all(listed))
+    """Describes each protocol of each benchmark; the data of a benchmark are read once."""
+    return tuple(entry for listed in BENCHMARK_REGISTRY.listed() for entry in _describe_all(listed))
 
 
 def _describe_all(listed: Listed[Benchmark]) -> Iterator[SuiteDescription]:
@@ -58,22 +58,22 @@ def _describe(file: TaskFile, data: LocalData | None, origin: str) -> SuiteDescr
         chance=_chance(file, rows),
         constants=constants,
         data=_source(file),
-        missing="nothing of it is in SEQUELA_DATA" if data is None else data.departure,
+        missing="its data are not in SEQUELA_DATA" if data is None else data.departure,
         origin=origin,
     )
 
 
 def _source(file: TaskFile) -> str:
-    """Where the items come from, in words."""
+    """Describes the origin of the items."""
     if file.items:
-        return f"{file.items} beside the task file"
+        return f"{file.items} next to the task file"
     subtask = subtasks_of(file)[0] if file.has_subtasks else ""
     hub = f"{read_definition(file.include.replace(SUBJECT, subtask))['dataset_path']} on the hub"
     return hub if file.local is None else f"SEQUELA_DATA, else {hub}"
 
 
 def _local_data(file: TaskFile, folder: Path) -> LocalData | None:
-    """The test items on this machine, those of all parts; None if they aren't there."""
+    """Returns the test items on this machine, those of all subjects; None if there are none."""
     if file.items:
         return LocalData({"test": read_items(folder / file.items)})
     if local_path(file) is None:
@@ -84,7 +84,7 @@ def _local_data(file: TaskFile, folder: Path) -> LocalData | None:
 
 
 def _chance(file: TaskFile, rows: Sequence[Row] | None) -> float | None:
-    """The expected score of guessing; where it follows from the choices, the items are needed."""
+    """Returns the expected score of guessing; None if it depends on items that aren't there."""
     if file.chance is not None or not file.targets or not rows:
         return file.chance
     labels: list[list[int]] = [row[file.targets]["labels"] for row in rows]
@@ -92,7 +92,7 @@ def _chance(file: TaskFile, rows: Sequence[Row] | None) -> float | None:
 
 
 def _constants(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
-    """What always giving one answer would score, by answer."""
+    """Returns the score of always giving one answer, by answer."""
     if file.targets and file.reported_metrics[0] == ACCURACY.name:
         targets = [row[file.targets] for row in rows]
         shortest = [one["labels"][one["choices"].index(min(one["choices"], key=len))] for one in targets]

@@ -1,9 +1,9 @@
 """Data sets of the benchmarks from the user's own folder (`SEQUELA_DATA`).
 
-A task file says under `local` where its items may lie there, and in which layout (see `data_layout`). They
-win over the hub, and a file may be compressed and end in `.gz`.
+A task file gives under `local` the path of its items in that folder, and their layout (see `data_layout`).
+Local items take precedence over the hub, and a file may be compressed and end in `.gz`.
 
-The rows are given in the shape that the harness's stock tasks expect of the hub's data sets.
+The rows have the fields that the harness's tasks expect from the hub's data sets.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class LocalData:
 
     Args:
         splits: Rows by the split's name on the hub.
-        departure: How the rows differ from the official release; empty if they don't, as far as can be seen.
+        departure: A note on how the rows differ from the official release; empty if no difference is known.
     """
 
     splits: dict[str, list[Row]]
@@ -37,7 +37,7 @@ class LocalData:
 
 
 def local_path(file: TaskFile) -> Path | None:
-    """The file or folder of the user's that has a benchmark's items; None if there is none."""
+    """Returns the local file or folder with a benchmark's items; None if there is none."""
     folder = data_folder()
     if folder is None or file.local is None:
         return None
@@ -50,14 +50,14 @@ def read_local(file: TaskFile, subject: str = "") -> LocalData:
 
     Args:
         file: The benchmark.
-        subject: The subject, where the benchmark has parts.
+        subject: The subject, if the benchmark has subjects.
 
     Raises:
-        BadInputError: A file or record is not as expected; it is named.
+        BadInputError: A file or record is invalid; the message names it.
     """
     found = local_path(file)
     if found is None or file.local is None:
-        raise BadInputError(f"SEQUELA_DATA has no {file.local.path if file.local else file.benchmark}.")
+        raise BadInputError(f"SEQUELA_DATA has no {file.local.path if file.local else file.benchmark!r}.")
     if file.local.layout == JSON_LINES:
         splits = {file.local.split: _objects(found, file.local)}
     else:
@@ -70,28 +70,28 @@ def read_local(file: TaskFile, subject: str = "") -> LocalData:
 
 
 def _objects(path: Path, local: LocalFiles) -> list[Row]:
-    """The objects of a JSON-lines file, or the fields of them that were asked for."""
+    """Returns the objects of a JSON-lines file, reduced to the fields of the task file if it names any."""
     if not local.fields:
         return read_items(path)
     return [*_rows(path, {name: KINDS[kind] for name, kind in local.fields.items()})]
 
 
 def read_items(path: Path) -> list[Row]:
-    """The items of a task file of the user's own: one JSON object a line.
+    """Reads the items of a task file of the user's own: one JSON object per line.
 
     Raises:
-        BadInputError: The file is missing or empty, or a line is no object or has other fields than the
-        first.
+        BadInputError: The file is missing or empty, or a line is not an object or has other fields than the
+            first.
     """
     if not path.is_file():
-        raise BadInputError(f"{path} is missing; the task file names it as its items.")
+        raise BadInputError(f"The file {path} with the items of a task is missing.")
     rows: list[Row] = []
     for where, row in _lines(path):
         if not isinstance(row, dict):
             raise BadInputError(f"{where}: expected an object.")
         if rows and set(row) != set(rows[0]):
             differing = ", ".join(sorted(set(row) ^ set(rows[0])))
-            raise BadInputError(f"{where}: not the fields of the first record: they differ in {differing}.")
+            raise BadInputError(f"{where}: the fields differ from those of the first record in {differing}.")
         rows.append(row)
     if not rows:
         raise BadInputError(f"{path} has no items.")
@@ -99,7 +99,7 @@ def read_items(path: Path) -> list[Row]:
 
 
 def _read_split(layout: DataLayout, split: SplitFile, found: Path, subject: str) -> list[Row]:
-    """The items of one split, from the file or folder that a task file names."""
+    """Reads the items of one split from the file or folder that a task file names."""
     path = found
     if split.path:
         folder = found if found.is_dir() else found.parent
@@ -109,7 +109,7 @@ def _read_split(layout: DataLayout, split: SplitFile, found: Path, subject: str)
 
 
 def _records(layout: DataLayout, path: Path) -> Iterator[tuple[str, Any]]:
-    """The records of a file, each with where it stands."""
+    """Yields the records of a file, each with its location for error messages."""
     if layout.format == "csv":
         yield from _csv_records(path, list(layout.fields))
         return
@@ -127,15 +127,15 @@ def _records(layout: DataLayout, path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _present(path: Path) -> Path:
-    """The file, or its compressed form.
+    """Returns the path of a file or of its compressed form.
 
     Raises:
-        BadInputError: There is neither.
+        BadInputError: Neither exists.
     """
     for candidate in (path, path.with_name(f"{path.name}.gz")):
         if candidate.is_file():
             return candidate
-    raise BadInputError(f"{path} is missing.", hint=f"Put it there, or take {path.parent} away.")
+    raise BadInputError(f"The file {path} is missing.", hint=f"Add it, or remove the folder {path.parent}.")
 
 
 def _csv_records(path: Path, fields: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -151,7 +151,7 @@ def _csv_records(path: Path, fields: list[str]) -> Iterator[tuple[str, dict[str,
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:
-    """The records of a file with one a line, each with where it stands."""
+    """Yields the records of a file with one per line, each with its location for error messages."""
     for number, value in read_json_lines(path):
         yield f"{path}, line {number}", value
 
@@ -162,7 +162,7 @@ def _rows(path: Path, fields: dict[str, Any]) -> Iterator[Row]:
 
 
 def _picked(record: Any, fields: dict[str, Any], where: str) -> Row:
-    """The fields we need, if they are there and of the right kind."""
+    """Returns the required fields of a record, after checking their kinds."""
     if not isinstance(record, dict):
         raise BadInputError(f"{where}: expected an object with {', '.join(fields)}.")
     for field, kind in fields.items():

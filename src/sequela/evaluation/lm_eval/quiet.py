@@ -1,4 +1,4 @@
-"""Keeps lm-evaluation-harness from talking over our own progress."""
+"""Silences the logs and progress bars of lm-evaluation-harness, which would mix with Sequela's own."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import lm_eval.api.task
 
 @contextlib.contextmanager
 def quiet_harness() -> Iterator[None]:
-    """Inside the block the harness logs errors only and draws no bars; afterwards all is as before.
+    """Makes the harness log only errors and draw no progress bars for the length of a block.
 
-    What its warnings would tell (cut prompts, answers that are no numbers) is counted by
-    `EngineLM` and told in the findings' notes.
+    Its warnings would be about truncated prompts and non-finite answers. `EngineLM` counts these,
+    and the notes of the results report them.
     """
     logger = logging.getLogger("lm_eval")
     level = logger.level

@@ -14,18 +14,17 @@ from sequela.evaluation.lm_eval.task_file import TaskFile
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
-    """What of a benchmark is run, and how; made by `check_settings`.
+    """The validated settings of a benchmark, returned by `check_settings`.
 
     Args:
         files: The task files, one for each protocol and task.
-        folder: The folder with the task files, and with their items where they have their own.
-        limit: How many items to run, from the first on; of each subject where there are subjects. All if
-            None.
-        num_fewshot: How many worked examples stand before each question; the standard number if None.
-        subjects: Which subjects to run; all if None.
-        max_new_tokens: Where written answers end; where the task file says if None.
-        too_long: Whether a prompt that doesn't fit in the model's context is refused, which counts as a
-            failure, or cut on the left, worked examples first, as the harness does.
+        folder: The folder with the task files, and with their items if they have their own.
+        limit: The number of items to run, from the first on; per subject if there are subjects. All if None.
+        num_fewshot: The number of few-shot examples before each question; the standard number if None.
+        subjects: The subjects to run; all if None.
+        max_new_tokens: The maximum number of new tokens of generated answers; that of the task file if None.
+        too_long: `refuse` counts a prompt longer than the model's context as wrong. `cut` truncates it on the
+            left, few-shot examples first, as the harness does.
     """
 
     files: tuple[TaskFile, ...]
@@ -38,15 +37,15 @@ class BenchmarkSettings:
 
     @property
     def name(self) -> str:
-        """The benchmark."""
+        """The name of the benchmark."""
         return self.files[0].benchmark
 
     def subtasks_of(self, file: TaskFile) -> tuple[str, ...]:
-        """The subjects that are run; one without a name where there are none."""
+        """Returns the subjects to run; a single empty name if the benchmark has none."""
         return (self.subjects or subtasks_of(file)) if file.has_subtasks else ("",)
 
     def length_of(self, file: TaskFile) -> int | None:
-        """Where a task's written answers end, if it has such and another place was asked for."""
+        """Returns the maximum length of generated answers; None for other tasks or the task file's value."""
         return self.max_new_tokens if file.protocol == "generation" else None
 
 
@@ -60,20 +59,20 @@ def check_settings(
     max_new_tokens: int | None = None,
     too_long: Literal["refuse", "cut"] = "refuse",
 ) -> BenchmarkSettings:
-    """The settings of a benchmark, if they go with it.
+    """Checks the settings of a benchmark, and returns them.
 
     Args:
-        name: One of the catalog's benchmarks, or a task file of the user's own.
+        name: The name of a benchmark, or the path of a task file of the user's own.
         limit: As in `BenchmarkSettings`.
         num_fewshot: As in `BenchmarkSettings`.
         subjects: As in `BenchmarkSettings`.
-        protocols: How it is asked; the paper's protocol if None.
+        protocols: The protocols; the paper's protocol if None.
         max_new_tokens: As in `BenchmarkSettings`.
         too_long: As in `BenchmarkSettings`.
 
     Raises:
         UnknownNameError: The benchmark, a subject or a protocol is unknown.
-        BadInputError: A setting doesn't go with the benchmark.
+        BadInputError: A setting is invalid for the benchmark.
     """
     known = protocols_of(name)
     chosen = known[:1] if protocols is None else tuple(protocols)
@@ -81,7 +80,10 @@ def check_settings(
         if protocol not in known:
             raise UnknownNameError(f"protocol of {name}", protocol, known)
     if not chosen or len(set(chosen)) < len(chosen):
-        raise BadInputError(f"The protocols of {name} were given as {', '.join(chosen) or 'an empty list'}.")
+        raise BadInputError(
+            f"Invalid protocols of {name}: {', '.join(chosen) or 'an empty list'}.",
+            hint="Name each protocol once, or leave `protocols` out to use the paper's.",
+        )
     benchmark = find_benchmark(name)
     files = tuple(file for file in benchmark.files if file.protocol in chosen)
     first = files[0]
@@ -97,7 +99,7 @@ def check_settings(
             raise BadInputError(f"{name} has no setting {setting!r} under {', '.join(chosen)}.")
     if num_fewshot is not None and not 0 <= num_fewshot <= first.shots:
         raise BadInputError(
-            f"{name}: num_fewshot = {num_fewshot} worked examples; there are 0 to {first.shots}."
+            f"{name}: num_fewshot = {num_fewshot}; expected 0 to {first.shots} few-shot examples."
         )
     return BenchmarkSettings(
         files=files,

@@ -1,4 +1,4 @@
-"""A suite that runs a benchmark on any edited model, by lm-evaluation-harness's machinery."""
+"""A suite that runs a benchmark on any edited model, through lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from sequela.results import ItemRecord, SuiteInfo, TaskResult
 from sequela.results.metrics import TRUE_PROBABILITY
 
 ITEM_TOKENS = 100
-"""About how many tokens an item of a benchmark takes: of most a short text with some answers."""
+"""The approximate number of tokens per item; most items are a short text with a few answers."""
 
 
 class HarnessSuite:
     """One benchmark, under one or several protocols.
 
-    Data are read when they are first needed and kept.
+    Data are read when they are first needed, and cached.
 
     Args:
-        name: One of the catalog's benchmarks, or a task file of the user's own.
+        name: The name of a benchmark, or the path of a task file of the user's own.
         options: The settings; see `check_settings`.
 
     Raises:
         UnknownNameError: The benchmark, a subject or a protocol is unknown.
-        BadInputError: A setting doesn't go with the benchmark.
+        BadInputError: A setting is invalid for the benchmark.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -51,17 +51,17 @@ class HarnessSuite:
 
     @property
     def name(self) -> str:
-        """The benchmark."""
+        """The name of the benchmark."""
         return self.settings.name
 
     @property
     def info(self) -> SuiteInfo:
-        """What reports say of it, from its task files."""
+        """The titles, sections and metrics for reports, from its task files."""
         return suite_info(self.settings.files)
 
     @cached_property
     def version(self) -> str:
-        """A hash of definitions, settings, items, worked examples and rules, and of the harness's version."""
+        """A hash of definitions, settings, items, few-shot examples, rules and the harness's version."""
         return hash_json(
             {
                 "suite": self.name,
@@ -77,8 +77,9 @@ class HarnessSuite:
         """The tasks with their data.
 
         Raises:
-            BadInputError: No task has as many items as the limit asks for.
-            SequelaError: The data can't be had.
+            BadInputError: The limit is above the number of items of every task.
+            SequelaError: The data can't be loaded.
+            SequelaError: The data can't be loaded.
         """
         settings = self.settings
         built = tuple(
@@ -98,14 +99,14 @@ class HarnessSuite:
 
     @property
     def n_tokens(self) -> int:
-        """About how many tokens go through a model for it."""
+        """The approximate number of tokens the model reads."""
         return ITEM_TOKENS * sum(task.n_items for task in self.tasks)
 
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:
         """Runs the tasks and scores them.
 
         Raises:
-            SequelaError: The data can't be had.
+            SequelaError: The data can't be loaded.
         """
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
         with templates_compiled_once():
@@ -129,7 +130,7 @@ class HarnessSuite:
         return found
 
     def _samples(self, lm: EngineLM) -> dict[str, list[Sample]]:
-        # Where every choice is minus infinity the harness computes a softmax of NaNs; we read none of it.
+        # If every choice is minus infinity, the harness computes a softmax of NaNs, which is not used here.
         with quiet_harness(), np.errstate(invalid="ignore"):
             output: dict[str, Any] = evaluate(
                 lm,

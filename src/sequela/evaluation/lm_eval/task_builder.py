@@ -1,4 +1,4 @@
-"""Builds the harness's tasks: our task file over a stock definition, with data of the user's or the hub's."""
+"""Builds the harness's tasks from task files and upstream definitions, with local data or the hub's."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from sequela.evaluation.lm_eval.upstream_tasks import UpstreamFunction, read_def
 from sequela.results.metrics import AUROC
 
 FEWSHOT_SEED = 1234
-"""The harness's own default seed; our tasks take the first worked examples and don't draw."""
+"""The harness's default seed; Sequela's tasks use the first few-shot examples and draw none."""
 
 OWN_SPLIT = "test"
-"""The split that a task file's own items are."""
+"""The split of the items of a task file with its own items."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class HarnessTask:
     """A task of the harness with its data, ready to run.
 
     Args:
-        file: Our definition.
-        subtask: The part of the benchmark, where it has parts; else empty.
-        name: The task's name in results: with its version, and with a suffix where data or worked examples
+        file: The task file.
+        subtask: The subtask, if the benchmark has subtasks; otherwise empty.
+        name: The task's name in results, with its version, and with a suffix if data or few-shot examples
             are not the standard ones.
-        shots: How many worked examples stand before each question.
-        n_items: How many items there are.
-        note: What a reader of its scores must know.
-        task: The harness's object.
+        shots: The number of few-shot examples before each question.
+        n_items: The number of items.
+        note: The note on its scores.
+        task: The harness's task object.
         content: A hash of definition, settings and items.
     """
 
@@ -62,25 +62,25 @@ class HarnessTask:
 
     @property
     def key(self) -> str:
-        """The name the harness knows it by: unlike ours, one for each protocol."""
+        """The task's name in the harness, which includes the protocol."""
         return _key(self.file, self.name)
 
     def targets_of(self, sample: Sample) -> Sequence[str]:
-        """The right answers of an item that is answered in writing."""
+        """Returns the right answers of an item with generated answers."""
         target = sample["target"]
         return target if isinstance(target, list) else [target]
 
     def choices_of(self, sample: Sample) -> Sequence[str]:
-        """The choices that were shown with an item that is answered in writing."""
+        """Returns the choices that were shown with an item with generated answers."""
         if not self.file.options:
             return ()
         return choices_shown(self.file.options, sample["doc"])
 
 
 def choices_shown(options: str, document: Row) -> list[str]:
-    """The choices of an item, from the template that gives them as a list."""
-    found: list[str] = ast.literal_eval(apply_template(options, document))
-    return found
+    """Returns the choices of an item, from the template that renders them as a list."""
+    choices: list[str] = ast.literal_eval(apply_template(options, document))
+    return choices
 
 
 def build_task(
@@ -94,20 +94,20 @@ def build_task(
     """Builds one task.
 
     Args:
-        file: Which, and under which protocol.
-        subject: The part, where the benchmark has parts.
-        limit: How many items to run, from the first on; all if None.
-        shots: How many worked examples; the standard number if None.
-        max_new_tokens: Where a written answer ends, if not where the task file says.
-        folder: Where the task file stands, for items of its own.
+        file: The task file, which gives the benchmark and the protocol.
+        subject: The subject, if the benchmark has subjects.
+        limit: The number of items to run, from the first on; all if None.
+        shots: The number of few-shot examples; the standard number if None.
+        max_new_tokens: The maximum number of new tokens of a generated answer; that of the task file if None.
+        folder: The folder of the task file, for items of its own.
 
     Raises:
-        SequelaError: The data are neither in the user's folder nor to be had from the hub.
-        BadInputError: An item doesn't have what the definition asks of it; it is named.
+        SequelaError: The data are not in the user's folder and can't be loaded from the hub.
+        BadInputError: An item lacks something that the definition requires; the message names it.
     """
     shots = file.shots if shots is None else shots
     definition = _definition(file, subject, shots, max_new_tokens)
-    stock = definition.pop("task", "")
+    upstream = definition.pop("task", "")
     rows, departure = _data(file, subject, definition, folder)
     name = task_name(file, subject, shots, departure)
     definition["task"] = _key(file, name)
@@ -120,15 +120,15 @@ def build_task(
     task.set_fewshot_seed(FEWSHOT_SEED)
     if file.protocol != "generation" and definition["output_type"] != "multiple_choice":
         raise BadInputError(
-            f"The task {file.name}: the protocol {file.protocol} scores choices, and the definition has the "
-            f"output_type {definition['output_type']}.",
-            hint="Give it `harness: {output_type: multiple_choice, doc_to_choice: ...}`.",
+            f"The task {file.name!r}: the protocol {file.protocol} scores choices, but its definition "
+            f"has the output_type {definition['output_type']}.",
+            hint="Add `harness: {output_type: multiple_choice, doc_to_choice: ...}`.",
         )
     documents = task.eval_docs
     n_run = len(documents) if limit is None else min(limit, len(documents))
-    asked = documents.select(range(n_run))
+    run_documents = documents.select(range(n_run))
     with templates_compiled_once():
-        _check_items(task, asked, file)
+        _check_items(task, run_documents, file)
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
@@ -138,7 +138,7 @@ def build_task(
         shots=shots,
         n_items=len(documents),
         note=joined(
-            f"prompts of lm-evaluation-harness's {stock}{of_version}" if file.include else "",
+            f"prompts of lm-evaluation-harness's {upstream}{of_version}" if file.include else "",
             f"{shots}-shot",
             f"at most {_length(definition)} new tokens" if file.protocol == "generation" else "",
             departure,
@@ -146,7 +146,7 @@ def build_task(
             f"there are only {len(documents)} items" if limit is not None and limit > len(documents) else "",
         ),
         task=task,
-        content=_content(file, definition, rows, asked),
+        content=_content(file, definition, rows, run_documents),
     )
 
 
@@ -155,7 +155,7 @@ def _key(file: TaskFile, name: str) -> str:
 
 
 def task_name(file: TaskFile, subject: str, shots: int, departure: str = "") -> str:
-    """The task's name with its version; suffixes tell what makes its score another one than the version's."""
+    """Returns the task's name with its version, and suffixes for deviations from the standard task."""
     part = f"_{subject}" if subject else ""
     changed_shots = "" if shots == file.shots else f"_{shots}shot"
     changed_data = "_local" if departure else ""
@@ -163,13 +163,13 @@ def task_name(file: TaskFile, subject: str, shots: int, departure: str = "") -> 
 
 
 def _definition(file: TaskFile, subject: str, shots: int, max_new_tokens: int | None) -> dict[str, Any]:
-    stock = read_definition(file.include.replace(SUBJECT, subject)) if file.include else {}
-    # The protocol implies it: the choices of an item are scored unless answers are written.
-    definition = {"output_type": "multiple_choice", **stock, "num_fewshot": shots, "training_split": None}
+    upstream = read_definition(file.include.replace(SUBJECT, subject)) if file.include else {}
+    # The protocol implies the output type: choices are scored unless answers are generated.
+    definition = {"output_type": "multiple_choice", **upstream, "num_fewshot": shots, "training_split": None}
     if file.items:
         definition |= {"test_split": OWN_SPLIT}
     if file.protocol == "generation":
-        # The text is read by our own readings; the harness's filters and metrics have no say.
+        # Sequela's own parsers read the text; the harness's filters and metrics are not used.
         definition |= {
             "output_type": "generate_until",
             "doc_to_choice": None,
@@ -192,7 +192,7 @@ def _length(definition: Mapping[str, Any]) -> int:
 def _data(
     file: TaskFile, subject: str, definition: Mapping[str, Any], folder: Path | None
 ) -> tuple[datasets.DatasetDict, str]:
-    """The items, and how they differ from the official ones."""
+    """Returns the items, and a note on how they differ from the official ones."""
     if file.items:
         rows = read_items((folder or FOLDER) / file.items)
         return datasets.DatasetDict({OWN_SPLIT: datasets.Dataset.from_list(rows)}), ""
@@ -215,15 +215,15 @@ def _from_hub(file: TaskFile, definition: Mapping[str, Any]) -> datasets.Dataset
             return datasets.load_dataset(path, name)
         except (OSError, ValueError) as error:  # no network, no such data set, no permission
             raise SequelaError(
-                f"The data set {path!r} ({name}) for the benchmark {file.benchmark!r} can't be had: "
+                f"The data set {path!r} ({name}) of the benchmark {file.benchmark!r} can't be loaded: "
                 f"{unreachable_because(error, reachable)}.",
                 hint=f"Connect to the network (some data sets need `hf auth login`), or set {DATA_VARIABLE} "
-                "to a folder that has the data; `sequela tasks` says what it may hold.",
+                "to a folder that has the data; `sequela tasks` lists the benchmarks and their data.",
             ) from error
 
 
 def _prepared(file: TaskFile, rows: datasets.DatasetDict) -> datasets.DatasetDict:
-    """The items with the choices that the task file names put in an order of their own."""
+    """Returns the items with the choices in the fields that the task file names shuffled."""
     if not file.shuffled:
         return rows
     return datasets.DatasetDict(
@@ -244,7 +244,7 @@ def _shuffled(row: Row, fields: Sequence[str]) -> Row:
 
 
 def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: TaskFile) -> None:
-    """Makes every prompt and its choices once, so that an item without is named before anything runs."""
+    """Builds every prompt and its choices once, so that an invalid item is reported before the run."""
     for number, document in enumerate(documents, start=1):
         try:
             task.doc_to_text(document)
@@ -253,13 +253,13 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
                 choices = task.doc_to_choice(document)
                 choices[int(target)]
                 if AUROC.name in file.metrics and len(choices) != 2:
-                    raise ValueError(f"the metric auroc is for two choices; there are {len(choices)}")
+                    raise ValueError(f"the metric auroc needs two choices; there are {len(choices)}")
             elif file.options:
                 choices_shown(file.options, document)
         except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, SyntaxError) as error:
             where = file.items or f"the data of {file.benchmark}"
             raise BadInputError(
-                f"{where}, record {number}: no prompt can be made of it ({error})."
+                f"{where}, record {number}: no prompt can be built from it ({error})."
             ) from error
 
 

@@ -1,9 +1,9 @@
-"""Our own tasks, one YAML file each: what the harness is told, and how answers are read.
+"""Task files: Sequela's own task definitions in YAML, one benchmark and protocol each.
 
-A file names a stock definition of lm-evaluation-harness whose prompts and worked examples it takes, and
-what differs from it under `harness`. Everything else is ours: the protocol, the readings of written
-answers, the version. `task_files/` holds the benchmarks that come with the program; a study can name
-a file of its own in the same form, with its items in a JSON-lines file beside it.
+A task file includes an upstream definition of lm-evaluation-harness, for its prompts and few-shot examples,
+and changes keys of it under `harness`. The protocol, the parsers of generated answers (`readings`) and the
+version are Sequela's. `task_files/` has the benchmarks that come with Sequela. A study can use a file of its
+own in the same format, with its items in a JSON-lines file in the same folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parent / "task_files"
 SUBJECT = "{subject}"
 
 JSON_LINES = "json_lines"
-"""The layout of a file with one object a line."""
+"""The layout of a file with one object per line."""
 
 GENERATION_METRICS = (
     metrics.ACCURACY.name,
@@ -41,7 +41,7 @@ GENERATION_METRICS = (
     metrics.NGRAM_ENTROPY.name,
     metrics.ANSWER_WORDS.name,
 )
-"""What is reported of written answers: by the strict reading first, then what tells of their form."""
+"""The metrics of generated answers: accuracy by the strict parser first; others describe their form."""
 
 
 CHOICE_METRICS = (
@@ -52,12 +52,12 @@ CHOICE_METRICS = (
     metrics.AUROC.name,
     metrics.SHARE_YES.name,
 )
-"""The metrics that a task whose choices are scored can report; the first one it names holds the answers."""
+"""The metrics for tasks whose choices are scored; the records of the first one have the answers."""
 
 PROTOCOLS = ("generation", "letters", "answers", "loglikelihood")
 
 LAST = 1000
-"""The place of a benchmark in listings that names none."""
+"""The default `order` of a benchmark in listings."""
 
 PRESENTATION = frozenset(
     {
@@ -73,20 +73,20 @@ PRESENTATION = frozenset(
         "local",
     }
 )
-"""The fields that results do not depend on beyond the items themselves, which have a hash of their own."""
+"""The fields that affect results only through the items, which are hashed separately."""
 
 
 class LocalFiles(BaseModel):
-    """Where a benchmark's items may lie in the user's folder of data sets, and in which layout.
+    """The location of a benchmark's items in the user's folder of data sets, and their layout.
 
     Args:
-        path: The file or folder below `SEQUELA_DATA`; `*` stands for any name, and `.gz` may follow.
-        layout: How the files are laid out: `json_lines` for one object a line, the name of a file in
+        path: The file or folder below `SEQUELA_DATA`; `*` matches any name, and `.gz` may follow.
+        layout: The layout of the files: `json_lines` for one object per line, the name of a file in
             `task_files/layouts`, or such a layout itself.
-        fields: For `json_lines`, the fields that are read and the kind of each; all of them if it is empty.
-        split: For `json_lines`, the name of the split that the items are.
-        count_rows: Whether another number of rows than `official_items` is reported, since other splits of
-            the data set are about.
+        fields: For `json_lines`, the fields to read and the kind of each; all fields if empty.
+        split: For `json_lines`, the name of the split.
+        count_rows: Whether to report a number of rows that differs from `official_items`, for data sets of
+            which other splits are in circulation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,17 +101,17 @@ class LocalFiles(BaseModel):
     @classmethod
     def _is_known(cls, value: str | DataLayout) -> str | DataLayout:
         if isinstance(value, str) and value not in (known := (JSON_LINES, *layout_names())):
-            raise ValueError(f"there is no layout {value!r}; known: {', '.join(known)}")
+            raise ValueError(f"has the unknown layout {value!r}; known: {', '.join(known)}")
         return value
 
 
 def layout_names() -> tuple[str, ...]:
-    """Returns the names of the layouts that come with the program."""
+    """Returns the names of the layouts that come with Sequela."""
     return tuple(sorted(path.stem for path in (FOLDER / "layouts").glob("*.yaml")))
 
 
 def layout_of(local: LocalFiles) -> DataLayout:
-    """Returns the layout of a benchmark's files, where it isn't `json_lines`."""
+    """Returns the layout of a benchmark's files if it isn't `json_lines`."""
     if isinstance(local.layout, DataLayout):
         return local.layout
     return _read_layout(FOLDER / "layouts" / f"{local.layout}.yaml")
@@ -123,11 +123,11 @@ def _read_layout(path: Path) -> DataLayout:
 
 
 class MetricText(BaseModel):
-    """A metric in a benchmark's own words; what is left out is as in the catalog of metrics.
+    """A benchmark's own description of a metric; missing fields are those of the catalog of metrics.
 
     Args:
-        title: Its name as people write it.
-        meaning: What it measures, as a phrase.
+        title: The title in reports.
+        meaning: A phrase that says what it measures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -137,38 +137,37 @@ class MetricText(BaseModel):
 
 
 class TaskFile(BaseModel):
-    """One benchmark under one protocol: everything the program knows of it.
+    """The definition of one benchmark under one protocol.
 
     Args:
         benchmark: The suite it belongs to.
-        protocol: How it is asked and scored: `generation` (an answer is written), `letters` or `answers` (the
-            likeliest letter, or the likeliest answer text), `loglikelihood`.
+        protocol: `generation` (the answer is generated), `letters` or `answers` (the most likely letter or
+            answer text), or `loglikelihood`.
         version: Raised when prompts, stop texts or items change, so that results never mix.
-        what: What it measures, in one sentence.
-        title: The name as people write it, e.g. `TruthfulQA MC1`.
-        section: The part of a report it belongs to: `Abilities`, `Safety` or `Health`.
-        order: Where the benchmark stands in listings; ascending, then by name.
+        what: A one-sentence description of what it measures.
+        title: The title in reports, e.g. `TruthfulQA MC1`.
+        section: The section of reports: `Abilities`, `Safety` or `Health`.
+        order: The sort key of the benchmark in listings; equal ones are sorted by name.
         task: The task's name in results, if it isn't the benchmark's.
-        include: The stock definition below `lm_eval/tasks` that it begins with; `{subject}` where the
-            benchmark has parts.
-        harness: Keys of the harness's task definition that differ from the stock one.
-        shots: How many worked examples stand before each question.
-        shots_settable: Whether another number can be asked for.
-        official_items: How many items the official test split has; None for a file of one's own.
-        chance: The expected score of guessing; None where it follows from the choices, or is nothing.
-        metrics: For tasks whose choices are scored, what is reported, the metric that holds the answers
-            first; by default accuracy, and for `answers` accuracy per byte too.
-        metric_info: Metrics in words of the benchmark's own, by name.
-        targets: The field of an item that has `choices` and `labels`, 1 for each true choice, if there is
-            one.
-        shuffled: Such fields whose choices are put in an order of their own, since published data have the
+        include: The upstream definition that it extends, below `lm_eval/tasks`, with `{subject}` if the
+            benchmark has subjects.
+        harness: The keys of the harness's task definition that differ from the upstream definition.
+        shots: The number of few-shot examples before each question.
+        shots_settable: Whether the number of few-shot examples can be changed.
+        official_items: The number of items of the official test split; None for a user's own file.
+        chance: The expected score of guessing; None if it depends on the choices, or if there are none.
+        metrics: The reported metrics of a task whose choices are scored. The records of the first one have
+            the answers. The default is accuracy, and for `answers` accuracy per byte too.
+        metric_info: The benchmark's own descriptions of metrics, by name.
+        targets: The field of an item with `choices` and `labels` (1 for each true choice), if there is one.
+        shuffled: The fields of this kind whose choices are shuffled, because the published data have the
             right one first.
-        right_answer: A template of an item's right answer, for what always giving one answer would score.
-        max_new_tokens: Where a written answer ends.
-        options: For written answers, the choices that were shown, as the harness's template gives them.
-        readings: For written answers, how they are read.
-        items: For a file of one's own: its items, a JSON-lines file beside it.
-        local: Where its items may lie in the user's folder of data sets.
+        right_answer: A template of an item's right answer, to compute the scores of constant answers.
+        max_new_tokens: The maximum number of new tokens of a generated answer.
+        options: For generated answers, the choices that were shown, as a template of the harness.
+        readings: For generated answers, the parsers `strict` and `lenient`.
+        items: For a user's own file, the JSON-lines file with its items, in the same folder.
+        local: The location of its items in the user's folder of data sets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -200,37 +199,37 @@ class TaskFile(BaseModel):
 
     @model_validator(mode="after")
     def _whole(self) -> TaskFile:
-        writes = self.protocol == "generation"
-        if writes and set(self.readings) != {"strict", "lenient"}:
-            raise ValueError("a task whose answers are written needs the readings strict and lenient")
-        if writes and self.max_new_tokens is None:
-            raise ValueError("a task whose answers are written needs max_new_tokens")
-        if not writes and (self.readings or self.max_new_tokens is not None or self.options):
-            raise ValueError("readings, options and max_new_tokens are for tasks whose answers are written")
-        if writes and self.metrics:
-            raise ValueError("metrics are chosen for tasks whose choices are scored")
+        generates = self.protocol == "generation"
+        if generates and set(self.readings) != {"strict", "lenient"}:
+            raise ValueError("a task with generated answers needs the readings strict and lenient")
+        if generates and self.max_new_tokens is None:
+            raise ValueError("a task with generated answers needs max_new_tokens")
+        if not generates and (self.readings or self.max_new_tokens is not None or self.options):
+            raise ValueError("readings, options and max_new_tokens are only for tasks with generated answers")
+        if generates and self.metrics:
+            raise ValueError("metrics can be set only for tasks whose choices are scored")
         if unknown := [name for name in self.metrics if name not in CHOICE_METRICS]:
-            raise ValueError(f"there is no metric {unknown[0]}; known: {', '.join(CHOICE_METRICS)}")
+            raise ValueError(f"unknown metric {unknown[0]!r}; known: {', '.join(CHOICE_METRICS)}")
         if unknown := [name for name in self.metric_info if name not in self.reported_metrics]:
             raise ValueError(
-                f"metric_info describes {unknown[0]}; reported are {', '.join(self.reported_metrics)}"
+                f"metric_info describes {unknown[0]!r}; reported are {', '.join(self.reported_metrics)}"
             )
         if metrics.TRUE_PROBABILITY.name in self.metrics and not self.targets:
             raise ValueError("true_probability needs targets")
         if not (self.include or self.items):
-            raise ValueError("it needs a stock definition to include, or items of its own")
+            raise ValueError("it needs an upstream definition to include, or items of its own")
         if self.items and "doc_to_text" not in self.harness:
             raise ValueError("a task with items of its own needs harness.doc_to_text")
         return self
 
     @property
     def name(self) -> str:
-        """The task's name without version and changes."""
+        """The task's name without version and suffixes."""
         return self.task or self.benchmark
 
     @property
     def reported_metrics(self) -> tuple[str, ...]:
-        """The metrics that are reported of it, the one that holds the answers first."""
+        """The reported metrics; the records of the first one have the answers."""
         if self.protocol == "generation":
             return GENERATION_METRICS
         if self.metrics:
@@ -240,15 +239,15 @@ class TaskFile(BaseModel):
 
     @property
     def has_subtasks(self) -> bool:
-        """Whether the benchmark is a group of subjects, each a task."""
+        """True if the benchmark is a group of subjects, each a subtask."""
         return SUBJECT in self.include
 
 
 def read_task_file(path: Path) -> TaskFile:
-    """Reads a task.
+    """Reads a task file.
 
     Raises:
-        BadInputError: It can't be read, or a field is missing or wrong; file and field are named.
+        BadInputError: It can't be read, or a field is missing or invalid; the message names file and field.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -257,7 +256,7 @@ def read_task_file(path: Path) -> TaskFile:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInputError(f"The task file {path} is not YAML: {error}.") from error
     if not isinstance(content, dict):
-        raise BadInputError(f"The task file {path} is not a table of keys and values.")
+        raise BadInputError(f"The task file {path} is not a mapping of keys to values.")
     try:
         return TaskFile.model_validate(content)
     except ValidationError as error:
@@ -268,7 +267,7 @@ def read_task_file(path: Path) -> TaskFile:
 
 
 def suite_info(files: Sequence[TaskFile]) -> SuiteInfo:
-    """What reports say of a benchmark besides its scores; its own title is what those of its tasks share."""
+    """Returns the titles and metrics of a benchmark; its title is the common start of its tasks' titles."""
     titles = [file.title.split() for file in files]
     shared = takewhile(lambda words: len(set(words)) == 1, zip(*titles, strict=False))
     return SuiteInfo(
@@ -280,25 +279,30 @@ def suite_info(files: Sequence[TaskFile]) -> SuiteInfo:
 
 
 def _described(name: str, text: MetricText) -> MetricInfo:
-    """Returns the catalog's metric in a benchmark's own words."""
+    """Returns the catalog's metric with a benchmark's own description."""
     return metric_info(name).model_copy(update=text.model_dump(exclude_defaults=True))
 
 
 @cache
 def task_files() -> tuple[TaskFile, ...]:
-    """The tasks that come with the program, those of one benchmark together, the paper's protocol first."""
+    """Returns the task files that come with Sequela, in the order of listings."""
     return in_order(read_task_file(path) for path in FOLDER.glob("*.yaml"))
 
 
 def in_order(files: Iterable[TaskFile]) -> tuple[TaskFile, ...]:
-    """Task files in the order of listings: those of one benchmark together, the paper's protocol first."""
-    found = tuple(files)
-    first: dict[str, int] = {}
-    for one in found:
-        first[one.benchmark] = min(one.order, first.get(one.benchmark, LAST))
+    """Sorts task files for listings: those of a benchmark together, with the paper's protocol first."""
+    unsorted = tuple(files)
+    orders: dict[str, int] = {}
+    for file in unsorted:
+        orders[file.benchmark] = min(file.order, orders.get(file.benchmark, LAST))
     return tuple(
         sorted(
-            found,
-            key=lambda one: (first[one.benchmark], one.benchmark, PROTOCOLS.index(one.protocol), one.name),
+            unsorted,
+            key=lambda file: (
+                orders[file.benchmark],
+                file.benchmark,
+                PROTOCOLS.index(file.protocol),
+                file.name,
+            ),
         )
     )

@@ -1,4 +1,4 @@
-"""Templates of prompts, compiled once: the harness compiles a task's template anew for every item."""
+"""Caches compiled prompt templates, which the harness would compile again for every item."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import jinja2
 import lm_eval.utils
 
 N_KEPT = 256
-"""So many compiled templates are kept; a benchmark has a handful."""
+"""The number of compiled templates in the cache; a benchmark has a handful."""
 
 
 @contextlib.contextmanager
 def templates_compiled_once() -> Iterator[None]:
-    """Inside the block the harness fills templates that were compiled before; afterwards all is as before.
+    """Makes the harness use cached compiled templates for the length of a block.
 
-    It has no setting for this: a template is Jinja text that it parses and compiles for each prompt, target
-    and list of choices, and again for each few-shot example. That took most of the time of building requests.
+    The harness has no setting for this: it parses and compiles the Jinja text of a template for each prompt,
+    target and list of choices, and again for each few-shot example. This took most of the time of building
+    requests.
     """
     original = lm_eval.utils.apply_template
     lm_eval.utils.apply_template = apply_template
@@ -30,7 +31,7 @@ def templates_compiled_once() -> Iterator[None]:
 
 
 def apply_template(template: str, document: Mapping[str, Any]) -> str:
-    """Returns the text of a template for a document, as the harness would."""
+    """Renders a template for a document, as the harness would."""
     return _compiled(template).render(**document)
 
 

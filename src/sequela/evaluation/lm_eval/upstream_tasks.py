@@ -1,6 +1,6 @@
-"""Reads the harness's stock task definitions: YAML with `include` and `!function`.
+"""Reads the harness's own task definitions: YAML with `include` and `!function`.
 
-The harness's own index of all its tasks takes ten seconds to build; we need four files.
+The harness's index of all its tasks takes ten seconds to build, and only a few files are needed.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 import yaml
 
 from sequela.core.errors import SequelaError
-from sequela.evaluation.lm_eval.catalog import definitions_folder
+from sequela.evaluation.lm_eval.catalog import INSTALL_HINT, definitions_folder
 
 
 @dataclass(frozen=True)
 class UpstreamFunction:
-    """A Python function of the harness that a definition names, not yet imported.
+    """A Python function of the harness that a definition refers to, not yet imported.
 
     Args:
         module: The module, e.g. `lm_eval.tasks.toxigen.utils`.
-        name: The function.
+        name: The name of the function.
     """
 
     module: str
@@ -34,13 +34,13 @@ class UpstreamFunction:
 
 
 def read_definition(relative: str) -> dict[str, Any]:
-    """A stock definition with everything it includes; its own keys win.
+    """Reads an upstream definition with everything it includes; its own keys take precedence.
 
     Args:
-        relative: The file below `lm_eval/tasks`.
+        relative: The path of the file below `lm_eval/tasks`.
 
     Returns:
-        The definition; functions as `UpstreamFunction`.
+        The definition, with functions as `UpstreamFunction`.
 
     Raises:
         SequelaError: The installed harness doesn't have the file.
@@ -50,13 +50,13 @@ def read_definition(relative: str) -> dict[str, Any]:
     if not path.is_file():
         raise SequelaError(
             f"The installed lm-evaluation-harness has no task definition {relative!r}.",
-            hint="Install a version that has it: pip install 'lm-eval>=0.4.9'",
+            hint=f"Install a version that has it: {INSTALL_HINT}",
         )
     return _read(path, folder)
 
 
 def resolved(value: Any) -> Any:
-    """The same definition with its functions imported."""
+    """Returns the definition with its functions imported."""
     if isinstance(value, UpstreamFunction):
         return value.load()
     if isinstance(value, dict):
@@ -70,13 +70,13 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
     package = ".".join(("lm_eval", "tasks", *path.parent.relative_to(folder).parts))
 
     class Loader(yaml.SafeLoader):
-        """Knows `!function` beside plain YAML; a class of its own, since it remembers the folder."""
+        """A loader of YAML with `!function`; one class per file, as the constructor depends on the folder."""
 
-    def stock_function(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> UpstreamFunction:
+    def upstream_function(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> UpstreamFunction:
         module, _, name = loader.construct_scalar(node).rpartition(".")
         return UpstreamFunction(f"{package}.{module}", name)
 
-    Loader.add_constructor("!function", stock_function)
+    Loader.add_constructor("!function", upstream_function)
     with path.open(encoding="utf-8") as stream:
         definition: dict[str, Any] = yaml.load(stream, Loader)
     included = definition.pop("include", [])

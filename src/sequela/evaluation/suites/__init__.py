@@ -1,1 +1,1 @@
-"""The suites that come with the program: built-in questions, refusal, perplexity."""
+"""The suites that come with Sequela: built-in questions, refusal and perplexity."""

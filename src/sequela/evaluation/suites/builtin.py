@@ -1,7 +1,7 @@
-"""Our own questions in seven categories: a ruler with room to fall, with nothing to download.
+"""The built-in suite: questions in seven categories, with nothing to download.
 
-The items were chosen so that the unedited default model answers most of them, but not all. How they
-are built, what the model scores and what they can't tell: `docs/reference/builtin-suite.md`.
+The items were chosen so that the unedited default model answers most of them, but not all. Their
+construction, the model's scores and their limits are described in `docs/reference/builtin-suite.md`.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ CATEGORIES: tuple[tuple[str, str], ...] = (
     ("truthfulness", "the true continuation, where a popular false one is often at hand"),
     ("harm_recognition", "telling threats, insults, crimes and cruelty from harmless words and acts"),
 )
-"""The categories, in order, and what each of them asks."""
+"""The categories, in order, and the topics of each."""
 
 ITEM_TOKENS = 8
-"""About how many tokens an item takes: what its choices share is read once."""
+"""The approximate number of tokens per item; the prefix that its choices share is counted once."""
 
 _DATA = Path(__file__).parent / "data" / "builtin"
 
 
 @dataclass(frozen=True)
 class CategoryDescription:
-    """What a person is told about a category.
+    """A category's entry in a listing.
 
     Args:
         name: The category, which is the task's name in the results.
-        what: What it asks.
-        items: How many items there are.
+        what: The topics.
+        items: The number of items.
         chance: The expected accuracy of guessing.
     """
 
@@ -67,16 +67,16 @@ class CategoryDescription:
 class BuiltinSuite:
     """The built-in suite: accuracy in each category.
 
-    Items are read when they are first needed and kept.
+    Items are read when they are first needed, and cached.
 
     Args:
-        limit: How many items of each category to run, from the first on; all if None.
-        categories: Which categories to run; all if None.
+        limit: The number of items of each category to run, from the first on; all if None.
+        categories: The categories to run; all if None.
 
     Raises:
-        UnknownNameError: There is no such category.
-        BadInputError: The limit is below 1 or above what any category has, or the categories are none or
-            not all different.
+        UnknownNameError: A category is unknown.
+        BadInputError: The limit is below 1 or above the size of the largest category, or the list of
+            categories is empty or has duplicates.
     """
 
     name = "builtin"
@@ -95,7 +95,7 @@ class BuiltinSuite:
 
     @cached_property
     def items(self) -> dict[str, tuple[MultipleChoiceItem, ...]]:
-        """The items that are run, by category."""
+        """The items to run, by category."""
         known = {category: read_items(_DATA / f"{category}.jsonl") for category in self._categories}
         most = max(len(items) for items in known.values())
         if self._limit is not None and self._limit > most:
@@ -107,24 +107,24 @@ class BuiltinSuite:
 
     @cached_property
     def version(self) -> str:
-        """A hash of the items that are run and of the scoring rule."""
+        """A hash of the items to run and of the scoring rule."""
         return version_of(self.items)
 
     @property
     def n_tokens(self) -> int:
-        """About how many tokens go through a model for it."""
+        """The approximate number of tokens the model reads."""
         return ITEM_TOKENS * sum(map(len, self.items.values()))
 
     def describe(self) -> tuple[CategoryDescription, ...]:
-        """What a person is told about the categories that are run."""
-        what = dict(CATEGORIES)
+        """Returns descriptions of the categories to run."""
+        topics = dict(CATEGORIES)
         return tuple(
-            CategoryDescription(category, what[category], len(items), chance_level(items))
+            CategoryDescription(category, topics[category], len(items), chance_level(items))
             for category, items in self.items.items()
         )
 
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:
-        """Scores all choices in one request to the engine; one finding for each category."""
+        """Scores all choices in one call of the engine and returns one result per category."""
         flat = [item for items in self.items.values() for item in items]
         scores = iter(score_choices(model, engine, flat, progress))
         return [self._task_result(category, items, scores) for category, items in self.items.items()]
@@ -137,7 +137,7 @@ class BuiltinSuite:
 
 
 def version_of(items: dict[str, tuple[MultipleChoiceItem, ...]]) -> str:
-    """A hash of items by category and of the scoring rule."""
+    """Returns a hash of items by category and of the scoring rule."""
     contents = {category: [item.model_dump(mode="json") for item in some] for category, some in items.items()}
     return hash_json({"items": contents, "scoring": SCORING_RULE})
 
@@ -151,6 +151,6 @@ def _checked(categories: Sequence[str] | None) -> tuple[str, ...]:
             raise UnknownNameError("category", category, known)
     if not categories or len(set(categories)) < len(categories):
         raise BadInputError(
-            f"builtin: the categories are {list(categories)}, expected at least one and none twice."
+            f"builtin: the categories are {list(categories)}, expected at least one and no duplicates."
         )
     return tuple(categories)

@@ -1,4 +1,4 @@
-"""The suites that come with the program, known without importing PyTorch."""
+"""The entries of the suites that come with Sequela, available without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class BuiltinOptions(LimitedOptions):
     """Settings of the built-in suite.
 
     Args:
-        limit: How many items of each category to run.
-        categories: Which categories to run; all if None.
+        limit: The number of items of each category to run; all if None.
+        categories: The categories to run; all if None.
     """
 
     categories: tuple[str, ...] | None = None
 
 
 class PerplexityOptions(SuiteOptions):
-    """Settings of the perplexity.
+    """Settings of the perplexity suite.
 
     Args:
         window: Tokens per window.
@@ -36,29 +36,31 @@ class RefusalOptions(LimitedOptions):
     """Settings of the refusal suite.
 
     Args:
-        limit: How many requests of each kind to make.
-        max_new_tokens: Where an answer ends.
+        limit: The number of requests of each kind to run; all if None.
+        max_new_tokens: The maximum number of new tokens of an answer.
     """
 
     max_new_tokens: int = Field(default=64, ge=1)
 
 
 HARNESS = "lm_eval"
-"""The suite of the harness's own tasks; `lm_eval:arc_easy` names one of them."""
+"""The suite of the harness's own tasks; `lm_eval:arc_easy` is one of them."""
 
 
 class HarnessTaskOptions(LimitedOptions):
-    """Settings of a task of lm-evaluation-harness that is run as it stands.
+    """Settings of a task of lm-evaluation-harness that is run unchanged.
 
     Args:
-        task: The task or group, by the harness's name; a suite's name `lm_eval:arc_easy` names it too.
-        limit: How many items of each task to run, from the first on; all if None.
-        num_fewshot: How many few-shot examples stand before each question; the task's own number if None.
+        task: The task or group, by the harness's name; it can also be given in the suite's name, as in
+            `lm_eval:arc_easy`.
+        limit: The number of items of each task to run, from the first on; all if None.
+        num_fewshot: The number of few-shot examples before each question; the task's own number if None.
         data: Local data in place of the hub's: a file with the evaluated split, a folder with a file
             `<split>.jsonl` for each split, or files by split.
         trust_remote_code: Whether Python code that doesn't come with the harness may be run.
         confirm_run_unsafe_code: Whether tasks may run code that the model wrote.
-        too_long: Whether a prompt longer than the model's context is refused, or cut on the left.
+        too_long: `refuse` counts a prompt longer than the model's context as wrong, `cut` truncates it on
+            the left.
     """
 
     task: str
@@ -97,7 +99,7 @@ def _describe_builtin() -> tuple[SuiteDescription, ...]:
             name="builtin",
             task="",
             protocol="loglikelihood",
-            what=f"Our own questions in {len(categories)} categories, most within the default model's reach.",
+            what=f"Sequela's own questions in {len(categories)} categories; the default model answers most.",
             metrics=(metrics.ACCURACY.name,),
             shots=None,
             items=n_items,
@@ -114,7 +116,7 @@ def _describe_perplexity() -> tuple[SuiteDescription, ...]:
             name="perplexity",
             task="fixed_text",
             protocol="fixed_text",
-            what="Perplexity of a fixed text, the cheap alarm for a damaged model.",
+            what="Perplexity of a fixed text, a cheap check for damage to the model.",
             metrics=(metrics.PERPLEXITY.name, metrics.LOSS.name),
             shots=None,
             items=None,
@@ -134,8 +136,8 @@ def _describe_refusal() -> tuple[SuiteDescription, ...]:
             name="refusal",
             task="",
             protocol="generation",
-            what="Whether harmful requests are declined, and harmless ones that only sound so answered; for "
-            "instruction-tuned models, in their chat template.",
+            what="Harmful requests, which should be declined, and similar harmless ones, which should be "
+            "answered; for instruction-tuned models, in their chat template.",
             metrics=(metrics.DECLINED.name, metrics.HELPED.name),
             shots=None,
             items=n_requests,
@@ -152,7 +154,7 @@ def _describe_harness_task() -> tuple[SuiteDescription, ...]:
             name=HARNESS,
             task="",
             protocol="any task of lm-evaluation-harness",
-            what="A task or group of the installed harness as it stands, by its name: `lm_eval:arc_easy`. "
+            what="Any task or group of the installed harness, unchanged, by its name: `lm_eval:arc_easy`. "
             "`sequela tasks --harness arc` lists the names with `arc` in them.",
             metrics=(),
             shots=None,
@@ -194,4 +196,4 @@ SUITES: tuple[SuiteEntry, ...] = (
         _check_harness_task,
     ),
 )
-"""The suites, in the order of listings."""
+"""The entries, in the order of listings."""

@@ -1,6 +1,6 @@
 """Health of the whole model: its perplexity on a fixed text.
 
-It says early that a model is damaged, not what it has lost: see the abilities for that.
+It shows early that a model is damaged, but not which abilities it has lost; the benchmarks do.
 Perplexity is per token, so it compares edited models with their own base, never models with
 different tokenizers.
 """
@@ -20,24 +20,24 @@ from sequela.results import ItemRecord, Section, SuiteInfo, TaskResult
 from sequela.results.metrics import LOSS, PERPLEXITY
 
 WINDOW = 128
-"""Tokens per window, where no other number is asked for."""
+"""The default number of tokens per window."""
 
 PROTOCOL = "fixed_text"
 TASK = "fixed_text"
 RULE = "mean over equal windows of the mean token loss in nats, first token of a window unscored; v1"
-"""Part of the version hash: changed when the same text starts to be measured otherwise."""
+"""Part of the version hash; changed when the measurement of the same text changes."""
 
 _TEXT = Path(__file__).parent / "data" / "health_text.txt"
 
 
 class HealthSuite:
-    """Perplexity, and the loss it is the exponential of, on a text that comes with the program.
+    """Perplexity and loss on a text that comes with Sequela; perplexity is the exponential of the loss.
 
     Args:
-        window: Tokens per window, at least 2; windows don't see each other.
+        window: Tokens per window, at least 2; each window is scored without the others as context.
 
     Raises:
-        BadInputError: The window is shorter.
+        BadInputError: The window is shorter than 2 tokens.
     """
 
     name = "perplexity"
@@ -60,15 +60,14 @@ class HealthSuite:
 
     @property
     def n_tokens(self) -> int:
-        """About how many tokens go through a model for it: four letters each."""
+        """The approximate number of tokens the model reads, at four characters per token."""
         return len(self.text) // 4
 
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:
         """Measures `perplexity` and `loss`, in this order.
 
-        If any window met a logit that was not a number, or is longer than the model's context, neither
-        has a value. The records of the windows are with the loss, which is their mean; the perplexity is
-        not a mean of anything.
+        If any window has a non-finite logit or is longer than the model's context, neither has a value.
+        The loss has the records of the windows, of which it is the mean; the perplexity is not a mean.
         """
         measured = perplexity(engine, model, self.text, self._window, progress)
         return [self._perplexity(measured), self._loss(measured)]
@@ -98,7 +97,7 @@ class HealthSuite:
         stderr = None if value is None else _number(value * measured.stderr)  # the delta method
         note = self._failures_note(measured)
         if value is None and not note:
-            note = f"exp({measured.mean_loss:.1f}) is too large for a number"
+            note = f"exp({measured.mean_loss:.1f}) is too large for a floating-point number"
         return TaskResult(
             suite=self.name,
             task=TASK,
@@ -127,10 +126,10 @@ class HealthSuite:
         if measured.n_too_long:
             return (
                 f"{measured.n_too_long} of {measured.n_windows} windows of {self._window} tokens are longer "
-                "than the model's context and were not asked"
+                "than the model's context and were not run"
             )
         if measured.n_nonfinite:
-            return f"{measured.n_nonfinite} of {measured.n_windows} windows met a logit that is not a number"
+            return f"{measured.n_nonfinite} of {measured.n_windows} windows have a non-finite logit"
         return ""
 
 

@@ -52,5 +52,5 @@ def test_names_are_read_in_every_form_yaml_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["dataset_path: x\n", "group: g\ntask: [a]\n"])
 def test_a_file_without_a_single_task_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(BadInputError, match="defines no single task"):
+    with pytest.raises(BadInputError, match="does not define a single task"):
         members_of(str(tmp_path / "mine.yaml"))

@@ -68,9 +68,9 @@ def harness_task_with_code() -> dict[str, str]:
     [
         ({"task": "arc_easy", "data": "nowhere.jsonl"}, "nowhere.jsonl is missing"),
         ({"task": "arc_easy", "data": {}}, "names no file"),
-        ({"task": "ai2_arc", "data": {"test": "x.jsonl"}}, "stands for 2 tasks"),
-        ({"task": "arc_easy", "data": "."}, "has no data of the task 'arc_easy'"),
-        ({"task": "no/such/file.yaml"}, "no file no/such/file.yaml"),
+        ({"task": "ai2_arc", "data": {"test": "x.jsonl"}}, "has 2 tasks"),
+        ({"task": "arc_easy", "data": "."}, "has no data for the task 'arc_easy'"),
+        ({"task": "no/such/file.yaml"}, "The file no/such/file.yaml does not exist"),
         ({"task": "arc_easy", "num_fewshot": -1}, "num_fewshot = -1"),
         ({}, "needs the option 'task'"),
     ],

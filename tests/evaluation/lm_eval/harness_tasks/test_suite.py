@@ -227,7 +227,13 @@ def test_no_data_and_no_hub_is_told_with_the_file_to_add(local_data: Write, no_h
     ]
     + [
         ("gsm8k", "test", DATA_SETS["gsm8k"]["test"], {}, "'train', which its few-shot examples come from"),
-        ("arc_easy", "test", [{"question": "Why?"}], {}, "No item of the task 'arc_easy' can be made"),
+        (
+            "arc_easy",
+            "test",
+            [{"question": "Why?"}],
+            {},
+            "The data of the task 'arc_easy' don't fit its definition",
+        ),
         (
             "arc_easy",
             "test",

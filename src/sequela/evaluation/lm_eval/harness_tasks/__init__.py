@@ -1,1 +1,1 @@
-"""Any task of the installed lm-evaluation-harness as it stands, with the harness's own metrics."""
+"""Tasks of the installed lm-evaluation-harness, run unchanged, with the harness's own metrics."""

@@ -1,7 +1,7 @@
-"""The names of the harness's tasks and groups, read from its YAML files without importing it.
+"""An index of the harness's tasks and groups, read from its YAML files without importing it.
 
-The harness's own index parses 14,000 YAML files, which takes eight seconds of processor time. A few top-level
-keys of a file say which name it defines; these are read from its text here, in under a second.
+The harness's own index parses 14,000 YAML files, which takes eight seconds of processor time. Here only the
+few top-level keys that define names are read from the text of the files, in under a second.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _QUOTED = re.compile(r"""(["'])(.*?)\1""")
 
 @dataclass(frozen=True)
 class TaskIndex:
-    """What the installed harness defines, by name.
+    """The tasks, groups and tags of the installed harness, by name.
 
     Args:
         tasks: The file of each single task.
         groups: The file of each group.
-        tags: The tasks that bear each tag.
+        tags: The tasks with each tag.
     """
 
     tasks: Mapping[str, Path]
@@ -49,7 +49,7 @@ class TaskIndex:
 
 @dataclass(frozen=True)
 class Members:
-    """The tasks that a name stands for.
+    """The tasks that a name includes.
 
     Args:
         files: The YAML file of each task, by the task's name.
@@ -61,7 +61,7 @@ class Members:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """The folders the definitions stand in."""
+        """The folders of the definitions."""
         return tuple(sorted({path.parent for path in (*self.files.values(), *self.group_files)}))
 
 
@@ -86,10 +86,10 @@ def members_of(name: str) -> Members:
 
 @lru_cache(maxsize=1)
 def read_index(folder: Path) -> TaskIndex:
-    """Returns the names that the YAML files of a folder define; the first definition of a name counts.
+    """Returns the index of a folder of YAML files; the first definition of a name counts.
 
     Args:
-        folder: The harness's folder of definitions; it is read once.
+        folder: The harness's folder of definitions; it is read only once.
     """
     tasks: dict[str, Path] = {}
     groups: dict[str, Path] = {}
@@ -112,10 +112,10 @@ def read_index(folder: Path) -> TaskIndex:
 
 
 def definition_files(path: Path) -> Iterator[Path]:
-    """Yields a definition's file and all that it includes.
+    """Yields a definition's file and all files that it includes.
 
     Raises:
-        BadInputError: It includes a file that is missing.
+        BadInputError: An included file is missing.
     """
     yield path
     for name in _keys(path).get("include", []):
@@ -126,14 +126,14 @@ def definition_files(path: Path) -> Iterator[Path]:
 
 
 def read_plain(path: Path) -> dict[str, Any]:
-    """Returns a YAML definition without what it includes; functions are given by their names.
+    """Reads a YAML definition without its included files; functions are replaced by their names.
 
     Raises:
-        BadInputError: The file is no YAML mapping.
+        BadInputError: The file is not a YAML mapping.
     """
 
     class Loader(yaml.SafeLoader):
-        """Knows `!function` beside plain YAML."""
+        """A loader of YAML with `!function`."""
 
     def function_name(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
         return str(loader.construct_scalar(node))
@@ -145,19 +145,19 @@ def read_plain(path: Path) -> dict[str, Any]:
         raise BadInputError(f"{path} can't be read as a task definition: {error}.") from error
     if not isinstance(content, dict):
         raise BadInputError(
-            f"{path} is no task definition: expected keys and values, such as `task: my_task`."
+            f"{path} is not a task definition: expected keys and values, such as `task: my_task`."
         )
     return content
 
 
 def _members_of_file(path: Path) -> Members:
     if not path.is_file():
-        raise BadInputError(f"There is no file {path}.", hint="Name a task definition in YAML.")
+        raise BadInputError(f"The file {path} does not exist.", hint="Name a task definition in YAML.")
     keys = _keys_with_includes(path, {}, ())
     if "group" in keys or len(keys.get("task", [])) != 1:
         raise BadInputError(
-            f"{path} defines no single task.",
-            hint="Name a file with `task: NAME`; groups are known by name only if the harness has them.",
+            f"{path} does not define a single task.",
+            hint="Name a file with `task: NAME`; groups can be run only if they come with the harness.",
         )
     return Members({keys["task"][0]: path}, ())
 
@@ -200,7 +200,7 @@ def _yaml_files(folder: Path) -> list[Path]:
 def _keys_with_includes(
     path: Path, included: dict[Path, dict[str, list[str]]], above: tuple[Path, ...]
 ) -> dict[str, list[str]]:
-    """The values of the keys we look for, a file's own before those of what it includes."""
+    """Returns the values of the relevant keys; a file's own take precedence over included ones."""
     own = _keys(path)
     inherited: dict[str, list[str]] = {}
     for name in own.get("include", []):
@@ -223,7 +223,7 @@ def _keys(path: Path) -> dict[str, list[str]]:
 
 
 def _values(value: str, text: str, end: int) -> list[str]:
-    """The strings of a YAML value on one line, or of the list below it."""
+    """Returns the strings of a YAML value on one line, or of the list below it."""
     value = value.strip()
     if value.startswith("["):
         return [_scalar(one) for one in value.partition("]")[0][1:].split(",") if one.strip()]

@@ -1,4 +1,4 @@
-"""The per-item records of the harness's tasks: the question, the answer and the right answer."""
+"""Item records of the harness's tasks, with the question, the answer and the right answer."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def item_record(
     task: Task,
     truncated: frozenset[str],
 ) -> ItemRecord:
-    """Returns the record of an item under one metric, its value still 0.
+    """Returns the record of an item under one metric, with the value 0 as a placeholder.
 
     Args:
         suite: The suite's name.
         label: The task's name in results.
-        protocol: The filter, or how the task is asked.
+        protocol: The filter, or the output type of a task without filters.
         metric: The metric.
-        one: The item.
+        one: The item with its answers.
         task: The harness's task.
-        truncated: Prompts that were cut to fit.
+        truncated: The prompts that were truncated.
     """
     answer, expected, details = _answer(one, task)
     prompt = one.requests[0].args[0]
@@ -58,7 +58,7 @@ def item_record(
 
 
 def answer_form(items: Sequence[ItemRecord]) -> AnswerDistribution | None:
-    """Returns what the answers look like: the choices made, or the texts written; None if there are none."""
+    """Returns the distribution of choices or generated answers; None for other kinds of answers."""
     details = [item.details for item in items]
     if all("chosen" in one for one in details):
         return choice_distribution(items, None)
@@ -71,7 +71,7 @@ def answer_form(items: Sequence[ItemRecord]) -> AnswerDistribution | None:
 
 
 def _answer(one: ItemOutcome, task: Task) -> tuple[str, str, dict[str, Any]]:
-    """The answer, the right one, and more to know, by the kind of request."""
+    """Returns the answer, the right answer and the details, which depend on the kind of request."""
     kinds = {request.request_type for request in one.requests}
     target = task.doc_to_target(one.doc)
     if kinds == {"loglikelihood"} and task.OUTPUT_TYPE == "multiple_choice":
@@ -89,7 +89,10 @@ def _answer(one: ItemOutcome, task: Task) -> tuple[str, str, dict[str, Any]]:
 
 
 def _choice(one: ItemOutcome, target: Any) -> tuple[str, str, dict[str, Any]]:
-    """A choice is named by its own text, or by what precedes it where that is what differs."""
+    """Returns the answer, the right answer and the details of a multiple-choice item.
+
+    Choices are named by their texts, or by their contexts if the texts are all the same, as in Winogrande.
+    """
     texts = [request.args[1].strip() for request in one.requests]
     if len(set(texts)) == 1:
         texts = [request.args[0].strip() for request in one.requests]
@@ -97,22 +100,22 @@ def _choice(one: ItemOutcome, target: Any) -> tuple[str, str, dict[str, Any]]:
     asked = [i for i, request in enumerate(one.requests) if request.args[0] or not one.requests[0].args[0]]
     texts, logprobs = [texts[i] for i in asked], [logprobs[i] for i in asked]
     right = target[0] if isinstance(target, list) and target else target
-    place = right if isinstance(right, int) and 0 <= right < len(texts) else None
+    index = right if isinstance(right, int) and 0 <= right < len(texts) else None
     if isinstance(right, str) and right.strip() in texts:
-        place = texts.index(right.strip())
+        index = texts.index(right.strip())
     chosen = int(np.argmax(logprobs))
     details: dict[str, Any] = {
         "choices": texts,
         "logprobs": [_finite(logprob) for logprob in logprobs],
         "tie": logprobs.count(max(logprobs)) > 1,
     }
-    if place is not None:
-        details |= {"right": place, "chosen": chosen if one.answered else None}
-    return texts[chosen], texts[place] if place is not None else _text(target), details
+    if index is not None:
+        details |= {"right": index, "chosen": chosen if one.answered else None}
+    return texts[chosen], texts[index] if index is not None else _text(target), details
 
 
 def _pair(response: Any) -> tuple[float, bool]:
-    """A log-probability and whether its text is the greedy answer; a filter may leave a list around."""
+    """Returns a log-probability and whether its text is greedy; a filter may wrap the pair in a list."""
     pair = response[0] if isinstance(response, list) else response
     return float(pair[0]), bool(pair[1])
 

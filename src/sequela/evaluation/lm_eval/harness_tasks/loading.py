@@ -1,4 +1,4 @@
-"""Builds tasks by the harness's own machinery, with local files where there are some and else the hub."""
+"""Builds tasks with the harness's own code, from local files if there are any, otherwise from the hub."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from lm_eval.tasks import TaskManager
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hub import hub_access, unreachable_because
+from sequela.evaluation.lm_eval.catalog import INSTALL_HINT
 from sequela.evaluation.lm_eval.harness_tasks.local_files import EVALUATED, expected_file
 from sequela.evaluation.lm_eval.harness_tasks.settings import HarnessTaskSettings
 from sequela.evaluation.lm_eval.local_data import read_items
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 
 FEWSHOT_SEED = 1234
-"""The seed with which the harness draws few-shot examples unless it is told otherwise."""
+"""The harness's default seed for drawing few-shot examples."""
 
 _RANDOM_SEED, _NUMPY_SEED = 0, 1234
-"""The harness's own seeds for definitions that draw, such as those that shuffle choices."""
+"""The harness's own seeds for definitions with randomness, such as those that shuffle choices."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class LoadedTasks:
 
     Args:
         tasks: The harness's tasks by name.
-        groups: The harness's groups by name; none if a single task or a tag was asked for.
-        default_shots: The few-shot examples that each task has by itself.
+        groups: The harness's groups by name; empty if a single task or a tag is run.
+        default_shots: The number of few-shot examples in each task's definition.
         items: The rows that each task is evaluated on.
-        examples: The rows that its few-shot examples are drawn from; none if it has no examples.
+        examples: The rows that its few-shot examples are drawn from; empty if it has no examples.
     """
 
     tasks: Mapping[str, Task]
@@ -49,7 +50,7 @@ class LoadedTasks:
     examples: Mapping[str, Sequence[Any]]
 
     def shots(self, name: str) -> int:
-        """Returns how many few-shot examples stand before each question of a task."""
+        """Returns the number of few-shot examples before each question of a task."""
         return int(self.tasks[name].config.num_fewshot or 0)
 
 
@@ -57,12 +58,12 @@ def load_tasks(settings: HarnessTaskSettings) -> LoadedTasks:
     """Builds the tasks and reads their data.
 
     Raises:
-        BadInputError: The data don't fit the task, or a setting doesn't.
-        SequelaError: The data can't be had, a Python package is missing, or the harness is too old.
+        BadInputError: The data or a setting don't fit the task.
+        SequelaError: The data can't be loaded, a Python package is missing, or the harness is too old.
     """
     if not hasattr(TaskManager, "load"):
         raise SequelaError(
-            "The installed lm-evaluation-harness is too old to name its tasks.", hint="pip install -U lm-eval"
+            "The installed lm-evaluation-harness is too old: it has no `TaskManager.load`.", hint=INSTALL_HINT
         )
     with quiet_harness(), hub_access() as reachable, harness_seeds():
         manager = TaskManager(include_path=list(settings.members.folders), include_defaults=False)
@@ -87,7 +88,7 @@ def load_tasks(settings: HarnessTaskSettings) -> LoadedTasks:
 
 @contextlib.contextmanager
 def harness_seeds() -> Iterator[None]:
-    """Within the block `random` and NumPy draw from the harness's seeds; afterwards from their own again."""
+    """Seeds `random` and NumPy as the harness does for the length of a block, then restores their state."""
     state, numpy_state = random.getstate(), np.random.get_state()
     random.seed(_RANDOM_SEED)
     np.random.seed(_NUMPY_SEED)
@@ -114,8 +115,8 @@ def _load(manager: TaskManager, settings: HarnessTaskSettings) -> dict[str, Any]
         ) from error
     except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise BadInputError(
-            f"No item of the task {name!r} can be made of its data: {type(error).__name__}: {error}.",
-            hint="The rows need the fields of the hub's data set.",
+            f"The data of the task {name!r} don't fit its definition: {type(error).__name__}: {error}.",
+            hint="The rows need the same fields as the hub's data set.",
         ) from error
     return loaded
 
@@ -124,15 +125,15 @@ def _check_loaded(settings: HarnessTaskSettings, tasks: Mapping[str, Task], repl
     for name in settings.local:
         if name not in replaced:
             raise BadInputError(
-                f"The task {name!r} loads its data by code of its own; files can't replace them."
+                f"The task {name!r} loads its data with its own code, which local files can't replace."
             )
     for name, task in tasks.items():
         if getattr(task, "MULTIMODAL", False):
-            raise BadInputError(f"The task {name!r} has images or sound; only text can be asked.")
+            raise BadInputError(f"The task {name!r} has images or sound; only tasks with text are supported.")
 
 
 def _processed_once(task: Task) -> Any:
-    """The rows a task is evaluated on; they are kept, since a task makes them anew whenever it is asked."""
+    """Returns the rows a task is evaluated on, and caches them, because it computes them at each access."""
     rows = task.eval_docs
     setattr(task, "test_docs" if task.has_test_docs() else "validation_docs", lambda: rows)
     return rows
@@ -140,9 +141,12 @@ def _processed_once(task: Task) -> Any:
 
 @contextlib.contextmanager
 def _local_data(settings: HarnessTaskSettings, reachable: bool) -> Iterator[set[str]]:
-    """Within the block tasks read local files where there are some; yields the names of those that did.
+    """Makes tasks read local files, if there are any, for the length of a block.
 
-    The harness has no setting for it: a task downloads its data while it is made.
+    The harness has no setting for this: a task downloads its data in its constructor.
+
+    Yields:
+        The names of the tasks that read local files, filled while tasks are loaded.
     """
     original = ConfigurableTask.download
     replaced: set[str] = set()
@@ -172,14 +176,14 @@ def _unavailable(task: ConfigurableTask, name: str, error: Exception, reachable:
     data_set = " ".join(map(repr, filter(None, (task.DATASET_PATH, task.DATASET_NAME))))
     what = f"The data set {data_set}" if data_set else "The data set"
     return SequelaError(
-        f"{what} of the task {name!r} can't be had: {unreachable_because(error, reachable)}.",
+        f"{what} of the task {name!r} can't be loaded: {unreachable_because(error, reachable)}.",
         hint=f"Connect to the network (some data sets need `hf auth login`), or put its rows into "
         f"{expected_file(name, split)}.",
     )
 
 
 def _use_files(task: ConfigurableTask, name: str, files: Mapping[str, Path], num_fewshot: int | None) -> None:
-    """Gives a task the rows of local files; splits that it has no need of may be missing."""
+    """Gives a task the rows of local files; splits that it doesn't need may be missing."""
     config, examples = task.config, task.fewshot_cfg
     evaluated = config.test_split or config.validation_split
     own_shots = config.num_fewshot
@@ -208,7 +212,7 @@ def _use_files(task: ConfigurableTask, name: str, files: Mapping[str, Path], num
 
 
 def _set_shots(name: str, task: Task, num_fewshot: int | None) -> None:
-    """Sets the few-shot examples as the harness does, which leaves a task alone that fixes them at none."""
+    """Sets the number of few-shot examples; as in the harness, a task that fixes it at 0 can't be changed."""
     own = task.config.num_fewshot
     if num_fewshot is None:
         task.set_config(key="num_fewshot", value=own or 0)

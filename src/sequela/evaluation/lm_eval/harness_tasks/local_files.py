@@ -1,7 +1,8 @@
-"""Local files that take the place of the hub's data sets for tasks of the harness.
+"""Local files that replace the hub's data sets for tasks of the harness.
 
-`SEQUELA_DATA/lm_eval/<task>/<split>.jsonl` is used wherever it is there; the option `data` names files or a
-folder. A file holds the rows of one split of the hub's data set, one JSON object a line, in the hub's fields.
+`SEQUELA_DATA/lm_eval/<task>/<split>.jsonl` is used if it exists; the option `data` names other files or a
+folder. A file has the rows of one split of the hub's data set, one JSON object per line with the hub's
+fields.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ FOLDER = "lm_eval"
 """The folder within `SEQUELA_DATA`."""
 
 EVALUATED = ""
-"""Stands for the split that a task is evaluated on, whatever its name."""
+"""A placeholder for the split that a task is evaluated on, whatever its name."""
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 
@@ -24,15 +25,15 @@ _SUFFIXES = (".jsonl", ".jsonl.gz")
 def find_local_files(
     name: str, tasks: Sequence[str], data: str | Mapping[str, str] | None
 ) -> dict[str, dict[str, Path]]:
-    """Returns the local files of tasks by task and split; a task without any is not in it.
+    """Returns the local files of tasks by task and split, without tasks that have none.
 
     Args:
-        name: The task or group that was asked for.
+        name: The name of the task or group.
         tasks: Its tasks.
-        data: What the option `data` says.
+        data: The value of the option `data`.
 
     Raises:
-        BadInputError: A file is missing, or files were given that can't be those of several tasks.
+        BadInputError: A file is missing, or files of one task were given for several tasks.
     """
     if data is None:
         folder = data_folder()
@@ -42,8 +43,8 @@ def find_local_files(
         return _of_folder(Path(data).expanduser(), tasks)
     if len(tasks) > 1:
         raise BadInputError(
-            f"{name!r} stands for {len(tasks)} tasks, and `data` names files of one.",
-            hint="Name a folder that has a folder for each task, with a file `<split>.jsonl` for each split.",
+            f"{name!r} has {len(tasks)} tasks, but `data` names the files of one.",
+            hint="Name a folder with a folder for each task, with a file `<split>.jsonl` for each split.",
         )
     named = {EVALUATED: data} if isinstance(data, str) else data
     files = {split: Path(file).expanduser() for split, file in named.items()}
@@ -52,8 +53,8 @@ def find_local_files(
             raise BadInputError(f"The task {name!r}: the data file {file} is missing.")
         if not file.name.endswith(_SUFFIXES):
             raise BadInputError(
-                f"The task {name!r}: {file} is not of a known format.",
-                hint="Give JSON lines: .jsonl, .jsonl.gz.",
+                f"The task {name!r}: the format of {file} is unknown.",
+                hint="Use JSON lines: .jsonl or .jsonl.gz.",
             )
     if not files:
         raise BadInputError(f"The task {name!r}: `data` names no file.")
@@ -61,7 +62,7 @@ def find_local_files(
 
 
 def expected_file(task: str, split: str) -> str:
-    """Returns where a split of a task is looked for, in words for error messages."""
+    """Returns the default path of a split of a task, for error messages."""
     return f"{DATA_VARIABLE}/{FOLDER}/{task}/{split}.jsonl"
 
 
@@ -72,14 +73,14 @@ def _of_folder(folder: Path, tasks: Sequence[str]) -> dict[str, dict[str, Path]]
     for task, files in found.items():
         if not files:
             raise BadInputError(
-                f"The folder {folder} has no data of the task {task!r}.",
-                hint=f"It may have {task}/<split>.jsonl for each split.",
+                f"The folder {folder} has no data for the task {task!r}.",
+                hint=f"Add {task}/<split>.jsonl for each split.",
             )
     return found
 
 
 def _splits(folder: Path) -> dict[str, Path]:
-    """The files of a folder by split."""
+    """Returns the files of a folder by split."""
     return {
         path.name.removesuffix(suffix): path
         for suffix in reversed(_SUFFIXES)

@@ -1,4 +1,4 @@
-"""Asks the requests of the harness's tasks and lets each task judge the answers, item by item."""
+"""Runs the requests of the harness's tasks, and scores the answers with each task's own code."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from sequela.evaluation.lm_eval.harness_tasks.loading import FEWSHOT_SEED
 
 @dataclass(frozen=True)
 class ItemOutcome:
-    """One item of a task with its answers, as one of the task's filters gives them.
+    """One item of a task, with its answers after one of the task's filters.
 
     Args:
-        number: The item's place in its split, from 0.
-        doc: The item's row.
-        requests: What was asked, in order.
+        number: The index of the item in its split, from 0.
+        doc: The row of the item.
+        requests: The item's requests, in order.
         filtered: The answers after the filter.
-        filter_name: The filter; `none` where the task has no filters of its own.
-        metrics: What the task makes of the answers; empty if it failed.
-        finite: Whether every logit behind the answers was a number.
-        too_long: The tokens of the longest request that doesn't fit in the model's context, if there is one.
-        failed: Why the item couldn't be asked or judged; empty if it could.
+        filter_name: The name of the filter; `none` if the task has no filters.
+        metrics: The values that the task computes from the answers; empty if it failed.
+        finite: True if all logits of the answers were finite.
+        too_long: The length in tokens of the longest request that doesn't fit the model's context, if any.
+        failed: The reason why the item couldn't be run or scored; empty if it could.
     """
 
     number: int
@@ -43,19 +43,19 @@ class ItemOutcome:
 
     @property
     def answered(self) -> bool:
-        """Whether the model gave an answer that could be judged."""
+        """True if the model gave an answer that could be scored."""
         return self.finite and self.too_long is None and not self.failed
 
 
 def run_tasks(tasks: Mapping[str, Task], lm: EngineLM, limit: int | None) -> dict[str, list[ItemOutcome]]:
-    """Returns the outcomes of every task: its items in order, once for each of its filters.
+    """Runs tasks and returns the outcomes of each: its items in order, once for each of its filters.
 
-    Requests of one kind are asked together, over all tasks.
+    Requests of one kind are run together, over all tasks.
 
     Args:
         tasks: The tasks.
         lm: The edited model.
-        limit: How many items of each task, from the first on; all if None.
+        limit: The number of items of each task to run, from the first on; all if None.
     """
     by_kind: dict[str, list[Instance]] = defaultdict(list)
     for task in tasks.values():
@@ -66,7 +66,7 @@ def run_tasks(tasks: Mapping[str, Task], lm: EngineLM, limit: int | None) -> dic
     for kind, instances in by_kind.items():
         answers = getattr(lm, kind)(instances)
         for instance, answer in zip(instances, answers, strict=True):
-            # Answers are greedy: asked again, a repeated request would be answered the same.
+            # Answers are greedy, so all repeats of a request have the same answer.
             instance.resps.extend([answer] * instance.repeats)
     return {name: _outcomes(task, lm) for name, task in tasks.items()}
 
@@ -76,15 +76,15 @@ def _outcomes(task: Task, lm: EngineLM) -> list[ItemOutcome]:
     of_item: dict[int, list[Instance]] = defaultdict(list)
     for instance in task.instances:
         of_item[instance.doc_id].append(instance)
-    found = []
+    outcomes = []
     for filter_name in task.instances[0].filtered_resps:
         for number, requests in sorted(of_item.items()):
             requests.sort(key=lambda request: request.idx)
-            found.append(_judged(task, lm, number, requests, filter_name))
-    return found
+            outcomes.append(_scored(task, lm, number, requests, filter_name))
+    return outcomes
 
 
-def _judged(
+def _scored(
     task: Task, lm: EngineLM, number: int, requests: Sequence[Instance], filter_name: str
 ) -> ItemOutcome:
     doc = requests[0].doc
@@ -95,7 +95,7 @@ def _judged(
     if not failed:
         try:
             metrics = task.process_results(doc, filtered)
-        except Exception as error:  # noqa: BLE001 - whatever one answer does to a task, the others are judged
+        except Exception as error:  # noqa: BLE001 - an error on one answer must not stop the others
             failed = format_error(error)
     return ItemOutcome(
         number=number,
@@ -111,5 +111,5 @@ def _judged(
 
 
 def _key(request: Instance) -> tuple[str, ...]:
-    """The name under which the adapter remembers what went wrong with a request."""
+    """Returns the key of a request in the adapter's records of failures."""
     return request.args if request.request_type == "loglikelihood" else (request.args[0],)

@@ -1,7 +1,7 @@
-"""From the outcomes of the harness's tasks to findings, under the harness's own names of metrics and filters.
+"""Aggregates outcomes of the harness's tasks to results, with the harness's names of metrics and filters.
 
-A metric's value is what the harness computes. Its standard error is that of the mean where the metric is a
-mean over items, and else the jackknife's over the items.
+A metric's value is the one the harness computes. Its standard error is that of the mean if the metric is a
+mean over items, and otherwise the jackknife estimate over the items.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from sequela.results import (
 )
 
 NO_FILTER = "none"
-"""The harness's name of the filter of tasks that have none."""
+"""The harness's name of the filter for tasks without filters."""
 
 SCORING_VERSION = 1
-"""Raised when the same answers start to be judged otherwise."""
+"""Raised when the same answers get other scores."""
 
 _MOST_GROUPS = 100
-"""Items are left out in at most so many groups for a jackknife."""
+"""The maximum number of groups of items in a jackknife."""
 
 Aggregate = Callable[[Sequence[Any]], float]
 TaskMetrics = dict[str, Any]
-"""Values, standard errors and the number of items of a task, as the harness's groups take them."""
+"""Values, standard errors and the number of items of a task, in the format of the harness's groups."""
 
 
 class TaskScores:
@@ -50,8 +50,8 @@ class TaskScores:
         label: The task's name in results.
         task: The harness's task.
         outcomes: Its items with their answers.
-        note: What a reader must know of the task.
-        truncated: Prompts that were cut to fit.
+        note: The note on the task.
+        truncated: The prompts that were truncated.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class TaskScores:
     ) -> None:
         self.note = note
         self.task = task
-        self.findings: list[TaskResult] = []
+        self.results: list[TaskResult] = []
         self.for_groups: TaskMetrics = {"sample_len": 0}
         self.protocols: dict[str, str] = {}
         for metric, filter_name in _metrics_of(task, outcomes):
@@ -89,7 +89,7 @@ class TaskScores:
         else:
             result = self._aggregated(metric, aggregate, outcomes, records)
         key = f"{metric},{filter_name}"
-        self.findings.append(result)
+        self.results.append(result)
         self.protocols[key] = result.protocol
         self.for_groups["sample_len"] = max(self.for_groups["sample_len"], result.n)
         self.for_groups[key] = math.nan if result.value is None else result.value
@@ -98,7 +98,7 @@ class TaskScores:
     def _mean(
         self, metric: str, outcomes: Sequence[ItemOutcome], records: Sequence[ItemRecord]
     ) -> TaskResult:
-        """A mean over items; an item without an answer has the value 0 where more is better."""
+        """Returns a mean over items; an item without an answer has the value 0 if higher is better."""
         more_is_better = self.task.higher_is_better().get(metric) is not False
         items = []
         for one, record in zip(outcomes, records, strict=True):
@@ -108,7 +108,7 @@ class TaskScores:
             if value is not None:  # a task may leave items out of a metric
                 items.append(record.model_copy(update={"value": float(value)}))
         value, stderr = mean_and_stderr([item.value for item in items])
-        return self._finding(items, value, stderr)
+        return self._result(items, value, stderr)
 
     def _aggregated(
         self,
@@ -117,7 +117,7 @@ class TaskScores:
         outcomes: Sequence[ItemOutcome],
         records: Sequence[ItemRecord],
     ) -> TaskResult:
-        """What the harness aggregates otherwise; an item's value is what it gives alone, else 0."""
+        """Returns the result of another aggregation; an item's value is its own aggregate, or 0."""
         pairs = [
             (one.metrics[metric], record)
             for one, record in zip(outcomes, records, strict=True)
@@ -128,12 +128,12 @@ class TaskScores:
             record.model_copy(update={"value": aggregated(aggregate, [value]) or 0.0})
             for value, record in pairs
         ]
-        return self._finding(items, aggregated(aggregate, raw), jackknife_stderr(aggregate, raw))
+        return self._result(items, aggregated(aggregate, raw), jackknife_stderr(aggregate, raw))
 
-    def _finding(self, items: Sequence[ItemRecord], value: float | None, stderr: float | None) -> TaskResult:
-        """The one place where a task's finding is made; the first has the items with prompts and answers."""
-        first = not self.findings
-        return _make_finding(
+    def _result(self, items: Sequence[ItemRecord], value: float | None, stderr: float | None) -> TaskResult:
+        """Returns a result of the task; the items of the first result have the prompts and answers."""
+        first = not self.results
+        return _task_result(
             items if first else [derived(item, item.metric, item.value) for item in items],
             value,
             stderr,
@@ -142,28 +142,28 @@ class TaskScores:
         )
 
 
-def group_findings(
+def group_results(
     suite: str, label: str, group: Any, members: Mapping[str, TaskScores], note: str
 ) -> list[TaskResult]:
-    """Returns what the harness aggregates over a group's tasks; nothing if the group doesn't aggregate.
+    """Returns the harness's aggregates over a group's tasks; empty if the group doesn't aggregate.
 
     Args:
         suite: The suite's name.
         label: The group's name in results.
         group: The harness's group.
         members: The scores of all tasks by name.
-        note: What a reader must know of the group.
+        note: The note on the group.
     """
     metrics = group.aggregate({name: scores.for_groups for name, scores in members.items()})
     names = [task.task_name for task in group.get_all_tasks()]
-    found = []
+    aggregates = []
     for key, n in metrics.get("sample_count", {}).items():
         metric, _, filter_name = key.partition(",")
         scores = [members[name] for name in names if key in members[name].for_groups]
         protocols = {one.protocols[key] for one in scores}
         value, stderr = metrics[key], metrics[f"{metric}_stderr,{filter_name}"]
-        results = [one.findings[list(one.protocols).index(key)] for one in scores]
-        found.append(
+        results = [one.results[list(one.protocols).index(key)] for one in scores]
+        aggregates.append(
             TaskResult(
                 suite=suite,
                 task=label,
@@ -178,14 +178,14 @@ def group_findings(
                 note=note,
             )
         )
-    return found
+    return aggregates
 
 
 def aggregated(aggregate: Aggregate, values: Sequence[Any]) -> float | None:
-    """Returns the aggregate of values; None if there is none or it is not a finite number."""
+    """Returns the aggregate of values; None if it can't be computed or is not finite."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # scikit-learn warns where one class is all there is
+            warnings.simplefilter("ignore")  # scikit-learn warns if there is only one class
             value = float(aggregate(values))
     except (ArithmeticError, ValueError, IndexError):
         return None
@@ -193,13 +193,16 @@ def aggregated(aggregate: Aggregate, values: Sequence[Any]) -> float | None:
 
 
 def jackknife_stderr(aggregate: Aggregate, values: Sequence[Any]) -> float | None:
-    """Returns the standard error of an aggregate: one item, or one group of items, is left out at a time.
+    """Returns the jackknife standard error of an aggregate, which leaves out one group of items at a time.
 
-    For a mean it is that of the mean. None for fewer than two items, or where an aggregate isn't a number.
+    For a mean it is the standard error of the mean.
 
     Args:
-        aggregate: Makes a number of values.
-        values: The items' values; they are left out in at most 100 groups of neighbors.
+        aggregate: The function that aggregates values.
+        values: The items' values; they are split into at most 100 groups of consecutive items.
+
+    Returns:
+        The standard error; None for fewer than two items, or if one of the aggregates can't be computed.
     """
     n = min(len(values), _MOST_GROUPS)
     if n < 2:
@@ -213,7 +216,7 @@ def jackknife_stderr(aggregate: Aggregate, values: Sequence[Any]) -> float | Non
     return math.sqrt((n - 1) / n * math.fsum((value - mean) ** 2 for value in known))
 
 
-def _make_finding(
+def _task_result(
     items: Sequence[ItemRecord],
     value: float | None,
     stderr: float | None,
@@ -238,11 +241,10 @@ def _make_finding(
 
 
 def _metrics_of(task: Task, outcomes: Sequence[ItemOutcome]) -> list[tuple[str, str]]:
-    """Every metric with its filter, in the order the harness gives them."""
-    found = {(metric, one.filter_name): None for one in outcomes for metric in one.metrics}
-    return list(found)
+    """Returns every metric with its filter, in the harness's order."""
+    return list(dict.fromkeys((metric, one.filter_name) for one in outcomes for metric in one.metrics))
 
 
 def _protocol(task: Task, filter_name: str) -> str:
-    """The filter, or how the task is asked where it has none."""
+    """Returns the name of the filter, or the output type of a task without filters."""
     return str(task.OUTPUT_TYPE or "mixed") if filter_name == NO_FILTER else filter_name

@@ -1,4 +1,4 @@
-"""The settings of a task of the harness, checked before the harness or its data are touched."""
+"""The settings of a task of the harness, checked before the harness is imported or data are read."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ _FUNCTION = re.compile(r"!function\s+[\"']?([\w.]+)")
 
 @dataclass(frozen=True)
 class HarnessTaskSettings:
-    """Which task of the harness is run, and how; made by `check_harness_task`.
+    """The validated settings of a task of the harness, returned by `check_harness_task`.
 
     Args:
         task: The task, group or tag, or the YAML file of a task of the user's own.
-        members: The tasks it stands for.
-        local: The local files that take the place of the hub, by task and split.
-        limit: How many items of each task to run, from the first on; all if None.
-        num_fewshot: How many few-shot examples stand before each question; the task's own number if None.
-        too_long: Whether a prompt longer than the model's context is refused, or cut on the left.
+        members: The tasks that the name includes.
+        local: The local files that replace the hub's data, by task and split.
+        limit: The number of items of each task to run, from the first on; all if None.
+        num_fewshot: The number of few-shot examples before each question; the task's own number if None.
+        too_long: `refuse` counts a prompt longer than the model's context as wrong, `cut` truncates it on
+            the left.
         confirm_run_unsafe_code: Whether tasks may run code that the model wrote.
     """
 
@@ -52,7 +53,7 @@ def check_harness_task(
     confirm_run_unsafe_code: bool = False,
     too_long: Literal["refuse", "cut"] = "refuse",
 ) -> HarnessTaskSettings:
-    """Returns the settings, if the harness has the task and everything they name is there.
+    """Checks that the harness has the task and that all files exist, and returns the settings.
 
     Args:
         _: The suite's name.
@@ -67,7 +68,7 @@ def check_harness_task(
 
     Raises:
         UnknownNameError: The installed harness has no such task.
-        BadInputError: A file is missing, or code would be run that is not trusted.
+        BadInputError: A file is missing, or the task needs to run code that is not trusted.
         SequelaError: lm-evaluation-harness is not installed.
     """
     members = members_of(task)
@@ -80,37 +81,37 @@ def check_harness_task(
 
 
 def _check_code(task: str, path: Path, has_local_data: bool, trusted: bool, unsafe_confirmed: bool) -> None:
-    """Refuses a task that runs code nobody asked for."""
+    """Rejects a task that runs code without permission."""
     for file in definition_files(path):
         text = file.read_text(encoding="utf-8")
         if _UNSAFE_CODE.search(text) and not unsafe_confirmed:
             raise BadInputError(
                 f"The task {task!r} runs code that the model writes.",
-                hint="If you want that, give it `confirm_run_unsafe_code: true`.",
+                hint="To allow it, set `confirm_run_unsafe_code: true`.",
             )
         if trusted:
             continue
         if _REPOSITORY_CODE.search(text) and not has_local_data:
             raise BadInputError(
                 f"The data set of the task {task!r} is loaded by Python code of its repository.",
-                hint="If you trust that code, give it `trust_remote_code: true`; or give it local data.",
+                hint="If you trust that code, set `trust_remote_code: true`; or use local data.",
             )
         if foreign := _foreign_functions(file, text):
             raise BadInputError(
                 f"The task {task!r} runs Python code from outside lm-evaluation-harness: "
                 f"{', '.join(foreign)}.",
-                hint="If you trust that code, give it `trust_remote_code: true`.",
+                hint="If you trust that code, set `trust_remote_code: true`.",
             )
 
 
 def _foreign_functions(file: Path, text: str) -> list[str]:
-    """The functions of a definition that don't come with the harness."""
+    """Returns the functions of a definition that don't come with the harness."""
     harness = definitions_folder().parent.resolve()
     of_harness = file.resolve().is_relative_to(harness)
-    found = []
+    foreign = []
     for name in _FUNCTION.findall(text):
         module = name.rpartition(".")[0]
-        beside = file.parent / f"{module.replace('.', '/')}.py"
-        if not (of_harness and beside.is_file()) and not module.startswith("lm_eval."):
-            found.append(name)
-    return found
+        module_file = file.parent / f"{module.replace('.', '/')}.py"
+        if not (of_harness and module_file.is_file()) and not module.startswith("lm_eval."):
+            foreign.append(name)
+    return foreign

@@ -1,4 +1,4 @@
-"""A suite that runs a task of the installed lm-evaluation-harness as it stands, on any edited model."""
+"""A suite that runs a task of the installed lm-evaluation-harness, unchanged, on any edited model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sequela.edited import EditedModel
 from sequela.evaluation.lm_eval.adapter import EngineLM
 from sequela.evaluation.lm_eval.harness_tasks.loading import LoadedTasks, harness_seeds, load_tasks
 from sequela.evaluation.lm_eval.harness_tasks.running import run_tasks
-from sequela.evaluation.lm_eval.harness_tasks.scoring import SCORING_VERSION, TaskScores, group_findings
+from sequela.evaluation.lm_eval.harness_tasks.scoring import SCORING_VERSION, TaskScores, group_results
 from sequela.evaluation.lm_eval.harness_tasks.settings import check_harness_task
 from sequela.evaluation.lm_eval.item_records import joined
 from sequela.evaluation.lm_eval.quiet import quiet_harness
@@ -28,14 +28,14 @@ from sequela.inference import Engine
 from sequela.results import SuiteInfo, TaskResult
 
 _NOT_CONTENT = ("config_source", "split")
-"""What of a definition says only where something stands: its file on this machine, and a split's name."""
+"""Keys of a definition that are left out of its hash: its file on this machine, and a split's name."""
 
 
 class HarnessTaskSuite:
     """One task or group of the harness with the harness's metrics.
 
-    Unlike our own benchmarks it has no version of ours: what it asks and how it is scored is up to the
-    installed harness, whose version stands in the names of its tasks. Data are read when first needed.
+    Unlike Sequela's own benchmarks it has no version of its own: its prompts and scores depend on the
+    installed harness, whose version is part of the task names. Data are read when they are first needed.
 
     Args:
         name: The suite's name.
@@ -43,7 +43,7 @@ class HarnessTaskSuite:
 
     Raises:
         UnknownNameError: The installed harness has no such task.
-        BadInputError: A file is missing, or code would be run that is not trusted.
+        BadInputError: A file is missing, or the task needs to run code that is not trusted.
     """
 
     def __init__(self, name: str = "lm_eval", **options: Any) -> None:
@@ -52,7 +52,7 @@ class HarnessTaskSuite:
 
     @property
     def name(self) -> str:
-        """The suite with the task, so that a study can have several."""
+        """The name of the suite with the task, so that a study can have several."""
         return f"{self._kind}:{self.settings.task}"
 
     @property
@@ -65,8 +65,8 @@ class HarnessTaskSuite:
         """The tasks with their data.
 
         Raises:
-            BadInputError: The data don't fit the task, or no task has as many items as the limit asks for.
-            SequelaError: The data can't be had.
+            BadInputError: The data don't fit the task, or the limit is above the size of every task.
+            SequelaError: The data can't be loaded.
         """
         loaded = load_tasks(self.settings)
         most = max(len(rows) for rows in loaded.items.values())
@@ -83,7 +83,7 @@ class HarnessTaskSuite:
         """A hash of the harness's version, definitions, settings, items and few-shot examples.
 
         Raises:
-            SequelaError: The data can't be had.
+            SequelaError: The data can't be loaded.
         """
         loaded = self.loaded
         return hash_json(
@@ -101,11 +101,11 @@ class HarnessTaskSuite:
         """Runs the tasks and scores them: groups first, then each task.
 
         Raises:
-            SequelaError: The data can't be had.
+            SequelaError: The data can't be loaded.
         """
         loaded = self.loaded
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
-        # Where every choice is minus infinity the harness computes a softmax of NaNs; they count as wrong.
+        # If every choice is minus infinity, the harness computes a softmax of NaNs; the item counts as wrong.
         quiet = np.errstate(invalid="ignore", divide="ignore")
         with quiet_harness(), templates_compiled_once(), harness_seeds(), quiet:
             outcomes = run_tasks(loaded.tasks, lm, self.settings.limit)
@@ -119,7 +119,7 @@ class HarnessTaskSuite:
             groups = [
                 result
                 for name, group in loaded.groups.items()
-                for result in group_findings(
+                for result in group_results(
                     self.name, _label(name, group.version), group, scores, self._limit_note()
                 )
             ]
@@ -128,7 +128,7 @@ class HarnessTaskSuite:
         }
         return [
             *groups,
-            *(_in_group(one, name, group_of) for name, task in scores.items() for one in task.findings),
+            *(_in_group(one, name, group_of) for name, task in scores.items() for one in task.results),
         ]
 
     def _label(self, name: str) -> str:
@@ -162,13 +162,13 @@ def _harness() -> str:
 
 
 def _label(name: str, version: Any, *more: str) -> str:
-    """A name that can't be mistaken for a benchmark of ours, which has `@` before its version."""
+    """Returns a task's name in results, which differs in form from a benchmark's `name@version`."""
     known = "" if version in (None, "N/A", "Yaml") else f"v{version}"
     return f"{name} ({', '.join(part for part in (f'harness {_harness()}', known, *more) if part)})"
 
 
 def _plain(value: Any) -> Any:
-    """The value in JSON's types, without where a file stands on this machine; functions by their source."""
+    """Converts a value to JSON types, without file paths and split names; functions by their source."""
     if callable(value):
         return (
             f"{value.__module__}.{value.__qualname__}"
@@ -185,7 +185,7 @@ def _plain(value: Any) -> Any:
 
 
 def _in_group(result: TaskResult, task: str, group_of: Mapping[str, str]) -> TaskResult:
-    """Returns a task's result, as that of a subtask where the task belongs to a group that was run."""
+    """Returns a task's result, as that of a subtask if the task belongs to a group that was run."""
     if task not in group_of:
         return result
     return result.model_copy(update={"group": group_of[task], "subtask": task})
