@@ -143,9 +143,7 @@ class TestOptions:
         with pytest.raises(BadInputError, match="Context 2"):
             change(contexts=["{}", "The sea."])
 
-    def test_a_bad_edit_is_reported_skipped_or_stops_editing(
-        self, model: Model, edits: tuple[Edit, ...]
-    ) -> None:
+    def test_bad_edits_are_reported_skipped_or_end_it(self, model: Model, edits: tuple[Edit, ...]) -> None:
         settings = {"lr": 2e-3, "num_steps": 4}
         for action, dropped in {"report": 0, "skip": 3, "stop": 1}.items():
             policy = BadEditPolicy.model_validate({"action": action, "relative_norm": 1e-9})
@@ -356,9 +354,7 @@ class TestSavedEdits:
             assert again.current.content_hash == measured
             assert again.generate(edits[0].question, 8).strip().startswith(edits[0].target_new)
 
-    def test_edits_of_another_model_are_rejected(
-        self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
-    ) -> None:
+    def test_another_model_rejects_it(self, model: Model, edits: tuple[Edit, ...], tmp_path: Path) -> None:
         with model.edited("ft-m", edits[:1], settings={"num_steps": 2}) as edited:
             edited.save_edits(tmp_path)
         other: LanguageModel = tiny_language_model("llama")

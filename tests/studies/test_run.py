@@ -518,7 +518,7 @@ def test_items_longer_than_the_context_are_counted_in_every_suite(
         assert all("longer than the model's context" in one.note for one in refused)
         assert all(one.n_nonfinite == 0 for one in refused)
     page = write_report(tmp_path / "run", tmp_path / "report").read_text(encoding="utf-8")
-    assert "longer than the model&#39;s context and were not asked" in page
+    assert "longer than the model&#39;s context and were not run" in page
 
 
 class TestAFailedRun:
