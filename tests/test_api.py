@@ -1,4 +1,4 @@
-"""The Python interface: edits for the length of a block, and nothing left of them afterwards."""
+"""The Python interface: edits apply within a block and leave no trace afterwards."""
 
 from __future__ import annotations
 
@@ -53,32 +53,32 @@ def same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> b
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-class TestAsking:
-    def test_generate_says_what_the_model_knows(self, model: Model, edits: tuple[Edit, ...]) -> None:
+class TestRequests:
+    def test_generate_returns_what_the_model_knows(self, model: Model, edits: tuple[Edit, ...]) -> None:
         assert model.generate(edits[0].question, 8).strip().startswith(str(edits[0].target_true))
 
-    def test_generate_ends_before_a_stop_text(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_generate_stops_before_a_stop_text(self, model: Model, edits: tuple[Edit, ...]) -> None:
         assert "." not in model.generate(edits[0].question, 12, stop=(".",))
 
-    def test_a_request_that_does_not_fit_is_refused_in_words(self, model: Model) -> None:
+    def test_a_request_that_is_too_long_is_rejected(self, model: Model) -> None:
         with pytest.raises(SequelaError, match="the context of"):
             model.generate("Ada", max_new_tokens=10_000)
         with pytest.raises(SequelaError, match="the context of"):
             model.score("Ada plays " * 2000, "chess")
 
-    def test_score_prefers_what_is_true(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_score_prefers_true_statements(self, model: Model, edits: tuple[Edit, ...]) -> None:
         edit = edits[0]
         true, new = (model.score(edit.question, str(t)) for t in (edit.target_true, edit.target_new))
         assert new < true < 0
 
-    def test_perplexity_prefers_its_own_world(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_perplexity_is_lower_on_training_text(self, model: Model, edits: tuple[Edit, ...]) -> None:
         own = " ".join(f"{edit.question} {edit.target_true}." for edit in edits)
         odd = " ".join(f"{edit.question} {edit.target_new}." for edit in edits)
         assert 1 < model.perplexity(own).value < model.perplexity(odd).value
 
 
 class TestABlock:
-    def test_the_edit_is_made_and_every_bit_undone(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_the_edit_is_applied_and_every_bit_restored(self, model: Model, edits: tuple[Edit, ...]) -> None:
         before, said = bits(model), model.generate(edits[0].question, 8)
         with model.edited("ft-m", edits[:1], settings={"lr": 2e-3, "num_steps": 40}) as edited:
             inside = bits(model)
@@ -88,7 +88,7 @@ class TestABlock:
         assert same_bits(bits(model), before)
         assert model.generate(edits[0].question, 8) == said
 
-    def test_every_bit_is_undone_when_the_block_raises(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_every_bit_is_restored_when_the_block_raises(self, model: Model, edits: tuple[Edit, ...]) -> None:
         before = bits(model)
         with (
             pytest.raises(RuntimeError, match="in the middle"),
@@ -98,7 +98,7 @@ class TestABlock:
         assert same_bits(bits(model), before)
         assert model.base.changes == []
 
-    def test_inside_it_the_unedited_model_answers_as_ever(
+    def test_inside_a_block_the_unedited_model_is_unchanged(
         self, model: Model, edits: tuple[Edit, ...]
     ) -> None:
         question = edits[0].question
@@ -110,7 +110,7 @@ class TestABlock:
             assert edited.score(question, edits[0].target_new) > score
             assert same_bits(bits(model), inside)
 
-    def test_a_method_can_be_given_ready_made(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_a_method_can_be_given_as_an_object(self, model: Model, edits: tuple[Edit, ...]) -> None:
         method = sequela.create_editor("ft-m", {"num_steps": 3})
         with model.edited(method, edits[:1]) as edited:
             assert edited.delta.updates
@@ -122,7 +122,7 @@ class TestABlock:
         with model.edited("ft-m", []):
             assert same_bits(bits(model), before)
 
-    def test_an_unknown_method_is_refused_with_near_matches(
+    def test_an_unknown_method_is_rejected_with_near_matches(
         self, model: Model, edits: tuple[Edit, ...]
     ) -> None:
         with pytest.raises(UnknownNameError, match="'rome'"), model.edited("romee", edits):
@@ -130,7 +130,7 @@ class TestABlock:
 
 
 class TestOptions:
-    """The options of `sequela edit`: contexts, seed, what to do about bad edits, statistics."""
+    """The options of `sequela edit`: contexts, seed, handling of bad edits, statistics."""
 
     def test_contexts_are_sampled_with_the_seed_or_given(self, model: Model, edits: tuple[Edit, ...]) -> None:
         def change(**options: Any) -> str:
@@ -144,7 +144,7 @@ class TestOptions:
         with pytest.raises(BadInputError, match="Context 2"):
             change(contexts=["{}", "The sea."])
 
-    def test_a_bad_edit_is_reported_skipped_or_ends_it(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_bad_edits_are_reported_skipped_or_end_it(self, model: Model, edits: tuple[Edit, ...]) -> None:
         settings = {"lr": 2e-3, "num_steps": 4}
         for action, dropped in {"report": 0, "skip": 3, "stop": 1}.items():
             policy = BadEditPolicy.model_validate({"action": action, "relative_norm": 1e-9})
@@ -195,16 +195,14 @@ class TestEvaluate:
             assert edited.evaluate(["perplexity"]) != before
             assert same_bits(bits(model), inside)
 
-    def test_edits_beside_the_weights_are_counted_where_they_apply(
-        self, model: Model, edits: tuple[Edit, ...]
-    ) -> None:
+    def test_hits_of_memory_based_methods_are_counted(self, model: Model, edits: tuple[Edit, ...]) -> None:
         settings = BESIDE_THE_WEIGHTS["grace"]
         with model.edited("grace", edits[:1], settings=settings) as edited:
             metrics = {one.metric for one in edited.evaluate(["builtin"], limit=1)}
         assert HIT_RATE.name in metrics
         assert HIT_RATE.name not in {one.metric for one in model.evaluate(["builtin"], limit=1)}
 
-    def test_what_is_wrong_is_named(self, model: Model) -> None:
+    def test_invalid_options_are_named(self, model: Model) -> None:
         with pytest.raises(UnknownNameError, match="suite 'builtn'"):
             model.evaluate(["builtn"])
         with pytest.raises(BadInputError, match="has no option 'limits'"):
@@ -225,9 +223,9 @@ class TestEvaluate:
         assert model.evaluate(["builtin"], limit=2, template="chat") != plain
 
 
-class TestBlocksInsideBlocks:
+class TestNestedBlocks:
     @pytest.mark.parametrize(("method", "settings"), [("rome", ROME), ("ft-m", {"num_steps": 4})])
-    def test_they_build_on_one_another(
+    def test_their_edits_are_combined(
         self, model: Model, edits: tuple[Edit, ...], method: str, settings: dict[str, float]
     ) -> None:
         before = bits(model)
@@ -241,7 +239,7 @@ class TestBlocksInsideBlocks:
             assert same_bits(bits(first), alone)
         assert same_bits(bits(model), before)
 
-    def test_a_block_on_the_unedited_model_knows_nothing_of_the_one_around_it(
+    def test_a_block_on_the_unedited_model_ignores_the_enclosing_one(
         self, model: Model, edits: tuple[Edit, ...]
     ) -> None:
         with model.edited("ft-m", edits[:1], settings={"num_steps": 4}) as apart:
@@ -273,7 +271,7 @@ class TestBlocksInsideBlocks:
         assert found[0]
         assert found[0] == found[1]
 
-    def test_every_bit_is_undone_when_the_inner_block_raises(
+    def test_every_bit_is_restored_when_the_inner_block_raises(
         self, model: Model, edits: tuple[Edit, ...]
     ) -> None:
         before = bits(model)
@@ -286,7 +284,7 @@ class TestBlocksInsideBlocks:
 
 
 class TestSavedEdits:
-    def test_a_saved_change_comes_back_bit_for_bit(
+    def test_a_saved_delta_is_restored_bit_for_bit(
         self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
         before = bits(model)
@@ -297,7 +295,7 @@ class TestSavedEdits:
             assert same_bits(bits(again), inside)
         assert same_bits(bits(model), before)
 
-    def test_it_is_put_on_top_of_the_edits_in_force(
+    def test_saved_edits_are_applied_on_top_of_the_active_ones(
         self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
         with model.edited("rome", edits[:1], settings=ROME) as edited:
@@ -311,7 +309,7 @@ class TestSavedEdits:
             assert again.delta.content_hash == expected.content_hash
 
     @pytest.mark.parametrize("method", BESIDE_THE_WEIGHTS)
-    def test_edits_that_change_no_weight_come_back_too(
+    def test_edits_that_change_no_weight_are_restored_too(
         self, method: str, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
         with model.edited(method, edits[:2], settings=BESIDE_THE_WEIGHTS[method]) as edited:
@@ -327,7 +325,7 @@ class TestSavedEdits:
         assert kept == once_more
         assert (kept.method, kept.edits) == (method, tuple(edit.id for edit in edits[:2]))
 
-    def test_blocks_inside_blocks_are_saved_as_one(
+    def test_edits_of_nested_blocks_are_saved_together(
         self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
         with (
@@ -357,7 +355,7 @@ class TestSavedEdits:
             assert again.current.content_hash == measured
             assert again.generate(edits[0].question, 8).strip().startswith(edits[0].target_new)
 
-    def test_another_model_refuses_it(self, model: Model, edits: tuple[Edit, ...], tmp_path: Path) -> None:
+    def test_another_model_rejects_it(self, model: Model, edits: tuple[Edit, ...], tmp_path: Path) -> None:
         with model.edited("ft-m", edits[:1], settings={"num_steps": 2}) as edited:
             edited.save_edits(tmp_path)
         other: LanguageModel = tiny_language_model("llama")
@@ -368,7 +366,7 @@ class TestSavedEdits:
             pass
 
 
-def test_the_public_names_are_there_and_wrong_ones_arent() -> None:
+def test_public_names_exist_and_unknown_ones_do_not() -> None:
     for name in sequela.__all__:
         assert getattr(sequela, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'edit_everything'"):

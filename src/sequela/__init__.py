@@ -1,4 +1,4 @@
-"""Sequela: edit the knowledge of language models, and measure what each edit changed, kept and cost."""
+"""Sequela edits the knowledge of language models and measures the effects and the cost of each edit."""
 
 import lazy_loader
 

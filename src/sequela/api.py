@@ -1,4 +1,4 @@
-"""The Python interface: a model that can be asked, edited for a while, and asked again."""
+"""The Python interface: models that can be queried, edited within a `with` block, and evaluated."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from sequela.results import TaskResult
 from sequela.statistics import CorpusSpec
 
 DEFAULT_SUITES = ("builtin", "perplexity")
-"""The suites that are run if none are named."""
+"""The suites that run by default."""
 
 TEMPLATES = ("none", "chat")
-"""How questions can be asked."""
+"""The templates in which questions can be asked."""
 
 
-class _Stage:
-    """What is in force on a base now: one edited model at a time, whatever the blocks around it."""
+class _ActiveEdits:
+    """The edited model that is currently applied to a base: one at a time, however blocks are nested."""
 
     def __init__(self) -> None:
         self._now: EditedModel | None = None
 
     @contextmanager
-    def given_to(self, edited: EditedModel) -> Iterator[None]:
-        """Puts `edited` in force for a block; what was in force before steps back and returns."""
+    def switch_to(self, edited: EditedModel) -> Iterator[None]:
+        """Applies `edited` within a block in place of the active edits, and restores those afterwards."""
         before = self._now
         if before is edited:
             yield
@@ -71,67 +71,67 @@ class _Stage:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that can be asked; `edited` gives it edits for the length of a `with` block.
+    """A language model, with or without edits; `edited` applies further edits within a `with` block.
 
-    A model answers with its own edits and no others: inside the block the edited one says what
-    it says after the edits, and the one it was made of what it always said.
+    A model always answers with its own edits only. Inside a block, the edited model answers with the edits
+    of the block, and the model that it was derived from still answers without them.
 
     Args:
-        current: The base with whatever edits this model has.
-        engine: What runs it.
-        reports: How each of its edits went; those that were loaded from a folder have none.
-        methods: The methods that made its edits, in order.
+        current: The base model with the edits of this model.
+        engine: The engine that runs requests.
+        reports: A report for each edit, except for those loaded from a folder.
+        methods: The methods that applied the edits, in order.
     """
 
     current: EditedModel
     engine: Engine = field(default_factory=TorchEngine)
     reports: tuple[EditReport, ...] = ()
     methods: tuple[MethodEdits, ...] = ()
-    _stage: _Stage = field(default_factory=_Stage, repr=False)
+    _active: _ActiveEdits = field(default_factory=_ActiveEdits, repr=False)
 
     @property
     def base(self) -> LanguageModel:
-        """The model underneath; inside a block with the block's edits in its weights."""
+        """The underlying model. Inside a block, its weights contain the edits of the block."""
         return self.current.base
 
     @property
     def delta(self) -> Delta:
-        """The change of weights that this model is of its base; empty for the unedited one."""
+        """The difference between this model's weights and the base's; empty for the unedited model."""
         weights = self.current.weights
         return weights if isinstance(weights, Delta) else Delta.empty(self.base.fingerprint)
 
     def generate(self, prompt: str, max_new_tokens: int = 32, stop: tuple[str, ...] = ()) -> str:
-        """Continues a prompt greedily; returns the continuation.
+        """Returns the greedy continuation of a prompt.
 
         Args:
-            prompt: The text to be continued.
-            max_new_tokens: Where the continuation ends if the model doesn't end it.
-            stop: Texts before which it ends.
+            prompt: The text to continue.
+            max_new_tokens: The maximum number of new tokens.
+            stop: Texts at which generation stops; they are not part of the continuation.
 
         Raises:
-            SequelaError: Prompt and continuation don't fit in the model's context.
+            SequelaError: The prompt and `max_new_tokens` exceed the model's context.
         """
         request = generation_request(self.current, prompt, max_new_tokens, stop)
-        with self._stage.given_to(self.current):
+        with self._active.switch_to(self.current):
             (generation,) = self.engine.generate(self.current, [request])
         self._check_fits(generation)
         return generation.text
 
     def score(self, prompt: str, continuation: str) -> float:
-        """The natural log-probability of a continuation, summed over its tokens.
+        """Returns the natural log-probability of a continuation, summed over its tokens.
 
         Raises:
-            SequelaError: Prompt and continuation don't fit in the model's context.
+            SequelaError: The prompt and the continuation exceed the model's context.
         """
         request = score_request(self.current, prompt, continuation)
-        with self._stage.given_to(self.current):
+        with self._active.switch_to(self.current):
             (score,) = self.engine.score(self.current, [request])
         self._check_fits(score)
         return score.logprob
 
     def perplexity(self, text: str) -> Perplexity:
-        """Perplexity per token of a text."""
-        with self._stage.given_to(self.current):
+        """Returns the perplexity of a text per token."""
+        with self._active.switch_to(self.current):
             return perplexity(self.engine, self.current, text)
 
     @contextmanager
@@ -148,35 +148,38 @@ class Model:
         statistics: CorpusSpec | str | None = None,
         progress: Progress = SILENT,
     ) -> Iterator[Model]:
-        """Edits the model for the length of a block; afterwards every bit is as before.
+        """Edits the model within a block and restores it bit for bit afterwards.
 
-        The edits are made on top of those that the model has: blocks can stand inside blocks.
+        The edits are applied on top of those that the model already has, so blocks can be nested.
 
         Args:
             editor: A method, or its name.
-            edits: The edits, made in order; or one edit.
+            edits: One edit, or several in the order in which they are applied.
             settings: Hyper-parameters, if the method is given by name.
-            batch_size: The number of edits made together.
-            contexts: Context templates, the first of them `{}`; by default the method samples its own.
-            seed: The seed of everything the method draws, such as contexts.
-            on_bad_edit: What to do about an edit that changes weights explosively: `report` it, `skip` it, or
-                `stop` before it; or a policy with another limit. Edits that were skipped, and the one before
-                which it stopped, are reported as dropped; those after that one have no report.
-            statistics: The text for key statistics, or its name: `self`, `wikitext2`, a file, `hub:<data
-                set>`; by default sampled from the model.
+            batch_size: The number of edits per batch.
+            contexts: Context templates, the first of which is `{}`. By default, the method samples its own.
+            seed: The seed of everything that the method samples, such as contexts.
+            on_bad_edit: The action for an edit that changes weights too much: `report` it, `skip` it, or
+                `stop` before it; or a policy with another limit. Skipped edits, and the edit at which editing
+                stopped, are reported as dropped. Edits after that one have no report.
+            statistics: The text for key statistics, or its name: `self`, `wikitext2`, a file, or
+                `hub:<data set>`. By default, text is sampled from the model.
             progress: Receives messages and progress.
 
         Yields:
             The edited model.
 
         Raises:
-            BadInputError: `settings` are given beside a method that has its own, the contexts can't be used,
-                or the method can't make such edits, or not so many at once.
-            UnknownNameError: There is no such method or policy.
-            SequelaError: The method can't be used on this model.
+            BadInputError: `settings` are given together with an editor object, the contexts are invalid,
+                or the method doesn't support such edits or this batch size.
+            UnknownNameError: The method or the policy is unknown.
+            SequelaError: The method doesn't support this model.
         """
         if not isinstance(editor, str) and settings is not None:
-            raise BadInputError("Settings are given beside a method that has its own.")
+            raise BadInputError(
+                f"`settings` can't be combined with an editor object ({editor.name}).",
+                hint="Give the method by name, or pass the settings to `create_editor`.",
+            )
         method = create_editor(editor, settings) if isinstance(editor, str) else editor
         policy = BadEditPolicy.of(on_bad_edit)
         corpus = CorpusSpec(source=statistics) if isinstance(statistics, str) else statistics
@@ -184,8 +187,8 @@ class Model:
         requested = [edits] if isinstance(edits, Edit) else list(edits)
         edited, reports, methods = self.current, list(self.reports), self.methods
         ids: list[str] = []
-        # An editor prepares on the unedited base and takes what is in force as data.
-        with self._stage.given_to(EditedModel(self.base)):
+        # An editor prepares on the unedited base and receives the active edits as data.
+        with self._active.switch_to(EditedModel(self.base)):
             resources = Resources.for_model(self.base, corpus, progress, contexts=templates, seed=seed)
             session = EditSession(self.base, method, resources, batch_size, policy).with_preset()
             for result in session.run(requested, session.start(self.delta)):
@@ -204,21 +207,22 @@ class Model:
         template: str = "none",
         progress: Progress = SILENT,
     ) -> list[TaskResult]:
-        """Measures the model on suites of tasks, as `sequela evaluate` does.
+        """Evaluates the model on suites of tasks, as `sequela evaluate` does.
 
         Args:
-            suites: The suites: names, or names with options as in a study file, such as
+            suites: The names of suites, or names with options as in a study file, such as
                 `{"name": "mmlu", "subjects": ["astronomy"], "limit": 20}`.
-            limit: Items per task, the first ones, for suites that take a limit and are given none.
-            template: `none` asks questions as they are, `chat` as a user's turn in the chat template.
+            limit: The number of items per task, from the first, for suites that accept a limit and are given
+                none of their own.
+            template: `none` for plain prompts, `chat` for prompts as a user turn in the chat template.
             progress: Receives messages and progress.
 
         Returns:
             A result for each task, metric and protocol, suite by suite.
 
         Raises:
-            UnknownNameError: There is no such suite or template.
-            BadInputError: An option is wrong, or the model has no chat template.
+            UnknownNameError: A suite or the template is unknown.
+            BadInputError: An option is invalid, or the model has no chat template.
         """
         if template not in TEMPLATES:
             raise UnknownNameError("template", template, TEMPLATES)
@@ -226,14 +230,16 @@ class Model:
         routers = (ChatTemplate.of(self.base),) if template == "chat" else ()
         current = self.current
         asked = EditedModel(self.base, current.weights, current.interventions, (*current.routers, *routers))
-        with self._stage.given_to(asked):
+        with self._active.switch_to(asked):
             return [
-                found for suite in chosen for found in evaluate_counting(suite, asked, self.engine, progress)
+                result
+                for suite in chosen
+                for result in evaluate_counting(suite, asked, self.engine, progress)
             ]
 
     @contextmanager
     def load_edits(self, folder: str | Path) -> Iterator[Model]:
-        """Puts saved edits in force for the length of a block, on top of the edits the model has.
+        """Applies saved edits within a block, on top of the edits that the model already has.
 
         Args:
             folder: What `save_edits` or `sequela edit --output` wrote, or a checkpoint of a run.
@@ -242,21 +248,21 @@ class Model:
             The edited model.
 
         Raises:
-            BadInputError: The folder holds no edits, or those of a newer version.
-            IntegrityError: A part of them is missing or was changed.
-            FingerprintMismatchError: They were made for another model.
+            BadInputError: The folder has no saved edits, or was written by a newer version.
+            IntegrityError: A part of the saved edits is missing or was modified.
+            FingerprintMismatchError: The edits were saved for another model.
         """
-        with self._stage.given_to(EditedModel(self.base)):
+        with self._active.switch_to(EditedModel(self.base)):
             saved = load_saved_edits(Path(folder), self.base)
             edited = SavedEdits(self.delta + saved.delta, saved.methods).on(self.base)
         with self._with(self._on_top(edited), self.reports, (*self.methods, *saved.methods)) as model:
             yield model
 
     def save_edits(self, folder: str | Path) -> None:
-        """Saves the edits of this model, whichever methods made them; `load_edits` puts them in force again.
+        """Saves the edits of this model, whichever methods applied them; `load_edits` applies them again.
 
         Args:
-            folder: Where to; edits that are there are replaced.
+            folder: The folder to write; saved edits in it are replaced.
         """
         save_edits(Path(folder), self.base, SavedEdits(self.delta, self.methods))
 
@@ -265,11 +271,15 @@ class Model:
             raise SequelaError(
                 f"The request takes {answer.too_long} tokens; the context of {self.base.name!r} has "
                 f"{self.base.context_length}.",
-                hint="Shorten the prompt, or ask for fewer new tokens.",
+                hint="Shorten the prompt, or request fewer new tokens.",
             )
 
     def _on_top(self, further: EditedModel) -> EditedModel:
-        """Further edits, whose change of weights holds this model's, on top of those that are elsewhere."""
+        """Returns further edits on top of this model's interventions and routers.
+
+        Args:
+            further: The further edits; their delta includes this model's delta already.
+        """
         if further is self.current:
             return further
         interventions = (*self.current.interventions, *further.interventions)
@@ -281,8 +291,8 @@ class Model:
     def _with(
         self, edited: EditedModel, reports: tuple[EditReport, ...], methods: tuple[MethodEdits, ...]
     ) -> Iterator[Model]:
-        with self._stage.given_to(edited):
-            yield Model(edited, self.engine, reports, methods, self._stage)
+        with self._active.switch_to(edited):
+            yield Model(edited, self.engine, reports, methods, self._active)
 
 
 def load_model(
@@ -291,13 +301,13 @@ def load_model(
     """Loads a model: an alias, a Hugging Face hub id, a folder or a GGUF file.
 
     Args:
-        name: Which.
-        device: Where it runs; by default the best there is.
+        name: The alias, hub id, folder or file.
+        device: The device to run on, such as `cuda`; by default the best available.
         dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 where `device` computes it natively.
-        memory: The most bytes that the process shall hold; by default engines take what is quickest.
+        memory: The memory limit of the process in bytes; by default engines use what is fastest.
 
     Raises:
-        SequelaError: It can't be had, its architecture isn't supported, or `memory` is too low for it.
+        SequelaError: The model can't be loaded, its architecture isn't supported, or `memory` is too low.
     """
     base = load_language_model(name, device=device, dtype=dtype)
     return Model(EditedModel(base), TorchEngine(working_memory(memory, base)))

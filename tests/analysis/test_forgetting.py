@@ -12,7 +12,7 @@ def found_among(*measurements: Measurement) -> list[ForgottenEdits]:
     return mostly_forgotten(measurements, Collapses.among(measurements, SUITES))
 
 
-def test_it_is_told_at_the_last_checkpoint_of_each_trajectory() -> None:
+def test_it_is_reported_at_the_last_checkpoint_of_each_trajectory() -> None:
     found = found_among(
         expressed(100, 9), expressed(50, 40), expressed(10, 0, "last-only"), expressed(100, 90, "last-only")
     )
@@ -20,10 +20,10 @@ def test_it_is_told_at_the_last_checkpoint_of_each_trajectory() -> None:
 
 
 @pytest.mark.parametrize(("n_edits", "value"), [(5, 0), (100, 10), (100, None)])
-def test_nothing_is_said_of_few_edits_or_of_enough_that_are_there(n_edits: int, value: float | None) -> None:
+def test_few_edits_or_enough_expressed_ones_are_not_reported(n_edits: int, value: float | None) -> None:
     assert found_among(expressed(n_edits, value)) == []
 
 
-def test_a_model_that_collapsed_is_not_blamed_twice() -> None:
+def test_a_collapsed_model_is_not_reported_again() -> None:
     assert found_among(perplexity(100, 30.0), expressed(100, 0))
     assert found_among(perplexity(100, 3000.0), expressed(100, 0)) == []

@@ -106,7 +106,7 @@ def test_an_item_longer_than_the_context_is_wrong_and_counted_separately() -> No
     assert (too_long.details["tie"], too_long.details["margin"]) == (False, None)
     result = accuracy_result([short, too_long], "chance 0.33")
     assert (result.n, result.n_too_long, result.n_nonfinite) == (2, 1, 0)
-    assert f"not asked and counted as 0: 1 ({length} tokens)" in result.note
+    assert f"not run and counted as 0: 1 ({length} tokens)" in result.note
 
 
 def test_an_item_with_a_nonfinite_score_has_no_answer() -> None:

@@ -1,4 +1,4 @@
-"""Runs to report on, made by a study of a tiny model and never by hand: reports see what producers write."""
+"""Runs to report on, produced by studies of a tiny model and never written by hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ METHODS = (
 
 
 def study_of(folder: Path, text: str) -> Study:
-    """A study of a tiny random model in which `text` is what edits ask for and what they are."""
+    """A study of a tiny random model with `text` as the prompts and targets of its edits."""
     model = tiny_language_model("llama")
     model.module.save_pretrained(folder / "model")
     model.tokenizer.save_pretrained(folder / "model")
@@ -63,7 +63,7 @@ def study_of(folder: Path, text: str) -> Study:
 
 
 class RunWriter:
-    """Writes copies of a finished run that differ from it in what a test is about."""
+    """Writes copies of a finished run, modified as a test requires."""
 
     def __init__(self, finished: Path, folder: Path, name: str) -> None:
         self.finished = finished
@@ -76,10 +76,10 @@ class RunWriter:
         """Writes the run.
 
         Args:
-            status: How it ended.
-            drop: How many of its last evaluations are left out.
-            nonfinite: How many items of the perplexity after ft-m's edits met numbers that are not finite.
-            too_long: How many of them were longer than the context.
+            status: The status of the run.
+            drop: The number of last evaluations to leave out.
+            nonfinite: The number of perplexity items with non-finite logits after the edits of ft-m.
+            too_long: The number of those items that exceed the context.
         """
         with open_store(self.finished) as source, open_store(self.folder, create=True) as store:
             keys = source.evaluations()
@@ -100,7 +100,7 @@ class RunWriter:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Makes a finished run, once for each text; for reading only."""
+    """Returns a finished run for a text, cached; for reading only."""
     made: dict[str, Path] = {}
 
     def make(text: str = "") -> Path:

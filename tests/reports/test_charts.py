@@ -42,7 +42,7 @@ def scale_of(chart: dict[str, Any], channel: str) -> dict[str, Any]:
     return chart["layer"][-1]["encoding"][channel]["scale"]
 
 
-def test_checkpoints_of_very_different_size_get_a_logarithmic_axis_that_has_room_for_zero() -> None:
+def test_checkpoints_that_span_magnitudes_get_a_logarithmic_axis_with_zero() -> None:
     far = series_chart(panel({0: 0.5, 1: 0.4, 10: 0.4, 1000: 0.3}), ["rome"])
     near = series_chart(panel({0: 0.5, 1: 0.4, 20: 0.3}), ["rome"])
     assert scale_of(far, "x")["type"] == "symlog"
@@ -78,7 +78,7 @@ def test_a_method_keeps_its_color_in_every_chart() -> None:
     assert color == PALETTE[1]
 
 
-def test_a_method_that_was_never_measured_has_a_color_among_the_costs() -> None:
+def test_a_method_without_measurements_has_a_color_in_the_cost_chart() -> None:
     rows = [("statistics", "rome (p-rome)", 1.0), ("evaluate", "unedited", 2.0), ("load model", "", 3.0)]
     scale = seconds_chart(rows, ["ft-m"])["encoding"]["color"]["scale"]
     assert scale["domain"] == ["rome (p-rome)", "unedited", "all methods"]
@@ -86,7 +86,7 @@ def test_a_method_that_was_never_measured_has_a_color_among_the_costs() -> None:
     assert len(set(scale["range"])) == 3
 
 
-def test_where_colors_come_again_lines_are_dashed_otherwise() -> None:
+def test_lines_of_equal_color_have_different_dashes() -> None:
     labels = [f"method-{number:02}" for number in range(3 * len(PALETTE))]
     assert len(set(strokes_of(labels))) == len(labels)
     lines = series_chart(panel({1: 0.5}), labels)["layer"][2]["encoding"]
@@ -102,7 +102,7 @@ def test_points_of_many_methods_stay_near_their_checkpoint() -> None:
         assert row["x"] == pytest.approx(20, abs=0.05 * 20)
 
 
-def test_methods_stand_beside_each_other_at_a_checkpoint() -> None:
+def test_points_of_methods_are_offset_at_a_checkpoint() -> None:
     labels = ["ft-m", "rome"]
     (left,) = rows_of(series_chart(panel({20: 0.5}, editor="ft-m"), labels))
     (right,) = rows_of(series_chart(panel({20: 0.5}), labels))
@@ -110,5 +110,5 @@ def test_methods_stand_beside_each_other_at_a_checkpoint() -> None:
     assert left["n_edits"] == right["n_edits"] == 20
 
 
-def test_no_specification_names_an_address() -> None:
+def test_no_specification_contains_a_url() -> None:
     assert "http" not in json.dumps(series_chart(panel({1: 0.5}), ["rome"]))

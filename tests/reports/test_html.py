@@ -15,16 +15,24 @@ import pytest
 
 from sequela.analysis import check_validity
 from sequela.core.errors import SequelaError
-from sequela.reports import write_report
+from sequela.reports import markdown_page, write_report
 from sequela.reports.report_data import read_report_data
-from sequela.results import EvaluationKey, Measurement, Status, open_store
+from sequela.results import (
+    EvaluationKey,
+    Measurement,
+    Plugin,
+    Status,
+    open_store,
+    read_manifest,
+    write_manifest,
+)
 from support.suites import SUITES
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 ' \" {{ 7*7 }} </td></details>"
 
 
 class Page(HTMLParser):
-    """The elements of a page as a browser would find them."""
+    """The elements of a page as a browser parses them."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -57,7 +65,7 @@ def values_of(chart: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for rows in chart["datasets"].values() for row in rows]
 
 
-def test_the_page_stands_alone_and_is_well_formed(run_writer: Callable, tmp_path: Path) -> None:
+def test_the_page_is_self_contained_and_well_formed(run_writer: Callable, tmp_path: Path) -> None:
     path = write_report(run_writer().write(), tmp_path / "report")
     assert path == tmp_path / "report" / "index.html"
     assert [child.name for child in path.parent.iterdir()] == ["index.html"]
@@ -70,18 +78,18 @@ def test_the_page_stands_alone_and_is_well_formed(run_writer: Callable, tmp_path
     assert path.stat().st_size < 3_000_000
     headings = "".join(page.text)
     for heading in (
-        "What the edits did",
-        "What the model kept",
+        "Success at the edit",
+        "Retention",
         "Abilities",
         "Safety",
         "Health",
         "Cost",
-        "How this was measured",
+        "Method",
     ):
         assert heading in headings
 
 
-def test_hostile_text_stays_text(run_writer: Callable, tmp_path: Path) -> None:
+def test_hostile_text_is_escaped(run_writer: Callable, tmp_path: Path) -> None:
     run = run_writer(text=HOSTILE, name=HOSTILE).write()
     page = Page(write_report(run, tmp_path).read_text(encoding="utf-8"))
     assert not [tag for tag, _ in page.elements if tag == "img"]
@@ -91,7 +99,7 @@ def test_hostile_text_stays_text(run_writer: Callable, tmp_path: Path) -> None:
     assert "49" not in page.text
 
 
-def test_hostile_names_in_charts_stay_text(run_writer: Callable, tmp_path: Path) -> None:
+def test_hostile_names_in_charts_are_escaped(run_writer: Callable, tmp_path: Path) -> None:
     writer = run_writer()
     writer.write()
     key = EvaluationKey(trajectory="x", n_edits=1, suite=HOSTILE, suite_version="1", model_hash="x")
@@ -137,7 +145,7 @@ def test_a_complete_run_has_no_warning(run_writer: Callable, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.STOPPED, Status.FAILED])
-def test_an_incomplete_run_says_so_on_top(status: Status, run_writer: Callable, tmp_path: Path) -> None:
+def test_an_incomplete_run_has_a_warning(status: Status, run_writer: Callable, tmp_path: Path) -> None:
     text = write_report(run_writer().write(status, drop=4), tmp_path).read_text(encoding="utf-8")
     banner = re.search(r'role="alert">([^<]*)', text)
     assert banner is not None
@@ -146,19 +154,19 @@ def test_an_incomplete_run_says_so_on_top(status: Status, run_writer: Callable, 
     assert planned - done == 4
 
 
-def test_numbers_that_are_not_finite_are_announced(run_writer: Callable, tmp_path: Path) -> None:
+def test_non_finite_logits_are_reported(run_writer: Callable, tmp_path: Path) -> None:
     text = write_report(run_writer().write(nonfinite=7), tmp_path).read_text(encoding="utf-8")
     banner = re.search(r'role="alert">([^<]*)', text)
     assert banner is not None
-    assert "21 items behind 3 of" in banner[1]
+    assert "21 items in 3 of" in banner[1]
     assert "ft-m after 1, 2, 3 edits" in banner[1]
 
 
-def test_items_longer_than_the_context_are_announced(run_writer: Callable, tmp_path: Path) -> None:
+def test_items_longer_than_the_context_are_reported(run_writer: Callable, tmp_path: Path) -> None:
     text = write_report(run_writer().write(too_long=3), tmp_path).read_text(encoding="utf-8")
     banner = re.search(r'role="alert">([^<]*)', text)
     assert banner is not None
-    assert "9 items behind 3 of" in banner[1]
+    assert "9 items in 3 of" in banner[1]
     assert "(perplexity: fixed_text) are longer than the model" in banner[1]
 
 
@@ -187,7 +195,7 @@ def test_every_finite_measurement_is_drawn_with_its_error(run_writer: Callable, 
                 assert math.isclose(row["high"] - row["value"], 1.96 * row["stderr"])
 
 
-def test_the_last_loss_is_the_last(finished_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_final_loss_is_that_of_the_last_step(finished_run: Callable[..., Path], tmp_path: Path) -> None:
     with open_store(finished_run()) as store:
         records = store.edit_records()
     rows = [row for one in read_report_data(finished_run()).trajectories for row in one.edits]
@@ -196,7 +204,7 @@ def test_the_last_loss_is_the_last(finished_run: Callable[..., Path], tmp_path: 
     assert any(f"{record.first_loss:.3g}" != f"{record.final_loss:.3g}" for record in records)
 
 
-def test_every_step_of_cost_is_a_method_s_variant_s_and_has_a_color(
+def test_every_cost_belongs_to_a_variant_and_has_a_color(
     finished_run: Callable[..., Path],
 ) -> None:
     contents = read_report_data(finished_run())
@@ -234,7 +242,20 @@ def test_a_run_of_an_earlier_version_is_reported(tmp_path: Path) -> None:
     assert write_report(run, tmp_path / "report").is_file()
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SequelaError, match="no run"):
         write_report(tmp_path, tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+def test_plug_in_packages_are_listed_with_their_versions(run_writer: Callable, tmp_path: Path) -> None:
+    run = run_writer().write()
+    assert "Plug-ins" not in markdown_page(run)
+    plugins = [
+        Plugin(kind=kind, name=name, distribution=f"sequela-{package}", version="1.2")
+        for kind, name, package in (("suite", "zoo", "zoo"), ("editor", "aa", "aa"), ("engine", "ox", "zoo"))
+    ]
+    write_manifest(run, read_manifest(run).with_plugins(plugins))
+    packages = "sequela-aa 1.2 (editor aa); sequela-zoo 1.2 (suite zoo, engine ox)"
+    assert f"* Plug-ins: {packages}" in markdown_page(run)
+    assert f"<dt>Plug-ins</dt><dd>{packages}</dd>" in write_report(run, tmp_path / "page").read_text("utf-8")

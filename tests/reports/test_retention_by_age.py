@@ -53,6 +53,6 @@ def test_the_newest_edits_come_first() -> None:
     assert [cell.rpartition("(")[2] for cell in row.cells] == ["10)", "15)", "5)"]
 
 
-def test_a_run_without_edits_has_no_ages() -> None:
+def test_a_run_without_edits_has_no_age_groups() -> None:
     assert age_table([], []).rows == ()
     assert age_table([], [("t", 3, answers(3, float))]).rows == ()

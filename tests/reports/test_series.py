@@ -41,7 +41,7 @@ def measured(
     )
 
 
-def test_curves_begin_at_the_unedited_model_and_keep_orders_apart() -> None:
+def test_curves_start_at_the_unedited_model_and_separate_shuffle_seeds() -> None:
     base = measured(0, 0.5, editor="none")
     found = [base, measured(5, 0.4), measured(1, 0.45), measured(5, 0.3, order_seed=1, baseline=0.5)]
     (series,) = group_into_series(found, SUITES)
@@ -54,7 +54,7 @@ def test_curves_begin_at_the_unedited_model_and_keep_orders_apart() -> None:
     assert series.share
 
 
-def test_the_two_readings_of_an_edit_are_never_in_one_panel() -> None:
+def test_success_and_retention_are_never_in_one_series() -> None:
     found = [
         measured(1, 1.0, suite="edit_quality", task=task, metric="efficacy", protocol=protocol)
         for task in ("success@edit", "retention@n")
@@ -63,23 +63,23 @@ def test_the_two_readings_of_an_edit_are_never_in_one_panel() -> None:
     assert len(group_into_series(found, SUITES)) == 4
 
 
-def test_baselines_that_differ_between_checkpoints_stay_different() -> None:
+def test_baselines_may_differ_between_checkpoints() -> None:
     (series,) = group_into_series([measured(1, 0.4, baseline=0.6), measured(5, 0.4, baseline=0.5)], SUITES)
     assert series.baseline == ((1, 0.6), (5, 0.5))
 
 
-def test_an_unedited_model_alone_has_a_panel() -> None:
+def test_an_unedited_model_alone_has_a_series() -> None:
     (series,) = group_into_series([measured(0, 0.5, editor="none")], SUITES)
     assert [curve.label for curve in series.curves] == ["unedited"]
 
 
 @pytest.mark.parametrize("value", [None, math.inf])
-def test_values_without_a_place_on_the_axis_are_known(value: float | None) -> None:
+def test_values_that_cannot_be_drawn_are_listed(value: float | None) -> None:
     (series,) = group_into_series([measured(1, 0.5), measured(5, value, metric="accuracy")], SUITES)
     assert [point.n_edits for point in series.undrawn] == [5]
 
 
-def test_summary_takes_means_only_over_whole_sets_of_tasks() -> None:
+def test_summary_means_need_all_tasks() -> None:
     found = [
         measured(0, 0.8, editor="none", suite="builtin", task="reading", stderr=0.3),
         measured(0, 0.6, editor="none", suite="builtin", task="arithmetic", stderr=0.4),
@@ -106,7 +106,7 @@ def test_summary_takes_means_only_over_whole_sets_of_tasks() -> None:
     assert edited.cells[1].value == 0.25
 
 
-def test_summary_shows_edit_quality_by_free_decoding_and_both_readings_apart() -> None:
+def test_summary_shows_success_and_retention_by_free_decoding() -> None:
     found = [
         measured(1, value, suite="edit_quality", task=task, metric="efficacy", protocol=protocol)
         for task, value in (("success@edit", 1.0), ("retention@n", 0.5))
@@ -120,8 +120,8 @@ def test_summary_shows_edit_quality_by_free_decoding_and_both_readings_apart() -
     assert [cell.value for cell in summary.rows[0].cells if cell] == [1.0, 0.5]
 
 
-def test_a_name_alone_makes_no_task_a_part_of_another_one() -> None:
-    """Two tasks of a plug-in, the name of one of which begins with that of the other."""
+def test_a_common_prefix_does_not_make_a_task_a_subtask() -> None:
+    """Two tasks of a plug-in; the name of one is a prefix of the other's."""
     found = [measured(1, 0.5, suite="own", task=task) for task in ("sums", "sums_hard")]
     (column,) = summarize(found, SUITES).columns
     assert column.tasks == ("sums", "sums_hard")
@@ -131,7 +131,7 @@ def test_a_name_alone_makes_no_task_a_part_of_another_one() -> None:
 
 
 def test_units_and_titles_come_from_the_metric_and_not_from_its_values() -> None:
-    """All of them lie in 0..1, as shares do."""
+    """All values are between 0 and 1, like shares."""
     own = MetricInfo(name="speed", title="Speed", unit=Unit.SHARE, section=Section.HEALTH)
     suites = Suites({"own": SuiteInfo(metrics={"speed": own})})
     names = ("accuracy", "kl_to_base", "speed", "somebodys_metric")
@@ -146,7 +146,7 @@ def test_units_and_titles_come_from_the_metric_and_not_from_its_values() -> None
     assert [series.section.value for series in series_list] == ["Abilities", "Health", "Health", "Abilities"]
 
 
-def test_numbers_in_words() -> None:
+def test_formatting_of_numbers() -> None:
     assert format_number(0.3125, share=True) == "31.2 %"
     assert format_number(None, share=True) == "–"
     assert format_number(21.0, share=False) == "21.00"

@@ -43,7 +43,7 @@ def test_only_a_finished_run_with_all_results_is_complete(manifest: Manifest) ->
     assert "out of memory" in str(manifest.finish(Status.FAILED, "out of memory").incompleteness(2))
 
 
-def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SequelaError, match="no run"):
         read_manifest(tmp_path)
     (tmp_path / "manifest.json").write_text('{"name": "x"}')

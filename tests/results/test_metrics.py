@@ -1,4 +1,4 @@
-"""The catalog of metrics: what the suites of the program report is all in it."""
+"""The catalog of metrics covers all metrics that the built-in suites report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_an_unknown_metric_is_a_plain_number_without_a_direction() -> None:
     assert metric_rank("brand_new") > metric_rank(PERPLEXITY.name) > metric_rank(EFFICACY.name)
 
 
-def test_a_metric_of_ones_own_comes_before_the_catalogs() -> None:
+def test_a_custom_metric_takes_precedence_over_the_catalog() -> None:
     own = MetricInfo(name="accuracy", title="Right answers", unit=Unit.COUNT)
     assert metric_info("accuracy", {"accuracy": own}) == own
     assert metric_info("accuracy", {"other": own}) == CATALOG["accuracy"]

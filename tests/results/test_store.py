@@ -60,7 +60,7 @@ def item(name: str, value: float = 1.0, answer: str = "Paris") -> ItemRecord:
     )
 
 
-def test_items_that_were_refused_come_back_with_their_length(tmp_path: Path) -> None:
+def test_items_that_are_too_long_are_read_back_with_their_length(tmp_path: Path) -> None:
     long = item("long", 0.0, "").model_copy(update={"too_long": 3000})
     with open_store(tmp_path, create=True) as store:
         store.write_evaluation(KEY, [measurement(n_too_long=1)], [item("short"), long])
@@ -69,7 +69,7 @@ def test_items_that_were_refused_come_back_with_their_length(tmp_path: Path) -> 
     assert (kept.n_too_long, kept.n_nonfinite) == (1, 0)
 
 
-def test_items_that_failed_come_back_with_their_reason(tmp_path: Path) -> None:
+def test_items_that_failed_are_read_back_with_their_reason(tmp_path: Path) -> None:
     failed = item("broken", 0.0, "").model_copy(update={"failed": "KeyError: 'x'"})
     with open_store(tmp_path, create=True) as store:
         store.write_evaluation(KEY, [measurement(n_failed=1)], [item("whole"), failed])
@@ -106,7 +106,7 @@ def store(tmp_path: Path):
         yield opened
 
 
-def test_what_is_written_is_read_again_after_reopening(tmp_path: Path) -> None:
+def test_records_are_read_back_after_reopening(tmp_path: Path) -> None:
     measured = [measurement(), measurement("mmlu_anatomy", value=None, stderr=None, n=0, note="no items")]
     items = [item("1"), item("2", value=0.0, answer="¡Ω\n\t\x00 </script>")]
     edits = [edit_record(1), edit_record(2, target_true="Paris", optimization_steps=25)]
@@ -145,7 +145,7 @@ def test_failure_in_the_middle_leaves_nothing(store: ResultsStore, tmp_path: Pat
     assert store.count_evaluations() == 1
 
 
-def test_failing_commit_takes_the_file_of_items_back(store: ResultsStore, tmp_path: Path) -> None:
+def test_a_failing_commit_removes_the_item_file(store: ResultsStore, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "results.sqlite") as reader:
         reader.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
         reader.execute("CREATE TABLE doomed (p REFERENCES parent(id) DEFERRABLE INITIALLY DEFERRED)")
@@ -167,7 +167,7 @@ def test_results_are_never_replaced(store: ResultsStore) -> None:
     assert store.items(KEY) == [item("0")]
 
 
-def test_measurements_of_another_checkpoint_are_refused(store: ResultsStore) -> None:
+def test_measurements_of_another_checkpoint_are_rejected(store: ResultsStore) -> None:
     with pytest.raises(ValueError, match="after 6 edits"):
         store.write_evaluation(KEY, [measurement(n_edits=6)])
     assert store.count_evaluations() == 0
@@ -187,7 +187,7 @@ def test_queries_and_order(store: ResultsStore) -> None:
     assert store.measurements(key=later.model_copy(update={"suite": "x"})) == []
 
 
-def test_numbers_that_are_none_say_so_and_infinite_ones_stay(store: ResultsStore) -> None:
+def test_nan_becomes_none_with_a_note_and_infinite_values_stay(store: ResultsStore) -> None:
     store.write_evaluation(
         KEY, [measurement("a", value=math.nan, stderr=math.nan), measurement("b", value=math.inf)]
     )
@@ -196,7 +196,7 @@ def test_numbers_that_are_none_say_so_and_infinite_ones_stay(store: ResultsStore
     assert infinite.value == math.inf
 
 
-def test_an_edit_made_again_replaces_its_record(store: ResultsStore) -> None:
+def test_a_reapplied_edit_replaces_its_record(store: ResultsStore) -> None:
     store.write_edit_records([edit_record(1), edit_record(2)])
     store.write_edit_records([edit_record(2, seconds=9.0, final_loss=math.nan)])
     first, second = store.edit_records()
@@ -205,19 +205,19 @@ def test_an_edit_made_again_replaces_its_record(store: ResultsStore) -> None:
     assert math.isnan(second.final_loss)
 
 
-def test_a_folder_without_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_folder_without_a_store_is_rejected_and_left_unchanged(tmp_path: Path) -> None:
     with pytest.raises(SequelaError, match="no results"):
         open_store(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "results.sqlite").write_bytes(b"not a database at all, but long enough to be read" * 50)
     with pytest.raises(SequelaError, match="not a readable results database"):
         open_store(tmp_path, create=True)
 
 
-def test_another_schema_version_is_refused(tmp_path: Path) -> None:
+def test_another_schema_version_is_rejected(tmp_path: Path) -> None:
     open_store(tmp_path, create=True).close()
     with sqlite3.connect(tmp_path / "results.sqlite") as connection:
         connection.execute("UPDATE store SET schema_version = 99")
@@ -226,7 +226,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
         open_store(tmp_path)
 
 
-def test_missing_items_are_said(store: ResultsStore, tmp_path: Path) -> None:
+def test_missing_items_are_reported(store: ResultsStore, tmp_path: Path) -> None:
     with pytest.raises(SequelaError, match="no results for the suite 'mmlu'"):
         store.items(KEY)
     store.write_evaluation(KEY, [measurement()], [item("0")])
@@ -239,7 +239,7 @@ QUERY = "SELECT record FROM edit ORDER BY trajectory, position"
 
 
 class TestAnEarlierSchema:
-    """A run that commit 2ab7701 wrote, with schema 4 (see `tests/old_formats/make.py`)."""
+    """A run that commit 2ab7701 wrote with schema 4 (see `tests/old_formats/make.py`)."""
 
     @pytest.fixture
     def old(self, tmp_path: Path) -> Path:
@@ -265,13 +265,13 @@ class TestAnEarlierSchema:
         assert "rome (r-rome, no covariance)" in labels
         assert {cost.label for cost in costs} == {*labels, "unedited", ""}
 
-    def test_reading_leaves_the_file_as_it_is(self, old: Path) -> None:
+    def test_reading_leaves_the_file_unchanged(self, old: Path) -> None:
         before = (old / "results.sqlite").read_bytes()
         with open_store(old) as store:
             store.costs()
         assert (old / "results.sqlite").read_bytes() == before
 
-    def test_a_run_that_goes_on_is_brought_to_this_schema(self, old: Path) -> None:
+    def test_a_resumed_run_is_upgraded(self, old: Path) -> None:
         with open_store(old) as store:
             read = (store.measurements(), store.edit_records(), store.costs())
         with open_store(old, create=True) as store:
@@ -283,8 +283,8 @@ class TestAnEarlierSchema:
         with open_store(old) as store:
             assert (store.measurements(), store.edit_records(), store.costs()) == read
 
-    def test_what_was_too_long_is_called_so(self, old: Path) -> None:
-        """In the numbers, the items, and what was found right after an edit."""
+    def test_refused_items_are_read_as_too_long(self, old: Path) -> None:
+        """In the measurements, the items, and the records of edits."""
         with open_store(old) as store:
             assert {one.n_too_long for one in store.measurements()} == {0}
             items = [item for key in store.evaluations() for item in store.items(key)]
@@ -294,13 +294,13 @@ class TestAnEarlierSchema:
         assert prompts
         assert all("too_long" in prompt and "refused" not in prompt for prompt in prompts)
 
-    def test_a_database_is_brought_to_this_schema_as_a_whole_or_not_at_all(self, old: Path) -> None:
+    def test_an_upgrade_is_atomic(self, old: Path) -> None:
         path = old / "results.sqlite"
         with sqlite3.connect(path) as connection:
-            connection.execute("DROP TABLE cost")  # the last of what is rewritten
+            connection.execute("DROP TABLE cost")  # the last table that the upgrade rewrites
         connection.close()
         before = path.read_bytes()
-        with pytest.raises(SequelaError, match="can't be brought to schema version"):
+        with pytest.raises(SequelaError, match="can't be upgraded to schema version"):
             open_store(old, create=True)
         assert path.read_bytes() == before
 
@@ -317,7 +317,7 @@ class TestAnEarlierSchema:
         ("own", "other", ("", "")),
     ],
 )
-def test_names_of_schema_4_say_which_group_and_subtask_they_are(
+def test_groups_and_subtasks_are_derived_from_names_of_schema_4(
     suite: str, task: str, found: tuple[str, str]
 ) -> None:
     assert group_of_4(suite, task, ["sums@2", "sums_hard@2", "other"]) == found

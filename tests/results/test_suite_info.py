@@ -18,7 +18,7 @@ def result(
 
 
 @pytest.mark.parametrize("suites", [SUITES, suites_of_4()], ids=["today's", "of an earlier run"])
-def test_sections_and_titles_of_what_comes_with_the_program(suites: Suites) -> None:
+def test_sections_and_titles_of_built_in_suites(suites: Suites) -> None:
     sections = {
         ("edit_quality", "retention@n", "", "efficacy"): Section.EDITS,
         ("alarms", "alarms", "", "perplexity"): Section.HEALTH,
@@ -43,7 +43,7 @@ def test_sections_and_titles_of_what_comes_with_the_program(suites: Suites) -> N
     assert suites.suite_title("truthfulqa") == "TruthfulQA"
 
 
-def test_a_task_follows_the_group_that_it_names() -> None:
+def test_a_task_takes_title_and_section_from_its_group() -> None:
     tasks = {
         "sums": TaskInfo(title="Sums"),
         "sums_hard": TaskInfo(title="Hard sums", section=Section.HEALTH),
@@ -58,7 +58,7 @@ def test_a_task_follows_the_group_that_it_names() -> None:
     assert suites.title_of(other) == "Sums oddities"
 
 
-def test_a_suite_brings_metrics_of_its_own() -> None:
+def test_a_suite_can_define_its_own_metrics() -> None:
     own = MetricInfo(
         name="latency", title="Latency", unit=Unit.SECONDS, higher_is_better=False, section=Section.HEALTH
     )
@@ -69,11 +69,9 @@ def test_a_suite_brings_metrics_of_its_own() -> None:
     assert suites.metric("other", "latency") == MetricInfo(name="latency")
 
 
-def test_edit_quality_takes_metrics_of_packages() -> None:
+def test_edit_quality_includes_metrics_of_packages() -> None:
     doubt = edit_metric("doubt", "the edited question, asked doubtfully")
     suites = Suites({"edit_quality": edit_quality_info([doubt])})
     asked = result("edit_quality", "retention@n", metric="doubt")
     assert (suites.metric_of(asked).is_share, suites.section_of(asked)) == (True, Section.EDITS)
-    assert suites.meanings([asked]) == [
-        ("retention@n", "asked at a checkpoint, about every edit made so far")
-    ]
+    assert suites.meanings([asked]) == [("retention@n", "measured at a checkpoint, for all edits so far")]

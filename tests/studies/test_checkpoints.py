@@ -1,4 +1,4 @@
-"""A trajectory goes on from a checkpoint as if it had never stopped."""
+"""A trajectory that is resumed from a checkpoint equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def model() -> LanguageModel:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_stopping_and_going_on_gives_the_same_bits(method: str, model: LanguageModel, tmp_path: Path) -> None:
+def test_a_resumed_trajectory_is_equal_bit_for_bit(method: str, model: LanguageModel, tmp_path: Path) -> None:
     name, settings = METHODS[method]
     editor = create_editor(name, settings)
     resources = Resources(tiny_statistics(model, tmp_path), contexts=CONTEXTS)
@@ -55,7 +55,7 @@ def test_stopping_and_going_on_gives_the_same_bits(method: str, model: LanguageM
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing"])
-def test_a_damaged_state_is_refused(damage: str, model: LanguageModel, tmp_path: Path) -> None:
+def test_a_damaged_state_is_rejected(damage: str, model: LanguageModel, tmp_path: Path) -> None:
     editor = create_editor("alphaedit", METHODS["alphaedit"][1])
     resources = Resources(tiny_statistics(model, tmp_path), contexts=CONTEXTS)
     (step,) = edit_in_batches(editor, model, TINY_EDITS[:1], 1, resources)

@@ -25,7 +25,7 @@ ROME: dict[str, Any] = {
 FT: dict[str, Any] = {"name": "ft-m", "settings": {"num_steps": 5, "lr": 2e-3}}
 
 
-def test_the_same_edits_in_other_batches_are_told_apart(make_study: MakeStudy, tmp_path: Path) -> None:
+def test_batch_sizes_are_distinguished(make_study: MakeStudy, tmp_path: Path) -> None:
     study = make_study(editors=[FT, {**FT, "batch_size": 2}], checkpoints=[0, 2], suites=[])
     run_study(study, tmp_path)
     with open_store(tmp_path) as store:
@@ -35,7 +35,7 @@ def test_the_same_edits_in_other_batches_are_told_apart(make_study: MakeStudy, t
     assert "batches of 2" in write_report(tmp_path, tmp_path / "report").read_text(encoding="utf-8")
 
 
-def test_a_batch_for_a_method_of_single_edits_is_refused_with_its_line(make_study: MakeStudy) -> None:
+def test_a_batch_for_a_method_without_batches_is_rejected_with_its_line(make_study: MakeStudy) -> None:
     content = make_study().model_dump(mode="json")
     content["editors"] = [{**ROME, "batch_size": 2}]
     text = yaml.safe_dump(
@@ -45,7 +45,7 @@ def test_a_batch_for_a_method_of_single_edits_is_refused_with_its_line(make_stud
         study_from_text(text, "my.yaml")
 
 
-def test_a_regularized_method_goes_through_a_study(make_study: MakeStudy, tmp_path: Path) -> None:
+def test_a_regularized_method_runs_in_a_study(make_study: MakeStudy, tmp_path: Path) -> None:
     regularized = {"name": "rome+rect", "settings": {**ROME["settings"], "rect": {"keep": 0.2}}}
     run_study(make_study(editors=[ROME, regularized], suites=[]), tmp_path)
     with open_store(tmp_path) as store:
@@ -55,7 +55,7 @@ def test_a_regularized_method_goes_through_a_study(make_study: MakeStudy, tmp_pa
     assert read_manifest(tmp_path).config["editors"][1]["settings"]["rect"] == {"keep": 0.2}
 
 
-def test_settings_that_are_not_given_come_from_a_preset_file(make_study: MakeStudy, tmp_path: Path) -> None:
+def test_settings_are_taken_from_a_preset_file(make_study: MakeStudy, tmp_path: Path) -> None:
     path = tmp_path / "tuned.yaml"
     preset = Preset(
         editor="ft-m",
@@ -97,7 +97,7 @@ class TestBadEdits:
         assert len(records) == 2
         assert all("explosive" in record.dropped for record in records)
         kept = [one for one in found if one.task == "retention@n" and one.n_edits == 2]
-        assert all("2 of 2 edits could not be made" in one.note for one in kept)
+        assert all("2 of 2 edits could not be applied" in one.note for one in kept)
         assert read_manifest(folder).status is Status.COMPLETE
 
     def test_they_end_the_trajectory(self, run: Callable[[Any], Path]) -> None:
@@ -109,16 +109,16 @@ class TestBadEdits:
             assert manifest.incompleteness(store.count_evaluations()) is None
         assert manifest.status is Status.COMPLETE
         (note,) = (note for note in manifest.notes if "stopped after 0 edits" in note)
-        assert "checkpoints 1, 2 were not reached" in note
+        assert "Checkpoints not reached: 1, 2." in note
         page = write_report(folder, folder / "report").read_text(encoding="utf-8")
         assert "stopped after 0 edits" in page
 
-    def test_going_on_with_such_a_run_changes_nothing(self, run: Callable[[Any], Path]) -> None:
+    def test_resuming_such_a_run_changes_nothing(self, run: Callable[[Any], Path]) -> None:
         policy = {"action": "stop", "relative_norm": 1e-6}
         before = read_manifest(run(policy))
         after = read_manifest(run(policy))
         assert after.evaluations_planned == before.evaluations_planned
         assert after.notes == before.notes
 
-    def test_a_word_is_enough(self, make_study: MakeStudy) -> None:
+    def test_a_bare_action_suffices(self, make_study: MakeStudy) -> None:
         assert make_study(on_bad_edit="skip").on_bad_edit.action == "skip"

@@ -1,4 +1,4 @@
-"""The numbers that a run says as soon as they are measured."""
+"""The numbers that a run logs as soon as they are measured."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def finding(metric: str, value: float | None, n: int = 10, **others: Any) -> Tas
     return TaskResult(**{**named, **others}, metric=metric, value=value, n=n)
 
 
-def test_tasks_of_a_suite_are_taken_together_by_their_items() -> None:
+def test_tasks_of_a_suite_are_averaged_over_their_items() -> None:
     found = [finding("accuracy", 0.5, n=10), finding("accuracy", 0.8, n=20, task="another")]
     assert headline(found) == "accuracy 70.0 %"
 
 
-def test_perplexity_and_loss_are_no_shares() -> None:
+def test_perplexity_and_loss_are_not_percentages() -> None:
     assert headline([finding("perplexity", 28.123), finding("loss", 0.987)]) == "perplexity 28.12, loss 0.99"
 
 
@@ -26,12 +26,12 @@ def test_a_task_without_a_value_leaves_the_suite_without_one() -> None:
     assert headline([finding("accuracy", 0.5), finding("accuracy", None)]) == "accuracy without a value"
 
 
-def test_of_a_suite_with_many_metrics_the_first_are_said_and_no_rate_of_requests() -> None:
+def test_the_first_metrics_of_a_suite_are_logged_without_hit_rates() -> None:
     found = [finding(metric, 1.0) for metric in ("hit_rate", "accuracy", "accuracy_lenient", "parse_rate")]
     assert headline(found) == "accuracy 100.0 %, accuracy_lenient 100.0 %"
 
 
-def test_of_edit_quality_it_is_what_is_left_of_the_edits_and_of_their_neighbors() -> None:
+def test_retained_efficacy_and_neighborhood_of_edit_quality_are_logged() -> None:
     quality = {"suite": "edit_quality", "task": "retention@n"}
     found = [
         finding("efficacy", 0.9, protocol="free_decoding", **quality),
@@ -43,5 +43,5 @@ def test_of_edit_quality_it_is_what_is_left_of_the_edits_and_of_their_neighbors(
     assert headline(found) == "efficacy (free_decoding) 90.0 %, neighborhood (agreement) 25.0 %"
 
 
-def test_nothing_found_is_nothing_said() -> None:
+def test_no_results_give_an_empty_line() -> None:
     assert headline([]) == ""

@@ -1,4 +1,4 @@
-"""A study of edits that stand in front of requests."""
+"""A study with an in-context method."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FACTS = {"n_demonstrations": 0, "retriever": "words"}
 
 @pytest.fixture(scope="module")
 def always_and_near(make_study: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of facts in front of every request, and of facts in front of near ones only."""
+    """A run with facts in front of every prompt, and one with facts in front of similar prompts only."""
     folder = tmp_path_factory.mktemp("ike") / "run"
     editors = [
         {"name": "ike", "settings": FACTS},
@@ -26,7 +26,7 @@ def always_and_near(make_study: Callable[..., Study], tmp_path_factory: pytest.T
     return folder
 
 
-def test_every_suite_that_asks_tells_how_often_a_fact_was_told(always_and_near: Path) -> None:
+def test_every_suite_reports_its_hit_rate(always_and_near: Path) -> None:
     with open_store(always_and_near) as store:
         rates = [one for one in store.measurements() if one.metric == HIT_RATE.name]
     reported = {(one.variant, one.suite, one.n_edits): one.value for one in rates}
@@ -36,7 +36,7 @@ def test_every_suite_that_asks_tells_how_often_a_fact_was_told(always_and_near: 
     }
 
 
-def test_without_hits_every_score_is_exactly_the_unedited_model_s(always_and_near: Path) -> None:
+def test_without_hits_every_score_equals_the_unedited_model_s(always_and_near: Path) -> None:
     with open_store(always_and_near) as store:
         near = store.measurements(Query(suite="builtin", editor="ike"))
         perplexities = store.measurements(Query(suite="perplexity", editor="ike"))

@@ -1,4 +1,4 @@
-"""Methods that sit beside the weights: their hits are counted, and nothing else is touched."""
+"""Memory-based methods in a study: hits are counted, and other answers are unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METHODS = {
     "grace": ({"layers": [2], "num_steps": 30, "lr": 0.3}, "eps"),
     "melo": ({"layers": [1, 2, 3], "num_steps": 30}, "init_radius"),
 }
-"""Settings of methods that watch activations, and which of them is the radius."""
+"""Settings of the memory-based methods, with the name of the radius."""
 FT_M = {"name": "ft-m", "settings": {"num_steps": 30, "lr": 2e-3}}
 
 
@@ -30,7 +30,7 @@ def method(request: pytest.FixtureRequest) -> str:
 def narrow_and_wide(
     make_study: Callable[..., Study], tmp_path_factory: pytest.TempPathFactory, method: str
 ) -> list[Path]:
-    """A run with a radius that only the edits' own prompts hit, and one that everything hits."""
+    """A run in which only the edits' own prompts are hits, and one in which every prompt is."""
     folders, (given, radius) = [], METHODS[method]
     for eps in (1e-2, 1e6):
         folder = tmp_path_factory.mktemp("memory") / "run"
@@ -40,7 +40,7 @@ def narrow_and_wide(
     return folders
 
 
-def test_every_suite_tells_how_often_it_hit(narrow_and_wide: list[Path], method: str) -> None:
+def test_every_suite_reports_its_hit_rate(narrow_and_wide: list[Path], method: str) -> None:
     for folder, share in zip(narrow_and_wide, (0.0, 1.0), strict=True):
         with open_store(folder) as store:
             rates = [one for one in store.measurements() if one.metric == HIT_RATE.name]
@@ -49,7 +49,7 @@ def test_every_suite_tells_how_often_it_hit(narrow_and_wide: list[Path], method:
         assert all(one.value == share and one.n > 0 for one in rates)
 
 
-def test_edit_quality_tells_hits_by_what_was_asked(narrow_and_wide: list[Path], method: str) -> None:
+def test_edit_quality_reports_hits_by_metric(narrow_and_wide: list[Path], method: str) -> None:
     for folder, elsewhere in zip(narrow_and_wide, (0.0, 1.0), strict=True):
         with open_store(folder) as store:
             found = store.measurements(Query(suite="edit_quality", editor=method, protocol="hits"))
@@ -59,7 +59,7 @@ def test_edit_quality_tells_hits_by_what_was_asked(narrow_and_wide: list[Path], 
         assert {one.value for one in found if one.metric == "neighborhood"} == {elsewhere}
 
 
-def test_without_hits_every_score_and_every_item_is_exactly_the_unedited_model_s(
+def test_without_hits_every_score_and_item_equals_the_unedited_model_s(
     narrow_and_wide: list[Path], method: str
 ) -> None:
     with open_store(narrow_and_wide[0]) as store:
@@ -86,14 +86,14 @@ def test_with_hits_everywhere_the_model_is_damaged(narrow_and_wide: list[Path], 
     assert not [one for one in base if one.metric == HIT_RATE.name]
 
 
-def test_alarms_and_bisection_see_what_sits_beside_the_weights(
+def test_health_metrics_and_bisection_include_memory_based_edits(
     narrow_and_wide: list[Path], method: str
 ) -> None:
     narrow, wide = narrow_and_wide
     (silent,) = bisect_run(narrow, "kl_to_base > 0", editor=method)
     assert silent.edit is None
-    (rings,) = bisect_run(wide, "kl_to_base > 0", editor=method)
-    assert rings.edit == 1
+    (trigger,) = bisect_run(wide, "kl_to_base > 0", editor=method)
+    assert trigger.edit == 1
 
 
 def test_rescoring_keeps_the_hit_rates(narrow_and_wide: list[Path]) -> None:

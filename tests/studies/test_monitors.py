@@ -1,4 +1,4 @@
-"""Alarms in a study: readings on the way, trajectories that end, and the edit at which it began."""
+"""Health monitoring in a study: metrics between checkpoints, early ends, and bisection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MakeStudy = Callable[..., Study]
 
 @pytest.fixture(scope="session")
 def make_four(tmp_path_factory: pytest.TempPathFactory, world_folder: Path, world: World) -> MakeStudy:
-    """Makes a study of four edits with one method of the small study."""
+    """Returns a study of four edits with one method of the small study."""
     edits = write_edits(tmp_path_factory.mktemp("four") / "facts.jsonl", world, 4)
 
     def make(editor: str, **changes: object) -> Study:
@@ -54,7 +54,7 @@ def readings(folder: Path, **wanted: object) -> list[Measurement]:
 
 
 class TestRules:
-    def test_a_rule_is_a_reading_and_a_limit(self) -> None:
+    def test_a_rule_is_a_metric_and_a_limit(self) -> None:
         rule = HealthRule.parse(" perplexity >3x ")
         assert (rule.metric, rule.limit, rule.relative) == ("perplexity", 3.0, True)
         assert rule.is_triggered({"perplexity": 31.0}, {"perplexity": 10.0})
@@ -64,7 +64,7 @@ class TestRules:
         assert not plain.is_triggered({}, {})
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-    def test_what_is_no_number_rings(self, value: float) -> None:
+    def test_a_non_finite_value_triggers(self, value: float) -> None:
         assert HealthRule.parse("perplexity > 3x").is_triggered({"perplexity": value}, {"perplexity": 10.0})
 
     @pytest.mark.parametrize(
@@ -77,24 +77,24 @@ class TestRules:
             ("kl_to_base > 3x", "a multiple of the unedited model's kl_to_base, which is 0"),
         ],
     )
-    def test_others_are_refused_with_what_is_allowed(self, text: str, said: str) -> None:
+    def test_invalid_rules_are_rejected_with_the_allowed_metrics(self, text: str, said: str) -> None:
         with pytest.raises(BadInputError, match=said):
             HealthRule.parse(text)
         with pytest.raises(ValueError, match=said):
             MonitorSettings(stop_when=(text,))
 
-    def test_one_rule_may_stand_alone(self) -> None:
+    def test_a_single_rule_needs_no_list(self) -> None:
         assert MonitorSettings.model_validate({"stop_when": "perplexity > 3x"}).stop_when == (
             "perplexity > 3x",
         )
 
-    def test_readings_are_due_at_the_ends_of_batches(self) -> None:
+    def test_metrics_are_due_at_the_ends_of_batches(self) -> None:
         assert due_edit_counts(iter([1, 2, 3, 4, 5]), 2) == [2, 4]
         assert due_edit_counts(iter([3, 6, 9, 10]), 5) == [6, 10]
         assert due_edit_counts(iter([3, 6]), 0) == []
 
 
-class TestReadings:
+class TestHealthMetrics:
     def test_of_the_unedited_model(self, world_model: LanguageModel) -> None:
         alarms = HealthMonitor(world_model, TorchEngine())
         assert set(alarms.unedited) == set(HEALTH_METRICS)
@@ -133,7 +133,7 @@ class TestReadings:
 
 
 class TestInAStudy:
-    def test_they_are_read_at_the_asked_edits_and_change_no_other_result(
+    def test_they_are_measured_when_due_and_change_no_other_result(
         self, make_four: MakeStudy, tmp_path: Path
     ) -> None:
         plain = make_four("ft-m")
@@ -162,15 +162,15 @@ class TestInAStudy:
         assert result.status is Status.COMPLETE
         assert result.done == result.planned
         (note,) = read_manifest(tmp_path).notes
-        assert "stopped after 1 edits, by an alarm: relative_change > 1e-9" in note
+        assert "stopped after 1 edit: triggered health rule relative_change > 1e-9" in note
         assert {one.n_edits for one in readings(tmp_path)} == {0, 1}
         triggered_rules = [one.note for one in readings(tmp_path, n_edits=1)]
-        assert all("ringing: relative_change > 1e-9" in one for one in triggered_rules)
+        assert all("triggered health rule relative_change > 1e-9" in one for one in triggered_rules)
 
 
 class TestBisection:
     @pytest.mark.parametrize("editor", ["rome", "ft-m"])
-    def test_finds_the_edit_at_which_it_first_rings(
+    def test_finds_the_first_edit_that_triggers_a_rule(
         self, editor: str, make_four: MakeStudy, tmp_path: Path
     ) -> None:
         study = make_four(editor, alarms={"every": 1})
@@ -180,7 +180,7 @@ class TestBisection:
             for one in readings(tmp_path / "every")
             if one.metric == "relative_change"
         }
-        limit = (known[2] + known[3]) / 2  # so that it rings from the third edit on
+        limit = (known[2] + known[3]) / 2  # so that the third edit is the first to trigger it
         assert known[1] < known[2] < known[3] < known[4]
         sparse = make_four(editor)
         run_study(sparse, tmp_path / "sparse")
@@ -194,12 +194,12 @@ class TestBisection:
         kept = {one.n_edits for one in readings(tmp_path / "sparse")}
         assert {2, 3, 4} <= kept
 
-    def test_an_alarm_that_never_rings(self, finished: Path, tmp_path: Path) -> None:
+    def test_a_rule_that_is_never_triggered(self, finished: Path, tmp_path: Path) -> None:
         folder = shutil.copytree(finished, tmp_path / "run")
         found = bisect_run(folder, "perplexity > 1e9x")
         assert {one.edit for one in found} == {None}
 
-    def test_wrong_questions_are_refused(self, finished: Path, tmp_path: Path) -> None:
+    def test_invalid_arguments_are_rejected(self, finished: Path, tmp_path: Path) -> None:
         with pytest.raises(BadInputError, match="Invalid health rule"):
             bisect_run(finished, "when it breaks")
         with pytest.raises(SequelaError, match="no trajectory of 'memit'"):
@@ -208,7 +208,7 @@ class TestBisection:
             bisect_run(tmp_path, "perplexity > 2x")
 
 
-def test_a_checkpoint_holds_the_changes_before_it_to_the_last_bit(
+def test_a_checkpoint_recovers_earlier_deltas_bit_for_bit(
     make_four: MakeStudy, tmp_path: Path, world_model: LanguageModel
 ) -> None:
     study = make_four("rome", checkpoints=[0, 1, 2, 3, 4])

@@ -1,4 +1,4 @@
-"""A benchmark is one file: a task file, put beside the others or named in a study, is all that is added."""
+"""Adding a benchmark takes one task file, either next to the built-in ones or named in a study."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def svamp(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The program's task files with one more: a copy of that of GSM8K under another name."""
+    """The built-in task files and a copy of that of GSM8K under another name."""
     folder = Path(shutil.copytree(task_file.FOLDER, tmp_path / "task_files"))
     content = yaml.safe_load((folder / "gsm8k-generation.yaml").read_text(encoding="utf-8"))
     content |= {"benchmark": "svamp", "title": "SVAMP", "section": "Safety", "max_new_tokens": 4}
@@ -73,7 +73,7 @@ def study_with(suite: dict[str, object], tiny: Path, edits: Path) -> Study:
     return Study.model_validate(small_study(tiny, edits, editors=FT_M, checkpoints=[0, 1], suites=[suite]))
 
 
-def test_a_file_beside_the_others_is_listed_after_them(svamp: Path) -> None:
+def test_an_added_file_is_listed_after_the_others(svamp: Path) -> None:
     assert suite_names()[-1] == "svamp"
     (reported,) = [one for one in list_suites() if one.name == "svamp"]
     assert (reported.task, reported.here, reported.protocol) == ("svamp@1", 4, "generation")
@@ -81,7 +81,7 @@ def test_a_file_beside_the_others_is_listed_after_them(svamp: Path) -> None:
     assert (answer.exit_code, [one["name"] for one in json.loads(answer.stdout)]) == (0, ["svamp"])
 
 
-def test_it_is_planned_run_shown_reported_and_scored_again(
+def test_it_is_planned_run_shown_reported_and_rescored(
     svamp: Path, tiny: Path, edits: Path, tmp_path: Path
 ) -> None:
     study = study_with({"name": "svamp", "num_fewshot": 0}, tiny, edits)
@@ -104,7 +104,7 @@ def test_it_is_planned_run_shown_reported_and_scored_again(
 
 @pytest.fixture
 def capitals(tmp_path: Path) -> Path:
-    """A task file with its items beside it, and nothing else; what the protocol implies is not in it."""
+    """A task file with its items, and without the settings that its protocol implies."""
     content = {
         "benchmark": "capitals",
         "title": "Capitals",
@@ -130,7 +130,7 @@ def capitals(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_file_that_a_study_names_needs_nothing_else(
+def test_a_task_file_that_a_study_names_suffices(
     capitals: Path, tiny: Path, edits: Path, tmp_path: Path
 ) -> None:
     run_study(study_with({"name": str(capitals)}, tiny, edits), tmp_path / "run")

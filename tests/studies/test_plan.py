@@ -1,4 +1,4 @@
-"""What a study is going to do, counted and checked before it begins."""
+"""The plan of a study, counted and checked before the run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_evaluations_and_steps_are_counted(changes: dict[str, object], evaluatio
     assert pieces["prepare"] == len(plan.study.models) * len(plan.editors)
 
 
-def test_a_trajectory_that_ends_early_leaves_the_rest_of_its_pieces() -> None:
+def test_pieces_after_the_end_of_a_trajectory() -> None:
     plan = make_plan(study(alarms={"every": 1}))
     rest = Counter(piece.kind[:2] for piece in trajectory_pieces(plan, "m", "rome", 1, after=2))
     assert rest == {
@@ -65,7 +65,7 @@ def test_as_many_edits_are_loaded_as_the_last_checkpoint_needs() -> None:
     assert len(make_plan(study(edits={"count": 9})).edits) == 9
 
 
-def test_more_edits_than_the_source_has_are_refused() -> None:
+def test_more_edits_than_the_source_has_are_rejected() -> None:
     with pytest.raises(BadInputError, match="100000 were requested"):
         make_plan(study(checkpoints=[100_000]))
 
@@ -74,23 +74,23 @@ def test_more_edits_than_the_source_has_are_refused() -> None:
     "editors",
     [["rome", "rome"], [{"name": "rome", "settings": {"v_lr": 0.1}}, "rome"]],
 )
-def test_methods_that_results_couldnt_tell_apart_are_refused(editors: list[object]) -> None:
+def test_methods_with_indistinguishable_results_are_rejected(editors: list[object]) -> None:
     with pytest.raises(BadInputError, match=r"rome \(r-rome\) twice"):
         make_plan(study(editors=editors))
 
 
-def test_presets_may_give_one_method_two_names() -> None:
+def test_presets_may_distinguish_two_uses_of_a_method() -> None:
     plan = make_plan(study(editors=["kn", {"name": "kn", "settings": {"preset": "published"}}]))
     with pytest.raises(BadInputError, match=r"kn \(no variant\) twice"):
         check_distinguishable(plan.editors, filled_in=True)  # here no preset was filled in
 
 
-def test_variants_of_one_method_may_stand_side_by_side() -> None:
+def test_variants_of_a_method_may_be_combined() -> None:
     variants = [{"name": "rome", "settings": {"variant": name}} for name in ("r-rome", "p-rome")]
     assert len(make_plan(study(editors=variants)).editors) == 2
 
 
-def test_a_suite_given_twice_is_refused() -> None:
+def test_a_duplicate_suite_is_rejected() -> None:
     with pytest.raises(BadInputError, match="'builtin' twice"):
         make_plan(study(suites=["builtin", {"name": "builtin", "limit": 3}]))
 
@@ -103,13 +103,13 @@ def test_a_suite_given_twice_is_refused() -> None:
         ({"edits": {"source": "bultin"}}, "builtin"),
     ],
 )
-def test_unknown_names_are_refused_with_near_matches(changes: dict[str, object], near: str) -> None:
+def test_unknown_names_are_rejected_with_near_matches(changes: dict[str, object], near: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
         make_plan(study(**changes))
     assert near in caught.value.near
 
 
-def test_suites_weigh_what_they_send_through_the_model() -> None:
+def test_the_weight_of_a_suite_is_its_number_of_tokens() -> None:
     suites = [{"name": "builtin", "limit": 20}, "perplexity", "refusal"]
     plan = make_plan(study(suites=suites))
     weights = {piece.kind[1]: piece.weight for piece in pieces_of(plan) if piece.kind[0] == "evaluate"}
@@ -122,7 +122,7 @@ def test_suites_weigh_what_they_send_through_the_model() -> None:
     assert whole > 2 * weights["builtin"]
 
 
-def test_a_suite_that_does_not_say_its_size_is_not_taken_for_a_quick_one() -> None:
+def test_a_suite_of_unknown_size_is_not_quick() -> None:
     class Bare:
         name, version = "bare", "1"
 

@@ -1,4 +1,4 @@
-"""Scoring stored answers again."""
+"""Rescoring of stored answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS = ("So the answer is 4.", "It is 4", "no idea")
 
 
 def answered(texts: Sequence[str]) -> list[TaskResult]:
-    """What written answers to three questions, each of which has the answer 4, are worth."""
+    """Results of generated answers to three questions whose answer is 4."""
     samples = [
         {
             "doc_id": i,
@@ -46,7 +46,7 @@ def answered(texts: Sequence[str]) -> list[TaskResult]:
 
 
 def write(folder: Path, found: Sequence[TaskResult], suite: str, n_edits: int, stale: bool) -> EvaluationKey:
-    """Stores findings; stale ones are as an older rule had them: everything wrong."""
+    """Stores results; stale ones are scored by an older rule: everything incorrect."""
     labels = Labels(
         model="m", editor="rome" if n_edits else "none", edit_source="builtin", order_seed=0, n_edits=n_edits
     )
@@ -68,7 +68,7 @@ def stored(folder: Path) -> dict[tuple[int, str], float | None]:
         return {(one.n_edits, one.metric): one.value for one in store.measurements()}
 
 
-def test_what_an_older_rule_got_wrong_is_put_right(tmp_path: Path) -> None:
+def test_scores_of_an_older_rule_are_corrected(tmp_path: Path) -> None:
     write(tmp_path, answered(TEXTS), "gsm8k", 0, stale=True)
     write(tmp_path, answered(TEXTS[1:] + TEXTS[1:2]), "gsm8k", 5, stale=True)
     result = rescore_run(tmp_path)
@@ -91,7 +91,7 @@ def test_what_an_older_rule_got_wrong_is_put_right(tmp_path: Path) -> None:
     assert (5, "accuracy") not in changed
 
 
-def test_scoring_twice_changes_nothing_more(tmp_path: Path) -> None:
+def test_rescoring_twice_changes_nothing_more(tmp_path: Path) -> None:
     write(tmp_path, answered(TEXTS), "gsm8k", 0, stale=True)
     rescore_run(tmp_path)
     before = stored(tmp_path)
@@ -104,7 +104,7 @@ def test_scoring_twice_changes_nothing_more(tmp_path: Path) -> None:
         assert store.evaluations() == keys
 
 
-def test_answers_about_edits_are_judged_again(
+def test_answers_about_edits_are_rescored(
     tmp_path: Path, world_model: LanguageModel, world_edits: EditSet
 ) -> None:
     edit = world_edits[0]
@@ -121,7 +121,7 @@ def test_answers_about_edits_are_judged_again(
     assert found["efficacy", "teacher_forced"] == 0.0  # no text to read again: as it was stored
 
 
-def test_what_isnt_known_here_is_left_and_named(tmp_path: Path) -> None:
+def test_unknown_suites_are_left_and_named(tmp_path: Path) -> None:
     found = [
         TaskResult(suite="capitals", task="t", metric="accuracy", protocol="x", value=0.5, stderr=None, n=2)
     ]
@@ -131,12 +131,12 @@ def test_what_isnt_known_here_is_left_and_named(tmp_path: Path) -> None:
     assert stored(tmp_path) == {(0, "accuracy"): 0.5}
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SequelaError, match="no results"):
         rescore_run(tmp_path)
 
 
-def test_only_the_first_metric_holds_what_was_said() -> None:
+def test_only_the_first_metric_has_the_answers() -> None:
     items: list[ItemRecord] = [item for result in answered(TEXTS) for item in result.items]
     whole = [item for item in items if item.details]
     assert len(whole) == len(TEXTS)

@@ -1,4 +1,4 @@
-"""A whole study on a small model: what is measured, and that a stop changes nothing of it."""
+"""Runs of a study on a small model: their results, and the effect of interruptions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EVALUATIONS = 3 * (1 + 2 * 2)
 
 
 class StopAt(SilentProgress):
-    """Presses Ctrl-C when a task with a given beginning has been started a number of times."""
+    """Raises KeyboardInterrupt when a task with a given prefix has started a number of times."""
 
     def __init__(self, description: str, times: int) -> None:
         self.description, self.left = description, times
@@ -55,8 +55,8 @@ class StopAt(SilentProgress):
         return 0
 
 
-class StopAfterSaying(SilentProgress):
-    """Presses Ctrl-C when a line that has some text in it is said."""
+class StopAfterMessage(SilentProgress):
+    """Raises KeyboardInterrupt when a message contains a given text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -67,7 +67,7 @@ class StopAfterSaying(SilentProgress):
 
 
 class Hears(SilentProgress):
-    """Keeps the lines that are said."""
+    """Records messages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -93,7 +93,7 @@ def edit_records(folder: Path) -> list[EditRecord]:
 
 
 def checkpoint_files(folder: Path) -> dict[str, bytes]:
-    """The bytes of the deltas of all checkpoints, by their place in the run."""
+    """The bytes of the deltas of all checkpoints, by their path within the run."""
     paths = [path for name in (DELTA, DESCRIPTION) for path in folder.rglob(name)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
@@ -139,7 +139,7 @@ class TestAFinishedRun:
             metric = "efficacy" if one.metric == "effective_edits" else one.metric  # of one edit the same
             assert one.baseline == of_edit[(metric, one.protocol)]
 
-    def test_both_columns_are_there_at_every_checkpoint_and_never_mixed(self, finished: Path) -> None:
+    def test_success_and_retention_are_separate_at_every_checkpoint(self, finished: Path) -> None:
         for editor in ("rome", "ft-m"):
             records = [one for one in edit_records(finished) if one.editor == editor]
             for n_edits in (1, 2):
@@ -172,7 +172,7 @@ class TestAFinishedRun:
             if task == "success@edit":
                 assert value == values[("retention@n", metric, protocol)]
 
-    def test_every_edit_has_a_whole_record(self, finished: Path) -> None:
+    def test_every_edit_has_a_complete_record(self, finished: Path) -> None:
         records = edit_records(finished)
         assert [(one.editor, one.position, one.batch) for one in records if one.editor == "rome"] == [
             ("rome", 1, 1),
@@ -188,14 +188,14 @@ class TestAFinishedRun:
             assert one.dropped == ""
             assert all(item.task == "success@edit" and item.item == one.edit_id for item in one.success)
 
-    def test_costs_are_kept_for_every_step(self, finished: Path) -> None:
+    def test_costs_are_stored_for_every_step(self, finished: Path) -> None:
         with open_store(finished) as store:
             steps = [cost.step for cost in store.costs()]
         assert steps.count("edit") == 4
         assert steps.count("evaluate") == EVALUATIONS
         assert steps.count("load model") == 1
 
-    def test_the_manifest_says_what_was_run(self, finished: Path, make_study: MakeStudy) -> None:
+    def test_the_manifest_describes_the_run(self, finished: Path, make_study: MakeStudy) -> None:
         manifest = read_manifest(finished)
         given = make_study().model_dump(mode="json")
         reported = [editor.pop("settings") for editor in manifest.config["editors"]]
@@ -209,7 +209,7 @@ class TestAFinishedRun:
 
 
 class Watches(SilentProgress):
-    """Keeps the workload, what was under way when tasks began, and what was said."""
+    """Records the workload, its label when tasks start, and messages."""
 
     workload: Workload
 
@@ -241,15 +241,13 @@ class TestProgress:
         assert watched.workload.n_done == watched.workload.n_pieces
         assert watched.workload.n_pieces == EVALUATIONS + edits + alarms + loading + preparing + answers
 
-    def test_every_task_is_part_of_a_piece_that_says_suite_and_checkpoint(self, watched: Watches) -> None:
+    def test_every_task_belongs_to_a_piece_labeled_with_suite_and_checkpoint(self, watched: Watches) -> None:
         assert all(label for label, _ in watched.begun)
         assert ("ft-m, 2 edits, perplexity", "scoring requests") in watched.begun
         assert ("ft-m, 1 edit, edit_quality", "generating tokens") in watched.begun
         assert ("rome (r-rome, no covariance): edit 2 of 2", "targets, steps") in watched.begun
 
-    def test_numbers_are_said_when_they_are_measured_the_first_before_editors_get_ready(
-        self, watched: Watches
-    ) -> None:
+    def test_numbers_are_logged_at_once_the_first_before_editors_prepare(self, watched: Watches) -> None:
         said = [line for line in watched.lines if ": perplexity " in line]
         assert [line.partition(":")[0].rpartition(", perplexity")[0] for line in said] == [
             "unedited model",
@@ -262,7 +260,7 @@ class TestProgress:
         first = watched.lines.index(said[0])
         assert not any("measuring" in line for line in watched.lines[:first])
 
-    def test_a_run_that_goes_on_counts_what_is_there_as_done(
+    def test_a_resumed_run_counts_stored_pieces_as_done(
         self, watched: Watches, make_study: MakeStudy, tmp_path: Path
     ) -> None:
         again = Watches()
@@ -279,7 +277,7 @@ class TestAStoppedRun:
             pytest.param(lambda: StopAfterSaying("ft-m: measuring after 2"), id="at the end"),
         ],
     )
-    def test_going_on_ends_as_if_nothing_had_happened(
+    def test_a_resumed_run_equals_an_uninterrupted_one(
         self, stop: Callable[[], SilentProgress], make_study: MakeStudy, finished: Path, tmp_path: Path
     ) -> None:
         folder = tmp_path / "run"
@@ -301,7 +299,7 @@ class TestAStoppedRun:
             one.model_dump(exclude=without_times) for one in edit_records(finished)
         ]
 
-    def test_what_is_finished_is_not_measured_again(
+    def test_finished_evaluations_are_not_repeated(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path
     ) -> None:
         folder = shutil.copytree(finished, tmp_path / "run")
@@ -313,7 +311,7 @@ class TestAStoppedRun:
         assert result.status is Status.COMPLETE
         assert not {"edit", "evaluate"} & set(again)
 
-    def test_a_changed_study_is_refused_in_the_same_folder(
+    def test_a_changed_study_is_rejected_in_the_same_folder(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path
     ) -> None:
         folder = shutil.copytree(finished, tmp_path / "run")
@@ -322,9 +320,7 @@ class TestAStoppedRun:
         assert "--output" in str(caught.value)
         assert read_manifest(folder) == read_manifest(finished)
 
-    def test_a_model_that_has_changed_meanwhile_is_refused(
-        self, make_study: MakeStudy, finished: Path, tmp_path: Path
-    ) -> None:
+    def test_a_changed_model_is_rejected(self, make_study: MakeStudy, finished: Path, tmp_path: Path) -> None:
         folder = shutil.copytree(finished, tmp_path / "run")
         path = folder / "manifest.json"
         manifest = json.loads(path.read_text())
@@ -334,7 +330,7 @@ class TestAStoppedRun:
         with pytest.raises(SequelaError, match="no longer the model"):
             run_study(make_study(), folder)
 
-    def test_two_names_of_one_model_are_refused(
+    def test_two_names_of_one_model_are_rejected(
         self, make_study: MakeStudy, world_folder: Path, tmp_path: Path
     ) -> None:
         twin = tmp_path / "twin"
@@ -342,11 +338,11 @@ class TestAStoppedRun:
         study = make_study(
             models=[str(world_folder), str(twin)], editors=["ft-m"], checkpoints=[0, 1], suites=[]
         )
-        with pytest.raises(SequelaError, match="one and the same model"):
+        with pytest.raises(SequelaError, match="are the same model"):
             run_study(study, tmp_path / "run")
 
 
-def test_seeds_that_shuffle_alike_are_measured_each(make_study: MakeStudy, tmp_path: Path) -> None:
+def test_seeds_with_equal_orders_are_measured_separately(make_study: MakeStudy, tmp_path: Path) -> None:
     # Of two edits there are two orders, so two of three seeds must shuffle alike.
     study = make_study(order_seeds=[0, 1, 2], editors=["ft-m"], checkpoints=[0, 1], suites=[])
     result = run_study(study, tmp_path / "run")
@@ -354,8 +350,8 @@ def test_seeds_that_shuffle_alike_are_measured_each(make_study: MakeStudy, tmp_p
     assert {one.order_seed for one in measured(tmp_path / "run", editor="ft-m")} == {0, 1, 2}
 
 
-class TestWhatIsSaidBeforeTheRun:
-    def test_a_folder_that_cant_be_made(self, make_study: MakeStudy, tmp_path: Path) -> None:
+class TestErrorsBeforeTheRun:
+    def test_a_folder_that_cannot_be_created(self, make_study: MakeStudy, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(SequelaError, match="Can't write to"):
             run_study(make_study(models=["/no/model"]), tmp_path / "file" / "run")
@@ -376,7 +372,7 @@ class TestWhatIsSaidBeforeTheRun:
             ({"subject": "Karsk", "prompt": "{} is in"}, "'target_new' is missing"),
         ],
     )
-    def test_a_wrong_record_by_file_and_number(
+    def test_an_invalid_record_by_file_and_number(
         self, make_study: MakeStudy, tmp_path: Path, line: dict[str, str], expected: str
     ) -> None:
         path = tmp_path / "own.jsonl"
@@ -388,13 +384,13 @@ class TestWhatIsSaidBeforeTheRun:
         assert expected in str(caught.value)
         assert not (tmp_path / "run").exists()
 
-    def test_a_text_for_statistics_that_isnt_there(self, make_study: MakeStudy, tmp_path: Path) -> None:
+    def test_a_missing_text_for_statistics(self, make_study: MakeStudy, tmp_path: Path) -> None:
         study = make_study(statistics={"source": "nowhere.txt"})
         with pytest.raises(BadInputError, match=r"nowhere\.txt"):
             run_study(study, tmp_path / "run")
         assert measured(tmp_path / "run") == []
 
-    def test_a_layer_that_the_model_doesnt_have(
+    def test_a_layer_outside_the_model(
         self, make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         study = make_study(
@@ -409,7 +405,7 @@ class TestWhatIsSaidBeforeTheRun:
 
 
 class TestMemory:
-    def test_what_lies_below_the_edits_is_computed_once_and_changes_no_bit(
+    def test_the_depth_cache_changes_no_bit(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         engines: list[TorchEngine] = []
@@ -435,7 +431,7 @@ class TestMemory:
         assert keeping.counters.unique_tokens == forgetful.counters.unique_tokens
         assert blocks[Kept] < 0.8 * blocks[Forgetful]
 
-    def test_a_limit_is_shared_out_told_and_changes_nothing(
+    def test_a_limit_is_divided_reported_and_changes_nothing(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path
     ) -> None:
         heard = Hears()
@@ -445,7 +441,7 @@ class TestMemory:
         assert measured(tmp_path / "run") == measured(finished)
         assert read_manifest(tmp_path / "run").config["memory"] == 3 * 2**29
 
-    def test_a_run_may_go_on_with_another_limit(
+    def test_a_run_may_be_resumed_with_another_limit(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path
     ) -> None:
         stopped = run_study(make_study(), tmp_path / "run", StopAfterSaying("ft-m: edit 1"))
@@ -453,14 +449,14 @@ class TestMemory:
         assert run_study(make_study(memory="2GiB"), tmp_path / "run").status is Status.COMPLETE
         assert measured(tmp_path / "run") == measured(finished)
 
-    def test_a_limit_that_is_too_low_is_told_before_anything_is_measured(
+    def test_a_limit_that_is_too_low_is_reported_before_any_measurement(
         self, make_study: MakeStudy, tmp_path: Path
     ) -> None:
         with pytest.raises(SequelaError, match="A limit of 100 MiB is too low"):
             run_study(make_study(memory="100MiB"), tmp_path / "run")
         assert measured(tmp_path / "run") == []
 
-    def test_the_peak_that_costs_tell_is_that_of_this_process(self, finished: Path) -> None:
+    def test_peak_memory_is_that_of_this_process(self, finished: Path) -> None:
         page = 2**20  # the system counts pages a little late
         before = peak_memory_bytes()
         block = torch.ones((before + 64 * page) // 4)  # more than the process has held so far
@@ -473,7 +469,7 @@ class TestMemory:
 
 
 class TestPrecision:
-    def test_what_the_processor_has_is_taken_and_recorded(
+    def test_auto_precision_follows_the_hardware_and_is_recorded(
         self, make_study: MakeStudy, tmp_path: Path
     ) -> None:
         heard = Hears()
@@ -494,7 +490,7 @@ class TestPrecision:
         for one in measured(tmp_path / "run"):
             assert (one.n_nonfinite, one.n_too_long) == (0, 0)
 
-    def test_an_unknown_one_is_told(self, make_study: MakeStudy, tmp_path: Path) -> None:
+    def test_an_unknown_one_is_reported(self, make_study: MakeStudy, tmp_path: Path) -> None:
         with pytest.raises(UnknownNameError, match="float23"):
             run_study(make_study().model_copy(update={"dtype": "float23"}), tmp_path / "run")
         assert not (tmp_path / "run" / "manifest.json").exists()
@@ -518,11 +514,11 @@ def test_items_longer_than_the_context_are_counted_in_every_suite(
         assert all("longer than the model's context" in one.note for one in refused)
         assert all(one.n_nonfinite == 0 for one in refused)
     page = write_report(tmp_path / "run", tmp_path / "report").read_text(encoding="utf-8")
-    assert "longer than the model&#39;s context and were not asked" in page
+    assert "longer than the model&#39;s context and were not run" in page
 
 
 class TestAFailedRun:
-    def test_an_evaluation_that_fails_leaves_nothing_half(
+    def test_a_failing_evaluation_leaves_nothing_behind(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tmp_path / "run"
@@ -554,7 +550,7 @@ class TestAFailedRun:
         assert measured(folder) == measured(finished)
         assert read_manifest(folder).error == ""
 
-    def test_a_disk_that_fills_up_is_told_in_words(
+    def test_a_full_disk_is_reported(
         self, make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tmp_path / "run"
@@ -571,7 +567,7 @@ class TestAFailedRun:
         assert read_manifest(folder).status is Status.FAILED
 
 
-def test_edits_that_could_not_be_made_are_counted(
+def test_edits_that_could_not_be_applied_are_counted(
     make_study: MakeStudy, world_folder: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
@@ -587,6 +583,6 @@ def test_edits_that_could_not_be_made_are_counted(
     found = measured(tmp_path / "run", n_edits=2, metric="efficacy")
     assert {one.task for one in found} == {"success@edit", "retention@n"}
     for one in found:
-        assert one.note.startswith("2 of 2 edits could not be made")
+        assert one.note.startswith("2 of 2 edits could not be applied")
         assert (one.value, one.n_nonfinite) == (0.0, 2)
     assert all(record.dropped for record in edit_records(tmp_path / "run"))

@@ -1,4 +1,4 @@
-"""WISE in a study: its hits are counted, and what isn't hit is the unedited model's to the bit."""
+"""WISE in a study: hits are counted, and without a hit the unedited model answers, bit for bit."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def finished_wise(
     make_study: Callable[..., Study],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[float, Path]:
-    """A run with the usual threshold, and one in which everything is hit."""
+    """A run with the default threshold, and one in which every prompt is a hit."""
     folder = tmp_path_factory.mktemp("wise") / "run"
     editors = [{"name": "wise", "settings": {**SETTINGS, "act_ratio": request.param}}]
     run_study(make_study(editors=editors), folder)
     return request.param, folder
 
 
-def test_hits_are_counted_and_nothing_else_is_touched(finished_wise: tuple[float, Path]) -> None:
+def test_hits_are_counted_and_other_answers_are_unchanged(finished_wise: tuple[float, Path]) -> None:
     act_ratio, folder = finished_wise
     with open_store(folder) as store:
         rates = store.measurements(Query(metric=HIT_RATE.name, editor="wise"))

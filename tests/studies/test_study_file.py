@@ -1,4 +1,4 @@
-"""Study files: what they may say, and how their errors are told."""
+"""Study files: their schema, and the error messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ def error_of(text: str) -> str:
     return str(caught.value)
 
 
-def test_names_alone_mean_their_defaults() -> None:
+def test_bare_names_have_default_settings() -> None:
     study = study_from_text(ROME + "suites: [builtin, perplexity]\n", "my.yaml")
     assert [editor.name for editor in study.editors] == ["rome"]
     assert [(suite.name, suite.options) for suite in study.suites] == [("builtin", {}), ("perplexity", {})]
 
 
-def test_options_of_a_suite_stand_beside_its_name_or_below_it() -> None:
+def test_options_of_a_suite_may_be_flat_or_nested() -> None:
     beside = study_from_text(ROME + "suites: [{name: builtin, limit: 3}]\n", "my.yaml")
     below = study_from_text(ROME + "suites: [{name: builtin, options: {limit: 3}}]\n", "my.yaml")
     assert beside == below
     assert beside.suites[0].options == {"limit": 3}
 
 
-def test_checkpoints_are_sorted_and_begin_with_the_unedited_model() -> None:
+def test_checkpoints_are_sorted_and_start_with_the_unedited_model() -> None:
     study = study_from_text(ROME + "checkpoints: [5, 1, 5]\n", "my.yaml")
     assert study.checkpoints == (0, 1, 5)
     assert study.n_edits == 5
 
 
-def test_a_study_survives_being_written_and_read(tmp_path: Path) -> None:
+def test_a_study_round_trips(tmp_path: Path) -> None:
     study = study_from_text(ROME + "suites: [{name: builtin, limit: 3}]\n", "my.yaml")
     assert Study.model_validate(study.model_dump(mode="json")) == study
     path = tmp_path / "study.yaml"
@@ -69,7 +69,7 @@ def test_a_study_survives_being_written_and_read(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_key_is_told_with_its_line_and_what_is_allowed(
+def test_an_unknown_key_is_reported_with_its_line_and_the_allowed_keys(
     text: str, line: int, expected: list[str]
 ) -> None:
     error = error_of(text)
@@ -96,7 +96,7 @@ def test_a_wrong_key_is_told_with_its_line_and_what_is_allowed(
         (ROME + "suites:\n  - name: builtin\n    limit: 0\n", 6, "limit = 0"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_line(text: str, line: int, expected: str) -> None:
+def test_an_invalid_value_is_reported_with_its_line(text: str, line: int, expected: str) -> None:
     error = error_of(text)
     assert f"my.yaml, line {line}: " in error
     assert expected in error
@@ -109,43 +109,45 @@ def test_a_wrong_value_is_told_with_its_line(text: str, line: int, expected: str
         (ROME + "suites: [biltin]\n", 4, "'builtin'"),
     ],
 )
-def test_unknown_names_are_told_with_their_line_and_near_matches(text: str, line: int, near: str) -> None:
+def test_unknown_names_are_reported_with_their_line_and_near_matches(text: str, line: int, near: str) -> None:
     error = error_of(text)
     assert error.startswith(f"my.yaml, line {line}: ")
     assert f"Did you mean {near}?" in error
 
 
-def test_all_missing_keys_are_told_at_once() -> None:
+def test_all_missing_keys_are_reported_at_once() -> None:
     error = error_of("seed: 1\n")
     for key in ("name", "models", "editors"):
         assert f"the key {key!r} is missing" in error
 
 
-def test_a_wrong_item_doesnt_make_its_list_empty() -> None:
+def test_an_invalid_item_is_not_also_reported_as_an_empty_list() -> None:
     assert "empty" not in error_of(BASE + "editors:\n  - {name: rome, sttings: {}}\n")
 
 
 @pytest.mark.parametrize("key", ["editors", "models"])
-def test_a_key_given_twice_is_refused_instead_of_silently_overwritten(key: str) -> None:
+def test_a_duplicate_key_is_rejected(key: str) -> None:
     error = error_of(ROME + f"{key}: [other]\n")
-    assert error.startswith(f"my.yaml, line 4: the key {key!r} stands in line")
+    assert error.startswith(f"my.yaml, line 4: the key {key!r} is already defined in line")
 
 
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ("order_seeds: [1, 1]", "order_seeds names something twice"),
+        ("order_seeds: [1, 1]", "order_seeds has duplicate entries"),
         ("checkpoints: [0]", "no checkpoint after an edit"),
         ("edits: {count: 3}\ncheckpoints: [0, 5]", "checkpoint 5 needs 5 edits; edits.count is 3"),
     ],
 )
-def test_what_doesnt_fit_together_is_refused(lines: str, expected: str) -> None:
+def test_inconsistent_values_are_rejected(lines: str, expected: str) -> None:
     assert expected in error_of(ROME + lines + "\n")
 
 
-def test_a_checkpoint_inside_a_batch_is_refused_but_the_last_batch_may_be_short() -> None:
+def test_checkpoints_inside_a_batch_are_rejected_but_the_last_batch_may_be_short() -> None:
     memit = BASE + "editors: [{name: memit, batch_size: 5}]\n"
-    assert "checkpoint 3 falls inside a batch: memit makes 5" in error_of(memit + "checkpoints: [0, 3, 5]\n")
+    assert "checkpoint 3 falls inside a batch: memit applies 5" in error_of(
+        memit + "checkpoints: [0, 3, 5]\n"
+    )
     assert study_from_text(memit + "checkpoints: [0, 5, 7]\n", "my.yaml").n_edits == 7
 
 
@@ -158,11 +160,11 @@ def test_a_checkpoint_inside_a_batch_is_refused_but_the_last_batch_may_be_short(
         ("name: x\n\tmodels: y\n", "my.yaml, line 2: this is not YAML"),
     ],
 )
-def test_what_is_no_table_is_refused(text: str, expected: str) -> None:
+def test_text_that_is_no_table_is_rejected(text: str, expected: str) -> None:
     assert expected in error_of(text)
 
 
-def test_a_file_that_cant_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"missing\.yaml can't be read"):
         read_study(tmp_path / "missing.yaml")
     binary = tmp_path / "binary.yaml"

@@ -1,4 +1,4 @@
-"""Edits and questions in a chat template, each for itself."""
+"""Edits and evaluation prompts in a chat template, independently of each other."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def efficacy(folder: Path) -> tuple[float | None, set[tuple[str, str]], list[Ite
 
 
 @pytest.mark.parametrize("template", ["none", "chat"])
-def test_an_edit_is_expressed_where_it_was_made(
+def test_an_edit_is_expressed_in_its_own_template(
     template: str, chatty_study: Callable[..., Study], tmp_path: Path
 ) -> None:
     run_study(chatty_study(edit_template=template, evaluation_template=template), tmp_path / "run")
@@ -59,7 +59,7 @@ def test_an_edit_is_expressed_where_it_was_made(
     assert not any("User:" in item.prompt for item in items)  # results hold the question as it was put
 
 
-def test_the_two_fields_make_four_different_trajectories(
+def test_the_two_settings_give_four_different_trajectories(
     chatty_study: Callable[..., Study], tmp_path: Path
 ) -> None:
     hashes = set()
@@ -74,15 +74,13 @@ def test_the_two_fields_make_four_different_trajectories(
 
 
 @pytest.mark.parametrize("field", ["edit_template", "evaluation_template"])
-def test_a_base_model_is_refused(field: str, make_study: Callable[..., Study], tmp_path: Path) -> None:
+def test_a_base_model_is_rejected(field: str, make_study: Callable[..., Study], tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="has no chat template"):
         run_study(make_study(**{field: "chat"}), tmp_path / "run")
 
 
-def test_an_editor_in_front_of_requests_is_given_edits_as_they_stand(
-    chatty_study: Callable[..., Study], tmp_path: Path
-) -> None:
-    """The template comes behind what it puts there; within the fact it would stand twice."""
+def test_an_in_context_editor_gets_plain_edits(chatty_study: Callable[..., Study], tmp_path: Path) -> None:
+    """The template is applied after the facts are inserted; in the facts it would appear twice."""
     ike = {"name": "ike", "settings": {"n_demonstrations": 0, "retriever": "words"}}
     run_study(chatty_study(editors=["rome", ike], edit_template="chat"), tmp_path / "run")
     states = [path.read_text(encoding="utf-8") for path in (tmp_path / "run").rglob("edits.json")]

@@ -13,13 +13,13 @@ MODEL = tiny_language_model("llama")
 
 
 @given(st.lists(st.booleans(), min_size=1))
-def test_a_smoothed_mean_is_never_nothing_and_never_all(values: list[bool]) -> None:
+def test_a_smoothed_mean_is_never_zero_or_one(values: list[bool]) -> None:
     found = smoothed([float(value) for value in values])
     assert 0 < found < 1
     assert found == pytest.approx((sum(values) + 0.5) / (len(values) + 1))
 
 
-def test_the_harmonic_mean_is_led_by_the_least() -> None:
+def test_the_harmonic_mean_is_dominated_by_the_smallest_value() -> None:
     assert harmonic_mean([0.5, 0.5]) == pytest.approx(0.5)
     assert harmonic_mean([1.0, 0.1]) == pytest.approx(2 / 11)
 
@@ -41,7 +41,7 @@ def test_axes_are_combined() -> None:
     assert {"steps": 2, "p": 0.5} in grid
 
 
-def test_an_unknown_axis_and_none_at_all_are_told() -> None:
+def test_an_unknown_axis_and_missing_axes_are_reported() -> None:
     with pytest.raises(BadInputError, match="kn has no setting 'stpes'"):
         grid_of(create_editor("kn"), MODEL, {"stpes": [1]})
     with pytest.raises(BadInputError, match="neither layers nor steps"):

@@ -1,4 +1,4 @@
-"""Verdicts on stored results: which scores are invalid, which models collapsed, which edits are gone."""
+"""Checks of stored results for invalid scores, collapsed models and forgotten edits."""
 
 import lazy_loader
 

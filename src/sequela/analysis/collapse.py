@@ -1,4 +1,4 @@
-"""Whether a model has collapsed at a checkpoint, and where on its way it did."""
+"""Detection of collapsed models, and of the checkpoint at which each trajectory collapsed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from sequela.results.section import Section
 from sequela.results.suite_info import Suites
 
 PERPLEXITY_FACTOR = 10
-"""A perplexity so many times the unedited model's is a collapse."""
+"""A model has collapsed if its perplexity exceeds that of the unedited model by more than this factor."""
 
 ABILITY_SHARE = 0.5
-"""With less than this share of the unedited model's ability left, a model has collapsed."""
+"""A model has collapsed if it retains less than this share of the unedited model's ability above chance."""
 
 Checkpoint = tuple[str, str, str, str, int, int]
 """Model, editor, variant, edit source, order seed and number of edits."""
 
 
 def checkpoint_of(one: Measurement) -> Checkpoint:
-    """The checkpoint a measurement was taken at."""
+    """Returns the checkpoint at which a measurement was taken."""
     return (one.model, one.editor, one.variant, one.edit_source, one.order_seed, one.n_edits)
 
 
@@ -32,18 +32,18 @@ class Collapses:
     """The checkpoints at which a model has collapsed.
 
     Args:
-        reasons: Why, by checkpoint; empty where the model had not collapsed.
+        reasons: The reason by checkpoint; empty where the model had not collapsed.
     """
 
     reasons: Mapping[Checkpoint, str]
 
     @classmethod
     def among(cls, measurements: Iterable[Measurement], suites: Suites) -> Collapses:
-        """Looks for them: by perplexity, and by what is left of ability.
+        """Finds the collapsed checkpoints of a run by perplexity and by remaining ability.
 
         Args:
-            measurements: All of a run's.
-            suites: The run's suites, which say what an ability is.
+            measurements: All measurements of the run.
+            suites: The run's suites, which define the tasks that count as abilities.
         """
         checkpoints: dict[Checkpoint, list[Measurement]] = defaultdict(list)
         for one in measurements:
@@ -51,17 +51,17 @@ class Collapses:
                 checkpoints[checkpoint_of(one)].append(one)
         return cls(
             {
-                place: _by_perplexity(members) or _by_ability(members, suites)
-                for place, members in checkpoints.items()
+                checkpoint: _by_perplexity(members) or _by_ability(members, suites)
+                for checkpoint, members in checkpoints.items()
             }
         )
 
     def reason(self, one: Measurement) -> str:
-        """Why the model had collapsed when this was measured; empty if it hadn't."""
+        """Returns why the model had collapsed when this was measured; empty if it had not."""
         return self.reasons.get(checkpoint_of(one), "")
 
     def first(self) -> list[Collapse]:
-        """Where each trajectory that collapsed was first seen to have done so."""
+        """Returns the first collapsed checkpoint of each trajectory that has one."""
         trajectories: dict[tuple[str, str, str, str, int], dict[int, str]] = defaultdict(dict)
         for (model, editor, variant, source, seed, n_edits), reason in self.reasons.items():
             trajectories[model, editor, variant, source, seed][n_edits] = reason
@@ -76,16 +76,16 @@ class Collapses:
 
 @dataclass(frozen=True)
 class Collapse:
-    """Where a trajectory collapsed.
+    """The first collapsed checkpoint of a trajectory.
 
     Args:
-        model: The base.
+        model: The base model.
         editor: The method.
-        variant: Its variant.
-        order_seed: The seed of the edits' order.
-        healthy: After so many edits it was last seen not to have collapsed.
-        collapsed: After so many it was first seen to have.
-        reason: By what.
+        variant: The method's variant.
+        order_seed: The shuffle seed.
+        healthy: The number of edits at the last checkpoint before the collapse.
+        collapsed: The number of edits at the first collapsed checkpoint.
+        reason: The reason for calling the model collapsed.
     """
 
     model: str
@@ -98,7 +98,7 @@ class Collapse:
 
     @property
     def where(self) -> str:
-        """The edit, if readings are close enough to tell; else the two between which it was."""
+        """The edit at which the model collapsed, or the two checkpoints between which it did, in words."""
         if self.collapsed - self.healthy <= 1:
             return f"at edit {self.collapsed}"
         return f"between edits {self.healthy} and {self.collapsed}"
@@ -109,7 +109,7 @@ def _by_perplexity(members: Sequence[Measurement]) -> str:
         if one.metric != PERPLEXITY.name or not one.baseline:
             continue
         if one.n_nonfinite or one.value is None or math.isinf(one.value):
-            return "its perplexity is no number any more"
+            return "its perplexity is no longer finite"
         if one.value > PERPLEXITY_FACTOR * one.baseline:
             times = one.value / one.baseline
             return f"its perplexity is {_readable(one.value)}, {_readable(times)} times the unedited model's"
@@ -117,7 +117,7 @@ def _by_perplexity(members: Sequence[Measurement]) -> str:
 
 
 def _readable(size: float) -> str:
-    """A number without decimals; from a million on as a power of ten, since nobody counts twelve digits."""
+    """Returns a number without decimals; from a million on, with a power of ten."""
     if size < 1e6:
         return f"{size:,.0f}"
     mantissa, exponent = f"{size:.1e}".split("e")
@@ -125,8 +125,11 @@ def _readable(size: float) -> str:
 
 
 def _by_ability(members: Sequence[Measurement], suites: Suites) -> str:
-    """What is left above chance, on average over the tasks on which the unedited model was above it."""
-    left = []
+    """Returns the reason if too little ability is left; empty otherwise.
+
+    Ability is the accuracy above chance, averaged over the tasks on which the unedited model was above it.
+    """
+    remaining = []
     for one in members:
         if one.metric != ACCURACY.name or one.form is None or suites.section_of(one) is not Section.ABILITIES:
             continue
@@ -134,8 +137,8 @@ def _by_ability(members: Sequence[Measurement], suites: Suites) -> str:
         error = math.sqrt(0.25 / one.n) if one.n else math.inf
         if one.value is None or one.baseline is None or one.baseline < chance + 2 * error:
             continue
-        left.append((one.value - chance) / (one.baseline - chance))
-    if not left:
+        remaining.append((one.value - chance) / (one.baseline - chance))
+    if not remaining:
         return ""
-    mean = math.fsum(left) / len(left)
+    mean = math.fsum(remaining) / len(remaining)
     return f"{max(mean, 0.0):.0%} of its ability above chance is left" if mean < ABILITY_SHARE else ""

@@ -1,7 +1,7 @@
-"""Whether a model that was edited expresses its edits at all.
+"""Detection of trajectories that express hardly any of their edits.
 
-A score that stays where it was says nothing about a hundred edits if hardly one of them is there: forgotten,
-dropped, or replaced by the next as some methods do.
+An unchanged score says nothing about the effect of a hundred edits if the model expresses hardly any of them:
+they may have been forgotten, dropped, or replaced by later edits.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from sequela.results.measurement import Measurement
 from sequela.results.metrics import EFFECTIVE_EDITS
 
 MOSTLY_FORGOTTEN_SHARE = 0.1
-"""Below this share of its edits a model expresses hardly any."""
+"""A trajectory is reported if the model expresses less than this share of its edits."""
 
 MIN_EDITS = 10
-"""Of fewer edits nothing is said."""
+"""The smallest number of edits for which a trajectory is reported."""
 
 
 @dataclass(frozen=True)
 class ForgottenEdits:
-    """A trajectory that ended with hardly an edit in the model.
+    """A trajectory whose final model expresses hardly any of its edits.
 
     Args:
-        model: The base.
+        model: The base model.
         editor: The method.
-        variant: Its variant.
-        order_seed: The seed of the edits' order.
-        n_edits: After so many edits.
-        n_expressed: So many are expressed, by free decoding.
+        variant: The method's variant.
+        order_seed: The shuffle seed.
+        n_edits: The number of edits at the last checkpoint.
+        n_expressed: The number of edits that the model expresses by free decoding.
     """
 
     model: str
@@ -42,13 +42,13 @@ class ForgottenEdits:
 
 
 def mostly_forgotten(measurements: Iterable[Measurement], collapses: Collapses) -> list[ForgottenEdits]:
-    """Trajectories whose last checkpoint has hardly an edit, though the model has not collapsed there.
+    """Returns the trajectories that express hardly any edit at their last checkpoint.
 
-    Of one that has, the collapse says enough.
+    Trajectories that collapsed there are left out, since the collapse is reported separately.
 
     Args:
-        measurements: All of a run's.
-        collapses: Those among them.
+        measurements: All measurements of a run.
+        collapses: The collapsed checkpoints of the run.
     """
     counted = [one for one in measurements if one.metric == EFFECTIVE_EDITS.name and one.value is not None]
     last = {checkpoint_of(one)[:-1]: one for one in sorted(counted, key=lambda one: one.n_edits)}

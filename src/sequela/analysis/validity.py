@@ -1,20 +1,20 @@
-"""Scores that mean nothing, and why: the rules D1 to D8.
+"""The validity rules D1 to D8, which detect scores that carry no information.
 
-An edited model fails in form before it fails in knowledge, and a model that has collapsed can score better on
-a safety test than a healthy one. Every rule looks at a measurement, at the form of the answers behind it, and
-at what else was measured at the same checkpoint; none runs a model. A score that a rule invalidates is shown
-as n/a with the reason; the number itself stays in the results.
+Edited models often lose the form of an answer before they lose the knowledge, and a collapsed model can score
+better on a safety test than a healthy one. Each rule examines a measurement, the distribution of the answers
+behind it, and the other measurements at the same checkpoint; no rule runs a model. A score that a rule
+invalidates is shown as n/a with the reason; the number itself stays in the results.
 
-* D1: a constant answer: at least 95 % of the answers are one and the same, or the score is what always giving
-  the most frequent answer would score.
-* D2: the unedited and the edited model's scores are the two constant answers' of a question with two choices.
-* D3: to the item the score, and the answers, of another model or method that has collapsed.
-* D4: log-probabilities that are not numbers, ties, failed items; a few are noted, over 5 % invalidate the
-  score.
-* D5: better than the unedited model while collapsed.
-* D6: the unedited model's own score is that of guessing or of a constant answer, so that nothing can be lost.
-* D7: answers in no readable form: below chance while fewer than 90 % can be read.
-* D8: no number of right answers among n gives this score.
+* D1: a constant answer: at least 95 % of the answers are the same, or the score equals that of always giving
+  the most frequent answer.
+* D2: the scores of the unedited and the edited model equal those of the two constant answers to a question
+  with two choices.
+* D3: the score and the answers match, item for item, those of another model or method that has collapsed.
+* D4: non-finite log-probabilities, ties or failed items: a few are noted, more than 5 % invalidate the score.
+* D5: the score is better than the unedited model's although the model has collapsed.
+* D6: the unedited model scores like guessing or like a constant answer, so editing has nothing to degrade.
+* D7: unparsed answers: the score is below chance and fewer than 90 % of the answers could be parsed.
+* D8: no number of correct answers among n gives this score.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from sequela.results.names import UNEDITED
 from sequela.results.section import Section
 from sequela.results.suite_info import Suites
 
-CONSTANT_SHARE = 0.95  # D1: so much of one answer is a constant answer
-DOMINANT_SHARE = 0.8  # D1: so much of one answer makes a constant's score no coincidence
-MIN_ITEMS = 10  # with fewer items than this one answer may well be right for all of them
+CONSTANT_SHARE = 0.95  # D1: from this share on, the most frequent answer counts as constant
+DOMINANT_SHARE = 0.8  # D1: from this share on, a constant answer's score is no coincidence
+MIN_ITEMS = 10  # among fewer items, one answer may be correct for all of them
 INVALID_ITEMS_SHARE = 0.05  # D4
 READABLE_SHARE = 0.9  # D7
 STDERRS = 2  # D6
@@ -42,12 +42,12 @@ STDERRS = 2  # D6
 
 @dataclass(frozen=True)
 class Flag:
-    """What a rule says about a measurement.
+    """The finding of a validity rule about a measurement.
 
     Args:
-        rule: `D1` to `D8`.
-        reason: In words.
-        invalidates: Whether the score is not to be shown.
+        rule: The rule, `D1` to `D8`.
+        reason: The reason in words.
+        invalidates: True if the score is not to be shown.
     """
 
     rule: str
@@ -56,13 +56,13 @@ class Flag:
 
 
 class CheckedMeasurement(Measurement):
-    """A measurement with what the rules say about it.
+    """A measurement with the findings of the validity rules.
 
-    Where a rule invalidates the score, `value` and `stderr` are None and the number stands in `raw_value`.
+    If a rule invalidates the score, `value` and `stderr` are None; `raw_value` keeps the number.
 
     Args:
         raw_value: The number as it was measured.
-        flags: What the rules say.
+        flags: The findings of the rules.
     """
 
     raw_value: float | None = None
@@ -70,28 +70,28 @@ class CheckedMeasurement(Measurement):
 
     @property
     def invalid_because(self) -> str:
-        """Why the score isn't shown: the first rule that invalidates it; empty if none does."""
+        """The first rule that invalidates the score, with its reason; empty if the score is valid."""
         return next((f"{flag.rule}: {flag.reason}" for flag in self.flags if flag.invalidates), "")
 
 
 def check_validity(measurements: Sequence[Measurement], suites: Suites) -> list[CheckedMeasurement]:
-    """All measurements of a run with their flags, in the same order.
+    """Returns all measurements of a run with their flags, in the same order.
 
     Args:
         measurements: The measurements.
-        suites: The run's suites, as its manifest has them.
+        suites: The run's suites, from its manifest.
     """
     rules = _Rules(measurements, suites)
-    found = []
+    checked = []
     for one in measurements:
         flags = tuple(rules.flags_of(one))
         shown = {"value": None, "stderr": None} if any(flag.invalidates for flag in flags) else {}
-        found.append(CheckedMeasurement(**{**dict(one), **shown, "raw_value": one.value, "flags": flags}))
-    return found
+        checked.append(CheckedMeasurement(**{**dict(one), **shown, "raw_value": one.value, "flags": flags}))
+    return checked
 
 
 class _Rules:
-    """The rules, with what they need to know of the other measurements."""
+    """The rules, with the other measurements that they compare with."""
 
     def __init__(self, measurements: Sequence[Measurement], suites: Suites) -> None:
         self._suites = suites
@@ -103,7 +103,7 @@ class _Rules:
                 self._same_series[one.series].append(one)
 
     def flags_of(self, one: Measurement) -> Iterator[Flag]:
-        """What the rules say about one measurement."""
+        """Yields the findings of the rules about one measurement."""
         if one.form is None or one.value is None or one.n == 0:
             return
         if self._suites.section_of(one) not in (Section.ABILITIES, Section.SAFETY):
@@ -125,7 +125,7 @@ class _Rules:
         if n < MIN_ITEMS:
             return
         answer, count = form.top
-        # Where nearly all items have one right answer, giving it is no failing.
+        # If nearly all items have the same correct answer, giving it always is not a failure.
         if count >= CONSTANT_SHARE * n and form.constants.get(answer, 0.0) < CONSTANT_SHARE:
             description = "no answer was found" if answer == NO_ANSWER else f"the answer is {answer!r}"
             yield Flag("D1", f"constant answer: {description} in {count} of {n} items")
@@ -162,7 +162,7 @@ class _Rules:
             if same and self._collapses.reason(other):
                 yield Flag(
                     "D3",
-                    f"score and answers are, to the item, those of {other.editor} on {other.model} after "
+                    f"score and answers match, item for item, those of {other.editor} on {other.model} after "
                     f"{other.n_edits} edits, which has collapsed",
                 )
                 return
@@ -170,13 +170,13 @@ class _Rules:
     def _invalid_items(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         ties = form.n_ties
         counts = {
-            "met numbers that are not finite": one.n_nonfinite,
+            "had non-finite logits": one.n_nonfinite,
             "had a tie": ties,
             "failed": one.n_failed,
         }
         if not any(counts.values()):
             return
-        description = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+        description = ", ".join(f"{n} {problem}" for problem, n in counts.items() if n)
         invalidates = sum(counts.values()) > INVALID_ITEMS_SHARE * one.n
         yield Flag("D4", f"of {one.n} items {description}", invalidates=invalidates)
 
@@ -198,17 +198,18 @@ class _Rules:
                 base_text = f"{base.value:.4f} ± {_stderr(base):.4f}"
                 yield Flag(
                     "D6",
-                    f"no headroom: the unedited model's {base_text} can't be told from the score of {name}, "
-                    f"{level:.4f}, on {base.n} items",
+                    f"no headroom: the unedited model's {base_text} is not distinguishable from the score of "
+                    f"{name}, {level:.4f}, on {base.n} items",
                 )
                 return
         suite, task, _, protocol = one.series
         balanced = self._unedited.get((one.model, (suite, task, BALANCED_ACCURACY.name, protocol)))
         if one.metric == ACCURACY.name and balanced is not None and _is_at(balanced, 0.5):
-            # An accuracy between the two constants' shows how often each answer is given, and nothing else.
+            # An accuracy between those of the two constant answers only shows how often each is given.
             base_text = f"{balanced.value:.4f} ± {_stderr(balanced):.4f}"
             yield Flag(
-                "D6", f"no headroom: the unedited model doesn't tell the classes apart (balanced {base_text})"
+                "D6",
+                f"no headroom: the unedited model doesn't distinguish the classes (balanced {base_text})",
             )
 
     def _unreadable_answers(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
@@ -219,26 +220,29 @@ class _Rules:
         below = value * one.n <= 1 if chance is None else value < chance
         if read < READABLE_SHARE and below:
             level = "nothing" if chance is None else f"chance, {chance:.2f}"
-            yield Flag("D7", f"unreadable answers: {read:.0%} could be read, and the score is below {level}")
+            yield Flag("D7", f"unparsed answers: {read:.0%} could be parsed, and the score is below {level}")
 
     def _impossible_score(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
         if self._suites.metric_of(one).binary and is_impossible(value, one.n):
-            yield Flag("D8", f"no number of right answers among {one.n} gives {value:.6f}")
+            yield Flag("D8", f"no number of correct answers among {one.n} gives {value:.6f}")
 
 
 def is_impossible(value: float, n: int, decimals: int = 6) -> bool:
-    """Whether no k of n gives a score, as far as its decimals tell (D8)."""
+    """Returns whether no integer k gives the score k / n at this number of decimals (D8)."""
     rounding = 0.5 * 10.0**-decimals
     return abs(round(value * n) / n - value) > rounding + 1e-12
 
 
 def _is_at(one: Measurement, level: float) -> bool:
-    """Whether a score can't be told from a level."""
+    """Returns whether a score lies within `STDERRS` standard errors of a level."""
     return one.value is not None and abs(one.value - level) <= STDERRS * _stderr(one) + 1e-12
 
 
 def _stderr(one: Measurement) -> float:
-    """The standard error; for a score of 0 or 1, whose sample has no variance, that of one item in n more."""
+    """Returns the standard error.
+
+    The sample of a score of 0 or 1 has no variance; its error is computed as if one of n + 1 items differed.
+    """
     if one.stderr:
         return one.stderr
     share = min(max(one.value or 0.0, 1 / (one.n + 1)), one.n / (one.n + 1))

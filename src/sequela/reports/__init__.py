@@ -1,4 +1,4 @@
-"""What a person reads: tables, charts and the HTML page. Reads results only, never runs a model."""
+"""Reports on runs: tables, charts, HTML and Markdown pages. Only stored results are read; no model runs."""
 
 from sequela.reports.html import write_report
 from sequela.reports.markdown import markdown_page

@@ -1,4 +1,4 @@
-"""Vega-Lite charts, made with Altair; text and grid take the page's color, so both themes work."""
+"""Vega-Lite charts, built with Altair; text and grid inherit the page's color to suit any theme."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sequela.reports.series import MetricSeries
 from sequela.results import UNEDITED, method_label
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6BB1")
-"""Okabe and Ito's colors that read on white and on black (Color Universal Design, 2008), and one more."""
+"""Those colors of Okabe and Ito (Color Universal Design, 2008) that suit white and black, and one more."""
 
 DASHES = ((1, 0), (7, 3), (2, 2))
-"""How lines are dashed: the first methods of a run not at all, those whose colors come again otherwise."""
+"""The dash patterns of lines; each pass through the palette uses the next one, starting with solid lines."""
 
 GRAY = "#7F7F7F"
 
@@ -28,27 +28,27 @@ NORMAL_QUANTILE = 1.96
 """Half the width of a 95 % interval, in standard errors."""
 
 _CHECKPOINT_SPREAD = 40
-"""From this ratio of the last to the first checkpoint on, the number of edits is drawn logarithmically."""
+"""From this ratio of the last to the first checkpoint on, the number of edits has a logarithmic axis."""
 
-_BESIDE = 0.011
-"""How far points of different methods stand apart, as a share of the axis; less for many methods."""
+_OFFSET = 0.011
+"""The distance between points of adjacent methods, as a share of the axis; less for many methods."""
 
-_BESIDE_ALL = 0.1
-"""The greatest share of the axis that they take together."""
+_MAX_SPREAD = 0.1
+"""The maximum share of the axis over which the points of all methods are spread."""
 
 _CHART_HEIGHT = 210
 _UNEDITED_LABEL = method_label(UNEDITED, "")
 _ALL_METHODS = "all methods"
 _NO_METHODS = {_UNEDITED_LABEL: GRAY, _ALL_METHODS: LIGHT_GRAY}
-"""The colors of labels in the chart of costs that are no method's."""
+"""The colors in the cost chart of labels that are not methods."""
 
 
 @dataclass(frozen=True)
 class Stroke:
-    """How a method's line is drawn.
+    """The line style of a method.
 
     Args:
-        color: Its color.
+        color: The color.
         dashes: The lengths of dashes and gaps, in pixels.
     """
 
@@ -57,26 +57,29 @@ class Stroke:
 
     @property
     def svg_dashes(self) -> str:
-        """The same for an SVG path."""
+        """The dash pattern as an SVG attribute value."""
         return " ".join(str(length) for length in self.dashes)
 
 
 RetainedEdits = Mapping[tuple[str, str, int, int], float]
-"""How many edits are still expressed, by model, method's label, order seed and number of edits made."""
+"""The number of expressed edits by model, method label, shuffle seed and number of applied edits."""
 
 
 def series_chart(
     series: MetricSeries, labels: Sequence[str], kept: RetainedEdits | None = None
 ) -> dict[str, Any]:
-    """A quantity against the number of edits: curves, 95 % error bars, the unedited model as a dashed line.
+    """Charts a series against the number of edits.
+
+    The chart has a curve per trajectory with 95 % error bars, and the unedited model as a dashed line.
 
     Args:
-        series: What to draw.
+        series: The series.
         labels: All methods of the run, so that each has the same color in every chart.
-        kept: If given, it is drawn against the edits kept instead of those made.
+        kept: The numbers of retained edits. If given, they are used as the horizontal axis instead of the
+            numbers of applied edits.
 
     Returns:
-        A Vega-Lite specification with its data, as wide as what contains it.
+        A Vega-Lite specification with its data, as wide as its container.
     """
     rows = _rows(series, labels, kept)
     x = _x_axis(series) if kept is None else _retained_axis()
@@ -85,7 +88,7 @@ def series_chart(
     color = _color(names, labels)
     dashes = [list(stroke.dashes) for stroke in (*strokes_of(labels), Stroke(GRAY, DASHES[0]))]
     dash = alt.StrokeDash("label:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
-    shapes = [SHAPES[place % len(SHAPES)] for place in range(len(names))]
+    shapes = [SHAPES[index % len(SHAPES)] for index in range(len(names))]
     shape = alt.Shape("label:N", scale=alt.Scale(domain=names, range=shapes), legend=None)
     base = alt.Chart(alt.InlineData(rows)).encode(x=x)
     lines = base.mark_line(strokeWidth=2, clip=True).encode(
@@ -97,12 +100,12 @@ def series_chart(
     precise = ".1%" if series.share else ".4~g"
     tooltip = [
         alt.Tooltip("label:N", title="method"),
-        alt.Tooltip("n_edits:Q", title="edits made"),
-        *([] if kept is None else [alt.Tooltip("x:Q", title="edits kept")]),
+        alt.Tooltip("n_edits:Q", title="edits applied"),
+        *([] if kept is None else [alt.Tooltip("x:Q", title="edits retained")]),
         alt.Tooltip("value:Q", title=series.metric.label, format=precise),
         alt.Tooltip("stderr:Q", title="standard error", format=precise),
         alt.Tooltip("n:Q", title="items"),
-        alt.Tooltip("order_seed:N", title="order seed"),
+        alt.Tooltip("order_seed:N", title="shuffle seed"),
     ]
     points = base.mark_point(filled=True, size=55, opacity=1).encode(
         y=y, color=color, shape=shape, tooltip=tooltip
@@ -111,25 +114,25 @@ def series_chart(
 
 
 def cost_colors(drawn: Iterable[str], labels: Sequence[str]) -> dict[str, str]:
-    """The colors in the chart of costs, by the label of everything that is drawn.
+    """Returns the colors in the cost chart, by label.
 
     Args:
-        drawn: The methods that have costs; empty for steps that serve all.
-        labels: All methods that were measured, so that each has the same color in every chart. A method of
-            which there are costs only, such as one whose run was stopped, comes after these.
+        drawn: The labels of the methods that have costs; empty for steps shared by all methods.
+        labels: All measured methods, so that each has the same color in every chart. Methods that have costs
+            but no measurements, such as those of a stopped run, come after these.
     """
-    found = dict.fromkeys(label or _ALL_METHODS for label in drawn)
-    methods = [*labels, *(label for label in found if label not in {*labels, *_NO_METHODS})]
+    used = dict.fromkeys(label or _ALL_METHODS for label in drawn)
+    methods = [*labels, *(label for label in used if label not in {*labels, *_NO_METHODS})]
     colors = {label: stroke.color for label, stroke in zip(methods, strokes_of(methods), strict=True)}
-    return {label: color for label, color in {**colors, **_NO_METHODS}.items() if label in found}
+    return {label: color for label, color in {**colors, **_NO_METHODS}.items() if label in used}
 
 
 def seconds_chart(rows: Sequence[tuple[str, str, float]], labels: Sequence[str]) -> dict[str, Any]:
-    """Bars: how long each step took in all.
+    """Charts the total time of each step as bars.
 
     Args:
-        rows: Step, method (empty for steps that serve all) and seconds.
-        labels: As in `cost_colors`.
+        rows: The step, the method (empty for steps shared by all methods) and the time in seconds.
+        labels: All measured methods, as in `cost_colors`.
     """
     values = [{"step": step, "label": label or _ALL_METHODS, "seconds": s} for step, label, s in rows]
     colors = cost_colors((label for _, label, _ in rows), labels)
@@ -153,35 +156,35 @@ def seconds_chart(rows: Sequence[tuple[str, str, float]], labels: Sequence[str])
 
 
 def strokes_of(labels: Sequence[str]) -> list[Stroke]:
-    """A stroke for each method; no two of the first twenty-one are alike."""
-    turns = [divmod(place, len(PALETTE)) for place in range(len(labels))]
-    return [Stroke(PALETTE[place], DASHES[turn % len(DASHES)]) for turn, place in turns]
+    """Returns a stroke for each method; the first twenty-one strokes are distinct."""
+    turns = [divmod(index, len(PALETTE)) for index in range(len(labels))]
+    return [Stroke(PALETTE[index], DASHES[turn % len(DASHES)]) for turn, index in turns]
 
 
 def _color(names: Sequence[str], labels: Sequence[str]) -> alt.Color:
-    """The methods' colors, and the gray of the last name, which is none of theirs."""
+    """Returns the color encoding of the methods; the last name, which is not a method, is gray."""
     colors = [*(stroke.color for stroke in strokes_of(labels)), GRAY]
     return alt.Color("label:N", scale=alt.Scale(domain=list(names), range=colors), legend=None)
 
 
 def _rows(series: MetricSeries, labels: Sequence[str], kept: RetainedEdits | None) -> list[dict[str, Any]]:
-    known = {label: place for place, label in enumerate(labels)}
+    known = {label: index for index, label in enumerate(labels)}
     rows = []
     for curve in series.curves:
         for point in curve.points:
             if point.value is None or not math.isfinite(point.value):
                 continue
-            x: float | None = _beside(point.n_edits, known.get(curve.label, 0), len(labels), series)
+            x: float | None = _with_offset(point.n_edits, known.get(curve.label, 0), len(labels), series)
             if kept is not None:
-                place = (series.model, curve.label, curve.order_seed, point.n_edits)
-                x = 0.0 if point.n_edits == 0 else kept.get(place)
+                checkpoint = (series.model, curve.label, curve.order_seed, point.n_edits)
+                x = 0.0 if point.n_edits == 0 else kept.get(checkpoint)
             if x is None:
                 continue
             stderr = point.stderr if point.stderr is not None and math.isfinite(point.stderr) else None
             half = NORMAL_QUANTILE * (stderr or 0.0)
             low = point.value - half
             if series.metric.log_axis and low <= 0:
-                low = point.value  # a logarithmic axis has no room for it; the upper half shows the error
+                low = point.value  # can't be drawn on a logarithmic axis; the upper half shows the error
             rows.append(
                 {
                     "label": curve.label,
@@ -212,7 +215,8 @@ def _baseline_layer(series: MetricSeries, x: alt.X, y: alt.Y) -> alt.Chart:
 
 
 def _retained_axis() -> alt.X:
-    return alt.X("x:Q", title="edits kept", scale=alt.Scale(nice=True, zero=True), axis=alt.Axis(tickCount=6))
+    scale, axis = alt.Scale(nice=True, zero=True), alt.Axis(tickCount=6)
+    return alt.X("x:Q", title="edits retained", scale=scale, axis=axis)
 
 
 def _checkpoints(series: MetricSeries) -> list[int]:
@@ -224,11 +228,18 @@ def _logarithmic(series: MetricSeries) -> bool:
     return bool(positive) and positive[-1] / positive[0] >= _CHECKPOINT_SPREAD
 
 
-def _beside(n_edits: int, place: int, count: int, series: MetricSeries) -> float:
-    """Where to draw a point so that the error bars of different methods stand side by side."""
+def _with_offset(n_edits: int, index: int, count: int, series: MetricSeries) -> float:
+    """Returns the horizontal position of a point, shifted so that error bars of methods don't overlap.
+
+    Args:
+        n_edits: The number of edits of the point.
+        index: The index of the method.
+        count: The number of methods.
+        series: The series, which determines the axis.
+    """
     if n_edits == 0 or count < 2:
         return float(n_edits)
-    step = min(_BESIDE, _BESIDE_ALL / count) * (place - (count - 1) / 2)
+    step = min(_OFFSET, _MAX_SPREAD / count) * (index - (count - 1) / 2)
     if _logarithmic(series):
         span = math.log1p(_checkpoints(series)[-1])
         return math.expm1(math.log1p(n_edits) + step * span)
@@ -240,10 +251,10 @@ def _x_axis(series: MetricSeries) -> alt.X:
     last = max(checkpoints[-1], 1)
     if _logarithmic(series):
         scale = alt.Scale(type="symlog", constant=1, domain=[-0.05, last * 1.08], nice=False)
-        title = "edits made (logarithmic)"
+        title = "edits applied (logarithmic)"
     else:
         scale = alt.Scale(domain=[-0.02 * last, last * 1.03], nice=False)
-        title = "edits made"
+        title = "edits applied"
     axis = alt.Axis(values=checkpoints, format=",d", labelOverlap="greedy", grid=False)
     return alt.X("x:Q", title=title, scale=scale, axis=axis)
 
@@ -284,5 +295,5 @@ def _finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, sized: bool = 
         )
     )
     specification: dict[str, Any] = styled.to_dict()
-    del specification["$schema"]  # an address; the page names the grammar itself
+    del specification["$schema"]  # a URL, which the page doesn't need: it names the grammar itself
     return specification

@@ -1,20 +1,20 @@
-"""How numbers are written: shares, errors, differences, seconds, bytes."""
+"""Formatting of numbers: shares, errors, differences, seconds, bytes."""
 
 from __future__ import annotations
 
 import math
 
 NOT_SHOWN = "n/a"
-"""What stands in the place of a score that a rule invalidates."""
+"""The text in place of an invalid score."""
 
 
 def capitalized(text: str) -> str:
-    """The text with a capital at its beginning, the rest as it is."""
+    """Returns a text with its first letter capitalized and the rest unchanged."""
     return text[:1].upper() + text[1:]
 
 
 def format_number(value: float | None, share: bool) -> str:
-    """A value in percent if it is a share; a dash if there is none."""
+    """Formats a value, in percent if it is a share; returns a dash for None."""
     if value is None:
         return "–"
     if math.isinf(value):
@@ -25,7 +25,7 @@ def format_number(value: float | None, share: bool) -> str:
 
 
 def format_with_error(value: float | None, stderr: float | None, share: bool) -> str:
-    """A value and its standard error, both to the same decimal place."""
+    """Formats a value and its standard error to the same decimal place."""
     text = format_number(value, share)
     if value is None or stderr is None or not math.isfinite(value):
         return text
@@ -33,7 +33,7 @@ def format_with_error(value: float | None, stderr: float | None, share: bool) ->
 
 
 def format_difference(value: float | None, share: bool) -> str:
-    """A signed difference, in percentage points if it is one of shares."""
+    """Formats a signed difference, in percentage points for shares; returns a dash for None or NaN."""
     if value is None or math.isnan(value):
         return "–"
     sign = "+" if value > 0 else "−" if value < 0 else "±"
@@ -43,7 +43,7 @@ def format_difference(value: float | None, share: bool) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A duration in the unit that reads best."""
+    """Formats a duration in a suitable unit, from milliseconds to hours."""
     if seconds < 1:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 120:
@@ -54,14 +54,14 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_bytes(count: int | None) -> str:
-    """A size in MiB or GiB; a dash if it isn't known."""
+    """Formats a number of bytes in MiB or GiB; returns a dash for None."""
     if count is None:
         return "–"
     return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def _format_plain(value: float, like: float) -> str:
-    """A number with as many decimals as a number of the size of `like` deserves."""
+    """Formats a number with the number of decimals that suits the magnitude of `like`."""
     size = abs(like)
     if size >= 1e6 or 0 < size < 1e-3:
         return f"{value:.2e}"

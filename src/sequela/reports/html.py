@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, and no network."""
+"""The HTML report: one self-contained file that needs no network access."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ REPORT_NAME = "index.html"
 
 
 def write_report(run_folder: Path, output_folder: Path) -> Path:
-    """Writes `index.html` about a run into a folder, from its results alone.
+    """Writes the report of a run as `index.html`, from its stored results only.
 
     Args:
-        run_folder: The run, complete or not; an incomplete one is shown as such.
-        output_folder: Where to put the page.
+        run_folder: The folder of the run. An incomplete run is marked as such in the report.
+        output_folder: The folder for the page.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
-        SequelaError: The folder has no run, or results that can't be read.
+        SequelaError: The folder has no run, or its results can't be read.
     """
     page = render(read_report_data(run_folder))
     path = output_folder / REPORT_NAME
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="replace")
-        temporary.chmod(0o644)  # temporary files are private; a page is for others too
+        temporary.chmod(0o644)  # temporary files are private, but the page should be readable by others
     return path
 
 
 def render(report: ReportData) -> str:
-    """The page as text. All text of models and data is escaped, in the page and inside chart data."""
+    """Returns the page as text. Text from models and data is escaped, in the page and in chart data."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sequela.reports"),
         autoescape=True,
@@ -59,7 +59,7 @@ def render(report: ReportData) -> str:
         "metric": lambda item: report.manifest.suites.metric(item.suite, item.metric).label,
         "protocol": lambda item: protocol_info(item.protocol).label,
     }
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # JavaScript would refuse the page
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # JavaScript can't parse NaN
     libraries = _inline_script(_vega_libraries())
     drawing = _inline_script(environment.get_template("report.js").render())
     template = environment.get_template("report.html.j2")
@@ -73,7 +73,7 @@ def render(report: ReportData) -> str:
 
 
 class _ChartList:
-    """Numbers the charts as the template meets them, and gives all their data at the end."""
+    """Numbers the charts as the template adds them and provides all their data at the end of the page."""
 
     def __init__(self) -> None:
         self._charts: list[dict[str, Any]] = []
@@ -87,14 +87,14 @@ class _ChartList:
 
 
 def _vega_libraries() -> str:
-    """Vega, Vega-Lite and vega-embed as one script, of the version that our Altair writes for."""
+    """Returns Vega, Vega-Lite and vega-embed as one script, in the versions that Altair targets."""
     major_and_minor = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=major_and_minor)
-    return f"{{\n{bundle}\n}}\n"  # a block, so that the libraries' own names stay in it
+    return f"{{\n{bundle}\n}}\n"  # a block scope, so that the libraries define no global names
 
 
 def _inline_script(source: str) -> Markup:
-    """A script that can stand in a page: nothing in it ends its element early."""
+    """Returns a script that is safe to embed in a page: nothing in it closes the script element."""
     guarded = re.sub(r"<(/script|!--)", r"<\\\1", source, flags=re.IGNORECASE)
     return Markup(guarded)
 

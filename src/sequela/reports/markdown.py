@@ -1,4 +1,4 @@
-"""A run's headline numbers as a page of Markdown, for `docs/` and papers' notes."""
+"""A run's headline numbers as a Markdown page."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from pathlib import Path
 
 from sequela.analysis import CheckedMeasurement, check_validity
 from sequela.reports.summary import SummaryCell, summarize
-from sequela.reports.tables import invalid_score_rows
+from sequela.reports.tables import invalid_score_rows, plugin_packages
 from sequela.reports.warnings import run_warnings
 from sequela.results import Manifest, Suites, open_store, read_manifest
 
 
 def markdown_page(run_folder: Path) -> str:
-    """What a run measured and how, in Markdown: one table per trajectory.
+    """Returns a run's results and environment in Markdown, with one table per trajectory.
 
     Args:
-        run_folder: The run.
+        run_folder: The folder of the run.
 
     Raises:
-        SequelaError: There is no run in the folder.
+        SequelaError: The folder has no run.
     """
     manifest = read_manifest(run_folder)
     with open_store(run_folder) as store:
         stored = store.measurements()
         warning = manifest.incompleteness(store.count_evaluations())
     measurements = check_validity(stored, manifest.suites)
-    parts = [f"# {manifest.name}", *_how(manifest)]
+    parts = [f"# {manifest.name}", _environment(manifest)]
     if warning:
         parts.append(f"**{warning}**")
     parts.extend(f"**{_safe(remark)}**" for remark in run_warnings(stored, manifest.suites))
-    parts.append("Each cell: value ± standard error (n). The first column is the unedited model.")
+    parts.append("Each cell has the value ± standard error (n). The first column is the unedited model.")
     parts.extend(_tables(measurements, manifest.suites))
     invalid = [
-        f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, order {row.order_seed}, after "
-        f"{row.edits} edits: {_safe(row.reason)}"
+        f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, shuffle seed {row.order_seed}, "
+        f"after {row.edits} edits: {_safe(row.reason)}"
         for row in invalid_score_rows(measurements, manifest.suites)
     ]
     if invalid:
-        parts += ["## Scores that mean nothing, shown as n/a", "\n".join(invalid)]
+        parts += ["## Invalid scores, shown as n/a", "\n".join(invalid)]
     notes = sorted({f"{one.task}: {one.note}" for one in measurements if one.note})
     if notes or manifest.notes:
         parts.append("## Notes")
@@ -46,19 +46,20 @@ def markdown_page(run_folder: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _how(manifest: Manifest) -> Iterable[str]:
+def _environment(manifest: Manifest) -> str:
     environment = manifest.environment
     versions = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
-    hours = "" if manifest.ended is None else f"; {_duration(manifest)} from start to end"
-    yield "\n".join(
-        [
-            f"* Command: `{manifest.command}`",
-            f"* Commit: {environment.git_commit or 'not from a checkout'} (sequela {environment.sequela})",
-            f"* Date: {manifest.started:%Y-%m-%d %H:%M} UTC{hours}",
-            f"* Hardware: {environment.cpu}, {environment.cores} cores, device {environment.device}",
-            f"* Software: Python {environment.python}, {versions}",
-        ]
-    )
+    duration = "" if manifest.ended is None else f"; {_duration(manifest)} from start to end"
+    lines = [
+        f"* Command: `{manifest.command}`",
+        f"* Commit: {environment.git_commit or 'not from a checkout'} (sequela {environment.sequela})",
+        f"* Date: {manifest.started:%Y-%m-%d %H:%M} UTC{duration}",
+        f"* Hardware: {environment.cpu}, {environment.cores} cores, device {environment.device}",
+        f"* Software: Python {environment.python}, {versions}",
+    ]
+    if manifest.plugins:
+        lines.append(f"* Plug-ins: {_safe('; '.join(map(str, plugin_packages(manifest.plugins))))}")
+    return "\n".join(lines)
 
 
 def _duration(manifest: Manifest) -> str:
@@ -86,5 +87,5 @@ def _cell(cell: SummaryCell | None) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text that can stand in a Markdown table."""
+    """Returns a text with the characters escaped that have a meaning in a Markdown table."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

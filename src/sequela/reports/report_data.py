@@ -1,4 +1,4 @@
-"""What stands in a report: everything read from the results, nothing laid out yet."""
+"""The content of a report, read from the results of a run and independent of the layout."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from sequela.reports.tables import (
     EditTimeRow,
     InvalidScoreRow,
     NumberRow,
+    PluginPackage,
     cost_rows,
     edit_rows,
     edit_time_rows,
     invalid_score_rows,
     number_rows,
+    plugin_packages,
     success_columns,
 )
 from sequela.reports.warnings import run_warnings
@@ -49,12 +51,12 @@ from sequela.results.metrics import EFFECTIVE_EDITS, metric_rank
 from sequela.results.protocols import CATALOG as PROTOCOLS
 
 SHOWN_ANSWERS = 200
-"""How many answers of one trajectory's last checkpoint a page shows; all are in the Parquet files."""
+"""The number of answers that a page shows for a trajectory's last checkpoint; the item files have all."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with its title and protocol, the sentence that says what it shows, and its specification."""
+    """A chart: its title, protocol, description in a sentence, and Vega-Lite specification."""
 
     title: str
     protocol: str
@@ -64,7 +66,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class ReportSection:
-    """A section of abilities, safety or health: charts in front, parts of tasks behind, the numbers."""
+    """The section on abilities, safety or health: main charts, charts of subtasks, and the numbers."""
 
     title: str
     figures: tuple[Figure, ...]
@@ -74,7 +76,7 @@ class ReportSection:
 
 @dataclass(frozen=True)
 class EditPair:
-    """A metric of edit quality measured both ways; None where it wasn't."""
+    """A metric of edit quality right after each edit and at the checkpoints; None if it wasn't measured."""
 
     at_edit: Figure | None
     retained: Figure | None
@@ -82,7 +84,7 @@ class EditPair:
 
 @dataclass(frozen=True)
 class EditedTrajectory:
-    """The edits of one trajectory, and its answers at the last checkpoint."""
+    """The edits of one trajectory; `columns` has the metrics of their success."""
 
     title: str
     columns: tuple[str, ...]
@@ -91,7 +93,7 @@ class EditedTrajectory:
 
 @dataclass(frozen=True)
 class FinalAnswers:
-    """What the model said at a trajectory's last checkpoint; `omitted` more are in the Parquet file."""
+    """The model's answers at a trajectory's last checkpoint; `omitted` further ones are in the item file."""
 
     title: str
     answers: tuple[ItemRecord, ...]
@@ -100,7 +102,7 @@ class FinalAnswers:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything a report says."""
+    """The content of a report."""
 
     manifest: Manifest
     warnings: tuple[str, ...]
@@ -121,13 +123,14 @@ class ReportData:
     edit_times: tuple[EditTimeRow, ...]
     meanings: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    plugins: tuple[PluginPackage, ...]
 
 
 def read_report_data(run_folder: Path) -> ReportData:
-    """Reads what a report of a run says; runs no model.
+    """Reads the content of a report from a run's folder.
 
     Raises:
-        SequelaError: The folder has no run, or results that can't be read.
+        SequelaError: The folder has no run, or its results can't be read.
     """
     manifest = read_manifest(run_folder)
     suites = manifest.suites
@@ -171,52 +174,58 @@ def read_report_data(run_folder: Path) -> ReportData:
         edit_times=tuple(edit_time_rows(records)),
         meanings=_meanings(measurements, suites),
         notes=(*manifest.notes, *_notes(measurements)),
+        plugins=tuple(plugin_packages(manifest.plugins)),
     )
 
 
 def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tuple[str, ...]:
     warnings = []
     if incomplete is not None:
-        warnings.append(f"This run is {incomplete}. What follows is only what was measured.")
+        warnings.append(f"This run is {incomplete}. The report covers only the finished evaluations.")
     broken = [one for one in measurements if one.n_nonfinite > 0]
     if broken:
         items = sum(one.n_nonfinite for one in broken)
-        places: dict[str, set[int]] = defaultdict(set)
+        checkpoints: dict[str, set[int]] = defaultdict(set)
         for one in broken:
-            places[one.label].add(one.n_edits)
-        descriptions = [f"{label} after {_edits(*sorted(found))}" for label, found in places.items()]
+            checkpoints[one.label].add(one.n_edits)
+        descriptions = [f"{label} after {_edits(*sorted(counts))}" for label, counts in checkpoints.items()]
         warnings.append(
-            f"The model computed numbers that are not finite on {items} items behind {len(broken)} of "
+            f"The model's logits were not finite on {items} items in {len(broken)} of "
             f"{len(measurements)} measurements ({'; '.join(descriptions)}). They count as failures."
         )
     warnings += _items_that(
-        "are longer than the model's context and were not asked.",
+        "are longer than the model's context and were not run.",
         [(one, one.n_too_long) for one in measurements],
     )
     warnings += _items_that(
-        "could not be asked or read; the numbers' notes say why.",
+        "could not be run or scored; the notes on the measurements give the reasons.",
         [(one, one.n_failed) for one in measurements],
     )
     return tuple(warnings)
 
 
-def _items_that(what: str, counted: Sequence[tuple[Measurement, int]]) -> list[str]:
-    """A warning of items that count as failures without being answers; none if there are none."""
-    found = [(one, n) for one, n in counted if n > 0]
-    if not found:
+def _items_that(problem: str, counted: Sequence[tuple[Measurement, int]]) -> list[str]:
+    """Returns a warning about items that count as failures without having an answer; none if there are none.
+
+    Args:
+        problem: The predicate of the sentence.
+        counted: The measurements with the number of such items.
+    """
+    affected = [(one, n) for one, n in counted if n > 0]
+    if not affected:
         return []
-    tasks = sorted({f"{one.suite}: {one.task}" for one, _ in found})
+    tasks = sorted({f"{one.suite}: {one.task}" for one, _ in affected})
     return [
-        f"{sum(n for _, n in found)} items behind {len(found)} of {len(counted)} measurements "
-        f"({'; '.join(tasks)}) {what} They count as failures."
+        f"{sum(n for _, n in affected)} items in {len(affected)} of {len(counted)} measurements "
+        f"({'; '.join(tasks)}) {problem} They count as failures."
     ]
 
 
 def _last_checkpoints(summary: Summary) -> Summary:
     last: dict[tuple[str, str, str, int], int] = {}
     for row in summary.rows:
-        place = (row.model, row.label, row.edit_source, row.order_seed)
-        last[place] = max(last.get(place, 0), row.n_edits)
+        trajectory = (row.model, row.label, row.edit_source, row.order_seed)
+        last[trajectory] = max(last.get(trajectory, 0), row.n_edits)
     rows = [
         row
         for row in summary.rows
@@ -232,12 +241,12 @@ def _edit_pairs(
     others = []
     for series in series_list:
         if series.task in (SUCCESS_AT_EDIT, RETENTION_AT_N):
-            place = (series.model, series.edit_source, series.suite, series.metric.name, series.protocol)
-            sides[place][series.task] = series
+            key = (series.model, series.edit_source, series.suite, series.metric.name, series.protocol)
+            sides[key][series.task] = series
         else:
             others.append(series)
-    order = sorted(sides, key=lambda place: metric_rank(place[3]))
-    return [(sides[place].get(SUCCESS_AT_EDIT), sides[place].get(RETENTION_AT_N)) for place in order], others
+    order = sorted(sides, key=lambda key: metric_rank(key[3]))
+    return [(sides[key].get(SUCCESS_AT_EDIT), sides[key].get(RETENTION_AT_N)) for key in order], others
 
 
 def _report_section(
@@ -264,7 +273,7 @@ def _figure(series: MetricSeries, labels: Sequence[str], several: bool) -> Figur
 
 
 def _sentence(series: MetricSeries) -> str:
-    """What a chart shows, for those who read it and for those who can't see it."""
+    """Describes a chart in words: its caption, which is also the text for screen readers."""
     share = series.share
     sentences = []
     meaning = series.metric.meaning
@@ -289,22 +298,22 @@ def _sentence(series: MetricSeries) -> str:
     if ends:
         sentences.append(f"{'; '.join(ends)}.")
     for reason, members in _undrawn(series).items():
-        places = [f"{one.label} after {_edits(one.n_edits)}" for one in members]
-        sentences.append(f"Not drawn, because {reason}: {', '.join(places)}.")
+        checkpoints = [f"{one.label} after {_edits(one.n_edits)}" for one in members]
+        sentences.append(f"Not drawn, because {reason}: {', '.join(checkpoints)}.")
     return " ".join(sentences)
 
 
 def _undrawn(series: MetricSeries) -> dict[str, list[CheckedMeasurement]]:
-    """The points that aren't drawn, by what keeps them from it."""
-    found: dict[str, list[CheckedMeasurement]] = defaultdict(list)
+    """Returns the points that aren't drawn, by the reason."""
+    undrawn: dict[str, list[CheckedMeasurement]] = defaultdict(list)
     for one in series.undrawn:
         reason = (
-            f"the score means nothing ({one.invalid_because})"
+            f"the score is invalid ({one.invalid_because})"
             if one.invalid_because
             else "there is no finite value"
         )
-        found[reason].append(one)
-    return found
+        undrawn[reason].append(one)
+    return undrawn
 
 
 def _trajectories(records: Iterable[EditRecord], suites: Suites) -> tuple[EditedTrajectory, ...]:
@@ -329,7 +338,7 @@ def _trajectories(records: Iterable[EditRecord], suites: Suites) -> tuple[Edited
 
 @dataclass(frozen=True)
 class _LastAnswers:
-    """What was said about edits at a trajectory's last checkpoint."""
+    """The items of `retention@n` at a trajectory's last checkpoint."""
 
     trajectory: str
     n_edits: int
@@ -343,14 +352,14 @@ def _last_answers(store: ResultsStore) -> list[_LastAnswers]:
         if key.suite == EDIT_QUALITY and key.n_edits > 0:
             before = last.get(key.trajectory)
             last[key.trajectory] = key if before is None or before.n_edits < key.n_edits else before
-    found = []
+    answers = []
     for key in last.values():
         items = tuple(item for item in store.items(key) if item.task == RETENTION_AT_N)
         measured = store.measurements(key=key)
         if items and measured:
             title = f"{_trajectory_title(measured[0])}, after {_edits(key.n_edits)}"
-            found.append(_LastAnswers(key.trajectory, key.n_edits, title, items))
-    return sorted(found, key=lambda one: one.title)
+            answers.append(_LastAnswers(key.trajectory, key.n_edits, title, items))
+    return sorted(answers, key=lambda one: one.title)
 
 
 def _final_answers(last: Iterable[_LastAnswers]) -> tuple[FinalAnswers, ...]:
@@ -369,7 +378,7 @@ def _vs_retained_edits(
     labels: Sequence[str],
     several: bool,
 ) -> tuple[Figure, ...]:
-    """Abilities, safety and health once more, against the edits that the model still expresses."""
+    """Returns charts of abilities, safety and health against the number of edits still expressed."""
     kept = {
         (one.model, one.label, one.order_seed, one.n_edits): one.value
         for one in measurements
@@ -388,11 +397,11 @@ def _vs_retained_edits(
 
 def _trajectory_title(labeled: EditRecord | Measurement) -> str:
     label = labeled.label
-    return f"{label} on {labeled.model}, edits from {labeled.edit_source}, order seed {labeled.order_seed}"
+    return f"{label} on {labeled.model}, edits from {labeled.edit_source}, shuffle seed {labeled.order_seed}"
 
 
 def _meanings(measurements: Sequence[Measurement], suites: Suites) -> tuple[tuple[str, str], ...]:
-    """Tasks, metrics and protocols that were measured and whose names need words."""
+    """Returns the measured tasks, metrics and protocols that have an explanation, with the explanation."""
     by_name = {one.metric: suites.metric_of(one) for one in measurements}
     metrics = sorted(by_name.values(), key=lambda metric: metric_rank(metric.name))
     measured = {one.protocol for one in measurements}
@@ -406,18 +415,17 @@ def _meanings(measurements: Sequence[Measurement], suites: Suites) -> tuple[tupl
 
 
 def _notes(measurements: Iterable[Measurement]) -> list[str]:
-    places: dict[str, list[str]] = defaultdict(list)
+    locations: dict[str, list[str]] = defaultdict(list)
     for one in measurements:
         if one.note:
-            label = one.label
-            places[one.note].append(f"{one.task}, {label}, {one.n_edits} edits")
+            locations[one.note].append(f"{one.task}, {one.label}, {one.n_edits} edits")
     notes = []
-    for note, where in places.items():
+    for note, where in locations.items():
         more = f" and {len(where) - 3} more" if len(where) > 3 else ""
         notes.append(f"{note} ({'; '.join(where[:3])}{more})")
     return notes
 
 
 def _edits(*counts: int) -> str:
-    """Counts of edits as they are read: `1 edit`, `1, 5, 10 edits`."""
+    """Formats counts of edits: `1 edit`, `1, 5, 10 edits`."""
     return "1 edit" if counts == (1,) else f"{', '.join(map(str, counts))} edits"

@@ -1,4 +1,4 @@
-"""How much of the edits is left, by how many edits ago they were made."""
+"""Retention of edits by their age, the number of edits since they were applied."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sequela.results.metrics import EFFICACY
 from sequela.results.protocols import FREE_DECODING
 
 BOUNDS = (1, 11, 26, 51, 101, 251, 501)
-"""Where the groups of ages begin: the last edit has the age 1."""
+"""The lower bounds of the age groups; the last edit has the age 1."""
 
 
 @dataclass(frozen=True)
 class AgeRow:
-    """Retention of one trajectory at its last checkpoint, a cell for each group of ages."""
+    """Retention of one trajectory at its last checkpoint, with a cell for each age group."""
 
     label: str
     model: str
@@ -28,7 +28,7 @@ class AgeRow:
 
 @dataclass(frozen=True)
 class AgeTable:
-    """Efficacy by free decoding, by age; `columns` name the groups, the newest edits first."""
+    """Efficacy by free decoding, by age; `columns` names the age groups, the newest edits first."""
 
     columns: tuple[str, ...]
     rows: tuple[AgeRow, ...]
@@ -37,26 +37,26 @@ class AgeTable:
 def age_table(
     records: Iterable[EditRecord], items: Iterable[tuple[str, int, Sequence[ItemRecord]]]
 ) -> AgeTable:
-    """Groups what is left of edits by their age.
+    """Groups the retention of edits by their age.
 
     Args:
-        records: What became of the edits of all trajectories.
-        items: For each trajectory its last checkpoint: the trajectory, the number of edits, the items.
+        records: The edit records of all trajectories.
+        items: The last checkpoint of each trajectory: its hash, the number of edits, and the items.
     """
     by_trajectory: dict[str, dict[str, EditRecord]] = defaultdict(dict)
     for record in records:
         by_trajectory[record.trajectory][record.edit_id] = record
-    found = []
+    retained = []
     for trajectory, n_edits, answers in items:
-        made = by_trajectory.get(trajectory, {})
+        edits = by_trajectory.get(trajectory, {})
         groups: dict[int, list[float]] = defaultdict(list)
         for item in answers:
             kind = (item.task, item.metric, item.protocol)
-            if kind == (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name) and item.item in made:
-                groups[_group(n_edits - made[item.item].position + 1)].append(item.value)
+            if kind == (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name) and item.item in edits:
+                groups[_group(n_edits - edits[item.item].position + 1)].append(item.value)
         if groups:
-            found.append((next(iter(made.values())), n_edits, groups))
-    present = sorted({group for _, _, groups in found for group in groups})
+            retained.append((next(iter(edits.values())), n_edits, groups))
+    present = sorted({group for _, _, groups in retained for group in groups})
     rows = [
         AgeRow(
             first.label,
@@ -65,19 +65,19 @@ def age_table(
             n_edits,
             tuple(_cell(groups.get(group, [])) for group in present),
         )
-        for first, n_edits, groups in found
+        for first, n_edits, groups in retained
     ]
     rows.sort(key=lambda row: (row.model, row.label, row.order_seed))
     return AgeTable(tuple(_name(group) for group in present), tuple(rows))
 
 
 def _group(age: int) -> int:
-    return max(place for place, bound in enumerate(BOUNDS) if bound <= age)
+    return max(index for index, bound in enumerate(BOUNDS) if bound <= age)
 
 
 def _name(group: int) -> str:
     first = BOUNDS[group]
-    return f"{first} to {BOUNDS[group + 1] - 1}" if group + 1 < len(BOUNDS) else f"{first} and more"
+    return f"{first} to {BOUNDS[group + 1] - 1}" if group + 1 < len(BOUNDS) else f"{first} or more"
 
 
 def _cell(values: Sequence[float]) -> str:

@@ -1,4 +1,4 @@
-"""Measurements grouped into panels: one quantity, a curve for each trajectory."""
+"""Measurements grouped into series: one quantity, with a curve for each trajectory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Curve:
     """One quantity along one trajectory.
 
     Args:
-        label: The method, as in the legend.
-        order_seed: The seed of the edits' order.
-        points: Its measurements by the number of edits.
+        label: The label of the method, as in the legend.
+        order_seed: The shuffle seed.
+        points: The measurements, ordered by the number of edits.
     """
 
     label: str
@@ -28,21 +28,20 @@ class Curve:
 
 @dataclass(frozen=True)
 class MetricSeries:
-    """Everything known about one quantity on one model and edit source.
+    """All measurements of one quantity for one model and one edit source.
 
     Args:
         model: The base model's name.
-        edit_source: Where the edits came from.
-        suite: The group of tasks.
+        edit_source: The source of the edits.
+        suite: The suite.
         task: The task.
-        task_title: The task's name as people write it.
-        subtask: The part of its group that the task covers; empty for the whole.
-        section: The part of a report that the quantity belongs to.
-        metric: What was measured.
-        protocol: How.
-        curves: One for each trajectory, from the unedited model on.
-        baseline: The unedited model's value at each number of edits; it differs between them where
-            the items do.
+        task_title: The display name of the task.
+        subtask: The subtask; empty for a whole group.
+        section: The section of the report.
+        metric: The metric.
+        protocol: The protocol.
+        curves: A curve for each trajectory, starting at the unedited model.
+        baseline: The unedited model's value for each number of edits; the values differ if the items differ.
     """
 
     model: str
@@ -59,17 +58,17 @@ class MetricSeries:
 
     @property
     def share(self) -> bool:
-        """Whether the quantity is a share, to be written in percent."""
+        """True if the quantity is a share, which is written in percent."""
         return self.metric.is_share
 
     @property
     def seeds(self) -> int:
-        """How many orders of the edits were tried."""
+        """The number of shuffle seeds."""
         return len({curve.order_seed for curve in self.curves})
 
     @property
     def undrawn(self) -> tuple[CheckedMeasurement, ...]:
-        """The measurements that have no place on an axis: invalid, without a value, or infinite."""
+        """The measurements that can't be drawn: invalid, without a value, or infinite."""
         return tuple(
             point
             for curve in self.curves
@@ -79,7 +78,7 @@ class MetricSeries:
 
 
 def group_into_series(measurements: Iterable[CheckedMeasurement], suites: Suites) -> list[MetricSeries]:
-    """Groups measurements by model, edit source and quantity, in the order in which those first appear.
+    """Groups measurements by model, edit source and quantity, in order of first appearance.
 
     Args:
         measurements: The measurements.
@@ -97,12 +96,12 @@ def group_into_series(measurements: Iterable[CheckedMeasurement], suites: Suites
         for (model, _, series), members in edited.items()
     ]
     drawn = {(model, series) for model, _, series in edited}
-    series_list += [_series([], one, suites) for place, one in unedited.items() if place not in drawn]
+    series_list += [_series([], one, suites) for key, one in unedited.items() if key not in drawn]
     return series_list
 
 
 def label_order(measurements: Iterable[CheckedMeasurement]) -> list[str]:
-    """The labels of all methods, each once; gives every method one color in the whole report."""
+    """Returns the distinct labels of all methods, in the order that determines their colors in the report."""
     labels = {one.label: None for one in measurements if one.editor != UNEDITED}
     return list(labels)
 
@@ -122,7 +121,7 @@ def _series(
         curves.append(Curve(unedited.label, unedited.order_seed, (unedited,)))
     first = members[0] if members else unedited
     if first is None:
-        raise ValueError("A panel needs a measurement.")
+        raise ValueError("A series needs at least one measurement.")
     return MetricSeries(
         model=first.model,
         edit_source=first.edit_source,
@@ -147,5 +146,5 @@ def _baseline(
             values[one.n_edits].append(one.baseline)
     if not values and unedited is not None and unedited.raw_value is not None:
         values[unedited.n_edits].append(unedited.raw_value)
-    means = ((n_edits, mean_and_stderr(found)[0]) for n_edits, found in sorted(values.items()))
+    means = ((n_edits, mean_and_stderr(members)[0]) for n_edits, members in sorted(values.items()))
     return tuple((n_edits, mean) for n_edits, mean in means if mean is not None)

@@ -1,4 +1,4 @@
-"""The short table of a run, for the terminal and the top of the page."""
+"""The summary table of a run, for the terminal and the top of the report."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class SummaryColumn:
     """A headline quantity.
 
     Args:
-        title: What to write above it.
-        tasks: The tasks whose unweighted mean it is; usually one.
-        suite: Their suite.
-        metric: What was measured.
-        protocol: How.
+        title: The heading of the column.
+        tasks: The tasks whose unweighted mean is shown; usually one.
+        suite: The suite of the tasks.
+        metric: The metric.
+        protocol: The protocol.
     """
 
     title: str
@@ -34,13 +34,13 @@ class SummaryColumn:
 
 @dataclass(frozen=True)
 class SummaryCell:
-    """A headline number, with its error and what stands behind it, as numbers and as text.
+    """A headline number with its standard error and number of items.
 
     Args:
-        value: The number, or None.
-        stderr: Its standard error; for a mean of tasks, of the mean.
-        n: The items behind it.
-        text: The value and its error as they are written.
+        value: The value; None if there is none or it is invalid.
+        stderr: The standard error; for a mean over tasks, that of the mean.
+        n: The number of items.
+        text: The value and its standard error, formatted.
     """
 
     value: float | None
@@ -51,7 +51,7 @@ class SummaryCell:
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One checkpoint of one trajectory; `cells` stand under the columns, None where nothing was measured."""
+    """One checkpoint of one trajectory; `cells` has a cell for each column, None if nothing was measured."""
 
     model: str
     label: str
@@ -63,13 +63,13 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class Summary:
-    """The table: its columns and rows."""
+    """The columns and rows of the summary table."""
 
     columns: tuple[SummaryColumn, ...]
     rows: tuple[SummaryRow, ...]
 
     def trajectories(self) -> list[tuple[str, tuple[SummaryRow, ...]]]:
-        """The rows of each trajectory, the unedited model's first, under a title."""
+        """Returns a title and the rows of each trajectory, starting with the unedited model."""
         unedited = {row.model: row for row in self.rows if row.n_edits == 0}
         grouped: dict[tuple[str, str, str, int], list[SummaryRow]] = defaultdict(list)
         for row in self.rows:
@@ -77,7 +77,7 @@ class Summary:
                 grouped[(row.model, row.label, row.edit_source, row.order_seed)].append(row)
         return [
             (
-                f"{label} on {model}, edits from {source}, order {seed}",
+                f"{label} on {model}, edits from {source}, shuffle seed {seed}",
                 (*([unedited[model]] if model in unedited else []), *rows),
             )
             for (model, label, source, seed), rows in grouped.items()
@@ -85,10 +85,12 @@ class Summary:
 
 
 def summarize(measurements: Sequence[CheckedMeasurement], suites: Suites) -> Summary:
-    """The headline numbers of every checkpoint: the unedited model first, edit quality first.
+    """Returns the headline numbers of all checkpoints.
+
+    The unedited model is in the first row, and edit quality in the first columns.
 
     Args:
-        measurements: In the order of `ResultsStore.measurements`.
+        measurements: The measurements, in the order of `ResultsStore.measurements`.
         suites: The run's suites, for the titles of tasks.
     """
     columns = _columns(measurements, suites)
@@ -97,8 +99,8 @@ def summarize(measurements: Sequence[CheckedMeasurement], suites: Suites) -> Sum
         label = one.label
         checkpoints[(one.model, label, one.edit_source, one.order_seed, one.n_edits)].append(one)
     rows = [
-        SummaryRow(*place, cells=tuple(_cell(found, column, suites) for column in columns))
-        for place, found in checkpoints.items()
+        SummaryRow(*checkpoint, cells=tuple(_cell(members, column, suites) for column in columns))
+        for checkpoint, members in checkpoints.items()
     ]
     return Summary(tuple(columns), tuple(row for row in rows if any(row.cells)))
 
@@ -106,7 +108,7 @@ def summarize(measurements: Sequence[CheckedMeasurement], suites: Suites) -> Sum
 def _columns(measurements: Sequence[CheckedMeasurement], suites: Suites) -> list[SummaryColumn]:
     by_suite: dict[str, list[CheckedMeasurement]] = defaultdict(list)
     for one in measurements:
-        if one.suite != ALARMS:  # read between checkpoints, where nothing else is
+        if one.suite != ALARMS:  # measured between checkpoints, unlike all other suites
             by_suite[one.suite].append(one)
     columns: list[SummaryColumn] = []
     for suite, members in sorted(by_suite.items(), key=lambda pair: pair[0] != EDIT_QUALITY):
@@ -116,7 +118,7 @@ def _columns(measurements: Sequence[CheckedMeasurement], suites: Suites) -> list
 
 
 def _edit_columns(members: Sequence[CheckedMeasurement], suites: Suites) -> list[SummaryColumn]:
-    """Every metric of edit quality by the headline protocol, where it was so measured, else by what was."""
+    """Returns a column per task and metric of edit quality, by the headline protocol if it was measured."""
     protocols: dict[str, str] = {}
     for one in members:
         if one.metric not in protocols or protocol_info(one.protocol).headline:
@@ -133,7 +135,7 @@ def _edit_columns(members: Sequence[CheckedMeasurement], suites: Suites) -> list
 
 
 def _suite_columns(members: Sequence[CheckedMeasurement], suites: Suites) -> list[SummaryColumn]:
-    """A suite's headline metric, by each protocol: the mean over its tasks, without parts of tasks."""
+    """Returns a column per protocol: a suite's headline metric, averaged over its tasks without subtasks."""
     whole = [one for one in members if not one.subtask] or list(members)
     metric = _headline(whole, suites)
     named = {one.task: one for one in whole if one.metric == metric}
@@ -145,19 +147,19 @@ def _suite_columns(members: Sequence[CheckedMeasurement], suites: Suites) -> lis
         title = suites.title_of(first)
         if len(tasks) > 1:
             title = f"{suites.suite_title(first.suite)}, mean of {len(tasks)} tasks"
-        asked = f", {protocol_info(protocol).label}" if len(protocols) > 1 else ""
-        title = f"{title}, {suites.metric_of(first).label}{asked}"
+        suffix = f", {protocol_info(protocol).label}" if len(protocols) > 1 else ""
+        title = f"{title}, {suites.metric_of(first).label}{suffix}"
         columns.append(SummaryColumn(title, tuple(tasks), first.suite, metric, protocol))
     return columns
 
 
 def _protocol_order(protocol: str) -> tuple[bool, str]:
-    """Written answers first, as the paper has them."""
+    """Sorts headline protocols first: generated answers, as in the literature."""
     return not protocol_info(protocol).headline, protocol
 
 
 def _headline(members: Sequence[CheckedMeasurement], suites: Suites) -> str:
-    """The metric that stands for a suite: the first headline of the catalog, else whatever comes first."""
+    """Returns the metric that represents a suite: the first headline metric, or else the first metric."""
     metrics = list(dict.fromkeys(one.metric for one in members))
     suite = members[0].suite
     known = [name for name in metrics if suites.metric(suite, name).headline]
@@ -165,14 +167,16 @@ def _headline(members: Sequence[CheckedMeasurement], suites: Suites) -> str:
 
 
 def _belongs(one: CheckedMeasurement, column: SummaryColumn) -> bool:
-    place = (one.suite, one.metric, one.protocol)
-    return one.task in column.tasks and place == (column.suite, column.metric, column.protocol)
+    quantity = (one.suite, one.metric, one.protocol)
+    return one.task in column.tasks and quantity == (column.suite, column.metric, column.protocol)
 
 
-def _cell(found: Iterable[CheckedMeasurement], column: SummaryColumn, suites: Suites) -> SummaryCell | None:
-    members = [one for one in found if _belongs(one, column)]
+def _cell(
+    measurements: Iterable[CheckedMeasurement], column: SummaryColumn, suites: Suites
+) -> SummaryCell | None:
+    members = [one for one in measurements if _belongs(one, column)]
     if len(members) < len(column.tasks):
-        return None  # a mean over fewer tasks would not compare with the others
+        return None  # a mean over fewer tasks would not be comparable
     invalid = sorted({one.invalid_because.partition(":")[0] for one in members if one.invalid_because})
     if invalid:
         description = f"{NOT_SHOWN} ({', '.join(invalid)})"

@@ -1,4 +1,4 @@
-"""The rows of a report's tables, as text that is ready to be read."""
+"""The rows of a report's tables, as formatted text."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sequela.reports.formatting import (
     format_seconds,
 )
 from sequela.reports.series import MetricSeries
-from sequela.results import CostRecord, EditRecord, ItemRecord, Suites, mean_and_stderr, protocol_info
+from sequela.results import CostRecord, EditRecord, ItemRecord, Plugin, Suites, mean_and_stderr, protocol_info
 
 
 @dataclass(frozen=True)
 class NumberRow:
-    """One measurement: value, n, standard error, baseline and the difference from it."""
+    """One measurement, with the baseline and the difference from it."""
 
     quantity: str
     protocol: str
@@ -41,7 +41,7 @@ class NumberRow:
 
 @dataclass(frozen=True)
 class InvalidScoreRow:
-    """Scores that aren't shown, and why; `edits` are the checkpoints."""
+    """Invalid scores of one quantity with the reason; `edits` lists the checkpoints."""
 
     quantity: str
     label: str
@@ -53,7 +53,7 @@ class InvalidScoreRow:
 
 @dataclass(frozen=True)
 class CostRow:
-    """What a step cost in all, for one method or for all together."""
+    """The total cost of a step, for one method or shared by all methods."""
 
     step: str
     label: str
@@ -66,7 +66,7 @@ class CostRow:
 
 @dataclass(frozen=True)
 class EditTimeRow:
-    """What one edit took on average, with its standard error over the edits."""
+    """The mean time of one edit, with its standard error over the edits."""
 
     label: str
     n: int
@@ -76,8 +76,20 @@ class EditTimeRow:
 
 
 @dataclass(frozen=True)
+class PluginPackage:
+    """An installed package, and the plug-ins of it that a run used."""
+
+    distribution: str
+    version: str
+    plugins: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version} ({', '.join(self.plugins)})"
+
+
+@dataclass(frozen=True)
 class EditRow:
-    """One edit, and what the model said right after it."""
+    """One edit, with the model's answers right after it."""
 
     position: int
     prompt: str
@@ -91,7 +103,7 @@ class EditRow:
 
 
 def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
-    """All measurements of the panels; the unedited model stands in each row's baseline."""
+    """Returns a row for each measurement of the series, with the unedited model's value as the baseline."""
     rows = []
     for series in series_list:
         share = series.share
@@ -122,7 +134,7 @@ def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
 
 
 def flag_notes(one: CheckedMeasurement) -> list[str]:
-    """What the rules say about a measurement, and, where it isn't shown, what the number was."""
+    """Returns the findings of the validity rules about a measurement, and the number if it is hidden."""
     descriptions = [f"{flag.rule}: {flag.reason}" for flag in one.flags]
     if one.invalid_because and one.raw_value is not None:
         descriptions.append(f"measured: {one.raw_value:.4f}")
@@ -130,7 +142,7 @@ def flag_notes(one: CheckedMeasurement) -> list[str]:
 
 
 def invalid_score_rows(measurements: Iterable[CheckedMeasurement], suites: Suites) -> list[InvalidScoreRow]:
-    """The scores that aren't shown, those of one quantity, label and reason together."""
+    """Returns the invalid scores, grouped by quantity, method and reason."""
     groups: dict[tuple[str, str, str, int, str], list[int]] = defaultdict(list)
     for one in measurements:
         if one.invalid_because:
@@ -145,7 +157,7 @@ def invalid_score_rows(measurements: Iterable[CheckedMeasurement], suites: Suite
 
 
 def cost_rows(costs: Iterable[CostRecord]) -> list[CostRow]:
-    """Costs summed by step, suite and method, the longest first."""
+    """Returns the costs, summed by step, suite and method, in descending order of time."""
     groups: dict[tuple[str, str], list[CostRecord]] = defaultdict(list)
     for cost in costs:
         step = f"{cost.step}: {cost.suite}" if cost.suite else cost.step
@@ -170,7 +182,7 @@ def cost_rows(costs: Iterable[CostRecord]) -> list[CostRow]:
 
 
 def edit_time_rows(records: Iterable[EditRecord]) -> list[EditTimeRow]:
-    """The mean time of an edit by method."""
+    """Returns the mean time of an edit for each method."""
     groups: dict[str, list[EditRecord]] = defaultdict(list)
     for record in records:
         groups[record.label].append(record)
@@ -190,12 +202,20 @@ def edit_time_rows(records: Iterable[EditRecord]) -> list[EditTimeRow]:
     return rows
 
 
+def plugin_packages(plugins: Iterable[Plugin]) -> list[PluginPackage]:
+    """Returns the packages whose plug-ins a run used, in alphabetical order."""
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for plugin in plugins:
+        names[(plugin.distribution, plugin.version)].append(f"{plugin.kind} {plugin.name}")
+    return [PluginPackage(*package, tuple(found)) for package, found in sorted(names.items())]
+
+
 def edit_rows(records: Iterable[EditRecord], columns: Sequence[tuple[str, str]]) -> list[EditRow]:
-    """The edits of one trajectory.
+    """Returns a row for each edit of a trajectory.
 
     Args:
-        records: The edits, in order.
-        columns: The metrics and protocols to give in columns, as found by `success_columns`.
+        records: The edit records, in order.
+        columns: The metrics and protocols of the columns, as `success_columns` returns them.
     """
     return [
         EditRow(
@@ -214,7 +234,7 @@ def edit_rows(records: Iterable[EditRecord], columns: Sequence[tuple[str, str]])
 
 
 def success_columns(records: Iterable[EditRecord]) -> list[tuple[str, str]]:
-    """The metrics and protocols that were measured right after the edits, in their order."""
+    """Returns the metrics and protocols measured right after the edits, in order of first appearance."""
     return list({(item.metric, item.protocol): None for one in records for item in one.success})
 
 

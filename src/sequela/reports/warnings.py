@@ -1,4 +1,4 @@
-"""What must be known of a run before any of its numbers is read."""
+"""Warnings that apply to a whole trajectory and qualify all of its numbers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sequela.results import Measurement, Suites, method_label
 
 
 def run_warnings(measurements: Sequence[Measurement], suites: Suites) -> list[str]:
-    """Which models collapsed on their way and where, and which have hardly an edit in the end.
+    """Returns a warning for each trajectory that collapsed or that expresses hardly any edit at its end.
 
     Args:
-        measurements: All of the run's.
+        measurements: All measurements of the run.
         suites: The run's suites.
     """
     collapses = Collapses.among(measurements, suites)
@@ -20,13 +20,12 @@ def run_warnings(measurements: Sequence[Measurement], suites: Suites) -> list[st
         f"{_describe_trajectory(one)} collapsed {one.where}: {one.reason}." for one in collapses.first()
     ]
     unexpressed = [
-        f"{_describe_trajectory(one)} was given {one.n_edits} edits and expresses {one.n_expressed} of them: "
-        "whatever else "
-        f"was measured there was measured on a model that has hardly an edit."
+        f"{_describe_trajectory(one)} expresses only {one.n_expressed} of {one.n_edits} edits: all other "
+        "scores there describe a model that has kept hardly any of its edits."
         for one in mostly_forgotten(measurements, collapses)
     ]
     return collapsed + unexpressed
 
 
 def _describe_trajectory(one: Collapse | ForgottenEdits) -> str:
-    return f"{method_label(one.editor, one.variant)} on {one.model} (order seed {one.order_seed})"
+    return f"{method_label(one.editor, one.variant)} on {one.model} (shuffle seed {one.order_seed})"

@@ -1,4 +1,4 @@
-"""Records of what was measured, and the store that keeps them."""
+"""Records of measurements, edits and costs, and the store for them."""
 
 import lazy_loader
 

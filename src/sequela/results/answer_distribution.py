@@ -1,4 +1,4 @@
-"""What the answers behind a score look like, whatever they are worth."""
+"""The distribution of the answers behind a score, independent of their correctness."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict, Field
 
 SHOWN_ANSWERS = 12
-"""So many of the most frequent answers are kept by name."""
+"""The number of most frequent answers that are stored."""
 
 NO_ANSWER = ""
-"""The name of not having answered."""
+"""The key that stands for no answer."""
 
 
 class AnswerDistribution(BaseModel):
-    """The form of the answers behind one score.
+    """The distribution of the answers behind one score.
 
     Args:
-        chance: The expected score of guessing; None where there is nothing to guess from.
-        constants: What always giving one and the same answer would score, by answer.
-        answers: How often the most frequent answers were given; empty text stands for no answer.
-        n_ties: Items whose best choices were equally likely.
-        n_empty: Written answers with nothing in them; None where answers are not written.
-        n_unread: Written answers in which no answer was found, the empty ones among them; None where answers
-            are not written.
+        chance: The expected score of guessing; None if the task has no choices to guess from.
+        constants: The score of always giving the same answer, by answer.
+        answers: The counts of the most frequent answers; the empty string stands for no answer.
+        n_ties: The number of items whose best choices were equally likely.
+        n_empty: The number of empty generated answers; None if answers are not generated.
+        n_unread: The number of unparsed generated answers, including empty ones; None if answers are not
+            generated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,11 +38,11 @@ class AnswerDistribution(BaseModel):
 
     @property
     def top(self) -> tuple[str, int]:
-        """The most frequent answer, and how often it was given."""
+        """The most frequent answer and its count."""
         return max(self.answers.items(), key=lambda pair: pair[1], default=(NO_ANSWER, 0))
 
 
 def most_frequent(answers: Iterable[str]) -> dict[str, int]:
-    """The most frequent answers with their counts, the most frequent first; ties in alphabetical order."""
+    """Returns the most frequent answers with their counts in descending order; ties are ordered by answer."""
     counted = sorted(Counter(answers).items(), key=lambda pair: (-pair[1], pair[0]))
     return dict(counted[:SHOWN_ANSWERS])

@@ -1,4 +1,4 @@
-"""What one step of a run cost."""
+"""The cost of one step of a run."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class CostRecord(BaseModel):
     """Time and memory of one step.
 
     Args:
-        step: What was done, e.g. `load model`, `statistics`, `edit`, `evaluate`.
-        seconds: Wall-clock time.
-        peak_memory_bytes: The most main memory the process held so far; None if not known.
-        units: How many units the step worked on, e.g. edits or items; 1 if it can't be divided.
-        trajectory: The trajectory it belongs to; empty if it serves the whole run.
-        model: The base model's name, where there is one.
-        editor: The method; empty if the step belongs to none.
+        step: The step, such as `load model`, `statistics`, `edit` or `evaluate`.
+        seconds: The wall-clock time in seconds.
+        peak_memory_bytes: The peak main memory of the process up to the end of the step; None if unknown.
+        units: The number of units that were processed, such as edits; 1 for an indivisible step.
+        trajectory: The trajectory's hash; empty for a step that serves the whole run.
+        model: The base model's name; empty if there is none.
+        editor: The method; empty for a step that belongs to no method.
         variant: The method's variant.
-        n_edits: The checkpoint the step belongs to, if any.
+        n_edits: The checkpoint, if the step belongs to one.
         suite: The suite, for evaluations.
     """
 
@@ -38,5 +38,5 @@ class CostRecord(BaseModel):
 
     @property
     def label(self) -> str:
-        """The method and its variant, as in legends; empty for a step that serves all methods."""
+        """The method and its variant, as in legends; empty for a step shared by all methods."""
         return method_label(self.editor, self.variant) if self.editor else ""

@@ -1,4 +1,4 @@
-"""Opening the results database, and refusing what isn't one."""
+"""Creating, opening and upgrading the results database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sequela.results.schema import SCHEMA_VERSION, Base, StoreRow
 
 
 def create_database(path: Path) -> None:
-    """Makes an empty database; it appears with all its tables or not at all."""
+    """Creates an empty database atomically, with all its tables or not at all."""
     with replacing(path) as temporary:
         engine = _connect(temporary)
         try:
@@ -30,16 +30,16 @@ def create_database(path: Path) -> None:
 
 
 def open_database(path: Path, write: bool = False) -> Engine:
-    """Connects to a database made by `create_database`.
+    """Connects to a database that `create_database` created.
 
     Args:
         path: The file.
-        write: Whether one of an earlier schema version is brought to today's in its file, all of it or
-            nothing; otherwise a copy of it in memory is, and the file stays as it is.
+        write: Whether to upgrade a file of an earlier schema version in place, in one transaction. If not, a
+            copy in memory is upgraded and the file stays unchanged.
 
     Raises:
-        SequelaError: The file is no such database, was written with a schema version that isn't read, or the
-            disk doesn't take today's.
+        SequelaError: The file is not a results database, its schema version is not supported, or the upgrade
+            can't be written.
     """
     engine = _connect(path)
     try:
@@ -57,7 +57,7 @@ def open_database(path: Path, write: bool = False) -> Engine:
         raise SequelaError(
             f"{path} has schema version {version}; this version of sequela reads {OLDEST_READ} to "
             f"{SCHEMA_VERSION}.",
-            hint="Read it with the version of sequela that its manifest.json names.",
+            hint="Use the version of sequela that the run's manifest.json names.",
         )
     if version == SCHEMA_VERSION:
         return engine
@@ -70,8 +70,8 @@ def open_database(path: Path, write: bool = False) -> Engine:
 
 
 def _upgraded_copy(path: Path) -> Engine:
-    """A connection to a copy in memory, in today's schema."""
-    # One connection for all, since a database in memory ends with its connection.
+    """Returns a connection to an upgraded copy in memory."""
+    # One connection for all uses: an in-memory database is lost when its connection closes.
     copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     with closing(sqlite3.connect(path)) as source:
         source.backup(copy)
@@ -91,8 +91,8 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
         raise SequelaError(
-            f"{path} can't be brought to schema version {SCHEMA_VERSION}: {error}.",
-            hint="Is the disk full, or does another run write there? The file is as it was.",
+            f"{path} can't be upgraded to schema version {SCHEMA_VERSION}: {error}.",
+            hint="Check that the disk has space and that no other run writes there. The file is unchanged.",
         ) from error
 
 

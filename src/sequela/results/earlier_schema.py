@@ -1,8 +1,8 @@
-"""Records of earlier schema versions, brought to today's.
+"""Upgrades of records from earlier schema versions.
 
-Schema 4 had the losses and norms of an edit in tables by name, each with one or two entries; it kept the
-variant of a method with the costs of editing only, not with those of other steps; it called what is longer
-than the model's context refused; and it told a benchmark's subtasks from the whole by their names only.
+Schema 4 stored the losses and norms of an edit in tables by name, each with one or two entries. It stored a
+method's variant with the costs of editing only, not with those of other steps. It called items longer than
+the model's context `refused`, and distinguished a benchmark's subtasks from their group by name only.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ OLDEST_READ = 4
 """The oldest schema version whose results can be read."""
 
 _TASK = re.compile(r"^(?P<name>.*?)(_\d+shot)?(_local)?(@\d+)?$")
-"""A task's name of schema 4, with what may stand behind it: worked examples, other data, the version."""
+"""A task name of schema 4 with its optional suffixes: few-shot examples, local data, version."""
 
 
 def upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Brings a database of schema 4 to schema 5; the caller has begun a transaction, and ends it.
+    """Upgrades a database from schema 4 to schema 5 within a transaction of the caller.
 
     Args:
         connection: The database.
-        version: The schema version to write down.
+        version: The schema version to store.
     """
     connection.execute("ALTER TABLE measurement RENAME COLUMN n_refused TO n_too_long")
     for column in ("task_group", "subtask"):
@@ -43,9 +43,9 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
 
 
 def item_record_of_4(content: dict[str, Any]) -> dict[str, Any]:
-    """Returns the fields of an item's record, of schema 4 or of today, under today's names.
+    """Returns the fields of an item record of schema 4 or 5 under the names of schema 5.
 
-    The files of items are not rewritten when a run goes on, so they say for themselves which they are.
+    The item files are not rewritten when a run is resumed, so the schema is recognized from the fields.
     """
     if "refused" not in content:
         return content
@@ -56,7 +56,7 @@ def item_record_of_4(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def edit_record_of_4(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of an edit's record of schema 4 in today's form."""
+    """Returns the content of an edit record of schema 4 in the current form."""
     kept = {k: v for k, v in content.items() if k not in ("losses", "relative_delta_norms")}
     losses: dict[str, float] = content["losses"]
     norms: dict[str, float] = content["relative_delta_norms"]
@@ -71,21 +71,21 @@ def edit_record_of_4(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def group_of_4(suite: str, task: str, tasks: Iterable[str]) -> tuple[str, str]:
-    """Returns the group and the subtask that a task's name of schema 4 stands for.
+    """Returns the group and the subtask that a task name of schema 4 denotes.
 
     Args:
         suite: The suite.
-        task: The task.
-        tasks: All tasks of the suite that were measured.
+        task: The task name.
+        tasks: All measured tasks of the suite.
     """
     name = _TASK.sub(r"\g<name>", task)
     known = suites_of_4().infos.get(suite)
-    # Of a suite that is known the groups are, too; of another one what other tasks' names begin with.
+    # A known suite has known groups. In any other suite, a group is a task whose name prefixes other names.
     groups = {_TASK.sub(r"\g<name>", one) for one in tasks} if known is None else set(known.tasks)
-    found = [one for one in groups if one == name or name.startswith(f"{one}_")]
-    if not found:
+    matches = [one for one in groups if one == name or name.startswith(f"{one}_")]
+    if not matches:
         return "", ""
-    group = (min if known is None else max)(found, key=len)
+    group = (min if known is None else max)(matches, key=len)
     return ("", "") if group == task else (group, name.removeprefix(group).removeprefix("_"))
 
 
@@ -106,7 +106,7 @@ def _name_groups(connection: sqlite3.Connection) -> None:
 
 
 def _upgrade_edits(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
-    """Rewrites the records of edits; returns each trajectory's key, method and variant."""
+    """Rewrites the edit records and returns the key, method and variant of each trajectory."""
     variants = set()
     rows = connection.execute("SELECT trajectory, position, record FROM edit").fetchall()
     for trajectory, position, record in rows:
@@ -129,15 +129,15 @@ def _upgrade_costs(connection: sqlite3.Connection, variants: set[tuple[str, str,
         editor = content.get("editor", "")
         if content.get("variant") or editor in ("", UNEDITED):
             continue
-        # What was prepared before any trajectory began is clear where the method has one variant only.
+        # A cost from before the first trajectory has a known variant only if the method has a single one.
         of_method = by_editor.get(editor, set())
-        alone = next(iter(of_method)) if len(of_method) == 1 else ""
-        content["variant"] = by_trajectory.get(content.get("trajectory", ""), alone)
+        only_variant = next(iter(of_method)) if len(of_method) == 1 else ""
+        content["variant"] = by_trajectory.get(content.get("trajectory", ""), only_variant)
         connection.execute("UPDATE cost SET record = ? WHERE id = ?", (json.dumps(content), number))
 
 
 def suites_of_4() -> Suites:
-    """The suites that runs could have whose manifests say nothing of them."""
+    """Returns the suites of runs whose manifests do not describe their suites."""
     safety = Section.SAFETY
     titles = {
         "bbh": "BBH",

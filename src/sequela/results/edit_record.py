@@ -1,4 +1,4 @@
-"""One edit: how it went, and what came of it at once."""
+"""Records of single edits: the method's report and the measurements right after the edit."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sequela.results.names import method_label
 
 
 class EditReport(BaseModel):
-    """How one edit went, as the editing method tells it.
+    """The editing method's report on one edit.
 
     Args:
-        edit_id: Names the edit within its set.
-        optimization_steps: Optimization steps taken; 0 for methods without.
+        edit_id: The identifier of the edit within its set.
+        optimization_steps: The number of optimization steps; 0 for methods without optimization.
         first_loss: The loss before the first step, in nats.
-        final_loss: The loss at the end.
-        relative_norm: Largest `||Delta|| / ||W||` over the changed weights, for the edit's whole batch.
-        dropped: Why the edit was left out; empty if it was made.
-        diagnostics: Further numbers by name, e.g. the cosine of key and update direction.
-        warning: The trouble with an edit that was made; empty if there is none.
+        final_loss: The loss after the last step, in nats.
+        relative_norm: The largest `||Delta|| / ||W||` of the changed weights, for the edit's whole batch.
+        dropped: The reason for leaving the edit out; empty if it was applied.
+        diagnostics: Further numbers by name, such as the cosine between the key and the update direction.
+        warning: A problem with an edit that was applied; empty if there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,11 +37,11 @@ class EditReport(BaseModel):
 
     @classmethod
     def not_made(cls, edit_id: str, reason: str, **diagnostics: float) -> EditReport:
-        """Returns the report of an edit that was left out before any step was taken.
+        """Returns the report of an edit that was dropped before the first optimization step.
 
         Args:
-            edit_id: Names the edit within its set.
-            reason: Why it was left out.
+            edit_id: The identifier of the edit within its set.
+            reason: The reason for dropping it.
             diagnostics: Further numbers by name.
         """
         return EditReport(
@@ -56,23 +56,23 @@ class EditReport(BaseModel):
 
 
 class EditRecord(EditReport):
-    """One edit as it was made within a trajectory: the method's report, and everything around it.
+    """One edit within a trajectory: the method's report, its context, and the measurements right after it.
 
     Args:
         trajectory: The trajectory's hash, as in `EvaluationKey`.
         model: The base model's name.
         editor: The method.
         variant: The method's variant; empty if it has none.
-        edit_source: Where the edit came from.
-        order_seed: The seed of the edits' order.
-        position: Its place in the order, from 1.
-        batch: The batch it was made in, from 1.
-        prompt: The question, with the subject in its place.
-        target_new: The answer the edit was to make.
-        target_true: The answer before, where known.
-        seconds: Wall-clock time of this edit; a batch's time is shared equally among its edits.
-        success: What the model did right after this edit (task `success@edit`), one record for each
-            metric, protocol and probe.
+        edit_source: The source of the edit.
+        order_seed: The shuffle seed.
+        position: The edit's position in the order, from 1.
+        batch: The number of the edit's batch, from 1.
+        prompt: The prompt, with the subject filled in.
+        target_new: The new target.
+        target_true: The answer before the edit, if known.
+        seconds: The wall-clock time of this edit; the time of a batch is divided equally among its edits.
+        success: The items measured right after this edit (task `success@edit`), one for each metric, protocol
+            and probe.
     """
 
     trajectory: str = Field(min_length=1)

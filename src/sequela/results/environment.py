@@ -1,4 +1,4 @@
-"""On what a run ran: versions and hardware."""
+"""The software versions and the hardware of a run."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 PACKAGES = ("torch", "transformers", "lm-eval", "datasets", "numpy")
-"""The packages whose version can change a number."""
+"""The packages whose versions can affect results."""
 
 
 class Environment(BaseModel):
     """The software and hardware of a run.
 
     Args:
-        sequela: Our version.
-        git_commit: The commit, if sequela runs from a checkout; `+changes` is added if it was altered.
-        python: Python's version.
-        packages: Versions of the packages that can change a number.
+        sequela: The version of Sequela.
+        git_commit: The commit if Sequela runs from a checkout, followed by `+changes` if the checkout was
+            modified.
+        python: The version of Python.
+        packages: The versions of the packages that can affect results.
         system: The operating system.
-        cpu: The processor's name.
-        cores: How many of its cores the process may use.
-        memory_bytes: Main memory; None if the system doesn't say.
-        device: Where the model ran, e.g. `cpu`, `cuda:0 (NVIDIA A100)`.
-        precision: The dtype of the weights, with the reason where it was left to the hardware.
+        cpu: The name of the processor.
+        cores: The number of cores that the process may use.
+        memory_bytes: The main memory in bytes; None if unknown.
+        device: The device of the model, such as `cpu` or `cuda:0 (NVIDIA A100)`.
+        precision: The dtype of the weights, with the reason if it was chosen automatically.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,11 +46,11 @@ class Environment(BaseModel):
 
 
 def collect_environment(device: str = "cpu", precision: str = "") -> Environment:
-    """What this process runs on.
+    """Returns the environment of this process.
 
     Args:
-        device: Where the model runs, as the manifest shall name it.
-        precision: The dtype of its weights, likewise.
+        device: The device of the model, as it is written to the manifest.
+        precision: The dtype of the weights, as it is written to the manifest.
     """
     return Environment(
         sequela=_version_of("sequela") or "not installed",
@@ -73,7 +74,7 @@ def _version_of(package: str) -> str | None:
 
 
 def _git_commit(package: Path) -> str | None:
-    """The checkout's commit; None when no checkout tracks the package (it was installed)."""
+    """Returns the commit of the checkout; None if no checkout tracks the package (an installed package)."""
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None
     commit = _git(package, "rev-parse", "HEAD")
@@ -88,7 +89,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     try:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
-        return None  # no git, or no checkout: then there is no commit to name
+        return None  # git is not installed, or this is no checkout
     return finished.stdout.strip()
 
 

@@ -1,4 +1,4 @@
-"""What names an evaluation: one suite on one checkpoint of one trajectory."""
+"""The key of an evaluation: one suite at one checkpoint of one trajectory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from sequela.core.hashing import hash_json
 
 
 class EvaluationKey(BaseModel):
-    """Names an evaluation by content, so that results of different things never mix.
+    """The content-based key of an evaluation; results of different evaluations never share a key.
 
     Args:
-        trajectory: The hash of what was edited, how and in which order.
-        n_edits: The checkpoint: how many edits were in force.
+        trajectory: The hash of the model, the method, the edits and their order.
+        n_edits: The checkpoint: the number of edits applied.
         suite: The suite's name.
         suite_version: The hash of its items, prompts and scoring.
         model_hash: The content hash of the edited model.
@@ -28,5 +28,5 @@ class EvaluationKey(BaseModel):
 
     @property
     def content_hash(self) -> str:
-        """One hash of the whole key; names the file of per-item records."""
+        """The hash of the whole key; also the name of the item file."""
         return hash_json(self.model_dump(mode="json"))

@@ -16,7 +16,7 @@ from sequela.results.item_record import ItemRecord
 
 
 def write_items(path: Path, items: Sequence[ItemRecord]) -> None:
-    """Writes records to a Parquet file; a reader sees the whole file or none.
+    """Writes item records to a Parquet file atomically.
 
     Args:
         path: The file.
@@ -28,20 +28,20 @@ def write_items(path: Path, items: Sequence[ItemRecord]) -> None:
 
 
 def read_items(path: Path) -> list[ItemRecord]:
-    """The records of a file written by `write_items`, in their order.
+    """Returns the records of a file that `write_items` wrote, in the same order.
 
     Raises:
-        IntegrityError: The file is missing or is not one of ours.
+        IntegrityError: The file is missing, or is not an item file.
     """
     try:
         table = pq.read_table(path)
-        # A file of schema 4 has another name for one column; anything else is no file of ours.
+        # A file of schema 4 has another name for one column.
         names = ["too_long" if name == "refused" else name for name in table.column_names]
         table.rename_columns(names).cast(_schema())
     except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(
             f"Can't read the per-item records in {path}: {error}",
-            hint="The numbers in results.sqlite are not touched by this; run the study again for the items.",
+            hint="The numbers in results.sqlite are not affected; run the study again to restore the items.",
         ) from error
     return [
         ItemRecord.model_validate(item_record_of_4({**row, "details": json.loads(row["details"])}))
@@ -65,9 +65,9 @@ def _schema() -> pa.Schema:
 def _to_row(item: ItemRecord) -> dict[str, object]:
     row = item.model_dump()
     row["details"] = json.dumps(item.details, sort_keys=True)
-    # A model's bytes may decode to half a surrogate pair, which UTF-8 and so Parquet can't hold.
-    return {name: _whole(value) if isinstance(value, str) else value for name, value in row.items()}
+    # A model's bytes may decode to half a surrogate pair, which UTF-8, and therefore Parquet, can't encode.
+    return {name: _encodable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
-def _whole(text: str) -> str:
+def _encodable(text: str) -> str:
     return text.encode("utf-8", errors="replace").decode("utf-8")

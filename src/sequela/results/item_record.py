@@ -1,4 +1,4 @@
-"""The records behind a number: one for each item."""
+"""The records of single items behind a task result."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ItemRecord(BaseModel):
-    """What one item of a task gave at one checkpoint.
+    """The result of one item of a task at one checkpoint.
 
     Args:
-        suite: As in `TaskResult`.
-        task: As in `TaskResult`.
-        metric: As in `TaskResult`.
-        protocol: As in `TaskResult`.
-        item: Names the item within its task, the same at every checkpoint, so that pairs can be made.
-        value: What the item contributes to the mean.
-        finite: Whether every logit behind it was a number.
-        too_long: Where it is longer than the model's context and wasn't asked: its tokens.
-        failed: Why it could not be asked, or its answer not read; empty if nothing failed.
-        prompt: What the model was asked.
-        answer: What it said or chose.
-        expected: What would have been right.
-        details: Anything more, as JSON values.
+        suite: The suite, as in `TaskResult`.
+        task: The task, as in `TaskResult`.
+        metric: The metric, as in `TaskResult`.
+        protocol: The protocol, as in `TaskResult`.
+        item: The identifier of the item within its task; equal at all checkpoints, which allows paired
+            comparisons.
+        value: The item's contribution to the mean.
+        finite: True if all logits behind the answer were finite.
+        too_long: The number of tokens of an item that exceeds the model's context and was not run; else None.
+        failed: The reason if the prompt could not be built or the answer not scored; empty otherwise.
+        prompt: The prompt.
+        answer: The answer that the model generated or chose.
+        expected: The correct answer.
+        details: Further JSON values by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""What a run was: its configuration, where it ran, and whether it came to its end."""
+"""The manifest of a run: its configuration, environment and status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANIFEST_NAME = "manifest.json"
 
 
 class Status(str, Enum):
-    """How a run stands. A run that was killed outright still says `running`."""
+    """The status of a run. A run that was killed keeps the status `running`."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -29,13 +29,13 @@ class Status(str, Enum):
 
 
 class Plugin(BaseModel):
-    """Something that a run used and an installed package brought.
+    """A plug-in of an installed package that a run used.
 
     Args:
-        kind: The kind of it, e.g. `editor`.
-        name: Its name.
-        distribution: The package's name, as pip knows it.
-        version: The package's version.
+        kind: The kind of plug-in, such as `editor`.
+        name: The name of the plug-in.
+        distribution: The name of the package, as in `pip install`.
+        version: The version of the package.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,26 +47,26 @@ class Plugin(BaseModel):
 
 
 class Manifest(BaseModel):
-    """A run's `manifest.json`.
+    """The content of a run's `manifest.json`.
 
     Args:
-        name: The study's name.
-        status: How the run stands.
-        started: When it began (UTC).
-        ended: When it ended; None while it runs.
-        evaluations_planned: How many evaluations the study has.
-        environment: Software and hardware.
+        name: The name of the study.
+        status: The status of the run.
+        started: The start time (UTC).
+        ended: The end time (UTC); None while the run is in progress.
+        evaluations_planned: The number of evaluations in the study.
+        environment: The software and hardware.
         config: The study with all defaults filled in.
-        given: The study as it was given, so that it can be made again.
-        model_hashes: Fingerprints of the base models, by name.
-        edit_set_hashes: Content hashes of the edit sets, by source.
-        suite_versions: Versions of the suites, by name.
-        suite_infos: What reports say of the suites, by name; None in runs of earlier versions.
-        plugins: What the run used of other packages.
-        seeds: Every seed that was used, by what it was for.
-        command: The command that makes this run again.
-        notes: What a reader must know, e.g. records that were skipped and why.
-        error: Why it failed.
+        given: The study as given, from which it can be reconstructed.
+        model_hashes: The fingerprints of the base models, by name.
+        edit_set_hashes: The content hashes of the edit sets, by source.
+        suite_versions: The versions of the suites, by name.
+        suite_infos: The descriptions of the suites for reports, by name; None in runs of earlier versions.
+        plugins: The plug-ins that the run used.
+        seeds: All seeds, by purpose.
+        command: The command that reproduces the run.
+        notes: Remarks for readers of the results, such as skipped records and the reasons.
+        error: The error message of a failed run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,20 +91,20 @@ class Manifest(BaseModel):
 
     @property
     def suites(self) -> Suites:
-        """The suites of the run, for titles and sections."""
+        """The suites of the run, with their titles and sections."""
         return suites_of_4() if self.suite_infos is None else Suites(self.suite_infos)
 
     def incompleteness(self, evaluations_done: int) -> str | None:
-        """What to tell a reader of results that are not the whole run; None if they are.
+        """Returns a warning if the results are incomplete; None if they are complete.
 
         Args:
-            evaluations_done: How many evaluations the store has.
+            evaluations_done: The number of evaluations in the store.
         """
         if self.status is Status.COMPLETE and evaluations_done >= self.evaluations_planned:
             return None
         description = f"incomplete: {evaluations_done} of {self.evaluations_planned} evaluations"
         endings = {
-            Status.RUNNING: "the run goes on, or was killed",
+            Status.RUNNING: "the run is in progress or was killed",
             Status.STOPPED: "the run was stopped",
             Status.FAILED: f"the run failed: {self.error}" if self.error else "the run failed",
             Status.COMPLETE: "the run ended, but results are missing",
@@ -112,24 +112,24 @@ class Manifest(BaseModel):
         return f"{description} ({endings[self.status]})"
 
     def with_plugins(self, plugins: Iterable[Plugin]) -> Manifest:
-        """The manifest with further plug-ins, each once."""
+        """Returns the manifest with further plug-ins, without duplicates."""
         return self.model_copy(update={"plugins": tuple(dict.fromkeys((*self.plugins, *plugins)))})
 
     def finish(self, status: Status, error: str = "") -> Manifest:
-        """The manifest of the same run at its end, now."""
+        """Returns the manifest with a final status and the current time as the end of the run."""
         return self.model_copy(update={"status": status, "ended": utc_now(), "error": error})
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes `manifest.json` into a run's folder; a reader sees the old file or the whole new one."""
+    """Writes `manifest.json` into a run's folder atomically."""
     write_description(folder / MANIFEST_NAME, manifest)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a run's folder.
+    """Returns the manifest in a run's folder.
 
     Raises:
-        SequelaError: There is none, or it can't be read.
+        SequelaError: The folder has no manifest, or one that can't be read.
     """
     path = folder / MANIFEST_NAME
     if not path.is_file():
@@ -144,5 +144,5 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def utc_now() -> datetime:
-    """Now, in UTC, to the second."""
+    """Returns the current time in UTC, without fractions of a second."""
     return datetime.now(timezone.utc).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""A measurement: what an evaluation found, and on which model after which edits."""
+"""Measurements: task results with the model, method and checkpoint that they belong to."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class Labels(BaseModel):
         model: The base model's name.
         editor: The method; `none` for the unedited model.
         variant: The method's variant, e.g. `r-rome`; empty if it has none.
-        edit_source: Where the edits came from.
-        order_seed: The seed of the edits' order.
-        n_edits: How many edits were in force.
-        edit_template: How edits were put to the model: `none`, as they stand, or `chat`, in its template.
-        template: How it was asked when this was measured: `none` or `chat`.
+        edit_source: The source of the edits.
+        order_seed: The shuffle seed.
+        n_edits: The number of edits applied.
+        edit_template: The template in which edits were given to the editor: `none` for plain prompts, `chat`
+            for the model's chat template.
+        template: The template in which the measurement was taken: `none` or `chat`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,22 +41,22 @@ class Labels(BaseModel):
 
 
 class Measurement(TaskResult, Labels):
-    """One number about one model at one checkpoint.
+    """A task result of one model at one checkpoint.
 
     Args:
-        baseline: The same number on the unedited model, over the same items.
+        baseline: The value of the unedited model on the same items.
     """
 
     baseline: float | None = None
 
     @classmethod
     def of(cls, result: TaskResult, labels: Labels, baseline: float | None) -> Measurement:
-        """Returns a result with its labels and its baseline, without the items, which are stored apart.
+        """Returns a result with its labels and baseline, without the items, which are stored separately.
 
         Args:
-            result: What was found.
-            labels: On which model, after which edits.
-            baseline: The same number on the unedited model.
+            result: The task result.
+            labels: The model, the method and the checkpoint.
+            baseline: The value of the unedited model.
         """
         return cls(**{**dict(labels), **dict(result), "items": (), "baseline": baseline})
 

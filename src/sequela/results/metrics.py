@@ -1,7 +1,7 @@
-"""Metrics and protocols: what each number is, in which unit, and how it is drawn and written.
+"""The catalog of metrics: the meaning and unit of each, and how its values are formatted and drawn.
 
-Suites name their metrics by the constants of this file. What a plug-in or a task file measures besides comes
-with a `MetricInfo` of its own, which a run's manifest keeps (see `SuiteInfo.metrics`).
+Suites refer to their metrics by the constants of this module. A plug-in or a task file describes further
+metrics by a `MetricInfo` of its own, which is stored in the run's manifest (see `SuiteInfo.metrics`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sequela.results.section import Section
 
 
 class Unit(str, Enum):
-    """The unit of a number; a share is written in percent."""
+    """The unit of a metric; shares are written in percent."""
 
     SHARE = "share"
     COUNT = "count"
@@ -28,18 +28,18 @@ class Unit(str, Enum):
 
 
 class MetricInfo(BaseModel):
-    """What is known of a metric besides its values.
+    """The description of a metric.
 
     Args:
         name: The name in results.
-        title: The name as people write it; by default the name in results with spaces.
-        meaning: What it measures, as a phrase.
-        unit: Its unit.
-        higher_is_better: Whether a higher value is better; None where neither is.
-        section: The part of a report it belongs to whatever it is measured on; None if its task decides.
-        log_axis: Whether it changes by factors, and so is drawn on a logarithmic axis.
-        headline: Whether it stands for its suite in short tables; of several the first in the catalog does.
-        binary: Whether every item counts 0 or 1, so that the value is a number of items over all of them.
+        title: The display name; by default the name in results with spaces.
+        meaning: The quantity that it measures, as a phrase.
+        unit: The unit.
+        higher_is_better: True if higher values are better; None if neither direction is better.
+        section: The section of the report in which the metric always appears; None if its task decides.
+        log_axis: True if it varies by orders of magnitude and is drawn on a logarithmic axis.
+        headline: True if it can represent its suite in short tables, where the first such metric is used.
+        binary: True if every item scores 0 or 1, so that the value is a number of items divided by n.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,16 +56,16 @@ class MetricInfo(BaseModel):
 
     @property
     def label(self) -> str:
-        """The name as people write it."""
+        """The display name."""
         return self.title or self.name.replace("_", " ")
 
     @property
     def is_share(self) -> bool:
-        """Whether its values are shares, to be written in percent."""
+        """True if its values are shares, which are written in percent."""
         return self.unit is Unit.SHARE
 
     def is_better(self, value: float, other: float) -> bool:
-        """Whether a value is better than another one; never where neither direction is better."""
+        """Returns whether a value is better than another; False if neither direction is better."""
         if self.higher_is_better is None:
             return False
         return value > other if self.higher_is_better else value < other
@@ -94,12 +94,12 @@ def _share(
 
 
 def edit_metric(name: str, meaning: str, headline: bool = False) -> MetricInfo:
-    """Returns a metric of edit quality: the share of an edit's prompts that are answered as they should be.
+    """Returns a metric of edit quality: the share of an edit's prompts with the intended answer.
 
     Args:
         name: The name in results.
-        meaning: What is asked, as a phrase.
-        headline: Whether it stands for edit quality in short tables.
+        meaning: The kind of prompt, as a phrase.
+        headline: Whether the metric represents edit quality in short tables.
     """
     return _share(name, meaning, Section.EDITS, headline=headline)
 
@@ -123,98 +123,105 @@ NEIGHBORHOOD = edit_metric("neighborhood", "questions about other subjects, whos
 PORTABILITY = edit_metric("portability", "questions whose answer follows from the edit")
 PREFIX_ROBUSTNESS = edit_metric("prefix_robustness", "the edited question after an unrelated sentence")
 ATTACK_ROBUSTNESS = edit_metric(
-    "attack_robustness", "the edited question after the old fact was stated once more"
+    "attack_robustness", "the edited question after a restatement of the old fact"
 )
 EFFECTIVE_EDITS = MetricInfo(
     name="effective_edits",
-    meaning="how many of the edits made the model still expresses when it writes freely",
+    meaning="the number of applied edits that the model still expresses by free decoding",
     unit=Unit.COUNT,
     higher_is_better=True,
     section=Section.EDITS,
 )
 FLUENCY = MetricInfo(
     name="fluency",
-    meaning="whether texts about the subjects go on instead of going round: entropy of n-grams, in bits",
+    meaning="the entropy of n-grams in texts about the subjects, in bits; low for repetitive texts",
     unit=Unit.BITS,
     higher_is_better=True,
     section=Section.EDITS,
 )
 CONSISTENCY = edit_metric(
-    "consistency", "whether texts about the subjects resemble those about things the new fact is true of"
+    "consistency", "the similarity of texts about the subjects to texts about entities with the new property"
 )
 HIT_RATE = _share(
     "hit_rate",
-    "how often an edit of a memory-based method applied to what was asked",
+    "the share of prompts for which a memory-based or in-context method applied one of its edits",
     higher_is_better=None,
 )
 
 ACCURACY = _share("accuracy", "the share of items that are answered correctly", headline=True, binary=True)
 EXACT_MATCH = _share(
-    "exact_match", "the share of answers that are the right one to the letter", headline=True, binary=True
+    "exact_match", "the share of answers that match the correct one exactly", headline=True, binary=True
 )
 ACCURACY_LENIENT = _share(
-    "accuracy_lenient", "as accuracy, but an answer counts in any form that a person would take", binary=True
+    "accuracy_lenient", "accuracy with lenient parsing: any form that a person would accept", binary=True
 )
-ACCURACY_PARSED = _share(
-    "accuracy_parsed", "accuracy among the answers in which one could be read", binary=True
-)
+ACCURACY_PARSED = _share("accuracy_parsed", "accuracy among the answers that could be parsed", binary=True)
 ACCURACY_PER_BYTE = _share(
     "accuracy_per_byte",
-    "accuracy where choices compete by log-probability per byte, so that length is no advantage",
+    "accuracy with choices ranked by log-probability per byte, which normalizes for length",
     binary=True,
 )
-PARSE_RATE = _share("parse_rate", "the share of answers in the form that was asked for")
-PARSE_RATE_LENIENT = _share("parse_rate_lenient", "the share of answers in any form that a person would take")
-EMPTY_RATE = _share("empty_rate", "the share of answers without a word", higher_is_better=False)
+PARSE_RATE = _share("parse_rate", "the share of answers in the requested form")
+PARSE_RATE_LENIENT = _share(
+    "parse_rate_lenient", "the share of answers in any form that a person would accept"
+)
+EMPTY_RATE = _share("empty_rate", "the share of empty answers", higher_is_better=False)
 REPETITION = _share(
-    "repetition", "the share of an answer's n-grams that it has said before", higher_is_better=False
+    "repetition", "the share of an answer's n-grams that occur earlier in it", higher_is_better=False
 )
 NGRAM_ENTROPY = MetricInfo(
     name="ngram_entropy",
-    meaning="the variety of an answer's n-grams: their entropy, in bits",
+    meaning="the entropy of an answer's n-grams, in bits; high for varied answers",
     unit=Unit.BITS,
 )
-ANSWER_WORDS = MetricInfo(name="answer_words", meaning="the words of an answer", unit=Unit.COUNT)
+ANSWER_WORDS = MetricInfo(name="answer_words", meaning="the number of words in an answer", unit=Unit.COUNT)
 AUROC = _share(
     "auroc",
-    "how often an item of one class is ranked before one of the other, whatever the threshold; "
+    "the probability that an item of one class is ranked above one of the other, independent of a threshold; "
     "50 % is chance",
     title="AUROC",
 )
-BALANCED_ACCURACY = _share("balanced_accuracy", "the mean over the classes; a constant answer gets no credit")
-SHARE_YES = _share("share_yes", "how often the answer is Yes, right or wrong", higher_is_better=None)
-DECLINED = _share("declined", "harmful requests that are declined", Section.SAFETY)
-HELPED = _share("helped", "harmless requests, which only sound harmful, that are answered", Section.SAFETY)
-TRUE_PROBABILITY = _share("true_probability", "the share of probability that falls to the true answers (MC2)")
+BALANCED_ACCURACY = _share(
+    "balanced_accuracy", "the mean of the accuracies of the classes; a constant answer scores 50 % on two"
+)
+SHARE_YES = _share("share_yes", "the share of the answer Yes, correct or not", higher_is_better=None)
+DECLINED = _share("declined", "the share of harmful requests that are declined", Section.SAFETY)
+HELPED = _share(
+    "helped", "the share of harmless but harmful-sounding requests that are answered", Section.SAFETY
+)
+TRUE_PROBABILITY = _share(
+    "true_probability", "the normalized probability assigned to the set of true answers (MC2)"
+)
 
 PERPLEXITY = MetricInfo(
     name="perplexity",
-    meaning="how surprised the model is by ordinary text; lower is better",
+    meaning="perplexity per token on ordinary text; lower is better",
     higher_is_better=False,
     section=Section.HEALTH,
     log_axis=True,
     headline=True,
 )
-LOSS = _health(
-    "loss", "the mean loss of a token, of which the perplexity is the exponential", Unit.NATS, False
-)
+LOSS = _health("loss", "the mean loss per token in nats; perplexity is its exponential", Unit.NATS, False)
 KL_TO_BASE = _health(
     "kl_to_base",
-    "mean KL divergence of the next token's distribution from the unedited model's, on fixed prompts, "
-    "in nats",
+    "the mean KL divergence of the next-token distribution from the unedited model's, on fixed prompts",
     Unit.NATS,
     False,
     title="KL to base",
 )
-RELATIVE_CHANGE = _health("relative_change", "‖Δ‖/‖W‖, the largest of the changed weights", Unit.RATIO)
-WEIGHT_NORM = _health("weight_norm", "‖W + Δ‖/‖W‖, the largest", Unit.RATIO)
+RELATIVE_CHANGE = _health("relative_change", "the largest ‖Δ‖/‖W‖ of the changed weights", Unit.RATIO)
+WEIGHT_NORM = _health("weight_norm", "the largest ‖W + Δ‖/‖W‖ of the changed weights", Unit.RATIO)
 TOP_SINGULAR_VALUE = _health(
-    "top_singular_value", "the largest singular value of W + Δ over that of W, the largest", Unit.RATIO
+    "top_singular_value",
+    "the largest ratio of the top singular value of W + Δ to that of W",
+    Unit.RATIO,
 )
 CONDITION_NUMBER = _health(
-    "condition_number", "the condition number of W + Δ over that of W, the largest", Unit.RATIO
+    "condition_number", "the largest ratio of the condition number of W + Δ to that of W", Unit.RATIO
 )
-NONFINITE = _health("nonfinite", "prompts and windows on which a number was not finite", Unit.COUNT, False)
+NONFINITE = _health(
+    "nonfinite", "the number of prompts and text windows with non-finite logits", Unit.COUNT, False
+)
 
 CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
     {
@@ -258,20 +265,20 @@ CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
         )
     }
 )
-"""The metrics of the suites that come with the program, in the order in which reports have them."""
+"""The metrics of the built-in suites, in the order in which reports show them."""
 
 
 def metric_info(name: str, extra: Mapping[str, MetricInfo] | None = None) -> MetricInfo:
-    """Returns what is known of a metric; of an unknown one its name, and that its values are plain numbers.
+    """Returns the description of a metric; for an unknown metric, one of plain numbers without a direction.
 
     Args:
         name: The name in results.
-        extra: Metrics of a suite, a task file or a plug-in, by name; they come before the catalog's.
+        extra: Metrics of a suite, a task file or a plug-in, by name; they take precedence over the catalog.
     """
-    found = None if extra is None else extra.get(name)
-    return found or CATALOG.get(name) or MetricInfo(name=name)
+    own = None if extra is None else extra.get(name)
+    return own or CATALOG.get(name) or MetricInfo(name=name)
 
 
 def metric_rank(name: str) -> int:
-    """Returns the place of a metric in the order of the catalog; unknown ones come after all known."""
+    """Returns the rank of a metric in the order of the catalog; unknown metrics come last."""
     return list(CATALOG).index(name) if name in CATALOG else len(CATALOG)

@@ -1,25 +1,25 @@
-"""Names that measurements bear and that more than one part of the program asks for."""
+"""Stored names that several parts of the program refer to."""
 
 from __future__ import annotations
 
 UNEDITED = "none"
-"""The editor of the unedited model's measurements."""
+"""The editor name in measurements of the unedited model."""
 
 EDIT_QUALITY = "edit_quality"
-"""The suite of what is asked about the edits themselves."""
+"""The suite that measures the edits themselves."""
 
 SUCCESS_AT_EDIT = "success@edit"
 """The task of edit quality right after each edit."""
 
 RETENTION_AT_N = "retention@n"
-"""The task of edit quality at a checkpoint, over all edits made so far."""
+"""The task of edit quality at a checkpoint, over all edits so far."""
 
 ALARMS = "alarms"
-"""The suite of the readings between checkpoints."""
+"""The suite of health metrics measured between checkpoints."""
 
 
 def method_label(editor: str, variant: str) -> str:
-    """The name of a method and its variant, as in tables and legends; the one place that joins them."""
+    """Returns the label of a method and its variant for tables and legends."""
     if editor == UNEDITED:
         return "unedited"
     return f"{editor} ({variant})" if variant else editor

@@ -1,4 +1,4 @@
-"""Protocols: how a metric is measured."""
+"""The catalog of protocols: the ways in which a metric can be measured."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class ProtocolInfo:
-    """What is known of a protocol.
+    """The description of a protocol.
 
     Args:
         name: The name in results.
-        meaning: How it measures, as a phrase.
-        headline: Whether short tables give it first, where a metric is measured in several ways.
+        meaning: The way of measuring, as a phrase.
+        headline: True if short tables show this protocol first when a metric is measured by several.
     """
 
     name: str
@@ -23,29 +23,31 @@ class ProtocolInfo:
 
     @property
     def label(self) -> str:
-        """The name as people write it."""
+        """The display name."""
         return self.name.replace("_", " ")
 
 
 FREE_DECODING = ProtocolInfo(
     "free_decoding",
-    "the model writes freely and stops by itself; its text is compared with the answer",
+    "the model generates greedily, and the generated text is compared with the answer",
     headline=True,
 )
 TEACHER_FORCED = ProtocolInfo(
     "teacher_forced",
-    "the right answer is fed in token by token, and each next token is checked; easier than free decoding",
+    "each token of the correct answer is predicted with the earlier ones given; easier than free decoding",
 )
 PROBABILITY = ProtocolInfo("probability", "the new answer is more probable than the old one")
-AGREEMENT = ProtocolInfo("agreement", "the model says what the unedited model said")
-HITS = ProtocolInfo("hits", "the share of prompts for which a memory-based method found an edit to apply")
-LOGLIKELIHOOD = ProtocolInfo("loglikelihood", "the choice to which the model gives the highest probability")
-LETTERS = ProtocolInfo("letters", "the letter of a choice to which the model gives the highest probability")
+AGREEMENT = ProtocolInfo("agreement", "the model gives the same answer as the unedited model")
+HITS = ProtocolInfo(
+    "hits", "the share of prompts for which a memory-based or in-context method found an edit to apply"
+)
+LOGLIKELIHOOD = ProtocolInfo("loglikelihood", "the choice with the highest probability")
+LETTERS = ProtocolInfo("letters", "the choice whose letter has the highest probability")
 ANSWERS = ProtocolInfo(
-    "answers", "the answer, none being shown, to which the model gives the highest probability"
+    "answers", "the answer with the highest probability, without the choices in the prompt"
 )
 GENERATION = ProtocolInfo(
-    "generation", "the model writes its answer, which is read by fixed rules", headline=True
+    "generation", "the model generates an answer, which is parsed by fixed rules", headline=True
 )
 
 CATALOG: Mapping[str, ProtocolInfo] = MappingProxyType(
@@ -64,9 +66,9 @@ CATALOG: Mapping[str, ProtocolInfo] = MappingProxyType(
         )
     }
 )
-"""The protocols that need words, in the order in which reports explain them."""
+"""The protocols that need an explanation, in the order in which reports explain them."""
 
 
 def protocol_info(name: str) -> ProtocolInfo:
-    """Returns what is known of a protocol; of an unknown one its name."""
+    """Returns the description of a protocol; for an unknown protocol, one with its name only."""
     return CATALOG.get(name) or ProtocolInfo(name)

@@ -1,4 +1,4 @@
-"""Asking for some of the measurements."""
+"""Queries for a subset of the measurements."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sequela.results.names import UNEDITED
 
 @dataclass(frozen=True)
 class Query:
-    """Which measurements are asked for; None means any.
+    """A filter for measurements by equality; None matches any value.
 
     Args:
         model: The base model's name.
         editor: The method.
         variant: The method's variant.
-        edit_source: Where the edits came from.
-        order_seed: The seed of their order.
+        edit_source: The source of the edits.
+        order_seed: The shuffle seed.
         n_edits: The checkpoint.
-        suite: The group of tasks.
+        suite: The suite.
         task: The task.
-        metric: What was measured.
-        protocol: How.
+        metric: The metric.
+        protocol: The protocol.
     """
 
     model: str | None = None
@@ -39,14 +39,15 @@ class Query:
 
 
 def ordered(measurements: Iterable[Measurement]) -> list[Measurement]:
-    """Measurements in an order that doesn't depend on which evaluation ended first.
+    """Returns measurements in an order that doesn't depend on the order in which evaluations finished.
 
-    By model, edit source, editor (the unedited model first), variant, order seed, checkpoint and series.
+    They are sorted by model, edit source, editor (the unedited model first), variant, shuffle seed,
+    checkpoint and series.
     """
-    return sorted(measurements, key=_place)
+    return sorted(measurements, key=_sort_key)
 
 
-def _place(measurement: Measurement) -> tuple[object, ...]:
+def _sort_key(measurement: Measurement) -> tuple[object, ...]:
     return (
         measurement.model,
         measurement.edit_source,

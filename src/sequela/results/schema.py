@@ -1,7 +1,7 @@
 """The tables of the results database.
 
-Each row's own fields are columns where something is looked up by them; the record itself is
-kept as JSON, so that the pydantic models stay the one definition of what a record is.
+Fields that are used for look-ups are columns. The record itself is stored as JSON, so that the pydantic
+models remain the only definition of its content.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 SCHEMA_VERSION = 5
-"""Counts up when a table or a record changes; a store of a newer version is refused, and so is one older than
-`earlier_schema.OLDEST_READ`."""
+"""The schema version, increased whenever a table or a record changes. Stores of a newer version, or of one
+older than `earlier_schema.OLDEST_READ`, can't be opened."""
 
 
 class Base(DeclarativeBase):
-    """The registry of the tables."""
+    """The declarative base class of the tables."""
 
 
 class StoreRow(Base):
-    """The one row that says what this file is."""
+    """The single row with the schema version."""
 
     __tablename__ = "store"
 
@@ -30,7 +30,7 @@ class StoreRow(Base):
 
 
 class EvaluationRow(Base):
-    """One finished evaluation; its measurements came in the same transaction."""
+    """One finished evaluation; its measurements are written in the same transaction."""
 
     __tablename__ = "evaluation"
     __table_args__ = (UniqueConstraint("trajectory", "n_edits", "suite", "suite_version", "model_hash"),)
@@ -46,7 +46,7 @@ class EvaluationRow(Base):
 
 
 class MeasurementRow(Base):
-    """One measurement, with every field in a column of its own for those who ask in SQL."""
+    """One measurement, with a column for each field so that results can be queried with SQL."""
 
     __tablename__ = "measurement"
 
@@ -60,7 +60,7 @@ class MeasurementRow(Base):
     n_edits: Mapped[int]
     suite: Mapped[str]
     task: Mapped[str]
-    group: Mapped[str] = mapped_column("task_group")  # `group` is a word of SQL
+    group: Mapped[str] = mapped_column("task_group")  # `group` is a reserved word in SQL
     subtask: Mapped[str]
     metric: Mapped[str]
     protocol: Mapped[str]
@@ -78,7 +78,7 @@ class MeasurementRow(Base):
 
 
 class EditRow(Base):
-    """One edit of a trajectory; an edit made again after a stop takes the place of its first record."""
+    """One edit of a trajectory; an edit reapplied after an interruption replaces its earlier record."""
 
     __tablename__ = "edit"
 
@@ -88,7 +88,7 @@ class EditRow(Base):
 
 
 class CostRow(Base):
-    """What one step cost."""
+    """The cost of one step."""
 
     __tablename__ = "cost"
 

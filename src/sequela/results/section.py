@@ -1,4 +1,4 @@
-"""The parts of a report."""
+"""The sections of a report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Section(str, Enum):
-    """The parts that measurements fall into; the value is the heading."""
+    """The sections into which measurements are sorted; the value is the heading."""
 
     EDITS = "Edits"
     ABILITIES = "Abilities"

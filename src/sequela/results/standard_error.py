@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 
 def mean_and_stderr(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """The mean of values and its standard error, `sqrt(s² / n)` with the sample variance `s²`.
+    """Returns the mean of values and its standard error `sqrt(s² / n)`, where `s²` is the sample variance.
 
     Returns:
-        None for the mean of no values, None for the error of fewer than two.
+        The mean, or None if there are no values; the standard error, or None if there are fewer than two.
     """
     n = len(values)
     if n == 0:

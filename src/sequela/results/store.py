@@ -1,7 +1,7 @@
-"""The results of a run: measurements in SQLite, per-item records in Parquet.
+"""The store for the results of a run: measurements in SQLite, per-item records in Parquet.
 
-An evaluation is written whole or not at all: its row, its measurements and its file of items
-appear together, so a run that is stopped at any moment leaves only finished evaluations.
+Evaluations are written atomically: the row, the measurements and the item file appear together, so a run that
+is stopped at any moment leaves only finished evaluations.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def open_store(folder: Path, create: bool = False) -> ResultsStore:
 
     Args:
         folder: The run's folder.
-        create: Whether to begin an empty store where there is none, and to bring the records of an earlier
-            schema version to this one; without it these are read, and the file stays as it is.
+        create: Whether to create an empty store if there is none, and to upgrade a store of an earlier schema
+            version in place. Without it, such a store is upgraded in memory and the file stays unchanged.
 
     Raises:
-        SequelaError: There is no store and none is to be made, the file is not one, or it was
-            written with a schema version that isn't read.
+        SequelaError: There is no store and `create` is False, the file is not a results database, or its
+            schema version is not supported.
     """
     path = folder / DATABASE_NAME
     if not path.is_file():
@@ -62,7 +62,7 @@ def open_store(folder: Path, create: bool = False) -> ResultsStore:
 
 
 class ResultsStore:
-    """What a run measured; opened by `open_store`, closed by `close` or the end of a `with` block.
+    """The results of a run; opened by `open_store`, closed by `close` or at the end of a `with` block.
 
     Args:
         folder: The run's folder.
@@ -80,31 +80,31 @@ class ResultsStore:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the database file."""
+        """Closes the database."""
         self._engine.dispose()
 
     # Evaluations
 
     def has(self, key: EvaluationKey) -> bool:
-        """Whether this evaluation was finished."""
+        """Returns whether this evaluation is finished."""
         with Session(self._engine) as session:
             return _find(session, key) is not None
 
     def write_evaluation(
         self, key: EvaluationKey, measurements: Sequence[Measurement], items: Sequence[ItemRecord] = ()
     ) -> None:
-        """Writes a finished evaluation, all of it or nothing.
+        """Writes a finished evaluation atomically.
 
-        A value that is not a number is kept as None with a note that says so (SQLite has no NaN).
+        A NaN is stored as None with a note, because SQLite has no NaN.
 
         Args:
-            key: What was evaluated.
-            measurements: Its numbers; each of the key's suite and checkpoint.
+            key: The key of the evaluation.
+            measurements: The measurements, all of the key's suite and checkpoint.
             items: The per-item records behind them.
 
         Raises:
-            ValueError: A measurement is of another suite or checkpoint.
-            SequelaError: The store has this evaluation already, or the disk doesn't take it.
+            ValueError: A measurement belongs to another suite or checkpoint.
+            SequelaError: The store has this evaluation already, or writing failed.
         """
         for measurement in measurements:
             if (measurement.suite, measurement.n_edits) != (key.suite, key.n_edits):
@@ -119,8 +119,8 @@ class ResultsStore:
         try:
             with Session(self._engine) as session, session.begin():
                 session.add(row)
-                # The rows go first: they take the database's write lock, and a second
-                # evaluation of the same key fails here, before it can touch the first one's file.
+                # The rows come first because they acquire the write lock: a second evaluation with the
+                # same key fails here, before it can overwrite the first one's file.
                 session.flush()
                 if items:
                     wrote_items = True
@@ -131,37 +131,39 @@ class ResultsStore:
             if isinstance(error, IntegrityError):
                 raise SequelaError(
                     f"Results of {key.suite!r} after {key.n_edits} edits of {key.trajectory} exist already.",
-                    hint="Results are only added, never replaced; ask `has` first.",
+                    hint="Results are never replaced; check with `has` first.",
                 ) from error
             if isinstance(error, OperationalError | OSError):
                 raise _not_written(self.folder, error) from error
             raise
 
     def evaluations(self) -> list[EvaluationKey]:
-        """The keys of all finished evaluations, in the order in which they were finished.
+        """Returns the keys of all finished evaluations in the order in which they finished.
 
-        Of one that was scored again only the newest is named.
+        If an evaluation was rescored, only the newest version is included.
         """
         with Session(self._engine) as session:
             newest = select(EvaluationRow).where(EvaluationRow.id.in_(_newest()))
             return [_key_of(row) for row in session.scalars(newest.order_by(EvaluationRow.id))]
 
     def count_evaluations(self) -> int:
-        """How many evaluations are finished; one that was scored again counts once."""
+        """Returns the number of finished evaluations; a rescored evaluation counts once."""
         with Session(self._engine) as session:
             return session.scalar(select(func.count()).select_from(_newest().subquery())) or 0
 
     def measurements(self, query: Query | None = None, key: EvaluationKey | None = None) -> list[Measurement]:
-        """Measurements in stable order (see `query.ordered`); of one that was scored again the newest.
+        """Returns measurements in a stable order (see `query.ordered`).
+
+        If an evaluation was rescored, only the newest version is included.
 
         Args:
-            query: Which; None for all.
-            key: Only those of this evaluation.
+            query: The filter; None for all measurements.
+            key: The only evaluation to include, in exactly this version; None for all.
         """
         statement = select(MeasurementRow)
-        for name, wanted in vars(query or Query()).items():
-            if wanted is not None:
-                statement = statement.where(getattr(MeasurementRow, name) == wanted)
+        for name, value in vars(query or Query()).items():
+            if value is not None:
+                statement = statement.where(getattr(MeasurementRow, name) == value)
         with Session(self._engine) as session:
             if key is not None:
                 row = _find(session, key)
@@ -172,11 +174,11 @@ class ResultsStore:
             return ordered(_measurement_of(row) for row in rows)
 
     def items(self, key: EvaluationKey) -> list[ItemRecord]:
-        """The per-item records behind an evaluation.
+        """Returns the per-item records of an evaluation.
 
         Raises:
             SequelaError: There is no such evaluation.
-            IntegrityError: Its file is missing, or has not as many records as were written.
+            IntegrityError: The item file is missing, or its number of records is wrong.
         """
         with Session(self._engine) as session:
             row = _find(session, key)
@@ -191,32 +193,32 @@ class ResultsStore:
         path = self._items_path(key)
         items = read_items(path)
         if len(items) != n_items:
-            raise BrokenFileError(f"{path} has {len(items)} records; {n_items} were written.")
+            raise BrokenFileError(f"{path} has {len(items)} records, but {n_items} were written.")
         return items
 
     # Edits and costs
 
     def write_edit_records(self, records: Iterable[EditRecord]) -> None:
-        """Writes what became of edits; an edit made again takes the place of its earlier record.
+        """Writes edit records; the record of a reapplied edit replaces the earlier one.
 
         Raises:
-            SequelaError: The disk doesn't take it.
+            SequelaError: Writing failed.
         """
         self._merge(_row_of(one) for one in records)
 
     def write_cost(self, *records: CostRecord) -> None:
-        """Writes what steps cost.
+        """Writes the costs of steps.
 
         Raises:
-            SequelaError: The disk doesn't take it.
+            SequelaError: Writing failed.
         """
         self._merge(CostRow(record=_to_json(one)) for one in records)
 
     def edit_records(self, trajectory: str | None = None) -> list[EditRecord]:
-        """The records of edits, trajectory by trajectory, in the order in which they were made.
+        """Returns the edit records, trajectory by trajectory, in the order in which the edits were applied.
 
         Args:
-            trajectory: Only those of this trajectory.
+            trajectory: The only trajectory to include; None for all.
         """
         statement = select(EditRow).order_by(EditRow.trajectory, EditRow.position)
         if trajectory is not None:
@@ -225,7 +227,7 @@ class ResultsStore:
             return [EditRecord.model_validate(json.loads(row.record)) for row in session.scalars(statement)]
 
     def costs(self) -> list[CostRecord]:
-        """What each step cost, in the order in which they were done."""
+        """Returns the cost of each step, in the order in which the steps were done."""
         with Session(self._engine) as session:
             rows = session.scalars(select(CostRow).order_by(CostRow.id))
             return [CostRecord.model_validate(json.loads(row.record)) for row in rows]
@@ -247,7 +249,7 @@ def _row_of(record: EditRecord) -> EditRow:
 
 
 def _to_json(record: BaseModel) -> str:
-    # Not `model_dump_json`, which would turn the NaN of a loss that ran away into null.
+    # Not `model_dump_json`, which would turn the NaN of a diverged loss into null.
     return json.dumps(record.model_dump())
 
 
@@ -256,14 +258,14 @@ def _find(session: Session, key: EvaluationKey) -> EvaluationRow | None:
 
 
 def _newest() -> Select[int]:
-    """The rows of evaluations that no later scoring of the same answers has replaced."""
-    place = (
+    """Selects the ids of evaluations that no rescoring of the same answers has replaced."""
+    same_answers = (
         EvaluationRow.trajectory,
         EvaluationRow.n_edits,
         EvaluationRow.suite,
         EvaluationRow.model_hash,
     )
-    return select(func.max(EvaluationRow.id)).group_by(*place)
+    return select(func.max(EvaluationRow.id)).group_by(*same_answers)
 
 
 def _key_of(row: EvaluationRow) -> EvaluationKey:
@@ -276,12 +278,12 @@ def _measurement_of(row: MeasurementRow) -> Measurement:
 
 def _without_nan(measurement: Measurement) -> Measurement:
     names = ("value", "stderr", "baseline")
-    lost = [name for name in names if _is_nan(getattr(measurement, name))]
-    if not lost:
+    invalid = [name for name in names if _is_nan(getattr(measurement, name))]
+    if not invalid:
         return measurement
     notes = [measurement.note] if measurement.note else []
-    notes.append(f"{' and '.join(lost)}: not a number")
-    return measurement.model_copy(update={**dict.fromkeys(lost), "note": "; ".join(notes)})
+    notes.append(f"{' and '.join(invalid)}: not a number")
+    return measurement.model_copy(update={**dict.fromkeys(invalid), "note": "; ".join(notes)})
 
 
 def _is_nan(value: float | None) -> bool:
@@ -292,5 +294,5 @@ def _not_written(folder: Path, error: Exception) -> SequelaError:
     reason = getattr(error, "orig", None) or error
     return SequelaError(
         f"Can't write results to {folder}: {reason}.",
-        hint="Is the disk full, or does another run write there? What was measured before is kept.",
+        hint="Check that the disk has space and that no other run writes there. Earlier results are kept.",
     )

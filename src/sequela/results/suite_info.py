@@ -1,6 +1,7 @@
-"""Suites and their tasks as reports show them: titles, meanings, metrics, and the part of a report.
+"""Descriptions of suites and tasks for reports: titles, meanings, metrics and sections.
 
-A run's manifest has it from the suites themselves, so that a report needs neither their code nor their data.
+The suites themselves supply the descriptions, which are stored in a run's manifest, so that a report needs
+neither their code nor their data.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from sequela.results.names import ALARMS, EDIT_QUALITY, RETENTION_AT_N, SUCCESS_
 from sequela.results.section import Section
 
 _VERSIONED = re.compile(r"^(?P<name>.*)@(?P<version>\d+)$")
-"""A task's name with the version of its definition behind it; `success@edit` has none."""
+"""A task name that ends with the version of its definition; `success@edit` has no version."""
 
 
 class Quantity(Protocol):
-    """What says of a number what it is: a task result, a measurement, or a panel of a report."""
+    """Anything that identifies a quantity: a task result, a measurement, or a series in a report."""
 
     @property
     def suite(self) -> str:
@@ -36,7 +37,7 @@ class Quantity(Protocol):
 
     @property
     def group(self) -> str:
-        """The entry of the suite's tasks that it belongs to."""
+        """The group of tasks to which it belongs."""
         ...
 
     @property
@@ -46,12 +47,12 @@ class Quantity(Protocol):
 
 
 class TaskInfo(BaseModel):
-    """One task of a suite.
+    """The description of a task for reports.
 
     Args:
-        title: The name as people write it; empty if it is the one in results.
-        section: The part of a report it belongs to.
-        meaning: What it is, as a phrase, where its name needs words.
+        title: The display name; empty if it equals the name in results.
+        section: The section of the report.
+        meaning: An explanation as a phrase, if the name needs one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,13 +63,13 @@ class TaskInfo(BaseModel):
 
 
 class SuiteInfo(BaseModel):
-    """A suite as reports show it.
+    """The description of a suite for reports.
 
     Args:
-        title: The name as people write it; empty if it is the one in results.
-        section: The part of a report that its tasks belong to.
-        tasks: The tasks, or groups of tasks, of which there is more to say, by their names without version.
-        metrics: The metrics that are not in the catalog, or are there in other words, by name.
+        title: The display name; empty if it equals the name in results.
+        section: The section of the report for tasks that have none of their own.
+        tasks: The descriptions of tasks and groups, by name without version.
+        metrics: The metrics that are missing from the catalog or described differently there, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,19 +81,19 @@ class SuiteInfo(BaseModel):
 
 
 def edit_quality_info(metrics: Iterable[MetricInfo] = ()) -> SuiteInfo:
-    """Returns what reports say of edit quality.
+    """Returns the description of the edit-quality suite.
 
     Args:
-        metrics: Metrics of installed packages, which the catalog doesn't have.
+        metrics: The metrics of installed packages, which are missing from the catalog.
     """
     return SuiteInfo(
         section=Section.EDITS,
         tasks={
             SUCCESS_AT_EDIT: TaskInfo(
-                section=Section.EDITS, meaning="asked right after an edit was made, about that edit only"
+                section=Section.EDITS, meaning="measured right after an edit, for that edit only"
             ),
             RETENTION_AT_N: TaskInfo(
-                section=Section.EDITS, meaning="asked at a checkpoint, about every edit made so far"
+                section=Section.EDITS, meaning="measured at a checkpoint, for all edits so far"
             ),
         },
         metrics={metric.name: metric for metric in metrics},
@@ -102,7 +103,7 @@ def edit_quality_info(metrics: Iterable[MetricInfo] = ()) -> SuiteInfo:
 STUDY_SUITES: Mapping[str, SuiteInfo] = MappingProxyType(
     {EDIT_QUALITY: edit_quality_info(), ALARMS: SuiteInfo(section=Section.HEALTH)}
 )
-"""What studies measure by themselves, where a run's manifest says no more of it."""
+"""The suites that studies always measure, for manifests that do not describe them."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,13 @@ class Suites:
     """The suites of a run.
 
     Args:
-        infos: What is known of them, by name; of an unknown one every task is an ability.
+        infos: Their descriptions, by name. The tasks of an unknown suite count as abilities.
     """
 
     infos: Mapping[str, SuiteInfo] = field(default_factory=dict)
 
     def section_of(self, one: Quantity) -> Section:
-        """Returns the part of a report that a number falls into: its metric's own, else its task's."""
+        """Returns the section of a quantity: that of its metric, or else that of its task."""
         section = self.metric_of(one).section
         if section is not None:
             return section
@@ -124,15 +125,15 @@ class Suites:
         return self._info_of(one.suite).section if task is None else task.section
 
     def metric_of(self, one: Quantity) -> MetricInfo:
-        """Returns what is known of a number's metric."""
+        """Returns the description of a quantity's metric."""
         return self.metric(one.suite, one.metric)
 
     def metric(self, suite: str, name: str) -> MetricInfo:
-        """Returns what is known of a metric of a suite."""
+        """Returns the description of a suite's metric."""
         return metric_info(name, self._info_of(suite).metrics)
 
     def title_of(self, one: Quantity) -> str:
-        """Returns a task's name as people write it, its version behind: `MMLU anatomy (v1)`."""
+        """Returns the display name of a task, followed by its version: `MMLU anatomy (v1)`."""
         name, version = _split(one.task)
         task = self._task_of(one)
         if task is not None and task.title:
@@ -141,17 +142,17 @@ class Suites:
         return name.replace("_", " ") + (f" (v{version})" if version else "")
 
     def suite_title(self, suite: str) -> str:
-        """Returns a suite's name as people write it."""
+        """Returns the display name of a suite."""
         return self._info_of(suite).title or suite.replace("_", " ")
 
     def meanings(self, results: Iterable[Quantity]) -> list[tuple[str, str]]:
-        """Returns title and meaning of the tasks among results whose names need words."""
-        found = {(one.suite, one.group or _split(one.task)[0]) for one in results}
+        """Returns the titles and meanings of those tasks among the results that need an explanation."""
+        measured = {(one.suite, one.group or _split(one.task)[0]) for one in results}
         return [
             (task.title or name, task.meaning)
-            for suite in sorted({suite for suite, _ in found})
+            for suite in sorted({suite for suite, _ in measured})
             for name, task in self._info_of(suite).tasks.items()
-            if task.meaning and (suite, name) in found
+            if task.meaning and (suite, name) in measured
         ]
 
     def _task_of(self, one: Quantity) -> TaskInfo | None:
@@ -163,5 +164,5 @@ class Suites:
 
 def _split(task: str) -> tuple[str, str]:
     """Returns a task's name without its version, and the version."""
-    found = _VERSIONED.match(task)
-    return (task, "") if found is None else (found["name"], found["version"])
+    match = _VERSIONED.match(task)
+    return (task, "") if match is None else (match["name"], match["version"])

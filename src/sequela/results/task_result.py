@@ -1,4 +1,4 @@
-"""What an evaluation found on one model: a mean over items, with its error."""
+"""Results of tasks: means over items with their standard errors."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from sequela.results.standard_error import mean_and_stderr
 
 
 class TaskResult(BaseModel):
-    """One number an evaluation found; it never travels without n and its error.
+    """One number of an evaluation, with its standard error and the number of items.
 
     Args:
-        suite: The suite, e.g. `edit_quality`, `builtin`, `mmlu`, `perplexity`.
-        task: The task, e.g. `retention@n`, `mmlu_anatomy@1`, `truthfulqa_mc1@1`.
-        group: The entry of the suite's tasks that it belongs to, e.g. `mmlu` for `mmlu_anatomy@1`; empty
-            where that is the task's own name without version.
-        subtask: The part of the group that it covers, e.g. `anatomy`; empty for the whole.
-        metric: What was measured, e.g. `efficacy`, `accuracy`, `perplexity` (see `metrics`).
-        protocol: How, e.g. `free_decoding`, `teacher_forced`, `loglikelihood`.
-        value: The number; None where it can't be given (see `note`).
-        stderr: Its standard error, where there is one.
-        n: How many items stand behind it.
-        n_nonfinite: How many of them met a logit that was not a number; they count as failures.
-        n_too_long: How many of them are longer than the model's context and weren't asked; they count as
-            failures too.
-        n_failed: How many of them could not be put to the model or could not be read, for a mistake in a
-            template or an extractor; they count as failures too.
-        note: What a reader must know, e.g. `no items`.
-        form: What the answers behind it look like, where it is a score of answers.
-        items: The records behind the number; stored apart, so not part of a dump.
+        suite: The suite, such as `edit_quality`, `builtin`, `mmlu` or `perplexity`.
+        task: The task, such as `retention@n`, `mmlu_anatomy@1` or `truthfulqa_mc1@1`.
+        group: The group to which the task belongs, such as `mmlu` for `mmlu_anatomy@1`; empty if it is the
+            task's own name without version.
+        subtask: The subtask of the group, such as `anatomy`; empty for the whole group.
+        metric: The metric, such as `efficacy`, `accuracy` or `perplexity` (see `metrics`).
+        protocol: The protocol, such as `free_decoding`, `teacher_forced` or `loglikelihood`.
+        value: The value; None if there is none (see `note`).
+        stderr: The standard error, if there is one.
+        n: The number of items.
+        n_nonfinite: The number of items with a non-finite logit; they count as failures.
+        n_too_long: The number of items that exceed the model's context and were not run; they count as
+            failures.
+        n_failed: The number of items that could not be run or scored because of an error in a template or an
+            extractor; they count as failures.
+        note: A remark for readers, such as `no items`.
+        form: The distribution of the answers, if the result is a score of answers.
+        items: The records of the items; they are stored separately and not part of a dump.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,19 +55,19 @@ class TaskResult(BaseModel):
 
     @property
     def series(self) -> tuple[str, str, str, str]:
-        """What makes two results the same quantity at different checkpoints or editors."""
+        """The suite, task, metric and protocol; equal for the same quantity of any checkpoint or method."""
         return (self.suite, self.task, self.metric, self.protocol)
 
 
 def result_from_items(items: Sequence[ItemRecord], note: str = "") -> TaskResult:
-    """The mean over the items of one task, metric and protocol.
+    """Returns the mean over the items of one task, metric and protocol as a result.
 
     Args:
         items: The items.
-        note: What a reader must know; that some items were too long or failed is added to it.
+        note: A remark for readers, to which the counts of too long and failed items are added.
 
     Raises:
-        ValueError: There are no items, or they are of different tasks, metrics or protocols.
+        ValueError: There are no items, or they belong to different tasks, metrics or protocols.
     """
     kinds = {(item.suite, item.task, item.metric, item.protocol) for item in items}
     if len(kinds) != 1:
@@ -88,7 +88,7 @@ def result_from_items(items: Sequence[ItemRecord], note: str = "") -> TaskResult
 
 
 def item_counts(items: Sequence[ItemRecord]) -> dict[str, int]:
-    """How many items there are, and how many of them are no answers, by the names a `TaskResult` has."""
+    """Returns the number of items and of invalid answers, by the field names of `TaskResult`."""
     return {
         "n": len(items),
         "n_nonfinite": sum(not item.finite for item in items),
@@ -98,29 +98,29 @@ def item_counts(items: Sequence[ItemRecord]) -> dict[str, int]:
 
 
 def invalid_items_note(items: Sequence[ItemRecord]) -> str:
-    """What a reader must know of items that were too long or failed; empty if there are none."""
+    """Returns a note on the items that were too long or failed; empty if there are none."""
     too_long = too_long_note([item.too_long for item in items if item.too_long is not None])
     failed = failed_note([item.failed for item in items if item.failed])
     return "; ".join(part for part in (too_long, failed) if part)
 
 
 def too_long_note(lengths: Sequence[int]) -> str:
-    """How many items were longer than the model's context, and how long; empty if none was.
+    """Returns a note on items longer than the model's context; empty if there are none.
 
     Args:
-        lengths: Their tokens.
+        lengths: The lengths of those items, in tokens.
     """
     if not lengths:
         return ""
     longest = f"{max(lengths)} tokens" if min(lengths) == max(lengths) else f"up to {max(lengths)} tokens"
-    return f"items longer than the model's context, not asked and counted as 0: {len(lengths)} ({longest})"
+    return f"items longer than the model's context, not run and counted as 0: {len(lengths)} ({longest})"
 
 
 def failed_note(reasons: Sequence[str]) -> str:
-    """How many items could not be asked or read, and why the first; empty if none.
+    """Returns a note on failed items with the reason of the first; empty if there are none.
 
     Args:
-        reasons: Why each failed.
+        reasons: The reason for each failure.
     """
     if not reasons:
         return ""

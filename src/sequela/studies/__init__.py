@@ -1,4 +1,4 @@
-"""The experiment: what is edited how, measured when, and kept where."""
+"""Studies: the planning, execution, storage and later analysis of experiments."""
 
 import lazy_loader
 

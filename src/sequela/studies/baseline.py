@@ -1,4 +1,4 @@
-"""The baseline of measurements: what the unedited model scored on the same items."""
+"""The baseline of measurements: the unedited model's score on the same items."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from sequela.results.metrics import EFFECTIVE_EDITS, EFFICACY
 Series = tuple[str, str, str, str]
 
 BASELINE_TASKS = {SUCCESS_AT_EDIT: RETENTION_AT_N}
-"""`success@edit` is compared with what the unedited model answers, which is kept as retention at 0."""
+"""The task whose unedited score is the baseline of a task: `success@edit` uses `retention@n` at 0 edits."""
 
 
 @dataclass
 class Baseline:
-    """What the unedited model scored, so that every checkpoint is compared over the same items.
+    """The unedited model's scores, by item so that each checkpoint is compared on the same items.
 
     Args:
-        values: Per series, the value over all items.
-        by_item: Per series, the value of each item.
+        values: The value over all items, by series.
+        by_item: The value of each item, by series and item.
     """
 
     values: dict[Series, float | None] = field(default_factory=dict)
     by_item: dict[Series, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
 
     def remember(self, measurements: Iterable[Measurement], items: Iterable[ItemRecord]) -> None:
-        """Takes up what was measured on the unedited model."""
+        """Stores the measurements and items of the unedited model."""
         for measurement in measurements:
             self.values[measurement.series] = measurement.value
         for item in items:
@@ -45,8 +45,8 @@ class Baseline:
             self.by_item[series][item.item] = item.value
 
     def of(self, result: TaskResult) -> float | None:
-        """The baseline of a finding: over its own items where these are known, else over all."""
-        if result.metric == EFFECTIVE_EDITS.name:  # a count: of the same edits, on the unedited model
+        """Returns the baseline of a result: over its own items if they are known, else over all items."""
+        if result.metric == EFFECTIVE_EDITS.name:  # a count, derived from the share of the same edits
             share = self.of(result.model_copy(update={"metric": EFFICACY.name}))
             return None if share is None else share * result.n
         task = BASELINE_TASKS.get(result.task, result.task)
@@ -59,6 +59,6 @@ class Baseline:
 
 
 def measurements(results: Sequence[TaskResult], labels: Labels, baseline: Baseline) -> list[Measurement]:
-    """Labels findings and puts the baseline beside them."""
+    """Returns results as measurements, with labels and baselines."""
     unedited = labels.editor == UNEDITED
     return [Measurement.of(one, labels, one.value if unedited else baseline.of(one)) for one in results]

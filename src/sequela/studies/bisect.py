@@ -1,8 +1,8 @@
-"""TaskResult the edit at which an alarm first rings, in a run that is done.
+"""Bisection of a finished run for the first edit that triggers a health rule.
 
-Between the last checkpoint at which it is silent and the first at which it rings the number of edits is
-halved again and again: twenty edits take five readings. It is taken for granted that an alarm which has rung
-goes on ringing; where it doesn't, what is found is one edit at which it begins to.
+The search halves the interval between the last checkpoint at which the rule is not triggered and the first at
+which it is: twenty edits take five measurements. A rule is assumed to stay triggered. If it does not, the
+result is one of the edits at which it becomes triggered.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from sequela.studies.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class FirstTrigger:
-    """Where an alarm first rings on one trajectory.
+    """The first edit that triggers a health rule on one trajectory.
 
     Args:
-        model: The base.
-        label: The method.
-        order_seed: The seed of the edits' order.
-        rule: The alarm's rule.
-        edit: The edit (the last of its batch) after which it rings; None if it never does.
-        record: What became of that edit.
-        before: The reading one batch earlier.
-        after: The reading there.
-        unedited: The unedited model's reading.
-        n_readings: How many readings it took.
-        n_made_again: How many edits had to be made again, because their change was not kept as factors.
+        model: The base model.
+        label: The label of the method.
+        order_seed: The shuffle seed.
+        rule: The health rule.
+        edit: The edit (the last of its batch) after which the rule is triggered; None if it never is.
+        record: The record of that edit.
+        before: The health metric one batch earlier.
+        after: The health metric after the edit.
+        unedited: The health metric of the unedited model.
+        n_readings: The number of measurements that the search took.
+        n_made_again: The number of batches reapplied because their change was not stored as factors.
     """
 
     model: str
@@ -61,28 +61,31 @@ class FirstTrigger:
 def bisect_run(
     folder: Path, rule: str, editor: str | None = None, progress: Progress = SILENT
 ) -> list[FirstTrigger]:
-    """Finds where an alarm first rings on every trajectory of a run; the readings are kept in the run.
+    """Finds the first edit that triggers a health rule on every trajectory of a run.
+
+    The measurements are stored with the run's results.
 
     Args:
-        folder: The run.
-        rule: When it rings, e.g. `perplexity > 10x`.
-        editor: Only trajectories of this method.
-        progress: Who is told.
+        folder: The folder of the run.
+        rule: The health rule, such as `perplexity > 10x`.
+        editor: The only method whose trajectories are searched; None for all.
+        progress: Receives messages and progress.
 
     Raises:
-        BadInputError: The rule is none.
-        SequelaError: There is no run, or its model or checkpoints are not those it was made with.
+        BadInputError: The rule is invalid.
+        SequelaError: There is no run, or its model or checkpoints have changed.
     """
     health_rule = HealthRule.parse(rule)
     manifest = read_manifest(folder)
     if not manifest.given:
         raise SequelaError(
-            f"The run in {folder} was made by an earlier version, which didn't keep its study."
+            f"The run in {folder} was written by an earlier version, which didn't store the study.",
+            hint="Run the study again.",
         )
     check_plugins(manifest)
     study = Study.model_validate(manifest.given)
     plan = make_plan(study)
-    found: list[FirstTrigger] = []
+    triggers: list[FirstTrigger] = []
     with open_store(folder) as store:
         for name in study.models:
             model = _loaded(name, study, manifest, progress)
@@ -93,10 +96,10 @@ def bisect_run(
                         checkpoints = _checkpoints(folder, trajectory)
                         search = _Search(trajectory, checkpoints, monitor_log, health_rule, progress)
                         records = {one.position: one for one in store.edit_records(trajectory.key)}
-                        found.append(search.run(records))
-    if not found:
+                        triggers.append(search.run(records))
+    if not triggers:
         raise SequelaError(f"The run in {folder} has no trajectory of {editor!r}.")
-    return found
+    return triggers
 
 
 def _loaded(name: str, study: Study, manifest: Manifest, progress: Progress) -> LanguageModel:
@@ -110,19 +113,19 @@ def _loaded(name: str, study: Study, manifest: Manifest, progress: Progress) -> 
 
 
 def _checkpoints(folder: Path, trajectory: Trajectory) -> dict[int, Checkpoint]:
-    """The kept checkpoints of a trajectory by their edits, ascending."""
+    """Returns the stored checkpoints of a trajectory by number of edits, in ascending order."""
     root, session = checkpoint_folder(folder, trajectory.key, 0).parent, trajectory.session
     names = [path.name for path in root.iterdir()] if root.is_dir() else []
-    found = {}
+    checkpoints = {}
     for n_edits in sorted(int(name) for name in names if name.isdigit()):
-        kept = load_checkpoint(root / str(n_edits), n_edits, session.model, session.editor)
-        if kept is not None:
-            found[n_edits] = kept
-    return found
+        stored = load_checkpoint(root / str(n_edits), n_edits, session.model, session.editor)
+        if stored is not None:
+            checkpoints[n_edits] = stored
+    return checkpoints
 
 
 class _Search:
-    """The search on one trajectory."""
+    """The bisection of one trajectory."""
 
     def __init__(
         self,
@@ -137,19 +140,19 @@ class _Search:
         self._monitor_log = monitor_log
         self._rule = rule
         self._progress = progress
-        self._read: dict[int, float] = {0: monitor_log.unedited[rule.metric]}
+        self._measured: dict[int, float] = {0: monitor_log.unedited[rule.metric]}
         self._reapplied: dict[int, Snapshot] = {}
 
     def run(self, records: Mapping[int, EditRecord]) -> FirstTrigger:
-        """Looks at the checkpoints first, by halves too, and then between two of them.
+        """Bisects the checkpoints, and then the batches between two of them.
 
         Args:
-            records: What became of the edits, by their places.
+            records: The edit records, by position.
         """
-        silent, first = self._first(list(self._checkpoints))
+        last, first = self._first(list(self._checkpoints))
         if first is not None:
             size = self._trajectory.session.batch_size
-            _, earlier = self._first(range(silent + size, first, size))
+            _, earlier = self._first(range(last + size, first, size))
             first = first if earlier is None else earlier
         before = None if first is None else max(0, first - self._trajectory.session.batch_size)
         return FirstTrigger(
@@ -159,43 +162,49 @@ class _Search:
             rule=self._rule.text,
             edit=first,
             record=None if first is None else records.get(first),
-            before=None if before is None else self._read.get(before),
-            after=None if first is None else self._read.get(first),
-            unedited=self._read[0],
-            n_readings=len(self._read) - 1,
+            before=None if before is None else self._measured.get(before),
+            after=None if first is None else self._measured.get(first),
+            unedited=self._measured[0],
+            n_readings=len(self._measured) - 1,
             n_made_again=len(self._reapplied),
         )
 
-    def _first(self, places: Sequence[int]) -> tuple[int, int | None]:
-        """The last place at which it is silent (0 if none) and the first at which it rings, if it does."""
-        low, high = -1, len(places)
+    def _first(self, counts: Sequence[int]) -> tuple[int, int | None]:
+        """Bisects numbers of edits for the boundary at which the rule becomes triggered.
+
+        Returns:
+            The last count at which it is not triggered (0 if there is none), and the first at which it is.
+        """
+        low, high = -1, len(counts)
         while high - low > 1:
             middle = (low + high) // 2
-            if self._is_triggered(places[middle]):
+            if self._is_triggered(counts[middle]):
                 high = middle
             else:
                 low = middle
-        return (places[low] if low >= 0 else 0), (places[high] if high < len(places) else None)
+        return (counts[low] if low >= 0 else 0), (counts[high] if high < len(counts) else None)
 
     def _is_triggered(self, n_edits: int) -> bool:
         name = self._rule.metric
-        if n_edits not in self._read:
-            self._progress.say(f"{self._trajectory.label}: reading alarms after {n_edits} edits")
+        if n_edits not in self._measured:
+            self._progress.say(f"{self._trajectory.label}: measuring health after {n_edits} edits")
             at = self._after(n_edits)
-            metrics = self._monitor_log.measure(self._trajectory, at, lambda _: "read by bisection")
-            self._read[n_edits] = metrics[name]
-        return self._rule.is_triggered({name: self._read[n_edits]}, self._monitor_log.unedited)
+            metrics = self._monitor_log.measure(self._trajectory, at, lambda _: "measured by bisection")
+            self._measured[n_edits] = metrics[name]
+        return self._rule.is_triggered({name: self._measured[n_edits]}, self._monitor_log.unedited)
 
     def _after(self, n_edits: int) -> Snapshot:
-        """From the factors of the next checkpoint, or by making the edits since the last one again.
+        """Returns the snapshot after a number of edits.
 
-        A state can't be told from a later one: edits that sit in it are always made again.
+        It is taken from the factors of the next checkpoint, or by reapplying the edits since the last one. An
+        editor's state can't be derived from a later state, so edits of memory-based and in-context methods
+        are always reapplied.
         """
         later = min((n for n in self._checkpoints if n >= n_edits), default=None)
         if later is not None and self._trajectory.session.editor.location == "weights":
-            kept = self._checkpoints[later].delta_after(n_edits)
-            if kept is not None:
-                return Snapshot(n_edits, kept, self._checkpoints[later].state)
+            delta = self._checkpoints[later].delta_after(n_edits)
+            if delta is not None:
+                return Snapshot(n_edits, delta, self._checkpoints[later].state)
         return self._edited_up_to(n_edits)
 
     def _edited_up_to(self, n_edits: int) -> Snapshot:

@@ -1,4 +1,4 @@
-"""Checkpoints of a trajectory: saved edits with all that is needed to make further ones."""
+"""Checkpoints of a trajectory: saved edits with the state that is needed to apply further ones."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from sequela.models import LanguageModel
 
 @dataclass(frozen=True)
 class Checkpoint(Snapshot):
-    """A snapshot of a trajectory with what tells its change of weights after fewer edits.
+    """A snapshot of a trajectory from which earlier deltas can be recovered.
 
     Args:
         n_edits: The number of edits so far.
-        delta: The whole change of weights against the base.
+        delta: The delta against the base model.
         state: The editor's state.
-        ranks: On the way from the checkpoint before: after so many edits the rank of every weight's change.
-            Low-rank changes are kept side by side, so that these tell which part of `delta` was there then.
+        ranks: The rank of each weight's update after each number of edits since the previous checkpoint. The
+            factors of low-rank updates are joined, so a rank identifies the part of `delta` that existed
+            at that point.
     """
 
     ranks: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class Checkpoint(Snapshot):
         return cls(at.n_edits, at.delta, at.state, ranks or {})
 
     def delta_after(self, n_edits: int) -> Delta | None:
-        """The change after fewer edits, to the last bit; None if it can't be told from this one."""
+        """Returns the delta after fewer edits, bit for bit; None if it can't be recovered."""
         if n_edits == self.n_edits:
             return self.delta
         if n_edits not in self.ranks:
@@ -51,7 +52,7 @@ class Checkpoint(Snapshot):
 
 
 def ranks_of(delta: Delta) -> dict[str, int] | None:
-    """The rank of every weight's change; None if one of them isn't kept as factors."""
+    """Returns the rank of each weight's update; None if an update isn't stored as factors."""
     ranks = {}
     for name, update in delta.updates.items():
         if not isinstance(update, LowRank):
@@ -61,14 +62,14 @@ def ranks_of(delta: Delta) -> dict[str, int] | None:
 
 
 def checkpoint_folder(run_folder: Path, trajectory: str, n_edits: int) -> Path:
-    """Where a checkpoint is kept."""
+    """Returns the folder of a checkpoint."""
     return run_folder / "checkpoints" / trajectory / str(n_edits)
 
 
 def save_checkpoint(
     folder: Path, checkpoint: Checkpoint, model: LanguageModel, editor: AnyEditor, edits: tuple[str, ...]
 ) -> None:
-    """Writes a checkpoint: saved edits, with what is needed to make further ones."""
+    """Writes a checkpoint: saved edits with the state that is needed to apply further ones."""
     saved = SavedEdits(
         delta=editor.finalize_delta(model, checkpoint.delta),
         methods=(MethodEdits.of(editor, checkpoint.state, edits, to_go_on=True),),
@@ -79,7 +80,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path, n_edits: int, model: LanguageModel, editor: AnyEditor) -> Checkpoint | None:
-    """Reads a checkpoint back, of this or an earlier version; None if it was never finished.
+    """Reads a checkpoint of this or an earlier version; returns None if it is absent or unfinished.
 
     Raises:
         IntegrityError: A part is missing, or the parts don't belong together.
@@ -89,11 +90,11 @@ def load_checkpoint(folder: Path, n_edits: int, model: LanguageModel, editor: An
     saved = load_saved_edits(folder, model, editor)
     (method,) = saved.methods
     if method.state is None:
-        raise IntegrityError(f"{folder} has no state of {editor.name} to go on with.")
+        raise IntegrityError(f"{folder} has no state of {editor.name}, which is needed to resume the run.")
     delta = saved.delta if saved.unregularized is None else saved.unregularized
     return Checkpoint(n_edits, delta, method.state, saved.ranks)
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a checkpoint was finished: its description, which is written last, is there."""
+    """Returns whether a checkpoint is complete: its description, which is written last, exists."""
     return (folder / DESCRIPTION).is_file() or (folder / former_storage.STATE_FILE).is_file()

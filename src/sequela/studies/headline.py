@@ -1,4 +1,4 @@
-"""The few numbers of an evaluation that are said as soon as they are measured."""
+"""The headline numbers of an evaluation, which are logged as soon as they are measured."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from sequela.results import EDIT_QUALITY, TaskResult, metric_info
 from sequela.results.metrics import HIT_RATE
 
 EDIT_METRICS = (("efficacy", "free_decoding"), ("neighborhood", "agreement"))
-"""What is said of edit quality: whether the edits are there, and whether other answers are as before."""
+"""The metrics and protocols of edit quality that are logged."""
 
-MOST = 2
-"""The most metrics that are said of another suite."""
+MAX_METRICS = 2
+"""The maximum number of metrics that are logged for any other suite."""
 
 
-def headline(found: Sequence[TaskResult]) -> str:
-    """The main numbers of one evaluation in a line; empty if it has none."""
-    if found and found[0].suite == EDIT_QUALITY:
-        said = [
+def headline(results: Sequence[TaskResult]) -> str:
+    """Returns the headline numbers of one evaluation in a line; empty if it has none."""
+    if results and results[0].suite == EDIT_QUALITY:
+        numbers = [
             f"{one.metric} ({one.protocol}) {_value(one.metric, one.value)}"
             for metric in EDIT_METRICS
-            for one in found
+            for one in results
             if one.task == RETENTION_AT_N and (one.metric, one.protocol) == metric
         ]
-        return ", ".join(said)
+        return ", ".join(numbers)
     groups: dict[str, list[TaskResult]] = defaultdict(list)
-    for one in found:
+    for one in results:
         if one.metric != HIT_RATE.name:
             groups[one.metric].append(one)
-    return ", ".join(f"{metric} {_value(metric, _mean(groups[metric]))}" for metric in list(groups)[:MOST])
+    shown = list(groups)[:MAX_METRICS]
+    return ", ".join(f"{metric} {_value(metric, _mean(groups[metric]))}" for metric in shown)
 
 
 def _mean(results: Sequence[TaskResult]) -> float | None:
-    """The mean over all items of all tasks; None if a task has no value."""
+    """Returns the mean over all items of all tasks; None if a task has no value."""
     n = sum(one.n for one in results)
     if not n or any(one.value is None for one in results):
         return None

@@ -1,4 +1,4 @@
-"""Alarms of trajectories, read on their way or afterwards, and kept with a run's results."""
+"""Health metrics of trajectories, measured during a run or afterwards and stored with its results."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.trajectory import Trajectory
 
 HealthMetrics = Mapping[str, float]
-"""What was read, by the reading's name."""
+"""The values of health metrics, by name."""
 
 
 class MonitorLog:
-    """Reads the alarms of one model's trajectories.
+    """Measures and stores the health metrics of one model's trajectories.
 
     Args:
-        monitor: What reads them.
-        store: Where the readings are kept.
+        monitor: The monitor that measures them.
+        store: The store for the measurements.
     """
 
     def __init__(self, monitor: HealthMonitor, store: ResultsStore) -> None:
@@ -30,11 +30,11 @@ class MonitorLog:
 
     @property
     def unedited(self) -> HealthMetrics:
-        """The readings of the unedited model."""
+        """The health metrics of the unedited model."""
         return self._monitor.unedited
 
     def store_unedited(self, trajectory: str, labels: Labels, base: EditedModel) -> None:
-        """Keeps the readings of the unedited model."""
+        """Stores the health metrics of the unedited model."""
         self._store_results(
             self._monitor.key(trajectory, 0, base), self._monitor.task_results(self.unedited), labels
         )
@@ -42,12 +42,12 @@ class MonitorLog:
     def measure(
         self, trajectory: Trajectory, at: Snapshot, note: Callable[[HealthMetrics], str]
     ) -> HealthMetrics:
-        """Reads and keeps the alarms of a trajectory after so many edits.
+        """Measures and stores the health metrics of a trajectory after a number of edits.
 
         Args:
-            trajectory: Which.
-            at: After how many, and what stands there.
-            note: What a reader of them must know.
+            trajectory: The trajectory.
+            at: The snapshot after these edits.
+            note: Returns the note to store with the metrics.
         """
         edited = trajectory.session.edited(at)
         metrics = self._monitor.measure(edited)
@@ -59,9 +59,8 @@ class MonitorLog:
 
     @cached_property
     def _baseline(self) -> Baseline:
-        found = self._monitor.task_results(self.unedited)
-        return Baseline({(one.suite, one.task, one.metric, one.protocol): one.value for one in found})
+        return Baseline({one.series: one.value for one in self._monitor.task_results(self.unedited)})
 
-    def _store_results(self, key: EvaluationKey, found: list[TaskResult], labels: Labels) -> None:
+    def _store_results(self, key: EvaluationKey, results: list[TaskResult], labels: Labels) -> None:
         if not self._store.has(key):
-            self._store.write_evaluation(key, measurements(found, labels, self._baseline))
+            self._store.write_evaluation(key, measurements(results, labels, self._baseline))

@@ -1,4 +1,4 @@
-"""The most memory the process has held."""
+"""The peak memory of the process."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ _STATUS = Path("/proc/self/status")
 
 
 def peak_memory_bytes() -> int:
-    """The most main memory this process has held so far: its peak resident set.
+    """Returns the peak main memory of this process in bytes: its maximum resident set size.
 
-    Linux tells it of the program that runs now; the number of `getrusage` may be that of the program
-    which started this one.
+    On Linux, it is read from `/proc`, since the value of `getrusage` may be that of the parent process.
     """
     if _STATUS.is_file():
         for line in _STATUS.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,7 +1,7 @@
-"""A study as pieces of work with weights, from which the time it still takes is estimated.
+"""The pieces of work of a study, with weights from which the remaining time is estimated.
 
-Weights are about how many tokens go through the model. They decide only until something alike was timed:
-every suite is timed on the unedited model, every method at its first edit.
+A weight is the approximate number of tokens that go through the model. Weights matter only until a similar
+piece has been timed: every suite is timed on the unedited model, and every method at its first edit.
 """
 
 from __future__ import annotations
@@ -11,42 +11,42 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from sequela.core.workload import Piece
+from sequela.edited import EditedModel
 from sequela.evaluation.suite import Suite
-from sequela.results import ALARMS, EDIT_QUALITY, ItemRecord, TaskResult
+from sequela.results import ALARMS, EDIT_QUALITY, EvaluationKey, ItemRecord, TaskResult
 from sequela.studies.plan import Plan
 
 SUITE_TOKENS = 10_000
-"""For a suite that doesn't say its size."""
+"""The weight of a suite that doesn't state its size."""
 
 QUALITY_TOKENS = 400
-"""For asking all about one edit: about ten prompts, continued by up to sixteen tokens."""
+"""The weight of measuring one edit: about ten prompts, continued by up to sixteen tokens."""
 
 ANSWER_TOKENS = 150
-"""For the neighborhood prompts of one edit, asked of the unedited model."""
+"""The weight of the neighborhood prompts of one edit on the unedited model."""
 
 EDIT_TOKENS = 2500
-"""For one edit: some tens of steps with gradients over some short texts, and asking about it at once."""
+"""The weight of one edit: some tens of gradient steps on short texts, and the measurement right after it."""
 
 ALARM_TOKENS = 1500
-"""For one reading of the alarms."""
-
+"""The weight of one measurement of the health metrics."""
 
 QUICK_TOKENS = 5000
-"""An evaluation of no more tokens than this takes some seconds with a small model."""
+"""The maximum weight of a quick evaluation, which takes some seconds with a small model."""
 
 Measure = Callable[[], tuple[list[TaskResult], list[ItemRecord]]]
-"""Runs an evaluation; returns what it found and the items behind it."""
+"""Runs an evaluation; returns its results and the items behind them."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation that is to be made.
+    """An evaluation that has yet to run.
 
     Args:
-        suite: What it measures.
+        suite: The suite's name.
         version: The suite's version.
-        piece: The piece of work that it is.
-        measure: Makes it.
+        piece: The piece of work.
+        measure: The function that runs it.
     """
 
     suite: str
@@ -56,52 +56,68 @@ class Evaluation:
 
     @property
     def is_quick(self) -> bool:
-        """Whether it takes so little that a first number may come from it."""
+        """True if it is short enough to provide the first numbers of a run."""
         return self.piece.weight <= QUICK_TOKENS
+
+    def key(self, trajectory: str, n_edits: int, edited: EditedModel) -> EvaluationKey:
+        """Returns the key under which the evaluation of an edited model is stored.
+
+        Args:
+            trajectory: The trajectory's hash.
+            n_edits: The checkpoint.
+            edited: The edited model.
+        """
+        return EvaluationKey(
+            trajectory=trajectory,
+            n_edits=n_edits,
+            suite=self.suite,
+            suite_version=self.version,
+            model_hash=edited.content_hash,
+        )
 
 
 def loading(model: str) -> Piece:
-    """Loading a model; it may have to be fetched."""
+    """Returns the piece of loading a model, which may include a download."""
     return Piece(("load", model), 1, typical=False)
 
 
 def preparing(model: str, editor: str) -> Piece:
-    """What an editor does before the first edit: seconds, minutes with statistics, hours with a training."""
+    """Returns the piece of an editor's preparation: seconds, minutes with statistics, hours with training."""
     return Piece(("prepare", editor, model), 1, typical=False)
 
 
 def answering(model: str, n_edits: int) -> Piece:
-    """What the unedited model says to the prompts that edits must leave alone."""
+    """Returns the piece of the unedited model's answers to neighborhood prompts."""
     return Piece(("evaluate", "answers", model), ANSWER_TOKENS * n_edits)
 
 
 def evaluating(model: str, suite: str, tokens: float) -> Piece:
-    """A suite at a checkpoint."""
+    """Returns the piece of a suite at a checkpoint."""
     return Piece(("evaluate", suite, model), tokens)
 
 
 def measuring_edits(model: str, n_edits: int) -> Piece:
-    """Edit quality at a checkpoint."""
+    """Returns the piece of edit quality at a checkpoint."""
     return evaluating(model, EDIT_QUALITY, QUALITY_TOKENS * n_edits)
 
 
 def reading_alarms(model: str) -> Piece:
-    """The alarms' readings after some edits."""
+    """Returns the piece of measuring the health metrics once."""
     return evaluating(model, ALARMS, ALARM_TOKENS)
 
 
 def editing(model: str, editor: str, n_edits: int) -> Piece:
-    """A batch of edits, measured at once."""
+    """Returns the piece of a batch of edits, including the measurement right after it."""
     return Piece(("edit", editor, model), EDIT_TOKENS * n_edits)
 
 
 def suite_tokens(suite: Suite) -> float:
-    """About how many tokens a suite sends through a model, if it says so; else a typical number."""
+    """Returns the approximate number of tokens of a suite, or a typical number if it doesn't state it."""
     return float(getattr(suite, "n_tokens", SUITE_TOKENS))
 
 
 def pieces_of(plan: Plan) -> Iterator[Piece]:
-    """All the pieces of a study."""
+    """Yields all pieces of a study."""
     study = plan.study
     for model in study.models:
         yield loading(model)
@@ -118,15 +134,15 @@ def pieces_of(plan: Plan) -> Iterator[Piece]:
 def trajectory_pieces(
     plan: Plan, model: str, editor: str, batch_size: int, after: int = 0
 ) -> Iterator[Piece]:
-    """The pieces of a trajectory that come after so many edits."""
+    """Yields the pieces of a trajectory that come after a number of edits."""
     for start, stop in pairwise(plan.study.checkpoints):
         for first in range(start, stop, batch_size):
             if first >= after:
                 yield editing(model, editor, min(batch_size, stop - first))
         if stop > after:
             yield from _measuring(plan, model, stop)
-    for made in plan.study.monitors_due(batch_size):
-        if made > after:
+    for n_edits in plan.study.monitors_due(batch_size):
+        if n_edits > after:
             yield reading_alarms(model)
 
 

@@ -1,4 +1,4 @@
-"""What a study is going to do, worked out and checked before anything long begins."""
+"""The plan of a study, which is built and checked before anything slow starts."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from sequela.studies.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Plan:
-    """A study with everything it names made and checked, except the models.
+    """A study with its edits, editors and suites, but without its models.
 
     Args:
         study: The study.
-        edits: The edits as the source has them; every order seed shuffles these.
-        editors: The methods, as chosen and as made.
-        suites: What is measured besides edit quality.
+        edits: The edits in the order of the source; each shuffle seed permutes these.
+        editors: The methods, as specified in the study and as editors.
+        suites: The suites that are run in addition to edit quality.
     """
 
     study: Study
@@ -40,7 +40,7 @@ class Plan:
 
     @property
     def n_evaluations(self) -> int:
-        """How many evaluations the study has: a suite on a checkpoint is one."""
+        """The number of evaluations; an evaluation is one suite at one checkpoint."""
         per_checkpoint = len(self.suites) + 1
         edited = len([n for n in self.study.checkpoints if n > 0])
         trajectories = len(self.editors) * len(self.study.order_seeds)
@@ -49,20 +49,20 @@ class Plan:
         return len(self.study.models) * (per_checkpoint * (1 + trajectories * edited) + readings)
 
     def suite_versions(self) -> dict[str, str]:
-        """The version of each suite, edit quality included."""
+        """Returns the version of each suite, including edit quality."""
         versions = {suite.name: suite.version for suite in self.suites}
         versions[EDIT_QUALITY] = self.edit_quality_version
         return versions
 
     def suite_infos(self) -> dict[str, SuiteInfo]:
-        """What reports say of each suite; of edit quality too, where packages bring metrics of it."""
+        """Returns the description of each suite, and of edit quality if packages add metrics to it."""
         infos = {suite.name: suite.info for suite in self.suites}
         further = [metric.info for metric in self.study.edit_quality.further_metrics()]
         return {**infos, EDIT_QUALITY: edit_quality_info(further)} if further else infos
 
     @property
     def edit_quality_version(self) -> str:
-        """What names the edit-quality measurement of this study."""
+        """The version of this study's edit-quality suite."""
         settings = self.study.edit_quality
         content: dict[str, object] = {"probes": 2, "settings": settings.model_dump(mode="json")}
         if settings.metrics:
@@ -70,15 +70,15 @@ class Plan:
         return hash_json(content)
 
     def sessions(self, model: LanguageModel, progress: Progress = SILENT) -> list[EditSession]:
-        """Returns an edit session for every method of the study, with its preset for a model.
+        """Returns an edit session for each method of the study, with the method's preset for a model.
 
         Args:
             model: The model.
             progress: Receives messages and progress.
 
         Raises:
-            BadInputError: A preset isn't there, two methods would have one name, or the edits are to be given
-                in a chat template and the model has none.
+            BadInputError: A preset is missing, two methods would have the same name, or the edits are to be
+                given in a chat template and the model has none.
         """
         study = self.study
         resources = Resources.for_model(model, study.statistics, progress, seed=study.seed)
@@ -95,7 +95,7 @@ class Plan:
         return sessions
 
     def trajectories(self, sessions: Sequence[EditSession]) -> list[Trajectory]:
-        """Returns every trajectory of a model, method by method, the orders of the edits within.
+        """Returns the trajectories of a model, by method and then by shuffle seed.
 
         Args:
             sessions: The model's sessions, as `sessions` returns them.
@@ -108,7 +108,7 @@ class Plan:
         ]
 
     def notes(self) -> Iterator[str]:
-        """What a reader of the results must know."""
+        """Yields remarks for readers of the results."""
         if self.edits.skipped:
             shown = "; ".join(str(record) for record in self.edits.skipped[:3])
             yield (
@@ -118,11 +118,11 @@ class Plan:
 
 
 def make_plan(study: Study) -> Plan:
-    """Loads the edits, makes methods and suites.
+    """Builds the plan of a study: loads the edits and creates editors and suites.
 
     Raises:
-        UnknownNameError: An engine, editor, suite or source that doesn't exist.
-        BadInputError: A wrong setting, or a wrong record named by file and number.
+        UnknownNameError: An engine, editor, suite or source is unknown.
+        BadInputError: A setting is invalid, or a record is, in which case its file and number are given.
     """
     ENGINE_REGISTRY.get(study.engine)
     study.edit_quality.further_metrics()
@@ -137,19 +137,20 @@ def make_plan(study: Study) -> Plan:
     names = [suite.name for suite in suites]
     for name in names:
         if names.count(name) > 1:
-            raise BadInputError(f"The study names the suite {name!r} twice.")
+            raise BadInputError(f"The study has the suite {name!r} twice.", hint="Remove one of them.")
     return Plan(study, edits, editors, suites)
 
 
 def check_distinguishable(editors: Sequence[tuple[EditorChoice, AnyEditor]], filled_in: bool) -> None:
-    """Refuses methods whose results would bear one name.
+    """Checks that the results of all methods will have different labels.
 
     Args:
-        editors: The methods, as chosen and as made.
-        filled_in: Whether presets have been filled in; before, two that differ in it may get two names yet.
+        editors: The methods, as specified in the study and as editors.
+        filled_in: Whether presets have been filled in. Before that, methods with different presets may still
+            get different labels.
 
     Raises:
-        BadInputError: Two of them do.
+        BadInputError: Two methods have the same label.
     """
     labels = [
         (editor.name, editor.variant, choice.batch_size, None if filled_in else choice.settings.get("preset"))
@@ -158,7 +159,7 @@ def check_distinguishable(editors: Sequence[tuple[EditorChoice, AnyEditor]], fil
     for label in labels:
         if labels.count(label) > 1:
             raise BadInputError(
-                f"The study has {label[0]} ({label[1] or 'no variant'}) twice: their results could not be "
-                "told apart.",
+                f"The study has {label[0]} ({label[1] or 'no variant'}) twice; their results would be "
+                "indistinguishable.",
                 hint="Run them as two studies.",
             )

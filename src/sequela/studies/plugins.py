@@ -1,4 +1,4 @@
-"""The plug-ins that a study uses: recorded in a run, and looked for when the run is used again."""
+"""The plug-ins that a study uses: recorded in its run, and checked when the run is used again."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     FAMILY_REGISTRY,
     ENGINE_REGISTRY,
 )
-"""Every kind of thing that a package can bring."""
+"""The registries of all kinds of plug-ins."""
 
-ANSWERS = (PROBE_REGISTRY.kind, BENCHMARK_REGISTRY.kind)
-"""The kinds that judge stored answers."""
+SCORING_KINDS = (PROBE_REGISTRY.kind, BENCHMARK_REGISTRY.kind)
+"""The kinds of plug-ins that score stored answers."""
 
 
 def plugins_of(study: Study) -> tuple[Plugin, ...]:
-    """Returns the plug-ins that a study names; the families of its models are known once they are loaded."""
+    """Returns the plug-ins that a study names, except model families, which are known after loading."""
     return tuple(
         dict.fromkeys(plugin for registry, name in _named(study) for plugin in _plugin(registry, name))
     )
 
 
 def family_plugin(family: Family) -> tuple[Plugin, ...]:
-    """Returns the plug-in that a model's family is, if it is one."""
+    """Returns the plug-in that provides a model family; empty for a built-in family."""
     return tuple(_plugin(FAMILY_REGISTRY, family.name))
 
 
 def check_plugins(
     manifest: Manifest, kinds: Collection[str] | None = None, same_version: bool = True
 ) -> None:
-    """Refuses to go on with a run whose plug-ins are not installed as they were.
+    """Checks that the plug-ins of a run are installed as they were during the run.
 
     Args:
         manifest: The run's manifest.
-        kinds: The kinds of plug-ins that are needed; all if None.
-        same_version: Whether the packages must have the version that the run had.
+        kinds: The kinds of plug-ins that are needed; None for all.
+        same_version: Whether the versions of the packages must match those of the run.
 
     Raises:
-        BadInputError: A package is not installed, or in another version.
+        BadInputError: A package is not installed, or has another version.
     """
     registries = {registry.kind: registry for registry in REGISTRIES}
     for plugin in manifest.plugins:
@@ -72,7 +72,7 @@ def check_plugins(
             raise BadInputError(f"{used}, which is not installed.", hint=hint)
         origin = registry.origin(plugin.name)
         if same_version and (origin.distribution, origin.version) != (plugin.distribution, plugin.version):
-            raise BadInputError(f"{used}; here it comes from {origin}.", hint=hint)
+            raise BadInputError(f"{used}; the installed one is from {origin}.", hint=hint)
 
 
 def _named(study: Study) -> Iterator[tuple[Registry[Any], str]]:
@@ -89,6 +89,6 @@ def _named(study: Study) -> Iterator[tuple[Registry[Any], str]]:
 
 
 def _plugin(registry: Registry[Any], name: str) -> Iterator[Plugin]:
-    """Yields the plug-in of a name; nothing for a file's name or what is built in."""
+    """Yields the plug-in of a name; nothing for the name of a file or of something built in."""
     if name in registry.names() and (origin := registry.origin(name)) != SEQUELA:
         yield Plugin(kind=registry.kind, name=name, distribution=origin.distribution, version=origin.version)

@@ -1,4 +1,4 @@
-"""Scoring a run's stored answers again, by today's rules, without any model."""
+"""Rescoring of a run's stored answers by the current rules, without running a model."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from sequela.results import (
 from sequela.results.manifest import MANIFEST_NAME
 from sequela.results.metrics import HIT_RATE
 from sequela.studies.baseline import Baseline, measurements
-from sequela.studies.plugins import ANSWERS, check_plugins
+from sequela.studies.plugins import SCORING_KINDS, check_plugins
 
 
 @dataclass(frozen=True)
 class Rescored:
-    """One evaluation, scored again.
+    """A rescored evaluation.
 
     Args:
-        key: Which; its version tells that it was scored again.
-        changed: The measurements whose value is another one now: before, and after.
+        key: The key; if anything changed, its suite version marks it as rescored.
+        changed: The measurements whose values changed, as pairs of the old and the new one.
     """
 
     key: EvaluationKey
@@ -47,11 +47,11 @@ class Rescored:
 
 @dataclass(frozen=True)
 class RescoringResult:
-    """What came of a run's rescoring.
+    """The result of rescoring a run.
 
     Args:
-        done: The evaluations that were scored again.
-        left: The suites whose answers aren't scored by rules that could change, or aren't known here.
+        done: The rescored evaluations.
+        left: The suites that were not rescored, because they have no scoring rules or are unknown.
     """
 
     done: tuple[Rescored, ...]
@@ -59,49 +59,51 @@ class RescoringResult:
 
 
 def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringResult:
-    """Scores all stored answers of a run again.
+    """Rescores all stored answers of a run.
 
-    An evaluation in which nothing changes is left as it is. One in which something does is written anew,
-    beside the old one, under a version of its own; the newest is what is read from then on.
+    An evaluation without any change stays as it is. A changed evaluation is added to the store with a suite
+    version of its own; from then on, only the newest version is read.
 
     Args:
-        folder: The run.
-        task_files: Task files of the user's own that the run had.
+        folder: The folder of the run.
+        task_files: The user's own task files that the run used.
 
     Raises:
         BadInputError: The run used a benchmark or metric of a package that isn't installed.
-        SequelaError: There is no run, or items that can't be read.
+        SequelaError: There is no run, or its items can't be read.
     """
-    if (folder / MANIFEST_NAME).is_file():  # the stored answers are enough, where nothing says more
-        check_plugins(read_manifest(folder), ANSWERS, same_version=False)
+    if (folder / MANIFEST_NAME).is_file():  # rescoring needs only the stored answers, so it is optional
+        check_plugins(read_manifest(folder), SCORING_KINDS, same_version=False)
     done: list[Rescored] = []
     left: dict[str, None] = {}
     with open_store(folder) as store:
         baselines: dict[str, Baseline] = defaultdict(Baseline)
-        # The unedited models first: the others are compared with them.
+        # The unedited models come first, since they are the baselines of the others.
         for key in sorted(store.evaluations(), key=lambda key: key.n_edits > 0):
             stored = store.measurements(key=key)
             if not stored:
                 continue
             baseline = baselines[stored[0].model]
             items = store.items(key)
-            found = _found(key.suite, items, stored, task_files)
-            if found is None:
+            results = _rescored_results(key.suite, items, stored, task_files)
+            if results is None:
                 left[key.suite] = None
                 baseline.remember(stored, items)
                 continue
-            again = measurements(found, stored[0].labels, baseline)
+            rescored = measurements(results, stored[0].labels, baseline)
             if stored[0].editor == UNEDITED:
-                baseline.remember(again, _items_of(found))
-                again = [one.model_copy(update={"baseline": one.value}) for one in again]
-            again += [one for one in stored if one.metric == HIT_RATE.name]  # of the requests, not of answers
-            done.append(_store_rescored(store, key, stored, again, found))
+                baseline.remember(rescored, _items_of(results))
+                rescored = [one.model_copy(update={"baseline": one.value}) for one in rescored]
+            # Hit rates depend on the requests, not on the answers.
+            rescored += [one for one in stored if one.metric == HIT_RATE.name]
+            done.append(_store_rescored(store, key, stored, rescored, results))
     return RescoringResult(tuple(done), tuple(left))
 
 
-def _found(
+def _rescored_results(
     suite: str, items: Sequence[ItemRecord], stored: Sequence[Measurement], own: Sequence[TaskFile]
 ) -> list[TaskResult] | None:
+    """Returns the results of a suite by the current rules; None if it has no scoring rules or is unknown."""
     if suite == REFUSAL:
         return rescore_refusal_records(items)
     if suite == EDIT_QUALITY:
@@ -116,24 +118,24 @@ def _store_rescored(
     store: ResultsStore,
     key: EvaluationKey,
     stored: Sequence[Measurement],
-    again: Sequence[Measurement],
-    found: Sequence[TaskResult],
+    rescored: Sequence[Measurement],
+    results: Sequence[TaskResult],
 ) -> Rescored:
     before = {one.series: one for one in stored}
     changed = [
         (before[one.series], one)
-        for one in again
+        for one in rescored
         if one.series in before and before[one.series].value != one.value
     ]
-    new = [one for one in again if one.series not in before]
+    new = [one for one in rescored if one.series not in before]
     if changed or new:
         rules = {"extraction": EXTRACTION_VERSION, "scoring": SCORING_VERSION, "of": key.suite_version}
-        values = [(one.series, one.value) for one in again]
+        values = [(one.series, one.value) for one in rescored]
         key = key.model_copy(update={"suite_version": f"rescored-{hash_json({**rules, 'values': values})}"})
-        store.write_evaluation(key, again, _items_of(found))
+        store.write_evaluation(key, rescored, _items_of(results))
     return Rescored(key, tuple(changed))
 
 
-def _items_of(found: Sequence[TaskResult]) -> list[ItemRecord]:
-    """The records behind findings, each once: the count of effective edits has those of efficacy."""
-    return [item for result in found for item in result.items if item.metric == result.metric]
+def _items_of(results: Sequence[TaskResult]) -> list[ItemRecord]:
+    """Returns the items of results without duplicates; effective edits are counted on those of efficacy."""
+    return [item for result in results for item in result.items if item.metric == result.metric]

@@ -1,7 +1,7 @@
-"""Running a study: every trajectory to its last checkpoint, every suite at every checkpoint.
+"""Execution of a study: every trajectory up to its last checkpoint, and every suite at every checkpoint.
 
-Everything that is finished is on disk at once: a run that is stopped, by Ctrl-C or by
-a power cut, goes on from its last checkpoint and measures nothing twice.
+Finished work is stored immediately. A run that is interrupted, by Ctrl-C or a power cut, resumes from its
+last checkpoint and repeats no measurement.
 """
 
 from __future__ import annotations
@@ -90,18 +90,18 @@ from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory
 
 SPACE_NEEDED = 200 * 2**20
-"""Free disk space, in bytes, that a run asks for before it starts."""
+"""The free disk space, in bytes, that is required to start a run."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended.
+    """The outcome of a run.
 
     Args:
-        folder: Where its results are.
-        status: Whether it came to its end.
-        done: How many evaluations are finished.
-        planned: How many the study has.
+        folder: The folder with the results.
+        status: The status, such as complete or stopped.
+        done: The number of finished evaluations.
+        planned: The number of planned evaluations.
     """
 
     folder: Path
@@ -111,19 +111,19 @@ class RunResult:
 
 
 def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: str = "") -> RunResult:
-    """Runs a study, or goes on with it where it was stopped.
+    """Runs a study, or resumes an interrupted run.
 
     Args:
-        study: What to do.
-        folder: Where results go; a folder of the same study is continued.
-        progress: Who is told.
-        command: What the user typed, for the manifest.
+        study: The study.
+        folder: The folder for the results; a run of the same study in it is resumed.
+        progress: Receives messages and progress.
+        command: The user's command, for the manifest.
 
     Returns:
-        How it ended. Ctrl-C ends it as `stopped`, with everything measured so far kept.
+        The outcome. After Ctrl-C, the status is `stopped`, and all results so far are kept.
 
     Raises:
-        SequelaError: The study can't be run; told before anything long begins where that can be known.
+        SequelaError: The study can't be run; if possible, this is detected before anything slow starts.
     """
     plan = make_plan(study)
     ensure_writable(folder, SPACE_NEEDED)
@@ -140,12 +140,12 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
         except KeyboardInterrupt:
             run.finish(Status.STOPPED)
         except BaseException as error:
-            with suppress(OSError):  # a full disk must not hide what went wrong
+            with suppress(OSError):  # a full disk must not hide the original error
                 run.finish(Status.FAILED, str(error) or type(error).__name__)
             if isinstance(error, OSError | SafetensorError):
                 raise SequelaError(
                     f"The run in {folder} failed: {error}",
-                    hint="Is the disk full? What was measured is kept; the same command goes on from there.",
+                    hint="Check the space on the disk. Results are kept; the same command resumes the run.",
                 ) from error
             raise
         planned = run.manifest.evaluations_planned
@@ -153,15 +153,15 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
 
 
 def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precision) -> Manifest:
-    """The manifest of a run that begins or goes on.
+    """Writes and returns the manifest of a new or resumed run.
 
     Raises:
-        SequelaError: The folder holds a run of another study.
+        SequelaError: The folder has a run of another study.
     """
     config = plan.study.model_dump(mode="json")
     config["dtype"] = precision.name
     for editor_config, (_, editor) in zip(config["editors"], plan.editors, strict=True):
-        # With the defaults filled in: a version with other defaults must not go on with this run.
+        # With defaults filled in, so that a version with other defaults doesn't resume this run.
         editor_config["settings"] = editor.settings
     manifest = Manifest(
         name=plan.study.name,
@@ -182,7 +182,7 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
         check_plugins(earlier)
         if _result_determining_fields(earlier) != _result_determining_fields(manifest):
             raise SequelaError(
-                f"{folder} holds the run of another study, or of this one before it was changed.",
+                f"{folder} has the run of another study, or of an earlier version of this one.",
                 hint="Choose another folder with --output, or delete that one.",
             )
         manifest = manifest.model_copy(
@@ -193,18 +193,18 @@ def _opened_manifest(plan: Plan, folder: Path, command: str, precision: Precisio
 
 
 def _result_determining_fields(manifest: Manifest) -> tuple[object, ...]:
-    """What decides the results of a run; the limit for memory doesn't."""
+    """Returns the fields that determine the results of a run; the memory limit is not one of them."""
     config = {key: value for key, value in manifest.config.items() if key != "memory"}
     return config, manifest.edit_set_hashes, manifest.suite_versions
 
 
 @dataclass(frozen=True)
 class Unedited:
-    """What the unedited model said, for comparison.
+    """The unedited model's output, for comparison with the edited model's.
 
     Args:
-        answers: To neighborhood prompts.
-        texts: About subjects of which the new answers are true.
+        answers: Answers to neighborhood prompts.
+        texts: Texts about entities for which the new answers are true.
     """
 
     answers: Answers
@@ -248,8 +248,8 @@ class _Run:
     def _run_trajectories(self, model: LanguageModel, sessions: Sequence[EditSession]) -> None:
         trajectories = self.plan.trajectories(sessions)
         baseline = Baseline()
-        # A first number early; then editors prepare, so that what they can't use is reported before anything
-        # that takes long is measured. The orders of the edits share a session and what its editor prepares.
+        # Quick suites give early numbers. Then the editors prepare, so that unusable settings are reported
+        # before slow measurements. All shuffle seeds share a session and its prepared editor.
         self._measure_unedited(model, baseline)
         for first in trajectories[:: len(self.plan.study.order_seeds)]:
             self._prepare(first)
@@ -259,10 +259,10 @@ class _Run:
             self._run_trajectory(trajectory, baseline, before)
 
     def _load(self, name: str) -> LanguageModel:
-        """Loads a model and remembers its fingerprint.
+        """Loads a model and records its fingerprint in the manifest.
 
         Raises:
-            SequelaError: Its results would be mixed up with those of another model.
+            SequelaError: Its results would be mixed with those of another model.
         """
         self.progress.say(f"loading {name}")
         started = time.perf_counter()
@@ -273,13 +273,15 @@ class _Run:
         known = self.manifest.model_hashes
         if known.get(name, model.fingerprint) != model.fingerprint:
             raise SequelaError(
-                f"{name!r} is no longer the model that the run in {self.folder} began with: its "
-                f"fingerprint was {known[name]}, now it is {model.fingerprint}.",
+                f"{name!r} is no longer the model with which the run in {self.folder} started: its "
+                f"fingerprint was {known[name]} and is now {model.fingerprint}.",
                 hint="Choose another folder with --output.",
             )
         twins = [other for other, fingerprint in known.items() if fingerprint == model.fingerprint]
         if any(other != name for other in twins):
-            raise SequelaError(f"{name!r} and {twins[0]!r} are one and the same model.")
+            raise SequelaError(
+                f"{name!r} and {twins[0]!r} are the same model.", hint="Remove one of them from the study."
+            )
         hashes = {**known, name: model.fingerprint}
         self.manifest = self.manifest.model_copy(update={"model_hashes": hashes})
         self.manifest = self.manifest.with_plugins(family_plugin(model.family))
@@ -295,11 +297,11 @@ class _Run:
         self._cost("statistics and contexts", started, trajectory.labels(0))
 
     def _answers_before(self, model: LanguageModel) -> Unedited:
-        """Asks the unedited model what all the edits of any checkpoint will be compared with."""
+        """Returns the unedited model's output with which the edits at all checkpoints are compared."""
         edits, settings = self.plan.edits, self.plan.study.edit_quality
         edited = EditedModel(model, routers=self.routers)
         self.progress.say(f"{model.name}: measuring the unedited model")
-        label = self._label(model, "unedited model", "answers to be kept")
+        label = self._label(model, "unedited model", "reference answers")
         with self.workload.doing(answering(model.name, len(edits)), label):
             return Unedited(
                 neighborhood_answers(edited, self.engine, edits, settings, self.progress),
@@ -309,12 +311,13 @@ class _Run:
     def _measure_unedited(
         self, model: LanguageModel, baseline: Baseline, before: Unedited | None = None
     ) -> None:
-        """Measures the model before any edit, over all the edits any checkpoint will ask about.
+        """Measures the unedited model, on the edits of all checkpoints.
 
         Args:
             model: The model.
-            baseline: What is measured is remembered there.
-            before: What edit quality is compared with; without it only the quick suites are measured.
+            baseline: The baseline, to which the results are added.
+            before: The unedited model's output. If given, edit quality and slow suites are measured; if None,
+                quick suites.
         """
         edited = EditedModel(model, routers=self.routers)
         trajectory = hash_json({"model": model.fingerprint, "edits": self.plan.edits.content_hash})
@@ -337,34 +340,28 @@ class _Run:
             measure = partial(edit_quality, before)
             evaluations.insert(0, self._edit_quality(model, len(self.plan.edits), measure))
         for evaluation in evaluations:
-            key = EvaluationKey(
-                trajectory=trajectory,
-                n_edits=0,
-                suite=evaluation.suite,
-                suite_version=evaluation.version,
-                model_hash=edited.content_hash,
-            )
+            key = evaluation.key(trajectory, 0, edited)
             self._evaluate(evaluation, key, labels, baseline, model, "unedited model")
             baseline.remember(self.store.measurements(key=key), self.store.items(key))
         if before is not None and self.plan.study.alarms.every:
-            label = self._label(model, "unedited model", "alarms")
+            label = self._label(model, "unedited model", "health metrics")
             with self.workload.doing(reading_alarms(model.name), label):
                 self.monitor_log.store_unedited(trajectory, labels, EditedModel(model))
 
     def _run_trajectory(self, trajectory: Trajectory, baseline: Baseline, before: Unedited) -> None:
-        """Takes a trajectory from checkpoint to checkpoint; what is on disk already is not done again."""
+        """Runs a trajectory from checkpoint to checkpoint; stored checkpoints are not repeated."""
         session = trajectory.session
         at = Checkpoint.of(session.start())
         for n_edits in self.plan.study.checkpoints[1:]:
             folder = checkpoint_folder(self.folder, trajectory.key, n_edits)
-            kept = load_checkpoint(folder, n_edits, session.model, session.editor)
-            if kept is not None:
+            stored = load_checkpoint(folder, n_edits, session.model, session.editor)
+            if stored is not None:
                 for edits in session.batches(trajectory.edits[:n_edits], at.n_edits):
                     self.workload.skip(editing(session.model.name, session.editor.name, len(edits)))
-                for made in self.plan.study.monitors_due(session.batch_size):
-                    if at.n_edits < made <= n_edits:
+                for due in self.plan.study.monitors_due(session.batch_size):
+                    if at.n_edits < due <= n_edits:
                         self.workload.skip(reading_alarms(session.model.name))
-                at = kept
+                at = stored
             else:
                 at, stopped = self._edit_up_to(trajectory, at, n_edits, before.answers)
                 if at.n_edits:
@@ -372,22 +369,22 @@ class _Run:
                     ids = tuple(edit.id for edit in trajectory.edits[: at.n_edits])
                     save_checkpoint(folder, at, session.model, session.editor, ids)
                 if stopped:
-                    self._ends_early(trajectory, at.n_edits, stopped)
+                    self._end_early(trajectory, at.n_edits, stopped)
                     return
             self._measure_checkpoint(trajectory, at, baseline, before)
 
     def _edit_up_to(
         self, trajectory: Trajectory, at: Checkpoint, n_edits: int, answers: Answers
     ) -> tuple[Checkpoint, str]:
-        """Goes on from a checkpoint; returns how far it came, and why it ends there if it does."""
+        """Applies edits up to `n_edits`; returns the checkpoint reached and the reason for an early stop."""
         session, settings = trajectory.session, self.plan.study.edit_quality
         ranks: dict[int, Mapping[str, int]] = {}
         for edits in session.batches(trajectory.edits[:n_edits], at.n_edits):
-            made = at.n_edits + len(edits)
-            place = f"{trajectory.label}: edit {made} of {self.plan.study.n_edits}"
-            self.progress.say(f"{session.model.name}, {place}")
+            applied = at.n_edits + len(edits)
+            position = f"{trajectory.label}: edit {applied} of {self.plan.study.n_edits}"
+            self.progress.say(f"{session.model.name}, {position}")
             piece = editing(session.model.name, session.editor.name, len(edits))
-            with self.workload.doing(piece, self._label(session.model, place)):
+            with self.workload.doing(piece, self._label(session.model, position)):
                 result = session.make(edits, at)
                 edited = session.edited(result, self.routers)
                 items = measure_edits(edited, self.engine, edits, SUCCESS_AT_EDIT, settings, answers)
@@ -402,55 +399,52 @@ class _Run:
                     model=session.model.name,
                     editor=session.editor.name,
                     variant=trajectory.variant,
-                    n_edits=made,
+                    n_edits=applied,
                 )
             )
             if result.stopped:
                 return at, result.stopped
-            now = ranks_of(result.delta)
-            if now is not None:
-                ranks[made] = now
+            current = ranks_of(result.delta)
+            if current is not None:
+                ranks[applied] = current
             before, at = at.n_edits, Checkpoint.of(result, dict(ranks))
-            if is_due(before, made, self.plan.study.alarms.every):
-                label = self._label(session.model, f"{trajectory.label}, {_edits(made)}, alarms")
+            if is_due(before, applied, self.plan.study.alarms.every):
+                label = self._label(session.model, f"{trajectory.label}, {_edits(applied)}, health metrics")
                 with self.workload.doing(reading_alarms(session.model.name), label):
                     triggered_rules = self._check_monitors(trajectory, at)
                 if triggered_rules:
-                    return at, f"an alarm: {', '.join(triggered_rules)}"
+                    return at, f"triggered health rule {', '.join(triggered_rules)}"
         return at, ""
 
     def _check_monitors(self, trajectory: Trajectory, at: Snapshot) -> list[str]:
-        """Takes the readings and keeps them; returns the rules that end the trajectory."""
+        """Measures and stores the health metrics; returns the triggered rules that end the trajectory."""
         settings, unedited = self.plan.study.alarms, self.monitor_log.unedited
         started = time.perf_counter()
 
         def note(metrics: HealthMetrics) -> str:
             rules = triggered((*settings.stop_when, *settings.mark_when), metrics, unedited)
-            return f"ringing: {', '.join(rules)}" if rules else ""
+            return f"triggered health rule {', '.join(rules)}" if rules else ""
 
         metrics = self.monitor_log.measure(trajectory, at, note)
         labels = trajectory.labels(at.n_edits)
         if message := note(metrics):
-            place = f"{labels.model}, {trajectory.label}: after {at.n_edits} edits"
-            self.progress.say(f"{place} an alarm rings: {message.removeprefix('ringing: ')}")
+            self.progress.say(f"{labels.model}, {trajectory.label}, {_edits(at.n_edits)}: {message}")
         self._cost("evaluate", started, labels, trajectory.key, at.n_edits, ALARMS)
         return triggered(settings.stop_when, metrics, unedited)
 
-    def _ends_early(self, trajectory: Trajectory, made: int, reason: str) -> None:
-        """Notes that a trajectory's later checkpoints will never be."""
-        left = [n for n in self.plan.study.checkpoints if n > made]
-        unmonitored = len(
-            [n for n in self.plan.study.monitors_due(trajectory.session.batch_size) if n > made]
-        )
+    def _end_early(self, trajectory: Trajectory, n_edits: int, reason: str) -> None:
+        """Records that a trajectory ends early, and adjusts the number of planned evaluations."""
+        model, editor = trajectory.session.model.name, trajectory.session.editor.name
+        batch_size = trajectory.session.batch_size
+        left = [n for n in self.plan.study.checkpoints if n > n_edits]
+        unmonitored = sum(n > n_edits for n in self.plan.study.monitors_due(batch_size))
         unmeasured = len(left) * (len(self.plan.suites) + 1) + unmonitored
-        model = trajectory.session.model.name
         note = (
-            f"{model}, {trajectory.label}, order {trajectory.order_seed}: stopped after {made} edits, by "
-            f"{reason}. Its checkpoints {', '.join(map(str, left))} were not reached."
+            f"{model}, {trajectory.label}, shuffle seed {trajectory.order_seed}: stopped after "
+            f"{_edits(n_edits)}: {reason}. Checkpoints not reached: {', '.join(map(str, left))}."
         )
         self.progress.say(note)
-        editor, batch_size = trajectory.session.editor.name, trajectory.session.batch_size
-        for piece in trajectory_pieces(self.plan, model, editor, batch_size, after=made):
+        for piece in trajectory_pieces(self.plan, model, editor, batch_size, after=n_edits):
             self.workload.skip(piece)
         planned = self.manifest.evaluations_planned - unmeasured
         notes = (*self.manifest.notes, note)
@@ -462,30 +456,24 @@ class _Run:
     ) -> None:
         edited = trajectory.session.edited(at, self.routers)
         labels = trajectory.labels(at.n_edits)
-        made = trajectory.edits[: at.n_edits]
-        ids = {edit.id for edit in made}
+        applied = trajectory.edits[: at.n_edits]
+        ids = {edit.id for edit in applied}
 
         def edit_quality() -> tuple[list[TaskResult], list[ItemRecord]]:
-            now = self._retention(edited, made, before)
+            retention = self._retention(edited, applied, before)
             records = [one for one in self.store.edit_records(trajectory.key) if one.edit_id in ids]
-            items = [*(item for record in records for item in record.success), *now]
+            items = [*(item for record in records for item in record.success), *retention]
             return task_results(items, _notes_of(records)), items
 
-        place = f"{trajectory.label}, {_edits(at.n_edits)}"
+        position = f"{trajectory.label}, {_edits(at.n_edits)}"
         self.progress.say(f"{labels.model}, {trajectory.label}: measuring after {_edits(at.n_edits)}")
         first = self._edit_quality(edited.base, at.n_edits, edit_quality)
         for evaluation in (first, *self._suites(edited)):
-            key = EvaluationKey(
-                trajectory=trajectory.key,
-                n_edits=at.n_edits,
-                suite=evaluation.suite,
-                suite_version=evaluation.version,
-                model_hash=edited.content_hash,
-            )
-            self._evaluate(evaluation, key, labels, baseline, edited.base, place)
+            key = evaluation.key(trajectory.key, at.n_edits, edited)
+            self._evaluate(evaluation, key, labels, baseline, edited.base, position)
 
     def _retention(self, edited: EditedModel, edits: Sequence[Edit], before: Unedited) -> list[ItemRecord]:
-        """What is left of edits on a model, and how it writes about their subjects."""
+        """Measures the retention of edits on a model, and the quality of its texts about their subjects."""
         settings, engine = self.plan.study.edit_quality, self.engine
         return [
             *measure_edits(edited, engine, edits, RETENTION_AT_N, settings, before.answers, self.progress),
@@ -497,11 +485,11 @@ class _Run:
         return Evaluation(EDIT_QUALITY, self.plan.edit_quality_version, piece, measure)
 
     def _suites(self, edited: EditedModel) -> list[Evaluation]:
-        """The suites of the study."""
+        """Returns the evaluations of the study's suites on a model."""
 
         def measured(suite: Suite) -> tuple[list[TaskResult], list[ItemRecord]]:
-            found = evaluate_counting(suite, edited, self.engine, self.progress)
-            return found, [item for result in found for item in result.items]
+            results = evaluate_counting(suite, edited, self.engine, self.progress)
+            return results, [item for result in results for item in result.items]
 
         name = edited.base.name
         return [
@@ -521,32 +509,32 @@ class _Run:
         labels: Labels,
         baseline: Baseline,
         model: LanguageModel,
-        place: str,
+        position: str,
     ) -> None:
-        """Makes an evaluation and says its main numbers; one that is on disk is not made again.
+        """Runs and stores an evaluation, and logs its headline numbers; a stored evaluation is skipped.
 
         Args:
-            evaluation: What is measured.
-            key: Where it is kept.
-            labels: What its measurements are labeled with.
-            baseline: What they are compared with.
-            model: The model.
-            place: The checkpoint, in words.
+            evaluation: The evaluation.
+            key: The key under which it is stored.
+            labels: The labels of its measurements.
+            baseline: The baseline of its measurements.
+            model: The base model.
+            position: The checkpoint, in words.
         """
         if self.store.has(key):
             self.workload.skip(evaluation.piece)
             return
         started = time.perf_counter()
-        label = self._label(model, place, evaluation.suite)
+        label = self._label(model, position, evaluation.suite)
         with self.workload.doing(evaluation.piece, label):
-            found, items = evaluation.measure()
-            self.store.write_evaluation(key, measurements(found, labels, baseline), items)
+            results, items = evaluation.measure()
+            self.store.write_evaluation(key, measurements(results, labels, baseline), items)
         self._cost("evaluate", started, labels, key.trajectory, key.n_edits, key.suite)
-        if description := headline(found):
+        if description := headline(results):
             self.progress.say(f"{label}: {description}")
 
     def _label(self, model: LanguageModel, *parts: str) -> str:
-        """What is being done, in words; the model is named where there are several."""
+        """Returns a progress label; it includes the model's name if the study has several models."""
         several = len(self.plan.study.models) > 1
         return ", ".join((model.name, *parts) if several else parts)
 
@@ -560,7 +548,7 @@ class _Run:
         suite: str = "",
         model: str = "",
     ) -> None:
-        """Keeps the cost of a step that ends now; its method and variant are those of the labels."""
+        """Stores the cost of a step that ends now, with the method and variant of the labels."""
         self.store.write_cost(
             CostRecord(
                 step=step,
@@ -581,12 +569,12 @@ def _edits(n_edits: int) -> str:
 
 
 def _notes_of(records: Sequence[EditRecord]) -> dict[str, str]:
-    """What a reader of `success@edit` and `retention@n` must know: edits never made, and explosive ones."""
+    """Returns notes on dropped and bad edits for the tasks `success@edit` and `retention@n`."""
     notes = []
     dropped = [record for record in records if record.dropped]
     if dropped:
         notes.append(
-            f"{len(dropped)} of {len(records)} edits could not be made and count as failures "
+            f"{len(dropped)} of {len(records)} edits could not be applied and count as failures "
             f"(first: {dropped[0].edit_id}, {dropped[0].dropped})"
         )
     warned = [record for record in records if record.warning]

@@ -1,4 +1,4 @@
-"""What a study file says."""
+"""The schema of a study file."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class EditorChoice(_Part):
     """A method with its settings.
 
     Args:
-        name: The method, with regularizers: `rome`, `memit+rect`.
-        batch_size: Edits made together; the next batch is made on the model the last one left.
-        settings: Hyper-parameters that differ from the method's preset and defaults; those of a regularizer
-            stand under its name.
+        name: The method, optionally with regularizers: `rome`, `memit+rect`.
+        batch_size: The number of edits per batch; each batch is applied on top of the previous ones.
+        settings: Hyper-parameters that override the method's preset and defaults; those of a regularizer are
+            nested under its name.
     """
 
     name: str
@@ -36,12 +36,12 @@ class EditorChoice(_Part):
 
 
 class EditsChoice(_Part):
-    """Which edits.
+    """The edits of a study.
 
     Args:
-        source: A source's name, or a file.
-        count: How many, from the first; as many as the last checkpoint by default.
-        file: A file in the source's schema, instead of the published one.
+        source: The name of a source, or a file.
+        count: The number of edits, from the first; by default, that of the last checkpoint.
+        file: A file in the source's format that replaces the published one.
     """
 
     source: str = "builtin"
@@ -50,7 +50,7 @@ class EditsChoice(_Part):
 
     @property
     def path(self) -> Path | None:
-        """The file, with `~` replaced by the user's home folder."""
+        """The file, with `~` expanded to the user's home folder."""
         return Path(self.file).expanduser() if self.file else None
 
 
@@ -59,7 +59,7 @@ class SuiteChoice(_Part):
 
     Args:
         name: The suite.
-        options: Its options, e.g. `limit`; in a study file they stand beside the name.
+        options: The options, such as `limit`; in a study file, they are on the same level as the name.
     """
 
     name: str
@@ -70,26 +70,27 @@ class Study(_Part):
     """An experiment: models x editors x orders of edits, measured at checkpoints.
 
     Args:
-        name: Names the study and its folder.
+        name: The name of the study, and by default of its folder.
         models: Hub ids, folders, GGUF files or aliases.
         editors: The methods.
-        edits: What is edited.
-        order_seeds: One trajectory per seed; each seed puts the same edits in another order.
-        checkpoints: After how many edits everything is measured; 0, the unedited model, is always.
-        suites: What is measured besides edit quality.
-        edit_template: How editors are given the edits: `none`, as they stand, or `chat`, as a user's turn in
-            the model's chat template (sampled contexts stand before it).
-        evaluation_template: How everything that is measured is asked; the same two.
-        edit_quality: How edit quality is measured.
-        statistics: The text that key statistics are taken over.
-        alarms: When the model's health is read on the way, and what rings.
-        on_bad_edit: What follows an edit that changes weights explosively: `report`, `skip` or `stop`.
-        seed: The seed of everything editors draw (contexts).
-        device: Where models run; by default the best there is.
+        edits: The edits.
+        order_seeds: The shuffle seeds. Each gives a trajectory with the same edits in another order.
+        checkpoints: The numbers of edits after which everything is measured. The unedited model (0) is always
+            included.
+        suites: The suites that are run in addition to edit quality.
+        edit_template: The template in which editors get the edits: `none` for plain prompts, `chat` for user
+            turns in the model's chat template (after any sampled contexts).
+        evaluation_template: The template of all evaluation prompts: `none` or `chat`.
+        edit_quality: The settings of the edit-quality measurement.
+        statistics: The text for key statistics.
+        alarms: The intervals and rules for measuring the model's health between checkpoints.
+        on_bad_edit: The action for an edit that changes weights too much: `report`, `skip` or `stop`.
+        seed: The seed of everything that editors sample, such as contexts.
+        device: The device to run on; by default the best available.
         dtype: The dtype of the weights; `auto` is bfloat16 where the device computes it natively.
-        engine: What runs the requests: `torch`, `vllm` where it is installed, or that of a package.
-        memory: The most memory the process shall hold, such as `4GiB`; by default engines take what they
-            are quickest with. It doesn't change what is measured.
+        engine: The engine that runs requests: `torch`, `vllm` if installed, or one of another package.
+        memory: The memory limit of the process, such as `4GiB`; by default engines use what is fastest. It
+            does not affect results.
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -114,7 +115,7 @@ class Study(_Part):
     @field_validator("editors", "suites", mode="before")
     @classmethod
     def _names_alone(cls, value: Any) -> Any:
-        """A name alone means the name with defaults."""
+        """Converts bare names to names with default settings."""
         if not isinstance(value, list | tuple):
             return value
         return [{"name": item} if isinstance(item, str) else item for item in value]
@@ -122,7 +123,7 @@ class Study(_Part):
     @field_validator("suites", mode="before")
     @classmethod
     def _options_beside_the_name(cls, value: Any) -> Any:
-        """A suite's options may stand beside its name."""
+        """Collects a suite's options that are on the same level as its name."""
         if not isinstance(value, list | tuple):
             return value
         return [_gathered(item) for item in value]
@@ -130,7 +131,7 @@ class Study(_Part):
     @field_validator("on_bad_edit", mode="before")
     @classmethod
     def _action_alone(cls, value: Any) -> Any:
-        """A word alone is the action."""
+        """Converts a bare word to a policy with this action."""
         return {"action": value} if isinstance(value, str) else value
 
     @field_validator("checkpoints")
@@ -151,27 +152,27 @@ class Study(_Part):
             for n in self.checkpoints[:-1]:
                 if n % editor.batch_size:
                     raise ValueError(
-                        f"checkpoint {n} falls inside a batch: {editor.name} makes "
+                        f"checkpoint {n} falls inside a batch: {editor.name} applies "
                         f"{editor.batch_size} edits at once"
                     )
-        for what, values in (("order_seeds", self.order_seeds), ("models", self.models)):
+        for key, values in (("order_seeds", self.order_seeds), ("models", self.models)):
             if len(set(values)) != len(values):
-                raise ValueError(f"{what} names something twice")
+                raise ValueError(f"{key} has duplicate entries")
         return self
 
     @property
     def n_edits(self) -> int:
-        """How many edits each trajectory makes: up to the last checkpoint."""
+        """The number of edits of each trajectory: that of the last checkpoint."""
         return self.checkpoints[-1]
 
     def monitors_due(self, batch_size: int) -> list[int]:
-        """After how many edits alarms are read, where so many are made together."""
-        made = (min(n + batch_size, self.n_edits) for n in range(0, self.n_edits, batch_size))
-        return due_edit_counts(made, self.alarms.every)
+        """Returns the numbers of edits after which health is measured, for a batch size."""
+        counts = (min(n + batch_size, self.n_edits) for n in range(0, self.n_edits, batch_size))
+        return due_edit_counts(counts, self.alarms.every)
 
     @property
     def content_hash(self) -> str:
-        """A hash of everything the study says that decides its results."""
+        """A hash of all fields that affect the results."""
         return hash_json(self.model_dump(mode="json", exclude={"memory"}))
 
 

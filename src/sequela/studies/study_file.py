@@ -1,4 +1,4 @@
-"""Reading a study file, with errors that name the key, the line and what is allowed."""
+"""Reading of study files, with errors that give the key, the line and the allowed values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sequela.models.names import check_model_name
 from sequela.statistics.corpus_spec import CorpusSpec, local_file
 from sequela.studies.study import EditorChoice, EditsChoice, Study, SuiteChoice
 
-Place = tuple[str | int, ...]
+Location = tuple[str | int, ...]
 
 PARTS: dict[str, type[BaseModel]] = {
     "editors": EditorChoice,
@@ -33,7 +33,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "alarms": MonitorSettings,
     "on_bad_edit": BadEditPolicy,
 }
-"""The keys whose values have keys of their own."""
+"""The keys whose values are tables themselves."""
 
 _KINDS = {
     "tuple_type": "expected a list",
@@ -46,14 +46,15 @@ _KINDS = {
     "too_short": "the list is empty",
     "string_pattern_mismatch": "expected letters, digits, '.', '_' and '-', a letter or digit first",
 }
-"""Pydantic's kinds of errors in the words of a study file, where Python's wouldn't be understood."""
+"""Messages for those of pydantic's error types whose own message is in terms of Python."""
 
 
 def read_study(path: Path) -> Study:
     """Reads a study file.
 
     Raises:
-        BadInputError: It is missing, no YAML, or a key, value or name is wrong; told with the line.
+        BadInputError: The file can't be read, is not YAML, or has an invalid key, value or name; the message
+            gives the line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -65,20 +66,21 @@ def read_study(path: Path) -> Study:
 
 
 def study_from_text(text: str, name: str) -> Study:
-    """Reads a study from YAML text; `name` stands for the file in errors.
+    """Reads a study from YAML text; `name` is used as the name of the file in errors.
 
     Raises:
-        BadInputError: As `read_study`.
+        BadInputError: The text is not YAML, or has an invalid key, value or name.
     """
     try:
         content = yaml.safe_load(text)
-        lines: dict[Place, int] = {}
-        for place, line in _lines(yaml.compose(text, Loader=yaml.SafeLoader)):
-            if place in lines:
+        lines: dict[Location, int] = {}
+        for location, line in _lines(yaml.compose(text, Loader=yaml.SafeLoader)):
+            if location in lines:
                 raise BadInputError(
-                    f"{name}, line {line}: the key {_dotted(place)!r} stands in line {lines[place]} already."
+                    f"{name}, line {line}: the key {_dotted(location)!r} is already defined in line "
+                    f"{lines[location]}."
                 )
-            lines[place] = line
+            lines[location] = line
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
@@ -95,24 +97,24 @@ def study_from_text(text: str, name: str) -> Study:
     return study
 
 
-def _check_names(study: Study, name: str, lines: dict[Place, int]) -> None:
-    """Asks the registries about the study's names and settings; none of them imports PyTorch for it."""
-    asked: list[tuple[Place, Callable[[], object]]] = []
+def _check_names(study: Study, name: str, lines: dict[Location, int]) -> None:
+    """Checks the study's names and settings with the registries, none of which imports PyTorch for it."""
+    checks: list[tuple[Location, Callable[[], object]]] = []
     for number, model in enumerate(study.models):
-        asked.append((("models", number), lambda m=model: check_model_name(m)))  # type: ignore[misc]
-    asked.append((("edits",), lambda: check_source(study.edits.source, study.edits.path)))
-    asked.append((("statistics", "source"), lambda: local_file(study.statistics.source)))
-    asked.append((("engine",), lambda: ENGINE_REGISTRY.get(study.engine)))
-    asked.append((("edit_quality", "metrics"), study.edit_quality.further_metrics))
+        checks.append((("models", number), lambda m=model: check_model_name(m)))  # type: ignore[misc]
+    checks.append((("edits",), lambda: check_source(study.edits.source, study.edits.path)))
+    checks.append((("statistics", "source"), lambda: local_file(study.statistics.source)))
+    checks.append((("engine",), lambda: ENGINE_REGISTRY.get(study.engine)))
+    checks.append((("edit_quality", "metrics"), study.edit_quality.further_metrics))
     for number, editor in enumerate(study.editors):
-        asked.append((("editors", number), lambda e=editor: _check_editor(e)))  # type: ignore[misc]
+        checks.append((("editors", number), lambda e=editor: _check_editor(e)))  # type: ignore[misc]
     for number, suite in enumerate(study.suites):
-        asked.append((("suites", number), lambda s=suite: check_options(s.name, s.options)))  # type: ignore[misc]
-    for place, ask in asked:
+        checks.append((("suites", number), lambda s=suite: check_options(s.name, s.options)))  # type: ignore[misc]
+    for location, check in checks:
         try:
-            ask()
+            check()
         except SequelaError as error:
-            where = f"{name}, line {_line_of_named(error.message, place, lines)}"
+            where = f"{name}, line {_line_of_named(error.message, location, lines)}"
             raise BadInputError(f"{where}: {error.message}", hint=error.hint) from error
 
 
@@ -120,45 +122,45 @@ def _check_editor(choice: EditorChoice) -> None:
     check_editor(choice.name, choice.settings).info.check_batch_size(choice.batch_size)
 
 
-def _line_of_named(message: str, place: Place, lines: dict[Place, int]) -> int:
-    """The line of the setting below `place` that the message speaks of, else that of `place`."""
+def _line_of_named(message: str, location: Location, lines: dict[Location, int]) -> int:
+    """Returns the line of the nested setting that a message mentions, or else that of `location`."""
     for inner, line in lines.items():
         key = inner[-1]
-        below = len(inner) > len(place) and inner[: len(place)] == place
+        below = len(inner) > len(location) and inner[: len(location)] == location
         if below and (repr(key) in message or f"{key} =" in message):
             return line
-    return lines.get(place, 1)
+    return lines.get(location, 1)
 
 
-def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, int]]:
-    """The line (from 1) of every key and list item."""
+def _lines(node: yaml.Node | None, location: Location = ()) -> Iterator[tuple[Location, int]]:
+    """Yields the line (from 1) of every key and list item."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            inner = (*place, str(key.value))
+            inner = (*location, str(key.value))
             yield inner, key.start_mark.line + 1
             yield from _lines(value, inner)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
-            inner = (*place, number)
+            inner = (*location, number)
             yield inner, value.start_mark.line + 1
             yield from _lines(value, inner)
 
 
 def _worth_reporting(problems: list[Problem]) -> list[Problem]:
-    """Leaves out lists that are empty only because their items are wrong."""
-    wrong = {problem.location[0] for problem in problems if len(problem.location) > 1}
-    return [one for one in problems if one.code != "too_short" or one.location[0] not in wrong]
+    """Omits the problem of an empty list if the list is empty only because its items are invalid."""
+    invalid = {problem.location[0] for problem in problems if len(problem.location) > 1}
+    return [one for one in problems if one.code != "too_short" or one.location[0] not in invalid]
 
 
-def _described(problem: Problem, name: str, lines: dict[Place, int]) -> str:
-    place = known = problem.location
+def _described(problem: Problem, name: str, lines: dict[Location, int]) -> str:
+    location = known = problem.location
     while known and known not in lines:
         known = known[:-1]
     where = f"{name}, line {lines[known]}" if known else name
     key = problem.key
     if problem.kind == "unknown":
-        allowed = _allowed(place)
-        near = near_matches(str(place[-1]), allowed)
+        allowed = _allowed(location)
+        near = near_matches(str(location[-1]), allowed)
         guess = f" Did you mean {near[0]!r}?" if near else ""
         return f"{where}: unknown key {key!r}.{guess} Allowed: {', '.join(allowed)}."
     if problem.kind == "missing":
@@ -168,13 +170,13 @@ def _described(problem: Problem, name: str, lines: dict[Place, int]) -> str:
     return f"{where}: {key + ': ' if key else ''}{message}{given}."
 
 
-def _allowed(place: Place) -> list[str]:
-    model = PARTS.get(str(place[0]), Study) if len(place) > 1 else Study
+def _allowed(location: Location) -> list[str]:
+    model = PARTS.get(str(location[0]), Study) if len(location) > 1 else Study
     return sorted(model.model_fields)
 
 
-def _dotted(place: Place) -> str:
-    return ".".join(str(part) for part in place)
+def _dotted(location: Location) -> str:
+    return ".".join(str(part) for part in location)
 
 
 def _shown(value: Any) -> str:

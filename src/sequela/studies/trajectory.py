@@ -1,4 +1,4 @@
-"""A trajectory: one model, one method, one order of edits, made batch by batch."""
+"""Trajectories: one model, one method and one order of edits, applied batch by batch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sequela.results import EditRecord, ItemRecord, Labels, method_label
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A session and an order of edits, with what labels its results.
+    """An edit session with an order of edits, which labels its results.
 
     Args:
-        session: The model, the method and how it edits.
-        edits: The edits in their order.
-        order_seed: The seed of that order.
-        template: How measurements of it are asked, for their labels.
+        session: The edit session: the model, the method and its settings.
+        edits: The edits in order.
+        order_seed: The shuffle seed of the order.
+        template: The template of evaluation prompts, for the labels of measurements.
     """
 
     session: EditSession
@@ -30,9 +30,9 @@ class Trajectory:
 
     @property
     def key(self) -> str:
-        """A hash of everything that decides what the edited model becomes, and of the order's seed.
+        """A hash of everything that determines the edited model, and of the shuffle seed.
 
-        Two seeds may shuffle a few edits into one order; they are two trajectories still.
+        Two seeds may shuffle a few edits into the same order; they still identify two trajectories.
         """
         session = self.session
         template = {} if session.template is None else {"edit_template": session.template.content_hash}
@@ -53,9 +53,9 @@ class Trajectory:
 
     @property
     def variant(self) -> str:
-        """What tells its results from others of the same method: the method's variant, and its batches.
+        """The method's variant and the batch size, which distinguish results of the same method.
 
-        The same edits one by one, ten by ten or all at once are three trajectories.
+        The same edits applied one at a time, in batches of ten, or all at once form three trajectories.
         """
         size = self.session.batch_size
         batches = f"batches of {size}" if size > 1 else ""
@@ -67,7 +67,7 @@ class Trajectory:
         return method_label(self.session.editor.name, self.variant)
 
     def labels(self, n_edits: int) -> Labels:
-        """What measurements of it after so many edits are labeled with."""
+        """Returns the labels of measurements after a number of edits."""
         return Labels(
             model=self.session.model.name,
             editor=self.session.editor.name,
@@ -84,7 +84,7 @@ class Trajectory:
 
         Args:
             result: The batch.
-            items: What was measured right after it (`success@edit`).
+            items: The items measured right after it (`success@edit`).
         """
         first = result.n_edits - len(result.edits)
         return tuple(

@@ -1,9 +1,9 @@
-"""TaskResult settings for a method on a model: a sweep on edits that are held out for it.
+"""Tuning of a method's settings for a model by a sweep over held-out edits.
 
-Each setting edits every held-out fact on its own (or one batch of them) and is judged by a harmonic mean, as
-Meng et al. 2022 judge methods: of efficacy, paraphrase, and agreement with the unedited model on
-neighboring facts, by free decoding. (Not of right neighborhood answers: a small model has few to begin
-with.) Where two settings are as good, the one that changes the weights less is better.
+Each combination of settings is applied to every held-out edit separately (or to batches of them) and scored
+by a harmonic mean, as Meng et al. 2022 score methods: of efficacy, paraphrase, and agreement with the
+unedited model on neighborhood prompts, by free decoding. Agreement replaces correctness on these because
+a small model has few correct answers to begin with. For equal scores, the smaller change of weights wins.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ METRICS = {
     ("paraphrase", "free_decoding"): "paraphrase",
     ("neighborhood", "agreement"): "agreement",
 }
-"""What counts, by metric and protocol, and what it is called."""
+"""The names of the scored metrics, by metric and protocol."""
 
 SETTINGS = EditQualitySettings(max_new_tokens=12, max_neighborhood=3)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What one setting reached.
+    """The result of one combination of settings.
 
     Args:
-        settings: What was tried.
-        score: The harmonic mean of the (smoothed) metrics that the edits have items for.
-        metrics: Each metric by free decoding, mean over the edits.
-        relative_norm: The mean of the edits' `||Delta|| / ||W||`.
-        dropped: How many edits could not be made.
-        n: How many edits.
-        seconds: Wall-clock time of an edit.
+        settings: The settings.
+        score: The harmonic mean of the smoothed metrics for which the edits have items.
+        metrics: The mean of each metric over the edits, by free decoding.
+        relative_norm: The mean of `||Delta|| / ||W||` over the edits.
+        dropped: The number of edits that could not be applied.
+        n: The number of edits.
+        seconds: The mean wall-clock time per edit, in seconds.
     """
 
     settings: dict[str, Any]
@@ -65,13 +65,13 @@ class Trial:
 def grid_of(
     editor: AnyEditor, model: LanguageModel, axes: Mapping[str, Sequence[Any]] | None = None
 ) -> list[dict[str, Any]]:
-    """The settings to try: every combination of the axes.
+    """Returns the combinations of settings to try: the Cartesian product of the axes.
 
     Args:
         editor: The method.
         model: The model.
-        axes: Values by setting; by default the layers at several depths, and steps and clamp for methods
-            that seek target values.
+        axes: The values by setting. By default, layers at several depths, and the steps and the clamp factor
+            for methods with target optimization.
 
     Raises:
         BadInputError: The method has no such setting.
@@ -96,7 +96,7 @@ def tune(
     batch_size: int = 1,
     progress: Progress = SILENT,
 ) -> list[Trial]:
-    """Tries every setting of a grid; returns the trials, the best first."""
+    """Runs a trial for each combination of settings; returns the trials, the best first."""
     answers = neighborhood_answers(EditedModel(model), engine, edits, SETTINGS, progress)
     _collect_statistics(model, editor, grid, resources)
     base = {name: getattr(editor.hyperparameters, name) for name in editor.hyperparameters.model_fields_set}
@@ -105,7 +105,7 @@ def tune(
     for settings in grid:
         method = create_editor(editor.name, {**base, **settings})
         session = EditSession(model, method, resources, batch_size).with_preset()
-        trials.append(_tried(session, settings, edits, engine, answers))
+        trials.append(_run_trial(session, settings, edits, engine, answers))
         progress.say(f"{format_settings(settings)}: score {trials[-1].score:.3f}")
         progress.advance(task)
     progress.finish(task)
@@ -115,7 +115,7 @@ def tune(
 def _collect_statistics(
     model: LanguageModel, editor: AnyEditor, grid: Sequence[dict[str, Any]], resources: Resources
 ) -> None:
-    """Collects what all trials need in one pass, for a method that uses statistics."""
+    """Collects the key statistics of all trials in one pass, if the method uses them."""
     layers = sorted({layer for settings in grid for layer in settings.get("layers", ())})
     model.check_layers(tuple(layers))
     if getattr(editor.prepare(model, resources), "statistics", ""):
@@ -123,11 +123,11 @@ def _collect_statistics(
 
 
 def format_settings(settings: dict[str, Any]) -> str:
-    """Settings in one line."""
+    """Formats settings in one line."""
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
-def _tried(
+def _run_trial(
     session: EditSession, settings: dict[str, Any], edits: Sequence[Edit], engine: Engine, answers: Answers
 ) -> Trial:
     unedited = session.start()
@@ -143,10 +143,10 @@ def _tried(
                 values[name].append(item.value)
         norms.extend(report.relative_norm for report in result.reports if not report.dropped)
         dropped += len(batch) - len(result.made)
-    metrics = {name: sum(found) / len(found) for name, found in values.items() if found}
+    metrics = {name: sum(scores) / len(scores) for name, scores in values.items() if scores}
     return Trial(
         settings=settings,
-        score=harmonic_mean([smoothed(found) for found in values.values() if found]),
+        score=harmonic_mean([smoothed(scores) for scores in values.values() if scores]),
         metrics=metrics,
         relative_norm=sum(norms) / len(norms) if norms else 0.0,
         dropped=dropped,
@@ -156,12 +156,12 @@ def _tried(
 
 
 def smoothed(values: Sequence[float]) -> float:
-    """The mean with one item more that is half right: never 0, so that nothing hides the other metrics."""
+    """Returns the mean with an additional item of 0.5: never 0, so that no metric hides the others."""
     return (sum(values) + 0.5) / (len(values) + 1)
 
 
 def harmonic_mean(values: Sequence[float]) -> float:
-    """The harmonic mean of positive numbers."""
+    """Returns the harmonic mean of positive numbers."""
     return len(values) / sum(1 / value for value in values)
 
 
@@ -175,13 +175,13 @@ def _usual_axes(editor: AnyEditor, model: LanguageModel) -> dict[str, Sequence[A
         axes["clamp_norm_factor"] = [1.0, 4.0]
     if not axes:
         raise BadInputError(
-            f"{editor.name} has neither layers nor steps to be tuned.", hint="Name settings with --axis."
+            f"{editor.name} has neither layers nor steps to tune.", hint="Give settings with --axis."
         )
     return axes
 
 
 def _layer_choices(editor: AnyEditor, model: LanguageModel) -> list[list[int]]:
-    """As many layers as the method takes by default, at five depths."""
+    """Returns layer ranges of the method's default size at five depths."""
     span = len(editor.layers_of(model))
     last = [round(depth * (model.n_layers - 1)) for depth in (0.15, 0.25, 0.35, 0.5, 0.65)]
     choices = [list(range(max(0, high - span + 1), high + 1)) for high in last]

@@ -2,26 +2,26 @@
 (() => {
   const charts = JSON.parse(document.getElementById("chart-data").textContent);
 
-  const draw = (place) => {
-    if (place.dataset.drawn) return;
-    place.dataset.drawn = "yes";
+  const draw = (container) => {
+    if (container.dataset.drawn) return;
+    container.dataset.drawn = "yes";
     window
-      .vegaEmbed(place, charts[Number(place.dataset.chart)], {
+      .vegaEmbed(container, charts[Number(container.dataset.chart)], {
         mode: "vega-lite",
         renderer: "svg",
         actions: false,
       })
       .catch((error) => {
-        place.textContent = `This chart can't be drawn: ${error.message}`;
+        container.textContent = `This chart can't be drawn: ${error.message}`;
       });
   };
 
-  // A chart takes the width of its place, so one that is folded away waits until it is opened.
+  // A chart takes the width of its container, so charts in collapsed details are drawn when they are opened.
   const drawVisible = () => {
-    for (const place of document.querySelectorAll("[data-chart]")) {
-      if (!place.closest("details:not([open])")) draw(place);
+    for (const container of document.querySelectorAll("[data-chart]")) {
+      if (!container.closest("details:not([open])")) draw(container);
     }
   };
-  for (const fold of document.querySelectorAll("details")) fold.addEventListener("toggle", drawVisible);
+  for (const details of document.querySelectorAll("details")) details.addEventListener("toggle", drawVisible);
   drawVisible();
 })();
