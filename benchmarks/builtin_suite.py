@@ -1,4 +1,4 @@
-"""What the built-in suite's ruler can tell: accuracy intact, without the prompt, and on damaged models.
+"""Measures the built-in suite on an intact model, without the prompts, and on damaged models.
 
     python benchmarks/builtin_suite.py [MODEL]
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def reworded(suite, base, rewrite) -> list[TaskResult]:
-    """The suite with other prompts and the same choices."""
+    """Runs the suite with other prompts and the same choices."""
     results = []
     for category, items in suite.items.items():
         changed = [item.model_copy(update={"prompt": rewrite(item.prompt)}) for item in items]
@@ -64,7 +64,7 @@ def reworded(suite, base, rewrite) -> list[TaskResult]:
 
 
 class Damage:
-    """Noise on the MLP output projections of three middle layers, taken back at the end."""
+    """Noise on the MLP output projections of three middle layers, removed at the end."""
 
     def __init__(self, base: LanguageModel, strength: float) -> None:
         middle = base.n_layers // 2

@@ -1,11 +1,12 @@
-"""Editing speed: our ROME and MEMIT against the plain algorithm written down literally.
+"""Editing speed: Sequela's ROME and MEMIT compared with a literal implementation of the algorithm.
 
     SEQUELA_DATA=<folder> python benchmarks/edit_speed.py
 
-The literal form (`reference`; `examples/rome_in_one_file.py` by way of `support/literal_editing.py`) runs the
-whole model over all positions, takes logits everywhere, and finds one edit's target at a time. Both make the
-same edits from the unedited model, with the same contexts and the same statistics, and take turns; their
-changes must agree within 1e-3 of their norm. ROME makes one edit at a time; MEMIT's batch is made together.
+The literal implementation (`reference`; `examples/rome_in_one_file.py` through `support/literal_editing.py`)
+runs the whole model over all positions, computes logits everywhere, and optimizes one edit's target at a
+time. Both compute the same edits from the unedited model, with the same contexts and statistics, in
+alternating rounds; their changes must agree within 1e-3 of their norm. ROME computes one edit at a time,
+MEMIT a batch.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from support.program import Log, begin, end, load, options, run
 from support.timing import Timed, take_turns
 
 ROME_LAYER, MEMIT_LAYERS = 7, (6, 7, 8, 9, 10)
-"""Where our ROME and MEMIT write in the default model."""
+"""The layers that Sequela's ROME and MEMIT edit in the default model."""
 
 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--edits", type=int, default=10)
     parser.add_argument(
-        "--rome-contexts", type=int, default=20, help="sampled contexts beside the bare prompt"
+        "--rome-contexts", type=int, default=20, help="sampled contexts in addition to the bare prompt"
     )
     parser.add_argument("--memit-contexts", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20, help="most evaluations of the loss")
+    parser.add_argument("--steps", type=int, default=20, help="maximum number of loss evaluations")
     given = parser.parse_args()
     begin(given)
     log = Log()
@@ -89,7 +90,7 @@ def main() -> None:
 def _describe(
     timed: dict[str, Timed], n_edits: int, n_contexts: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The figures of one method, and what lies behind them."""
+    """Returns the figures of one method and their details."""
     ours, reference = timed["ours"], timed["reference"]
     distances = [_distance(a, b) for a, b in zip(ours.answers[-1], reference.answers[-1], strict=True)]
     figures = {
@@ -105,7 +106,7 @@ def _describe(
 
 
 def _distance(ours: Delta, reference: Delta) -> float:
-    """The difference of two changes by the norm of the second, the greatest over their weights."""
+    """Returns the difference of two changes by the norm of the second, maximal over their weights."""
     return max(
         float((update.to_dense() - reference.updates[name].to_dense()).norm())
         / float(reference.updates[name].to_dense().norm())

@@ -1,11 +1,12 @@
-"""Generation speed: ours against lm-evaluation-harness's `HFLM`, and against vLLM where it is installed.
+"""Generation speed of Sequela, lm-evaluation-harness's `HFLM` and, where it is installed, vLLM.
 
     SEQUELA_DATA=<folder> python benchmarks/generate_speed.py --dtype float32 [--vllm-python <env>/bin/python]
 
-All continue the same prompts greedily, with the same weights, dtype and threads, and take turns. Timed is the
-way from text to text for ours and the harness, from token ids to text for vLLM, which lives in a process and
-environment of its own, its model loaded and warm before the first round and its prefix cache emptied after
-each. The harness's batch size is the fastest of `--batch-sizes` on the whole workload.
+All continue the same prompts greedily, with the same weights, dtype and threads, in alternating rounds. The
+time is measured from text to text for Sequela and the harness, and from token ids to text for vLLM, which
+runs in a separate process and environment, with its model loaded and warm before the first round and its
+prefix cache emptied after each. The harness's batch size is the fastest of `--batch-sizes` on a sample of the
+workload.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=64)
     parser.add_argument("--max-new-tokens", type=int, default=256)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[8, 16, 32, 64])
-    parser.add_argument("--search-items", type=int, default=64, help="problems that batch sizes are tried on")
+    parser.add_argument("--search-items", type=int, default=64, help="problems of the batch size search")
     parser.add_argument("--vllm-python", type=Path, help="the Python of an environment with vLLM")
     given = parser.parse_args()
     begin(given)
@@ -67,7 +68,7 @@ def main() -> None:
 def _vllm(
     given: argparse.Namespace, work: GenerationWorkload, ids: Sequence[Sequence[int]]
 ) -> Iterator[VllmPeer | None]:
-    """vLLM if its Python was named."""
+    """Yields vLLM if its Python was given, else None."""
     if given.vllm_python is None:
         yield None
         return
@@ -78,7 +79,7 @@ def _vllm(
 def _best_batch_size(
     given: argparse.Namespace, work: GenerationWorkload, model: LanguageModel, longest: int, log: Log
 ) -> tuple[int, dict[str, Any]]:
-    """The harness's fastest batch size, and how it was found."""
+    """Returns the harness's fastest batch size and the record of the search."""
     brief = GenerationWorkload(work.name, work.prompts[:1], work.stop, max_new_tokens=4)
     _ours(model, brief.instances())  # warm
     _theirs(hflm(model, 1), brief.instances())
@@ -104,7 +105,7 @@ def _theirs(peer: HFLM, instances: list[Instance]) -> list[str]:
 
 
 def _describe(timed: dict[str, Timed], log: Log) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Figures against every other contestant, and the comparison text by text."""
+    """Returns the figures for every other program and the comparison text by text."""
     ours = timed["ours"]
     figures: dict[str, Any] = {
         "speedup": timed["hflm"].median / ours.median,

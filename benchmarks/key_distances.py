@@ -1,8 +1,8 @@
-"""How far paraphrases and neighbors lie from the keys of their edits, where GRACE would watch.
+"""Distances of paraphrases and neighbors from the keys of their edits, at the projection of GRACE.
 
     SEQUELA_DATA=<folder> python benchmarks/key_distances.py --edits 100 --radii 1 6 10 15 20
 
-Prints quantiles of the Euclidean distances (least, 10 %, median, 90 %, greatest) and, for each radius, the
+Prints quantiles of the Euclidean distances (minimum, 10 %, median, 90 %, maximum) and, for each radius, the
 shares of paraphrases and neighbors within it, as a line of JSON.
 """
 
@@ -26,7 +26,7 @@ N_PARAPHRASES, N_NEIGHBORS = 2, 3
 
 
 def main() -> None:
-    """Reads the keys and prints the distances."""
+    """Computes the keys and prints the distances."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--source", default="counterfact")
@@ -60,13 +60,13 @@ def main() -> None:
 
 
 def probes_of(edit: Edit) -> tuple[list[str], list[str]]:
-    """An edit's first paraphrases and the prompts of its first neighbors."""
+    """Returns an edit's first paraphrases and the prompts of its first neighbors."""
     neighbors = [probe.prompt for probe in edit.neighborhood[:N_NEIGHBORS]]
     return list(edit.paraphrases[:N_PARAPHRASES]), neighbors
 
 
 def keys_of(model: LanguageModel, layer: int, prompts: list[str]) -> torch.Tensor:
-    """What enters the layer's MLP output projection at each prompt's last token, `[prompts, d_ff]`."""
+    """Returns the MLP output projection's inputs at each prompt's last token, `[prompts, d_ff]`."""
     site = Site("key", layer)
     read = []
     for prompt in prompts:

@@ -1,12 +1,12 @@
-"""How near scoring comes to the arithmetic limit: FLOP/s over unique tokens against the GEMM peak.
+"""Scoring relative to the arithmetic limit: FLOP/s over unique tokens divided by the GEMM peak.
 
     SEQUELA_DATA=<folder> python benchmarks/limit.py --dtype float32
 
-The peak is the best of many matrix products (square ones and the model's own), by `torch.mm` and by oneDNN
-with a packed weight, in the same dtype and on the same threads; it is measured in every round beside the
-scoring, and of each product the median over the rounds counts. What scoring achieves is the arithmetic that
-the requests need at least (every different token in context once, logits where they are asked for) by the
-seconds of `engine.score`. What an engine computes beyond that doesn't count in its favour.
+The peak is the fastest of many matrix products (square ones and the model's own), with `torch.mm` and with
+oneDNN and a packed weight, in the same dtype and on the same threads; it is measured in every round next to
+the scoring, and the median over the rounds is taken for each product. The achieved rate is the minimum of
+operations for the requests (every different token in context once, logits where they are needed) divided by
+the seconds of `engine.score`. Operations of an engine beyond this minimum are not counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from support.tokenizing import score_requests
 from support.workloads import QUICK_SCORING, SCORING
 
 Peaks = list[dict[str, float]]
-"""FLOP/s of each product by each way of computing it."""
+"""FLOP/s of each product by implementation."""
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
 def _peaks(
     shapes: Sequence[Product], rounds: Sequence[Peaks]
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """The best product of each way in FLOP/s, and the whole table in GFLOP/s."""
+    """Returns the best product of each implementation in FLOP/s, and the complete table in GFLOP/s."""
     medians = [
         {way: statistics.median(measured[i][way] for measured in rounds) for way in rounds[0][i]}
         for i in range(len(shapes))

@@ -1,11 +1,11 @@
-"""How strongly MEMIT should hold other keys still: single edits over layers, clamps and lambdas.
+"""MEMIT's weight of the key covariance: single edits over layers, clamps and lambdas.
 
     SEQUELA_DATA=<folder> python benchmarks/memit_sweep.py --lasts 7 10 --weights 15000 1500 150 --edits 20
 
-Each edit is made on the unedited model, in a batch of its own, and taken back. `lasts` are the last of
-the five edited layers, `weights` the lambdas (`mom2_update_weight`). Target values don't depend on lambda, so
-they are optimised once per edit and last layer. Edits come from the end of the CounterFact source, so that
-what is chosen here can be tested on the first ones. Prints a line of JSON for each configuration.
+Each edit is applied to the unedited model, in a separate batch, and reverted. `lasts` are the last of the
+five edited layers, `weights` the lambdas (`mom2_update_weight`). Target values don't depend on lambda, so
+they are optimized once per edit and last layer. Edits come from the end of the CounterFact source, so that
+settings chosen here can be tested on the first ones. Prints a line of JSON for each configuration.
 """
 
 from __future__ import annotations

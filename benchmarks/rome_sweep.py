@@ -1,10 +1,10 @@
-"""Where and how strongly ROME should write: single edits over layers, clamps and variants.
+"""ROME's layer and clamp: single edits over layers, clamps and variants.
 
     SEQUELA_DATA=<folder> python benchmarks/rome_sweep.py --layers 3 5 7 --clamps 4 2 --edits 20
 
-Each edit is made on the unedited model and taken back. The target value is optimised once per edit,
+Each edit is applied to the unedited model and reverted. The target value is optimized once per edit,
 layer and clamp; the variants differ only in the keys they use. Edits come from the end of the CounterFact
-source, so that what is chosen here can be tested on the first ones. Prints a line of JSON for each
+source, so that settings chosen here can be tested on the first ones. Prints a line of JSON for each
 configuration.
 """
 
@@ -42,7 +42,7 @@ class Setting:
 def deltas(
     model: LanguageModel, edit: Edit, setting: Setting, contexts: tuple[str, ...], whitening: Whitening
 ) -> tuple[dict[str, Delta], float]:
-    """The change each variant makes, and the final loss of the target they share."""
+    """Returns the change of each variant, and the final loss of their common target."""
     keys, values = Site("key", setting.layer), Site("value", setting.layer)
     options = TargetHyperparameters(clamp_norm_factor=setting.clamp, v_num_grad_steps=setting.steps)
     (found,) = optimize_targets(model, [edit], contexts, [values], options)
@@ -51,13 +51,13 @@ def deltas(
     weights = mean_weights(len(contexts), bare_half=False)
     mean_key, bare_key = weights @ read[keys], read[keys][0]
     mean_value, bare_value = weights @ read[values], read[values][0]
-    made = {}
+    changes = {}
     for variant in VARIANTS:
         direction = whitening.solve((bare_key if variant == "p-rome" else mean_key)[:, None])[:, 0]
         key, value = (mean_key, mean_value) if variant == "r-rome" else (bare_key, bare_value)
         update = rank_one(direction, key, target.value - value)
-        made[variant] = Delta(model.fingerprint, {model.family.mlp_out_name(setting.layer): update})
-    return made, target.losses[-1].likelihood
+        changes[variant] = Delta(model.fingerprint, {model.family.mlp_out_name(setting.layer): update})
+    return changes, target.losses[-1].likelihood
 
 
 def main() -> None:
@@ -80,9 +80,9 @@ def main() -> None:
         found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
         losses, started = [], time.perf_counter()
         for edit in edits:
-            made, loss = deltas(model, edit, setting, contexts, whitening)
+            changes, loss = deltas(model, edit, setting, contexts, whitening)
             losses.append(loss)
-            for variant, delta in made.items():
+            for variant, delta in changes.items():
                 found[(variant, "norm", "")].append(next(iter(delta.norms().values())))
                 for item in measure_edits(EditedModel(model, delta), engine, [edit], "success@edit", quality):
                     found[(variant, item.metric, item.protocol)].append(item.value)

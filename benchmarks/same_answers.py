@@ -1,13 +1,13 @@
-"""Whether our engine answers every item as lm-evaluation-harness's own backend (`HFLM`) does, edited or not.
+"""Compares the engine with lm-evaluation-harness's own backend (`HFLM`), item by item.
 
     SEQUELA_DATA=<folder> python benchmarks/same_answers.py --delta <folder> --delta <folder>
 
-The seven benchmarks, under every protocol, on the unedited model and on saved changes of its weights: the
-same task objects are run by `HFLM` around the very same module and by our engine. Written answers must be
-equal, letter by letter; of choices the log-probabilities are compared, and which is the likeliest.
-Where texts are written `HFLM` runs one row at a time (padding on the left changes its last bits), else a few.
-Where two log-probabilities lie further apart than the limit, both are held against the same model in float64,
-which tells whose rounding it is. This is a proof, not a timing; it takes long.
+The seven benchmarks, under every protocol, on the unedited model and on saved changes of its weights: `HFLM`
+around the same module and the engine run the same task objects. Generated answers must be identical; for
+choices, the log-probabilities and the most likely choice are compared. For generation `HFLM` runs one row at
+a time (padding on the left changes its last bits), otherwise a few. If two log-probabilities differ by more
+than the limit, both are compared with the same model in float64, which shows the source of the rounding. This
+is a test of agreement without timings, and takes long.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from support.harness import hflm
 from support.program import Log, begin, end, load, options, run
 
 SUBJECTS = {"mmlu": 5, "bbh": 9}
-"""Of a benchmark with parts so many are run, each with its share of the items."""
+"""The number of subtasks of a group that are run, each with its share of the items."""
 
 PROTOCOLS: Mapping[str, tuple[str, ...]] = {
     "mmlu": ("generation", "letters", "answers"),
@@ -40,7 +40,7 @@ PROTOCOLS: Mapping[str, tuple[str, ...]] = {
 BENCHMARKS = ("toxigen", "triviaqa", "commonsenseqa", "mmlu", "truthfulqa", "gsm8k", "bbh")
 UNEDITED = "unedited"
 LIMIT = 1e-4
-"""Nats by which two log-probabilities may differ; what differs by more is computed in float64."""
+"""The allowed difference of two log-probabilities in nats; larger ones are checked in float64."""
 NOTHING: Mapping[str, Any] = {
     "n": 0,
     "differing": 0,
@@ -49,18 +49,18 @@ NOTHING: Mapping[str, Any] = {
     "ours_off": 0.0,
     "theirs_off": 0.0,
 }
-"""A case before any item; the last two are over the items beyond the limit."""
+"""The counts of a case without items; the last two are over the items beyond the limit."""
 
 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument(
-        "--delta", type=Path, action="append", default=[], help="a saved change; can be repeated"
+        "--delta", type=Path, action="append", default=[], help="a folder of saved edits; can be repeated"
     )
-    parser.add_argument("--edited-only", action="store_true", help="leave the unedited model out")
-    parser.add_argument("--items", type=int, default=100, help="items of each task, at least")
-    parser.add_argument("--max-new-tokens", type=int, default=96, help="where long written answers end")
-    parser.add_argument("--batch-size", type=int, default=4, help="rows that HFLM scores at once")
+    parser.add_argument("--edited-only", action="store_true", help="omit the unedited model")
+    parser.add_argument("--items", type=int, default=100, help="minimum number of items of each task")
+    parser.add_argument("--max-new-tokens", type=int, default=96, help="limit of long generated answers")
+    parser.add_argument("--batch-size", type=int, default=4, help="number of rows that HFLM scores at once")
     parser.add_argument("--benchmarks", nargs="+", choices=BENCHMARKS, default=BENCHMARKS)
     given = parser.parse_args()
     begin(given)
@@ -85,7 +85,7 @@ def main() -> None:
                     compared = [_compared(a, b, writes) for a, b in zip(ours, theirs, strict=True)]
                     for item, a, b in zip(compared, ours, theirs, strict=True):
                         if item["difference"] > LIMIT:
-                            item |= _whose(lm, a, b)
+                            item |= _float64_errors(lm, a, b)
                     case = f"{label}: {suite.name}, {task.file.name}, {task.file.protocol}"
                     _add(cases.setdefault(case, dict(NOTHING)), compared)
                     details[f"{label}: {task.key}"] = compared
@@ -115,7 +115,7 @@ def _samples(lm: Any, task: Any, suite: HarnessSuite) -> list[dict[str, Any]]:
 
 
 def _compared(ours: dict[str, Any], theirs: dict[str, Any], writes: bool) -> dict[str, Any]:
-    """One item answered twice: whether it is the same answer, and how far log-probabilities lie apart."""
+    """Returns whether both answers to an item are the same, and the difference of the log-probabilities."""
     assert ours["prompt_hash"] == theirs["prompt_hash"]
     if writes:
         one, other = ours["resps"][0][0], theirs["resps"][0][0]
@@ -126,8 +126,8 @@ def _compared(ours: dict[str, Any], theirs: dict[str, Any], writes: bool) -> dic
     return {"item": ours["doc_id"], "same": best[0] == best[1], "difference": difference}
 
 
-def _whose(lm: EngineLM, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    """How far both sides' log-probabilities of an item are from those in float64."""
+def _float64_errors(lm: EngineLM, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """Returns the distance of both sides' log-probabilities of an item from those in float64."""
     exact = copy.deepcopy(lm.edited.base.module).double()
     off = {"ours_off": 0.0, "theirs_off": 0.0}
     for arguments, one, other in zip(ours["arguments"], ours["resps"], theirs["resps"], strict=True):
@@ -135,10 +135,10 @@ def _whose(lm: EngineLM, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[s
         ids = torch.tensor([context + continuation])
         with torch.no_grad():
             logprobs = exact(ids).logits[0].double().log_softmax(-1)
-        places = range(len(context) - 1, ids.shape[1] - 1)
-        true = sum(float(logprobs[at, token]) for at, token in zip(places, continuation, strict=True))
-        off["ours_off"] = max(off["ours_off"], abs(float(one[0][0]) - true))
-        off["theirs_off"] = max(off["theirs_off"], abs(float(other[0][0]) - true))
+        positions = range(len(context) - 1, ids.shape[1] - 1)
+        exact_sum = sum(float(logprobs[at, token]) for at, token in zip(positions, continuation, strict=True))
+        off["ours_off"] = max(off["ours_off"], abs(float(one[0][0]) - exact_sum))
+        off["theirs_off"] = max(off["theirs_off"], abs(float(other[0][0]) - exact_sum))
     return off
 
 

@@ -1,11 +1,11 @@
-"""Scoring speed: ours against lm-evaluation-harness's `HFLM` at its best batch size.
+"""Scoring speed of Sequela and of lm-evaluation-harness's `HFLM` at its best batch size.
 
     SEQUELA_DATA=<folder> python benchmarks/score_speed.py --dtype float32
 
-Both get the same requests, as text, and the same model object, dtype and threads, and take turns. What is
-timed is `loglikelihood` from text to log-probabilities, tokenization included; ours also builds its engine
-anew in each round, so nothing of an earlier round can help it. The harness's defaults stay as they are;
-its batch size is the fastest of `--batch-sizes` on a sample of the questions.
+Both receive the same requests, as text, and the same model object, dtype and threads, in alternating rounds.
+The time of `loglikelihood` is measured from text to log-probabilities, including tokenization; Sequela also
+creates a new engine in each round, so that it cannot use results of an earlier round. The harness keeps its
+defaults; its batch size is the fastest of `--batch-sizes` on a sample of the questions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=sorted(SCORING), default=list(SCORING))
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4, 8, 16, 32, 64])
     parser.add_argument(
-        "--search-requests", type=int, default=256, help="about how many requests batch sizes are tried on"
+        "--search-requests",
+        type=int,
+        default=256,
+        help="about how many requests the search for the batch size uses",
     )
     given = parser.parse_args()
     begin(given)
@@ -59,7 +62,7 @@ def _measure(
     exact: list[float] | None,
     log: Log,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """One case: the figures, and what lies behind them."""
+    """Measures one case; returns the figures and their details."""
     instances = work.instances()
     sample = max(1, given.search_requests * len(work.questions) // len(instances))
     tried = work.sample(sample).instances()
@@ -122,7 +125,7 @@ def _theirs(peer: HFLM, instances: list[Instance]) -> list[float]:
 def _exact_answers(
     given: argparse.Namespace, workloads: dict[str, ScoringWorkload], log: Log
 ) -> dict[str, list[float]]:
-    """The same questions in float32, by which both can be judged where they round differently."""
+    """Scores the same questions in float32, as a reference where both round differently."""
     model = load_model(given.model, device="cpu", dtype="float32", progress=log)
     answers = {name: _ours(model, work.instances()) for name, work in workloads.items()}
     log.say("float32 answers: done")

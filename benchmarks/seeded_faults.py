@@ -1,12 +1,12 @@
-"""Which of twenty seeded faults the tests catch.
+"""Counts the seeded faults that the tests catch.
 
     python benchmarks/seeded_faults.py                   # the quick tests (`make test`)
     python benchmarks/seeded_faults.py --slow            # the slow ones too (`make test-slow`)
     python benchmarks/seeded_faults.py --only 3 7        # some of the faults, by number
 
-Each fault is planted in a copy of the repository, and the tests run there until the first fails: the folder
-that mirrors the file first, then all. Prints one line of JSON per fault: its number and name, whether it was
-caught, by which test, and after how many seconds.
+Each fault is inserted into a copy of the repository, and the tests run there until the first failure: the
+folder that mirrors the file first, then all. Prints one line of JSON per fault: its number and name, whether
+it was caught, by which test, and after how many seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOTHING_FAILED = (0, 5)
 
 
 def main() -> None:
-    """Plants the faults one after the other and prints what caught them."""
+    """Inserts the faults one by one and prints the tests that caught them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--slow", action="store_true")
     parser.add_argument("--only", type=int, nargs="+", default=range(1, len(FAULTS) + 1))
@@ -54,12 +54,12 @@ def main() -> None:
 
 
 def first_failure(fault: Fault, slow: bool, workers: str) -> str:
-    """The first test that fails with a fault planted; empty if none does.
+    """Returns the first test that fails with a fault; empty if none does.
 
     Args:
         fault: The fault.
         slow: Whether slow tests run too.
-        workers: How many processes run tests.
+        workers: The number of test processes.
 
     Raises:
         RuntimeError: pytest could not run the tests.

@@ -1,9 +1,9 @@
-"""Processor seconds of commands that wait for no model: help, lists, the answer to a wrong study file.
+"""Processor seconds of commands that load no model: help, listings, and a study file with an error.
 
     python benchmarks/startup.py
 
-Each command runs in an interpreter of its own, `--rounds` times; the least is told, since what else runs on
-the machine can only add to it. The last line is one JSON object.
+Each command runs `--rounds` times in a new interpreter; the minimum is reported, since other work on the
+machine can only add to the time. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ COMMANDS: dict[str, tuple[float, tuple[str, ...]]] = {
     "sequela edits": (1.5, ("edits",)),
     "sequela run wrong.yaml": (2.0, ("run", "WRONG")),
 }
-"""What is run, each with the seconds that it may take; `WRONG` stands for a study file with an error."""
+"""The commands with the seconds that each may take; `WRONG` stands for a study file with an error."""
 
 WRONG_STUDY = "name: wrong\nmodels: [smollm2-135m-instruct]\neditors: [memit+rekt]\n"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Processor seconds of commands that wait for no model.")
-    parser.add_argument("--rounds", type=int, default=5, help="How often each command runs.")
+    parser = argparse.ArgumentParser(description="Processor seconds of commands that load no model.")
+    parser.add_argument("--rounds", type=int, default=5, help="Number of runs of each command.")
     given = parser.parse_args()
     least: dict[str, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -45,14 +45,14 @@ def main() -> None:
             arguments = [str(wrong) if word == "WRONG" else word for word in words]
             runs = [timed(arguments) for _ in range(given.rounds)]
             least[name] = (min(processor for processor, _ in runs), min(wall for _, wall in runs))
-    print("| command | processor, s | wall, s | may take, s |\n|---|---|---|---|", file=sys.stderr)
+    print("| command | processor, s | wall, s | limit, s |\n|---|---|---|---|", file=sys.stderr)
     for name, (processor, wall) in least.items():
         print(f"| `{name}` | {processor:.2f} | {wall:.2f} | {COMMANDS[name][0]} |", file=sys.stderr)
     print(json.dumps({name: round(processor, 3) for name, (processor, _) in least.items()}))
 
 
 def timed(arguments: list[str]) -> tuple[float, float]:
-    """Processor seconds (user and system) and seconds on the clock of one run."""
+    """Returns the processor seconds (user and system) and the wall-clock seconds of one run."""
     before, began = os.times(), time.perf_counter()
     subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, check=False)
     wall, after = time.perf_counter() - began, os.times()

@@ -1,11 +1,11 @@
-"""What one more checkpoint costs: a sweep of edited models, with and without the depth cache.
+"""The cost of one more checkpoint: a sweep of edited models, with and without the depth cache.
 
     SEQUELA_DATA=<folder> python benchmarks/sweep_cost.py --dtype float32
 
 Every checkpoint is scored on a mixed suite by an engine that keeps hidden states at the lowest edited layer
-and by one that keeps nothing; the scores must be equal bit for bit. The edits are random low-rank changes of
-the MLP output weights that an editor would change: what they say makes no difference to the cost. Each round
-begins with an empty cache, so its first checkpoint pays for what the later ones save.
+and by one that keeps none; the scores must be equal bit for bit. The edits are random low-rank changes of the
+MLP output weights that an editor would change, since their content does not affect the cost. Each round
+starts with an empty cache, so its first checkpoint includes the cost of filling it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from support.tokenizing import score_requests
 from support.workloads import QUICK_SCORING, commonsenseqa, mmlu, truthfulqa
 
 LATE_DEPTH = 0.9
-"""At which part of the model's depth the late editor writes."""
+"""The relative depth of the layer that the late editor changes."""
 
 MID_LAYERS: Mapping[str, tuple[int, ...]] = MappingProxyType({"rome": (7,), "memit": (6, 7, 8, 9, 10)})
-"""Where our ROME and MEMIT write in the default model."""
+"""The layers that Sequela's ROME and MEMIT edit in the default model."""
 
 EDIT_NORM = 0.05
-"""Size of one checkpoint's change, as a part of the norm of the weight."""
+"""The norm of one checkpoint's change, relative to the norm of the weight."""
 
 
 def main() -> None:
@@ -72,10 +72,10 @@ def main() -> None:
 
 
 def _checkpoints(model: LanguageModel, layers: Sequence[int], count: int) -> list[EditedModel]:
-    """Models with one, two, three ... random edits of rank one on every layer."""
+    """Returns models with one, two, three ... random edits of rank one on every layer."""
     source = torch.Generator().manual_seed(0)
     total = Delta.empty(model.fingerprint)
-    made: list[EditedModel] = []
+    models: list[EditedModel] = []
     for _ in range(count):
         updates = {}
         for layer in layers:
@@ -86,8 +86,8 @@ def _checkpoints(model: LanguageModel, layers: Sequence[int], count: int) -> lis
             scale = EDIT_NORM * float(weight.norm() / (b.norm() * a.norm()))
             updates[model.family.mlp_out_name(layer)] = LowRank(b * scale, a)
         total = total + Delta(model.fingerprint, updates)
-        made.append(EditedModel(model, total))
-    return made
+        models.append(EditedModel(model, total))
+    return models
 
 
 def _sweep(
@@ -97,7 +97,7 @@ def _sweep(
     memory: int,
     plain_first: bool,
 ) -> dict[str, Any]:
-    """One round: seconds of each checkpoint by either engine, and whether all scores are equal."""
+    """Runs one round; returns the seconds of each checkpoint by engine, and whether all scores are equal."""
     engines = {
         "cached": TorchEngine(depth_cache=DepthCache(memory=memory)),
         "plain": TorchEngine(depth_cache=None),
@@ -115,7 +115,7 @@ def _sweep(
 
 
 def _arithmetic_fraction(operations: Mapping[str, int], n_layers: int, layers: Sequence[int]) -> float:
-    """The part of the arithmetic that is left: the blocks from the lowest edited one up, and the head."""
+    """Returns the share of the arithmetic in the blocks from the lowest edited one up, and the head."""
     blocks = operations["linear"] + operations["attention"]
     left = blocks * (n_layers - min(layers)) / n_layers + operations["head"]
     return left / sum(operations.values())
@@ -124,7 +124,7 @@ def _arithmetic_fraction(operations: Mapping[str, int], n_layers: int, layers: S
 def _describe(
     layers: Sequence[int], rounds: Sequence[dict[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The figures of one editor, and what lies behind them."""
+    """Returns the figures of one editor and their details."""
     first = [sweep["seconds"]["cached"][0] for sweep in rounds]
     later = [spent for sweep in rounds for spent in sweep["seconds"]["cached"][1:]]
     plain = [spent for sweep in rounds for spent in sweep["seconds"]["plain"]]

@@ -1,9 +1,9 @@
-"""How fast scoring and generating are by how PyTorch's threads wait, alone and beside other work.
+"""Speed of scoring and generation by the wait policy of PyTorch's threads, alone and with other work running.
 
     python benchmarks/thread_waiting.py [--busy 2] [--rounds 5] [--model smollm2-135m-instruct]
 
-Each way of waiting has a process of its own, since OpenMP reads it once; they take turns. Beside other work
-means beside `--busy` processes that count. The table goes to standard error; last comes one JSON object.
+Each policy has a separate process, since OpenMP reads it once; the processes alternate. The other work is
+`--busy` processes that run a loop. The table goes to standard error; the last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import sys
 import time
 
 WAYS: dict[str, dict[str, str]] = {
-    "as PyTorch comes": {},
+    "PyTorch's default": {},
     "spin 10,000 times": {"GOMP_SPINCOUNT": "10000"},
     "spin 1,000 times": {"GOMP_SPINCOUNT": "1000"},
     "passive": {"OMP_WAIT_POLICY": "passive"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
-"""What is set in the environment, by name."""
+"""The environment variables of each policy."""
 
 PROMPTS = ("The capital of France is", "Once upon a time", "The largest planet is", "Water boils at")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Speed by how threads wait.")
-    parser.add_argument("--busy", type=int, default=os.cpu_count() or 1, help="Processes that count.")
+    parser = argparse.ArgumentParser(description="Speed by the wait policy of threads.")
+    parser.add_argument("--busy", type=int, default=os.cpu_count() or 1, help="Number of busy processes.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--items", type=int, default=3, help="Items of each category of the built-in suite.")
-    parser.add_argument("--tokens", type=int, default=12, help="Tokens that are generated for each prompt.")
+    parser.add_argument("--tokens", type=int, default=12, help="Number of tokens generated for each prompt.")
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -44,22 +44,22 @@ def main() -> None:
     found = {"alone": measured(children, given.rounds)}
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(given.busy)]
     try:
-        found[f"beside {given.busy} busy processes"] = measured(children, given.rounds)
+        found[f"with {given.busy} busy processes"] = measured(children, given.rounds)
     finally:
         for other in others:
             other.kill()
             other.wait()
         for child in children.values():
             child.end()
-    for place, by_name in found.items():
-        print(f"\n| {place} | score, s | generate, s |\n|---|---|---|", file=sys.stderr)
+    for condition, by_name in found.items():
+        print(f"\n| {condition} | score, s | generate, s |\n|---|---|---|", file=sys.stderr)
         for name, (score, generate) in by_name.items():
             print(f"| {name} | {score:.2f} | {generate:.2f} |", file=sys.stderr)
     print(json.dumps(found))
 
 
 class Child:
-    """A process with a model that works when it is told to."""
+    """A process with a model that runs the workload on request."""
 
     def __init__(self, settings: dict[str, str]) -> None:
         names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -74,7 +74,7 @@ class Child:
         self.seconds()  # everything is imported, packed and warm
 
     def seconds(self) -> list[float]:
-        """Has it do its work once; returns the seconds of each part."""
+        """Runs the workload once; returns the seconds of each part."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
@@ -82,12 +82,12 @@ class Child:
         return json.loads(self._process.stdout.readline())
 
     def end(self) -> None:
-        """Ends it."""
+        """Ends the process."""
         self._process.communicate()
 
 
 def measured(children: dict[str, Child], rounds: int) -> dict[str, list[float]]:
-    """The median of each part's seconds over the rounds, in which all take turns."""
+    """Returns the median seconds of each part over alternating rounds."""
     runs: dict[str, list[list[float]]] = {name: [] for name in children}
     for _ in range(rounds):
         for name, child in children.items():
@@ -98,7 +98,7 @@ def measured(children: dict[str, Child], rounds: int) -> dict[str, list[float]]:
 
 
 def work(given: argparse.Namespace) -> None:
-    """Scores and generates once for each line that comes in."""
+    """Scores and generates once for each line of input."""
     from sequela.edited import EditedModel
     from sequela.evaluation.suites.builtin import BuiltinSuite
     from sequela.inference import TorchEngine, generation_request

@@ -1,12 +1,12 @@
-"""What of a run is, to the last bit, what the unedited model scored and answered.
+"""Counts the scores and answers of a run that are identical to the unedited model's, bit for bit.
 
     python benchmarks/unchanged.py runs/grace
     python benchmarks/unchanged.py runs/all-methods --by-checkpoint
 
-For each suite but the edits' own, over all checkpoints: how many scores there are and how many items with
-their values, answers and details (of a choice: the probabilities), how many of them differ from the unedited
-model's, of how many the value is lower or higher, and how many requests hit. One line of JSON; by
-checkpoint, a suite's counts stand under the method and its number of edits.
+For each suite except edit quality, over all checkpoints: the number of scores, the number of items with
+their values, answers and details (for choices, the probabilities), how many of them differ from the unedited
+model's, how many values are lower or higher, and the number of hits. Prints one line of JSON; with
+`--by-checkpoint`, a suite's counts are listed by method and number of edits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from sequela.results import EDIT_QUALITY, EvaluationKey, ResultsStore, open_store
 from sequela.results.metrics import HIT_RATE
 
-Told = dict[tuple[str, ...], tuple[float, object]]
+Recorded = dict[tuple[str, ...], tuple[float, object]]
 MISSING = (math.nan, None)
 
 
@@ -35,14 +35,14 @@ def main() -> None:
         keys = [key for key in store.evaluations() if key.suite != EDIT_QUALITY]
         methods = {one.trajectory: f"{one.editor} {one.variant}".strip() for one in store.edit_records()}
         unedited = {key.suite: key for key in keys if key.n_edits == 0}
-        before = {suite: told_by(store, key) for suite, key in unedited.items()}
+        before = {suite: recorded_values(store, key) for suite, key in unedited.items()}
         for key in keys:
             if key.n_edits == 0 or key.suite not in before:
                 continue
-            place = f"{methods[key.trajectory]}, {key.n_edits}, " if arguments.by_checkpoint else ""
-            counted = counts[place + key.suite]
+            prefix = f"{methods[key.trajectory]}, {key.n_edits}, " if arguments.by_checkpoint else ""
+            counted = counts[prefix + key.suite]
             for kind, old, new in zip(
-                ("scores", "items"), before[key.suite], told_by(store, key), strict=True
+                ("scores", "items"), before[key.suite], recorded_values(store, key), strict=True
             ):
                 pairs = [(one, new.get(name, MISSING)) for name, one in old.items()]
                 counted[kind] += len(pairs)
@@ -55,14 +55,14 @@ def main() -> None:
     print(json.dumps(counts))
 
 
-def told_by(store: ResultsStore, key: EvaluationKey) -> tuple[Told, Told]:
-    """The scores of an evaluation, and its items' values with what else is told of them, by name."""
-    scores: Told = {
+def recorded_values(store: ResultsStore, key: EvaluationKey) -> tuple[Recorded, Recorded]:
+    """Returns the scores of an evaluation, and its items' values with their answers and details, by name."""
+    scores: Recorded = {
         (one.task, one.metric, one.protocol): (_number(one.value), None)
         for one in store.measurements(key=key)
         if one.metric != HIT_RATE.name
     }
-    items: Told = {
+    items: Recorded = {
         (one.task, one.metric, one.protocol, str(one.item)): (_number(one.value), (one.answer, one.details))
         for one in store.items(key)
         if one.metric != HIT_RATE.name
@@ -71,7 +71,7 @@ def told_by(store: ResultsStore, key: EvaluationKey) -> tuple[Told, Told]:
 
 
 def _number(value: float | None) -> float:
-    """The value; NaN, which is neither lower nor higher than any, where there is none."""
+    """Returns the value, or NaN if there is none, which is neither lower nor higher than any other."""
     return math.nan if value is None else value
 
 

@@ -1,1 +1,1 @@
-"""What the speed benchmarks have in common."""
+"""Code shared by the speed benchmarks."""

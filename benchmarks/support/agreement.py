@@ -1,4 +1,4 @@
-"""Whether two ways of scoring give the same answers."""
+"""Agreement of the answers of two scorers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class ItemAgreement:
 
     Args:
         item: The question's id.
-        answers: The choice that is the likeliest, by either.
-        difference: The greatest difference of a choice's log-probability.
-        margin: By how much the likeliest choice beats the next one, for the second of the two.
+        answers: The most likely choice according to each scorer.
+        difference: The largest difference of a choice's log-probability.
+        margin: The difference between the two most likely choices, according to the second scorer.
     """
 
     item: str
@@ -31,23 +31,23 @@ class Agreement:
     """All questions, answered twice.
 
     Args:
-        items: In the workload's order.
+        items: The questions, in the workload's order.
     """
 
     items: tuple[ItemAgreement, ...]
 
     @property
     def n_differing(self) -> int:
-        """How many questions were answered otherwise."""
+        """The number of questions with different answers."""
         return sum(first != second for first, second in (item.answers for item in self.items))
 
     @property
     def max_difference(self) -> float:
-        """The greatest difference of a log-probability."""
+        """The largest difference of a log-probability."""
         return max(item.difference for item in self.items)
 
     def figures(self) -> dict[str, Any]:
-        """What goes into the last line."""
+        """Returns the figures for the last line of output."""
         return {
             "n_items": len(self.items),
             "n_differing": self.n_differing,
@@ -55,7 +55,7 @@ class Agreement:
         }
 
     def details(self) -> list[dict[str, Any]]:
-        """What goes into the file: every question."""
+        """Returns an entry for every question, for the results file."""
         return [
             {
                 "item": item.item,

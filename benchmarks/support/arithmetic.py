@@ -1,6 +1,6 @@
-"""How much there is to compute: the arithmetic of a model over the different tokens of its requests.
+"""The number of operations of a model over the unique tokens of its requests.
 
-Counted here from the requests alone, without the engine, so that the engine's own counts can be checked.
+The count uses only the requests, not the engine, so that the engine's own counts can be checked.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from sequela.models import LanguageModel
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """What requests need to have computed.
+    """The number of tokens that requests need.
 
     Args:
-        requested: Tokens of all requests, as if each were read alone.
-        unique: Different tokens in context: nodes of the tree that the requests make.
-        context: How many tokens each of them sees, itself included, summed up.
-        asked: Different places whose next token is asked for.
+        requested: The number of tokens of all requests, without sharing.
+        unique: The number of unique tokens in context: the nodes of the requests' trie.
+        context: The number of tokens that each of them attends to, including itself, summed.
+        asked: The number of unique positions whose next token is needed.
     """
 
     requested: int
@@ -30,7 +30,7 @@ class TokenCounts:
 
 
 def count_tokens(requests: Iterable[ScoreRequest]) -> TokenCounts:
-    """Counts by walking every request down a tree of what was seen before."""
+    """Counts the tokens by inserting every request into a trie."""
     nodes: dict[tuple[int, int], int] = {}
     asked: set[int] = set()
     requested = context = 0
@@ -49,15 +49,15 @@ def count_tokens(requests: Iterable[ScoreRequest]) -> TokenCounts:
 
 
 def flops(model: LanguageModel, counts: TokenCounts) -> dict[str, int]:
-    """Floating-point operations, a multiplication and an addition being two.
+    """Returns the number of floating-point operations, where a multiplication and an addition are two.
 
     Args:
         model: The model; full attention is counted in every layer.
-        counts: Over which tokens.
+        counts: The numbers of tokens.
 
     Returns:
         `linear` layers of the blocks over unique tokens, `attention` (scores and weighted values),
-        and the `head` at the places that are asked for.
+        and the `head` at the positions where it is needed.
     """
     config = model.module.config
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads

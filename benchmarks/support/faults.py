@@ -1,4 +1,4 @@
-"""Twenty small faults in the core, each a plausible slip: a sign, an index, a stale cache."""
+"""Twenty small faults in the core, each a plausible mistake: a sign, an index, a stale cache."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Fault:
     """One line of the source replaced by a wrong one.
 
     Args:
-        name: What is wrong, in a few words.
-        file: The file, from `src/sequela` on.
-        right: The text as it is; it stands in the file exactly once.
-        wrong: The text that takes its place.
-        tests: The folder of tests that mirrors the file, from `tests` on; it is run first.
+        name: A short description.
+        file: The file, relative to `src/sequela`.
+        right: The original text, which occurs in the file exactly once.
+        wrong: The replacement.
+        tests: The folder of tests that mirrors the file, relative to `tests`; it is run first.
     """
 
     name: str
@@ -25,18 +25,18 @@ class Fault:
     tests: str
 
     def plant(self, sources: Path) -> None:
-        """Puts the fault into a copy of the package.
+        """Inserts the fault into a copy of the package.
 
         Args:
             sources: The folder `src/sequela` of the copy.
 
         Raises:
-            ValueError: The right text does not stand in the file exactly once.
+            ValueError: The right text does not occur in the file exactly once.
         """
         path = sources / self.file
         text = path.read_text(encoding="utf-8")
         if text.count(self.right) != 1:
-            raise ValueError(f"{self.file}: {self.right!r} stands there {text.count(self.right)} times.")
+            raise ValueError(f"{self.file}: {self.right!r} occurs {text.count(self.right)} times.")
         path.write_text(text.replace(self.right, self.wrong), encoding="utf-8")
 
 
@@ -154,7 +154,7 @@ FAULTS = (
         "inference",
     ),
     Fault(
-        "wrong divisor: a second moment is divided by sequences",
+        "wrong divisor: a key covariance is divided by sequences",
         "statistics/second_moments.py",
         "(total / corpus.n_tokens).float()",
         "(total / len(corpus.sequences)).float()",

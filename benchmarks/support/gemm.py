@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices at best."""
+"""The fastest matrix products of this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from sequela.models import LanguageModel
 
 SECONDS = 0.25
-"""How long one product is repeated."""
+"""The time for which one product is repeated."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Product:
     """A product `[rows, inner] @ [inner, columns]`.
 
     Args:
-        rows: As tokens of a batch.
-        inner: As features that enter.
-        columns: As features that leave.
+        rows: The number of tokens.
+        inner: The number of input features.
+        columns: The number of output features.
     """
 
     rows: int
@@ -31,7 +31,7 @@ class Product:
 
     @property
     def flops(self) -> int:
-        """Floating-point operations, a multiplication and an addition being two."""
+        """The number of floating-point operations, where a multiplication and an addition are two."""
         return 2 * self.rows * self.inner * self.columns
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Product:
 
 
 def products(model: LanguageModel, quick: bool) -> list[Product]:
-    """Square products, and those of a model's linear layers with different numbers of tokens."""
+    """Returns square products, and those of a model's linear layers for several numbers of tokens."""
     weights = [weight for weight in model.family.block(model.module, 0).parameters() if weight.dim() == 2]
     shapes = sorted({tuple(model.family.as_out_in(weight).shape) for weight in weights})
     square = [Product(size, size, size) for size in ((512, 1024) if quick else (1024, 2048, 4096))]
@@ -48,15 +48,15 @@ def products(model: LanguageModel, quick: bool) -> list[Product]:
 
 
 def measure(product: Product, dtype: torch.dtype) -> dict[str, float]:
-    """FLOP/s of one product by each way of computing it, the median of many repetitions.
+    """Returns the FLOP/s of one product by implementation, as the median of many repetitions.
 
     Args:
         product: The shape.
-        dtype: Of factors and result.
+        dtype: The dtype of the factors and the result.
 
     Returns:
-        `torch_mm`, and `onednn_packed` where torch has oneDNN: a linear layer whose weight was
-        brought into the library's own order beforehand.
+        `torch_mm`, and `onednn_packed` where torch has oneDNN: a linear layer whose weight is
+        packed into the library's own layout beforehand.
     """
     source = torch.Generator().manual_seed(0)
     x = torch.randn(product.rows, product.inner, generator=source).to(dtype)

@@ -20,12 +20,12 @@ from support.timing import timed
 
 @dataclass(frozen=True)
 class Trial:
-    """One batch size that was tried.
+    """One batch size of the search.
 
     Args:
-        batch_size: How many sequences go through the model at once.
-        seconds: How long it took; None if it was not run.
-        note: Why it was not run.
+        batch_size: The number of sequences that go through the model at once.
+        seconds: The time in seconds; None if it was not run.
+        note: The reason why it was not run.
     """
 
     batch_size: int
@@ -38,8 +38,8 @@ class Search:
     """The search for the best batch size.
 
     Args:
-        items: How many items it was done on.
-        trials: What was tried, in order.
+        items: The number of items used.
+        trials: The batch sizes, in order.
     """
 
     items: int
@@ -50,21 +50,21 @@ class Search:
         """The fastest batch size.
 
         Raises:
-            SequelaError: None could be run.
+            SequelaError: No batch size could be run.
         """
         done = [trial for trial in self.trials if trial.seconds is not None]
         if not done:
-            raise SequelaError("No batch size fits in memory.", hint="Give smaller ones: --batch-sizes 1")
+            raise SequelaError("No batch size fits in memory.", hint="Use smaller ones: --batch-sizes 1")
         return min(done, key=lambda trial: trial.seconds or 0.0).batch_size
 
     def as_json(self) -> dict[str, Any]:
-        """For the file of results."""
+        """Returns the search as JSON for the results file."""
         return {"items": self.items, "trials": [asdict(trial) for trial in self.trials]}
 
 
 def hflm(model: LanguageModel, batch_size: int) -> HFLM:
-    """The harness's backend around the very same module, its defaults left as they are."""
-    # The harness sets the padding of the tokenizer it is given; ours shall stay as it was.
+    """Returns the harness's backend around the same module, with its defaults."""
+    # The harness changes the padding of the tokenizer that it receives; the model's own must not change.
     return HFLM(
         pretrained=model.module, tokenizer=copy.deepcopy(model.tokenizer), batch_size=batch_size, device="cpu"
     )
@@ -77,15 +77,15 @@ def search_batch_size(
     bytes_per_row: int,
     progress: Progress,
 ) -> Search:
-    """Tries every batch size once.
+    """Measures every batch size once.
 
     Args:
-        work: Does the work at a batch size; what must be warm is warm already.
-        batch_sizes: What is tried.
-        items: How many items the work has.
-        bytes_per_row: What one row of a batch needs at least; a batch that would need more
-            memory than there is would end the whole run, so it is not tried.
-        progress: Who is told.
+        work: Runs the workload at a batch size; everything must be warm already.
+        batch_sizes: The batch sizes.
+        items: The number of items of the workload.
+        bytes_per_row: The minimum memory of one row of a batch in bytes; a batch that needs more than the
+            available memory would end the whole run, so it is not run.
+        progress: Receives progress reports.
     """
     trials: list[Trial] = []
     for size in batch_sizes:
@@ -104,14 +104,14 @@ def search_batch_size(
 
 
 def logits_bytes(model: LanguageModel, longest: int) -> int:
-    """What the harness keeps of one row when it scores: logits and their log-softmax at every position."""
+    """Returns the bytes that the harness needs to score one row: logits and log-softmax at every position."""
     vocabulary: int = model.module.get_output_embeddings().weight.shape[0]
     size: int = torch.empty(0, dtype=model.dtype).element_size()
     return 2 * longest * vocabulary * size
 
 
 def cache_bytes(model: LanguageModel, longest: int) -> int:
-    """What one row needs when it generates: keys and values of all layers, twice while they grow."""
+    """Returns the bytes that one row of generation needs: all keys and values, twice while they grow."""
     config = model.module.config
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads

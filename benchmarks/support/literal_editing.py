@@ -1,9 +1,8 @@
-"""ROME and MEMIT written down literally, as what our own way is timed against.
+"""Literal implementations of ROME and MEMIT, as the reference for timings.
 
 The algorithm is that of `examples/rome_in_one_file.py`: every evaluation of the loss runs the whole model
-over all positions of all texts of one edit and takes logits everywhere; every reading of keys runs the
-whole model too; the solve is dense. Formulas and conventions are those of our editors, so the changes
-must agree.
+over all positions of all texts of one edit and computes logits everywhere; computing keys also runs the whole
+model; the solve is dense. Formulas and conventions are those of Sequela's editors, so the changes must agree.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "rome_in_one_file.py"
 
 
 def _example() -> ModuleType:
-    """The example, loaded by its path: `examples` is no package."""
+    """Loads the example by its path, since `examples` is not a package."""
     spec = importlib.util.spec_from_file_location(EXAMPLE.stem, EXAMPLE)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # dataclasses look up their module
     spec.loader.exec_module(module)
     return module
 
@@ -52,7 +51,7 @@ def literal_rome(
     settings: TargetHyperparameters,
     statistics: Statistics,
 ) -> Delta:
-    """R-ROME with the covariance: mean key and mean value everywhere."""
+    """Returns the change of R-ROME with the covariance, which uses the mean key and mean value throughout."""
     update = one_file.rome(
         model.module,
         model.tokenizer,
@@ -74,24 +73,24 @@ def literal_memit(
     settings: TargetHyperparameters,
     statistics: Statistics,
 ) -> Delta:
-    """MEMIT of a batch, its targets found one edit after the other."""
+    """Returns the change of MEMIT for a batch, with targets optimized one edit at a time."""
     last = module_at(model, Site("block", layers[-1]))
-    wanted = torch.stack([_target(model, edit, contexts, last, settings) for edit in edits]).double()
+    targets = torch.stack([_target(model, edit, contexts, last, settings) for edit in edits]).double()
     halves = mean_weights(len(contexts), bare_half=True)
     total = Delta.empty(model.fingerprint)
     for number, layer in enumerate(layers):
-        in_force = total.apply(model)
+        applied = total.apply(model)
         keys, current = [], []
         for edit in edits:
             prompts = _prompts(model, edit, contexts)
             module = module_at(model, Site("value", layer))
             keys.append(halves @ one_file.keys_and_values(model.module, module, prompts)[0])
             current.append(one_file.keys_and_values(model.module, last, prompts[:1])[1][0])
-        in_force.revert()
+        applied.revert()
         K = torch.stack(keys).T.double()
         C = statistics.key_covariance(layer).matrix.double()
         adjusted = torch.linalg.solve(weight * C + K @ K.T, K)
-        residual = (wanted - torch.stack(current).double()).T / (len(layers) - number)
+        residual = (targets - torch.stack(current).double()).T / (len(layers) - number)
         update = LowRank(residual.float(), adjusted.T.float())
         total = total + Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
     return total
@@ -104,7 +103,7 @@ def _target(
     module: torch.nn.Module,
     settings: TargetHyperparameters,
 ) -> torch.Tensor:
-    """The value sought for one edit at the output of a module, `[d]`."""
+    """Returns the target value of one edit at the output of a module, `[d]`."""
     rewrites = _prompts(model, edit, contexts, edit.target_new)
     essence = one_file.tokenize(model.tokenizer, BLANK, ESSENCE_PROMPT, edit.subject)
     value: torch.Tensor = one_file.find_value(model.module, module, rewrites, essence, _settings(settings))
@@ -118,6 +117,6 @@ def _prompts(model: LanguageModel, edit: Edit, contexts: Sequence[str], target: 
 
 
 def _settings(settings: TargetHyperparameters) -> object:
-    """The example's form of the settings; the end of the search is the released code's in both."""
+    """Converts the settings to the example's class; both use the stopping rule of the released code."""
     names = {field.name for field in fields(one_file.Settings)}
     return one_file.Settings(**settings.model_dump(include=names))

@@ -1,4 +1,4 @@
-"""On what a figure was measured: processor, memory, threads, versions."""
+"""The machine of a measurement: processor, memory, threads, versions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pydantic import BaseModel, ConfigDict
 from sequela.results.environment import Environment, collect_environment
 
 NOTED_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
-"""Instruction sets that decide how fast matrices are multiplied."""
+"""Instruction sets that determine the speed of matrix products."""
 
 
 class Machine(BaseModel):
     """The hardware and software of a benchmark.
 
     Args:
-        environment: What every run's manifest notes too.
-        threads: How many threads torch computes with.
-        flags: Which of `NOTED_FLAGS` the processor has; None if the system doesn't say.
-        onednn: Whether torch has oneDNN.
-        mkl: Whether torch has MKL.
-        other_packages: Versions of packages whose speed is compared.
+        environment: The environment, as in the manifest of a run.
+        threads: The number of torch's threads.
+        flags: The flags of `NOTED_FLAGS` that the processor has; None if unknown.
+        onednn: True if torch has oneDNN.
+        mkl: True if torch has MKL.
+        other_packages: The versions of packages whose speed is compared.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,7 +38,7 @@ class Machine(BaseModel):
 
 
 def describe_machine() -> Machine:
-    """This machine, as it is set up now."""
+    """Returns the description of this machine in its current configuration."""
     return Machine(
         environment=collect_environment(),
         threads=torch.get_num_threads(),
@@ -50,7 +50,7 @@ def describe_machine() -> Machine:
 
 
 def available_memory() -> int | None:
-    """Bytes that can be taken without swapping; None if the system doesn't say."""
+    """Returns the bytes that can be allocated without swapping; None if unknown."""
     info = Path("/proc/meminfo")
     if not info.is_file():
         return None
@@ -73,7 +73,7 @@ def _flags() -> tuple[str, ...] | None:
 
 
 def without_folders(value: Any) -> Any:
-    """An option as the file of results tells it: of a path its last part, since the rest is one machine's."""
+    """Returns an option for the results file, with paths reduced to their last part."""
     if isinstance(value, list | tuple):
         return [without_folders(one) for one in value]
     return value.name if isinstance(value, Path) else value

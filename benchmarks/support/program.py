@@ -1,4 +1,4 @@
-"""The frame of every benchmark: its options, and where its figures go."""
+"""The command-line frame of every benchmark: options and output."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from support.machine import describe_machine, without_folders
 
 RESULTS = Path(__file__).parents[1] / "results"
 NEARBY_DATA = Path(__file__).parents[3] / "shared" / "data"
-"""Where data sets are looked for when nobody says where they are: beside the checkout, as the tests do."""
+"""The default folder of data sets, next to the checkout, as in the tests."""
 
 ROUNDS = 3
 
 
 class Log(SilentProgress):
-    """Writes what is said on standard error; draws no bars, which would cost time while it is measured."""
+    """Writes messages to standard error; draws no progress bars, which would affect the measurement."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -40,26 +40,26 @@ class Log(SilentProgress):
 
 
 def options(description: str, rounds: int = ROUNDS) -> argparse.ArgumentParser:
-    """A parser with the options that all benchmarks share."""
+    """Returns a parser with the options of all benchmarks."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--rounds", type=int, default=rounds, help=f"default {rounds}")
-    parser.add_argument("--threads", type=int, help="torch's threads; by default one for every core")
+    parser.add_argument("--threads", type=int, help="number of torch's threads; by default one per core")
     parser.add_argument("--data", type=Path, help=f"the folder of data sets; by default {DATA_VARIABLE}")
-    parser.add_argument("--quick", action="store_true", help="a handful of items, to see whether it runs")
-    parser.add_argument("--output", type=Path, help="where the figures go; nowhere by default with --quick")
+    parser.add_argument("--quick", action="store_true", help="run a handful of items, as a check")
+    parser.add_argument("--output", type=Path, help="the results file; by default none with --quick")
     return parser
 
 
 def begin(given: argparse.Namespace) -> None:
-    """Puts the shared options into force.
+    """Applies the shared options.
 
     Raises:
-        SequelaError: There are no rounds.
+        SequelaError: The number of rounds is below one.
     """
     if given.rounds < 1:
-        raise SequelaError(f"{given.rounds} rounds were asked for; at least one is needed.")
+        raise SequelaError(f"Invalid number of rounds {given.rounds}: at least one is needed.")
     if given.data is not None:
         os.environ[DATA_VARIABLE] = str(given.data)
     elif not os.environ.get(DATA_VARIABLE) and NEARBY_DATA.is_dir():
@@ -68,20 +68,20 @@ def begin(given: argparse.Namespace) -> None:
 
 
 def load(given: argparse.Namespace, log: Log) -> LanguageModel:
-    """The model that is measured, on the CPU."""
+    """Loads the model to be measured on the CPU."""
     model = load_model(given.model, device="cpu", dtype=given.dtype, progress=log)
     log.say(f"{model.name}, {given.dtype}, {torch.get_num_threads()} threads")
     return model
 
 
 def end(benchmark: str, given: argparse.Namespace, figures: dict[str, Any], details: dict[str, Any]) -> None:
-    """Writes the file of results and, as the last line of standard output, the figures in JSON.
+    """Writes the results file and, as the last line of standard output, the figures as JSON.
 
     Args:
-        benchmark: Its name.
-        given: Its options.
-        figures: What was found.
-        details: What lies behind it, for the file only: times, batch sizes, agreement item by item.
+        benchmark: The benchmark's name.
+        given: The benchmark's options.
+        figures: The main results.
+        details: Details for the file only: times, batch sizes, agreement item by item.
     """
     arguments = {
         name: without_folders(value)
@@ -106,7 +106,7 @@ def end(benchmark: str, given: argparse.Namespace, figures: dict[str, Any], deta
 
 
 def run(main: Any) -> None:
-    """Runs a benchmark; a user's mistake becomes a message, not a traceback."""
+    """Runs a benchmark; reports user errors as a message without a traceback."""
     try:
         main()
     except SequelaError as error:

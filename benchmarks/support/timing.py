@@ -1,4 +1,4 @@
-"""Contests: who does the same work faster, taking turns."""
+"""Timing of several programs on the same work in alternating rounds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sequela.core.progress import Progress
 
 @dataclass
 class Timed:
-    """The times of one contestant.
+    """The times of one program.
 
     Args:
-        seconds: One for each round.
-        answers: What came out in each round.
+        seconds: The time of each round.
+        answers: The result of each round.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Timed:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """How many seconds a piece of work takes, and what comes out."""
+    """Runs the work; returns the seconds that it took and its result."""
     started = time.perf_counter()
     answer = work()
     return time.perf_counter() - started, answer
@@ -39,7 +39,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def take_turns(
     contestants: Mapping[str, Callable[[], Any]], rounds: int, progress: Progress, what: str
 ) -> dict[str, Timed]:
-    """Lets everyone do their work once per round; who begins changes with every round."""
+    """Runs every program once per round; the order rotates with every round."""
     results = {name: Timed() for name in contestants}
     order = list(contestants)
     for number in range(rounds):

@@ -1,4 +1,4 @@
-"""A workload as our engines get it: token ids."""
+"""Workloads as token ids, the input of Sequela's engines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.workloads import ScoringWorkload
 
 
 def score_requests(model: LanguageModel, engine: Engine, work: ScoringWorkload) -> list[ScoreRequest]:
-    """Tokenized as the harness tokenizes, context and continuation together."""
+    """Returns the requests of a workload, tokenized like the harness: context and continuation together."""
     lm = EngineLM(EditedModel(model), engine)
     pairs = [lm._encode_pair(*instance.args) for instance in work.instances()]
     return [ScoreRequest(tuple(context), tuple(continuation)) for context, continuation in pairs]

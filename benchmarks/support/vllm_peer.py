@@ -1,4 +1,4 @@
-"""vLLM in its own environment, as one more contestant."""
+"""vLLM in a separate environment, as a program to compare with."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ CACHE_GIGABYTES = 2
 
 
 class VllmPeer:
-    """A process with vLLM in it, its model loaded and warm; halted until it is asked.
+    """A process that runs vLLM, with its model loaded and warm; stopped between requests.
 
-    vLLM's workers poll for work, so an idle server would take time from the other contestants.
+    vLLM's workers poll for work, so an idle server would take time from the other programs.
 
     Args:
-        process: The process, talked to over pipes; the leader of a process group of its own.
-        job: What it shall do when asked.
+        process: The process, which communicates over pipes and leads its own process group.
+        job: The workload.
 
     Attributes:
-        about: The version of vLLM, and what was loaded before it.
+        about: The version of vLLM, and the libraries that were preloaded.
     """
 
     def __init__(self, process: subprocess.Popen[str], job: dict[str, Any]) -> None:
         self._process = process
-        self._tell(job)
+        self._send(job)
         self.about = self._answer()
         self._signal(signal.SIGSTOP)
 
     def generate(self) -> list[str]:
-        """Continues all prompts of the job it was started with."""
+        """Continues all prompts of the job."""
         self._signal(signal.SIGCONT)
-        self._tell({"go": True})
+        self._send({"go": True})
         texts: list[str] = self._answer()["texts"]
         self._signal(signal.SIGSTOP)
         return texts
@@ -53,17 +53,17 @@ class VllmPeer:
         """Ends the process and its workers."""
         assert self._process.stdin is not None
         self._signal(signal.SIGCONT)
-        self._process.stdin.close()  # it ends by itself at the end of its input
+        self._process.stdin.close()  # it exits at the end of its input
         try:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it has ended; whoever reads its answer is told
+        with contextlib.suppress(ProcessLookupError):  # it has ended; reading its answer raises the error
             os.killpg(self._process.pid, number)
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message) + "\n")
         self._process.stdin.flush()
@@ -73,7 +73,7 @@ class VllmPeer:
         line = self._process.stdout.readline()
         if not line:
             raise SequelaError(
-                f"vLLM ended without an answer (exit code {self._process.wait()}); what it said stands above."
+                f"vLLM ended without an answer (exit code {self._process.wait()}); see its output above."
             )
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -89,8 +89,8 @@ def vllm_peer(
         python: The Python of an environment with vLLM.
         model: An alias or a folder.
         dtype: `float32` or `bfloat16`.
-        work: What stops an answer.
-        prompts: The prompts as token ids, the very ones that the others get.
+        work: The workload, for its stop strings and maximum length.
+        prompts: The prompts as token ids, the same for all programs.
 
     Raises:
         SequelaError: There is no such Python, or vLLM doesn't start.
@@ -104,7 +104,7 @@ def vllm_peer(
         "VLLM_LOGGING_LEVEL": "WARNING",
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_OFFLINE": "1",
-        "PYTHONSAFEPATH": "1",  # its environment must not see our modules beside the server
+        "PYTHONSAFEPATH": "1",  # its environment must not import the modules next to the server
     }
     job = {
         "model": str(packaged_folder(ALIASES[model]) if model in ALIASES else Path(model).resolve()),
@@ -113,7 +113,7 @@ def vllm_peer(
         "stop": list(work.stop),
         "max_new_tokens": work.max_new_tokens,
     }
-    # Intel's OpenMP, if the environment has it: vLLM asks for it to be loaded first, for best performance.
+    # Intel's OpenMP, if the environment has it: vLLM recommends preloading it for best performance.
     openmp = python.parent.parent / "lib" / "libiomp5.so"
     if openmp.is_file():
         settings["LD_PRELOAD"] = ":".join(filter(None, [str(openmp.resolve()), os.environ.get("LD_PRELOAD")]))
@@ -132,4 +132,4 @@ def vllm_peer(
             finally:
                 peer.close()
         finally:
-            process.kill()  # where it didn't even start well
+            process.kill()  # in case it did not start properly

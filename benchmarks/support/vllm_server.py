@@ -1,9 +1,9 @@
-"""Generates with vLLM: run by the Python of an environment that has it, talked to over pipes.
+"""Generates with vLLM; runs in an environment that has it and communicates over pipes.
 
-The first line of standard input is the job, in JSON. When model and kernels are ready, a line says so;
-then every further line of input starts one pass over all prompts, answered by a line with the texts.
-Everything vLLM prints goes to standard error. Nothing but vLLM is imported here: its environment may have
-no `sequela`.
+The first line of standard input is the job, in JSON. A line of output reports when model and kernels are
+ready; then every further line of input starts one pass over all prompts, answered by a line with the texts.
+Everything that vLLM prints goes to standard error. Only vLLM is imported here, since its environment may not
+have `sequela`.
 """
 
 import json
@@ -33,18 +33,18 @@ def main() -> None:
     short = vllm.SamplingParams(temperature=0.0, max_tokens=4)
     model.generate(prompts[:2], short, use_tqdm=False)  # warm
 
-    def tell(answer: dict[str, object]) -> None:
-        # Each pass begins without the prefixes of the one before: the others have no such head start.
+    def send(answer: dict[str, object]) -> None:
+        # Each pass starts without cached prefixes of the previous one, like the other programs.
         if not model.reset_prefix_cache():
             raise RuntimeError("vLLM did not empty its prefix cache.")
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
     preloaded = [Path(path).name for path in os.environ.get("LD_PRELOAD", "").split(":") if path]
-    tell({"version": vllm.__version__, "preloaded": preloaded})
+    send({"version": vllm.__version__, "preloaded": preloaded})
     for _ in sys.stdin:
         outputs = model.generate(prompts, greedy, use_tqdm=False)
-        tell({"texts": [output.outputs[0].text for output in outputs]})
+        send({"texts": [output.outputs[0].text for output in outputs]})
 
 
 if __name__ == "__main__":

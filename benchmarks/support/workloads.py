@@ -1,6 +1,6 @@
-"""The questions that speed is measured on: real ones, as the benchmarks that come with the program ask them.
+"""The workloads of the speed benchmarks: real questions in the form of Sequela's benchmarks.
 
-Rows come from the folder that `SEQUELA_DATA` names. They are read when they are needed; none is kept here.
+Rows are read from the folder that `SEQUELA_DATA` names when they are needed; none are stored here.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from sequela.evaluation.lm_eval.task_file import TaskFile
 
 @dataclass(frozen=True)
 class Question:
-    """A question and the answers to choose from.
+    """A question with its choices.
 
     Args:
-        id: Names it, e.g. `anatomy/17`.
-        context: All that stands before the answer.
-        choices: The answers, each with the space it begins with.
+        id: The question's id, for example `anatomy/17`.
+        context: The text before the answer.
+        choices: The answers, each with its leading space.
     """
 
     id: str
@@ -43,24 +43,24 @@ class ScoringWorkload:
 
     Args:
         name: The case's name.
-        questions: In the order of the data.
+        questions: The questions, in the order of the data.
     """
 
     name: str
     questions: tuple[Question, ...]
 
     def instances(self) -> list[Instance]:
-        """One request of the harness for each choice, in order."""
+        """Returns one request of the harness for each choice, in order."""
         pairs = [(question.context, choice) for question in self.questions for choice in question.choices]
         return [_instance("loglikelihood", pair, number) for number, pair in enumerate(pairs)]
 
     def by_question(self, logprobs: Sequence[float]) -> list[tuple[float, ...]]:
-        """The answers to `instances`, sorted to their questions."""
+        """Groups the answers to `instances` by question."""
         left = iter(logprobs)
         return [tuple(itertools.islice(left, len(question.choices))) for question in self.questions]
 
     def sample(self, count: int) -> ScoringWorkload:
-        """At most `count` questions, evenly spread."""
+        """Returns at most `count` questions, evenly spaced."""
         return ScoringWorkload(self.name, tuple(spread(self.questions, count)))
 
 
@@ -70,9 +70,9 @@ class GenerationWorkload:
 
     Args:
         name: The case's name.
-        prompts: In the order of the data.
-        stop: Strings that end an answer.
-        max_new_tokens: Where an answer ends if nothing else ends it.
+        prompts: The prompts, in the order of the data.
+        stop: The stop strings.
+        max_new_tokens: The maximum length of an answer in tokens.
     """
 
     name: str
@@ -81,7 +81,7 @@ class GenerationWorkload:
     max_new_tokens: int
 
     def instances(self) -> list[Instance]:
-        """One request of the harness for each prompt, in order."""
+        """Returns one request of the harness for each prompt, in order."""
         settings = {"until": list(self.stop), "do_sample": False, "max_gen_toks": self.max_new_tokens}
         return [
             _instance("generate_until", (prompt, dict(settings)), number)
@@ -89,14 +89,14 @@ class GenerationWorkload:
         ]
 
     def sample(self, count: int) -> GenerationWorkload:
-        """At most `count` prompts, evenly spread."""
+        """Returns at most `count` prompts, evenly spaced."""
         return GenerationWorkload(
             self.name, tuple(spread(self.prompts, count)), self.stop, self.max_new_tokens
         )
 
 
 def mmlu(subjects: int = 5, questions: int = 60) -> ScoringWorkload:
-    """MMLU by letters, 5-shot: the first subjects in alphabetical order that have so many questions."""
+    """Returns MMLU by letters, 5-shot: the first subjects in alphabetical order with enough questions."""
     file = _file("mmlu", "letters")
     asked: list[Question] = []
     for subject in subtasks_of(file):
@@ -109,18 +109,18 @@ def mmlu(subjects: int = 5, questions: int = 60) -> ScoringWorkload:
 
 
 def truthfulqa(questions: int = 100) -> ScoringWorkload:
-    """TruthfulQA, MC1 and MC2 of each question."""
+    """Returns TruthfulQA, MC1 and MC2 of each question."""
     asked = [one for file in files_of("truthfulqa") for one in _questions(_here(file), questions)]
     return ScoringWorkload("truthfulqa", tuple(asked))
 
 
 def commonsenseqa(questions: int = 100) -> ScoringWorkload:
-    """CommonsenseQA by letters, 7-shot."""
+    """Returns CommonsenseQA by letters, 7-shot."""
     return ScoringWorkload("csqa", tuple(_questions(_file("commonsenseqa", "letters"), questions)))
 
 
 def gsm8k(problems: int = 64, max_new_tokens: int = 256) -> GenerationWorkload:
-    """GSM8K with eight worked solutions before each problem."""
+    """Returns GSM8K with eight few-shot examples before each problem."""
     requests = _requests(_file("gsm8k", "generation"), problems)
     prompts = tuple(request.args[0] for request in requests)
     return GenerationWorkload("gsm8k", prompts, tuple(requests[0].args[1]["until"]), max_new_tokens)
@@ -138,11 +138,11 @@ QUICK_SCORING: Mapping[str, Callable[[], ScoringWorkload]] = MappingProxyType(
         "csqa": lambda: commonsenseqa(questions=4),
     }
 )
-"""A handful of questions of each, to see whether a benchmark runs."""
+"""A handful of questions of each, to check that a benchmark runs."""
 
 
 def spread(items: Sequence[Any], count: int) -> list[Any]:
-    """At most `count` items, evenly spread over all of them, in order."""
+    """Returns at most `count` evenly spaced items, in order."""
     if count >= len(items):
         return list(items)
     return [items[i * len(items) // count] for i in range(count)]
@@ -153,7 +153,7 @@ def _instance(kind: Any, arguments: tuple[Any, ...], number: int) -> Instance:
 
 
 def _questions(file: TaskFile, limit: int, subject: str = "") -> list[Question]:
-    """The first questions of a task whose choices are scored."""
+    """Returns the first questions of a task whose choices are scored."""
     groups = itertools.groupby(_requests(file, limit, subject), key=lambda request: request.doc_id)
     found = []
     for number, requests in groups:
@@ -164,7 +164,7 @@ def _questions(file: TaskFile, limit: int, subject: str = "") -> list[Question]:
 
 
 def _requests(file: TaskFile, limit: int, subject: str = "") -> list[Instance]:
-    """What the harness asks for a task, in the order of its items."""
+    """Returns the harness's requests of a task, in the order of its items."""
     task = build_task(file, subject, limit).task
     with quiet_harness():
         task.build_all_requests(limit=limit, rank=0, world_size=1)
@@ -180,7 +180,7 @@ def _file(benchmark: str, protocol: str) -> TaskFile:
 def _here(file: TaskFile) -> TaskFile:
     if local_path(file) is None:
         raise BadInputError(
-            f"The data of {file.benchmark} are not there.",
-            hint=f"Set {DATA_VARIABLE}, or --data, to a folder that has them (see benchmarks/README.md).",
+            f"The data of {file.benchmark} are missing.",
+            hint=f"Set {DATA_VARIABLE} or --data to a folder that contains them (see benchmarks/README.md).",
         )
     return file

@@ -34,5 +34,5 @@ def test_a_fault_that_no_longer_fits_is_refused(faults: ModuleType, tmp_path: Pa
     fault = faults.FAULTS[0]
     (tmp_path / fault.file).parent.mkdir(parents=True)
     (tmp_path / fault.file).write_text("nothing of it\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="stands there 0 times"):
+    with pytest.raises(ValueError, match="occurs 0 times"):
         fault.plant(tmp_path)
