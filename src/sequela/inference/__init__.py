@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from sequela.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from sequela.inference.base_engine import BaseEngine
     from sequela.inference.engine import (
         Engine,
         Generation,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sequela.inference.torch.reference_engine import PlainEngine
 
 __all__ = [
+    "BaseEngine",
     "DepthCache",
     "Engine",
     "EngineInfo",
@@ -49,6 +51,7 @@ if not TYPE_CHECKING:  # a `__getattr__` would make type checkers accept any nam
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "sequela.inference.base_engine": ("BaseEngine",),
             "sequela.inference.engine": (
                 "Engine",
                 "Generation",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
 
 from sequela.core.batching import retry_on_oom
-from sequela.core.progress import SILENT, Progress
+from sequela.core.progress import Progress
 from sequela.edited import EditedModel
+from sequela.inference.base_engine import BaseEngine
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.generation_state import GenerationState, token_count
-from sequela.inference.routing import answer_by_route_within_context
 from sequela.inference.torch.attention.base import takes_attention
 from sequela.inference.torch.counters import TokenCounters
 from sequela.inference.torch.decoding import Decoder
@@ -22,7 +22,7 @@ from sequela.inference.torch.reference_engine import PlainEngine
 from sequela.inference.torch.scoring import score_trie
 
 
-class TorchEngine:
+class TorchEngine(BaseEngine):
     """Runs requests through the Hugging Face model, each token in context once.
 
     Models that keep their attention to themselves (GPT-J) and rotary positions that depend on the longest
@@ -40,15 +40,7 @@ class TorchEngine:
         self.counters = TokenCounters()
 
     @torch.inference_mode()
-    def score(
-        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
-    ) -> list[Score]:
-        """Scores continuations."""
-        return answer_by_route_within_context(
-            model, requests, Score.for_too_long, lambda one, asked: self._score(one, asked, progress)
-        )
-
-    def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
+    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
         def attempt(tokens: int) -> list[Score]:
             if not packs(model):
                 return _plain(model, tokens).score(model, requests, progress)
@@ -66,19 +58,8 @@ class TorchEngine:
         return retry_on_oom(self.memory.tokens_at_once(model.base), attempt)
 
     @torch.inference_mode()
-    def generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
-    ) -> list[Generation]:
-        """Continues prompts greedily, many at a time."""
-        return answer_by_route_within_context(
-            model,
-            requests,
-            Generation.for_too_long,
-            lambda one, asked: self._generate(one, asked, progress),
-        )
-
     def _generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
+        self, model: EditedModel, requests: list[GenerationRequest], progress: Progress
     ) -> list[Generation]:
         def attempt(tokens: int) -> list[Generation]:
             if not packs(model):

@@ -10,12 +10,12 @@ import torch
 from transformers import DynamicCache
 
 from sequela.core.batching import by_token_budget
-from sequela.core.progress import SILENT, Progress, counted
+from sequela.core.progress import Progress, counted
 from sequela.edited import EditedModel
 from sequela.edited.decisions import DecisionTokens
+from sequela.inference.base_engine import BaseEngine
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.generation_state import GenerationState, TokenCount, token_count
-from sequela.inference.routing import answer_by_route_within_context
 from sequela.inference.torch.lm_head import Head, all_finite, append_argmax
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
@@ -24,7 +24,7 @@ from sequela.models.forward.replay import record_forward
 Row = tuple[int, ...]
 
 
-class PlainEngine:
+class PlainEngine(BaseEngine):
     """Scores and generates with right-padded batches of a limited number of tokens.
 
     Args:
@@ -35,15 +35,8 @@ class PlainEngine:
         self.token_budget = token_budget
 
     @torch.inference_mode()
-    def score(
-        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
-    ) -> list[Score]:
+    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
         """Scores continuations; requests that read the same tokens share one row."""
-        return answer_by_route_within_context(
-            model, requests, Score.for_too_long, lambda one, asked: self._score(one, asked, progress)
-        )
-
-    def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
         watched = bool(model.interventions)
         by_row: dict[tuple[Row, int], list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
@@ -60,20 +53,10 @@ class PlainEngine:
         return [scores[number] for number in range(len(requests))]
 
     @torch.inference_mode()
-    def generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
-    ) -> list[Generation]:
-        """Continues prompts greedily, many at a time, with a key-value cache."""
-        return answer_by_route_within_context(
-            model,
-            requests,
-            Generation.for_too_long,
-            lambda one, asked: self._generate(one, asked, progress),
-        )
-
     def _generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
+        self, model: EditedModel, requests: list[GenerationRequest], progress: Progress
     ) -> list[Generation]:
+        """Continues prompts, many at a time, with a key-value cache."""
         answers: dict[int, Generation] = {}
         model.decisions.begin()
         with model, token_count(requests, progress) as count:

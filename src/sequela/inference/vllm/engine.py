@@ -7,11 +7,10 @@ from types import TracebackType
 from typing import Any, Literal
 
 from sequela.core.errors import SequelaError
-from sequela.core.progress import SILENT, Progress, counted
+from sequela.core.progress import Progress, counted
 from sequela.edited import Delta, EditedModel
-from sequela.inference.context_limit import answer_within_context
+from sequela.inference.base_engine import BaseEngine
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.routing import answer_by_route
 from sequela.inference.vllm.decoding import Sampled, decoding_params, ended, sampled_tokens
 from sequela.inference.vllm.scoring import assemble, plan_queries
 from sequela.inference.vllm.server import VllmServer, VllmSettings, check_installed
@@ -20,7 +19,7 @@ PROMPTS_AT_ONCE = 512
 """How many prompts vLLM is given before progress is told; it batches among them as it likes."""
 
 
-class VllmEngine:
+class VllmEngine(BaseEngine):
     """Scores and generates on vLLM.
 
     The base model is copied to a temporary folder and served once; a request for another base ends that
@@ -66,65 +65,41 @@ class VllmEngine:
             self._server.close()
             self._server = None
 
-    def score(
-        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
-    ) -> list[Score]:
-        """Scores continuations by the log-probabilities of next tokens (`scoring.py`).
-
-        Raises:
-            SequelaError: The edits sit where vLLM can't run them.
-        """
-        return answer_by_route(model, requests, lambda asking, asked: self._score(asking, asked, progress))
-
-    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
+    def _check_model(self, model: EditedModel) -> None:
         check_edit_locations(model)
 
-        def answer(fitting: list[ScoreRequest]) -> list[Score]:
-            server = self._serving(model, progress)
-            queries = plan_queries(fitting, server.block_size)
-            asked = [(row, part) for row, query in queries.items() for part in query.parts()]
-            rows = [row for row, _ in asked]
-            params = [queries[row].params(part) for row, part in asked]
-            outputs = _run(server, model, rows, params, "scoring requests", progress)
-            for row, output in zip(rows, outputs, strict=True):
-                queries[row].add_output(output)
-            return [assemble(request, queries) for request in fitting]
+    def _context_limit(self, model: EditedModel) -> int:
+        return self.settings.limit(model.base)
 
-        limit = self.settings.limit(model.base)
-        return answer_within_context(limit, model.base.name, requests, Score.for_too_long, answer)
-
-    def generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
-    ) -> list[Generation]:
-        """Continues prompts greedily.
-
-        Raises:
-            SequelaError: The edits sit where vLLM can't run them.
-        """
-        return answer_by_route(model, requests, lambda asking, asked: self._generate(asking, asked, progress))
+    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
+        """Scores continuations by the log-probabilities of next tokens (`scoring.py`)."""
+        server = self._serving(model, progress)
+        queries = plan_queries(requests, server.block_size)
+        asked = [(row, part) for row, query in queries.items() for part in query.parts()]
+        rows = [row for row, _ in asked]
+        params = [queries[row].params(part) for row, part in asked]
+        outputs = _run(server, model, rows, params, "scoring requests", progress)
+        for row, output in zip(rows, outputs, strict=True):
+            queries[row].add_output(output)
+        return [assemble(request, queries) for request in requests]
 
     def _generate(
         self, model: EditedModel, requests: list[GenerationRequest], progress: Progress
     ) -> list[Generation]:
-        check_edit_locations(model)
-
-        def answer(fitting: list[GenerationRequest]) -> list[Generation]:
-            server = self._serving(model, progress)
-            tokens: list[list[Sampled]] = [[] for _ in fitting]
-            answers: dict[int, Generation] = {}
-            while going := [number for number in range(len(fitting)) if number not in answers]:
-                prompts = [fitting[n].prompt + tuple(token for token, _ in tokens[n]) for n in going]
-                params = [decoding_params(model.base, fitting[n], len(tokens[n])) for n in going]
-                outputs = _run(server, model, prompts, params, "generating texts", progress)
-                for number, output in zip(going, outputs, strict=True):
-                    tokens[number] += sampled_tokens(output)
-                    found = ended(model.base, fitting[number], tokens[number])
-                    if found is not None:
-                        answers[number] = found
-            return [answers[number] for number in range(len(fitting))]
-
-        limit = self.settings.limit(model.base)
-        return answer_within_context(limit, model.base.name, requests, Generation.for_too_long, answer)
+        """Continues prompts; a text that vLLM ends too early is continued by further requests."""
+        server = self._serving(model, progress)
+        tokens: list[list[Sampled]] = [[] for _ in requests]
+        answers: dict[int, Generation] = {}
+        while going := [number for number in range(len(requests)) if number not in answers]:
+            prompts = [requests[n].prompt + tuple(token for token, _ in tokens[n]) for n in going]
+            params = [decoding_params(model.base, requests[n], len(tokens[n])) for n in going]
+            outputs = _run(server, model, prompts, params, "generating texts", progress)
+            for number, output in zip(going, outputs, strict=True):
+                tokens[number] += sampled_tokens(output)
+                found = ended(model.base, requests[number], tokens[number])
+                if found is not None:
+                    answers[number] = found
+        return [answers[number] for number in range(len(requests))]
 
     def _serving(self, model: EditedModel, progress: Progress) -> VllmServer:
         """The server of the model's base; started if it isn't the one that runs."""
