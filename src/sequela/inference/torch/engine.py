@@ -1,4 +1,4 @@
-"""The engine that is used unless another is asked for: packed tries, shared prefixes, a depth cache."""
+"""The default engine: packed tries, shared prefixes, a depth cache."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ from sequela.inference.torch.scoring import score_trie
 class TorchEngine(BaseEngine):
     """Runs requests through the Hugging Face model, each token in context once.
 
-    Models that keep their attention to themselves (GPT-J) and rotary positions that depend on the longest
-    row (LongRoPE) go the plain way, in right-padded batches. What watches activations is told, on either
-    way, at which tokens it decides.
+    `PlainEngine` runs models whose attention can't be replaced (GPT-J) and models with rotary positions that
+    depend on the longest row (LongRoPE). Either way, interventions are given the tokens at which they decide.
 
     Args:
-        memory: How much room there is for activations, keys and values.
-        depth_cache: Where hidden states below the edits are kept between calls; None for no keeping.
+        memory: The limits for activations, keys and values.
+        depth_cache: Keeps hidden states below the edits between calls; None keeps none.
     """
 
     def __init__(self, memory: WorkingMemory | None = None, depth_cache: DepthCache | None = None) -> None:
@@ -83,15 +82,16 @@ class TorchEngine(BaseEngine):
 
 
 def packs(model: EditedModel) -> bool:
-    """Whether requests to a model may be packed into tries, by the stated rule.
+    """Returns whether requests to a model may be packed into tries.
 
-    Not if its attention can't be replaced, or if its rotary positions depend on the longest row of a pass.
+    They may not if its attention can't be replaced, or if its rotary positions depend on the longest row of
+    a pass.
     """
     return takes_attention(model.base) and not model.base.rotary_by_length
 
 
 def _plain(model: EditedModel, tokens: int) -> PlainEngine:
-    """The engine for models that can't be packed; one row at a time where rows would change each other."""
+    """Returns the engine for requests that can't be packed; one row at a time if rows affect each other."""
     return PlainEngine(1 if model.base.rotary_by_length else tokens)
 
 
