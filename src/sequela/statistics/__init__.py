@@ -1,4 +1,4 @@
-"""Key second moments and null spaces, kept by content."""
+"""Key covariances and null spaces, stored by content."""
 
 from typing import TYPE_CHECKING
 
