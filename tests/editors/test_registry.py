@@ -111,7 +111,7 @@ def test_a_regularizer_of_a_package_joins_any_method(install_plugin: Install) ->
         ("sequela_no_such_module:Editor", r"\(sequela_no_such_module:Editor\) can't be imported"),
         ("sequela_example_plugin.method:NoSuchClass", "can't be imported"),
         ("sequela_example_plugin.records:HALVING", "is not a class derived from `sequela.editors.Editor`"),
-        ("sequela_example_plugin.records:DOUBLING", "calls itself 'doubling'"),
+        ("sequela_example_plugin.records:DOUBLING", "has the name 'doubling'"),
     ],
 )
 def test_a_plug_in_that_is_no_editor_is_refused_by_name(

@@ -1,4 +1,4 @@
-"""Sampled text comes from the model's own probabilities, and from the seed alone."""
+"""Sampled text follows the model's probabilities and depends only on the seed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def test_the_same_seed_gives_the_same_rows(any_family: LanguageModel) -> None:
     assert all(len(row) == 14 for row in rows[0])
 
 
-def test_texts_are_what_is_sampled_plainly(any_family: LanguageModel) -> None:
-    """Both ways draw with the same numbers; only rounding could make them differ."""
+def test_texts_equal_those_of_plain_sampling(any_family: LanguageModel) -> None:
+    """Both functions draw the same random numbers; only rounding could make the texts differ."""
     starts = [(5, 6), (7, 8), (9, 10)]
     plain, fast = (
         sample(any_family, starts, 40, torch.Generator().manual_seed(3))
@@ -47,14 +47,14 @@ def test_every_sampled_token_is_counted() -> None:
     assert counted.units == [2] * 9
 
 
-def test_of_one_most_likely_token_it_takes_that(any_family: LanguageModel) -> None:
-    """With `top_k` 1 nothing is left to chance: every token is the best of one whole pass."""
+def test_with_top_k_of_one_the_most_likely_token_is_taken(any_family: LanguageModel) -> None:
+    """With `top_k` 1 nothing is random: every token is the most likely one of one whole pass."""
     (row,) = sample_tokens(any_family, [(5, 6)], 12, torch.Generator(), top_k=1)
     best = any_family.module(torch.tensor([row])).logits[0].argmax(-1).tolist()
     assert list(row[2:]) == best[1:-1]
 
 
-def test_tokens_come_as_often_as_they_are_likely() -> None:
+def test_tokens_are_sampled_as_often_as_they_are_likely() -> None:
     model = tiny_language_model("llama")
     probabilities = model.module(torch.tensor([[5, 6]])).logits[0, -1].softmax(-1)
     rows = sample_tokens(model, [(5, 6)] * 4000, 1, torch.Generator().manual_seed(0))
@@ -63,13 +63,13 @@ def test_tokens_come_as_often_as_they_are_likely() -> None:
     assert ((counts - 4000 * probabilities).abs() < 5 * spread + 3).all()
 
 
-def test_a_model_whose_logits_are_no_numbers_is_refused() -> None:
+def test_a_model_with_logits_that_are_not_finite_is_an_error() -> None:
     model = tiny_language_model("llama")
     model.mlp_out_weight(1).data[0, 0] = float("nan")
     with pytest.raises(SequelaError, match="not all finite"):
         sample_tokens(model, [(5, 6)], 2, torch.Generator())
 
 
-def test_rows_of_different_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="one length"):
+def test_rows_of_different_lengths_are_an_error() -> None:
+    with pytest.raises(ValueError, match="same length"):
         sample_tokens(tiny_language_model("llama"), [(5,), (5, 6)], 1, torch.Generator())

@@ -1,4 +1,4 @@
-"""Perplexity is the exponential of the mean loss over windows, and never hides a broken number."""
+"""Perplexity is the exponential of the mean loss over windows, and never hides a loss that is not finite."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_it_is_the_model_s_own_loss(any_family: LanguageModel) -> None:
     assert found.stderr == pytest.approx(float(torch.tensor(losses).std()) / len(losses) ** 0.5, rel=1e-3)
 
 
-def test_a_window_that_is_no_number_makes_it_infinite() -> None:
+def test_a_window_that_is_not_finite_makes_it_infinite() -> None:
     model = EditedModel(tiny_language_model("gptj"))
     token = model.base.tokenizer(WORDS)["input_ids"][WINDOW + 2]
     model.base.module.get_input_embeddings().weight.data[token] = math.nan
@@ -53,6 +53,6 @@ def test_a_text_shorter_than_a_window_is_one_window() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a"])
-def test_a_text_without_anything_to_predict_is_refused(text: str) -> None:
+def test_a_text_with_nothing_to_predict_is_an_error(text: str) -> None:
     with pytest.raises(SequelaError, match="two tokens"):
         perplexity(TorchEngine(), EditedModel(tiny_language_model("llama")), text)

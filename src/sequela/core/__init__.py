@@ -1,1 +1,1 @@
-"""What every other package builds on: errors, files, hashing, paths, precision, progress."""
+"""The foundation of all other packages: errors, files, hashing, paths, precision, progress."""

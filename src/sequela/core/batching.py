@@ -16,14 +16,14 @@ Answer = TypeVar("Answer")
 
 
 def by_token_budget(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Groups row numbers so that rows times the longest row stays within a budget of tokens.
+    """Groups row indices so that the rows of a group, padded to the longest, stay within a budget of tokens.
 
-    Rows of like length come together, longest first, so a batch that doesn't fit in memory
-    shows at once. A single row longer than the budget is a group of its own.
+    Rows of similar length are grouped, longest first, so that a batch that doesn't fit in memory fails
+    at once. A single row longer than the budget is a group of its own.
 
     Args:
-        lengths: Tokens per row.
-        budget: The most tokens, padding included, in one group.
+        lengths: The number of tokens of each row.
+        budget: The maximum number of tokens, padding included, in one group.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     group: list[int] = []
@@ -37,10 +37,10 @@ def by_token_budget(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 def retry_on_oom(tokens: int, attempt: Callable[[int], Answer]) -> Answer:
-    """Tries with so many tokens and, whenever memory doesn't suffice, with half as many.
+    """Calls `attempt` with a number of tokens, and again with half as many whenever memory runs out.
 
     Raises:
-        SequelaError: Not even one token fits.
+        SequelaError: Memory is insufficient for a single token.
     """
     while True:
         try:
@@ -50,7 +50,7 @@ def retry_on_oom(tokens: int, attempt: Callable[[int], Answer]) -> Answer:
                 raise
             if tokens == 1:
                 raise SequelaError(
-                    "The memory doesn't suffice for a single token of this request.",
+                    "There is not enough memory for a single token of this request.",
                     hint="Free memory, or use a smaller model or bfloat16.",
                 ) from error
         tokens //= 2
@@ -62,32 +62,35 @@ def retry_on_oom(tokens: int, attempt: Callable[[int], Answer]) -> Answer:
 def in_groups(
     lengths: Sequence[int], tokens: int, work: Callable[[list[int]], Sequence[Answer]]
 ) -> list[Answer]:
-    """Works on rows side by side, so many tokens at once or, where memory doesn't suffice, fewer.
+    """Processes rows in batches of a number of tokens, with fewer whenever memory runs out.
 
     Args:
-        lengths: Tokens of each row.
-        tokens: How many at once, padding included.
-        work: Is given the numbers of some rows and gives their answers in that order; what it has
-            answered is not asked again.
+        lengths: The number of tokens of each row.
+        tokens: The maximum number of tokens at once, padding included.
+        work: Takes the indices of some rows and returns their answers in that order; answered rows are not
+            processed again.
+
+    Returns:
+        One answer per row, in order.
 
     Raises:
-        SequelaError: Not even one token fits.
+        SequelaError: Memory is insufficient for a single token.
     """
-    found: dict[int, Answer] = {}
+    answers: dict[int, Answer] = {}
 
     def attempt(at_once: int) -> None:
-        left = [row for row in range(len(lengths)) if row not in found]
-        for places in by_token_budget([lengths[row] for row in left], at_once):
-            group = [left[place] for place in places]
-            found.update(zip(group, work(group), strict=True))
+        remaining = [row for row in range(len(lengths)) if row not in answers]
+        for indices in by_token_budget([lengths[row] for row in remaining], at_once):
+            group = [remaining[index] for index in indices]
+            answers.update(zip(group, work(group), strict=True))
 
     retry_on_oom(tokens, attempt)
-    return [found[row] for row in range(len(lengths))]
+    return [answers[row] for row in range(len(lengths))]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory, of the processor or of an accelerator, didn't suffice."""
+    """Returns whether an error means that memory ran out, on the CPU or an accelerator."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
         return True
-    # All that oneDNN says when it can't have the memory for its code or its scratch space.
+    # oneDNN's only messages if it can't allocate memory for its code or its scratch space.
     return str(error) in ("could not create a primitive", "could not execute a primitive")

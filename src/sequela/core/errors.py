@@ -1,4 +1,4 @@
-"""The errors a user can cause, and the words they are told in."""
+"""The errors that a user can cause, with messages that say what to do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 class SequelaError(Exception):
-    """An error the user can act on; the command line prints it without a traceback.
+    """An error that the user can act on; the command line prints it without a traceback.
 
     Args:
-        message: What was given and what was expected.
-        hint: What to do about it, if there is one thing to do.
+        message: A sentence that names the value and the problem.
+        hint: A suggestion of what to do, if there is one.
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
@@ -24,7 +24,7 @@ class SequelaError(Exception):
 
 
 class UnknownNameError(SequelaError):
-    """A name that no registry knows, with the names that come near it."""
+    """A name that is not registered, with the most similar known names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
@@ -37,7 +37,7 @@ class UnknownNameError(SequelaError):
 
 
 class BadInputError(SequelaError):
-    """A file or record that can't be used; named by file and record."""
+    """A file or record that can't be used; the message names both."""
 
 
 class UnsupportedModelError(SequelaError):
@@ -45,15 +45,15 @@ class UnsupportedModelError(SequelaError):
 
 
 class FingerprintMismatchError(SequelaError):
-    """Something that was made for one model is about to be used on another."""
+    """An object of one model is about to be used on another."""
 
 
 class IntegrityError(SequelaError):
-    """A downloaded or stored file is not what it should be."""
+    """A downloaded or stored file is damaged, incomplete or not the expected one."""
 
 
 def near_matches(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """The known names that look like `name`, best first, ignoring case."""
+    """Returns the known names that are similar to `name`, best first, ignoring case."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
     matches = difflib.get_close_matches(name.casefold(), list(by_folded), n=limit, cutoff=0.5)
     return [by_folded[match] for match in matches]

@@ -1,4 +1,4 @@
-"""Small files that more than one part of the program keeps: descriptions in JSON, tensors with their hash."""
+"""Small files that several packages store: descriptions in JSON, and tensors with their hash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def write_description(path: Path, description: BaseModel) -> None:
-    """Writes a description as JSON; a reader sees the old file or the whole new one."""
+    """Writes a description as JSON; a reader sees the old file or the complete new one."""
     with replacing(path) as temporary:
         temporary.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
@@ -30,11 +30,11 @@ def read_description_of(path: Path, kind: type[M], what: str) -> M:
 
     Args:
         path: The file.
-        kind: What it must be.
-        what: What it describes, for people: `delta`, `trained editor`.
+        kind: The model class of the description.
+        what: The name of the described object in messages, such as `delta` or `trained editor`.
 
     Raises:
-        BadInputError: It is missing or not one of ours.
+        BadInputError: The file is missing or is not such a description.
     """
     try:
         return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
@@ -45,27 +45,27 @@ def read_description_of(path: Path, kind: type[M], what: str) -> M:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> str:
-    """Writes tensors, whole or not at all; returns their hash."""
+    """Writes tensors, completely or not at all; returns their hash."""
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         save_file(kept, temporary)
     return hash_tensors(kept.items())
 
 
-def load_tensors(path: Path, wanted: str) -> dict[str, torch.Tensor]:
+def load_tensors(path: Path, expected_hash: str) -> dict[str, torch.Tensor]:
     """Reads tensors back.
 
     Args:
         path: The file.
-        wanted: Their hash.
+        expected_hash: The hash of the saved tensors.
 
     Raises:
-        IntegrityError: They are not the ones that were saved.
+        IntegrityError: The file can't be read, or its tensors have another hash.
     """
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise IntegrityError(f"{path} can't be read: {error}") from error
-    if hash_tensors(tensors.items()) != wanted:
+    if hash_tensors(tensors.items()) != expected_hash:
         raise IntegrityError(f"{path} was changed after it was saved: its hash differs.")
     return tensors

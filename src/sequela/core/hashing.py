@@ -1,4 +1,4 @@
-"""The one place where things get their content hash."""
+"""Content hashes of JSON values, tensors and files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     import torch
 
 FINGERPRINT_LENGTH = 16
-"""Hexadecimal digits kept of a fingerprint (64 bits: enough to tell models apart, short enough to read)."""
+"""The number of hexadecimal digits in a fingerprint: 64 bits distinguish models and are short to read."""
 
 
 def hash_json(value: Any) -> str:
-    """A short hash of a JSON value, the same on every machine and Python version."""
+    """Returns a short hash of a JSON value, the same on every machine and Python version."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return _shorten(hashlib.sha256(text.encode("ascii")))
 
 
 def hash_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
-    """A short hash of named tensors: names, shapes, dtypes and every bit of the values."""
-    import torch  # here, since most of what gets a hash is no tensor, and listings don't wait for it
+    """Returns a short hash of named tensors: names, shapes, dtypes and every bit of the values."""
+    import torch  # imported here, since most hashes are not of tensors and listings must not wait for it
 
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
@@ -35,12 +35,12 @@ def hash_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
 
 
 def hash_parts(parts: Mapping[str, str]) -> str:
-    """Joins several hashes under their names into one."""
+    """Returns one hash of several named hashes."""
     return hash_json(dict(parts))
 
 
 def sha256_of_file(path: Path) -> str:
-    """The full SHA-256 of a file, in hexadecimal."""
+    """Returns the full SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):

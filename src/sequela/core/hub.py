@@ -1,7 +1,7 @@
-"""Asking the Hugging Face hub, quietly and without long waits where there is no network.
+"""Access to the Hugging Face hub, without log noise and without long waits if there is no network.
 
-The hub's libraries answer a missing network with five retries, half a minute and a line of warning
-for each, even where the file is in their cache. Whether the hub answers is therefore asked once.
+Without a network the hub's libraries retry five times, for half a minute, with a warning each time, even if
+the file is in their cache. Therefore one request checks beforehand whether the hub is reachable.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import urllib.request
 from collections.abc import Iterator
 
 SECONDS_TO_ANSWER = 5.0
-"""How long the hub is given to answer at all."""
+"""The timeout of the request that checks whether the hub is reachable."""
 
 _LOGGERS = ("huggingface_hub", "datasets", "fsspec")
 
 
 @contextlib.contextmanager
 def hub_access() -> Iterator[bool]:
-    """Within the block the hub's libraries log errors only, and data sets are loaded without bars.
+    """Makes the hub's libraries log only errors and draw no bars within the `with` block.
 
-    Where the hub doesn't answer they are in their offline mode: they look into their caches.
+    If the hub is unreachable, they are switched to their offline mode and use only their caches.
 
     Yields:
-        Whether the hub answers.
+        True if the hub is reachable.
     """
     import datasets
     from huggingface_hub import constants
@@ -38,7 +38,7 @@ def hub_access() -> Iterator[bool]:
         logging.getLogger(name).setLevel(logging.ERROR)
     datasets.disable_progress_bars()
     if not reachable:
-        # The libraries read HF_HUB_OFFLINE once, at import; afterwards only this switches them.
+        # The libraries read HF_HUB_OFFLINE once, at import; afterwards only these attributes have an effect.
         constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
     try:
         yield reachable
@@ -51,7 +51,7 @@ def hub_access() -> Iterator[bool]:
 
 
 def unreachable_because(error: Exception, reachable: bool) -> str:
-    """Why something can't be had of the hub, in one line."""
+    """Returns the reason why a download from the hub failed, in one line."""
     if not reachable:
         return "the Hugging Face hub doesn't answer, and its cache on this machine doesn't have it"
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -63,6 +63,6 @@ def _answers(endpoint: str) -> bool:
         with urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER):
             return True
     except urllib.error.HTTPError:
-        return True  # an answer, if not a friendly one
+        return True  # an error status is an answer too
     except OSError:
         return False

@@ -1,9 +1,9 @@
-"""Where files live: the cache, and the user's folder of data sets.
+"""The locations of files: the cache, and the user's folder of data sets.
 
-Both are read from the environment when asked for, never at import:
+Both are read from the environment on each call, never at import:
 
 * `SEQUELA_CACHE`: models, statistics; by default the platform's user cache folder.
-* `SEQUELA_DATA`: a local folder of data sets; where it has the file, it wins over the hub.
+* `SEQUELA_DATA`: a local folder of data sets; files in it take precedence over the hub.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DATA_VARIABLE = "SEQUELA_DATA"
 
 
 def cache_folder() -> Path:
-    """The folder for downloaded models and computed statistics (not created here)."""
+    """Returns the folder for downloaded models and computed statistics; doesn't create it."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
@@ -34,10 +34,10 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path | None:
-    """The user's folder of data sets, or None when `SEQUELA_DATA` is not set.
+    """Returns the user's folder of data sets, or None if `SEQUELA_DATA` is not set.
 
     Raises:
-        SequelaError: The variable names something that is not a folder.
+        SequelaError: The value of the variable is not a folder.
     """
     chosen = os.environ.get(DATA_VARIABLE)
     if not chosen:
@@ -52,14 +52,14 @@ def data_folder() -> Path | None:
 
 
 def ensure_writable(folder: Path, needed_bytes: int = 0) -> None:
-    """Creates `folder` and proves that files can be written there, before long work begins.
+    """Creates `folder` and checks that files can be written there, before long work begins.
 
     Args:
-        folder: The folder to make and to try.
-        needed_bytes: How much space the work is going to need.
+        folder: The folder to create and check.
+        needed_bytes: The disk space that the work will need.
 
     Raises:
-        SequelaError: It can't be made or written, or the disk has too little space left.
+        SequelaError: The folder can't be created or written, or the disk has too little free space.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,9 +79,9 @@ def ensure_writable(folder: Path, needed_bytes: int = 0) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary neighbour of `path` that takes its place only if the block ends well.
+    """Yields a temporary file next to `path` that replaces it only if the `with` block succeeds.
 
-    A reader therefore sees the old file or the whole new one, never a part.
+    A reader therefore sees the old file or the complete new one, never a part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)

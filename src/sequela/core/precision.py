@@ -1,6 +1,6 @@
-"""The dtype policy, in one place.
+"""The dtype policy.
 
-* Weights stay in the dtype they were loaded in: float32 unless the user asks for another, or for
+* Weights stay in the dtype they were loaded in: float32 unless the user chooses another or
   `auto`, which is bfloat16 where the hardware multiplies it natively and float32 elsewhere.
 * Logits and log-probabilities are always read in float32.
 * Covariances, solves and deltas are computed in float64 where the device has it.
@@ -25,7 +25,7 @@ SCORING_DTYPE = torch.float32
 
 
 def solve_dtype(device: torch.device) -> torch.dtype:
-    """float64, or float32 on devices without it (Apple's `mps`)."""
+    """Returns float64, or float32 on devices without it (Apple's `mps`)."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
@@ -34,8 +34,8 @@ class Precision:
     """The dtype of a model's weights.
 
     Args:
-        name: Its name, one of `DTYPES`.
-        reason: Why it was chosen; empty if the user named it.
+        name: The name of the dtype, one of `DTYPES`.
+        reason: The reason for the choice; empty if the user named the dtype.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Precision:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype itself."""
+        """The PyTorch dtype."""
         return DTYPES[self.name]
 
     def __str__(self) -> str:
@@ -51,14 +51,14 @@ class Precision:
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision that the user named, or for `auto` the one that suits a device.
+    """Returns the precision that the user named, or for `auto` the best one for a device.
 
     Args:
         name: One of `DTYPES`, or `auto`.
-        device: Where the model will run.
+        device: The device that the model will run on.
 
     Raises:
-        UnknownNameError: It is neither.
+        UnknownNameError: `name` is none of these.
     """
     if name != AUTO:
         if name not in DTYPES:
@@ -67,21 +67,21 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     native = _native_bfloat16(device)
     if native:
         return Precision("bfloat16", f"{native} computes it natively")
-    return Precision("float32", f"no native bfloat16 is known of the device {device}")
+    return Precision("float32", f"the device {device} has no known native bfloat16")
 
 
 def _native_bfloat16(device: torch.device) -> str:
-    """What multiplies bfloat16 natively on a device; empty if nothing does, or PyTorch can't say."""
+    """Returns the hardware feature for native bfloat16 on a device; empty if none is known."""
     if device.type == "cuda":
         native = bool(torch.version.hip) or torch.cuda.get_device_capability(device) >= (8, 0)
         return torch.cuda.get_device_name(device) if native else ""
     if device.type == "cpu":
-        for feature, question in _CPU_QUESTIONS.items():
-            ask = getattr(torch.cpu, question, None)  # older versions of PyTorch don't have them all
-            if ask is not None and ask():
+        for feature, function in _CPU_FEATURES.items():
+            supported = getattr(torch.cpu, function, None)  # older versions of PyTorch lack some
+            if supported is not None and supported():
                 return feature
     return ""
 
 
-_CPU_QUESTIONS = {"AMX": "_is_amx_tile_supported", "AVX-512 BF16": "_is_avx512_bf16_supported"}
-"""Per feature of x86 processors, the function of `torch.cpu` that says whether it is there."""
+_CPU_FEATURES = {"AMX": "_is_amx_tile_supported", "AVX-512 BF16": "_is_avx512_bf16_supported"}
+"""Features of x86 processors, each with the function of `torch.cpu` that detects it."""

@@ -1,7 +1,7 @@
-"""How long work tells what it is doing, without knowing who listens.
+"""Progress reports of long work, independent of how they are shown.
 
-Library code reports through the small `Progress` protocol; the command line
-gives it Rich bars (`cli/progress.py`), tests and notebooks the silent one.
+Library code reports through the small `Progress` protocol. The command line implements it with Rich bars
+(`cli/progress.py`); tests and notebooks use the silent implementation.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """Something that is told how work goes on."""
+    """A receiver of progress reports."""
 
     def start(self, description: str, total: int | None) -> int:
-        """Begins a task of `total` units, None if that isn't known; returns the number to speak of it."""
+        """Begins a task of `total` units, None if the number is unknown; returns the task's id."""
         ...
 
     def advance(self, task: int, units: int = 1) -> None:
@@ -31,16 +31,16 @@ class Progress(Protocol):
         ...
 
     def say(self, message: str) -> None:
-        """Tells one line that stays on the screen."""
+        """Prints one line that stays on the screen."""
         ...
 
     def watch(self, workload: Workload | None) -> None:
-        """Shows from now on how far a workload is of which all tasks are parts; None ends that."""
+        """Shows the progress of a workload that all tasks are part of; None stops that."""
         ...
 
 
 class SilentProgress:
-    """Listens to nothing."""
+    """A progress that ignores all reports."""
 
     def start(self, description: str, total: int | None) -> int:
         """Ignores the task."""
@@ -60,17 +60,17 @@ class SilentProgress:
 
 
 SILENT: Progress = SilentProgress()
-"""The progress of code that nobody watches (it has no state)."""
+"""The progress that ignores all reports; it has no state."""
 
 
 @contextmanager
 def counted(progress: Progress, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Within the block, a task runs; yields the function that reports finished units of it.
+    """Runs a task for the duration of the `with` block; yields a function that reports finished units.
 
     Args:
-        progress: Receives them.
-        description: What the task is.
-        total: The units it has; None where it can't be told how far it is.
+        progress: Receives the reports.
+        description: The description of the task.
+        total: The number of its units; None if it is unknown.
     """
     task = progress.start(description, total)
     try:
@@ -80,7 +80,7 @@ def counted(progress: Progress, description: str, total: int | None) -> Iterator
 
 
 def tracked(items: Iterable[T], progress: Progress, description: str, total: int) -> Iterator[T]:
-    """Passes `items` on, reporting one unit after each."""
+    """Yields `items` and reports one unit after each."""
     with counted(progress, description, total) as advance:
         for item in items:
             yield item
@@ -89,7 +89,7 @@ def tracked(items: Iterable[T], progress: Progress, description: str, total: int
 
 @contextmanager
 def watched(progress: Progress, workload: Workload) -> Iterator[None]:
-    """Within the block, progress shows how far a workload is."""
+    """Shows the progress of a workload for the duration of the `with` block."""
     progress.watch(workload)
     try:
         yield

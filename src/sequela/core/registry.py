@@ -1,8 +1,8 @@
-"""Registries: what can be chosen by name, built in or brought by an installed package.
+"""Registries of objects that are chosen by name, built in or provided by an installed package.
 
-A package brings something by an entry point in the registry's group. Nothing is imported before it is asked
-for, and a package that can't be used is an error only for whoever asks for what it brings; listings show it
-with what is wrong.
+A package provides an entry by an entry point in the registry's group. Nothing is imported before it is
+requested. A package that can't be used is an error only if one of its entries is requested; listings show its
+entries with the problem.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Origin:
-    """The installed distribution that something comes from.
+    """The installed distribution that an entry comes from.
 
     Args:
         distribution: The distribution's name, as pip knows it.
-        version: Its version; empty for what comes with Sequela.
+        version: Its version; empty for built-in entries.
     """
 
     distribution: str
@@ -59,16 +59,16 @@ class Listed(Generic[T]):
 
 @dataclass(frozen=True)
 class Registry(Generic[T]):
-    """Names and what they stand for.
+    """A mapping from names to entries, extensible by packages.
 
     Args:
         kind: The word for an entry in messages, e.g. `edit source`.
-        group: The group of entry points by which packages bring further entries.
-        built_in: Returns the entries that come with Sequela, by name: each an object, or the
-            `module:attribute` where it stands.
-        check: Returns the entry that an imported object is, or stands for; raises `ValueError`, with the
-            reason or without, if it is none.
-        expected: The words for what an entry point must name.
+        group: The group of entry points by which packages provide further entries.
+        built_in: Returns the built-in entries by name: each an object, or its location as
+            `module:attribute`.
+        check: Returns the entry for an imported object; raises `ValueError`, with or without a reason, if
+            it is not one.
+        expected: The description, in messages, of the object that an entry point must name.
     """
 
     kind: str
@@ -83,7 +83,7 @@ class Registry(Generic[T]):
         return (*built_in, *sorted(self._points().keys() - built_in.keys()))
 
     def require(self, name: str) -> None:
-        """Refuses a name that is not known; imports no package.
+        """Checks that a name is known; imports no package.
 
         Raises:
             UnknownNameError: No entry has the name; the error has near matches.
@@ -96,8 +96,8 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: No entry has the name; the error has near matches.
-            BadInputError: The package that brings it fails to import, brings something else, or uses a name
-                that is taken.
+            BadInputError: The package that provides it fails to import, provides another kind of object, or
+                uses a name that is taken.
         """
         self.require(name)
         built_in, points = self.built_in(), self._points().get(name, ())
@@ -105,8 +105,8 @@ class Registry(Generic[T]):
             raise self._taken(name, points)
         if points:
             return self._from_package(points[0])
-        found = built_in[name]
-        return imported(found) if isinstance(found, str) else found
+        entry = built_in[name]
+        return imported(entry) if isinstance(entry, str) else entry
 
     def origin(self, name: str) -> Origin:
         """Returns the distribution that a name comes from; imports no package.
@@ -118,40 +118,40 @@ class Registry(Generic[T]):
         return SEQUELA if name in self.built_in() else _origin(self._points()[name][0])
 
     def listed(self) -> Iterator[Listed[T]]:
-        """Yields every entry; those that can't be used with the reason."""
+        """Yields every entry; an unusable one has the reason as its `problem`."""
         built_in, points = self.built_in(), self._points()
         for name in self.names():
             if name in built_in:
-                found = built_in[name]
-                yield Listed(name, SEQUELA, imported(found) if isinstance(found, str) else found)
+                entry = built_in[name]
+                yield Listed(name, SEQUELA, imported(entry) if isinstance(entry, str) else entry)
             for point in points.get(name, ()):
                 try:
                     yield Listed(name, _origin(point), self.get(name))
                 except BadInputError as error:
                     yield Listed(name, _origin(point), None, error.message)
 
-    def load(self, name: str, place: str) -> Any:
-        """Imports what an entry names as its implementation.
+    def load(self, name: str, location: str) -> Any:
+        """Imports the implementation that an entry names.
 
         Args:
             name: The entry's name.
-            place: Where the implementation stands, as `module:attribute`.
+            location: The location of the implementation, as `module:attribute`.
 
         Raises:
-            BadInputError: It belongs to a package and can't be imported.
+            BadInputError: The implementation belongs to a package and can't be imported.
         """
         if self.origin(name) == SEQUELA:
-            return imported(place)
+            return imported(location)
         try:
-            return imported(place)
-        except Exception as error:  # any error of somebody else's module
-            raise self._not_importable(name, place, self.origin(name), error) from error
+            return imported(location)
+        except Exception as error:  # a package's module may raise any error
+            raise self._not_importable(name, location, self.origin(name), error) from error
 
     def misfit(self, name: str, found: object, reason: str = "") -> BadInputError:
-        """Returns the error for an object that is no entry of this registry."""
+        """Returns the error for an object that is not a valid entry."""
         origin = self.origin(name)
         return BadInputError(
-            f"The package {origin} brings the {self.kind} {name!r} as {found!r}, which "
+            f"The package {origin} provides the {self.kind} {name!r} as {found!r}, which "
             f"{reason or f'is not {self.expected}'}.",
             hint=f"The entry point must name {self.expected}. Update or uninstall {origin.distribution}, or "
             "ask its authors.",
@@ -166,39 +166,40 @@ class Registry(Generic[T]):
     def _from_package(self, point: EntryPoint) -> T:
         try:
             found = point.load()
-        except Exception as error:  # any error of somebody else's module
+        except Exception as error:  # a package's module may raise any error
             raise self._not_importable(point.name, point.value, _origin(point), error) from error
         try:
             return self.check(point.name, found)
         except ValueError as error:
             raise self.misfit(point.name, found, str(error)) from error
 
-    def _not_importable(self, name: str, place: str, origin: Origin, error: Exception) -> BadInputError:
+    def _not_importable(self, name: str, location: str, origin: Origin, error: Exception) -> BadInputError:
         return BadInputError(
-            f"The {self.kind} {name!r} of the package {origin} ({place}) can't be imported: "
+            f"The {self.kind} {name!r} of the package {origin} ({location}) can't be imported: "
             f"{type(error).__name__}: {error}",
-            hint=f"Install what it needs, or update or uninstall {origin.distribution}.",
+            hint=f"Install its dependencies, or update or uninstall {origin.distribution}.",
         )
 
     def _taken(self, name: str, points: tuple[EntryPoint, ...]) -> BadInputError:
         origins = [_origin(point) for point in points]
         others = [SEQUELA] if name in self.built_in() else []
-        owners = " and ".join(str(one) for one in (*others, *origins))
+        owners = " and ".join(str(origin) for origin in (*others, *origins))
         return BadInputError(
-            f"The name {name!r} is taken: {owners} each bring {article(self.kind)} {self.kind} of that name.",
-            hint=f"Uninstall {' or '.join(one.distribution for one in origins)}, or ask its authors for "
-            "another name.",
+            f"The name {name!r} is taken: {owners} each provide {article(self.kind)} {self.kind} of that "
+            "name.",
+            hint=f"Uninstall {' or '.join(origin.distribution for origin in origins)}, or ask its authors "
+            "for another name.",
         )
 
 
-def imported(place: str) -> Any:
-    """Returns what stands at `module:attribute`."""
-    module, _, attribute = place.partition(":")
+def imported(location: str) -> Any:
+    """Imports and returns the object at `module:attribute`."""
+    module, _, attribute = location.partition(":")
     return getattr(import_module(module), attribute)
 
 
 def instance_of(*classes: type[T]) -> Callable[[str, object], T]:
-    """Returns a check that an object is of one of some classes, and has the name of its entry point."""
+    """Returns a check that an object is an instance of one of these classes, with its entry point's name."""
 
     def check(name: str, found: object) -> T:
         if not isinstance(found, classes):
@@ -210,14 +211,14 @@ def instance_of(*classes: type[T]) -> Callable[[str, object], T]:
 
 
 def check_name(name: str, found: object) -> None:
-    """Refuses an object that calls itself otherwise than its entry point does.
+    """Checks that an object's own name is that of its entry point.
 
     Raises:
-        ValueError: It does.
+        ValueError: The names differ.
     """
     own = getattr(found, "name", name)
     if own != name:
-        raise ValueError(f"calls itself {own!r}")
+        raise ValueError(f"has the name {own!r}")
 
 
 def article(word: str) -> str:
@@ -233,5 +234,5 @@ def _origin(point: EntryPoint) -> Origin:
 
 @cache
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Returns a group's entry points; they are read once for a module search path."""
+    """Returns a group's entry points; they are read once per module search path."""
     return tuple(entry_points(group=group))

@@ -1,4 +1,4 @@
-"""Drawing random numbers from a seed without disturbing anybody else's."""
+"""Drawing random numbers from a seed without changing the state of the global generators."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """For the length of a block torch draws from a seed; afterwards its generators go on where they were.
+    """Seeds torch's generators within the `with` block and restores their states afterwards.
 
     Args:
         seed: The seed.
-        device: Where is drawn besides the processor.
+        device: The device whose generator is seeded in addition to the CPU's.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

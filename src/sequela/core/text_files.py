@@ -1,4 +1,4 @@
-"""Text files of a user's or a data set's, gzipped or not, and the JSON in them."""
+"""Reading of text files, gzipped or not, and of JSON in them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sequela.core.errors import BadInputError
 
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
-    """Opens UTF-8 text for reading, decompressed where the name ends with `.gz`.
+    """Opens UTF-8 text for reading, decompressed if the name ends with `.gz`.
 
-    Line ends stay as they are in the file; a byte-order mark is left out.
+    Line ends are unchanged; a byte-order mark is skipped.
 
     Raises:
-        BadInputError: It can't be opened or read, within the block too; the file and the reason are named.
+        BadInputError: The file can't be opened or, within the block, read; the message names file and reason.
     """
     try:
         if path.suffix == ".gz":
@@ -37,7 +37,7 @@ def open_text(path: Path) -> Iterator[IO[str]]:
 
 
 def read_text(path: Path) -> str:
-    """Returns a whole text file, decompressed where the name ends with `.gz`.
+    """Returns the content of a text file, decompressed if the name ends with `.gz`.
 
     Raises:
         BadInputError: As `open_text`.
@@ -47,10 +47,10 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Returns what a JSON file holds.
+    """Returns the value in a JSON file.
 
     Raises:
-        BadInputError: It can't be read or is not JSON.
+        BadInputError: The file can't be read or is not JSON.
     """
     try:
         return json.loads(read_text(path))
@@ -61,12 +61,12 @@ def read_json(path: Path) -> Any:
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yields the number (from 1) and the value of every line of JSON; empty lines are passed over.
+    """Yields the number (from 1) and the value of every line of JSON; empty lines are skipped.
 
     Raises:
-        BadInputError: The file can't be read, or a line is not JSON; named by its number.
+        BadInputError: The file can't be read, or a line is not JSON; the message has its number.
     """
-    with open_text(path) as stream:  # its lines end at line feeds only: JSON strings may hold other breaks
+    with open_text(path) as stream:  # split at line feeds only: JSON strings may contain other breaks
         for number, line in enumerate(stream, start=1):
             if line.strip():
                 yield number, _parsed(line, f"{path}, line {number}")

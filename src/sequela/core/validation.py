@@ -1,4 +1,4 @@
-"""Pydantic's errors in words, for everything a user writes: settings, study files, records, task files."""
+"""Conversion of pydantic's errors to sentences, for settings, study files, records and task files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _KINDS: dict[str, ProblemKind] = {"missing": "missing", "extra_forbidden": "unkn
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a value.
+    """One problem of a value.
 
     Args:
-        location: The keys and indices that lead to it; empty for the value as a whole.
-        kind: Whether a key is missing, unknown, or has a wrong value.
-        message: What is wrong with the value, without a full stop.
+        location: The keys and indices that lead to the problem; empty for the value as a whole.
+        kind: `missing` or `unknown` for a key, `wrong` for a value.
+        message: The description of the problem, without a full stop.
         code: Pydantic's name for the error, such as `int_parsing`.
-        given: The value; of a missing key what it is missing from.
+        given: The value; for a missing key the object that lacks it.
     """
 
     location: tuple[str | int, ...]
@@ -44,7 +44,7 @@ class Problem:
 
         Args:
             noun: The word for a key: field, setting, option.
-            allowed: The keys there are; an unknown key is compared with them.
+            allowed: The known keys, for a suggestion if a key is unknown.
         """
         if self.kind == "missing":
             return f"the {noun} {self.key!r} is missing"
@@ -58,23 +58,23 @@ class Problem:
 
 
 def problems_in(error: ValidationError) -> list[Problem]:
-    """Returns what is wrong with a value, in pydantic's order."""
+    """Returns the problems of a value, in pydantic's order."""
     return [_problem(details) for details in error.errors()]
 
 
 def in_words(error: ValidationError, noun: str = "field", allowed: Sequence[str] = ()) -> str:
-    """Returns all that is wrong with a value in one line, without a full stop.
+    """Returns all problems of a value in one line, without a full stop.
 
     Args:
         error: Pydantic's error.
         noun: The word for a key: field, setting, option.
-        allowed: The keys there are; an unknown key is compared with them.
+        allowed: The known keys, for a suggestion if a key is unknown.
     """
     return "; ".join(problem.in_words(noun, allowed) for problem in problems_in(error))
 
 
 def suggestion(key: str, allowed: Sequence[str]) -> str:
-    """Returns " (did you mean 'x'?)" for a misspelled key, and nothing where none is near."""
+    """Returns " (did you mean 'x'?)" for a misspelled key, or an empty string if no key is similar."""
     near = near_matches(key, allowed)
     return f" (did you mean {near[0]!r}?)" if near else ""
 

@@ -1,9 +1,9 @@
-"""A long piece of work as a whole: the pieces it has, and the time it will still take.
+"""The pieces of a long computation, and an estimate of its remaining time.
 
-Pieces differ by orders of magnitude, so the mean time of those that are done says nothing about those that
-are not. Each piece has a weight, its expected size against the others, and a kind, from the general to the
-particular. The time of a piece follows from its weight and the rate of the most similar pieces that were
-timed: the same suite on the same model, else the same suite, else any evaluation, else anything.
+Pieces differ by orders of magnitude, so the mean time of finished pieces is no estimate for the others. Each
+piece has a weight, its expected size relative to the others, and a kind, from general to specific. The time
+of a piece is estimated from its weight and the rate of the most similar timed pieces: the same suite on the
+same model, else the same suite, else any evaluation, else any piece.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 Clock = Callable[[], float]
-"""The seconds since some moment."""
+"""A function that returns the seconds since a fixed moment."""
 
 Kind = tuple[str, ...]
 
 OVERTIME = 0.1
-"""What a piece that takes longer than expected is given, as a part of the time that it has taken."""
+"""The remaining time of a piece that takes longer than expected, as a share of the time taken so far."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Piece:
     """A piece of a workload.
 
     Args:
-        kind: What it is, from the general to the particular: `("evaluate", "perplexity", "smollm2")`.
-        weight: Its size against other pieces: about how many tokens go through the model.
-        typical: Whether its time tells something about other kinds of pieces; that of a download doesn't.
+        kind: Its kind, from general to specific: `("evaluate", "perplexity", "smollm2")`.
+        weight: Its size relative to other pieces: the approximate number of tokens run.
+        typical: True if its time is an indication for other kinds of pieces; that of a download isn't.
     """
 
     kind: Kind
@@ -40,7 +40,7 @@ class Piece:
 
     @property
     def prefixes(self) -> list[Kind]:
-        """The kinds it is one of, the most particular first."""
+        """The kinds that it belongs to, the most specific first."""
         last = 0 if self.typical else 1
         return [self.kind[:length] for length in range(len(self.kind), last - 1, -1)]
 
@@ -59,14 +59,14 @@ class _Current:
 
 
 class Workload:
-    """What is planned, done and under way.
+    """The planned, finished and current pieces of a computation.
 
     It may be read from another thread than the one that does the work.
 
     Args:
-        name: What it is called.
-        pieces: What is planned.
-        clock: Tells the time.
+        name: The name of the workload.
+        pieces: The planned pieces.
+        clock: Returns the time.
     """
 
     def __init__(self, name: str, pieces: Iterable[Piece], clock: Clock = time.monotonic) -> None:
@@ -80,30 +80,30 @@ class Workload:
 
     @property
     def n_pieces(self) -> int:
-        """The number of pieces, done or not."""
+        """The number of all pieces."""
         with self._lock:
             return self._n_done + self._planned.total()
 
     @property
     def n_done(self) -> int:
-        """The number of pieces that are done."""
+        """The number of finished pieces."""
         return self._n_done
 
     @property
     def label(self) -> str:
-        """What is under way, in words; empty if nothing is."""
+        """A description of the current piece; empty if there is none."""
         current = self._current
         return current.label if current else ""
 
     @property
     def seconds_under_way(self) -> float:
-        """The time since the piece under way was begun."""
+        """The seconds since the current piece was started."""
         current = self._current
         return self._clock() - current.begun if current else 0.0
 
     @contextmanager
     def doing(self, piece: Piece, label: str) -> Iterator[None]:
-        """Does a piece: it counts as done, and its time is learned from, if the block ends well."""
+        """Marks a piece as current; if the `with` block succeeds, it counts as done and is timed."""
         with self._lock:
             current = self._current = _Current(piece, label, self._clock())
         try:
@@ -117,17 +117,17 @@ class Workload:
             self._current = None
 
     def skip(self, piece: Piece) -> None:
-        """Counts a planned piece as done that was done earlier, or never will be."""
+        """Counts a planned piece as done without running it."""
         with self._lock:
             if self._planned[piece]:
                 self._planned[piece] -= 1
                 self._n_done += 1
 
     def seconds_left(self, current_left: float | None = None) -> float | None:
-        """The time that everything still takes; None as long as nothing was timed that tells.
+        """Returns the remaining seconds of all pieces; None while there is no basis for an estimate.
 
         Args:
-            current_left: What the piece under way still takes at least, if it is known.
+            current_left: The minimum remaining seconds of the current piece, if known.
         """
         with self._lock:
             current = self._current
@@ -142,13 +142,13 @@ class Workload:
             if current is not None and self._planned[current.piece]:
                 elapsed = self._clock() - current.begun
                 expected = current.piece.weight * (_rate(current.piece, known) or 0.0)
-                # What takes longer than expected won't end this very moment.
+                # A piece that takes longer than expected won't end right now.
                 still = max(expected - elapsed, current_left or OVERTIME * elapsed)
                 left += still - expected
             return left
 
     def _known(self, current: _Current | None, current_left: float | None) -> dict[Kind, _Timed]:
-        """The times to go by: of a kind that was never timed, that of the piece under way, as it looks."""
+        """Returns the measured times; a kind without any gets the expected time of the current piece."""
         if current is None or current.piece.kind in self._timed or not current.piece.weight:
             return self._timed
         looks = self._clock() - current.begun + (current_left or 0.0)

@@ -1,4 +1,4 @@
-"""A base model plus edits: weight changes, interventions on activations, routers of requests."""
+"""A base model plus edits: weight changes, interventions on activations, routers of prompts."""
 
 import lazy_loader
 

@@ -1,6 +1,6 @@
-"""A model's chat template, as a request router: what a user asks becomes a user's turn.
+"""A model's chat template as a request router, which turns a prompt into a user's turn.
 
-Worked examples before a question stand in the same turn. The template is taken from the tokenizer and only
+Few-shot examples before a question are in the same turn. The template is taken from the tokenizer and only
 split around the user's text, so that the subject's and the target's tokens are found as in plain text.
 """
 
@@ -14,15 +14,15 @@ from sequela.edited.protocols import Routed
 from sequela.models.language_model import LanguageModel
 
 _MARK = "\u241f"
-"""Stands for the user's text while the template is asked for what comes around it."""
+"""A placeholder for the user's text, around which the template is split."""
 
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """What stands before and after a user's text up to where the model answers.
+    """The texts before and after a user's text, up to the model's answer.
 
     Args:
-        before: The text before, without the beginning token where the tokenizer puts that by itself.
+        before: The text before, without the beginning-of-text token if the tokenizer adds it.
         after: The text after.
     """
 
@@ -31,22 +31,22 @@ class ChatTemplate:
 
     @classmethod
     def of(cls, model: LanguageModel) -> ChatTemplate:
-        """The template of a model.
+        """Returns the template of a model.
 
         Raises:
-            BadInputError: It has none, or one that changes what the user says.
+            BadInputError: The model has no template, or one that changes the user's text.
         """
         tokenizer = model.tokenizer
         if not getattr(tokenizer, "chat_template", None):
             raise BadInputError(
-                f"{model.name!r} has no chat template: it is a base model, or its tokenizer came without.",
+                f"{model.name!r} has no chat template: it is a base model, or its tokenizer has none.",
                 hint="Use the template none, or the instruction-tuned model.",
             )
         turn = [{"role": "user", "content": _MARK}]
         text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
         before, mark, after = str(text).partition(_MARK)
         if not mark:
-            raise BadInputError(f"The chat template of {model.name!r} doesn't keep what the user says.")
+            raise BadInputError(f"The chat template of {model.name!r} changes the user's text.")
         beginning = tokenizer.bos_token
         if (
             beginning
@@ -62,9 +62,9 @@ class ChatTemplate:
         return hash_json({"before": self.before, "after": self.after})
 
     def rewrite(self, prompt: str) -> str:
-        """The prompt as a user's turn, up to where the model answers."""
+        """Returns the prompt as a user's turn, up to the model's answer."""
         return f"{self.before}{prompt}{self.after}"
 
     def route(self, prompt: str) -> Routed:
-        """The same, as a router says it."""
+        """Like `rewrite`, as a `RequestRouter`."""
         return Routed(self.rewrite(prompt))

@@ -1,4 +1,4 @@
-"""What an edit did to the weights of one base model."""
+"""Changes of the weights of one base model."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Delta:
     """A change of some weights of one base model.
 
     The edited weight is `round(W + update)`, computed in float64 from the base's `W`, so the
-    same delta gives the same bits whether it was just made, summed up edit by edit, or loaded.
+    same delta gives the same bits whether it was just computed, summed edit by edit, or loaded.
 
     Args:
-        base_fingerprint: The model the delta was made for.
-        updates: Per parameter name, the update `[out, in]`.
+        base_fingerprint: The fingerprint of the model that the delta is for.
+        updates: The update `[out, in]` of each parameter, by name.
     """
 
     base_fingerprint: str
@@ -32,11 +32,11 @@ class Delta:
 
     @classmethod
     def empty(cls, base_fingerprint: str) -> Delta:
-        """The delta that changes nothing."""
+        """Returns the delta that changes nothing."""
         return cls(base_fingerprint, {})
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The tensors that make up the delta, by the names they are saved under."""
+        """Returns the delta's tensors by the names they are saved under."""
         tensors: dict[str, torch.Tensor] = {}
         for name, update in self.updates.items():
             if isinstance(update, LowRank):
@@ -53,11 +53,11 @@ class Delta:
 
     @property
     def finite(self) -> bool:
-        """Whether every entry is a number."""
+        """True if all entries are finite."""
         return all(bool(torch.isfinite(tensor).all()) for tensor in self.tensors().values())
 
     def norms(self) -> dict[str, float]:
-        """The Frobenius norm of each weight's update."""
+        """Returns the Frobenius norm of each weight's update."""
         return {name: float(torch.linalg.norm(update.to_dense())) for name, update in self.updates.items()}
 
     def __add__(self, other: Delta) -> Delta:
@@ -72,17 +72,17 @@ class Delta:
         return Delta(self.base_fingerprint, updates)
 
     def lowest_block(self, model: LanguageModel) -> int:
-        """The first block whose output can differ; the number of layers if none can.
+        """Returns the first block whose output can differ; the number of layers if none can.
 
-        What enters that block is bit for bit what it was before the edit.
+        The inputs of that block are bit for bit the same as before the edit.
         """
         return min((model.block_of(name) for name in self.updates), default=model.n_layers)
 
     def check_base(self, model: LanguageModel) -> None:
-        """Refuses a model that the delta was not made for.
+        """Checks that the delta is for a model.
 
         Raises:
-            FingerprintMismatchError: With both fingerprints.
+            FingerprintMismatchError: It is for another model; the message has both fingerprints.
         """
         if model.fingerprint != self.base_fingerprint:
             raise FingerprintMismatchError(
@@ -95,13 +95,14 @@ class Delta:
         """Changes the model's weights in place.
 
         Args:
-            model: The base the delta was made for. A delta already in force stays so under this one.
+            model: The base that the delta is for. A delta that is already in force stays in force under this
+                one.
 
         Returns:
             The change in force; its `revert` restores every bit.
 
         Raises:
-            FingerprintMismatchError: The model is another one.
+            FingerprintMismatchError: The delta is for another model.
             SequelaError: An update has another shape than its weight; nothing is changed.
         """
         self.check_base(model)
@@ -115,7 +116,7 @@ class Delta:
                 weight = model.family.as_out_in(stored)
                 dtype = solve_dtype(weight.device)
                 weight.copy_(weight.to(dtype) + update.to_dense().to(weight.device))
-        except BaseException:  # Ctrl-C in a notebook must not leave half a change behind
+        except BaseException:  # Ctrl-C in a notebook must not leave half of a change
             applied.revert()
             raise
         return applied
@@ -135,7 +136,7 @@ class AppliedDelta:
 
     Args:
         model: The changed model.
-        originals: The stored weights as they were before.
+        originals: The stored weights before the change.
     """
 
     model: LanguageModel
@@ -155,7 +156,7 @@ class AppliedDelta:
         self.originals.clear()
 
     def toggle(self) -> None:
-        """Puts back the weights as they were before, or, called again, those of the change."""
+        """Swaps in the original weights or, called again, the edited ones."""
         for name, original in self.originals.items():
             weight = self.model.module.get_parameter(name).data
             changed = weight.clone()
@@ -164,12 +165,12 @@ class AppliedDelta:
 
 
 def difference(model: LanguageModel, name: str, edited: torch.Tensor) -> Dense:
-    """The update that turns a stored weight of the model into `edited`.
+    """Returns the update that turns a stored weight of the model into `edited`.
 
     Args:
         model: The model, with its current weights.
         name: The parameter's name.
-        edited: The wished weight, oriented as stored.
+        edited: The edited weight, oriented as stored.
     """
     stored = model.module.get_parameter(name).data
     dtype = solve_dtype(stored.device)

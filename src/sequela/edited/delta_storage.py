@@ -1,4 +1,4 @@
-"""The numbers of a delta on disk: a file of tensors, and beside them what is needed to read it back."""
+"""Storage of deltas: a file of tensors, and the description that is needed to read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sequela.models import LanguageModel
 
 
 class StoredDelta(BaseModel):
-    """The description of a delta, which stands in the description of the folder that has its tensors.
+    """The description of a delta, a part of the description of the folder that has its tensors.
 
     Args:
         content_hash: The hash of the delta, checked on loading.
@@ -30,7 +30,7 @@ class StoredDelta(BaseModel):
 
 
 def store_delta(path: Path, delta: Delta) -> StoredDelta:
-    """Writes the tensors of a delta, whole or not at all; a delta that changes nothing has no file."""
+    """Writes the tensors of a delta, completely or not at all; an empty delta has no file."""
     if delta.updates:
         save_tensors(path, delta.tensors())
     else:
@@ -42,15 +42,15 @@ def store_delta(path: Path, delta: Delta) -> StoredDelta:
 
 
 def restore_delta(path: Path, stored: StoredDelta, model: LanguageModel) -> Delta:
-    """Reads a delta back for the model it was made for, its tensors on the model's device.
+    """Reads a delta for its model, with its tensors on the model's device.
 
     Raises:
-        IntegrityError: The file is missing, or its numbers are not the ones that were saved.
+        IntegrityError: The file is missing, or was changed after it was saved.
     """
     if not stored.weights:
         tensors = {}
     elif not path.is_file():
-        raise IntegrityError(f"{path.parent} is not whole: {path.name} is missing.")
+        raise IntegrityError(f"{path.parent} is incomplete: {path.name} is missing.")
     else:
         try:
             tensors = load_file(path, device=str(model.device))

@@ -1,4 +1,4 @@
-"""A language model with edits in any of the three seats."""
+"""A language model with edits in its weights, its activations or its prompts."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sequela.models.language_model import Change, LanguageModel
 
 
 class EditedModel:
-    """A base model plus what edits it; every engine and evaluation takes one.
+    """A base model with its edits, as every engine and evaluation takes it.
 
-    It is a context manager: inside `with edited:` the edits are in force, afterwards the
-    base is bit for bit what it was. Entering twice is harmless, the outermost block counts. Whoever runs it
-    with something that watches activations tells `decisions` of every pass.
+    It is a context manager: inside `with edited:` the edits are in force, afterwards the base is restored bit
+    for bit. It can be entered again inside; the outermost block restores the base. With interventions, every
+    pass must be announced to `decisions` (`Decisions.for_pass`).
 
     Args:
         base: The unedited model.
         weights: The change of weights, if any.
-        interventions: What watches activations.
-        routers: What rewrites requests, in order.
+        interventions: The changes of activations.
+        routers: The routers of prompts, in order.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class EditedModel:
 
     @property
     def content_hash(self) -> str:
-        """The base's fingerprint with the hashes of everything in the seats."""
+        """A hash of the base's fingerprint and of all edits."""
         return hash_json(
             {
                 "base": self.base.fingerprint,
@@ -59,16 +59,16 @@ class EditedModel:
 
     @property
     def n_changes(self) -> int:
-        """How many changes it puts in force."""
+        """The number of changes that are in force inside `with`."""
         return len(self.interventions) + (self.weights is not None)
 
     def route(self, prompt: str) -> Routed:
-        """What is asked, and of whom, when the user asks `prompt`."""
-        found = Routed(prompt, NO_ROUTE)
+        """Passes a prompt through all routers; returns the final prompt and its route."""
+        result = Routed(prompt, NO_ROUTE)
         for router in self.routers:
-            routed = router.route(found.prompt)
-            found = Routed(routed.prompt, found.route.then(routed.route))
-        return found
+            routed = router.route(result.prompt)
+            result = Routed(routed.prompt, result.route.then(routed.route))
+        return result
 
     def __enter__(self) -> EditedModel:
         if self._depth == 0:
@@ -78,7 +78,7 @@ class EditedModel:
                 for part in self.interventions:
                     self._in_force.append(part.install(self.base, self.decisions))
             except BaseException:
-                self._take_back()
+                self._revert()
                 raise
         self._depth += 1
         return self
@@ -90,10 +90,10 @@ class EditedModel:
         trace: TracebackType | None,
     ) -> None:
         if self._depth == 1:
-            self._take_back()
+            self._revert()
         self._depth -= 1
 
-    def _take_back(self) -> None:
+    def _revert(self) -> None:
         while self._in_force:
             self._in_force[-1].revert()
             self._in_force.pop()

@@ -1,7 +1,7 @@
-"""The three seats where an edit can sit, as the edited model knows them.
+"""The protocols of the three locations where an edit can act.
 
-Weights: ROME, MEMIT, fine-tuning … Activations: methods that watch a layer (GRACE,
-WISE). Requests: methods that rewrite or re-route what is asked (IKE, SERAC).
+Weights: ROME, MEMIT, fine-tuning … Activations: methods that hook a layer (GRACE, WISE). Requests: methods
+that rewrite or reroute prompts (IKE, SERAC).
 """
 
 from __future__ import annotations
@@ -21,69 +21,69 @@ class WeightChange(Protocol):
 
     @property
     def content_hash(self) -> str:
-        """A hash of what the change is, for keys of results."""
+        """A hash of the change, for the keys of results."""
         ...
 
     def lowest_block(self, model: LanguageModel) -> int:
-        """The first block whose output can differ; the number of layers if none can."""
+        """Returns the first block whose output can differ; the number of layers if none can."""
         ...
 
     def apply(self, model: LanguageModel) -> Change:
-        """Changes the weights in place; the returned change takes it back exactly."""
+        """Changes the weights in place; the returned object reverts the change exactly."""
         ...
 
 
 class Intervention(Protocol):
-    """Something that watches activations."""
+    """A change of activations by hooks."""
 
     @property
     def content_hash(self) -> str:
-        """A hash of what the intervention is."""
+        """A hash of the intervention."""
         ...
 
     def lowest_block(self, model: LanguageModel) -> int:
-        """The first block whose output can differ."""
+        """Returns the first block whose output can differ."""
         ...
 
     def install(self, model: LanguageModel, decisions: Decisions) -> Change:
-        """Hooks the model; the returned change removes the hooks.
+        """Hooks the model; the returned object removes the hooks.
 
         Args:
             model: The model.
-            decisions: Where it reads, in every pass, at which tokens to decide.
+            decisions: Has the tokens at which to decide, for every pass.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Route:
-    """What a router found for a prompt besides its new text.
+    """A router's decision on a prompt.
 
     Args:
-        hit: Whether an edit was found to apply; None where nothing looks, as in a chat template.
-        answerer: Who answers in place of the edited model; None: the model itself.
+        hit: True if an edit applies to the prompt; None if the router has no edits, as a chat template.
+        answerer: The model that answers in place of the edited model; None for the edited model itself.
     """
 
     hit: bool | None = None
     answerer: EditedModel | None = None
 
     def then(self, later: Route) -> Route:
-        """This route and that of a later router: a hit of one is a hit, and the later answerer counts."""
+        """Combines this route with a later router's, whose answerer takes precedence; hits are merged."""
         hit = later.hit if self.hit is None else self.hit or bool(later.hit)
         return Route(hit, later.answerer or self.answerer)
 
 
 NO_ROUTE = Route()
-"""The route of a prompt that nothing looked at."""
+"""The route of a prompt without a router."""
 
 
 @dataclass(frozen=True)
 class Routed:
-    """A prompt as a router leaves it.
+    """The result of routing a prompt.
 
     Args:
-        prompt: What is asked instead.
-        route: What was found.
+        prompt: The rewritten prompt.
+        route: The route.
     """
 
     prompt: str
@@ -91,13 +91,13 @@ class Routed:
 
 
 class RequestRouter(Protocol):
-    """Something that rewrites a request before it reaches the model, or has another model answer it."""
+    """A rewriter of prompts that may also route them to another model."""
 
     @property
     def content_hash(self) -> str:
-        """A hash of what the router is."""
+        """A hash of the router."""
         ...
 
     def route(self, prompt: str) -> Routed:
-        """What is asked instead, and of whom."""
+        """Returns the rewritten prompt and its route."""
         ...

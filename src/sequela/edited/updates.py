@@ -1,4 +1,4 @@
-"""The forms in which the change of one weight is kept, in the papers' orientation `[out, in]`."""
+"""Low-rank and dense changes of one weight, in the papers' orientation `[out, in]`."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ class LowRank:
 
     @property
     def rank(self) -> int:
-        """How many outer products the update sums (an upper bound of its rank)."""
+        """The number of outer products in the update, an upper bound of its rank."""
         return self.b.shape[1]
 
     @property
     def shape(self) -> tuple[int, int]:
-        """`(out, in)` of the weight it is for."""
+        """The shape `(out, in)` of the weight."""
         return self.b.shape[0], self.a.shape[1]
 
     def first(self, rank: int) -> LowRank:
-        """The sum of the first `rank` outer products."""
+        """Returns the sum of the first `rank` outer products."""
         return LowRank(self.b[:, :rank].contiguous(), self.a[:rank].contiguous())
 
     def to_dense(self) -> torch.Tensor:
-        """`[out, in]`, in the dtype of solves."""
+        """Returns the update `[out, in]`, in the dtype of solves."""
         dtype = solve_dtype(self.b.device)
         return self.b.to(dtype) @ self.a.to(dtype)
 
 
 @dataclass(frozen=True)
 class Dense:
-    """An update given entry by entry.
+    """An update with all entries.
 
     Args:
         values: `[out, in]`.
@@ -53,11 +53,11 @@ class Dense:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """`(out, in)` of the weight it is for."""
+        """The shape `(out, in)` of the weight."""
         return self.values.shape[0], self.values.shape[1]
 
     def to_dense(self) -> torch.Tensor:
-        """`[out, in]`, in the dtype of solves."""
+        """Returns the update `[out, in]`, in the dtype of solves."""
         return self.values.to(solve_dtype(self.values.device))
 
 
@@ -65,9 +65,9 @@ WeightUpdate = LowRank | Dense
 
 
 def add_updates(first: WeightUpdate, second: WeightUpdate) -> WeightUpdate:
-    """The sum of two updates of one weight.
+    """Returns the sum of two updates of one weight.
 
-    Low-rank updates stay low-rank (their factors side by side) for as long as that is smaller.
+    The sum of low-rank updates stays low-rank, with concatenated factors, while that is smaller.
     """
     if isinstance(first, LowRank) and isinstance(second, LowRank):
         b = torch.cat([first.b, second.b.to(first.b.device)], dim=1)

@@ -1,3 +1,4 @@
+from .base_engine import BaseEngine as BaseEngine
 from .engine import Engine as Engine
 from .engine import Generation as Generation
 from .engine import GenerationRequest as GenerationRequest

@@ -1,4 +1,4 @@
-"""What an engine is asked and what it answers."""
+"""The interface of engines: requests, answers, and the protocol `Engine`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sequela.models import tokenize_prompt
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """How likely is `continuation` after `context`?
+    """A request for the log-probabilities of `continuation` after `context`.
 
     Args:
-        context: Token ids before; at least one.
-        continuation: Token ids to be scored; at least one.
-        route: What routers found for it.
+        context: The token ids before the continuation; at least one.
+        continuation: The token ids to be scored; at least one.
+        route: The route that the model's routers chose.
 
     Raises:
-        SequelaError: One of them is empty.
+        SequelaError: The context or the continuation is empty.
     """
 
     context: tuple[int, ...]
@@ -33,11 +33,11 @@ class ScoreRequest:
 
     def __post_init__(self) -> None:
         if not self.context or not self.continuation:
-            raise SequelaError("A score needs at least one token of context and one to be scored.")
+            raise SequelaError("A score request needs at least one token of context and one of continuation.")
 
     @property
     def length(self) -> int:
-        """The tokens that are read: all but the last one of the continuation."""
+        """The number of tokens that the model reads: all but the last one of the continuation."""
         return len(self.context) + len(self.continuation) - 1
 
 
@@ -46,11 +46,11 @@ class Score:
     """The answer to a `ScoreRequest`.
 
     Args:
-        token_logprobs: Natural log-probability of each continuation token given all before it.
-        token_greedy: For each of them, whether it was the most likely token.
-        finite: Whether every logit that was read is a number. If not, the score can't win.
-        too_long: Where the request is longer than the model's context and wasn't run: its tokens.
-        hit: Whether a method beside the weights found something of its own to apply; None without one.
+        token_logprobs: The natural log-probability of each continuation token, given all tokens before it.
+        token_greedy: For each of them, True if it was the most likely token.
+        finite: True if all logits behind the score are finite. Otherwise the score never wins.
+        too_long: The length of the request in tokens if it exceeds the model's context; it was not run then.
+        hit: True if a memory-based or in-context method found an edit that applies; None without one.
     """
 
     token_logprobs: tuple[float, ...]
@@ -61,18 +61,18 @@ class Score:
 
     @classmethod
     def for_too_long(cls, request: ScoreRequest) -> Score:
-        """The answer to a request that is too long: nothing was read, it can't win."""
+        """Returns the answer to a request that is too long. It has no log-probabilities and never wins."""
         n_tokens = len(request.continuation)
         return cls((math.nan,) * n_tokens, (False,) * n_tokens, False, request.length)
 
     @property
     def greedy(self) -> bool:
-        """Whether every token was the most likely one."""
+        """True if every token was the most likely one."""
         return self.finite and all(self.token_greedy)
 
     @property
     def logprob(self) -> float:
-        """The sum over the tokens; minus infinity where a logit was not a number."""
+        """The sum over the tokens; minus infinity if a logit was not finite."""
         return math.fsum(self.token_logprobs) if self.finite else -math.inf
 
     @property
@@ -83,16 +83,16 @@ class Score:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """Continue `prompt` greedily.
+    """A request for the greedy continuation of `prompt`.
 
     Args:
-        prompt: Token ids; at least one.
-        max_new_tokens: Where to stop if nothing else does.
+        prompt: The token ids; at least one.
+        max_new_tokens: The maximum number of generated tokens; at least 1.
         stop: Strings that end the text; they are not part of it.
-        route: What routers found for it.
+        route: The route that the model's routers chose.
 
     Raises:
-        SequelaError: The prompt is empty, or no token may be generated.
+        SequelaError: The prompt is empty, or `max_new_tokens` is below 1.
     """
 
     prompt: tuple[int, ...]
@@ -102,11 +102,13 @@ class GenerationRequest:
 
     def __post_init__(self) -> None:
         if not self.prompt or self.max_new_tokens < 1:
-            raise SequelaError("A generation needs at least one token of prompt and one to be generated.")
+            raise SequelaError(
+                "A generation request needs at least one token of prompt and at least one to generate."
+            )
 
     @property
     def length(self) -> int:
-        """The most tokens that are read: all but the last one that may be generated."""
+        """The maximum number of tokens that the model reads: all but the last one that may be generated."""
         return len(self.prompt) + self.max_new_tokens - 1
 
 
@@ -115,11 +117,11 @@ class Generation:
     """The answer to a `GenerationRequest`.
 
     Args:
-        text: What was generated, special tokens and stop strings left out.
-        ids: The generated tokens, before stop strings were cut.
+        text: The generated text without special tokens and stop strings.
+        ids: The generated tokens, stop strings included.
         ended_by: `end` (an end token), `stop` (a stop string), `length`, or `too_long`.
-        finite: Whether every logit was a number; where not, the text ends there.
-        too_long: Where the request is longer than the model's context and wasn't run: its tokens.
+        finite: True if all logits were finite; otherwise the text ends before the first that was not.
+        too_long: The length of the request in tokens if it exceeds the model's context; it was not run then.
         hit: As in `Score`.
     """
 
@@ -132,15 +134,15 @@ class Generation:
 
     @classmethod
     def for_too_long(cls, request: GenerationRequest) -> Generation:
-        """The answer to a request that is too long: nothing was generated."""
+        """Returns the answer to a request that is too long, an empty text."""
         return cls("", (), "too_long", False, request.length)
 
 
 class Engine(Protocol):
-    """Runs requests on an edited model. Answers come in the order of the requests.
+    """Runs requests on an edited model and returns answers in the order of the requests.
 
-    An answer doesn't depend on which other requests came with it. A request longer than the model's
-    context is refused: its answer says so and holds its length; it is never cut in silence.
+    An answer doesn't depend on the other requests of the call. A request longer than the model's context is
+    rejected, never truncated: its answer has the request's length as `too_long`.
     """
 
     def score(
@@ -157,7 +159,7 @@ class Engine(Protocol):
 
 
 def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRequest:
-    """The request that scores a continuation of a prompt, one space between them."""
+    """Returns a request that scores a continuation of a prompt, separated from it by one space."""
     routed = model.route(prompt)
     tokens = tokenize_prompt(model.base.tokenizer, routed.prompt, target=continuation)
     return ScoreRequest(tokens.prompt_ids, tokens.target_ids, routed.route)
@@ -166,7 +168,7 @@ def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRe
 def generation_request(
     model: EditedModel, prompt: str, max_new_tokens: int, stop: tuple[str, ...] = ()
 ) -> GenerationRequest:
-    """The request that continues a prompt."""
+    """Returns a request that continues a prompt."""
     routed = model.route(prompt)
     tokens = tokenize_prompt(model.base.tokenizer, routed.prompt)
     return GenerationRequest(tokens.ids, max_new_tokens, stop, routed.route)

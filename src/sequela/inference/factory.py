@@ -1,4 +1,4 @@
-"""Opens the engine of a name."""
+"""Opening an engine by its name."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ def open_engine(
     expected: frozenset[int] | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[Engine]:
-    """Opens an engine by its name, for as long as the block lasts.
+    """Opens an engine by its name for the duration of the `with` block.
 
     Args:
-        name: A name of `ENGINE_REGISTRY`.
-        model: The model it will run.
-        memory: The most bytes the process shall hold.
-        expected: The blocks at which edits will begin, if the same requests will come again and again;
-            hidden states are kept there. None keeps nothing.
-        progress: Is told how a limit for memory is shared out.
+        name: A name in `ENGINE_REGISTRY`.
+        model: The model to run.
+        memory: The memory limit of the process in bytes; None for no limit.
+        expected: The blocks at which edits will begin, if the same requests will be run repeatedly; hidden
+            states are kept there. None keeps no hidden states.
+        progress: Receives a message on how a memory limit is divided.
 
     Raises:
         UnknownNameError: There is no such engine.
-        BadInputError: The package that brings it can't be used, or it takes no limit for memory.
-        SequelaError: vLLM isn't installed, or the limit is too low.
+        BadInputError: The package that provides the engine can't be used, or the engine supports no memory
+            limit.
+        SequelaError: vLLM isn't installed, or the memory limit is too low.
     """
     opener = ENGINE_REGISTRY.load(name, ENGINE_REGISTRY.get(name).opener)
     if not callable(opener):
-        raise ENGINE_REGISTRY.misfit(name, opener, "is no function that opens an engine")
+        raise ENGINE_REGISTRY.misfit(name, opener, "is not a function that opens an engine")
     with opener(model, EngineOptions(memory, expected, progress)) as engine:
         yield engine

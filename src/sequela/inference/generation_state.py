@@ -1,4 +1,4 @@
-"""One request while it is being continued."""
+"""The state of one generation request, and its stopping rules."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sequela.models import LanguageModel
 
 @dataclass
 class GenerationState:
-    """A request, what was generated for it so far, and why it ended.
+    """A request, the tokens generated for it so far, and the reason it ended.
 
     Args:
-        number: Its place among the requests.
+        number: The index of the request.
         request: The request.
-        ids: What was generated.
-        ended_by: As in `Generation`; empty while it goes on.
-        finite: Whether every logit was a number so far.
-        asked: How many tokens were asked for so far, one that ended it included.
+        ids: The generated tokens.
+        ended_by: As in `Generation`; empty while generation continues.
+        finite: True if all logits so far were finite.
+        asked: The number of tokens predicted so far, including one that ended the text.
     """
 
     number: int
@@ -32,7 +32,7 @@ class GenerationState:
     asked: int = 0
 
     def take(self, model: LanguageModel, token: int, finite: bool) -> None:
-        """Takes the next token; a token from logits that aren't finite ends the text before it."""
+        """Appends the next token; a token from logits that aren't finite ends the text before it."""
         self.asked += 1
         if not finite:
             self.finite, self.ended_by = False, "length"
@@ -48,18 +48,18 @@ class GenerationState:
 
     @property
     def not_asked(self) -> int:
-        """How many of the tokens that it might have had are not asked for, now that it has ended."""
+        """The number of tokens up to the maximum that were not predicted because the text ended."""
         return self.request.max_new_tokens - self.asked
 
     def answer(self, model: LanguageModel) -> Generation:
-        """The answer, once it ended."""
+        """Returns the answer, after the text has ended."""
         text = _decode(model, self.ids)
         return Generation(text[: self._stop_at(text)], tuple(self.ids), self.ended_by, self.finite)
 
     def _stopped(self, model: LanguageModel) -> bool:
-        """Whether the text has a stop string, which can only end with the newest token.
+        """Returns whether the text contains a stop string, which can only end in the newest token.
 
-        A character takes four tokens at most, so the last tokens are enough to look at first.
+        A character takes at most four tokens, so it is enough to search the last tokens first.
         """
         last = 4 * max(map(len, self.request.stop)) + 4
         if self._stop_at(_decode(model, self.ids[-last:])) is None:
@@ -67,8 +67,8 @@ class GenerationState:
         return self._stop_at(_decode(model, self.ids)) is not None
 
     def _stop_at(self, text: str) -> int | None:
-        places = [place for stop in self.request.stop if (place := text.find(stop)) >= 0]
-        return min(places, default=None)
+        positions = [position for stop in self.request.stop if (position := text.find(stop)) >= 0]
+        return min(positions, default=None)
 
 
 def _decode(model: LanguageModel, ids: Sequence[int]) -> str:
@@ -77,19 +77,21 @@ def _decode(model: LanguageModel, ids: Sequence[int]) -> str:
 
 
 TokenCount = Callable[[Sequence[GenerationState]], None]
-"""Is told of streams that each took a token."""
+"""A callback that receives the states that each took one token."""
 
 
 @contextmanager
 def token_count(requests: Sequence[GenerationRequest], progress: Progress) -> Iterator[TokenCount]:
-    """Within the block, progress is told of generation token by token.
+    """Reports the progress of generation token by token for the duration of the `with` block.
 
-    Texts that are continued side by side end at about the same time: counted by text, they would stand at 0
-    for long. Each request counts with the most tokens it may have.
+    Texts of one batch end at about the same time, so a count of texts would stay at 0 for long. Each request
+    counts with its maximum number of tokens.
     """
-    with counted(progress, "generating tokens", sum(one.max_new_tokens for one in requests)) as advance:
+    with counted(
+        progress, "generating tokens", sum(request.max_new_tokens for request in requests)
+    ) as advance:
 
-        def took(states: Sequence[GenerationState]) -> None:
+        def count(states: Sequence[GenerationState]) -> None:
             advance(len(states) + sum(state.not_asked for state in states if state.ended_by))
 
-        yield took
+        yield count

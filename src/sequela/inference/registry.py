@@ -1,6 +1,6 @@
-"""The engines by name, built in or brought by installed packages; known without importing any of them.
+"""The registry of engines, built in or provided by installed packages; listing them imports no engine.
 
-A package brings an engine through the entry-point group `sequela.engines`, which names its `EngineInfo`.
+A package provides an engine through the entry-point group `sequela.engines`, which names its `EngineInfo`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from sequela.core.registry import Registry, instance_of
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What is known of an engine before it is opened.
+    """A description of an engine that is available without importing it.
 
     Args:
         name: The engine's name, as in a study file.
-        summary: One line that says what it is.
+        summary: A description in one line.
         opener: The function that opens it, as `module:function`. It takes the `LanguageModel` and the
             `EngineOptions`, and returns a context manager of an `Engine`.
     """
@@ -31,14 +31,14 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What an engine is opened with besides the model.
+    """The options that an engine is opened with.
 
     Args:
-        memory: The most bytes the process shall hold; None if there is no limit. An engine that can't keep
-            to a limit refuses it.
-        expected: The blocks at which edits will begin, if the same requests will come again and again, so
-            that hidden states are worth keeping; else None.
-        progress: Is told how a limit for memory is shared out.
+        memory: The memory limit of the process in bytes; None for no limit. An engine that can't observe a
+            limit raises an error.
+        expected: The blocks at which edits will begin, if the same requests will be run repeatedly, so that
+            hidden states are worth keeping; else None.
+        progress: Receives a message on how a memory limit is divided.
     """
 
     memory: int | None = None
@@ -63,7 +63,7 @@ ENGINES: Mapping[str, EngineInfo] = MappingProxyType(
         )
     }
 )
-"""The engines that come with the program."""
+"""The built-in engines."""
 
 ENGINE_REGISTRY = Registry(
     kind="engine",
@@ -72,4 +72,4 @@ ENGINE_REGISTRY = Registry(
     check=instance_of(EngineInfo),
     expected="a `sequela.inference.EngineInfo`",
 )
-"""The engines."""
+"""The registry of engines."""

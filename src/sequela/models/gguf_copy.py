@@ -1,4 +1,4 @@
-"""The copy of a GGUF file that is kept for fast loading: what says that it is one, and whole."""
+"""The marker of a dequantized copy of a GGUF file, which proves that the copy is complete."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MARKER = "copy.json"
 
 
 class CopyMarker(BaseModel):
-    """What `copy.json` says of the folder it stands in.
+    """The content of `copy.json` in the folder of a copy.
 
     Args:
-        gguf_sha256: The file that the copy was made from.
-        transformers_version: Whose reader made it.
-        files: The hash of every other file of the folder.
+        gguf_sha256: The hash of the GGUF file.
+        transformers_version: The version of transformers that read the GGUF file.
+        files: The hash of every other file in the folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,7 +29,7 @@ class CopyMarker(BaseModel):
 
 
 def copy_is_whole(folder: Path, gguf_sha256: str) -> bool:
-    """Whether a folder holds an undamaged copy of that GGUF file."""
+    """Returns whether a folder contains an undamaged copy of a GGUF file."""
     marker = _read_marker(folder)
     return (
         marker is not None

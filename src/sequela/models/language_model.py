@@ -20,14 +20,14 @@ from sequela.models.family import Family
 
 
 class Change(Protocol):
-    """Something that is in force on a model now and can be taken back."""
+    """A change that is in force on a model and can be reverted."""
 
     def revert(self) -> None:
-        """Takes the change back; the model is bit for bit what it was before."""
+        """Reverts the change; the model is bit for bit as it was before."""
         ...
 
     def toggle(self) -> None:
-        """Steps back for a while, or comes into force again; only while no later change is in force."""
+        """Suspends the change, or puts it in force again; only while no later change is in force."""
         ...
 
 
@@ -38,10 +38,10 @@ class LanguageModel:
     Args:
         module: The Hugging Face causal LM, in evaluation mode.
         tokenizer: Its tokenizer; it must be a fast one, since token spans need offsets.
-        family: Where the parts of `module` are.
-        name: What the user called it.
-        fingerprint: Content hash of weights, configuration and tokenizer, taken before any edit.
-        changes: The changes in force, oldest first; they are taken back in reverse order.
+        family: The locations of the parts of `module`.
+        name: The name given by the user.
+        fingerprint: A content hash of weights, configuration and tokenizer, computed before any edit.
+        changes: The changes in force, oldest first; they are reverted in reverse order.
     """
 
     module: PreTrainedModel
@@ -53,7 +53,7 @@ class LanguageModel:
 
     @classmethod
     def wrap(cls, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> LanguageModel:
-        """Takes a loaded, unedited Hugging Face model and tokenizer under study.
+        """Wraps a loaded, unedited Hugging Face model and its tokenizer.
 
         Raises:
             UnsupportedModelError: No family describes the architecture.
@@ -62,11 +62,11 @@ class LanguageModel:
         family = family_of(module.config, name)
         if not tokenizer.is_fast:
             raise SequelaError(
-                f"The tokenizer of {name!r} is a slow one: it can't tell which characters a token covers.",
+                f"The tokenizer of {name!r} is a slow one, which has no character offsets of tokens.",
                 hint="Load the model with its fast tokenizer (tokenizer.json).",
             )
         if getattr(module.config, "attn_logit_softcapping", None) is not None:
-            # The fused attention that is the default leaves Gemma 2's cap on scores out without a word.
+            # The default, fused attention silently omits Gemma 2's cap on attention scores.
             module.set_attn_implementation("eager")
         module.eval()
         module.requires_grad_(False)
@@ -74,7 +74,7 @@ class LanguageModel:
 
     @property
     def device(self) -> torch.device:
-        """Where inputs go: the device of the input embedding."""
+        """The device of the input embedding, which inputs must be on."""
         weight = self.module.get_input_embeddings().weight
         assert isinstance(weight, torch.Tensor)
         return weight.device
@@ -87,27 +87,27 @@ class LanguageModel:
 
     @property
     def n_layers(self) -> int:
-        """How many decoder layers there are."""
+        """The number of decoder layers."""
         return self.family.n_layers(self.module)
 
     @property
     def hidden_size(self) -> int:
-        """`d`, the width of the residual stream."""
+        """The width of the residual stream, `d`."""
         return int(self.module.config.hidden_size)
 
     @property
     def key_size(self) -> int:
-        """`d_ff`, the width of the MLP output projection's input."""
+        """The width of the MLP output projection's input, `d_ff`."""
         return int(self.family.as_out_in(self.mlp_out_weight(0)).shape[1])
 
     @property
     def context_length(self) -> int:
-        """The most tokens the model was built for."""
+        """The maximum number of tokens of an input."""
         return int(self.module.config.max_position_embeddings)
 
     @property
     def key_value_bytes(self) -> int:
-        """Bytes that the keys and values of one token take, all layers together."""
+        """The size in bytes of one token's keys and values in all layers."""
         config = self.module.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or self.hidden_size // config.num_attention_heads
@@ -115,21 +115,21 @@ class LanguageModel:
 
     @property
     def rotary_by_length(self) -> bool:
-        """Whether rotary positions depend on the longest row of a pass (LongRoPE, dynamic scaling)."""
+        """True if rotary positions depend on the longest row of a pass (LongRoPE, dynamic scaling)."""
         parameters = getattr(self.module.config, "rope_parameters", None) or {}
         kinds = [parameters, *(kind for kind in parameters.values() if isinstance(kind, dict))]
         return any(kind.get("rope_type") in ("longrope", "dynamic") for kind in kinds)
 
     @property
     def pad_id(self) -> int:
-        """The token that fills up shorter rows; causal attention never lets a real token see it."""
+        """The padding token of shorter rows; with causal attention no real token sees it."""
         pad: int | None = self.tokenizer.pad_token_id
-        known = self.module.get_input_embeddings().num_embeddings  # tokenizers may have a token more
+        known = self.module.get_input_embeddings().num_embeddings  # a tokenizer may have more tokens
         return pad if pad is not None and pad < known else 0
 
     @property
     def end_ids(self) -> frozenset[int]:
-        """Tokens that end a generation: those of the tokenizer and of the generation settings."""
+        """The tokens that end a generation: those of the tokenizer and of the generation settings."""
         configured = self.module.generation_config.eos_token_id if self.module.generation_config else None
         ids = {self.tokenizer.eos_token_id}
         ids.update(configured if isinstance(configured, list) else [configured])
@@ -137,38 +137,38 @@ class LanguageModel:
 
     @contextmanager
     def unedited(self) -> Iterator[None]:
-        """For the length of a block, no change is in force; afterwards all are again, bit for bit."""
-        stepped_back: list[Change] = []
+        """Suspends all changes within the `with` block; afterwards all are in force again, bit for bit."""
+        suspended: list[Change] = []
         try:
             for change in reversed(self.changes):
                 change.toggle()
-                stepped_back.append(change)
+                suspended.append(change)
             yield
         finally:
-            for change in reversed(stepped_back):
+            for change in reversed(suspended):
                 change.toggle()
 
     def mlp_out_weight(self, layer: int) -> nn.Parameter:
-        """The stored weight of a layer's MLP output projection."""
+        """Returns the stored weight of a layer's MLP output projection."""
         weight: nn.Parameter = self.module.get_parameter(self.family.mlp_out_name(layer))
         return weight
 
     def block_of(self, parameter: str) -> int:
-        """The block a parameter stands in.
+        """Returns the block that a parameter belongs to.
 
-        It is 0 for what stands before the blocks, and the number of layers for what stands behind
-        them only: the final norm, a head that isn't tied to the embedding.
+        It is 0 for parameters before the blocks, and the number of layers for those only after the blocks:
+        the final norm, and a head that isn't tied to the embedding.
         """
         blocks = f"{self.family.blocks}."
         if parameter.startswith(blocks):
             return int(parameter.removeprefix(blocks).split(".")[0])
         weight = self.module.get_parameter(parameter)
-        behind = [self.family.final_norm, self.family.unembed]
+        after_blocks = [self.family.final_norm, self.family.unembed]
         tied = weight is self.module.get_input_embeddings().weight
-        return self.n_layers if not tied and parameter.rpartition(".")[0] in behind else 0
+        return self.n_layers if not tied and parameter.rpartition(".")[0] in after_blocks else 0
 
     def check_layers(self, layers: tuple[int, ...]) -> None:
-        """Refuses layer numbers that the model doesn't have.
+        """Checks that the model has some layers.
 
         Raises:
             SequelaError: A layer is out of range.
@@ -176,17 +176,17 @@ class LanguageModel:
         wrong = [layer for layer in layers if not 0 <= layer < self.n_layers]
         if wrong:
             raise SequelaError(
-                f"{self.name!r} has layers 0 to {self.n_layers - 1}; layer {wrong[0]} was asked for."
+                f"Invalid layer {wrong[0]}; {self.name!r} has layers 0 to {self.n_layers - 1}."
             )
 
 
 def _fingerprint(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
-    # What differs from the class's defaults only: a new version of transformers may add fields.
+    # Only differences from the class's defaults: a new version of transformers may add fields.
     config: dict[str, Any] = module.config.to_diff_dict()
     ignored = {"transformers_version", "dtype", "torch_dtype", "quantization_config", "architectures"}
     settings = {k: v for k, v in config.items() if not k.startswith("_") and k not in ignored}
     pipeline: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
-    # Padding and truncation are passing settings of a call, not what the tokenizer is.
+    # Padding and truncation are temporary settings of a call, not properties of the tokenizer.
     words = {k: v for k, v in pipeline.items() if k not in ("version", "truncation", "padding")}
     return hash_parts(
         {

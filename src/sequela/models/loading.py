@@ -1,8 +1,6 @@
-"""From what the user names to a language model under study.
+"""Loading a language model by the name that the user gives (`names.py`).
 
-What a name can be: `names.py`.
-The configuration is read first, so a model that no family describes is refused before its
-weights are touched.
+The configuration is read first, so that an unsupported architecture is an error before the weights are read.
 """
 
 from __future__ import annotations
@@ -39,25 +37,25 @@ def load_model(
     accept_terms: bool = False,
     progress: Progress = SILENT,
 ) -> LanguageModel:
-    """Loads a model to be studied.
+    """Loads a model.
 
-    A hub model that is in the Hugging Face cache is taken from there without asking the hub.
+    A hub model that is in the Hugging Face cache is loaded from there without access to the hub.
 
     Args:
         name: An alias, a folder, a GGUF file or a Hugging Face hub id.
-        device: Where it runs, e.g. `cuda:1`; by default CUDA, else Apple's `mps`, else the CPU.
-        dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 where `device` computes it natively.
-        trust_remote_code: Whether code from the hub or the folder may run.
-        accept_terms: Whether the terms of use of a model that has some are accepted.
-        progress: Who is told.
+        device: The device to run on, e.g. `cuda:1`; by default CUDA, else Apple's `mps`, else the CPU.
+        dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 if `device` computes it natively.
+        trust_remote_code: True if code from the hub or the folder may run.
+        accept_terms: True if the user accepts the model's terms of use, if it has any.
+        progress: Receives progress reports.
 
     Raises:
         UnsupportedModelError: Sequela can't edit this architecture, or the weights are quantized.
-        UnknownNameError: No such dtype, or a name that is nearly an alias.
-        SequelaError: There is no such model, or it can't be fetched.
+        UnknownNameError: There is no such dtype, or the name is similar to an alias.
+        SequelaError: There is no such model, or it can't be downloaded.
     """
-    place = choose_device(device)
-    precision = choose_precision(dtype, place)
+    target_device = choose_device(device)
+    precision = choose_precision(dtype, target_device)
     if precision.reason:
         progress.say(f"{name}: {precision}")
     check_model_name(name)
@@ -69,15 +67,15 @@ def load_model(
             model = _load_path(Path(name).expanduser(), name, precision.dtype, trust_remote_code)
         else:
             model = _load_from_hub(name, precision.dtype, trust_remote_code, progress)
-    model.module.to(place)
+    model.module.to(target_device)
     return model
 
 
 def choose_device(device: str | None) -> torch.device:
-    """The device that the user named, or the best there is: CUDA, then `mps`, then the CPU.
+    """Returns the device that the user named, or the best available one: CUDA, then `mps`, then the CPU.
 
     Raises:
-        SequelaError: There is no such device here.
+        SequelaError: The device is not available.
     """
     if device is None:
         if torch.cuda.is_available():
@@ -96,7 +94,7 @@ def choose_device(device: str | None) -> torch.device:
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Within the block the libraries of Hugging Face draw no bars and log errors only."""
+    """Makes the libraries of Hugging Face draw no bars and log only errors within the `with` block."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     hub = logging.getLogger("huggingface_hub")
     hub_level = hub.level
@@ -119,7 +117,7 @@ def _load_path(path: Path, name: str, dtype: torch.dtype, trust: bool) -> Langua
         return _load_folder(str(path), name, dtype, trust=trust, local=True)
     except _NotFoundError as error:
         raise BadInputError(
-            f"The folder {name!r} holds no whole model: {_first_line(error.__cause__)}",
+            f"The folder {name!r} holds no complete model: {_first_line(error.__cause__)}",
             hint="It needs config.json, tokenizer.json and the weights (*.safetensors).",
         ) from error
 
@@ -139,7 +137,7 @@ def _load_from_hub(name: str, dtype: torch.dtype, trust: bool, progress: Progres
     try:
         return _load_folder(name, name, dtype, trust=trust, local=True)
     except (_NotFoundError, BadInputError):
-        progress.say(f"Asking the Hugging Face hub for {name}.")
+        progress.say(f"Looking for {name} on the Hugging Face hub.")
     with hub_access() as reachable:
         try:
             return _load_folder(name, name, dtype, trust=trust, local=not reachable)
@@ -147,17 +145,17 @@ def _load_from_hub(name: str, dtype: torch.dtype, trust: bool, progress: Progres
             reason = _first_line(error.__cause__) if reachable else "the Hugging Face hub doesn't answer"
             raise SequelaError(
                 f"There is no model {name!r} here, neither as an alias nor as a file or folder, and it "
-                f"can't be fetched: {reason}.",
+                f"can't be downloaded: {reason}.",
                 hint=f"Aliases that need no hub: {', '.join(ALIASES)}.",
             ) from error
 
 
 class _NotFoundError(Exception):
-    """A file of the model isn't where it was looked for; the cause says which."""
+    """A file of the model is missing; the cause names it."""
 
 
 def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, local: bool) -> LanguageModel:
-    """Loads from a folder or, by hub id, from the Hugging Face cache (`local`) or the hub."""
+    """Loads a model from a folder or, by hub id, from the Hugging Face cache (`local`) or the hub."""
     options: dict[str, Any] = {"trust_remote_code": trust, "local_files_only": local}
     with _describe_load_errors(BadInputError, f"The configuration of {name!r} can't be read"):
         config = AutoConfig.from_pretrained(where, **options)
@@ -174,17 +172,17 @@ def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, loca
             where, config=config, dtype=dtype, output_loading_info=True, **options
         )
     if report["missing_keys"] or report["mismatched_keys"]:
-        lacking = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
+        missing = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
         raise IntegrityError(
-            f"The weights of {name!r} don't fit its configuration: {lacking[0]} and "
-            f"{len(lacking) - 1} more are missing or of another shape."
+            f"The weights of {name!r} don't fit its configuration: {missing[0]} and "
+            f"{len(missing) - 1} more are missing or of another shape."
         )
     return LanguageModel.wrap(module, tokenizer, name)
 
 
 @contextlib.contextmanager
 def _describe_load_errors(kind: type[SequelaError], what: str) -> Iterator[None]:
-    """Tells transformers' errors in our words; `_NotFoundError` where a file is missing."""
+    """Converts transformers' errors to a `SequelaError`, or to `_NotFoundError` if a file is missing."""
     try:
         yield
     except OSError as error:

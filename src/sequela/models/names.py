@@ -1,4 +1,4 @@
-"""What a model's name can be, in this order: an alias, a folder or a GGUF file, a Hugging Face hub id."""
+"""Names of models: an alias, else a folder or a GGUF file, else a Hugging Face hub id."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def is_path(name: str) -> bool:
-    """Whether a name is that of a folder or a file."""
-    looks_like_one = name.startswith((".", "/", "~")) or name.endswith(".gguf") or "\\" in name
-    return looks_like_one or name.count("/") > 1 or Path(name).exists()
+    """Returns whether a name is that of a folder or a file."""
+    looks_like_path = name.startswith((".", "/", "~")) or name.endswith(".gguf") or "\\" in name
+    return looks_like_path or name.count("/") > 1 or Path(name).exists()
 
 
 def check_model_name(name: str) -> None:
-    """Refuses a name that no model can have, as far as that is seen without the hub and without weights.
+    """Checks that a name can be that of a model, without access to the hub or the weights.
 
     Raises:
-        UnknownNameError: It is nearly an alias, or can't be a hub id.
-        BadInputError: There is no such file or folder, or it holds no model.
+        UnknownNameError: The name is similar to an alias, or can't be a hub id.
+        BadInputError: There is no such file or folder, or it contains no model.
     """
     if name in ALIASES:
         return

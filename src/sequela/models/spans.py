@@ -1,9 +1,8 @@
-"""Which tokens are the subject and which are the target: the one place that decides.
+"""The token spans of subject and target, the only definition in the program.
 
-Positions come from the tokenizer's character offsets, never from joining strings of
-tokens or counting their lengths, so leading-space BPE, sentencepiece and byte-level
-unicode all follow one rule: a token belongs to a span of text if it covers any of its
-characters.
+Positions come from the tokenizer's character offsets, never from joining strings of tokens or counting their
+lengths. So leading-space BPE, sentencepiece and byte-level Unicode all follow one rule: a token belongs to a
+span of text if it covers any of its characters.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from sequela.core.errors import SequelaError
 
 BLANK = "{}"
-"""What stands for the subject in a prompt, and for the prompt in a context template."""
+"""The placeholder of the subject in a prompt, and of the prompt in a context template."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,13 @@ class Span:
 
 @dataclass(frozen=True)
 class TokenizedPrompt:
-    """A prompt as the model reads it.
+    """A tokenized prompt with its spans.
 
     Args:
-        text: The whole text, context, prompt and target.
+        text: The whole text: context, prompt and target.
         ids: Its token ids, special tokens included.
-        subject: Where the subject is (its last occurrence by `{}`), if the prompt has one.
-        target: Where the target is, if there is one; it ends the text.
+        subject: The span of the subject (at the last `{}`), if the prompt has one.
+        target: The span of the target, if there is one; it ends the text.
     """
 
     text: str
@@ -62,7 +61,7 @@ class TokenizedPrompt:
 
     @property
     def subject_last(self) -> int:
-        """The position of the subject's last token, where locate-then-edit methods write.
+        """The position of the subject's last token, at which locate-then-edit methods compute keys and values.
 
         Raises:
             SequelaError: The prompt has no subject.
@@ -73,14 +72,14 @@ class TokenizedPrompt:
 
 
 def fill(template: str, value: str) -> str:
-    """Puts `value` where the template's `{}` are; other braces stay as they are."""
+    """Replaces every `{}` in the template by `value`; other braces are unchanged."""
     return template.replace(BLANK, value)
 
 
 def with_space(prompt: str, continuation: str) -> str:
-    """The continuation with the one space that separates it from the prompt.
+    """Returns the continuation with the space that separates it from the prompt.
 
-    None is added where either side already brings white space or there is nothing before.
+    None is added if either side already has white space at the boundary, or if one of them is empty.
     """
     if not prompt or not continuation or prompt[-1].isspace() or continuation[0].isspace():
         return continuation
@@ -88,7 +87,7 @@ def with_space(prompt: str, continuation: str) -> str:
 
 
 def continued(prompt: str, continuation: str) -> str:
-    """A prompt with what comes behind it."""
+    """Returns a prompt with its continuation."""
     return prompt + with_space(prompt, continuation)
 
 
@@ -99,17 +98,17 @@ def tokenize_prompt(
     target: str | None = None,
     context: str = BLANK,
 ) -> TokenizedPrompt:
-    """Turns a prompt, its subject, a target and a context into tokens and spans.
+    """Tokenizes a prompt with its subject, a target and a context, and finds the spans.
 
     Args:
         tokenizer: A fast tokenizer.
-        prompt: The prompt; `{}` stands for the subject. Without a subject it is taken as it is.
-        subject: What fills `{}`.
+        prompt: The prompt; `{}` stands for the subject. Without a subject it is unchanged.
+        subject: The text that replaces `{}`.
         target: The text that follows, separated by one space.
         context: A text around the prompt, with `{}` where the prompt goes.
 
     Returns:
-        Token ids of the whole text and the spans of subject and target.
+        The token ids of the whole text, and the spans of subject and target.
 
     Raises:
         SequelaError: `{}` is missing from the prompt or the context, or subject or target is empty.
@@ -144,16 +143,16 @@ def tokenize_prompt(
     target_span = None if target_at is None else _covering(offsets, *target_at, text)
     ids = tuple(encoded["input_ids"])
     if target_span is not None:
-        # A tokenizer may close every text with a special token; it is not part of the target.
+        # A tokenizer may end every text with a special token; it is not part of the target.
         ids = ids[: target_span.stop]
     return TokenizedPrompt(text, ids, span, target_span)
 
 
 def _with_its_space(left: int, right: int, text: str) -> tuple[int, int]:
-    """The characters of a token that is nothing but a space.
+    """Returns the characters of a token, including those of a token that is only a space.
 
-    Many byte-level tokenizers leave spaces out of the offsets, so such a token seems to cover
-    nothing; it stands behind its space. (Special tokens that were added are at 0.)
+    Many byte-level tokenizers omit spaces from the offsets, so such a token has an empty range after its
+    space. (Added special tokens have an empty range at 0.)
     """
     if left == right > 0 and text[left - 1].isspace():
         return left - 1, right

@@ -1,4 +1,4 @@
-"""Key second moments and null spaces, kept by content."""
+"""Key covariances and null spaces, stored by content."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The text that key statistics are taken over."""
+"""The corpora that key statistics are computed on."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sequela.statistics.corpus_spec import CorpusSpec, local_file
 from sequela.statistics.shipped import shipped_sequences
 
 TOKENS_PER_DIMENSION = 10
-"""How many tokens per dimension of the key are enough (Gupta et al., arXiv 2506.04226: 2 to 10)."""
+"""The number of tokens per dimension of the key (2 to 10 are enough: Gupta et al., arXiv 2506.04226)."""
 
 SAMPLING_ROWS = 64
-"""How many rows are sampled at once for the `self` corpus."""
+"""The number of rows that are sampled at once for the `self` corpus."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Corpus:
     """Token sequences of one length, without padding.
 
     Args:
-        description: What the text is, in words.
+        description: A description of the text.
         content_hash: A hash of every token.
         sequences: Token ids `[sequences, window]`.
     """
@@ -40,17 +40,17 @@ class Corpus:
 
     @classmethod
     def of(cls, description: str, sequences: torch.Tensor) -> Corpus:
-        """A corpus of given sequences `[sequences, window]`."""
+        """Returns a corpus of given sequences `[sequences, window]`."""
         return cls(description, hash_json(sequences.tolist()), sequences)
 
     @property
     def n_tokens(self) -> int:
-        """How many tokens there are."""
+        """The number of tokens."""
         return self.sequences.numel()
 
 
 def corpus_key(spec: CorpusSpec, model: LanguageModel) -> str:
-    """What names the corpus before it is tokenised: the recipe, with the hash of a local file."""
+    """Returns the key of a corpus before it is tokenized: a hash of the recipe and of a local file."""
     recipe = spec.model_dump()
     recipe["n_tokens"] = n_tokens_of(spec, model)
     path = local_file(spec.source)
@@ -60,12 +60,12 @@ def corpus_key(spec: CorpusSpec, model: LanguageModel) -> str:
 
 
 def n_tokens_of(spec: CorpusSpec, model: LanguageModel) -> int:
-    """The number of tokens a recipe asks for on this model."""
+    """Returns the number of tokens of a recipe for this model."""
     return spec.n_tokens or TOKENS_PER_DIMENSION * model.key_size
 
 
 def open_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = SILENT) -> Corpus:
-    """Makes the corpus of a recipe for a model.
+    """Opens the corpus of a recipe for a model.
 
     Raises:
         BadInputError: The text file is missing, unreadable or too short.
@@ -77,17 +77,17 @@ def open_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = SIL
             return sample_corpus(spec, model, progress)
         return Corpus.of(f"sampled from {model.name} with seed {spec.seed}, shipped with Sequela", shipped)
     count, window = _shape(spec, model)
-    windows = _tokenised(model, _texts(spec.source), count, window)
+    windows = _tokenized(model, _texts(spec.source), count, window)
     if len(windows) < count:
         raise BadInputError(
             f"The corpus {spec.source!r} has {len(windows) * window} tokens; {count * window} are needed.",
-            hint="Give a longer text, or ask for fewer tokens (--tokens).",
+            hint="Use a longer text, or fewer tokens (--tokens).",
         )
     return Corpus.of(spec.source, torch.tensor(windows))
 
 
 def sample_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = SILENT) -> Corpus:
-    """Samples the `self` corpus of a recipe from a model, also where it is shipped."""
+    """Samples the `self` corpus of a recipe from a model, even if it is shipped."""
     count, window = _shape(spec, model)
     generator = torch.Generator().manual_seed(spec.seed)
     starts = sampling_starts(model, count, generator)
@@ -99,7 +99,7 @@ def sample_corpus(spec: CorpusSpec, model: LanguageModel, progress: Progress = S
 
 
 def sampling_starts(model: LanguageModel, count: int, generator: torch.Generator) -> list[list[int]]:
-    """The beginnings of sampled rows: random words of the vocabulary, so that rows differ in their topics."""
+    """Returns the starts of sampled rows: random tokens of the vocabulary, so that rows differ in topic."""
     special = set(model.tokenizer.all_special_ids)
     words = [token for token in sorted(model.tokenizer.get_vocab().values()) if token not in special]
     picked = torch.randint(len(words), (count,), generator=generator).tolist()
@@ -108,12 +108,12 @@ def sampling_starts(model: LanguageModel, count: int, generator: torch.Generator
 
 
 def _shape(spec: CorpusSpec, model: LanguageModel) -> tuple[int, int]:
-    """The number of sequences, and of tokens in each."""
+    """Returns the number of sequences, and of tokens in each."""
     window = min(spec.window, model.context_length)
     return -(-n_tokens_of(spec, model) // window), window
 
 
-def _tokenised(model: LanguageModel, texts: Iterator[str], count: int, window: int) -> list[list[int]]:
+def _tokenized(model: LanguageModel, texts: Iterator[str], count: int, window: int) -> list[list[int]]:
     rows: list[list[int]] = []
     rest: list[int] = []
     for text in texts:
@@ -127,7 +127,7 @@ def _tokenised(model: LanguageModel, texts: Iterator[str], count: int, window: i
 
 
 def _texts(source: str) -> Iterator[str]:
-    """The texts of a source, in pieces of about a paragraph."""
+    """Yields the texts of a source, in pieces of about a paragraph."""
     path = local_file(source)
     if path is not None:
         with open_text(path) as stream:
@@ -141,7 +141,7 @@ def _texts(source: str) -> Iterator[str]:
 
 
 def _hub_texts(name: str, config: str | None, column: str) -> Iterator[str]:
-    """Texts streamed from a data set on the Hugging Face hub (not tried without a network)."""
+    """Yields texts streamed from a data set on the Hugging Face hub, or from its cache without a network."""
     import datasets
 
     with hub_access() as reachable:

@@ -1,4 +1,4 @@
-"""Which text key statistics are taken over, as a study file or a command says it."""
+"""The recipe of a corpus for key statistics, as in a study file or a command."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sequela.core.paths import data_folder
 
 
 class CorpusSpec(BaseModel):
-    """Which text, and how much of it.
+    """The source and the size of a corpus.
 
     Args:
         source: `self` (sampled from the model), `wikitext2`, a text file, or `hub:<data set>[:<column>]`.
-        n_tokens: How many tokens; by default ten for each dimension of the key.
-        window: Tokens per sequence.
+        n_tokens: The number of tokens; by default ten for each dimension of the key.
+        window: The number of tokens per sequence.
         seed: The seed of the `self` corpus.
     """
 
@@ -29,7 +29,7 @@ class CorpusSpec(BaseModel):
 
 
 def local_file(source: str) -> Path | None:
-    """The file that a source names, if it names one.
+    """Returns the file that a source names, or None if it names no file.
 
     Raises:
         BadInputError: There is no such file.

@@ -1,7 +1,7 @@
-"""The directions of key space that a model's own keys hardly use.
+"""The null space of key covariances: directions of key space that a model's own keys hardly use.
 
-Fang et al., "AlphaEdit: Null-Space Constrained Knowledge Editing" (ICLR 2025): a change of weights
-projected onto them leaves the outputs for other keys nearly as they were.
+Fang et al., "AlphaEdit: Null-Space Constrained Knowledge Editing" (ICLR 2025): a weight change
+projected onto it leaves the outputs for other keys nearly unchanged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sequela.core.precision import solve_dtype
 class NullSpace:
     """The projector `P = U Uᵀ` on the eigenvectors of C below a threshold.
 
-    Either they or the others are kept, whichever are fewer, since `P = I - V Vᵀ` too.
+    It stores these or the other eigenvectors V, whichever are fewer, since also `P = I - V Vᵀ`.
 
     Args:
         covariance: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
@@ -31,7 +31,7 @@ class NullSpace:
         self.rank = int(below.sum())
         if not self.rank:
             raise SequelaError(
-                f"The key second moment has no eigenvalue below {threshold:g}; the smallest is "
+                f"The key covariance has no eigenvalue below {threshold:g}; the smallest is "
                 f"{float(values[0]):.3g}.",
                 hint=f"Raise nullspace_threshold; half of the eigenvalues are below {values.median():.3g}.",
             )
@@ -39,7 +39,7 @@ class NullSpace:
         self._basis = vectors[:, below if self._keeps_null else ~below].clone()
 
     def project(self, keys: torch.Tensor) -> torch.Tensor:
-        """`P keys` for keys `[d_ff, n]`."""
+        """Returns `P keys` for keys `[d_ff, n]`."""
         keys = keys.to(self._basis.dtype)
         part: torch.Tensor = self._basis @ (self._basis.T @ keys)
         return part if self._keeps_null else keys - part

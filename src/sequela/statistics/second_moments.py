@@ -1,7 +1,7 @@
-"""The second moment of keys, `C = E[k kᵀ]`, that locate-then-edit methods whiten with.
+"""The covariance of keys, `C = E[k kᵀ]`, that locate-then-edit methods whiten with.
 
-Meng et al., "Locating and Editing Factual Associations in GPT" (2022), eq. 2: k is the
-input of a layer's MLP output projection; the moment is uncentered.
+Meng et al., "Locating and Editing Factual Associations in GPT" (2022), eq. 2: k is the input of a layer's MLP
+output projection; the covariance is uncentered.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ TOKENS_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class KeyCovariance:
-    """`C = E[k kᵀ]` of one layer.
+    """The key covariance `C = E[k kᵀ]` of one layer.
 
     Args:
         layer: The layer.
         matrix: `[d_ff, d_ff]`, float32, symmetric.
-        n_tokens: How many keys it was taken over.
-        corpus: What text they came from.
+        n_tokens: The number of keys that it was computed from.
+        corpus: A description of the corpus.
     """
 
     layer: int
@@ -43,21 +43,21 @@ class KeyCovariance:
 def collect_key_covariances(
     model: LanguageModel, corpus: Corpus, layers: Sequence[int], progress: Progress = SILENT
 ) -> dict[int, KeyCovariance]:
-    """Takes the key second moments of several layers in one pass over a corpus.
+    """Computes the key covariances of several layers in one pass over a corpus.
 
-    Products are taken in float32 within a batch and summed in float64 over batches.
+    Products are computed in float32 within a batch and summed in float64 over batches.
 
     Args:
         model: The unedited model.
         corpus: The text; every position counts, the first included.
         layers: The layers; blocks above the highest are not run.
-        progress: Who is told.
+        progress: Receives progress reports.
 
     Returns:
-        Per layer, the second moment.
+        The key covariance of each layer.
 
     Raises:
-        SequelaError: The model is edited at the moment, or a key is not finite.
+        SequelaError: Edits are in force on the model, or a key is not finite.
     """
     if model.changes:
         raise SequelaError(f"Key statistics come from the unedited model; {model.name!r} has edits in force.")

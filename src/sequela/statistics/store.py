@@ -1,4 +1,4 @@
-"""Key statistics of one model: collected when first asked for, kept by content."""
+"""Key statistics of one model, collected when first needed and stored by content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMAT = 2
 
 
 class StoredCovariance(BaseModel):
-    """What is written beside a stored second moment."""
+    """The description of a stored key covariance."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,16 +40,16 @@ class StoredCovariance(BaseModel):
 
 
 class Statistics:
-    """The key second moments of one unedited model over one corpus.
+    """The key covariances of one unedited model over one corpus.
 
-    They are kept in `<cache>/statistics/<key>/layer_<i>.safetensors`, where the key is a hash of the
-    model's fingerprint and the corpus recipe: an edited or retrained model never meets them.
+    They are stored in `<cache>/statistics/<key>/layer_<i>.safetensors`. The key is a hash of the model's
+    fingerprint and the corpus recipe, so that an edited or retrained model never gets them.
 
     Args:
         model: The model.
         spec: The corpus recipe.
-        folder: Where to keep them; by default in the user's cache.
-        progress: Who is told when they have to be collected.
+        folder: The folder to store them in; by default in the user's cache.
+        progress: Receives progress reports when they are collected.
     """
 
     def __init__(
@@ -70,61 +70,61 @@ class Statistics:
         self._null_spaces: dict[tuple[int, float], NullSpace] = {}
 
     def key_covariance(self, layer: int) -> KeyCovariance:
-        """The second moment of a layer's keys; collected now if it isn't kept yet.
+        """Returns a layer's key covariance; collects it if it isn't stored yet.
 
-        It is read from its file every time: what editors use again and again is what was made of it
-        (`whitening`, `null_space`), and beside these it would only take memory.
+        It is read from its file every time: editors repeatedly use only `whitening` and `null_space`, which
+        are kept in memory.
         """
         self.prepare([layer])
         return self._load(layer)
 
     def whitening(self, layer: int, ridge: float = 0.0) -> Whitening:
-        """Solves with a layer's second moment, `ridge` added to its diagonal; factored when first asked for.
+        """Returns a solver with a layer's key covariance plus `ridge` on its diagonal; factored on first use.
 
         Raises:
-            SequelaError: The second moment was taken over too few tokens.
+            SequelaError: The key covariance was computed from too few tokens.
         """
         if (layer, ridge) not in self._whitenings:
             self._whitenings[layer, ridge] = Whitening(self.key_covariance(layer).matrix, ridge)
         return self._whitenings[layer, ridge]
 
     def null_space(self, layer: int, threshold: float) -> NullSpace:
-        """The directions that a layer's keys hardly use; found when first asked for.
+        """Returns the directions that a layer's keys hardly use; computed on first use.
 
         Raises:
-            SequelaError: There are none below the threshold.
+            SequelaError: No eigenvalue is below the threshold.
         """
         if (layer, threshold) not in self._null_spaces:
             self._null_spaces[layer, threshold] = NullSpace(self.key_covariance(layer).matrix, threshold)
         return self._null_spaces[layer, threshold]
 
     def check_model(self, model: LanguageModel) -> None:
-        """Refuses a model that these statistics are not of.
+        """Checks that these are the statistics of a model.
 
         Raises:
-            FingerprintMismatchError: With both fingerprints.
+            FingerprintMismatchError: They are of another model; the message has both fingerprints.
         """
         if model.fingerprint != self.model.fingerprint:
             raise FingerprintMismatchError(
                 f"The statistics are of the model {self.model.fingerprint}; {model.name!r} is "
                 f"{model.fingerprint}.",
-                hint="Make statistics of the model that is edited: Statistics(model).",
+                hint="Collect statistics of the model that is edited: Statistics(model).",
             )
 
     def missing(self, layers: Sequence[int]) -> list[int]:
-        """The layers whose statistics have to be collected still."""
+        """Returns the layers whose statistics are not stored yet."""
         return [layer for layer in layers if not self._description_path(layer).is_file()]
 
     def prepare(self, layers: Sequence[int]) -> None:
-        """Collects, in one pass, what isn't kept yet, and keeps it."""
+        """Collects and stores missing statistics in one pass."""
         missing = self.missing(layers)
         if missing:
             corpus = self._corpus()
-            for moment in collect_key_covariances(self.model, corpus, missing, self.progress).values():
-                self._keep(moment)
+            for covariance in collect_key_covariances(self.model, corpus, missing, self.progress).values():
+                self._keep(covariance)
 
     def _corpus(self) -> Corpus:
-        """The corpus, kept beside the statistics: other layers are likely to be asked for next."""
+        """Returns the corpus; stores it with the statistics, since other layers are likely to follow."""
         path = self.folder / "corpus.safetensors"
         description = self.folder / "corpus.txt"
         if description.is_file():
@@ -140,19 +140,19 @@ class Statistics:
             temporary.write_text(corpus.description, encoding="utf-8")
         return corpus
 
-    def _keep(self, moment: KeyCovariance) -> None:
+    def _keep(self, covariance: KeyCovariance) -> None:
         description = StoredCovariance(
             fingerprint=self.model.fingerprint,
             model=self.model.name,
-            layer=moment.layer,
-            n_tokens=moment.n_tokens,
-            corpus=moment.corpus,
+            layer=covariance.layer,
+            n_tokens=covariance.n_tokens,
+            corpus=covariance.corpus,
             spec=self.spec,
-            content_hash=_hash_of(moment.matrix),
+            content_hash=_hash_of(covariance.matrix),
         )
-        with replacing(self._tensor_path(moment.layer)) as path:
-            save_file({"second_moment": moment.matrix.cpu().contiguous()}, path)
-        with replacing(self._description_path(moment.layer)) as path:
+        with replacing(self._tensor_path(covariance.layer)) as path:
+            save_file({"second_moment": covariance.matrix.cpu().contiguous()}, path)
+        with replacing(self._description_path(covariance.layer)) as path:
             path.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def _load(self, layer: int) -> KeyCovariance:
@@ -163,12 +163,12 @@ class Statistics:
         except (OSError, ValueError, SafetensorError, KeyError) as error:
             raise self._damaged(error) from error
         if _hash_of(matrix) != stored.content_hash:
-            raise self._damaged(f"the second moment of layer {layer} is not the one that was kept.")
+            raise self._damaged(f"the key covariance of layer {layer} was changed after it was stored.")
         return KeyCovariance(layer, matrix.to(self.model.device), stored.n_tokens, stored.corpus)
 
     def _damaged(self, what: object) -> IntegrityError:
         return IntegrityError(
-            f"The kept statistics in {self.folder} are damaged: {what}",
+            f"The stored statistics in {self.folder} are damaged: {what}",
             hint="Delete that folder; they will be collected again.",
         )
 

@@ -1,4 +1,4 @@
-"""Solving with a key second moment, factored once for all edits of a layer."""
+"""Solving with a key covariance, factored once for all edits of a layer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sequela.core.precision import solve_dtype
 
 
 class Whitening:
-    """`C⁻¹ k` for keys of one layer, in float64 where the device has it.
+    """A solver of `C⁻¹ k` for keys of one layer, in float64 if the device supports it.
 
     Args:
         covariance: `C = E[k kᵀ]`, `[d_ff, d_ff]`.
-        ridge: What is added to C's diagonal.
+        ridge: A value added to C's diagonal.
 
     Raises:
-        SequelaError: C is not positive definite: it was taken over too few tokens.
+        SequelaError: C is not positive definite, because it was computed from too few tokens.
     """
 
     def __init__(self, covariance: torch.Tensor, ridge: float = 0.0) -> None:
@@ -25,12 +25,12 @@ class Whitening:
         factor, failed = torch.linalg.cholesky_ex(matrix)
         if int(failed):
             raise SequelaError(
-                "The key second moment is not positive definite.",
-                hint="Take it over more tokens (at least ten for each dimension of the key).",
+                "The key covariance is not positive definite.",
+                hint="Compute it from more tokens (at least ten for each dimension of the key).",
             )
         self._factor = factor
 
     def solve(self, keys: torch.Tensor) -> torch.Tensor:
-        """`C⁻¹ keys` for keys `[d_ff, n]`."""
+        """Returns `C⁻¹ keys` for keys `[d_ff, n]`."""
         solved: torch.Tensor = torch.cholesky_solve(keys.to(self._factor.dtype), self._factor)
         return solved

@@ -1,4 +1,4 @@
-"""Where a model keeps a fact: causal tracing."""
+"""Causal tracing: the locations where a model stores a fact."""
 
 from sequela.tracing.causal_trace import CausalTrace, TraceSettings, causal_trace
 from sequela.tracing.profile import PLACES, Profile, profile_of

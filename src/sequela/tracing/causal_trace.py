@@ -1,9 +1,9 @@
 """Causal tracing of one prompt.
 
 Meng, Bau, Andonian, Belinkov, "Locating and Editing Factual Associations in GPT" (NeurIPS 2022), section
-2.1: the model says its answer (clean), the subject's embeddings are spoiled with noise and it no longer
-does (corrupted), and then what one place of the clean run had is put back. How far the answer's
-probability comes back tells what that place carries.
+2.1: the model predicts its answer (clean run), noise on the subject's embeddings suppresses the answer
+(corrupted run), and then the clean state at one token and layer is restored. The answer's probability after
+that measures how much this state contributes.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from sequela.models.forward.replay import ForwardRecord, read_logits, record_for
 TOKENS_AT_ONCE = 1024
 
 TraceKind = Literal["block", "value", "attention"]
-"""What is put back: what leaves a block, or the outputs of MLPs or of attention in a window of layers."""
+"""The restored states: a block's output, or the outputs of MLPs or of attention in a window of layers."""
 
 
 class TraceSettings(BaseModel):
-    """How a prompt is traced.
+    """The settings of a trace.
 
     Args:
-        kind: What is put back.
-        window: Over how many layers, centered; `block` always puts back one.
-        samples: How many times noise is drawn; probabilities are averaged over them.
-        noise: The noise's standard deviation, in deviations of the subject's embeddings.
-        seed: Fixes the noise.
+        kind: The kind of state that is restored.
+        window: The number of layers that are restored together, centered; always one for `block`.
+        samples: The number of noise samples; probabilities are averaged over them.
+        noise: The standard deviation of the noise, in standard deviations of the subject's embeddings.
+        seed: The seed of the noise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,15 +53,16 @@ class TraceSettings(BaseModel):
 
 @dataclass(frozen=True)
 class CausalTrace:
-    """What was found for one prompt.
+    """The trace of one prompt.
 
     Args:
         tokens: The prompt's tokens as text.
-        subject: Where the subject is, first and last token.
-        answer: The token that the clean run says, as text.
+        subject: The positions of the subject's first and last token.
+        answer: The token that the clean run predicts, as text.
         clean: Its probability in the clean run.
-        corrupted: Its probability in the corrupted runs, mean over the noise.
-        restored: Its probability with a place put back, mean over the noise, `[tokens, layers]`.
+        corrupted: Its probability in the corrupted runs, averaged over the noise samples.
+        restored: Its probability with one state restored, averaged over the noise samples,
+            `[tokens, layers]`.
     """
 
     tokens: tuple[str, ...]
@@ -75,28 +76,28 @@ class CausalTrace:
 def causal_trace(model: LanguageModel, prompt: TokenizedPrompt, settings: TraceSettings) -> CausalTrace:
     """Traces one prompt.
 
-    Blocks below what is put back are run once only, for all tokens and all noise together.
+    Blocks below the restored state are run only once, for all tokens and all noise samples together.
 
     Args:
-        model: The model as it is now.
+        model: The model, with the edits in force.
         prompt: The prompt, with a subject and without a target.
-        settings: How.
+        settings: The settings.
 
     Raises:
         SequelaError: The prompt has no subject, or the subject's embeddings don't vary.
     """
     if prompt.subject is None:
-        raise SequelaError(f"The prompt {prompt.text!r} has no subject to be spoiled.")
+        raise SequelaError(f"The prompt {prompt.text!r} has no subject to corrupt.")
     device = model.device
-    one = pad_right([prompt.ids], model.pad_id, device)
-    clean = record_forward(model, one, 0)
+    batch = pad_right([prompt.ids], model.pad_id, device)
+    clean = record_forward(model, batch, 0)
     probabilities = _probabilities(model, clean.final)[0]
     answer = int(probabilities.argmax())
 
     corrupted_record = _corrupted(clean, prompt, settings)
     corrupted = _probabilities(model, corrupted_record.replay())[:, answer]
     sites = [Site(settings.kind, layer) for layer in range(model.n_layers)]
-    kept = {site: values[0] for site, values in read_activations(model, one, sites).items()}
+    kept = {site: values[0] for site, values in read_activations(model, batch, sites).items()}
     columns = []
     for layer in range(model.n_layers):
         half = (settings.window - 1) // 2
@@ -118,7 +119,7 @@ def causal_trace(model: LanguageModel, prompt: TokenizedPrompt, settings: TraceS
 
 
 def _corrupted(clean: ForwardRecord, prompt: TokenizedPrompt, settings: TraceSettings) -> ForwardRecord:
-    """The clean pass once for each draw of noise, with noise in what enters block 0 at the subject."""
+    """Returns the clean pass once per noise sample, with noise on the inputs of block 0 at the subject."""
     assert prompt.subject is not None
     span = slice(prompt.subject.start, prompt.subject.stop)
     rows = torch.zeros(settings.samples, dtype=torch.long, device=clean.hidden.device)
@@ -134,36 +135,36 @@ def _corrupted(clean: ForwardRecord, prompt: TokenizedPrompt, settings: TraceSet
 
 
 def _restored(corrupted: ForwardRecord, kept: dict[Site, torch.Tensor], answer: int) -> torch.Tensor:
-    """The answer's probability with the clean values put back at each token in turn, `[tokens]`.
+    """Returns the answer's probability with the clean values restored at each token in turn, `[tokens]`.
 
     Args:
-        corrupted: The corrupted pass, from the lowest of the sites on.
+        corrupted: The corrupted pass, from the lowest site on.
         kept: The clean values `[tokens, d]` of each site.
-        answer: The token that counts.
+        answer: The id of the answer token.
     """
     n_samples, n_tokens = corrupted.hidden.shape[:2]
-    found: list[torch.Tensor] = []
+    probabilities: list[torch.Tensor] = []
 
     def attempt(budget: int) -> None:
         at_once = max(1, budget // (n_samples * n_tokens))
-        while len(found) < n_tokens:
-            last = min(len(found) + at_once, n_tokens)
-            tokens = torch.arange(len(found), last, device=corrupted.hidden.device)
-            found.extend(_with_put_back(corrupted, kept, answer, tokens))
+        while len(probabilities) < n_tokens:
+            last = min(len(probabilities) + at_once, n_tokens)
+            tokens = torch.arange(len(probabilities), last, device=corrupted.hidden.device)
+            probabilities.extend(_with_restored(corrupted, kept, answer, tokens))
 
     retry_on_oom(TOKENS_AT_ONCE, attempt)
-    return torch.stack(found)
+    return torch.stack(probabilities)
 
 
-def _with_put_back(
+def _with_restored(
     corrupted: ForwardRecord, kept: dict[Site, torch.Tensor], answer: int, tokens: torch.Tensor
 ) -> torch.Tensor:
-    """The answer's probability for some tokens, mean over the noise."""
+    """Returns the answer's probability with each of some tokens restored, averaged over the noise samples."""
     n_samples = len(corrupted.starts)
     rows = torch.arange(n_samples, device=tokens.device).repeat(len(tokens))
     at = (torch.arange(len(rows), device=tokens.device), tokens.repeat_interleave(n_samples))
 
-    def put(clean: torch.Tensor) -> Callable[..., Any]:
+    def restore(clean: torch.Tensor) -> Callable[..., Any]:
         def hook(_: nn.Module, __: Any, output: Any) -> Any:
             hidden = output[0] if isinstance(output, tuple) else output
             hidden = hidden.index_put(places_in(hidden, *at), clean[at[1]].to(hidden))
@@ -174,7 +175,7 @@ def _with_put_back(
     model = corrupted.model
     with ExitStack() as stack, torch.no_grad():
         for site, clean in kept.items():
-            stack.callback(module_at(model, site).register_forward_hook(put(clean)).remove)
+            stack.callback(module_at(model, site).register_forward_hook(restore(clean)).remove)
         final = corrupted.select_rows(rows).replay()
     probabilities = _probabilities(model, final)[:, answer]
     return probabilities.reshape(len(tokens), n_samples).mean(1)
@@ -182,6 +183,6 @@ def _with_put_back(
 
 @torch.no_grad()
 def _probabilities(model: LanguageModel, final: torch.Tensor) -> torch.Tensor:
-    """Probabilities of the token behind each row, fp32 `[rows, vocabulary]`."""
+    """Returns the probabilities of the token after each row, fp32 `[rows, vocabulary]`."""
     logits = read_logits(model, final[:, -1])
     return torch.softmax(logits, dim=-1)

@@ -1,4 +1,4 @@
-"""A profile as a picture: places down, layers across, darker where more comes back."""
+"""A profile as a chart: kinds of tokens in rows, layers in columns, darker for a larger gain."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sequela.core.paths import replacing
 from sequela.tracing.profile import PLACES, Profile
 
 FORMATS: dict[str, Literal["html", "svg", "png"]] = {".html": "html", ".svg": "svg", ".png": "png"}
-"""The formats by the endings of file names."""
+"""The formats by file name extension."""
 
 
 def heat_map(profile: Profile, title: str) -> alt.Chart:
-    """The chart of a profile."""
+    """Returns the chart of a profile."""
     rows = [
         {"place": place, "layer": layer, "gain": gain}
         for place, gains in zip(PLACES, profile.restored.tolist(), strict=True)
@@ -26,13 +26,13 @@ def heat_map(profile: Profile, title: str) -> alt.Chart:
     ]
     subtitle = (
         f"{profile.n} prompts; the answer's probability is {profile.clean:.2f}, and {profile.corrupted:.2f} "
-        "with the subject spoiled"
+        "with the subject corrupted"
     )
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(rows), title=alt.Title(title, subtitle=subtitle, anchor="start"))
         .mark_rect()
         .encode(
-            x=alt.X("layer:O", title="layer put back", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            x=alt.X("layer:O", title="restored layer", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
             y=alt.Y("place:N", sort=list(PLACES), title=None, axis=alt.Axis(labelLimit=240)),
             color=alt.Color(
                 "gain:Q",
@@ -47,13 +47,13 @@ def heat_map(profile: Profile, title: str) -> alt.Chart:
 
 
 def check_format(path: Path) -> None:
-    """Refuses a file whose ending names no format.
+    """Checks that the extension of a file is that of a format.
 
     Raises:
-        BadInputError: It is none of `FORMATS`.
+        BadInputError: The extension is not in `FORMATS`.
     """
     if path.suffix not in FORMATS:
-        raise BadInputError(f"{path} can't be written.", hint=f"Let its name end in {', '.join(FORMATS)}.")
+        raise BadInputError(f"Unknown format of {path}.", hint=f"Use the extension {', '.join(FORMATS)}.")
 
 
 def write_heat_map(profile: Profile, title: str, path: Path) -> None:

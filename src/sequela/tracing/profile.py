@@ -1,4 +1,4 @@
-"""Many traces as one: what each kind of token carries, layer by layer."""
+"""The average of many traces by kind of token and layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLACES = (
     "further tokens",
     "last token",
 )
-"""The kinds of tokens of the paper's figure 1; tokens before the subject count as none of them."""
+"""The kinds of tokens in the paper's figure 1; tokens before the subject are of no kind."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Profile:
     """The average of some traces.
 
     Args:
-        n: How many.
+        n: The number of traces.
         clean: The answer's mean probability in the clean runs.
-        corrupted: In the corrupted ones.
-        restored: The mean gain over the corrupted run with a place put back, `[places, layers]`; NaN where
-            no prompt has such a place.
+        corrupted: Its mean probability in the corrupted runs.
+        restored: The mean gain over the corrupted run with one state restored, `[kinds, layers]`; NaN for
+            kinds of tokens that no prompt has.
     """
 
     n: int
@@ -39,19 +39,19 @@ class Profile:
 
     @property
     def strongest_layer(self) -> int:
-        """The layer where putting back the subject's last token brings back most."""
+        """The layer with the largest gain at the subject's last token."""
         return int(self.restored[PLACES.index("last subject token")].argmax())
 
 
 def profile_of(traces: Sequence[CausalTrace]) -> Profile:
-    """Averages traces of one model place by place, each prompt counting alike."""
+    """Averages traces of one model by kind of token, with equal weight for each prompt."""
     gains = []
     for trace in traces:
         gain = trace.restored - trace.corrupted
-        places = [place_of(token, len(trace.tokens), trace.subject) for token in range(len(trace.tokens))]
+        kinds = [place_of(token, len(trace.tokens), trace.subject) for token in range(len(trace.tokens))]
         rows = []
         for name in PLACES:
-            own = [token for token, place in enumerate(places) if place == name]
+            own = [token for token, kind in enumerate(kinds) if kind == name]
             missing = torch.full((gain.shape[1],), float("nan"))
             rows.append(gain[own].mean(0) if own else missing)
         gains.append(torch.stack(rows))
@@ -65,7 +65,7 @@ def profile_of(traces: Sequence[CausalTrace]) -> Profile:
 
 
 def place_of(token: int, n_tokens: int, subject: tuple[int, int]) -> str:
-    """The kind of a token; empty for one before the subject."""
+    """Returns the kind of a token; empty for one before the subject."""
     first, last = subject
     if token < first:
         return ""

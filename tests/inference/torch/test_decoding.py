@@ -1,4 +1,4 @@
-"""Rows enter, share their beginning, and leave; each is continued as if it were alone."""
+"""Rows enter, share prefixes, and leave; each is continued as if it were alone."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from support.tries import Row
 
 FAMILIES = [name for name in FAMILY_NAMES if name != "gptj"]
 SHOTS: tuple[Row, ...] = (tuple(range(40, 40 + 3 * WINDOW)), tuple(range(100, 100 + 2 * WINDOW)))
-"""Two long common beginnings, longer than a sliding window."""
+"""Two common prefixes longer than a sliding window."""
 
 PROMPTS: tuple[Row, ...] = (
     *((*SHOTS[0], 200 + question, 210) for question in range(3)),
     *((*SHOTS[1], *range(220, 221 + question)) for question in range(3)),
     (*SHOTS[0], 200, 210),  # equal to the first
-    SHOTS[0],  # the beginning of others
+    SHOTS[0],  # a prefix of others
     (*SHOTS[0], 200),
     (5,),
     (5,),
@@ -32,8 +32,8 @@ PROMPTS: tuple[Row, ...] = (
 )
 
 
-def talkative(family: str) -> LanguageModel:
-    """A tiny model with a head of its own: where it is the embedding, random models repeat themselves."""
+def untied(family: str) -> LanguageModel:
+    """Returns a tiny model with an untied head: with a tied one, random models repeat themselves."""
     return tiny_language_model(family, tie_word_embeddings=False)
 
 
@@ -46,7 +46,7 @@ def generate(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_row_is_continued_as_by_transformers_alone(family: str) -> None:
-    model = talkative(family)
+    model = untied(family)
     requests = [GenerationRequest(prompt, 2 + 3 * (number % 4)) for number, prompt in enumerate(PROMPTS)]
     expected = [by_transformers(model, request) for request in requests]
     for rows, tokens in ((1, 1), (2, 2048), (5, 20), (64, 2048)):
@@ -56,7 +56,7 @@ def test_every_row_is_continued_as_by_transformers_alone(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["phi3", "qwen2", "qwen3"])
-def test_windows_that_a_configuration_turns_on_are_kept(family: str) -> None:
+def test_sliding_windows_that_a_configuration_turns_on_are_respected(family: str) -> None:
     switch = {} if family == "phi3" else {"use_sliding_window": True, "max_window_layers": 2}
     model = tiny_language_model(family, tie_word_embeddings=False, sliding_window=WINDOW, **switch)
     requests = [GenerationRequest(prompt, 8) for prompt in PROMPTS]
@@ -64,7 +64,7 @@ def test_windows_that_a_configuration_turns_on_are_kept(family: str) -> None:
     assert [list(answer.ids) for answer in generate(model, requests, 5)] == expected
 
 
-def test_a_common_beginning_is_read_once() -> None:
+def test_a_common_prefix_is_read_once() -> None:
     engine = TorchEngine(WorkingMemory(most_rows=4))
     requests = [GenerationRequest((*SHOTS[0], 200 + question, 210), 3) for question in range(8)]
     answers = engine.generate(EditedModel(tiny_language_model("llama")), requests)
@@ -75,8 +75,8 @@ def test_a_common_beginning_is_read_once() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 64])
-def test_rows_end_at_end_tokens_and_stop_strings_wherever_they_stand(rows: int) -> None:
-    model = talkative("llama")
+def test_rows_end_at_end_tokens_and_stop_strings_wherever_they_are(rows: int) -> None:
+    model = untied("llama")
     free = generate(model, [GenerationRequest(prompt, 12) for prompt in PROMPTS], 64)
     model.module.generation_config.eos_token_id = [free[9].ids[5]]
     stops = (free[3].text[7:9], free[11].text[3:5])
@@ -89,21 +89,21 @@ def test_rows_end_at_end_tokens_and_stop_strings_wherever_they_stand(rows: int) 
         alone = by_transformers(model, request)
         assert list(answer.ids) == alone[: len(answer.ids)]
         whole = model.tokenizer.decode(alone, skip_special_tokens=True)
-        places = [whole.find(stop) for stop in request.stop if stop in whole]
-        assert answer.text == whole[: min(places, default=None)]
-        assert (answer.ended_by == "stop") == bool(places), number
-        assert (answer.ended_by == "length") == (len(alone) == 12 and not places)
+        positions = [whole.find(stop) for stop in request.stop if stop in whole]
+        assert answer.text == whole[: min(positions, default=None)]
+        assert (answer.ended_by == "stop") == bool(positions), number
+        assert (answer.ended_by == "length") == (len(alone) == 12 and not positions)
     assert ended == {"end", "stop", "length"}
 
 
-# Numbers that are none
+# Logits that are not finite
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("rows", [2, 3])
-def test_a_row_that_is_no_number_spoils_nobody_who_comes_after(family: str, rows: int) -> None:
-    """Short rows take the slots of long broken ones, beside a long row that makes all of a slot be read."""
-    model = talkative(family)
+def test_a_row_that_is_not_finite_affects_no_later_row_in_its_slot(family: str, rows: int) -> None:
+    """Short rows take the slots of long NaN rows, next to a long row that makes whole slots be read."""
+    model = untied(family)
     broken = 17
     prompts: list[Row] = [
         tuple(range(3, 15)),
@@ -122,8 +122,8 @@ def test_a_row_that_is_no_number_spoils_nobody_who_comes_after(family: str, rows
             assert list(answer.ids) == expected[request.prompt]
 
 
-def test_a_row_that_breaks_on_its_way_spoils_no_row_beside_it() -> None:
-    model = talkative("llama")
+def test_a_row_that_becomes_nan_affects_no_other_row() -> None:
+    model = untied("llama")
     requests = [GenerationRequest(prompt, 8) for prompt in PROMPTS]
     before = generate(model, requests, 64)
     broken = before[3].ids[1]
@@ -145,7 +145,7 @@ def test_a_row_that_breaks_on_its_way_spoils_no_row_beside_it() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bfloat16_models_continue_with_tokens_they_find_best(family: str) -> None:
-    model = talkative(family)
+    model = untied(family)
     requests = [GenerationRequest(prompt, 6) for prompt in PROMPTS]
     model.module.to(torch.bfloat16)
     for request, answer in zip(requests, generate(model, requests, 3), strict=True):
@@ -175,7 +175,7 @@ class Counted(SilentProgress):
 
 
 def test_progress_is_told_of_every_token_and_of_those_that_an_early_end_saves() -> None:
-    model = talkative("llama")
+    model = untied("llama")
     free = generate(model, [GenerationRequest(prompt, 12) for prompt in PROMPTS], 64)
     stop = (model.tokenizer.decode(free[0].ids[2]),)
     requests = [GenerationRequest(prompt, 12, stop) for prompt in PROMPTS]

@@ -1,4 +1,4 @@
-"""The engine gives what the model gives one request at a time, whatever comes with it."""
+"""The engine gives the model's own answer to each request, whatever other requests are in the call."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PROMPTS = (
 
 @cache
 def one_model(family: str) -> LanguageModel:
-    """One model per family for the property tests, which run many times."""
+    """Returns one model per family for the property tests, which run many times."""
     return tiny_language_model(family)
 
 
@@ -64,7 +64,7 @@ def test_scores_are_the_model_s_own_log_probabilities(any_family: LanguageModel)
         assert score.finite
 
 
-def test_the_greedy_continuation_is_known_as_greedy(any_family: LanguageModel) -> None:
+def test_the_greedy_continuation_is_scored_as_greedy(any_family: LanguageModel) -> None:
     model, engine = edited(any_family), TorchEngine()
     prompts = [generation_request(model, prompt, 5) for prompt in PROMPTS]
     said = engine.generate(model, prompts)
@@ -92,7 +92,7 @@ SCORE_REQUESTS = st.builds(ScoreRequest, ROWS, st.lists(TOKENS, min_size=1, max_
     budget=st.integers(1, 200),
     order=st.randoms(use_true_random=False),
 )
-def test_scores_depend_on_nothing_that_came_with_them(
+def test_scores_do_not_depend_on_other_requests(
     family: str, requests: list[ScoreRequest], budget: int, order: Random
 ) -> None:
     model = edited(one_model(family))
@@ -105,7 +105,7 @@ def test_scores_depend_on_nothing_that_came_with_them(
         assert score.finite
 
 
-def test_requests_that_read_the_same_tokens_are_told_apart() -> None:
+def test_requests_that_read_the_same_tokens_are_distinguished() -> None:
     model = edited(tiny_language_model("llama"))
     requests = [
         ScoreRequest((5, 6, 7), (8, 9)),
@@ -122,7 +122,7 @@ def test_requests_that_read_the_same_tokens_are_told_apart() -> None:
 # Generation
 
 
-def test_generation_is_that_of_transformers_one_by_one(any_family: LanguageModel) -> None:
+def test_generation_equals_that_of_transformers_one_by_one(any_family: LanguageModel) -> None:
     model = edited(any_family)
     requests = [generation_request(model, prompt, 12) for prompt in PROMPTS]
     for request, answer in zip(requests, TorchEngine().generate(model, requests), strict=True):
@@ -137,7 +137,7 @@ def test_generation_is_that_of_transformers_one_by_one(any_family: LanguageModel
     budget=st.integers(1, 200),
     order=st.randoms(use_true_random=False),
 )
-def test_generation_depends_on_nothing_that_came_with_it(
+def test_generation_does_not_depend_on_other_requests(
     family: str, prompts: list[tuple[tuple[int, ...], int]], budget: int, order: Random
 ) -> None:
     model = edited(one_model(family))
@@ -149,7 +149,7 @@ def test_generation_depends_on_nothing_that_came_with_it(
     assert answers == [alone[i] for i in shuffled]
 
 
-def test_an_end_token_ends_the_text_and_is_no_part_of_it() -> None:
+def test_an_end_token_ends_the_text_and_is_not_part_of_it() -> None:
     model = edited(tiny_language_model("llama"))
     request = generation_request(model, PROMPTS[0], 8)
     said = TorchEngine().generate(model, [request])[0]
@@ -175,18 +175,18 @@ def test_the_first_stop_string_cuts_the_text() -> None:
     assert len(stopped.ids) < len(free.ids)
 
 
-def test_streams_of_one_batch_end_at_their_own_time() -> None:
+def test_texts_of_one_batch_end_independently() -> None:
     model = edited(tiny_language_model("gpt2"))
     requests = [generation_request(model, prompt, new) for new, prompt in enumerate(PROMPTS, start=1)]
     answers = TorchEngine().generate(model, requests)
     assert [len(answer.ids) for answer in answers] == [1, 2, 3, 4, 5]
 
 
-# What goes the plain way
+# Fallback to plain batches
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
-def test_gptj_goes_the_plain_way(family: str) -> None:
+def test_gptj_runs_in_plain_batches(family: str) -> None:
     model = EditedModel(tiny_language_model(family))
     plain, engine = PlainEngine(40), TorchEngine(WorkingMemory(most_tokens=40))
     scores = [score_request(model, prompt, "Paris, said") for prompt in PROMPTS]
@@ -205,7 +205,7 @@ def test_gptj_goes_the_plain_way(family: str) -> None:
         assert engine.counters.computed_tokens > before
 
 
-def test_rows_whose_length_turns_each_other_s_positions_go_alone() -> None:
+def test_rows_that_change_each_other_s_rotary_positions_run_alone() -> None:
     scaled = {
         "rope_type": "longrope",
         "rope_theta": 10_000.0,
@@ -221,10 +221,10 @@ def test_rows_whose_length_turns_each_other_s_positions_go_alone() -> None:
     assert together == [TorchEngine().score(model, [request])[0] for request in (short, long)]
 
 
-# Numbers that are none
+# Logits that are not finite
 
 
-def test_a_score_that_is_no_number_never_wins() -> None:
+def test_a_score_that_is_not_finite_never_wins() -> None:
     model = edited(tiny_language_model("llama"))
     broken = 17
     model.base.module.get_input_embeddings().weight.data[broken] = math.nan
@@ -246,7 +246,7 @@ def test_a_score_that_is_no_number_never_wins() -> None:
         assert good.logprob > score.logprob
 
 
-def test_a_generation_ends_where_the_numbers_do() -> None:
+def test_a_generation_ends_before_the_first_token_that_is_not_finite() -> None:
     model = edited(tiny_language_model("llama"))
     model.base.module.model.norm.weight.data[0] = math.nan
     answer = TorchEngine().generate(model, [generation_request(model, PROMPTS[0], 5)])[0]
@@ -258,7 +258,7 @@ def test_a_generation_ends_where_the_numbers_do() -> None:
 # Bad input
 
 
-def test_nothing_asked_nothing_answered() -> None:
+def test_without_requests_there_are_no_answers() -> None:
     model = edited(tiny_language_model("llama"))
     assert TorchEngine().score(model, []) == []
     assert TorchEngine().generate(model, []) == []
@@ -273,13 +273,13 @@ def test_nothing_asked_nothing_answered() -> None:
         lambda: GenerationRequest((5,), 0),
     ],
 )
-def test_requests_without_tokens_are_refused(make: Callable[[], object]) -> None:
+def test_requests_without_tokens_are_an_error(make: Callable[[], object]) -> None:
     with pytest.raises(SequelaError, match="at least one"):
         make()
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_rows_longer_than_the_model_s_context_are_refused(family: str) -> None:
+def test_rows_longer_than_the_model_s_context_are_rejected(family: str) -> None:
     model = edited(tiny_language_model(family))
     fits, too_long = ScoreRequest((5,) * 255, (6, 7)), ScoreRequest((5,) * 259, (6, 7))
     too_long_one, scored = TorchEngine().score(model, [too_long, fits])

@@ -1,4 +1,4 @@
-"""With the depth cache every bit is what it is without, and only what can differ is computed."""
+"""The depth cache changes no bit of a score, and only blocks whose output can differ are run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ UNIQUE = len(STEM) + 4 * (3 + 3)
 EDITED = 2
 FAMILIES = ["gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "olmo2"]
 
-PLACES: dict[str, Callable[[], DepthCache]] = {
+CACHES: dict[str, Callable[[], DepthCache]] = {
     "memory": DepthCache,
     "files": lambda: DepthCache(memory=0),
 }
 
 
 def delta_at(model: LanguageModel, layer: int, seed: int = 0) -> Delta:
-    """A low-rank change of a layer's MLP output."""
+    """Returns a low-rank change of a layer's MLP output projection."""
     source = torch.Generator().manual_seed(seed)
     shape = model.family.as_out_in(model.mlp_out_weight(layer)).shape
     update = LowRank(
@@ -45,7 +45,7 @@ def engine(cache: DepthCache | None, tokens: int = 10) -> TorchEngine:
 
 
 def blocks_run(of: TorchEngine, model: EditedModel) -> float:
-    """How many blocks each token goes through; the scores must be those without a cache."""
+    """Returns the number of blocks run per token; checks the scores against a run without cache."""
     before = of.counters.computed_blocks
     found = of.score(model, REQUESTS)
     assert found == engine(None, of.memory.most_tokens).score(model, REQUESTS)
@@ -55,11 +55,13 @@ def blocks_run(of: TorchEngine, model: EditedModel) -> float:
 # Bits and blocks
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", CACHES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_checkpoints_are_scored_to_the_same_bits_from_the_edited_block_on(family: str, place: str) -> None:
+def test_checkpoints_start_at_the_edited_block_with_bit_for_bit_the_same_scores(
+    family: str, place: str
+) -> None:
     model = tiny_language_model(family)
-    cached = engine(PLACES[place]())
+    cached = engine(CACHES[place]())
     run, answers = [], list[list[Score]]()
     for checkpoint in range(3):
         edited = EditedModel(model, delta_at(model, EDITED, seed=checkpoint))
@@ -74,39 +76,39 @@ def test_checkpoints_are_scored_to_the_same_bits_from_the_edited_block_on(family
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", PLACES)
-def test_a_real_model_s_checkpoints_are_scored_to_the_same_bits(place: str) -> None:
+@pytest.mark.parametrize("place", CACHES)
+def test_a_real_model_s_checkpoints_are_scored_bit_for_bit_the_same(place: str) -> None:
     try:
         model = load_model("smollm2-135m-instruct")
     except SequelaError as error:
         pytest.skip(f"the model can't be had: {error}")
     text = "Question: Which of these is a river? Lisbon, Danube, Paris, Basque.\nAnswer:"
     stem = tuple(model.tokenizer(text * 4)["input_ids"])
-    asked = [
+    words = [
         tuple(model.tokenizer(f" {word}")["input_ids"]) for word in ("Lisbon", "Danube", "Paris", "Basque")
     ]
-    requests = [ScoreRequest(stem + first, first + last) for first in asked for last in asked]
-    cached, plain = engine(PLACES[place](), 64), engine(None, 64)
+    requests = [ScoreRequest(stem + first, first + last) for first in words for last in words]
+    cached, plain = engine(CACHES[place](), 64), engine(None, 64)
     for checkpoint in range(3):
         edited = EditedModel(model, delta_at(model, 20, seed=checkpoint))
         assert cached.score(edited, requests) == plain.score(edited, requests)
     assert cached.counters.computed_blocks == cached.counters.unique_tokens // 3 * (30 + 10 + 10)
 
 
-def test_an_unedited_run_records_what_is_expected() -> None:
+def test_an_unedited_run_records_the_expected_blocks() -> None:
     model = tiny_language_model("llama")
     edited = EditedModel(model, delta_at(model, EDITED))
     without = engine(DepthCache())
     assert [blocks_run(without, EditedModel(model)), blocks_run(without, edited)] == [4, 4]
-    wanted_blocks = engine(DepthCache(expected=frozenset({EDITED})))
-    assert [blocks_run(wanted_blocks, EditedModel(model)), blocks_run(wanted_blocks, edited)] == [4, 2]
+    expecting = engine(DepthCache(expected=frozenset({EDITED})))
+    assert [blocks_run(expecting, EditedModel(model)), blocks_run(expecting, edited)] == [4, 2]
     cache = DepthCache()
     cache.expect([1])
     cache.expect([EDITED])
     assert cache.expected == {1, EDITED}
 
 
-def test_edits_at_any_depth_start_at_the_deepest_states_that_still_hold() -> None:
+def test_edits_at_any_depth_start_at_the_deepest_valid_states() -> None:
     model = tiny_language_model("llama")
     cached = engine(DepthCache())
     run = {layer: blocks_run(cached, EditedModel(model, delta_at(model, layer))) for layer in (2, 1, 3)}
@@ -140,14 +142,14 @@ def test_an_edit_of_the_head_alone_runs_no_block_again() -> None:
     assert [blocks_run(cached, unedited), blocks_run(cached, head), blocks_run(cached, unedited)] == [4, 0, 0]
 
 
-def test_the_unedited_model_starts_where_a_checkpoint_left_states() -> None:
+def test_the_unedited_model_starts_at_states_of_an_edited_checkpoint() -> None:
     model = tiny_language_model("llama")
     cached = engine(DepthCache())
     assert blocks_run(cached, EditedModel(model, delta_at(model, EDITED))) == 4
     assert blocks_run(cached, EditedModel(model)) == 2
 
 
-# What must never be found
+# States that must never be used
 
 
 def test_another_base_dtype_packing_or_suite_is_not_found() -> None:
@@ -167,7 +169,7 @@ def test_another_base_dtype_packing_or_suite_is_not_found() -> None:
     assert blocks_run(engine(cache), EditedModel(model, delta_at(model, EDITED, 1))) == 2
 
 
-def test_what_an_outer_edit_changed_is_not_kept_as_the_base_s() -> None:
+def test_states_changed_by_an_outer_edit_are_not_kept_as_those_of_the_base() -> None:
     model = tiny_language_model("llama")
     cached = engine(DepthCache())
     late = EditedModel(model, delta_at(model, 3))
@@ -176,12 +178,12 @@ def test_what_an_outer_edit_changed_is_not_kept_as_the_base_s() -> None:
     assert blocks_run(cached, late) == 4
     with EditedModel(model, delta_at(model, 0)):
         assert blocks_run(cached, late) == 4
-    with late:  # its own edit in force already is no other
+    with late:  # its own edit, in force already, is allowed
         assert blocks_run(cached, late) == 1
 
 
 class Interrupting(SilentProgress):
-    """The user presses Ctrl-C after some packs."""
+    """Raises KeyboardInterrupt after some packs."""
 
     def __init__(self, after: int) -> None:
         self.left = after
@@ -192,11 +194,11 @@ class Interrupting(SilentProgress):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_half_filled_states_are_forgotten(place: str) -> None:
+@pytest.mark.parametrize("place", CACHES)
+def test_half_filled_states_are_dropped(place: str) -> None:
     model = tiny_language_model("llama")
     edited = EditedModel(model, delta_at(model, EDITED))
-    cached = engine(PLACES[place]())
+    cached = engine(CACHES[place]())
     with pytest.raises(KeyboardInterrupt):
         cached.score(edited, REQUESTS, Interrupting(after=3))
     assert cached.depth_cache is not None
@@ -204,10 +206,10 @@ def test_half_filled_states_are_forgotten(place: str) -> None:
     assert [blocks_run(cached, edited), blocks_run(cached, edited)] == [4, 2]
     with pytest.raises(KeyboardInterrupt):
         cached.score(edited, REQUESTS, Interrupting(after=2))
-    assert blocks_run(cached, edited) == 2  # what was only read is still whole
+    assert blocks_run(cached, edited) == 2  # states that were only read are still complete
 
 
-def test_states_that_are_no_numbers_spoil_no_neighbor() -> None:
+def test_states_that_are_not_finite_affect_no_neighbor() -> None:
     model = tiny_language_model("llama", tie_word_embeddings=False)
     edited = EditedModel(model, delta_at(model, EDITED))
     model.module.get_input_embeddings().weight.data[61] = float("nan")
@@ -227,7 +229,7 @@ SIZE = 10 * 8 * 4
 
 
 def opened(cache: DepthCache, key: str, complete: bool = True) -> bool:
-    """Opens states of `SIZE` bytes at block 1; whether there was room."""
+    """Opens states of `SIZE` bytes at block 1; returns whether there was room."""
     states = cache.open(key, 1, SHAPE, torch.float32)
     if states is not None:
         states.complete = complete
@@ -235,11 +237,11 @@ def opened(cache: DepthCache, key: str, complete: bool = True) -> bool:
 
 
 def kept(cache: DepthCache, *keys: str) -> list[bool]:
-    """Whether states are there, without using them."""
+    """Returns whether states are kept, without using them."""
     return [not cache.to_record(key, 0, 1, [1]) for key in keys]
 
 
-def test_what_does_not_fit_is_not_kept_and_nothing_else_changes() -> None:
+def test_states_that_do_not_fit_are_not_kept_and_nothing_else_changes() -> None:
     model = tiny_language_model("llama")
     cache = DepthCache(memory=UNIQUE * WIDTH * 4 - 1, disk=0)
     cached = engine(cache)
@@ -259,7 +261,7 @@ def test_memory_first_then_files_then_nothing() -> None:
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_what_was_never_used_makes_room_oldest_first(in_memory: bool) -> None:
+def test_unused_states_are_dropped_to_make_room_oldest_first(in_memory: bool) -> None:
     cache = DepthCache(memory=3 * SIZE * in_memory, disk=3 * SIZE * (not in_memory))
     for key in "abc":
         assert opened(cache, key)
@@ -269,7 +271,7 @@ def test_what_was_never_used_makes_room_oldest_first(in_memory: bool) -> None:
     assert cache.used(in_memory) == 3 * SIZE
 
 
-def test_what_is_being_filled_does_not_make_room() -> None:
+def test_states_that_are_being_filled_are_not_dropped() -> None:
     cache = DepthCache(memory=SIZE, disk=0)
     assert opened(cache, "a", complete=False)
     assert not opened(cache, "b")
@@ -277,7 +279,7 @@ def test_what_is_being_filled_does_not_make_room() -> None:
     assert cache.used(in_memory=True) == SIZE
 
 
-def test_only_states_at_or_below_the_edit_are_found_the_deepest_first() -> None:
+def test_the_deepest_states_at_or_below_the_edit_are_found() -> None:
     cache = DepthCache()
     for block in (1, 3):
         states = cache.open("a", block, SHAPE, torch.float32)
@@ -293,7 +295,7 @@ def test_only_states_at_or_below_the_edit_are_found_the_deepest_first() -> None:
     assert cache.find("b", 4) is None
 
 
-def test_files_hold_what_was_written_and_go_with_the_cache() -> None:
+def test_files_keep_what_was_written_and_are_deleted_with_the_cache() -> None:
     cache = DepthCache(memory=0)
     first, second = (cache.open(key, 1, SHAPE, torch.bfloat16) for key in "ab")
     assert first is not None

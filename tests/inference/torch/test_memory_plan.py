@@ -1,4 +1,4 @@
-"""How a limit for the whole process is shared out, and what is done when it is too low."""
+"""The division of a memory limit of the whole process, and the error if it is too low."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GIB = 2**30
 
 
 def needed(model: LanguageModel) -> int:
-    """The lowest limit that is taken, found by trying."""
+    """Returns the lowest accepted limit, found by bisection."""
     low, high = 0, 4 * GIB
     while high - low > 1:
         middle = (low + high) // 2
@@ -43,7 +43,7 @@ def test_the_shares_add_up_to_the_limit_or_less(limit: int, keeps_states: bool) 
     assert all(part >= 0 for part in parts)
     assert sum(parts) <= limit
     if keeps_states:
-        assert sum(parts) == limit  # what requests don't need is for hidden states
+        assert sum(parts) == limit  # hidden states get what requests don't need
         assert plan.depth_cache >= limit - sum(parts[:4]) - 2 * WorkingMemory.size
     assert 2 * plan.working.size >= MIN_REQUEST_BYTES // 2
     assert plan.working.size <= WorkingMemory.size
@@ -60,7 +60,7 @@ def test_weights_count_once_even_if_tied(family: str) -> None:
     assert linears_bytes(model) == sum(parameter.numel() * 4 for parameter in linears)
 
 
-def test_the_copies_are_given_up_first_when_memory_is_short() -> None:
+def test_packed_copies_are_omitted_first_when_memory_is_short() -> None:
     if not packs_linears(MODEL.device, MODEL.dtype):
         pytest.skip("weights are not packed on this processor")
     copies = linears_bytes(MODEL)
@@ -75,12 +75,12 @@ def test_a_limit_that_is_too_low_says_what_is_needed() -> None:
     with pytest.raises(SequelaError, match="too low for tiny-llama") as caught:
         MemoryPlan.within(NEEDED - 1, MODEL)
     assert NEEDED > ALLOWANCE + MIN_REQUEST_BYTES
-    reported = re.search(r"at least ([\d.]+) GiB are needed", str(caught.value))
+    reported = re.search(r"at least ([\d.]+) GiB \(", str(caught.value))
     assert reported is not None
     assert float(reported[1]) == pytest.approx(NEEDED / GIB, abs=0.01)
 
 
-def test_without_a_limit_requests_have_the_usual_room() -> None:
+def test_without_a_limit_requests_have_the_default_memory() -> None:
     assert working_memory(None, MODEL) == WorkingMemory()
     assert working_memory(NEEDED, MODEL).size < WorkingMemory.size
     assert working_memory(64 * GIB, MODEL) == WorkingMemory()
@@ -97,7 +97,7 @@ def test_without_packed_copies_the_answers_are_the_same(family: str) -> None:
         assert one.token_greedy == other.token_greedy
 
 
-def test_less_room_means_fewer_tokens_at_once() -> None:
+def test_less_memory_means_fewer_tokens_at_once() -> None:
     assert WorkingMemory(1).tokens_at_once(MODEL) == WorkingMemory(1).tokens_kept(MODEL) == 1
     small, large = WorkingMemory(MIB), WorkingMemory(2 * MIB, most_tokens=10**9)
     assert small.tokens_at_once(MODEL) < large.tokens_at_once(MODEL)

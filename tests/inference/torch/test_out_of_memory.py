@@ -1,4 +1,4 @@
-"""When memory doesn't suffice half as much is tried at once; the system really refuses it here."""
+"""If memory runs out, half as many tokens are run at once; here the system really denies memory."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from support import short_of_memory
 from support.tiny import KEY_WIDTH, tiny_language_model
 
 TESTS = Path(short_of_memory.__file__).parents[1]
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may have")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
 
 
 def halvings(logged: list[str]) -> list[int]:
-    """How many tokens were tried at once, from the second time on."""
+    """Returns the number of tokens at once in each retry."""
     reported = [
         re.fullmatch(r"Out of memory: trying again with (\d+) tokens at once\.", line) for line in logged
     ]
@@ -34,8 +34,8 @@ def halvings(logged: list[str]) -> list[int]:
 
 
 def answered_with(kind: str, extra: int) -> dict[str, Any]:
-    """What the program answered with so many MiB more."""
-    # One process for each limit: what an earlier one left behind in the process would be room for the next.
+    """Returns the program's answer with `extra` MiB more."""
+    # One process for each limit: memory freed by an earlier run would be available to the next.
     program = subprocess.run(
         [sys.executable, "-m", "support.short_of_memory", kind, str(extra)],
         cwd=TESTS,
@@ -52,8 +52,8 @@ def answered_with(kind: str, extra: int) -> dict[str, Any]:
 
 @on_linux
 @pytest.mark.parametrize("kind", ["score", pytest.param("generate", marks=pytest.mark.slow)])
-def test_with_less_memory_less_is_tried_at_once_and_the_answers_are_the_same(kind: str) -> None:
-    # How much is too little differs between processors: from enough downwards until it is.
+def test_with_less_memory_fewer_tokens_are_run_at_once_and_the_answers_are_the_same(kind: str) -> None:
+    # Processors differ in how much is too little: lower the limit until memory runs out.
     for extra in (4096, 360, 310, 270, 235, 200, 175):
         tried = halvings(answered_with(kind, extra)["logged"])
         if extra == 4096:
@@ -64,7 +64,9 @@ def test_with_less_memory_less_is_tried_at_once_and_the_answers_are_the_same(kin
     assert all(later == earlier // 2 for earlier, later in itertools.pairwise(tried))
 
 
-def test_an_allocation_that_fails_is_told_from_other_errors(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_allocation_is_distinguished_from_other_errors(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     tried = []
 
     def too_large_from_five_on(tokens: int) -> int:
@@ -80,7 +82,7 @@ def test_an_allocation_that_fails_is_told_from_other_errors(caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("allocate", [lambda: torch.empty(2**58), lambda: bytearray(2**60)])
-def test_not_even_one_token(allocate: Any) -> None:
+def test_too_little_memory_for_a_single_token_is_an_error(allocate: Any) -> None:
     with pytest.raises(SequelaError, match="single token") as caught:
         retry_on_oom(3, lambda _: allocate())
     assert isinstance(caught.value.__cause__, (RuntimeError, MemoryError))
@@ -98,12 +100,12 @@ def test_other_errors_pass_through_at_once() -> None:
     assert tried == [64]
 
 
-# How much goes into a budget
+# The number of tokens within a budget
 
 
-def test_so_many_tokens_fit() -> None:
+def test_the_number_of_tokens_at_once_follows_the_budget() -> None:
     model = tiny_language_model("llama")
-    token = 12 * KEY_WIDTH * 4  # bytes: twelve numbers as wide as an MLP's inside
+    token = 12 * KEY_WIDTH * 4  # bytes: twelve vectors of an MLP's inner width
     assert WorkingMemory(size=10 * token).tokens_at_once(model) == 10
     assert WorkingMemory(size=10 * token - 1).tokens_at_once(model) == 9
     assert WorkingMemory(size=10 * token, most_tokens=7).tokens_at_once(model) == 7
@@ -111,8 +113,8 @@ def test_so_many_tokens_fit() -> None:
     assert WorkingMemory(size=10 * token).tokens_at_once(model) == 20
 
 
-def test_so_many_tokens_are_kept(any_family: LanguageModel) -> None:
-    """What transformers' own cache takes is what is reckoned with."""
+def test_the_number_of_tokens_kept_follows_the_budget(any_family: LanguageModel) -> None:
+    """The estimate equals the size of transformers' own cache."""
     cache = any_family.module(torch.tensor([[5, 6, 7]]), use_cache=True).past_key_values
     taken = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
     assert WorkingMemory(size=taken).tokens_kept(any_family) == 3

@@ -1,4 +1,4 @@
-"""Packed linear layers are linear layers, and leave the model as it was."""
+"""Packed linear layers compute the same as linear layers, and leave the model unchanged."""
 
 from __future__ import annotations
 
@@ -52,13 +52,15 @@ def test_a_packed_layer_computes_the_layer(
 ) -> None:
     source = torch.Generator().manual_seed(seed)
     n_in, n_out = sizes
-    weight = (torch.randn(n_in, n_out, generator=source) / n_in**0.5).to(dtype).T  # Conv1D's is stored so
+    weight = (torch.randn(n_in, n_out, generator=source) / n_in**0.5).to(dtype).T  # Conv1D's layout
     bias = torch.randn(n_out, generator=source).to(dtype) if biased else None
     x = torch.randn(rows, 2 * n_in, generator=source).to(dtype)
     x = x[:, ::2] if strided else x[:, :n_in]
     x = x[None] if leading else x
-    wanted = functional.linear(x.double(), weight.double(), None if bias is None else bias.double()).to(dtype)
-    torch.testing.assert_close(packed_linear(weight, bias)(x), wanted, **TOLERANCE[dtype])
+    expected = functional.linear(x.double(), weight.double(), None if bias is None else bias.double()).to(
+        dtype
+    )
+    torch.testing.assert_close(packed_linear(weight, bias)(x), expected, **TOLERANCE[dtype])
     unbiased = functional.linear(x.double(), weight.double()).to(dtype)
     torch.testing.assert_close(linear_once(weight)(x), unbiased, **TOLERANCE[dtype])
 
@@ -72,7 +74,7 @@ def test_a_packed_layer_is_a_copy() -> None:
 
 
 @needs_packing
-def test_inside_the_model_says_what_it_says_without(any_family: LanguageModel) -> None:
+def test_with_packed_layers_the_model_gives_the_same_logits(any_family: LanguageModel) -> None:
     ids = torch.tensor([[5, 6, 7, 8, 9]])
     before = any_family.module(ids).logits
     plain = linears_of(any_family, 1)[0].forward
@@ -86,7 +88,7 @@ def test_inside_the_model_says_what_it_says_without(any_family: LanguageModel) -
 
 
 @needs_packing
-def test_every_entry_packs_the_weights_that_are_in_force() -> None:
+def test_packed_copies_are_of_the_weights_in_force_on_entry() -> None:
     model, ids = tiny_language_model("llama"), torch.tensor([[5, 6, 7]])
     with packed_linears(model):
         before = model.module(ids).logits
@@ -113,6 +115,6 @@ def test_an_error_inside_leaves_nothing_packed() -> None:
     assert not any("forward" in vars(module) for module in model.module.modules())
 
 
-def test_other_devices_and_dtypes_are_left_alone() -> None:
+def test_other_devices_and_dtypes_are_not_packed() -> None:
     assert not packs_linears(CPU, torch.float16)
     assert not packs_linears(torch.device("cuda"), torch.float32)

@@ -1,4 +1,4 @@
-"""Packs cut a trie anywhere, and every token still sees its own context and nothing else."""
+"""Wherever a trie is cut into packs, every token sees exactly its own context."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Cut:
 
 @st.composite
 def cuts(draw: st.DrawFn, isolated: bool | None = None) -> Cut:
-    """Packs of any size; masked pieces of any size, so that large subtrees come up in small tries."""
+    """Draws packs and masked pieces of any size, so that small tries contain subtrees that count as large."""
     trie = Trie.of(draw(rows(longest=14)))
     tokens = draw(st.integers(1, 40))
     with pytest.MonkeyPatch.context() as patch:
@@ -38,7 +38,7 @@ def cuts(draw: st.DrawFn, isolated: bool | None = None) -> Cut:
 
 
 def pairs(span: Span) -> NDArray[np.int64]:
-    """How often a span shows each of its queries each of its keys, `[queries, keys]`."""
+    """Returns how often each query of a span sees each key, `[queries, keys]`."""
     shape = span.queries[1] - span.queries[0], span.keys[1] - span.keys[0]
     assert min(shape) > 0
     if span.kind == "full":
@@ -53,7 +53,7 @@ def pairs(span: Span) -> NDArray[np.int64]:
 
 
 def keys_of(pack: Pack) -> NDArray[np.int64]:
-    """The node behind each key."""
+    """Returns the node of each key."""
     return np.concatenate([pack.carried, np.arange(pack.start, pack.end)])
 
 
@@ -65,16 +65,16 @@ def test_every_token_sees_each_token_of_its_context_once(cut: Cut) -> None:
         seen = np.zeros((len(pack), len(keys_of(pack))), np.int64)
         for span in (*pack.own, *pack.shared):
             seen[slice(*span.queries), slice(*span.keys)] += pairs(span)
-        wanted = [
+        expected = [
             [contexts[query][: len(contexts[key])] == contexts[key] for key in keys_of(pack)]
             for query in range(pack.start, pack.end)
         ]
-        assert np.array_equal(seen, np.array(wanted, np.int64))
+        assert np.array_equal(seen, np.array(expected, np.int64))
 
 
 @settings(deadline=None)
 @given(cuts())
-def test_own_spans_hold_every_query_once_and_every_query_sees_itself_there(cut: Cut) -> None:
+def test_own_spans_contain_every_query_once_and_every_query_sees_itself_there(cut: Cut) -> None:
     for pack in cut.packs:
         held = [query for span in pack.own for query in range(*span.queries)]
         assert sorted(held) == list(range(len(pack)))
@@ -95,18 +95,18 @@ def test_every_node_is_in_one_pack_and_no_pack_is_too_large(cut: Cut) -> None:
 
 @settings(deadline=None)
 @given(cuts())
-def test_a_pack_carries_what_stands_above_its_first_token(cut: Cut) -> None:
+def test_a_pack_carries_the_ancestors_of_its_first_token(cut: Cut) -> None:
     for pack in cut.packs:
         assert pack.carried.tolist() == cut.trie.path(pack.start)[:-1].tolist()
 
 
 @settings(deadline=None)
 @given(cuts())
-def test_what_is_kept_is_what_the_next_pack_carries(cut: Cut) -> None:
+def test_the_kept_keys_are_those_that_the_next_pack_carries(cut: Cut) -> None:
     for pack, after in zip(cut.packs, cut.packs[1:], strict=False):
         assert np.array_equal(keys_of(pack)[pack.keep], after.carried)
-        of_its_own = set(after.carried) & set(range(pack.start, pack.end))
-        assert pack.keeps_carried_only == (not of_its_own)
+        own_nodes = set(after.carried) & set(range(pack.start, pack.end))
+        assert pack.keeps_carried_only == (not own_nodes)
         if pack.keeps_carried_only:
             assert pack.keep.tolist() == list(range(len(pack.keep)))
     assert len(cut.packs[-1].keep) == 0
@@ -114,8 +114,8 @@ def test_what_is_kept_is_what_the_next_pack_carries(cut: Cut) -> None:
 
 @settings(deadline=None)
 @given(cuts(isolated=True))
-def test_isolated_tokens_touch_only_what_their_rows_read(cut: Cut) -> None:
-    """Hidden or not: every key of a span must be in every row that runs through one of its queries."""
+def test_isolated_tokens_use_only_keys_of_their_own_rows(cut: Cut) -> None:
+    """Masked or not, every key of a span must be in every row that contains one of its queries."""
     rows_of = [set[int]() for _ in range(len(cut.trie))]
     for row, leaf in enumerate(cut.trie.leaves):
         for node in cut.trie.path(int(leaf)):
@@ -128,7 +128,7 @@ def test_isolated_tokens_touch_only_what_their_rows_read(cut: Cut) -> None:
                     assert rows_of[pack.start + query] <= rows_of[keys_of(pack)[key]]
 
 
-def test_cuts_fall_where_little_is_carried() -> None:
+def test_cuts_are_where_little_is_carried() -> None:
     """Two texts of 40 tokens in packs of at most 48: cut between them, nothing is carried."""
     trie = Trie.of([tuple(range(100, 140)), tuple(range(200, 240))])
     packs = pack_trie(trie, 48)
@@ -136,7 +136,7 @@ def test_cuts_fall_where_little_is_carried() -> None:
     assert len(packs[1].carried) == 0
 
 
-def test_a_shared_beginning_is_one_dense_piece_for_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shared_prefix_is_one_dense_piece_for_its_continuations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "BLOCK_TOKENS", 8)
     monkeypatch.setattr(packing, "GROUP_TOKENS", 4)
     stem: Row = tuple(range(100, 120))

@@ -1,4 +1,4 @@
-"""Prompts that begin alike are grouped; everything common to a group is its prefix."""
+"""Prompts with a common prefix are grouped, and a group's prefix is everything its prompts share."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def test_prompts_of_one_token_share_nothing() -> None:
     assert all(group.prefix == () for group in group_by_prefix([(5,), (5,)]))
 
 
-def test_nothing_is_no_group() -> None:
+def test_without_prompts_there_is_no_group() -> None:
     assert group_by_prefix([]) == []

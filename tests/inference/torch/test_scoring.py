@@ -1,4 +1,4 @@
-"""A packed trie scores what plain batches score, however it is cut, and computes nothing twice."""
+"""A packed trie gives the scores of plain batches, however it is cut, and computes nothing twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.tries import Row, prefixes_of, rows
 
 STEM: Row = tuple(range(40, 40 + 2 * WINDOW))
 BROKEN = 17
-"""The token whose embedding is no number in the tests that need one."""
+"""The token whose embedding is NaN in the tests that need one."""
 
 REQUESTS = (
     *(ScoreRequest((*STEM, 60 + subject, 70), (80, 81 + subject)) for subject in range(4)),
@@ -32,7 +32,7 @@ REQUESTS = (
 )
 
 FAMILIES = ["gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "olmo2"]
-"""Those whose attention can be replaced."""
+"""The families whose attention can be replaced."""
 
 
 def rows_of(requests: tuple[ScoreRequest, ...] | list[ScoreRequest]) -> list[Row]:
@@ -53,7 +53,7 @@ def assert_close(found: list[Score], expected: list[Score]) -> None:
 
 @pytest.fixture(params=[256, 2], ids=["masked pieces", "dense pieces"])
 def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small tries as one masked piece, as they are, and as the many pieces large ones become."""
+    """Cuts small tries into one masked piece, as usual, and into many pieces, like large ones."""
     monkeypatch.setattr(packing, "BLOCK_TOKENS", request.param)
     monkeypatch.setattr(packing, "GROUP_TOKENS", min(request.param, 64))
 
@@ -69,7 +69,7 @@ def test_scores_are_those_of_plain_batches(family: str) -> None:
 
 @pytest.mark.usefixtures("pieces")
 @pytest.mark.parametrize("family", ["phi3", "qwen2", "qwen3"])
-def test_windows_that_a_configuration_turns_on_are_kept(family: str) -> None:
+def test_sliding_windows_that_a_configuration_turns_on_are_respected(family: str) -> None:
     window = {"sliding_window": WINDOW, **({} if family == "phi3" else {"use_sliding_window": True})}
     model = EditedModel(
         tiny_language_model(family, **window, **({} if family == "phi3" else {"max_window_layers": 2}))
@@ -81,7 +81,7 @@ def test_windows_that_a_configuration_turns_on_are_kept(family: str) -> None:
         assert_close(engine(tokens).score(model, REQUESTS), expected)
 
 
-def test_each_layer_s_own_scaling_is_kept() -> None:
+def test_each_layer_s_own_scaling_is_respected() -> None:
     model = EditedModel(tiny_language_model("gpt2", scale_attn_by_inverse_layer_idx=True))
     assert_close(engine(16).score(model, REQUESTS), PlainEngine().score(model, REQUESTS))
 
@@ -108,11 +108,11 @@ def test_scores_of_branching_rows_are_those_of_plain_batches(
 
 
 @pytest.mark.parametrize("tokens", [1, 7, 64])
-def test_every_token_in_context_is_computed_once_and_read_only_where_asked(tokens: int) -> None:
+def test_every_token_in_context_is_computed_once_and_read_only_where_needed(tokens: int) -> None:
     packed = engine(tokens)
     packed.score(EditedModel(tiny_language_model("llama")), REQUESTS)
     contexts = len(prefixes_of(rows_of(REQUESTS)))
-    asked = {
+    positions = {
         (request.context + request.continuation)[:end]
         for request in REQUESTS
         for end in range(len(request.context), request.length + 1)
@@ -122,12 +122,12 @@ def test_every_token_in_context_is_computed_once_and_read_only_where_asked(token
         unique_tokens=contexts,
         computed_tokens=contexts,
         computed_blocks=contexts * LAYERS,
-        asked_positions=len(asked),
+        asked_positions=len(positions),
     )
 
 
-class Told(SilentProgress):
-    """Adds up what it is told."""
+class Recorder(SilentProgress):
+    """Records progress reports."""
 
     def __init__(self) -> None:
         self.units, self.totals, self.finished = list[int](), list[int | None](), 0
@@ -143,8 +143,8 @@ class Told(SilentProgress):
         self.finished += 1
 
 
-def test_progress_is_told_of_each_request_once() -> None:
-    reported = Told()
+def test_progress_counts_each_request_once() -> None:
+    reported = Recorder()
     engine(16).score(EditedModel(tiny_language_model("llama")), REQUESTS, reported)
     assert reported.totals == [len(REQUESTS)]
     assert sum(reported.units) == len(REQUESTS)
@@ -152,13 +152,13 @@ def test_progress_is_told_of_each_request_once() -> None:
     assert reported.finished == 1
 
 
-# Numbers that are none
+# Scores that are not finite
 
 
 @pytest.mark.usefixtures("pieces")
 @pytest.mark.parametrize("tokens", [1, 7, 64])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_only_who_reads_a_broken_token_gets_no_number(family: str, tokens: int) -> None:
+def test_only_requests_that_read_a_nan_token_have_no_finite_score(family: str, tokens: int) -> None:
     model = EditedModel(tiny_language_model(family, tie_word_embeddings=False))
     stem = STEM[:5]
     requests = [
@@ -166,23 +166,23 @@ def test_only_who_reads_a_broken_token_gets_no_number(family: str, tokens: int) 
         ScoreRequest((*stem, BROKEN), (30, 31)),
         ScoreRequest((*stem, BROKEN + 1, 30, 31, 32), (33,)),
         ScoreRequest((*stem, BROKEN + 1, 30, BROKEN, 32), (33,)),
-        ScoreRequest(stem, (BROKEN,)),  # it is asked for, not read
+        ScoreRequest(stem, (BROKEN,)),  # it is predicted, not read
         ScoreRequest(stem, (BROKEN, 30)),
         ScoreRequest((7, 8), (9,)),
     ]
     expected = PlainEngine().score(model, requests)
     model.base.module.get_input_embeddings().weight.data[BROKEN] = math.nan
-    for request, whole, score in zip(requests, expected, engine(tokens).score(model, requests), strict=True):
+    for request, before, score in zip(requests, expected, engine(tokens).score(model, requests), strict=True):
         reads_it = BROKEN in request.context + request.continuation[:-1]
         assert score.finite == (not reads_it)
         if reads_it:
             assert score.logprob == -math.inf
         else:
-            assert score.token_logprobs == pytest.approx(whole.token_logprobs, abs=1e-4)
+            assert score.token_logprobs == pytest.approx(before.token_logprobs, abs=1e-4)
 
 
-def test_what_is_no_number_can_hide_behind_a_mask() -> None:
-    """Without which the test before would prove little: siblings do share a masked piece."""
+def test_masked_keys_that_are_not_finite_affect_their_neighbors() -> None:
+    """A precondition of the previous test: siblings do share a masked piece."""
     trie = Trie.of([(*STEM[:5], BROKEN - 1, 30), (*STEM[:5], BROKEN, 30), (*STEM[:5], BROKEN + 1, 30)])
     (pack,) = pack_trie(trie, 64)
     assert [span.kind for span in pack.own] == ["tree"]
@@ -191,7 +191,7 @@ def test_what_is_no_number_can_hide_behind_a_mask() -> None:
     requests = [ScoreRequest((*STEM[:5], BROKEN + turn, 30), (31,)) for turn in (-1, 0, 1)]
     again = engine(64)
     assert [score.finite for score in again.score(model, requests)] == [True, False, True]
-    assert again.counters.unique_tokens > len(trie)  # the spoiled ones were scored once more
+    assert again.counters.unique_tokens > len(trie)  # the contaminated requests were scored once more
 
 
 # Precision
@@ -199,7 +199,7 @@ def test_what_is_no_number_can_hide_behind_a_mask() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bfloat16_models_are_scored(family: str) -> None:
-    """As close to the model's own float32 scores as plain batches in bfloat16 are, about."""
+    """They are about as close to the model's float32 scores as plain batches in bfloat16 are."""
     model = EditedModel(tiny_language_model(family))
     exact = [score.logprob for score in PlainEngine().score(model, REQUESTS)]
     model.base.module.to(torch.bfloat16)

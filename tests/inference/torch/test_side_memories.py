@@ -1,4 +1,4 @@
-"""Which side memory answers is decided for each request by itself, however requests are run together."""
+"""The side memory is chosen for each request independently, however requests are batched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.tiny import FAMILY_NAMES, KEY_WIDTH, WIDTH, tiny_language_model
 
 LAYER = 2
 PROBES = 40
-"""How many random texts tell what activations are usual."""
+"""The number of random texts that determine typical activations."""
 
 
 def random_ids(random: Random, least: int, most: int) -> list[int]:
@@ -29,7 +29,7 @@ def random_ids(random: Random, least: int, most: int) -> list[int]:
 
 
 def key_of(model: LanguageModel, ids: list[int]) -> torch.Tensor:
-    """What enters the projection at the last of some tokens, by a pass of their own."""
+    """Returns the projection's input at the last of some tokens, from a separate pass."""
     seen: list[torch.Tensor] = []
 
     def before(_: object, args: Any) -> None:
@@ -43,7 +43,7 @@ def key_of(model: LanguageModel, ids: list[int]) -> torch.Tensor:
 
 
 def two_memories(model: LanguageModel) -> SideMemoryRouter:
-    """Random copies with thresholds such that about half of all texts hit, some the one, some the other."""
+    """Returns random copies with thresholds such that about half of all texts hit one of them."""
     generator, random = torch.Generator().manual_seed(0), Random(0)
     changes = [0.3 * torch.randn(WIDTH, KEY_WIDTH, generator=generator) for _ in range(2)]
     keys = torch.stack([key_of(model, random_ids(random, 1, 8)) for _ in range(PROBES)])
@@ -62,34 +62,34 @@ def two_memories(model: LanguageModel) -> SideMemoryRouter:
 def alone(
     model: LanguageModel, router: SideMemoryRouter, ids: list[int], context: int
 ) -> tuple[torch.Tensor, int]:
-    """Log-probabilities after every token of one row, and which memory answered, worked out from the rule."""
+    """Returns log-probabilities after each token of one row, and the memory chosen by the rule."""
     key = key_of(model, ids[:context])
     found = [float((change @ key).norm()) for change in router.state.changes]
     reached = [i for i, threshold in enumerate(router.thresholds) if found[i] >= threshold]
-    place = max(reached, key=lambda i: found[i], default=NO_MATCH)
+    chosen = max(reached, key=lambda i: found[i], default=NO_MATCH)
 
     def copy(_: object, inputs: Any, outputs: torch.Tensor) -> torch.Tensor:
-        shift = inputs[0] @ router.state.changes[place].T
+        shift = inputs[0] @ router.state.changes[chosen].T
         shift[:, : context - 1] = 0
         return outputs + shift
 
     module = model.family.mlp_out_module(model.module, LAYER)
-    hook = module.register_forward_hook(copy) if place >= 0 else None
+    hook = module.register_forward_hook(copy) if chosen >= 0 else None
     with torch.no_grad():
         logprobs = model.module(torch.tensor([ids])).logits[0].log_softmax(-1)
     if hook is not None:
         hook.remove()
-    return logprobs, place
+    return logprobs, chosen
 
 
 def requests_of(seed: int, n: int = 12) -> list[ScoreRequest]:
-    """Requests with common beginnings whose contexts end at different places, some of the same tokens."""
+    """Returns requests with common prefixes; their contexts end at different positions of the same rows."""
     random = Random(seed)
-    beginning, found = random_ids(random, 6, 6), []
+    prefix, requests = random_ids(random, 6, 6), []
     for _ in range(n):
-        ids = beginning[: random.randint(0, 6)] + random_ids(random, 2, 6)
-        found += [ScoreRequest(tuple(ids[:cut]), tuple(ids[cut:])) for cut in range(1, len(ids))]
-    return random.sample(found, n)
+        ids = prefix[: random.randint(0, 6)] + random_ids(random, 2, 6)
+        requests += [ScoreRequest(tuple(ids[:cut]), tuple(ids[cut:])) for cut in range(1, len(ids))]
+    return random.sample(requests, n)
 
 
 def check_scores(
@@ -98,34 +98,34 @@ def check_scores(
     router: SideMemoryRouter,
     requests: list[ScoreRequest],
 ) -> set[int]:
-    """Compares with each request by itself; returns which memories answered."""
-    places = set()
+    """Compares with each request run alone; returns the memories that were chosen."""
+    memories = set()
     for request, score in zip(requests, engine.score(model, requests), strict=True):
         ids = [*request.context, *request.continuation]
-        logprobs, place = alone(model.base, router, ids, len(request.context))
+        logprobs, chosen = alone(model.base, router, ids, len(request.context))
         start = len(request.context) - 1
-        wanted = [float(logprobs[start + i, token]) for i, token in enumerate(request.continuation)]
-        assert score.token_logprobs == pytest.approx(wanted, abs=1e-4)
-        assert score.hit == (place >= 0)
-        places.add(place)
-    return places
+        expected = [float(logprobs[start + i, token]) for i, token in enumerate(request.continuation)]
+        assert score.token_logprobs == pytest.approx(expected, abs=1e-4)
+        assert score.hit == (chosen >= 0)
+        memories.add(chosen)
+    return memories
 
 
 @pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt2", "gptj", "gemma2")))
-def test_scores_are_those_of_each_request_by_itself(family: str) -> None:
+def test_scores_are_those_of_each_request_alone(family: str) -> None:
     base = tiny_language_model(family)
     router = two_memories(base)
     model = EditedModel(base, interventions=(router,))
     requests = requests_of(1) + requests_of(2)
-    places = check_scores(TorchEngine(WorkingMemory(most_tokens=16)), model, router, requests)
+    memories = check_scores(TorchEngine(WorkingMemory(most_tokens=16)), model, router, requests)
     check_scores(PlainEngine(40), model, router, requests)
-    assert places == {NO_MATCH, 0, 1}
+    assert memories == {NO_MATCH, 0, 1}
     assert not base.changes
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), tokens=st.integers(1, 64))
-def test_whatever_comes_together(seed: int, tokens: int) -> None:
+def test_scores_do_not_depend_on_the_batch(seed: int, tokens: int) -> None:
     base = tiny_language_model("llama")
     router = two_memories(base)
     model = EditedModel(base, interventions=(router,))
@@ -133,30 +133,30 @@ def test_whatever_comes_together(seed: int, tokens: int) -> None:
 
 
 @pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt2", "gptj", "gemma2")))
-def test_texts_are_those_of_each_prompt_by_itself(family: str) -> None:
-    """A token at a time by full passes, decided at the end of the prompt; engines go on from a cache."""
+def test_texts_are_those_of_each_prompt_alone(family: str) -> None:
+    """Compared with full passes for each token, decided at the end of the prompt; engines use a cache."""
     base = tiny_language_model(family)
     router = two_memories(base)
     model = EditedModel(base, interventions=(router,))
     prompts = [request.context for request in requests_of(5)]
-    wanted = []
+    expected = []
     for prompt in prompts:
         ids, hit = list(prompt), False
         for _ in range(5):
-            logprobs, place = alone(base, router, ids, len(prompt))
-            hit, token = place >= 0, int(logprobs[-1].argmax())
+            logprobs, chosen = alone(base, router, ids, len(prompt))
+            hit, token = chosen >= 0, int(logprobs[-1].argmax())
             if token in base.end_ids:
                 break
             ids.append(token)
-        wanted.append((tuple(ids[len(prompt) :]), hit))
+        expected.append((tuple(ids[len(prompt) :]), hit))
     for engine in (TorchEngine(WorkingMemory(most_rows=3)), PlainEngine(40)):
         found = engine.generate(model, [GenerationRequest(prompt, 5) for prompt in prompts])
-        assert [(one.ids, one.hit) for one in found] == wanted
-    assert {hit for _, hit in wanted} == {True, False}
+        assert [(text.ids, text.hit) for text in found] == expected
+    assert {hit for _, hit in expected} == {True, False}
 
 
-def test_a_row_that_is_not_hit_has_the_very_bits_of_the_unedited_model() -> None:
-    """Beside others that are, and before the token that decides in those."""
+def test_a_row_without_a_hit_is_bit_for_bit_that_of_the_unedited_model() -> None:
+    """Also in a batch with hits, and in rows with a hit before the deciding token."""
     base = tiny_language_model("llama")
     router, random = two_memories(base), Random(6)
     rows = [random_ids(random, 8, 8) for _ in range(12)]
@@ -173,8 +173,8 @@ def test_a_row_that_is_not_hit_has_the_very_bits_of_the_unedited_model() -> None
         assert not bool((edited[row, start:] == unedited[row, start:]).all(dim=-1).any())
 
 
-def test_no_decision_is_kept_once_numbers_have_another_meaning() -> None:
-    """A token whose owner has the number of one that hit before, and made no decision since."""
+def test_no_decision_is_kept_after_begin() -> None:
+    """A token under the id of an earlier decision that hit, for which no decision was made since."""
     base = tiny_language_model("llama")
     router, random = two_memories(base), Random(4)
     model = EditedModel(base, interventions=(router,))

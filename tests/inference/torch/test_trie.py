@@ -1,4 +1,4 @@
-"""A trie holds every different token in context once, in depth-first order."""
+"""A trie contains every distinct token in context once, in depth-first order."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from support.tries import Row, contexts_of, prefixes_of, rows
 
 @settings(deadline=None)
 @given(rows())
-def test_every_context_is_there_once_and_depth_first(given_rows: list[Row]) -> None:
+def test_every_context_occurs_once_and_in_depth_first_order(given_rows: list[Row]) -> None:
     trie = Trie.of(given_rows)
-    # Sorted, a context stands before what continues it: that is depth-first order.
+    # Sorted, a context comes before its continuations, which is depth-first order.
     assert contexts_of(trie) == sorted(prefixes_of(given_rows))
     assert len(trie) == len(prefixes_of(given_rows))
 
 
 @settings(deadline=None)
 @given(rows())
-def test_positions_parents_and_paths_belong_together(given_rows: list[Row]) -> None:
+def test_positions_parents_and_paths_agree(given_rows: list[Row]) -> None:
     trie = Trie.of(given_rows)
     contexts = contexts_of(trie)
     for node, context in enumerate(contexts):
@@ -48,7 +48,7 @@ def test_a_subtree_is_one_range_of_nodes(given_rows: list[Row]) -> None:
 
 @settings(deadline=None)
 @given(rows(), st.randoms(use_true_random=False))
-def test_leaves_come_in_the_order_of_the_rows(given_rows: list[Row], order: Random) -> None:
+def test_leaves_are_in_the_order_of_the_rows(given_rows: list[Row], order: Random) -> None:
     order.shuffle(given_rows)
     trie = Trie.of(given_rows)
     contexts = contexts_of(trie)
@@ -74,7 +74,7 @@ def test_the_order_of_the_rows_changes_nothing_else(given_rows: list[Row], order
     ],
     ids=["equal rows", "rows within a row", "branches"],
 )
-def test_small_tries_by_hand(given_rows: list[Row], leaves: list[int], parents: list[int]) -> None:
+def test_small_tries(given_rows: list[Row], leaves: list[int], parents: list[int]) -> None:
     trie = Trie.of(given_rows)
     assert trie.leaves.tolist() == leaves
     assert trie.parents.tolist() == parents

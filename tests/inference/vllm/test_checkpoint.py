@@ -1,4 +1,4 @@
-"""What is served is the base, bit for bit, whatever is in force on it."""
+"""The served weights are those of the base, bit for bit, whatever edits are in force."""
 
 from __future__ import annotations
 

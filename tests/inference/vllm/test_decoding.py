@@ -1,4 +1,4 @@
-"""Generated tokens become the answer that the torch engine gives, wherever vLLM stopped."""
+"""Generated tokens give the same answer as the torch engine, wherever vLLM stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROMPT = "The capital of France is"
 NEW_TOKENS = 10
 
 
-def test_without_an_end_the_answer_is_as_long_as_was_asked() -> None:
+def test_without_an_end_the_answer_has_the_maximum_length() -> None:
     model = tiny_language_model("llama")
     request = generation_request(EditedModel(model), PROMPT, NEW_TOKENS)
     (expected,) = TorchEngine().generate(EditedModel(model), [request])
@@ -31,12 +31,12 @@ def test_the_text_ends_before_the_first_stop_string() -> None:
     (expected,) = TorchEngine().generate(edited, [request])
     assert expected.ended_by == "stop"
     late = [(token, -1.0) for token in free.ids]
-    assert ended(model, request, late) == expected  # vLLM saw no stop
+    assert ended(model, request, late) == expected  # vLLM found no stop string
     assert ended(model, request, late[: len(expected.ids)]) == expected
-    assert ended(model, request, late[: len(expected.ids) - 1]) is None  # vLLM saw one that is none
+    assert ended(model, request, late[: len(expected.ids) - 1]) is None  # vLLM stopped without a stop string
 
 
-def test_an_end_token_ends_the_text_and_is_no_part_of_it() -> None:
+def test_an_end_token_ends_the_text_and_is_not_part_of_it() -> None:
     model = tiny_language_model("llama")
     end = next(iter(model.end_ids))
     answer = ended(model, GenerationRequest((5,), 8), [(40, -1.0), (41, -1.0), (end, -1.0)])
@@ -45,7 +45,7 @@ def test_an_end_token_ends_the_text_and_is_no_part_of_it() -> None:
     assert answer.text == model.tokenizer.decode([40, 41], skip_special_tokens=True)
 
 
-def test_an_answer_ends_where_the_numbers_do() -> None:
+def test_an_answer_ends_before_the_first_token_that_is_not_finite() -> None:
     model = tiny_language_model("llama")
     answer = ended(model, GenerationRequest((5,), 8), [(40, -1.0), (0, math.nan), (0, math.nan)])
     assert answer is not None

@@ -1,4 +1,4 @@
-"""The vLLM engine answers as the torch engine does, whichever checkpoint was asked before.
+"""The vLLM engine answers as the torch engine does, whichever checkpoint was run before.
 
 Tests marked `vllm` start real servers (`make test-vllm`); the others need no vLLM.
 """
@@ -53,29 +53,29 @@ class Watcher:
     content_hash = "watcher"
 
     def install(self, model: LanguageModel) -> None:
-        raise AssertionError("refused edits are never installed")
+        raise AssertionError("rejected edits are never installed")
 
 
 class OtherChange:
-    """A change of weights that is no delta."""
+    """A weight change that is not a delta."""
 
     content_hash = "other"
 
     def apply(self, model: LanguageModel) -> None:
-        raise AssertionError("refused edits are never applied")
+        raise AssertionError("rejected edits are never applied")
 
 
-def test_edits_that_sit_in_activations_are_refused() -> None:
+def test_edits_that_act_on_activations_are_an_error() -> None:
     with pytest.raises(SequelaError, match=r"activations[\s\S]*TorchEngine can"):
         check_edit_locations(EditedModel(tiny_language_model("llama"), interventions=(Watcher(),)))  # type: ignore[arg-type]
 
 
-def test_changes_of_weights_that_are_no_delta_are_refused() -> None:
+def test_weight_changes_that_are_not_a_delta_are_an_error() -> None:
     with pytest.raises(SequelaError, match=r"OtherChange[\s\S]*TorchEngine"):
         check_edit_locations(EditedModel(tiny_language_model("llama"), OtherChange()))  # type: ignore[arg-type]
 
 
-def test_deltas_and_rewritten_requests_are_fine() -> None:
+def test_deltas_and_rewritten_requests_are_accepted() -> None:
     model = tiny_language_model("llama")
 
     class Router:
@@ -107,15 +107,15 @@ def engine(smol: LanguageModel) -> Iterator[VllmEngine]:
 
 @pytest.fixture(scope="module")
 def checkpoints(smol: LanguageModel) -> dict[str, EditedModel]:
-    """The base, two edited checkpoints, and two whose numbers are broken."""
+    """The base, two edited checkpoints, and two with NaN weights."""
     rome = create_editor("rome", {"mom2_adjustment": False})
     resources = Resources.for_model(smol)
-    made = rome.edit(smol, load_edits("builtin").first(3), rome.prepare(smol, resources), resources).delta
-    assert all(isinstance(update, LowRank) for update in made.updates.values())
+    delta = rome.edit(smol, load_edits("builtin").first(3), rome.prepare(smol, resources), resources).delta
+    assert all(isinstance(update, LowRank) for update in delta.updates.values())
     nan = torch.full((smol.hidden_size, 1), math.nan)
     broken, name = torch.ones(1, smol.key_size), smol.family.mlp_out_name(8)
     deltas = {
-        "rome": made,  # an adapter
+        "rome": delta,  # an adapter
         "dense": dense_delta(smol),  # in place
         "broken adapter": Delta(smol.fingerprint, {name: LowRank(nan, broken)}),
         "broken weights": Delta(smol.fingerprint, {name: Dense(nan @ broken)}),
@@ -136,7 +136,7 @@ def dense_delta(model: LanguageModel) -> Delta:
 
 @pytest.fixture(scope="module")
 def expected(checkpoints: dict[str, EditedModel]) -> Callable[[str], tuple[list[Generation], list[Score]]]:
-    """What the torch engine says; asked once for each checkpoint."""
+    """The torch engine's answers, computed once for each checkpoint."""
 
     @cache
     def answers(name: str) -> tuple[list[Generation], list[Score]]:
@@ -147,7 +147,7 @@ def expected(checkpoints: dict[str, EditedModel]) -> Callable[[str], tuple[list[
 
 
 def questions(count: int) -> list[tuple[str, Edit]]:
-    """Prompts; every other stands behind statements that fill blocks of the server's prefix cache."""
+    """Returns prompts; every other one follows statements that fill blocks of the server's prefix cache."""
     edits = load_edits("builtin")
     statements = " ".join(f"{edit.question} {edit.target_true}." for edit in edits[-16:])
     return [
@@ -161,7 +161,7 @@ def said(engine: Engine, model: EditedModel) -> list[Generation]:
 
 
 def scored(engine: Engine, model: EditedModel) -> list[Score]:
-    """Short answers, and a text that is read in one pass."""
+    """Returns scores of short answers, and of a text that is read in one pass."""
     pairs = [(question, answer) for question, e in questions(20) for answer in (e.target_new, e.target_true)]
     pairs.append(("Once", "upon a time there was a keeper of a lighthouse who could not swim. " * 4))
     return engine.score(model, [score_request(model, prompt, answer) for prompt, answer in pairs])
@@ -175,7 +175,7 @@ def assert_same_scores(found: list[Score], expected: list[Score]) -> None:
 
 
 @pytest.mark.vllm
-def test_every_checkpoint_answers_as_on_the_torch_engine_whichever_was_asked_before(
+def test_every_checkpoint_answers_as_on_the_torch_engine_whichever_was_run_before(
     engine: VllmEngine,
     checkpoints: dict[str, EditedModel],
     expected: Callable[[str], tuple[list[Generation], list[Score]]],
@@ -192,7 +192,7 @@ def test_every_checkpoint_answers_as_on_the_torch_engine_whichever_was_asked_bef
 
 @pytest.mark.vllm
 @pytest.mark.parametrize("broken", ["broken adapter", "broken weights"])
-def test_a_broken_checkpoint_wins_nothing_and_breaks_no_other(
+def test_a_checkpoint_with_nan_weights_wins_nothing_and_affects_no_other(
     engine: VllmEngine,
     checkpoints: dict[str, EditedModel],
     expected: Callable[[str], tuple[list[Generation], list[Score]]],
@@ -242,17 +242,17 @@ def test_perplexity_is_that_of_the_torch_engine(engine: VllmEngine, smol: Langua
 
 
 @pytest.mark.vllm
-def test_other_edits_in_force_on_the_base_are_noticed(
+def test_other_edits_in_force_on_the_base_are_an_error(
     engine: VllmEngine, checkpoints: dict[str, EditedModel]
 ) -> None:
     with checkpoints["rome"] as model:
-        assert said(engine, model)  # its own are no hindrance
-        with pytest.raises(SequelaError, match="other edits are in force"):
+        assert said(engine, model)  # its own edits may be in force
+        with pytest.raises(SequelaError, match="Edits other than those"):
             said(engine, checkpoints["base"])
 
 
 @pytest.mark.vllm
-def test_edits_of_weights_that_vllm_copies_are_refused(engine: VllmEngine, smol: LanguageModel) -> None:
+def test_edits_of_weights_that_vllm_copies_are_an_error(engine: VllmEngine, smol: LanguageModel) -> None:
     name = "model.embed_tokens.weight"
     change = Dense(torch.ones_like(smol.module.get_parameter(name)))
     model = EditedModel(smol, Delta(smol.fingerprint, {name: change}))
@@ -302,7 +302,7 @@ def test_each_base_is_served_in_turn_up_to_its_whole_context() -> None:
 
 
 @pytest.mark.vllm
-def test_a_delta_that_is_no_adapter_is_refused_where_only_adapters_are_allowed() -> None:
+def test_a_delta_that_cannot_be_an_adapter_is_an_error_if_only_adapters_are_allowed() -> None:
     pytest.importorskip("vllm", reason="vLLM is not installed; see `make test-vllm`")
     base = tiny_language_model("llama", hidden_size=64, intermediate_size=128, head_dim=32)
     with VllmEngine("lora", max_rank=1, options=SMALL_SERVER) as engine:

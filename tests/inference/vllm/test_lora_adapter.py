@@ -1,4 +1,4 @@
-"""An adapter's files say exactly what the delta does."""
+"""An adapter's files describe exactly the change of the delta."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def output_modules(model: LanguageModel) -> frozenset[str]:
     return frozenset({model.family.mlp_out.rpartition(".")[2]})
 
 
-def test_an_adapter_adds_what_the_delta_adds(any_family: LanguageModel, tmp_path: Path) -> None:
+def test_an_adapter_adds_the_same_as_the_delta(any_family: LanguageModel, tmp_path: Path) -> None:
     names = [any_family.family.mlp_out_name(layer) for layer in (1, 3)]
     delta = Delta(any_family.fingerprint, {names[0]: low_rank(3), names[1]: low_rank(5, seed=1)})
     write_adapter(delta, tmp_path / "adapter", any_family)
@@ -56,7 +56,7 @@ def test_factors_are_in_the_dtype_of_the_model(tmp_path: Path) -> None:
     assert {tensor.dtype for tensor in load_file(tmp_path / TENSORS).values()} == {torch.bfloat16}
 
 
-def test_the_rank_is_the_greatest_of_the_updates() -> None:
+def test_the_rank_is_the_maximum_of_the_updates() -> None:
     model = tiny_language_model("llama")
     first, second = (model.family.mlp_out_name(layer) for layer in (0, 1))
     delta = Delta(model.fingerprint, {first: low_rank(2), second: low_rank(7)})
@@ -72,13 +72,13 @@ def test_the_rank_is_the_greatest_of_the_updates() -> None:
         ("model.embed_tokens.weight", low_rank(1)),
     ],
 )
-def test_what_is_no_low_rank_update_of_such_a_module_is_no_adapter(
+def test_other_updates_than_low_rank_ones_of_such_a_module_are_not_an_adapter(
     name: str, update: LowRank | Dense
 ) -> None:
     delta = Delta("base", {"model.layers.1.mlp.down_proj.weight": low_rank(1), name: update})
     assert adapter_rank(delta, frozenset({"down_proj"})) is None
 
 
-def test_where_no_module_can_have_an_adapter_nothing_is_one() -> None:
+def test_if_no_module_can_have_an_adapter_no_delta_is_one() -> None:
     delta = Delta("base", {"model.layers.1.mlp.down_proj.weight": low_rank(1)})
     assert adapter_rank(delta, frozenset()) is None

@@ -1,4 +1,4 @@
-"""The readings that are planned for requests give their scores, by whichever of vLLM's two ways."""
+"""The planned queries give the scores of requests, by either of vLLM's two kinds of log-probabilities."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def logprobs_of(ids: tuple[int, ...]) -> torch.Tensor:
     return MODULE(torch.tensor([ids])).logits[0].detach().log_softmax(-1)
 
 
-def output_of(prompt: tuple[int, ...], part: list[int], reading: PromptQuery) -> Any:
-    """What vLLM returns, in its form, computed by the model."""
+def output_of(prompt: tuple[int, ...], part: list[int], query: PromptQuery) -> Any:
+    """Returns an output as vLLM would, computed by the model."""
     logprobs = logprobs_of(prompt)
     best = logprobs.argmax(-1).tolist()
 
@@ -47,24 +47,24 @@ def output_of(prompt: tuple[int, ...], part: list[int], reading: PromptQuery) ->
     return SimpleNamespace(
         outputs=[sampled],
         prompt_token_ids=list(prompt),
-        prompt_logprobs=inside if reading.within else None,
+        prompt_logprobs=inside if query.within else None,
     )
 
 
-def scores_by_readings(requests: list[ScoreRequest], block_size: int) -> list[Score]:
-    readings = plan_queries(requests, block_size)
-    for row, reading in readings.items():
-        for part in reading.parts():
-            reading.add_output(output_of(row, part, reading))
-    return [assemble(request, readings) for request in requests]
+def scores_by_queries(requests: list[ScoreRequest], block_size: int) -> list[Score]:
+    queries = plan_queries(requests, block_size)
+    for row, query in queries.items():
+        for part in query.parts():
+            query.add_output(output_of(row, part, query))
+    return [assemble(request, queries) for request in requests]
 
 
 @settings(max_examples=30, deadline=None)
 @given(requests=st.lists(REQUESTS, min_size=1, max_size=6), block_size=st.sampled_from([1, 4, 16]))
-def test_scores_are_the_model_s_whichever_way_they_are_read(
+def test_scores_are_the_model_s_own_however_they_are_read(
     requests: list[ScoreRequest], block_size: int
 ) -> None:
-    for request, score in zip(requests, scores_by_readings(requests, block_size), strict=True):
+    for request, score in zip(requests, scores_by_queries(requests, block_size), strict=True):
         logprobs = logprobs_of(request.context + request.continuation)
         at = range(len(request.context) - 1, len(request.context) + len(request.continuation) - 1)
         expected = [float(logprobs[i, t]) for i, t in zip(at, request.continuation, strict=True)]
@@ -75,46 +75,46 @@ def test_scores_are_the_model_s_whichever_way_they_are_read(
         assert score.finite
 
 
-def test_answers_to_one_question_are_read_of_one_prompt() -> None:
-    readings = plan_queries([ScoreRequest((5, 6, 7), (answer,)) for answer in (10, 11, 12, 10)], 16)
-    (reading,) = readings.values()
-    assert reading.parts() == [[10, 11, 12]]
-    assert not reading.within
+def test_answers_to_one_question_are_read_from_one_prompt() -> None:
+    queries = plan_queries([ScoreRequest((5, 6, 7), (answer,)) for answer in (10, 11, 12, 10)], 16)
+    (query,) = queries.values()
+    assert query.parts() == [[10, 11, 12]]
+    assert not query.within
 
 
-def test_more_tokens_than_vllm_gives_at_once_are_asked_in_parts() -> None:
+def test_more_tokens_than_vllm_accepts_at_once_are_requested_in_parts() -> None:
     requests = [ScoreRequest((5, 6), (token,)) for token in range(TOKENS_PER_PROMPT + 1)]
-    (reading,) = plan_queries(requests, 16).values()
-    assert [len(part) for part in reading.parts()] == [TOKENS_PER_PROMPT, 1]
+    (query,) = plan_queries(requests, 16).values()
+    assert [len(part) for part in query.parts()] == [TOKENS_PER_PROMPT, 1]
 
 
 def test_short_answers_after_a_long_context_are_read_as_next_tokens() -> None:
     context = tuple(range(64))
-    readings = plan_queries([ScoreRequest(context, (5, 6))], block_size=16)
-    assert sorted(readings) == [context, (*context, 5)]
-    assert not any(reading.within for reading in readings.values())
+    queries = plan_queries([ScoreRequest(context, (5, 6))], block_size=16)
+    assert sorted(queries) == [context, (*context, 5)]
+    assert not any(query.within for query in queries.values())
 
 
 def test_a_long_text_after_one_token_is_read_in_one_pass() -> None:
     text = tuple(range(5, 200))
-    ((row, reading),) = plan_queries([ScoreRequest((5,), text)], block_size=16).items()
+    ((row, query),) = plan_queries([ScoreRequest((5,), text)], block_size=16).items()
     assert row == (5, *text[:-1])
-    assert reading.within
+    assert query.within
 
 
-def test_numbers_that_are_none_make_a_score_that_cannot_win() -> None:
+def test_log_probabilities_that_are_not_finite_make_a_score_that_cannot_win() -> None:
     request = ScoreRequest((5,), (6, 7, 8, 9, 10))
-    readings = plan_queries([request], block_size=16)
-    ((row, reading),) = readings.items()
-    nothing = SimpleNamespace(logprob=math.nan, rank=0)
-    reading.add_output(
+    queries = plan_queries([request], block_size=16)
+    ((row, query),) = queries.items()
+    broken = SimpleNamespace(logprob=math.nan, rank=0)
+    query.add_output(
         SimpleNamespace(
-            outputs=[SimpleNamespace(token_ids=[0], logprobs=[{0: nothing, 10: nothing}])],
+            outputs=[SimpleNamespace(token_ids=[0], logprobs=[{0: broken, 10: broken}])],
             prompt_token_ids=list(row),
-            prompt_logprobs=[None, *({token: nothing, 0: nothing} for token in row[1:])],
+            prompt_logprobs=[None, *({token: broken, 0: broken} for token in row[1:])],
         )
     )
-    score = assemble(request, readings)
+    score = assemble(request, queries)
     assert not score.finite
     assert not score.greedy
     assert score.logprob == -math.inf

@@ -1,4 +1,4 @@
-"""How a model is served is checked before anything starts."""
+"""The settings of a server are checked before anything starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_context_is_the_model_s_or_shorter() -> None:
     assert VllmSettings(context_length=1000).limit(model) == 256
 
 
-def test_settings_that_make_no_sense_are_refused() -> None:
+def test_invalid_settings_are_an_error() -> None:
     with pytest.raises(UnknownNameError, match="in-place"):
         VllmSettings(weights="in place")  # type: ignore[arg-type]
     with pytest.raises(SequelaError, match="512"):

@@ -1,1 +1,1 @@
-"""The engine that runs requests with PyTorch on the Hugging Face model, and its plain reference."""
+"""The engine that runs requests with PyTorch on the Hugging Face model, and the reference engine."""

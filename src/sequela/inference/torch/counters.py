@@ -1,4 +1,4 @@
-"""What an engine computed, to be held against what it had to."""
+"""Counters of the work that an engine did, to compare with the work that was necessary."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass
 class TokenCounters:
-    """Counts over the calls of one engine.
+    """Counts over all calls of one engine.
 
     Args:
-        requested_tokens: Tokens of all requests, as if each were read alone.
-        unique_tokens: Different tokens in context: nodes of the requests' tries.
-        computed_tokens: Tokens that went through blocks, padding included.
-        computed_blocks: Tokens times blocks they went through.
-        asked_positions: Positions whose logits were computed.
+        requested_tokens: The number of tokens of all requests, as if each were read alone.
+        unique_tokens: The number of different tokens in context, the nodes of the requests' tries.
+        computed_tokens: The number of tokens that went through blocks, padding included.
+        computed_blocks: The number of tokens times the number of blocks that they went through.
+        asked_positions: The number of positions whose logits were computed.
     """
 
     requested_tokens: int = 0

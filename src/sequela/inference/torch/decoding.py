@@ -1,4 +1,4 @@
-"""Continuing many prompts at once: common beginnings read once, rows leave and enter as they end."""
+"""Greedy decoding of many prompts at once: shared prefixes are read once, new rows replace ended ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sequela.inference.torch.lm_head import Head, append_argmax
 from sequela.inference.torch.packed_linear import packed_linears
 from sequela.inference.torch.prefixes import group_by_prefix
 
-MIN_FREE_SLOTS_SHARE = 0.25  # of the slots that must be free before new rows are read: few big packs
+MIN_FREE_SLOTS_SHARE = 0.25  # the share of slots that must be free before new rows are read, in few big packs
 
 
 class Decoder:
@@ -29,12 +29,12 @@ class Decoder:
     Args:
         model: The model.
         requests: The prompts; none longer than the model's context.
-        most_rows: The most rows at a time.
-        kept: For how many tokens keys and values may be kept; it may make fewer rows.
-        tokens: About how many tokens of new rows are read at once.
-        counters: Is told what was computed.
-        count: Is told of every token that a stream takes.
-        pack_weights: Whether the blocks' weights may be in memory a second time, packed.
+        most_rows: The maximum number of rows at a time.
+        kept: The maximum number of tokens whose keys and values are kept; it may limit the rows further.
+        tokens: The approximate number of tokens of new rows that are read at once.
+        counters: Counts the work that is done.
+        count: Receives the states that took a token.
+        pack_weights: If true, the blocks' weights may be in memory a second time, packed.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Decoder:
         self._n_slots = max(1, min(len(requests), most_rows, (kept - max(starts)) // longest))
 
     def run(self) -> Iterator[GenerationState]:
-        """Yields each stream when it has ended."""
+        """Yields each state when it has ended."""
         with ExitStack() as stack:
             if self._pack_weights:
                 stack.enter_context(packed_linears(self._model))
@@ -86,7 +86,7 @@ class Decoder:
         return not self._states or free >= max(1, MIN_FREE_SLOTS_SHARE * self._n_slots)
 
     def _enter(self, head: Head) -> Iterator[GenerationState]:
-        """Reads as many waiting prompts as there is room for."""
+        """Reads as many waiting prompts as fit."""
         states: list[GenerationState] = []
         rows: list[Row] = []
         ids: list[int] = []
@@ -130,7 +130,7 @@ class Decoder:
         yield from self._take(head, hidden[:, 0], 0)
 
     def _take(self, head: Head, normed: torch.Tensor, first: int) -> Iterator[GenerationState]:
-        """Gives the streams from `first` on their next token; those that end leave."""
+        """Appends the next token to the states from `first` on; yields and removes those that end."""
         append_argmax(self._model, head.after_norm(normed), self._states[first:])
         self._count(self._states[first:])
         self._counters.asked_positions += len(normed)
@@ -143,10 +143,12 @@ class Decoder:
                     self._states[slot] = last
                 yield state
 
-    def _run(self, ids: list[list[int]], positions: list[list[int]], places: DecisionTokens) -> torch.Tensor:
-        """Runs tokens `[rows, width]` through the model, its final norm included, `[rows, width, d]`."""
+    def _run(
+        self, ids: list[list[int]], positions: list[list[int]], decision_tokens: DecisionTokens
+    ) -> torch.Tensor:
+        """Runs tokens `[rows, width]` through the model and its final norm; returns `[rows, width, d]`."""
         device = self._model.device
-        with self._edited.decisions.for_pass(places):
+        with self._edited.decisions.for_pass(decision_tokens):
             output = self._model.module.base_model(
                 input_ids=torch.tensor(ids, device=device),
                 position_ids=torch.tensor(positions, device=device),

@@ -1,18 +1,18 @@
-"""The engine that is used unless another is asked for: packed tries, shared prefixes, a depth cache."""
+"""The default engine: packed tries, shared prefixes, a depth cache."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
 
 from sequela.core.batching import retry_on_oom
-from sequela.core.progress import SILENT, Progress
+from sequela.core.progress import Progress
 from sequela.edited import EditedModel
+from sequela.inference.base_engine import BaseEngine
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.generation_state import GenerationState, token_count
-from sequela.inference.routing import answer_by_route_within_context
 from sequela.inference.torch.attention.base import takes_attention
 from sequela.inference.torch.counters import TokenCounters
 from sequela.inference.torch.decoding import Decoder
@@ -22,16 +22,15 @@ from sequela.inference.torch.reference_engine import PlainEngine
 from sequela.inference.torch.scoring import score_trie
 
 
-class TorchEngine:
+class TorchEngine(BaseEngine):
     """Runs requests through the Hugging Face model, each token in context once.
 
-    Models that keep their attention to themselves (GPT-J) and rotary positions that depend on the longest
-    row (LongRoPE) go the plain way, in right-padded batches. What watches activations is told, on either
-    way, at which tokens it decides.
+    `PlainEngine` runs models whose attention can't be replaced (GPT-J) and models with rotary positions that
+    depend on the longest row (LongRoPE). Either way, interventions are given the tokens at which they decide.
 
     Args:
-        memory: How much room there is for activations, keys and values.
-        depth_cache: Where hidden states below the edits are kept between calls; None for no keeping.
+        memory: The limits for activations, keys and values.
+        depth_cache: Keeps hidden states below the edits between calls; None keeps none.
     """
 
     def __init__(self, memory: WorkingMemory | None = None, depth_cache: DepthCache | None = None) -> None:
@@ -40,15 +39,7 @@ class TorchEngine:
         self.counters = TokenCounters()
 
     @torch.inference_mode()
-    def score(
-        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
-    ) -> list[Score]:
-        """Scores continuations."""
-        return answer_by_route_within_context(
-            model, requests, Score.for_too_long, lambda one, asked: self._score(one, asked, progress)
-        )
-
-    def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
+    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
         def attempt(tokens: int) -> list[Score]:
             if not packs(model):
                 return _plain(model, tokens).score(model, requests, progress)
@@ -66,19 +57,8 @@ class TorchEngine:
         return retry_on_oom(self.memory.tokens_at_once(model.base), attempt)
 
     @torch.inference_mode()
-    def generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
-    ) -> list[Generation]:
-        """Continues prompts greedily, many at a time."""
-        return answer_by_route_within_context(
-            model,
-            requests,
-            Generation.for_too_long,
-            lambda one, asked: self._generate(one, asked, progress),
-        )
-
     def _generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
+        self, model: EditedModel, requests: list[GenerationRequest], progress: Progress
     ) -> list[Generation]:
         def attempt(tokens: int) -> list[Generation]:
             if not packs(model):
@@ -102,15 +82,16 @@ class TorchEngine:
 
 
 def packs(model: EditedModel) -> bool:
-    """Whether requests to a model may be packed into tries, by the stated rule.
+    """Returns whether requests to a model may be packed into tries.
 
-    Not if its attention can't be replaced, or if its rotary positions depend on the longest row of a pass.
+    They may not if its attention can't be replaced, or if its rotary positions depend on the longest row of
+    a pass.
     """
     return takes_attention(model.base) and not model.base.rotary_by_length
 
 
 def _plain(model: EditedModel, tokens: int) -> PlainEngine:
-    """The engine for models that can't be packed; one row at a time where rows would change each other."""
+    """Returns the engine for requests that can't be packed; one row at a time if rows affect each other."""
     return PlainEngine(1 if model.base.rotary_by_length else tokens)
 
 

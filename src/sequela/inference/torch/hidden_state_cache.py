@@ -1,7 +1,7 @@
-"""Hidden states at the depth where edits begin, kept from one checkpoint to the next.
+"""The depth cache: hidden states at the block where edits begin, kept from one checkpoint to the next.
 
-An edit at block L leaves everything that enters block L as it was, bit for bit. So requests that
-come again, on the next checkpoint or on another trajectory of the same base, start at block L.
+An edit at block L leaves the inputs of block L unchanged, bit for bit. So repeated requests, at the next
+checkpoint or on another trajectory of the same base, start at block L.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ GIB = 2**30
 
 @dataclass(eq=False)
 class HiddenStates:
-    """What enters one block for every node of a packed trie.
+    """The inputs of one block for every node of a packed trie.
 
     Args:
         states: `[nodes, d]`, in memory or memory-mapped.
         path: The file, if memory-mapped.
-        complete: Whether every node is there.
-        uses: How often requests started from here.
+        complete: True if all nodes are filled.
+        uses: The number of times that requests started from these states.
         mapping: The mapping of the file.
     """
 
@@ -41,10 +41,10 @@ class HiddenStates:
 
     @classmethod
     def in_file(cls, path: Path, shape: tuple[int, int], dtype: torch.dtype) -> HiddenStates:
-        """Hidden states in a new memory-mapped file.
+        """Creates hidden states in a new memory-mapped file.
 
         Raises:
-            OSError: The disk has no room for it.
+            OSError: The disk has no room for the file.
         """
         size = shape[0] * shape[1] * dtype.itemsize
         with path.open("w+b") as file:
@@ -55,27 +55,27 @@ class HiddenStates:
         return cls(torch.frombuffer(mapping, dtype=dtype).view(shape), path, mapping=mapping)
 
     def leave_memory(self) -> None:
-        """Lets the pages of a mapped file go that were just read or written; the file has them."""
+        """Releases the memory pages of a mapped file; the file keeps their content."""
         if self.mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
             self.mapping.madvise(mmap.MADV_DONTNEED)
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The size in bytes."""
         return self.states.numel() * self.states.element_size()
 
 
 @dataclass
 class DepthCache:
-    """Keeps hidden states within a budget of memory, then in memory-mapped files within another.
+    """Keeps hidden states within a memory budget, then in memory-mapped files within a disk budget.
 
-    What was never used again makes room first, oldest first; what was used stays.
+    Hidden states that were never used again are dropped to make room, oldest first; used ones stay.
 
     Args:
-        memory: The most bytes in memory.
-        disk: The most bytes in files, in a temporary folder that goes with the cache.
-        expected: Blocks at which edits will begin: their hidden states are kept from the first run
-            on, even if that run is of the unedited model.
+        memory: The maximum number of bytes in memory.
+        disk: The maximum number of bytes in files, in a temporary folder that is deleted with the cache.
+        expected: Blocks at which edits will begin. Their hidden states are kept from the first run on, even
+            if that is a run of the unedited model.
     """
 
     memory: int = GIB
@@ -90,70 +90,71 @@ class DepthCache:
         self.expected |= frozenset(blocks)
 
     def find(self, key: str, at_most: int) -> tuple[int, HiddenStates] | None:
-        """The deepest complete hidden states of a suite that enter block `at_most` or one below it."""
+        """Returns a suite's deepest complete hidden states up to block `at_most`, with their block."""
         blocks = [
             block
-            for (kept, block), found in self._kept.items()
-            if kept == key and block <= at_most and found.complete
+            for (kept_key, block), states in self._kept.items()
+            if kept_key == key and block <= at_most and states.complete
         ]
         if not blocks:
             return None
-        found = self._kept[key, max(blocks)]
-        found.uses += 1
-        return max(blocks), found
+        states = self._kept[key, max(blocks)]
+        states.uses += 1
+        return max(blocks), states
 
     def to_record(self, key: str, after: int, at_most: int, blocks: Iterable[int]) -> list[int]:
-        """Those of `blocks` and of the expected ones that a run between two depths should record."""
-        wanted_blocks = self.expected | frozenset(blocks)
+        """Returns which of `blocks` and the expected blocks a run between two depths should record."""
+        candidates = self.expected | frozenset(blocks)
         return sorted(
-            block for block in wanted_blocks if after < block <= at_most and (key, block) not in self._kept
+            block for block in candidates if after < block <= at_most and (key, block) not in self._kept
         )
 
     def open(
         self, key: str, block: int, shape: tuple[int, int], dtype: torch.dtype, awaited: bool = False
     ) -> HiddenStates | None:
-        """Makes room for hidden states, to be filled and marked complete.
+        """Allocates hidden states, to be filled and marked complete by the caller.
 
         Args:
-            key: The suite.
-            block: The block they enter.
+            key: The key of the suite.
+            block: The block that they are the input of.
             shape: `[nodes, d]`.
-            dtype: Theirs.
-            awaited: They count as used from the start: what an unedited model is asked, edited ones will be.
+            dtype: Their dtype.
+            awaited: If true, they count as used from the start, because edited models will run the same
+                requests as the unedited one.
 
         Returns:
-            The hidden states, or None beyond the budget.
+            The hidden states, or None if they exceed the budget.
         """
         size = shape[0] * shape[1] * dtype.itemsize
         if self._make_room(size, self.memory, in_memory=True):
-            made = HiddenStates(torch.empty(shape, dtype=dtype))
+            states = HiddenStates(torch.empty(shape, dtype=dtype))
         elif self._make_room(size, self.disk, in_memory=False):
             path = self._new_path()
             try:
-                made = HiddenStates.in_file(path, shape, dtype)
+                states = HiddenStates.in_file(path, shape, dtype)
             except OSError as error:
                 path.unlink(missing_ok=True)
                 logger.warning("Hidden states are not kept for later checkpoints: %s", error)
                 return None
         else:
             logger.info(
-                "Hidden states of %d tokens at block %d don't fit into the depth cache: not kept.",
+                "Hidden states of %d tokens at block %d don't fit into the depth cache and are not kept.",
                 shape[0],
                 block,
             )
             return None
-        made.uses = int(awaited)
-        self._kept[key, block] = made
-        return made
+        states.uses = int(awaited)
+        self._kept[key, block] = states
+        return states
 
     def drop(self, states: HiddenStates) -> None:
-        """Forgets hidden states, for example half-filled ones."""
+        """Removes hidden states, for example half-filled ones."""
         self._kept = {name: kept for name, kept in self._kept.items() if kept is not states}
         if states.path is not None:
             states.path.unlink()
 
     def used(self, in_memory: bool) -> int:
-        """Bytes kept in memory or in files."""
+        """Returns the number of bytes kept in memory, or in files."""
         return sum(kept.size for kept in self._kept.values() if (kept.path is None) == in_memory)
 
     def _make_room(self, size: int, budget: int, in_memory: bool) -> bool:

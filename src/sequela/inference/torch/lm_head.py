@@ -1,4 +1,4 @@
-"""From the last block's output to logits and log-probabilities, always in fp32."""
+"""Logits and log-probabilities from the last block's output, always in fp32."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ POSITIONS = 128  # read at a time: their logits stay in the processor's cache
 
 @dataclass(frozen=True)
 class TokenLogProbs:
-    """What was read at some positions.
+    """Next-token log-probabilities at some positions.
 
     Args:
         logprobs: `[positions, vocabulary]`, fp32.
         best: The most likely token `[positions]`.
-        finite: Whether every logit is a number `[positions]`.
+        finite: True if all logits are finite `[positions]`.
     """
 
     logprobs: torch.Tensor
@@ -50,16 +50,16 @@ class Head:
             self._unembed = lambda normed: functional.linear(normed, weight, bias)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Logits `[positions, vocabulary]`, fp32, of what left the last block, `[positions, d]`."""
+        """Returns logits `[positions, vocabulary]`, fp32, of the last block's output `[positions, d]`."""
         return self.after_norm(self._norm(hidden))
 
     def after_norm(self, normed: torch.Tensor) -> torch.Tensor:
-        """Logits `[positions, vocabulary]`, fp32, of normed hidden states `[positions, d]`."""
+        """Returns logits `[positions, vocabulary]`, fp32, of normed hidden states `[positions, d]`."""
         logits = self._unembed(normed.to(SCORING_DTYPE))
         return self._model.family.cap_logits(self._model.module, logits)
 
     def read(self, hidden: torch.Tensor) -> Iterator[tuple[slice, TokenLogProbs]]:
-        """Reads `[positions, d]` some positions at a time, with which ones they are."""
+        """Yields log-probabilities for hidden states `[positions, d]` in chunks, with each chunk's slice."""
         for start in range(0, len(hidden), POSITIONS):
             at = slice(start, start + POSITIONS)
             logits = self.logits(hidden[at])
@@ -67,19 +67,19 @@ class Head:
 
 
 def all_finite(logits: torch.Tensor) -> torch.Tensor:
-    """Whether all numbers of each row `[rows, vocabulary]` are finite, `[rows]`: only then is their sum."""
+    """Returns whether all logits of each row `[rows, vocabulary]` are finite, `[rows]`: then their sum is."""
     return torch.isfinite(logits.sum(-1))
 
 
 def append_argmax(
     model: LanguageModel, logits: torch.Tensor, states: Sequence[GenerationState]
 ) -> torch.Tensor:
-    """Gives each stream its most likely next token.
+    """Appends the most likely next token to each state.
 
     Args:
         model: The model.
         logits: `[states, vocabulary]`, fp32.
-        states: The streams, as the rows.
+        states: The states, in the order of the rows.
 
     Returns:
         The tokens `[states]`.

@@ -1,4 +1,4 @@
-"""How a limit for the memory of the whole process is divided."""
+"""The division of a memory limit of the whole process."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from sequela.models import LanguageModel
 
 MIB = 2**20
 ALLOWANCE = 1024 * MIB
-"""What a process holds besides the model and the requests: Python, PyTorch and the other libraries
+"""The memory for everything except the model and the requests: Python, PyTorch and the other libraries
 (about 500 MiB), data sets, key statistics, an editor at work."""
 
 MIN_REQUEST_BYTES = 128 * MIB
-"""Less room for requests isn't worth beginning with."""
+"""The minimum memory for requests; with less, a limit is rejected."""
 
-MIN_TOKENS = 256  # but with fewer tokens than this at once, weights are read too often
-LOGITS = 3  # so many numbers for each logit while some positions are read
-WIDTHS = 12  # about how many numbers as wide as an MLP's inside a token needs while a block runs
+MIN_TOKENS = 256  # `near` allows at least this many tokens at once: with fewer, weights are read too often
+LOGITS = 3  # the numbers stored for each logit while log-probabilities are computed
+WIDTHS = 12  # about how many vectors of the MLP's inner width a token needs while a block runs
 
 
 @dataclass(frozen=True)
 class WorkingMemory:
-    """Room for what exists only while requests are answered.
+    """The memory limits for running requests.
 
     Args:
-        size: Bytes for activations at once, and again for keys and values of what is generated.
-        most_tokens: No more tokens than this at once, however much room: beyond, nothing is gained.
-        near: On processors, no more tokens at once than make an MLP's inside of so many bytes: it stays
-            in the cache.
-        most_rows: No more texts than this are continued at once.
-        pack_weights: Whether the blocks' weights may be in memory a second time, packed (`packed_linear.py`).
+        size: The maximum number of bytes for activations, and as many again for keys and values.
+        most_tokens: The maximum number of tokens at once, regardless of memory; more gain nothing.
+        near: On CPUs, the maximum number of bytes of an MLP's inner activations, so that they stay in the
+            processor's cache.
+        most_rows: The maximum number of texts that are continued at once.
+        pack_weights: If true, the blocks' weights may be in memory a second time, packed
+            (`packed_linear.py`).
     """
 
     size: int = 1024 * MIB
@@ -47,7 +48,7 @@ class WorkingMemory:
     pack_weights: bool = True
 
     def tokens_at_once(self, model: LanguageModel) -> int:
-        """How many tokens may go through the model together."""
+        """Returns the maximum number of tokens in one forward pass."""
         bytes_inside = model.key_size * model.dtype.itemsize
         most = min(self.most_tokens, self.size // (WIDTHS * bytes_inside))
         if model.device.type == "cpu":
@@ -55,20 +56,20 @@ class WorkingMemory:
         return max(1, most)
 
     def tokens_kept(self, model: LanguageModel) -> int:
-        """For how many tokens keys and values may be kept while texts are generated."""
+        """Returns the maximum number of tokens whose keys and values are kept during generation."""
         return max(1, self.size // model.key_value_bytes)
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How a limit for the memory of a whole process is shared out, in bytes.
+    """The division of a memory limit of the whole process, in bytes.
 
     Args:
         weights: The model's weights.
         packed: The second, packed copy of the blocks' weights; 0 if there is none.
         reading: The head in fp32, and logits.
-        allowance: Everything else: see `ALLOWANCE`.
-        working: What requests may take; its `size` is counted twice, see there.
+        allowance: Everything else, see `ALLOWANCE`.
+        working: The memory for requests; its `size` counts twice.
         depth_cache: Hidden states kept in memory; 0 if none are.
     """
 
@@ -81,19 +82,19 @@ class MemoryPlan:
 
     @classmethod
     def within(cls, limit: int, model: LanguageModel, keeps_states: bool = False) -> MemoryPlan:
-        """Shares out a limit.
+        """Divides a memory limit.
 
-        Weights, reading and allowance come first. The packed copies are made if, beside them, no less
-        than `MIN_REQUEST_BYTES` remains for requests; else the blocks go without. Half of what remains is for
-        requests, up to what an engine takes without a limit, and the rest for hidden states.
+        Weights, reading and allowance come first. Packed copies are used only if at least
+        `MIN_REQUEST_BYTES` remains for requests next to them. Half of the remainder is for requests, up to
+        what an engine takes without a limit, and the rest for hidden states.
 
         Args:
-            limit: The most bytes that the process shall hold.
+            limit: The memory limit of the process in bytes.
             model: The model.
-            keeps_states: Whether hidden states are kept from one checkpoint to the next.
+            keeps_states: If true, hidden states are kept from one checkpoint to the next.
 
         Raises:
-            SequelaError: The limit is too low; it says what is needed.
+            SequelaError: The limit is too low; the message has the amount that is needed.
         """
         weights = _bytes_of(model.module)
         reading = _reading_bytes(model)
@@ -101,10 +102,10 @@ class MemoryPlan:
         needed = weights + reading + ALLOWANCE + MIN_REQUEST_BYTES
         if limit < needed:
             raise SequelaError(
-                f"A limit of {in_units(limit)} is too low for {model.name}: at least {in_units(needed)} are "
-                f"needed ({in_units(weights)} for the weights, {in_units(reading)} to read logits, "
-                f"{in_units(ALLOWANCE)} for the program and the editor, {in_units(MIN_REQUEST_BYTES)} for "
-                "requests).",
+                f"A memory limit of {in_units(limit)} is too low for {model.name}: it needs at least "
+                f"{in_units(needed)} ({in_units(weights)} for the weights, {in_units(reading)} to compute "
+                f"logits, {in_units(ALLOWANCE)} for the program and the editor, "
+                f"{in_units(MIN_REQUEST_BYTES)} for requests).",
                 hint="Raise --memory, or use a smaller model or bfloat16.",
             )
         pack = limit >= needed + packed
@@ -115,7 +116,7 @@ class MemoryPlan:
         return cls(weights, packed, reading, ALLOWANCE, working, room - 2 * size if keeps_states else 0)
 
     def summary(self) -> str:
-        """The plan in one line."""
+        """Returns the plan in one line."""
         copies = (
             f"{in_units(self.packed)} packed copies of them" if self.packed else "no packed copies of them"
         )
@@ -127,7 +128,7 @@ class MemoryPlan:
 
 
 def working_memory(limit: int | None, model: LanguageModel) -> WorkingMemory:
-    """Room for requests where nothing is kept between them: within a limit, or the usual.
+    """Returns the memory for requests if no hidden states are kept: within a limit, or the default.
 
     Raises:
         SequelaError: The limit is too low.
@@ -136,16 +137,16 @@ def working_memory(limit: int | None, model: LanguageModel) -> WorkingMemory:
 
 
 def in_units(size: int) -> str:
-    """Bytes as a person says them, rounded up: MiB, from 1 GiB on GiB."""
+    """Formats a number of bytes in MiB, or in GiB from 1 GiB on, rounded up."""
     return f"{math.ceil(100 * size / 2**30) / 100:.2f} GiB" if size >= 2**30 else f"{-(-size // MIB)} MiB"
 
 
 def _bytes_of(module: nn.Module) -> int:
-    return sum(weight.numel() * weight.itemsize for weight in module.parameters())  # tied ones come once
+    return sum(weight.numel() * weight.itemsize for weight in module.parameters())  # tied weights occur once
 
 
 def _reading_bytes(model: LanguageModel) -> int:
-    """The head in fp32, once more as it is packed, and the logits that are held at a time."""
+    """Returns the bytes of the head in fp32, of its packed copy, and of the logits held at a time."""
     head: torch.Tensor = model.module.get_submodule(model.family.unembed).weight
     copies = packs_linears(model.device, SCORING_DTYPE) + (head.dtype != SCORING_DTYPE)
     return SCORING_DTYPE.itemsize * (copies * head.numel() + LOGITS * POSITIONS * head.shape[0])

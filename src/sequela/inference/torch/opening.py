@@ -1,4 +1,4 @@
-"""Opens the engine that runs requests in this process."""
+"""Opening the engine that runs requests in this process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sequela.models import LanguageModel
 
 @contextmanager
 def open_torch(model: LanguageModel, options: EngineOptions) -> Iterator[Engine]:
-    """Opens the engine; it keeps hidden states where the same requests are expected again.
+    """Opens the engine, with a cache of hidden states if the same requests are expected again.
 
     Raises:
-        SequelaError: The limit for memory is too low for the model.
+        SequelaError: The memory limit is too low for the model.
     """
     memory, expected = options.memory, options.expected
     if expected is None:
@@ -26,6 +26,6 @@ def open_torch(model: LanguageModel, options: EngineOptions) -> Iterator[Engine]
     elif memory is None:
         yield TorchEngine(depth_cache=DepthCache(expected=expected))
     else:
-        shares = MemoryPlan.within(memory, model, keeps_states=True)
-        options.progress.say(shares.summary())
-        yield TorchEngine(shares.working, DepthCache(memory=shares.depth_cache, expected=expected))
+        plan = MemoryPlan.within(memory, model, keeps_states=True)
+        options.progress.say(plan.summary())
+        yield TorchEngine(plan.working, DepthCache(memory=plan.depth_cache, expected=expected))

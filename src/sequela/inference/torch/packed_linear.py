@@ -1,8 +1,8 @@
 """Linear layers through oneDNN, which needs less than half of the default's time on many processors.
 
-PyTorch hands fp32 matrix products to MKL, which on processors of other makers leaves wide vector
-units idle, and packs bf16 weights anew at every call. Here each weight is packed once for a run of
-requests. The results are those of an ordinary linear layer up to the order of summation.
+PyTorch uses MKL for fp32 matrix products, which leaves wide vector units of non-Intel processors idle, and
+packs bf16 weights anew in every call. Here each weight is packed once for a run of requests. The results
+equal those of an ordinary linear layer up to the order of summation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TYPICAL_ROWS = 1024  # the packing is chosen for products with about this many r
 
 
 def packs_linears(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether linear layers of this kind go through oneDNN: fp32 and bf16 on x86 processors."""
+    """Returns whether linear layers of this kind go through oneDNN: fp32 and bf16 on x86 processors."""
     if not has_onednn(device):
         return False
     return dtype == torch.float32 or (
@@ -33,7 +33,7 @@ def packs_linears(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def packed_linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
-    """A linear layer over a packed copy of a weight `[out, in]`; later changes of it aren't seen."""
+    """Returns a linear layer over a packed copy of a weight `[out, in]`; later changes have no effect."""
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), TYPICAL_ROWS)
 
     def linear(x: torch.Tensor) -> torch.Tensor:
@@ -44,7 +44,7 @@ def packed_linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Lin
 
 
 def linear_once(weight: torch.Tensor) -> Linear:
-    """A linear layer without bias over a weight `[out, in]` that is used too seldom to be packed."""
+    """Returns a linear layer without bias over a weight `[out, in]` that is used too rarely to be packed."""
     weight = weight.contiguous()
 
     def linear(x: torch.Tensor) -> torch.Tensor:
@@ -56,10 +56,10 @@ def linear_once(weight: torch.Tensor) -> Linear:
 
 @contextmanager
 def packed_linears(model: LanguageModel, first: int = 0) -> Iterator[None]:
-    """While entered, the linear layers of the blocks compute with packed copies of their weights.
+    """Makes the blocks' linear layers use packed copies of their weights within the `with` block.
 
-    To be entered when the edits are in force; the weights must not change inside. It needs the
-    memory of the blocks' weights once more.
+    Enter it while the edits are in force; the weights must not change inside. The copies need as much memory
+    as the blocks' weights.
 
     Args:
         model: The model.
@@ -76,12 +76,12 @@ def packed_linears(model: LanguageModel, first: int = 0) -> Iterator[None]:
 
 
 def linears_bytes(model: LanguageModel) -> int:
-    """Bytes of the weights that `packed_linears` packs: about what their packed copies take."""
+    """Returns the bytes of the weights that `packed_linears` packs, about the size of the packed copies."""
     weights = [module.get_parameter("weight") for module in _linears(model)]
     return sum(weight.numel() * weight.itemsize for weight in weights)
 
 
 def _linears(model: LanguageModel, first: int = 0) -> list[nn.Module]:
-    """The linear layers of the blocks from `first` on."""
+    """Returns the linear layers of the blocks from `first` on."""
     modules = model.family.block_list(model.module)[first:].modules()
     return [module for module in modules if type(module) in (nn.Linear, Conv1D)]

@@ -1,8 +1,8 @@
-"""Cutting a trie into packs, and what each token of a pack may see.
+"""Cutting a trie into packs, and the attention spans of each pack.
 
-Depth-first order does the work: the ancestors of a pack's tokens that stand outside the pack
-are ancestors of its first token, and every node is seen by one range of tokens. So attention
-over a tree is a handful of dense pieces, no pair of tokens more than once.
+In depth-first order, the ancestors of a pack's tokens outside the pack are all ancestors of its first
+token, and every node is seen by one range of tokens. So attention over a tree consists of a few dense
+pieces, with no pair of tokens in more than one.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from sequela.inference.torch.trie import Integers, Trie
 
-BLOCK_TOKENS = 256  # a subtree up to this size is one masked piece: it costs less than many small ones
+BLOCK_TOKENS = 256  # a subtree up to this size is one masked piece, which is cheaper than many small ones
 GROUP_TOKENS = 64  # small neighboring subtrees share a piece up to this size
 
 
 @dataclass(frozen=True)
 class Span:
-    """Which keys a range of queries sees.
+    """The keys that a range of queries sees.
 
     Args:
-        queries: First and end, counted from the pack's first token.
-        keys: First and end, counted over the carried nodes and then the pack's tokens.
+        queries: First and end (exclusive), counted from the pack's first token.
+        keys: First and end (exclusive), counted over the carried nodes and then the pack's tokens.
         kind: `full` (every query sees every key), `causal` (a chain: query i sees keys up to i) or
-            `tree` (`visible` says which).
-        visible: `[queries, keys]`, for `tree` only.
+            `tree` (a query sees the keys in `visible`).
+        visible: A boolean matrix `[queries, keys]`, for `tree` only.
     """
 
     queries: tuple[int, int]
@@ -42,13 +42,13 @@ class Pack:
     """Neighboring nodes that go through the model together.
 
     Args:
-        start: First node.
-        end: End of the nodes (exclusive).
-        carried: The ancestors of the first node, from the row's start: their keys and values are
-            there from packs before.
-        own: Spans among the pack's tokens that hold each query once.
-        shared: Spans in which later tokens see all of an ancestor chain, carried or the pack's own.
-        keep: Which keys, counted as in a span, the next pack carries.
+        start: The first node.
+        end: The end of the nodes (exclusive).
+        carried: The ancestors of the first node, from the row's start; their keys and values come from
+            earlier packs.
+        own: Spans among the pack's tokens that contain each query once.
+        shared: Spans in which later tokens see a whole ancestor chain, carried or of this pack.
+        keep: The indices of the keys that the next pack carries, counted as in a span.
     """
 
     start: int
@@ -63,7 +63,7 @@ class Pack:
 
     @property
     def keeps_carried_only(self) -> bool:
-        """Whether the next pack carries nothing of this one: the first of what this one carried, or less."""
+        """True if the next pack carries no node of this pack, only the first of its carried nodes or none."""
         return len(self.keep) == 0 or int(self.keep[-1]) < len(self.carried)
 
 
@@ -72,10 +72,10 @@ def pack_trie(trie: Trie, tokens: int, isolated: bool = False) -> list[Pack]:
 
     Args:
         trie: The trie.
-        tokens: The most nodes in a pack.
-        isolated: Use no masked spans, and end every chain where a row ends. A hidden key that isn't a
-            number spoils what it is masked from, since zero times NaN is NaN; with this, a row can
-            only be spoiled by its own tokens.
+        tokens: The maximum number of nodes in a pack.
+        isolated: If true, uses no masked spans and ends every chain at the end of a row. A masked key that
+            isn't finite makes the result NaN even for queries that don't see it, since zero times NaN is
+            NaN; in isolation, a row is affected only by its own tokens.
     """
     cuts = list(_cuts(trie, tokens))
     spans = _isolated_spans if isolated else _spans
@@ -92,7 +92,7 @@ def pack_trie(trie: Trie, tokens: int, isolated: bool = False) -> list[Pack]:
 
 
 def _cuts(trie: Trie, tokens: int) -> Iterator[int]:
-    """Ends of packs: in the last quarter, where the next node is least deep and so carries least."""
+    """Yields the ends of packs: in the last quarter, at the shallowest next node, which carries least."""
     start = 0
     while len(trie) - start > tokens:
         earliest = start + max(1, tokens - tokens // 4)
@@ -139,7 +139,7 @@ def _isolated_spans(trie: Trie, start: int, end: int, carried: Integers) -> tupl
     while node < end:
         subtree = min(int(trie.ends[node]), end)
         row_end = int(leaves[np.searchsorted(leaves, node)]) + 1
-        # Where rows part is asked of the whole trie: a branch may lie in a later pack.
+        # Branches are searched in the whole trie: one may be in a later pack.
         chain = min(_chain_end(trie, node, int(trie.ends[node])), row_end, end)
         own += _own_span(trie, start, node, chain, offset)
         if chain < subtree:
@@ -150,7 +150,7 @@ def _isolated_spans(trie: Trie, start: int, end: int, carried: Integers) -> tupl
 
 
 def _carried_spans(trie: Trie, start: int, end: int, carried: Integers) -> Iterator[Span]:
-    """The pack's first tokens see the whole carried path, later ones less and less of it."""
+    """Yields spans over the carried path: the pack's first tokens see all of it, later ones less and less."""
     limits = np.minimum(trie.ends[carried], end) - start
     first = 0
     while first < len(carried):
@@ -160,14 +160,14 @@ def _carried_spans(trie: Trie, start: int, end: int, carried: Integers) -> Itera
 
 
 def _chain_end(trie: Trie, node: int, stop: int) -> int:
-    """The end of the chain that starts at `node` and isn't left by any token before `stop`."""
+    """Returns the end of the chain that starts at `node` and contains no branch before `stop`."""
     ends = np.minimum(trie.ends[node:stop], stop)
     branched = ends != stop
     return node + (int(branched.argmax()) if branched.any() else stop - node)
 
 
 def _own_span(trie: Trie, start: int, first: int, stop: int, offset: int) -> list[Span]:
-    """The span of whole small subtrees among themselves."""
+    """Returns the span of neighboring small subtrees over themselves; none if the range is empty."""
     if first == stop:
         return []
     queries, keys = (first - start, stop - start), (first + offset, stop + offset)

@@ -1,4 +1,4 @@
-"""Which prompts begin alike, so that their beginning is read once."""
+"""Grouping of prompts by common prefix, so that each prefix is read once."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 from sequela.inference.torch.trie import common_prefix
 
-MIN_SHARED_PREFIX = 0.5  # of the longest prompt of a group that its common beginning must make up
+MIN_SHARED_PREFIX = 0.5  # the minimum share of a group's longest prompt that is the common prefix
 
 
 @dataclass(frozen=True)
 class PrefixGroup:
-    """Prompts with a common beginning.
+    """Prompts with a common prefix.
 
     Args:
-        prefix: The common tokens; empty if too little is common to be worth it. At least one token
-            of every prompt stands behind it.
-        members: Which prompts.
+        prefix: The common tokens; empty if there are too few. At least one token of every prompt follows
+            them.
+        members: The indices of the prompts.
     """
 
     prefix: tuple[int, ...]
@@ -27,7 +27,7 @@ class PrefixGroup:
 
 
 def group_by_prefix(prompts: Sequence[tuple[int, ...]]) -> list[PrefixGroup]:
-    """Groups prompts whose common beginning is at least half of each, sorted by their tokens."""
+    """Groups prompts whose common prefix is at least half of each, sorted by their tokens."""
     groups: list[PrefixGroup] = []
     members: list[int] = []
     prefix: tuple[int, ...] = ()

@@ -1,4 +1,4 @@
-"""Plain batches through the Hugging Face model: simple, right, and what the fast paths are held against."""
+"""Plain batches through the Hugging Face model: the reference that the faster engines are compared with."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from transformers import DynamicCache
 
 from sequela.core.batching import by_token_budget
-from sequela.core.progress import SILENT, Progress, counted
+from sequela.core.progress import Progress, counted
 from sequela.edited import EditedModel
 from sequela.edited.decisions import DecisionTokens
+from sequela.inference.base_engine import BaseEngine
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.inference.generation_state import GenerationState, TokenCount, token_count
-from sequela.inference.routing import answer_by_route_within_context
 from sequela.inference.torch.lm_head import Head, all_finite, append_argmax
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
@@ -24,56 +24,39 @@ from sequela.models.forward.replay import record_forward
 Row = tuple[int, ...]
 
 
-class PlainEngine:
+class PlainEngine(BaseEngine):
     """Scores and generates with right-padded batches of a limited number of tokens.
 
     Args:
-        token_budget: The most tokens, padding included, that go through the model at once.
+        token_budget: The maximum number of tokens, padding included, in one forward pass.
     """
 
     def __init__(self, token_budget: int = 4096) -> None:
         self.token_budget = token_budget
 
     @torch.inference_mode()
-    def score(
-        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
-    ) -> list[Score]:
+    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
         """Scores continuations; requests that read the same tokens share one row."""
-        return answer_by_route_within_context(
-            model, requests, Score.for_too_long, lambda one, asked: self._score(one, asked, progress)
-        )
-
-    def _score(self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
-        watched = bool(model.interventions)
+        has_interventions = bool(model.interventions)
         by_row: dict[tuple[Row, int], list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
-            decides_at = len(request.context) if watched else 0
+            decides_at = len(request.context) if has_interventions else 0
             by_row[request.context + request.continuation[:-1], decides_at].append(number)
         rows = list(by_row)
         scores: dict[int, Score] = {}
         with model, counted(progress, "scoring requests", len(requests)) as advance:
             head = Head(model.base)
             for group in by_token_budget([len(row) for row, _ in rows], self.token_budget):
-                asked = [[(number, requests[number]) for number in by_row[rows[i]]] for i in group]
-                scores.update(_score_batch(model, head, [rows[i] for i in group], asked))
-                advance(sum(len(numbers) for numbers in asked))
+                by_group_row = [[(number, requests[number]) for number in by_row[rows[i]]] for i in group]
+                scores.update(_score_batch(model, head, [rows[i] for i in group], by_group_row))
+                advance(sum(len(numbered) for numbered in by_group_row))
         return [scores[number] for number in range(len(requests))]
 
     @torch.inference_mode()
-    def generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
-    ) -> list[Generation]:
-        """Continues prompts greedily, many at a time, with a key-value cache."""
-        return answer_by_route_within_context(
-            model,
-            requests,
-            Generation.for_too_long,
-            lambda one, asked: self._generate(one, asked, progress),
-        )
-
     def _generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress
+        self, model: EditedModel, requests: list[GenerationRequest], progress: Progress
     ) -> list[Generation]:
+        """Continues prompts, many at a time, with a key-value cache."""
         answers: dict[int, Generation] = {}
         model.decisions.begin()
         with model, token_count(requests, progress) as count:
@@ -106,10 +89,10 @@ class PlainEngine:
     def _decode(
         self, edited: EditedModel, head: Head, states: list[GenerationState], count: TokenCount
     ) -> Iterable[GenerationState]:
-        """Decodes one group; yields each stream when it ends.
+        """Decodes one group; yields each state when it ends.
 
-        A row's cache slots are prompt, padding, generated tokens. The mask hides the padding and
-        the positions count real tokens only.
+        A row's cache slots hold prompt, padding, generated tokens. The mask hides the padding, and the
+        positions count only real tokens.
         """
         model = edited.base
         batch = pad_right([state.request.prompt for state in states], model.pad_id, model.device)
@@ -151,23 +134,23 @@ def _score_batch(
     edited: EditedModel,
     head: Head,
     rows: list[tuple[Row, int]],
-    asked: list[list[tuple[int, ScoreRequest]]],
+    row_requests: list[list[tuple[int, ScoreRequest]]],
 ) -> Iterable[tuple[int, Score]]:
-    """Scores the requests that read these rows; logits are taken at their positions only.
+    """Scores the requests that read these rows; computes logits only at the positions they need.
 
     Args:
         edited: The model.
         head: Its head.
-        rows: The tokens that are read, and how many stand up to the one at which is decided.
-        asked: For each row the requests that read it, with their numbers.
+        rows: The tokens of each row, and the number of tokens up to the deciding one, itself included.
+        row_requests: The requests that read each row, with their indices.
     """
     model = edited.base
     batch = pad_right([row for row, _ in rows], model.pad_id, model.device)
     edited.decisions.begin()
-    decided = torch.tensor([length for _, length in rows], device=model.device)
-    with edited.decisions.for_pass(DecisionTokens.at(decided, batch.ids.shape[1])):
+    decision_lengths = torch.tensor([length for _, length in rows], device=model.device)
+    with edited.decisions.for_pass(DecisionTokens.at(decision_lengths, batch.ids.shape[1])):
         hidden = record_forward(model, batch, first=model.n_layers).final
-    for row, requests in enumerate(asked):
+    for row, requests in enumerate(row_requests):
         start = min(len(request.context) for _, request in requests) - 1
         logits = head.logits(hidden[row, start : batch.lengths[row]])
         logprobs = torch.log_softmax(logits, dim=-1)

@@ -1,4 +1,4 @@
-"""Scoring requests as one packed trie: every different token in context is computed once."""
+"""Scoring of requests as one packed trie, in which every distinct token in context is computed once."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from sequela.models.forward.blocks import block_output, capture_block_inputs
 
 @dataclass(frozen=True)
 class Questions:
-    """Which tokens' probabilities are asked at which nodes, in the order of the nodes.
+    """The continuation tokens whose probabilities are needed, in the order of the trie's nodes.
 
     Args:
-        nodes: The node whose next token is asked, `[questions]`.
+        nodes: The node before each token, `[questions]`.
         targets: The token, `[questions]`.
-        places: Which of all continuation tokens it is, counted over all requests, `[questions]`.
+        indices: The token's index among the continuation tokens of all requests, `[questions]`.
     """
 
     nodes: Integers
     targets: Integers
-    places: Integers
+    indices: Integers
 
     @classmethod
     def of(cls, trie: Trie, requests: Sequence[ScoreRequest]) -> Questions:
-        """The questions of requests; `trie.leaves` holds a row's last node for each request."""
+        """Returns the questions of requests; `trie.leaves` has the last node of each request's row."""
         nodes: list[int] = []
         for leaf, request in zip(trie.leaves.tolist(), requests, strict=True):
             nodes += trie.path(leaf, len(request.continuation)).tolist()
@@ -52,16 +52,16 @@ class Questions:
         return cls(np.array(nodes, np.int64)[order], targets[order], order)
 
     def within(self, pack: Pack) -> Questions:
-        """Those asked at a pack's nodes."""
+        """Returns the questions at a pack's nodes."""
         at = slice(*np.searchsorted(self.nodes, [pack.start, pack.end]))
-        return Questions(self.nodes[at], self.targets[at], self.places[at])
+        return Questions(self.nodes[at], self.targets[at], self.indices[at])
 
 
 class Answers:
     """The answers to all questions, filled pack by pack.
 
     Args:
-        n_questions: How many there are.
+        n_questions: The number of questions.
     """
 
     def __init__(self, n_questions: int) -> None:
@@ -70,20 +70,24 @@ class Answers:
         self.finite = np.zeros(n_questions, np.bool_)
 
     def read(self, head: Head, hidden: torch.Tensor, pack: Pack, questions: Questions) -> int:
-        """Reads what left the last block, `[tokens, d]`, where something is asked; how many places."""
-        asked, which = np.unique(questions.nodes - pack.start, return_inverse=True)
-        for at, log_probs in head.read(hidden[torch.from_numpy(asked).to(hidden.device)]):
-            mine = (which >= at.start) & (which < at.stop)
-            rows = torch.from_numpy(which[mine] - at.start).to(hidden.device)
-            targets = torch.from_numpy(questions.targets[mine]).to(hidden.device)
-            places = questions.places[mine]
-            self.logprobs[places] = log_probs.logprobs[rows, targets].double().cpu().numpy()
-            self.greedy[places] = (log_probs.best[rows] == targets).cpu().numpy()
-            self.finite[places] = log_probs.finite[rows].cpu().numpy()
-        return len(asked)
+        """Answers a pack's questions from the last block's output, `[tokens, d]`.
+
+        Returns:
+            The number of positions whose logits were computed.
+        """
+        positions, which = np.unique(questions.nodes - pack.start, return_inverse=True)
+        for at, log_probs in head.read(hidden[torch.from_numpy(positions).to(hidden.device)]):
+            chunk = (which >= at.start) & (which < at.stop)
+            rows = torch.from_numpy(which[chunk] - at.start).to(hidden.device)
+            targets = torch.from_numpy(questions.targets[chunk]).to(hidden.device)
+            indices = questions.indices[chunk]
+            self.logprobs[indices] = log_probs.logprobs[rows, targets].double().cpu().numpy()
+            self.greedy[indices] = (log_probs.best[rows] == targets).cpu().numpy()
+            self.finite[indices] = log_probs.finite[rows].cpu().numpy()
+        return len(positions)
 
     def scores(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        """The answers, request by request."""
+        """Returns the scores of the requests."""
         ends = np.cumsum([len(request.continuation) for request in requests])
         return [
             Score(
@@ -107,23 +111,23 @@ def score_trie(
 ) -> list[Score]:
     """Scores requests on a model whose edits are in force.
 
-    Where a logit is no number, the request is scored again isolated from all others, since in a pack
-    it may have been spoiled by a neighbor.
+    A request with a logit that is not finite is scored again, isolated from all others, since it may have
+    been contaminated by a neighbor in its pack.
 
     Args:
         model: The model.
-        requests: What is asked; none longer than the model's context.
-        tokens: The most tokens in a pack.
-        depth_cache: Where hidden states are kept between calls, if they are.
-        counters: Is told what was computed.
-        progress: Who is told.
-        pack_weights: Whether the blocks' weights may be in memory a second time, packed.
-        isolated: Whether a request can be spoiled by its own tokens only; see `pack_trie`.
+        requests: The requests; none longer than the model's context.
+        tokens: The maximum number of tokens in a pack.
+        depth_cache: Keeps hidden states between calls; None keeps none.
+        counters: Counts the work that is done.
+        progress: Receives progress reports.
+        pack_weights: If true, the blocks' weights may be in memory a second time, packed.
+        isolated: If true, a request is affected only by its own tokens; see `pack_trie`.
     """
     if not requests:
         return []
     model.decisions.begin()
-    trie = _trie_of(requests, watched=bool(model.interventions))
+    trie = _trie_of(requests, has_decisions=bool(model.interventions))
     packs = pack_trie(trie, tokens, isolated)
     questions = Questions.of(trie, requests)
     answers = Answers(len(questions.nodes))
@@ -139,8 +143,8 @@ def score_trie(
         for pack in packs:
             attention.begin(pack)
             hidden = _run(model, trie, pack, states)
-            asked = questions.within(pack)
-            counters.asked_positions += answers.read(head, hidden, pack, asked)
+            pack_questions = questions.within(pack)
+            counters.asked_positions += answers.read(head, hidden, pack, pack_questions)
             done = np.searchsorted(finished, [pack.start, pack.end])
             advance(int(done[1] - done[0]))
     counters.requested_tokens += sum(request.length for request in requests)
@@ -159,12 +163,12 @@ def score_trie(
 
 @dataclass(frozen=True)
 class _Depths:
-    """Where a run starts, and what it records.
+    """The block at which a run starts, and the hidden states that it records.
 
     Args:
         first: The first block that is run.
-        start: What enters it; None at block 0, which the embedding enters.
-        recorded: What entered further blocks, to be filled.
+        start: Its inputs; None at block 0, whose inputs are the embeddings.
+        recorded: The inputs of further blocks, to be filled.
     """
 
     first: int
@@ -176,7 +180,7 @@ class _Depths:
 def _hidden_states(
     cache: DepthCache | None, model: EditedModel, trie: Trie, tokens: int
 ) -> Iterator[_Depths]:
-    # What another change in force (an outer `with`) did must not be kept as if it were the base's.
+    # With another change in force (an outer `with`), hidden states are not those of the base: keep none.
     if cache is None or len(model.base.changes) > model.n_changes:
         yield _Depths(0, None, {})
         return
@@ -192,7 +196,7 @@ def _hidden_states(
             if states is not None:
                 recorded[block] = states
         yield _Depths(at, start, recorded)
-    except BaseException:  # half-filled states must not be found again
+    except BaseException:  # half-filled states must not be used later
         for states in recorded.values():
             cache.drop(states)
         raise
@@ -201,15 +205,15 @@ def _hidden_states(
 
 
 def _suite_key(base: LanguageModel, trie: Trie, tokens: int) -> str:
-    """What hidden states depend on: the base, its dtype, every token's place, and the packing."""
+    """Returns a hash of what hidden states depend on: base, dtype, device, the trie's tokens, and packing."""
     digest = hashlib.sha256(f"{base.fingerprint} {base.dtype} {base.device} {tokens}".encode())
-    for array in (trie.ids, trie.parents):  # where decisions are made changes nothing below them
+    for array in (trie.ids, trie.parents):  # decision positions don't affect the blocks below
         digest.update(array.tobytes())
     return digest.hexdigest()
 
 
 def _run(edited: EditedModel, trie: Trie, pack: Pack, depths: _Depths) -> torch.Tensor:
-    """Runs one pack through the blocks; returns what leaves the last one, `[tokens, d]`."""
+    """Runs one pack through the blocks and returns the last one's output, `[tokens, d]`."""
     model, at = edited.base, slice(pack.start, pack.end)
     ids = torch.from_numpy(trie.ids[at])[None].to(model.device)
     positions = torch.from_numpy(trie.positions[at])[None].to(model.device)
@@ -219,7 +223,7 @@ def _run(edited: EditedModel, trie: Trie, pack: Pack, depths: _Depths) -> torch.
         hidden = depths.start.states[at][None].to(hidden.device, copy=True)
         depths.start.leave_memory()
     blocks = model.family.block_list(model.module)
-    with edited.decisions.for_pass(_places(trie, at, model.device)):
+    with edited.decisions.for_pass(_decision_tokens(trie, at, model.device)):
         for number in range(depths.first, len(blocks)):
             if number in depths.recorded:
                 depths.recorded[number].states[at] = hidden[0]
@@ -230,14 +234,16 @@ def _run(edited: EditedModel, trie: Trie, pack: Pack, depths: _Depths) -> torch.
     return hidden[0]
 
 
-def _trie_of(requests: Sequence[ScoreRequest], watched: bool) -> Trie:
-    """The trie of requests; where something watches activations it decides at each context's last token."""
+def _trie_of(requests: Sequence[ScoreRequest], has_decisions: bool) -> Trie:
+    """Builds the trie of requests; interventions decide at the last token of each context."""
     rows = [request.context + request.continuation[:-1] for request in requests]
-    return Trie.deciding(rows, [len(request.context) for request in requests]) if watched else Trie.of(rows)
+    if not has_decisions:
+        return Trie.of(rows)
+    return Trie.deciding(rows, [len(request.context) for request in requests])
 
 
-def _places(trie: Trie, at: slice, device: torch.device) -> DecisionTokens:
-    """Where a pack's tokens decide; nowhere if nobody asked for decisions."""
+def _decision_tokens(trie: Trie, at: slice, device: torch.device) -> DecisionTokens:
+    """Returns the decision tokens of a pack; none decides in a trie without decisions."""
     nodes = np.arange(at.start, at.stop)
     decision_ids = trie.decisions[at] if len(trie.decisions) else np.full(len(nodes), NO_DECISION)
     decides = torch.from_numpy(decision_ids == nodes)[None].to(device)
@@ -245,7 +251,7 @@ def _places(trie: Trie, at: slice, device: torch.device) -> DecisionTokens:
 
 
 def _with_hits(scores: list[Score], model: EditedModel, trie: Trie) -> list[Score]:
-    """The scores, each with whether something that watches activations applied to it."""
+    """Returns the scores with `hit` set if the model has interventions."""
     if not model.interventions:
         return scores
     leaves = trie.leaves.tolist()

@@ -1,4 +1,4 @@
-"""Rows of tokens as one tree: what they share at the start stands in it once."""
+"""A token trie: rows of tokens as one tree, in which common prefixes occur once."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 MARK = 1 << 40
-"""Added to a token at which is decided, while a trie is built."""
+"""The offset added to the token of a decision position while a trie is built."""
 
 
 @dataclass(frozen=True)
 class Trie:
-    """A token trie, its nodes in depth-first order, so that every subtree is one range of nodes.
+    """A token trie with its nodes in depth-first order, so that every subtree is one range of nodes.
 
     Args:
         ids: The token of each node, `[nodes]`.
-        positions: Its position in every row that runs through it, `[nodes]`.
+        positions: The node's position in every row that contains it, `[nodes]`.
         parents: The node before it; -1 at the start of a row, `[nodes]`.
-        ends: Where its subtree ends (exclusive), `[nodes]`.
-        leaves: The last node of each row, in the order the rows were given.
-        decisions: For each node the node at which is decided what holds there, itself or one before it; -1
-            where nothing is decided yet, `[nodes]`. Empty if no decision was asked for.
+        ends: The end of its subtree (exclusive), `[nodes]`.
+        leaves: The last node of each row, in the order of the rows.
+        decisions: For each node the node whose decision applies to it, itself or an ancestor; -1 before any
+            decision, `[nodes]`. Empty for a trie without decisions.
     """
 
     ids: Integers
@@ -37,16 +37,16 @@ class Trie:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]]) -> Trie:
-        """Builds the trie of rows, each with at least one token; rows may be equal."""
+        """Builds the trie of rows that each have at least one token; rows may be equal."""
         return cls._built(rows)
 
     @classmethod
     def deciding(cls, rows: Sequence[Sequence[int]], lengths: Sequence[int]) -> Trie:
-        """A trie in which a token at which is decided is another node than the same token without.
+        """Builds a trie in which a token with a decision and the same token without one are two nodes.
 
         Args:
             rows: The rows.
-            lengths: For each row how many tokens stand up to the deciding one, itself included.
+            lengths: For each row the number of tokens up to the deciding one, itself included.
         """
         marked = [
             (*row[: length - 1], row[length - 1] + MARK, *row[length:])
@@ -66,7 +66,7 @@ class Trie:
         positions: list[Integers] = []
         parents: list[Integers] = []
         leaves = np.zeros(len(rows), np.int64)
-        before = np.zeros(0, np.int64)  # the row before, and the node of each of its tokens
+        before = np.zeros(0, np.int64)  # the previous row; `path` has the node of each of its tokens
         path = np.zeros(0, np.int64)
         size = 0
         for number in order:
@@ -89,23 +89,23 @@ class Trie:
         return len(self.ids)
 
     def path(self, node: int, last: int | None = None) -> Integers:
-        """The nodes from the start of a row to `node`, both included, or the `last` ones of them."""
-        found = np.empty(int(self.positions[node]) + 1 if last is None else last, np.int64)
-        for place in range(len(found) - 1, -1, -1):
-            found[place] = node
+        """Returns the nodes from the start of a row to `node`, both included, or only the `last` of them."""
+        nodes = np.empty(int(self.positions[node]) + 1 if last is None else last, np.int64)
+        for index in range(len(nodes) - 1, -1, -1):
+            nodes[index] = node
             node = int(self.parents[node])
-        return found
+        return nodes
 
 
 def common_prefix(one: Integers, other: Integers) -> int:
-    """How many tokens two rows share at the start."""
+    """Returns the number of tokens that two rows share at the start."""
     shorter = min(len(one), len(other))
     different = one[:shorter] != other[:shorter]
     return int(different.argmax()) if different.any() else shorter
 
 
 def _subtree_ends(depths: Integers) -> Integers:
-    """For each node the first node after it that is not deeper: in depth-first order its subtree's end."""
+    """Returns each node's subtree end: in depth-first order, the first later node that is not deeper."""
     ends = np.full(len(depths), len(depths), np.int64)
     open_nodes: list[int] = []
     for node, depth in enumerate(depths.tolist()):

@@ -1,1 +1,1 @@
-"""The engine that runs requests with vLLM: server, adapters, the worker that changes weights."""
+"""The engine that runs requests with vLLM: server, adapters, and the worker that changes weights."""

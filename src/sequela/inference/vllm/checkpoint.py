@@ -1,4 +1,4 @@
-"""The folder that vLLM loads the base from."""
+"""The checkpoint folder that vLLM loads the base model from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sequela.models.loading import quiet_transformers
 
 
 def save_unedited(base: LanguageModel, folder: Path) -> None:
-    """Writes model and tokenizer; where edits are in force, the weights from before them."""
+    """Writes model and tokenizer; if edits are in force, the original weights."""
     before: dict[int, torch.Tensor] = {}
     for change in base.changes:
         if isinstance(change, AppliedDelta):
@@ -26,7 +26,7 @@ def save_unedited(base: LanguageModel, folder: Path) -> None:
 
 
 def file_of_each(checkpoint: Path) -> dict[str, Path]:
-    """For each weight of a checkpoint the file that has it."""
+    """Returns the file that contains each weight of a checkpoint."""
     files: dict[str, Path] = {}
     for file in sorted(checkpoint.glob("*.safetensors")):
         with safe_open(file, framework="pt") as tensors:
@@ -35,7 +35,7 @@ def file_of_each(checkpoint: Path) -> dict[str, Path]:
 
 
 def part_of_block(name: str, blocks: str) -> str:
-    """`model.layers.3.mlp` for a weight of that MLP; empty for what stands in no block's part."""
+    """Returns the block part that has a weight, such as `model.layers.3.mlp`; empty for other weights."""
     pieces = name.removeprefix(f"{blocks}.").split(".")
     if not name.startswith(f"{blocks}.") or len(pieces) < 4:
         return ""

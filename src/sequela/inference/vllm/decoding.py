@@ -1,4 +1,4 @@
-"""Generations as vLLM gives them, cut by the rules that every engine follows."""
+"""Conversion of vLLM's outputs to generations, with the stopping rules of every engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Sampled = tuple[int, float]
 
 
 def decoding_params(model: LanguageModel, request: GenerationRequest, done: int) -> Any:
-    """VLLM's `SamplingParams` for the rest of a generation of which `done` tokens are there."""
+    """Returns vLLM's `SamplingParams` for the rest of a generation that has `done` tokens already."""
     from vllm import SamplingParams
 
     return SamplingParams(
@@ -24,13 +24,13 @@ def decoding_params(model: LanguageModel, request: GenerationRequest, done: int)
         stop=list(request.stop),
         stop_token_ids=sorted(model.end_ids),
         ignore_eos=True,  # the end tokens are those above and no others
-        logprobs=0,  # the generated token's: where logits are no numbers, it is none
+        logprobs=0,  # that of the generated token, which is NaN if logits aren't finite
         detokenize=bool(request.stop),
     )
 
 
 def sampled_tokens(output: Any) -> list[Sampled]:
-    """The tokens of vLLM's `RequestOutput`, an end token included."""
+    """Returns the tokens of vLLM's `RequestOutput`, including an end token."""
     answer = output.outputs[0]
     if not answer.token_ids:
         raise RuntimeError(f"vLLM ended a generation without a token ({answer.finish_reason}).")
@@ -40,10 +40,10 @@ def sampled_tokens(output: Any) -> list[Sampled]:
 
 
 def ended(model: LanguageModel, request: GenerationRequest, tokens: Sequence[Sampled]) -> Generation | None:
-    """The answer that the tokens make, or None if more of them are needed.
+    """Returns the generation that the tokens form, or None if more tokens are needed.
 
-    The rules are every engine's (`GenerationState`): after each token the whole text is searched for stop
-    strings. vLLM searches text that it decodes bit by bit, so it may have stopped too early or too late.
+    As in every engine (`GenerationState`), the whole text is searched for stop strings after each token. vLLM
+    searches incrementally decoded text, so it may have stopped too early or too late.
     """
     state = GenerationState(0, request)
     for token, logprob in tokens:

@@ -1,4 +1,4 @@
-"""The engine for GPUs: vLLM serves the base once, edits come and go as adapters or changed weights."""
+"""The engine for GPUs: vLLM serves the base model, and edits become adapters or changed weights."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from types import TracebackType
 from typing import Any, Literal
 
 from sequela.core.errors import SequelaError
-from sequela.core.progress import SILENT, Progress, counted
+from sequela.core.progress import Progress, counted
 from sequela.edited import Delta, EditedModel
-from sequela.inference.context_limit import answer_within_context
+from sequela.inference.base_engine import BaseEngine
 from sequela.inference.engine import Generation, GenerationRequest, Score, ScoreRequest
-from sequela.inference.routing import answer_by_route
 from sequela.inference.vllm.decoding import Sampled, decoding_params, ended, sampled_tokens
 from sequela.inference.vllm.scoring import assemble, plan_queries
 from sequela.inference.vllm.server import VllmServer, VllmSettings, check_installed
 
 PROMPTS_AT_ONCE = 512
-"""How many prompts vLLM is given before progress is told; it batches among them as it likes."""
+"""The number of prompts passed to vLLM between progress reports; it forms its own batches of them."""
 
 
-class VllmEngine:
+class VllmEngine(BaseEngine):
     """Scores and generates on vLLM.
 
-    The base model is copied to a temporary folder and served once; a request for another base ends that
-    server and starts one for it. Deltas reach the server as LoRA adapters or as changed weights
+    The base model is copied to a temporary folder and served from there; a request for another base ends that
+    server and starts a new one. Deltas are passed to the server as LoRA adapters or as changed weights
     (`weights`). Use the engine as a context manager, or call `close`, to end the server.
 
-    The server is a process of its own: scripts need `if __name__ == "__main__":`.
+    The server is a separate process, so scripts need `if __name__ == "__main__":`.
 
     Args:
-        weights: `lora`: deltas become adapters, and one that can't is refused. `in-place`: the server's
-            weights are changed. `auto`: adapters where possible, else in place.
-        max_rank: The greatest rank that adapters may have. Memory and time grow with it.
-        context_length: The most tokens of a request, answer included; by default the model's.
+        weights: `lora`: deltas become adapters; one that can't raises an error. `in-place`: the server's
+            weights are changed. `auto`: an adapter if possible, else in place.
+        max_rank: The maximum rank of adapters. Memory and time grow with it.
+        context_length: The maximum number of tokens in a request, including the answer; by default the
+            model's context length.
         options: Further arguments of `vllm.LLM`, such as `gpu_memory_utilization` or `enforce_eager`.
 
     Raises:
@@ -61,73 +61,49 @@ class VllmEngine:
         self.close()
 
     def close(self) -> None:
-        """Ends the server, if there is one; the next request starts another."""
+        """Ends the server, if it is running; the next request starts another."""
         if self._server is not None:
             self._server.close()
             self._server = None
 
-    def score(
-        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
-    ) -> list[Score]:
-        """Scores continuations by the log-probabilities of next tokens (`scoring.py`).
-
-        Raises:
-            SequelaError: The edits sit where vLLM can't run them.
-        """
-        return answer_by_route(model, requests, lambda asking, asked: self._score(asking, asked, progress))
-
-    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
+    def _check_model(self, model: EditedModel) -> None:
         check_edit_locations(model)
 
-        def answer(fitting: list[ScoreRequest]) -> list[Score]:
-            server = self._serving(model, progress)
-            queries = plan_queries(fitting, server.block_size)
-            asked = [(row, part) for row, query in queries.items() for part in query.parts()]
-            rows = [row for row, _ in asked]
-            params = [queries[row].params(part) for row, part in asked]
-            outputs = _run(server, model, rows, params, "scoring requests", progress)
-            for row, output in zip(rows, outputs, strict=True):
-                queries[row].add_output(output)
-            return [assemble(request, queries) for request in fitting]
+    def _context_limit(self, model: EditedModel) -> int:
+        return self.settings.limit(model.base)
 
-        limit = self.settings.limit(model.base)
-        return answer_within_context(limit, model.base.name, requests, Score.for_too_long, answer)
-
-    def generate(
-        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
-    ) -> list[Generation]:
-        """Continues prompts greedily.
-
-        Raises:
-            SequelaError: The edits sit where vLLM can't run them.
-        """
-        return answer_by_route(model, requests, lambda asking, asked: self._generate(asking, asked, progress))
+    def _score(self, model: EditedModel, requests: list[ScoreRequest], progress: Progress) -> list[Score]:
+        """Scores continuations by the log-probabilities of next tokens (`scoring.py`)."""
+        server = self._serving(model, progress)
+        queries = plan_queries(requests, server.block_size)
+        row_parts = [(row, part) for row, query in queries.items() for part in query.parts()]
+        rows = [row for row, _ in row_parts]
+        params = [queries[row].params(part) for row, part in row_parts]
+        outputs = _run(server, model, rows, params, "scoring requests", progress)
+        for row, output in zip(rows, outputs, strict=True):
+            queries[row].add_output(output)
+        return [assemble(request, queries) for request in requests]
 
     def _generate(
         self, model: EditedModel, requests: list[GenerationRequest], progress: Progress
     ) -> list[Generation]:
-        check_edit_locations(model)
-
-        def answer(fitting: list[GenerationRequest]) -> list[Generation]:
-            server = self._serving(model, progress)
-            tokens: list[list[Sampled]] = [[] for _ in fitting]
-            answers: dict[int, Generation] = {}
-            while going := [number for number in range(len(fitting)) if number not in answers]:
-                prompts = [fitting[n].prompt + tuple(token for token, _ in tokens[n]) for n in going]
-                params = [decoding_params(model.base, fitting[n], len(tokens[n])) for n in going]
-                outputs = _run(server, model, prompts, params, "generating texts", progress)
-                for number, output in zip(going, outputs, strict=True):
-                    tokens[number] += sampled_tokens(output)
-                    found = ended(model.base, fitting[number], tokens[number])
-                    if found is not None:
-                        answers[number] = found
-            return [answers[number] for number in range(len(fitting))]
-
-        limit = self.settings.limit(model.base)
-        return answer_within_context(limit, model.base.name, requests, Generation.for_too_long, answer)
+        """Continues prompts; a text that vLLM stopped too early is continued by further requests."""
+        server = self._serving(model, progress)
+        tokens: list[list[Sampled]] = [[] for _ in requests]
+        answers: dict[int, Generation] = {}
+        while unfinished := [number for number in range(len(requests)) if number not in answers]:
+            prompts = [requests[n].prompt + tuple(token for token, _ in tokens[n]) for n in unfinished]
+            params = [decoding_params(model.base, requests[n], len(tokens[n])) for n in unfinished]
+            outputs = _run(server, model, prompts, params, "generating texts", progress)
+            for number, output in zip(unfinished, outputs, strict=True):
+                tokens[number] += sampled_tokens(output)
+                answer = ended(model.base, requests[number], tokens[number])
+                if answer is not None:
+                    answers[number] = answer
+        return [answers[number] for number in range(len(requests))]
 
     def _serving(self, model: EditedModel, progress: Progress) -> VllmServer:
-        """The server of the model's base; started if it isn't the one that runs."""
+        """Returns a server of the model's base; starts it if another or none is running."""
         if self._server is not None and self._server.fingerprint != model.base.fingerprint:
             self.close()
         if self._server is None:
@@ -137,20 +113,21 @@ class VllmEngine:
 
 
 def check_edit_locations(model: EditedModel) -> None:
-    """Refuses edits that vLLM can't run.
+    """Checks that vLLM can run the edits.
 
     Raises:
-        SequelaError: Edits sit in the activations, or in weights in a form other than a `Delta`.
+        SequelaError: The model has interventions, or a weight change other than a `Delta`.
     """
     if model.interventions:
         raise SequelaError(
-            "VllmEngine can't run edits that sit in activations: nothing can watch a layer inside vLLM.",
+            "VllmEngine can't run edits that act on activations: vLLM's layers can't be hooked.",
             hint="TorchEngine can.",
         )
     if model.weights is not None and not isinstance(model.weights, Delta):
         raise SequelaError(
-            f"VllmEngine runs changes of weights that are a Delta; this is a {type(model.weights).__name__}.",
-            hint="TorchEngine runs every change of weights.",
+            "VllmEngine runs only weight changes that are a Delta; "
+            f"this one is of type {type(model.weights).__name__}.",
+            hint="TorchEngine runs every weight change.",
         )
 
 
@@ -173,9 +150,9 @@ def _run(
 
 
 def _check_alone(model: EditedModel) -> None:
-    """Refuses a base with other changes in force: the server has the model's own and no others."""
+    """Checks that no other changes are in force on the base, since the server has only the model's own."""
     if len(model.base.changes) != model.n_changes:
         raise SequelaError(
-            f"On {model.base.name!r} other edits are in force than those of the model that was asked.",
-            hint="Ask the edited model itself, or revert the other edits first.",
+            f"Edits other than those of the edited model are in force on {model.base.name!r}.",
+            hint="Run the edited model whose edits are in force, or revert them first.",
         )

@@ -1,4 +1,4 @@
-"""Low-rank deltas as LoRA adapters, in the layout of the peft library."""
+"""Conversion of low-rank deltas to LoRA adapters, in the layout of the peft library."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sequela.models import LanguageModel
 TENSORS = "adapter_model.safetensors"
 DESCRIPTION = "adapter_config.json"
 _PREFIX = "base_model.model."
-"""What peft puts before the name of a module of the causal LM."""
+"""The prefix that peft puts before the name of a module of the causal LM."""
 
 
 def adapter_rank(delta: Delta, modules: frozenset[str]) -> int | None:
-    """The rank of the adapter that a delta is, or None if it isn't one.
+    """Returns the rank of the adapter equivalent to a delta, or None if there is no such adapter.
 
     Args:
         delta: The delta.
-        modules: Last names of the modules that may have adapters, e.g. `down_proj`.
+        modules: The last name components of modules that may have adapters, e.g. `down_proj`.
     """
     rank = 0
     for name, update in delta.updates.items():
@@ -36,12 +36,12 @@ def adapter_rank(delta: Delta, modules: frozenset[str]) -> int | None:
 def write_adapter(delta: Delta, folder: Path, base: LanguageModel) -> None:
     """Writes a delta of low-rank updates as an adapter that adds exactly `b @ a`.
 
-    Updates of smaller rank are filled up with zeros, so that one rank and a scaling of 1 hold for all.
+    Updates of smaller rank are padded with zeros, so that one rank and a scaling of 1 apply to all.
 
     Args:
-        delta: A delta for which `adapter_rank` gives a rank above 0.
-        folder: Where to; it is made.
-        base: The model the delta is for; the factors are written in its dtype.
+        delta: A delta for which `adapter_rank` returns a rank above 0.
+        folder: The folder to write; it is created.
+        base: The model that the delta is for; the factors are written in its dtype.
     """
     updates = {name: update for name, update in delta.updates.items() if isinstance(update, LowRank)}
     rank = max(update.rank for update in updates.values())

@@ -1,4 +1,4 @@
-"""Opens the engine that hands requests to vLLM."""
+"""Opening the engine that passes requests to vLLM."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def open_vllm(model: LanguageModel, options: EngineOptions) -> Iterator[Engine]:
     """Opens the engine; its server starts with the first request and ends with the block.
 
     Raises:
-        BadInputError: A limit for memory is given.
+        BadInputError: A memory limit is given.
         SequelaError: vLLM isn't installed.
     """
     if options.memory is not None:
         raise BadInputError(
-            "A limit for memory is for the torch engine; vLLM's server is a process of its own.",
-            hint="Leave the limit out, or choose the torch engine.",
+            "The vllm engine supports no memory limit: its server is a separate process.",
+            hint="Omit the limit, or choose the torch engine.",
         )
     with VllmEngine() as engine:
         yield engine

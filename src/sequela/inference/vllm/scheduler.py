@@ -1,4 +1,4 @@
-"""vLLM's scheduler for CPUs, made safe for models whose numbers break. vLLM's process imports this file."""
+"""A scheduler for vLLM on CPUs that is safe for models with NaN activations; vLLM's process imports it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from vllm.v1.kv_cache_interface import KVCacheConfig
 
 
 class _ZeroedCache(KVCacheConfig):  # type: ignore[misc]
-    """A description of the key-value cache that asks for blocks of zeros."""
+    """A configuration of the key-value cache that requires zeroed blocks."""
 
     @property
     def needs_kv_cache_zeroing(self) -> bool:
-        """Every new block is zeroed before use."""
+        """True: every new block is zeroed before use."""
         return True
 
 
 class ZeroingScheduler(Scheduler):  # type: ignore[misc]
-    """Has every new block of the key-value cache zeroed.
+    """Zeroes every new block of the key-value cache.
 
-    vLLM's attention on CPUs reads blocks whole and multiplies what isn't part of the sequence by zero.
-    A block that an earlier request left full of NaN makes the answer of the next one NaN: one broken
-    checkpoint would break the sound ones after it, and the base.
+    vLLM's attention on CPUs reads whole blocks and multiplies entries outside the sequence by zero. A block
+    that an earlier request left full of NaN makes the next answer NaN, so one corrupted checkpoint would
+    corrupt the answers of all later ones, and of the base.
     """
 
     def __init__(self, vllm_config: Any, kv_cache_config: Any, *args: Any, **kwargs: Any) -> None:

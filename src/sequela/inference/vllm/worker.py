@@ -1,4 +1,4 @@
-"""What Sequela adds to vLLM's worker process, which holds the weights."""
+"""Sequela's extension of vLLM's worker process, which holds the weights."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from safetensors import safe_open
 
 
 class WeightChanger:
-    """Becomes a base of vLLM's worker (its option `worker_extension_cls`), so the server can call it."""
+    """A base class that vLLM adds to its worker (`worker_extension_cls`), so the server can call it."""
 
     model_runner: Any
 
-    def sequela_change_weights(self, places: list[tuple[str, str]]) -> None:
-        """Gives some weights new values while the server runs.
+    def sequela_change_weights(self, locations: list[tuple[str, str]]) -> None:
+        """Replaces the values of some weights while the server runs.
 
-        vLLM's own loader is used: it knows which weights it keeps fused (`qkv_proj`) and packs again
-        what it had packed (on CPUs the packed copy is the only one, so writing to `.weight` does nothing).
+        It uses vLLM's own loader, which handles fused weights (`qkv_proj`) and repacks packed ones. On CPUs
+        the packed copy is the only one, so writing to `.weight` has no effect.
 
         Args:
-            places: Names of parameters in the checkpoint, each with the safetensors file of its value.
-                Whatever vLLM keeps fused must come whole.
+            locations: Names of parameters in the checkpoint, each with the safetensors file of its value.
+                All parts of a fused weight must be given.
         """
-        # For every module that isn't changed it warns that nothing was loaded.
+        # The loader warns for every unchanged module that nothing was loaded.
         log = logging.getLogger("vllm.model_executor.model_loader.reload")
         level = log.level
         log.setLevel(logging.ERROR)
         try:
-            self.model_runner.reload_weights(weights_iterator=_read(places))
+            self.model_runner.reload_weights(weights_iterator=_read(locations))
         finally:
             log.setLevel(level)
 
 
-def _read(places: list[tuple[str, str]]) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, file in places:
+def _read(locations: list[tuple[str, str]]) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, file in locations:
         with safe_open(file, framework="pt") as tensors:
             yield name, tensors.get_tensor(name)

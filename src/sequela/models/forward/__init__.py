@@ -1,1 +1,1 @@
-"""Running a model block by block: batches, hooks, hidden states, replays of its upper part."""
+"""Running a model block by block: batches, hooks, activations, and replay of its upper part."""

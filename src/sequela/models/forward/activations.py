@@ -17,18 +17,18 @@ from sequela.models.language_model import LanguageModel
 SiteKind = Literal["key", "preactivation", "value", "attention", "block"]
 
 INPUT_SITES = ("key", "preactivation")
-"""The kinds of sites that are what enters a module, not what leaves it."""
+"""The kinds of sites that are inputs of a module, not outputs."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place in the model.
+    """A location of activations in the model.
 
     Args:
         kind: `key` (input of the MLP output projection, `d_ff` wide), `preactivation` (input of the
             MLP's activation function, `d_ff` wide), `value` (the MLP output projection's output, `d`
             wide), `attention` (output of the attention's output projection, `d` wide) or `block`
-            (what leaves the block into the residual stream, `d` wide).
+            (the block's output, the residual stream, `d` wide).
         layer: The layer.
     """
 
@@ -37,7 +37,7 @@ class Site:
 
 
 def module_at(model: LanguageModel, site: Site) -> nn.Module:
-    """The module whose output is at a site, or whose input, for those of `INPUT_SITES`."""
+    """Returns the module whose output is the site, or whose input is, for kinds in `INPUT_SITES`."""
     family = model.family
     if site.kind == "block":
         return family.block(model.module, site.layer)
@@ -48,22 +48,22 @@ def module_at(model: LanguageModel, site: Site) -> nn.Module:
     return family.mlp_out_module(model.module, site.layer)
 
 
-class _DoneReading(Exception):  # noqa: N818 - it ends a pass, it is no error
-    """Ends a pass once every site is read; blocks above would be run for nothing."""
+class _DoneReading(Exception):  # noqa: N818 - it ends a pass, it is not an error
+    """Ends a pass when all sites have been read, so that higher blocks are not run."""
 
 
 @torch.no_grad()
 def read_activations(model: LanguageModel, batch: Batch, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
-    """Runs a batch and returns what is at each site, `[rows, longest, width]`.
+    """Runs a batch and returns the activations at each site, `[rows, longest, width]`.
 
     Blocks above the highest site are not run.
     """
-    found: dict[Site, torch.Tensor] = {}
+    activations: dict[Site, torch.Tensor] = {}
     hooks = []
 
     def keep(site: Site, tensor: torch.Tensor) -> None:
-        found[site] = tensor.to(model.device)
-        if len(found) == len(set(sites)):
+        activations[site] = tensor.to(model.device)
+        if len(activations) == len(set(sites)):
             raise _DoneReading
 
     def hook_on(site: Site) -> Any:
@@ -88,4 +88,4 @@ def read_activations(model: LanguageModel, batch: Batch, sites: Sequence[Site]) 
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return activations

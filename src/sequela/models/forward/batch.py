@@ -1,4 +1,4 @@
-"""Rows of tokens side by side: right padding and explicit positions, everywhere the same."""
+"""Batches of token rows with right padding and explicit positions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 
 @dataclass(frozen=True)
 class Batch:
-    """Token rows of different lengths in one rectangle.
+    """Token rows of different lengths, padded to one length.
 
-    Attention is causal and the padding stands behind every real token, so no real token ever
-    sees it and no attention mask is needed.
+    Attention is causal and the padding comes after all real tokens, so no real token sees it and no attention
+    mask is needed.
 
     Args:
         ids: Token ids `[rows, longest]`, padded on the right.
         positions: Positions `[rows, longest]`, counting from 0 in every row.
-        lengths: Real tokens per row.
+        lengths: The number of real tokens per row.
     """
 
     ids: torch.Tensor
@@ -27,7 +27,7 @@ class Batch:
 
 
 def pad_right(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> Batch:
-    """Puts rows of token ids into one batch."""
+    """Pads rows of token ids to one batch."""
     longest = max(len(row) for row in rows)
     ids = torch.full((len(rows), longest), pad_id, dtype=torch.long)
     for i, row in enumerate(rows):
@@ -37,5 +37,5 @@ def pad_right(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) 
 
 
 def places_in(tensor: torch.Tensor, *places: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Indexes where the tensor is: a model may be spread over devices."""
+    """Returns index tensors on the device of `tensor`, since a model may be spread over devices."""
     return tuple(place.to(tensor.device) for place in places)

@@ -1,4 +1,4 @@
-"""Driving a model's blocks one by one, each given what the model itself would give it."""
+"""Running a model's blocks one by one, with the arguments that the model itself passes to them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from sequela.models.language_model import LanguageModel
 
 @dataclass(frozen=True)
 class BlockInputs:
-    """What stands before the blocks for given tokens and positions.
+    """The inputs of the blocks for given tokens and positions.
 
     Args:
-        hidden: What enters block 0, `[rows, width, d]`.
+        hidden: The input of block 0, `[rows, width, d]`.
         arguments: The keyword arguments of every block (positions, rotary tables, masks).
     """
 
@@ -30,16 +30,16 @@ class BlockInputs:
 
 @torch.no_grad()
 def capture_block_inputs(model: LanguageModel, batch: Batch) -> BlockInputs:
-    """Embeds tokens and learns what each block is given, without running any block.
+    """Embeds tokens and captures the arguments of each block, without running any block.
 
-    It works alike on every family whose blocks return bare hidden states (all but GPT-J): the model's
-    own code prepares the arguments.
+    It supports every family whose blocks return bare hidden states (all but GPT-J): the model's own code
+    prepares the arguments.
     """
     blocks = model.family.block_list(model.module)
     hidden: list[torch.Tensor] = []
     arguments: list[dict[str, Any]] = []
 
-    def pass_by(block: nn.Module) -> Callable[..., Any]:
+    def identity(block: nn.Module) -> Callable[..., Any]:
         names = argument_names(block)
 
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -51,18 +51,18 @@ def capture_block_inputs(model: LanguageModel, batch: Batch) -> BlockInputs:
 
     with ExitStack() as stack:
         for block in blocks:
-            stack.enter_context(ForwardReplaced(block, pass_by(block)))
+            stack.enter_context(ForwardReplaced(block, identity(block)))
         model.module.base_model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False)
     return BlockInputs(hidden[0], tuple(arguments))
 
 
 def argument_names(block: nn.Module) -> list[str]:
-    """Names of a block's arguments after the hidden states; GPT-2 gives some by position."""
+    """Returns the names of a block's arguments after the hidden states; GPT-2 passes some by position."""
     return list(inspect.signature(block.forward).parameters)[1:]
 
 
 def block_output(output: Any) -> torch.Tensor:
-    """The hidden states a block returned: some return them bare, some first in a tuple."""
+    """Returns the hidden states from a block's output, which is bare or a tuple."""
     hidden = output[0] if isinstance(output, tuple) else output
     assert isinstance(hidden, torch.Tensor)
     assert hidden.dim() == 3
@@ -70,11 +70,11 @@ def block_output(output: Any) -> torch.Tensor:
 
 
 class ForwardReplaced:
-    """While entered, a module computes something else; hooks on it still run.
+    """A context manager that replaces a module's `forward`; hooks on the module still run.
 
     Args:
         module: The module.
-        forward: What it computes instead.
+        forward: The replacement.
     """
 
     def __init__(self, module: nn.Module, forward: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""Forward hooks that are in force like any other change: in order, taken back exactly, able to step back."""
+"""Forward hooks as a `Change`: in force in order, revertible exactly, and suspendable."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sequela.core.errors import SequelaError
 from sequela.models.language_model import LanguageModel
 
 OutputHook = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
-"""From what entered a module and what leaves it, `[rows, width, ...]`, what is to leave it; None: as is."""
+"""A function of a module's input and output, `[rows, width, ...]`, that returns a new output, or None to keep it."""
 
 
 class InstalledHooks:
-    """Modules whose outputs something watches.
+    """Hooks on the outputs of modules.
 
     Args:
-        model: The model; the change is entered in its list.
-        output_hooks: By the module's name, what watches it.
+        model: The model; the change is appended to its list.
+        output_hooks: The hooks by the module's name.
     """
 
     def __init__(self, model: LanguageModel, output_hooks: Mapping[str, OutputHook]) -> None:
@@ -33,19 +33,19 @@ class InstalledHooks:
         self.toggle()
 
     def revert(self) -> None:
-        """Takes the hooks out.
+        """Removes the hooks.
 
         Raises:
             SequelaError: A later change is still in force.
         """
         if not self._model.changes or self._model.changes[-1] is not self:
-            raise SequelaError("What watches activations can't be taken out: it isn't the last change.")
+            raise SequelaError("These hooks can't be reverted: they aren't the last change in force.")
         self._model.changes.pop()
         if self._handles:
             self.toggle()
 
     def toggle(self) -> None:
-        """Takes the hooks out, or, called again, puts them in."""
+        """Removes the hooks or, called again, installs them."""
         if self._handles:
             for handle in self._handles:
                 handle.remove()
@@ -58,7 +58,7 @@ class InstalledHooks:
 
 @contextmanager
 def hooked(model: LanguageModel, output_hooks: Mapping[str, OutputHook]) -> Iterator[None]:
-    """Watches modules for the length of a block."""
+    """Installs hooks within the `with` block."""
     installed = InstalledHooks(model, output_hooks)
     try:
         yield

@@ -1,10 +1,9 @@
-"""Running the upper part of a model only.
+"""Replay of the upper part of a model.
 
-An edit at layer L leaves every hidden state below L as it was, and by causality every
-position before the edited token too. One full pass is recorded; afterwards the blocks
-from L up can be run again and again from other hidden states, at the positions that can
-change only. It works on every family alike, since each block is given the very arguments
-(positions, rotary tables, masks) that the model gave it.
+An edit at layer L leaves every hidden state below L unchanged and, by causality, every position before the
+edited token. One full pass is recorded; then the blocks from L up can be run repeatedly from other hidden
+states, only at the positions that can change. This works for every family, since each block gets the same
+arguments (positions, rotary tables, masks) that the model passed to it.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from sequela.models.forward.suffix import FixedPrefix, SuffixBatch
 from sequela.models.language_model import LanguageModel
 
 InForce = Callable[[], AbstractContextManager[None]]
-"""Puts something in force for the length of a block, as often as it is asked."""
+"""A function that returns a context manager which puts a change in force; it may be called repeatedly."""
 
 
 @dataclass(frozen=True)
 class ForwardRecord:
-    """One full pass, to be continued from block `first` on.
+    """A recorded pass that can be continued from block `first` on.
 
     Args:
         model: The model that was run.
         first: The lowest block that can be run again.
-        starts: Per row, the first position that is run again; column 0 of `hidden` and `final`.
-        hidden: What entered block `first`, `[rows, width, d]`.
-        final: What left the last block, `[rows, width, d]`.
+        starts: The first position of each row that is run again; column 0 of `hidden` and `final`.
+        hidden: The input of block `first`, `[rows, width, d]`.
+        final: The output of the last block, `[rows, width, d]`.
         arguments: The keyword arguments of every block from `first` on.
     """
 
@@ -52,15 +51,15 @@ class ForwardRecord:
     arguments: tuple[dict[str, Any], ...]
 
     def replay(self, hidden: torch.Tensor | None = None, recomputed: InForce | None = None) -> torch.Tensor:
-        """Runs blocks `first` to the last from given hidden states (by default the recorded ones).
+        """Runs the blocks from `first` on, from given hidden states (by default the recorded ones).
 
         Args:
             hidden: `[rows, width, d]`, rows and positions as recorded.
-            recomputed: If given, each block keeps what entered it only and is run again in the backward pass
-                (gradient checkpointing), with this put in force there: what is in force now.
+            recomputed: If given, each block stores only its input and is run again in the backward pass
+                (gradient checkpointing). Must put the changes that are in force now in force there.
 
         Returns:
-            What leaves the last block, `[rows, width, d]`, before the final norm, on the model's device.
+            The output of the last block, `[rows, width, d]`, before the final norm, on the model's device.
         """
         hidden = self.hidden if hidden is None else hidden
         blocks = self.model.family.block_list(self.model.module)[self.first :]
@@ -74,22 +73,22 @@ class ForwardRecord:
 
     @property
     def n_bytes(self) -> int:
-        """What its tensors take; those that several blocks are given count once."""
-        found = {tensor.data_ptr(): tensor.nbytes for tensor in _tensors(self.arguments)}
-        return self.hidden.nbytes + self.final.nbytes + sum(found.values())
+        """The size of its tensors in bytes; tensors shared by several blocks count once."""
+        sizes = {tensor.data_ptr(): tensor.nbytes for tensor in _tensors(self.arguments)}
+        return self.hidden.nbytes + self.final.nbytes + sum(sizes.values())
 
     def advance(self) -> ForwardRecord:
-        """The same pass, to be continued from the next block on; runs one block."""
+        """Runs one block; returns the same pass, to be continued from the next block on."""
         block = self.model.family.block(self.model.module, self.first)
         with torch.no_grad(), onednn_linears([block]):
             hidden = block_output(block(self.hidden, **self.arguments[0]))
         return dataclasses.replace(self, first=self.first + 1, hidden=hidden, arguments=self.arguments[1:])
 
     def select_rows(self, rows: torch.Tensor) -> ForwardRecord:
-        """The same pass of some of its rows only, `[kept]`."""
+        """Returns the same pass for some of its rows, given by indices `[kept]`."""
         arguments = tuple(
-            {name: _select_rows(value, rows, len(self.starts)) for name, value in given.items()}
-            for given in self.arguments
+            {name: _select_rows(value, rows, len(self.starts)) for name, value in block_arguments.items()}
+            for block_arguments in self.arguments
         )
         starts = tuple(self.starts[row] for row in rows.tolist())
         return ForwardRecord(
@@ -105,7 +104,7 @@ class ForwardRecord:
 def _checkpointed(
     block: nn.Module, hidden: torch.Tensor, arguments: dict[str, Any], recomputed: InForce
 ) -> torch.Tensor:
-    """Runs a block that keeps nothing for the backward pass but what entered it."""
+    """Runs a block that stores only its input for the backward pass."""
 
     def run(inputs: torch.Tensor) -> torch.Tensor:
         return block_output(block(inputs, **arguments))
@@ -119,14 +118,14 @@ def _checkpointed(
         run,
         hidden,
         use_reentrant=False,
-        preserve_rng_state=False,  # nothing is drawn in evaluation mode
+        preserve_rng_state=False,  # there is no randomness in evaluation mode
         context_fn=lambda: (nullcontext(), again()),
     )
     return outputs
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors in a block's arguments."""
+    """Yields the tensors in a block's arguments."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, FixedPrefix):
@@ -137,7 +136,7 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 
 
 def _select_rows(value: Any, rows: torch.Tensor, n_rows: int) -> Any:
-    """Some rows of a block's argument; what is the same for all rows stays as it is."""
+    """Selects rows of a block's argument; a value that is the same for all rows is unchanged."""
     if isinstance(value, FixedPrefix):
         (rows,) = places_in(value.prefix_keys, rows)
         return FixedPrefix(value.prefix_keys[rows], value.prefix_values[rows])
@@ -150,15 +149,15 @@ def _select_rows(value: Any, rows: torch.Tensor, n_rows: int) -> Any:
 def record_forward(
     model: LanguageModel, batch: Batch, first: int, starts: Sequence[int] | None = None
 ) -> ForwardRecord:
-    """Runs a batch once through the whole model, remembering what block `first` and above were given.
+    """Runs a batch once through the whole model and records the arguments of the blocks from `first` on.
 
     Args:
-        model: The model, with whatever edits are in force.
+        model: The model, with the edits in force.
         batch: The rows.
         first: The lowest block to be run again later; the number of layers means none.
-        starts: Per row, the first position to be run again; keys and values of the positions before
-            are kept. Without it, every position is. With a sliding window shorter than the rows the
-            positions before can't be kept and all are run again: see `starts` of the recording.
+        starts: The first position of each row to be run again; keys and values of earlier positions are
+            kept. Without it, all positions are run again. With a sliding window shorter than the rows,
+            earlier positions can't be kept and all are run again; see `starts` of the record.
     """
     blocks = model.family.block_list(model.module)
     if starts is not None and not _window_covers(model, batch):
@@ -184,15 +183,15 @@ def record_forward(
     finally:
         for hook in hooks:
             hook.remove()
-    entered = hidden[0] if hidden else final[0]
+    block_input = hidden[0] if hidden else final[0]
     if starts is None or cache is None:
         zeros = (0,) * len(batch.lengths)
-        return ForwardRecord(model, first, zeros, entered, final[0], tuple(arguments))
+        return ForwardRecord(model, first, zeros, block_input, final[0], tuple(arguments))
     suffix = SuffixBatch.of(batch, starts)
     kept = tuple(
-        suffix.arguments(kwargs, cache, first + i, entered.dtype) for i, kwargs in enumerate(arguments)
+        suffix.arguments(kwargs, cache, first + i, block_input.dtype) for i, kwargs in enumerate(arguments)
     )
-    return ForwardRecord(model, first, tuple(starts), suffix.cut(entered), suffix.cut(final[0]), kept)
+    return ForwardRecord(model, first, tuple(starts), suffix.cut(block_input), suffix.cut(final[0]), kept)
 
 
 def run_blocks(model: LanguageModel, batch: Batch, cache: Cache | None = None) -> torch.Tensor:
@@ -209,12 +208,12 @@ def run_blocks(model: LanguageModel, batch: Batch, cache: Cache | None = None) -
 
 
 def read_logits(model: LanguageModel, hidden: torch.Tensor) -> torch.Tensor:
-    """Final norm and head on what left the last block, `[..., d]`: fp32 logits `[..., vocabulary]`."""
+    """Applies final norm and head to the last block's output `[..., d]`; returns fp32 logits `[..., vocabulary]`."""
     with onednn_linears([model.module.get_submodule(model.family.unembed)]):
         return model.family.logits(model.module, hidden).to(model.device, SCORING_DTYPE)
 
 
 def _window_covers(model: LanguageModel, batch: Batch) -> bool:
-    """Whether no row is longer than the model's sliding window, so that it plays no part."""
+    """Returns whether no row is longer than the model's sliding window, so that it has no effect."""
     window: int | None = getattr(model.module.config, "sliding_window", None)
     return window is None or batch.ids.shape[1] <= window

@@ -1,4 +1,4 @@
-"""The positions of a batch that are run again, row by row from different starts."""
+"""The positions of a batch that are run again, with a different start for each row."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sequela.models.forward.batch import Batch, places_in
 
 
 class FixedPrefix(Cache):  # type: ignore[misc]  # transformers is not typed
-    """A read-only cache: keys and values of the positions before, for one block.
+    """A read-only cache with the keys and values of the earlier positions in one block.
 
     Args:
         keys: `[rows, heads, longest prefix, head size]`.
-        values: As the keys.
+        values: The values, shaped like the keys.
     """
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
@@ -28,7 +28,7 @@ class FixedPrefix(Cache):  # type: ignore[misc]  # transformers is not typed
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The prefix with the new keys and values behind it; nothing is kept."""
+        """Returns the prefix with the new keys and values appended; stores nothing."""
         return (
             torch.cat([self.prefix_keys, key_states], dim=2),
             torch.cat([self.prefix_values, value_states], dim=2),
@@ -37,12 +37,12 @@ class FixedPrefix(Cache):  # type: ignore[misc]  # transformers is not typed
 
 @dataclass(frozen=True)
 class SuffixBatch:
-    """Row r from position `starts[r]` on, side by side in a rectangle.
+    """The suffixes of rows from position `starts[r]` on, padded to one width.
 
     Args:
         starts: `[rows]`.
-        positions: The position behind each column, `[rows, width]`; a row that ends earlier repeats
-            its last one, where nothing is read.
+        positions: The position of each column, `[rows, width]`; a shorter row repeats its last position, and
+            nothing is read there.
     """
 
     starts: torch.Tensor
@@ -50,7 +50,7 @@ class SuffixBatch:
 
     @classmethod
     def of(cls, batch: Batch, starts: Sequence[int]) -> SuffixBatch:
-        """The tail of a batch from given starts."""
+        """Returns the suffixes of a batch from given starts."""
         first = torch.tensor(list(starts), device=batch.ids.device)
         lengths = torch.tensor(batch.lengths, device=batch.ids.device)
         width = int((lengths - first).max())
@@ -58,7 +58,7 @@ class SuffixBatch:
         return cls(first, torch.minimum(first[:, None] + columns, lengths[:, None] - 1))
 
     def cut(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The tail of `[rows or 1, longest, ...]`, `[rows, width, ...]`."""
+        """Cuts the suffixes from `[rows or 1, longest, ...]`; returns `[rows, width, ...]`."""
         rows = torch.arange(len(self.starts), device=tensor.device)
         (positions,) = places_in(tensor, self.positions)
         return tensor.expand(len(rows), *tensor.shape[1:])[rows[:, None], positions]
@@ -66,27 +66,27 @@ class SuffixBatch:
     def arguments(
         self, recorded: dict[str, Any], cache: DynamicCache, layer: int, dtype: torch.dtype
     ) -> dict[str, Any]:
-        """What a block is given for the tail, made from what it was given for the whole batch."""
+        """Returns a block's arguments for the suffixes, derived from those for the whole batch."""
         longest = int(self.starts.max())
         prefix = FixedPrefix(
             cache.layers[layer].keys[:, :, :longest], cache.layers[layer].values[:, :, :longest]
         )
-        made: dict[str, Any] = {}
+        arguments: dict[str, Any] = {}
         for name, value in recorded.items():
             if isinstance(value, Cache):
-                made[name] = prefix
+                arguments[name] = prefix
             elif name == "attention_mask":
-                made[name] = self.mask(dtype)
+                arguments[name] = self.mask(dtype)
             elif isinstance(value, tuple):
-                made[name] = tuple(self.cut(part) for part in value)
+                arguments[name] = tuple(self.cut(part) for part in value)
             elif isinstance(value, torch.Tensor) and value.dim() >= 2:
-                made[name] = self.cut(value)
+                arguments[name] = self.cut(value)
             else:
-                made[name] = value
-        return made
+                arguments[name] = value
+        return arguments
 
     def mask(self, dtype: torch.dtype) -> torch.Tensor:
-        """What each column may see, additive, `[rows, 1, width, longest prefix + width]`."""
+        """Returns the additive attention mask of the suffixes, `[rows, 1, width, longest prefix + width]`."""
         device = self.starts.device
         width, longest = self.positions.shape[1], int(self.starts.max())
         prefix = torch.arange(longest, device=device) < self.starts[:, None]

@@ -1,4 +1,4 @@
-"""Slots hold every row's own keys and values, whoever enters and leaves."""
+"""Slots keep every row's own keys and values while other rows enter and leave."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAVE = st.tuples(st.just("leave"), st.integers(0, 50), st.just(False))
 
 
 def states(numbers: list[float], layer: int) -> torch.Tensor:
-    """Something that tells row, token and layer: `[1, heads, tokens, size]`."""
+    """Returns states that identify row, token and layer, `[1, heads, tokens, size]`."""
     return (torch.tensor(numbers) + 0.5 * layer).view(1, 1, -1, 1).expand(1, HEADS, -1, SIZE).clone()
 
 
@@ -56,16 +56,18 @@ def test_rows_read_what_they_wrote_and_never_what_was_there_before(
             keys = transposed.transpose(2, 3)
             assert keys.shape == values.shape == (len(expected), HEADS, max(map(len, expected)), SIZE)
             for slot, row in enumerate(expected):
-                wanted = states(row, layer)[0]
-                torch.testing.assert_close(keys[slot, :, : len(row)], wanted, rtol=0, atol=0, equal_nan=True)
+                expected_row = states(row, layer)[0]
                 torch.testing.assert_close(
-                    values[slot, :, : len(row)], -wanted, rtol=0, atol=0, equal_nan=True
+                    keys[slot, :, : len(row)], expected_row, rtol=0, atol=0, equal_nan=True
                 )
-                # Masked, but zero times NaN is NaN: nobody's leftovers may be there.
+                torch.testing.assert_close(
+                    values[slot, :, : len(row)], -expected_row, rtol=0, atol=0, equal_nan=True
+                )
+                # Masked, but zero times NaN is NaN: no remains of another row may be there.
                 assert torch.isfinite(keys[slot, :, len(row) :]).all()
                 assert torch.isfinite(values[slot, :, len(row) :]).all()
 
 
-def test_a_row_begins_behind_its_prefix() -> None:
+def test_a_row_begins_after_its_prefix() -> None:
     assert Row(Prefix((5, 6, 7)), 2).start == 3
     assert Row(None, 2).start == 0

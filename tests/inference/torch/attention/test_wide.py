@@ -1,4 +1,4 @@
-"""Many queries over keys that all of them see: laid out once or again and again, it is attention."""
+"""`WideKeys` computes attention, with keys that are packed for reuse and with keys used once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DTYPES = [dtype for dtype in TOLERANCE if multiplies_wide(torch.empty(0, dtype=d
     reused=st.booleans(),
     at_once=st.integers(1, 200),
 )
-def test_it_is_attention(
+def test_it_computes_attention(
     dtype: torch.dtype,
     seed: int,
     key_heads: int,
@@ -49,14 +49,14 @@ def test_it_is_attention(
         attended, denominators = WideKeys(key, value, 0.3, reused).attend(query)
     repeated = key.double().repeat_interleave(groups, 1)
     scores = 0.3 * query.double() @ repeated.mT
-    wanted = scores.softmax(-1) @ value.double().repeat_interleave(groups, 1)
+    expected = scores.softmax(-1) @ value.double().repeat_interleave(groups, 1)
     assert attended.dtype == dtype
-    torch.testing.assert_close(attended.double(), wanted, **TOLERANCE[dtype])
+    torch.testing.assert_close(attended.double(), expected, **TOLERANCE[dtype])
     torch.testing.assert_close(denominators, scores.logsumexp(-1).float(), rtol=1e-4, atol=1e-4)
 
 
 @needs_packing
-def test_fewer_queries_pay_where_the_keys_lie_ready() -> None:
+def test_fewer_queries_suffice_for_keys_that_are_packed_already() -> None:
     key = torch.empty(1, 2, wide.WIDE_KEYS, SIZE)
     for n_queries, once, reused in (
         (23, False, False),

@@ -1,1 +1,1 @@
-"""What replaces a model's attention while the torch engine runs it."""
+"""Replacements of a model's attention while the torch engine runs it."""

@@ -1,4 +1,4 @@
-"""Attention in pieces: dense spans of queries and keys, joined by their softmax denominators."""
+"""Attention over dense spans of queries and keys, joined by their softmax denominators."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.torch.attention.wide import WideKeys, is_wide, softmax_with_logsumexp
 from sequela.models import LanguageModel
 
-QUERY_ROWS = 512  # queries at a time where their scores are held in full
+QUERY_ROWS = 512  # queries at a time if their scores are held in full
 
 Attend = Callable[["LayerCall"], torch.Tensor]
 
 
 def takes_attention(model: LanguageModel) -> bool:
-    """Whether the model's attention can be replaced: Hugging Face's GPT-J still has its own."""
+    """Returns whether the model's attention can be replaced; in Hugging Face's GPT-J it can't."""
     return bool(model.module._supports_attention_backend)
 
 
 @contextmanager
 def attention_replaced(model: LanguageModel, attend: Attend) -> Iterator[None]:
-    """While entered, every attention layer calls `attend`, which returns the attended values.
+    """Makes every attention layer call `attend` for the duration of the `with` block.
 
-    They are as the query, `[rows, heads, tokens, head size]`. The model makes no masks then: what is
-    seen is up to `attend`.
+    `attend` returns the attended values in the shape of the query, `[rows, heads, tokens, head size]`. The
+    model builds no masks: `attend` determines which keys a query sees.
     """
 
     def attention(
@@ -41,7 +41,7 @@ def attention_replaced(model: LanguageModel, attend: Attend) -> Iterator[None]:
         attention_mask: torch.Tensor | None,
         **arguments: Any,
     ) -> tuple[torch.Tensor, None]:
-        """Hugging Face's signature; it takes back tokens before heads."""
+        """Has Hugging Face's signature; the returned values have tokens before heads."""
         assert attention_mask is None
         layer = module.layer_idx
         assert isinstance(layer, int)
@@ -62,11 +62,11 @@ def attention_replaced(model: LanguageModel, attend: Attend) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ScoreScaling:
-    """How scores are made from queries and keys.
+    """The scaling of attention scores.
 
     Args:
-        scaling: What the dot products are multiplied by.
-        cap: Gemma 2 keeps scores within plus and minus this by a hyperbolic tangent.
+        scaling: The factor of the dot products.
+        cap: The soft cap of Gemma 2: a hyperbolic tangent keeps scores between minus and plus this value.
     """
 
     scaling: float
@@ -74,22 +74,22 @@ class ScoreScaling:
 
     @classmethod
     def of(cls, query: torch.Tensor, arguments: dict[str, Any]) -> ScoreScaling:
-        """From what an attention layer hands over."""
+        """Returns the scaling that an attention layer passes in its arguments."""
         scaling = arguments.get("scaling")
         return cls(query.shape[-1] ** -0.5 if scaling is None else scaling, arguments.get("softcap"))
 
 
 @dataclass(frozen=True)
 class LayerCall:
-    """What an attention layer hands over.
+    """The inputs of one attention layer.
 
     Args:
-        layer: Its number.
+        layer: The layer's index.
         query: `[rows, heads, tokens, head size]`.
         key: `[rows, key heads, tokens, head size]`.
-        value: As the keys.
-        score_scaling: How scores are made.
-        window: How many tokens back a token sees, itself included; None is all.
+        value: The values, shaped like the keys.
+        score_scaling: The scaling of the scores.
+        window: The number of tokens that a token sees, itself included; None is all.
     """
 
     layer: int
@@ -108,15 +108,15 @@ def attend_span(
     mask: torch.Tensor | None = None,
     causal: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Softmax attention of queries over keys.
+    """Computes softmax attention of queries over keys.
 
     Args:
         query: `[rows, heads, queries, head size]`.
-        key: `[rows, key heads, keys, head size]`; the number of heads is a multiple of theirs.
-        value: As the keys.
-        score_scaling: How scores are made.
+        key: `[rows, key heads, keys, head size]`; the number of heads is a multiple of the key heads.
+        value: The values, shaped like the keys.
+        score_scaling: The scaling of the scores.
         mask: Added to the scores, `[rows or 1, 1, queries, keys]`; finite.
-        causal: Query i sees keys up to i.
+        causal: If true, query i sees keys up to i.
 
     Returns:
         The attended values `[rows, heads, queries, head size]`, and the natural logs of the softmax
@@ -153,13 +153,13 @@ def attend_in_full(
     score_scaling: ScoreScaling,
     mask: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `attend_span`, holding all scores at once; as many key heads as heads.
+    """Like `attend_span`, but holds all scores at once and requires as many key heads as heads.
 
     Args:
         query: `[rows, heads, queries, head size]`.
         transposed_key: `[rows, heads, head size, keys]`.
         value: `[rows, heads, keys, head size]`.
-        score_scaling: How scores are made.
+        score_scaling: The scaling of the scores.
         mask: Added to the scores, `[rows or 1, 1, queries or 1, keys]`.
     """
     scores = (query @ transposed_key).to(SCORING_DTYPE).mul_(score_scaling.scaling)
@@ -179,8 +179,8 @@ def join_span(
     Args:
         values: `[rows, heads, queries, head size]`, changed in place.
         denominators: Their log denominators `[rows, heads, queries]`, changed in place.
-        more: The same queries' values over other keys.
-        more_denominators: Theirs.
+        more: The attended values of the same queries over other keys.
+        more_denominators: The log denominators of `more`.
     """
     share = torch.sigmoid(more_denominators - denominators)
     values.lerp_(more, share[..., None].to(values.dtype))
@@ -188,10 +188,10 @@ def join_span(
 
 
 def additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A mask to be added to scores, `[1, 1, queries, keys]`, from what is visible.
+    """Returns a mask to be added to scores, `[1, 1, queries, keys]`, from a boolean matrix of visible keys.
 
-    The lowest finite number and not minus infinity: a query that sees nothing of a span then has a
-    denominator of next to nothing and no NaN.
+    It uses the lowest finite number, not minus infinity: a query that sees no key of a span then has a
+    denominator close to zero instead of NaN.
     """
     mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
     return mask.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]

@@ -1,4 +1,4 @@
-"""Keys and values of the rows that are being continued."""
+"""The key-value cache of the rows that are being continued."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sequela.inference.torch.attention.wide import WideKeys
 
 @dataclass(frozen=True, eq=False)
 class PrefixLayer:
-    """What one layer keeps of a prefix.
+    """The keys and values of a prefix in one layer.
 
     Args:
         key: `[1, key heads, length, head size]`.
-        value: As the keys.
-        wide: Both laid out for many queries, where that pays.
+        value: The values, shaped like the keys.
+        wide: Both in a layout for many queries, if that is worthwhile.
     """
 
     key: torch.Tensor
@@ -26,11 +26,11 @@ class PrefixLayer:
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """What a group of rows begins with, read once.
+    """The common prefix of a group of rows, read once.
 
     Args:
         ids: Its tokens.
-        layers: Its keys and values in each layer, once it is read.
+        layers: Its keys and values in each layer, after it has been read.
     """
 
     ids: tuple[int, ...]
@@ -38,7 +38,7 @@ class Prefix:
 
     @property
     def length(self) -> int:
-        """How many tokens it has."""
+        """The number of tokens."""
         return len(self.ids)
 
 
@@ -47,8 +47,8 @@ class Row:
     """A row in a slot.
 
     Args:
-        prefix: What it begins with; None if nothing is shared.
-        length: How many tokens of its own are in the slot.
+        prefix: The shared prefix; None if the row shares none.
+        length: The number of its own tokens in the slot.
     """
 
     prefix: Prefix | None
@@ -56,14 +56,14 @@ class Row:
 
     @property
     def start(self) -> int:
-        """The position of the first token of its own."""
+        """The position of the first token after the prefix."""
         return 0 if self.prefix is None else self.prefix.length
 
 
 class Slots:
-    """Room for the rows' own keys and values; the rows in use are always the first ones.
+    """Buffers for the rows' own keys and values; the rows in use are always the first ones.
 
-    Keys lie transposed, so that the scores of one new token are a product with rows of memory.
+    Keys are stored transposed, so that the scores of one new token are a product with rows of memory.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Slots:
 
     @property
     def longest(self) -> int:
-        """How many tokens of its own the longest row has."""
+        """The number of own tokens of the longest row."""
         return max(row.length for row in self.rows)
 
     def write_row(self, layer: int, slot: int, key: torch.Tensor, value: torch.Tensor) -> None:
@@ -82,7 +82,7 @@ class Slots:
             layer: The layer.
             slot: The slot.
             key: `[1, key heads, tokens, head size]`.
-            value: As the keys.
+            value: The values, shaped like the keys.
         """
         n_tokens = key.shape[2]
         keys, values = self._room(layer, slot + 1, n_tokens, key, value)
@@ -94,9 +94,9 @@ class Slots:
 
         Args:
             layer: The layer.
-            columns: Which token of its row each is, `[rows]`.
+            columns: The index of each token in its row, `[rows]`.
             key: `[rows, key heads, 1, head size]`.
-            value: As the keys.
+            value: The values, shaped like the keys.
         """
         keys, values = self._room(layer, len(key), self.longest, key, value)
         rows = torch.arange(len(key), device=key.device)
@@ -104,7 +104,7 @@ class Slots:
         values[rows, :, columns] = value[:, :, 0]
 
     def read(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values of all rows in use.
+        """Returns the keys and values of all rows in use.
 
         Returns:
             Keys `[rows, key heads, head size, longest]`, values `[rows, key heads, longest, head size]`.
@@ -115,7 +115,7 @@ class Slots:
     def leave(self, slot: int) -> None:
         """Frees a slot; the last row moves into it.
 
-        What is left behind is cleared: it is masked from then on, but zero times NaN is NaN.
+        The freed buffers are cleared: they are masked from then on, but zero times NaN is NaN.
         """
         last = len(self.rows) - 1
         for buffers in self._layers.values():
@@ -129,18 +129,18 @@ class Slots:
     def _room(
         self, layer: int, slots: int, columns: int, key: torch.Tensor, value: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The layer's buffers, with at least so many slots and columns."""
+        """Returns the layer's buffers, enlarged to at least this number of slots and columns."""
         old = self._layers.get(layer)
         if old is not None:
-            have = old[1].shape
-            if slots <= have[0] and columns <= have[2]:
+            shape = old[1].shape
+            if slots <= shape[0] and columns <= shape[2]:
                 return old
-            slots = max(slots, have[0])
-            columns = have[2] if columns <= have[2] else columns * 3 // 2
+            slots = max(slots, shape[0])
+            columns = shape[2] if columns <= shape[2] else columns * 3 // 2
         heads = key.shape[1]
         keys = key.new_zeros(slots, heads, key.shape[3], columns)
         values = value.new_zeros(slots, heads, columns, value.shape[3])
         if old is not None:
-            keys[: have[0], ..., : have[2]], values[: have[0], :, : have[2]] = old
+            keys[: shape[0], ..., : shape[2]], values[: shape[0], :, : shape[2]] = old
         self._layers[layer] = keys, values
         return keys, values

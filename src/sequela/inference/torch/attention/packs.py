@@ -1,4 +1,4 @@
-"""What takes the place of a model's attention while packs of a trie go through it."""
+"""The replacement of a model's attention while it runs the packs of a trie."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sequela.inference.torch.trie import Integers, Trie
 
 @dataclass(frozen=True)
 class _Piece:
-    """A span with its mask, as one layer's window makes it."""
+    """A span with its mask, restricted to a layer's sliding window."""
 
     queries: slice
     keys: slice
@@ -24,9 +24,9 @@ class _Piece:
 
 
 class PackAttention:
-    """An attention function for the packs of one trie, in their order.
+    """An attention function for the packs of one trie, in order.
 
-    Keys and values of the nodes that the next pack carries are kept, per layer.
+    It keeps the keys and values of the nodes that the next pack carries, per layer.
 
     Args:
         trie: The trie.
@@ -39,12 +39,12 @@ class PackAttention:
         self._pack: Pack | None = None
 
     def begin(self, pack: Pack) -> None:
-        """Tells which pack goes through the blocks next."""
+        """Sets the pack that goes through the blocks next."""
         self._pack = pack
         self._pieces = {}
 
     def __call__(self, call: LayerCall) -> torch.Tensor:
-        """Attends the tokens of the pack, `[1, heads, tokens, head size]`."""
+        """Computes attention for the tokens of the pack, `[1, heads, tokens, head size]`."""
         pack = self._pack
         assert pack is not None
         query, key, value = call.query, call.key, call.value
@@ -75,7 +75,7 @@ class PackAttention:
     def _pieces_within(
         self, pack: Pack, window: int | None, query: torch.Tensor
     ) -> tuple[list[_Piece], list[_Piece]]:
-        """The pack's spans as a layer with this sliding window sees them."""
+        """Returns the pack's spans, restricted to a sliding window."""
         if window not in self._pieces:
             nodes = np.concatenate([pack.carried, np.arange(pack.start, pack.end)])
             positions = self._trie.positions[nodes]
@@ -90,15 +90,15 @@ class PackAttention:
 def _piece(
     span: Span, pack: Pack, positions: Integers, window: int | None, query: torch.Tensor
 ) -> _Piece | None:
-    """One span; None where the window lets no query see any key."""
+    """Returns one span with its mask; None if the window lets no query see any key."""
     queries, keys = slice(*span.queries), slice(*span.keys)
-    of_queries = positions[len(pack.carried) :][queries]
-    of_keys = positions[keys]
+    query_positions = positions[len(pack.carried) :][queries]
+    key_positions = positions[keys]
     visible = span.visible
-    if window is not None and of_queries.max() - of_keys.min() >= window:
-        if of_queries.min() - of_keys.max() >= window:
+    if window is not None and query_positions.max() - key_positions.min() >= window:
+        if query_positions.min() - key_positions.max() >= window:
             return None
-        near = of_queries[:, None] - of_keys < window
+        near = query_positions[:, None] - key_positions < window
         if span.kind == "causal":
             visible = np.tri(*near.shape, dtype=np.bool_)
         visible = near if visible is None else near & visible

@@ -1,4 +1,4 @@
-"""What takes the place of a model's attention while rows are continued."""
+"""The replacement of a model's attention while rows are continued."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ from sequela.inference.torch.attention.wide import WIDE_KEYS, WideKeys, is_wide,
 class RowAttention:
     """An attention function for rows in slots.
 
-    Three things go through the model with it: a prefix, one row of tokens `[1, tokens]`; new rows
-    behind their prefixes, packed one after the other, `[1, tokens]`; one step, a token of every row
-    in use, `[rows, 1]`.
+    It supports three kinds of passes: a prefix, one row of tokens `[1, tokens]`; new rows after their
+    prefixes, packed one after the other, `[1, tokens]`; one step, a token of every row in use, `[rows, 1]`.
 
     Args:
         slots: The rows.
@@ -39,21 +38,21 @@ class RowAttention:
     _masks: dict[int | None, _StepMasks] = field(default_factory=dict)
 
     def begin_prefix(self, prefix: Prefix) -> None:
-        """The next pass reads a prefix and keeps its keys and values there."""
+        """Prepares a pass that reads a prefix and stores its keys and values in it."""
         self._prefix, self._new = prefix, ()
 
     def begin_rows(self, rows: Sequence[Row]) -> None:
-        """The next pass reads new rows, which take the next slots."""
+        """Prepares a pass that reads new rows, which take the next slots."""
         self._prefix, self._new = None, tuple(range(len(self.slots.rows), len(self.slots.rows) + len(rows)))
         self._behind = tuple(_behind_prefixes(rows))
         self.slots.rows += rows
 
     def begin_step(self) -> None:
-        """The next pass reads one more token of every row; their lengths count it already."""
+        """Prepares a pass that reads one more token of every row; `Row.length` already counts it."""
         self._prefix, self._new, self._masks = None, (), {}
 
     def __call__(self, call: LayerCall) -> torch.Tensor:
-        """Attends what goes through the model, `[rows, heads, tokens, head size]`."""
+        """Computes attention for the tokens of the pass, `[rows, heads, tokens, head size]`."""
         if self._prefix is not None:
             self._prefix.layers[call.layer] = _prefix_layer(call)
             attended, _ = _causal(call, slice(None))
@@ -106,13 +105,13 @@ class RowAttention:
                 more[0].transpose(0, 1)[:, :, None],
                 more_denominators[0].transpose(0, 1)[:, :, None],
             )
-            if isinstance(rows, torch.Tensor):  # a copy then, else it was joined in place
+            if isinstance(rows, torch.Tensor):  # `part` is a copy then; a slice was joined in place
                 attended[rows] = part
         return attended
 
 
 def _behind_prefixes(rows: Sequence[Row]) -> Iterator[tuple[Prefix, slice, torch.Tensor]]:
-    """The tokens of neighboring new rows behind one prefix, with their positions."""
+    """Yields each prefix with the range and the positions of the tokens of neighboring new rows after it."""
     start = 0
     for prefix, behind in groupby(rows, lambda row: row.prefix):
         positions = torch.cat([torch.arange(row.start, row.start + row.length) for row in behind])
@@ -123,12 +122,12 @@ def _behind_prefixes(rows: Sequence[Row]) -> Iterator[tuple[Prefix, slice, torch
 
 @dataclass(frozen=True)
 class _StepMasks:
-    """What the rows see in one step, the same in all layers with one window.
+    """The masks of one step, the same in all layers with one window.
 
     Args:
-        columns: Where each row's new token goes in its slot, `[rows]`.
-        own: Mask over the slots, `[rows, 1, 1, longest]`.
-        prefixes: The rows behind each prefix, with the mask over it.
+        columns: The index of each row's new token in its slot, `[rows]`.
+        own: The mask over the slots, `[rows, 1, 1, longest]`.
+        prefixes: Each prefix with the rows after it and the mask over it.
     """
 
     columns: torch.Tensor
@@ -139,18 +138,18 @@ class _StepMasks:
     def of(cls, slots: Slots, window: int | None, query: torch.Tensor) -> _StepMasks:
         device = query.device
         columns = torch.tensor([row.length - 1 for row in slots.rows], device=device)
-        places = torch.arange(int(columns.max()) + 1, device=device)
-        visible = places <= columns[:, None]
+        positions = torch.arange(int(columns.max()) + 1, device=device)
+        visible = positions <= columns[:, None]
         if window is not None:
-            visible &= columns[:, None] - places < window
+            visible &= columns[:, None] - positions < window
         behind: dict[Prefix, list[int]] = {}
         for slot, row in enumerate(slots.rows):
             if row.prefix is not None:
                 behind.setdefault(row.prefix, []).append(slot)
         prefixes = []
         for prefix, numbers in behind.items():
-            everyone = len(numbers) == len(slots.rows)
-            rows = slice(None) if everyone else torch.tensor(numbers, device=device)
+            all_rows = len(numbers) == len(slots.rows)
+            rows = slice(None) if all_rows else torch.tensor(numbers, device=device)
             mask = _prefix_mask(columns[rows] + prefix.length, prefix, window, query.dtype)
             prefixes.append((prefix, rows, mask))
         own = additive(visible, query.dtype)[0, 0, :, None, None]
@@ -160,15 +159,15 @@ class _StepMasks:
 def _prefix_mask(
     positions: torch.Tensor, prefix: Prefix, window: int | None, dtype: torch.dtype
 ) -> torch.Tensor | None:
-    """What queries at these positions see of a prefix; None is all of it."""
+    """Returns the mask over a prefix for queries at these positions; None if they see all of it."""
     if window is None or int(positions.max()) < window:
         return None
-    places = torch.arange(prefix.length, device=positions.device)
-    return additive(positions[:, None] - places < window, dtype)
+    prefix_positions = torch.arange(prefix.length, device=positions.device)
+    return additive(positions[:, None] - prefix_positions < window, dtype)
 
 
 def _prefix_layer(call: LayerCall) -> PrefixLayer:
-    """What a layer keeps of the prefix that goes through it."""
+    """Returns the keys and values that a layer keeps of a prefix."""
     lay_out = call.score_scaling.cap is None and call.key.shape[2] >= WIDE_KEYS and multiplies_wide(call.key)
     wide = WideKeys(call.key, call.value, call.score_scaling.scaling, reused=True) if lay_out else None
     return PrefixLayer(call.key, call.value, wide)
@@ -177,19 +176,19 @@ def _prefix_layer(call: LayerCall) -> PrefixLayer:
 def _attend_prefix(
     query: torch.Tensor, layer: PrefixLayer, score_scaling: ScoreScaling, mask: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `attend_span`, over a prefix."""
+    """Like `attend_span`, over a prefix."""
     if layer.wide is not None and mask is None and is_wide(query, layer.key, reused=True):
         return layer.wide.attend(query)
     return attend_span(query, layer.key, layer.value, score_scaling, mask)
 
 
 def _causal(call: LayerCall, at: slice) -> tuple[torch.Tensor, torch.Tensor]:
-    """A stretch of tokens among themselves."""
+    """Computes causal attention of a range of tokens over itself."""
     query, key, value = call.query[:, :, at], call.key[:, :, at], call.value[:, :, at]
     length = query.shape[2]
     if call.window is None or length <= call.window:
         return attend_span(query, key, value, call.score_scaling, causal=True)
-    places = torch.arange(length, device=query.device)
-    distance = places[:, None] - places
+    positions = torch.arange(length, device=query.device)
+    distance = positions[:, None] - positions
     mask = additive((distance >= 0) & (distance < call.window), query.dtype)
     return attend_span(query, key, value, call.score_scaling, mask)

@@ -1,6 +1,6 @@
 """Attention of many queries over keys that all of them see, as plain matrix products through oneDNN.
 
-The processor's fused attention multiplies at the pace of MKL, and in small tiles; see
+PyTorch's fused attention on CPUs multiplies through MKL, in small tiles, which is slower; see
 `inference/torch/packed_linear.py`.
 """
 
@@ -11,8 +11,8 @@ import torch
 from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.torch.packed_linear import linear_once, packed_linear, packs_linears
 
-WIDE_QUERIES = 128  # from so many queries and keys on, plain matrix products beat fused attention
-REUSED_QUERIES = 48  # and from so many on where the keys lie ready
+WIDE_QUERIES = 128  # from this many queries and WIDE_KEYS keys, plain matrix products beat fused attention
+REUSED_QUERIES = 48  # the same limit for keys that are packed already
 WIDE_KEYS = 64
 WIDE_SCORES = 256 * 1024  # scores held at a time: they stay in the processor's cache
 
@@ -22,9 +22,9 @@ class WideKeys:
 
     Args:
         key: `[1, key heads, keys, head size]`.
-        value: As the keys.
-        scaling: What the dot products are multiplied by.
-        reused: Whether they are attended again and again, so that packing them pays.
+        value: The values, shaped like the keys.
+        scaling: The factor of the dot products.
+        reused: True if they are used repeatedly, so that packing them is worthwhile.
     """
 
     def __init__(self, key: torch.Tensor, value: torch.Tensor, scaling: float, reused: bool) -> None:
@@ -35,7 +35,7 @@ class WideKeys:
         self._dtype = value.dtype
 
     def attend(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """All queries over all keys, some queries at a time: scores in fp32, values in their own dtype.
+        """Attends all queries over all keys, in chunks of queries: scores in fp32, values in their own dtype.
 
         Args:
             query: `[1, heads, queries, head size]`; the number of heads is a multiple of the key heads.
@@ -64,21 +64,21 @@ class WideKeys:
 
 
 def is_wide(query: torch.Tensor, key: torch.Tensor, reused: bool = False) -> bool:
-    """Whether one row has so many queries and keys that products through oneDNN pay."""
+    """Returns whether one row has enough queries and keys for products through oneDNN to be faster."""
     shared = query.shape[1] // key.shape[1] * query.shape[2]
     enough = shared >= (REUSED_QUERIES if reused else WIDE_QUERIES) and key.shape[2] >= WIDE_KEYS
     return enough and len(query) == 1 and multiplies_wide(query)
 
 
 def multiplies_wide(states: torch.Tensor) -> bool:
-    """Whether products over such states go through oneDNN, in fp32 and in their own dtype."""
+    """Returns whether products with these states go through oneDNN, in fp32 and in their own dtype."""
     return packs_linears(states.device, SCORING_DTYPE) and packs_linears(states.device, states.dtype)
 
 
 def softmax_with_logsumexp(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Softmax over the last dimension, and the natural logs of its denominators.
+    """Returns the softmax over the last dimension, and the natural logs of its denominators.
 
-    The largest weight is one over the denominator of scores that were lowered by the highest.
+    With the maximum subtracted from the scores, the largest weight is the reciprocal of the denominator.
     """
     weights = scores.softmax(-1)
     return weights, scores.amax(-1) - weights.amax(-1).log_()
