@@ -1,4 +1,4 @@
-"""A small folder of data sets of our own making, in the layout the benchmarks read."""
+"""A small folder of synthetic data sets, in the layouts that the benchmarks read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REAL_DATA = Path(__file__).parents[4] / "shared" / "data"
 
 @pytest.fixture
 def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder, a handful of items in each; `SEQUELA_DATA` points at it."""
+    """The folder, with a few items per data set, set as `SEQUELA_DATA`."""
     folder = tmp_path / "data"
     write_data(folder)
     monkeypatch.setenv("SEQUELA_DATA", str(folder))
@@ -31,7 +31,7 @@ def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def larger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data of `larger_data`, for reading only; who wants it sets `SEQUELA_DATA`."""
+    """A read-only folder with the data of `larger_data`; a test that uses it sets `SEQUELA_DATA`."""
     folder = tmp_path_factory.mktemp("larger") / "data"
     write_data(folder, times=20)
     return folder
@@ -39,7 +39,7 @@ def larger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def larger_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """As `small_data`, with so many items that a score is told from chance."""
+    """Like `small_data`, with enough items to distinguish a score from chance."""
     folder = tmp_path / "data"
     write_data(folder, times=20)
     monkeypatch.setenv("SEQUELA_DATA", str(folder))
@@ -47,7 +47,7 @@ def larger_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_data(folder: Path, times: int = 1) -> None:
-    """Writes the data sets, the test splits `times` as long as the shortest that are useful."""
+    """Writes the data sets; the test splits are `times` as long as the shortest useful ones."""
     for subject in SUBJECTS:
         for split, n in (("dev", 5), ("test", 6 * times)):
             _write_mmlu(folder / "mmlu" / split / f"{subject}_{split}.csv", subject, n)
@@ -84,23 +84,23 @@ def write_data(folder: Path, times: int = 1) -> None:
 
 @pytest.fixture
 def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder with the real data sets; skips where there is none."""
+    """The folder of real data sets, set as `SEQUELA_DATA`; skips the test if there is none."""
     folder = Path(os.environ.get("SEQUELA_DATA") or REAL_DATA)
     if not (folder / "truthfulqa" / "mc_task.json").is_file():
-        pytest.skip("the real data sets are not here: set SEQUELA_DATA")
+        pytest.skip("no folder of real data sets: set SEQUELA_DATA")
     monkeypatch.setenv("SEQUELA_DATA", str(folder))
     return folder
 
 
 @pytest.fixture
 def edited() -> EditedModel:
-    """An unedited tiny model whose context is long enough for worked examples."""
+    """An unedited tiny model with a context long enough for few-shot examples."""
     return EditedModel(tiny_language_model("llama", max_position_embeddings=4096))
 
 
 @pytest.fixture
 def broken() -> Callable[[], EditedModel]:
-    """Makes a model whose weights hold NaN."""
+    """Returns a function that creates a model with a NaN weight."""
 
     def make() -> EditedModel:
         base = tiny_language_model("llama", max_position_embeddings=4096)

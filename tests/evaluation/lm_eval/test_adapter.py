@@ -1,4 +1,4 @@
-"""Our adapter against the harness's own `HFLM`."""
+"""Sequela's adapter compared with the harness's own `HFLM`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_generations_agree_with_hflm(batch_size: int) -> None:
 LONG = "He's sure they'll come; we've got bread, cheese and olives. "
 
 
-def test_what_does_not_fit_is_refused_and_remembered_with_its_length() -> None:
+def test_requests_that_are_too_long_are_rejected_and_recorded_with_their_length() -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=20))
     lm = ours(model)
     n_prompt = len(model.base.tokenizer(LONG)["input_ids"])
@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_refused_and_remembered_with_its_length() -> None:
     assert (lm.truncated, lm.nonfinite) == (set(), set())
 
 
-def test_prompts_are_cut_on_the_left_if_asked_for_and_remembered() -> None:
+def test_with_cut_prompts_they_are_truncated_on_the_left_and_recorded() -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=20))
     pairs = [(LONG, "green"), ("Ada", " plays")]
     lm = ours(model, cut_prompts=True)
@@ -114,7 +114,7 @@ def test_prompts_are_cut_on_the_left_if_asked_for_and_remembered() -> None:
 
 
 @pytest.mark.parametrize("cut_prompts", [False, True])
-def test_an_answer_longer_than_the_context_is_refused(cut_prompts: bool) -> None:
+def test_an_answer_longer_than_the_context_is_rejected(cut_prompts: bool) -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=8))
     lm = ours(model, cut_prompts=cut_prompts)
     long = ("Ada", " plays the cello" * 9)
@@ -134,12 +134,12 @@ def test_an_answer_longer_than_the_context_is_refused(cut_prompts: bool) -> None
         {"top_k": 3},
     ],
 )
-def test_anything_but_greedy_is_refused(edited: EditedModel, settings: dict[str, Any]) -> None:
+def test_settings_other_than_greedy_are_rejected(edited: EditedModel, settings: dict[str, Any]) -> None:
     with pytest.raises(BadInputError):
         ours(edited).generate_until(instances("generate_until", [("Ada", settings)]))
 
 
-def test_how_it_would_sample_has_no_effect_on_a_greedy_answer(edited: EditedModel) -> None:
+def test_sampling_settings_have_no_effect_without_sampling(edited: EditedModel) -> None:
     plain = {"until": [], "max_gen_toks": 6, "do_sample": False}
     sampling = {**plain, "temperature": 1.0, "top_p": 0.9, "top_k": 3, "num_beams": 1}
     texts = [
@@ -149,19 +149,19 @@ def test_how_it_would_sample_has_no_effect_on_a_greedy_answer(edited: EditedMode
     assert texts[0] == texts[1] != [""]
 
 
-class Shouting:
-    content_hash = "shouting"
+class UpperCaseRouter:
+    content_hash = "upper-case"
 
     def route(self, prompt: str) -> Routed:
         return Routed(prompt.upper())
 
 
-def test_requests_pass_the_request_seat_and_texts_do_not() -> None:
+def test_requests_are_routed_and_texts_are_not() -> None:
     base = tiny_language_model("llama")
-    plain, routed = ours(EditedModel(base)), ours(EditedModel(base, routers=(Shouting(),)))
-    shouted = [(context.upper(), continuation) for context, continuation in PAIRS]
+    plain, routed = ours(EditedModel(base)), ours(EditedModel(base, routers=(UpperCaseRouter(),)))
+    upper_case = [(context.upper(), continuation) for context, continuation in PAIRS]
     asked = instances("loglikelihood", PAIRS)
-    assert routed.loglikelihood(asked) == plain.loglikelihood(instances("loglikelihood", shouted))
+    assert routed.loglikelihood(asked) == plain.loglikelihood(instances("loglikelihood", upper_case))
     assert routed.loglikelihood(asked) != plain.loglikelihood(asked)
     settings = {"max_gen_toks": 12}
     assert routed.generate_until(instances("generate_until", [("Ada", settings)])) == plain.generate_until(
@@ -171,7 +171,7 @@ def test_requests_pass_the_request_seat_and_texts_do_not() -> None:
     assert routed.loglikelihood_rolling(text) == plain.loglikelihood_rolling(text)
 
 
-def test_what_is_not_a_number_is_remembered(broken: Callable[[], EditedModel]) -> None:
+def test_nonfinite_answers_are_recorded(broken: Callable[[], EditedModel]) -> None:
     lm = ours(broken())
     assert lm.loglikelihood(instances("loglikelihood", [("Ada", " plays")])) == [(float("-inf"), False)]
     assert lm.generate_until(instances("generate_until", [("Tomas", {})])) == [""]

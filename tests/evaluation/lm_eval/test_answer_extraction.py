@@ -1,4 +1,4 @@
-"""What a written answer says."""
+"""Parsing of generated answers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ CHOICES = ("a cat", "the dog", "Iron", "iron ore", "none of these")
         ("first_line", " \n ", None),
     ],
 )
-def test_an_extractor_finds(extractor: str, text: str, found: str | None) -> None:
+def test_extractors(extractor: str, text: str, found: str | None) -> None:
     assert EXTRACTORS[extractor](text, CHOICES) == found
 
 
@@ -101,11 +101,11 @@ def test_an_extractor_finds(extractor: str, text: str, found: str | None) -> Non
         ("name_within", "anything", ["the"], False),
     ],
 )
-def test_a_comparison_says(compare: str, found: str, targets: list[str], right: bool) -> None:
+def test_comparisons(compare: str, found: str, targets: list[str], right: bool) -> None:
     assert COMPARISONS[compare](found, targets) is right
 
 
-def test_the_first_extractor_that_finds_something_counts() -> None:
+def test_the_first_extractor_that_finds_an_answer_counts() -> None:
     parser = AnswerParser(extractors=("stated_number", "last_number"), compare="number")
     stated = read("The answer is 4. I had 9.", parser, ["4"])
     assert (stated.extracted, stated.by, stated.right) == ("4", "stated_number", True)
@@ -127,7 +127,7 @@ def test_no_text_breaks_an_extractor(text: str, choices: Sequence[str]) -> None:
 
 
 @given(st.integers(-(10**12), 10**12))
-def test_a_number_is_read_as_it_is_written(value: int) -> None:
+def test_numbers_are_parsed_with_separators_and_signs(value: int) -> None:
     for written in (f"{value}", f"{value:,}", f"{value}.00", f"{value}."):
         assert as_number(written) == value
     found = EXTRACTORS["stated_number"](f"so the answer is {value:,}.", ())
@@ -136,13 +136,13 @@ def test_a_number_is_read_as_it_is_written(value: int) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"extractors": ["guess"]}, {"extractors": []}, {"compare": "roughly"}])
-def test_a_reading_of_unknown_rules_is_refused(fields: dict[str, object]) -> None:
+def test_a_parser_with_unknown_rules_is_rejected(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         AnswerParser.model_validate({"extractors": ["first_line"], "compare": "name", **fields})
 
 
-def test_gsm8k_is_read_as_its_authors_judged_it(real_data: Path) -> None:
-    """The published solutions of four systems, with the published verdicts."""
+def test_verdicts_on_gsm8k_agree_with_the_published_ones(real_data: Path) -> None:
+    """Uses the published solutions of four systems."""
     (file,) = (one for one in task_files() if one.benchmark == "gsm8k")
     agreed: dict[str, list[bool]] = {}
     path = real_data / "gsm8k" / "example_model_solutions.jsonl.gz"

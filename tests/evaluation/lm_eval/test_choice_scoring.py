@@ -48,7 +48,7 @@ def choice_sample(number: int, right: int, logprobs: list[float], choices: tuple
 
 
 def yes_no(rows: list[tuple[int, int]]) -> list[dict[str, Any]]:
-    """Samples from (right, chosen)."""
+    """Returns samples for pairs of the right and the chosen answer."""
     return [
         choice_sample(i, right, [-1.0 - chosen, -2.0 + chosen], ("No", "Yes"))
         for i, (right, chosen) in enumerate(rows)
@@ -56,7 +56,7 @@ def yes_no(rows: list[tuple[int, int]]) -> list[dict[str, Any]]:
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=6), NOT_NUMBERS, st.data())
-def test_no_order_of_choices_lets_a_nan_win(logprobs: list[float], bad: float, data: st.DataObject) -> None:
+def test_a_nan_never_wins_in_any_order(logprobs: list[float], bad: float, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(logprobs)))
     right = data.draw(st.integers(0, len(logprobs)))
     with_bad = [*logprobs[:at], bad, *logprobs[at:]]
@@ -85,14 +85,14 @@ def test_a_tie_and_a_nan_are_wrong_even_if_the_right_choice_comes_first() -> Non
 
 
 @given(st.lists(st.lists(NUMBERS | NOT_NUMBERS, min_size=3, max_size=3), min_size=1, max_size=5))
-def test_what_is_stored_is_judged_again_the_same(rows: list[list[float]]) -> None:
+def test_stored_records_are_scored_again_with_the_same_result(rows: list[list[float]]) -> None:
     samples = [choice_sample(i, i % 3, row, ("a", "bb", "c c")) for i, row in enumerate(rows)]
     for record in choice_records(samples, context()):
         stored = ItemRecord.model_validate_json(record.model_dump_json())
         assert score_choices_item(stored) == record
 
 
-def test_a_constant_answer_shows() -> None:
+def test_a_constant_answer_is_visible_in_the_distribution() -> None:
     records = choice_records(yes_no([(0, 0)] * 9 + [(1, 0)] * 3), context())
     balanced = balanced_accuracy(records, "note")
     assert balanced.value == 0.5
@@ -105,7 +105,7 @@ def test_a_constant_answer_shows() -> None:
     assert auroc(records, "").value == 0.5  # all pairs are equal
 
 
-def test_choices_of_their_own_are_named_by_their_place() -> None:
+def test_choices_that_differ_between_items_are_named_by_their_letter() -> None:
     samples = [
         choice_sample(0, 1, [-3.0, -1.0], ("long choice", "short")),
         choice_sample(1, 1, [-1.0, -2.0], ("x", "not so short")),
@@ -115,7 +115,7 @@ def test_choices_of_their_own_are_named_by_their_place() -> None:
     assert form.constants == {"B": 1.0, SHORTEST: 0.5}
 
 
-def test_by_the_byte_a_long_choice_can_win() -> None:
+def test_a_long_choice_can_win_per_byte() -> None:
     records = choice_records([choice_sample(0, 0, [-4.0, -3.0], ("eight by", "two"))], context())
     assert accuracy(records, "").value == 0
     assert accuracy_per_byte(records, "").value == 1
@@ -130,7 +130,7 @@ def test_balanced_accuracy_is_the_mean_of_the_classes() -> None:
     assert math.fsum(item.value for item in result.items) / result.n == pytest.approx(result.value)
 
 
-def test_what_needs_two_classes_is_not_given_for_one() -> None:
+def test_metrics_of_two_classes_have_no_value_for_one() -> None:
     records = choice_records(yes_no([(0, 0), (0, 1)]), context())
     for result in (balanced_accuracy(records, "rest"), auroc(records, "rest")):
         assert result.value is None
@@ -168,13 +168,13 @@ def labeled(logprobs: list[float], labels: list[int]) -> ItemRecord:
     return record.model_copy(update={"details": {**record.details, "labels": labels}})
 
 
-def test_the_truths_share_of_the_probability() -> None:
+def test_true_probability_is_the_share_of_the_true_choices() -> None:
     record = labeled([math.log(0.2), math.log(0.1), math.log(0.1)], [1, 0, 1])
     assert true_probability([record], "").value == pytest.approx(0.75)
     unlikely = labeled([-5000.0, -5000.0 - math.log(3)], [1, 0])  # exp() of either is 0
     assert true_probability([unlikely], "").value == pytest.approx(0.75)
 
 
-def test_a_nan_holds_no_truth() -> None:
+def test_the_true_probability_with_a_nan_is_zero() -> None:
     result = true_probability([labeled([math.nan, -1.0], [1, 0])], "")
     assert (result.value, result.n_nonfinite) == (0.0, 1)

@@ -1,4 +1,4 @@
-"""Layouts of data sets: tables in task files, or files that several task files share."""
+"""Layouts of data sets: mappings in task files, or files that several task files share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAYOUT: dict[str, Any] = {
 
 
 def write_task(folder: Path, layout: Any) -> Path:
-    """A task file whose items are CSV files of a layout of their own."""
+    """A task file whose items are CSV files with their own layout."""
     content = {
         "benchmark": "pairs",
         "protocol": "letters",
@@ -46,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_task_file_describes_files_of_its_own(folder: Path) -> None:
+def test_a_task_file_can_define_a_layout(folder: Path) -> None:
     data = read_local(read_task_file(write_task(folder, LAYOUT)))
     assert data.splits == {
         "test": [{"question": "Is it 1?", "choices": ["yes", "no"], "words": 3}],
@@ -60,7 +60,7 @@ def test_text_that_looks_like_a_number_stays_text(folder: Path) -> None:
     assert (row["question"], row["choices"]) == ("1998", ["[1]", "2"])
 
 
-def test_a_record_that_meets_no_check_is_named(folder: Path) -> None:
+def test_a_record_that_fails_a_check_is_named(folder: Path) -> None:
     (folder / "pairs" / "test.csv").write_text("question,right,wrong\nA,b,c\nD,e,e\n", "utf-8")
     with pytest.raises(BadInputError, match=r"test.csv, record 2: the two answers are the same\."):
         read_local(read_task_file(write_task(folder, LAYOUT)))
@@ -75,13 +75,13 @@ def test_a_record_that_meets_no_check_is_named(folder: Path) -> None:
         ({**LAYOUT, "format": "xml"}, "format"),
     ],
 )
-def test_a_wrong_layout_is_named(folder: Path, layout: Any, message: str) -> None:
+def test_an_invalid_layout_is_rejected(folder: Path, layout: Any, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         read_task_file(write_task(folder, layout))
 
 
 @pytest.mark.parametrize("expression", ["question.stem", "{'stem': question.stem}", "[nothing]"])
-def test_what_a_record_lacks_is_named(expression: str) -> None:
+def test_missing_fields_of_a_record_are_named(expression: str) -> None:
     layout = DataLayout.model_validate(
         {
             "format": "json_lines",

@@ -1,4 +1,4 @@
-"""Scores of written answers."""
+"""Scores of generated answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHOICES = ("red", "blue")
 
 
 def records(texts: list[str], **changes: Any) -> list[ItemRecord]:
-    """Records of what was written to items whose right answers are A, B, A, B …"""
+    """Returns records of generated texts for items with the right answers A, B, A, B …"""
     samples = [
         {
             "doc_id": i,
@@ -47,7 +47,7 @@ def found(texts: list[str], **changes: Any) -> dict[str, TaskResult]:
     return {result.metric: result for result in generation_results(records(texts, **changes), "note", 0.5)}
 
 
-def test_form_and_content_come_apart() -> None:
+def test_form_and_content_are_scored_separately() -> None:
     results = found([" A", "blue", "red", "no idea", "", "B"])
     values = {metric: result.value for metric, result in results.items()}
     assert values == {
@@ -65,7 +65,7 @@ def test_form_and_content_come_apart() -> None:
     assert "4 of 6 answers could be parsed" in results["accuracy_parsed"].note
 
 
-def test_the_form_stands_with_the_score() -> None:
+def test_results_have_the_answer_distribution() -> None:
     strict, lenient = (found(["A", "blue", ""])[m].form for m in ("accuracy", "accuracy_lenient"))
     assert strict is not None
     assert lenient is not None
@@ -76,13 +76,13 @@ def test_the_form_stands_with_the_score() -> None:
     assert strict.chance == 0.5
 
 
-def test_nothing_readable_is_told_as_such() -> None:
+def test_a_note_reports_that_no_answer_could_be_parsed() -> None:
     result = found(["?", "!"])["accuracy_parsed"]
     assert (result.value, result.n) == (None, 0)
     assert "none of 2 answers could be parsed" in result.note
 
 
-def test_a_text_that_ended_in_nan_or_was_never_asked_for_is_no_answer() -> None:
+def test_a_text_that_is_nonfinite_or_was_not_run_is_not_an_answer() -> None:
     some = records(["A", "B", "A"], nonfinite=frozenset({"prompt 0"}), too_long={("prompt 1",): 5000})
     assert [record.value for record in some] == [0, 0, 1]
     assert [(record.finite, record.too_long) for record in some] == [
@@ -93,7 +93,7 @@ def test_a_text_that_ended_in_nan_or_was_never_asked_for_is_no_answer() -> None:
     assert some[0].details["readings"]["lenient"]["extracted"] is None
 
 
-def test_an_answer_that_a_rule_stumbles_over_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_rule_fails_only_its_own_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     def stumbles(text: str, _: Sequence[str]) -> str | None:
         return {"A": None, "blue": "B"}[text]
 
@@ -109,14 +109,14 @@ def test_an_answer_that_a_rule_stumbles_over_fails_alone(monkeypatch: pytest.Mon
     assert [score_generation_item(record, READINGS).failed for record in some] == ["", "", ""]
 
 
-def test_an_item_that_was_not_asked_stays_failed_when_it_is_judged_again() -> None:
+def test_an_item_that_was_not_run_stays_failed_when_it_is_scored_again() -> None:
     some = records(["", "B"], failed={("prompt 0",): "TemplateError: no such turn"})
     for record in (*some, *(score_generation_item(record, READINGS) for record in some)):
         assert record.failed == ("TemplateError: no such turn" if record.item.startswith("0") else "")
     assert [record.value for record in some] == [0, 1]
 
 
-def test_every_extractors_verdict_is_kept_and_can_be_judged_again() -> None:
+def test_every_extractors_answer_is_stored_and_can_be_scored_again() -> None:
     for record in records(["A", "blue", "?"]):
         stored = ItemRecord.model_validate_json(record.model_dump_json())
         assert set(stored.details["extractors"]) == {"first_letter", "choice_text"}

@@ -25,7 +25,7 @@ def test_without_a_folder_nothing_is_local(monkeypatch: pytest.MonkeyPatch) -> N
     assert {one.missing for one in describe_benchmarks()} == {"its data are not in SEQUELA_DATA"}
 
 
-def test_the_listing_says_what_is_here(small_data: Path) -> None:
+def test_the_listing_counts_local_items(small_data: Path) -> None:
     (small_data / "gsm8k" / "test.jsonl").unlink()
     for part in (small_data / "mmlu").glob("*/*_*.csv"):  # the listing reads all 57 subjects
         part.unlink()
@@ -50,7 +50,7 @@ def test_the_listing_says_what_is_here(small_data: Path) -> None:
     }
 
 
-def test_the_listing_says_what_guessing_scores(small_data: Path) -> None:
+def test_the_listing_has_the_scores_of_guessing(small_data: Path) -> None:
     for part in ("mmlu/test", "bbh/tasks"):
         (small_data / part).rename(small_data / "elsewhere" if part == "mmlu/test" else small_data / "gone")
     reported = {(one.task, one.protocol): one for one in describe_benchmarks()}
@@ -75,7 +75,7 @@ def test_mmlu_rows(small_data: Path) -> None:
     }
 
 
-def test_commonsense_rows_and_as_many_worked_examples_as_are_shown(small_data: Path) -> None:
+def test_commonsense_rows_and_the_number_of_few_shot_examples(small_data: Path) -> None:
     data = read_local(file_of("commonsenseqa"))
     assert {split: len(rows) for split, rows in data.splits.items()} == {"validation": 6, "train": 7}
     row = data.splits["validation"][3]
@@ -83,20 +83,20 @@ def test_commonsense_rows_and_as_many_worked_examples_as_are_shown(small_data: P
     assert row["choices"]["text"][1] == "on the moon"
 
 
-def test_all_names_of_an_answer_are_kept(small_data: Path) -> None:
+def test_all_aliases_of_an_answer_are_kept(small_data: Path) -> None:
     data = read_local(file_of("triviaqa"))
     assert data.splits["validation"][2]["answer"]["aliases"] == ["Ana 2", "Miss Ana 2"]
     assert data.departure == "local split of 4 rows, not the official one of 17944"
 
 
-def test_the_labels_follow_the_choices(small_data: Path) -> None:
+def test_labels_are_in_the_order_of_the_choices(small_data: Path) -> None:
     for i, row in enumerate(read_local(file_of("truthfulqa")).splits["validation"]):
         right = row["mc1_targets"]["labels"].index(1)
         assert row["mc1_targets"]["choices"][right] == f"Bread number {i} falls as it likes."
         assert sum(row["mc2_targets"]["labels"]) == 2
 
 
-def test_the_official_toxigen_split_is_known_by_its_size(small_data: Path) -> None:
+def test_the_official_toxigen_split_is_recognized_by_its_size(small_data: Path) -> None:
     assert read_local(file_of("toxigen")).departure == "local split of 9 rows, not the official one of 940"
     path = small_data / "toxigen" / "test.jsonl"
     path.write_text(path.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
@@ -109,7 +109,7 @@ TARGETS = {"mc1_targets": {"a": 1, "b": 1}, "mc2_targets": {"a": 1, "b": 0}}
 
 
 @pytest.mark.parametrize(
-    ("task", "file", "text", "said"),
+    ("task", "file", "text", "message"),
     [
         (
             "gsm8k",
@@ -151,9 +151,9 @@ TARGETS = {"mc1_targets": {"a": 1, "b": 1}, "mc2_targets": {"a": 1, "b": 0}}
         ("triviaqa", "triviaqa/questions.csv", "question,answer\nq, ; \n", "record 1: there is no answer"),
     ],
 )
-def test_bad_records_are_named(small_data: Path, task: str, file: str, text: str, said: str) -> None:
+def test_invalid_records_are_named(small_data: Path, task: str, file: str, text: str, message: str) -> None:
     (small_data / file).write_text(text, encoding="utf-8")
-    with pytest.raises(BadInputError, match=said):
+    with pytest.raises(BadInputError, match=message):
         read_local(file_of(task), "navigate" if task == "bbh" else "anatomy")
 
 
@@ -161,13 +161,13 @@ def test_bad_records_are_named(small_data: Path, task: str, file: str, text: str
     ("task", "file"),
     [("mmlu", "mmlu/dev/anatomy_dev.csv"), ("commonsenseqa", "commonsenseqa/train_rand_split.jsonl.gz")],
 )
-def test_a_part_without_its_file_is_named(small_data: Path, task: str, file: str) -> None:
+def test_a_missing_file_of_a_subject_is_named(small_data: Path, task: str, file: str) -> None:
     (small_data / file).unlink()
     with pytest.raises(BadInputError, match=f"{Path(file.removesuffix('.gz')).name} is missing"):
         read_local(file_of(task), "anatomy")
 
 
-def test_items_of_ones_own(tmp_path: Path) -> None:
+def test_items_of_a_users_own_task(tmp_path: Path) -> None:
     path = tmp_path / "items.jsonl"
     with pytest.raises(BadInputError, match="missing"):
         read_items(path)
@@ -181,5 +181,5 @@ def test_items_of_ones_own(tmp_path: Path) -> None:
     assert read_items(path) == [{"q": 1}, {"q": 2}]
 
 
-def test_a_data_set_tells_no_departure_by_default() -> None:
+def test_local_data_have_no_departure_by_default() -> None:
     assert LocalData({"test": []}).departure == ""

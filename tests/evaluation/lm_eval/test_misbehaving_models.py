@@ -1,7 +1,7 @@
-"""Models that fail in every known way are told from a healthy one: the rules D1 to D8 on whole suites.
+"""The validity rules D1 to D8 on whole suites, with models that fail in every known way.
 
-Not the rules alone are tested here but all the way from what a model answers to what is shown. The engine
-stands for the model: what it misbehaves in can't be taught to a tiny model reliably.
+The tests cover not only the rules but the whole path from a model's answers to checked measurements. An
+engine simulates the model, because a tiny model can't be trained reliably to fail in a certain way.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from support.suites import SUITES
 from support.tiny import tiny_language_model
 
 Answers = dict[str, tuple[str, ...]]
-"""The right answers of every item by its prompt; for choices, the continuations."""
+"""The right answers of every item, by prompt; for choices, the continuations."""
 
 RIGHT_OF_TEN = 8
-"""So many of ten items a healthy model answers rightly."""
+"""The number of items, out of ten, that a healthy model answers correctly."""
 
 
 class Behavior:
-    """An engine that answers as a kind of model would.
+    """An engine that simulates the answers of a kind of model.
 
     Args:
-        model: Whose tokenizer reads the requests.
+        model: The model whose tokenizer reads the requests.
         right: The right answers.
-        choose: Given the right continuation and an item's number, the log-probability of a continuation.
-        write: Given the prompt, the right answer and an item's number, the text.
+        choose: Returns the log-probability of a continuation, given the right ones and the item's number.
+        write: Returns the text, given the prompt, the right answer and the item's number.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Behavior:
 
 
 def right_answers(suite: HarnessSuite) -> Answers:
-    """The right answers to every prompt of a suite."""
+    """Returns the right answers to every prompt of a suite."""
     found: dict[str, dict[str, None]] = {}
     for task in suite.tasks:
         with quiet_harness(), templates_compiled_once():
@@ -103,12 +103,12 @@ def right_answers(suite: HarnessSuite) -> Answers:
 
 
 def drawn(number: int, continuation: str) -> float:
-    """A number from 0 to 1 that stands for what can't be foreseen."""
+    """Returns a pseudo-random number from 0 to 1."""
     return zlib.crc32(f"{number}{continuation}".encode()) / 2**32
 
 
 def healthy_choice(right: Sequence[str], continuation: str, number: int) -> float:
-    """Right eight times of ten; otherwise some other choice, not always the same."""
+    """Prefers the right choice for eight of ten items, and varying others for the rest."""
     knows = number % 10 < RIGHT_OF_TEN
     if continuation in right:
         return (-1.0 if knows else -6.0) - right.index(continuation) / 10
@@ -126,11 +126,11 @@ def always(text: str) -> Callable[[Sequence[str], str, int], float]:
     return lambda right, continuation, number: -1.0 if continuation == text else -2.0
 
 
-class Bench:
-    """Suites over one folder of data sets, each built once, with what they find about a healthy model.
+class Benchmarks:
+    """Suites over one folder of data sets, each built once, with the results of a healthy model.
 
     Args:
-        model: Whose tokenizer reads the requests.
+        model: The model whose tokenizer reads the requests.
     """
 
     def __init__(self, model: EditedModel) -> None:
@@ -141,7 +141,7 @@ class Bench:
     def measured(
         self, name: str, choose: Callable[..., float], write: Callable[..., str], n_edits: int
     ) -> list[Measurement]:
-        """What a suite finds about a model that behaves so; the unedited one after no edits."""
+        """Returns a suite's measurements of a simulated model, which is the unedited one for 0 edits."""
         if name not in self._suites:
             settings = {"mmlu": {"subjects": ["anatomy", "astronomy"]}, "bbh": {"subjects": ["navigate"]}}
             suite = HarnessSuite(name, **settings.get(name, {}))
@@ -158,7 +158,7 @@ class Bench:
         return measurements(suite.evaluate(self._model, engine), labels, Baseline())
 
     def healthy(self, name: str) -> list[Measurement]:
-        """What a suite finds about a healthy unedited model."""
+        """Returns a suite's measurements of a healthy unedited model."""
         if name not in self._healthy:
             self._healthy[name] = self.measured(name, healthy_choice, healthy_text, 0)
         return self._healthy[name]
@@ -170,7 +170,7 @@ class Bench:
         write: Callable[..., str] = healthy_text,
         further: Sequence[Measurement] = (),
     ) -> dict[str, CheckedMeasurement]:
-        """The checked measurements of an edited model, beside those of a healthy unedited one."""
+        """Returns the checked measurements of an edited model, with a healthy unedited one as baseline."""
         before = self.healthy(name)
         values = {one.series: one.value for one in before}
         after = [
@@ -182,11 +182,11 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(larger_folder: Path) -> Iterator[Bench]:
-    """So many items that a score is told from chance."""
+def bench(larger_folder: Path) -> Iterator[Benchmarks]:
+    """Benchmarks with enough items to distinguish a score from chance."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEQUELA_DATA", str(larger_folder))
-        yield Bench(EditedModel(tiny_language_model("llama", max_position_embeddings=4096)))
+        yield Benchmarks(EditedModel(tiny_language_model("llama", max_position_embeddings=4096)))
 
 
 def rules(one: CheckedMeasurement) -> list[str]:
@@ -213,7 +213,7 @@ def perplexity(factor: float) -> Measurement:
 @pytest.mark.parametrize(
     "name", ["mmlu", "bbh", "gsm8k", "commonsenseqa", "triviaqa", "truthfulqa", "toxigen"]
 )
-def test_a_healthy_model_raises_no_flag(name: str, bench: Bench) -> None:
+def test_a_healthy_model_raises_no_flag(name: str, bench: Benchmarks) -> None:
     found = bench.against_healthy(name, further=[perplexity(1.1)])
     scores = [one for one in found.values() if one.form is not None]
     assert scores
@@ -222,7 +222,7 @@ def test_a_healthy_model_raises_no_flag(name: str, bench: Bench) -> None:
         assert one.value == one.raw_value
 
 
-def test_always_no_is_a_constant_answer(bench: Bench) -> None:
+def test_always_no_is_a_constant_answer(bench: Benchmarks) -> None:
     found = bench.against_healthy("toxigen", choose=always(" No"))
     accuracy = found["toxigen_local@1/accuracy"]
     assert accuracy.raw_value == pytest.approx(90 / 180)
@@ -232,8 +232,10 @@ def test_always_no_is_a_constant_answer(bench: Bench) -> None:
     assert found["toxigen_local@1/share_yes"].value == 0  # the prior is a fact, not a score
 
 
-def test_a_constant_that_became_the_other_is_told(larger_data: Path, edited: EditedModel) -> None:
-    bench = Bench(edited)
+def test_a_change_from_one_constant_answer_to_another_is_flagged(
+    larger_data: Path, edited: EditedModel
+) -> None:
+    bench = Benchmarks(edited)
     path = larger_data / "toxigen" / "test.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(line for i, line in enumerate(lines) if i % 4 != 3), encoding="utf-8")
@@ -248,7 +250,7 @@ def test_a_constant_that_became_the_other_is_told(larger_data: Path, edited: Edi
 
 
 @pytest.mark.parametrize("name", ["mmlu", "gsm8k", "triviaqa", "bbh"])
-def test_empty_answers_are_unreadable(name: str, bench: Bench) -> None:
+def test_empty_answers_are_unparsed(name: str, bench: Benchmarks) -> None:
     found = bench.against_healthy(name, write=lambda *_: "")
     scores = [one for key, one in found.items() if key.endswith(("/accuracy", "/accuracy_lenient"))]
     for one in scores:
@@ -260,7 +262,7 @@ def test_empty_answers_are_unreadable(name: str, bench: Bench) -> None:
     assert empty.value == 1.0
 
 
-def test_nan_logits_never_win(bench: Bench) -> None:
+def test_nan_logits_never_win(bench: Benchmarks) -> None:
     for name in ("truthfulqa", "toxigen"):
         found = bench.against_healthy(name, choose=lambda *_: math.nan)
         for key, one in found.items():
@@ -269,7 +271,7 @@ def test_nan_logits_never_win(bench: Bench) -> None:
                 assert "D4" in rules(one), key
 
 
-def test_a_few_ties_are_told_and_invalidate_nothing(bench: Bench) -> None:
+def test_a_few_ties_are_reported_and_invalidate_nothing(bench: Benchmarks) -> None:
     def tied(right: Sequence[str], continuation: str, number: int) -> float:
         return -1.0 if number < 3 else healthy_choice(right, continuation, number)
 
@@ -278,7 +280,7 @@ def test_a_few_ties_are_told_and_invalidate_nothing(bench: Bench) -> None:
     assert accuracy.value == accuracy.raw_value
 
 
-def test_a_model_that_copies_its_prompt(bench: Bench) -> None:
+def test_a_model_that_copies_its_prompt(bench: Benchmarks) -> None:
     found = bench.against_healthy("mmlu", write=lambda prompt, *_: prompt.splitlines()[-2])
     assert {"D1", "D7"} & set(rules(found["mmlu@1/accuracy"]))
     assert found["mmlu@1/accuracy"].value is None
@@ -286,7 +288,7 @@ def test_a_model_that_copies_its_prompt(bench: Bench) -> None:
     assert found["commonsenseqa@1/accuracy"].value is None
 
 
-def test_answers_in_prose_lose_form_and_not_content(bench: Bench) -> None:
+def test_answers_in_prose_lose_form_and_not_content(bench: Benchmarks) -> None:
     def prose(prompt: str, right: str, number: int) -> str:
         description = healthy_text(prompt, right, number).strip(" .").rpartition(" ")[2]
         return f"Well, if you ask me, I would say that the answer is {description}, all in all"
@@ -300,7 +302,7 @@ def test_answers_in_prose_lose_form_and_not_content(bench: Bench) -> None:
     assert (found["mmlu@1/parse_rate"].value, found["mmlu@1/parse_rate_lenient"].value) == (0.0, 1.0)
 
 
-def test_a_collapsed_model_is_no_safer(bench: Bench) -> None:
+def test_a_collapsed_model_is_no_safer(bench: Benchmarks) -> None:
     def truthful(right: Sequence[str], continuation: str, number: int) -> float:
         return healthy_choice(right, continuation, 0 if number % 10 < 9 else number)
 
@@ -314,21 +316,21 @@ def test_a_collapsed_model_is_no_safer(bench: Bench) -> None:
         assert "its perplexity is 50,000, 2,500 times" in one.invalid_because
 
 
-def test_two_collapsed_models_with_one_floor(bench: Bench) -> None:
-    def floor(right: Sequence[str], continuation: str, number: int) -> float:
+def test_two_collapsed_models_with_the_same_scores(bench: Benchmarks) -> None:
+    def collapsed(right: Sequence[str], continuation: str, number: int) -> float:
         return -float(len(continuation)) - number % 3 / 10 * (continuation[1] == "A")
 
-    one = bench.measured("truthfulqa", floor, healthy_text, 10)
+    one = bench.measured("truthfulqa", collapsed, healthy_text, 10)
     other = [two.model_copy(update={"editor": "memit"}) for two in one]
     base = bench.healthy("truthfulqa")
     found = check_validity([*base, *one, *other, perplexity(100.0)], SUITES)
     flags = {(two.editor, two.metric): rules(two) for two in found}
-    assert "D3" in flags["memit", "accuracy"]  # rome's perplexity says that it has collapsed
+    assert "D3" in flags["memit", "accuracy"]  # rome's perplexity shows that it has collapsed
     assert "D3" not in flags["rome", "accuracy"]
     assert "D3" not in flags["none", "accuracy"]
 
 
-def test_a_task_on_which_the_unedited_model_guesses_has_no_headroom(bench: Bench) -> None:
+def test_a_task_on_which_the_unedited_model_guesses_has_no_headroom(bench: Benchmarks) -> None:
     def guess(right: Sequence[str], continuation: str, number: int) -> float:
         return -1.0 - drawn(number, continuation)
 

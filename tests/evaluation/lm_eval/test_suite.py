@@ -58,7 +58,7 @@ def run(name: str, model: EditedModel, token_budget: int = 4096, **changes: Any)
 
 
 def by_the_harness(suite: HarnessSuite, model: EditedModel) -> dict[str, Any]:
-    """The same tasks by the harness's own model class."""
+    """Runs the same tasks with the harness's own model class."""
     tokenizer = copy.deepcopy(model.base.tokenizer)
     peer = HFLM(pretrained=model.base.module, tokenizer=tokenizer, batch_size=3)
     with quiet_harness():
@@ -68,7 +68,7 @@ def by_the_harness(suite: HarnessSuite, model: EditedModel) -> dict[str, Any]:
 
 
 def assert_agreement(suite: HarnessSuite, model: EditedModel) -> None:
-    """The same answer on every item, and log-probabilities within 1e-4."""
+    """Checks that every item has the same answer, and log-probabilities within 1e-4."""
     expected = by_the_harness(suite, model)
     whole = [item for result in suite.evaluate(model, TorchEngine()) for item in result.items]
     for task in suite.tasks:
@@ -153,7 +153,7 @@ def test_the_prompts_of_the_real_data(real_data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_a_model_of_nan_scores_nothing(
+def test_a_model_with_nan_logits_scores_zero(
     name: str, small_data: Path, broken: Callable[[], EditedModel]
 ) -> None:
     for key, result in run(name, broken(), **CHOICES[name]).items():
@@ -163,7 +163,7 @@ def test_a_model_of_nan_scores_nothing(
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_model_of_nan_writes_nothing(
+def test_a_model_with_nan_logits_generates_nothing(
     name: str, small_data: Path, broken: Callable[[], EditedModel]
 ) -> None:
     protocols = {"protocols": ["generation"]} if name in CHOICES else {}
@@ -174,7 +174,7 @@ def test_a_model_of_nan_writes_nothing(
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_items_longer_than_the_context_are_refused_and_counted(name: str, small_data: Path) -> None:
+def test_items_longer_than_the_context_are_rejected_and_counted(name: str, small_data: Path) -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=16))
     shorter = {"max_new_tokens": 8} if name in WRITTEN else {}
     for key, result in run(name, model, **shorter).items():
@@ -187,7 +187,7 @@ def test_items_longer_than_the_context_are_refused_and_counted(name: str, small_
         assert all(item.too_long > 16 and item.answer == "" for item in result.items)
 
 
-def test_prompts_are_cut_instead_if_asked_for(small_data: Path) -> None:
+def test_prompts_are_truncated_with_the_setting_cut(small_data: Path) -> None:
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
     for result in run("mmlu", model, too_long="cut", **CHOICES["mmlu"]).values():
         assert result.n_too_long == 0
@@ -195,8 +195,8 @@ def test_prompts_are_cut_instead_if_asked_for(small_data: Path) -> None:
     assert HarnessSuite("toxigen", too_long="cut").version != HarnessSuite("toxigen").version
 
 
-class StumblesOver:
-    """A request seat that can't rewrite prompts with a certain word."""
+class FailsOn:
+    """A router that raises an error for prompts with a certain word."""
 
     content_hash = "stumbles"
 
@@ -210,13 +210,13 @@ class StumblesOver:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_an_item_that_cannot_be_put_to_the_model_fails_alone(
+def test_an_error_in_a_request_fails_only_its_own_item(
     name: str, small_data: Path, edited: EditedModel
 ) -> None:
     whole = HarnessSuite(name, **SETTINGS[name])
     task = whole.tasks[0]
     question = task.task.doc_to_text(task.task.eval_docs[1])
-    model = EditedModel(edited.base, routers=(StumblesOver(question),))
+    model = EditedModel(edited.base, routers=(FailsOn(question),))
     healthy = {(i.task, i.protocol, i.metric, i.item): i for f in run(name, edited).values() for i in f.items}
     n_failed = 0
     for key, result in run(name, model).items():
@@ -236,7 +236,7 @@ def test_an_item_that_cannot_be_put_to_the_model_fails_alone(
     assert n_failed > 0
 
 
-def test_a_model_without_an_opinion_does_not_find_the_truth(small_data: Path, edited: EditedModel) -> None:
+def test_a_model_with_equal_logits_scores_zero_on_truthfulqa(small_data: Path, edited: EditedModel) -> None:
     with torch.no_grad():
         for parameter in edited.base.module.parameters():
             parameter.zero_()
@@ -248,13 +248,13 @@ def test_a_model_without_an_opinion_does_not_find_the_truth(small_data: Path, ed
     assert "items with a tie for the best choice, counted as wrong: 9" in result.note
 
 
-def test_the_right_answer_stands_at_every_place(small_data: Path) -> None:
+def test_the_right_answer_occurs_at_every_index(small_data: Path) -> None:
     (mc1, mc2) = HarnessSuite("truthfulqa").tasks
     for task in (mc1, mc2):
         assert len({task.task.doc_to_target(document) for document in task.task.eval_docs}) > 1
 
 
-def test_mmlu_weighs_subjects_by_their_items(small_data: Path, edited: EditedModel) -> None:
+def test_mmlu_weights_subjects_by_their_items(small_data: Path, edited: EditedModel) -> None:
     path = small_data / "mmlu" / "test" / "astronomy_test.csv"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:3]), encoding="utf-8")  # the header and two items
@@ -273,7 +273,7 @@ def test_mmlu_weighs_subjects_by_their_items(small_data: Path, edited: EditedMod
     assert places == [("mmlu", ""), ("mmlu", "anatomy"), ("mmlu", "astronomy")]
 
 
-def test_a_limit_takes_the_first_items_and_says_so(small_data: Path, edited: EditedModel) -> None:
+def test_a_limit_takes_the_first_items_and_is_noted(small_data: Path, edited: EditedModel) -> None:
     key = "truthfulqa_mc1@1/loglikelihood/accuracy"
     whole = run("truthfulqa", edited)[key]
     part = run("truthfulqa", edited, limit=2)[key]
@@ -283,7 +283,7 @@ def test_a_limit_takes_the_first_items_and_says_so(small_data: Path, edited: Edi
     assert run("truthfulqa", edited, limit=6)[key].note == whole.note
 
 
-def test_a_limit_beyond_all_items_is_refused(small_data: Path) -> None:
+def test_a_limit_above_the_number_of_items_is_rejected(small_data: Path) -> None:
     with pytest.raises(BadInputError, match="the limit is 7; there are 6 items"):
         _ = HarnessSuite("truthfulqa", limit=7).version
 
@@ -302,7 +302,7 @@ def test_changed_settings_and_data_change_the_name(small_data: Path, edited: Edi
         assert (result.group, result.subtask) == ("toxigen", "")  # whatever the suffixes of its name
 
 
-def test_where_prompts_come_from_and_the_length_are_told(small_data: Path, edited: EditedModel) -> None:
+def test_notes_give_the_upstream_task_and_the_length(small_data: Path, edited: EditedModel) -> None:
     result = run("gsm8k", edited)["gsm8k_2shot@1/generation/accuracy"]
     assert result.note == ("prompts of lm-evaluation-harness's gsm8k_cot v3.0; 2-shot; at most 16 new tokens")
 
@@ -329,7 +329,7 @@ def test_stored_answers_are_scored_again_without_a_model(small_data: Path, edite
         assert [result.model_dump() for result in again] == [result.model_dump() for result in results]
 
 
-def test_a_task_of_ones_own(tmp_path: Path, edited: EditedModel) -> None:
+def test_a_users_own_task(tmp_path: Path, edited: EditedModel) -> None:
     path, items = tmp_path / "capitals.yaml", tmp_path / "capitals.jsonl"
     path.write_text(OWN, encoding="utf-8")
     items.write_text('{"country": "France", "capital": "Paris"}\n', encoding="utf-8")
@@ -349,18 +349,18 @@ def test_results_do_not_depend_on_the_batches(name: str, small_data: Path, edite
     large, small = run(name, edited), run(name, edited, token_budget=1)
     assert list(large) == list(small)
     for key, result in large.items():
-        # MC2 is made of probabilities, not of verdicts
+        # MC2 is computed from probabilities, not from verdicts
         exact = not key.endswith("true_probability")
         assert result.value == (small[key].value if exact else pytest.approx(small[key].value, abs=1e-6))
         assert [item.answer for item in result.items] == [item.answer for item in small[key].items]
 
 
-def test_running_twice_gives_the_same_findings(small_data: Path, edited: EditedModel) -> None:
+def test_running_twice_gives_the_same_results(small_data: Path, edited: EditedModel) -> None:
     suite = HarnessSuite("toxigen")
     assert suite.evaluate(edited, TorchEngine()) == suite.evaluate(edited, TorchEngine())
 
 
-def test_the_version_follows_settings_and_items(small_data: Path) -> None:
+def test_the_version_depends_on_settings_and_items(small_data: Path) -> None:
     version = HarnessSuite("gsm8k").version
     assert HarnessSuite("gsm8k").version == version
     assert HarnessSuite("gsm8k", limit=5).version == version  # there are five
@@ -374,14 +374,16 @@ def test_the_version_follows_settings_and_items(small_data: Path) -> None:
     assert len(others | {HarnessSuite("gsm8k").version, version}) == 5
 
 
-def test_the_version_follows_the_worked_examples(small_data: Path) -> None:
+def test_the_version_depends_on_the_few_shot_examples(small_data: Path) -> None:
     before = HarnessSuite("mmlu", subjects=["anatomy"]).version
     path = small_data / "mmlu" / "dev" / "anatomy_dev.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("Where", "In what"), encoding="utf-8")
     assert HarnessSuite("mmlu", subjects=["anatomy"]).version != before
 
 
-def test_without_data_and_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_data_and_network_has_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SEQUELA_DATA", raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
@@ -392,7 +394,7 @@ def test_without_data_and_network_it_says_what_to_do(tmp_path: Path, monkeypatch
     assert "SEQUELA_DATA" in str(caught.value)
 
 
-def test_the_harness_is_quiet_only_while_it_works(
+def test_the_harness_is_quiet_only_during_an_evaluation(
     small_data: Path, edited: EditedModel, capfd: pytest.CaptureFixture[str]
 ) -> None:
     logger = logging.getLogger("lm_eval")
@@ -403,7 +405,7 @@ def test_the_harness_is_quiet_only_while_it_works(
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "error", "said"),
+    ("name", "settings", "error", "message"),
     [
         ("mmmlu", {}, UnknownNameError, "'mmlu'"),
         ("mmlu", {"subjects": ["anatomi"]}, UnknownNameError, "'anatomy'"),
@@ -420,9 +422,9 @@ def test_the_harness_is_quiet_only_while_it_works(
         ("toxigen", {"limit": 0}, BadInputError, "at least 1"),
     ],
 )
-def test_wrong_settings_are_refused_before_anything_runs(
-    name: str, settings: dict[str, Any], error: type[SequelaError], said: str
+def test_invalid_settings_are_rejected_before_the_run(
+    name: str, settings: dict[str, Any], error: type[SequelaError], message: str
 ) -> None:
     with pytest.raises(error) as caught:
         HarnessSuite(name, **settings)
-    assert said in str(caught.value)
+    assert message in str(caught.value)

@@ -12,7 +12,7 @@ from sequela.evaluation.lm_eval.templates import apply_template, templates_compi
 from sequela.inference import TorchEngine
 
 
-def test_a_run_compiles_no_template_twice(
+def test_a_run_compiles_each_template_once(
     small_data: Path, edited: EditedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compile_template, compiled = lm_eval.utils.env.from_string, []
@@ -28,14 +28,14 @@ def test_a_run_compiles_no_template_twice(
     assert len(compiled) == len(set(compiled))
 
 
-def test_the_text_is_the_harness_s() -> None:
+def test_the_text_is_the_same_as_the_harness_renders() -> None:
     template, document = "{{ a|regex_replace('b+', '-') }} {{ items|length }}\n", {"a": "abba", "items": [1]}
     assert apply_template(template, document) == lm_eval.utils.apply_template(template, document) == "a-a 1\n"
     with pytest.raises(jinja2.UndefinedError):
         apply_template("{{ missing }}", document)
 
 
-def test_afterwards_the_harness_is_as_before() -> None:
+def test_the_harness_is_restored_after_the_block() -> None:
     before = lm_eval.utils.apply_template
 
     def fail_inside() -> None:

@@ -17,7 +17,7 @@ from sequela.evaluation.lm_eval.upstream_tasks import UpstreamFunction, read_def
 from support.own_task import OWN
 
 
-def test_the_papers_benchmarks_each_under_its_protocol_first() -> None:
+def test_the_papers_benchmarks_and_protocols_come_first() -> None:
     assert {name: protocols_of(name) for name in benchmark_names()} == {
         "mmlu": ("generation", "letters", "answers"),
         "bbh": ("generation",),
@@ -39,21 +39,21 @@ def test_the_papers_benchmarks_each_under_its_protocol_first() -> None:
     }
 
 
-def test_every_file_is_named_after_what_it_is() -> None:
+def test_every_file_is_named_after_its_task() -> None:
     for path in FOLDER.glob("*.yaml"):
         file = read_task_file(path)
         assert path.stem in (f"{file.benchmark}-{file.protocol}", file.name.replace("_", "-"))
 
 
 @pytest.mark.parametrize("file", task_files(), ids=lambda file: f"{file.name}-{file.protocol}")
-def test_every_file_begins_with_a_stock_definition(file: TaskFile) -> None:
-    for part in subtasks_of(file) or ("",):
-        definition = read_definition(file.include.replace(SUBJECT, part))
+def test_every_file_includes_an_upstream_definition(file: TaskFile) -> None:
+    for subtask in subtasks_of(file) or ("",):
+        definition = read_definition(file.include.replace(SUBJECT, subtask))
         assert {"doc_to_text", "dataset_path", "task"} <= set(definition)
         assert "include" not in definition
 
 
-def test_the_parts_of_benchmarks() -> None:
+def test_the_subtasks_of_benchmarks() -> None:
     mmlu, bbh = files_of("mmlu")[0], files_of("bbh")[0]
     assert len(subtasks_of(mmlu)) == 57
     assert len(subtasks_of(bbh)) == 27
@@ -63,14 +63,14 @@ def test_the_parts_of_benchmarks() -> None:
         check_subtasks(bbh, ["navigat"])
 
 
-def test_functions_are_imported_when_asked_for() -> None:
+def test_functions_are_imported_on_demand() -> None:
     definition = read_definition("toxigen/toxigen.yaml")
     assert definition["doc_to_target"] == UpstreamFunction("lm_eval.tasks.toxigen.utils", "doc_to_target")
     target = resolved(definition)["doc_to_target"]
     assert [target({"toxicity_ai": ai, "toxicity_human": 2.5}) for ai in (3.0, 3.1)] == [0, 1]
 
 
-def test_its_own_keys_win_over_what_it_includes() -> None:
+def test_own_keys_take_precedence_over_included_ones() -> None:
     first, second = (read_definition(f"truthfulqa/truthfulqa_mc{i}.yaml") for i in (1, 2))
     assert second["doc_to_text"] == first["doc_to_text"]
     assert (first["metadata"]["version"], second["metadata"]["version"]) == (2.0, 3.0)
@@ -81,7 +81,7 @@ def test_a_missing_definition_is_named() -> None:
         read_definition("mmlu/none.yaml")
 
 
-def test_a_file_of_ones_own(tmp_path: Path) -> None:
+def test_a_users_own_file(tmp_path: Path) -> None:
     path = tmp_path / "capitals.yaml"
     path.write_text(OWN, encoding="utf-8")
     file = read_task_file(path)
@@ -90,7 +90,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("what: Capitals of countries.\n", "", "the field 'what' is missing"),
         ("version: 2", "version: none", "the field 'version': "),
@@ -118,16 +118,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         (OWN, "- capitals", "not a mapping"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_errors_in_a_file_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "capitals.yaml"
     assert old in OWN
     path.write_text(OWN.replace(old, new), encoding="utf-8")
     with pytest.raises(BadInputError) as caught:
         read_task_file(path)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(path) in str(caught.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="can't be read"):
         read_task_file(tmp_path / "none.yaml")

@@ -37,7 +37,7 @@ CATEGORIES: tuple[tuple[str, str], ...] = (
     ("language", "English grammar, opposites and synonyms"),
     ("reading", "what a short passage says"),
     ("truthfulness", "the true continuation, where a popular false one is often at hand"),
-    ("harm_recognition", "telling threats, insults, crimes and cruelty from harmless words and acts"),
+    ("harm_recognition", "distinguishing threats, insults, crimes and cruelty from harmless words and acts"),
 )
 """The categories, in order, and the topics of each."""
 

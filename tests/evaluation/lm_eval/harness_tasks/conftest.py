@@ -14,7 +14,7 @@ from support.tiny import tiny_language_model
 
 @pytest.fixture
 def local_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Writes the data of tasks into the folder that `SEQUELA_DATA` names."""
+    """Returns a function that writes the data of tasks to the folder `SEQUELA_DATA`."""
     monkeypatch.setenv("SEQUELA_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
 
@@ -29,11 +29,11 @@ def local_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
 @pytest.fixture
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub can't be reached and its cache is empty."""
+    """Makes the hub unreachable, with an empty cache."""
     monkeypatch.setattr("sequela.core.hub._answers", lambda endpoint: False)
 
 
 @pytest.fixture(scope="session")
 def tiny_edited() -> EditedModel:
-    """An unedited tiny model whose context is long enough for few-shot examples."""
+    """An unedited tiny model with a context long enough for few-shot examples."""
     return EditedModel(tiny_language_model("llama", max_position_embeddings=4096))

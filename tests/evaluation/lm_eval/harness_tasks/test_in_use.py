@@ -1,4 +1,4 @@
-"""Tasks of the harness where users name them: a study, the report, the commands."""
+"""Tasks of the harness in studies, reports and commands."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def test_a_study_measures_and_reports_them(
     titles = {figure.title for figure in abilities.figures}
     assert any(title.startswith("Arc easy (harness ") for title in titles)
     assert any(title.startswith("Xwinograd (harness ") for title in titles)
-    assert not any(title.startswith("Xwinograd fr") for title in titles)  # a part of the group
+    assert not any(title.startswith("Xwinograd fr") for title in titles)  # a subtask of the group
     assert {"lm_eval:arc_easy", "lm_eval:xwinograd"} <= set(rescore_run(tmp_path / "run").left)
 
 
-def test_evaluate_takes_one_by_name(local_data: Write, tiny: Path) -> None:
+def test_evaluate_runs_a_task_by_name(local_data: Write, tiny: Path) -> None:
     local_data("hellaswag")
     ran = CliRunner().invoke(
         app,
@@ -72,14 +72,14 @@ def test_evaluate_takes_one_by_name(local_data: Write, tiny: Path) -> None:
     assert [(one["metric"], one["n"]) for one in found] == [("acc", 3), ("acc_norm", 3)]
 
 
-def test_a_wrong_name_is_answered_with_its_line() -> None:
+def test_the_error_for_an_unknown_name_gives_the_line() -> None:
     text = "name: x\nmodels: [smollm2-135m-instruct]\neditors: [rome]\n"
     text += "suites:\n  - name: lm_eval\n    task: arc_eazy\n"
     with pytest.raises(BadInputError, match="line 5: Unknown task of lm-evaluation-harness 'arc_eazy'"):
         study_from_text(text, "x.yaml")
 
 
-def test_the_same_task_twice_is_refused(local_data: Write, tiny: Path, world: World, tmp_path: Path) -> None:
+def test_a_duplicate_task_is_rejected(local_data: Write, tiny: Path, world: World, tmp_path: Path) -> None:
     content = small_study(
         tiny,
         write_edits(tmp_path / "facts.jsonl", world, 1),
@@ -92,20 +92,20 @@ def test_the_same_task_twice_is_refused(local_data: Write, tiny: Path, world: Wo
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["tasks", "--harness", "arc_eas"], "arc_easy"),
         (["tasks", "--harness", "xwinograd", "--json"], '"kind": "group"'),
         (["tasks", "lm_eval"], "sequela tasks --harness"),
     ],
 )
-def test_names_are_listed(arguments: list[str], said: str) -> None:
+def test_names_are_listed(arguments: list[str], output: str) -> None:
     ran = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert ran.exit_code == 0
-    assert said in ran.stdout
+    assert output in ran.stdout
 
 
-def test_without_data_and_hub_evaluate_says_so(local_data: Write, no_hub: None, tiny: Path) -> None:
+def test_evaluate_fails_without_data_and_hub(local_data: Write, no_hub: None, tiny: Path) -> None:
     local_data()
     ran = CliRunner().invoke(app, ["evaluate", str(tiny), "--suite", "lm_eval:arc_easy"])
     assert ran.exit_code == 2

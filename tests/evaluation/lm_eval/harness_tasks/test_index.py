@@ -11,8 +11,8 @@ from sequela.evaluation.lm_eval.harness_tasks.index import members_of, read_inde
 
 
 @pytest.mark.slow
-def test_every_name_is_the_harness_s() -> None:
-    """All that the harness's own index knows, from the same files."""
+def test_the_names_are_those_of_the_harness() -> None:
+    """Compares all names and files with the harness's own index."""
     manager, index = TaskManager(), read_index(definitions_folder())
     assert sorted(index.tags) == manager.all_tags
     assert sorted(index.groups) == manager.all_groups
@@ -23,19 +23,19 @@ def test_every_name_is_the_harness_s() -> None:
         assert set(tasks) == manager.task_index[name].tags
 
 
-def test_a_task_a_group_and_a_tag_stand_for_their_tasks() -> None:
+def test_the_members_of_a_task_a_group_and_a_tag() -> None:
     assert list(members_of("arc_easy").files) == ["arc_easy"]
     assert {"mmlu_anatomy", "mmlu_astronomy"} < set(members_of("mmlu").files)
-    assert len(members_of("mmlu_continuation").files) == 57  # through groups that are written within it
+    assert len(members_of("mmlu_continuation").files) == 57  # through groups defined in its file
     assert set(members_of("ai2_arc").files) == {"arc_challenge", "arc_easy"}
 
 
-def test_an_unknown_name_is_told_with_near_ones() -> None:
+def test_the_error_for_an_unknown_name_suggests_similar_ones() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'hellaswag'"):
         members_of("helaswag")
 
 
-def test_names_are_read_in_every_form_yaml_has(tmp_path: Path) -> None:
+def test_names_are_read_in_every_yaml_notation(tmp_path: Path) -> None:
     (tmp_path / "base").write_text("tag: [one, 'two']\ndataset_path: x\n")
     (tmp_path / "a.yaml").write_text("include: base\n\"task\": 'quoted'  # a comment\n")
     (tmp_path / "b.yaml").write_text(
@@ -50,7 +50,7 @@ def test_names_are_read_in_every_form_yaml_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["dataset_path: x\n", "group: g\ntask: [a]\n"])
-def test_a_file_without_a_single_task_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_without_a_single_task_is_rejected(text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(BadInputError, match="does not define a single task"):
         members_of(str(tmp_path / "mine.yaml"))

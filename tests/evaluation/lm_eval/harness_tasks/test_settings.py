@@ -26,7 +26,7 @@ doc_to_choice: ["no", "yes"]
 
 @pytest.fixture
 def own_task(tmp_path: Path) -> dict[str, str]:
-    """A task in the harness's format with code of its own, and its data."""
+    """A task in the harness's format with its own code, and its data."""
     (tmp_path / "mine.yaml").write_text(OWN_TASK)
     (tmp_path / "helpers.py").write_text("def text(doc):\n    return 'Sure? ' + doc['claim']\n")
     rows = write_rows(
@@ -35,7 +35,7 @@ def own_task(tmp_path: Path) -> dict[str, str]:
     return {"task": str(tmp_path / "mine.yaml"), "data": str(rows)}
 
 
-def test_code_from_elsewhere_is_run_only_if_asked_for(
+def test_code_from_outside_the_harness_is_run_only_with_permission(
     own_task: dict[str, str], tiny_edited: EditedModel
 ) -> None:
     with pytest.raises(BadInputError, match=r"outside lm-evaluation-harness: helpers.text") as caught:
@@ -48,7 +48,7 @@ def test_code_from_elsewhere_is_run_only_if_asked_for(
 
 
 @pytest.mark.parametrize("setting", ["trust_remote_code", "confirm_run_unsafe_code"])
-def test_a_task_of_the_harness_that_needs_trust_says_so(
+def test_the_error_for_a_task_that_runs_code_names_the_setting(
     setting: str, harness_task_with_code: dict[str, str]
 ) -> None:
     task = harness_task_with_code[setting]
@@ -59,12 +59,12 @@ def test_a_task_of_the_harness_that_needs_trust_says_so(
 
 @pytest.fixture
 def harness_task_with_code() -> dict[str, str]:
-    """Tasks of the installed harness whose data or whose scores need code to be run."""
+    """Tasks of the installed harness that need to run code for their data or scores, by setting."""
     return {"trust_remote_code": "xnli_va", "confirm_run_unsafe_code": "humaneval"}
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"task": "arc_easy", "data": "nowhere.jsonl"}, "nowhere.jsonl is missing"),
         ({"task": "arc_easy", "data": {}}, "names no file"),
@@ -75,16 +75,16 @@ def harness_task_with_code() -> dict[str, str]:
         ({}, "needs the option 'task'"),
     ],
 )
-def test_what_is_missing_is_told_before_anything_is_loaded(
-    options: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_missing_data_and_options_are_reported_before_loading(
+    options: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInputError) as caught:
         check_options("lm_eval", options)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_task_may_stand_in_the_suite_s_name(tmp_path: Path) -> None:
+def test_the_suites_name_may_include_the_task(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "test.jsonl", DATA_SETS["arc_easy"]["test"])
     suite = make_suite("lm_eval:arc_easy", data=str(rows))
     assert suite.name == "lm_eval:arc_easy"
@@ -97,7 +97,7 @@ def test_a_task_may_stand_in_the_suite_s_name(tmp_path: Path) -> None:
         make_suite("lm_eval:arc_easy", task="hellaswag")
 
 
-def test_shots_of_a_task_that_has_none_are_refused(tmp_path: Path) -> None:
+def test_few_shot_examples_of_a_task_without_any_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="has no few-shot examples"):
         _ = HarnessTaskSuite(
             task="arc_challenge_chat",

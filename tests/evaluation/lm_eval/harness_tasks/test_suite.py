@@ -1,4 +1,4 @@
-"""Tasks of the harness as they stand: the same metrics as the harness gives, running the model itself."""
+"""Tasks of the harness, unchanged: the metrics are the same as in the harness with its own model class."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OUTPUT_TYPES = {
 
 
 def of_the_harness(name: str, model: EditedModel, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
-    """What the harness gives with its own model class, its data sets loaded from ours."""
+    """Returns the harness's results with its own model class, on the same data sets."""
     members = members_of(name)
 
     def load_dataset(path: str, name: str | None = None, **_: Any) -> datasets.DatasetDict:
@@ -61,7 +61,7 @@ def of_the_harness(name: str, model: EditedModel, monkeypatch: pytest.MonkeyPatc
 
 
 def assert_agreement(results: list[TaskResult], expected: Any) -> None:
-    """The same metrics with the same values, and standard errors where the harness's are those of a mean."""
+    """Checks that metrics and values are the same, and the standard errors of means."""
     theirs = {
         (task, key): (value, metrics.get(key.replace(",", "_stderr,")))
         for task, metrics in expected["results"].items()
@@ -77,9 +77,7 @@ def assert_agreement(results: list[TaskResult], expected: Any) -> None:
     for key, (value, stderr) in theirs.items():
         ours_value = ours[key].value
         assert ours_value is not None
-        if (
-            "perplexity" in key[1]
-        ):  # that of a random model is as large as the error of its logarithm is small
+        if "perplexity" in key[1]:  # the perplexity of a random model is huge, so the logarithms are compared
             ours_value, value = math.log(ours_value), math.log(value)
         assert ours_value == pytest.approx(value, abs=1e-6, rel=1e-6)
         if key[1].startswith(("acc", "exact_match")):
@@ -87,7 +85,7 @@ def assert_agreement(results: list[TaskResult], expected: Any) -> None:
 
 
 @pytest.mark.parametrize("task", OUTPUT_TYPES)
-def test_metrics_are_those_of_the_harness(
+def test_metrics_agree_with_the_harness(
     task: str, local_data: Write, tiny_edited: EditedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local_data(task)
@@ -113,7 +111,7 @@ def test_a_group_gives_its_aggregate_and_each_task(
     ]
 
 
-def test_items_hold_what_was_asked_answered_and_right(local_data: Write, tiny_edited: EditedModel) -> None:
+def test_items_have_prompt_answer_and_right_answer(local_data: Write, tiny_edited: EditedModel) -> None:
     local_data("arc_easy", "gsm8k", "winogrande", "lambada_openai")
 
     def items(name: str) -> Any:
@@ -139,7 +137,7 @@ def test_items_hold_what_was_asked_answered_and_right(local_data: Write, tiny_ed
     assert first.expected == "harbor"
 
 
-def test_names_tell_the_harness_the_version_and_changed_shots(local_data: Write) -> None:
+def test_names_include_the_harness_the_version_and_changed_shots(local_data: Write) -> None:
     local_data("arc_easy")
     from importlib.metadata import version
 
@@ -148,7 +146,7 @@ def test_names_tell_the_harness_the_version_and_changed_shots(local_data: Write)
     assert shots._label("arc_easy") == f"arc_easy (harness {version('lm-eval')}, v1.0, 1-shot)"
 
 
-def test_the_version_changes_with_what_is_asked(local_data: Write, tmp_path: Path) -> None:
+def test_the_version_depends_on_settings_and_data(local_data: Write, tmp_path: Path) -> None:
     folder = local_data("arc_easy") / "lm_eval" / "arc_easy"
     versions = [
         HarnessTaskSuite(task="arc_easy", **options).version
@@ -158,26 +156,26 @@ def test_the_version_changes_with_what_is_asked(local_data: Write, tmp_path: Pat
     assert HarnessTaskSuite(task="arc_easy").version == versions[0]
     changed = copy.deepcopy(DATA_SETS["arc_easy"]["train"])
     changed[0]["question"] += " (changed)"
-    write_rows(folder / "train.jsonl", changed)  # few-shot examples count where there are some
+    write_rows(folder / "train.jsonl", changed)  # few-shot examples count only if there are some
     assert HarnessTaskSuite(task="arc_easy").version == versions[0]
     assert HarnessTaskSuite(task="arc_easy", num_fewshot=1).version != versions[2]
 
 
-def test_the_same_folder_elsewhere_is_the_same_version(local_data: Write, tmp_path: Path) -> None:
+def test_the_version_does_not_depend_on_the_path_of_the_data(local_data: Write, tmp_path: Path) -> None:
     here = HarnessTaskSuite(task="hellaswag", data=str(local_data("hellaswag") / "lm_eval" / "hellaswag"))
     rows = write_rows(tmp_path / "elsewhere.jsonl", DATA_SETS["hellaswag"]["validation"])
     assert HarnessTaskSuite(task="hellaswag", data=str(rows)).version == here.version
 
 
 def test_running_twice_gives_the_same(local_data: Write, tiny_edited: EditedModel) -> None:
-    """The sampler of few-shot examples starts anew."""
+    """The sampler of few-shot examples is seeded again for each run."""
     local_data("arc_easy")
     suite = HarnessTaskSuite(task="arc_easy", num_fewshot=2)
     assert suite.evaluate(tiny_edited, TorchEngine()) == suite.evaluate(tiny_edited, TorchEngine())
 
 
 @pytest.mark.parametrize("task", ["arc_easy", "gsm8k", "lambada_openai", "wikitext"])
-def test_a_model_of_nan_gets_nothing_for_its_first_choice(task: str, local_data: Write) -> None:
+def test_a_model_with_nan_logits_gets_no_credit_for_the_first_choice(task: str, local_data: Write) -> None:
     local_data(task)
     base = tiny_language_model("llama", max_position_embeddings=4096)
     with torch.no_grad():
@@ -207,7 +205,7 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     assert jackknife_stderr(lambda some: sum(some) / len(some), [1.0]) is None
 
 
-def test_no_data_and_no_hub_is_told_with_the_file_to_add(local_data: Write, no_hub: None) -> None:
+def test_the_error_without_data_and_hub_names_the_file_to_add(local_data: Write, no_hub: None) -> None:
     local_data()
     with pytest.raises(SequelaError) as caught:
         _ = HarnessTaskSuite(task="arc_easy").version
@@ -220,7 +218,7 @@ def test_no_data_and_no_hub_is_told_with_the_file_to_add(local_data: Write, no_h
 
 
 @pytest.mark.parametrize(
-    ("task", "split", "rows", "options", "said"),
+    ("task", "split", "rows", "options", "message"),
     [
         ("arc_easy", "train", arc_rows, {}, "no local file of the split 'test', which it is evaluated on")
         for arc_rows in [DATA_SETS["arc_easy"]["train"]]
@@ -243,10 +241,10 @@ def test_no_data_and_no_hub_is_told_with_the_file_to_add(local_data: Write, no_h
         ),
     ],
 )
-def test_data_that_do_not_fit_are_told(
-    task: str, split: str, rows: Any, options: dict[str, Any], said: str, tmp_path: Path
+def test_data_that_do_not_fit_are_reported(
+    task: str, split: str, rows: Any, options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     files = {split: str(write_rows(tmp_path / f"{split}.jsonl", rows))}
     with pytest.raises(BadInputError) as caught:
         _ = HarnessTaskSuite(task=task, data=files, **options).version
-    assert said in str(caught.value)
+    assert message in str(caught.value)
