@@ -1,4 +1,4 @@
-"""MALMEN's ridge regression and its network against dense linear algebra."""
+"""MALMEN's ridge regression and its network, compared with dense linear algebra."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def random(*shape: int, seed: int) -> torch.Tensor:
     seed=st.integers(0, 99),
 )
 def test_the_change_is_the_papers(n: int, n_in: int, n_out: int, exponent: float, seed: int) -> None:
-    """`D Kᵀ (K Kᵀ + e^lambda I)⁻¹`, whichever side is solved and whichever form it has."""
+    """`D Kᵀ (K Kᵀ + e^lambda I)⁻¹`, regardless of the side of the solve and the form of the change."""
     keys, target_values = random(n, n_in, seed=seed), random(n, n_out, seed=seed + 1)
     weight = torch.tensor(10.0**exponent, dtype=torch.float64)
     K, D = keys.double().T, target_values.double().T
@@ -66,12 +66,12 @@ def tokens(n: int) -> GradientFactors:
 def test_before_training_it_goes_down_the_gradient() -> None:
     network = AggregatingNetwork({"a": (6, 8)}, rank=4, normalized=False, edit_lr=0.1)
     given_ = tokens(10)
-    wanted = -0.1 * given_.inputs.square().sum(-1, keepdim=True) * given_.gradients
-    torch.testing.assert_close(network.differences("a", given_), wanted)
+    expected = -0.1 * given_.inputs.square().sum(-1, keepdim=True) * given_.gradients
+    torch.testing.assert_close(network.differences("a", given_), expected)
 
 
-def test_each_token_is_normalized_and_blocks_add_what_they_raise() -> None:
-    """A literal re-derivation from the tensors of the network, for the second of two layers of one shape."""
+def test_tokens_are_normalized_and_blocks_have_residuals() -> None:
+    """Recomputes the differences from the network's tensors, for the second of two layers of one shape."""
     network = AggregatingNetwork({"a": (6, 8), "b": (6, 8)}, rank=4, edit_lr=0.1)
     with torch.no_grad():
         for number, parameter in enumerate(network.parameters()):
@@ -89,13 +89,13 @@ def test_each_token_is_normalized_and_blocks_add_what_they_raise() -> None:
         u, v, bias = (part.double() for part in (block.u, block.v, block.bias))
         x = x + block.scale[1] * torch.relu(x @ v.T @ u.T + bias) + block.shift[1]
     pseudo_keys, pseudo_gradients = x[:, :8], x[:, 8:]
-    wanted = -network.edit_lr[1] * (given_.inputs * pseudo_keys).sum(-1, keepdim=True) * pseudo_gradients
-    wanted[::3] = 0
-    torch.testing.assert_close(network.differences("b", given_).double(), wanted, rtol=1e-4, atol=1e-5)
+    expected = -network.edit_lr[1] * (given_.inputs * pseudo_keys).sum(-1, keepdim=True) * pseudo_gradients
+    expected[::3] = 0
+    torch.testing.assert_close(network.differences("b", given_).double(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_all_of_the_network_learns_from_the_beginning() -> None:
-    """Where everything is 0 a relu would let no gradient through."""
+def test_the_whole_network_learns_from_the_first_step() -> None:
+    """Initial values are 0, where a relu would block all gradients."""
     network = AggregatingNetwork({"a": (6, 8)}, rank=4)
     network.update_statistics({"a": tokens(10)})
     change = network({"a": tokens(10)})["a"]
@@ -105,7 +105,7 @@ def test_all_of_the_network_learns_from_the_beginning() -> None:
         assert float(block.bias.grad.norm()) > 0
 
 
-def test_many_tokens_go_through_in_parts() -> None:
+def test_many_tokens_are_processed_in_parts() -> None:
     network = AggregatingNetwork({"a": (6, 8)}, rank=4, edit_lr=0.1)
     network.update_statistics({"a": tokens(50)})
     many = tokens(2 * ROWS_AT_ONCE + 5)
@@ -120,8 +120,8 @@ def test_many_tokens_go_through_in_parts() -> None:
     network.zero_grad()
     whole = network._differences("a", many)
     whole.square().sum().backward()
-    for parameter, wanted in zip(network.networks.parameters(), in_parts, strict=True):
-        torch.testing.assert_close(parameter.grad, wanted, rtol=1e-3, atol=1e-6)
+    for parameter, expected in zip(network.networks.parameters(), in_parts, strict=True):
+        torch.testing.assert_close(parameter.grad, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_a_wide_batch_has_a_dense_change() -> None:
