@@ -30,45 +30,45 @@ def steps(folder: Path, policy: BadEditPolicy, name: str = "rome", batch: int = 
     return list(edit_in_batches(editor, MODEL, TINY_EDITS[:4], batch, resources, policy=policy))
 
 
-def norms(found: list[BatchResult]) -> list[float]:
-    return [report.relative_norm for step in found for report in step.reports]
+def norms(results: list[BatchResult]) -> list[float]:
+    return [report.relative_norm for step in results for report in step.reports]
 
 
 @pytest.fixture
 def between(tmp_path: Path) -> float:
     """A relative norm that the first edit doesn't reach and a later one exceeds."""
-    found = norms(steps(tmp_path, BadEditPolicy(relative_norm=1e9)))
-    assert max(found[1:]) > found[0]
-    return (found[0] + max(found[1:])) / 2
+    results = norms(steps(tmp_path, BadEditPolicy(relative_norm=1e9)))
+    assert max(results[1:]) > results[0]
+    return (results[0] + max(results[1:])) / 2
 
 
 def test_a_bad_edit_is_applied_and_reported(tmp_path: Path, between: float) -> None:
-    found = steps(tmp_path, BadEditPolicy(relative_norm=between))
-    bad = [report for step in found for report in step.reports if report.warning]
-    assert len(found) == 4
+    results = steps(tmp_path, BadEditPolicy(relative_norm=between))
+    bad = [report for step in results for report in step.reports if report.warning]
+    assert len(results) == 4
     assert bad
     assert all(report.relative_norm > between and not report.dropped for report in bad)
     assert all("explosive update" in report.warning for report in bad)
-    assert found[-1].delta.content_hash == steps(tmp_path, BadEditPolicy())[-1].delta.content_hash
+    assert results[-1].delta.content_hash == steps(tmp_path, BadEditPolicy())[-1].delta.content_hash
 
 
 def test_a_bad_edit_is_skipped_and_counted_as_dropped(tmp_path: Path, between: float) -> None:
-    found = steps(tmp_path, BadEditPolicy(action="skip", relative_norm=between))
-    assert len(found) == 4
-    skipped = [n for n, step in enumerate(found) if step.reports[0].dropped]
+    results = steps(tmp_path, BadEditPolicy(action="skip", relative_norm=between))
+    assert len(results) == 4
+    skipped = [n for n, step in enumerate(results) if step.reports[0].dropped]
     assert skipped
     assert skipped[0] > 0
-    before = found[skipped[0] - 1]
-    assert found[skipped[0]].delta is before.delta
-    assert found[skipped[0]].state is before.state
-    assert "explosive update" in found[skipped[0]].reports[0].dropped
-    assert not found[0].reports[0].dropped
+    before = results[skipped[0] - 1]
+    assert results[skipped[0]].delta is before.delta
+    assert results[skipped[0]].state is before.state
+    assert "explosive update" in results[skipped[0]].reports[0].dropped
+    assert not results[0].reports[0].dropped
 
 
 def test_a_bad_edit_ends_the_session(tmp_path: Path, between: float) -> None:
-    found = steps(tmp_path, BadEditPolicy(action="stop", relative_norm=between))
-    assert len(found) < 5
-    *good, last = found
+    results = steps(tmp_path, BadEditPolicy(action="stop", relative_norm=between))
+    assert len(results) < 5
+    *good, last = results
     assert "explosive update" in last.stopped
     assert last.delta is good[-1].delta
     assert last.reports[0].dropped
@@ -113,11 +113,11 @@ def session_of(
 
 def test_batches_are_applied_in_order_and_counted(tmp_path: Path) -> None:
     session = session_of(tmp_path, "memit", batch_size=2)
-    found = list(session.run(TINY_EDITS[:3]))
-    assert [result.n_edits for result in found] == [2, 3]
-    assert [result.edits for result in found] == [TINY_EDITS[:2], TINY_EDITS[2:3]]
-    assert [result.made for result in found] == [("boss", "keeper"), ("cello",)]
-    assert all(result.seconds > 0 and not result.stopped for result in found)
+    results = list(session.run(TINY_EDITS[:3]))
+    assert [result.n_edits for result in results] == [2, 3]
+    assert [result.edits for result in results] == [TINY_EDITS[:2], TINY_EDITS[2:3]]
+    assert [result.made for result in results] == [("boss", "keeper"), ("cello",)]
+    assert all(result.seconds > 0 and not result.stopped for result in results)
 
 
 def test_a_session_leaves_the_model_unchanged(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def relative(actual: torch.Tensor, expected: torch.Tensor) -> float:
 def test_with_the_inverse_it_is_memit(size: int, n: int, earlier: int, exponent: float, seed: int) -> None:
     C, keys, weight = key_covariance(size, seed), random(size, earlier + n, seed=seed + 1), 10.0**exponent
     dense = torch.linalg.solve(weight * C + keys @ keys.T, keys[:, earlier:])
-    found = ridge_adjustment(torch.linalg.solve(C, keys), keys, weight, n)
-    assert relative(found.keys, dense) < 1e-8
+    actual = ridge_adjustment(torch.linalg.solve(C, keys), keys, weight, n)
+    assert relative(actual.keys, dense) < 1e-8
 
 
 @settings(max_examples=40, deadline=None)
@@ -75,8 +75,8 @@ def test_the_condition_is_that_of_the_system() -> None:
     C, keys = key_covariance(20, 3), random(20, 5, seed=4)
     whitened = torch.linalg.solve(C, keys)
     inner = 7.0 * torch.eye(5, dtype=torch.float64) + keys.T @ whitened
-    found = ridge_adjustment(whitened, keys, 7.0).condition
-    assert found == pytest.approx(float(torch.linalg.cond(inner)), rel=1e-6)
+    actual = ridge_adjustment(whitened, keys, 7.0).condition
+    assert actual == pytest.approx(float(torch.linalg.cond(inner)), rel=1e-6)
 
 
 @settings(max_examples=40, deadline=None)

@@ -134,8 +134,8 @@ def test_it_agrees_with_the_naive_loop(any_family: LanguageModel, site: Site, ed
     delta, losses = naive.optimize(settings)
     target = optimize_target(any_family, edit, CONTEXTS, site, settings)
     torch.testing.assert_close(target.initial, naive.initial, atol=1e-5, rtol=1e-4)
-    found = torch.tensor([as_row(step) for step in target.losses])
-    torch.testing.assert_close(found, torch.tensor(losses), atol=2e-4, rtol=2e-4)
+    actual = torch.tensor([as_row(step) for step in target.losses])
+    torch.testing.assert_close(actual, torch.tensor(losses), atol=2e-4, rtol=2e-4)
     assert float((target.delta - delta).norm() / delta.norm()) < 2e-3
     assert float(delta.norm()) > 0.1
 
@@ -208,12 +208,12 @@ def test_edits_in_parallel_give_the_same_as_one_by_one(any_family: LanguageModel
     """The targets, prompts and subjects differ in length."""
     chosen = TargetHyperparameters(v_num_grad_steps=4, v_lr=0.3, clamp_norm_factor=1.5)
     together = optimize_targets(any_family, TINY_EDITS, CONTEXTS, sites, chosen)
-    for edit, found in zip(TINY_EDITS, together, strict=True):
+    for edit, targets in zip(TINY_EDITS, together, strict=True):
         (alone,) = optimize_targets(any_family, [edit], CONTEXTS, sites, chosen)
         for site in sites:
-            assert len(found[site].losses) == len(alone[site].losses)
-            torch.testing.assert_close(found[site].initial, alone[site].initial, atol=1e-5, rtol=1e-4)
-            assert float((found[site].delta - alone[site].delta).norm()) < 2e-3 * float(
+            assert len(targets[site].losses) == len(alone[site].losses)
+            torch.testing.assert_close(targets[site].initial, alone[site].initial, atol=1e-5, rtol=1e-4)
+            assert float((targets[site].delta - alone[site].delta).norm()) < 2e-3 * float(
                 alone[site].delta.norm()
             )
 
@@ -228,12 +228,12 @@ def test_each_edit_ends_independently(monkeypatch: pytest.MonkeyPatch) -> None:
     halfway = sorted(losses[len(losses) // 2].total for losses in first)[len(first) // 2]
     monkeypatch.setattr(target_optimization, "STOP_BELOW", halfway)
     together = optimize_targets(model, TINY_EDITS, CONTEXTS, [SITES[0]], chosen)
-    steps = [len(found[SITES[0]].losses) for found in together]
+    steps = [len(targets[SITES[0]].losses) for targets in together]
     assert len(set(steps)) > 1
-    for edit, found in zip(TINY_EDITS, together, strict=True):
+    for edit, targets in zip(TINY_EDITS, together, strict=True):
         alone = optimize_target(model, edit, CONTEXTS, SITES[0], chosen)
-        assert len(alone.losses) == len(found[SITES[0]].losses)
-        torch.testing.assert_close(alone.delta, found[SITES[0]].delta, atol=2e-3, rtol=2e-3)
+        assert len(alone.losses) == len(targets[SITES[0]].losses)
+        torch.testing.assert_close(alone.delta, targets[SITES[0]].delta, atol=2e-3, rtol=2e-3)
 
 
 def test_the_number_of_edits_in_parallel_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:

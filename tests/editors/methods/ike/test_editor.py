@@ -172,7 +172,7 @@ class TestThreshold:
         plain, engine = EditedModel(model), TorchEngine()
         together = engine.score(edited, [score_request(edited, q, "Lisbon") for q in QUESTIONS])
         assert [score.hit for score in together] == [False, True, False]
-        # Bits are compared one request at a time, because packing with a longer request changes the rounding.
+        # Bits are compared one request at a time, since packing with a longer request changes rounding.
         routed = [engine.score(edited, [score_request(edited, q, "Lisbon")])[0] for q in QUESTIONS]
         bare = [engine.score(plain, [score_request(plain, q, "Lisbon")])[0] for q in QUESTIONS]
         # The shared words with "The color of the moon is" are color, moon, and the, which occurs there twice.

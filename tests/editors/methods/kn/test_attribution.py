@@ -62,36 +62,36 @@ def literally(model: LanguageModel, question: Question, site: Site, n_points: in
 @pytest.mark.parametrize("name", FAMILY_NAMES)
 def test_attributions_are_those_of_the_formula(name: str, kind: SiteKind) -> None:
     model = tiny_language_model(name)
-    found = attributions(model, QUESTIONS, 4, kind)
-    assert found.scores.shape == (2, LAYERS, KEY_WIDTH)
+    result = attributions(model, QUESTIONS, 4, kind)
+    assert result.scores.shape == (2, LAYERS, KEY_WIDTH)
     for row, question in enumerate(QUESTIONS):
         for layer in range(LAYERS):
             expected = literally(model, question, Site(kind, layer), 4)
-            actual = found.scores[row, layer]
+            actual = result.scores[row, layer]
             assert float((actual - expected).norm()) < 2e-4 * float(expected.norm())
             key = activation(model, question, Site("key", layer))
-            torch.testing.assert_close(found.keys[row, layer], key, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(result.keys[row, layer], key, rtol=1e-4, atol=1e-5)
 
 
 def test_one_point_is_the_gradient_at_no_activation() -> None:
     """This is the published setting for large models."""
     model = tiny_language_model("llama")
-    found = attributions(model, QUESTIONS[:1], 1, "preactivation")
+    result = attributions(model, QUESTIONS[:1], 1, "preactivation")
     expected = literally(model, QUESTIONS[0], Site("preactivation", 2), 1)
-    assert float((found.scores[0, 2] - expected).norm()) < 1e-4 * float(expected.norm())
+    assert float((result.scores[0, 2] - expected).norm()) < 1e-4 * float(expected.norm())
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_the_attributions_of_a_layer_sum_to_its_effect(name: str) -> None:
     """This doesn't hold with a norm after the MLP, which maps all points except those near 0 to the same."""
     model, question = tiny_language_model(name), QUESTIONS[0]
-    found = attributions(model, [question], 300)
+    result = attributions(model, [question], 300)
     with torch.no_grad():
         with_it = probability(model, question)
         for layer in range(LAYERS):
             with replaced(model, Site("key", layer), torch.zeros_like):
                 added = float(with_it - probability(model, question))
-            assert float(found.scores[0, layer].sum()) == pytest.approx(added, rel=0.05, abs=1e-5)
+            assert float(result.scores[0, layer].sum()) == pytest.approx(added, rel=0.05, abs=1e-5)
 
 
 def test_attributions_do_not_depend_on_the_rows_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,18 +52,22 @@ def scores(model: LanguageModel, edit: Edit, context: str) -> torch.Tensor:
     return attributions(model, [Question(ids, old_answer(model, edit))], 4).scores[0]
 
 
+def above(attributed: torch.Tensor, fraction: float) -> torch.Tensor:
+    return attributed > fraction * attributed.max()
+
+
 def test_a_neuron_counts_above_a_fraction_of_the_greatest_attribution(tmp_path: Path) -> None:
     model = tiny_language_model("llama")
-    found = scores(model, EDIT, "{}")
+    attributed = scores(model, EDIT, "{}")
     step = apply_edits(model, tmp_path)
-    assert torch.equal(neurons(step, model), found > 0.3 * found.max())
+    assert torch.equal(neurons(step, model), above(attributed, 0.3))
     assert step.reports[0].diagnostics["neurons"] == float(neurons(step, model).sum()) > 0
 
 
 @pytest.mark.parametrize(("share", "needed"), [(0.3, 1), (0.5, 2), (1.0, 3)])
 def test_a_neuron_must_count_for_enough_prompts(share: float, needed: int, tmp_path: Path) -> None:
     model = tiny_language_model("llama")
-    counts = torch.stack([found > 0.1 * found.max() for found in (scores(model, EDIT, c) for c in CONTEXTS)])
+    counts = torch.stack([above(scores(model, EDIT, context), 0.1) for context in CONTEXTS])
     step = apply_edits(model, tmp_path, contexts=CONTEXTS, p=share, adaptive_threshold=0.1)
     assert torch.equal(neurons(step, model), counts.sum(0) >= needed)
 
@@ -103,8 +107,8 @@ def test_a_known_old_answer_is_attributed_token_by_token(tmp_path: Path) -> None
     start = len(prompt.prompt_ids)
     assert len(prompt.target_ids) > 1
     questions = [Question(prompt.ids[: start + n], token) for n, token in enumerate(prompt.target_ids)]
-    found = attributions(model, questions, 4).scores.sum(0)
-    assert torch.equal(neurons(apply_edits(model, tmp_path, edit), model), found > 0.3 * found.max())
+    attributed = attributions(model, questions, 4).scores.sum(0)
+    assert torch.equal(neurons(apply_edits(model, tmp_path, edit), model), above(attributed, 0.3))
 
 
 def test_the_variant_names_the_published_single_gradient() -> None:

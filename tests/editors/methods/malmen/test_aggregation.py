@@ -31,9 +31,9 @@ def test_the_change_is_the_papers(n: int, n_in: int, n_out: int, exponent: float
     weight = torch.tensor(10.0**exponent, dtype=torch.float64)
     K, D = keys.double().T, target_values.double().T
     dense = D @ K.T @ torch.linalg.inv(K @ K.T + weight * torch.eye(n_in, dtype=torch.float64))
-    found = ridge(keys, target_values, weight)
-    assert float((found.to_dense() - dense).norm()) < 1e-5 * float(dense.norm())
-    kept = found.b.numel() + found.a.numel() if isinstance(found, LowRank) else found.values.numel()
+    actual = ridge(keys, target_values, weight)
+    assert float((actual.to_dense() - dense).norm()) < 1e-5 * float(dense.norm())
+    kept = actual.b.numel() + actual.a.numel() if isinstance(actual, LowRank) else actual.values.numel()
     assert kept == min(n * (n_in + n_out), n_in * n_out)
 
 
@@ -45,12 +45,12 @@ def test_gradients_through_it_are_the_papers(n: int) -> None:
     target_values = random(n, n_out, seed=1).requires_grad_()
     log_weight = torch.tensor(0.3, requires_grad=True)
     by_change = random(n_out, n_in, seed=2).double()  # dL/dDelta of some loss
-    found = ridge(keys, target_values, log_weight.exp())
-    (found.to_dense() * by_change).sum().backward()
+    actual = ridge(keys, target_values, log_weight.exp())
+    (actual.to_dense() * by_change).sum().backward()
     K, weight = keys.double().T, log_weight.detach().double().exp()
     M = K @ K.T + weight * torch.eye(n_in, dtype=torch.float64)
     by_target = by_change @ torch.linalg.inv(M) @ K
-    by_log_weight = -weight * torch.trace(torch.linalg.inv(M) @ by_change.T @ found.to_dense().detach())
+    by_log_weight = -weight * torch.trace(torch.linalg.inv(M) @ by_change.T @ actual.to_dense().detach())
     assert target_values.grad is not None
     assert log_weight.grad is not None
     torch.testing.assert_close(target_values.grad.double().T, by_target, rtol=1e-4, atol=1e-6)
@@ -109,13 +109,13 @@ def test_many_tokens_are_processed_in_parts() -> None:
     network = AggregatingNetwork({"a": (6, 8)}, rank=4, edit_lr=0.1)
     network.update_statistics({"a": tokens(50)})
     many = tokens(2 * ROWS_AT_ONCE + 5)
-    found = network.differences("a", many)
+    actual = network.differences("a", many)
     one_by_one = [
         network.differences("a", GradientFactors(many.inputs[at : at + 1], many.gradients[at : at + 1]))
-        for at in (0, 1, ROWS_AT_ONCE, len(found) - 1)
+        for at in (0, 1, ROWS_AT_ONCE, len(actual) - 1)
     ]
-    torch.testing.assert_close(torch.cat(one_by_one), found[[0, 1, ROWS_AT_ONCE, -1]])
-    found.square().sum().backward()
+    torch.testing.assert_close(torch.cat(one_by_one), actual[[0, 1, ROWS_AT_ONCE, -1]])
+    actual.square().sum().backward()
     in_parts = [parameter.grad.clone() for parameter in network.networks.parameters()]
     network.zero_grad()
     whole = network._differences("a", many)

@@ -76,13 +76,13 @@ def test_the_gradient_in_parts_is_that_of_the_whole(
     expected.backward()
 
     assert loss == pytest.approx(float(expected.detach()), rel=1e-4)
-    for (name, found), parameter in zip(
+    for (name, actual), parameter in zip(
         learner.module.named_parameters(), whole.module.parameters(), strict=True
     ):
-        assert found.grad is not None
+        assert actual.grad is not None
         assert parameter.grad is not None
         assert float(parameter.grad.norm()) > 0, name
-        assert float((found.grad - parameter.grad).norm()) < 1e-3 * float(parameter.grad.norm()), name
+        assert float((actual.grad - parameter.grad).norm()) < 1e-3 * float(parameter.grad.norm()), name
 
 
 def test_training_uses_the_same_change_as_editing(

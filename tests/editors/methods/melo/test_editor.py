@@ -113,11 +113,11 @@ def test_a_row_without_a_hit_is_unchanged_bit_for_bit_in_a_batch_with_a_hit() ->
     expected = base.module(ids).logits
     model = blocks_for(base, [(5, 6, 7)])
     with model, model.decisions.for_pass(DecisionTokens.at(lengths, 4)):
-        found = base.module(ids).logits
+        actual = base.module(ids).logits
     assert model.decisions.hits == {0: True, 1: False}
-    assert torch.equal(found[1], expected[1])
-    assert torch.equal(found[0, :2], expected[0, :2])
-    assert not torch.isclose(found[0, 2:], expected[0, 2:]).all(-1).any()
+    assert torch.equal(actual[1], expected[1])
+    assert torch.equal(actual[0, :2], expected[0, :2])
+    assert not torch.isclose(actual[0, 2:], expected[0, 2:]).all(-1).any()
 
 
 def test_decisions_are_not_kept_after_begin() -> None:
