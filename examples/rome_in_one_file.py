@@ -1,16 +1,16 @@
-"""ROME in one file: change one fact in a language model, with torch and transformers and nothing else.
+"""ROME in one file: change one fact in a language model, with only torch and transformers.
 
 Meng, Bau, Andonian, Belinkov, "Locating and Editing Factual Associations in GPT" (NeurIPS 2022).
 
     python examples/rome_in_one_file.py HuggingFaceTB/SmolLM2-135M-Instruct --text docs/*/*.md
 
-The output projection W of an MLP is read as a memory that maps keys to values, v = W k. To make the model
+The output projection W of an MLP is viewed as a memory that maps keys to values, v = W k. To make the model
 continue "{subject} is located in the city of" with another city, ROME
 
-1. takes k*, the key at the subject's last token (the mean over a few contexts),
-2. finds v*, the value there with which the model predicts the new target, by gradient descent, and
-3. adds the rank-one matrix that makes W map k* to v* and changes other keys as little as it can:
-   (v* - W k*) uᵀ / (u · k*) with u = C⁻¹ k*, where C = E[k kᵀ] is taken over ordinary text (eq. 2).
+1. reads k*, the key at the subject's last token (the mean over a few contexts),
+2. optimizes v*, the value there with which the model predicts the new target, by gradient descent, and
+3. adds the rank-one matrix that makes W map k* to v* and changes the values of other keys as little as
+   possible: (v* - W k*) uᵀ / (u · k*) with u = C⁻¹ k*, where C = E[k kᵀ] over ordinary text (eq. 2).
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from transformers.pytorch_utils import Conv1D
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the search for v*; names and defaults as in the released code of ROME and MEMIT."""
+    """Settings of the target optimization, with names and defaults of the released ROME and MEMIT."""
 
     v_num_grad_steps: int = 25
     v_lr: float = 0.5
     v_weight_decay: float = 0.5
-    clamp_norm_factor: float = 4.0  # bound of |delta| / |v|
+    clamp_norm_factor: float = 4.0  # the bound of |delta| / |v|
     kl_factor: float = 0.0625
-    stop_below: float = 0.05  # the search ends when the loss is below this
+    stop_below: float = 0.05  # the loss below which the optimization ends
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Prompt:
 
 
 def tokenize(tokenizer: Any, context: str, prompt: str, subject: str, target: str = "") -> Prompt:
-    """Fills context and prompt (each has one `{}`), appends the target, finds the tokens of both."""
+    """Tokenizes a prompt in a context (each has one `{}`) with a target; locates subject and target."""
     before, after = context.replace("{}", prompt, 1).split("{}")
     text, stop = before + subject + after, len(before + subject)
     encoded = tokenizer(f"{text} {target}" if target else text, return_offsets_mapping=True)
@@ -61,7 +61,7 @@ def tokenize(tokenizer: Any, context: str, prompt: str, subject: str, target: st
 
 
 def logits_of(model: Any, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Logits of rows of tokens; padding stands on the right, where causal attention never looks."""
+    """Returns the logits of rows of tokens, padded on the right, where causal attention ignores it."""
     longest = max(map(len, rows))
     ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=model.device)
     logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
@@ -69,7 +69,7 @@ def logits_of(model: Any, rows: Sequence[Sequence[int]]) -> torch.Tensor:
 
 
 def target_logprobs(logprobs: torch.Tensor, prompt: Prompt) -> torch.Tensor:
-    """Log-probability of each token of the target, out of those at every position `[tokens, vocabulary]`."""
+    """Returns the log-probability of each target token, given all of them `[tokens, vocabulary]`."""
     start, stop = len(prompt.ids) - prompt.n_target, len(prompt.ids)
     return logprobs[torch.arange(start - 1, stop - 1), torch.tensor(prompt.ids[start:stop])]
 
@@ -86,7 +86,7 @@ def hooked(module: torch.nn.Module, hook: Callable[[torch.Tensor, torch.Tensor],
 
 @torch.no_grad()
 def keys_and_values(model: Any, module: torch.nn.Module, prompts: Sequence[Prompt]) -> list[torch.Tensor]:
-    """Input (keys) and output (values) of the module at each prompt's subject, both `[prompts, width]`."""
+    """Returns the module's input (keys) and output (values) at the subjects, both `[prompts, width]`."""
     seen: list[torch.Tensor] = []
     with hooked(module, lambda keys, values: seen.extend((keys, values))):
         logits_of(model, [prompt.ids for prompt in prompts])
@@ -98,7 +98,7 @@ def keys_and_values(model: Any, module: torch.nn.Module, prompts: Sequence[Promp
 def key_covariance(
     model: Any, tokenizer: Any, module: torch.nn.Module, text: str, window: int = 256
 ) -> torch.Tensor:
-    """C = E[k kᵀ] over the tokens of a text, float64 `[d_ff, d_ff]`; not centered, as in the paper."""
+    """Computes C = E[k kᵀ] over the tokens of a text, uncentered as in the paper, float64 `[d_ff, d_ff]`."""
     lines = (tokenizer(line, add_special_tokens=False) for line in text.splitlines(keepends=True))
     ids = [token for line in lines for token in line["input_ids"]]
     rows = [ids[start : start + window] for start in range(0, len(ids) - window + 1, window)]
@@ -112,21 +112,23 @@ def key_covariance(
         keys = seen.pop().flatten(0, 1).float()
         total = total + (keys.T @ keys).double()
     if len(rows) * window < len(total):
-        raise ValueError(f"the text has {len(ids)} tokens; C needs about ten for each of {len(total)} rows")
+        raise ValueError(
+            f"the text has {len(ids)} tokens; C has {len(total)} rows and needs about ten for each"
+        )
     return total / (len(rows) * window)
 
 
 def find_value(
     model: Any, module: torch.nn.Module, rewrites: Sequence[Prompt], essence: Prompt, settings: Settings
 ) -> torch.Tensor:
-    """Finds v*, the module's output at the subject with which the model predicts the target (eq. 4).
+    """Optimizes v*, the module's output at the subject with which the model predicts the target (eq. 4).
 
     Args:
         model: The model.
         module: The module whose output is changed; ROME takes the MLP's output projection.
         rewrites: The prompt with its target in every context, the bare prompt first.
-        essence: "{subject} is a": the next token's distribution shall stay as it was (the KL term).
-        settings: The settings of the search.
+        essence: "{subject} is a", whose next-token distribution should not change (the KL term).
+        settings: The settings of the optimization.
     """
     prompts = [*rewrites, essence]
     rows, subjects = torch.arange(len(prompts)), torch.tensor([prompt.subject_last for prompt in prompts])
@@ -169,21 +171,21 @@ def rome(
 ) -> torch.Tensor:
     """Computes the update of W for a fact (prompt, subject, target), float64 `[d, d_ff]`.
 
-    The paper has one key k*; the released code divides by the bare prompt's key instead of the mean, with
-    which updates can explode. Here it is the mean everywhere (R-ROME, Gupta et al. 2024).
+    The paper uses one key k*. The released code divides by the bare prompt's key instead of the mean, so that
+    updates can explode. Here the mean is used everywhere (R-ROME, Gupta et al. 2024).
     """
     prompt, subject, target = fact
     rewrites = [tokenize(tokenizer, context, prompt, subject, target) for context in contexts]
-    wanted = find_value(model, module, rewrites, tokenize(tokenizer, "{}", "{} is a", subject), settings)
+    target_v = find_value(model, module, rewrites, tokenize(tokenizer, "{}", "{} is a", subject), settings)
     bare = [tokenize(tokenizer, context, prompt, subject) for context in contexts]
     key, value = (activations.mean(0).double() for activations in keys_and_values(model, module, bare))
     u = torch.linalg.solve(covariance, key)
-    update: torch.Tensor = torch.outer(wanted.double() - value, u) / (u @ key)
+    update: torch.Tensor = torch.outer(target_v.double() - value, u) / (u @ key)
     return update
 
 
 def generate(model: Any, tokenizer: Any, text: str, n_tokens: int = 12, **options: Any) -> str:
-    """Continues a text; returns the whole of it."""
+    """Returns a text with its generated continuation."""
     inputs = tokenizer(text, return_tensors="pt").to(model.device)
     ids = model.generate(**inputs, max_new_tokens=n_tokens, pad_token_id=0, **options)[0]
     return str(tokenizer.decode(ids, skip_special_tokens=True))
@@ -191,7 +193,7 @@ def generate(model: Any, tokenizer: Any, text: str, n_tokens: int = 12, **option
 
 @torch.no_grad()
 def describe(model: Any, tokenizer: Any, fact: tuple[str, str, str]) -> str:
-    """The probability of the target, and what the model says."""
+    """Describes the probability of the target and the model's continuation."""
     prompt = tokenize(tokenizer, "{}", *fact)
     logprob = target_logprobs(logits_of(model, [prompt.ids])[0].log_softmax(-1), prompt).sum()
     text = generate(model, tokenizer, fact[0].replace("{}", fact[1]), do_sample=False)
@@ -199,7 +201,7 @@ def describe(model: Any, tokenizer: Any, fact: tuple[str, str, str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Edits a model as the command line says; prints its answers before and after."""
+    """Edits a model as given on the command line, and prints its answers before and after."""
     parser = argparse.ArgumentParser(description="ROME with plain torch and transformers.")
     parser.add_argument("model", help="a folder or a hub id of a causal language model")
     parser.add_argument("--text", type=Path, nargs="+", required=True, help="text files, for C")
@@ -208,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--target", default="Rome")
     parser.add_argument("--layer", type=int, default=7)
     parser.add_argument("--module", default="model.layers.{}.mlp.down_proj", help="W; {} is the layer")
-    parser.add_argument("--contexts", type=int, default=5, help="sampled contexts beside the bare prompt")
+    parser.add_argument("--contexts", type=int, default=5, help="number of sampled contexts")
     given = parser.parse_args(arguments)
     try:
         text = "\n".join(path.read_text(encoding="utf-8") for path in given.text)
@@ -228,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fact = (given.prompt, given.subject, given.target)
     print("before:", describe(model, tokenizer, fact))
     update = rome(model, tokenizer, module, covariance, fact, contexts)
-    update = update.T if isinstance(module, Conv1D) else update  # GPT-2 keeps W transposed
+    update = update.T if isinstance(module, Conv1D) else update  # GPT-2 stores W transposed
     with torch.no_grad():
         module.weight.copy_(module.weight.double() + update)
     print("after: ", describe(model, tokenizer, fact))

@@ -83,7 +83,7 @@ class TestTune:
     @pytest.mark.parametrize(
         ("change", "editor", "said"),
         [
-            ({"fingerprint": "0123"}, "ft-m", "was found on the model 0123"),
+            ({"fingerprint": "0123"}, "ft-m", "was tuned on the model 0123"),
             ({}, "ultraedit", "is for ft-m, not for ultraedit"),
             ({"provenance": "guessed"}, "ft-m", "is not a preset"),
         ],

@@ -31,7 +31,7 @@ def test_what_it_trained_is_found_by_edit(
 ) -> None:
     refused = sequela("edit", "--model", world_folder, "--editor", editor, "--edits", edits_file)
     assert refused.exit_code == 2
-    assert "has to be trained before" in refused.stderr
+    assert "must be trained before" in refused.stderr
     assert f"sequela train-editor {editor}" in refused.stderr
     reported = sequela("train-editor", editor, "-m", world_folder, "--edits", training_edits, *FEW, "--json")
     assert reported.exit_code == 0, reported.stderr
@@ -52,7 +52,7 @@ def test_it_shows_the_curve_and_goes_on(
     assert answer.exit_code == 0, answer.stderr
     assert "paraphrase" in answer.stdout
     assert "Kept in" in answer.stdout
-    assert "training goes on after step 2" in sequela(*command).stderr
+    assert "training resumes after step 2" in sequela(*command).stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a user may get wrong, and what is said then."""
+"""Errors that users may make with statistics, and their messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHITENED = ["rome", "memit", "pmet", "emmet", "alphaedit"]
 
 
 @pytest.mark.parametrize("method", WHITENED)
-def test_statistics_of_another_model_are_refused(method: str, tmp_path: Path) -> None:
+def test_statistics_of_another_model_are_rejected(method: str, tmp_path: Path) -> None:
     resources = Resources(tiny_statistics(OTHER, tmp_path), contexts=("{}",))
     with pytest.raises(FingerprintMismatchError) as caught:
         create_editor(method, {"layers": [1]}).prepare(MODEL, resources)
@@ -29,21 +29,21 @@ def test_statistics_of_another_model_are_refused(method: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("method", WHITENED)
-def test_going_on_with_other_statistics_is_refused(method: str, tmp_path: Path) -> None:
+def test_continuing_with_other_statistics_is_rejected(method: str, tmp_path: Path) -> None:
     own = {"nullspace_threshold": 10.0} if method == "alphaedit" else {}
     editor = create_editor(method, {"layers": [1], "v_num_grad_steps": 2, **own})
     first = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
     state = editor.prepare(MODEL, first)
     spec = CorpusSpec(source=str(tmp_path / "corpus.txt"), n_tokens=640, window=64)
     second = Resources(Statistics(MODEL, spec, tmp_path), contexts=("{}",))
-    with pytest.raises(SequelaError, match="began with the statistics") as caught:
+    with pytest.raises(SequelaError, match="The earlier edits used the statistics") as caught:
         editor.edit(MODEL, TINY_EDITS[:1], state, second)
     assert first.statistics.key in caught.value.message
     assert second.statistics.key in caught.value.message
 
 
 @pytest.mark.parametrize("method", ["rome", "memit", "emmet"])
-def test_statistics_over_too_few_tokens_are_told_with_the_remedy(method: str, tmp_path: Path) -> None:
+def test_statistics_over_too_few_tokens_are_reported_with_the_remedy(method: str, tmp_path: Path) -> None:
     spec = CorpusSpec(source=str(write_text(tmp_path / "text.txt")), n_tokens=32, window=16)
     resources = Resources(Statistics(MODEL, spec, tmp_path), contexts=("{}",))
     editor = create_editor(method, {"layers": [1], "v_num_grad_steps": 2})

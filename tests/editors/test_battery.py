@@ -1,4 +1,4 @@
-"""What every editing method must do on every family of models, whatever the method is."""
+"""Requirements that every editing method must meet on every model family."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Method:
     Args:
         name: The method.
         settings: Its settings.
-        layers: Where it is to write; empty for a method that finds that out itself.
-        batch: How many edits it makes together.
-        part: Which weights of a layer it writes: the MLP's `output`, all of the `mlp`, or `attention`'s query
-            and value.
-        follows_gradients: Whether it goes down the target's loss, so that it must raise the target's
-            probability on a random model too. KN writes embeddings instead.
+        layers: The layers to edit; empty for a method that determines them itself.
+        batch: The number of edits applied together.
+        part: The weights of a layer that it changes: the MLP's `output`, all of the `mlp`, or `attention`'s
+            query and value.
+        follows_gradients: True if it descends the target's loss, so that it must raise the target's
+            probability also on a random model. KN writes embeddings instead.
     """
 
     name: str
@@ -58,16 +58,16 @@ class Method:
 
     @property
     def in_weights(self) -> bool:
-        """Whether its edits sit in weights."""
+        """True if its edits are in the weights."""
         return self.create().location == "weights"
 
     @property
     def in_requests(self) -> bool:
-        """Whether its edits sit in front of requests: no step is taken and no block is changed."""
+        """True if its edits are in the prompt: no step is taken and no block is changed."""
         return self.create().location == "prompt"
 
     def weights(self, model: LanguageModel) -> set[str]:
-        """The weights it may change."""
+        """Returns the names of the weights that it may change."""
         layers = self.layers or range(LAYERS)
         if not self.in_weights:
             return set()
@@ -183,21 +183,21 @@ OTHER_HEADS = {
 }
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {**{name: (name, {}) for name in FAMILY_NAMES}, **OTHER_HEADS}
 A_FEW = QUICK_FAMILIES
-"""Weights stored the other way round, norms behind the MLP, and the plain case."""
+"""Transposed weights, norms after the MLP, and the plain case."""
 
 KINDS = (
     ("gpt2", "gpt_neox", "gptj", "phi3", "gpt_neox, shared head"),
     ("gemma2", "gemma3", "olmo2"),
     ("llama", "mistral", "qwen2", "qwen3", "llama, own head"),
 )
-"""Models with fused or transposed weights or parallel blocks, with norms behind the MLP, and the others."""
+"""Models with fused or transposed weights or parallel blocks, with norms after the MLP, and the others."""
 
 
 def covering() -> set[str]:
     """Returns the trials of the quick tier: every method on one model of each kind.
 
-    The variants of a method go through the models of a kind in turn. The first variant begins with GPT-2, so
-    that every method meets weights stored the other way round; where the others begin differs by method.
+    The variants of a method cycle through the models of a kind. The first variant starts with GPT-2, so that
+    every method is tried on transposed weights; the start within the other kinds differs by method.
     """
     chosen: set[str] = set()
     seen: dict[str, int] = {}
@@ -217,19 +217,19 @@ def covering() -> set[str]:
 
 
 def on_a_few(methods: Mapping[str, Method]) -> list[ParameterSet]:
-    """Returns each method with each of `A_FEW`; the quick tier has one of them for each, in turn."""
+    """Returns each method with each of `A_FEW`; the quick tier has one of them per method, in turn."""
     return [
         pytest.param(
-            method, model, id=f"{name}-{model}", marks=() if number % 3 == place else pytest.mark.slow
+            method, model, id=f"{name}-{model}", marks=() if number % 3 == index else pytest.mark.slow
         )
         for number, (name, method) in enumerate(methods.items())
-        for place, model in enumerate(A_FEW)
+        for index, model in enumerate(A_FEW)
     ]
 
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the statistics of all tiny models are kept during the run."""
+    """The folder of the statistics of all tiny models during the run."""
     return tmp_path_factory.mktemp("tiny-statistics")
 
 
@@ -247,7 +247,7 @@ def weights_of(model: LanguageModel) -> dict[str, torch.Tensor]:
 
 
 def losses(edited: EditedModel, edits: Sequence[Edit]) -> torch.Tensor:
-    """Negative log-likelihood per token of each edit's target, `[edits]`."""
+    """Returns the negative log-likelihood per token of each edit's target, `[edits]`."""
     requests = [score_request(edited, edit.question, edit.target_new) for edit in edits]
     return torch.tensor([-score.mean_logprob for score in TorchEngine().score(edited, requests)])
 
@@ -265,7 +265,7 @@ class Trial:
 
     @property
     def edited(self) -> EditedModel:
-        """The model with the edits, wherever they sit."""
+        """The model with the edits, whatever their location."""
         return self.method.create().edited(self.model, self.outcome.delta, self.outcome.state)
 
 
@@ -274,7 +274,7 @@ TRIALS = [f"{method} / {model}" for method in METHODS for model in MODELS]
 
 @pytest.fixture(scope="module", params=quick_cases(TRIALS, covering()))
 def trial(request: pytest.FixtureRequest, kept: Path) -> Trial:
-    """Every method on every model in turn."""
+    """Each method on each model."""
     method_name, model_name = request.param.split(" / ")
     method, model = METHODS[method_name], open_model(model_name)
     before, edits = weights_of(model), TINY_EDITS[: method.batch]
@@ -310,7 +310,7 @@ def test_the_model_is_left_bit_for_bit_as_it_was(trial: Trial) -> None:
         assert not module._forward_pre_hooks
 
 
-def test_the_change_is_of_the_expected_weights_only(trial: Trial) -> None:
+def test_only_the_expected_weights_change(trial: Trial) -> None:
     delta = trial.outcome.delta
     assert set(delta.updates) <= trial.method.weights(trial.model)
     assert set(delta.updates) == trial.method.weights(trial.model) or not trial.method.layers
@@ -359,7 +359,7 @@ def test_the_targets_become_more_likely(trial: Trial) -> None:
 
 
 def test_the_state_survives_json_and_the_seed_fixes_every_bit(trial: Trial, kept: Path) -> None:
-    """A fresh copy of the model, a fresh editor, and the state from its JSON."""
+    """Repeats the edit with a new editor and the state from its JSON."""
     text = trial.state.model_dump_json()
     editor, resources = trial.method.create(), resources_for(trial.model, kept)
     state = editor.state_class.model_validate_json(text)
@@ -371,11 +371,11 @@ def test_the_state_survives_json_and_the_seed_fixes_every_bit(trial: Trial, kept
 
 
 def test_the_edits_survive_being_saved(trial: Trial, tmp_path: Path) -> None:
-    """What comes back says the very same on the model."""
+    """The loaded edits give exactly the same losses."""
     editor = trial.method.create()
-    whole = editor.finalize_delta(trial.model, trial.outcome.delta)
-    made_by = MethodEdits.of(editor, trial.outcome.state, [edit.id for edit in trial.edits])
-    save_edits(tmp_path, trial.model, SavedEdits(whole, (made_by,)))
+    final = editor.finalize_delta(trial.model, trial.outcome.delta)
+    edits = MethodEdits.of(editor, trial.outcome.state, [edit.id for edit in trial.edits])
+    save_edits(tmp_path, trial.model, SavedEdits(final, (edits,)))
     again = load_saved_edits(tmp_path, trial.model).on(trial.model)
     assert again.content_hash == trial.edited.content_hash != EditedModel(trial.model).content_hash
     assert torch.equal(losses(again, trial.edits), losses(trial.edited, trial.edits))
@@ -383,7 +383,7 @@ def test_the_edits_survive_being_saved(trial: Trial, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("method", "name"), on_a_few(METHODS))
 def test_it_edits_weights_in_bfloat16(method: Method, name: str, kept: Path) -> None:
-    """Targets, solves and the change itself are in fp32 or finer; only the model's own numbers are coarse."""
+    """Targets, solves and the change itself are in fp32 or finer; only the model is in bfloat16."""
     model = open_model(name)
     model.module.to(torch.bfloat16)
     model = LanguageModel.wrap(model.module, model.tokenizer, f"{name}-bf16")
@@ -398,11 +398,11 @@ def test_it_edits_weights_in_bfloat16(method: Method, name: str, kept: Path) -> 
 
 
 ON_TOP = {name: method for name, method in METHODS.items() if "last-only" not in name}
-"""Methods whose edits come on top of the earlier ones: all but those that take their place."""
+"""The methods whose batches are added to the earlier ones instead of replacing them."""
 
 
 @pytest.mark.parametrize(("method", "name"), on_a_few(ON_TOP))
-def test_a_later_batch_is_made_on_top_of_the_earlier(method: Method, name: str, kept: Path) -> None:
+def test_a_later_batch_is_applied_on_top_of_the_earlier(method: Method, name: str, kept: Path) -> None:
     model, resources = open_model(name), resources_for(open_model(name), kept)
     editor, edits = method.create(), TINY_EDITS[:2]
     first, second = edit_in_batches(editor, model, edits, 1, resources)
@@ -420,7 +420,7 @@ ONE_AT_A_TIME = {name: method for name, method in METHODS.items() if not method.
 
 
 @pytest.mark.parametrize("method", ONE_AT_A_TIME.values(), ids=ONE_AT_A_TIME)
-def test_a_batch_for_a_method_that_makes_one_edit_at_a_time_is_refused(method: Method, kept: Path) -> None:
+def test_a_batch_for_a_method_that_takes_one_edit_at_a_time_is_rejected(method: Method, kept: Path) -> None:
     model = open_model("llama")
     with pytest.raises(BadInputError, match="one edit at a time, but the batch size is 3") as caught:
         list(edit_in_batches(method.create(), model, TINY_EDITS[:3], 3, resources_for(model, kept)))
@@ -439,15 +439,15 @@ def test_another_seed_samples_other_contexts(method: str, kept: Path) -> None:
 
 
 def broken_weight(model: LanguageModel, layer: int) -> Delta:
-    """An earlier change that left a weight without numbers."""
+    """Returns a change that sets a weight to NaN."""
     update = Dense(torch.full((WIDTH, KEY_WIDTH), float("nan")))
     return Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
 
 
 @pytest.mark.parametrize("layer", [0, LAYERS - 1], ids=["below", "above"])
 @pytest.mark.parametrize("method", ON_TOP.values(), ids=ON_TOP)
-def test_an_edit_of_a_broken_model_is_dropped_and_says_so(method: Method, layer: int, kept: Path) -> None:
-    """Above the edited layer the weights to be changed are fine and only the loss is no number."""
+def test_an_edit_of_a_broken_model_is_dropped_with_a_reason(method: Method, layer: int, kept: Path) -> None:
+    """If the broken layer is above the edited one, only the loss is not finite."""
     model = open_model("llama")
     editor, resources = method.create(), resources_for(model, kept)
     state = editor.prepare(model, resources)
@@ -459,21 +459,21 @@ def test_an_edit_of_a_broken_model_is_dropped_and_says_so(method: Method, layer:
 
 
 @pytest.mark.parametrize("method", ["r-rome", "memit, batch of 3"])
-def test_an_edit_that_can_not_be_made_leaves_the_others_of_its_batch(method: str, kept: Path) -> None:
-    """One token has no embedding, and one subject needs it."""
+def test_an_edit_that_fails_does_not_affect_the_others_of_its_batch(method: str, kept: Path) -> None:
+    """The embedding of one token, which occurs in one subject, is NaN."""
     model = open_model("llama, own head")
     editor = METHODS[method].create()
     resources = Resources(tiny_statistics(model, kept), contexts=CONTEXTS)
     state = editor.prepare(model, resources)
     good, bad = TINY_EDITS[2], TINY_EDITS[4]
-    wanted = editor.edit(model, [good], state, resources)
+    expected = editor.edit(model, [good], state, resources)
     token = model.tokenizer(bad.subject)["input_ids"][-1]
     model.module.get_input_embeddings().weight.data[token] = float("nan")
     outcome = editor.edit(model, [bad, good], state, resources)
     assert [bool(report.dropped) for report in outcome.reports] == [True, False]
-    assert outcome.delta.updates.keys() == wanted.delta.updates.keys()
+    assert outcome.delta.updates.keys() == expected.delta.updates.keys()
     for name, update in outcome.delta.updates.items():
-        alone = wanted.delta.updates[name].to_dense()
+        alone = expected.delta.updates[name].to_dense()
         assert float((update.to_dense() - alone).norm()) < 1e-3 * float(alone.norm())
 
 
@@ -481,7 +481,7 @@ WITH_LAYERS = {name: method for name, method in METHODS.items() if method.layers
 
 
 @pytest.mark.parametrize("method", WITH_LAYERS.values(), ids=WITH_LAYERS)
-def test_layers_that_the_model_has_not_are_refused(method: Method, kept: Path) -> None:
+def test_layers_that_the_model_lacks_are_rejected(method: Method, kept: Path) -> None:
     model = open_model("gpt2")
     with pytest.raises(SequelaError, match=f"layers 0 to {LAYERS - 1}; layer {LAYERS}"):
         method.create([LAYERS]).prepare(model, resources_for(model, kept))
@@ -503,18 +503,18 @@ def test_fine_tuning_keeps_every_entry_within_its_bound(kept: Path) -> None:
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if "history" in name or "alphaedit" in name])
-def test_earlier_keys_are_remembered_and_held_still(method: str, kept: Path) -> None:
-    """The second batch moves what the layers say to the first batch's keys less than it would without."""
+def test_the_values_of_earlier_keys_are_preserved(method: str, kept: Path) -> None:
+    """The second batch changes the values of the first batch's keys less than it would without history."""
     model, tried = open_model("llama"), METHODS[method]
     editor, resources = tried.create(), resources_for(model, kept)
     edits = TINY_EDITS[: 2 * tried.batch]
     first, second = edit_in_batches(editor, model, edits, tried.batch, resources)
     assert {len(keys) for keys in first.state.tensors.values()} == {tried.batch}
     assert {len(keys) for keys in second.state.tensors.values()} == {len(edits)}
-    forgetful = first.state.model_copy(update={"tensors": {}})
+    no_history = first.state.model_copy(update={"tensors": {}})
     with EditedModel(model, first.delta):
         own, without = (
-            editor.edit(model, second.edits, state, resources).delta for state in (first.state, forgetful)
+            editor.edit(model, second.edits, state, resources).delta for state in (first.state, no_history)
         )
     layer = tried.layers[0]
     name, keys = model.family.mlp_out_name(layer), first.state.tensors[f"keys.{layer}"].double()

@@ -1,4 +1,4 @@
-"""Edits merged into a checkpoint: the same model, or a reason why not."""
+"""Export of edits into a checkpoint: it gives the same model, or fails with a reason."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def saved(folder: Path, model: LanguageModel, layers: Sequence[int] = (1, 3)) ->
             for layer in layers
         },
     )
-    made_by = MethodEdits.of(create_editor("memit"), NoState(), ("a", "b"))
-    save_edits(folder, model, SavedEdits(delta, (made_by,)))
+    edits = MethodEdits.of(create_editor("memit"), NoState(), ("a", "b"))
+    save_edits(folder, model, SavedEdits(delta, (edits,)))
     return delta
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
-def test_the_checkpoint_says_what_the_edited_model_says(family: str, tmp_path: Path) -> None:
-    """To the bit, loaded by transformers alone; the model in memory is the unedited one."""
+def test_the_checkpoint_has_the_logits_of_the_edited_model(family: str, tmp_path: Path) -> None:
+    """The logits are equal bit for bit, with transformers alone; the model in memory stays unedited."""
     model = tiny_language_model(family)
     delta = saved(tmp_path / "edits", model)
     export_merged(tmp_path / "edits", model, tmp_path / "merged")
@@ -47,10 +47,10 @@ def test_the_checkpoint_says_what_the_edited_model_says(family: str, tmp_path: P
     with torch.no_grad():
         plain = model.module(ids).logits
         with EditedModel(model, delta):
-            wanted = model.module(ids).logits
-        found = again(ids).logits
-    assert torch.equal(found, wanted)
-    assert not torch.equal(found, plain)
+            expected = model.module(ids).logits
+        loaded = again(ids).logits
+    assert torch.equal(loaded, expected)
+    assert not torch.equal(loaded, plain)
     assert (
         AutoTokenizer.from_pretrained(tmp_path / "merged")("Ada")["input_ids"]
         == (model.tokenizer("Ada")["input_ids"])
@@ -59,18 +59,19 @@ def test_the_checkpoint_says_what_the_edited_model_says(family: str, tmp_path: P
     assert list((tmp_path / "merged").glob("*.safetensors"))
 
 
-def test_it_says_where_it_comes_from(tmp_path: Path) -> None:
+def test_the_checkpoint_describes_its_origin(tmp_path: Path) -> None:
     model = tiny_language_model("llama")
     delta = saved(tmp_path / "edits", model)
     export_merged(tmp_path / "edits", model, tmp_path / "merged")
-    reported = ExportDescription.model_validate_json(
+    description = ExportDescription.model_validate_json(
         (tmp_path / "merged" / DESCRIPTION).read_text(encoding="utf-8")
     )
-    assert (reported.base_name, reported.base_fingerprint) == (model.name, model.fingerprint)
-    assert (reported.method, reported.edits, reported.delta) == ("memit", ("a", "b"), delta.content_hash)
+    assert (description.base_name, description.base_fingerprint) == (model.name, model.fingerprint)
+    assert (description.method, description.edits) == ("memit", ("a", "b"))
+    assert description.delta == delta.content_hash
 
 
-def test_another_model_is_refused_and_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_another_model_is_rejected_and_nothing_is_left_behind(tmp_path: Path) -> None:
     saved(tmp_path / "edits", tiny_language_model("llama"))
     with pytest.raises(FingerprintMismatchError):
         export_merged(tmp_path / "edits", tiny_language_model("llama", seed=1), tmp_path / "merged")
@@ -81,25 +82,25 @@ def test_another_model_is_refused_and_nothing_is_left_behind(tmp_path: Path) -> 
     ("method", "settings", "where"),
     [("grace", {"layers": [1]}, "in the activations"), ("ike", {"retriever": "words"}, "in the prompt")],
 )
-def test_a_memory_is_refused_with_what_could_be_done(
+def test_edits_outside_the_weights_are_rejected_with_a_hint(
     method: str, settings: dict[str, object], where: str, tmp_path: Path
 ) -> None:
     model, editor = tiny_language_model("llama"), create_editor(method, settings)
     state = editor.state_class()
-    made_by = MethodEdits.of(editor, state, ("a",))
-    save_edits(tmp_path / "edits", model, SavedEdits(Delta.empty(model.fingerprint), (made_by,)))
+    edits = MethodEdits.of(editor, state, ("a",))
+    save_edits(tmp_path / "edits", model, SavedEdits(Delta.empty(model.fingerprint), (edits,)))
     with pytest.raises(SequelaError, match=f"{method} keeps them {where}, not in the weights") as caught:
         check_export(tmp_path / "edits", tmp_path / "merged")
     assert "sequela evaluate --delta" in (caught.value.hint or "")
     assert "memit" in (caught.value.hint or "")
 
 
-def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
     model = tiny_language_model("llama")
     saved(tmp_path / "edits", model)
     (tmp_path / "merged").mkdir()
     (tmp_path / "merged" / "config.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(BadInputError, match="is there already"):
+    with pytest.raises(BadInputError, match="already exists"):
         export_merged(tmp_path / "edits", model, tmp_path / "merged")
     assert (tmp_path / "merged" / "config.json").read_text(encoding="utf-8") == "{}"
 

@@ -1,4 +1,4 @@
-"""Presets: every one can be used, fits its models by shape, and gives way to what the user sets."""
+"""Presets: every one is valid, fits its models by shape, and yields to settings given by the user."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ OF_THE_PAPER = {
 BESIDES = {"llama-3-8b", "qwen2.5-7b", "smollm2-135m", "gemma-3-270m"}
 
 
-class Told(SilentProgress):
-    """Keeps what is said."""
+class RecordingProgress(SilentProgress):
+    """Records all messages."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def say(self, message: str) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
 
 @pytest.fixture
 def shaped() -> LanguageModel:
-    """A model with the shape of one that has presets, as far as these look."""
+    """A model with the same shape, for presets, as one that has presets."""
     return tiny_language_model("llama", num_hidden_layers=30, hidden_size=576, intermediate_size=64)
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda p: f"{p.editor} {','.join(p.models)} {p.presets}")
-def test_it_is_settings_of_its_method_for_known_models(preset: Any) -> None:
+def test_a_preset_has_settings_of_its_method_for_known_models(preset: Any) -> None:
     shapes = model_shapes()
     settings = method_info(preset.editor).settings.model_validate(preset.settings)
     for name in preset.models:
@@ -54,7 +54,7 @@ def test_every_model_of_the_paper_and_some_besides_have_one(method: str) -> None
     assert known >= OF_THE_PAPER | BESIDES
 
 
-def test_the_published_rome_is_the_one_with_holes() -> None:
+def test_the_published_rome_is_the_original_without_covariance() -> None:
     published = [p for p in list_presets("rome") if "published" in p.presets]
     assert {name for p in published for name in p.models} == OF_THE_PAPER
     for preset in published:
@@ -63,7 +63,7 @@ def test_the_published_rome_is_the_one_with_holes() -> None:
         assert preset.settings["mom2_adjustment"] is False
 
 
-def test_models_are_told_apart_by_shape(shaped: LanguageModel) -> None:
+def test_models_are_distinguished_by_shape(shaped: LanguageModel) -> None:
     fitting = [name for name, shape in model_shapes().items() if shape.fits(shaped)]
     assert fitting == ["smollm2-135m"]
     size = shaped.module.config.vocab_size
@@ -72,7 +72,7 @@ def test_models_are_told_apart_by_shape(shaped: LanguageModel) -> None:
     assert not Shape(family="mistral", layers=30, width=576).fits(shaped)
 
 
-def test_what_is_not_set_comes_from_the_preset(shaped: LanguageModel) -> None:
+def test_missing_settings_come_from_the_preset(shaped: LanguageModel) -> None:
     editor = with_preset(create_editor("rome", {"v_lr": 0.25}), shaped)
     assert editor.hyperparameters.layers == (7,)
     assert editor.hyperparameters.v_lr == 0.25
@@ -90,28 +90,27 @@ def test_regularizers_stay_with_the_method(shaped: LanguageModel) -> None:
     assert editor.settings["rect"] == {"keep": 0.1}
 
 
-def test_without_a_preset_the_user_is_told(shaped: LanguageModel) -> None:
-    other, content = tiny_language_model("gpt2"), Told()
+def test_a_missing_preset_is_reported(shaped: LanguageModel) -> None:
+    other, progress = tiny_language_model("gpt2"), RecordingProgress()
     editor = create_editor("rome")
-    assert with_preset(editor, other, content) is editor
-    assert "no preset of rome for tiny-gpt2" in content.said[0]
-    assert "sequela tune" in content.said[0]
-    content.said.clear()
-    with_preset(create_editor("rome", {"layers": [1]}), other, content)
-    with_preset(create_editor("rome"), shaped, content)
-    assert content.said == []
-    with_preset(create_editor("pmet"), shaped, content)
-    assert "untested" in content.said[0]
+    assert with_preset(editor, other, progress) is editor
+    assert "no preset of rome for tiny-gpt2" in progress.messages[0]
+    assert "sequela tune" in progress.messages[0]
+    progress.messages.clear()
+    with_preset(create_editor("rome", {"layers": [1]}), other, progress)
+    with_preset(create_editor("rome"), shaped, progress)
+    assert progress.messages == []
+    with_preset(create_editor("pmet"), shaped, progress)
+    assert "untested" in progress.messages[0]
 
 
-def test_published_settings_that_do_not_exist_are_refused(shaped: LanguageModel) -> None:
+def test_published_settings_that_do_not_exist_are_rejected(shaped: LanguageModel) -> None:
     with pytest.raises(BadInputError, match="no published settings of rome"):
         with_preset(create_editor("rome", {"preset": "published"}), shaped)
 
 
 def test_the_published_kn_is_a_control_for_any_model(shaped: LanguageModel) -> None:
-    found = find_preset("kn", "published", shaped)
-    assert found is not None
+    assert find_preset("kn", "published", shaped) is not None
     editor = with_preset(create_editor("kn", {"preset": "published"}), shaped)
     assert editor.variant == "1 step"
     assert find_preset("kn", "recommended", shaped) is None

@@ -1,4 +1,4 @@
-"""Methods are found by name, ours and those of packages that were installed beside."""
+"""Methods are found by name, both built-in ones and those of installed packages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_method_is_known_under_its_own_name() -> None:
         assert create_editor(name).hyperparameters == METHODS[name].settings()
 
 
-def test_the_listing_tells_each_setting_with_its_default() -> None:
+def test_the_listing_has_each_setting_with_its_default() -> None:
     described = {editor.name: editor for editor in describe_editors()}
     for name in METHODS:
         settings = described[name].hyperparameters
@@ -39,19 +39,19 @@ def test_the_listing_tells_each_setting_with_its_default() -> None:
 
 
 @pytest.mark.parametrize(("wrong", "meant"), [("rmoe", "rome"), ("MEMIT", "memit"), ("ftm", "ft-m")])
-def test_an_unknown_method_is_met_with_what_comes_near(wrong: str, meant: str) -> None:
+def test_an_unknown_method_is_reported_with_near_matches(wrong: str, meant: str) -> None:
     with pytest.raises(UnknownNameError, match=f"Unknown editor '{wrong}'") as caught:
         create_editor(wrong)
     assert meant in caught.value.near
     assert meant in str(caught.value)
 
 
-def test_a_method_like_no_other_is_met_with_all_names() -> None:
+def test_an_unknown_method_without_near_matches_is_reported_with_all_names() -> None:
     with pytest.raises(UnknownNameError, match=r"Known: .*ft-m, grace, ike, kn, lora, malmen, melo, memit"):
         create_editor("xyzzy")
 
 
-def test_an_unknown_setting_is_met_with_the_allowed_ones() -> None:
+def test_an_unknown_setting_is_reported_with_the_allowed_ones() -> None:
     with pytest.raises(BadInputError) as caught:
         create_editor("rome", {"v_lrr": 0.1})
     description = str(caught.value)
@@ -59,7 +59,7 @@ def test_an_unknown_setting_is_met_with_the_allowed_ones() -> None:
     assert all(name in description for name in METHODS["rome"].settings.model_fields)
 
 
-def test_every_wrong_value_is_told() -> None:
+def test_every_invalid_value_is_reported() -> None:
     with pytest.raises(BadInputError) as caught:
         create_editor("memit", {"v_lr": -1, "layers": [], "v_num_grad_steps": "many"})
     descriptions = str(caught.value).splitlines()
@@ -88,7 +88,7 @@ def test_a_plug_in_is_a_method_like_any_other(install_plugin: Install, tmp_path:
     assert torch.equal(model.mlp_out_weight(2), before)
 
 
-def test_a_plug_in_can_name_its_class_alone(install_plugin: Install) -> None:
+def test_a_plug_in_can_name_only_its_class(install_plugin: Install) -> None:
     install_plugin({"sequela.editors": {"doubling": "sequela_example_plugin.method:Doubling"}})
     assert (
         check_editor("doubling", {"factor": 3}).info.implementation
@@ -106,7 +106,7 @@ def test_a_regularizer_of_a_package_joins_any_method(install_plugin: Install) ->
 
 
 @pytest.mark.parametrize(
-    ("place", "expected"),
+    ("entry_point", "expected"),
     [
         ("sequela_no_such_module:Editor", r"\(sequela_no_such_module:Editor\) can't be imported"),
         ("sequela_example_plugin.method:NoSuchClass", "can't be imported"),
@@ -114,10 +114,10 @@ def test_a_regularizer_of_a_package_joins_any_method(install_plugin: Install) ->
         ("sequela_example_plugin.records:DOUBLING", "has the name 'doubling'"),
     ],
 )
-def test_a_plug_in_that_is_no_editor_is_refused_by_name(
-    install_plugin: Install, place: str, expected: str
+def test_a_plug_in_that_is_no_editor_is_rejected_by_name(
+    install_plugin: Install, entry_point: str, expected: str
 ) -> None:
-    install_plugin({"sequela.editors": {"broken": place}})
+    install_plugin({"sequela.editors": {"broken": entry_point}})
     with pytest.raises(BadInputError, match=expected) as caught:
         create_editor("broken")
     assert "sequela-example-plugin 1.0.0" in caught.value.message
@@ -125,7 +125,7 @@ def test_a_plug_in_that_is_no_editor_is_refused_by_name(
     assert listed.problem == caught.value.message
 
 
-def test_a_record_whose_class_is_no_editor_is_refused(install_plugin: Install, tmp_path: Path) -> None:
+def test_a_record_whose_class_is_no_editor_is_rejected(install_plugin: Install, tmp_path: Path) -> None:
     (tmp_path / "wrong_class.py").write_text(
         "from dataclasses import replace\n"
         "from sequela.editors.catalog import METHODS\n"
@@ -141,10 +141,10 @@ def test_a_record_whose_class_is_no_editor_is_refused(install_plugin: Install, t
         sys.path.remove(str(tmp_path))
 
 
-def test_a_plug_in_never_takes_the_name_of_our_own_methods(install_plugin: Install) -> None:
+def test_a_plug_in_can_not_take_the_name_of_a_built_in_method(install_plugin: Install) -> None:
     install_plugin({"sequela.editors": {"rome": "sequela_example_plugin.method:Doubling"}})
     with pytest.raises(BadInputError, match=r"'rome' is taken: sequela and sequela-example-plugin 1\.0\.0"):
         editor_class("rome")
-    ours, theirs = (one for one in describe_editors() if one.name == "rome")
-    assert (ours.origin, ours.problem) == ("sequela", "")
-    assert "taken" in theirs.problem
+    built_in, provided = (one for one in describe_editors() if one.name == "rome")
+    assert (built_in.origin, built_in.problem) == ("sequela", "")
+    assert "taken" in provided.problem

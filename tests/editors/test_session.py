@@ -1,4 +1,4 @@
-"""A session: batches in their order, going on from a snapshot, presets, templates, and bad edits."""
+"""Sessions: batches in order, continuing from a snapshot, presets, templates, and bad edits."""
 
 from __future__ import annotations
 
@@ -30,45 +30,45 @@ def steps(folder: Path, policy: BadEditPolicy, name: str = "rome", batch: int = 
     return list(edit_in_batches(editor, MODEL, TINY_EDITS[:4], batch, resources, policy=policy))
 
 
-def norms(found: list[BatchResult]) -> list[float]:
-    return [report.relative_norm for step in found for report in step.reports]
+def norms(results: list[BatchResult]) -> list[float]:
+    return [report.relative_norm for step in results for report in step.reports]
 
 
 @pytest.fixture
 def between(tmp_path: Path) -> float:
-    """A norm that the first edit doesn't reach and some later one exceeds, and the first bad edit."""
-    found = norms(steps(tmp_path, BadEditPolicy(relative_norm=1e9)))
-    assert max(found[1:]) > found[0]
-    return (found[0] + max(found[1:])) / 2
+    """A relative norm that the first edit doesn't reach and a later one exceeds."""
+    results = norms(steps(tmp_path, BadEditPolicy(relative_norm=1e9)))
+    assert max(results[1:]) > results[0]
+    return (results[0] + max(results[1:])) / 2
 
 
-def test_a_bad_edit_is_made_and_reported(tmp_path: Path, between: float) -> None:
-    found = steps(tmp_path, BadEditPolicy(relative_norm=between))
-    bad = [report for step in found for report in step.reports if report.warning]
-    assert len(found) == 4
+def test_a_bad_edit_is_applied_and_reported(tmp_path: Path, between: float) -> None:
+    results = steps(tmp_path, BadEditPolicy(relative_norm=between))
+    bad = [report for step in results for report in step.reports if report.warning]
+    assert len(results) == 4
     assert bad
     assert all(report.relative_norm > between and not report.dropped for report in bad)
     assert all("explosive update" in report.warning for report in bad)
-    assert found[-1].delta.content_hash == steps(tmp_path, BadEditPolicy())[-1].delta.content_hash
+    assert results[-1].delta.content_hash == steps(tmp_path, BadEditPolicy())[-1].delta.content_hash
 
 
 def test_a_bad_edit_is_skipped_and_counted_as_dropped(tmp_path: Path, between: float) -> None:
-    found = steps(tmp_path, BadEditPolicy(action="skip", relative_norm=between))
-    assert len(found) == 4
-    skipped = [n for n, step in enumerate(found) if step.reports[0].dropped]
+    results = steps(tmp_path, BadEditPolicy(action="skip", relative_norm=between))
+    assert len(results) == 4
+    skipped = [n for n, step in enumerate(results) if step.reports[0].dropped]
     assert skipped
     assert skipped[0] > 0
-    before = found[skipped[0] - 1]
-    assert found[skipped[0]].delta is before.delta
-    assert found[skipped[0]].state is before.state
-    assert "explosive update" in found[skipped[0]].reports[0].dropped
-    assert not found[0].reports[0].dropped
+    before = results[skipped[0] - 1]
+    assert results[skipped[0]].delta is before.delta
+    assert results[skipped[0]].state is before.state
+    assert "explosive update" in results[skipped[0]].reports[0].dropped
+    assert not results[0].reports[0].dropped
 
 
-def test_a_bad_edit_ends_it(tmp_path: Path, between: float) -> None:
-    found = steps(tmp_path, BadEditPolicy(action="stop", relative_norm=between))
-    assert len(found) < 5
-    *good, last = found
+def test_a_bad_edit_ends_the_session(tmp_path: Path, between: float) -> None:
+    results = steps(tmp_path, BadEditPolicy(action="stop", relative_norm=between))
+    assert len(results) < 5
+    *good, last = results
     assert "explosive update" in last.stopped
     assert last.delta is good[-1].delta
     assert last.reports[0].dropped
@@ -82,7 +82,7 @@ def test_a_batch_is_bad_as_a_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["rome", "memit", "pmet", "emmet", "alphaedit", "kn", "memit+rect"])
-def test_a_method_that_needs_a_subject_is_not_given_edits_without(method: str, tmp_path: Path) -> None:
+def test_a_method_that_needs_subjects_rejects_edits_without_one(method: str, tmp_path: Path) -> None:
     resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
     edits = [TINY_EDITS[0], NO_SUBJECT]
     with pytest.raises(BadInputError, match=r"1 of 2 edits have no subject \(the first: bare\)") as caught:
@@ -94,7 +94,9 @@ def test_a_method_that_needs_a_subject_is_not_given_edits_without(method: str, t
     ("method", "settings"),
     [("ultraedit", {"token": "mask", "layers": [1], "lr": 3e-3}), ("ft-m", {"layers": [1], "lr": 5e-3})],
 )
-def test_a_method_without_subject_takes_them(method: str, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_method_that_needs_no_subjects_accepts_them(
+    method: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
     resources = Resources(tiny_statistics(MODEL, tmp_path))
     (step,) = edit_in_batches(create_editor(method, settings), MODEL, [NO_SUBJECT], 1, resources)
     (report,) = step.reports
@@ -109,16 +111,16 @@ def session_of(
     return EditSession(MODEL, editor, resources, template=template, **changes)
 
 
-def test_batches_are_made_in_order_and_counted(tmp_path: Path) -> None:
+def test_batches_are_applied_in_order_and_counted(tmp_path: Path) -> None:
     session = session_of(tmp_path, "memit", batch_size=2)
-    found = list(session.run(TINY_EDITS[:3]))
-    assert [result.n_edits for result in found] == [2, 3]
-    assert [result.edits for result in found] == [TINY_EDITS[:2], TINY_EDITS[2:3]]
-    assert [result.made for result in found] == [("boss", "keeper"), ("cello",)]
-    assert all(result.seconds > 0 and not result.stopped for result in found)
+    results = list(session.run(TINY_EDITS[:3]))
+    assert [result.n_edits for result in results] == [2, 3]
+    assert [result.edits for result in results] == [TINY_EDITS[:2], TINY_EDITS[2:3]]
+    assert [result.made for result in results] == [("boss", "keeper"), ("cello",)]
+    assert all(result.seconds > 0 and not result.stopped for result in results)
 
 
-def test_a_session_leaves_the_model_as_it_was(tmp_path: Path) -> None:
+def test_a_session_leaves_the_model_unchanged(tmp_path: Path) -> None:
     before = {name: value.clone() for name, value in MODEL.module.state_dict().items()}
     session = session_of(tmp_path)
     (result,) = session.run(TINY_EDITS[:1])
@@ -138,7 +140,7 @@ def test_a_session_leaves_the_model_as_it_was(tmp_path: Path) -> None:
         ("grace", {"layers": [1], "num_steps": 3}),
     ],
 )
-def test_going_on_from_a_snapshot_gives_the_same_bits(
+def test_continuing_from_a_snapshot_gives_the_same_bits(
     method: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     session = session_of(tmp_path, method, settings=settings)
@@ -151,7 +153,7 @@ def test_going_on_from_a_snapshot_gives_the_same_bits(
     assert session.edited(first).content_hash != session.edited(whole).content_hash
 
 
-def test_edits_are_made_on_top_of_an_earlier_change(tmp_path: Path) -> None:
+def test_edits_are_applied_on_top_of_an_earlier_change(tmp_path: Path) -> None:
     session = session_of(tmp_path)
     first, both = session.run(TINY_EDITS[:2])
     (on_top,) = session.run(TINY_EDITS[1:2], session.start(first.delta))
@@ -159,7 +161,7 @@ def test_edits_are_made_on_top_of_an_earlier_change(tmp_path: Path) -> None:
     assert on_top.n_edits == 1
 
 
-def test_what_an_editor_prepares_is_shared_by_all_orders(tmp_path: Path) -> None:
+def test_the_prepared_state_is_shared_by_all_orders(tmp_path: Path) -> None:
     session = session_of(tmp_path)
     assert session.start().state is session.start().state
 
@@ -175,7 +177,7 @@ def test_the_preset_of_the_model_is_filled_in(tmp_path: Path) -> None:
     assert (session.editor.settings["v_num_grad_steps"], session.editor.settings["v_lr"]) == (7, 0.2)
 
 
-def test_the_editor_is_given_the_prompts_in_the_template(tmp_path: Path) -> None:
+def test_the_editor_gets_prompts_with_the_chat_template(tmp_path: Path) -> None:
     template = ChatTemplate("User: ", " Answer:")
     rewritten = [
         edit.model_copy(update={"prompt": f"User: {edit.prompt} Answer:"}) for edit in TINY_EDITS[:1]
@@ -187,7 +189,7 @@ def test_the_editor_is_given_the_prompts_in_the_template(tmp_path: Path) -> None
     assert templated.delta.content_hash == expected.delta.content_hash != plain.delta.content_hash
 
 
-def test_an_editor_of_requests_is_given_them_without(tmp_path: Path) -> None:
+def test_an_in_context_editor_gets_prompts_without_the_chat_template(tmp_path: Path) -> None:
     settings = {"n_demonstrations": 0, "retriever": "words"}
     template = ChatTemplate("User: ", " Answer:")
     (templated,) = session_of(tmp_path, "ike", template, settings=settings).run(TINY_EDITS[:1])
@@ -195,14 +197,14 @@ def test_an_editor_of_requests_is_given_them_without(tmp_path: Path) -> None:
     assert templated.state == plain.state
 
 
-def test_a_wrong_batch_size_is_refused_at_once(tmp_path: Path) -> None:
+def test_an_invalid_batch_size_is_rejected_at_once(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Invalid batch size 0"):
         session_of(tmp_path, batch_size=0)
-    with pytest.raises(BadInputError, match="a batch of 2 was asked for"):
+    with pytest.raises(BadInputError, match="the batch size is 2"):
         session_of(tmp_path, batch_size=2)
 
 
-def test_a_policy_by_its_action() -> None:
+def test_a_policy_is_created_from_its_action() -> None:
     assert BadEditPolicy.of("skip") == BadEditPolicy(action="skip")
     strict = BadEditPolicy(action="stop", relative_norm=0.1)
     assert BadEditPolicy.of(strict) is strict

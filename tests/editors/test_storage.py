@@ -42,7 +42,7 @@ METHODS = (*IN_WEIGHTS, "grace", "wise", "melo", "serac", "ike")
 
 @pytest.fixture
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folders of the earlier version beside the models they were made with; the working directory."""
+    """The folders of the earlier version and their models, in the working directory."""
     for name in ("run", "saved", "network"):
         shutil.copytree(OLD / name, tmp_path / name)
     save_exact_models(tmp_path)
@@ -56,29 +56,30 @@ def model(old: Path) -> LanguageModel:
 
 
 def settings_of(name: str) -> dict[str, Any]:
-    """The settings that the earlier version made the folders with."""
-    (found,) = [one["settings"] for one in read_manifest(Path("run")).given["editors"] if one["name"] == name]
-    return dict(found)
+    """Returns the settings with which the earlier version wrote the folders."""
+    editors = read_manifest(Path("run")).given["editors"]
+    (settings,) = [one["settings"] for one in editors if one["name"] == name]
+    return dict(settings)
 
 
 def old_checkpoint(name: str) -> Path:
-    """The old run's checkpoint of a method."""
-    (found,) = [
+    """Returns the old run's checkpoint of a method."""
+    (folder,) = [
         path.parent
         for path in Path("run/checkpoints").glob("*/2/delta.json")
         if json.loads(path.read_text(encoding="utf-8"))["method"] == name
     ]
-    return found
+    return folder
 
 
-def said(edited: EditedModel) -> list[float]:
-    """The log-probabilities of the edits' targets."""
+def target_logprobs(edited: EditedModel) -> list[float]:
+    """Returns the log-probabilities of the edits' targets."""
     requests = [score_request(edited, edit.question, edit.target_new) for edit in TINY_EDITS]
     return [score.logprob for score in TorchEngine().score(edited, requests)]
 
 
-def made(name: str, model: LanguageModel) -> tuple[Any, Any]:
-    """The method, and what stands after the two edits that the old folders have."""
+def apply_edits(name: str, model: LanguageModel) -> tuple[Any, Any]:
+    """Returns the method, and the result after the two edits that the old folders have."""
     editor = create_editor(name, settings_of(name))
     resources = Resources(Statistics(model), contexts=CONTEXTS)
     *_, step = edit_in_batches(editor, model, TINY_EDITS[:2], 1, resources)
@@ -86,23 +87,23 @@ def made(name: str, model: LanguageModel) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_what_a_command_saved_is_the_model_that_was_edited(name: str, model: LanguageModel) -> None:
-    editor, step = made(name, model)
+def test_saved_edits_give_the_model_that_was_edited(name: str, model: LanguageModel) -> None:
+    editor, step = apply_edits(name, model)
     edited = editor.edited(model, step.delta, step.state)
-    whole = editor.finalize_delta(model, step.delta)
+    final = editor.finalize_delta(model, step.delta)
     save_edits(
-        Path("new"), model, SavedEdits(whole, (MethodEdits.of(editor, step.state, ("boss", "keeper")),))
+        Path("new"), model, SavedEdits(final, (MethodEdits.of(editor, step.state, ("boss", "keeper")),))
     )
     again = load_saved_edits(Path("new"), model).on(model)
     assert again.content_hash == edited.content_hash
-    assert said(again) == said(edited) != said(EditedModel(model))
+    assert target_logprobs(again) == target_logprobs(edited) != target_logprobs(EditedModel(model))
     described = read_description(Path("new"))
     assert (described.method, described.edits) == (name, ("boss", "keeper"))
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_checkpoint_is_the_model_that_was_measured_and_goes_on(name: str, model: LanguageModel) -> None:
-    editor, step = made(name, model)
+def test_a_checkpoint_gives_the_measured_model_and_can_continue(name: str, model: LanguageModel) -> None:
+    editor, step = apply_edits(name, model)
     ids = tuple(edit.id for edit in TINY_EDITS[:2])
     save_checkpoint(Path("new"), Checkpoint(2, step.delta, step.state), model, editor, ids)
     edited = editor.edited(model, step.delta, step.state)
@@ -115,25 +116,25 @@ def test_a_checkpoint_is_the_model_that_was_measured_and_goes_on(name: str, mode
 
 class TestEarlierFormats:
     @pytest.mark.parametrize("name", METHODS)
-    def test_what_a_command_saved_is_read(self, name: str, model: LanguageModel) -> None:
+    def test_saved_edits_are_read(self, name: str, model: LanguageModel) -> None:
         saved = load_saved_edits(Path("saved") / name, model)
         assert (name in IN_WEIGHTS) == bool(saved.delta.updates)
-        assert said(saved.on(model)) != said(EditedModel(model))
+        assert target_logprobs(saved.on(model)) != target_logprobs(EditedModel(model))
         described = read_description(Path("saved") / name)
         assert (described.method, described.edits) == (name, ("boss", "keeper"))
 
     @pytest.mark.parametrize("name", METHODS)
-    def test_a_checkpoint_is_the_model_that_was_measured(self, name: str, model: LanguageModel) -> None:
+    def test_a_checkpoint_gives_the_measured_model(self, name: str, model: LanguageModel) -> None:
         edited = load_saved_edits(old_checkpoint(name), model).on(model)
         with open_store(Path("run")) as store:
             trajectory = old_checkpoint(name).parent.name
             (measured,) = {key.model_hash for key in store.evaluations() if key.trajectory == trajectory}
-        if name != "rome+prune":  # another processor's singular values have other last bits
+        if name != "rome+prune":  # the last bits of singular values differ between processors
             assert edited.content_hash == measured
-        assert said(edited) != said(EditedModel(model))
+        assert target_logprobs(edited) != target_logprobs(EditedModel(model))
 
     @pytest.mark.parametrize("name", METHODS)
-    def test_a_checkpoint_goes_on(self, name: str, model: LanguageModel) -> None:
+    def test_a_checkpoint_can_continue(self, name: str, model: LanguageModel) -> None:
         editor = create_editor(name, settings_of(name))
         kept = load_checkpoint(old_checkpoint(name), 2, model, editor)
         assert kept is not None
@@ -142,27 +143,27 @@ class TestEarlierFormats:
             outcome = editor.edit(model, TINY_EDITS[2:3], kept.state, resources)
         assert not outcome.reports[0].dropped
 
-    def test_the_unregularized_change_is_not_what_is_in_force(self, model: LanguageModel) -> None:
+    def test_the_unregularized_change_is_not_applied(self, model: LanguageModel) -> None:
         editor = create_editor("rome+prune", settings_of("rome+prune"))
         kept = load_checkpoint(old_checkpoint("rome+prune"), 2, model, editor)
         assert kept is not None
-        in_force = load_saved_edits(old_checkpoint("rome+prune"), model).delta
-        assert in_force.content_hash == editor.finalize_delta(model, kept.delta).content_hash
-        assert in_force.content_hash != kept.delta.content_hash
+        applied = load_saved_edits(old_checkpoint("rome+prune"), model).delta
+        assert applied.content_hash == editor.finalize_delta(model, kept.delta).content_hash
+        assert applied.content_hash != kept.delta.content_hash
 
-    def test_a_checkpoint_taken_out_of_its_run_is_refused(self, model: LanguageModel, tmp_path: Path) -> None:
+    def test_a_checkpoint_outside_its_run_is_rejected(self, model: LanguageModel, tmp_path: Path) -> None:
         shutil.copytree(old_checkpoint("grace"), tmp_path / "a" / "b" / "c")
         with pytest.raises(BadInputError, match=r"settings of grace with the run.*no manifest\.json"):
             load_saved_edits(tmp_path / "a" / "b" / "c", model)
 
     @pytest.mark.parametrize("name", ["grace", "ike"])
-    def test_saved_edits_without_their_memory_are_refused(self, name: str, model: LanguageModel) -> None:
+    def test_saved_edits_without_their_memory_are_rejected(self, name: str, model: LanguageModel) -> None:
         (Path("saved") / name / "memory.json").unlink()
-        for ask in (read_description, lambda folder: load_saved_edits(folder, model)):
-            with pytest.raises(IntegrityError, match="are not whole"):
-                ask(Path("saved") / name)
+        for read in (read_description, lambda folder: load_saved_edits(folder, model)):
+            with pytest.raises(IntegrityError, match="are incomplete"):
+                read(Path("saved") / name)
 
-    def test_new_edits_take_their_place(self, model: LanguageModel) -> None:
+    def test_new_edits_replace_them(self, model: LanguageModel) -> None:
         folder = Path("saved") / "wise"
         save_edits(folder, model, load_saved_edits(Path("saved") / "grace", model))
         assert {path.name for path in folder.iterdir()} == {DESCRIPTION, STATE}
@@ -171,26 +172,26 @@ class TestEarlierFormats:
         assert load_saved_edits(folder, model).on(model).content_hash == expected.content_hash
 
 
-class TestRefusals:
+class TestErrors:
     @pytest.fixture
     def folder(self, model: LanguageModel) -> Path:
         save_edits(Path("new"), model, load_saved_edits(Path("saved") / "grace", model))
         return Path("new")
 
-    @pytest.mark.parametrize(("file", "found"), [(DESCRIPTION, 3), ("delta.json", 2)])
-    def test_a_newer_format(self, folder: Path, model: LanguageModel, file: str, found: int) -> None:
+    @pytest.mark.parametrize(("file", "version"), [(DESCRIPTION, 3), ("delta.json", 2)])
+    def test_a_newer_format(self, folder: Path, model: LanguageModel, file: str, version: int) -> None:
         if file == "delta.json":
             folder = Path("saved") / "grace"
-        reported = json.loads((folder / file).read_text(encoding="utf-8"))
-        (folder / file).write_text(json.dumps({**reported, "format": found, "more": 1}), encoding="utf-8")
-        for ask in (read_description, lambda folder: load_saved_edits(folder, model)):
-            with pytest.raises(BadInputError, match=f"newer version of sequela: their format is {found}"):
-                ask(folder)
+        content = json.loads((folder / file).read_text(encoding="utf-8"))
+        (folder / file).write_text(json.dumps({**content, "format": version, "more": 1}), encoding="utf-8")
+        for read in (read_description, lambda folder: load_saved_edits(folder, model)):
+            with pytest.raises(BadInputError, match=f"newer version of sequela: their format is {version}"):
+                read(folder)
 
     def test_a_state_that_is_missing(self, folder: Path, model: LanguageModel) -> None:
-        reported = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        reported["methods"][0]["state"] = None
-        (folder / DESCRIPTION).write_text(json.dumps(reported), encoding="utf-8")
+        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        content["methods"][0]["state"] = None
+        (folder / DESCRIPTION).write_text(json.dumps(content), encoding="utf-8")
         with pytest.raises(IntegrityError, match="the state of grace is missing"):
             load_saved_edits(folder, model)
 
@@ -222,10 +223,10 @@ class TestRefusals:
 
     def test_another_model(self, folder: Path, model: LanguageModel) -> None:
         other = tiny_language_model("llama", seed=1)
-        with pytest.raises(FingerprintMismatchError) as refused:
+        with pytest.raises(FingerprintMismatchError) as caught:
             load_saved_edits(folder, other)
-        assert model.fingerprint in str(refused.value)
-        assert other.fingerprint in str(refused.value)
+        assert model.fingerprint in str(caught.value)
+        assert other.fingerprint in str(caught.value)
 
     def test_another_precision_is_named(self, folder: Path, model: LanguageModel) -> None:
         coarse = LanguageModel.wrap(model.module.to(torch.bfloat16), model.tokenizer, "model")

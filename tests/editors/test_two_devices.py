@@ -1,4 +1,4 @@
-"""Every method on a model that is spread over two devices, one of them pretended."""
+"""Every method on a model that is distributed over two devices, one of them simulated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TESTS = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
-    reason="this version of torch can't pretend a device",
+    reason="this version of torch can't simulate a device",
 )
 
 
@@ -34,9 +34,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_change_is_that_of_one_device() -> None:
     answer = run()
     assert answer.returncode == 0, answer.stderr
-    reported = json.loads(answer.stdout)
-    assert {name.split("+")[0] for name in reported} == set(METHODS)
-    for weights in reported.values():
+    differences = json.loads(answer.stdout)
+    assert {name.split("+")[0] for name in differences} == set(METHODS)
+    for weights in differences.values():
         assert weights
         assert all(difference < 1e-4 * norm for norm, difference in weights.values())
 

@@ -1,4 +1,4 @@
-"""On a model that knows facts the editors change what it says, and mostly only that."""
+"""On a model trained on facts, the editors change the edited facts and mostly preserve the others."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from support.world import World
 
 SETTINGS = EditQualitySettings(max_new_tokens=8)
 AT_THE_SUBJECT = -1
-"""The phrasing that ends with the person."""
+"""The index of the phrasing that ends with the subject."""
 TARGET = {"v_num_grad_steps": 30, "v_lr": 0.2, "clamp_norm_factor": 6.0}
 GENTLE = {"kl_factor": 0.01, "v_weight_decay": 0.1}
 PATIENT = {"kl_factor": 0.01, "v_weight_decay": 0.3, "v_num_grad_steps": 60}
-# The world's model comes out otherwise on every kind of processor: rounding grows over its training. Settings
-# are such as reach what is asked of them on several models, trained at learning rates a millionth apart.
+# The world's model differs between kinds of processors, since rounding errors grow over its training. The
+# settings reach the limits on several models, trained at learning rates that differ by a millionth.
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to edit, and what it must reach on average over ten edits.
+    """A method with settings, and the scores that it must reach on average over ten edits.
 
     Args:
         method: The method.
         settings: Its settings.
-        batch: How many edits are made together; the sets of edits are tried one by one.
-        efficacy: The least share of edits that the model says, by free decoding.
-        neighborhood: The least share of neighboring facts that it still says.
+        batch: The number of edits applied together; each batch starts from the unedited model.
+        efficacy: The minimum efficacy, by free decoding.
+        neighborhood: The minimum share of preserved neighborhood facts, by free decoding.
     """
 
     method: str
@@ -76,7 +76,7 @@ WAYS = {
 
 @pytest.fixture
 def resources(world: World, world_model: LanguageModel, tmp_path: Path) -> Resources:
-    """Key statistics over what the model has read."""
+    """Key statistics over the text that the model was trained on."""
     text = tmp_path / "read.txt"
     text.write_text("\n".join(s for fact in world.facts for s in fact.sentences), encoding="utf-8")
     spec = CorpusSpec(source=str(text), n_tokens=4096, window=64)
@@ -84,13 +84,13 @@ def resources(world: World, world_model: LanguageModel, tmp_path: Path) -> Resou
 
 
 def measured(model: LanguageModel, delta: Delta, edits: Sequence[Edit]) -> dict[str, list[float]]:
-    """Per metric, one value an edit, by free decoding."""
+    """Returns one value per edit for each metric, by free decoding."""
     records = measure_edits(EditedModel(model, delta), TorchEngine(), edits, SUCCESS_AT_EDIT, SETTINGS)
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for record in records:
         if record.protocol == "free_decoding":
-            found.setdefault(record.metric, []).append(record.value)
-    return found
+            values.setdefault(record.metric, []).append(record.value)
+    return values
 
 
 def mean(values: Sequence[float]) -> float:
@@ -107,11 +107,11 @@ QUICK = (
     "rome+nas",
     "ft-m",
 )
-"""One way for each method; what several of them meet in is tried on tiny models in the battery."""
+"""One configuration per method; the battery covers the others on tiny models."""
 
 
 @pytest.mark.parametrize("name", quick_cases(WAYS, QUICK))
-def test_it_changes_what_the_model_says(
+def test_edits_reach_their_efficacy_and_preserve_neighbors(
     name: str, world: World, world_model: LanguageModel, resources: Resources
 ) -> None:
     way = WAYS[name]
@@ -121,22 +121,22 @@ def test_it_changes_what_the_model_says(
     assert mean(unedited["neighborhood"]) > 0.95
 
     editor = create_editor(way.method, way.settings)
-    found: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
     for first in range(0, len(edits), way.batch):
         batch = edits[first : first + way.batch]
         (step,) = edit_in_batches(editor, world_model, batch, way.batch, resources)
         for metric, values in measured(world_model, step.delta, batch).items():
-            found.setdefault(metric, []).extend(values)
-    assert len(found["efficacy"]) == 10
-    assert mean(found["efficacy"]) >= way.efficacy
-    assert mean(found["neighborhood"]) >= way.neighborhood
-    assert mean(found["paraphrase"]) > mean(unedited["paraphrase"]) + 0.3
+            scores.setdefault(metric, []).extend(values)
+    assert len(scores["efficacy"]) == 10
+    assert mean(scores["efficacy"]) >= way.efficacy
+    assert mean(scores["neighborhood"]) >= way.neighborhood
+    assert mean(scores["paraphrase"]) > mean(unedited["paraphrase"]) + 0.3
 
 
-def test_edits_made_one_after_the_other_add_up(
+def test_edits_applied_one_after_another_add_up(
     world: World, world_model: LanguageModel, resources: Resources
 ) -> None:
-    """Five batches of two: at the end most of the ten are still said."""
+    """After five batches of two, most of the ten edits are retained."""
     edits = list(world.edits(10, AT_THE_SUBJECT))
     editor = create_editor("memit", WAYS["memit, ten at once"].settings)
     *_, last = edit_in_batches(editor, world_model, edits, 2, resources)

@@ -1,4 +1,4 @@
-"""Regularizers by name, their settings, and what a regularized method says of itself."""
+"""Regularizers by name, their settings, and the attributes of regularized methods."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
 
 
-def test_settings_say_all_that_makes_the_same_method_again() -> None:
+def test_settings_recreate_the_same_method() -> None:
     editor = create_editor("memit+rect+prune", {"layers": [1], "rect": {"keep": 0.3}})
     assert editor.name == "memit+rect+prune"
     assert editor.method == "memit"
@@ -32,7 +32,7 @@ def test_a_regularized_method_is_otherwise_the_method() -> None:
         assert getattr(regularized, quality) == getattr(rome, quality)
 
 
-def test_a_misspelled_regularizer_is_met_with_near_matches() -> None:
+def test_a_misspelled_regularizer_is_reported_with_near_matches() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'rect'"):
         create_editor("memit+rekt")
 
@@ -52,7 +52,7 @@ def test_wrong_settings_are_named(settings: dict[str, object], expected: str) ->
     assert expected in error.value.message
 
 
-def test_reports_tell_the_norm_that_remains(tmp_path: Path) -> None:
+def test_reports_have_the_norm_after_regularization(tmp_path: Path) -> None:
     model = tiny_language_model("llama")
     resources = Resources(tiny_statistics(model, tmp_path), contexts=("{}",))
     settings = {"layers": [1], "v_num_grad_steps": 3}
@@ -67,7 +67,7 @@ def test_reports_tell_the_norm_that_remains(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("regularizer", ["rect", "prune"])
 def test_a_method_that_changes_no_weights_can_not_be_regularized(regularizer: str) -> None:
-    """Its edits would not be in force, and nobody would be told."""
+    """Otherwise the regularizer would silently have no effect."""
     with pytest.raises(
         BadInputError, match=f"'{regularizer}' can't regularize grace, which changes no weights"
     ):

@@ -17,10 +17,10 @@ SITE = Site("block", 2)
 
 
 def test_targets_keep_the_norm_of_the_unedited_model() -> None:
-    """Also where an earlier edit has made what stands there longer."""
+    """They do so also after an earlier edit has increased the norm of the values."""
     model, edits = tiny_language_model("llama"), TINY_EDITS[:2]
     prompts = [tokenize_prompt(model.tokenizer, edit.prompt, edit.subject) for edit in edits]
-    belongs = read_at_subject(model, prompts, [SITE])[SITE].norm(dim=-1)
+    unedited = read_at_subject(model, prompts, [SITE])[SITE].norm(dim=-1)
     earlier = Delta(
         model.fingerprint,
         {model.family.mlp_out_name(1): LowRank(torch.ones(WIDTH, 1), torch.ones(1, KEY_WIDTH))},
@@ -30,11 +30,11 @@ def test_targets_keep_the_norm_of_the_unedited_model() -> None:
         longer = read_at_subject(model, prompts, [SITE])[SITE].norm(dim=-1)
         free = optimize_targets(model, edits, ("{}",), [SITE], settings)
         anchored = settings.model_copy(update={"anchored": True})
-        found = optimize_targets(model, edits, ("{}",), [SITE], anchored)
-        weights_are_back = read_at_subject(model, prompts, [SITE])[SITE].norm(dim=-1)
-    assert torch.equal(longer, weights_are_back)
-    assert (longer > 1.5 * belongs).all()
-    for one, other, norm in zip(found, free, belongs, strict=True):
+        scaled = optimize_targets(model, edits, ("{}",), [SITE], anchored)
+        after = read_at_subject(model, prompts, [SITE])[SITE].norm(dim=-1)
+    assert torch.equal(longer, after)
+    assert (longer > 1.5 * unedited).all()
+    for one, other, norm in zip(scaled, free, unedited, strict=True):
         assert float(one[SITE].value.norm()) == pytest.approx(float(norm), rel=1e-5)
         cosine = torch.nn.functional.cosine_similarity(one[SITE].value, other[SITE].value, dim=0)
         assert float(cosine) == pytest.approx(1.0, abs=1e-5)
@@ -42,6 +42,6 @@ def test_targets_keep_the_norm_of_the_unedited_model() -> None:
 
 
 @pytest.mark.parametrize("method", ["kn", "ultraedit", "ft-m"])
-def test_a_method_without_target_values_is_told_so(method: str) -> None:
-    with pytest.raises(BadInputError, match=f"{method} seeks none"):
+def test_a_method_without_target_values_is_rejected(method: str) -> None:
+    with pytest.raises(BadInputError, match=f"scales target values, and {method} has none"):
         create_editor(f"{method}+nas")

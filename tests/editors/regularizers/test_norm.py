@@ -31,7 +31,7 @@ def test_it_is_the_formula(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["rome", "alphaedit", "kn", "ultraedit", "ft-m"])
-def test_a_method_without_such_a_solve_is_told_so(method: str) -> None:
+def test_a_method_without_such_a_solve_is_rejected(method: str) -> None:
     with pytest.raises(BadInputError, match=f"{method} has none") as caught:
         create_editor(f"{method}+norm")
     assert "memit" in (caught.value.hint or "")

@@ -29,23 +29,23 @@ def with_singular_values(values: torch.Tensor) -> Delta:
 def test_singular_values_above_the_weights_greatest_are_lowered_by_the_logarithm() -> None:
     values = HIGHEST * torch.tensor([4.0, 1.5, 0.9, 0.1], dtype=torch.float64)
     regularized = Prune(PruneSettings(alpha=1.5)).finalize_delta(MODEL, with_singular_values(values))
-    found = torch.linalg.svdvals(regularized.updates[NAME].to_dense())[:4]
-    wanted = torch.tensor(
+    lowered = torch.linalg.svdvals(regularized.updates[NAME].to_dense())[:4]
+    expected = torch.tensor(
         [
             (math.log(v) - math.log(HIGHEST)) / math.log(1.5) + HIGHEST if v > HIGHEST else v
             for v in values.tolist()
         ],
         dtype=torch.float64,
     )
-    torch.testing.assert_close(found, wanted.sort(descending=True).values, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(lowered, expected.sort(descending=True).values, rtol=1e-5, atol=1e-6)
 
 
-def test_a_small_change_stays_bit_for_bit_as_it_is() -> None:
+def test_a_small_change_is_kept_bit_for_bit() -> None:
     small = with_singular_values(HIGHEST * torch.tensor([0.9, 0.5], dtype=torch.float64))
     assert Prune(PruneSettings()).finalize_delta(MODEL, small).content_hash == small.content_hash
 
 
-def test_the_edits_go_on_from_the_unregularized_change(tmp_path: Path) -> None:
+def test_further_edits_build_on_the_unregularized_change(tmp_path: Path) -> None:
     resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
     settings = {"layers": [2], "v_num_grad_steps": 3}
     plain, pruned = create_editor("rome", settings), create_editor("rome+prune", settings)

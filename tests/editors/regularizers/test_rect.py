@@ -34,7 +34,7 @@ def test_the_entries_with_the_greatest_relative_change_stay(keep: float, seed: i
 
 
 def test_weights_of_zero_change_most() -> None:
-    """Where the weight is 0 any change is infinitely large for it; where both are 0 there is none."""
+    """A change of a zero weight is infinitely large relative to it; if both are 0, there is none."""
     model = tiny_language_model("gpt2")
     stored = model.module.get_parameter(NAME).data
     weight = model.family.as_out_in(stored)

@@ -26,16 +26,16 @@ def test_the_same_seed_gives_the_same_contexts(any_family: LanguageModel) -> Non
 
 
 def test_the_sampled_contexts_find_the_subject(any_family: LanguageModel) -> None:
-    """Whatever a random model babbles, the subject's tokens are found behind it."""
+    """The subject's tokens are found after any text sampled from a random model."""
     tokenizer = any_family.tokenizer
     for context in sample_contexts(any_family, 3, 0):
         prompt = tokenize_prompt(tokenizer, "{} plays the", "Ada Winterbourne", context=context)
         assert prompt.subject is not None
-        spoken = tokenizer.decode(list(prompt.ids[prompt.subject.start : prompt.subject.stop]))
-        assert spoken.strip() == "Ada Winterbourne"
+        subject = tokenizer.decode(list(prompt.ids[prompt.subject.start : prompt.subject.stop]))
+        assert subject.strip() == "Ada Winterbourne"
 
 
-def test_none_sampled_leaves_the_bare_prompt() -> None:
+def test_without_sampled_contexts_the_bare_prompt_is_left() -> None:
     assert sample_contexts(tiny_language_model("llama"), 0, 0) == ("{}",)
 
 
@@ -45,7 +45,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_file_has_one_a_line(tmp_path: Path) -> None:
+def test_a_file_has_one_context_per_line(tmp_path: Path) -> None:
     path = written(tmp_path, "{}\nThe sea was calm. {}\n\nSo they said: {} \n")
     assert read_contexts(path) == ("{}", "The sea was calm. {}", "So they said: {} ")
 
@@ -66,7 +66,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, text: str, expected: str) -> None
     assert "contexts.txt" in str(caught.value)
 
 
-def test_a_file_that_is_missing_or_no_text_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_text_is_rejected_by_name(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"nowhere.txt can't be read"):
         read_contexts(tmp_path / "nowhere.txt")
     (tmp_path / "image.txt").write_bytes(b"{}\n\xff\xd8\xff")

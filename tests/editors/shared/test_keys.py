@@ -1,4 +1,4 @@
-"""Keys and values at the subject's last token, against plain whole passes."""
+"""Keys and values at the subject's last token, compared with plain full passes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SITES = (Site("key", 1), Site("value", 1), Site("block", 2))
 
 
 def plainly(model: LanguageModel, prompt: TokenizedPrompt) -> dict[Site, torch.Tensor]:
-    """One whole pass over one row, without padding or cutting."""
+    """Runs one full pass over one row, without padding or truncation."""
     seen: dict[Site, torch.Tensor] = {}
 
     def first(output: Any) -> torch.Tensor:
@@ -44,16 +44,16 @@ def all_prompts(model: LanguageModel) -> list[TokenizedPrompt]:
 
 
 @pytest.mark.parametrize("budget", [4096, 30])
-def test_it_reads_what_a_plain_pass_has_there(
+def test_activations_are_those_of_a_plain_pass(
     any_family: LanguageModel, monkeypatch: pytest.MonkeyPatch, budget: int
 ) -> None:
-    """In the order of the prompts, however they are batched."""
+    """They are in the order of the prompts, regardless of the batches."""
     monkeypatch.setattr(keys, "TOKENS_AT_ONCE", budget)
     prompts = all_prompts(any_family)
     read = read_at_subject(any_family, prompts, SITES)
     for site in SITES:
-        wanted = torch.stack([plainly(any_family, prompt)[site] for prompt in prompts])
-        torch.testing.assert_close(read[site], wanted, atol=2e-5, rtol=2e-4)
+        expected = torch.stack([plainly(any_family, prompt)[site] for prompt in prompts])
+        torch.testing.assert_close(read[site], expected, atol=2e-5, rtol=2e-4)
 
 
 def test_prompts_come_context_by_context_without_a_target() -> None:

@@ -1,4 +1,4 @@
-"""The target optimisation replays the model's upper part; a naive loop over whole passes must agree."""
+"""The target optimization replays the model's upper part; a naive loop over full passes must agree."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ CASES = (
     (SITES[1], TINY_EDITS[4]),
     (SITES[2], TINY_EDITS[0]),
 )
-"""Above the last block only a subject that ends the prompt can change what comes next."""
+"""At the last block only a subject at the end of the prompt affects the next token."""
 
 
 def optimize_target(
     model: LanguageModel, edit: Edit, contexts: Sequence[str], site: Site, settings: TargetHyperparameters
 ) -> Target:
-    """One edit at one site."""
-    (found,) = optimize_targets(model, [edit], contexts, [site], settings)
-    return found[site]
+    """Optimizes the target of one edit at one site."""
+    (targets,) = optimize_targets(model, [edit], contexts, [site], settings)
+    return targets[site]
 
 
 class Naive:
-    """The same losses from one whole, unpadded forward pass per row."""
+    """The same losses from one full, unpadded forward pass per row."""
 
     def __init__(self, model: LanguageModel, edit: Edit, site: Site) -> None:
         self.model, self.site = model, site
@@ -77,7 +77,7 @@ class Naive:
 
     @property
     def seen(self) -> torch.Tensor:
-        """What is at the site in the bare prompt, `[tokens, d]`."""
+        """The values of the site in the bare prompt, `[tokens, d]`."""
         kept: list[torch.Tensor] = []
         family = self.model.family
         find = family.mlp_out_module if self.site.kind == "value" else family.block
@@ -128,14 +128,14 @@ def as_row(losses: Losses) -> list[float]:
 
 
 @pytest.mark.parametrize(("site", "edit"), CASES, ids=lambda part: getattr(part, "kind", None) or part.id)
-def test_it_is_the_naive_loop_only_faster(any_family: LanguageModel, site: Site, edit: Edit) -> None:
+def test_it_agrees_with_the_naive_loop(any_family: LanguageModel, site: Site, edit: Edit) -> None:
     settings = TargetHyperparameters(v_num_grad_steps=4, v_lr=0.3, clamp_norm_factor=1.5)
     naive = Naive(any_family, edit, site)
     delta, losses = naive.optimize(settings)
     target = optimize_target(any_family, edit, CONTEXTS, site, settings)
     torch.testing.assert_close(target.initial, naive.initial, atol=1e-5, rtol=1e-4)
-    found = torch.tensor([as_row(step) for step in target.losses])
-    torch.testing.assert_close(found, torch.tensor(losses), atol=2e-4, rtol=2e-4)
+    actual = torch.tensor([as_row(step) for step in target.losses])
+    torch.testing.assert_close(actual, torch.tensor(losses), atol=2e-4, rtol=2e-4)
     assert float((target.delta - delta).norm() / delta.norm()) < 2e-3
     assert float(delta.norm()) > 0.1
 
@@ -180,7 +180,7 @@ def test_it_ends_once_the_loss_is_small() -> None:
     assert target.losses[-1].total < STOP_BELOW <= min(step.total for step in target.losses[:-1])
 
 
-def test_it_leaves_the_model_as_it_was(any_family: LanguageModel) -> None:
+def test_it_leaves_the_model_unchanged(any_family: LanguageModel) -> None:
     before = {name: weight.clone() for name, weight in any_family.module.named_parameters()}
     chosen = TargetHyperparameters(v_num_grad_steps=2)
     for site in SITES:
@@ -192,34 +192,34 @@ def test_it_leaves_the_model_as_it_was(any_family: LanguageModel) -> None:
     assert not any(module._forward_hooks for module in any_family.module.modules())
 
 
-def test_what_is_not_finite_has_a_name() -> None:
-    numbers, no_number = torch.ones(3), torch.tensor([1.0, float("nan"), 0.0])
+def test_the_failure_names_what_is_not_finite() -> None:
+    finite, not_finite = torch.ones(3), torch.tensor([1.0, float("nan"), 0.0])
     fine, broken = Losses(1.0, 1.0, 0.0, 0.0), Losses(float("nan"), 0.0, 0.0, 0.0)
-    assert Target(numbers, numbers, (broken, fine)).failure == ""
-    assert "value" in Target(no_number, numbers, (fine,)).failure
-    assert "loss" in Target(numbers, numbers, (fine, broken)).failure
+    assert Target(finite, finite, (broken, fine)).failure == ""
+    assert "value" in Target(not_finite, finite, (fine,)).failure
+    assert "loss" in Target(finite, finite, (fine, broken)).failure
 
 
-# Many edits side by side
+# Many edits in parallel
 
 
 @pytest.mark.parametrize("sites", [[SITES[0]], [SITES[1]], [Site("value", 2), Site("attention", 2)]])
-def test_side_by_side_is_one_by_one(any_family: LanguageModel, sites: list[Site]) -> None:
-    """Their targets, prompts and subjects differ in length."""
+def test_edits_in_parallel_give_the_same_as_one_by_one(any_family: LanguageModel, sites: list[Site]) -> None:
+    """The targets, prompts and subjects differ in length."""
     chosen = TargetHyperparameters(v_num_grad_steps=4, v_lr=0.3, clamp_norm_factor=1.5)
     together = optimize_targets(any_family, TINY_EDITS, CONTEXTS, sites, chosen)
-    for edit, found in zip(TINY_EDITS, together, strict=True):
+    for edit, targets in zip(TINY_EDITS, together, strict=True):
         (alone,) = optimize_targets(any_family, [edit], CONTEXTS, sites, chosen)
         for site in sites:
-            assert len(found[site].losses) == len(alone[site].losses)
-            torch.testing.assert_close(found[site].initial, alone[site].initial, atol=1e-5, rtol=1e-4)
-            assert float((found[site].delta - alone[site].delta).norm()) < 2e-3 * float(
+            assert len(targets[site].losses) == len(alone[site].losses)
+            torch.testing.assert_close(targets[site].initial, alone[site].initial, atol=1e-5, rtol=1e-4)
+            assert float((targets[site].delta - alone[site].delta).norm()) < 2e-3 * float(
                 alone[site].delta.norm()
             )
 
 
-def test_each_edit_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bound that some reach sooner than others; what has ended isn't moved on."""
+def test_each_edit_ends_independently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a bound that some edits reach sooner than others, the ended ones don't change any further."""
     model = tiny_language_model("llama")
     chosen = TargetHyperparameters(
         v_num_grad_steps=30, v_lr=0.5, clamp_norm_factor=100.0, kl_factor=0.0, v_weight_decay=0.0
@@ -228,15 +228,15 @@ def test_each_edit_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     halfway = sorted(losses[len(losses) // 2].total for losses in first)[len(first) // 2]
     monkeypatch.setattr(target_optimization, "STOP_BELOW", halfway)
     together = optimize_targets(model, TINY_EDITS, CONTEXTS, [SITES[0]], chosen)
-    steps = [len(found[SITES[0]].losses) for found in together]
+    steps = [len(targets[SITES[0]].losses) for targets in together]
     assert len(set(steps)) > 1
-    for edit, found in zip(TINY_EDITS, together, strict=True):
+    for edit, targets in zip(TINY_EDITS, together, strict=True):
         alone = optimize_target(model, edit, CONTEXTS, SITES[0], chosen)
-        assert len(alone.losses) == len(found[SITES[0]].losses)
-        torch.testing.assert_close(alone.delta, found[SITES[0]].delta, atol=2e-3, rtol=2e-3)
+        assert len(alone.losses) == len(targets[SITES[0]].losses)
+        torch.testing.assert_close(alone.delta, targets[SITES[0]].delta, atol=2e-3, rtol=2e-3)
 
 
-def test_how_many_go_side_by_side_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_edits_in_parallel_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_language_model("gpt2")
     chosen = TargetHyperparameters(v_num_grad_steps=3)
     together = optimize_targets(model, TINY_EDITS, CONTEXTS, [SITES[0]], chosen)
@@ -246,14 +246,14 @@ def test_how_many_go_side_by_side_does_not_matter(monkeypatch: pytest.MonkeyPatc
         torch.testing.assert_close(one[SITES[0]].delta, other[SITES[0]].delta, atol=1e-3, rtol=1e-3)
 
 
-def test_a_loss_that_is_no_number_ends_its_own_edit_only() -> None:
+def test_a_loss_that_is_not_finite_ends_only_its_own_edit() -> None:
     model = tiny_language_model("llama", tie_word_embeddings=False)
     good, bad = TINY_EDITS[2], TINY_EDITS[4]
     chosen = TargetHyperparameters(v_num_grad_steps=3)
-    wanted = optimize_target(model, good, CONTEXTS, SITES[0], chosen)
+    expected = optimize_target(model, good, CONTEXTS, SITES[0], chosen)
     token = model.tokenizer(bad.subject)["input_ids"][-1]
     model.module.get_input_embeddings().weight.data[token] = float("nan")
     broken, fine = optimize_targets(model, [bad, good], CONTEXTS, [SITES[0]], chosen)
     assert broken[SITES[0]].failure
     assert len(broken[SITES[0]].losses) == 1
-    torch.testing.assert_close(fine[SITES[0]].delta, wanted.delta, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fine[SITES[0]].delta, expected.delta, atol=1e-4, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Training MEND's network on a model that knows facts."""
+"""Training of MEND's network on a model that was trained on facts."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ QUICK = TrainingSettings(
 )
 
 
-class Listener(SilentProgress):
-    """Remembers the one task it is told of."""
+class RecordingProgress(SilentProgress):
+    """Records the only task."""
 
     description = ""
     total: int | None = 0
@@ -66,14 +66,14 @@ def training(
 
 @pytest.fixture(scope="module")
 def trained(world_folder: Path, facts: TrainingEdits, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network trained long enough to edit."""
+    """The folder of a network that was trained long enough to edit."""
     folder = tmp_path_factory.mktemp("mend")
     longer = QUICK.model_copy(update={"n_steps": 100, "validate_every": 25})
     training(load_world_model(world_folder), facts, folder, longer).run()
     return folder
 
 
-def test_it_learns_to_edit(trained: Path) -> None:
+def test_the_network_learns_to_edit(trained: Path) -> None:
     artifact = read_artifact(trained)
     first, best = artifact.curve[0], artifact.best
     assert best.step > 0
@@ -83,7 +83,7 @@ def test_it_learns_to_edit(trained: Path) -> None:
     assert first.train_loss is None
 
 
-def test_the_editor_uses_what_was_trained(
+def test_the_editor_uses_the_trained_network(
     trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
 ) -> None:
     edits = list(world.edits(32, phrasing=-1))[-6:]
@@ -91,14 +91,14 @@ def test_the_editor_uses_what_was_trained(
     losses = {}
     for artifact in (str(trained), "identity"):
         editor = create_editor("mend", {**SETTINGS, "artifact": artifact})
-        made = [edit_in_batches(editor, world_model, [edit], 1, resources) for edit in edits]
-        reports = [report for steps in made for step in steps for report in step.reports]
+        results = [edit_in_batches(editor, world_model, [edit], 1, resources) for edit in edits]
+        reports = [report for steps in results for step in steps for report in step.reports]
         assert not any(report.dropped for report in reports)
         losses[artifact] = sum(report.final_loss for report in reports) / len(reports)
     assert losses[str(trained)] < losses["identity"]
 
 
-def test_last_only_has_one_edit_in_force(
+def test_last_only_applies_only_the_last_edit(
     trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
 ) -> None:
     edits = list(world.edits(3, phrasing=-1))
@@ -113,7 +113,7 @@ def test_last_only_has_one_edit_in_force(
     assert added.delta.content_hash != last.delta.content_hash
 
 
-def test_last_only_under_a_regularizer_has_one_edit_in_force_too(
+def test_last_only_with_a_regularizer_applies_only_the_last_edit(
     trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
 ) -> None:
     edits = list(world.edits(3, phrasing=-1))
@@ -126,41 +126,41 @@ def test_last_only_under_a_regularizer_has_one_edit_in_force_too(
     assert last.delta.content_hash == alone.delta.content_hash
 
 
-def test_last_only_keeps_the_earlier_edit_where_one_cannot_be_made(
+def test_last_only_keeps_the_earlier_edit_if_the_next_is_dropped(
     world: World, world_model: LanguageModel, tmp_path: Path
 ) -> None:
     first, second = world.edits(2, phrasing=-1)
     resources = Resources(Statistics(world_model, folder=tmp_path))
     settings = {**SETTINGS, "artifact": "identity", "sequence": "last-only"}
     editor = create_editor("mend", settings)
-    (made,) = edit_in_batches(editor, world_model, [first], 1, resources)
+    (earlier,) = edit_in_batches(editor, world_model, [first], 1, resources)
     token = world_model.tokenizer(f" {second.target_new}", add_special_tokens=False)["input_ids"][-1]
     world_model.module.get_output_embeddings().weight.data[token] = float("nan")
-    step = edit_batch(editor, world_model, [second], made.delta, made.state, resources)
+    step = edit_batch(editor, world_model, [second], earlier.delta, earlier.state, resources)
     assert step.reports[0].dropped
-    assert step.delta.content_hash == made.delta.content_hash
+    assert step.delta.content_hash == earlier.delta.content_hash
 
 
-def test_edits_do_not_go_on_with_another_network(
+def test_continuing_with_another_network_is_rejected(
     trained: Path, world: World, world_model: LanguageModel, tmp_path: Path
 ) -> None:
     edits, resources = world.edits(1, phrasing=-1), Resources(Statistics(world_model, folder=tmp_path))
     state = create_editor("mend", {**SETTINGS, "artifact": "identity"}).prepare(world_model, resources)
     editor = create_editor("mend", {**SETTINGS, "artifact": str(trained)})
-    with pytest.raises(SequelaError, match="were made with the network") as caught:
+    with pytest.raises(SequelaError, match="were computed with the network") as caught:
         editor.edit(world_model, list(edits), state, resources)
     assert state.network in caught.value.message
 
 
-def test_an_interrupted_training_goes_on_to_the_same_curve(
+def test_an_interrupted_training_resumes_to_the_same_curve(
     world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
 ) -> None:
     whole = training(world_model, facts, tmp_path / "whole").run()
     first = QUICK.model_copy(update={"n_steps": 4})
     training(world_model, facts, tmp_path / "parts", first).run()
     parts = training(world_model, facts, tmp_path / "parts").run()
-    reported = [artifact.model_dump(exclude={"curve", "training"}) for artifact in (whole, parts)]
-    assert reported[0] == reported[1]
+    dumps = [artifact.model_dump(exclude={"curve", "training"}) for artifact in (whole, parts)]
+    assert dumps[0] == dumps[1]
     curves = [
         [one.model_dump(exclude={"seconds", "train_loss"}) for one in artifact.curve]
         for artifact in (whole, parts)
@@ -169,11 +169,11 @@ def test_an_interrupted_training_goes_on_to_the_same_curve(
     assert [one.train_loss for one in whole.curve[1:]] == [one.train_loss for one in parts.curve[1:]]
 
 
-def test_it_tells_steps_or_seconds_by_what_limits_it(
+def test_progress_is_in_steps_or_in_seconds_if_time_is_limited(
     world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
 ) -> None:
     short = QUICK.model_copy(update={"n_steps": 2})
-    by_steps, by_time = Listener(), Listener()
+    by_steps, by_time = RecordingProgress(), RecordingProgress()
     training(world_model, facts, tmp_path / "steps", short, by_steps).run()
     limited = short.model_copy(update={"minutes": 100.0})
     training(world_model, facts, tmp_path / "time", limited, by_time).run()
@@ -181,7 +181,7 @@ def test_it_tells_steps_or_seconds_by_what_limits_it(
     assert (by_time.description, by_time.total) == ("training mend, seconds", 6000)
 
 
-def test_smaller_micro_batches_come_to_the_same(
+def test_smaller_micro_batches_give_the_same_loss(
     world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
 ) -> None:
     losses = []
@@ -193,7 +193,7 @@ def test_smaller_micro_batches_come_to_the_same(
 
 
 @pytest.mark.parametrize("method", ["mend", "malmen"])
-def test_recomputing_blocks_comes_to_the_same_curve_with_less_memory(
+def test_recomputing_blocks_gives_the_same_curve_with_less_memory(
     world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path, method: str
 ) -> None:
     curves, needed = [], []
@@ -211,17 +211,17 @@ def test_recomputing_blocks_comes_to_the_same_curve_with_less_memory(
 
 
 @pytest.mark.parametrize("method", ["mend", "malmen"])
-def test_with_room_validation_runs_the_upper_layers_only(
+def test_with_a_cache_validation_runs_only_the_upper_layers(
     world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path, method: str
 ) -> None:
-    """The very same curve; below the edited layers, blocks run at the first validation and in steps."""
+    """The curve is the same; blocks below the edited layers run only at the first validation and in steps."""
     runs, needed, curves = [], [], []
     block = world_model.family.block(world_model.module, 0)
-    for room in (0, 16):
-        settings = QUICK.model_copy(update={"n_steps": 2, "validate_every": 1, "cache_mib": room})
+    for cache_mib in (0, 16):
+        settings = QUICK.model_copy(update={"n_steps": 2, "validate_every": 1, "cache_mib": cache_mib})
         editor = create_editor(method, {"layers": [1, 2], "rank": 32})
         assert isinstance(editor, TrainedEditor)
-        one = Training(editor, world_model, facts, settings, tmp_path / str(room), SILENT)
+        one = Training(editor, world_model, facts, settings, tmp_path / str(cache_mib), SILENT)
         needed.append(one.memory_bytes())
         passed: list[int] = []
         hook = block.register_forward_hook(lambda *_, passed=passed: passed.append(1))
@@ -229,12 +229,12 @@ def test_with_room_validation_runs_the_upper_layers_only(
         hook.remove()
         runs.append(len(passed))
     assert curves[0] == curves[1]
-    # 6 held-out edits 4 at a time, 3 passes each, at 2 later validations.
+    # 2 batches (6 held-out edits, 4 at a time), 3 passes each, at 2 later validations.
     assert runs[0] - runs[1] == 2 * 3 * 2
     assert needed[0] < needed[1]
 
 
-def test_what_does_not_fit_is_not_kept(world_model: LanguageModel, facts: TrainingEdits) -> None:
+def test_passes_that_do_not_fit_are_not_cached(world_model: LanguageModel, facts: TrainingEdits) -> None:
     store = PassStore(world_model, 1)
     first, second = Examples.of(world_model, facts.held_out, "held out").split(3)
     passes = store.of(first, 0)
@@ -249,7 +249,7 @@ def first_logits(passes: Passes) -> int:
     return sum(logits.nbytes for logits in passes.before)
 
 
-def test_it_ends_when_nothing_gets_better(
+def test_training_ends_without_improvement(
     world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
 ) -> None:
     settings = QUICK.model_copy(
@@ -260,7 +260,7 @@ def test_it_ends_when_nothing_gets_better(
     assert artifact.step <= artifact.curve[-1].step - 2
 
 
-def test_every_edit_is_seen_once_before_any_is_seen_again(facts: TrainingEdits) -> None:
+def test_every_edit_is_used_once_per_epoch(facts: TrainingEdits) -> None:
     n = len(facts.train)
     seen = [edit.id for step in range(2 * n // 4) for edit in facts.batch(step, 4, seed=3)]
     assert len(set(seen[:n])) == n
@@ -268,12 +268,12 @@ def test_every_edit_is_seen_once_before_any_is_seen_again(facts: TrainingEdits) 
     assert seen[:n] != seen[n:]
 
 
-def test_which_phrasing_is_seen_follows_from_the_seed(world: World, world_model: LanguageModel) -> None:
+def test_the_seed_determines_the_paraphrases(world: World, world_model: LanguageModel) -> None:
     edits = list(world.edits(4, phrasing=-1))
     assert Examples.of(world_model, edits, "a") == Examples.of(world_model, edits, "a")
 
 
-def test_too_few_edits_are_told_before_anything_runs() -> None:
+def test_too_few_edits_are_reported_before_training() -> None:
     bare = tuple(edit.model_copy(update={"paraphrases": ()}) for edit in TINY_EDITS)
     with pytest.raises(BadInputError, match="have no paraphrase, or no neighborhood prompt") as caught:
         TrainingEdits.of(EditSet("few", bare), 2)
@@ -286,7 +286,7 @@ class TestArtifacts:
         assert isinstance(editor, Mend)
         return editor
 
-    def test_it_is_found_in_the_usual_place(
+    def test_it_is_found_in_the_default_folder(
         self,
         trained: Path,
         world_model: LanguageModel,
@@ -299,16 +299,16 @@ class TestArtifacts:
             Resources(Statistics(world_model, folder=tmp_path)),
         )
         assert isinstance(editor, Mend)
-        with pytest.raises(SequelaError, match="has to be trained before it can edit") as caught:
+        with pytest.raises(SequelaError, match="must be trained before it can edit") as caught:
             editor.prepare(world_model, resources)
         assert "sequela train-editor mend" in (caught.value.hint or "")
-        place = artifact_folder("mend", world_model, editor.training_dependent_settings)
-        place.parent.mkdir(parents=True)
-        place.symlink_to(trained)
+        folder = artifact_folder("mend", world_model, editor.training_dependent_settings)
+        folder.parent.mkdir(parents=True)
+        folder.symlink_to(trained)
         state = create_editor("mend", SETTINGS).prepare(world_model, resources)
         assert state.network == read_artifact(trained).network
 
-    def test_one_for_another_model_is_refused_with_both_fingerprints(
+    def test_one_for_another_model_is_rejected_with_both_fingerprints(
         self, trained: Path, world_model: LanguageModel, tmp_path: Path
     ) -> None:
         other = tiny_language_model("llama")
@@ -318,25 +318,25 @@ class TestArtifacts:
         assert world_model.fingerprint in caught.value.message
         assert other.fingerprint in caught.value.message
 
-    def test_other_settings_are_refused(
+    def test_other_settings_are_rejected(
         self, trained: Path, world_model: LanguageModel, tmp_path: Path
     ) -> None:
         editor = create_editor("mend", {**SETTINGS, "rank": 16, "artifact": str(trained)})
         with pytest.raises(SequelaError, match="trained with other settings: rank = 32"):
             editor.prepare(world_model, Resources(Statistics(world_model, folder=tmp_path)))
 
-    def test_changed_numbers_are_refused(
+    def test_changed_tensors_are_rejected(
         self, trained: Path, world_model: LanguageModel, tmp_path: Path
     ) -> None:
         for path in trained.iterdir():
             (tmp_path / path.name).write_bytes(path.read_bytes())
-        numbers = bytearray((tmp_path / NETWORK).read_bytes())
-        numbers[-1] ^= 1
-        (tmp_path / NETWORK).write_bytes(bytes(numbers))
+        content = bytearray((tmp_path / NETWORK).read_bytes())
+        content[-1] ^= 1
+        (tmp_path / NETWORK).write_bytes(bytes(content))
         with pytest.raises(IntegrityError, match="was changed after it was saved"):
             self.editor(tmp_path).prepare(world_model, Resources(Statistics(world_model, folder=tmp_path)))
 
-    def test_a_training_with_other_settings_does_not_go_on_with_it(
+    def test_a_training_with_other_settings_starts_anew(
         self, world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
     ) -> None:
         training(world_model, facts, tmp_path, QUICK.model_copy(update={"n_steps": 4})).run()
@@ -346,7 +346,7 @@ class TestArtifacts:
         assert json.loads((tmp_path / "training.json").read_text())["step"] == 8
 
 
-def test_the_base_is_as_it_was(trained: Path, world_model: LanguageModel) -> None:
+def test_the_base_model_is_unchanged(trained: Path, world_model: LanguageModel) -> None:
     assert not world_model.changes
     assert not any(weight.requires_grad for weight in world_model.module.parameters())
     assert not any(module._forward_hooks for module in world_model.module.modules())

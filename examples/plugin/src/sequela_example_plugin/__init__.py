@@ -1,1 +1,1 @@
-"""An example of a plug-in for Sequela: one of each kind that a package can bring."""
+"""An example plug-in for Sequela with one entry of each kind that a package can provide."""

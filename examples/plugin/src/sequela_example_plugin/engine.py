@@ -1,4 +1,4 @@
-"""An engine: Sequela's plain reference, opened by a name of its own."""
+"""An engine: Sequela's plain reference engine under another name."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from sequela.models import LanguageModel
 
 @contextmanager
 def open_plain(model: LanguageModel, options: EngineOptions) -> Iterator[Engine]:
-    """Opens the engine; it holds nothing that must be closed."""
+    """Opens the engine, which has no resources to close."""
     yield PlainEngine()

@@ -38,11 +38,11 @@ class Doubling(Editor[DoublingHyperparameters, NoState]):
 
 
 class Halving(Regularizer[HalvingSettings]):
-    """Keeps a share of every change."""
+    """Scales every batch's change by a factor."""
 
     info = HALVING
 
     def regularize_batch(self, model: LanguageModel, change: Delta) -> Delta:
-        """Returns the smaller change."""
+        """Returns the scaled change."""
         smaller = {name: Dense(one.to_dense() * self.settings.share) for name, one in change.updates.items()}
         return Delta(change.base_fingerprint, smaller)

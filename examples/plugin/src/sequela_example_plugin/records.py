@@ -1,4 +1,4 @@
-"""What Sequela lists and checks; importing this doesn't import PyTorch."""
+"""The records that Sequela lists and checks, without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class DoublingHyperparameters(Hyperparameters):
     """The method's settings."""
 
     layer: int = Field(default=0, ge=0, description="The layer to scale.")
-    factor: float = Field(default=2.0, gt=0, description="What the weight is multiplied by, once per edit.")
+    factor: float = Field(default=2.0, gt=0, description="The factor applied to the weight once per edit.")
 
 
 class HalvingSettings(RegularizerSettings):
     """The regularizer's settings."""
 
-    share: float = Field(default=0.5, gt=0, le=1, description="The share of the change that stays.")
+    share: float = Field(default=0.5, gt=0, le=1, description="The fraction of the change that is kept.")
 
 
 DOUBLING = MethodInfo(
@@ -36,7 +36,7 @@ DOUBLING = MethodInfo(
 
 HALVING = RegularizerInfo(
     name="halving",
-    summary="Makes every change smaller.",
+    summary="Scales down every change.",
     paper="none",
     settings=HalvingSettings,
     implementation="sequela_example_plugin.method:Halving",
@@ -71,12 +71,12 @@ def _mentions(answer: str, expected: str) -> bool:
 
 
 ASKED_POLITELY = ProbeMetric(
-    "asked_politely", "The new answer, anywhere in the text, when asked politely.", 1, _politely, _mentions
+    "asked_politely", "The new answer, anywhere in the text, for a polite prompt.", 1, _politely, _mentions
 )
 
 
 def _describe() -> tuple[SuiteDescription, ...]:
-    about = "The length of what the model writes."
+    about = "The length of the generated text."
     return (
         SuiteDescription("answer-length", "two_prompts", "generation", about, ("characters",), "two prompts"),
     )

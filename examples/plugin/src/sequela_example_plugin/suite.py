@@ -1,4 +1,4 @@
-"""A suite: how much the model writes."""
+"""A suite that measures the length of the generated text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROMPTS = ("Once upon a time", "The weather today is")
 
 
 class AnswerLength:
-    """The number of characters that the model writes; `limit` prompts, or all."""
+    """Measures the number of characters that the model generates, for `limit` prompts or all."""
 
     name, version = "answer-length", "1"
     info = SuiteInfo(title="Answer length", section=Section.HEALTH)

@@ -1,4 +1,4 @@
-"""Attributions against the formula written down literally, and what integrated gradients promise."""
+"""Attributions, compared with the literal formula and with properties of integrated gradients."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ QUESTIONS = [Question((3, 1, 4, 1, 5, 9, 2, 6), 7), Question((8, 2), 3)]
 
 @contextmanager
 def replaced(model: LanguageModel, site: Site, put: Any) -> Iterator[None]:
-    """The last position's input of the site's module is what `put` makes of it."""
+    """Replaces the input of the site's module at the last position by the result of `put`."""
 
     def hook(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        entered = args[0].clone()
-        entered[0, -1] = put(entered[0, -1])
-        return (entered, *args[1:])
+        inputs = args[0].clone()
+        inputs[0, -1] = put(inputs[0, -1])
+        return (inputs, *args[1:])
 
     handle = module_at(model, site).register_forward_pre_hook(hook)
     try:
@@ -60,43 +60,43 @@ def literally(model: LanguageModel, question: Question, site: Site, n_points: in
 
 @pytest.mark.parametrize("kind", ["key", "preactivation"])
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_it_is_the_formula_on_every_family(name: str, kind: SiteKind) -> None:
+def test_attributions_are_those_of_the_formula(name: str, kind: SiteKind) -> None:
     model = tiny_language_model(name)
-    found = attributions(model, QUESTIONS, 4, kind)
-    assert found.scores.shape == (2, LAYERS, KEY_WIDTH)
+    result = attributions(model, QUESTIONS, 4, kind)
+    assert result.scores.shape == (2, LAYERS, KEY_WIDTH)
     for row, question in enumerate(QUESTIONS):
         for layer in range(LAYERS):
-            wanted = literally(model, question, Site(kind, layer), 4)
-            got = found.scores[row, layer]
-            assert float((got - wanted).norm()) < 2e-4 * float(wanted.norm())
+            expected = literally(model, question, Site(kind, layer), 4)
+            actual = result.scores[row, layer]
+            assert float((actual - expected).norm()) < 2e-4 * float(expected.norm())
             key = activation(model, question, Site("key", layer))
-            torch.testing.assert_close(found.keys[row, layer], key, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(result.keys[row, layer], key, rtol=1e-4, atol=1e-5)
 
 
 def test_one_point_is_the_gradient_at_no_activation() -> None:
-    """The published setting for large models."""
+    """This is the published setting for large models."""
     model = tiny_language_model("llama")
-    found = attributions(model, QUESTIONS[:1], 1, "preactivation")
-    wanted = literally(model, QUESTIONS[0], Site("preactivation", 2), 1)
-    assert float((found.scores[0, 2] - wanted).norm()) < 1e-4 * float(wanted.norm())
+    result = attributions(model, QUESTIONS[:1], 1, "preactivation")
+    expected = literally(model, QUESTIONS[0], Site("preactivation", 2), 1)
+    assert float((result.scores[0, 2] - expected).norm()) < 1e-4 * float(expected.norm())
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
-def test_the_attributions_of_a_layer_sum_to_what_the_layer_adds(name: str) -> None:
-    """Not so with a norm behind the MLP: all but the points next to 0 are alike to it."""
+def test_the_attributions_of_a_layer_sum_to_its_effect(name: str) -> None:
+    """This doesn't hold with a norm after the MLP, which maps all points except those near 0 to the same."""
     model, question = tiny_language_model(name), QUESTIONS[0]
-    found = attributions(model, [question], 300)
+    result = attributions(model, [question], 300)
     with torch.no_grad():
         with_it = probability(model, question)
         for layer in range(LAYERS):
             with replaced(model, Site("key", layer), torch.zeros_like):
                 added = float(with_it - probability(model, question))
-            assert float(found.scores[0, layer].sum()) == pytest.approx(added, rel=0.05, abs=1e-5)
+            assert float(result.scores[0, layer].sum()) == pytest.approx(added, rel=0.05, abs=1e-5)
 
 
-def test_few_rows_at_once_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attributions_do_not_depend_on_the_rows_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_language_model("llama")
-    wanted = attributions(model, QUESTIONS, 6)
+    expected = attributions(model, QUESTIONS, 6)
     monkeypatch.setattr(attribution, "TOKENS_AT_ONCE", 3)
-    got = attributions(model, QUESTIONS, 6)
-    torch.testing.assert_close(got.scores, wanted.scores, rtol=1e-4, atol=1e-9)
+    actual = attributions(model, QUESTIONS, 6)
+    torch.testing.assert_close(actual.scores, expected.scores, rtol=1e-4, atol=1e-9)

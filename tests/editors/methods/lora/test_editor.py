@@ -1,4 +1,4 @@
-"""LoRA and AdaLoRA, apart from what the battery asks of every method."""
+"""LoRA and AdaLoRA; the battery tests the rest."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def resources(tmp_path: Path) -> Resources:
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
-def test_the_change_is_what_the_adapters_did(family: str, resources: Resources) -> None:
-    """With the change of three steps the loss is the one that the fourth step began with."""
+def test_the_change_is_that_of_the_adapters(family: str, resources: Resources) -> None:
+    """With the change after three steps, the loss is the initial loss of the fourth step."""
     model, outcomes = tiny_language_model(family), []
     for steps in (3, 4):
         editor = create_editor("lora", {"num_steps": steps, "lr": 2e-2, "dropout": 0.0})
@@ -35,7 +35,7 @@ def test_the_change_is_what_the_adapters_did(family: str, resources: Resources) 
     assert all(isinstance(update, LowRank) for update in outcomes[0].delta.updates.values())
 
 
-def test_adalora_lets_go_of_directions(resources: Resources) -> None:
+def test_adalora_removes_directions(resources: Resources) -> None:
     model = tiny_language_model("llama")
     settings = {"kind": "adalora", "rank": 2, "num_steps": 8, "lr": 2e-2}
     editor = create_editor("lora", settings)
@@ -57,14 +57,16 @@ def test_named_layers_are_adapted(resources: Resources) -> None:
     }
 
 
-def test_what_a_block_has_not_is_refused_with_what_it_has(resources: Resources) -> None:
+def test_a_missing_linear_layer_is_rejected_with_the_existing_ones(resources: Resources) -> None:
     editor = create_editor("lora", {"target_modules": ["c_attn"]})
     with pytest.raises(BadInputError, match="don't have all of c_attn") as caught:
         editor.prepare(tiny_language_model("llama"), resources)
     assert "q_proj" in (caught.value.hint or "")
 
 
-def test_without_peft_it_says_what_to_install(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_peft_the_hint_says_what_to_install(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(SequelaError, match="needs the package peft") as caught:
         create_editor("lora").prepare(tiny_language_model("llama"), resources)

@@ -1,4 +1,4 @@
-"""Training MALMEN on a model that knows facts: its gradient in parts, and what it learns."""
+"""Training of MALMEN on a model that was trained on facts: gradients in parts, and learning."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def malmen(**settings: object) -> Malmen:
     return editor
 
 
-def learner_on_its_way(model: LanguageModel, token: str) -> MalmenLearner:
-    """One whose every parameter has moved."""
+def partly_trained_learner(model: LanguageModel, token: str) -> MalmenLearner:
+    """Returns a learner with all parameters changed from their initial values."""
     learner = malmen(token=token).learner(model)
     source = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -59,11 +59,11 @@ def learner_on_its_way(model: LanguageModel, token: str) -> MalmenLearner:
 def test_the_gradient_in_parts_is_that_of_the_whole(
     world_model: LanguageModel, facts: TrainingEdits, case: tuple[str, int]
 ) -> None:
-    """Plain autograd through model, regression and network at once is the oracle."""
+    """The reference is plain autograd through model, regression and network at once."""
     token, micro_batch = case
     examples = Examples.of(world_model, facts.train[:6], "test")
     settings = QUICK.model_copy(update={"micro_batch": micro_batch})
-    learner, whole = (learner_on_its_way(world_model, token) for _ in range(2))
+    learner, whole = (partly_trained_learner(world_model, token) for _ in range(2))
     loss = learner.backward(examples, settings)
 
     _, tokens = whole._read([examples])
@@ -72,23 +72,23 @@ def test_the_gradient_in_parts_is_that_of_the_whole(
     outcome = Passes.of(world_model, examples, 1).outcome(
         world_model, lambda: changed_together(world_model, updates)
     )
-    wanted = outcome.loss(settings)
-    wanted.backward()
+    expected = outcome.loss(settings)
+    expected.backward()
 
-    assert loss == pytest.approx(float(wanted.detach()), rel=1e-4)
-    for (name, found), parameter in zip(
+    assert loss == pytest.approx(float(expected.detach()), rel=1e-4)
+    for (name, actual), parameter in zip(
         learner.module.named_parameters(), whole.module.parameters(), strict=True
     ):
-        assert found.grad is not None
+        assert actual.grad is not None
         assert parameter.grad is not None
         assert float(parameter.grad.norm()) > 0, name
-        assert float((found.grad - parameter.grad).norm()) < 1e-3 * float(parameter.grad.norm()), name
+        assert float((actual.grad - parameter.grad).norm()) < 1e-3 * float(parameter.grad.norm()), name
 
 
-def test_training_sees_the_very_change_that_editing_makes(
+def test_training_uses_the_same_change_as_editing(
     world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
 ) -> None:
-    """The losses inside training are those with the edits' delta in force."""
+    """The losses in training are those with the edits' delta applied."""
     editor = malmen(artifact="identity", edit_lr=0.05)
     resources = Resources(Statistics(world_model, folder=tmp_path))
     outcome = editor.edit(world_model, facts.train[:4], editor.prepare(world_model, resources), resources)
@@ -106,14 +106,14 @@ def test_training_sees_the_very_change_that_editing_makes(
 
 @pytest.fixture(scope="module")
 def trained(world_folder: Path, facts: TrainingEdits, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network trained long enough to edit."""
+    """The folder of a network that was trained long enough to edit."""
     folder = tmp_path_factory.mktemp("malmen")
     longer = QUICK.model_copy(update={"n_steps": 40, "validate_every": 20, "micro_batch": 6})
     Training(malmen(), load_world_model(world_folder), facts, longer, folder, SILENT).run()
     return folder
 
 
-def test_it_learns_to_edit(trained: Path) -> None:
+def test_the_network_learns_to_edit(trained: Path) -> None:
     artifact = read_artifact(trained)
     first, best = artifact.curve[0], artifact.best
     assert best.step > 0
@@ -121,7 +121,7 @@ def test_it_learns_to_edit(trained: Path) -> None:
     assert best.efficacy > first.efficacy
 
 
-def test_batches_add_up_or_take_each_others_place(
+def test_batches_add_up_or_replace_each_other(
     trained: Path, facts: TrainingEdits, world_model: LanguageModel, tmp_path: Path
 ) -> None:
     edits, resources = facts.held_out[:4], Resources(Statistics(world_model, folder=tmp_path))
@@ -137,7 +137,7 @@ def test_batches_add_up_or_take_each_others_place(
     assert added.delta.content_hash != last.delta.content_hash
 
 
-def test_a_batch_made_together_is_not_the_sum_of_its_edits(
+def test_a_batch_is_not_the_sum_of_its_edits(
     trained: Path, facts: TrainingEdits, world_model: LanguageModel, tmp_path: Path
 ) -> None:
     edits, resources = facts.held_out[:3], Resources(Statistics(world_model, folder=tmp_path))
@@ -148,11 +148,11 @@ def test_a_batch_made_together_is_not_the_sum_of_its_edits(
     for edit in edits:
         alone = alone + editor.edit(world_model, [edit], state, resources).delta
     for name, update in together.updates.items():
-        apart = update.to_dense() - alone.updates[name].to_dense()
-        assert float(apart.norm()) > 0.01 * float(update.to_dense().norm())
+        difference = update.to_dense() - alone.updates[name].to_dense()
+        assert float(difference.norm()) > 0.01 * float(update.to_dense().norm())
 
 
-def test_an_interrupted_training_goes_on_to_the_same_curve(
+def test_an_interrupted_training_resumes_to_the_same_curve(
     world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
 ) -> None:
     whole = Training(malmen(), world_model, facts, QUICK, tmp_path / "whole", SILENT).run()

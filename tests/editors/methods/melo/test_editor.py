@@ -1,4 +1,4 @@
-"""MELO: each sequence gets its own block or none, however it is run; a block is trained once."""
+"""MELO: each sequence uses its own block or none, with every engine; a block is trained once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RANK = 2
 
 
 def keys_of(model: LanguageModel, rows: Sequence[tuple[int, ...]]) -> torch.Tensor:
-    """What leaves the watched layer at each row's last token, each row by itself, `[rows, d_key]`."""
+    """Returns the keys at each row's last token, each row in its own pass, `[rows, d_key]`."""
     seen: list[torch.Tensor] = []
     hook = {key_module(model, LAYERS[0]): lambda _, outputs: seen.append(outputs[0, -1].clone())}
     with torch.no_grad(), hooked(model, hook):
@@ -51,7 +51,7 @@ def keys_of(model: LanguageModel, rows: Sequence[tuple[int, ...]]) -> torch.Tens
 
 
 def blocks_for(model: LanguageModel, rows: Sequence[tuple[int, ...]], seed: int = 0) -> EditedModel:
-    """The model with a random block for each of some rows."""
+    """Returns the model with a random block for each of some rows."""
     source, state = torch.Generator().manual_seed(seed), LoraBlocks()
     for number, key in enumerate(keys_of(model, rows)):
         state, _ = state.with_edit(str(number), key, (number,), 1e-2, "take over")
@@ -64,8 +64,10 @@ def blocks_for(model: LanguageModel, rows: Sequence[tuple[int, ...]], seed: int 
     return EditedModel(model, interventions=(IndexedBlocks(LAYERS[0], state),))
 
 
-def made(model: LanguageModel, edits: Sequence[Edit], batch: int = 1, **given: Any) -> tuple[Any, list[Any]]:
-    """The state after edits, and their reports."""
+def apply_edits(
+    model: LanguageModel, edits: Sequence[Edit], batch: int = 1, **given: Any
+) -> tuple[Any, list[Any]]:
+    """Returns the state after edits, and their reports."""
     editor = create_editor("melo", {"layers": LAYERS, "num_steps": 5, **given})
     steps = list(edit_in_batches(editor, model, edits, batch, Resources.for_model(model)))
     return steps[-1].state, [report for step in steps for report in step.reports]
@@ -76,49 +78,49 @@ def edited_by(model: LanguageModel, state: LoraBlocks) -> EditedModel:
 
 
 @pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gptj", "mistral", "olmo2")))
-def test_scores_are_those_of_each_request_by_itself(family: str) -> None:
-    """Packed into a tree, where rows have different blocks, and padded."""
+def test_scores_are_those_of_each_request_alone(family: str) -> None:
+    """Requests are packed into a trie, where rows have different blocks, or padded."""
     base, requests = tiny_language_model(family), requests_of(1)
     contexts = sorted({request.context for request in requests})[::2]
     model = blocks_for(base, contexts)
-    wanted = sum(request.context in contexts for request in requests)
-    assert 1 < wanted < len(requests)
+    expected = sum(request.context in contexts for request in requests)
+    assert 1 < expected < len(requests)
     for engine in (TorchEngine(WorkingMemory(most_tokens=16)), PlainEngine(40)):
-        assert check_scores(engine, model, requests) == wanted
+        assert check_scores(engine, model, requests) == expected
     assert not base.changes
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), tokens=st.integers(1, 64))
-def test_whatever_comes_together(seed: int, tokens: int) -> None:
+def test_scores_do_not_depend_on_other_requests(seed: int, tokens: int) -> None:
     requests = requests_of(seed)
     model = blocks_for(tiny_language_model("llama"), sorted({one.context for one in requests})[::2], seed)
     check_scores(TorchEngine(WorkingMemory(most_tokens=tokens)), model, requests)
 
 
 @pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gptj", "mistral", "olmo2")))
-def test_texts_are_those_of_each_prompt_by_itself(family: str) -> None:
-    """The block holds for every token to come, though they arrive one by one from a cache."""
+def test_texts_are_those_of_each_prompt_alone(family: str) -> None:
+    """The block applies to all following tokens, although they are generated one by one with a cache."""
     prompts = [request.context for request in requests_of(5)]
     model = blocks_for(tiny_language_model(family), sorted(set(prompts))[::2])
     for engine in (TorchEngine(WorkingMemory(most_rows=3)), PlainEngine(40)):
         assert check_texts(engine, model, prompts) == {True, False}
 
 
-def test_a_row_without_a_hit_is_bit_for_bit_the_unedited_one_s_beside_one_with() -> None:
+def test_a_row_without_a_hit_is_unchanged_bit_for_bit_in_a_batch_with_a_hit() -> None:
     base = tiny_language_model("llama")
     ids, lengths = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]]), torch.tensor([3, 3])
-    wanted = base.module(ids).logits
+    expected = base.module(ids).logits
     model = blocks_for(base, [(5, 6, 7)])
     with model, model.decisions.for_pass(DecisionTokens.at(lengths, 4)):
-        found = base.module(ids).logits
+        actual = base.module(ids).logits
     assert model.decisions.hits == {0: True, 1: False}
-    assert torch.equal(found[1], wanted[1])
-    assert torch.equal(found[0, :2], wanted[0, :2])
-    assert not torch.isclose(found[0, 2:], wanted[0, 2:]).all(-1).any()
+    assert torch.equal(actual[1], expected[1])
+    assert torch.equal(actual[0, :2], expected[0, :2])
+    assert not torch.isclose(actual[0, 2:], expected[0, 2:]).all(-1).any()
 
 
-def test_no_decision_is_taken_over_from_before() -> None:
+def test_decisions_are_not_kept_after_begin() -> None:
     base = tiny_language_model("llama")
     model, ids = blocks_for(base, [(5, 6, 7)]), torch.tensor([[5, 6, 7]])
     later = DecisionTokens.under(torch.tensor([[0]]))
@@ -135,13 +137,15 @@ def test_no_decision_is_taken_over_from_before() -> None:
             base.module(ids[:, :1])
 
 
-def test_the_watched_layer_is_the_lowest_that_must_run() -> None:
+def test_the_index_layer_is_the_lowest_that_must_run() -> None:
     model = blocks_for(tiny_language_model("llama"), [(5, 6, 7)])
     assert model.lowest_block == LAYERS[0]
 
 
-def trained_by_hand(model: LanguageModel, edits: Sequence[Edit], editor: Melo, seed: int) -> dict[str, Any]:
-    """One block by full passes of each prompt, with Adam written out; the factors and the last loss."""
+def reference_training(
+    model: LanguageModel, edits: Sequence[Edit], editor: Melo, seed: int
+) -> dict[str, Any]:
+    """Trains a block with full passes and an explicit Adam; returns the factors and the last loss."""
     given, linears = editor.hyperparameters, input_projections(model, LAYERS[1:])
     source = torch.Generator().manual_seed(seed)
     factors: dict[str, list[torch.Tensor]] = {}
@@ -198,30 +202,30 @@ def trained_by_hand(model: LanguageModel, edits: Sequence[Edit], editor: Melo, s
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "mistral"])
-def test_a_block_is_trained_as_written_down(family: str) -> None:
-    """Of prompts of different lengths, in a model that stores weights the other way, and with a window."""
+def test_a_block_is_trained_as_in_the_reference(family: str) -> None:
+    """Prompts differ in length; the models include transposed weights and a sliding window."""
     model, edits = tiny_language_model(family), TINY_EDITS[1:3]
     given = {"num_steps": 5, "halve_every": 2, "scale": 4.0, "lr": 3e-3, "stop_below": 0.0}
     editor = create_editor("melo", {"layers": LAYERS, **given})
     assert isinstance(editor, Melo)
-    state, reports = made(model, edits, 2, **given)
-    wanted = trained_by_hand(model, edits, editor, seed=0)
-    for linear, (down, up) in wanted["factors"].items():
+    state, reports = apply_edits(model, edits, 2, **given)
+    expected = reference_training(model, edits, editor, seed=0)
+    for linear, (down, up) in expected["factors"].items():
         factors = state.factors(linear)
         torch.testing.assert_close(factors.down[0], down, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(factors.up[0], 4.0 * up, rtol=1e-3, atol=1e-4)
         assert float(up.abs().max()) > 1e-3
-    assert sum(report.final_loss for report in reports) / 2 == pytest.approx(wanted["loss"], rel=1e-4)
+    assert sum(report.final_loss for report in reports) / 2 == pytest.approx(expected["loss"], rel=1e-4)
     torch.testing.assert_close(
         state.tensors["keys"],
         keys_of(model, [tokenize_prompt(model.tokenizer, e.prompt, e.subject).prompt_ids for e in edits]),
     )
 
 
-def test_earlier_blocks_and_what_they_say_are_never_changed() -> None:
+def test_earlier_blocks_and_their_scores_do_not_change() -> None:
     model, engine = tiny_language_model("llama"), PlainEngine(1)
-    first, _ = made(model, TINY_EDITS[:3], 3, edits_per_block=2)
-    more, reports = made(model, TINY_EDITS[:5], 3, edits_per_block=2)
+    first, _ = apply_edits(model, TINY_EDITS[:3], 3, edits_per_block=2)
+    more, reports = apply_edits(model, TINY_EDITS[:5], 3, edits_per_block=2)
     assert (first.n_blocks, more.n_blocks) == (2, 3)
     assert [member.block for member in more.members] == [0, 0, 1, 2, 2]
     assert [report.diagnostics["block"] for report in reports] == [0, 0, 1, 2, 2]
@@ -238,7 +242,7 @@ def test_earlier_blocks_and_what_they_say_are_never_changed() -> None:
     assert all(score.hit for score in scores[0])
 
 
-def test_going_on_from_disk_gives_the_bits_of_a_run_that_never_stopped(tmp_path: Path) -> None:
+def test_continuing_from_disk_gives_the_same_bits_as_without_a_stop(tmp_path: Path) -> None:
     model = tiny_language_model("llama")
     editor, resources = create_editor("melo", {"layers": LAYERS, "num_steps": 3}), Resources.for_model(model)
     steps = list(edit_in_batches(editor, model, TINY_EDITS, 2, resources))
@@ -251,18 +255,18 @@ def test_going_on_from_disk_gives_the_bits_of_a_run_that_never_stopped(tmp_path:
 
 
 def another(edit: Edit, name: str, target: str) -> Edit:
-    """The same prompt with another target."""
+    """Returns an edit with the same prompt and another target."""
     return edit.model_copy(update={"id": name, "target_new": target})
 
 
 def opposed(model: LanguageModel, same_key: str, **given: Any) -> tuple[LoraBlocks, list[Any], list[Edit]]:
-    """Two edits of one prompt with different targets, one after the other."""
+    """Applies two edits of one prompt with different targets, one after another."""
     edits = [TINY_EDITS[0], another(TINY_EDITS[0], "other", "bread")]
-    state, reports = made(model, edits, same_key=same_key, num_steps=30, **given)
+    state, reports = apply_edits(model, edits, same_key=same_key, num_steps=30, **given)
     return state, reports, edits
 
 
-def test_of_two_targets_for_one_prompt_the_later_is_said() -> None:
+def test_of_two_targets_for_one_prompt_the_later_is_generated() -> None:
     model = tiny_language_model("llama")
     state, reports, edits = opposed(model, "take over")
     assert not any(report.dropped for report in reports)
@@ -274,11 +278,11 @@ def test_of_two_targets_for_one_prompt_the_later_is_said() -> None:
     assert text.text.strip().startswith("bread")
 
 
-def test_as_published_two_targets_for_one_prompt_put_both_out_of_reach() -> None:
+def test_as_published_two_targets_for_one_prompt_make_both_unreachable() -> None:
     model = tiny_language_model("llama")
     state, reports, edits = opposed(model, "published")
     assert [bool(report.dropped) for report in reports] == [False, True]
-    assert "out of reach" in reports[1].dropped
+    assert "can't be reached" in reports[1].dropped
     edited = edited_by(model, state)
     (score,) = TorchEngine().score(edited, [score_request(edited, edits[0].question, "bread")])
     (plain,) = TorchEngine().score(EditedModel(model), [score_request(edited, edits[0].question, "bread")])
@@ -286,19 +290,19 @@ def test_as_published_two_targets_for_one_prompt_put_both_out_of_reach() -> None
     assert score.token_logprobs == plain.token_logprobs
 
 
-def test_the_earlier_of_two_targets_in_one_batch_is_dropped_and_the_rest_is_made() -> None:
+def test_the_earlier_of_two_targets_in_one_batch_is_dropped_and_the_rest_is_applied() -> None:
     model = tiny_language_model("llama")
     edits = [TINY_EDITS[0], another(TINY_EDITS[0], "other", "bread"), TINY_EDITS[2]]
-    state, reports = made(model, edits, 3)
-    assert ["out of reach" in report.dropped for report in reports] == [True, False, False]
+    state, reports = apply_edits(model, edits, 3)
+    assert ["can't be reached" in report.dropped for report in reports] == [True, False, False]
     assert [member.edit for member in state.members] == ["other", "cello"]
     assert state.n_blocks == 1
 
 
-def test_the_same_edit_twice_leads_to_the_later_block() -> None:
+def test_the_same_edit_twice_uses_the_later_block() -> None:
     model = tiny_language_model("llama")
     again = another(TINY_EDITS[0], "again", TINY_EDITS[0].target_new)
-    state, reports = made(model, [TINY_EDITS[0], again])
+    state, reports = apply_edits(model, [TINY_EDITS[0], again])
     assert not any(report.dropped for report in reports)
     assert len(state) == 1
     assert state.members[int(state.selected(state.tensors["points"][:1]))].edit == "again"
@@ -310,26 +314,26 @@ point = st.tuples(st.integers(-20, 20), st.integers(-20, 20))
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(point, st.integers(0, 2)), min_size=1, max_size=12), st.sampled_from([1.0, 3.0]))
 def test_a_new_cluster_is_found_at_its_key(given: list[tuple[tuple[int, int], int]], radius: float) -> None:
-    """Whatever came before; and every point is within its cluster, or gone."""
+    """This holds after any earlier edits, and every point is within its cluster or removed."""
     state = LoraBlocks()
-    for number, (place, label) in enumerate(given):
-        key = torch.tensor(place, dtype=torch.float32)
+    for number, (coordinates, label) in enumerate(given):
+        key = torch.tensor(coordinates, dtype=torch.float32)
         state, placed = state.with_edit(str(number), key, (label,), radius, "take over")
         state = state.with_block({})
-        if placed.fresh:  # where a cluster's mean moves, its newest key may be nearer to another cluster
-            (found,) = state.selected(key[None]).tolist()
-            assert state.leads(found, number, (label,))
-        for place_of in {member.cluster for member in state.members}:
-            inside = [n for n, member in enumerate(state.members) if member.cluster == place_of]
+        if placed.fresh:  # if a cluster's mean moves, its newest key may be nearer to another cluster
+            (selected,) = state.selected(key[None]).tolist()
+            assert state.leads(selected, number, (label,))
+        for cluster in {member.cluster for member in state.members}:
+            inside = [n for n, member in enumerate(state.members) if member.cluster == cluster]
             points = state.tensors["points"][inside]
-            apart = (points - state.tensors["keys"][place_of]).norm(dim=1)
-            assert bool((apart <= state.tensors["radii"][place_of] * (1 + 1e-4) + 1e-4).all())
+            distances = (points - state.tensors["keys"][cluster]).norm(dim=1)
+            assert bool((distances <= state.tensors["radii"][cluster] * (1 + 1e-4) + 1e-4).all())
         assert len(state.tensors["points"]) == len(state.members) > 0
         assert len(state) == len(state.tensors["keys"]) == len(state.tensors["radii"])
 
 
 def test_near_keys_join_and_split() -> None:
-    """Along a line: two of one target become one cluster, a third of another target takes half the way."""
+    """On a line, two keys of one target join, and a third of another target splits at half the distance."""
     state = LoraBlocks()
     for number, (at, label) in enumerate([(0.0, 1), (1.0, 1), (2.0, 2)]):
         state, _ = state.with_edit(str(number), torch.tensor([at, 0.0]), (label,), 0.8, "take over")
@@ -340,8 +344,8 @@ def test_near_keys_join_and_split() -> None:
     assert state.blocks_of(state.selected(queries)).tolist() == [0, 1, 2, 2, -1]
 
 
-def test_a_split_forgets_the_points_that_are_outside_then() -> None:
-    """As published: two joined keys lie at the rim of their cluster, and a third halves its radius."""
+def test_a_split_removes_points_outside_the_new_radius() -> None:
+    """As published, two joined keys are at the boundary of their cluster, and a third halves its radius."""
     state = LoraBlocks()
     for number, (at, label) in enumerate([(0.0, 1), (1.0, 1), (1.1, 2)]):
         state, _ = state.with_edit(str(number), torch.tensor([at, 0.0]), (label,), 0.8, "take over")
@@ -351,7 +355,7 @@ def test_a_split_forgets_the_points_that_are_outside_then() -> None:
     assert state.selected(torch.tensor([[0.5, 0.0], [1.1, 0.0]])).tolist() == [-1, 0]
 
 
-def test_where_it_watches() -> None:
+def test_default_and_given_layers() -> None:
     model = tiny_language_model("llama")
     assert create_editor("melo").layers_of(model) == (2, 3)
     assert create_editor("melo", {"layers": [0]}).layers_of(model) == (0, 1, 2)

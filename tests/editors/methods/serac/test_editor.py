@@ -1,4 +1,4 @@
-"""SERAC, apart from what the battery asks of every method."""
+"""SERAC: its classifier, training and memory; the battery tests the rest."""
 
 from __future__ import annotations
 
@@ -75,32 +75,33 @@ class TestScope:
         classifier = ScopeClassifier(tiny_encoder())
         texts = ["The cello is", "Ada plays the", "Bo lives in"]
         with torch.no_grad():
-            found = classifier.embed(texts).double()
+            embedded = classifier.embed(texts).double()
             scale = classifier.log_scale.double().exp()
             literal = torch.stack(
-                [torch.stack([(-scale * ((r - e) ** 2).sum()).exp() for e in found[:2]]) for r in found]
+                [torch.stack([(-scale * ((r - e) ** 2).sum()).exp() for e in embedded[:2]]) for r in embedded]
             )
             torch.testing.assert_close(
-                classifier.similarities(found, found[:2]), literal, rtol=1e-5, atol=1e-6
+                classifier.similarities(embedded, embedded[:2]), literal, rtol=1e-5, atol=1e-6
             )
-            belongs = torch.tensor([[True, False], [False, True], [False, False]])
-            off = literal[~belongs]
-            wanted = -literal[belongs].log().mean() - (1 - off).log().mean()
-            assert float(classifier.loss(found, found[:2], belongs)) == pytest.approx(float(wanted), rel=1e-3)
+            in_scope = torch.tensor([[True, False], [False, True], [False, False]])
+            off = literal[~in_scope]
+            expected = -literal[in_scope].log().mean() - (1 - off).log().mean()
+            loss = classifier.loss(embedded, embedded[:2], in_scope)
+            assert float(loss) == pytest.approx(float(expected), rel=1e-3)
 
-    def test_the_same_text_belongs_wholly_and_its_loss_is_finite(self) -> None:
+    def test_equal_texts_have_similarity_1_and_a_finite_loss(self) -> None:
         classifier = ScopeClassifier(tiny_encoder())
-        found = classifier.embed(["Ada plays the", "Ada plays the"])
-        assert classifier.similarities(found, found).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+        embedded = classifier.embed(["Ada plays the", "Ada plays the"])
+        assert classifier.similarities(embedded, embedded).tolist() == [[1.0, 1.0], [1.0, 1.0]]
         wrong = ~torch.eye(2, dtype=torch.bool)
-        assert bool(torch.isfinite(classifier.loss(found, found, wrong)))
+        assert bool(torch.isfinite(classifier.loss(embedded, embedded, wrong)))
 
-    def test_dropout_stays_out_of_training(self) -> None:
+    def test_training_is_without_dropout(self) -> None:
         classifier = ScopeClassifier(tiny_encoder()).train()
         assert not any(module.training for module in classifier.modules())
         assert torch.equal(classifier.embed(["Ada plays"]), classifier.embed(["Ada plays"]))
 
-    def test_requests_near_no_edit_pass_as_they_are(self, encoder_folder: Path) -> None:
+    def test_requests_near_no_edit_are_unchanged(self, encoder_folder: Path) -> None:
         model = tiny_language_model("llama")
         classifier = ScopeClassifier(tiny_encoder())
         with torch.no_grad():
@@ -115,7 +116,7 @@ class TestScope:
         assert router.route("Seven times three is").route == Route(False)
 
 
-def test_a_request_in_scope_gets_the_trained_answer_and_others_the_unedited_model_s(
+def test_requests_in_scope_get_the_trained_answer_and_others_the_unedited_one(
     trained: Path, encoder_folder: Path, world: World, world_model: LanguageModel, resources: Resources
 ) -> None:
     editor = serac(encoder_folder, artifact=str(trained), threshold=0.999)
@@ -127,9 +128,10 @@ def test_a_request_in_scope_gets_the_trained_answer_and_others_the_unedited_mode
         EditedModel(world_model),
         TorchEngine(),
     )
-    asked = [edit.question for edit in edits]
+    questions = [edit.question for edit in edits]
     others = ["Seven times three is", "A stone falls"]
-    texts = engine.generate(edited, [generation_request(edited, prompt, 6) for prompt in (*asked, *others)])
+    prompts = (*questions, *others)
+    texts = engine.generate(edited, [generation_request(edited, prompt, 6) for prompt in prompts])
     bare = engine.generate(plain, [generation_request(plain, prompt, 6) for prompt in others])
     assert [text.hit for text in texts] == [True] * 4 + [False] * 2
     assert [text.ids for text in texts[4:]] == [text.ids for text in bare]
@@ -138,7 +140,7 @@ def test_a_request_in_scope_gets_the_trained_answer_and_others_the_unedited_mode
     assert measured[2:] == pytest.approx([report.final_loss for report in last.reports], rel=1e-4)
 
 
-def test_an_edit_takes_the_place_of_one_with_its_question(
+def test_an_edit_replaces_one_with_the_same_question(
     encoder_folder: Path, world_model: LanguageModel, resources: Resources
 ) -> None:
     editor = serac(encoder_folder, artifact="identity")
@@ -161,7 +163,7 @@ class TestTraining:
         assert best.loss < 0.8 * first.loss
         assert best.kl < first.kl
 
-    def test_all_that_is_trained_gets_a_gradient(
+    def test_all_trained_parameters_get_a_gradient(
         self, encoder_folder: Path, facts: TrainingEdits, world_model: LanguageModel
     ) -> None:
         learner = serac(encoder_folder).learner(world_model)
@@ -176,7 +178,7 @@ class TestTraining:
         assert {name.partition(".")[2][:2] for name in untouched - pooler} <= {"a."}
         assert learner.activation_bytes(examples, QUICK) > 0
 
-    def test_the_adapters_say_the_same_as_a_change_of_weights(
+    def test_the_adapters_are_equivalent_to_a_change_of_weights(
         self, trained: Path, encoder_folder: Path, world_model: LanguageModel
     ) -> None:
         network = serac(encoder_folder, artifact=str(trained)).trained(world_model)[1]
@@ -189,7 +191,7 @@ class TestTraining:
         assert not torch.equal(changed, world_model.module(ids).logits)
         torch.testing.assert_close(hooked, changed, rtol=1e-4, atol=1e-4)
 
-    def test_interrupted_it_comes_to_the_same(
+    def test_an_interrupted_training_gives_the_same_network(
         self, facts: TrainingEdits, encoder_folder: Path, world_folder: Path, tmp_path: Path
     ) -> None:
         short = QUICK.model_copy(update={"n_steps": 4, "validate_every": 2})
@@ -202,17 +204,17 @@ class TestTraining:
         assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_a_counterfactual_model_that_reads_other_tokens_is_refused() -> None:
+def test_a_counterfactual_model_with_another_vocabulary_is_rejected() -> None:
     model = tiny_language_model("llama")
     other = LanguageModel.wrap(model.module, sentencepiece(), "other")
     with pytest.raises(BadInputError, match="its tokenizer has another vocabulary"):
         check_vocabulary(model, other)
 
 
-def test_edits_that_another_network_made_are_not_gone_on_with(
+def test_continuing_with_another_network_is_rejected(
     trained: Path, encoder_folder: Path, world_model: LanguageModel, resources: Resources
 ) -> None:
     untrained = serac(encoder_folder, artifact="identity")
     state = untrained.prepare(world_model, resources)
-    with pytest.raises(SequelaError, match="were made with the network"):
+    with pytest.raises(SequelaError, match="were computed with the network"):
         serac(encoder_folder, artifact=str(trained)).edit(world_model, TINY_EDITS[:1], state, resources)

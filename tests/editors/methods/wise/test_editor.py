@@ -1,4 +1,4 @@
-"""WISE: what a shard may change, how an edit is told from other text, and what becomes of full shards."""
+"""WISE: the masks of shards, the separation of edits from other text, and the merging of full shards."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def wise(**settings: Any) -> AnyEditor:
     return create_editor("wise", {"layers": [LAYER], "num_steps": 4, "shard_size": 2, **settings})
 
 
-def made(
+def apply_edits(
     editor: AnyEditor, model: LanguageModel, edits: Sequence[Edit], folder: Path, seed: int = 0
 ) -> list[BatchResult]:
     resources = Resources(tiny_statistics(model, folder), contexts=CONTEXTS, seed=seed)
@@ -70,37 +70,39 @@ def test_the_margin_loss_is_the_mean_of_what_exceeds_each_bound(
         positive = [value for value in values if value > 0]
         return sum(positive) / len(positive) if positive else 0.0
 
-    wanted = mean_positive([out - alpha for out in elsewhere])
-    wanted += mean_positive([beta - own for own in on_edit])
-    wanted += mean_positive([out - own + gamma for out in elsewhere for own in on_edit])
+    expected = mean_positive([out - alpha for out in elsewhere])
+    expected += mean_positive([beta - own for own in on_edit])
+    expected += mean_positive([out - own + gamma for out in elsewhere for own in on_edit])
     double = (torch.tensor(values, dtype=torch.float64) for values in (on_edit, elsewhere))
-    assert float(margin_loss(*double, alpha, beta, gamma)) == pytest.approx(wanted, abs=1e-9)
+    assert float(margin_loss(*double, alpha, beta, gamma)) == pytest.approx(expected, abs=1e-9)
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 10_000))
-def test_the_greatest_of_those_that_reach_their_threshold_answers(n: int, keys: int, seed: int) -> None:
+def test_of_the_memories_that_reach_their_threshold_the_greatest_is_used(
+    n: int, keys: int, seed: int
+) -> None:
     generator = torch.Generator().manual_seed(seed)
-    found = torch.rand(n, keys, generator=generator)
+    values = torch.rand(n, keys, generator=generator)
     thresholds = torch.rand(n, generator=generator)
-    for key, place in enumerate(answering(found, thresholds).tolist()):
-        reached = [i for i in range(n) if found[i, key] >= thresholds[i]]
-        assert place == max(reached, key=lambda i: float(found[i, key]), default=NO_MATCH)
+    for key, index in enumerate(answering(values, thresholds).tolist()):
+        reached = [i for i in range(n) if values[i, key] >= thresholds[i]]
+        assert index == max(reached, key=lambda i: float(values[i, key]), default=NO_MATCH)
 
 
-def test_what_is_no_number_is_answered_by_nobody() -> None:
+def test_no_memory_is_used_for_an_activation_that_is_not_finite() -> None:
     assert answering(torch.tensor([[float("nan")]]), torch.tensor([0.5])).tolist() == [NO_MATCH]
 
 
-def test_an_activation_is_how_far_the_copy_s_answer_is_from_the_projection_s() -> None:
+def test_an_activation_is_the_distance_of_the_copy_s_output_from_the_projection_s() -> None:
     generator = torch.Generator().manual_seed(0)
     weight, change = (torch.randn(WIDTH, KEY_WIDTH, generator=generator) for _ in range(2))
     keys = torch.randn(3, KEY_WIDTH, generator=generator)
-    wanted = ((weight + change) @ keys.T - weight @ keys.T).norm(dim=0)
-    torch.testing.assert_close(activations([change], keys)[0], wanted)
+    expected = ((weight + change) @ keys.T - weight @ keys.T).norm(dim=0)
+    torch.testing.assert_close(activations([change], keys)[0], expected)
 
 
-def test_a_shard_changes_entries_within_its_own_mask_only(tmp_path: Path) -> None:
-    *_, last = made(
+def test_a_shard_changes_only_entries_in_its_own_mask(tmp_path: Path) -> None:
+    *_, last = apply_edits(
         wise(shards_per_merge=9, mask_ratio=0.3), tiny_language_model("llama"), TINY_EDITS, tmp_path, 7
     )
     state = memories_of(last)
@@ -118,8 +120,8 @@ def test_a_shard_changes_entries_within_its_own_mask_only(tmp_path: Path) -> Non
     assert not torch.equal(masks[0], masks[1])
 
 
-def test_a_full_shard_is_left_alone(tmp_path: Path) -> None:
-    steps = made(wise(shards_per_merge=9), tiny_language_model("llama"), TINY_EDITS[:4], tmp_path)
+def test_a_full_shard_does_not_change(tmp_path: Path) -> None:
+    steps = apply_edits(wise(shards_per_merge=9), tiny_language_model("llama"), TINY_EDITS[:4], tmp_path)
     second, last = memories_of(steps[1]), memories_of(steps[3])
     assert torch.equal(second.changes[0], last.changes[0])
     assert second.memories[0] == last.memories[0]
@@ -127,16 +129,18 @@ def test_a_full_shard_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_no_entry_changes_by_more_than_its_bound(tmp_path: Path) -> None:
-    *_, last = made(wise(norm_constraint=1e-3), tiny_language_model("gpt2"), TINY_EDITS[:1], tmp_path)
+    *_, last = apply_edits(wise(norm_constraint=1e-3), tiny_language_model("gpt2"), TINY_EDITS[:1], tmp_path)
     assert float(memories_of(last).changes[0].abs().max()) == pytest.approx(1e-3)
 
 
 def five(variant: str, folder: Path) -> list[SideMemories]:
     editor = wise(shard_size=1, variant=variant, mask_ratio=0.5, density=0.4)
-    return [memories_of(step) for step in made(editor, tiny_language_model("llama"), TINY_EDITS, folder)]
+    return [
+        memories_of(step) for step in apply_edits(editor, tiny_language_model("llama"), TINY_EDITS, folder)
+    ]
 
 
-def test_full_shards_are_merged_and_what_is_merged_stays_one_of_several(tmp_path: Path) -> None:
+def test_with_retrieve_merged_memories_are_kept_separately(tmp_path: Path) -> None:
     states = five("retrieve", tmp_path)
     assert [[m.shards for m in state.memories] for state in states] == [
         [(0,)],
@@ -150,7 +154,7 @@ def test_full_shards_are_merged_and_what_is_merged_stays_one_of_several(tmp_path
     assert states[-1].memories[1].edits == ("cello", "founder")
 
 
-def test_or_all_end_up_in_one(tmp_path: Path) -> None:
+def test_with_merge_all_shards_are_merged_into_one(tmp_path: Path) -> None:
     states = five("merge", tmp_path)
     assert [[m.shards for m in state.memories] for state in states] == [
         [(0,)],
@@ -166,22 +170,22 @@ def test_or_all_end_up_in_one(tmp_path: Path) -> None:
 
 
 def test_the_merged_copy_is_ties_of_the_shards(tmp_path: Path) -> None:
-    """Each shard as it is when nothing is merged; which shard an edit comes in changes nothing of its own."""
+    """The shards are those of a run without merging, because an edit doesn't depend on its shard."""
     model, settings = tiny_language_model("llama"), {"shard_size": 1, "mask_ratio": 0.5, "density": 0.4}
-    *_, apart = made(wise(**settings, shards_per_merge=9), model, TINY_EDITS[:4], tmp_path)
-    *_, whole = made(wise(**settings, variant="merge"), model, TINY_EDITS[:4], tmp_path)
-    one, two, three, four = memories_of(apart).changes
+    *_, unmerged = apply_edits(wise(**settings, shards_per_merge=9), model, TINY_EDITS[:4], tmp_path)
+    *_, whole = apply_edits(wise(**settings, variant="merge"), model, TINY_EDITS[:4], tmp_path)
+    one, two, three, four = memories_of(unmerged).changes
     first = merged([one, two], [1, 1], 0.4)
     half = (1 - EARLIER) / 2
-    wanted = merged([first, three, four], [EARLIER, half, half], 0.4)
-    assert torch.equal(memories_of(whole).changes[0], wanted)
-    least = min(memory.least_activation for memory in memories_of(apart).memories)
+    expected = merged([first, three, four], [EARLIER, half, half], 0.4)
+    assert torch.equal(memories_of(whole).changes[0], expected)
+    least = min(memory.least_activation for memory in memories_of(unmerged).memories)
     assert memories_of(whole).memories[0].least_activation == least
 
 
 @pytest.mark.parametrize("margins", ["relative", "absolute"])
-def test_a_step_goes_down_the_gradient_that_finite_differences_tell(margins: str) -> None:
-    """One step from a copy that has changed already, along directions drawn at random."""
+def test_a_step_goes_down_the_gradient_given_by_finite_differences(margins: str) -> None:
+    """The step starts from a changed copy and is compared along random directions."""
     model = tiny_language_model("llama")
     text = EditedText(model, TINY_EDITS[0], CONTEXTS, LAYER)
     unrelated = Unrelated.read(model, CONTEXTS, None, LAYER)
@@ -206,14 +210,14 @@ def test_a_step_goes_down_the_gradient_that_finite_differences_tell(margins: str
         assert taken == pytest.approx(slope, rel=0.05, abs=0.02)
 
 
-def test_the_text_s_loss_is_that_of_the_copy_answering_from_the_last_token_on(
+def test_the_text_s_loss_is_that_with_the_copy_from_the_last_token_on(
     any_family: LanguageModel,
 ) -> None:
-    """Against a whole pass with a hook, for each context by itself."""
+    """The reference is a full pass with a hook for each context."""
     model, edit = any_family, TINY_EDITS[1]
     change = 0.1 * torch.randn(WIDTH, KEY_WIDTH, generator=torch.Generator().manual_seed(3))
     text = EditedText(model, edit, CONTEXTS, LAYER)
-    wanted, keys = [], []
+    expected, keys = [], []
     for context in CONTEXTS:
         prompt = tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new, context)
         start = len(prompt.prompt_ids) - 1
@@ -226,8 +230,8 @@ def test_the_text_s_loss_is_that_of_the_copy_answering_from_the_last_token_on(
         with torch.no_grad():
             logits = model.module(torch.tensor([prompt.ids])).logits[0, start:-1]
         hook.remove()
-        wanted.append(torch.nn.functional.cross_entropy(logits.float(), torch.tensor(prompt.target_ids)))
-    torch.testing.assert_close(text.losses(change), torch.stack(wanted), rtol=1e-4, atol=1e-5)
+        expected.append(torch.nn.functional.cross_entropy(logits.float(), torch.tensor(prompt.target_ids)))
+    torch.testing.assert_close(text.losses(change), torch.stack(expected), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(text.keys, torch.stack(keys), rtol=1e-4, atol=1e-5)
 
 
@@ -253,14 +257,14 @@ def test_unrelated_text_is_every_token_of_the_contexts_and_the_end_of_each_neigh
     assert own.key_norm == pytest.approx(float(torch.cat(keys[:2]).norm(dim=-1).median()), rel=1e-4)
     assert own.output_norm == pytest.approx(float(torch.cat(outputs[:2]).norm(dim=-1).median()), rel=1e-4)
     both = Unrelated.read(model, CONTEXTS, edit, LAYER)
-    wanted = torch.cat([*keys[:2], *(key[-1:] for key in keys[2:])])
-    torch.testing.assert_close(both.keys, wanted, rtol=1e-4, atol=1e-5)
+    expected = torch.cat([*keys[:2], *(key[-1:] for key in keys[2:])])
+    torch.testing.assert_close(both.keys, expected, rtol=1e-4, atol=1e-5)
     assert (both.key_norm, both.output_norm) == pytest.approx((own.key_norm, own.output_norm), rel=1e-4)
 
 
-def test_the_model_s_scale_makes_no_difference_to_relative_margins(tmp_path: Path) -> None:
-    """A projection that is fed ten times more and says the same is trained to the same answers."""
-    found = []
+def test_relative_margins_do_not_depend_on_the_model_s_scale(tmp_path: Path) -> None:
+    """A projection with ten times greater inputs and the same outputs is trained to the same results."""
+    results = []
     for factor in (1.0, 10.0):
         model = tiny_language_model("llama")
         mlp = model.module.model.layers[LAYER].mlp
@@ -268,12 +272,12 @@ def test_the_model_s_scale_makes_no_difference_to_relative_margins(tmp_path: Pat
             mlp.up_proj.weight *= factor
             mlp.down_proj.weight /= factor
         model = LanguageModel.wrap(model.module, model.tokenizer, f"times {factor}")
-        *_, last = made(wise(norm_constraint=None), model, TINY_EDITS[:1], tmp_path)
-        found.append((last.reports[0].final_loss, memories_of(last).memories[0].least_activation))
-    assert found[0] == pytest.approx(found[1], rel=1e-3)
+        *_, last = apply_edits(wise(norm_constraint=None), model, TINY_EDITS[:1], tmp_path)
+        results.append((last.reports[0].final_loss, memories_of(last).memories[0].least_activation))
+    assert results[0] == pytest.approx(results[1], rel=1e-3)
 
 
-def test_going_on_from_disk_gives_the_very_bits(tmp_path: Path) -> None:
+def test_continuing_from_disk_gives_the_same_bits(tmp_path: Path) -> None:
     model, editor = tiny_language_model("llama"), wise(shard_size=1)
     resources = Resources(tiny_statistics(model, tmp_path), contexts=CONTEXTS)
     steps = list(edit_in_batches(editor, model, TINY_EDITS, 1, resources))
@@ -287,13 +291,13 @@ def test_going_on_from_disk_gives_the_very_bits(tmp_path: Path) -> None:
         assert again.reports == steps[number + 1].reports
 
 
-def test_without_any_text_but_the_prompt_s_it_is_refused(tmp_path: Path) -> None:
+def test_contexts_without_any_text_are_rejected(tmp_path: Path) -> None:
     model = tiny_language_model("llama")
-    with pytest.raises(BadInputError, match="needs a context beside the bare prompt"):
+    with pytest.raises(BadInputError, match="needs a context in addition to the bare prompt"):
         wise().prepare(model, Resources(tiny_statistics(model, tmp_path), contexts=("{}",)))
 
 
-def test_an_edit_that_can_not_be_made_leaves_the_memories_as_they_were(tmp_path: Path) -> None:
+def test_a_dropped_edit_leaves_the_memories_unchanged(tmp_path: Path) -> None:
     model = tiny_language_model("llama", tie_word_embeddings=False)
     good, bad = TINY_EDITS[2], TINY_EDITS[4]
     resources = Resources(tiny_statistics(model, tmp_path), contexts=CONTEXTS)
@@ -306,10 +310,10 @@ def test_an_edit_that_can_not_be_made_leaves_the_memories_as_they_were(tmp_path:
     assert outcome.state == state
 
 
-def test_edits_take_and_what_is_not_hit_has_the_unedited_model_s_bits(
+def test_edits_succeed_and_requests_without_a_hit_are_unchanged_bit_for_bit(
     world: World, world_model: LanguageModel, tmp_path: Path
 ) -> None:
-    """Three facts, two of them in shards that are merged, and every other person asked everything."""
+    """There are three edits, two of them in merged shards; the other requests are about all other persons."""
     edits = list(world.edits(3, -1))
     editor = create_editor("wise", {"shard_size": 1})
     resources = Resources(tiny_statistics(world_model, tmp_path))
@@ -325,11 +329,11 @@ def test_edits_take_and_what_is_not_hit_has_the_unedited_model_s_bits(
     subjects = {edit.subject for edit in edits}
     others = [fact for fact in world.facts if fact.person not in subjects]
     for number in range(len(others[0].relation.phrasings)):
-        asked = [
+        requests = [
             score_request(edited, f.relation.phrasings[number].replace("{}", f.person), f.answer)
             for f in others
         ]
-        after, before = engine.score(edited, asked), engine.score(EditedModel(world_model), asked)
+        after, before = engine.score(edited, requests), engine.score(EditedModel(world_model), requests)
         assert sum(bool(score.hit) for score in after) < 0.2 * len(others)
         for one, unedited in zip(after, before, strict=True):
             assert (one.token_logprobs == unedited.token_logprobs) != one.hit

@@ -1,4 +1,4 @@
-"""TIES against its three steps taken entry by entry, and what must hold whatever is merged."""
+"""TIES, compared with its three steps entry by entry, and its general properties."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SHAPE = (3, 4)
 
 @st.composite
 def changes(draw: st.DrawFn) -> tuple[list[torch.Tensor], list[float]]:
-    """One to four changes with zeros among them and no two entries alike, and their weights."""
+    """Draws one to four changes, with zeros and otherwise different entries, and their weights."""
     n = draw(st.integers(1, 4))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 10_000)))
-    made = torch.randn(n, *SHAPE, generator=generator, dtype=torch.float64)
-    made *= torch.rand(n, *SHAPE, generator=generator) < draw(st.floats(0.1, 1.0))
-    return list(made), draw(st.lists(st.floats(0.1, 2.0), min_size=n, max_size=n))
+    drawn = torch.randn(n, *SHAPE, generator=generator, dtype=torch.float64)
+    drawn *= torch.rand(n, *SHAPE, generator=generator) < draw(st.floats(0.1, 1.0))
+    return list(drawn), draw(st.lists(st.floats(0.1, 2.0), min_size=n, max_size=n))
 
 
 def entry_by_entry(given: list[torch.Tensor], weights: list[float], density: float) -> torch.Tensor:
-    """The three steps as the paper tells them."""
+    """Performs the three steps as described in the paper."""
     kept = []
     for change in given:
         values = change.flatten().tolist()
@@ -39,11 +39,10 @@ def entry_by_entry(given: list[torch.Tensor], weights: list[float], density: flo
 
 
 @given(changes(), st.floats(0.05, 1.0))
-def test_it_is_what_the_steps_give_entry_by_entry(
+def test_merging_equals_the_steps_entry_by_entry(
     given: tuple[list[torch.Tensor], list[float]], density: float
 ) -> None:
-    found = merged(*given, density)
-    torch.testing.assert_close(found, entry_by_entry(*given, density))
+    torch.testing.assert_close(merged(*given, density), entry_by_entry(*given, density))
 
 
 @given(changes(), st.floats(0.05, 1.0), st.floats(0.1, 10))
@@ -56,7 +55,7 @@ def test_a_common_factor_of_the_weights_makes_no_difference(
 
 
 @given(changes(), st.floats(0.05, 1.0), st.randoms(use_true_random=False))
-def test_neither_does_their_order(
+def test_the_order_of_the_changes_makes_no_difference(
     given: tuple[list[torch.Tensor], list[float]], density: float, random: object
 ) -> None:
     pairs = list(zip(*given, strict=True))
@@ -66,22 +65,22 @@ def test_neither_does_their_order(
 
 
 @given(changes(), st.floats(0.05, 1.0))
-def test_no_entry_is_greater_than_the_greatest_or_of_a_sign_that_none_has(
+def test_no_entry_exceeds_the_greatest_or_has_a_sign_that_none_has(
     given: tuple[list[torch.Tensor], list[float]], density: float
 ) -> None:
-    stack, found = torch.stack(given[0]), merged(*given, density)
-    assert bool((found <= stack.max(dim=0).values.clamp(min=0) + 1e-12).all())
-    assert bool((found >= stack.min(dim=0).values.clamp(max=0) - 1e-12).all())
+    stack, result = torch.stack(given[0]), merged(*given, density)
+    assert bool((result <= stack.max(dim=0).values.clamp(min=0) + 1e-12).all())
+    assert bool((result >= stack.min(dim=0).values.clamp(max=0) - 1e-12).all())
 
 
-def test_changes_of_different_entries_come_through_as_they_are() -> None:
-    """What sharding by masks is for."""
+def test_changes_of_different_entries_are_kept_unchanged() -> None:
+    """This is the purpose of shards with masks."""
     first, second = torch.tensor([1.0, -2.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, -3.0, 4.0])
     assert torch.equal(merged([first, second], [0.5, 0.5], 0.5), first + second)
 
 
 @pytest.mark.parametrize(
-    ("density", "wanted"), [(1.0, [1.0, -4, 2, 0]), (0.5, [0.0, -4, 2, 0]), (0.01, [0.0, -4, 0, 0])]
+    ("density", "expected"), [(1.0, [1.0, -4, 2, 0]), (0.5, [0.0, -4, 2, 0]), (0.01, [0.0, -4, 0, 0])]
 )
-def test_trimming_keeps_the_greatest(density: float, wanted: list[float]) -> None:
-    assert trimmed(torch.tensor([1.0, -4, 2, 0]), density).tolist() == wanted
+def test_trimming_keeps_the_greatest(density: float, expected: list[float]) -> None:
+    assert trimmed(torch.tensor([1.0, -4, 2, 0]), density).tolist() == expected
