@@ -1,4 +1,4 @@
-"""Packages that import their names when they are used offer the same names to people and to type checkers."""
+"""Packages with lazy imports have the same public names at run time and for type checkers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_there_are_such_packages() -> None:
 
 
 @pytest.mark.parametrize("path", LAZY, ids=package_of)
-def test_what_is_offered_is_what_type_checkers_know(path: Path) -> None:
+def test_the_public_names_are_those_for_type_checkers(path: Path) -> None:
     package = importlib.import_module(package_of(path))
     imported = {
         alias.name: node.module
@@ -45,7 +45,7 @@ def test_what_is_offered_is_what_type_checkers_know(path: Path) -> None:
 
 @pytest.mark.parametrize("path", LAZY, ids=package_of)
 def test_no_name_is_that_of_a_submodule(path: Path) -> None:
-    """Once imported, the submodule would stand in the name's place."""
+    """Importing the submodule would overwrite the name."""
     package = importlib.import_module(package_of(path))
     inside = {child.stem for child in path.parent.iterdir() if child.suffix == ".py" or child.is_dir()}
     assert not inside & set(package.__all__)
