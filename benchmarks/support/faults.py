@@ -128,8 +128,8 @@ FAULTS = (
     Fault(
         "stale cache: hidden states from above the edited block are used",
         "inference/torch/hidden_state_cache.py",
-        "if kept == key and block <= at_most and found.complete",
-        "if kept == key and block <= at_most + 1 and found.complete",
+        "if kept_key == key and block <= at_most and states.complete",
+        "if kept_key == key and block <= at_most + 1 and states.complete",
         "inference",
     ),
     Fault(
@@ -142,8 +142,13 @@ FAULTS = (
     Fault(
         "wrong index: replayed blocks get the key cache of lower layers",
         "models/forward/replay.py",
+<<<<<<< HEAD
         "suffix.arguments(kwargs, cache, first + i, entered.dtype)",
         "suffix.arguments(kwargs, cache, i, entered.dtype)",
+=======
+        "suffix.arguments(kwargs, cache, first + i, block_input.dtype)",
+        "suffix.arguments(kwargs, cache, i, block_input.dtype)",
+>>>>>>> prose-inference
         "models",
     ),
     Fault(

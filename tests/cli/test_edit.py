@@ -193,7 +193,7 @@ class TestStats:
         ("arguments", "expected"),
         [
             (["--layers", "first"], "'first' can't be read"),
-            (["--layers", "7"], "layer 7 was asked for"),
+            (["--layers", "7"], "Invalid layer 7"),
             (["--layers", "0,3-2"], "3-2 goes downward"),
             (["--source", "nowhere.txt"], "'nowhere.txt' is not a file"),
         ],

@@ -1,4 +1,4 @@
-"""Asking the hub where it doesn't answer: no waiting, no noise, no lasting change."""
+"""Access to an unreachable hub: no long wait, no log noise, no lasting change of state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from sequela.core.hub import hub_access, unreachable_because
 
 NOBODY = "http://127.0.0.1:9"
-"""The port `discard`: nothing listens there."""
+"""The port `discard`, which no server listens on."""
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", NOBODY)
 
 
-def test_without_an_answer_only_the_cache_is_asked(capfd: pytest.CaptureFixture[str]) -> None:
+def test_if_the_hub_is_unreachable_only_the_cache_is_used(capfd: pytest.CaptureFixture[str]) -> None:
     with hub_access() as reachable:
         assert not reachable
         with pytest.raises(LocalEntryNotFoundError) as caught:
@@ -46,6 +46,6 @@ def test_afterwards_everything_is_as_before() -> None:
     )
 
 
-def test_an_answer_with_a_reason_is_told_in_one_line() -> None:
+def test_a_reason_is_reported_in_one_line() -> None:
     assert unreachable_because(OSError("no such data set\nlong traceback"), True) == "no such data set"
     assert unreachable_because(OSError(), True) == "OSError"

@@ -1,4 +1,4 @@
-"""Names are known from the metadata of packages; what they stand for is imported when it is asked for."""
+"""Names come from the metadata of packages; entries are imported when they are requested."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NUMBERS = Registry(
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a package with modules that are well, broken, and wrong."""
+    """The name of a package with a valid, a broken and a wrong module."""
     folder = tmp_path / "numbers_of_others"
     folder.mkdir()
     modules = {
@@ -52,11 +52,11 @@ def test_names_are_known_before_anything_is_imported(package: str, install_plugi
     assert NUMBERS.get("pi") == pytest.approx(3.14159, abs=1e-5)
 
 
-def test_without_packages_there_is_what_is_built_in() -> None:
+def test_without_packages_only_built_in_entries_exist() -> None:
     assert NUMBERS.names() == ("pi", "e")
 
 
-def test_an_unknown_name_is_met_with_what_comes_near(package: str, install_plugin: Install) -> None:
+def test_an_unknown_name_is_an_error_that_names_similar_ones(package: str, install_plugin: Install) -> None:
     install_plugin({GROUP: {"tau": f"{package}.well:TAU"}})
     for ask in (NUMBERS.get, NUMBERS.origin, NUMBERS.require):
         with pytest.raises(UnknownNameError, match="Unknown odd number 'tauu'") as caught:
@@ -74,7 +74,7 @@ def test_an_unknown_name_is_met_with_what_comes_near(package: str, install_plugi
         ("{}.well:WORD", r"as 'tau', which is not a float"),
     ],
 )
-def test_a_package_that_cant_be_used_is_named_with_what_to_do(
+def test_the_error_of_an_unusable_package_names_it_and_says_what_to_do(
     package: str, install_plugin: Install, place: str, expected: str
 ) -> None:
     install_plugin({GROUP: {"bad": place.format(package)}})
@@ -85,7 +85,7 @@ def test_a_package_that_cant_be_used_is_named_with_what_to_do(
     assert "uninstall sequela-example-plugin" in (caught.value.hint or "").lower()
 
 
-def test_a_listing_goes_on_past_what_cant_be_used(package: str, install_plugin: Install) -> None:
+def test_a_listing_includes_unusable_entries(package: str, install_plugin: Install) -> None:
     install_plugin({GROUP: {"bad": f"{package}.broken:X", "tau": f"{package}.well:TAU"}})
     listed = {one.name: one for one in NUMBERS.listed()}
     assert list(listed) == ["pi", "e", "bad", "tau"]
@@ -94,17 +94,17 @@ def test_a_listing_goes_on_past_what_cant_be_used(package: str, install_plugin: 
     assert (listed["tau"].value, listed["tau"].problem) == (6.28, "")
 
 
-def test_a_name_of_two_packages_is_nobodys(package: str, install_plugin: Install) -> None:
+def test_a_name_of_two_packages_is_an_error(package: str, install_plugin: Install) -> None:
     install_plugin({GROUP: {"tau": f"{package}.well:TAU"}})
     install_plugin({GROUP: {"tau": f"{package}.well:TAU"}}, name="other-numbers", version="2.0")
     with pytest.raises(BadInputError, match="is taken") as caught:
         NUMBERS.get("tau")
     assert "other-numbers 2.0" in caught.value.message
     assert "sequela-example-plugin 1.0.0" in caught.value.message
-    assert "each bring an odd number" in caught.value.message
+    assert "each provide an odd number" in caught.value.message
 
 
-def test_a_built_in_name_is_refused_while_a_package_has_it_too(package: str, install_plugin: Install) -> None:
+def test_a_built_in_name_that_a_package_uses_too_is_an_error(package: str, install_plugin: Install) -> None:
     install_plugin({GROUP: {"pi": f"{package}.well:TAU"}})
     with pytest.raises(BadInputError, match=r"sequela and sequela-example-plugin 1\.0\.0"):
         NUMBERS.get("pi")
@@ -113,7 +113,7 @@ def test_a_built_in_name_is_refused_while_a_package_has_it_too(package: str, ins
     assert "taken" in theirs.problem
 
 
-def test_an_implementation_that_cant_be_imported_is_named_too(package: str, install_plugin: Install) -> None:
+def test_an_implementation_that_cant_be_imported_is_named(package: str, install_plugin: Install) -> None:
     install_plugin({GROUP: {"tau": f"{package}.well:TAU"}})
     with pytest.raises(BadInputError, match=r"'tau' of the package sequela-example-plugin 1\.0\.0"):
         NUMBERS.load("tau", f"{package}.broken:X")

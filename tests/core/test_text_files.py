@@ -16,7 +16,7 @@ def write(path: Path, content: bytes) -> Path:
 
 @pytest.mark.parametrize("name", ["facts.jsonl", "facts.jsonl.gz"])
 class TestBothForms:
-    def test_lines_of_json_are_numbered_and_empty_ones_passed_over(self, tmp_path: Path, name: str) -> None:
+    def test_lines_of_json_are_numbered_and_empty_ones_skipped(self, tmp_path: Path, name: str) -> None:
         path = write(tmp_path / name, '\ufeff{"a": 1}\n\n"ü\u2028b"\r\n[2]'.encode())
         assert list(read_json_lines(path)) == [(1, {"a": 1}), (3, "ü\u2028b"), (4, [2])]
 
@@ -25,7 +25,7 @@ class TestBothForms:
         with pytest.raises(BadInputError, match=rf"{name}, line 2: not JSON"):
             list(read_json_lines(path))
 
-    def test_text_that_is_not_utf_8_is_refused(self, tmp_path: Path, name: str) -> None:
+    def test_text_that_is_not_utf_8_is_an_error(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(BadInputError, match="is not UTF-8 text"):
             read_text(write(tmp_path / name, b"\xff\xfe\xff"))
 
@@ -35,7 +35,7 @@ class TestBothForms:
         assert str(caught.value) == f"{tmp_path / name} can't be read: No such file or directory."
 
 
-def test_a_cut_archive_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_archive_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "facts.txt.gz"
     path.write_bytes(gzip.compress(b"words " * 100)[:-9])
     with pytest.raises(BadInputError, match=r"facts\.txt\.gz can't be read"):

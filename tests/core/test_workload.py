@@ -1,4 +1,4 @@
-"""The time that a study still takes, from the weights of its pieces and the times of those that are done."""
+"""The remaining time of a study, from the weights of its pieces and the times of finished ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EDIT = Piece(("edit", "rome", "m"), 2000)
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     now = 100.0
 
@@ -32,7 +32,7 @@ def do(work: Workload, clock: Clock, piece: Piece, seconds: float) -> None:
         clock.now += seconds
 
 
-def test_nothing_is_known_before_something_typical_was_timed() -> None:
+def test_there_is_no_estimate_before_a_typical_piece_was_timed() -> None:
     work, clock = workload(LOAD, PERPLEXITY)
     assert work.seconds_left() is None
     with work.doing(PERPLEXITY, "perplexity"):
@@ -43,7 +43,7 @@ def test_nothing_is_known_before_something_typical_was_timed() -> None:
     assert work.seconds_left() is None
 
 
-def test_set_up_is_not_taken_for_the_pace_of_the_rest() -> None:
+def test_set_up_does_not_count_for_the_rate_of_other_pieces() -> None:
     """Ten minutes of loading, then five pieces of two seconds: ten seconds are left, not an hour."""
     work, clock = workload(LOAD, *[PERPLEXITY] * 6)
     do(work, clock, LOAD, 600)
@@ -51,7 +51,7 @@ def test_set_up_is_not_taken_for_the_pace_of_the_rest() -> None:
     assert work.seconds_left() == pytest.approx(10)
 
 
-def test_pieces_that_were_never_timed_go_by_their_weight() -> None:
+def test_pieces_that_were_never_timed_are_estimated_by_weight() -> None:
     work, clock = workload(PERPLEXITY, QUIZ, EDIT)
     do(work, clock, PERPLEXITY, 2)
     assert work.seconds_left() == pytest.approx(10 + 4)
@@ -61,11 +61,11 @@ def test_the_most_similar_pieces_that_were_timed_decide() -> None:
     work, clock = workload(PERPLEXITY, QUIZ, QUIZ, QUIZ_OF_N, EDIT)
     do(work, clock, PERPLEXITY, 1)
     do(work, clock, QUIZ, 50)
-    # A quiz takes 50 s on either model; of the edit only the pace of everything together is known.
+    # A quiz takes 50 s on either model; for the edit only the mean rate of all pieces is known.
     assert work.seconds_left() == pytest.approx(50 + 50 + 2000 * 51 / 6000)
 
 
-def test_the_time_of_the_piece_under_way_passes() -> None:
+def test_the_elapsed_time_of_the_current_piece_is_subtracted() -> None:
     work, clock = workload(QUIZ, QUIZ)
     do(work, clock, QUIZ, 40)
     with work.doing(QUIZ, "m, 5 edits, quiz"):
@@ -80,14 +80,14 @@ def test_the_time_of_the_piece_under_way_passes() -> None:
     assert work.seconds_left() == 0
 
 
-def test_a_first_piece_under_way_tells_of_those_like_it() -> None:
+def test_a_first_current_piece_is_the_basis_for_similar_ones() -> None:
     work, clock = workload(QUIZ, QUIZ, QUIZ)
     with work.doing(QUIZ, "quiz"):
         clock.now += 60
         assert work.seconds_left(current_left=540) == pytest.approx(540 + 2 * 600)
 
 
-def test_a_longer_first_piece_than_its_weight_says_is_noticed() -> None:
+def test_a_first_piece_that_takes_longer_than_its_weight_suggests_counts() -> None:
     work, clock = workload(PERPLEXITY, EDIT, EDIT)
     do(work, clock, PERPLEXITY, 1)
     assert work.seconds_left() == pytest.approx(4)
@@ -96,7 +96,7 @@ def test_a_longer_first_piece_than_its_weight_says_is_noticed() -> None:
         assert work.seconds_left() == pytest.approx(50 + 5)  # the second edit, by the first one so far
 
 
-def test_what_is_skipped_counts_as_done_and_takes_no_time() -> None:
+def test_skipped_pieces_count_as_done_and_take_no_time() -> None:
     work, clock = workload(PERPLEXITY, QUIZ, QUIZ)
     do(work, clock, PERPLEXITY, 2)
     work.skip(QUIZ)
@@ -105,7 +105,7 @@ def test_what_is_skipped_counts_as_done_and_takes_no_time() -> None:
     assert work.seconds_left() == pytest.approx(10)
 
 
-def test_a_piece_that_fails_is_neither_done_nor_learned_from() -> None:
+def test_a_failed_piece_is_neither_done_nor_timed() -> None:
     work, clock = workload(PERPLEXITY, QUIZ)
     do(work, clock, PERPLEXITY, 2)
 

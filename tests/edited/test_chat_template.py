@@ -26,7 +26,7 @@ def chatty(tiny_model: Callable[..., LanguageModel]) -> LanguageModel:
 
 
 def with_template(model: LanguageModel, template: str) -> LanguageModel:
-    """The model with a tokenizer of its own that has a template."""
+    """Returns the model with a tokenizer that has a template."""
     tokenizer = copy.deepcopy(model.tokenizer)
     tokenizer.chat_template = template
     return LanguageModel.wrap(model.module, tokenizer, model.name)
@@ -42,13 +42,13 @@ def test_a_base_model_has_none(tiny_model: Callable[..., LanguageModel]) -> None
         ChatTemplate.of(tiny_model("llama"))
 
 
-def test_a_template_that_hides_the_user_is_refused(chatty: LanguageModel) -> None:
+def test_a_template_that_changes_the_user_s_text_is_an_error(chatty: LanguageModel) -> None:
     chatty.tokenizer.chat_template = "{{ messages | length }}"
-    with pytest.raises(BadInputError, match="doesn't keep what the user says"):
+    with pytest.raises(BadInputError, match="changes the user's text"):
         ChatTemplate.of(chatty)
 
 
-def test_no_beginning_token_comes_twice(tiny_model: Callable[..., LanguageModel]) -> None:
+def test_the_beginning_token_occurs_once(tiny_model: Callable[..., LanguageModel]) -> None:
     model = with_template(tiny_model("gemma3"), "{{ bos_token }}" + CHATML)
     beginning = model.tokenizer.bos_token_id
     assert model.tokenizer.encode("Why so?").count(beginning) == 1

@@ -1,4 +1,4 @@
-"""A delta changes weights, takes every bit back, adds up, and knows its base."""
+"""A delta changes weights, reverts every bit, can be added, and is bound to its base."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def low_rank(rank: int, seed: int, size: tuple[int, int] = (WIDTH, KEY_WIDTH)) -
 
 
 def delta_for(model: LanguageModel, layers: tuple[int, ...] = (1, 2), seed: int = 0) -> Delta:
-    """A low-rank update of the first layer, dense ones of the others."""
+    """Returns a low-rank update of the first layer and dense ones of the others."""
     updates = {
         model.family.mlp_out_name(layer): low_rank(2, seed + layer)
         if i == 0
@@ -55,7 +55,7 @@ def test_apply_adds_the_update_and_revert_restores_every_bit(any_family: Languag
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_weights_of_less_precision_come_back_to_the_bit(dtype: torch.dtype) -> None:
+def test_weights_of_lower_precision_are_restored_bit_for_bit(dtype: torch.dtype) -> None:
     made = tiny_language_model("gpt2")
     model = LanguageModel.wrap(made.module.to(dtype), made.tokenizer, "half")
     before = bits(model)
@@ -65,7 +65,7 @@ def test_weights_of_less_precision_come_back_to_the_bit(dtype: torch.dtype) -> N
     assert bits(model) == before
 
 
-def test_changes_are_taken_back_in_reverse_order_only() -> None:
+def test_changes_are_reverted_only_in_reverse_order() -> None:
     model = tiny_language_model("llama")
     before = bits(model)
     first = delta_for(model, (1, 2)).apply(model)
@@ -114,7 +114,7 @@ def test_a_delta_that_does_not_fit_leaves_the_model_as_it_was() -> None:
     assert model.changes == []
 
 
-def test_a_delta_for_another_base_is_refused_with_both_fingerprints() -> None:
+def test_a_delta_for_another_base_is_an_error_with_both_fingerprints() -> None:
     model, other = tiny_language_model("llama"), tiny_language_model("llama", seed=1)
     with pytest.raises(FingerprintMismatchError) as refused:
         delta_for(model).apply(other)
@@ -144,7 +144,7 @@ def test_norms_are_those_of_the_change_of_weights(any_family: LanguageModel) -> 
     change.revert()
 
 
-def test_the_hash_tells_deltas_apart_and_says_nothing_else() -> None:
+def test_the_hash_distinguishes_deltas_and_nothing_else() -> None:
     model, other = tiny_language_model("llama"), tiny_language_model("llama", seed=1)
     assert delta_for(model).content_hash == delta_for(model).content_hash
     different = {
@@ -157,7 +157,7 @@ def test_the_hash_tells_deltas_apart_and_says_nothing_else() -> None:
     assert len(different) == 5
 
 
-def test_difference_is_the_update_that_leads_to_the_edited_weight(any_family: LanguageModel) -> None:
+def test_difference_is_the_update_that_gives_the_edited_weight(any_family: LanguageModel) -> None:
     name = any_family.family.mlp_out_name(1)
     stored = any_family.module.get_parameter(name).detach()
     edited = stored + 0.1 * torch.randn(stored.shape, generator=torch.Generator().manual_seed(2))
@@ -166,7 +166,7 @@ def test_difference_is_the_update_that_leads_to_the_edited_weight(any_family: La
     change.revert()
 
 
-def test_what_enters_the_lowest_block_is_as_before_to_the_bit(any_family: LanguageModel) -> None:
+def test_inputs_of_the_lowest_block_are_unchanged_bit_for_bit(any_family: LanguageModel) -> None:
     batch = pad_right([(5, 6, 7, 8)], any_family.pad_id, any_family.device)
     delta = delta_for(any_family, (2, 1))
     assert delta.lowest_block(any_family) == 1
@@ -178,7 +178,7 @@ def test_what_enters_the_lowest_block_is_as_before_to_the_bit(any_family: Langua
     assert not torch.equal(after[1], before[1])
 
 
-def test_no_update_begins_behind_all_blocks_an_embedding_s_before_them() -> None:
+def test_an_empty_delta_begins_after_all_blocks_and_an_embedding_before_them() -> None:
     model = tiny_language_model("llama")
     assert Delta.empty(model.fingerprint).lowest_block(model) == model.n_layers
     embedding = Delta(model.fingerprint, {"model.embed_tokens.weight": Dense(torch.ones(1, 1))})
@@ -191,7 +191,7 @@ SIZES = st.tuples(st.integers(1, 8), st.integers(1, 8))
 
 @settings(max_examples=80, deadline=None)
 @given(size=SIZES, ranks=st.tuples(st.integers(1, 6), st.integers(1, 6)), seed=st.integers(0, 10**6))
-def test_low_rank_updates_add_up_and_never_grow_past_dense(
+def test_sums_of_low_rank_updates_are_never_larger_than_dense_ones(
     size: tuple[int, int], ranks: tuple[int, int], seed: int
 ) -> None:
     first, second = low_rank(ranks[0], seed, size), low_rank(ranks[1], seed + 1, size)

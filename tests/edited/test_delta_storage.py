@@ -1,4 +1,4 @@
-"""Deltas on disk come back to the bit, or not at all."""
+"""Stored deltas are restored bit for bit, or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 
 
 def some_delta(model: LanguageModel) -> Delta:
-    """A low-rank update in float64, one whose factors are views of one tensor, and a dense one."""
+    """Returns a low-rank update in float64, one whose factors are views of one tensor, and a dense one."""
     source = torch.Generator().manual_seed(4)
     together = torch.randn(2 * (WIDTH + KEY_WIDTH), generator=source)
     names = [model.family.mlp_out_name(layer) for layer in (0, 1, 2)]
@@ -41,7 +41,7 @@ def test_a_loaded_delta_gives_the_same_bits(any_family: LanguageModel, tmp_path:
     assert _edited_bits(any_family, loaded) == _edited_bits(any_family, delta)
 
 
-def test_an_empty_delta_takes_the_place_of_another(tmp_path: Path) -> None:
+def test_an_empty_delta_replaces_another(tmp_path: Path) -> None:
     model, path = tiny_language_model("llama"), tmp_path / "delta.safetensors"
     store_delta(path, some_delta(model))
     stored = store_delta(path, Delta.empty(model.fingerprint))
@@ -50,7 +50,7 @@ def test_an_empty_delta_takes_the_place_of_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [-1, -2000])
-def test_a_changed_number_is_noticed(tmp_path: Path, at: int) -> None:
+def test_a_changed_value_is_an_error(tmp_path: Path, at: int) -> None:
     model, path = tiny_language_model("llama"), tmp_path / "delta.safetensors"
     stored = store_delta(path, some_delta(model))
     content = bytearray(path.read_bytes())
@@ -60,7 +60,7 @@ def test_a_changed_number_is_noticed(tmp_path: Path, at: int) -> None:
         restore_delta(path, stored, model)
 
 
-def test_a_file_that_is_cut_short_or_missing_is_noticed(tmp_path: Path) -> None:
+def test_a_truncated_or_missing_file_is_an_error(tmp_path: Path) -> None:
     model, path = tiny_language_model("llama"), tmp_path / "delta.safetensors"
     stored = store_delta(path, some_delta(model))
     content = path.read_bytes()
@@ -72,7 +72,7 @@ def test_a_file_that_is_cut_short_or_missing_is_noticed(tmp_path: Path) -> None:
         restore_delta(path, stored, model)
 
 
-def test_a_description_that_names_other_weights_is_noticed(tmp_path: Path) -> None:
+def test_a_description_that_names_other_weights_is_an_error(tmp_path: Path) -> None:
     model, path = tiny_language_model("llama"), tmp_path / "delta.safetensors"
     stored = store_delta(path, some_delta(model))
     fewer = dict(list(stored.weights.items())[1:])

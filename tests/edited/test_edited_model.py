@@ -1,4 +1,4 @@
-"""The edited model: three seats, in force inside the block and nowhere else."""
+"""The edited model: edits of all three locations, in force only inside the `with` block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.tiny import tiny_language_model
 
 @dataclass
 class Shifted:
-    """A weight in force with something added to it."""
+    """A shift of a weight that is in force."""
 
     parameter: nn.Parameter
     original: torch.Tensor
@@ -35,7 +35,7 @@ class Shifted:
 
 @dataclass
 class WeightShift:
-    """The simplest change of weights: a number added to one layer's output projection."""
+    """A weight change that adds a number to one layer's output projection."""
 
     layer: int
     by: float
@@ -58,7 +58,7 @@ class WeightShift:
 
 @dataclass
 class Hooked:
-    """A hook in force."""
+    """A hook that is in force."""
 
     handle: RemovableHandle
     log: list[str]
@@ -71,7 +71,7 @@ class Hooked:
 
 @dataclass
 class OutputShift:
-    """The simplest intervention: a number added to what a layer's MLP returns."""
+    """An intervention that adds a number to the output of a layer's MLP."""
 
     layer: int
     by: float
@@ -105,7 +105,7 @@ class Failing:
 
 @dataclass(frozen=True)
 class Preface:
-    """The simplest router: text put before every prompt."""
+    """A router that puts a text before every prompt."""
 
     text: str
 
@@ -160,7 +160,7 @@ def test_it_can_be_entered_again_with_the_same_effect() -> None:
         assert torch.equal(logits(base), first)
 
 
-def test_changes_are_taken_back_last_first() -> None:
+def test_changes_are_reverted_last_first() -> None:
     base, log = tiny_language_model("llama"), []
     seats = tuple(OutputShift(layer, 0.1, f"seat{layer}", log) for layer in range(3))
     with EditedModel(base, WeightShift(1, 0.5, log), seats):
@@ -168,7 +168,7 @@ def test_changes_are_taken_back_last_first() -> None:
     assert log[4:] == ["-seat2", "-seat1", "-seat0", "-weights"]
 
 
-def test_an_error_inside_takes_everything_back() -> None:
+def test_an_error_inside_reverts_everything() -> None:
     base = tiny_language_model("llama")
     before = bits(base)
     with pytest.raises(ZeroDivisionError), EditedModel(base, WeightShift(1, 0.5)):
@@ -176,7 +176,7 @@ def test_an_error_inside_takes_everything_back() -> None:
     assert bits(base) == before
 
 
-def test_if_one_seat_fails_none_is_in_force() -> None:
+def test_if_one_edit_fails_none_is_in_force() -> None:
     base, log = tiny_language_model("llama"), []
     before = bits(base)
     edited = EditedModel(base, WeightShift(1, 0.5, log), (OutputShift(2, 0.5, log=log), Failing()))
@@ -195,7 +195,7 @@ def test_routers_rewrite_the_request_in_order() -> None:
     assert EditedModel(base).route("Who?").prompt == "Who?"
 
 
-def test_the_hash_names_the_base_and_every_seat() -> None:
+def test_the_hash_depends_on_the_base_and_every_edit() -> None:
     base, other = tiny_language_model("llama"), tiny_language_model("llama", seed=1)
     models = [
         EditedModel(base),

@@ -28,7 +28,7 @@ def test_the_sizes_are_those_of_the_configuration(any_family: LanguageModel) -> 
     assert any_family.context_length == 256
 
 
-def test_the_named_outputs_turn_keys_into_what_the_mlp_returns(any_family: LanguageModel) -> None:
+def test_the_output_projections_map_keys_to_the_mlp_s_output(any_family: LanguageModel) -> None:
     """The key times the weight, in the papers' orientation, is the value."""
     family, module = any_family.family, any_family.module
     for layer in range(any_family.n_layers):
@@ -48,7 +48,7 @@ def test_the_named_outputs_turn_keys_into_what_the_mlp_returns(any_family: Langu
 
 
 def test_the_attention_output_returns_to_the_residual_stream(any_family: LanguageModel) -> None:
-    """Silencing it at every layer leaves no way from one position to another."""
+    """With zeros at every layer, no position affects another."""
     for layer in range(any_family.n_layers):
         module = any_family.family.attention_out_module(any_family.module, layer)
         for parameter in module.parameters():
@@ -75,7 +75,7 @@ def test_logits_from_the_last_block_are_the_model_s_own(
     torch.testing.assert_close(model.family.logits(model.module, final), _run(model), rtol=1e-5, atol=1e-5)
 
 
-def test_soft_caps_bound_the_logits_where_the_family_has_them(tiny_model: MakeModel) -> None:
+def test_soft_caps_bound_the_logits_of_families_that_have_them(tiny_model: MakeModel) -> None:
     capped = tiny_model("gemma2", final_logit_softcapping=0.5)
     final = record_forward(capped, pad_right([(1, 5, 9)], 0, capped.device), first=0).final
     logits = capped.family.logits(capped.module, 50 * final)
@@ -86,8 +86,8 @@ def test_soft_caps_bound_the_logits_where_the_family_has_them(tiny_model: MakeMo
 @pytest.mark.parametrize(
     ("config", "named", "reason"),
     [
-        (AutoConfig.for_model("bert", architectures=["BertForMaskedLM"]), "BertForMaskedLM", "no causal"),
-        (AutoConfig.for_model("vit"), "vit", "no causal"),
+        (AutoConfig.for_model("bert", architectures=["BertForMaskedLM"]), "BertForMaskedLM", "not a causal"),
+        (AutoConfig.for_model("vit"), "vit", "not a causal"),
         (AutoConfig.for_model("t5", architectures=["T5ForConditionalGeneration"]), "T5", "encoder-decoder"),
         (AutoConfig.for_model("mixtral", architectures=["MixtralForCausalLM"]), "Mixtral", "experts"),
         (AutoConfig.for_model("qwen3_moe", architectures=["Qwen3MoeForCausalLM"]), "Qwen3Moe", "experts"),
@@ -95,13 +95,15 @@ def test_soft_caps_bound_the_logits_where_the_family_has_them(tiny_model: MakeMo
         (AutoConfig.for_model("gemma3"), "gemma3", ""),
     ],
 )
-def test_other_architectures_are_refused_by_name(config: PretrainedConfig, named: str, reason: str) -> None:
-    with pytest.raises(UnsupportedModelError) as refused:
+def test_other_architectures_are_named_in_the_error(
+    config: PretrainedConfig, named: str, reason: str
+) -> None:
+    with pytest.raises(UnsupportedModelError) as caught:
         family_of(config, "somebody/model")
-    assert "somebody/model" in refused.value.message
-    assert named in refused.value.message
-    assert reason in refused.value.message
-    assert all(name in str(refused.value) for family in FAMILIES for name in family.architectures)
+    assert "somebody/model" in caught.value.message
+    assert named in caught.value.message
+    assert reason in caught.value.message
+    assert all(name in str(caught.value) for family in FAMILIES for name in family.architectures)
 
 
 def _run(model: LanguageModel) -> torch.Tensor:

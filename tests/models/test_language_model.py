@@ -1,4 +1,4 @@
-"""The fingerprint tells models apart, and only real differences change it."""
+"""The fingerprint distinguishes models, and only real differences change it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_weights_configuration_and_tokenizer_each_count() -> None:
     assert len({model.fingerprint for model in models}) == len(models)
 
 
-def test_a_tokenizer_without_offsets_is_refused() -> None:
+def test_a_tokenizer_without_offsets_is_an_error() -> None:
     class Slow(PreTrainedTokenizer):
         @property
         def vocab_size(self) -> int:
@@ -48,11 +48,11 @@ def test_a_tokenizer_without_offsets_is_refused() -> None:
         LanguageModel.wrap(tiny_module("llama"), Slow(), "slow one")
 
 
-def test_layers_that_are_not_there_are_refused() -> None:
+def test_layers_out_of_range_are_an_error() -> None:
     model = tiny_language_model("llama")
     model.check_layers((0, 3))
     for wrong in (4, -1):
-        with pytest.raises(SequelaError, match=rf"layers 0 to 3; layer {wrong}"):
+        with pytest.raises(SequelaError, match=f"Invalid layer {wrong}; 'tiny-llama' has layers 0 to 3"):
             model.check_layers((0, wrong))
 
 
@@ -63,7 +63,7 @@ def test_every_end_token_is_known() -> None:
     assert model.end_ids == {model.tokenizer.eos_token_id, 7, 8}
 
 
-def test_a_padding_token_that_the_model_has_not_is_not_used() -> None:
+def test_a_padding_token_outside_the_embedding_is_not_used() -> None:
     model = tiny_language_model("llama")
     model.tokenizer.add_special_tokens({"pad_token": "<one token more>"})
     try:
@@ -75,8 +75,8 @@ def test_a_padding_token_that_the_model_has_not_is_not_used() -> None:
 
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, ("gpt2", "gptj", "gemma3", "phi3")))
-def test_every_parameter_stands_in_the_first_block_that_it_can_change(family: str, tied: bool) -> None:
-    """Doubling and shifting a parameter changes what enters later blocks only, or the logits only."""
+def test_every_parameter_belongs_to_the_first_block_that_it_can_change(family: str, tied: bool) -> None:
+    """Doubling and shifting a parameter changes only the inputs of later blocks, or only the logits."""
     model = tiny_language_model(family, tie_word_embeddings=tied)
     batch = pad_right([(5, 6, 7, 8)], model.pad_id, model.device)
     before = [record_forward(model, batch, first).hidden for first in range(model.n_layers + 1)]

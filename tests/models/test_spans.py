@@ -1,4 +1,4 @@
-"""Subject and target are found by offsets, whatever the tokenizer and the writing."""
+"""Subject and target are found by offsets, for every tokenizer and script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.tokenizers import byte_level, composing, sentencepiece
 
 KINDS = {"byte_level": byte_level, "sentencepiece": sentencepiece, "composing": composing}
 
-# Words as they stand in prompts: Latin with combining marks, Greek, Cyrillic, Arabic, CJK, emoji.
+# Words as they occur in prompts: Latin with combining marks, Greek, Cyrillic, Arabic, CJK, emoji.
 LETTERS = st.sampled_from("abcdeghinorstuvzABCEJTZ0169'-.éüñçøßλΩжюشм東京は가👍🏽🇫🇷" + "e\u0301n\u0303")
 WORDS = st.text(LETTERS, min_size=1, max_size=8).filter(lambda w: not unicodedata.combining(w[0]))
 PHRASES = st.lists(WORDS, min_size=1, max_size=4).map(" ".join)
@@ -39,7 +39,7 @@ CONTEXTS = st.sampled_from(["{}", "{c}. {}", "{c}\n{}", "{c} {}"])
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[str, str, str, str]:
-    """Prompt, subject, target and context."""
+    """Draws prompt, subject, target and context."""
     prompt = draw(SHAPES).replace("{a}", draw(PHRASES)).replace("{b}", draw(PHRASES))
     return prompt, draw(PHRASES), draw(PHRASES), draw(CONTEXTS).replace("{c}", draw(PHRASES))
 
@@ -47,23 +47,23 @@ def questions(draw: st.DrawFn) -> tuple[str, str, str, str]:
 def check_all(
     tokenizer: PreTrainedTokenizerBase, prompt: str, subject: str, target: str, context: str
 ) -> None:
-    """What holds of every tokenizer and every question."""
+    """Checks the properties of every tokenizer and every question."""
     whole = tokenize_prompt(tokenizer, prompt, subject, target, context)
     asked = tokenize_prompt(tokenizer, prompt, subject, context=context)
     assert whole.subject is not None
     assert whole.target is not None
 
-    # The text is the context with the prompt with the subject, and the target behind one space.
+    # The text is the context with the prompt with the subject, and the target after one space.
     question = context.replace("{}", prompt.replace("{}", subject))
     assert whole.text == f"{question} {target}"
     assert asked.text == question
 
-    # The question's tokens come first, unchanged, and what follows is the target and nothing else.
+    # The question's tokens come first, unchanged, and only the target follows.
     assert whole.prompt_ids == asked.ids
     assert whole.prompt_ids + whole.target_ids == whole.ids
     assert _same(tokenizer.decode(whole.target_ids).strip(), target)
 
-    # The span covers the subject's last occurrence by `{}` and is no longer than that takes.
+    # The span covers the subject's last occurrence by `{}` and no more tokens than needed.
     assert asked.subject == whole.subject
     assert _same_or_inside(subject, _decoded(tokenizer, whole))
     start = context.index("{}") + len(prompt.rpartition("{}")[0].replace("{}", subject))
@@ -78,7 +78,7 @@ def _check_span_is_tight(
     first, last = offsets[whole.subject.start], offsets[whole.subject.last]
     assert first[0] <= start < first[1]
     assert last[0] < stop
-    # Where a letter and its mark were made one, the offsets name the letter only.
+    # If a letter and its mark were composed, the offsets cover only the letter.
     assert all(unicodedata.combining(mark) for mark in whole.text[last[1] : stop])
     assert whole.subject_last == whole.subject.last
 
@@ -120,7 +120,7 @@ def test_subject_and_target_are_found_by_the_default_model(question: tuple[str, 
     check_all(tokenizer, *question)
 
 
-def test_the_subject_s_last_token_is_known_by_hand() -> None:
+def test_the_subject_s_last_token_in_known_examples() -> None:
     found = tokenize_prompt(byte_level(), "Who founded Apple?\n{}, said", "Steve Jobs", "someone")
     pieces = byte_level().convert_ids_to_tokens(found.ids)
     assert found.subject is not None
@@ -129,20 +129,20 @@ def test_the_subject_s_last_token_is_known_by_hand() -> None:
 
 
 def test_a_token_that_is_only_the_space_belongs_to_the_target() -> None:
-    """Tokenizers that trim offsets give it none, and it was taken for the prompt's last token."""
+    """Tokenizers that trim offsets give it an empty range; it must not count as the prompt's last token."""
     found = tokenize_prompt(composing(), "The moon landing was in", target="1969")
     assert composing().convert_ids_to_tokens(found.target_ids)[0] == "Ġ"
     assert found.prompt_ids == tokenize_prompt(composing(), "The moon landing was in").ids
 
 
-def test_of_two_places_the_last_one_counts() -> None:
+def test_of_two_occurrences_the_last_one_counts() -> None:
     found = tokenize_prompt(byte_level(), "{} is here. Where is {}?", "Paris")
     first = tokenize_prompt(byte_level(), "{} is here. Where is Paris?", "Paris")
     assert found.ids == first.ids
     assert found.subject_last > first.subject_last
 
 
-def test_a_beginning_token_comes_once_and_belongs_to_no_span() -> None:
+def test_a_beginning_token_occurs_once_and_belongs_to_no_span() -> None:
     found = tokenize_prompt(sentencepiece(), "{} is the capital of", "Paris", "France")
     assert found.ids[0] == sentencepiece().bos_token_id
     assert found.ids.count(sentencepiece().bos_token_id) == 1
@@ -150,7 +150,7 @@ def test_a_beginning_token_comes_once_and_belongs_to_no_span() -> None:
     assert found.subject.start == 1
 
 
-def test_a_closing_token_is_no_part_of_the_target() -> None:
+def test_a_closing_token_is_not_part_of_the_target() -> None:
     from tokenizers import Tokenizer, processors
 
     closing = Tokenizer.from_str(byte_level().backend_tokenizer.to_str())
@@ -187,11 +187,11 @@ def test_one_white_space_separates_prompt_and_target(prompt: str, target: str, t
         ({"prompt": "{}", "subject": "France", "context": "No place here."}, "has no {}"),
     ],
 )
-def test_what_can_t_be_found_is_said(arguments: dict[str, str], expected: str) -> None:
+def test_spans_that_can_t_be_found_are_an_error(arguments: dict[str, str], expected: str) -> None:
     with pytest.raises(SequelaError, match=expected):
         tokenize_prompt(byte_level(), **arguments)
 
 
-def test_a_prompt_without_a_subject_says_so_when_asked_for_it() -> None:
+def test_the_last_subject_token_of_a_prompt_without_a_subject_is_an_error() -> None:
     with pytest.raises(SequelaError, match="no subject"):
         _ = tokenize_prompt(byte_level(), "The capital of France is").subject_last

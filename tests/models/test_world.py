@@ -1,4 +1,4 @@
-"""The trained world model is what other tests take it for."""
+"""The trained world model has the properties that other tests rely on."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ def test_it_completes_the_facts_of_its_world(world_model: LanguageModel, world: 
     assert known_share(world_model, world) >= KNOWN_SHARE
 
 
-def test_it_says_the_true_answers_of_the_edits_by_free_decoding(
-    world_model: LanguageModel, world_edits: EditSet
-) -> None:
+def test_it_generates_the_true_answers_of_the_edits(world_model: LanguageModel, world_edits: EditSet) -> None:
     model = EditedModel(world_model)
     requests = [generation_request(model, edit.question, 12) for edit in world_edits]
     answers = TorchEngine().generate(model, requests)

@@ -1,4 +1,4 @@
-"""The text of the statistics: always the same for the same recipe, refused in plain words."""
+"""The corpus of the statistics: always the same for the same recipe; errors say what is wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.tiny import KEY_WIDTH, tiny_language_model
 DATA = Path(os.environ.get("SEQUELA_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
 
 
-def test_text_sampled_from_the_model_depends_on_the_seed_alone(any_family: LanguageModel) -> None:
+def test_text_sampled_from_the_model_depends_only_on_the_seed(any_family: LanguageModel) -> None:
     specs = [CorpusSpec(n_tokens=120, window=24, seed=seed) for seed in (0, 0, 1)]
     first, again, other = (open_corpus(spec, any_family) for spec in specs)
     assert first.content_hash == again.content_hash != other.content_hash
@@ -33,7 +33,7 @@ def test_sampled_text_begins_as_the_tokenizer_begins_texts() -> None:
 
 
 def test_other_batches_of_sampling_are_still_full_rows() -> None:
-    """More rows than are sampled at once."""
+    """Samples more rows than fit in one batch."""
     corpus = open_corpus(CorpusSpec(n_tokens=70 * 4, window=4), tiny_language_model("llama"))
     assert corpus.sequences.shape == (70, 4)
 
@@ -60,7 +60,7 @@ def test_a_packed_text_file_reads_like_the_plain_one(tmp_path: Path) -> None:
     assert corpora[0].content_hash == corpora[1].content_hash
 
 
-def test_windows_are_never_longer_than_the_model_reads() -> None:
+def test_windows_are_never_longer_than_the_model_s_context() -> None:
     model = tiny_language_model("llama")
     corpus = open_corpus(CorpusSpec(n_tokens=300, window=1000), model)
     assert corpus.sequences.shape == (2, 256)

@@ -16,7 +16,7 @@ from support.tiny import KEY_WIDTH, tiny_language_model
 
 
 def with_eigenvalues(values: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A second moment with given eigenvalues, and its eigenvectors."""
+    """Returns a key covariance with given eigenvalues, and its eigenvectors."""
     source = torch.Generator().manual_seed(seed)
     basis, _ = torch.linalg.qr(torch.randn(len(values), len(values), generator=source, dtype=torch.float64))
     return basis @ torch.diag(values) @ basis.T, basis

@@ -1,4 +1,4 @@
-"""The second moment is the mean outer product of the keys, whatever the batches."""
+"""The key covariance is the mean outer product of the keys, independent of the batches."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def test_an_edited_model_is_refused() -> None:
         collect_key_covariances(model, corpus_of(model, 1, 8), [1])
 
 
-def test_keys_that_are_not_finite_are_refused_by_layer() -> None:
+def test_keys_that_are_not_finite_are_an_error_by_layer() -> None:
     model = tiny_language_model("llama")
     model.mlp_out_weight(1).data[0, 0] = float("nan")
     with pytest.raises(SequelaError, match=r"layer 2 .* not all finite"):
         collect_key_covariances(model, corpus_of(model, 1, 8), [0, 2])
 
 
-def test_layers_out_of_range_are_refused() -> None:
+def test_layers_out_of_range_are_an_error() -> None:
     model = tiny_language_model("llama")
-    with pytest.raises(SequelaError, match="layers 0 to 3; layer 4"):
+    with pytest.raises(SequelaError, match="Invalid layer 4;"):
         collect_key_covariances(model, corpus_of(model, 1, 8), [3, 4])

@@ -1,4 +1,4 @@
-"""Shipped corpora are what their recipe gives, and only their own model and recipe find them."""
+"""Shipped corpora equal those of their recipe, and are found only by their model and recipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT = "df151cdd4d171806"
 """The fingerprint of the default model, smollm2-135m-instruct, in float32."""
 
 NEAR_TIES = 0.001
-"""The share of draws that may come out otherwise on another kind of processor."""
+"""The share of draws that may differ on another kind of processor."""
 
 
 def test_the_default_model_finds_ten_tokens_for_each_dimension_of_its_key() -> None:
@@ -44,7 +44,7 @@ def test_another_model_or_recipe_finds_nothing() -> None:
         assert shipped_sequences(DEFAULT, corpus_key(spec.model_copy(update=other), tiny)) is None
 
 
-def test_what_is_shipped_is_taken_instead_of_sampling(
+def test_a_shipped_corpus_is_used_instead_of_sampling(
     tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shipped_module, "_DATA", tmp_path)
@@ -66,7 +66,7 @@ def test_what_is_shipped_is_taken_instead_of_sampling(
 
 
 class Replay:
-    """The draws of a recipe, repeated behind the tokens of a corpus.
+    """The draws of a recipe, repeated after the tokens of a corpus.
 
     Args:
         model: The model that the corpus was sampled from.
@@ -94,7 +94,7 @@ class Replay:
 
 
 @torch.inference_mode()
-def test_a_replay_finds_a_sampled_corpus_and_no_other() -> None:
+def test_a_replay_recognizes_a_sampled_corpus_and_no_other() -> None:
     model = tiny_language_model("llama")
     spec = CorpusSpec(n_tokens=320, window=32)
     sampled = sample_corpus(spec, model)
@@ -108,7 +108,7 @@ def test_a_replay_finds_a_sampled_corpus_and_no_other() -> None:
 @pytest.mark.slow
 @torch.inference_mode()
 def test_the_shipped_tokens_are_those_that_the_recipe_draws() -> None:
-    """Every token behind the shipped ones before it, so that one draw that differs changes no other."""
+    """Each token is drawn after the shipped ones before it, so that a different draw changes no other."""
     try:
         model = load_model("smollm2-135m-instruct")
     except SequelaError as error:
@@ -119,5 +119,5 @@ def test_the_shipped_tokens_are_those_that_the_recipe_draws() -> None:
     assert replay.n_draws == 60 * 255
     # On average a sample is as improbable as the model's entropy says, whoever drew it.
     assert abs(replay.surprise) < 4 * math.sqrt(replay.variance)
-    if torch.backends.mkl.is_available():  # elsewhere PyTorch draws by other random numbers
+    if torch.backends.mkl.is_available():  # on other devices PyTorch draws other random numbers
         assert replay.n_other <= NEAR_TIES * replay.n_draws, replay.n_other

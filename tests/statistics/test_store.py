@@ -1,4 +1,4 @@
-"""Statistics are collected once, kept by content, and never mixed up between models."""
+"""Statistics are collected once, stored by content, and never mixed between models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.tiny import tiny_language_model
 
 
 class Listener(SilentProgress):
-    """Remembers what was begun."""
+    """Records the started tasks."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -28,13 +28,13 @@ class Listener(SilentProgress):
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Statistics:
-    """Statistics of layers 1 and 2 of a tiny model, kept on disk."""
+    """Statistics of layers 1 and 2 of a tiny model, stored on disk."""
     statistics = tiny_statistics(tiny_language_model("llama"), tmp_path)
     statistics.prepare([1, 2])
     return statistics
 
 
-def test_what_is_loaded_is_bit_for_bit_what_was_kept(kept: Statistics, tmp_path: Path) -> None:
+def test_loaded_statistics_are_bit_for_bit_the_stored_ones(kept: Statistics, tmp_path: Path) -> None:
     again = tiny_statistics(kept.model, tmp_path)
     assert again.missing([1, 2, 3]) == [3]
     for layer in (1, 2):
@@ -68,8 +68,8 @@ def test_several_layers_take_one_pass_and_the_text_is_sampled_once(tmp_path: Pat
     assert listener.heard[2:] == ["key statistics of 1 layers"]
 
 
-def test_later_layers_are_taken_over_the_same_text(kept: Statistics, tmp_path: Path) -> None:
-    """The kept corpus is used, even where the file it came from has meanwhile gone."""
+def test_later_layers_use_the_same_text(kept: Statistics, tmp_path: Path) -> None:
+    """The stored corpus is used, even if its source file no longer exists."""
     text = tmp_path / "corpus.txt"
     later = Statistics(kept.model, kept.spec, tmp_path / "statistics")
     text.unlink()
@@ -79,30 +79,30 @@ def test_later_layers_are_taken_over_the_same_text(kept: Statistics, tmp_path: P
     assert torch.equal(found.matrix, fresh.matrix)
 
 
-def test_a_torn_file_is_told_with_what_to_do(kept: Statistics, tmp_path: Path) -> None:
+def test_a_damaged_file_is_an_error_that_says_what_to_do(kept: Statistics, tmp_path: Path) -> None:
     path = kept.folder / "layer_1.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(IntegrityError, match="Delete that folder"):
         tiny_statistics(kept.model, tmp_path).key_covariance(1)
 
 
-def test_a_changed_number_is_noticed(kept: Statistics, tmp_path: Path) -> None:
+def test_a_changed_value_is_an_error(kept: Statistics, tmp_path: Path) -> None:
     path = kept.folder / "layer_1.safetensors"
     matrix = load_file(path)["second_moment"]
     matrix[3, 5] *= 1.0001
     save_file({"second_moment": matrix}, path)
-    with pytest.raises(IntegrityError, match="layer 1 is not the one that was kept"):
+    with pytest.raises(IntegrityError, match="layer 1 was changed after it was stored"):
         tiny_statistics(kept.model, tmp_path).key_covariance(1)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe"])
-def test_a_spoilt_description_is_told(kept: Statistics, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_description_is_an_error(kept: Statistics, tmp_path: Path, content: bytes) -> None:
     (kept.folder / "layer_2.json").write_bytes(content)
     with pytest.raises(IntegrityError, match="damaged"):
         tiny_statistics(kept.model, tmp_path).key_covariance(2)
 
 
-def test_a_spoilt_corpus_is_told(kept: Statistics, tmp_path: Path) -> None:
+def test_a_damaged_corpus_is_an_error(kept: Statistics, tmp_path: Path) -> None:
     (kept.folder / "corpus.safetensors").write_bytes(b"nothing")
     with pytest.raises(IntegrityError, match="damaged"):
         tiny_statistics(kept.model, tmp_path).key_covariance(3)

@@ -1,4 +1,4 @@
-"""Solving with a second moment, against dense linear algebra in float64."""
+"""Solving with a key covariance, compared with dense linear algebra in float64."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_keys_in_float32_are_solved_in_float64() -> None:
 
 
 @pytest.mark.parametrize("matrix", [torch.zeros(4, 4), torch.ones(4, 4), torch.full((4, 4), float("nan"))])
-def test_a_matrix_that_is_not_positive_definite_is_refused(matrix: torch.Tensor) -> None:
+def test_a_matrix_that_is_not_positive_definite_is_an_error(matrix: torch.Tensor) -> None:
     with pytest.raises(SequelaError, match="not positive definite") as caught:
         Whitening(matrix)
     assert "more tokens" in str(caught.value)

@@ -1,4 +1,4 @@
-"""What a command answered."""
+"""The result of a command."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command wrote and how it ended."""
+    """The output and the exit status of a command."""
 
     exit_code: int
     stdout: str
@@ -18,7 +18,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """Standard output, all of it, as JSON."""
+        """Returns the whole standard output as JSON."""
         return json.loads(self.stdout)
 
 

@@ -1,4 +1,4 @@
-"""A few edits for tiny models: what they say doesn't matter, only how they are tokenised."""
+"""A few edits for tiny models: only their tokenization matters, not their content."""
 
 from __future__ import annotations
 

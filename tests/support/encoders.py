@@ -13,16 +13,16 @@ from sequela.models.sentence_encoder import SentenceEncoder
 from support.tokenizers import TEXT
 
 CONTEXT = 24
-"""How many tokens it reads."""
+"""The maximum number of tokens of a text."""
 
 VOCABULARY = 300
-"""The most pieces that its tokenizer has."""
+"""The maximum number of pieces of its tokenizer."""
 
 
 def word_pieces() -> PreTrainedTokenizerFast:
-    """A tokenizer as BERT has it: pieces of lower-case words between `[CLS]` and `[SEP]`.
+    """Returns a tokenizer like BERT's: pieces of lower-case words between `[CLS]` and `[SEP]`.
 
-    Its vocabulary is counted and not trained: a trainer draws lots among equals.
+    Its vocabulary is counted, not trained, since a trainer breaks ties randomly.
     """
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     words = Counter(word for line in TEXT for word in re.findall(r"[a-z]+", line.lower()))
@@ -43,7 +43,7 @@ def word_pieces() -> PreTrainedTokenizerFast:
 
 
 def tiny_encoder(seed: int = 0) -> SentenceEncoder:
-    """Two layers, 16 wide, random weights."""
+    """Returns an encoder of two layers, 16 wide, with random weights."""
     tokenizer = word_pieces()
     config = BertConfig(
         vocab_size=len(tokenizer),

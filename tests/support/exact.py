@@ -12,7 +12,7 @@ from support.tiny import tiny_module, tiny_tokenizer
 
 
 def fill_exactly(module: torch.nn.Module, scale: float) -> None:
-    """Sets every parameter to multiples of `scale / 1001` that follow from its place alone."""
+    """Sets every parameter to multiples of `scale / 1001` that depend only on its index."""
     start = 0
     with torch.no_grad():
         for parameter in module.parameters():
@@ -23,7 +23,7 @@ def fill_exactly(module: torch.nn.Module, scale: float) -> None:
 
 
 def exact_language_model(name: str = "model") -> LanguageModel:
-    """A tiny Llama."""
+    """Returns a tiny Llama."""
     module = tiny_module("llama")
     fill_exactly(module, 0.35)
     return LanguageModel.wrap(module, tiny_tokenizer("llama"), name)

@@ -1,4 +1,4 @@
-"""What transformers itself generates, one prompt at a time."""
+"""Generation by transformers itself, one prompt at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sequela.models import LanguageModel
 
 
 def by_transformers(model: LanguageModel, request: GenerationRequest) -> list[int]:
-    """The tokens of a greedy continuation, the end token left out."""
+    """Returns the tokens of a greedy continuation without the end token."""
     ids = torch.tensor([request.prompt])
     output = model.module.generate(
         ids,

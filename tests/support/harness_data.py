@@ -1,4 +1,4 @@
-"""Small data in the hub's fields for real tasks of the installed harness."""
+"""Small data sets with the hub's columns, for real tasks of the installed harness."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def winograd(n: int) -> Rows:
 XWINOGRAD = {
     f"xwinograd_{language}": 3 + i for i, language in enumerate(("en", "fr", "jp", "pt", "ru", "zh"))
 }
-"""The tasks of a group, each with another number of items."""
+"""The tasks of a group, each with a different number of items."""
 
 DATA_SETS: Mapping[str, DataSet] = {
     "arc_easy": {split: arc(split) for split in ("train", "validation", "test")},

@@ -9,7 +9,7 @@ from sequela.results.metrics import EFFECTIVE_EDITS
 
 
 def expressed(n_edits: int, value: float | None, variant: str = "", **changes: Any) -> Measurement:
-    """How many of so many edits a model expresses, counted at their checkpoint."""
+    """Returns the number of edits that a model expresses, counted at their checkpoint."""
     fields: dict[str, Any] = {
         "model": "m",
         "editor": "mend",
@@ -28,6 +28,6 @@ def expressed(n_edits: int, value: float | None, variant: str = "", **changes: A
 
 
 def perplexity(n_edits: int, value: float, variant: str = "") -> Measurement:
-    """The perplexity of the same model, of 20 before any edit."""
+    """Returns the perplexity of the same model, which is 20 before any edit."""
     named = {"suite": "perplexity", "task": "fixed_text", "metric": "perplexity", "protocol": "fixed_text"}
     return expressed(n_edits, value, variant, baseline=20.0, **named)

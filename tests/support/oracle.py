@@ -1,7 +1,7 @@
-"""Reference numbers of another implementation: how they are read, and how close is close.
+"""Reference numbers of another implementation: reading them, and the tolerances of comparisons.
 
-A folder for each case: `case.json` (what was run) and `tensors.safetensors` (what came out). The
-tolerances are those that the reference's own noise suggests for an independent implementation.
+A folder for each case: `case.json` (the settings) and `tensors.safetensors` (the results). The
+tolerances follow from the reference's own noise, for an independent implementation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KEYS, TARGETS, CHANGE, RECOMPUTED = 1e-4, 1e-3, 2e-3, 1e-5
 """Relative tolerances: of what is read from the model, of optimised values, of the change of
 weights, and of linear algebra on the reference's own intermediate values."""
 CONTINUATION = 12
-"""Tokens of each greedy continuation."""
+"""The number of tokens of each greedy continuation."""
 
 TARGET_SETTINGS = ("v_num_grad_steps", "v_lr", "v_weight_decay", "clamp_norm_factor", "kl_factor")
 
@@ -37,7 +37,7 @@ class Case:
 
     Args:
         name: The case.
-        content: What `case.json` says.
+        content: The content of `case.json`.
         tensors: The numbers.
         shared: Random matrices and statistics that all cases share.
     """
@@ -49,18 +49,18 @@ class Case:
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """What was asked of the reference."""
+        """The edits that the reference made."""
         return tuple(Edit(id=str(n), **request) for n, request in enumerate(self.content["requests"]))
 
     @property
     def contexts(self) -> tuple[str, ...]:
-        """The context templates, the bare one first."""
+        """The context templates, the empty one first."""
         types = self.content.get("context_types") or [self.content["context_templates"]]
         return tuple(template for group in types for template in group)
 
     @property
     def target_settings(self) -> dict[str, Any]:
-        """How target values were optimised."""
+        """The settings of target optimization."""
         return {name: self.content["hparams"][name] for name in TARGET_SETTINGS}
 
     @property
@@ -88,7 +88,7 @@ def near(found: torch.Tensor, wanted: torch.Tensor, tolerance: float, what: str)
 
 
 def check_prompts(case: Case, model: LanguageModel) -> None:
-    """Token ids and the places of the subjects, exactly; the essence prompt is the last row."""
+    """Checks token ids and subject positions exactly; the essence prompt is the last row."""
     for edit, reported in zip(case.edits, case.content["edits"], strict=True):
         rewrites = [
             tokenize_prompt(model.tokenizer, edit.prompt, edit.subject, edit.target_new, context)
@@ -104,7 +104,7 @@ def check_prompts(case: Case, model: LanguageModel) -> None:
 def check_target(
     case: Case, target: Target, prefix: str, initial: str, value: str, delta: str = "delta"
 ) -> None:
-    """Losses step by step, the optimised change, and the value; their names differ by method."""
+    """Checks losses step by step, the optimized change, and the value; their names differ by method."""
     wanted = case.tensors[f"{prefix}losses"]
     found = torch.tensor(
         [[step.total, step.likelihood, step.kl, step.weight_decay] for step in target.losses],
@@ -121,7 +121,7 @@ def check_target(
 def check_change(
     case: Case, name: str, update: WeightUpdate | torch.Tensor, part: str = "", tolerance: float = CHANGE
 ) -> None:
-    """The norm and the two projections of a weight's change; `part` as in `edit0/` or `total/`."""
+    """Checks the norm and the two projections of a weight's change; `part` as in `edit0/` or `total/`."""
     change = update if isinstance(update, torch.Tensor) else update.to_dense()
     reported = {
         key: case.tensors[f"W/{part}{name}/{key}"] for key in ("delta_norm", "delta_at_Rin", "RoutT_at_delta")
@@ -137,7 +137,7 @@ def check_change(
 def check_behavior(
     case: Case, model: LanguageModel, change: Delta | EditedModel | None, when: str, tolerance: float
 ) -> None:
-    """Log-probabilities of both answers after every prompt, and greedy continuations where they were kept."""
+    """Checks log-probabilities of both answers after every prompt, and greedy continuations if stored."""
     edited, engine = change if isinstance(change, EditedModel) else EditedModel(model, change), TorchEngine()
     prompts = case.content["evaluation"]["prompts"]
     requests = [

@@ -1,4 +1,4 @@
-"""A tiny model as it comes from PyPI: a GGUF file inside wheels that pip can find in a folder."""
+"""A tiny model as on PyPI: a GGUF file inside wheels that pip can find in a folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TENSORS = {
 
 
 def write_gguf(path: Path, architecture: str = "llama") -> LanguageModel:
-    """Writes the tiny Llama as a GGUF file, its matrices as Q8_0; returns the model as it was."""
+    """Writes the tiny Llama as a GGUF file, its matrices as Q8_0; returns the original model."""
     model = tiny_language_model("llama")
     config, tokenizer = model.module.config, byte_level()
     writer = gguf.GGUFWriter(path, architecture)
@@ -97,7 +97,7 @@ def _wheel(folder: Path, number: int, content: bytes) -> Wheel:
 
 
 def _add_tensor(writer: gguf.GGUFWriter, name: str, values: np.ndarray, heads: int, kv_heads: int) -> None:
-    """GGUF interleaves the halves of rotary queries and keys, head by head."""
+    """Adds a tensor; GGUF interleaves the halves of rotary queries and keys in each head."""
     if "q_proj" in name or "k_proj" in name:
         n = heads if "q_proj" in name else kv_heads
         values = values.reshape(n, 2, -1, values.shape[1]).swapaxes(1, 2).reshape(values.shape)

@@ -1,4 +1,4 @@
-"""Installs a plug-in package for a test as pip would leave it: its source and its metadata on the path."""
+"""Installing a plug-in package for a test as pip does: its source and its metadata on the path."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin"
 
 EntryPoints = Mapping[str, Mapping[str, str]]
-"""Per group, the names and what they stand for."""
+"""The names of each group, with the objects that they refer to."""
 
 Install = Callable[..., None]
 """Installs a package: `install(entry_points, name="sequela-example-plugin", version="1.0.0")`."""
 
 
 def declared_entry_points() -> EntryPoints:
-    """The entry points as the example's own pyproject.toml declares them."""
+    """Returns the entry points that the example's pyproject.toml declares."""
     text = (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
     lines = re.findall(r'^"(sequela\.\w+)" = \{ (\S+) = "(\S+)" \}$', text, re.MULTILINE)
     return {group: {name: place} for group, name, place in lines}
@@ -28,7 +28,7 @@ def declared_entry_points() -> EntryPoints:
 def write_metadata(
     folder: Path, points: EntryPoints, name: str = "sequela-example-plugin", version: str = "1.0.0"
 ) -> None:
-    """Writes the metadata that pip leaves of an installed package."""
+    """Writes the metadata of an installed package as pip does."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"

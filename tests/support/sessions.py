@@ -1,4 +1,4 @@
-"""Edits made with a session, for tests that have a method, a model and edits at hand."""
+"""Helpers to edit with a session, for tests that have a method, a model and edits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def edit_in_batches(
     resources: Resources,
     policy: BadEditPolicy | None = None,
 ) -> Iterator[BatchResult]:
-    """Makes edits batch by batch, beginning with the unedited model."""
+    """Applies edits batch by batch, beginning with the unedited model."""
     return EditSession(model, editor, resources, batch_size, policy or BadEditPolicy()).run(edits)
 
 
@@ -31,5 +31,5 @@ def edit_batch(
     state: EditorState,
     resources: Resources,
 ) -> BatchResult:
-    """Makes one batch on top of an earlier change."""
+    """Applies one batch on top of an earlier change."""
     return EditSession(model, editor, resources).make(edits, Snapshot(0, before, state))

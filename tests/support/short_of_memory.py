@@ -1,7 +1,7 @@
-"""Run as a program: answers requests while the system gives this process little more memory.
+"""A program that answers requests while the system limits the memory of its process.
 
-Its arguments are `score` or `generate`, and how many MiB it may have beyond what it has. It prints a JSON
-object: the answers, what they are with room enough, and what was logged.
+Its arguments are `score` or `generate`, and the number of MiB that it may allocate in addition. It prints a
+JSON object: the answers, the expected answers (with enough memory), and the log messages.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from support.tiny import tiny_language_model
 
 MIB = 2**20
 WIDE = 8192
-"""The MLP's inside, so that many tokens at once need much memory and a few don't."""
+"""The inner width of the MLP, large so that many tokens at once need much memory and a few don't."""
 
 MODEL = EditedModel(tiny_language_model("llama", intermediate_size=WIDE, head_dim=256))
 PROMPTS = [tuple(Random(number).choices(range(3, 300), k=150)) for number in range(16)]
 
 
 class Kept(logging.Handler):
-    """Keeps what is logged."""
+    """Records log messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def generate(engine: TorchEngine) -> list[list[float]]:
 
 
 def address_space() -> int:
-    """Bytes of addresses this process has, which is what the limit is about."""
+    """Returns the size of the process's address space in bytes, which the limit applies to."""
     lines = Path("/proc/self/status").read_text().splitlines()
     (size,) = [line.split()[1] for line in lines if line.startswith("VmSize")]
     return int(size) * 1024

@@ -1,4 +1,4 @@
-"""A study small enough to be run in seconds: the world model, two methods, two edits."""
+"""A study that runs in seconds: the world model, two methods, two edits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SUITES = [
 
 
 def small_study(model: Path, edits: Path, /, **changes: Any) -> dict[str, Any]:
-    """The content of a study file.
+    """Returns the content of a study file.
 
     Args:
         model: The folder of the model.
         edits: A file of edits.
-        changes: Keys that are to differ.
+        changes: Keys to override.
     """
     return {
         "name": "small",
@@ -43,7 +43,7 @@ def small_study(model: Path, edits: Path, /, **changes: Any) -> dict[str, Any]:
 
 
 def write_edits(path: Path, world: World, count: int) -> Path:
-    """Writes facts of the world to be changed into a file of the user's own schema."""
+    """Writes edits of facts of the world to a file in the schema for a user's own edits."""
     lines = [edit.model_dump_json() for edit in world.edits(count, phrasing=-1)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

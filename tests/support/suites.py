@@ -1,4 +1,4 @@
-"""The suites that come with the program, as a run's manifest has them."""
+"""The built-in suites, as in a run's manifest."""
 
 from __future__ import annotations
 

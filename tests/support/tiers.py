@@ -1,4 +1,4 @@
-"""Which cases of a parametrized test belong to the quick tier; see docs/explanation/testing.md."""
+"""The cases of a parametrized test that belong to the quick tier; see docs/explanation/testing.md."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pytest
 from _pytest.mark import ParameterSet
 
 TRANSPOSED, POST_NORM, PLAIN = "gpt2", "gemma2", "llama"
-"""Weights stored input first; norms behind the blocks, a sliding window and soft caps; the common form."""
+"""Weights stored as `[in, out]`; norms after the blocks, a sliding window and soft caps; the common form."""
 
 QUICK_FAMILIES = (TRANSPOSED, POST_NORM, PLAIN)
-"""The families that costly tests meet in the quick tier; in the slow one they meet all."""
+"""The families of expensive tests in the quick tier; the slow tier has all."""
 
 
 def quick_cases(cases: Iterable[Any], quick: Collection[Any]) -> list[ParameterSet]:
-    """Returns all cases as parameters, those that are not quick marked slow.
+    """Returns all cases as parameters, with all but the quick ones marked slow.
 
     Args:
         cases: The cases of the slow tier.
-        quick: Those of them that the quick tier runs too.
+        quick: The cases that the quick tier runs too.
 
     Raises:
         ValueError: A quick case is not among the cases, or none is quick.

@@ -14,7 +14,7 @@ LAYERS = 4
 WIDTH = 32
 KEY_WIDTH = 64
 WINDOW = 6
-"""How many tokens a local attention layer sees: fewer than most prompts of the tests have."""
+"""The sliding window of local attention layers, shorter than most prompts of the tests."""
 
 _GROUPED: dict[str, Any] = {
     "hidden_size": WIDTH,
@@ -58,29 +58,29 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "phi3": {**_GROUPED, "tie_word_embeddings": False},
     "olmo2": {**_GROUPED, "tie_word_embeddings": False},
 }
-"""Per `model_type`: the settings that make it tiny."""
+"""The settings of the tiny model for each `model_type`."""
 
 FAMILY_NAMES: tuple[str, ...] = tuple(name.removesuffix("_text") for name in SETTINGS)
 _SENTENCEPIECE_FAMILIES = {"mistral", "gemma2", "gemma3", "phi3"}
 
 
 def tiny_tokenizer(family: str) -> PreTrainedTokenizerFast:
-    """The kind of tokenizer that models of the family come with."""
+    """Returns a tokenizer of the kind that models of the family have."""
     return sentencepiece() if family in _SENTENCEPIECE_FAMILIES else byte_level()
 
 
 def tiny_module(
     family: str, *, seed: int = 0, attention: str | None = None, **settings: Any
 ) -> PreTrainedModel:
-    """A random float32 model: 4 layers, d 32, d_ff 64, grouped-query attention where the family has it.
+    """Returns a random float32 model: 4 layers, d 32, d_ff 64, grouped-query attention if the family has it.
 
-    Every parameter is random, norms and biases too, so that leaving one out shows.
+    Every parameter is random, also norms and biases, so that an omitted one changes results.
 
     Args:
         family: One of `FAMILY_NAMES`.
-        seed: What the weights depend on.
+        seed: The seed of the weights.
         attention: The implementation of attention; by default the one transformers chooses.
-        settings: Fields of the configuration to be set otherwise, e.g. `tie_word_embeddings`.
+        settings: Fields of the configuration to override, e.g. `tie_word_embeddings`.
     """
     tokenizer = tiny_tokenizer(family)
     model_type = "gemma3_text" if family == "gemma3" else family
@@ -109,6 +109,6 @@ def tiny_module(
 
 
 def tiny_language_model(family: str, **settings: Any) -> LanguageModel:
-    """`tiny_module` with its tokenizer, ready for study."""
+    """Returns `tiny_module` with its tokenizer as a `LanguageModel`."""
     module = tiny_module(family, **settings)
     return LanguageModel.wrap(module, tiny_tokenizer(family), f"tiny-{family}")

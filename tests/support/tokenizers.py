@@ -1,4 +1,4 @@
-"""Small tokenizers, trained in memory: the ways of writing a space that models use."""
+"""Small tokenizers, trained in memory, with the different treatments of spaces that models have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEXT = (
 
 @lru_cache(maxsize=1)
 def byte_level() -> PreTrainedTokenizerFast:
-    """Byte-level BPE as GPT-2, Llama 3 and Qwen have it: the space belongs to the next word."""
+    """Returns a byte-level BPE tokenizer as in GPT-2, Llama 3 and Qwen: a space belongs to the next word."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -41,9 +41,9 @@ def byte_level() -> PreTrainedTokenizerFast:
 
 @lru_cache(maxsize=1)
 def composing() -> PreTrainedTokenizerFast:
-    """Byte-level BPE that composes letters and their marks first, as Qwen's does (NFC).
+    """Returns a byte-level BPE tokenizer that composes letters and marks first, like Qwen's (NFC).
 
-    Its tokens also leave the space before a word out of their offsets, as GPT-2's do.
+    Its offsets also omit the space before a word, like GPT-2's.
     """
     tokenizer = Tokenizer.from_str(byte_level().backend_tokenizer.to_str())
     tokenizer.normalizer = normalizers.NFC()
@@ -55,17 +55,17 @@ def composing() -> PreTrainedTokenizerFast:
 
 @lru_cache(maxsize=1)
 def _in_common_characters(count: int = 70) -> list[str]:
-    """The words of the text in its commonest characters; the trainer's own limit draws lots among equals."""
+    """Returns the text's words of its most common characters; the trainer's limit breaks ties randomly."""
     seen = Counter("".join(TEXT))
     common = set(sorted(seen, key=lambda one: (-seen[one], one))[:count])
     return ["".join(one for one in word if one in common) for line in TEXT for word in line.split()]
 
 
 def sentencepiece() -> PreTrainedTokenizerFast:
-    """Sentencepiece's way, as Llama 2 and Gemma have it.
+    """Returns a sentencepiece tokenizer as in Llama 2 and Gemma.
 
-    `▁` stands for a space and one is put in front; characters outside the vocabulary are spelled
-    in bytes; `<s>` begins every text.
+    `▁` stands for a space, and one is prepended; characters outside the vocabulary are encoded as bytes;
+    `<s>` begins every text.
     """
     spaces = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     trained = Tokenizer(models.BPE())

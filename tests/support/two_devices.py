@@ -1,11 +1,11 @@
-"""Run as a program: edits a model whose upper half is on another device, without having one.
+"""A program that edits a model whose upper half is on another, simulated device.
 
-The other device is a pretended one: its tensors are wrappers around tensors of the processor, and an
-operation on tensors of two devices is refused as a real one would. So a tensor that an editor makes on the
-wrong device shows. The model's parts hand over to each other as accelerate's hooks make them.
+Tensors on the simulated device are wrappers around CPU tensors, and an operation on tensors of two devices
+fails as on a real device. So a tensor that an editor creates on the wrong device causes an error. Inputs of
+the model's parts are moved as by accelerate's hooks.
 
-It prints a JSON object: for each method and weight the norm of the change, and of its difference from what
-comes of one device. Arguments are methods, all by default; with `--without-hooks` nothing is handed over, so
+It prints a JSON object: for each method and weight the norm of the change, and of its difference from the
+change on one device. Arguments are methods, all by default; with `--without-hooks` no inputs are moved, so
 that it must fail.
 """
 
@@ -33,11 +33,11 @@ from support.tiny import LAYERS, tiny_language_model
 FAR = "far"
 HOOKS = "--without-hooks"
 TRANSFERS = {"_to_copy", "copy_", "to"}
-"""The operations that may have tensors of both devices."""
+"""The operations that accept tensors of both devices."""
 
 
 class FarTensor(torch.Tensor):
-    """A tensor that says it is on the pretended device; its numbers are in `here`."""
+    """A tensor on the simulated device; its values are in `here`."""
 
     here: torch.Tensor
 
@@ -62,7 +62,7 @@ class FarTensor(torch.Tensor):
 
 
 def run(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Runs an operation on the processor, and says where its result is."""
+    """Runs an operation on the CPU, and returns its result on the right device."""
     tensors = [one for one in pytree.tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
     far = [isinstance(one, FarTensor) for one in tensors if one.dim() > 0 or isinstance(one, FarTensor)]
     name = operation._schema.name.split("::")[1]
@@ -91,7 +91,7 @@ def run(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 class Pretending(TorchDispatchMode):
-    """Watches operations that have no tensor of the pretended device yet, such as transfers to it."""
+    """Intercepts operations without a tensor of the simulated device, such as transfers to it."""
 
     def __torch_dispatch__(
         self, operation: Any, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -100,7 +100,7 @@ class Pretending(TorchDispatchMode):
 
 
 def register() -> torch.library.Library:
-    """What makes and fills tensors there where dispatch modes are passed by, as in `torch.tensor`."""
+    """Registers the creation of tensors on the simulated device by code that bypasses dispatch modes."""
     library = torch.library.Library("aten", "IMPL")
 
     def empty_strided(size: Any, stride: Any, dtype: Any = None, **_: Any) -> torch.Tensor:
@@ -117,7 +117,7 @@ def register() -> torch.library.Library:
 
 
 def spread(model: LanguageModel) -> None:
-    """Puts the upper half of the blocks, the norm and the head on the pretended device."""
+    """Puts the upper half of the blocks, the norm and the head on the simulated device."""
     family, module = model.family, model.module
     blocks = family.block_list(module)
     upper = [*blocks[LAYERS // 2 :], module.get_submodule(family.final_norm)]
@@ -135,7 +135,7 @@ def spread(model: LanguageModel) -> None:
 
 
 def _moved(part: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """Brings what a part is given to where its weights are, as accelerate's hooks do."""
+    """Moves a part's inputs to the device of its weights, as accelerate's hooks do."""
     device = next(part.parameters()).device
 
     def moved(value: Any) -> Any:
@@ -167,7 +167,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 
 def edited(name: str, folder: Path, place: Callable[[LanguageModel], None]) -> dict[str, torch.Tensor]:
-    """The change that a method makes with two edits, on the processor; what it keeps, if it changes none."""
+    """Returns a method's weight change for two edits, on the CPU, or its state if it changes no weights."""
     model = tiny_language_model("llama", tie_word_embeddings=False)
     place(model)
     resources = Resources(tiny_statistics(model, folder), contexts=CONTEXTS)
@@ -182,7 +182,7 @@ def edited(name: str, folder: Path, place: Callable[[LanguageModel], None]) -> d
 def main() -> None:
     torch.set_num_threads(1)
     _setup_privateuseone_for_python_backend(FAR)
-    library = register()  # it counts for as long as it is kept
+    library = register()  # it is registered for as long as it is referenced
     reported: dict[str, Any] = {}
     for name in [argument for argument in sys.argv[1:] if argument != HOOKS] or METHODS:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Comparing engines with requests run one by one, where something watches activations."""
+"""Comparing engines with requests that are run one by one, for models with interventions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sequela.inference import GenerationRequest, PlainEngine, ScoreRequest, Torc
 
 
 def alone(model: EditedModel, ids: list[int], context: int) -> tuple[torch.Tensor, bool]:
-    """Log-probabilities after every token of one row run by itself, and whether it was a hit."""
+    """Returns log-probabilities after every token of one row run alone, and whether it was a hit."""
     model.decisions.begin()
     with (
         model,
@@ -26,7 +26,7 @@ def alone(model: EditedModel, ids: list[int], context: int) -> tuple[torch.Tenso
 
 
 def requests_of(seed: int, n: int = 8) -> list[ScoreRequest]:
-    """Requests with common beginnings whose contexts end at different places, some of the same tokens."""
+    """Returns requests with common prefixes; their contexts end at different positions of the same rows."""
     random = Random(seed)
     beginning = random.choices(range(5, 200), k=6)
     found = []
@@ -37,7 +37,7 @@ def requests_of(seed: int, n: int = 8) -> list[ScoreRequest]:
 
 
 def check_scores(engine: TorchEngine | PlainEngine, model: EditedModel, requests: list[ScoreRequest]) -> int:
-    """Compares with each request by itself; returns how many hit."""
+    """Compares with each request run alone; returns the number of hits."""
     hits = 0
     for request, score in zip(requests, engine.score(model, requests), strict=True):
         ids = [*request.context, *request.continuation]
@@ -53,7 +53,7 @@ def check_scores(engine: TorchEngine | PlainEngine, model: EditedModel, requests
 def check_texts(
     engine: TorchEngine | PlainEngine, model: EditedModel, prompts: Sequence[tuple[int, ...]]
 ) -> set[bool]:
-    """Compares greedy texts with each prompt by itself, by full passes; returns which hits there were."""
+    """Compares greedy texts with those of each prompt alone, by full passes; returns the values of `hit`."""
     wanted = []
     for prompt in prompts:
         ids, hit = list(prompt), False

@@ -1,8 +1,8 @@
-"""A small model that knows a made-up world, so that editors can be tried on real knowledge.
+"""A small model that is trained on an invented world, so that editors can be tested on learned facts.
 
-Thirty-two invented people stand in five relations to invented places, trades and games. A small
-Llama is trained on sentences about them until it completes nearly every fact; that takes
-about half a minute on one core and is kept in a folder, under a hash of the recipe.
+Thirty-two invented people have five relations to invented places, trades and games. A small Llama is trained
+on sentences about them until it completes nearly every fact. That takes about half a minute on one core; the
+model is stored in a folder, under a hash of the recipe.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sequela.edits import Edit, EditSet, Probe
 from sequela.models import LanguageModel
 
 RECIPE = 1
-"""To be raised when the training changes in a way that the fields below don't show."""
+"""The version of the training, to be raised for changes that the fields below don't contain."""
 SETTINGS = {
     "hidden_size": 128,
     "intermediate_size": 256,
@@ -41,14 +41,14 @@ SETTINGS = {
     "tie_word_embeddings": True,
 }
 ROW = 64
-"""Tokens per training row."""
+"""The number of tokens per training row."""
 ROWS_PER_STEP = 16
 STEPS = 400
 LEARNING_RATE = 3e-3
 OTHER_WEIGHT = 0.1
-"""What a token that is no answer counts for in the loss; an answer's token counts for 1."""
+"""The weight in the loss of a token outside the answer; an answer's token has the weight 1."""
 KNOWN_SHARE = 0.95
-"""The share of facts that must be completed for the training to count as done."""
+"""The share of facts that must be completed for the training to end."""
 
 FIRST_NAMES = ("Mira", "Tovan", "Elsbet", "Rurik", "Sanna", "Ilmar", "Oda", "Castor")
 LAST_NAMES = ("Dolvan", "Keswick", "Harrow", "Brandt")
@@ -59,10 +59,10 @@ class Relation:
     """A question that has one answer for every person.
 
     Args:
-        name: Names the relation.
-        phrasings: Ways to ask, with `{}` for the person; the answer and a full stop follow. The last
-            one ends with the person: so small a model works facts out where the answer is due, and
-            only there do methods that write at the subject meet it.
+        name: The name of the relation.
+        phrasings: Prompts with `{}` for the person; the answer and a full stop follow. The last one ends
+            with the person: so small a model recalls facts at the position before the answer, and only
+            there does an edit at the subject have an effect.
         answers: The possible answers.
     """
 
@@ -125,7 +125,7 @@ class Fact:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The fact in every phrasing."""
+        """Returns the fact in every phrasing."""
         return tuple(
             f"{phrasing.replace('{}', self.person)} {self.answer}." for phrasing in self.relation.phrasings
         )
@@ -138,7 +138,7 @@ class World:
     facts: tuple[Fact, ...]
 
     def edits(self, count: int, phrasing: int = 0) -> EditSet:
-        """`count` facts to be changed, asked in one way: different people, the relations in turn."""
+        """Returns edits of `count` facts in one phrasing: different people, the relations in turn."""
         chosen = [
             next(fact for fact in self.facts if fact.person == person and fact.relation == relation)
             for person, relation in zip(self._people(), itertools.cycle(RELATIONS), strict=False)
@@ -174,7 +174,7 @@ class World:
 
 
 def build_world() -> World:
-    """Deals out the answers; always the same way."""
+    """Assigns the answers, always in the same way."""
     dealer = random.Random(20)
     people = [f"{first} {last}" for last in LAST_NAMES for first in FIRST_NAMES]
     dealer.shuffle(people)
@@ -187,10 +187,10 @@ def build_world() -> World:
 
 
 def trained_world_model(world: World, cache: Path) -> Path:
-    """The folder of the trained model; trains it if the cache hasn't got it.
+    """Returns the folder of the trained model; trains it if it isn't in the cache.
 
     Raises:
-        AssertionError: The training ended without knowing the facts.
+        AssertionError: The trained model does not know the facts.
     """
     recipe = {
         "recipe": RECIPE,
@@ -217,14 +217,14 @@ def _train_into(folder: Path, world: World) -> None:
 
 
 def load_world_model(folder: Path) -> LanguageModel:
-    """A fresh copy of the trained model."""
+    """Loads a new copy of the trained model."""
     module = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     return LanguageModel.wrap(module, AutoTokenizer.from_pretrained(folder, local_files_only=True), "world")
 
 
 @torch.no_grad()
 def known_share(model: LanguageModel, world: World) -> float:
-    """The share of sentences whose answer is what the model says by itself, first to last token."""
+    """Returns the share of sentences whose answer the model generates completely."""
     right = [_completes(model, sentence, fact.answer) for fact in world.facts for sentence in fact.sentences]
     return sum(right) / len(right)
 
@@ -237,7 +237,7 @@ def _completes(model: LanguageModel, sentence: str, answer: str) -> bool:
 
 
 def _tokenizer(sentences: list[str]) -> PreTrainedTokenizerFast:
-    """Byte-level BPE, small enough that names and answers are several tokens long."""
+    """Returns a byte-level BPE tokenizer, so small that names and answers are several tokens long."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -256,9 +256,9 @@ def _tokenizer(sentences: list[str]) -> PreTrainedTokenizerFast:
 def _rows(
     facts: Sequence[Fact], tokenizer: PreTrainedTokenizerFast
 ) -> Iterator[tuple[list[int], list[float]]]:
-    """Endless training rows of `ROW` tokens with a weight each: sentences in random order, side by side.
+    """Yields training rows of `ROW` tokens with weights: concatenated sentences in random order.
 
-    Most of a sentence can't be foreseen; weighing it low leaves the loss to the answers.
+    Most of a sentence is unpredictable; its low weight leaves the loss to the answers.
     """
     dealer = random.Random(1)
     ids: list[int] = []

@@ -1,4 +1,4 @@
-"""Causal tracing against whole passes with hooks, and what it must show by construction."""
+"""Causal tracing compared with whole passes with hooks, and its properties by construction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def prompt_of(model: LanguageModel, number: int = 3) -> TokenizedPrompt:
 def literally(
     model: LanguageModel, prompt: TokenizedPrompt, settings: TraceSettings
 ) -> tuple[float, torch.Tensor]:
-    """The corrupted probability, and those with each place put back: one whole pass for each."""
+    """Returns the corrupted probability, and those with each state restored, by one whole pass each."""
     ids = torch.tensor([prompt.ids])
     blocks = model.family.block_list(model.module)
     clean: dict[Site, torch.Tensor] = {}
@@ -82,7 +82,7 @@ def literally(
 
 @pytest.mark.parametrize("kind", ["block", "value", "attention"])
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_it_is_what_whole_passes_give(name: str, kind: Any) -> None:
+def test_it_equals_whole_passes(name: str, kind: Any) -> None:
     model = tiny_language_model(name)
     settings = FEW.model_copy(update={"kind": kind})
     prompt = prompt_of(model)
@@ -93,7 +93,7 @@ def test_it_is_what_whole_passes_give(name: str, kind: Any) -> None:
 
 
 def check_by_construction(found: CausalTrace) -> None:
-    """Behind the last block only the last token counts, and putting it back brings back everything."""
+    """Checks that after the last block only the last token matters, and restoring it restores everything."""
     first, _ = found.subject
     assert found.restored.shape == (len(found.tokens), LAYERS)
     assert found.restored[-1, -1] == pytest.approx(found.clean, rel=1e-4)
@@ -106,13 +106,13 @@ def check_by_construction(found: CausalTrace) -> None:
     assert found.clean > found.corrupted
 
 
-def test_what_it_must_show() -> None:
+def test_its_properties_by_construction() -> None:
     model = tiny_language_model("llama")
     check_by_construction(causal_trace(model, prompt_of(model), TraceSettings(samples=8)))
 
 
-def test_a_window_of_all_layers_puts_the_last_token_back_as_a_whole() -> None:
-    """With the subject last, all that its MLPs and attention add is put back but its embedding is not."""
+def test_a_window_of_all_layers_restores_the_last_token_except_its_embedding() -> None:
+    """With the subject last, the outputs of its MLPs and attention are restored, but not its embedding."""
     model = tiny_language_model("llama")
     settings = TraceSettings(kind="value", window=1, samples=2)
     wide = settings.model_copy(update={"window": 2 * LAYERS})
@@ -121,7 +121,7 @@ def test_a_window_of_all_layers_puts_the_last_token_back_as_a_whole() -> None:
     torch.testing.assert_close(whole[:, 0], whole[:, LAYERS - 1])
 
 
-def test_few_rows_at_once_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_rows_at_once_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_language_model("gpt2")
     wanted = causal_trace(model, prompt_of(model), FEW)
     monkeypatch.setattr(sys.modules[causal_trace.__module__], "TOKENS_AT_ONCE", 1)
@@ -138,7 +138,7 @@ def test_the_seed_fixes_the_noise() -> None:
     assert not torch.equal(first.restored, other.restored)
 
 
-def test_a_prompt_without_a_subject_is_refused() -> None:
+def test_a_prompt_without_a_subject_is_an_error() -> None:
     model = tiny_language_model("gpt2")
     with pytest.raises(SequelaError, match="no subject"):
         causal_trace(model, tokenize_prompt(model.tokenizer, "The sea was calm"), FEW)

@@ -13,7 +13,7 @@ def trace(subject: tuple[int, int], restored: list[list[float]], corrupted: floa
 
 
 @pytest.mark.parametrize(
-    ("subject", "n_tokens", "wanted"),
+    ("subject", "n_tokens", "expected"),
     [
         ((1, 3), 7, ["", "first", "middle", "last subject", "first token after", "further", "last token"]),
         ((0, 0), 3, ["last subject", "first token after", "last token"]),
@@ -21,13 +21,13 @@ def trace(subject: tuple[int, int], restored: list[list[float]], corrupted: floa
         ((0, 0), 2, ["last subject", "last token"]),
     ],
 )
-def test_places(subject: tuple[int, int], n_tokens: int, wanted: list[str]) -> None:
-    places = [place_of(token, n_tokens, subject) for token in range(n_tokens)]
-    assert all(place.startswith(start) for place, start in zip(places, wanted, strict=True))
-    assert set(places) <= {"", *PLACES}
+def test_kinds_of_tokens(subject: tuple[int, int], n_tokens: int, expected: list[str]) -> None:
+    kinds = [place_of(token, n_tokens, subject) for token in range(n_tokens)]
+    assert all(kind.startswith(start) for kind, start in zip(kinds, expected, strict=True))
+    assert set(kinds) <= {"", *PLACES}
 
 
-def test_every_prompt_counts_alike_and_only_where_it_has_the_place() -> None:
+def test_every_prompt_has_equal_weight_for_the_kinds_of_tokens_that_it_has() -> None:
     short = trace((0, 0), [[0.6, 0.2], [0.1, 0.9]])
     long = trace((0, 2), [[0.2, 0.1], [0.3, 0.1], [0.4, 0.5], [0.1, 0.3], [0.1, 0.7]], corrupted=0.0)
     found = profile_of([short, long])

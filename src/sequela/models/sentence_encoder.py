@@ -105,7 +105,7 @@ class SentenceEncoder:
         return SentenceBatch(encoded["input_ids"].to(self.device), encoded["attention_mask"].to(self.device))
 
     def embed(self, batch: SentenceBatch) -> torch.Tensor:
-        """Returns the mean of the last layer's states at the real tokens, scaled to length 1, `[texts, width]`.
+        """Returns the mean of the last layer's states at real tokens, scaled to length 1, `[texts, width]`.
 
         Gradients are computed unless they are disabled by the caller.
         """
@@ -171,9 +171,7 @@ def _load_folder(folder: Path, name: str) -> SentenceEncoder:
         return _load(str(folder), name, local=True)
     except OSError as error:
         description = str(error).strip().partition("\n")[0]
-        raise BadInputError(
-            f"The folder {name!r} holds no complete sentence encoder: {description}"
-        ) from error
+        raise BadInputError(f"The folder {name!r} holds no complete encoder: {description}") from error
 
 
 def _load_from_hub(name: str) -> SentenceEncoder:

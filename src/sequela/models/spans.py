@@ -61,7 +61,7 @@ class TokenizedPrompt:
 
     @property
     def subject_last(self) -> int:
-        """The position of the subject's last token, at which locate-then-edit methods compute keys and values.
+        """The position of the subject's last token, where locate-then-edit methods compute keys and values.
 
         Raises:
             SequelaError: The prompt has no subject.

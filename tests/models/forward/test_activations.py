@@ -1,4 +1,4 @@
-"""Keys, values and block outputs are read where the papers say they are."""
+"""Keys, values and block outputs are read at the locations that the papers define."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sequela.models.forward.replay import record_forward
 ROWS = ((5, 6, 7, 8, 9, 10, 11, 12, 13), (20, 21))
 
 
-def test_sites_hold_what_the_whole_model_computes(any_family: LanguageModel) -> None:
+def test_sites_have_the_activations_of_the_whole_model(any_family: LanguageModel) -> None:
     batch = pad_right(ROWS, any_family.pad_id, any_family.device)
     sites = [Site("key", 1), Site("value", 1), Site("block", 1), Site("block", any_family.n_layers - 1)]
     found = read_activations(any_family, batch, sites)

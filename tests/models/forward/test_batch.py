@@ -1,4 +1,4 @@
-"""Rows side by side, and groups of them within a budget."""
+"""Padding and positions of batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LENGTHS = st.lists(st.integers(1, 50), max_size=30)
 
 
 @given(lengths=LENGTHS.filter(bool))
-def test_padding_stands_behind_the_tokens_and_positions_count_from_zero(lengths: list[int]) -> None:
+def test_padding_follows_the_tokens_and_positions_count_from_zero(lengths: list[int]) -> None:
     rows = [tuple(range(10, 10 + length)) for length in lengths]
     batch = pad_right(rows, 3, torch.device("cpu"))
     assert batch.lengths == tuple(lengths)

@@ -1,4 +1,4 @@
-"""Blocks driven one by one do what the model does with them."""
+"""Blocks run one by one compute the same as in the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sequela.models.forward.blocks import ForwardReplaced, block_output, capture
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 
 FAMILIES = [name for name in FAMILY_NAMES if name != "gptj"]
-"""GPT-J's blocks return tuples and its model takes nothing else: it can't be entered without being run."""
+"""GPT-J's blocks return tuples, and its model accepts nothing else, so its inputs can't be captured."""
 
 ROWS = (tuple(range(3, 3 + 3 * WINDOW)), tuple(range(40, 45)))
 
@@ -24,7 +24,7 @@ def family_model(request: pytest.FixtureRequest) -> LanguageModel:
 
 
 def driven(model: LanguageModel, batch: Batch) -> list[torch.Tensor]:
-    """What enters every block and what leaves the last, block by block."""
+    """Returns the input of every block and the last output, run block by block."""
     entrance = capture_block_inputs(model, batch)
     assert len(entrance.arguments) == model.n_layers
     states = [entrance.hidden]
@@ -35,7 +35,7 @@ def driven(model: LanguageModel, batch: Batch) -> list[torch.Tensor]:
 
 
 def watched(model: LanguageModel, batch: Batch) -> list[torch.Tensor]:
-    """The same, while the model runs itself."""
+    """Like `driven`, recorded while the model itself runs."""
     states: list[torch.Tensor] = []
     blocks = model.family.block_list(model.module)
     hooks = [blocks[0].register_forward_pre_hook(lambda _, args: states.append(args[0]))]
@@ -58,8 +58,8 @@ def test_blocks_one_by_one_give_what_the_model_gives(family: str, attention: str
         assert torch.equal(ours, theirs)
 
 
-def test_positions_are_those_that_are_given(family_model: LanguageModel) -> None:
-    """Behind a beginning that isn't there, tokens stand where they would with it."""
+def test_given_positions_are_used(family_model: LanguageModel) -> None:
+    """Without their prefix, tokens keep the positions that they have with it."""
     ids = torch.tensor([[5, 6, 7]])
     moved = Batch(ids, torch.tensor([[30, 31, 40]]), (3,))
     for ours, theirs in zip(driven(family_model, moved), watched(family_model, moved), strict=True):
@@ -68,7 +68,7 @@ def test_positions_are_those_that_are_given(family_model: LanguageModel) -> None
     assert not torch.allclose(driven(family_model, moved)[-1], driven(family_model, plain)[-1], atol=1e-4)
 
 
-def test_entering_runs_no_block_and_leaves_none_changed(family_model: LanguageModel) -> None:
+def test_capturing_inputs_runs_no_block_and_leaves_all_unchanged(family_model: LanguageModel) -> None:
     ran = []
     blocks = family_model.family.block_list(family_model.module)
     hooks = [
@@ -90,7 +90,7 @@ def test_entering_runs_no_block_and_leaves_none_changed(family_model: LanguageMo
 # Replaced modules
 
 
-def test_what_replaces_a_module_is_gone_afterwards_and_hooks_stay() -> None:
+def test_a_replacement_is_removed_afterwards_and_hooks_stay() -> None:
     module, seen = nn.Linear(2, 2).requires_grad_(False), []
     module.register_forward_hook(lambda _, __, out: seen.append(out.sum().item()))
     x = torch.ones(1, 2)
@@ -104,14 +104,14 @@ def test_what_replaces_a_module_is_gone_afterwards_and_hooks_stay() -> None:
     assert "forward" not in vars(module)
 
 
-def test_an_error_inside_takes_the_replacement_back() -> None:
+def test_an_error_inside_reverts_the_replacement() -> None:
     module = nn.Linear(2, 2)
     with pytest.raises(ZeroDivisionError), ForwardReplaced(module, lambda x: x):
         _ = 1 / 0
     assert "forward" not in vars(module)
 
 
-def test_the_states_are_found_in_what_a_block_returns() -> None:
+def test_the_hidden_states_are_found_in_a_block_s_output() -> None:
     hidden = torch.zeros(1, 2, 3)
     assert block_output(hidden) is hidden
     assert block_output((hidden, None)) is hidden

@@ -1,4 +1,4 @@
-"""Linear layers through oneDNN: what they compute, their gradients, and which are left alone."""
+"""Linear layers through oneDNN: their results, their gradients, and the layers that are not replaced."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_product_and_gradient_are_those_of_the_layer(
     torch.testing.assert_close(gradient, wanted_gradient, rtol=1e-4, atol=1e-5)
 
 
-def test_it_computes_with_the_weight_of_the_moment() -> None:
+def test_it_uses_the_current_weight() -> None:
     layer = linear(3, 2, False)
     x = torch.ones(1, 3)
     with onednn_linears([layer]):
@@ -48,14 +48,14 @@ def test_it_computes_with_the_weight_of_the_moment() -> None:
         torch.testing.assert_close(layer(x), before + 3)
 
 
-def test_nothing_at_all_is_a_product_too() -> None:
+def test_an_empty_input_gives_an_empty_result() -> None:
     layer = linear(3, 2, True)
     with onednn_linears([layer]):
         assert layer(torch.empty(0, 3)).shape == (0, 2)
 
 
 @pytest.mark.parametrize("name", ["weight", "bias"])
-def test_what_is_trained_gets_its_gradient(name: str) -> None:
+def test_trained_weights_get_their_gradient(name: str) -> None:
     layer = linear(3, 2, True)
     layer.get_parameter(name).requires_grad_(True)
     with onednn_linears([layer]):
@@ -65,7 +65,7 @@ def test_what_is_trained_gets_its_gradient(name: str) -> None:
 
 @pytest.mark.skipif(not ONEDNN, reason="oneDNN has no advantage here")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_only_the_dtype_that_gains_is_taken(dtype: torch.dtype) -> None:
+def test_only_the_dtype_with_an_advantage_is_replaced(dtype: torch.dtype) -> None:
     layer = linear(3, 2, True).to(dtype)
     with onednn_linears([layer]):
         assert ("forward" in vars(layer)) == (dtype == torch.float32)
@@ -73,7 +73,7 @@ def test_only_the_dtype_that_gains_is_taken(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_model_says_the_same_with_them(name: str) -> None:
+def test_a_model_gives_the_same_logits_with_them(name: str) -> None:
     model = tiny_language_model(name)
     ids = torch.tensor([[5, 3, 8, 1, 9, 2]])
     with torch.no_grad():

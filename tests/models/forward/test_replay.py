@@ -1,4 +1,4 @@
-"""Running the upper part gives what the whole model gives, on every family."""
+"""Replaying the upper part gives the same as the whole model, for every family."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def batch_of(model: LanguageModel, rows: tuple[tuple[int, ...], ...] = ROWS) -> 
     return pad_right(rows, model.pad_id, model.device)
 
 
-def test_from_every_layer_the_recorded_states_lead_to_the_same_end(any_family: LanguageModel) -> None:
+def test_from_every_layer_the_recorded_states_give_the_same_output(any_family: LanguageModel) -> None:
     batch = batch_of(any_family)
     normed = run_blocks(any_family, batch)
     for first in range(any_family.n_layers + 1):
@@ -37,8 +37,8 @@ def test_from_every_layer_the_recorded_states_lead_to_the_same_end(any_family: L
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
-def test_the_blocks_are_given_the_same_masks_again(family: str) -> None:
-    """Eager attention hides what comes later by a mask alone."""
+def test_the_blocks_get_the_same_masks_again(family: str) -> None:
+    """Eager attention hides later tokens only by a mask."""
     model = tiny_language_model(family, attention="eager")
     recording = record_forward(model, batch_of(model), first=1)
     torch.testing.assert_close(recording.replay(), recording.final, **TOLERANCE)
@@ -83,7 +83,7 @@ def test_gradients_reach_the_given_states(any_family: LanguageModel) -> None:
 @pytest.mark.parametrize("family", FAMILY_NAMES)
 @pytest.mark.parametrize("first", [0, 2])
 @pytest.mark.parametrize("attention", [None, "eager"])
-def test_only_the_tail_of_each_row_is_run_and_ends_alike(
+def test_only_the_suffix_of_each_row_is_run_with_the_same_output(
     family: str, first: int, attention: str | None
 ) -> None:
     settings = {} if family not in {"mistral", "gemma2", "gemma3"} else {"sliding_window": 64}
@@ -105,15 +105,15 @@ def test_only_the_tail_of_each_row_is_run_and_ends_alike(
 
 
 @pytest.mark.parametrize("family", ["mistral", "gemma2", "gemma3"])
-def test_behind_a_window_shorter_than_the_rows_everything_is_run_again(family: str) -> None:
+def test_with_a_window_shorter_than_the_rows_everything_is_run_again(family: str) -> None:
     model = tiny_language_model(family)
     recording = record_forward(model, batch_of(model), 1, starts=(5, 8, 0))
     assert recording.starts == (0, 0, 0)
     torch.testing.assert_close(recording.replay(), recording.final, **TOLERANCE)
 
 
-def test_recomputed_blocks_have_the_same_gradients_and_keep_less(any_family: LanguageModel) -> None:
-    """With a change in force that the backward pass must find again, and its gradient."""
+def test_recomputed_blocks_have_the_same_gradients_and_store_less(any_family: LanguageModel) -> None:
+    """A change is in force that must be in force in the backward pass too, with its gradient."""
     recording = record_forward(any_family, batch_of(any_family), first=1)
     names = [any_family.family.mlp_out.format(layer) for layer in (1, 2)]
     wanted = torch.randn(recording.final.shape, generator=torch.Generator().manual_seed(4))

@@ -14,7 +14,7 @@ from sequela.core.errors import SequelaError
 from sequela.models.language_model import LanguageModel
 
 OutputHook = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
-"""A function of a module's input and output, `[rows, width, ...]`, that returns a new output, or None to keep it."""
+"""A function of a module's input and output, `[rows, width, ...]`; returns a new output; None keeps it."""
 
 
 class InstalledHooks:

@@ -28,7 +28,7 @@ def has_onednn(device: torch.device) -> bool:
 
 
 def uses_onednn(device: torch.device, dtype: torch.dtype) -> bool:
-    """Returns whether layers of this kind are replaced: fp32 ones, for which PyTorch itself doesn't use oneDNN."""
+    """Returns whether oneDNN has an advantage: for fp32, for which PyTorch itself doesn't use it."""
     return dtype == torch.float32 and has_onednn(device)
 
 

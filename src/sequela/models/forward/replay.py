@@ -208,7 +208,7 @@ def run_blocks(model: LanguageModel, batch: Batch, cache: Cache | None = None) -
 
 
 def read_logits(model: LanguageModel, hidden: torch.Tensor) -> torch.Tensor:
-    """Applies final norm and head to the last block's output `[..., d]`; returns fp32 logits `[..., vocabulary]`."""
+    """Returns fp32 logits `[..., vocabulary]` from the last block's output, `[..., d]`."""
     with onednn_linears([model.module.get_submodule(model.family.unembed)]):
         return model.family.logits(model.module, hidden).to(model.device, SCORING_DTYPE)
 
