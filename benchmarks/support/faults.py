@@ -142,13 +142,8 @@ FAULTS = (
     Fault(
         "wrong index: replayed blocks get the key cache of lower layers",
         "models/forward/replay.py",
-<<<<<<< HEAD
-        "suffix.arguments(kwargs, cache, first + i, entered.dtype)",
-        "suffix.arguments(kwargs, cache, i, entered.dtype)",
-=======
         "suffix.arguments(kwargs, cache, first + i, block_input.dtype)",
         "suffix.arguments(kwargs, cache, i, block_input.dtype)",
->>>>>>> prose-inference
         "models",
     ),
     Fault(
