@@ -68,7 +68,7 @@ class TestRules:
         assert HealthRule.parse("perplexity > 3x").is_triggered({"perplexity": value}, {"perplexity": 10.0})
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "message"),
         [
             ("perplexity", "Invalid health rule"),
             ("perplexity > many", "Invalid health rule"),
@@ -77,10 +77,10 @@ class TestRules:
             ("kl_to_base > 3x", "a multiple of the unedited model's kl_to_base, which is 0"),
         ],
     )
-    def test_invalid_rules_are_rejected_with_the_allowed_metrics(self, text: str, said: str) -> None:
-        with pytest.raises(BadInputError, match=said):
+    def test_invalid_rules_are_rejected_with_the_allowed_metrics(self, text: str, message: str) -> None:
+        with pytest.raises(BadInputError, match=message):
             HealthRule.parse(text)
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             MonitorSettings(stop_when=(text,))
 
     def test_a_single_rule_needs_no_list(self) -> None:

@@ -66,7 +66,7 @@ class StopAfterMessage(SilentProgress):
             raise KeyboardInterrupt
 
 
-class Hears(SilentProgress):
+class MessageLog(SilentProgress):
     """Records messages."""
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class TestAFinishedRun:
     def test_edit_baselines_are_taken_over_the_edits_of_the_checkpoint(
         self, finished: Path, world_edits: EditSet
     ) -> None:
-        # After one edit the baseline is what the unedited model said to that edit's own prompts.
+        # After one edit the baseline is the unedited model's answers to that edit's own prompts.
         (record,) = [one for one in edit_records(finished) if (one.editor, one.position) == ("rome", 1)]
         assert record.edit_id in {edit.id for edit in world_edits}
         with open_store(finished) as store:
@@ -208,7 +208,7 @@ class TestAFinishedRun:
         assert set(manifest.model_hashes) == set(make_study().models)
 
 
-class Watches(SilentProgress):
+class WorkloadLog(SilentProgress):
     """Records the workload, its label when tasks start, and messages."""
 
     workload: Workload
@@ -231,25 +231,27 @@ class Watches(SilentProgress):
 
 class TestProgress:
     @pytest.fixture
-    def watched(self, make_study: MakeStudy, tmp_path: Path) -> Watches:
-        watches = Watches()
-        run_study(make_study(alarms={"every": 1}), tmp_path / "run", watches)
-        return watches
+    def watched(self, make_study: MakeStudy, tmp_path: Path) -> WorkloadLog:
+        log = WorkloadLog()
+        run_study(make_study(alarms={"every": 1}), tmp_path / "run", log)
+        return log
 
-    def test_every_piece_is_done_in_the_end(self, watched: Watches) -> None:
+    def test_every_piece_is_done_in_the_end(self, watched: WorkloadLog) -> None:
         edits, alarms, loading, preparing, answers = 4, 1 + 4, 1, 2, 1
         assert watched.workload.n_done == watched.workload.n_pieces
         assert watched.workload.n_pieces == EVALUATIONS + edits + alarms + loading + preparing + answers
 
-    def test_every_task_belongs_to_a_piece_labeled_with_suite_and_checkpoint(self, watched: Watches) -> None:
+    def test_every_task_belongs_to_a_piece_labeled_with_suite_and_checkpoint(
+        self, watched: WorkloadLog
+    ) -> None:
         assert all(label for label, _ in watched.begun)
         assert ("ft-m, 2 edits, perplexity", "scoring requests") in watched.begun
         assert ("ft-m, 1 edit, edit_quality", "generating tokens") in watched.begun
         assert ("rome (r-rome, no covariance): edit 2 of 2", "targets, steps") in watched.begun
 
-    def test_numbers_are_logged_at_once_the_first_before_editors_prepare(self, watched: Watches) -> None:
-        said = [line for line in watched.lines if ": perplexity " in line]
-        assert [line.partition(":")[0].rpartition(", perplexity")[0] for line in said] == [
+    def test_numbers_are_logged_at_once_the_first_before_editors_prepare(self, watched: WorkloadLog) -> None:
+        lines = [line for line in watched.lines if ": perplexity " in line]
+        assert [line.partition(":")[0].rpartition(", perplexity")[0] for line in lines] == [
             "unedited model",
             *(
                 f"{editor}, {n}"
@@ -257,13 +259,13 @@ class TestProgress:
                 for n in ("1 edit", "2 edits")
             ),
         ]
-        first = watched.lines.index(said[0])
+        first = watched.lines.index(lines[0])
         assert not any("measuring" in line for line in watched.lines[:first])
 
     def test_a_resumed_run_counts_stored_pieces_as_done(
-        self, watched: Watches, make_study: MakeStudy, tmp_path: Path
+        self, watched: WorkloadLog, make_study: MakeStudy, tmp_path: Path
     ) -> None:
-        again = Watches()
+        again = WorkloadLog()
         run_study(make_study(alarms={"every": 1}), tmp_path / "run", again)
         assert again.workload.n_done == again.workload.n_pieces == watched.workload.n_pieces
 
@@ -272,9 +274,11 @@ class TestAStoppedRun:
     @pytest.mark.parametrize(
         "stop",
         [
-            pytest.param(lambda: StopAfterSaying("rome (r-rome, no covariance): edit 2"), id="between edits"),
+            pytest.param(
+                lambda: StopAfterMessage("rome (r-rome, no covariance): edit 2"), id="between edits"
+            ),
             pytest.param(lambda: StopAt("scoring", 8), id="inside an evaluation"),
-            pytest.param(lambda: StopAfterSaying("ft-m: measuring after 2"), id="at the end"),
+            pytest.param(lambda: StopAfterMessage("ft-m: measuring after 2"), id="at the end"),
         ],
     )
     def test_a_resumed_run_equals_an_uninterrupted_one(
@@ -434,9 +438,9 @@ class TestMemory:
     def test_a_limit_is_divided_reported_and_changes_nothing(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path
     ) -> None:
-        heard = Hears()
-        run_study(make_study(memory="1.5GiB"), tmp_path / "run", heard)
-        (description,) = [line for line in heard.lines if line.startswith("memory: ")]
+        log = MessageLog()
+        run_study(make_study(memory="1.5GiB"), tmp_path / "run", log)
+        (description,) = [line for line in log.lines if line.startswith("memory: ")]
         assert "hidden states" in description
         assert measured(tmp_path / "run") == measured(finished)
         assert read_manifest(tmp_path / "run").config["memory"] == 3 * 2**29
@@ -444,7 +448,7 @@ class TestMemory:
     def test_a_run_may_be_resumed_with_another_limit(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path
     ) -> None:
-        stopped = run_study(make_study(), tmp_path / "run", StopAfterSaying("ft-m: edit 1"))
+        stopped = run_study(make_study(), tmp_path / "run", StopAfterMessage("ft-m: edit 1"))
         assert stopped.status is Status.STOPPED
         assert run_study(make_study(memory="2GiB"), tmp_path / "run").status is Status.COMPLETE
         assert measured(tmp_path / "run") == measured(finished)
@@ -472,14 +476,14 @@ class TestPrecision:
     def test_auto_precision_follows_the_hardware_and_is_recorded(
         self, make_study: MakeStudy, tmp_path: Path
     ) -> None:
-        heard = Hears()
+        log = MessageLog()
         study = make_study(dtype="auto", editors=["ft-m"], checkpoints=[0, 1], suites=[])
-        run_study(study, tmp_path / "run", heard)
+        run_study(study, tmp_path / "run", log)
         chosen = choose_precision("auto", torch.device("cpu"))
         manifest = read_manifest(tmp_path / "run")
         assert manifest.config["dtype"] == chosen.name
         assert manifest.environment.precision == str(chosen)
-        assert f"weights in {chosen}" in heard.lines
+        assert f"weights in {chosen}" in log.lines
         with pytest.raises(SequelaError, match="another study"):
             run_study(study.model_copy(update={"dtype": "float16"}), tmp_path / "run")
 
