@@ -223,6 +223,24 @@ class TestEvaluate:
         assert model.evaluate(["builtin"], limit=2, template="chat") != plain
 
 
+class TestEngines:
+    def test_the_same_edits_answer_on_another_engine(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        text, before = edits[0].question, bits(model)
+        with (
+            model.edited("rome", edits[0], settings=ROME) as edited,
+            edited.on_engine("torch", memory=2**33) as other,
+        ):
+            assert other.engine is not edited.engine
+            assert other.score(text, " x") == pytest.approx(edited.score(text, " x"), abs=1e-5)
+            assert other.generate(text, 4) == edited.generate(text, 4)
+            assert other.reports == edited.reports
+        assert same_bits(bits(model), before)
+
+    def test_an_unknown_engine_is_rejected_with_near_matches(self, model: Model) -> None:
+        with pytest.raises(UnknownNameError, match="torch"), model.on_engine("trch"):
+            pass
+
+
 class TestNestedBlocks:
     @pytest.mark.parametrize(("method", "settings"), [("rome", ROME), ("ft-m", {"num_steps": 4})])
     def test_their_edits_are_combined(

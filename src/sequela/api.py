@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from sequela.inference import (
     Score,
     TorchEngine,
     generation_request,
+    open_engine,
     perplexity,
     score_request,
     working_memory,
@@ -236,6 +237,30 @@ class Model:
                 for suite in chosen
                 for result in evaluate_counting(suite, asked, self.engine, progress)
             ]
+
+    @contextmanager
+    def on_engine(
+        self, engine: str, *, memory: int | None = None, progress: Progress = SILENT
+    ) -> Iterator[Model]:
+        """Runs the model's requests on another engine for the duration of the `with` block.
+
+        Args:
+            engine: The name of an engine: `torch`, `vllm`, or one that a package provides.
+            memory: The memory limit of the process in bytes; None for no limit.
+            progress: Receives messages of the engine.
+
+        Yields:
+            The same model, with the same edits, on that engine.
+
+        Raises:
+            UnknownNameError: There is no such engine.
+            SequelaError: The engine isn't installed, supports no memory limit, or the limit is too low.
+        """
+        with (
+            self._stage.given_to(EditedModel(self.base)),
+            open_engine(engine, self.base, memory, progress=progress) as running,
+        ):
+            yield replace(self, engine=running)
 
     @contextmanager
     def load_edits(self, folder: str | Path) -> Iterator[Model]:
