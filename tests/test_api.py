@@ -1,4 +1,4 @@
-"""The Python interface: edits for the length of a block, and nothing left of them afterwards."""
+"""The Python interface: edits are applied inside a block and reverted after it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from support.tiny import tiny_language_model
 
 ROME = {"mom2_adjustment": False, "n_contexts": 1, "v_num_grad_steps": 25}
 
-BESIDE_THE_WEIGHTS: dict[str, dict[str, Any]] = {
+WITHOUT_WEIGHT_CHANGES: dict[str, dict[str, Any]] = {
     "grace": {"layers": [2], "num_steps": 30, "lr": 0.3},
     "wise": {"shard_size": 1, "n_contexts": 1},
     "melo": {"layers": [1, 2, 3], "num_steps": 20},
@@ -52,14 +52,14 @@ def same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> b
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-class TestAsking:
-    def test_generate_says_what_the_model_knows(self, model: Model, edits: tuple[Edit, ...]) -> None:
+class TestGenerateAndScore:
+    def test_generate_returns_known_facts(self, model: Model, edits: tuple[Edit, ...]) -> None:
         assert model.generate(edits[0].question, 8).strip().startswith(str(edits[0].target_true))
 
     def test_generate_ends_before_a_stop_text(self, model: Model, edits: tuple[Edit, ...]) -> None:
         assert "." not in model.generate(edits[0].question, 12, stop=(".",))
 
-    def test_a_request_that_does_not_fit_is_refused_in_words(self, model: Model) -> None:
+    def test_a_request_that_is_too_long_raises_an_error(self, model: Model) -> None:
         with pytest.raises(SequelaError, match="the context of"):
             model.generate("Ada", max_new_tokens=10_000)
         with pytest.raises(SequelaError, match="the context of"):
@@ -70,24 +70,24 @@ class TestAsking:
         true, new = (model.score(edit.question, str(t)) for t in (edit.target_true, edit.target_new))
         assert new < true < 0
 
-    def test_perplexity_prefers_its_own_world(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_perplexity_is_lower_for_the_training_facts(self, model: Model, edits: tuple[Edit, ...]) -> None:
         own = " ".join(f"{edit.question} {edit.target_true}." for edit in edits)
         odd = " ".join(f"{edit.question} {edit.target_new}." for edit in edits)
         assert 1 < model.perplexity(own).value < model.perplexity(odd).value
 
 
-class TestABlock:
-    def test_the_edit_is_made_and_every_bit_undone(self, model: Model, edits: tuple[Edit, ...]) -> None:
-        before, said = bits(model), model.generate(edits[0].question, 8)
+class TestBlock:
+    def test_the_edit_is_applied_and_then_reverted(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        before, answer = bits(model), model.generate(edits[0].question, 8)
         with model.edited("ft-m", edits[:1], settings={"lr": 2e-3, "num_steps": 40}) as edited:
             inside = bits(model)
             assert edited.generate(edits[0].question, 8).strip().startswith(edits[0].target_new)
             assert [report.edit_id for report in edited.reports] == [edits[0].id]
         assert not same_bits(inside, before)
         assert same_bits(bits(model), before)
-        assert model.generate(edits[0].question, 8) == said
+        assert model.generate(edits[0].question, 8) == answer
 
-    def test_every_bit_is_undone_when_the_block_raises(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_the_model_is_restored_when_the_block_raises(self, model: Model, edits: tuple[Edit, ...]) -> None:
         before = bits(model)
         with (
             pytest.raises(RuntimeError, match="in the middle"),
@@ -97,19 +97,19 @@ class TestABlock:
         assert same_bits(bits(model), before)
         assert model.base.changes == []
 
-    def test_inside_it_the_unedited_model_answers_as_ever(
+    def test_the_unedited_model_is_unchanged_inside_the_block(
         self, model: Model, edits: tuple[Edit, ...]
     ) -> None:
         question = edits[0].question
-        said, score = model.generate(question, 8), model.score(question, edits[0].target_new)
+        answer, score = model.generate(question, 8), model.score(question, edits[0].target_new)
         with model.edited("rome", edits[0], settings=ROME) as edited:
             inside = bits(model)
-            assert model.generate(question, 8) == said
+            assert model.generate(question, 8) == answer
             assert model.score(question, edits[0].target_new) == score
             assert edited.score(question, edits[0].target_new) > score
             assert same_bits(bits(model), inside)
 
-    def test_a_method_can_be_given_ready_made(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_a_method_can_be_an_editor_instance(self, model: Model, edits: tuple[Edit, ...]) -> None:
         method = sequela.create_editor("ft-m", {"num_steps": 3})
         with model.edited(method, edits[:1]) as edited:
             assert edited.delta.updates
@@ -121,7 +121,7 @@ class TestABlock:
         with model.edited("ft-m", []):
             assert same_bits(bits(model), before)
 
-    def test_an_unknown_method_is_refused_with_near_matches(
+    def test_an_unknown_method_raises_an_error_with_suggestions(
         self, model: Model, edits: tuple[Edit, ...]
     ) -> None:
         with pytest.raises(UnknownNameError, match="'rome'"), model.edited("romee", edits):
@@ -129,7 +129,7 @@ class TestABlock:
 
 
 class TestOptions:
-    """The options of `sequela edit`: contexts, seed, what to do about bad edits, statistics."""
+    """The options of `sequela edit`: contexts, seed, policy for bad edits, statistics."""
 
     def test_contexts_are_sampled_with_the_seed_or_given(self, model: Model, edits: tuple[Edit, ...]) -> None:
         def change(**options: Any) -> str:
@@ -143,7 +143,7 @@ class TestOptions:
         with pytest.raises(BadInputError, match="Context 2"):
             change(contexts=["{}", "The sea."])
 
-    def test_a_bad_edit_is_reported_skipped_or_ends_it(self, model: Model, edits: tuple[Edit, ...]) -> None:
+    def test_a_bad_edit_is_reported_skipped_or_final(self, model: Model, edits: tuple[Edit, ...]) -> None:
         settings = {"lr": 2e-3, "num_steps": 4}
         for action, dropped in {"report": 0, "skip": 3, "stop": 1}.items():
             policy = BadEditPolicy.model_validate({"action": action, "relative_norm": 1e-9})
@@ -194,16 +194,14 @@ class TestEvaluate:
             assert edited.evaluate(["perplexity"]) != before
             assert same_bits(bits(model), inside)
 
-    def test_edits_beside_the_weights_are_counted_where_they_apply(
-        self, model: Model, edits: tuple[Edit, ...]
-    ) -> None:
-        settings = BESIDE_THE_WEIGHTS["grace"]
+    def test_hits_of_memory_based_edits_are_counted(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        settings = WITHOUT_WEIGHT_CHANGES["grace"]
         with model.edited("grace", edits[:1], settings=settings) as edited:
             metrics = {one.metric for one in edited.evaluate(["builtin"], limit=1)}
         assert HIT_RATE.name in metrics
         assert HIT_RATE.name not in {one.metric for one in model.evaluate(["builtin"], limit=1)}
 
-    def test_what_is_wrong_is_named(self, model: Model) -> None:
+    def test_errors_name_the_wrong_option(self, model: Model) -> None:
         with pytest.raises(UnknownNameError, match="suite 'builtn'"):
             model.evaluate(["builtn"])
         with pytest.raises(BadInputError, match="has no option 'limits'"):
@@ -224,7 +222,7 @@ class TestEvaluate:
         assert model.evaluate(["builtin"], limit=2, template="chat") != plain
 
 
-class TestBlocksInsideBlocks:
+class TestNestedBlocks:
     @pytest.mark.parametrize(("method", "settings"), [("rome", ROME), ("ft-m", {"num_steps": 4})])
     def test_they_build_on_one_another(
         self, model: Model, edits: tuple[Edit, ...], method: str, settings: dict[str, float]
@@ -240,7 +238,7 @@ class TestBlocksInsideBlocks:
             assert same_bits(bits(first), alone)
         assert same_bits(bits(model), before)
 
-    def test_a_block_on_the_unedited_model_knows_nothing_of_the_one_around_it(
+    def test_a_block_on_the_unedited_model_is_independent_of_the_outer_block(
         self, model: Model, edits: tuple[Edit, ...]
     ) -> None:
         with model.edited("ft-m", edits[:1], settings={"num_steps": 4}) as apart:
@@ -256,10 +254,10 @@ class TestBlocksInsideBlocks:
     ) -> None:
         corpus = CorpusSpec(n_tokens=2560, window=64)
         found = []
-        for place in ("plain", "inside"):
-            monkeypatch.setenv("SEQUELA_CACHE", str(tmp_path / place))
+        for variant in ("plain", "inside"):
+            monkeypatch.setenv("SEQUELA_CACHE", str(tmp_path / variant))
             settings = {**ROME, "mom2_adjustment": True}
-            if place == "plain":
+            if variant == "plain":
                 with model.edited("rome", edits[:1], settings=settings, statistics=corpus):
                     pass
             else:
@@ -268,11 +266,11 @@ class TestBlocksInsideBlocks:
                     outer.edited("rome", edits[:1], settings=settings, statistics=corpus),
                 ):
                     pass
-            found.append({path.name: path.read_bytes() for path in tmp_path.rglob(f"{place}/**/layer_*")})
+            found.append({path.name: path.read_bytes() for path in tmp_path.rglob(f"{variant}/**/layer_*")})
         assert found[0]
         assert found[0] == found[1]
 
-    def test_every_bit_is_undone_when_the_inner_block_raises(
+    def test_the_outer_block_is_restored_when_the_inner_block_raises(
         self, model: Model, edits: tuple[Edit, ...]
     ) -> None:
         before = bits(model)
@@ -285,7 +283,7 @@ class TestBlocksInsideBlocks:
 
 
 class TestSavedEdits:
-    def test_a_saved_change_comes_back_bit_for_bit(
+    def test_a_saved_change_is_loaded_bit_for_bit(
         self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
         before = bits(model)
@@ -296,7 +294,7 @@ class TestSavedEdits:
             assert same_bits(bits(again), inside)
         assert same_bits(bits(model), before)
 
-    def test_it_is_put_on_top_of_the_edits_in_force(
+    def test_it_is_added_to_the_active_edits(
         self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
         with model.edited("rome", edits[:1], settings=ROME) as edited:
@@ -309,30 +307,30 @@ class TestSavedEdits:
         with model.load_edits(tmp_path / "both") as again:
             assert again.delta.content_hash == expected.content_hash
 
-    @pytest.mark.parametrize("method", BESIDE_THE_WEIGHTS)
-    def test_edits_that_change_no_weight_come_back_too(
+    @pytest.mark.parametrize("method", WITHOUT_WEIGHT_CHANGES)
+    def test_edits_that_change_no_weight_can_be_loaded(
         self, method: str, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
-        with model.edited(method, edits[:2], settings=BESIDE_THE_WEIGHTS[method]) as edited:
+        with model.edited(method, edits[:2], settings=WITHOUT_WEIGHT_CHANGES[method]) as edited:
             edited.save_edits(tmp_path)
-            said = [edited.score(edit.question, edit.target_new) for edit in edits]
+            scores = [edited.score(edit.question, edit.target_new) for edit in edits]
             content = edited.current.content_hash
         with model.load_edits(tmp_path) as again:
             assert again.current.content_hash == content
-            assert [again.score(edit.question, edit.target_new) for edit in edits] == said
+            assert [again.score(edit.question, edit.target_new) for edit in edits] == scores
             again.save_edits(tmp_path / "again")
-        assert said != [model.score(edit.question, edit.target_new) for edit in edits]
+        assert scores != [model.score(edit.question, edit.target_new) for edit in edits]
         kept, once_more = read_description(tmp_path), read_description(tmp_path / "again")
         assert kept == once_more
         assert (kept.method, kept.edits) == (method, tuple(edit.id for edit in edits[:2]))
 
-    def test_blocks_inside_blocks_are_saved_as_one(
+    def test_nested_blocks_are_saved_together(
         self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
     ) -> None:
         with (
-            model.edited("grace", edits[:1], settings=BESIDE_THE_WEIGHTS["grace"]) as first,
+            model.edited("grace", edits[:1], settings=WITHOUT_WEIGHT_CHANGES["grace"]) as first,
             first.edited("ft-m", edits[1:2], settings={"num_steps": 4}) as second,
-            second.edited("ike", edits[2:3], settings=BESIDE_THE_WEIGHTS["ike"]) as third,
+            second.edited("ike", edits[2:3], settings=WITHOUT_WEIGHT_CHANGES["ike"]) as third,
         ):
             third.save_edits(tmp_path)
             content = third.current.content_hash
@@ -346,7 +344,7 @@ class TestSavedEdits:
     ) -> None:
         file = tmp_path / "facts.jsonl"
         file.write_text("".join(f"{edit.model_dump_json()}\n" for edit in edits[:1]), encoding="utf-8")
-        editors = [{"name": "grace", "settings": BESIDE_THE_WEIGHTS["grace"]}]
+        editors = [{"name": "grace", "settings": WITHOUT_WEIGHT_CHANGES["grace"]}]
         changes = {"editors": editors, "suites": [], "checkpoints": [0, 1]}
         run_study(Study.model_validate(small_study(world_folder, file, **changes)), tmp_path / "run")
         (folder,) = (tmp_path / "run" / "checkpoints").glob("*/1")
@@ -356,7 +354,7 @@ class TestSavedEdits:
             assert again.current.content_hash == measured
             assert again.generate(edits[0].question, 8).strip().startswith(edits[0].target_new)
 
-    def test_another_model_refuses_it(self, model: Model, edits: tuple[Edit, ...], tmp_path: Path) -> None:
+    def test_another_model_rejects_it(self, model: Model, edits: tuple[Edit, ...], tmp_path: Path) -> None:
         with model.edited("ft-m", edits[:1], settings={"num_steps": 2}) as edited:
             edited.save_edits(tmp_path)
         other: LanguageModel = tiny_language_model("llama")
@@ -367,7 +365,7 @@ class TestSavedEdits:
             pass
 
 
-def test_the_public_names_are_there_and_wrong_ones_arent() -> None:
+def test_public_names_exist_and_unknown_names_raise() -> None:
     for name in sequela.__all__:
         assert getattr(sequela, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'edit_everything'"):
