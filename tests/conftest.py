@@ -1,11 +1,11 @@
-"""Fixtures that every folder's tests share: tiny models of all families, and a small trained world."""
+"""Fixtures of all tests: tiny models of all families, and a small trained world."""
 
 from __future__ import annotations
 
 import os
 
-# Before torch is loaded: each test worker, and each program that a test starts, has one thread. Workers with
-# a thread for every core would spend most of their time waiting for one another.
+# Set before torch is loaded: each test worker, and each program that a test starts, has one thread. Workers
+# with a thread for every core would spend most of their time waiting for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from support.world import World, build_world, load_world_model, trained_world_mo
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Tiny matrices run fastest, and always to the same bits, on one thread."""
+    """Uses one thread, on which tiny matrices are fastest and results are reproducible bit for bit."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -34,13 +34,13 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Installs a package with entry points for the time of the test."""
+    """Installs a package with entry points for the duration of the test."""
     yield from installer(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def tiny_model() -> Callable[..., LanguageModel]:
-    """Makes a tiny random model: `tiny_model("llama")`, `tiny_model("gpt2", seed=1)`."""
+    """Returns the factory of tiny random models: `tiny_model("llama")`, `tiny_model("gpt2", seed=1)`."""
     return tiny_language_model
 
 
@@ -58,24 +58,24 @@ def any_tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    """The made-up facts that `world_model` knows."""
+    """The invented facts that `world_model` was trained on."""
     return build_world()
 
 
 @pytest.fixture(scope="session")
 def world_folder(request: pytest.FixtureRequest, world: World) -> Path:
-    """The folder of the small model that knows the facts of `world`; for reading only."""
+    """The folder of the small model that was trained on the facts of `world`; read-only."""
     cache = request.config.cache
     return trained_world_model(world, Path(cache.mkdir("sequela-world")))
 
 
 @pytest.fixture
 def world_model(world_folder: Path) -> LanguageModel:
-    """A small Llama that knows the facts of `world`; a fresh copy for every test."""
+    """A small Llama that was trained on the facts of `world`; a fresh copy for every test."""
     return load_world_model(world_folder)
 
 
 @pytest.fixture(scope="session")
 def world_edits(world: World) -> EditSet:
-    """Twenty facts of `world` to be changed, with paraphrases and neighborhood probes."""
+    """Edits of twenty facts of `world`, with paraphrases and neighborhood probes."""
     return world.edits(20)

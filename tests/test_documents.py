@@ -1,4 +1,4 @@
-"""What the README and the documents name exists, and their examples are valid."""
+"""Names in the README and the documents exist, and their examples are valid."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sequela.studies import read_study, study_from_text
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks" / "README.md"])
 GUIDES = ["README.md", "CONTRIBUTING.md", "AGENTS.md"]
-"""Documents that tell what to type."""
+"""Documents with commands."""
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 NAMED_FILE = re.compile(r"[\w./-]+(?:\.(?:py|ya?ml|md|ipynb|toml|cff|css|j2)|/)")
-"""What a back-ticked name of a file or folder looks like; a name with a `<placeholder>` is none."""
+"""The pattern of a file or folder name in back-ticks; names with a `<placeholder>` do not match."""
 NOT_OF_THE_REPOSITORY: set[str] = set()
-"""Names of files that a document speaks of and that only a user has."""
+"""File names in documents that exist only on the user's machine."""
 TREE = [
     path.relative_to(ROOT).as_posix()
     for folder in ("src", "tests", "docs", "examples", "benchmarks", ".github", ".ci")
@@ -37,13 +37,13 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 
 def named_files(text: str) -> list[str]:
-    """The files and folders that a document names in back-ticks outside of code blocks."""
+    """Returns the files and folders that a document names in back-ticks outside of code blocks."""
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     return [name for name in re.findall(r"`([^`\n]+)`", prose) if NAMED_FILE.fullmatch(name)]
 
 
-def places_of(name: str) -> list[str]:
-    """Where a name leads: from the root, from `src/sequela`, or by the end of a path."""
+def matching_paths(name: str) -> list[str]:
+    """Returns the paths of a name: relative to the root, to `src/sequela`, or by the end of a path."""
     for folder in (ROOT, ROOT / "src" / "sequela"):
         if (folder / name).exists():
             return [str(folder / name)]
@@ -52,7 +52,7 @@ def places_of(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(document: Path) -> None:
+def test_linked_files_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         if not link.startswith("http"):
@@ -60,24 +60,24 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_files_it_names_exist(document: Path) -> None:
-    """A name leads to one place: from the root, from `src/sequela`, or because no other path ends like it."""
+def test_named_files_exist(document: Path) -> None:
+    """Every name matches exactly one path."""
     for name in named_files(document.read_text(encoding="utf-8")):
         if name not in NOT_OF_THE_REPOSITORY:
-            assert len(places_of(name)) == 1, f"{name} leads to {places_of(name) or 'nothing'}"
+            assert len(matching_paths(name)) == 1, f"{name} matches {matching_paths(name) or 'no path'}"
 
 
 def test_a_wrong_or_ambiguous_name_is_found() -> None:
     (name,) = named_files(
         "See `editors/methods/rome/editor.py`, `rome`, `<method>.py` and `a b.py`.\n```\n`block.py`\n```\n"
     )
-    assert len(places_of(name)) == 1
-    assert places_of("editors/romeo.py") == []
-    assert len(places_of("conftest.py")) > 1
+    assert len(matching_paths(name)) == 1
+    assert matching_paths("editors/romeo.py") == []
+    assert len(matching_paths("conftest.py")) > 1
 
 
 @pytest.mark.parametrize("guide", GUIDES)
-def test_the_commands_it_names_exist(guide: str) -> None:
+def test_named_commands_exist(guide: str) -> None:
     text = (ROOT / guide).read_text(encoding="utf-8")
     named = set(re.findall(r"sequela ([a-z-]+)\b", "\n".join(blocks("sh", text)))) | set(
         re.findall(r"`sequela ([a-z-]+)", text)
@@ -88,7 +88,7 @@ def test_the_commands_it_names_exist(guide: str) -> None:
 
 
 @pytest.mark.parametrize("guide", GUIDES)
-def test_the_make_targets_it_names_exist(guide: str) -> None:
+def test_named_make_targets_exist(guide: str) -> None:
     text = (ROOT / guide).read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     lines = re.findall(
@@ -127,7 +127,7 @@ def test_the_python_of_the_readme_is_valid() -> None:
     assert all(ast.parse(text).body for text in found)
 
 
-def test_the_readme_gives_the_python_interface_options_that_it_has() -> None:
+def test_the_python_of_the_readme_uses_existing_options() -> None:
     checked = set()
     for call in (node for text in blocks("python") for node in ast.walk(ast.parse(text))):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.keywords:

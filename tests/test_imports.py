@@ -1,4 +1,4 @@
-"""Every name that is imported from the package exists: type checkers can't tell where names are lazy."""
+"""Every name that is imported from the package exists; type checkers can't check lazy names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEEDS_MORE = ("vllm", "sequela_example_plugin")
 
 
 def imported_names(path: Path) -> set[tuple[str, str]]:
-    """The modules of `sequela` that a file imports from, each with a name."""
+    """Returns the names that a file imports from modules of `sequela`, each with its module."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {
         (node.module, alias.name)

@@ -1,4 +1,4 @@
-"""Files that other programs read: hosted CI, issue forms, hooks, the citation."""
+"""Project files for other programs: hosted CI, issue forms, hooks, the citation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_it_is_yaml(path: Path) -> None:
 
 
 def supported() -> list[str]:
-    """The Python versions that `requires-python` admits."""
+    """Returns the Python versions that `requires-python` allows."""
     bounds = re.search(r'^requires-python = ">=3\.(\d+),<3\.(\d+)"$', PYPROJECT, flags=re.MULTILINE)
     assert bounds is not None
     return [f"3.{minor}" for minor in range(int(bounds[1]), int(bounds[2]))]
@@ -47,7 +47,7 @@ def test_ci_runs_every_supported_python() -> None:
     assert jobs["test"]["strategy"]["matrix"]["python-version"] == supported()
 
 
-def test_ci_runs_all_that_make_check_does_and_the_slow_tests_at_night() -> None:
+def test_ci_runs_the_checks_of_make_check_and_the_slow_tests_every_night() -> None:
     workflow = parsed(ROOT / ".github" / "workflows" / "ci.yml")
     checked = re.search(r"^check: (.*?)  ##", MAKEFILE, flags=re.MULTILINE)
     assert checked is not None
@@ -83,7 +83,7 @@ def test_the_citation_is_of_this_version_and_names_the_paper() -> None:
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
-def test_an_issue_form_has_what_a_host_asks_of_it(path: Path) -> None:
+def test_an_issue_form_has_the_required_fields(path: Path) -> None:
     form = parsed(path)
     assert {"name", "description", "body"} <= set(form)
     inputs = [field for field in form["body"] if field["type"] != "markdown"]

@@ -1,4 +1,4 @@
-"""The reference numbers and the real model they were made with."""
+"""The reference numbers and the real model that they were computed with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from support.oracle import Case, open_case
 
 @pytest.fixture(scope="session")
 def oracle() -> Path:
-    """The folder of reference numbers; skips where there is none."""
+    """The folder of reference numbers; the test is skipped if there is none."""
     sibling = Path(__file__).parents[2].parent / "shared" / "golden"
     folder = Path(os.environ.get("SEQUELA_GOLDEN") or sibling)
     if not (folder / "shared" / "tensors.safetensors").is_file():
@@ -35,24 +35,24 @@ def oracle() -> Path:
 
 @pytest.fixture(scope="session")
 def case(oracle: Path) -> Callable[[str], Case]:
-    """Opens a case by name."""
+    """The function that opens a case by name."""
     return lambda name: open_case(oracle, name)
 
 
 @pytest.fixture(scope="session")
 def real_model(oracle: Path) -> LanguageModel:
-    """The model of the reference; fetched if it isn't in the cache, skipped where it can't be had."""
+    """The model of the reference, downloaded if necessary; the test is skipped if it is not available."""
     try:
         return load_model("smollm2-135m-instruct")
     except SequelaError as error:
-        pytest.skip(f"the model of the reference can't be had: {error}")
+        pytest.skip(f"the model of the reference is not available: {error}")
 
 
 @pytest.fixture(scope="session")
 def statistics(oracle: Path, real_model: LanguageModel, request: pytest.FixtureRequest) -> Statistics:
     """Key statistics over the reference's corpus, kept between runs of the tests.
 
-    The corpus is laid where `Statistics` keeps the one that it has taken: the reference gives token ids.
+    The corpus is written to the location where `Statistics` stores its own: the reference has token ids.
     """
     token_ids = load_file(oracle / "shared" / "tensors.safetensors")["corpus_ids"].to(torch.int32)
     folder = Path(request.config.cache.mkdir("sequela-golden")) / hash_tensors([("token_ids", token_ids)])
@@ -67,10 +67,10 @@ def statistics(oracle: Path, real_model: LanguageModel, request: pytest.FixtureR
 
 @pytest.fixture
 def targets(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
-    """What the optimisation found for each edit at the written site, in order; it runs as ever."""
-    found: list[Target] = []
+    """The optimized targets of each edit at the edited site, in order."""
+    recorded: list[Target] = []
 
-    def keep(
+    def recording(
         model: LanguageModel,
         edits: object,
         contexts: object,
@@ -78,10 +78,10 @@ def targets(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
         *args: Any,
         **kwargs: Any,
     ) -> list[dict[Site, Target]]:
-        made = optimize_targets(model, edits, contexts, sites, *args, **kwargs)  # type: ignore[arg-type]
-        found.extend(targets[sites[0]] for targets in made)
-        return made
+        by_edit = optimize_targets(model, edits, contexts, sites, *args, **kwargs)  # type: ignore[arg-type]
+        recorded.extend(targets[sites[0]] for targets in by_edit)
+        return by_edit
 
     for module in (editor, multi_layer):
-        monkeypatch.setattr(module, "optimize_targets", keep)
-    return found
+        monkeypatch.setattr(module, "optimize_targets", recording)
+    return recorded

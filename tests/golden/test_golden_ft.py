@@ -12,7 +12,7 @@ from sequela.statistics import Statistics
 from support.oracle import Case, check_behavior, check_change
 
 CHANGE = 5e-2
-"""Adam's first step is the gradient's sign, so entries at rounding level may go the other way."""
+"""Adam's first step is the gradient's sign, so entries at rounding level may have the other sign."""
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_edits(
     assert list(prompt.target_ids) == given.content["target_ids"]
     losses = given.tensors["losses"].tolist()
     resources = Resources(statistics)
-    for steps in range(1, len(losses) + 1):  # stopped early, its last loss is that of the step
+    for steps in range(1, len(losses) + 1):  # if stopped early, the last loss is that of the last step
         settings = {"layers": given.layers, "num_steps": steps, "lr": given.content["hparams"]["lr"]}
         if given.content["hparams"]["norm_constraint"]:
             settings["norm_constraint"] = given.content["hparams"]["norm_constraint"]

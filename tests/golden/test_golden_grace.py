@@ -46,7 +46,7 @@ def test_edits(
         near(state.tensors["keys"], tensors[f"edit{number}/keys"], KEYS, f"{name}: keys {number}")
         near(state.tensors["values"], tensors[f"edit{number}/values"], TARGETS, f"{name}: values {number}")
         assert torch.allclose(state.tensors["radii"], tensors[f"edit{number}/epsilons"].flatten(), atol=1e-4)
-        if report.dropped:  # by the reference's rule neither of two equal keys can be hit
+        if report.dropped:  # by the reference's rule neither of two equal keys can be retrieved
             assert float(losses.max() - losses.min()) < 1e-6
             continue
         assert report.first_loss == pytest.approx(float(losses[0]), abs=1e-4)
@@ -55,7 +55,7 @@ def test_edits(
     edited = editor.edited(real_model, Delta.empty(real_model.fingerprint), state)
     asked = [generation_request(edited, one["prompt"], 1) for one in reported["test_prompts"]]
     for one, answer in zip(reported["test_prompts"], TorchEngine().generate(edited, asked), strict=True):
-        # Which of two equal keys is the nearer one is a matter of rounding.
+        # Which of two equal keys is nearer depends on rounding.
         assert answer.hit == one["hit"] or one["epsilon"] < 1e-4, one["prompt"]
     check_behavior(given, real_model, None, "before", 5e-3)
     if name == "grace":

@@ -28,11 +28,11 @@ def test_factors(case: Callable[[str], Case], real_model: LanguageModel) -> None
     factors, losses = read_factors(real_model, recording, names, prompts)
     assert float(losses[0]) == pytest.approx(float(given.tensors["nll"][0]), abs=1e-4)
     for name, found in factors.items():
-        # The reference reads the last token, too, which predicts nothing.
-        wanted_x, wanted_d = (given.tensors[f"{name}.weight/{kind}"] for kind in ("x", "delta"))
-        assert not wanted_d[-1].any()
-        near(found.inputs[0], wanted_x[:-1], KEYS, f"{name}: x")
-        near(found.gradients[0], wanted_d[:-1], KEYS, f"{name}: delta")
+        # The reference also uses the last token, which predicts nothing.
+        expected_x, expected_d = (given.tensors[f"{name}.weight/{kind}"] for kind in ("x", "delta"))
+        assert not expected_d[-1].any()
+        near(found.inputs[0], expected_x[:-1], KEYS, f"{name}: x")
+        near(found.gradients[0], expected_d[:-1], KEYS, f"{name}: delta")
         kept = found.of_row(0)
         near(kept.a, given.tensors[f"{name}.weight/x_out"], KEYS, f"{name}: rows kept")
 
@@ -40,7 +40,7 @@ def test_factors(case: Callable[[str], Case], real_model: LanguageModel) -> None
 def test_the_change_before_training(
     case: Callable[[str], Case], real_model: LanguageModel, statistics: Statistics
 ) -> None:
-    """The reference adds what we take away: it goes up the gradient until it is trained."""
+    """The reference adds the step that we subtract: before training it ascends the gradient."""
     given = case("mend")
     settings = {"artifact": "identity", "layers": list(LAYERS), "edit_lr": given.content["edit_lr"]}
     editor, resources = create_editor("mend", settings), Resources(statistics)

@@ -41,7 +41,7 @@ OWN_SETTINGS = {
     "emmet": {"emmet_lambda": "emmet_lambda"},
     "alphaedit": {"nullspace_threshold": "nullspace_threshold", "L2": "L2"},
 }
-"""Per method, our name and the reference's of each setting beyond those of the targets."""
+"""For each method, our name and the reference's name of each setting other than those of the targets."""
 
 
 def editor_of(case: Case) -> AnyEditor:
@@ -54,7 +54,7 @@ def editor_of(case: Case) -> AnyEditor:
 def keys_and_outputs(
     case: Case, model: LanguageModel, edits: Sequence[Edit], delta: Delta, layer: int, target: Site
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean keys `[n, d_ff]` and what is at the bare prompts' target site `[n, d]`."""
+    """Returns the mean keys `[n, d_ff]` and the values at the bare prompts' target site `[n, d]`."""
     key = Site("key", layer)
     prompts = [prompt for edit in edits for prompt in in_contexts(model, edit, case.contexts)]
     with EditedModel(model, delta):
@@ -65,7 +65,7 @@ def keys_and_outputs(
 
 
 def part_of(delta: Delta, before: Delta, name: str) -> LowRank:
-    """What a batch added to a weight's low-rank update."""
+    """Returns the part that a batch added to a weight's low-rank update."""
     update = delta.updates[name]
     assert isinstance(update, LowRank)
     old = before.updates.get(name)
@@ -82,15 +82,15 @@ def check_layers(
     after: Delta,
     prefix: str,
 ) -> None:
-    """Keys, outputs, the factors of the change where they were kept, and the change."""
+    """Checks keys, outputs, the factors of the change where the reference has them, and the change."""
     change = ALPHAEDIT if editor.name == "alphaedit" else CHANGE
     so_far = before
     for layer in case.layers:
         name, at = model.family.mlp_out_name(layer), f"{prefix}layer{layer}"
-        site = editor.site_of(model)  # type: ignore[attr-defined]
+        site = editor.target_site(model)  # type: ignore[attr-defined]
         keys, outputs = keys_and_outputs(case, model, edits, so_far, layer, site)
         own = part_of(after, before, name)
-        # Above the first edited layer the earlier changes' own distance is in what is read.
+        # Above the first edited layer, activations include the error of the earlier changes.
         first = layer == case.layers[0] and not before.updates
         near(keys, case.tensors[f"{at}/keys"], KEYS if first else change, f"{at}: keys")
         near(outputs, case.tensors[f"{at}/cur_zs"], KEYS if first else change, f"{at}: outputs")
@@ -150,7 +150,7 @@ def test_edits(
 
 
 def targets_of(case: Case) -> list[Target]:
-    """The reference's own targets."""
+    """Returns the reference's own targets."""
     return [
         Target(
             case.tensors[f"z{i}/init"],
@@ -169,10 +169,10 @@ def test_alphaedit_over_two_batches(
     targets: list[Target],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The second batch is made with the first one's keys remembered.
+    """The second batch uses the stored keys of the first.
 
-    Its targets are the reference's: its model differs from ours by what it rounds in its first solve,
-    and Adam's first step goes by the gradient's sign, also where the gradient is rounding only.
+    Its targets are the reference's: its model differs from ours by the rounding in its first solve, and
+    Adam's first step follows the gradient's sign, even if the gradient is only rounding.
     """
     first, second = case("alphaedit"), case("alphaedit_second_batch")
     delta, state = run(first, real_model, statistics, targets, Delta.empty(real_model.fingerprint))
@@ -186,7 +186,7 @@ def test_alphaedit_over_two_batches(
 
 
 def check_memory(case: Case, state: EditorState, layer: int, when: str) -> None:
-    """`Kp Kp^T`, by its norm and its product with a fixed matrix."""
+    """Checks `Kp Kp^T` by its norm and its product with a fixed matrix."""
     keys = state.tensors[f"keys.{layer}"].double()
     at, total = f"layer{layer}/cache_c_{when}", keys.T @ keys
     near(total.norm()[None], case.tensors[f"{at}_fro"].double(), ALPHAEDIT, f"{at}: norm")
@@ -195,7 +195,7 @@ def check_memory(case: Case, state: EditorState, layer: int, when: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layer", [6, 8, 10])
-def test_the_null_space_is_the_reference_own(
+def test_the_null_space_equals_the_reference(
     layer: int, case: Callable[[str], Case], statistics: Statistics
 ) -> None:
     given = case("alphaedit")
@@ -206,7 +206,7 @@ def test_the_null_space_is_the_reference_own(
     near(projected, given.tensors[f"layer{layer}/P_at_R"], ALPHAEDIT, "P R of the reference")
 
 
-def test_what_needs_no_statistics(case: Callable[[str], Case], real_model: LanguageModel) -> None:
+def test_the_parts_without_statistics(case: Callable[[str], Case], real_model: LanguageModel) -> None:
     """The quick part: prompts, the first layer's keys and outputs, and one target of two tokens."""
     given = case("memit")
     check_prompts(given, real_model)
@@ -225,10 +225,10 @@ def test_what_needs_no_statistics(case: Callable[[str], Case], real_model: Langu
     "layer", [8, *(pytest.param(layer, marks=pytest.mark.slow) for layer in (6, 7, 9, 10))]
 )
 @pytest.mark.parametrize("name", ["memit", "emmet"])
-def test_the_solve_on_the_reference_own_values(
+def test_the_solve_on_the_values_of_the_reference(
     name: str, layer: int, case: Callable[[str], Case], real_model: LanguageModel, statistics: Statistics
 ) -> None:
-    """With its keys, targets and outputs, the change is the reference's to rounding."""
+    """With the reference's keys, targets and outputs, the change equals the reference's up to rounding."""
     given = case(name)
     reported = {k: given.tensors[f"layer{layer}/{k}"] for k in ("keys", "cur_zs", "adj_k", "resid")}
     keys = reported["keys"].T.double()

@@ -1,4 +1,4 @@
-"""ROME and R-ROME against the reference's numbers, from token ids to what the edited model says."""
+"""ROME and R-ROME against the reference's numbers, from token ids to the answers of the edited model."""
 
 from __future__ import annotations
 
@@ -105,10 +105,10 @@ def test_edits(
 @pytest.mark.parametrize(
     "name", ["rome_cov_0", "rome_cov_1", "rome_cov_2", "r_rome_0", "r_rome_1", "r_rome_2"]
 )
-def test_the_solve_on_the_reference_own_values(
+def test_the_solve_on_the_values_of_the_reference(
     name: str, case: Callable[[str], Case], statistics: Statistics
 ) -> None:
-    """With its keys and its target, the change is the reference's to rounding."""
+    """With the reference's keys and target, the change equals the reference's up to rounding."""
     given = case(name)
     t, (layer,) = given.tensors, given.layers
     direction = statistics.whitening(layer).solve(t["k_mean"][:, None])[:, 0]

@@ -1,9 +1,9 @@
 """UltraEdit against the reference's numbers.
 
-The reference's normaliser counts the spread within a part of m rows m / (m - 1) times, reads the last
-token of each sentence too and, with `ans`, the first positions in place of the target's: its mistakes
-are not copied. What is read is compared where both read it, and the solve on the reference's rows and with
-its normaliser.
+The reference's normalizer counts the variance within a part of m rows m / (m - 1) times, also uses the last
+token of each sentence and, with `ans`, the first positions instead of the target's. These mistakes are not
+copied. Features are compared at the positions that both use, and the solve is compared on the reference's
+rows with its normalizer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LAYERS = (20, 21)
 CHANGE = 5e-4
 """The reference solves in float32."""
 GRADIENTS = 5e-4
-"""They have come down through ten blocks."""
+"""Gradients are back-propagated through ten blocks."""
 
 
 def name_of(layer: int) -> str:
@@ -31,7 +31,7 @@ def name_of(layer: int) -> str:
 
 
 def parts_of(case: Case, layer: int) -> list[Features]:
-    """The reference's rows, part by part as it read them."""
+    """Returns the reference's rows, part by part."""
     name, parts = name_of(layer), []
     while f"{name}/keys{len(parts)}" in case.tensors:
         number = len(parts)
@@ -42,7 +42,7 @@ def parts_of(case: Case, layer: int) -> list[Features]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_solve_on_the_reference_own_rows(name: str, case: Callable[[str], Case]) -> None:
+def test_the_solve_on_the_rows_of_the_reference(name: str, case: Callable[[str], Case]) -> None:
     given = case(name)
     for layer in LAYERS:
         parts = parts_of(given, layer)
@@ -58,7 +58,7 @@ def test_the_solve_on_the_reference_own_rows(name: str, case: Callable[[str], Ca
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_normaliser_has_seen_what_the_reference_has(name: str, case: Callable[[str], Case]) -> None:
+def test_the_statistics_of_the_normalizer_equal_the_reference(name: str, case: Callable[[str], Case]) -> None:
     given = case(name)
     by_layer = {layer: parts_of(given, layer) for layer in LAYERS}
     state, spread = UltraEditState(), torch.zeros(1)
@@ -66,7 +66,7 @@ def test_the_normaliser_has_seen_what_the_reference_has(name: str, case: Callabl
         for layer in LAYERS:
             part = by_layer[layer][number]
             rows = torch.cat([part.keys, part.gradients], dim=1).double()
-            spread = spread + rows.var(0)  # what the reference counts once too often
+            spread = spread + rows.var(0)  # counted once too often by the reference
             state = updated_state(state, [part])
     assert state.count == int(given.tensors["normalizer/n"])
     near(state.tensors["mean"], given.tensors["normalizer/mean"], KEYS, "mean")
