@@ -66,7 +66,7 @@ def save_all() -> None:
         model, editor = load_model("model", device="cpu"), create_editor(name, settings)
         resources = Resources(Statistics(model), contexts=CONTEXTS)
         *_, step = edit_in_batches(editor, model, TINY_EDITS[:2], 1, resources)
-        whole = editor.finalize_delta(model, step.delta)
+        whole = editor.of_whole(model, step.delta)
         ids = tuple(edit.id for edit in TINY_EDITS[:2])
         save_edits(Path("saved") / name, model, editor, whole, step.state, ids)
 
