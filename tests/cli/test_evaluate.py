@@ -110,4 +110,4 @@ def test_edits_that_lack_a_part_are_refused(sequela: Sequela, old: Path) -> None
     (old / "saved" / "grace" / "memory.json").unlink()
     answer = sequela("evaluate", "model", "--delta", "saved/grace")
     assert answer.exit_code == 2
-    assert "saved/grace are not whole" in answer.stderr
+    assert "saved/grace are incomplete" in answer.stderr

@@ -132,12 +132,12 @@ def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> N
         (BASE + "editors: [romee]\n", "Did you mean 'rome'?"),
         (BASE + "editors: [memit+rekt]\n", "Did you mean 'rect'?"),
         (BASE + "editors: [kn+norm]\n", "kn has none"),
-        (BASE + "editors: [grace+rect]\n", "grace changes no weights"),
+        (BASE + "editors: [grace+rect]\n", "'rect' can't regularize grace"),
         (BASE + "editors: [{name: rome, settings: {v_lrr: 1}}]\n", "Did you mean 'v_lr'?"),
         (BASE + "editors: [{name: rome, settings: {v_lr: fast}}]\n", "v_lr = 'fast'"),
         (
             BASE + "editors: [{name: rome, batch_size: 2}]\ncheckpoints: [2]\n",
-            "rome makes one edit at a time",
+            "rome applies one edit at a time",
         ),
         (
             "name: x\nmodels: [smollm2-135m-instrct]\neditors: [rome]\n",

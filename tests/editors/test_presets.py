@@ -19,7 +19,7 @@ OF_THE_PAPER = {
     "gpt2-xl", "pythia-160m", "pythia-410m", "pythia-1b", "pythia-2.8b", "pythia-6.9b", "pythia-12b",
     "llama-2-7b", "mistral-7b",
 }  # fmt: skip
-BESIDES = {"llama-3-8b", "qwen2.5-7b", "smollm2-135m", "gemma-3-270m"}
+OTHERS = {"llama-3-8b", "qwen2.5-7b", "smollm2-135m", "gemma-3-270m"}
 
 
 class RecordingProgress(SilentProgress):
@@ -49,9 +49,9 @@ def test_a_preset_has_settings_of_its_method_for_known_models(preset: Any) -> No
 
 
 @pytest.mark.parametrize("method", ["rome", "memit", "pmet", "emmet", "alphaedit"])
-def test_every_model_of_the_paper_and_some_besides_have_one(method: str) -> None:
+def test_every_model_of_the_paper_and_some_others_have_one(method: str) -> None:
     known = {name for p in list_presets(method) if "recommended" in p.presets for name in p.models}
-    assert known >= OF_THE_PAPER | BESIDES
+    assert known >= OF_THE_PAPER | OTHERS
 
 
 def test_the_published_rome_is_the_original_without_covariance() -> None:

@@ -41,7 +41,7 @@ def test_a_batch_for_a_method_without_batches_is_rejected_with_its_line(make_stu
     text = yaml.safe_dump(
         {"name": "x", "models": content["models"], "editors": content["editors"], "checkpoints": [2]}
     )
-    with pytest.raises(BadInputError, match=r"my.yaml, line \d+: rome makes one edit at a time"):
+    with pytest.raises(BadInputError, match=r"my.yaml, line \d+: rome applies one edit at a time"):
         study_from_text(text, "my.yaml")
 
 

@@ -179,7 +179,9 @@ def check_base(description: EditsDescription, model: LanguageModel) -> None:
     if description.base_fingerprint == model.fingerprint:
         return
     saved, loaded = description.base_dtype, str(model.dtype).removeprefix("torch.")
-    expected = f"The edits were made for the model {description.base_fingerprint} ({description.base_name})"
+    expected = (
+        f"The edits were computed for the model {description.base_fingerprint} ({description.base_name})"
+    )
     if saved and saved != loaded:
         raise FingerprintMismatchError(
             f"{expected}, loaded in {saved}; {model.name!r}, loaded in {loaded}, is {model.fingerprint}.",
@@ -187,7 +189,7 @@ def check_base(description: EditsDescription, model: LanguageModel) -> None:
         )
     raise FingerprintMismatchError(
         f"{expected}; {model.name!r} is {model.fingerprint}.",
-        hint="Load the model that the edits were made for.",
+        hint="Load the model that the edits were computed for.",
     )
 
 
