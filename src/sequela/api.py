@@ -257,7 +257,7 @@ class Model:
             SequelaError: The engine isn't installed, supports no memory limit, or the limit is too low.
         """
         with (
-            self._stage.given_to(EditedModel(self.base)),
+            self._active.switch_to(EditedModel(self.base)),
             open_engine(engine, self.base, memory, progress=progress) as running,
         ):
             yield replace(self, engine=running)
