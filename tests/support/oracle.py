@@ -156,7 +156,7 @@ def check_behavior(
     if f"continuation_{when}" not in case.tensors:
         return
     asked = [generation_request(edited, prompt["text"], CONTINUATION) for prompt in prompts]
-    spoken: Sequence[Sequence[int]] = [answer.ids for answer in engine.generate(edited, asked)]
-    for row, ids in zip(case.tensors[f"continuation_{when}"].tolist(), spoken, strict=True):
+    generated: Sequence[Sequence[int]] = [answer.ids for answer in engine.generate(edited, asked)]
+    for row, ids in zip(case.tensors[f"continuation_{when}"].tolist(), generated, strict=True):
         assert row[: len(ids)] == list(ids), f"{case.name} {when}: {ids}"
         assert len(ids) == CONTINUATION or row[len(ids)] in model.end_ids or ids[-1] in model.end_ids

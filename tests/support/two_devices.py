@@ -43,7 +43,7 @@ class FarTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, here: torch.Tensor) -> FarTensor:
-        made: FarTensor = torch.Tensor._make_wrapper_subclass(
+        wrapper: FarTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             here.size(),
             strides=here.stride(),
@@ -51,8 +51,8 @@ class FarTensor(torch.Tensor):
             dtype=here.dtype,
             device=torch.device(FAR, 0),
         )
-        made.here = here
-        return made
+        wrapper.here = here
+        return wrapper
 
     @classmethod
     def __torch_dispatch__(

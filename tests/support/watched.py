@@ -65,5 +65,5 @@ def check_texts(
             ids.append(token)
         wanted.append((tuple(ids[len(prompt) :]), hit))
     found = engine.generate(model, [GenerationRequest(prompt, 6) for prompt in prompts])
-    assert [(one.ids, one.hit) for one in found] == wanted
+    assert [(text.ids, text.hit) for text in found] == wanted
     return {hit for _, hit in wanted}

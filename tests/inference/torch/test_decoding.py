@@ -152,13 +152,13 @@ def test_bfloat16_models_continue_with_tokens_they_find_best(family: str) -> Non
         assert answer.finite
         assert answer.ids
         logits = model.module(torch.tensor([(*request.prompt, *answer.ids)])).logits[0].float()
-        for place, token in enumerate(answer.ids, start=len(request.prompt) - 1):
+        for position, token in enumerate(answer.ids, start=len(request.prompt) - 1):
             # Rounding may choose between tokens that are about as likely, not more.
-            assert logits[place, token] > logits[place].max() - 0.05 * logits[place].std() - 0.02
+            assert logits[position, token] > logits[position].max() - 0.05 * logits[position].std() - 0.02
 
 
 class Counted(SilentProgress):
-    """Keeps what it is told."""
+    """Records progress reports."""
 
     def __init__(self) -> None:
         self.totals, self.units, self.finished = list[int | None](), list[int](), 0
@@ -185,4 +185,4 @@ def test_progress_is_told_of_every_token_and_of_those_that_an_early_end_saves() 
         assert any(answer.ended_by == "stop" for answer in answers)
         assert counted.totals == [12 * len(PROMPTS)] == [sum(counted.units)]
         assert counted.finished == 1
-        assert len(counted.units) >= 12  # every step is told, not only the end of a text
+        assert len(counted.units) >= 12  # every step is reported, not only the end of a text
