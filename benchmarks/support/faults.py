@@ -170,8 +170,8 @@ FAULTS = (
     Fault(
         "wrong position: GRACE's loss is read one token late",
         "editors/methods/grace/editor.py",
-        "asked = final[0, self._column : self._column + len(target)]",
-        "asked = final[0, final.shape[1] - len(target) :]",
+        "predicting = final[0, self._column : self._column + len(target)]",
+        "predicting = final[0, final.shape[1] - len(target) :]",
         "editors",
     ),
     Fault(
