@@ -25,7 +25,7 @@ def settings_file(tmp_path: Path) -> Path:
 
 
 class TestEdit:
-    def test_it_tells_how_each_edit_went_and_saves_the_change(
+    def test_it_reports_each_edit_and_saves_the_delta(
         self, sequela: Sequela, world_folder: Path, edits_file: Path, settings_file: Path, tmp_path: Path
     ) -> None:
         answer = sequela(
@@ -51,7 +51,7 @@ class TestEdit:
         assert description.delta.content_hash == reported["delta"]["content_hash"]
         assert description.edits == tuple(one["edit_id"] for one in reported["edits"])
 
-    def test_the_python_interface_makes_the_same_change(
+    def test_the_python_interface_gives_the_same_delta(
         self, sequela: Sequela, world_folder: Path, world_edits: EditSet, edits_file: Path, tmp_path: Path
     ) -> None:
         settings = {"mom2_adjustment": False, "v_num_grad_steps": 3}
@@ -73,7 +73,7 @@ class TestEdit:
         reported = answer.json["edits"]
         assert [{**one, **report} for one, report in zip(reported, reports, strict=True)] == reported
 
-    def test_one_edit_of_your_own_in_a_table(self, sequela: Sequela, world_folder: Path) -> None:
+    def test_a_single_edit_in_a_table(self, sequela: Sequela, world_folder: Path) -> None:
         answer = sequela(
             *("edit", "--model", world_folder, "--editor", "ft-m", "--device", "cpu"),
             *("--subject", "Mira Dolvan", "--prompt", "{} speaks the language", "--target", "Orran"),
@@ -97,7 +97,7 @@ class TestEdit:
             (["--count", "0"], "--count"),
         ],
     )
-    def test_bad_input_is_told_in_words(self, sequela: Sequela, arguments: list[str], expected: str) -> None:
+    def test_invalid_input_is_reported(self, sequela: Sequela, arguments: list[str], expected: str) -> None:
         answer = sequela("edit", *arguments)
         assert (answer.exit_code, answer.stdout) == (2, "")
         assert expected in answer.stderr
@@ -112,7 +112,7 @@ class TestEdit:
             ("a: [", "neither YAML nor JSON"),
         ],
     )
-    def test_wrong_settings_are_told_in_words(
+    def test_invalid_settings_are_reported(
         self, sequela: Sequela, tmp_path: Path, content: str, expected: str
     ) -> None:
         path = tmp_path / "settings.yaml"
@@ -121,14 +121,14 @@ class TestEdit:
         assert answer.exit_code == 2
         assert expected in answer.stderr
 
-    def test_a_wrong_context_is_told_by_its_line(self, sequela: Sequela, tmp_path: Path) -> None:
+    def test_an_invalid_context_is_reported_with_its_line(self, sequela: Sequela, tmp_path: Path) -> None:
         path = tmp_path / "contexts.txt"
         path.write_text("{}\nOnce. {}\nno blank here\n", encoding="utf-8")
         answer = sequela("edit", "--contexts", path)
         assert answer.exit_code == 2
         assert "line 3: 'no blank here'" in answer.stderr
 
-    def test_a_folder_that_cant_be_written_is_told_before_the_model_is_loaded(
+    def test_an_unwritable_folder_is_reported_before_the_model_is_loaded(
         self, sequela: Sequela, tmp_path: Path
     ) -> None:
         (tmp_path / "file").write_text("in the way")
@@ -138,7 +138,7 @@ class TestEdit:
 
 
 class TestEvaluate:
-    def test_suites_on_a_model_with_and_without_a_change(
+    def test_suites_on_a_model_with_and_without_saved_edits(
         self, sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
     ) -> None:
         sequela(
@@ -156,7 +156,7 @@ class TestEvaluate:
         assert values[0] == values[2]
         assert "perplexity" in sequela(*command[:-1]).stdout
 
-    def test_a_change_of_another_base_is_refused_with_both_fingerprints(
+    def test_edits_of_another_model_are_rejected_with_both_fingerprints(
         self, sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
     ) -> None:
         sequela(
@@ -173,7 +173,7 @@ class TestEvaluate:
         assert read_description(tmp_path / "delta").base_fingerprint in answer.stderr
         assert other.fingerprint in answer.stderr
 
-    def test_a_missing_change_is_told_before_the_model_is_loaded(self, sequela: Sequela) -> None:
+    def test_missing_edits_are_reported_before_the_model_is_loaded(self, sequela: Sequela) -> None:
         answer = sequela("evaluate", "./nowhere", "--delta", "no-delta")
         assert answer.exit_code == 2
         assert "no-delta holds no saved edits" in answer.stderr
@@ -187,18 +187,18 @@ class TestStats:
         assert first.json["layers"] == first.json["collected_now"] == [0, 2, 3]
         assert second.json["collected_now"] == []
         assert Path(first.json["folder"]).is_dir()
-        assert "all 3 layers were kept already" in sequela(*command).stdout
+        assert "all 3 layers were stored already" in sequela(*command).stdout
 
     @pytest.mark.parametrize(
         ("arguments", "expected"),
         [
-            (["--layers", "first"], "'first' can't be read"),
+            (["--layers", "first"], "Invalid value 'first' of --layers"),
             (["--layers", "7"], "Invalid layer 7"),
-            (["--layers", "0,3-2"], "3-2 goes downward"),
+            (["--layers", "0,3-2"], "the range 3-2 is empty"),
             (["--source", "nowhere.txt"], "'nowhere.txt' is not a file"),
         ],
     )
-    def test_bad_input_is_told_in_words(
+    def test_invalid_input_is_reported(
         self, sequela: Sequela, world_folder: Path, arguments: list[str], expected: str
     ) -> None:
         answer = sequela("stats", world_folder, "--device", "cpu", *arguments)

@@ -14,19 +14,19 @@ from support.commands import Sequela
 from support.exact import save_exact_models
 
 
-def test_a_chat_template_of_a_base_model_is_refused(sequela: Sequela, world_folder: Path) -> None:
+def test_a_chat_template_is_rejected_for_a_base_model(sequela: Sequela, world_folder: Path) -> None:
     answer = sequela("evaluate", world_folder, "--suite", "perplexity", "--template", "chat")
     assert answer.exit_code == 2
     assert "has no chat template" in answer.stderr
 
 
-def test_a_limit_larger_than_the_suite_is_refused(sequela: Sequela, world_folder: Path) -> None:
+def test_a_limit_larger_than_the_suite_is_rejected(sequela: Sequela, world_folder: Path) -> None:
     answer = sequela("evaluate", world_folder, "--suite", "builtin", "--limit", "1000")
     assert answer.exit_code == 2
     assert "the limit is 1000" in answer.stderr
 
 
-def test_refusal_is_a_suite_like_others(sequela: Sequela, world_folder: Path) -> None:
+def test_refusal_is_available_as_a_suite(sequela: Sequela, world_folder: Path) -> None:
     answer = sequela("evaluate", world_folder, "--suite", "refusal", "--limit", "2", "--json")
     assert answer.exit_code == 0
     assert [(one["task"], one["metric"], one["n"]) for one in answer.json] == [
@@ -35,7 +35,7 @@ def test_refusal_is_a_suite_like_others(sequela: Sequela, world_folder: Path) ->
     ]
 
 
-def test_the_python_interface_finds_the_same(sequela: Sequela, world_folder: Path) -> None:
+def test_the_python_interface_gives_the_same_results(sequela: Sequela, world_folder: Path) -> None:
     answer = sequela(
         *("evaluate", world_folder, "-s", "builtin", "-s", "perplexity", "--limit", "2", "--device", "cpu"),
         "--json",
@@ -70,10 +70,10 @@ def checkpoint_of(run: Path, method: str) -> Path:
 
 
 @pytest.mark.parametrize("method", ["grace", "wise", "melo", "serac", "ike", "rome+prune"])
-def test_a_checkpoint_of_an_earlier_run_is_put_in_force_whole(
+def test_a_checkpoint_of_an_earlier_version_is_applied_completely(
     method: str, sequela: Sequela, old: Path
 ) -> None:
-    """The suite scores what the run itself measured with these edits."""
+    """The suite gives the scores that the run itself measured with these edits."""
     folder = checkpoint_of(old / "run", method)
     with open_store(old / "run") as store:
         (key,) = [
@@ -91,7 +91,7 @@ def test_a_checkpoint_of_an_earlier_run_is_put_in_force_whole(
     assert ("requests", "hit_rate") in found or method == "rome+prune"
 
 
-def test_edits_of_a_newer_version_are_refused(sequela: Sequela, old: Path) -> None:
+def test_edits_of_a_newer_version_are_rejected(sequela: Sequela, old: Path) -> None:
     description = old / "saved" / "grace" / "delta.json"
     reported = json.loads(description.read_text(encoding="utf-8"))
     (old / "saved" / "grace" / "edits.json").write_text(
@@ -106,7 +106,7 @@ def test_edits_of_a_newer_version_are_refused(sequela: Sequela, old: Path) -> No
         )
 
 
-def test_edits_that_lack_a_part_are_refused(sequela: Sequela, old: Path) -> None:
+def test_edits_with_a_missing_part_are_rejected(sequela: Sequela, old: Path) -> None:
     (old / "saved" / "grace" / "memory.json").unlink()
     answer = sequela("evaluate", "model", "--delta", "saved/grace")
     assert answer.exit_code == 2

@@ -25,7 +25,7 @@ Edited = Callable[[str], Path]
 
 @pytest.fixture
 def edited(sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path) -> Edited:
-    """Makes two edits by a method and returns the folder."""
+    """Applies two edits by a method and returns the folder."""
 
     def make(method: str) -> Path:
         hparams = tmp_path / "settings.yaml"
@@ -50,7 +50,7 @@ def edited(sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Pat
     return make
 
 
-def test_the_checkpoint_can_be_loaded_and_measured_as_any_model(
+def test_the_checkpoint_can_be_loaded_and_evaluated_like_any_model(
     sequela: Sequela, edited: Edited, world_folder: Path, tmp_path: Path
 ) -> None:
     folder = edited("ft-m")
@@ -71,7 +71,7 @@ def test_the_checkpoint_can_be_loaded_and_measured_as_any_model(
 
 
 @pytest.mark.parametrize("method", ["grace", "ike"])
-def test_a_memory_method_is_refused_with_the_reason_and_the_alternatives(
+def test_a_memory_based_method_is_rejected_with_the_alternatives(
     method: str, sequela: Sequela, edited: Edited, tmp_path: Path
 ) -> None:
     folder = edited(method)
@@ -83,7 +83,7 @@ def test_a_memory_method_is_refused_with_the_reason_and_the_alternatives(
     assert not (tmp_path / "merged").exists()
 
 
-def test_a_folder_without_edits_is_told_in_words(sequela: Sequela, tmp_path: Path) -> None:
+def test_a_folder_without_edits_is_reported(sequela: Sequela, tmp_path: Path) -> None:
     answer = sequela("export", tmp_path / "nowhere", "--output", tmp_path / "merged")
     assert answer.exit_code == 2
     assert "holds no saved edits" in answer.stderr

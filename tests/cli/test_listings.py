@@ -1,4 +1,4 @@
-"""Commands that list: help a person can follow, and JSON that a program can."""
+"""The listing commands: text for people and JSON for programs."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_example_line_is_a_file_of_edits(sequela: Sequela, tmp_path: Path) -
     assert edit["id"] == answer.json["id"]
 
 
-def test_the_schema_of_an_edit_accepts_the_example_and_refuses_others(sequela: Sequela) -> None:
+def test_the_schema_of_an_edit_accepts_the_example_and_rejects_others(sequela: Sequela) -> None:
     schema = sequela("edits", "--schema").json
     validator = jsonschema.validators.validator_for(schema)
     validator.check_schema(schema)
@@ -115,7 +115,7 @@ def test_the_schema_of_an_edit_accepts_the_example_and_refuses_others(sequela: S
         (["edit", "--subjct", "x"], "--subject"),
     ],
 )
-def test_unknown_names_end_with_2_near_matches_and_no_traceback(
+def test_unknown_names_exit_with_2_and_near_matches_without_a_traceback(
     sequela: Sequela, arguments: list[str], near: str
 ) -> None:
     answer = sequela(*arguments)

@@ -1,4 +1,4 @@
-"""The program itself: what it says without a command, and to a wrong one."""
+"""The program itself: its version, its help, and misspelled commands."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sequela import __version__
 from support.commands import Sequela
 
 
-def test_the_version_is_told_without_a_command(sequela: Sequela) -> None:
+def test_the_version_is_printed_without_a_command(sequela: Sequela) -> None:
     answer = sequela("--version")
     assert answer.exit_code == 0
     assert answer.stdout == f"sequela {__version__}\n"
@@ -18,7 +18,7 @@ def test_without_a_command_the_help_is_shown(sequela: Sequela) -> None:
     assert "train-editor" in answer.stdout
 
 
-def test_a_misspelled_command_is_refused_with_the_nearest(sequela: Sequela) -> None:
+def test_a_misspelled_command_is_rejected_with_the_nearest_match(sequela: Sequela) -> None:
     answer = sequela("rum")
     assert answer.exit_code == 2
     assert "Did you mean 'run'?" in answer.stderr

@@ -126,7 +126,7 @@ class TestLines:
         first, *_ = written.getvalue().splitlines()
         assert first == "settings of rome: 1 of 4, targets, steps: 25 of 50, about 100 s left"
 
-    def test_the_whole_is_told_beside_the_part(self) -> None:
+    def test_the_workload_is_shown_with_the_running_task(self) -> None:
         progress, clock, written = lines()
         workload = Workload("study", [PIECE, PIECE, OTHER], clock)
         with watched(progress, workload):
@@ -138,18 +138,18 @@ class TestLines:
                 with counted(progress, "scoring requests", 88) as advance:
                     advance(37)
         assert written.getvalue().splitlines() == [
-            "memit, 10 edits, perplexity, scoring requests: 37 of 88; 1 of 3 of the whole, about 2 min left"
+            "memit, 10 edits, perplexity, scoring requests: 37 of 88; 1 of 3 steps in total, about 2 min left"
         ]
 
-    def test_a_part_without_tasks_says_how_long_it_has_been_running(self) -> None:
+    def test_a_piece_without_tasks_shows_its_running_time(self) -> None:
         progress, clock, written = lines()
         workload = Workload("study", [PIECE], clock)
         with watched(progress, workload), workload.doing(PIECE, "loading m"):
             clock.now += 40
             progress.beat()
-        assert written.getvalue() == "loading m, for 40 s now; 0 of 1 of the whole\n"
+        assert written.getvalue() == "loading m, running for 40 s; 0 of 1 steps in total\n"
 
-    def test_what_has_ended_is_not_left_as_the_last_word(self) -> None:
+    def test_the_end_of_a_shown_task_is_printed(self) -> None:
         progress, clock, written = lines()
         with counted(progress, "dequantizing", 2) as advance:
             advance(1)
@@ -163,14 +163,14 @@ class TestLines:
             "dequantizing: ended after 40 s",
         ]
 
-    def test_a_task_that_was_never_told_of_ends_without_a_word(self) -> None:
+    def test_a_task_that_was_never_shown_ends_silently(self) -> None:
         progress, _, written = lines()
         with counted(progress, "dequantizing", 2):
             pass
         assert written.getvalue() == ""
 
-    def test_a_thread_looks_at_the_clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One unit lasts until the line about it is there: without the thread this would never end."""
+    def test_a_thread_prints_lines_during_long_calls(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One unit lasts until the line about it is printed: without the thread this would never end."""
         monkeypatch.setattr("sequela.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
         monkeypatch.setattr("sequela.cli.progress.BEAT", 0.001)
         reported = threading.Event()
@@ -189,7 +189,7 @@ class TestLines:
         assert threading.active_count() == before
 
 
-def test_warnings_stand_among_the_lines_and_not_in_the_bars() -> None:
+def test_warnings_are_printed_as_lines_and_not_in_the_bars() -> None:
     for console, written in (terminal(), plain()):
         with shown_progress(console):
             logging.getLogger("sequela.inference").warning("%d requests are too long", 3)
@@ -213,5 +213,5 @@ def test_warnings_stand_among_the_lines_and_not_in_the_bars() -> None:
         (9000, "2.5 h"),
     ],
 )
-def test_times_are_said_in_fitting_units(seconds: float, words: str) -> None:
+def test_durations_have_suitable_units(seconds: float, words: str) -> None:
     assert in_words(seconds) == words

@@ -62,7 +62,7 @@ def test_json_is_one_object_per_measurement_with_the_promised_fields(
     ("option", "value"),
     [("suite", "perplexity"), ("task", "retention@n"), ("metric", "efficacy"), ("editor", "ft-m")],
 )
-def test_measurements_can_be_chosen(sequela: Sequela, finished: Path, option: str, value: str) -> None:
+def test_measurements_can_be_filtered(sequela: Sequela, finished: Path, option: str, value: str) -> None:
     chosen = sequela("results", finished, f"--{option}", value, "--json").json
     assert chosen
     assert all(one[option] == value for one in chosen)
@@ -70,13 +70,13 @@ def test_measurements_can_be_chosen(sequela: Sequela, finished: Path, option: st
     assert value in sequela("results", finished, f"--{option}", value).stdout
 
 
-def test_a_choice_that_the_run_doesnt_know_is_refused(sequela: Sequela, finished: Path) -> None:
+def test_an_unknown_filter_value_is_rejected(sequela: Sequela, finished: Path) -> None:
     answer = sequela("results", finished, "--suite", "perplexty")
     assert answer.exit_code == 2
     assert "'perplexity'" in answer.stderr
 
 
-def test_a_part_is_never_shown_as_the_whole(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
+def test_an_incomplete_run_is_shown_with_a_warning(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(finished, tmp_path / "run")
     write_manifest(folder, read_manifest(folder).finish(Status.STOPPED))
     for arguments in (["results", folder], ["results", folder, "--json"]):
@@ -88,7 +88,7 @@ def test_a_part_is_never_shown_as_the_whole(sequela: Sequela, finished: Path, tm
 
 
 @pytest.mark.parametrize("command", ["results", "report"])
-def test_a_folder_without_a_run_is_refused(sequela: Sequela, tmp_path: Path, command: str) -> None:
+def test_a_folder_without_a_run_is_rejected(sequela: Sequela, tmp_path: Path, command: str) -> None:
     for arguments in ([command, tmp_path], [command, tmp_path / "nowhere"]):
         answer = sequela(*arguments)
         assert (answer.exit_code, answer.stdout) == (2, "")
@@ -96,7 +96,7 @@ def test_a_folder_without_a_run_is_refused(sequela: Sequela, tmp_path: Path, com
         assert "Traceback" not in answer.stderr
 
 
-def test_the_report_is_written_where_it_says(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
+def test_the_report_is_written_to_the_given_folder(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
     answer = sequela("report", finished, "--output", tmp_path / "page", "--json")
     page = Path(answer.json["report"])
     assert answer.exit_code == 0
@@ -104,18 +104,18 @@ def test_the_report_is_written_where_it_says(sequela: Sequela, finished: Path, t
     assert "retention@n" in page.read_text(encoding="utf-8")
 
 
-def test_stored_answers_are_scored_again(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
+def test_stored_answers_are_rescored(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(finished, tmp_path / "run")
     answer = sequela("rescore", folder)
     assert answer.exit_code == 0
     assert "0 values changed" in answer.stdout
-    assert "left as they are: builtin, perplexity" in answer.stdout
+    assert "not rescored: builtin, perplexity" in answer.stdout
     reported = sequela("rescore", folder, "--json").json
     assert (reported["changed"], reported["left"]) == ([], ["builtin", "perplexity"])
     assert reported["rescored"] > 0
 
 
-def test_the_edit_that_rings_is_found(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
+def test_bisect_finds_the_first_triggering_edit(sequela: Sequela, finished: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(finished, tmp_path / "run")
     (found,) = sequela("bisect", folder, "--rule", "relative_change > 1e-9", "--json").json
     assert (found["edit"], found["label"]) == (1, "ft-m")
@@ -127,12 +127,12 @@ def test_the_edit_that_rings_is_found(sequela: Sequela, finished: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [("perplexty > 3x", "Unknown health metric 'perplexty'"), ("soon", "Invalid health rule 'soon'")],
 )
-def test_a_wrong_rule_is_refused_with_an_example(
-    sequela: Sequela, finished: Path, rule: str, said: str
+def test_an_invalid_rule_is_rejected_with_an_example(
+    sequela: Sequela, finished: Path, rule: str, message: str
 ) -> None:
     answer = sequela("bisect", finished, "--rule", rule)
     assert answer.exit_code == 2
-    assert said in answer.stderr
+    assert message in answer.stderr

@@ -1,4 +1,4 @@
-"""`sequela run`: a whole study from a shell, stopped and gone on with."""
+"""`sequela run`: a whole study from a shell, interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_study_is_run_and_reported(
     assert "\x1b" not in reported.stderr  # plain lines where there is no terminal
 
 
-def test_options_take_the_place_of_the_study_s_own(
+def test_options_override_those_of_the_study(
     sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
 ) -> None:
     content = small_study(world_folder, edits_file, editors=["ft-m"], checkpoints=[0, 1], suites=[])
@@ -54,12 +54,12 @@ def test_options_take_the_place_of_the_study_s_own(
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (("--memory", "lots"), "'lots' is no size"),
+        (("--memory", "lots"), "Invalid size 'lots'"),
         (("--memory", "300MB"), "too low for"),
         (("--precision", "bfloat"), "Did you mean 'bfloat16'"),
     ],
 )
-def test_bad_options_are_told_in_words(
+def test_invalid_options_are_reported(
     sequela: Sequela,
     world_folder: Path,
     edits_file: Path,
@@ -83,7 +83,7 @@ def test_bad_options_are_told_in_words(
         ({"edits": {"source": "counterfct"}}, "'counterfact'"),
     ],
 )
-def test_bad_studies_are_told_in_words(
+def test_invalid_studies_are_reported(
     sequela: Sequela,
     world_folder: Path,
     edits_file: Path,
@@ -98,14 +98,14 @@ def test_bad_studies_are_told_in_words(
     assert "Traceback" not in answer.stderr
 
 
-def test_a_missing_study_is_told_in_words(sequela: Sequela) -> None:
+def test_a_missing_study_is_reported(sequela: Sequela) -> None:
     answer = sequela("run", "nowhere.yaml")
     assert answer.exit_code == 2
     assert "nowhere.yaml can't be read" in answer.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_run_and_the_same_command_goes_on(
+def test_a_signal_stops_the_run_and_the_same_command_resumes_it(
     sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     content = small_study(world_folder, edits_file)
@@ -135,7 +135,7 @@ def test_a_signal_stops_the_run_and_the_same_command_goes_on(
     assert manifest.status is Status.STOPPED
     assert 0 < done < manifest.evaluations_planned
     assert f"{done} of {manifest.evaluations_planned} evaluations are done" in stderr
-    assert f"Go on with: sequela {' '.join(command)}" in stderr
+    assert f"Resume with: sequela {' '.join(command)}" in stderr
 
     answer = sequela(*command, "--json")
     assert answer.exit_code == 0
@@ -150,7 +150,7 @@ def test_sigterm_interrupts_only_within_the_block() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_help_doesnt_wait_for_torch() -> None:
+def test_help_does_not_import_torch() -> None:
     script = (
         "import sys, json\n"
         "from sequela.cli.main import app\n"

@@ -1,6 +1,6 @@
-"""Lists are printed and wrong study files are answered before anything heavy is imported.
+"""Lists are printed and invalid study files are reported before any slow import.
 
-Each command runs in an interpreter of its own; what it imported tells what it waited for.
+Each command runs in an interpreter of its own, whose imports are checked.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ ROME = BASE + "editors: [rome]\n"
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a command said, how it ended, and which of the heavy packages it imported."""
+class Outcome:
+    """The output and exit code of a command, and the heavy packages that it imported."""
 
     stdout: str
     stderr: str
@@ -63,7 +63,7 @@ LIGHT = MethodInfo("light", "A plug-in whose record needs no PyTorch.", BaseMode
 """
 
 
-def told_by(folder: Path, *arguments: str) -> Told:
+def told_by(folder: Path, *arguments: str) -> Outcome:
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         cwd=folder,
@@ -79,7 +79,7 @@ def told_by(folder: Path, *arguments: str) -> Told:
     )
     stderr, _, modules = ran.stderr.rstrip("\n").rpartition("\n")
     loaded = json.loads(modules)
-    return Told(ran.stdout, stderr, ran.returncode, tuple(name for name in HEAVY if name in loaded))
+    return Outcome(ran.stdout, stderr, ran.returncode, tuple(name for name in HEAVY if name in loaded))
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def told_by(folder: Path, *arguments: str) -> Told:
     ],
     ids=" ".join,
 )
-def test_a_list_waits_for_nothing_heavy(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_a_list_imports_nothing_heavy(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     reported = told_by(tmp_path, *arguments)
     assert reported.status == 0, reported.stderr
     assert said in reported.stdout
     assert reported.imported == ()
 
 
-def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> None:
+def test_a_plug_in_with_a_record_is_listed_without_importing_it(tmp_path: Path) -> None:
     (tmp_path / "light_plug_in.py").write_text(PLUG_IN, encoding="utf-8")
     info = tmp_path / "light_plug_in-1.0.dist-info"
     info.mkdir()
@@ -160,7 +160,7 @@ def test_a_plug_in_that_names_its_record_is_listed_as_light(tmp_path: Path) -> N
         (ROME + "suites: [{name: lm_eval, task: humaneval}]\n", "runs code that the model writes"),
     ],
 )
-def test_a_wrong_study_file_is_answered_before_anything_heavy_is_imported(
+def test_an_invalid_study_file_is_reported_before_any_heavy_import(
     tmp_path: Path, text: str, said: str
 ) -> None:
     (tmp_path / "bad.yaml").write_text(text, encoding="utf-8")
@@ -172,7 +172,7 @@ def test_a_wrong_study_file_is_answered_before_anything_heavy_is_imported(
     assert reported.imported == ()
 
 
-def test_a_study_file_that_isnt_there_is_said_at_once(tmp_path: Path) -> None:
+def test_a_missing_study_file_is_reported_at_once(tmp_path: Path) -> None:
     reported = told_by(tmp_path, "run", "missing.yaml")
     assert reported.status == 2
     assert "missing.yaml can't be read: No such file or directory" in reported.stderr

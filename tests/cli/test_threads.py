@@ -1,4 +1,4 @@
-"""Threads sleep while they wait, in the program and not in the library, and the user has the last word."""
+"""Threads sleep while they wait in the program, not in the library, unless the user sets a policy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sequela.cli.threads import WAIT_VARIABLES, wait_passively
 
 
 def in_a_process(code: str, **variables: str) -> str:
-    """What a process says on both of its outputs that has none of the variables but those given."""
+    """Runs code in a process with only the given wait variables; returns both of its outputs."""
     kept = {name: value for name, value in os.environ.items() if name not in WAIT_VARIABLES}
     ran = subprocess.run(
         [sys.executable, "-c", code],
@@ -27,20 +27,20 @@ def in_a_process(code: str, **variables: str) -> str:
     return ran.stdout + ran.stderr
 
 
-def test_threads_wait_passively_unless_the_user_says_otherwise() -> None:
+def test_threads_wait_passively_unless_the_user_sets_a_policy() -> None:
     environment: dict[str, str] = {}
     wait_passively(environment)
     assert environment == {"OMP_WAIT_POLICY": "passive"}
 
 
 @pytest.mark.parametrize("name", WAIT_VARIABLES)
-def test_what_the_user_says_stands(name: str) -> None:
+def test_a_policy_of_the_user_is_kept(name: str) -> None:
     environment = {name: "1000"}
     wait_passively(environment)
     assert environment == {name: "1000"}
 
 
-def test_pytorch_obeys() -> None:
+def test_pytorch_follows_the_policy() -> None:
     code = (
         "import os; from sequela.cli.threads import wait_passively; wait_passively(os.environ); import torch"
     )
@@ -57,7 +57,7 @@ def test_pytorch_obeys() -> None:
     ],
     ids=["the program", "its modules", "the library"],
 )
-def test_only_the_program_decides(code: str, expected: str) -> None:
+def test_only_the_program_sets_the_policy(code: str, expected: str) -> None:
     shown = in_a_process(
         "import os, sys; sys.argv = ['sequela', '--version']\n"
         + code.format("print('policy', os.environ.get('OMP_WAIT_POLICY'))")

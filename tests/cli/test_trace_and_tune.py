@@ -13,7 +13,7 @@ FAST = ("--axis", "layers=[[1],[2]]", "--axis", "num_steps=[2,25]", "--axis", "l
 
 
 class TestTrace:
-    def test_it_tells_a_layer_and_draws_a_map(
+    def test_it_reports_a_layer_and_draws_a_heat_map(
         self, sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
     ) -> None:
         picture = tmp_path / "trace.html"
@@ -22,7 +22,7 @@ class TestTrace:
         )
         assert answer.exit_code == 0
         assert "last subject token" in answer.stdout
-        assert "brings back most" in answer.stdout
+        assert "has the largest gain" in answer.stdout
         page = picture.read_text(encoding="utf-8")
         assert "vegaEmbed" in page
         assert 'src="https' not in page
@@ -38,7 +38,7 @@ class TestTrace:
             assert prompt["clean"] > prompt["corrupted"]
         assert len(reported["gain"]) == len(reported["places"])
 
-    def test_a_file_that_is_no_picture_is_refused_before_anything_long(self, sequela: Sequela) -> None:
+    def test_an_unknown_file_format_is_rejected_before_anything_slow(self, sequela: Sequela) -> None:
         answer = sequela("trace", "no-such-model", "-o", "trace.pdf")
         assert answer.exit_code == 2
         assert ".html, .svg, .png" in answer.stderr
@@ -52,11 +52,11 @@ class TestTune:
             "tune", world_folder, "--editor", "ft-m", "--edits", edits_file, "--count", 2, *FAST, "-o", path
         )
         assert answer.exit_code == 0, answer.stderr
-        assert "the best first" in answer.stdout
+        assert "best first" in answer.stdout
         assert str(path) in answer.stdout
         return path
 
-    def test_it_writes_the_best_with_the_evidence(self, tuned: Path) -> None:
+    def test_it_writes_the_best_settings_with_all_trials(self, tuned: Path) -> None:
         preset = yaml.safe_load(tuned.read_text())
         assert preset["provenance"] == "tuned"
         assert "sequela" in preset["source"]
@@ -67,7 +67,7 @@ class TestTune:
         assert preset["settings"] == preset["evidence"][0]["settings"]
         assert preset["settings"]["num_steps"] == 25
 
-    def test_edit_takes_the_preset(
+    def test_edit_uses_the_preset(
         self, sequela: Sequela, tuned: Path, world_folder: Path, edits_file: Path, tmp_path: Path
     ) -> None:
         settings = tmp_path / "own.yaml"
@@ -88,7 +88,7 @@ class TestTune:
             ({"provenance": "guessed"}, "ft-m", "is not a preset"),
         ],
     )
-    def test_a_preset_that_does_not_fit_is_refused(
+    def test_a_preset_of_another_method_is_rejected(
         self,
         sequela: Sequela,
         tuned: Path,
@@ -107,9 +107,9 @@ class TestTune:
 
     @pytest.mark.parametrize(
         ("axis", "said"),
-        [("v_lr", "can't be read"), ("v_lr=3", "can't be read"), ("v_lrr=[3]", "has no setting 'v_lrr'")],
+        [("v_lr", "Invalid value"), ("v_lr=3", "Invalid value"), ("v_lrr=[3]", "has no setting 'v_lrr'")],
     )
-    def test_a_wrong_axis_is_told(
+    def test_an_invalid_axis_is_reported(
         self, sequela: Sequela, world_folder: Path, edits_file: Path, axis: str, said: str
     ) -> None:
         answer = sequela("tune", world_folder, "--edits", edits_file, "--axis", axis)
@@ -118,11 +118,11 @@ class TestTune:
 
 
 class TestPresets:
-    def test_they_tell_where_they_are_from(self, sequela: Sequela) -> None:
+    def test_they_are_listed_with_their_sources(self, sequela: Sequela) -> None:
         found = sequela("presets", "rome", "--json").json
         assert {one["editor"] for one in found} == {"rome"}
         assert {one["provenance"] for one in found} == {"paper", "untested", "tuned"}
         assert "gpt2-xl" in sequela("presets", "rome").stdout
 
-    def test_a_misspelled_method_is_told(self, sequela: Sequela) -> None:
+    def test_a_misspelled_method_is_reported(self, sequela: Sequela) -> None:
         assert "Did you mean 'rome'" in sequela("presets", "rom").stderr

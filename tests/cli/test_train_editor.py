@@ -21,7 +21,7 @@ def training_edits(tmp_path_factory: pytest.TempPathFactory, world: World) -> Pa
 
 
 @pytest.mark.parametrize(("editor", "edit_weight"), [("mend", 0.1), ("malmen", 1.0)])
-def test_what_it_trained_is_found_by_edit(
+def test_edit_finds_the_trained_network(
     sequela: Sequela,
     world_folder: Path,
     training_edits: Path,
@@ -38,20 +38,20 @@ def test_what_it_trained_is_found_by_edit(
     assert [one["step"] for one in reported.json["curve"]] == [0, 1, 2]
     assert reported.json["training"]["edit_weight"] == edit_weight
     assert (Path(reported.json["folder"]) / "network.safetensors").is_file()
-    assert "27 edits to train on, 5 held out; training needs about" in " ".join(reported.stderr.split())
+    assert "27 training edits, 5 held-out edits; training needs about" in " ".join(reported.stderr.split())
     made = sequela("edit", "--model", world_folder, "--editor", editor, "--edits", edits_file, "--json")
     assert made.exit_code == 0, made.stderr
     assert made.json["state"]["network"] == reported.json["network"]
 
 
-def test_it_shows_the_curve_and_goes_on(
+def test_it_shows_the_curve_and_can_be_resumed(
     sequela: Sequela, world_folder: Path, training_edits: Path, tmp_path: Path
 ) -> None:
     command = ("train-editor", "mend", "-m", world_folder, "--edits", training_edits, "-o", tmp_path, *FEW)
     answer = sequela(*command)
     assert answer.exit_code == 0, answer.stderr
     assert "paraphrase" in answer.stdout
-    assert "Kept in" in answer.stdout
+    assert "Saved in" in answer.stdout
     assert "training resumes after step 2" in sequela(*command).stderr
 
 
@@ -63,7 +63,7 @@ def test_it_shows_the_curve_and_goes_on(
         ("mned", 32, "mend"),
     ],
 )
-def test_mistakes_are_told_in_words(
+def test_invalid_input_is_reported(
     sequela: Sequela, world_folder: Path, training_edits: Path, editor: str, count: int, said: str
 ) -> None:
     answer = sequela(

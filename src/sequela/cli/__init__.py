@@ -1,1 +1,1 @@
-"""The commands; thin."""
+"""The commands of the program: thin layers over the Python packages."""

@@ -1,4 +1,4 @@
-"""`sequela bisect`: the edit at which an alarm first rings."""
+"""`sequela bisect`: the first edit that triggers a health rule."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Annotated
 
 import typer
 
-from sequela.cli.console import JsonOption, print_json, print_table, standard_error
+from sequela.cli import options
+from sequela.cli.console import print_json, print_table, standard_error
 from sequela.cli.progress import shown_progress
-from sequela.cli.results import RunArgument
 
 
 def bisect(
-    run: RunArgument,
+    run: options.Run,
     rule: Annotated[
         str | None,
         typer.Option(
-            help="The health rule: a metric, > and a number, with x for a multiple; by default that "
-            "of a collapse."
+            help="The health rule, such as 'perplexity > 3x' (a multiple of the unedited model's value) or "
+            "'kl_to_base > 0.5' (default: the rule for a collapse)."
         ),
     ] = None,
-    editor: Annotated[str | None, typer.Option(help="Only trajectories of this method.")] = None,
-    as_json: JsonOption = False,
+    editor: Annotated[str | None, typer.Option(help="Search only the trajectories of this method.")] = None,
+    as_json: options.Json = False,
 ) -> None:
     """Search a run for the first edit that triggers a health rule, by bisection between checkpoints."""
     from sequela.evaluation.monitor_rules import COLLAPSE
@@ -30,18 +30,28 @@ def bisect(
 
     rule = rule or COLLAPSE
     with shown_progress(standard_error()) as progress:
-        found = bisect_run(run, rule, editor, progress)
+        triggers = bisect_run(run, rule, editor, progress)
     if as_json:
         print_json(
             [
                 {**asdict(one), "record": None if one.record is None else one.record.model_dump(mode="json")}
-                for one in found
+                for one in triggers
             ]
         )
         return
     print_table(
-        f"Where {rule!r} first rings",
-        ["method", "model", "order", "edit", "before", "after", "unedited", "readings", "the edit"],
+        f"First edits that trigger {rule!r}",
+        [
+            "method",
+            "model",
+            "seed",
+            "edit",
+            "before",
+            "after",
+            "unedited",
+            "measurements",
+            "prompt and target",
+        ],
         (
             [
                 one.label,
@@ -54,7 +64,7 @@ def bisect(
                 one.n_readings,
                 "" if one.record is None else f"{one.record.prompt} → {one.record.target_new}",
             ]
-            for one in found
+            for one in triggers
         ),
     )
 

@@ -1,4 +1,4 @@
-"""What commands have in common: where they write, and how they answer in JSON."""
+"""Output of the commands: consoles, lines, tables, lists and JSON."""
 
 from __future__ import annotations
 
@@ -6,63 +6,19 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from sequela.core.errors import BadInputError
-
-DEFAULT_MODEL = "smollm2-135m-instruct"
-"""The model of commands that are given none."""
-
 WIDE = 160
-"""The characters of a line where nobody says how many there are."""
-
-DeviceOption = Annotated[str | None, typer.Option(help="cuda, mps or cpu (default: the best available).")]
-PrecisionOption = Annotated[
-    str,
-    typer.Option(help="float32, bfloat16, float16, or auto (bfloat16 where the hardware supports it)."),
-]
-StatisticsOption = Annotated[
-    str, typer.Option(help="The text for key statistics: self, wikitext2, a file, hub:<data set>.")
-]
-TokensOption = Annotated[int | None, typer.Option(min=2, help="The number of its tokens.")]
-BatchSizeOption = Annotated[int, typer.Option(min=1, help="The number of edits made together.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def read_size(text: str) -> int:
-    """The bytes that a text such as `4GiB`, `3.5G` or `4096` says.
-
-    Raises:
-        BadInputError: It is no size.
-    """
-    from pydantic import ByteSize, TypeAdapter, ValidationError
-
-    try:
-        return int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError as error:
-        raise BadInputError(
-            f"{text!r} is no size.", hint="Write it as 4GiB, as 3.5G (powers of 1,000) or in bytes."
-        ) from error
-
-
-MemoryOption = Annotated[
-    int | None,
-    typer.Option(
-        parser=read_size,
-        metavar="SIZE",
-        help="Memory limit for the process, such as 4GiB or 3.5G (default: none).",
-    ),
-]
+"""The line width, in characters, if neither a terminal nor the environment sets it."""
 
 
 def standard_output() -> Console:
-    """The console for answers; wide where it is no terminal, so that words in files and pipes stay whole."""
+    """Returns the console for results; it is wide without a terminal, to avoid line breaks in files."""
     console = Console()
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
@@ -70,36 +26,41 @@ def standard_output() -> Console:
 
 
 def standard_error() -> Console:
-    """The console for progress and errors, so that answers can be piped."""
+    """Returns the console for progress and errors, which are kept apart so that results can be piped."""
     return Console(stderr=True)
 
 
+def print_line(text: str, style: str = "") -> None:
+    """Prints text to standard output without line breaks or markup."""
+    standard_output().print(escape(text), style=style, highlight=False, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
-    """Writes a JSON value; numbers that JSON doesn't have become null."""
+    """Prints a value as JSON; NaN and infinity become null."""
     sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], first_width: int | None = None
 ) -> None:
-    """Writes a table; what stands in it is text, never markup.
+    """Prints a table; its texts are not interpreted as markup.
 
     Args:
-        title: Stands above it.
-        columns: The heads.
-        rows: The cells.
-        first_width: The first column is so wide, so that its words stay whole.
+        title: The title.
+        columns: The headings of the columns.
+        rows: The cells, row by row.
+        first_width: The width of the first column in characters; automatic if None.
     """
     table = Table(title=escape(title), title_justify="left", header_style="bold")
-    for place, column in enumerate(columns):
-        table.add_column(escape(column), overflow="fold", width=None if place else first_width)
+    for index, column in enumerate(columns):
+        table.add_column(escape(column), overflow="fold", width=None if index else first_width)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     standard_output().print(table)
 
 
 def print_entries(title: str, entries: Iterable[tuple[str, str, Sequence[str]]]) -> None:
-    """Writes a list of names, each with a sentence and, dimmed below it, a line of details."""
+    """Prints a list of names, each with a sentence and, dimmed below it, a line of details."""
     console = standard_output()
     console.print(f"[bold]{escape(title)}[/]", highlight=False)
     for name, text, details in entries:

@@ -1,4 +1,4 @@
-"""`sequela edit`: make edits and see what came of them."""
+"""`sequela edit`: application of edits to a model, with a report on each."""
 
 from __future__ import annotations
 
@@ -7,29 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
-from rich.markup import escape
 
-from sequela.cli.console import (
-    DEFAULT_MODEL,
-    BatchSizeOption,
-    DeviceOption,
-    JsonOption,
-    MemoryOption,
-    PrecisionOption,
-    StatisticsOption,
-    TokensOption,
-    print_json,
-    print_table,
-    standard_error,
-    standard_output,
-)
+from sequela.cli import options
+from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
 from sequela.core.errors import BadInputError
 
 
 class OnBadEdit(str, enum.Enum):
-    """What follows a bad edit; see `BadEditPolicy`."""
+    """The action for a bad edit; see `BadEditPolicy`."""
 
     REPORT = "report"
     SKIP = "skip"
@@ -37,39 +23,44 @@ class OnBadEdit(str, enum.Enum):
 
 
 def edit(
-    model: Annotated[str, typer.Option("--model", "-m", help="The model.")] = DEFAULT_MODEL,
-    editor: Annotated[
-        str, typer.Option("--editor", "-e", help="The method; see `sequela methods`.")
-    ] = "rome",
+    model: options.Model = options.DEFAULT_MODEL,
+    editor: options.Editor = "rome",
     edits: Annotated[
-        str | None, typer.Option("--edits", help="A source of edits, or your own .jsonl file.")
+        str | None, typer.Option("--edits", help=f"{options.EDITS_HELP[:-1]} (default: builtin).")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="The number of edits, from the first.")] = 1,
-    subject: Annotated[str | None, typer.Option(help="One edit of your own: its subject.")] = None,
-    prompt: Annotated[str | None, typer.Option(help="Its prompt, with {} for the subject.")] = None,
-    target: Annotated[str | None, typer.Option(help="The new answer.")] = None,
-    batch_size: BatchSizeOption = 1,
-    hparams: Annotated[
-        Path | None, typer.Option("--hparams", help="A YAML or JSON file of the method's settings.")
+    subject: Annotated[
+        str | None, typer.Option(help="The subject of a single edit, which is given instead of --edits.")
     ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="The prompt of the single edit, with {} for the subject.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The new target of the single edit.")] = None,
+    batch_size: options.BatchSize = 1,
+    hparams: options.Hparams = None,
     contexts: Annotated[
-        Path | None, typer.Option("--contexts", help="A text file of context templates, the first `{}`.")
+        Path | None,
+        typer.Option(
+            "--contexts",
+            help="A text file with a context template per line, the first of which is {} (default: sampled).",
+        ),
     ] = None,
-    statistics: StatisticsOption = "self",
-    tokens: TokensOption = None,
+    statistics: options.Statistics = "self",
+    tokens: options.Tokens = None,
     on_bad_edit: Annotated[
-        OnBadEdit, typer.Option(help="What to do when one update is larger than half of the weight's norm.")
+        OnBadEdit,
+        typer.Option(help="The action for an update whose norm exceeds half of the weight's norm."),
     ] = OnBadEdit.REPORT,
     seed: Annotated[int, typer.Option(help="The seed of sampled contexts.")] = 0,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A folder to save the edits in.")
+        Path | None, typer.Option("--output", "-o", help="The folder for the saved edits (default: none).")
     ] = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = "float32",
-    memory: MemoryOption = None,
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    precision: options.Precision = "float32",
+    memory: options.Memory = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Edit a model, report whether each edit took effect, and save the edits.
+    """Edit a model, report the success of each edit, and optionally save the edits.
 
     For example: sequela edit --subject "The Eiffel Tower" --prompt "{} is in the city of" --target Rome
     """
@@ -86,7 +77,7 @@ def edit(
     from sequela.statistics import CorpusSpec
 
     chosen = _chosen_edits(edits, count, subject, prompt, target)
-    method = create_editor(editor, read_settings(hparams))
+    method = create_editor(editor, options.read_settings(hparams))
     method.info.check_batch_size(batch_size)
     check_subjects(method, chosen)
     templates = read_contexts(contexts) if contexts else None
@@ -96,7 +87,9 @@ def edit(
     answers: list[dict[str, Any]] = []
     with shown_progress(standard_error()) as progress:
         if chosen.skipped:
-            progress.say(f"{len(chosen.skipped)} records of {chosen.name} can't be edits and were left out.")
+            progress.say(
+                f"{len(chosen.skipped)} records of {chosen.name} are no valid edits and were skipped."
+            )
         base = load_model(model, device=device, dtype=precision, progress=progress)
         corpus = CorpusSpec(source=statistics, n_tokens=tokens)
         resources = Resources.for_model(base, corpus, progress, contexts=templates, seed=seed)
@@ -107,13 +100,13 @@ def edit(
         result = start = session.start()
         for result in session.run(chosen, start):
             items = measure_edits(session.edited(result), engine, result.edits, SUCCESS_AT_EDIT, settings)
-            for made, report in zip(result.edits, result.reports, strict=True):
-                own = [item for item in items if item.item == made.id]
+            for one, report in zip(result.edits, result.reports, strict=True):
+                own = [item for item in items if item.item == one.id]
                 answers.append(
                     {
                         **report.model_dump(),
-                        "prompt": made.question,
-                        "target_new": made.target_new,
+                        "prompt": one.question,
+                        "target_new": one.target_new,
                         "answer": next(i.answer for i in own if i.metric == "efficacy"),
                         "success@edit": {f"{i.metric}/{i.protocol}": i.value for i in own},
                         "too_long": max((i.too_long for i in own if i.too_long is not None), default=None),
@@ -123,10 +116,8 @@ def edit(
         progress.finish(task)
     delta = method.finalize_delta(base, result.delta)
     if output is not None:
-        made_by = MethodEdits.of(
-            method, result.state, [one["edit_id"] for one in answers if not one["dropped"]]
-        )
-        save_edits(output, base, SavedEdits(delta, (made_by,)))
+        ids = [answer["edit_id"] for answer in answers if not answer["dropped"]]
+        save_edits(output, base, SavedEdits(delta, (MethodEdits.of(method, result.state, ids),)))
     if as_json:
         print_json(
             {
@@ -144,8 +135,8 @@ def edit(
         )
         return
     print_table(
-        f"{method.name} on {base.name}: right after each edit",
-        ["edit", "prompt", "new", "the model says", "took", "loss", "|Δ|/|W|", "note"],
+        f"{method.name} on {base.name}, measured right after each edit",
+        ["edit", "prompt", "target", "answer", "success", "loss", "|Δ|/|W|", "note"],
         (
             [
                 answer["edit_id"],
@@ -161,7 +152,7 @@ def edit(
         ),
     )
     if output is not None:
-        standard_output().print(f"Saved in {escape(str(output))}", highlight=False, soft_wrap=True)
+        print_line(f"Saved in {output}")
 
 
 def _note_of(answer: dict[str, Any]) -> str:
@@ -182,40 +173,19 @@ def _chosen_edits(  # type: ignore[no-untyped-def]
     from sequela.core.validation import problems_in
     from sequela.edits import Edit, EditSet, load_edits
 
-    own = {"--prompt": prompt, "--target": target}
-    given = [name for name, value in {"--subject": subject, **own}.items() if value is not None]
+    required = {"--prompt": prompt, "--target": target}
+    given = [name for name, value in {"--subject": subject, **required}.items() if value is not None]
     if source is not None and given:
         raise BadInputError(f"Give either --edits or {', '.join(given)}, not both.")
     if given:
-        missing = [name for name, value in own.items() if value is None]
+        missing = [name for name, value in required.items() if value is None]
         if missing:
-            raise BadInputError(f"An edit of your own needs {', '.join(missing)} too.")
+            raise BadInputError(f"A single edit needs {', '.join(missing)} too.")
         try:
-            made = Edit(id="1", subject=subject, prompt=prompt or "", target_new=target or "")
+            single = Edit(id="1", subject=subject, prompt=prompt or "", target_new=target or "")
         except ValidationError as error:
             first, *_ = problems_in(error)
             where = f"{first.key}: " if first.key else ""
             raise BadInputError(f"{where}{first.message}.") from error
-        return EditSet("command line", (made,))
+        return EditSet("command line", (single,))
     return load_edits(source or "builtin", limit=count)
-
-
-def read_settings(path: Path | None) -> dict[str, Any]:
-    """A method's settings from a YAML or JSON file; none without a file.
-
-    Raises:
-        BadInputError: It can't be read or holds something else.
-    """
-    if path is None:
-        return {}
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInputError(f"The settings file {path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"The settings file {path} is not UTF-8 text.") from error
-    except yaml.YAMLError as error:
-        raise BadInputError(f"The settings file {path} is neither YAML nor JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise BadInputError(f"The settings file {path} must hold a table of names and values.")
-    return content

@@ -1,4 +1,4 @@
-"""`sequela evaluate`: suites on one model, edited or not."""
+"""`sequela evaluate`: evaluation of one model, with or without saved edits."""
 
 from __future__ import annotations
 
@@ -8,16 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sequela.cli.console import (
-    DEFAULT_MODEL,
-    DeviceOption,
-    JsonOption,
-    MemoryOption,
-    PrecisionOption,
-    print_json,
-    print_table,
-    standard_error,
-)
+from sequela.cli import options
+from sequela.cli.console import print_json, print_table, standard_error
 from sequela.cli.progress import shown_progress
 
 COLUMNS = (
@@ -27,37 +19,37 @@ COLUMNS = (
 
 
 class Template(str, Enum):
-    """How questions are asked."""
+    """The template of evaluation prompts."""
 
     NONE = "none"
     CHAT = "chat"
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
+    model: options.ModelArgument = options.DEFAULT_MODEL,
     suite: Annotated[
         list[str] | None,
         typer.Option(
             "--suite",
             "-s",
-            help="A suite (see `sequela tasks`), or lm_eval:NAME for any task of lm-evaluation-harness; can "
-            "be repeated.",
+            help="A suite (see `sequela tasks`), or lm_eval:NAME for a task of lm-evaluation-harness. Can be "
+            "repeated (default: builtin and perplexity).",
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Items per task, from the first (default: all).")
+        int | None, typer.Option(min=1, help="The number of items per task, from the first (default: all).")
     ] = None,
-    delta: Annotated[Path | None, typer.Option("--delta", help="A folder of saved edits to apply.")] = None,
+    delta: Annotated[Path | None, typer.Option("--delta", help="A folder with saved edits to apply.")] = None,
     template: Annotated[
-        Template, typer.Option(help="Ask in the model's chat template, or in plain text.")
+        Template, typer.Option(help="Use plain prompts (none), or the model's chat template (chat).")
     ] = Template.NONE,
-    device: DeviceOption = None,
-    precision: PrecisionOption = "float32",
+    device: options.Device = None,
+    precision: options.Precision = "float32",
     engine: Annotated[
-        str, typer.Option(help="The engine that runs requests: torch, or vllm where installed.")
+        str, typer.Option(help="The inference engine: torch, or vllm if installed; see `sequela models`.")
     ] = "torch",
-    memory: MemoryOption = None,
-    as_json: JsonOption = False,
+    memory: options.Memory = None,
+    as_json: options.Json = False,
 ) -> None:
     """Evaluate a model on suites of tasks, with or without saved edits."""
     from sequela.api import DEFAULT_SUITES, Model
@@ -69,34 +61,34 @@ def evaluate(
 
     suites = make_suites(suite or DEFAULT_SUITES, limit)
     for one in suites:
-        _ = one.version  # data that can't be had are reported before the model is loaded
+        _ = one.version  # missing data is reported before the model is loaded
     if delta is not None:
-        read_description(delta)  # what is wrong with it is told before the model is loaded
+        read_description(delta)  # invalid saved edits are reported before the model is loaded
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)
         edited = load_saved_edits(delta, base).on(base) if delta else EditedModel(base)
         with open_engine(engine, base, memory) as running:
-            found = Model(edited, running).evaluate(suites, template=template.value, progress=progress)
+            results = Model(edited, running).evaluate(suites, template=template.value, progress=progress)
     if as_json:
-        print_json([result.model_dump(mode="json", exclude={"items"}) for result in found])
+        print_json([result.model_dump(mode="json", exclude={"items"}) for result in results])
         return
     print_table(
         f"{base.name}{f' with {delta}' if delta else ''}",
         COLUMNS,
         (
             [
-                f.suite,
-                f.task,
-                f.metric,
-                f.protocol,
-                "-" if f.value is None else f"{f.value:.4g}",
-                "-" if f.stderr is None else f"{f.stderr:.3g}",
-                f.n,
-                f.n_nonfinite,
-                f.n_too_long,
-                f.n_failed,
-                f.note,
+                one.suite,
+                one.task,
+                one.metric,
+                one.protocol,
+                "-" if one.value is None else f"{one.value:.4g}",
+                "-" if one.stderr is None else f"{one.stderr:.3g}",
+                one.n,
+                one.n_nonfinite,
+                one.n_too_long,
+                one.n_failed,
+                one.note,
             ]
-            for f in found
+            for one in results
         ),
     )

@@ -1,4 +1,4 @@
-"""`sequela export`: saved edits as a checkpoint that any program can load."""
+"""`sequela export`: saved edits, merged into a Hugging Face checkpoint."""
 
 from __future__ import annotations
 
@@ -6,33 +6,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from sequela.cli.console import (
-    DeviceOption,
-    JsonOption,
-    PrecisionOption,
-    print_json,
-    standard_error,
-    standard_output,
-)
+from sequela.cli import options
+from sequela.cli.console import print_json, print_line, standard_error
 from sequela.cli.progress import shown_progress
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="What `sequela edit --output` wrote.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The new checkpoint's folder.")],
+    folder: Annotated[Path, typer.Argument(help="The folder that `sequela edit --output` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the checkpoint.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="The unedited model; by default as it was called then."),
+        typer.Option("--model", "-m", help="The unedited model (default: the name in the saved edits)."),
     ] = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = "float32",
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    precision: options.Precision = "float32",
+    as_json: options.Json = False,
 ) -> None:
     """Merge saved edits into a model's weights and write it as a Hugging Face checkpoint.
 
-    Edits of methods that sit beside a layer or in front of requests can't be merged.
+    Edits of memory-based and in-context methods can't be merged.
     """
     from sequela.editors.export import check_export, export_merged
     from sequela.models import load_model
@@ -40,10 +33,10 @@ def export(
     description = check_export(folder, output)
     with shown_progress(standard_error()) as progress:
         base = load_model(model or description.base_name, device=device, dtype=precision, progress=progress)
-        made = export_merged(folder, base, output)
+        exported = export_merged(folder, base, output)
     if as_json:
-        print_json({**made.model_dump(mode="json"), "saved_in": str(output)})
+        print_json({**exported.model_dump(mode="json"), "saved_in": str(output)})
         return
-    n_edits = len(made.edits)
-    text = f"{base.name} with {n_edits} edit{'' if n_edits == 1 else 's'} of {made.method} saved in {output}"
-    standard_output().print(escape(text), highlight=False, soft_wrap=True)
+    n_edits = len(exported.edits)
+    edits = f"{n_edits} edit{'' if n_edits == 1 else 's'} of {exported.method}"
+    print_line(f"Saved {base.name} with {edits} in {output}.")

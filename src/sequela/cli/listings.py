@@ -1,4 +1,4 @@
-"""`sequela methods, models, edits, tasks`: what there is."""
+"""`sequela methods`, `presets`, `models`, `edits` and `tasks`: lists of what is available."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sequela.cli.console import JsonOption, print_entries, print_json, print_table
+from sequela.cli import options
+from sequela.cli.console import print_entries, print_json, print_table
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Listed, Registry
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def methods(
-    name: Annotated[str | None, typer.Argument(help="Only this method, with its settings.")] = None,
-    as_json: JsonOption = False,
+    name: Annotated[str | None, typer.Argument(help="Show the settings of this method.")] = None,
+    as_json: options.Json = False,
 ) -> None:
     """List the editing methods and regularizers; with a name, show its settings."""
     from sequela.editors.listing import describe_editors
@@ -32,8 +33,8 @@ def methods(
         print_json([asdict(one) for one in described])
     elif name is None:
         for kind, title in (
-            ("method", "Editing methods (`sequela methods NAME` tells a method's settings)"),
-            ("regularizer", "\nRegularizers, joined to a method's name with + as in memit+rect"),
+            ("method", "Editing methods (`sequela methods NAME` shows the settings of a method)"),
+            ("regularizer", "\nRegularizers, which are added to a method with +, as in memit+rect"),
         ):
             print_entries(
                 title,
@@ -58,40 +59,40 @@ def _qualities(one: EditorDescription) -> list[str]:
         one.location,
         "batches" if one.batch else "one edit at a time",
         "" if one.needs_subject else "needs no subject",
-        "has to be trained" if one.needs_training else "",
+        "needs training" if one.needs_training else "",
         one.paper,
         *_provenance(one.origin),
     ]
 
 
 def _provenance(origin: str, problem: str = "") -> list[str]:
-    """The remarks on something that a package brings; none on what is built in."""
-    return ["" if origin == "sequela" else f"from {origin}", f"CAN'T BE USED: {problem}" if problem else ""]
+    """Returns remarks on the package that an entry comes from; empty for built-in entries."""
+    return ["" if origin == "sequela" else f"from {origin}", f"UNAVAILABLE: {problem}" if problem else ""]
 
 
 def _listed(registry: Registry[Any]) -> list[dict[str, str]]:
-    """The entries of a registry as JSON."""
+    """Returns the entries of a registry as JSON values."""
     return [
         {"name": one.name, "origin": str(one.origin), "problem": one.problem} for one in registry.listed()
     ]
 
 
 def presets(
-    name: Annotated[str | None, typer.Argument(help="Only those of this method.")] = None,
-    as_json: JsonOption = False,
+    name: Annotated[str | None, typer.Argument(help="Show only presets of this method.")] = None,
+    as_json: options.Json = False,
 ) -> None:
-    """List the methods' settings for known models, with their sources."""
+    """List the presets of the methods, which are settings for known models, with their sources."""
     from sequela.editors.presets import list_presets
     from sequela.editors.registry import method_info
 
     if name is not None:
         method_info(name)
-    found = list_presets(name)
+    listed = list_presets(name)
     if as_json:
-        print_json([one.model_dump(mode="json", exclude={"fingerprint", "evidence"}) for one in found])
+        print_json([one.model_dump(mode="json", exclude={"fingerprint", "evidence"}) for one in listed])
         return
     print_table(
-        "Presets (a method's setting `preset` chooses one: recommended, the default, published, or none)",
+        "Presets (select one by a method's setting `preset`: recommended (the default), published, or none)",
         ["method", "models", "preset", "provenance", "settings", "source"],
         (
             [
@@ -102,13 +103,13 @@ def presets(
                 ", ".join(f"{setting} {value}" for setting, value in one.settings.items()),
                 one.source,
             ]
-            for one in found
+            for one in listed
         ),
     )
 
 
-def models(as_json: JsonOption = False) -> None:
-    """List the models that have a short name, the supported architectures and the engines."""
+def models(as_json: options.Json = False) -> None:
+    """List the models with short names, the supported architectures and the inference engines."""
     from sequela.inference.registry import ENGINE_REGISTRY
     from sequela.models import describe_models
     from sequela.models.families import FAMILY_REGISTRY, supported_architectures
@@ -126,7 +127,7 @@ def models(as_json: JsonOption = False) -> None:
         )
         return
     print_entries(
-        "Models by short name (a hub id, a folder or a GGUF file works too)",
+        "Models with short names (hub ids, folders and GGUF files can be used too)",
         (
             (
                 one.alias,
@@ -134,7 +135,7 @@ def models(as_json: JsonOption = False) -> None:
                 [
                     f"{one.parameters / 1e6:.0f} million parameters",
                     one.license,
-                    "on this machine" if one.cached else "fetched from PyPI when first used",
+                    "in the cache" if one.cached else "downloaded from PyPI when first used",
                 ],
             )
             for one in described
@@ -144,14 +145,14 @@ def models(as_json: JsonOption = False) -> None:
     added = [one for one in FAMILY_REGISTRY.listed() if one.origin != SEQUELA]
     if added:
         print_entries(
-            "\nFamilies of other packages",
+            "\nModel families of other packages",
             (
                 (one.name, ", ".join(one.value.architectures) if one.value else "", _remarks(one))
                 for one in added
             ),
         )
     print_entries(
-        "\nEngines (a study's `engine`, or `sequela evaluate --engine`)",
+        "\nEngines (for a study's `engine` and `sequela evaluate --engine`)",
         (
             (one.name, one.value.summary if one.value else "", _remarks(one))
             for one in ENGINE_REGISTRY.listed()
@@ -164,17 +165,17 @@ def _remarks(one: Listed[Any]) -> list[str]:
 
 
 def edits(
-    source: Annotated[str | None, typer.Argument(help="Show the first edits of this source.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many edits to show.")] = 5,
+    source: Annotated[str | None, typer.Argument(help="Show the first edits of this source or file.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The number of edits to show.")] = 5,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON schema of an edit in your own file.")
+        bool, typer.Option("--schema", help="Print the JSON schema of an edit in a .jsonl file.")
     ] = False,
     example: Annotated[
-        bool, typer.Option("--example", help="Print an example line for your own file of edits.")
+        bool, typer.Option("--example", help="Print an example line of a .jsonl file of edits.")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
-    """List the sources of edits, show a source's first edits, or print the format of your own file."""
+    """List the sources of edits, show the first edits of a source, or print the file format for edits."""
     from sequela.edits import describe_sources, edit_schema, example_line, load_edits
 
     if example:
@@ -189,7 +190,7 @@ def edits(
             print_json([asdict(one) for one in described])
             return
         print_entries(
-            "Sources of edits (`sequela edits NAME` shows the first ones)",
+            "Sources of edits (`sequela edits NAME` shows the first edits of a source)",
             (
                 (one.name, one.about, [one.license, one.location, *_provenance(one.origin, one.problem)])
                 for one in described
@@ -209,8 +210,8 @@ def edits(
         )
         return
     print_table(
-        f"{loaded.name}: {len(loaded)} edits, {len(loaded.skipped)} records left out",
-        ["id", "prompt", "new", "true"],
+        f"{loaded.name}: {len(loaded)} edits, {len(loaded.skipped)} records skipped",
+        ["id", "prompt", "new target", "true target"],
         ([edit.id, edit.question, edit.target_new, edit.target_true or "-"] for edit in shown),
     )
 
@@ -219,11 +220,11 @@ def tasks(
     name: Annotated[str | None, typer.Argument(help="Show only this suite.")] = None,
     harness: Annotated[
         str | None,
-        typer.Option(help="List the tasks of the installed lm-evaluation-harness whose names contain this."),
+        typer.Option(help="List tasks of the installed lm-evaluation-harness whose names contain this text."),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
-    """List the suites: protocol, metrics, chance level and location of the data."""
+    """List the suites with their protocols, metrics, chance levels and data sources."""
     if harness is not None:
         _list_harness_tasks(harness, as_json)
         return
@@ -238,13 +239,13 @@ def tasks(
         print_json([asdict(one) for one in described])
         return
     print_entries(
-        "Suites, each protocol apart (edit quality is always measured)",
+        "Suites, with an entry for each protocol (studies always measure edit quality)",
         ((f"{one.name} ({one.protocol})", one.what, _suite_notes(one)) for one in described),
     )
     metrics = list(PROBE_REGISTRY.listed())
     if metrics and name is None:
         print_entries(
-            "\nMetrics of edit quality of other packages (a study's `edit_quality: {metrics: [NAME]}`)",
+            "\nMetrics of edit quality from other packages (for a study's `edit_quality: {metrics: [NAME]}`)",
             ((one.name, one.value.summary if one.value else "", _remarks(one)) for one in metrics),
         )
 
@@ -256,21 +257,21 @@ def _list_harness_tasks(text: str, as_json: bool) -> None:
 
     index = read_index(definitions_folder())
     kinds = {"task": index.tasks, "group": index.groups, "tag": index.tags}
-    found = [
+    matches = [
         {"name": name, "kind": kind}
         for kind, names in kinds.items()
         for name in sorted(names)
         if text in name
     ]
-    if not found:
+    if not matches:
         raise UnknownNameError("task of lm-evaluation-harness", text, index.names)
     if as_json:
-        print_json(found)
+        print_json(matches)
         return
     print_table(
-        f"Tasks of lm-evaluation-harness with {text!r} in their names; run one as `lm_eval:NAME`",
+        f"Tasks of lm-evaluation-harness with {text!r} in their names (run one as `lm_eval:NAME`)",
         ["name", "kind"],
-        ([one["name"], one["kind"]] for one in found),
+        ([one["name"], one["kind"]] for one in matches),
     )
 
 
@@ -284,8 +285,8 @@ def _suite_notes(one: SuiteDescription) -> list[str]:
         f"{one.shots}-shot" if one.shots is not None else "",
         f"{one.items:,} items" if one.items else "",
         f"chance {one.chance:.3f}" if one.chance is not None else "",
-        f"always the same answer: {constants}" if constants else "",
+        f"constant answers: {constants}" if constants else "",
         one.data,
-        one.missing or "here now",
+        one.missing or "available",
         *_provenance(one.origin),
     ]

@@ -1,4 +1,4 @@
-"""The program `sequela`: its commands, and how errors are told."""
+"""The program `sequela`: its commands, and the printing of errors."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from sequela.core.errors import SequelaError
 
 
 class Commands(TyperGroup):
-    """The commands; errors a user can act on are told in words and end the program with status 2."""
+    """The group of all commands; prints expected errors without a traceback and exits with status 2."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs a command."""
+        """Runs a command and prints its errors."""
         console = standard_error()
         try:
             return super().invoke(ctx)
@@ -50,7 +50,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="sequela",
     cls=Commands,
-    help="Edit the knowledge of language models, and measure what each edit changed, kept and cost.",
+    help="Edit the knowledge of language models and measure the effects and the cost of each edit.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -76,14 +76,14 @@ app.command("edits", rich_help_panel="Lists")(listings.edits)
 app.command("tasks", rich_help_panel="Lists")(listings.tasks)
 
 
-def print_version(wanted: bool) -> None:
-    """Prints the version and leaves, when it is `wanted`."""
-    if wanted:
+def print_version(requested: bool) -> None:
+    """Prints the version and exits if `requested`."""
+    if requested:
         sys.stdout.write(f"sequela {__version__}\n")
         raise typer.Exit
 
 
-# The option is eager since without a command the program would otherwise ask for one before it is read.
+# The option is eager: otherwise, the program would report a missing command before the option is read.
 @app.callback()
 def root(
     version: Annotated[
@@ -91,7 +91,7 @@ def root(
         typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Edit the knowledge of language models, and measure what each edit changed, kept and cost."""
+    """Edit the knowledge of language models and measure the effects and the cost of each edit."""
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Progress on the terminal: what is running, and how long is left.
+"""Display of progress on the console: the running tasks and the remaining time.
 
-Where there is no terminal, a thread of its own looks at the clock and writes a line when none was written for
-a while. Checks in loops would not do: a download, a factorization or a pass through a large model is one call
-that may last for minutes, and only another thread speaks meanwhile. Rich's bars have such a thread already.
+Without a terminal, a background thread prints a line if none was printed for a while. Checks within loops
+would not suffice, because a download, a factorization or a forward pass of a large model is one call that may
+take minutes. Rich's progress bars have such a thread already.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from sequela.core.progress import Progress
 from sequela.core.workload import Clock, Workload
 
 SECONDS_BETWEEN_LINES = 30.0
-"""How often long work gives a sign of life where there is no terminal."""
+"""The interval, in seconds, at which progress is printed without a terminal."""
 
 BEAT = 1.0
-"""How often, in seconds, the clock is looked at."""
+"""The interval, in seconds, at which the thread checks whether a line is due."""
 
 
 @contextmanager
 def shown_progress(console: Console) -> Iterator[Progress]:
-    """Progress for a block: bars on a terminal, plain lines elsewhere, with Sequela's warnings among them."""
+    """Shows progress within a block, with Sequela's warnings: bars on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
         lines = LineProgress(console)
         with _beating(lines), _warnings_shown(lines):
@@ -52,14 +52,14 @@ def shown_progress(console: Console) -> Iterator[Progress]:
 
 
 class _ProgressHandler(logging.Handler):
-    """Hands warnings to the progress, so that they don't run into its bars."""
+    """Passes warnings to the progress display, so that they don't disrupt its bars."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__(logging.WARNING)
         self._progress = progress
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tells a warning."""
+        """Prints a warning."""
         self._progress.say(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
@@ -75,7 +75,7 @@ def _warnings_shown(progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def _beating(lines: LineProgress) -> Iterator[None]:
-    """Within the block, a thread has lines written when they are due."""
+    """Runs a thread within the block that prints lines when they are due."""
     ended = threading.Event()
 
     def beat() -> None:
@@ -92,11 +92,11 @@ def _beating(lines: LineProgress) -> Iterator[None]:
 
 
 class BarProgress:
-    """A bar for each running task, and one for the whole of a workload.
+    """A bar for each running task, and one for the whole workload.
 
     Args:
-        console: Where the bars are drawn.
-        clock: Tells the time.
+        console: The console on which the bars are drawn.
+        clock: Returns the current time, in seconds.
     """
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
@@ -115,7 +115,7 @@ class BarProgress:
         self._whole: TaskID | None = None
 
     def start(self, description: str, total: int | None) -> int:
-        """Shows a bar; one that only moves to and fro where no total is known."""
+        """Shows a bar for a task; the bar pulses if the total is unknown."""
         task = self._running.start(description, total)
         running = [self._running.tasks[task]]
         self._bars[task] = self.bars.add_task(
@@ -127,12 +127,12 @@ class BarProgress:
         return task
 
     def advance(self, task: int, units: int = 1) -> None:
-        """Moves a bar."""
+        """Advances the bar of a task."""
         self._running.tasks[task].done += units
         self.bars.advance(self._bars[task], units)
 
     def finish(self, task: int) -> None:
-        """Takes a bar away."""
+        """Removes the bar of a task."""
         with self._running.lock:
             self._running.tasks.pop(task, None)
         if task in self._bars:
@@ -140,12 +140,12 @@ class BarProgress:
         self._show_whole()
 
     def say(self, message: str) -> None:
-        """Writes a line above the bars."""
+        """Prints a line above the bars."""
         self.bars.console.print(escape(message), highlight=False)
         self._show_whole()
 
     def watch(self, workload: Workload | None) -> None:
-        """Shows a bar for the whole, or takes it away."""
+        """Shows a bar for a whole workload, or removes it if there is none."""
         self._running.workload = workload
         if self._whole is not None:
             self.bars.remove_task(self._whole)
@@ -155,7 +155,7 @@ class BarProgress:
             self._show_whole()
 
     def _show_whole(self) -> None:
-        """Brings the bar of the whole up to what is under way."""
+        """Updates the bar of the whole workload."""
         workload = self._running.workload
         if workload is not None and self._whole is not None:
             text = ": ".join(part for part in (workload.name, workload.label) if part)
@@ -165,31 +165,31 @@ class BarProgress:
 
 
 class _Count(ProgressColumn):
-    """The units that are done and that there are."""
+    """The column with the number of finished units and the total."""
 
     def render(self, task: Task) -> Text:
-        """The column's text."""
+        """Returns the text of the column."""
         return Text("" if task.total is None else f"{task.completed:.0f}/{task.total:.0f}")
 
 
 class _Left(ProgressColumn):
-    """The time that is left."""
+    """The column with the remaining time."""
 
     max_refresh = 0.5
 
     def render(self, task: Task) -> Text:
-        """The column's text."""
+        """Returns the text of the column."""
         left: float | None = task.fields["left"]()
         return Text("" if left is None else f"{in_words(left)} left")
 
 
 class LineProgress:
-    """Plain lines, for logs: what is said, and now and then what is running and how far it is.
+    """Plain lines for logs: messages, and at intervals the running tasks and their progress.
 
     Args:
-        console: Where the lines go.
-        seconds: The time between two lines about what is running.
-        clock: Tells the time.
+        console: The console on which the lines are printed.
+        seconds: The interval between lines about running tasks, in seconds.
+        clock: Returns the current time, in seconds.
     """
 
     def __init__(
@@ -201,17 +201,17 @@ class LineProgress:
         self._last_line = clock()
 
     def start(self, description: str, total: int | None) -> int:
-        """Remembers a task; it is told of only if it lasts."""
+        """Starts a task; it is printed only if it takes long."""
         return self._running.start(description, total)
 
     def advance(self, task: int, units: int = 1) -> None:
-        """Counts finished units; writes a line if none was written for a while."""
+        """Counts finished units, and prints a line if one is due."""
         with self._running.lock:
             self._running.tasks[task].done += units
             self.beat()
 
     def finish(self, task: int) -> None:
-        """Forgets a task; where the last line would be left to speak of it, another says that it ended."""
+        """Removes a task; if the last line showed it as unfinished, prints another line about its end."""
         running = self._running
         with running.lock:
             ended = running.tasks.pop(task, None)
@@ -220,16 +220,16 @@ class LineProgress:
             self._print(f"{ended.description}: ended after {in_words(running.clock() - ended.begun)}")
 
     def say(self, message: str) -> None:
-        """Writes a line."""
+        """Prints a line."""
         self._print(message)
 
     def watch(self, workload: Workload | None) -> None:
-        """Tells from now on how far this workload is, beside the task that is running."""
+        """Shows the progress of this workload from now on, in addition to the running task."""
         with self._running.lock:
             self._running.workload = workload
 
     def beat(self) -> None:
-        """Writes a line about what is running, if none was written for a while."""
+        """Prints a line about the running tasks if one is due."""
         with self._running.lock:
             now = self._running.clock()
             if now - self._last_line >= self._seconds and (line := self._running.line()):

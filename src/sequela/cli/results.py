@@ -1,4 +1,4 @@
-"""`sequela results` and `sequela report`: what a run measured."""
+"""`sequela results`, `sequela rescore` and `sequela report`: the results of a run."""
 
 from __future__ import annotations
 
@@ -10,32 +10,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from sequela.cli.console import JsonOption, print_json, print_table, standard_error, standard_output
+from sequela.cli import options
+from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.run import print_summary
 from sequela.core.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from sequela.analysis import CheckedMeasurement
 
-RunArgument = Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)]
-
 
 def results(
-    run: RunArgument,
+    run: options.Run,
     suite: Annotated[str | None, typer.Option(help="Show only this suite.")] = None,
     task: Annotated[str | None, typer.Option(help="Show only this task.")] = None,
     metric: Annotated[str | None, typer.Option(help="Show only this metric.")] = None,
     editor: Annotated[str | None, typer.Option(help="Show only this method.")] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Show every measurement, not only the summary.")
+        bool, typer.Option("--all", help="Show all measurements instead of the summary.")
     ] = False,
     as_markdown: Annotated[
         bool,
-        typer.Option("--markdown", help="Print the summary as Markdown, with command, commit and hardware."),
+        typer.Option("--markdown", help="Print the summary and the environment of the run as Markdown."),
     ] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Show what a run measured: every number with its n, standard error and unedited baseline."""
+    """Show the results of a run, each with its n, standard error and unedited baseline."""
     from sequela.analysis import check_validity
     from sequela.reports import markdown_page
     from sequela.reports.tables import invalid_score_rows
@@ -44,19 +43,18 @@ def results(
     chosen = {"suite": suite, "task": task, "metric": metric, "editor": editor}
     manifest = read_manifest(run)
     with open_store(run) as store:
-        checked = check_validity(
-            store.measurements(), manifest.suites
-        )  # what a rule says may depend on any of them
+        # All measurements are checked, since a rule may compare any of them.
+        checked = check_validity(store.measurements(), manifest.suites)
         warning = manifest.incompleteness(store.count_evaluations())
-    found = [
+    selected = [
         one for one in checked if all(name in (None, getattr(one, field)) for field, name in chosen.items())
     ]
-    if not found:
+    if not selected:
         _check_known(chosen, checked)
     if warning:
         standard_error().print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
     if as_json:
-        print_json([measurement.model_dump(mode="json") for measurement in found])
+        print_json([measurement.model_dump(mode="json") for measurement in selected])
         return
     if as_markdown:
         sys.stdout.write(markdown_page(run))
@@ -66,7 +64,7 @@ def results(
         return
     print_table(
         f"Measurements of {run}",
-        ["method", "order", "edits", "suite", "task", "metric", "protocol", "value", "± se", "n", "unedited"],
+        ["method", "seed", "edits", "suite", "task", "metric", "protocol", "value", "± se", "n", "unedited"],
         (
             [
                 one.label,
@@ -81,26 +79,22 @@ def results(
                 one.n,
                 _number(one.baseline),
             ]
-            for one in found
+            for one in selected
         ),
     )
-    for row in invalid_score_rows(found, manifest.suites):
-        standard_output().print(
-            escape(f"n/a: {row.quantity}, {row.label}, after {row.edits} edits: {row.reason}"),
-            highlight=False,
-            soft_wrap=True,
-        )
+    for row in invalid_score_rows(selected, manifest.suites):
+        print_line(f"n/a: {row.quantity}, {row.label}, after {row.edits} edits: {row.reason}")
 
 
 def rescore(
-    run: RunArgument,
+    run: options.Run,
     task_file: Annotated[
         list[Path] | None,
-        typer.Option("--task-file", help="A task file of your own that the run used; can be repeated."),
+        typer.Option("--task-file", help="A task file of your own that the run used. Can be repeated."),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Score a run's stored answers again, by today's rules, without running any model."""
+    """Rescore the stored answers of a run by the current rules, without running a model."""
     from sequela.evaluation.lm_eval.task_file import read_task_file
     from sequela.studies.rescoring import rescore_run
 
@@ -118,16 +112,14 @@ def rescore(
             }
         )
         return
-    standard_output().print(
-        f"{len(result.done)} evaluations scored again, {len(changed)} values changed"
-        + (f"; left as they are: {', '.join(result.left)}" if result.left else ""),
-        highlight=False,
-        soft_wrap=True,
+    print_line(
+        f"{len(result.done)} evaluations rescored, {len(changed)} values changed"
+        + (f"; not rescored: {', '.join(result.left)}" if result.left else "")
     )
     if changed:
         print_table(
-            "Changed",
-            ["method", "order", "edits", "task", "metric", "protocol", "before", "after", "n"],
+            "Changed values",
+            ["method", "seed", "edits", "task", "metric", "protocol", "before", "after", "n"],
             (
                 [
                     one.label,
@@ -146,24 +138,24 @@ def rescore(
 
 
 def report(
-    run: RunArgument,
+    run: options.Run,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The report's folder (default: <run>/report).")
+        Path | None, typer.Option("--output", "-o", help="The folder for the report (default: <run>/report).")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Write a run's report as one self-contained HTML file."""
+    """Write the report of a run as one self-contained HTML file."""
     from sequela.reports import write_report
 
     page = write_report(run, output or run / "report")
     if as_json:
         print_json({"report": str(page)})
     else:
-        standard_output().print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+        print_line(f"Report: {page}")
 
 
 def _check_known(chosen: Mapping[str, str | None], measured: Sequence[CheckedMeasurement]) -> None:
-    """Refuses names that the run doesn't have; a choice of known ones may well be empty."""
+    """Rejects names that are not in the run. A combination of known names may have no measurements."""
     for field, name in chosen.items():
         known = {str(getattr(one, field)) for one in measured}
         if name is not None and known and name not in known:

@@ -1,4 +1,4 @@
-"""`sequela run` and `sequela demo`: a whole study."""
+"""`sequela run` and `sequela demo`: runs of whole studies."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sequela.cli.console import (
-    JsonOption,
-    MemoryOption,
-    print_json,
-    print_table,
-    standard_error,
-    standard_output,
-)
+from sequela.cli import options
+from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
 from sequela.cli.signals import sigterm_as_keyboard_interrupt
 
@@ -27,35 +21,36 @@ def run(
     study: Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The run's folder (default: runs/<name of the study>)."),
+        typer.Option("--output", "-o", help="The folder for the run (default: runs/<name of the study>)."),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
-            help="The dtype of the weights instead of the study's: float32, bfloat16, float16, or auto."
+            help="The data type of the weights, which overrides the study's: float32, bfloat16, float16, or "
+            "auto (bfloat16 where the hardware supports it)."
         ),
     ] = None,
-    memory: MemoryOption = None,
-    as_json: JsonOption = False,
+    memory: options.Memory = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Run a study: models x editors x orders of edits, measured at checkpoints.
+    """Run a study: models x methods x orders of edits, measured at checkpoints.
 
-    The same command resumes a run that was stopped.
+    The same command resumes an interrupted run.
     """
     from sequela.studies import read_study
 
-    options = {"dtype": precision, "memory": memory}
-    given = {key: value for key, value in options.items() if value is not None}
+    overrides = {"dtype": precision, "memory": memory}
+    given = {key: value for key, value in overrides.items() if value is not None}
     _run(read_study(study).model_copy(update=given), output, as_json)
 
 
 def demo(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The run's folder (default: runs/demo).")
+        Path | None, typer.Option("--output", "-o", help="The folder for the run (default: runs/demo).")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Edit a small real model step by step, measure it along the way, and write a report."""
+    """Run a short study: edit a small model, measure it at checkpoints, and write a report."""
     from sequela.studies import study_from_text
 
     text = files("sequela.studies").joinpath("demo.yaml").read_text(encoding="utf-8")
@@ -74,8 +69,8 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
         result = run_study(study, folder, progress, command)
     if result.status is not Status.COMPLETE:
         console.print(
-            f"Stopped: {result.done} of {result.planned} evaluations are done and kept in "
-            f"{escape(str(folder))}.\nGo on with: {escape(command)}",
+            f"Stopped: {result.done} of {result.planned} evaluations are done and stored in "
+            f"{escape(str(folder))}.\nResume with: {escape(command)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -93,11 +88,11 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
         )
         return
     print_summary(folder)
-    standard_output().print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+    print_line(f"Report: {page}")
 
 
 def print_summary(folder: Path) -> None:
-    """Writes the short tables of a run, one per trajectory; quantities go down, checkpoints across."""
+    """Prints a table per trajectory of a run, with a row per quantity and a column per checkpoint."""
     from sequela.analysis import check_validity
     from sequela.reports import run_warnings, summarize
     from sequela.results import open_store, read_manifest
@@ -118,10 +113,6 @@ def print_summary(folder: Path) -> None:
             first_width=24,
         )
     for plugin in manifest.plugins:
-        standard_output().print(
-            escape(f"The {plugin.kind} {plugin.name} is from {plugin.distribution} {plugin.version}."),
-            highlight=False,
-            soft_wrap=True,
-        )
-    for remark in run_warnings(measurements, suites):
-        standard_output().print(f"[yellow]{escape(remark)}[/]", highlight=False, soft_wrap=True)
+        print_line(f"The {plugin.kind} {plugin.name} is from {plugin.distribution} {plugin.version}.")
+    for warning in run_warnings(measurements, suites):
+        print_line(warning, style="yellow")

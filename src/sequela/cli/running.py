@@ -1,4 +1,4 @@
-"""What is running: tasks within tasks, within a workload perhaps, and the time they still take."""
+"""The running tasks: nested tasks, the workload around them, and the remaining time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sequela.core.workload import Clock, Workload
 
 @dataclass(eq=False)
 class RunningTask:
-    """A task under way.
+    """A task in progress.
 
     Args:
-        description: What it is.
-        total: The units it has; None if that isn't known.
-        begun: When it was begun.
-        done: The units that are done.
-        shown: The units that were done when it was last shown; None if it never was.
+        description: The description.
+        total: The number of units; None if unknown.
+        begun: The start time.
+        done: The number of finished units.
+        shown: The number of finished units when the task was last shown; None if it never was.
     """
 
     description: str
@@ -28,18 +28,19 @@ class RunningTask:
     shown: int | None = None
 
     def described(self) -> str:
-        """Its description and how far it is."""
+        """Returns the description with the number of finished units."""
         return self.description if self.total is None else f"{self.description}: {self.done} of {self.total}"
 
 
 @dataclass(eq=False)
 class Running:
-    """The tasks under way, the outermost first. It is used by two threads.
+    """The tasks in progress, the outermost first. Instances are shared by two threads.
 
     Args:
-        clock: Tells the time.
-        tasks: The tasks, by their numbers.
-        workload: What all of them are parts of, if anything.
+        clock: Returns the current time, in seconds.
+        tasks: The tasks, by number.
+        workload: The workload that the tasks belong to, if any.
+        lock: The lock for all access.
     """
 
     clock: Clock
@@ -49,7 +50,7 @@ class Running:
     _started: int = 0
 
     def start(self, description: str, total: int | None) -> int:
-        """Begins a task; returns its number."""
+        """Starts a task and returns its number."""
         with self.lock:
             self._started += 1
             self.tasks[self._started] = RunningTask(description, total, self.clock())
@@ -57,19 +58,19 @@ class Running:
 
     @property
     def label(self) -> str:
-        """The piece of the workload that is under way, in words; empty if there is none."""
+        """The label of the workload's current piece; empty if there is none."""
         return self.workload.label if self.workload is not None else ""
 
     def seconds_left(self) -> float | None:
-        """The time until the workload, or else the outermost task, ends; None if nothing tells."""
+        """Returns the estimated time until the end of the workload or the outermost task; None if unknown."""
         with self.lock:
             left = task_seconds_left(list(self.tasks.values()), self.clock())
             return left if self.workload is None else self.workload.seconds_left(left)
 
     def line(self) -> str:
-        """What is running, from the whole to the part, and the time that is left; empty if nothing is.
+        """Returns a line on the running tasks and the remaining time, and marks the tasks as shown.
 
-        The tasks count as shown from now on.
+        The line starts with the outermost task. It is empty if nothing is running.
         """
         with self.lock:
             parts = [self.label] if self.label else []
@@ -83,13 +84,18 @@ class Running:
             if self.workload is None:
                 return ", ".join([*parts, *until])
             if not self.tasks:
-                parts.append(f"for {in_words(self.workload.seconds_under_way)} now")
-            whole = [f"{self.workload.n_done} of {self.workload.n_pieces} of the whole", *until]
-            return f"{', '.join(parts)}; {', '.join(whole)}"
+                parts.append(f"running for {in_words(self.workload.seconds_under_way)}")
+            total = [f"{self.workload.n_done} of {self.workload.n_pieces} steps in total", *until]
+            return f"{', '.join(parts)}; {', '.join(total)}"
 
 
 def task_seconds_left(tasks: Sequence[RunningTask], now: float) -> float | None:
-    """The time until the first task ends, by what is done of it; a later task is a part of one unit of it."""
+    """Returns the estimated time until the first task ends; each later task is one unit of the task before.
+
+    Args:
+        tasks: The running tasks, the outermost first.
+        now: The current time.
+    """
     fraction = 0.0
     for task in reversed(tasks):
         if task.total:
@@ -98,7 +104,7 @@ def task_seconds_left(tasks: Sequence[RunningTask], now: float) -> float | None:
 
 
 def in_words(seconds: float) -> str:
-    """A time as a person says it: `40 s`, `7 min`, `2.5 h`."""
+    """Formats a duration with rounding: `40 s`, `7 min`, `2.5 h`."""
     if seconds < 120:
         return f"{max(5, 5 * round(seconds / 5))} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""Being asked to stop, however it is asked."""
+"""Handling of signals that stop the program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 @contextmanager
 def sigterm_as_keyboard_interrupt() -> Iterator[None]:
-    """Within the block SIGTERM, as `kill` and job schedulers send it, stops the run as Ctrl-C does."""
+    """Treats SIGTERM, which `kill` and job schedulers send, like Ctrl-C within a block."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

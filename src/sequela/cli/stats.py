@@ -1,4 +1,4 @@
-"""`sequela stats`: key statistics, collected ahead of time."""
+"""`sequela stats`: collection of key statistics ahead of editing."""
 
 from __future__ import annotations
 
@@ -6,32 +6,26 @@ import time
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from sequela.cli.console import (
-    DEFAULT_MODEL,
-    DeviceOption,
-    JsonOption,
-    PrecisionOption,
-    print_json,
-    standard_error,
-    standard_output,
-)
+from sequela.cli import options
+from sequela.cli.console import print_json, print_line, standard_error
 from sequela.cli.progress import shown_progress
 
 
 def stats(
-    model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
+    model: options.ModelArgument = options.DEFAULT_MODEL,
     source: Annotated[
-        str, typer.Option(help="The text: self, wikitext2, a text file, or hub:<data set>[:<column>].")
+        str,
+        typer.Option(
+            help="The text: self (sampled from the model), wikitext2, a text file, or "
+            "hub:<data set>[:<column>]."
+        ),
     ] = "self",
-    tokens: Annotated[
-        int | None, typer.Option(min=2, help="The number of tokens (default: 10 for each key dimension).")
-    ] = None,
-    layers: Annotated[str, typer.Option(help="Which layers: all, or like 3,5-8.")] = "all",
-    device: DeviceOption = None,
-    precision: PrecisionOption = "float32",
-    as_json: JsonOption = False,
+    tokens: options.Tokens = None,
+    layers: Annotated[str, typer.Option(help="The layers: all, or a list such as 3,5-8.")] = "all",
+    device: options.Device = None,
+    precision: options.Precision = "float32",
+    as_json: options.Json = False,
 ) -> None:
     """Compute the key covariances of a model's layers and store them for later edits."""
     from sequela.models import load_model
@@ -46,13 +40,13 @@ def stats(
         started = time.perf_counter()
         statistics.prepare(chosen)
         seconds = time.perf_counter() - started
-    moments = [statistics.key_covariance(layer) for layer in chosen]
+    covariances = [statistics.key_covariance(layer) for layer in chosen]
     answer = {
         "model": loaded.name,
         "fingerprint": loaded.fingerprint,
         "folder": str(statistics.folder),
-        "corpus": moments[0].corpus,
-        "n_tokens": moments[0].n_tokens,
+        "corpus": covariances[0].corpus,
+        "n_tokens": covariances[0].n_tokens,
         "layers": list(chosen),
         "collected_now": missing,
         "seconds": seconds,
@@ -63,20 +57,20 @@ def stats(
     summary = (
         f"{len(missing)} of {len(chosen)} layers collected in {seconds:.0f} s"
         if missing
-        else f"all {len(chosen)} layers were kept already"
+        else f"all {len(chosen)} layers were stored already"
     )
     text = (
         f"Key statistics of {loaded.name} over {answer['n_tokens']} tokens ({answer['corpus']}): {summary}.\n"
         f"Folder: {answer['folder']}"
     )
-    standard_output().print(escape(text), highlight=False, soft_wrap=True)
+    print_line(text)
 
 
 def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
-    """Reads a choice of layers such as `all` or `3,5-8`.
+    """Returns the layers that a text such as `all` or `3,5-8` selects.
 
     Raises:
-        BadInputError: It is neither.
+        BadInputError: The text is neither `all` nor a list of layers and ranges.
     """
     from sequela.core.errors import BadInputError
 
@@ -86,9 +80,14 @@ def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
         if not first.isdigit() or not (last or first).isdigit():
-            raise BadInputError(f"--layers {text!r} can't be read.", hint="Write all, or a list like 3,5-8.")
+            raise BadInputError(
+                f"Invalid value {text!r} of --layers.", hint="Write all, or a list like 3,5-8."
+            )
         span = range(int(first), int(last or first) + 1)
         if not span:
-            raise BadInputError(f"--layers {text!r} can't be read: {part.strip()} goes downward.")
+            raise BadInputError(
+                f"Invalid value {text!r} of --layers: the range {part.strip()} is empty.",
+                hint="Write the lower layer first.",
+            )
         layers.update(span)
     return tuple(sorted(layers))

@@ -1,4 +1,4 @@
-"""`sequela trace`: where a model keeps facts."""
+"""`sequela trace`: causal tracing, which locates facts in a model."""
 
 from __future__ import annotations
 
@@ -8,23 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from sequela.cli.console import (
-    DEFAULT_MODEL,
-    DeviceOption,
-    JsonOption,
-    PrecisionOption,
-    print_json,
-    print_table,
-    standard_error,
-    standard_output,
-)
+from sequela.cli import options
+from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
 
 
 class Kind(str, enum.Enum):
-    """What is put back; see `TraceSettings`."""
+    """The kind of state that is restored; see `TraceSettings`."""
 
     BLOCK = "block"
     VALUE = "value"
@@ -32,25 +23,30 @@ class Kind(str, enum.Enum):
 
 
 def trace(
-    model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
-    edits: Annotated[
-        str, typer.Option("--edits", help="A source of edits, or your own .jsonl file: their prompts.")
-    ] = "builtin",
-    count: Annotated[int, typer.Option(min=1, help="The number of edits, from the first.")] = 5,
+    model: options.ModelArgument = options.DEFAULT_MODEL,
+    edits: options.Edits = "builtin",
+    count: Annotated[
+        int, typer.Option(min=1, help="The number of edits whose prompts are traced, from the first.")
+    ] = 5,
     kind: Annotated[
-        Kind, typer.Option(help="Restore whole blocks, the outputs of MLPs (value), or of attention.")
+        Kind,
+        typer.Option(
+            help="The states to restore: outputs of whole blocks (block), of MLPs (value), or of attention."
+        ),
     ] = Kind.BLOCK,
-    window: Annotated[int, typer.Option(min=1, help="Layers at once, for value and attention.")] = 10,
+    window: Annotated[
+        int, typer.Option(min=1, help="The number of layers restored at once, for value and attention.")
+    ] = 10,
     samples: Annotated[int, typer.Option(min=1, help="The number of noise samples.")] = 5,
     seed: Annotated[int, typer.Option(help="The seed of the noise.")] = 0,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A heat map: .html, .svg or .png.")
+        Path | None, typer.Option("--output", "-o", help="The file for a heat map: .html, .svg or .png.")
     ] = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = "float32",
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    precision: options.Precision = "float32",
+    as_json: options.Json = False,
 ) -> None:
-    """Locate where a model's answers come from: corrupt the subject, restore one state at a time."""
+    """Locate facts in a model by causal tracing: corrupt the subject, then restore one state at a time."""
     from sequela.core.progress import tracked
     from sequela.edits import load_edits
     from sequela.models import load_model, tokenize_prompt
@@ -70,7 +66,7 @@ def trace(
         ]
     profile = profile_of(traces)
     if output is not None:
-        write_heat_map(profile, f"{loaded.name}: {kind.value} put back", output)
+        write_heat_map(profile, f"{loaded.name}: {kind.value} restored", output)
     if as_json:
         print_json(
             {
@@ -97,16 +93,15 @@ def trace(
         return
     shown = range(0, loaded.n_layers, max(1, loaded.n_layers // 10))
     print_table(
-        f"{loaded.name}: how much probability comes back when {kind.value} is put back "
+        f"{loaded.name}: gain in probability from restoring {kind.value} "
         f"({profile.n} prompts, {profile.clean:.2f} clean, {profile.corrupted:.2f} corrupted)",
         ["layer", *(str(layer) for layer in shown)],
         (
-            [place, *(f"{gains[layer]:.2f}" for layer in shown)]
-            for place, gains in zip(PLACES, profile.restored.tolist(), strict=True)
+            [position, *(f"{gains[layer]:.2f}" for layer in shown)]
+            for position, gains in zip(PLACES, profile.restored.tolist(), strict=True)
             if not all(map(math.isnan, gains))
         ),
     )
-    description = f"At the subject's last token, layer {profile.strongest_layer} brings back most."
+    print_line(f"At the subject's last token, layer {profile.strongest_layer} has the largest gain.")
     if output is not None:
-        description += f" Heat map: {escape(str(output))}"
-    standard_output().print(description, highlight=False, soft_wrap=True)
+        print_line(f"Heat map: {output}")

@@ -1,4 +1,4 @@
-"""`sequela train-editor`: methods that must be trained before they can edit."""
+"""`sequela train-editor`: training of methods that need it before they can edit."""
 
 from __future__ import annotations
 
@@ -6,71 +6,71 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from sequela.cli.console import (
-    DEFAULT_MODEL,
-    DeviceOption,
-    JsonOption,
-    PrecisionOption,
-    print_json,
-    print_table,
-    standard_error,
-    standard_output,
-)
+from sequela.cli import options
+from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
 
 
 def train_editor(
-    editor: Annotated[str, typer.Argument(help="The method; `sequela methods` says which need it.")],
-    model: Annotated[str, typer.Option("--model", "-m", help="The model.")] = DEFAULT_MODEL,
+    editor: Annotated[str, typer.Argument(help="A method that needs training; see `sequela methods`.")],
+    model: options.Model = options.DEFAULT_MODEL,
     edits: Annotated[
         str, typer.Option("--edits", help="A source of edits with paraphrases and neighborhood prompts.")
     ] = "counterfact-easyedit-train",
     count: Annotated[
-        int | None, typer.Option(min=1, help="How many of them, from the first; all by default.")
+        int | None, typer.Option(min=1, help="The number of edits, from the first (default: all).")
     ] = None,
-    hparams: Annotated[
-        Path | None, typer.Option("--hparams", help="A YAML or JSON file of the method's settings.")
+    hparams: options.Hparams = None,
+    steps: Annotated[int, typer.Option(min=1, help="The maximum number of steps.")] = 10_000,
+    minutes: Annotated[
+        float | None, typer.Option(help="The maximum training time in minutes (default: none).")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="The most steps.")] = 10_000,
-    minutes: Annotated[float | None, typer.Option(help="The most minutes; no limit by default.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Edits in a step.")] = 10,
+    batch_size: Annotated[int, typer.Option(min=1, help="The number of edits per step.")] = 10,
     micro_batch: Annotated[
-        int, typer.Option(min=1, help="Edits that go through the model together; fewer need less memory.")
+        int, typer.Option(min=1, help="The number of edits per forward pass; fewer edits need less memory.")
     ] = 10,
-    lr: Annotated[float, typer.Option(help="Adam's learning rate.")] = 1e-4,
+    lr: Annotated[float, typer.Option(help="The learning rate of Adam.")] = 1e-4,
     validate_every: Annotated[
-        int, typer.Option(min=1, help="Steps between validations; the state is kept at each.")
+        int,
+        typer.Option(min=1, help="The number of steps between validations, at which the state is saved."),
     ] = 100,
-    held_out: Annotated[int, typer.Option(min=1, help="Edits that are held out: the last ones.")] = 100,
+    held_out: Annotated[
+        int, typer.Option(min=1, help="The number of held-out edits for validation, from the end.")
+    ] = 100,
     patience: Annotated[
-        int, typer.Option(min=1, help="Validations without a better one after which training ends.")
+        int, typer.Option(min=1, help="The number of validations without improvement before training ends.")
     ] = 10,
     gradient_checkpointing: Annotated[
         bool,
         typer.Option(
             "--gradient-checkpointing",
-            help="Run the model's blocks again in the backward pass: less memory, more time.",
+            help="Recompute the model's blocks in the backward pass: less memory, more time.",
         ),
     ] = False,
     cache_mib: Annotated[
-        int, typer.Option(min=0, help="MiB for what the unedited model makes of the held-out edits.")
+        int,
+        typer.Option(min=0, help="The cache for the unedited model's outputs on held-out edits, in MiB."),
     ] = 1024,
-    seed: Annotated[int, typer.Option(help="The seed of the order and of the network's beginning.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="The seed of the order of edits and of the network's initialization.")
+    ] = 0,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The folder; by default where `edit` and `run` look for it."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The folder for the network (default: the cache folder that `edit` and `run` use).",
+        ),
     ] = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = "float32",
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    precision: options.Precision = "float32",
+    as_json: options.Json = False,
 ) -> None:
-    """Train a method's network for a model; the same command resumes a stopped training.
+    """Train a method's network for a model. The same command resumes an interrupted training.
 
     For example: sequela train-editor mend --model smollm2-135m-instruct --edits zsre-train
     """
-    from sequela.cli.edit import read_settings
     from sequela.core.errors import BadInputError
     from sequela.core.paths import ensure_writable
     from sequela.editors import create_editor
@@ -83,9 +83,11 @@ def train_editor(
     from sequela.edits import load_edits
     from sequela.models import load_model
 
-    method = create_editor(editor, read_settings(hparams))
+    method = create_editor(editor, options.read_settings(hparams))
     if not isinstance(method, TrainedEditor):
-        raise BadInputError(f"{editor} needs no training.", hint="`sequela methods` says which do.")
+        raise BadInputError(
+            f"The method {editor} needs no training.", hint="`sequela methods` lists those that do."
+        )
     settings = TrainingSettings(
         **method.training_defaults,
         n_steps=steps,
@@ -110,10 +112,11 @@ def train_editor(
         ensure_writable(folder)
         training = Training(chosen, base, usable, settings, folder, progress)
         if usable.n_left_out:
-            progress.say(f"{usable.n_left_out} edits lack a paraphrase or a neighbor's answer: left out.")
+            progress.say(f"{usable.n_left_out} edits lack a paraphrase or a neighbor's answer: skipped.")
         progress.say(
-            f"{len(usable.train)} edits to train on, {len(usable.held_out)} held out; training needs about "
-            f"{training.memory_bytes() / 2**20:,.0f} MiB above the model."
+            f"{len(usable.train)} training edits, {len(usable.held_out)} held-out edits; training needs "
+            "about "
+            f"{training.memory_bytes() / 2**20:,.0f} MiB in addition to the model."
         )
         artifact = training.run()
     if as_json:
@@ -122,10 +125,10 @@ def train_editor(
     print_table(
         f"{editor} for {base.name}, trained for {artifact.curve[-1].seconds / 60:.0f} min on "
         f"{artifact.n_edits} edits of {artifact.edits}",
-        ["step", "training loss", "loss", "efficacy", "paraphrase", "locality", "KL"],
+        ["step", "training loss", "validation loss", "efficacy", "paraphrase", "locality", "KL"],
         (
             [
-                f"{one.step} kept" if one.step == artifact.step else str(one.step),
+                f"{one.step} (best)" if one.step == artifact.step else str(one.step),
                 "" if one.train_loss is None else f"{one.train_loss:.4f}",
                 f"{one.loss:.4f}",
                 f"{one.efficacy:.2f}",
@@ -136,4 +139,4 @@ def train_editor(
             for one in artifact.curve
         ),
     )
-    standard_output().print(f"Kept in {escape(str(folder))}", highlight=False, soft_wrap=True)
+    print_line(f"Saved in {folder}")

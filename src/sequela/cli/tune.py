@@ -1,4 +1,4 @@
-"""`sequela tune`: settings for a method on a model, found by a sweep."""
+"""`sequela tune`: tuning of a method's settings for a model by a sweep."""
 
 from __future__ import annotations
 
@@ -12,56 +12,41 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.markup import escape
 
-from sequela.cli.console import (
-    DEFAULT_MODEL,
-    BatchSizeOption,
-    DeviceOption,
-    JsonOption,
-    MemoryOption,
-    PrecisionOption,
-    StatisticsOption,
-    TokensOption,
-    print_json,
-    print_table,
-    standard_error,
-    standard_output,
-)
+from sequela.cli import options
+from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
 from sequela.core.errors import BadInputError
 
 
 def tune(
-    model: Annotated[str, typer.Argument(help="The model.")] = DEFAULT_MODEL,
-    editor: Annotated[
-        str, typer.Option("--editor", "-e", help="The method; see `sequela methods`.")
-    ] = "rome",
-    edits: Annotated[
-        str, typer.Option("--edits", help="A source of edits, or your own .jsonl file.")
-    ] = "builtin",
+    model: options.ModelArgument = options.DEFAULT_MODEL,
+    editor: options.Editor = "rome",
+    edits: options.Edits = "builtin",
     count: Annotated[
-        int, typer.Option(min=1, help="The number of edits: the last ones, since studies take the first.")
+        int,
+        typer.Option(min=1, help="The number of held-out edits, from the end, since studies use the first."),
     ] = 10,
     axis: Annotated[
         list[str] | None,
         typer.Option(
-            help="A setting and its values, like v_lr=[0.1,0.5]; may be given several times. By default "
-            "layers, and steps and clamp."
+            help="A setting and its values, such as v_lr=[0.1,0.5]. Can be repeated (default: layers, and "
+            "the steps and clamp factor of target optimization)."
         ),
     ] = None,
-    batch_size: BatchSizeOption = 1,
-    statistics: StatisticsOption = "self",
-    tokens: TokensOption = None,
+    batch_size: options.BatchSize = 1,
+    statistics: options.Statistics = "self",
+    tokens: options.Tokens = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The preset; by default <model>-<editor>.yaml.")
+        Path | None,
+        typer.Option("--output", "-o", help="The file for the preset (default: <model>-<editor>.yaml)."),
     ] = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = "float32",
-    memory: MemoryOption = None,
-    as_json: JsonOption = False,
+    device: options.Device = None,
+    precision: options.Precision = "float32",
+    memory: options.Memory = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Sweep a method's settings over held-out edits and write the best as a preset, with the evidence.
+    """Tune a method's settings on held-out edits and write the best as a preset, with all trials.
 
     For example: sequela tune my-model --editor memit --axis "mom2_update_weight=[100,1000]"
     """
@@ -105,7 +90,7 @@ def tune(
         return
     names = list(best.settings)
     print_table(
-        f"{editor} on {loaded.name}, {best.n} edits of {edits}, the best first",
+        f"{editor} on {loaded.name}, {best.n} edits of {edits}, best first",
         [*names, "score", *best.metrics, "|Δ|/|W|", "dropped", "s/edit"],
         (
             [
@@ -119,18 +104,14 @@ def tune(
             for trial in trials
         ),
     )
-    standard_output().print(
-        f"Written: {escape(str(path))}. Use it as the setting `preset: {escape(str(path))}`.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    print_line(f"Written: {path}. Use it as the setting `preset: {path}`.")
 
 
 def _axis(text: str) -> tuple[str, list[Any]]:
-    """Reads `name=[value, value]`.
+    """Returns the name and the values of an axis, given as `name=[value, value]`.
 
     Raises:
-        BadInputError: It is something else.
+        BadInputError: The text has another form.
     """
     name, _, values = text.partition("=")
     try:
@@ -138,5 +119,5 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     except yaml.YAMLError:
         parsed = None
     if not name or not isinstance(parsed, list) or not parsed:
-        raise BadInputError(f"--axis {text!r} can't be read.", hint="Write it as v_lr=[0.1,0.5].")
+        raise BadInputError(f"Invalid value {text!r} of --axis.", hint="Write it as v_lr=[0.1,0.5].")
     return name.strip(), parsed
