@@ -195,7 +195,7 @@ class Model:
             for result in session.run(requested, session.start(self.delta)):
                 edited = session.edited(result)
                 reports.extend(result.reports)
-                ids.extend(result.made)
+                ids.extend(result.applied)
                 methods = (*self.methods, MethodEdits.of(session.editor, result.state, ids))
         with self._with(self._on_top(edited), tuple(reports), methods) as model:
             yield model

@@ -116,7 +116,7 @@ def test_batches_are_applied_in_order_and_counted(tmp_path: Path) -> None:
     results = list(session.run(TINY_EDITS[:3]))
     assert [result.n_edits for result in results] == [2, 3]
     assert [result.edits for result in results] == [TINY_EDITS[:2], TINY_EDITS[2:3]]
-    assert [result.made for result in results] == [("boss", "keeper"), ("cello",)]
+    assert [result.applied for result in results] == [("boss", "keeper"), ("cello",)]
     assert all(result.seconds > 0 and not result.stopped for result in results)
 
 

@@ -190,7 +190,7 @@ class TestBisection:
         assert found.record is not None
         assert found.record.position == 3
         assert found.n_readings <= 3
-        assert (found.n_made_again > 0) == (editor == "ft-m")  # dense changes aren't kept edit by edit
+        assert (found.n_reapplied > 0) == (editor == "ft-m")  # dense changes aren't kept edit by edit
         kept = {one.n_edits for one in readings(tmp_path / "sparse")}
         assert {2, 3, 4} <= kept
 

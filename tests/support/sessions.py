@@ -32,4 +32,4 @@ def edit_batch(
     resources: Resources,
 ) -> BatchResult:
     """Applies one batch on top of an earlier change."""
-    return EditSession(model, editor, resources).make(edits, Snapshot(0, before, state))
+    return EditSession(model, editor, resources).apply_batch(edits, Snapshot(0, before, state))

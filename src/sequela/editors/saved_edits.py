@@ -97,7 +97,7 @@ class MethodEdits:
 
     @classmethod
     def of(
-        cls, editor: AnyEditor, state: EditorState, edits: Sequence[str], to_go_on: bool = False
+        cls, editor: AnyEditor, state: EditorState, edits: Sequence[str], resumable: bool = False
     ) -> MethodEdits:
         """Returns the edits of an editor.
 
@@ -105,12 +105,12 @@ class MethodEdits:
             editor: The editor.
             state: The editor's state.
             edits: The ids of the edits.
-            to_go_on: True to keep the state even if the weights are sufficient, so that editing can continue.
+            resumable: True to keep the state even if the weights are sufficient, so that editing can continue.
         """
         described = MethodDescription(
             name=editor.name, settings=editor.settings, location=editor.location, edits=tuple(edits)
         )
-        if editor.location == "weights" and not to_go_on:
+        if editor.location == "weights" and not resumable:
             return cls(described)
         return cls(described, editor, state)
 

@@ -53,7 +53,7 @@ class BatchResult(Snapshot):
     stopped: str = ""
 
     @property
-    def made(self) -> tuple[str, ...]:
+    def applied(self) -> tuple[str, ...]:
         """The ids of the batch's edits that were applied."""
         return tuple(report.edit_id for report in self.reports if not report.dropped)
 
@@ -111,12 +111,12 @@ class EditSession:
         """
         return Snapshot(0, before or Delta.empty(self.model.fingerprint), self.initial_state)
 
-    def batches(self, edits: Sequence[Edit], n_made: int = 0) -> Iterator[tuple[Edit, ...]]:
-        """Yields the batches of edits in order, starting at the edit with index `n_made`."""
-        for first in range(n_made, len(edits), self.batch_size):
+    def batches(self, edits: Sequence[Edit], start: int = 0) -> Iterator[tuple[Edit, ...]]:
+        """Yields the batches of edits in order, starting at the edit with index `start`."""
+        for first in range(start, len(edits), self.batch_size):
             yield tuple(edits[first : first + self.batch_size])
 
-    def make(self, edits: Sequence[Edit], after: Snapshot) -> BatchResult:
+    def apply_batch(self, edits: Sequence[Edit], after: Snapshot) -> BatchResult:
         """Applies one batch of edits on top of a snapshot.
 
         Args:
@@ -164,7 +164,7 @@ class EditSession:
         check_subjects(self.editor, edits)
         at = self.start() if after is None else after
         for batch in self.batches(edits, at.n_edits):
-            result = self.make(batch, at)
+            result = self.apply_batch(batch, at)
             yield result
             if result.stopped:
                 return

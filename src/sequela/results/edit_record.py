@@ -36,7 +36,7 @@ class EditReport(BaseModel):
     warning: str = ""
 
     @classmethod
-    def not_made(cls, edit_id: str, reason: str, **diagnostics: float) -> EditReport:
+    def for_dropped(cls, edit_id: str, reason: str, **diagnostics: float) -> EditReport:
         """Returns the report of an edit that was dropped before the first optimization step.
 
         Args:

@@ -42,7 +42,7 @@ class FirstTrigger:
         after: The health metric after the edit.
         unedited: The health metric of the unedited model.
         n_readings: The number of measurements that the search took.
-        n_made_again: The number of batches reapplied because their change was not stored as factors.
+        n_reapplied: The number of batches reapplied because their change was not stored as factors.
     """
 
     model: str
@@ -55,7 +55,7 @@ class FirstTrigger:
     after: float | None
     unedited: float
     n_readings: int
-    n_made_again: int
+    n_reapplied: int
 
 
 def bisect_run(
@@ -166,7 +166,7 @@ class _Search:
             after=None if first is None else self._measured.get(first),
             unedited=self._measured[0],
             n_readings=len(self._measured) - 1,
-            n_made_again=len(self._reapplied),
+            n_reapplied=len(self._reapplied),
         )
 
     def _first(self, counts: Sequence[int]) -> tuple[int, int | None]:

@@ -72,7 +72,7 @@ def save_checkpoint(
     """Writes a checkpoint: saved edits with the state that is needed to apply further ones."""
     saved = SavedEdits(
         delta=editor.finalize_delta(model, checkpoint.delta),
-        methods=(MethodEdits.of(editor, checkpoint.state, edits, to_go_on=True),),
+        methods=(MethodEdits.of(editor, checkpoint.state, edits, resumable=True),),
         unregularized=checkpoint.delta,
         ranks=checkpoint.ranks,
     )

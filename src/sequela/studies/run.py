@@ -385,7 +385,7 @@ class _Run:
             self.progress.say(f"{session.model.name}, {position}")
             piece = editing(session.model.name, session.editor.name, len(edits))
             with self.workload.doing(piece, self._label(session.model, position)):
-                result = session.make(edits, at)
+                result = session.apply_batch(edits, at)
                 edited = session.edited(result, self.routers)
                 items = measure_edits(edited, self.engine, edits, SUCCESS_AT_EDIT, settings, answers)
             self.store.write_edit_records(trajectory.records(result, items))

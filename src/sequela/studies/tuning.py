@@ -134,7 +134,7 @@ def _run_trial(
     values: dict[str, list[float]] = {name: [] for name in METRICS.values()}
     norms, dropped, seconds = list[float](), 0, 0.0
     for batch in session.batches(edits):
-        result = session.make(batch, unedited)
+        result = session.apply_batch(batch, unedited)
         seconds += result.seconds
         edited = session.edited(result)
         for item in measure_edits(edited, engine, batch, SUCCESS_AT_EDIT, SETTINGS, answers):
@@ -142,7 +142,7 @@ def _run_trial(
             if name is not None:
                 values[name].append(item.value)
         norms.extend(report.relative_norm for report in result.reports if not report.dropped)
-        dropped += len(batch) - len(result.made)
+        dropped += len(batch) - len(result.applied)
     metrics = {name: sum(scores) / len(scores) for name, scores in values.items() if scores}
     return Trial(
         settings=settings,

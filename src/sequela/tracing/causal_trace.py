@@ -22,7 +22,7 @@ from sequela.core.batching import retry_on_oom
 from sequela.core.errors import SequelaError
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.forward.activations import Site, module_at, read_activations
-from sequela.models.forward.batch import pad_right, places_in
+from sequela.models.forward.batch import index_of, pad_right
 from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 TOKENS_AT_ONCE = 1024
@@ -167,7 +167,7 @@ def _with_restored(
     def restore(clean: torch.Tensor) -> Callable[..., Any]:
         def hook(_: nn.Module, __: Any, output: Any) -> Any:
             hidden = output[0] if isinstance(output, tuple) else output
-            hidden = hidden.index_put(places_in(hidden, *at), clean[at[1]].to(hidden))
+            hidden = hidden.index_put(index_of(hidden, *at), clean[at[1]].to(hidden))
             return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
         return hook

@@ -15,7 +15,7 @@ from sequela.core.precision import SCORING_DTYPE
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.forward.activations import Site, module_at
-from sequela.models.forward.batch import pad_right, places_in
+from sequela.models.forward.batch import index_of, pad_right
 from sequela.models.forward.blocks import block_output
 from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 from sequela.models.spans import BLANK
@@ -208,7 +208,7 @@ class TargetBatch:
     def _added(self, hidden: torch.Tensor, deltas: torch.Tensor) -> torch.Tensor:
         rows = torch.arange(len(self.columns), device=self.columns.device)
         added = deltas[self.edit_of_row].to(hidden)
-        return hidden.index_put(places_in(hidden, rows, self.columns), added, accumulate=True)
+        return hidden.index_put(index_of(hidden, rows, self.columns), added, accumulate=True)
 
     def _log_probabilities(self, final: torch.Tensor) -> torch.Tensor:
         """Returns the log-probabilities of the predictions, `[predictions, vocabulary]`."""

@@ -10,7 +10,7 @@ from sequela.editors.shared.target_loss import collate, mean_losses, target_logi
 from sequela.editors.training.examples import Examples
 from sequela.editors.training.learner import TrainingOutcome
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.forward.replay import ForwardRecord, InForce, record_forward
+from sequela.models.forward.replay import ApplyChange, ForwardRecord, record_forward
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Passes:
             before = target_logits(model, neighbors.final, examples.neighbors)
         return cls(examples, prompts, paraphrases, neighbors, tuple(before))
 
-    def outcome(self, model: LanguageModel, edited: InForce, recompute: bool = False) -> TrainingOutcome:
+    def outcome(self, model: LanguageModel, edited: ApplyChange, recompute: bool = False) -> TrainingOutcome:
         """Returns the outcome of edits on the examples; gradients flow to the change that `edited` applies.
 
         Args:

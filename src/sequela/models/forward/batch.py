@@ -36,6 +36,6 @@ def pad_right(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) 
     return Batch(ids.to(device), positions.to(device), tuple(len(row) for row in rows))
 
 
-def places_in(tensor: torch.Tensor, *places: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def index_of(tensor: torch.Tensor, *positions: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Returns index tensors on the device of `tensor`, since a model may be spread over devices."""
-    return tuple(place.to(tensor.device) for place in places)
+    return tuple(one.to(tensor.device) for one in positions)

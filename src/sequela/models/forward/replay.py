@@ -20,14 +20,14 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Cache, DynamicCache
 
 from sequela.core.precision import SCORING_DTYPE
-from sequela.models.forward.batch import Batch, places_in
+from sequela.models.forward.batch import Batch, index_of
 from sequela.models.forward.blocks import argument_names, block_output
 from sequela.models.forward.onednn_linear import onednn_linears
 from sequela.models.forward.suffix import FixedPrefix, SuffixBatch
 from sequela.models.language_model import LanguageModel
 
-InForce = Callable[[], AbstractContextManager[None]]
-"""A function that returns a context manager which puts a change in force; it may be called repeatedly."""
+ApplyChange = Callable[[], AbstractContextManager[None]]
+"""A function that returns a context manager that applies a change; it may be called repeatedly."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class ForwardRecord:
     final: torch.Tensor
     arguments: tuple[dict[str, Any], ...]
 
-    def replay(self, hidden: torch.Tensor | None = None, recomputed: InForce | None = None) -> torch.Tensor:
+    def replay(
+        self, hidden: torch.Tensor | None = None, recomputed: ApplyChange | None = None
+    ) -> torch.Tensor:
         """Runs the blocks from `first` on, from given hidden states (by default the recorded ones).
 
         Args:
@@ -95,14 +97,14 @@ class ForwardRecord:
             self.model,
             self.first,
             starts,
-            self.hidden[places_in(self.hidden, rows)],
+            self.hidden[index_of(self.hidden, rows)],
             self.final[rows],
             arguments,
         )
 
 
 def _checkpointed(
-    block: nn.Module, hidden: torch.Tensor, arguments: dict[str, Any], recomputed: InForce
+    block: nn.Module, hidden: torch.Tensor, arguments: dict[str, Any], recomputed: ApplyChange
 ) -> torch.Tensor:
     """Runs a block that stores only its input for the backward pass."""
 
@@ -138,12 +140,12 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 def _select_rows(value: Any, rows: torch.Tensor, n_rows: int) -> Any:
     """Selects rows of a block's argument; a value that is the same for all rows is unchanged."""
     if isinstance(value, FixedPrefix):
-        (rows,) = places_in(value.prefix_keys, rows)
+        (rows,) = index_of(value.prefix_keys, rows)
         return FixedPrefix(value.prefix_keys[rows], value.prefix_values[rows])
     if isinstance(value, tuple):
         return tuple(_select_rows(part, rows, n_rows) for part in value)
     by_row = isinstance(value, torch.Tensor) and value.dim() >= 2 and len(value) == n_rows
-    return value[places_in(value, rows)] if by_row else value
+    return value[index_of(value, rows)] if by_row else value
 
 
 def record_forward(

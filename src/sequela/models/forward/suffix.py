@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import Cache, DynamicCache
 
-from sequela.models.forward.batch import Batch, places_in
+from sequela.models.forward.batch import Batch, index_of
 
 
 class FixedPrefix(Cache):  # type: ignore[misc]  # transformers is not typed
@@ -60,7 +60,7 @@ class SuffixBatch:
     def cut(self, tensor: torch.Tensor) -> torch.Tensor:
         """Cuts the suffixes from `[rows or 1, longest, ...]`; returns `[rows, width, ...]`."""
         rows = torch.arange(len(self.starts), device=tensor.device)
-        (positions,) = places_in(tensor, self.positions)
+        (positions,) = index_of(tensor, self.positions)
         return tensor.expand(len(rows), *tensor.shape[1:])[rows[:, None], positions]
 
     def arguments(

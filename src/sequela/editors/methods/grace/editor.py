@@ -186,4 +186,4 @@ class ValueSlot:
 
 
 def _dropped(edit: Edit, reason: str, new_key: int = 0, distance: float = math.nan) -> EditReport:
-    return EditReport.not_made(edit.id, reason, nearest_key=distance, new_key=float(new_key))
+    return EditReport.for_dropped(edit.id, reason, nearest_key=distance, new_key=float(new_key))

@@ -105,7 +105,7 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
         count, question = self.hyperparameters.n_demonstrations, edit.question
         shown = () if pool is None else pool.nearest(question, edit.target_new, count)
         if shown is None:
-            return state, EditReport.not_made(edit.id, "too few edits are left for its demonstrations")
+            return state, EditReport.for_dropped(edit.id, "too few edits are left for its demonstrations")
         retriever = self._retriever(model)
         (key,) = retriever.encode([question])
         fact = Fact(edit=edit.id, question=question, target=edit.target_new, demonstrations=shown)
@@ -116,14 +116,14 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
             for prompt in (question, router.route(question).prompt)
         )
         if len(full.ids) - 1 > model.context_length:
-            return state, EditReport.not_made(
+            return state, EditReport.for_dropped(
                 edit.id,
                 f"with the fact and demonstrations, its request has {len(full.ids) - 1} tokens; the context "
                 f"has {model.context_length}",
             )
         before, after = (_loss(model, prompt) for prompt in (bare, full))
         if not math.isfinite(before) or not math.isfinite(after):
-            return state, EditReport.not_made(edit.id, "the loss is not finite")
+            return state, EditReport.for_dropped(edit.id, "the loss is not finite")
         report = EditReport(
             edit_id=edit.id,
             optimization_steps=0,

@@ -18,7 +18,7 @@ from sequela.core.batching import retry_on_oom
 from sequela.core.precision import SCORING_DTYPE
 from sequela.models import LanguageModel
 from sequela.models.forward.activations import Site, SiteKind, module_at
-from sequela.models.forward.batch import pad_right, places_in
+from sequela.models.forward.batch import index_of, pad_right
 from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
 TOKENS_AT_ONCE = 256
@@ -109,7 +109,7 @@ class _Attribution:
             for site in sites:
 
                 def keep(_: nn.Module, args: tuple[torch.Tensor, ...], site: Site = site) -> None:
-                    seen[site] = args[0][places_in(args[0], *positions)].to(recording.model.device)
+                    seen[site] = args[0][index_of(args[0], *positions)].to(recording.model.device)
 
                 stack.callback(module_at(recording.model, site).register_forward_pre_hook(keep).remove)
             return recording.advance(), seen
@@ -146,7 +146,7 @@ class _Attribution:
 
             def put(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
                 inputs = args[0]
-                return (inputs.index_put(places_in(inputs, *positions), scaled.to(inputs)), *args[1:])
+                return (inputs.index_put(index_of(inputs, *positions), scaled.to(inputs)), *args[1:])
 
             hook = module_at(model, site).register_forward_pre_hook(put)
             try:

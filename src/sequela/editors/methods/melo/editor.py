@@ -43,7 +43,7 @@ from sequela.editors.shared.clusters import Placement
 from sequela.editors.shared.target_loss import collate, mean_losses, tokenize_edits
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
-from sequela.models.forward.batch import places_in
+from sequela.models.forward.batch import index_of
 from sequela.models.forward.hooks import OutputHook, hooked
 from sequela.models.forward.replay import ForwardRecord, read_logits, record_forward
 
@@ -115,7 +115,7 @@ class Melo(Editor[MeloHyperparameters, LoraBlocks]):
         indexed = indexed.with_members(kept)
         unreached = "its key equals that of another edit, and it can't be reached now"
         reports = [
-            EditReport.not_made(edit.id, unreached if row in placed else "the key is not finite")
+            EditReport.for_dropped(edit.id, unreached if row in placed else "the key is not finite")
             for row, edit in enumerate(edits)
         ]
         if not rows:
@@ -123,7 +123,7 @@ class Melo(Editor[MeloHyperparameters, LoraBlocks]):
         generator = torch.Generator().manual_seed(resources.seed + number)
         block, losses = training.train(rows, settings, generator)
         if not bool(losses[-1].isfinite().all()) or not all(factors.finite for factors in block.values()):
-            return state, [EditReport.not_made(edit.id, "the loss is not finite") for edit in edits]
+            return state, [EditReport.for_dropped(edit.id, "the loss is not finite") for edit in edits]
         extended = indexed.with_block(block)
         forgotten = len(state.members) + len(reached) - len(extended.members)
         for n, row in enumerate(rows):
@@ -176,7 +176,7 @@ class BlockTraining:
         seen: list[torch.Tensor] = []
 
         def hook(_: torch.Tensor, outputs: torch.Tensor) -> None:
-            at = places_in(outputs, torch.arange(len(prompts)), torch.tensor(self._columns))
+            at = index_of(outputs, torch.arange(len(prompts)), torch.tensor(self._columns))
             seen.append(outputs[at].float().to(model.device))
 
         with hooked(model, {key_module(model, indexed): hook}):
@@ -255,7 +255,7 @@ def _adding(factors: LoraFactors, columns: Sequence[int]) -> OutputHook:
 
     def hook(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
         affected = torch.arange(outputs.shape[1]) >= torch.tensor(columns)[:, None]
-        rows, positions = places_in(outputs, *affected.nonzero(as_tuple=True))
+        rows, positions = index_of(outputs, *affected.nonzero(as_tuple=True))
         changed = outputs.clone()
         changed[rows, positions] += factors(inputs[rows, positions], torch.zeros_like(rows)).to(outputs.dtype)
         return changed

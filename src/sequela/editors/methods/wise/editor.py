@@ -118,7 +118,7 @@ class Wise(Editor[WiseHyperparameters, SideMemories]):
         mask = shard_mask(changes[-1].shape, settings.mask_ratio, resources.seed + shard)
         trained = train(text, unrelated, changes[-1], mask, settings)
         if trained.failure:
-            return state, EditReport.not_made(edit.id, trained.failure)
+            return state, EditReport.for_dropped(edit.id, trained.failure)
         least = float(activations([trained.change], text.keys).min())
         changes[-1] = trained.change.to(model.device)
         memories[-1] = SideMemory(
