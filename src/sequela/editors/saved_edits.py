@@ -105,7 +105,7 @@ class MethodEdits:
             editor: The editor.
             state: The editor's state.
             edits: The ids of the edits.
-            resumable: True to keep the state even if the weights are sufficient, so that editing can continue.
+            resumable: True to keep the state even if the weights suffice, so that editing can continue.
         """
         described = MethodDescription(
             name=editor.name, settings=editor.settings, location=editor.location, edits=tuple(edits)
