@@ -42,7 +42,7 @@ DEFAULT_SUITES = ("builtin", "perplexity")
 """The suites that run by default."""
 
 TEMPLATES = ("none", "chat")
-"""The templates in which questions can be asked."""
+"""The available templates for evaluation prompts."""
 
 
 class _ActiveEdits:
@@ -230,12 +230,12 @@ class Model:
         chosen = make_suites(suites, limit)
         routers = (ChatTemplate.of(self.base),) if template == "chat" else ()
         current = self.current
-        asked = EditedModel(self.base, current.weights, current.interventions, (*current.routers, *routers))
-        with self._active.switch_to(asked):
+        model = EditedModel(self.base, current.weights, current.interventions, (*current.routers, *routers))
+        with self._active.switch_to(model):
             return [
                 result
                 for suite in chosen
-                for result in evaluate_counting(suite, asked, self.engine, progress)
+                for result in evaluate_counting(suite, model, self.engine, progress)
             ]
 
     @contextmanager
@@ -267,7 +267,7 @@ class Model:
         """Applies saved edits within a block, on top of the edits that the model already has.
 
         Args:
-            folder: What `save_edits` or `sequela edit --output` wrote, or a checkpoint of a run.
+            folder: A folder that `save_edits` or `sequela edit --output` wrote, or a checkpoint of a run.
 
         Yields:
             The edited model.

@@ -133,11 +133,11 @@ def test_without_the_package_what_needs_it_says_what_to_install(finished: Path) 
         rescore_run(finished)
 
 
-def test_another_version_of_the_package_is_refused_where_edits_are_made_again(
+def test_another_version_of_the_package_is_rejected_if_edits_are_reapplied(
     finished: Path, install_plugin: Install
 ) -> None:
     install_plugin(declared_entry_points(), version="1.1.0")
-    with pytest.raises(BadInputError, match=r"here it comes from sequela-example-plugin 1\.1\.0"):
+    with pytest.raises(BadInputError, match=r"the installed one is from sequela-example-plugin 1\.1\.0"):
         bisect_run(finished, "perplexity > 2x")
 
 
