@@ -1,15 +1,19 @@
 """A program that answers requests while the system limits the memory of its process.
 
-Its arguments are `score` or `generate`, and the number of MiB that it may allocate in addition. It prints a
-JSON object: the answers, the expected answers (with enough memory), and the log messages.
+Its arguments are `score` or `generate`, and numbers of MiB that it may allocate in addition. It tries them in
+order until memory runs out, and prints a JSON list with an object for each: the answers, the expected answers
+(with enough memory), and the log messages.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import resource
 import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -55,17 +59,32 @@ def address_space() -> int:
     return int(size) * 1024
 
 
+def answer_within(
+    answer: Callable[[TorchEngine], list[list[float]]], extra: int
+) -> tuple[list[list[float]], list[str]]:
+    """Returns the answers and the log messages with `extra` MiB more."""
+    log = Kept()
+    logging.getLogger("sequela").addHandler(log)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + extra * MIB, before[1]))
+    found = answer(TorchEngine(WorkingMemory(size=2**30, most_tokens=4096, near=2**40)))
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    return found, log.messages
+
+
 def main() -> None:
     torch.set_num_threads(1)
     answer = {"score": score, "generate": generate}[sys.argv[1]]
     expected = answer(TorchEngine(WorkingMemory(most_tokens=32, most_rows=2)))
-    log = Kept()
-    logging.getLogger("sequela").addHandler(log)
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (address_space() + int(sys.argv[2]) * MIB, before[1]))
-    found = answer(TorchEngine(WorkingMemory(size=2**30, most_tokens=4096, near=2**40)))
-    resource.setrlimit(resource.RLIMIT_AS, before)
-    print(json.dumps({"found": found, "expected": expected, "logged": log.messages}))  # noqa: T201
+    answers = []
+    for extra in map(int, sys.argv[2:]):
+        # A new process for each limit: memory freed by an earlier answer would be available to the next.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as process:
+            found, logged = process.submit(answer_within, answer, extra).result()
+        answers.append({"found": found, "expected": expected, "logged": logged})
+        if logged:
+            break
+    print(json.dumps(answers))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ ABILITY_SHARE = 0.5
 """A model has collapsed if it retains less than this share of the unedited model's ability above chance."""
 
 Checkpoint = tuple[str, str, str, str, int, int]
-"""Model, editor, variant, edit source, order seed and number of edits."""
+"""Model, editor, variant, edit source, shuffle seed and number of edits."""
 
 
 def checkpoint_of(one: Measurement) -> Checkpoint:

@@ -42,7 +42,7 @@ BEAT = 1.0
 def shown_progress(console: Console) -> Iterator[Progress]:
     """Shows progress within a block, with Sequela's warnings: bars on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
-        lines = LineProgress(console)
+        lines = LineProgress(console, SECONDS_BETWEEN_LINES)
         with _beating(lines), _warnings_shown(lines):
             yield lines
         return
@@ -192,9 +192,7 @@ class LineProgress:
         clock: Returns the current time, in seconds.
     """
 
-    def __init__(
-        self, console: Console, seconds: float = SECONDS_BETWEEN_LINES, clock: Clock = time.monotonic
-    ) -> None:
+    def __init__(self, console: Console, seconds: float, clock: Clock = time.monotonic) -> None:
         self._console = console
         self._seconds = seconds
         self._running = Running(clock)

@@ -175,11 +175,7 @@ def _load_folder(folder: Path, name: str) -> SentenceEncoder:
 
 
 def _load_from_hub(name: str) -> SentenceEncoder:
-    """Loads an encoder by its hub id, from the cache if possible, else from the hub."""
-    try:
-        return _load(name, name, local=True)
-    except OSError:
-        pass
+    """Loads an encoder by its hub id, from the cache if the hub is unreachable."""
     with hub_access() as reachable:
         try:
             return _load(name, name, local=not reachable)

@@ -33,35 +33,27 @@ def halvings(logged: list[str]) -> list[int]:
     return [int(match[1]) for match in reported if match]
 
 
-def answered_with(kind: str, extra: int) -> dict[str, Any]:
-    """Returns the program's answer with `extra` MiB more."""
-    # One process for each limit: memory freed by an earlier run would be available to the next.
+@on_linux
+@pytest.mark.parametrize("kind", ["score", pytest.param("generate", marks=pytest.mark.slow)])
+def test_with_less_memory_fewer_tokens_are_run_at_once_and_the_answers_are_the_same(kind: str) -> None:
+    # Processors differ in how much is too little: the limit is lowered until memory runs out.
+    limits = ("4096", "360", "310", "270", "235", "200", "175")
     program = subprocess.run(
-        [sys.executable, "-m", "support.short_of_memory", kind, str(extra)],
+        [sys.executable, "-m", "support.short_of_memory", kind, *limits],
         cwd=TESTS,
         capture_output=True,
         text=True,
         check=False,
     )
     assert program.returncode == 0, program.stderr
-    answer: dict[str, Any] = json.loads(program.stdout)
-    for ours, theirs in zip(answer["found"], answer["expected"], strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-4)
-    return answer
-
-
-@on_linux
-@pytest.mark.parametrize("kind", ["score", pytest.param("generate", marks=pytest.mark.slow)])
-def test_with_less_memory_fewer_tokens_are_run_at_once_and_the_answers_are_the_same(kind: str) -> None:
-    # Processors differ in how much is too little: lower the limit until memory runs out.
-    for extra in (4096, 360, 310, 270, 235, 200, 175):
-        tried = halvings(answered_with(kind, extra)["logged"])
-        if extra == 4096:
-            assert tried == []
-        if tried:
-            break
+    enough, *_, last = json.loads(program.stdout)
+    assert enough["logged"] == []
+    tried = halvings(last["logged"])
     assert tried != []
     assert all(later == earlier // 2 for earlier, later in itertools.pairwise(tried))
+    for answer in (enough, last):
+        for ours, theirs in zip(answer["found"], answer["expected"], strict=True):
+            assert ours == pytest.approx(theirs, abs=1e-4)
 
 
 def test_a_failed_allocation_is_distinguished_from_other_errors(
