@@ -19,9 +19,9 @@ CHANGE = 5e-2
     "name",
     [
         "ft_m_0",
-        "ft_l_3",
         pytest.param("ft_m_3", marks=pytest.mark.slow),
         pytest.param("ft_l_0", marks=pytest.mark.slow),
+        pytest.param("ft_l_3", marks=pytest.mark.slow),
     ],
 )
 def test_edits(

@@ -17,7 +17,8 @@ from sequela.statistics import Statistics
 from support.oracle import KEYS, TARGETS, Case, check_behavior, near
 
 
-@pytest.mark.parametrize("name", ["grace", pytest.param("grace_conflict", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["grace", "grace_conflict"])
 def test_edits(
     name: str, case: Callable[[str], Case], real_model: LanguageModel, statistics: Statistics
 ) -> None:

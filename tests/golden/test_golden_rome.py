@@ -86,11 +86,12 @@ SLOW = [
         for part in (1, 2, "sequential")
     ),
     "rome_identity_0",
+    "r_rome_0",
 ]
 
 
 @pytest.mark.parametrize(
-    "name", ["rome_cov_0", "r_rome_0", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+    "name", ["rome_cov_0", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 )
 def test_edits(
     name: str,

@@ -11,7 +11,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import pytest
+from jsonschema import ValidationError
 
 from sequela.analysis import check_validity
 from sequela.core.errors import SequelaError
@@ -87,6 +89,15 @@ def test_the_page_is_self_contained_and_well_formed(run_writer: Callable, tmp_pa
         "Method",
     ):
         assert heading in headings
+
+
+def test_every_chart_is_valid_vega_lite(run_writer: Callable, tmp_path: Path) -> None:
+    charts = Page(write_report(run_writer().write(), tmp_path).read_text(encoding="utf-8")).charts
+    assert len(charts) > 5
+    for chart in charts:
+        alt.TopLevelSpec.validate(chart)
+    with pytest.raises(ValidationError):
+        alt.TopLevelSpec.validate({**charts[0], "layer": "none"})
 
 
 def test_hostile_text_is_escaped(run_writer: Callable, tmp_path: Path) -> None:

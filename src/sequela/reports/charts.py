@@ -294,6 +294,7 @@ def _finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, sized: bool = 
             titlePadding=10,
         )
     )
-    specification: dict[str, Any] = styled.to_dict()
+    # Validation would take a third of the time; the tests validate every kind of chart.
+    specification: dict[str, Any] = styled.to_dict(validate=False)
     del specification["$schema"]  # a URL, which the page doesn't need: it names the grammar itself
     return specification

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ class _ChartList:
         return iter(self._charts)
 
 
+@cache
 def _vega_libraries() -> str:
     """Returns Vega, Vega-Lite and vega-embed as one script, in the versions that Altair targets."""
     major_and_minor = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
