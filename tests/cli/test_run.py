@@ -16,6 +16,7 @@ from sequela.cli.signals import sigterm_as_keyboard_interrupt
 from sequela.results import Status, open_store, read_manifest
 from support.commands import Sequela
 from support.studies import small_study, write_study
+from support.tiers import quick_cases
 
 PROGRAM = (sys.executable, "-c", "from sequela.cli.main import main; main()")
 
@@ -104,7 +105,7 @@ def test_a_missing_study_is_reported(sequela: Sequela) -> None:
     assert "nowhere.yaml can't be read" in answer.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", quick_cases([signal.SIGINT, signal.SIGTERM], [signal.SIGINT]))
 def test_a_signal_stops_the_run_and_the_same_command_resumes_it(
     sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

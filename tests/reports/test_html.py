@@ -63,13 +63,19 @@ class Page(HTMLParser):
         return json.loads(self.scripts[0])
 
 
+@pytest.fixture(scope="module")
+def finished_page(finished_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a finished run, for reading only."""
+    return write_report(finished_run(), tmp_path_factory.mktemp("page") / "report")
+
+
 def values_of(chart: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for rows in chart["datasets"].values() for row in rows]
 
 
-def test_the_page_is_self_contained_and_well_formed(run_writer: Callable, tmp_path: Path) -> None:
-    path = write_report(run_writer().write(), tmp_path / "report")
-    assert path == tmp_path / "report" / "index.html"
+def test_the_page_is_self_contained_and_well_formed(finished_page: Path) -> None:
+    path = finished_page
+    assert (path.parent.name, path.name) == ("report", "index.html")
     assert [child.name for child in path.parent.iterdir()] == ["index.html"]
     page = Page(path.read_text(encoding="utf-8"))
     assert page.open == []
@@ -91,8 +97,8 @@ def test_the_page_is_self_contained_and_well_formed(run_writer: Callable, tmp_pa
         assert heading in headings
 
 
-def test_every_chart_is_valid_vega_lite(run_writer: Callable, tmp_path: Path) -> None:
-    charts = Page(write_report(run_writer().write(), tmp_path).read_text(encoding="utf-8")).charts
+def test_every_chart_is_valid_vega_lite(finished_page: Path) -> None:
+    charts = Page(finished_page.read_text(encoding="utf-8")).charts
     assert len(charts) > 5
     for chart in charts:
         alt.TopLevelSpec.validate(chart)
@@ -138,8 +144,8 @@ def test_hostile_names_in_charts_are_escaped(run_writer: Callable, tmp_path: Pat
     assert any(row.get("label") == HOSTILE for chart in page.charts for row in values_of(chart))
 
 
-def test_only_our_scripts_may_run(run_writer: Callable, tmp_path: Path) -> None:
-    page = Page(write_report(run_writer().write(), tmp_path).read_text(encoding="utf-8"))
+def test_only_our_scripts_may_run(finished_page: Path) -> None:
+    page = Page(finished_page.read_text(encoding="utf-8"))
     policy = next(attributes["content"] for tag, attributes in page.elements if "http-equiv" in attributes)
     assert policy is not None
     assert policy.startswith("default-src 'none'")
@@ -150,8 +156,8 @@ def test_only_our_scripts_may_run(run_writer: Callable, tmp_path: Path) -> None:
         assert f"'sha256-{digest}'" in policy
 
 
-def test_a_complete_run_has_no_warning(run_writer: Callable, tmp_path: Path) -> None:
-    page = Page(write_report(run_writer().write(), tmp_path).read_text(encoding="utf-8"))
+def test_a_complete_run_has_no_warning(finished_page: Path) -> None:
+    page = Page(finished_page.read_text(encoding="utf-8"))
     assert not [1 for _, attributes in page.elements if attributes.get("role") == "alert"]
 
 

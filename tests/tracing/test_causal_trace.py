@@ -15,6 +15,7 @@ from sequela.models.forward.batch import pad_right
 from sequela.models.forward.replay import record_forward
 from sequela.tracing.causal_trace import CausalTrace, TraceSettings, _corrupted, causal_trace
 from support.edits import TINY_EDITS
+from support.tiers import QUICK_FAMILIES, quick_cases
 from support.tiny import FAMILY_NAMES, LAYERS, tiny_language_model
 
 FEW = TraceSettings(samples=2, window=2)
@@ -81,7 +82,7 @@ def literally(
 
 
 @pytest.mark.parametrize("kind", ["block", "value", "attention"])
-@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("name", quick_cases(FAMILY_NAMES, QUICK_FAMILIES))
 def test_it_equals_whole_passes(name: str, kind: Any) -> None:
     model = tiny_language_model(name)
     settings = FEW.model_copy(update={"kind": kind})

@@ -229,7 +229,7 @@ def tasks(
         _list_harness_tasks(harness, as_json)
         return
     from sequela.core.errors import UnknownNameError
-    from sequela.evaluation.edit_quality.probe_metric import PROBE_REGISTRY
+    from sequela.evaluation.edit_quality.plugin_metrics import PROBE_REGISTRY
     from sequela.evaluation.registry import list_suites, suite_names
 
     if name is not None and name not in suite_names():

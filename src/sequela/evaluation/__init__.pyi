@@ -1,5 +1,5 @@
 from .edit_quality.answer_matching import starts_with_answer as starts_with_answer
-from .edit_quality.probe_metric import ProbeMetric as ProbeMetric
+from .edit_quality.plugin_metrics import ProbeMetric as ProbeMetric
 from .suite import Suite as Suite
 from .suite_description import SuiteDescription as SuiteDescription
 from .suite_entry import LimitedOptions as LimitedOptions

@@ -10,7 +10,7 @@ from sequela.core.registry import SEQUELA, Registry
 from sequela.editors.catalog import JOIN
 from sequela.editors.registry import METHOD_REGISTRY, REGULARIZER_REGISTRY
 from sequela.edits.registry import SOURCE_REGISTRY
-from sequela.evaluation.edit_quality.probe_metric import PROBE_REGISTRY
+from sequela.evaluation.edit_quality.plugin_metrics import PROBE_REGISTRY
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY
 from sequela.evaluation.registry import SUITE_REGISTRY
 from sequela.inference.registry import ENGINE_REGISTRY

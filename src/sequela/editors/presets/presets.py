@@ -1,7 +1,7 @@
 """Presets: the settings of a method for a model, with their provenance.
 
-Each method's presets are in a YAML file in this folder; `models.yaml` identifies models by shape. Layers are
-given by index; the model's family maps them to modules.
+Each method's presets are in a YAML file in this folder; `model_shapes.yaml` identifies models by shape. Layers
+are given by index; the model's family maps them to modules.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Preset(BaseModel):
 
     Args:
         editor: The method.
-        models: Names from `models.yaml`, or `any`.
+        models: Names from `model_shapes.yaml`, or `any`.
         presets: The names of the preset: `recommended`, `published` or both.
         provenance: `paper` (a publication's runs), `tuned` (a search with Sequela) or `untested`.
         source: The paper, the search, or the basis of an untested choice.
@@ -85,7 +85,7 @@ def list_presets(editor: str | None = None) -> list[Preset]:
 
 def model_shapes() -> dict[str, Shape]:
     """Returns the shapes of the models that presets are for, by name."""
-    return {name: Shape.model_validate(shape) for name, shape in _read("models.yaml").items()}
+    return {name: Shape.model_validate(shape) for name, shape in _read("model_shapes.yaml").items()}
 
 
 def find_preset(editor: str, name: str, model: LanguageModel) -> Preset | None:
@@ -170,7 +170,7 @@ def write_preset(path: Path, preset: Preset) -> None:
 
 def _all() -> Iterator[Preset]:
     for file in sorted(resources.files(__package__).iterdir(), key=lambda path: path.name):
-        if file.name.endswith(".yaml") and file.name != "models.yaml":
+        if file.name.endswith(".yaml") and file.name != "model_shapes.yaml":
             editor = file.name.removesuffix(".yaml")
             for entry in _read(file.name):
                 models = [ANY] if entry["models"] == ANY else entry["models"]

@@ -16,8 +16,8 @@ import torch
 from sequela.edited import Delta, EditedModel, LowRank
 from sequela.editors.base import Editor, EditOutcome, EditReport, Resources, relative_norms
 from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subject
+from sequela.editors.shared.locate_settings import MultiLayerHyperparameters
 from sequela.editors.shared.locate_state import LocateState, check_statistics, initial_state
-from sequela.editors.shared.settings import MultiLayerHyperparameters
 from sequela.editors.shared.solve import Adjustment, ridge_adjustment
 from sequela.editors.shared.target_optimization import StoppingRule, Target, optimize_targets
 from sequela.edits import Edit

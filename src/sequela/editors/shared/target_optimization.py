@@ -22,7 +22,7 @@ import torch
 from sequela.core.batching import in_groups
 from sequela.core.progress import SILENT, Progress, counted
 from sequela.editors.shared.keys import read_at_subject
-from sequela.editors.shared.settings import TargetHyperparameters
+from sequela.editors.shared.locate_settings import TargetHyperparameters
 from sequela.editors.shared.target_batch import EditTexts, TargetBatch, Terms
 from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt

@@ -30,7 +30,7 @@ from sequela.edited import EditedModel
 from sequela.edits import Edit
 from sequela.evaluation.answer_status import all_finite, longest_too_long
 from sequela.evaluation.edit_quality.answer_matching import normalize_answer, starts_with_answer
-from sequela.evaluation.edit_quality.probe_metric import OWN_METRICS, PROBE_REGISTRY
+from sequela.evaluation.edit_quality.plugin_metrics import OWN_METRICS, PROBE_REGISTRY
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
 from sequela.inference import (
     Engine,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from sequela.core.errors import BadInputError
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
-from sequela.evaluation.edit_quality.probe_metric import PROBE_REGISTRY, ProbeMetric
+from sequela.evaluation.edit_quality.plugin_metrics import PROBE_REGISTRY, ProbeMetric
 from sequela.results.metrics import (
     ATTACK_ROBUSTNESS,
     EFFICACY,

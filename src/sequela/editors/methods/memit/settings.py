@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from sequela.editors.catalog_entry import MethodInfo
-from sequela.editors.shared.settings import MultiLayerHyperparameters
+from sequela.editors.shared.locate_settings import MultiLayerHyperparameters
 
 
 class MemitHyperparameters(MultiLayerHyperparameters):

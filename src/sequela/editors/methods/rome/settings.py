@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt
 
 from sequela.editors.catalog_entry import MethodInfo
-from sequela.editors.shared.settings import N_CONTEXTS, TargetHyperparameters
+from sequela.editors.shared.locate_settings import N_CONTEXTS, TargetHyperparameters
 
 
 class RomeHyperparameters(TargetHyperparameters):
