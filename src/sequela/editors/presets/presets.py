@@ -1,7 +1,7 @@
 """Presets: the settings of a method for a model, with their provenance.
 
-Each method's presets are in a YAML file in this folder; `model_shapes.yaml` identifies models by shape. Layers
-are given by index; the model's family maps them to modules.
+Each method's presets are in a YAML file in this folder; `model_shapes.yaml` identifies models by shape.
+Layers are given by index; the model's family maps them to modules.
 """
 
 from __future__ import annotations
