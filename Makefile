@@ -26,10 +26,10 @@ demo: setup  ## Edit a small real model, measure it, and write a report
 	$(BIN)/sequela demo
 
 test: setup  ## Run the quick tests
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-slow: setup  ## Run all tests, including the slow ones
-	$(BIN)/pytest -n auto --dist worksteal -m "not vllm"
+	$(BIN)/pytest -n auto --dist loadfile -m "not vllm"
 
 test-vllm: $(VLLM)/.ready  ## Test the vLLM engine in a separate environment
 	VLLM_CPU_KVCACHE_SPACE=$${VLLM_CPU_KVCACHE_SPACE:-2} \

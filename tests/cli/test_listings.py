@@ -10,6 +10,7 @@ import pytest
 
 from sequela.editors import editor_names
 from support.commands import Sequela
+from support.own_task import OWN
 
 COMMANDS = {
     "demo": ["--output", "--json"],
@@ -59,6 +60,19 @@ def test_listings_are_tables_for_people_and_lists_for_programs(
     assert name in table.stdout
     assert name in [one["name"] for one in listed.json]
     assert listed.stderr == ""
+
+
+def test_a_task_file_of_the_user_is_checked_and_described(sequela: Sequela, tmp_path: Path) -> None:
+    file = tmp_path / "capitals.yaml"
+    file.write_text(OWN, encoding="utf-8")
+    (tmp_path / "capitals.jsonl").write_text('{"country": "Peru", "capital": "Lima"}\n' * 3, encoding="utf-8")
+    (described,) = sequela("tasks", file, "--json").json
+    assert (described["name"], described["here"], described["origin"]) == ("capitals", 3, str(file))
+    assert "capitals (" in sequela("tasks", file).stdout
+    file.write_text(f"{OWN}protocl: x\n", encoding="utf-8")
+    answer = sequela("tasks", file)
+    assert answer.exit_code == 2
+    assert "'protocl'" in answer.stderr
 
 
 def test_models_are_listed_with_the_architectures(sequela: Sequela) -> None:

@@ -217,7 +217,9 @@ def edits(
 
 
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="Show only this suite.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Show only this suite; a task file (.yaml) is checked and described.")
+    ] = None,
     harness: Annotated[
         str | None,
         typer.Option(help="List tasks of the installed lm-evaluation-harness whose names contain this text."),
@@ -228,13 +230,10 @@ def tasks(
     if harness is not None:
         _list_harness_tasks(harness, as_json)
         return
-    from sequela.core.errors import UnknownNameError
     from sequela.evaluation.edit_quality.plugin_metrics import PROBE_REGISTRY
-    from sequela.evaluation.registry import list_suites, suite_names
+    from sequela.evaluation.registry import describe_suite, list_suites
 
-    if name is not None and name not in suite_names():
-        raise UnknownNameError("suite", name, suite_names())
-    described = [one for one in list_suites() if name in (None, one.name)]
+    described = list_suites() if name is None else describe_suite(name)
     if as_json:
         print_json([asdict(one) for one in described])
         return

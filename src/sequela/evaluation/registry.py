@@ -180,6 +180,25 @@ def list_suites() -> tuple[SuiteDescription, ...]:
     return (*own, *describe_benchmarks())
 
 
+def describe_suite(name: str) -> tuple[SuiteDescription, ...]:
+    """Describes one suite, with an entry for each protocol.
+
+    Args:
+        name: One of `suite_names()`, or the path of a task file of the user's own, which is checked.
+
+    Raises:
+        UnknownNameError: No suite has this name.
+        BadInputError: The file is not a task file, or its items can't be read.
+    """
+    from sequela.evaluation.lm_eval.listing import describe_task_file
+
+    if is_path(name):
+        return describe_task_file(name)
+    if name not in suite_names():
+        raise UnknownNameError("suite", name, suite_names())
+    return tuple(one for one in list_suites() if one.name == name)
+
+
 def _describe(listed: Listed[SuiteEntry]) -> tuple[SuiteDescription, ...]:
     if listed.value is None:
         return (unusable(listed),)

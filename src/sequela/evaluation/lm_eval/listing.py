@@ -11,7 +11,7 @@ import jinja2
 
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Listed
-from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, subtasks_of
+from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, find_benchmark, subtasks_of
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
 from sequela.evaluation.lm_eval.task_file import SUBJECT, TaskFile
@@ -20,6 +20,16 @@ from sequela.evaluation.suite_description import SuiteDescription, unusable
 from sequela.results.metrics import ACCURACY
 
 TEST_SPLITS = ("test", "validation")
+
+
+def describe_task_file(path: str) -> tuple[SuiteDescription, ...]:
+    """Describes the benchmark of a task file of the user's own, as a check of the file and its items.
+
+    Raises:
+        BadInputError: The file is not a task file, or its items can't be read.
+    """
+    entries = _describe_all(Listed(path, SEQUELA, find_benchmark(path)))
+    return tuple(replace(entry, origin=path) for entry in entries)
 
 
 def describe_benchmarks() -> tuple[SuiteDescription, ...]:
