@@ -66,7 +66,9 @@ def test_a_task_file_of_the_user_is_checked_and_described(sequela: Sequela, tmp_
     file = tmp_path / "capitals.yaml"
     file.write_text(OWN, encoding="utf-8")
     (tmp_path / "capitals.jsonl").write_text('{"country": "Peru", "capital": "Lima"}\n' * 3, encoding="utf-8")
-    (described,) = sequela("tasks", file, "--json").json
+    answer = sequela("tasks", file, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    (described,) = answer.json
     assert (described["name"], described["here"], described["origin"]) == ("capitals", 3, str(file))
     assert "capitals (" in sequela("tasks", file).stdout
     file.write_text(f"{OWN}protocl: x\n", encoding="utf-8")
