@@ -15,7 +15,7 @@ class Fault:
         file: The file, relative to `src/sequela`.
         right: The original text, which occurs in the file exactly once.
         wrong: The replacement.
-        tests: The folder of tests that mirrors the file, relative to `tests`; it is run first.
+        tests: The file or folder of tests that should notice it, relative to `tests`; it is run first.
     """
 
     name: str
@@ -46,70 +46,70 @@ FAULTS = (
         "editors/methods/rome/editor.py",
         'division_key = mean_key if settings.variant == "r-rome" else bare_key',
         'division_key = mean_key if settings.variant == "p-rome" else bare_key',
-        "editors",
+        "examples/test_rome_in_one_file.py",
     ),
     Fault(
         "wrong scale: the rank-one update is not divided by u . k",
         "editors/shared/solve.py",
         "scale = torch.dot(u, key.to(dtype))",
         "scale = torch.linalg.norm(key.to(dtype))",
-        "editors/shared",
+        "editors/shared/test_solve.py",
     ),
     Fault(
         "wrong index: the ridge solve returns the earliest keys",
         "editors/shared/solve.py",
         "adjusted[:, -n_new:]",
         "adjusted[:, :n_new]",
-        "editors/shared",
+        "editors/shared/test_solve.py",
     ),
     Fault(
         "lost layer: the residual is spread over one layer too many",
         "editors/shared/multi_layer.py",
         "n_left = len(layers) - number\n",
         "n_left = len(layers) - number + 1\n",
-        "editors",
+        "golden/test_golden_multi_layer.py",
     ),
     Fault(
         "stale keys: earlier keys are read before the batch is applied",
         "editors/shared/multi_layer.py",
         "with EditedModel(model, delta):\n            read = read_at_subject(",
         "with EditedModel(model, Delta.empty(model.fingerprint)):\n            read = read_at_subject(",
-        "editors",
+        "golden/test_golden_multi_layer.py",
     ),
     Fault(
         "wrong position: the first {} of a prompt counts as the subject",
         "models/spans.py",
         "head, _, tail = prompt.rpartition(BLANK)",
         "head, _, tail = prompt.partition(BLANK)",
-        "models",
+        "models/test_spans.py",
     ),
     Fault(
         "wrong position: a span ends one token early",
         "models/spans.py",
         "return Span(covered[0], covered[-1] + 1)",
         "return Span(covered[0], max(covered[0] + 1, covered[-1]))",
-        "models",
+        "models/test_spans.py",
     ),
     Fault(
         "lost square: weight decay divides by the norm",
         "editors/shared/target_optimization.py",
         "/ norms[site][active] ** 2 for site",
         "/ norms[site][active] for site",
-        "editors/shared",
+        "editors/shared/test_target_optimization.py",
     ),
     Fault(
         "wrong index: edits that ended leave the wrong deltas behind",
         "editors/shared/target_batch.py",
         "essence_before=self.essence_before[edits],",
         "essence_before=self.essence_before[: len(edits)],",
-        "editors/shared",
+        "editors/shared/test_target_optimization.py",
     ),
     Fault(
         "wrong sign: the divergence is taken the other way round",
         "editors/shared/target_batch.py",
         "kl = (after.exp() * (after - self.essence_before)).sum(-1)",
         "kl = (self.essence_before.exp() * (self.essence_before - after)).sum(-1)",
-        "editors/shared",
+        "editors/shared/test_target_optimization.py",
     ),
     Fault(
         "early rounding: a delta is rounded before it is added",
@@ -130,28 +130,28 @@ FAULTS = (
         "inference/torch/hidden_state_cache.py",
         "if kept_key == key and block <= at_most and states.complete",
         "if kept_key == key and block <= at_most + 1 and states.complete",
-        "inference",
+        "inference/torch/test_hidden_state_cache.py",
     ),
     Fault(
         "wrong edge: a subtree swallows its next sibling",
         "inference/torch/trie.py",
         "while open_nodes and depths[open_nodes[-1]] >= depth:",
         "while open_nodes and depths[open_nodes[-1]] > depth:",
-        "inference",
+        "inference/torch",
     ),
     Fault(
         "wrong index: replayed blocks get the key cache of lower layers",
         "models/forward/replay.py",
         "suffix.arguments(kwargs, cache, first + i, block_input.dtype)",
         "suffix.arguments(kwargs, cache, i, block_input.dtype)",
-        "models",
+        "models/forward",
     ),
     Fault(
         "wrong position: a continued row counts its tokens without the prefix",
         "inference/torch/decoding.py",
         "positions += range(row.start, len(prompt))",
         "positions += range(len(prompt) - row.start)",
-        "inference",
+        "inference/torch/test_decoding.py",
     ),
     Fault(
         "wrong divisor: a key covariance is divided by sequences",
@@ -172,13 +172,13 @@ FAULTS = (
         "editors/methods/grace/editor.py",
         "predicting = final[0, self._column : self._column + len(target)]",
         "predicting = final[0, final.shape[1] - len(target) :]",
-        "editors",
+        "editors/test_battery.py",
     ),
     Fault(
         "tied choices: a tie counts as the first choice",
         "evaluation/lm_eval/choice_scoring.py",
         '"value": float(chosen == record.details["right"]),',
         '"value": float((chosen or 0) == record.details["right"]),',
-        "evaluation/lm_eval",
+        "evaluation/lm_eval/test_choice_scoring.py",
     ),
 )
