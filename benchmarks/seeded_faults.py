@@ -4,8 +4,8 @@
     python benchmarks/seeded_faults.py --slow            # the slow ones too (`make test-slow`)
     python benchmarks/seeded_faults.py --only 3 7        # some of the faults, by number
 
-Each fault is inserted into a copy of the repository, and the tests run there until the first failure: the
-folder that mirrors the file first, then all. Prints one line of JSON per fault: its number and name, whether
+Each fault is inserted into a copy of the repository, and the tests run there until the first failure: those
+that should notice it first, then all. Prints one line of JSON per fault: its number and name, whether
 it was caught, by which test, and after how many seconds.
 """
 
