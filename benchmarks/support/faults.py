@@ -168,11 +168,11 @@ FAULTS = (
         "statistics",
     ),
     Fault(
-        "wrong position: GRACE's loss is read one token late",
+        "wrong position: GRACE's value is put at the last token",
         "editors/methods/grace/editor.py",
-        "predicting = final[0, self._column : self._column + len(target)]",
-        "predicting = final[0, final.shape[1] - len(target) :]",
-        "editors/test_battery.py",
+        "replaced[0, self._column] =",
+        "replaced[0, -1] =",
+        "editors/methods/grace",
     ),
     Fault(
         "tied choices: a tie counts as the first choice",
