@@ -12,6 +12,8 @@ import pytest
 import sequela
 from sequela.api import Model
 from sequela.cli.main import app
+from sequela.evaluation.lm_eval.suite import HarnessSuite
+from sequela.evaluation.lm_eval.task_file import TaskFile
 from sequela.studies import read_study, study_from_text
 
 ROOT = Path(__file__).parents[1]
@@ -141,3 +143,14 @@ def test_the_python_of_the_readme_uses_existing_options() -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.name)
 def test_examples_are_valid_studies(path: Path) -> None:
     assert read_study(path).name == path.stem
+
+
+def test_the_benchmark_of_the_how_to_page_is_valid(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "own-benchmark.md").read_text(encoding="utf-8")
+    (item,), (text,) = blocks("json", page), blocks("yaml", page)
+    (tmp_path / "capitals.jsonl").write_text(item, encoding="utf-8")
+    (tmp_path / "capitals.yaml").write_text(text, encoding="utf-8")
+    (task,) = HarnessSuite(str(tmp_path / "capitals.yaml")).tasks
+    assert (task.first_prompt, task.first_target) == ("What is the capital of Peru?", "Lima")
+    table = re.findall(r"^\| (`.*?) \|", page, flags=re.MULTILINE)
+    assert {name for cell in table for name in re.findall("`(.*?)`", cell)} <= set(TaskFile.model_fields)

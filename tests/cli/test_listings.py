@@ -70,11 +70,30 @@ def test_a_task_file_of_the_user_is_checked_and_described(sequela: Sequela, tmp_
     assert answer.exit_code == 0, answer.stderr
     (described,) = answer.json
     assert (described["name"], described["here"], described["origin"]) == ("capitals", 3, str(file))
-    assert "capitals (" in sequela("tasks", file).stdout
-    file.write_text(f"{OWN}protocl: x\n", encoding="utf-8")
-    answer = sequela("tasks", file)
+    text = sequela("tasks", file).stdout
+    assert "capitals (generation)" in text
+    assert "3 items" in text
+    assert "The capital of Peru is\n\nRight answer: Lima" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("version: 2", "version: 2\nprotocl: x", "'protocl'"),
+        ("{{country}}", "{{contry}}", "UndefinedError: 'contry' is undefined"),
+        ("{{country}}", "{{country", "TemplateSyntaxError"),
+        ('  doc_to_target: "{{capital}}"\n', "", "'capitals' can't be built"),
+        ("protocol: generation", "protocol: choices", "harness"),
+    ],
+)
+def test_errors_in_a_task_file_of_the_user_are_reported(
+    sequela: Sequela, tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    (tmp_path / "capitals.jsonl").write_text('{"country": "Peru", "capital": "Lima"}\n', encoding="utf-8")
+    (tmp_path / "capitals.yaml").write_text(OWN.replace(old, new), encoding="utf-8")
+    answer = sequela("tasks", tmp_path / "capitals.yaml")
     assert answer.exit_code == 2
-    assert "'protocl'" in answer.stderr
+    assert expected in answer.stderr
 
 
 def test_models_are_listed_with_the_architectures(sequela: Sequela) -> None:

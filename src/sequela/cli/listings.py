@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sequela.cli import options
-from sequela.cli.console import print_entries, print_json, print_table
+from sequela.cli.console import print_entries, print_json, print_line, print_table
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Listed, Registry
 
 if TYPE_CHECKING:
     from sequela.editors.listing import EditorDescription
+    from sequela.evaluation.lm_eval.task_builder import HarnessTask
     from sequela.evaluation.suite_description import SuiteDescription
 
 
@@ -231,9 +232,11 @@ def tasks(
         _list_harness_tasks(harness, as_json)
         return
     from sequela.evaluation.edit_quality.plugin_metrics import PROBE_REGISTRY
+    from sequela.evaluation.lm_eval.catalog import is_path
     from sequela.evaluation.registry import describe_suite, list_suites
 
     described = list_suites() if name is None else describe_suite(name)
+    built = _build_tasks(name) if name is not None and is_path(name) else ()
     if as_json:
         print_json([asdict(one) for one in described])
         return
@@ -241,12 +244,22 @@ def tasks(
         "Suites, with an entry for each protocol (studies always measure edit quality)",
         ((f"{one.name} ({one.protocol})", one.what, _suite_notes(one)) for one in described),
     )
+    for task in built:
+        print_line(f"\n{task.n_items} items; the prompt of the first one ({task.name}):\n")
+        print_line(f"{task.first_prompt}\n\nRight answer: {task.first_target.strip()}")
     metrics = list(PROBE_REGISTRY.listed())
     if metrics and name is None:
         print_entries(
             "\nMetrics of edit quality from other packages (for a study's `edit_quality: {metrics: [NAME]}`)",
             ((one.name, one.value.summary if one.value else "", _remarks(one)) for one in metrics),
         )
+
+
+def _build_tasks(path: str) -> tuple[HarnessTask, ...]:
+    """Builds the tasks of a task file with all their prompts, so that every error in it is reported."""
+    from sequela.evaluation.lm_eval.suite import HarnessSuite
+
+    return HarnessSuite(path).tasks
 
 
 def _list_harness_tasks(text: str, as_json: bool) -> None:

@@ -31,6 +31,12 @@ from sequela.results.metrics import AUROC
 FEWSHOT_SEED = 1234
 """The harness's default seed; Sequela's tasks use the first few-shot examples and draw none."""
 
+UNBUILDABLE = (
+    *(jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, SyntaxError, AttributeError),
+    AssertionError,
+)
+"""What the harness raises if a definition or an item is invalid."""
+
 OWN_SPLIT = "test"
 """The split of the items of a task file with its own items."""
 
@@ -64,6 +70,21 @@ class HarnessTask:
     def key(self) -> str:
         """The task's name in the harness, which includes the protocol."""
         return _key(self.file, self.name)
+
+    @property
+    def first_prompt(self) -> str:
+        """The prompt of the first item, with its few-shot examples."""
+        prompt: str = self.task.fewshot_context(self.task.eval_docs[0], num_fewshot=self.shots)
+        return prompt
+
+    @property
+    def first_target(self) -> str:
+        """The right answer of the first item."""
+        document = self.task.eval_docs[0]
+        target = self.task.doc_to_target(document)
+        if self.file.protocol == "generation":
+            return str(target)
+        return str(self.task.doc_to_choice(document)[int(target)])
 
     def targets_of(self, sample: Sample) -> Sequence[str]:
         """Returns the right answers of an item with generated answers."""
@@ -115,8 +136,15 @@ def build_task(
     def custom_dataset(**_: Any) -> datasets.DatasetDict:
         return rows
 
-    with quiet_harness():
-        task = ConfigurableTask(config={**resolved(definition), "custom_dataset": custom_dataset})
+    try:
+        with quiet_harness():
+            task = ConfigurableTask(config={**resolved(definition), "custom_dataset": custom_dataset})
+    except UNBUILDABLE as error:
+        raise BadInputError(
+            f"The task {file.name!r} can't be built from its definition and first item "
+            f"({type(error).__name__}: {error}).",
+            hint="Check the templates under `harness`, and that the items have the fields they name.",
+        ) from error
     task.set_fewshot_seed(FEWSHOT_SEED)
     if file.protocol != "generation" and definition["output_type"] != "multiple_choice":
         raise BadInputError(
@@ -256,10 +284,10 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
                     raise ValueError(f"the metric auroc needs two choices; there are {len(choices)}")
             elif file.options:
                 choices_shown(file.options, document)
-        except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, SyntaxError) as error:
+        except UNBUILDABLE as error:
             where = file.items or f"the data of {file.benchmark}"
             raise BadInputError(
-                f"{where}, record {number}: no prompt can be built from it ({error})."
+                f"{where}, record {number}: no prompt can be built from it ({type(error).__name__}: {error})."
             ) from error
 
 
