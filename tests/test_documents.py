@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 NAMED_FILE = re.compile(r"[\w./-]+(?:\.(?:py|ya?ml|md|ipynb|toml|cff|css|j2)|/)")
 """The pattern of a file or folder name in back-ticks; names with a `<placeholder>` do not match."""
-NOT_OF_THE_REPOSITORY: set[str] = set()
+NOT_OF_THE_REPOSITORY = {"capitals.yaml", "gsm8k/gsm8k-cot.yaml"}
 """File names in documents that exist only on the user's machine."""
 TREE = [
     path.relative_to(ROOT).as_posix()
