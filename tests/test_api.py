@@ -174,6 +174,21 @@ class TestOptions:
 
         assert change(str(text)) == change(CorpusSpec(source=str(text))) != change(None)
 
+    @pytest.mark.parametrize("wrong", ["counterfact", [{"prompt": "x"}]])
+    def test_what_is_no_edit_is_rejected(self, model: Model, wrong: Any) -> None:
+        with pytest.raises(BadInputError, match="is not an edit"), model.edited("ft-m", wrong):
+            pass
+
+    @pytest.mark.parametrize("size", [0, "a"])
+    def test_an_invalid_batch_size_is_rejected(
+        self, model: Model, edits: tuple[Edit, ...], size: Any
+    ) -> None:
+        with (
+            pytest.raises(BadInputError, match="Invalid batch size"),
+            model.edited("ft-m", edits, batch_size=size),
+        ):
+            pass
+
 
 class TestEvaluate:
     def test_suites_are_named_with_or_without_options(self, model: Model) -> None:
@@ -213,6 +228,10 @@ class TestEvaluate:
             model.evaluate(template="chatt")
         with pytest.raises(BadInputError, match="has no chat template"):
             model.evaluate(template="chat")
+
+    def test_one_string_is_no_list_of_suites(self, model: Model) -> None:
+        with pytest.raises(BadInputError, match="are one string"):
+            model.evaluate("perplexity")
 
     def test_questions_can_be_asked_in_the_chat_template(self, model: Model) -> None:
         plain = model.evaluate(["builtin"], limit=2)

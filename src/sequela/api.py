@@ -186,6 +186,14 @@ class Model:
         corpus = CorpusSpec(source=statistics) if isinstance(statistics, str) else statistics
         templates = None if contexts is None else check_contexts(contexts)
         requested = [edits] if isinstance(edits, Edit) else list(edits)
+        for edit in requested:
+            if not isinstance(edit, Edit):
+                raise BadInputError(
+                    f"{edit!r} is not an edit.",
+                    hint="Write sequela.Edit(...), or load edits with sequela.load_edits(...).",
+                )
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise BadInputError(f"Invalid batch size {batch_size!r}; expected at least 1.")
         edited, reports, methods = self.current, list(self.reports), self.methods
         ids: list[str] = []
         # An editor prepares on the unedited base and receives the active edits as data.
@@ -225,6 +233,8 @@ class Model:
             UnknownNameError: A suite or the template is unknown.
             BadInputError: An option is invalid, or the model has no chat template.
         """
+        if isinstance(suites, str):
+            raise BadInputError(f"The suites {suites!r} are one string.", hint=f"Write [{suites!r}].")
         if template not in TEMPLATES:
             raise UnknownNameError("template", template, TEMPLATES)
         chosen = make_suites(suites, limit)

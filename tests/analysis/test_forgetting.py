@@ -19,9 +19,13 @@ def test_it_is_reported_at_the_last_checkpoint_of_each_trajectory() -> None:
     assert [(one.variant, one.n_edits, one.n_expressed) for one in found] == [("", 100, 9)]
 
 
-@pytest.mark.parametrize(("n_edits", "value"), [(5, 0), (100, 10), (100, None)])
-def test_few_edits_or_enough_expressed_ones_are_not_reported(n_edits: int, value: float | None) -> None:
+@pytest.mark.parametrize(("n_edits", "value"), [(0, 0), (5, 1), (100, 10), (100, None)])
+def test_enough_expressed_edits_are_not_reported(n_edits: int, value: float | None) -> None:
     assert found_among(expressed(n_edits, value)) == []
+
+
+def test_none_of_few_edits_is_reported() -> None:
+    assert [(one.n_edits, one.n_expressed) for one in found_among(expressed(3, 0))] == [(3, 0)]
 
 
 def test_a_collapsed_model_is_not_reported_again() -> None:

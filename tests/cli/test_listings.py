@@ -80,6 +80,7 @@ def test_a_task_file_of_the_user_is_checked_and_described(sequela: Sequela, tmp_
     ("old", "new", "expected"),
     [
         ("version: 2", "version: 2\nprotocl: x", "'protocl'"),
+        ("benchmark: capitals", "benchmark: mmlu", "'mmlu' is that of an existing benchmark"),
         ("{{country}}", "{{contry}}", "UndefinedError: 'contry' is undefined"),
         ("{{country}}", "{{country", "TemplateSyntaxError"),
         ('  doc_to_target: "{{capital}}"\n', "", "'capitals' can't be built"),

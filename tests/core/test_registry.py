@@ -32,6 +32,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "__init__": "",
         "well": "TAU = 6.28\nWORD = 'tau'\n",
         "broken": "raise RuntimeError('no license found')\n",
+        "exits": "raise SystemExit(3)\n",
         "garbled": "def (\n",
     }
     for name, text in modules.items():
@@ -68,6 +69,7 @@ def test_an_unknown_name_is_an_error_that_names_similar_ones(package: str, insta
     ("place", "expected"),
     [
         ("{}.broken:X", r"can't be imported: RuntimeError: no license found"),
+        ("{}.exits:X", r"can't be imported: SystemExit: 3"),
         ("{}.garbled:X", r"can't be imported: SyntaxError"),
         ("{}.missing:X", r"can't be imported: ModuleNotFoundError"),
         ("{}.well:MISSING", r"can't be imported: AttributeError"),

@@ -171,3 +171,14 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadInputError, match="is not UTF-8 text"):
         read_study(binary)
+
+
+@pytest.mark.parametrize(
+    ("kind", "entries", "line"), [("editors", "[rome, ft-m, rome]", 4), ("suites", "[builtin, builtin]", 5)]
+)
+def test_an_entry_given_twice_is_reported_with_its_line(kind: str, entries: str, line: int) -> None:
+    lines = {"name": "x", "models": "[m]", "edits": "{source: builtin}", "editors": "[memit]", "suites": "[]"}
+    lines["models"] = "[smollm2-135m-instruct]"
+    text = "\n".join(f"{key}: {value}" for key, value in {**lines, kind: entries}.items())
+    with pytest.raises(BadInputError, match=rf"s.yaml, line {line}: The study has \w+ twice"):
+        study_from_text(text + "\ncheckpoints: [0, 1]\n", "s.yaml")

@@ -14,10 +14,7 @@ from sequela.results.measurement import Measurement
 from sequela.results.metrics import EFFECTIVE_EDITS
 
 MOSTLY_FORGOTTEN_SHARE = 0.1
-"""A trajectory is reported if the model expresses less than this share of its edits."""
-
-MIN_EDITS = 10
-"""The smallest number of edits for which a trajectory is reported."""
+"""A trajectory is reported if the model expresses less than this share of its edits; of few edits, none."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def mostly_forgotten(measurements: Iterable[Measurement], collapses: Collapses) 
     return [
         ForgottenEdits(one.model, one.editor, one.variant, one.order_seed, one.n_edits, round(one.value or 0))
         for one in last.values()
-        if one.n_edits >= MIN_EDITS
+        if one.n_edits > 0
         and (one.value or 0) < MOSTLY_FORGOTTEN_SHARE * one.n_edits
         and not collapses.reason(one)
     ]

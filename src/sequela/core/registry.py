@@ -144,7 +144,7 @@ class Registry(Generic[T]):
             return imported(location)
         try:
             return imported(location)
-        except Exception as error:  # a package's module may raise any error
+        except (Exception, SystemExit) as error:  # a package's module may raise any error, or even exit
             raise self._not_importable(name, location, self.origin(name), error) from error
 
     def misfit(self, name: str, found: object, reason: str = "") -> BadInputError:
@@ -166,18 +166,20 @@ class Registry(Generic[T]):
     def _from_package(self, point: EntryPoint) -> T:
         try:
             found = point.load()
-        except Exception as error:  # a package's module may raise any error
+        except (Exception, SystemExit) as error:  # a package's module may raise any error, or even exit
             raise self._not_importable(point.name, point.value, _origin(point), error) from error
         try:
             return self.check(point.name, found)
         except ValueError as error:
             raise self.misfit(point.name, found, str(error)) from error
 
-    def _not_importable(self, name: str, location: str, origin: Origin, error: Exception) -> BadInputError:
+    def _not_importable(
+        self, name: str, location: str, origin: Origin, error: BaseException
+    ) -> BadInputError:
         return BadInputError(
             f"The {self.kind} {name!r} of the package {origin} ({location}) can't be imported: "
             f"{type(error).__name__}: {error}",
-            hint=f"Install its dependencies, or update or uninstall {origin.distribution}.",
+            hint=f"Install what it needs, or update or uninstall {origin.distribution}.",
         )
 
     def _taken(self, name: str, points: tuple[EntryPoint, ...]) -> BadInputError:

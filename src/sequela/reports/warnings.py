@@ -20,11 +20,15 @@ def run_warnings(measurements: Sequence[Measurement], suites: Suites) -> list[st
         f"{_describe_trajectory(one)} collapsed {one.where}: {one.reason}." for one in collapses.first()
     ]
     unexpressed = [
-        f"{_describe_trajectory(one)} expresses only {one.n_expressed} of {one.n_edits} edits: all other "
+        f"{_describe_trajectory(one)} expresses {_few(one.n_expressed)} of {one.n_edits} edits: all other "
         "scores there describe a model that has kept hardly any of its edits."
         for one in mostly_forgotten(measurements, collapses)
     ]
     return collapsed + unexpressed
+
+
+def _few(n: int) -> str:
+    return f"only {n}" if n else "none"
 
 
 def _describe_trajectory(one: Collapse | ForgottenEdits) -> str:

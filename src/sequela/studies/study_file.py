@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,14 +108,23 @@ def _check_names(study: Study, name: str, lines: dict[Location, int]) -> None:
     checks.append((("edit_quality", "metrics"), study.edit_quality.further_metrics))
     for number, editor in enumerate(study.editors):
         checks.append((("editors", number), lambda e=editor: _check_editor(e)))  # type: ignore[misc]
+        checks.append((("editors", number), lambda n=number: _check_only_once(study.editors, n)))  # type: ignore[misc]
     for number, suite in enumerate(study.suites):
         checks.append((("suites", number), lambda s=suite: check_options(s.name, s.options)))  # type: ignore[misc]
+        checks.append((("suites", number), lambda n=number: _check_only_once(study.suites, n)))  # type: ignore[misc]
     for location, check in checks:
         try:
             check()
         except SequelaError as error:
             where = f"{name}, line {_line_of_named(error.message, location, lines)}"
             raise BadInputError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def _check_only_once(choices: Sequence[EditorChoice] | Sequence[SuiteChoice], number: int) -> None:
+    if choices[number] in choices[:number]:
+        raise BadInputError(
+            f"The study has {choices[number].name} twice with the same settings.", hint="Remove one of them."
+        )
 
 
 def _check_editor(choice: EditorChoice) -> None:

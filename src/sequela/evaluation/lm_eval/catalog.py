@@ -83,7 +83,14 @@ def find_benchmark(name: str) -> Benchmark:
     if not is_path(name):
         return BENCHMARK_REGISTRY.get(name)
     path = Path(name).expanduser()
-    return Benchmark((read_task_file(path),), path.parent)
+    file = read_task_file(path)
+    if file.benchmark in BENCHMARK_REGISTRY.names() and path.parent.resolve() != FOLDER.resolve():
+        raise BadInputError(
+            f"The task file {path}: the name {file.benchmark!r} is that of an existing benchmark, "
+            "and results under it would mix.",
+            hint="Choose another name under `benchmark`.",
+        )
+    return Benchmark((file,), path.parent)
 
 
 def files_of(benchmark: str) -> tuple[TaskFile, ...]:

@@ -157,6 +157,7 @@ def build_task(
     run_documents = documents.select(range(n_run))
     with templates_compiled_once():
         _check_items(task, run_documents, file)
+        _check_examples(task, shots, file)
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
@@ -289,6 +290,17 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
             raise BadInputError(
                 f"{where}, record {number}: no prompt can be built from it ({type(error).__name__}: {error})."
             ) from error
+
+
+def _check_examples(task: ConfigurableTask, shots: int, file: TaskFile) -> None:
+    """Builds the first prompt with its few-shot examples, of which there may be too few."""
+    try:
+        task.fewshot_context(task.eval_docs[0], num_fewshot=shots)
+    except UNBUILDABLE as error:
+        raise BadInputError(
+            f"The task {file.name!r}: no prompt with {shots} few-shot examples can be built "
+            f"({type(error).__name__}: {error})."
+        ) from error
 
 
 def _content(
