@@ -67,14 +67,14 @@ FAULTS = (
         "editors/shared/multi_layer.py",
         "n_left = len(layers) - number\n",
         "n_left = len(layers) - number + 1\n",
-        "golden/test_golden_multi_layer.py",
+        "benchmarks/test_literal_editing.py",
     ),
     Fault(
         "stale keys: earlier keys are read before the batch is applied",
         "editors/shared/multi_layer.py",
         "with EditedModel(model, delta):\n            read = read_at_subject(",
         "with EditedModel(model, Delta.empty(model.fingerprint)):\n            read = read_at_subject(",
-        "golden/test_golden_multi_layer.py",
+        "editors/test_battery.py",
     ),
     Fault(
         "wrong position: the first {} of a prompt counts as the subject",

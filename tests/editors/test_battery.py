@@ -19,10 +19,12 @@ from sequela.editors.catalog import JOIN, REGULARIZERS
 from sequela.editors.methods.lora.editor import QUERY_AND_VALUE
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.shared.gradient_factors import mlp_linears
+from sequela.editors.shared.keys import in_contexts, read_at_subject
 from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit
 from sequela.inference import TorchEngine, score_request
 from sequela.models import LanguageModel
+from sequela.models.forward.activations import Site
 from support.edits import CONTEXTS, TINY_EDITS
 from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
@@ -500,6 +502,21 @@ def test_fine_tuning_keeps_every_entry_within_its_bound(kept: Path) -> None:
     outcome = editor.edit(model, TINY_EDITS[:2], editor.prepare(model, resources), resources)
     largest = [float(update.to_dense().abs().max()) for update in outcome.delta.updates.values()]
     assert largest == pytest.approx([0.004, 0.004], rel=1e-4)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if "history" in name or "alphaedit" in name])
+def test_the_keys_that_are_kept_are_those_of_the_edited_model(method: str, kept: Path) -> None:
+    model, tried = open_model("llama"), METHODS[method]
+    edits, layer = TINY_EDITS[: tried.batch], tried.layers[-1]
+    (first,) = edit_in_batches(tried.create(), model, edits, tried.batch, resources_for(model, kept))
+    contexts = first.state.contexts
+    prompts = [prompt for edit in edits for prompt in in_contexts(model, edit, contexts)]
+    site = Site("key", layer)
+    with EditedModel(model, first.delta):
+        read = read_at_subject(model, prompts, [site])[site].reshape(len(edits), len(contexts), -1)
+    bare, others = read[:, 0], read[:, 1:]
+    expected = (bare + others.mean(dim=1)) / 2 if len(contexts) > 1 else bare
+    torch.testing.assert_close(first.state.tensors[f"keys.{layer}"], expected)
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if "history" in name or "alphaedit" in name])
