@@ -221,6 +221,12 @@ class TestErrors:
         with pytest.raises(BadInputError, match="holds no saved edits"):
             read_description(tmp_path)
 
+    def test_the_folder_of_a_run_points_to_its_checkpoints(self, tmp_path: Path) -> None:
+        (tmp_path / "checkpoints").mkdir()
+        with pytest.raises(BadInputError, match="the folder of a run") as caught:
+            read_description(tmp_path)
+        assert str(tmp_path / "checkpoints") in str(caught.value.hint)
+
     def test_another_model(self, folder: Path, model: LanguageModel) -> None:
         other = tiny_language_model("llama", seed=1)
         with pytest.raises(FingerprintMismatchError) as caught:

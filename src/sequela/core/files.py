@@ -41,7 +41,7 @@ def read_description_of(path: Path, kind: type[M], what: str) -> M:
     except FileNotFoundError:
         raise BadInputError(f"{path.parent} holds no {what}: {path.name} is missing.") from None
     except (ValidationError, json.JSONDecodeError) as error:
-        raise BadInputError(f"{path} is not the description of a {what}: {error}") from error
+        raise BadInputError(f"{path} can't be read as the description of {what}: {error}") from error
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> str:

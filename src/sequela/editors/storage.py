@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.errors import BadInputError
 from sequela.core.files import load_tensors, read_description_of, save_tensors, write_description
 from sequela.edited.delta_storage import restore_delta, store_delta
 from sequela.editors import former_storage
@@ -99,6 +100,11 @@ def read_description(folder: Path) -> EditsDescription:
     """
     if not (folder / DESCRIPTION).is_file() and former_storage.holds_edits(folder):
         return former_storage.read_description(folder)
+    if (folder / "checkpoints").is_dir() and not (folder / DESCRIPTION).is_file():
+        raise BadInputError(
+            f"{folder} holds no saved edits: it is the folder of a run.",
+            hint=f"Name one of its checkpoints: {folder}/checkpoints/TRAJECTORY/EDITS.",
+        )
     check_format(folder / DESCRIPTION, FORMAT)
     return read_description_of(folder / DESCRIPTION, EditsDescription, "saved edits")
 
