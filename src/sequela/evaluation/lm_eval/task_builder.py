@@ -32,8 +32,14 @@ FEWSHOT_SEED = 1234
 """The harness's default seed; Sequela's tasks use the first few-shot examples and draw none."""
 
 UNBUILDABLE = (
-    *(jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, SyntaxError, AttributeError),
+    jinja2.TemplateError,
     AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    SyntaxError,
+    TypeError,
+    ValueError,
 )
 """What the harness raises if a definition or an item is invalid."""
 
@@ -55,6 +61,7 @@ class HarnessTask:
         note: The note on its scores.
         task: The harness's task object.
         content: A hash of definition, settings and items.
+        first_prompt: The prompt of the first item, with its few-shot examples.
     """
 
     file: TaskFile
@@ -65,17 +72,12 @@ class HarnessTask:
     note: str
     task: ConfigurableTask
     content: str
+    first_prompt: str
 
     @property
     def key(self) -> str:
         """The task's name in the harness, which includes the protocol."""
         return _key(self.file, self.name)
-
-    @property
-    def first_prompt(self) -> str:
-        """The prompt of the first item, with its few-shot examples."""
-        prompt: str = self.task.fewshot_context(self.task.eval_docs[0], num_fewshot=self.shots)
-        return prompt
 
     @property
     def first_target(self) -> str:
@@ -157,7 +159,7 @@ def build_task(
     run_documents = documents.select(range(n_run))
     with templates_compiled_once():
         _check_items(task, run_documents, file)
-        _check_examples(task, shots, file)
+        first_prompt = _first_prompt(task, shots, file)
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
@@ -176,6 +178,7 @@ def build_task(
         ),
         task=task,
         content=_content(file, definition, rows, run_documents),
+        first_prompt=first_prompt,
     )
 
 
@@ -292,15 +295,20 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
             ) from error
 
 
-def _check_examples(task: ConfigurableTask, shots: int, file: TaskFile) -> None:
-    """Builds the first prompt with its few-shot examples, of which there may be too few."""
+def _first_prompt(task: ConfigurableTask, shots: int, file: TaskFile) -> str:
+    """Returns the first prompt with its few-shot examples.
+
+    Raises:
+        BadInputError: It can't be built, for example because there are too few examples.
+    """
     try:
-        task.fewshot_context(task.eval_docs[0], num_fewshot=shots)
+        prompt: str = task.fewshot_context(task.eval_docs[0], num_fewshot=shots)
     except UNBUILDABLE as error:
         raise BadInputError(
             f"The task {file.name!r}: no prompt with {shots} few-shot examples can be built "
             f"({type(error).__name__}: {error})."
         ) from error
+    return prompt
 
 
 def _content(
