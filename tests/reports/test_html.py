@@ -161,7 +161,7 @@ def test_a_complete_run_has_no_warning(finished_page: Path) -> None:
     alerts = [1 for _, attributes in page.elements if attributes.get("role") == "alert"]
     text = "".join(page.text)
     assert "incomplete" not in text
-    assert len(alerts) == text.count("expresses none of")  # the model of this run learns none of its few edits
+    assert len(alerts) == text.count("expresses none of")  # the few edits of this run have no effect
 
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.STOPPED, Status.FAILED])
