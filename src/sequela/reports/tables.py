@@ -17,6 +17,7 @@ from sequela.reports.formatting import (
 )
 from sequela.reports.series import MetricSeries
 from sequela.results import CostRecord, EditRecord, ItemRecord, Plugin, Suites, mean_and_stderr, protocol_info
+from sequela.results.protocols import FROM_EDITS
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,8 @@ def edit_rows(records: Iterable[EditRecord], columns: Sequence[tuple[str, str]])
 
 def success_columns(records: Iterable[EditRecord]) -> list[tuple[str, str]]:
     """Returns the metrics and protocols measured right after the edits, in order of first appearance."""
-    return list({(item.metric, item.protocol): None for one in records for item in one.success})
+    items = (item for one in records for item in one.success)
+    return list({(item.metric, item.protocol): None for item in items if item.protocol != FROM_EDITS.name})
 
 
 def _tally(items: Iterable[ItemRecord], metric: str, protocol: str) -> str:

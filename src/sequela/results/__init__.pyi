@@ -7,6 +7,8 @@ from .environment import Environment as Environment
 from .environment import collect_environment as collect_environment
 from .evaluation_key import EvaluationKey as EvaluationKey
 from .item_record import ItemRecord as ItemRecord
+from .known_before import KnownBefore as KnownBefore
+from .known_before import known_before_of as known_before_of
 from .manifest import Manifest as Manifest
 from .manifest import Plugin as Plugin
 from .manifest import Status as Status

@@ -132,6 +132,19 @@ EFFECTIVE_EDITS = MetricInfo(
     higher_is_better=True,
     section=Section.EDITS,
 )
+SUPERSEDED = MetricInfo(
+    name="superseded",
+    title="superseded edits",
+    meaning="the number of edits that a later edit of the same question has superseded; they are not measured",
+    unit=Unit.COUNT,
+    section=Section.EDITS,
+)
+EDITED_NEIGHBORS = MetricInfo(
+    name="edited_neighbors",
+    meaning="the number of neighborhood prompts that an edit in force changes on purpose; they are not measured",
+    unit=Unit.COUNT,
+    section=Section.EDITS,
+)
 FLUENCY = MetricInfo(
     name="fluency",
     meaning="the entropy of n-grams in texts about the subjects, in bits; low for repetitive texts",
@@ -234,6 +247,8 @@ CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
             PREFIX_ROBUSTNESS,
             ATTACK_ROBUSTNESS,
             EFFECTIVE_EDITS,
+            SUPERSEDED,
+            EDITED_NEIGHBORS,
             FLUENCY,
             CONSISTENCY,
             HIT_RATE,

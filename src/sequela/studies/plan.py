@@ -64,7 +64,10 @@ class Plan:
     def edit_quality_version(self) -> str:
         """The version of this study's edit-quality suite."""
         settings = self.study.edit_quality
-        content: dict[str, object] = {"probes": 2, "settings": settings.model_dump(mode="json")}
+        content: dict[str, object] = {"probes": 3, "settings": settings.model_dump(mode="json")}
+        relations = [edit.relation for edit in self.edits]
+        if any(relations):  # they determine which edits ask the same question
+            content["relations"] = relations
         if settings.metrics:
             content["metrics"] = {metric.name: metric.version for metric in settings.further_metrics()}
         return hash_json(content)

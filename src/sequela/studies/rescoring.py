@@ -107,7 +107,7 @@ def _rescored_results(
     if suite == REFUSAL:
         return rescore_refusal_records(items)
     if suite == EDIT_QUALITY:
-        return rescore_edit_records(items, {one.task: one.note for one in stored})
+        return rescore_edit_records(items, {(one.task, one.metric, one.protocol): one.note for one in stored})
     files = (
         files_of(suite) if suite in benchmark_names() else [file for file in own if file.benchmark == suite]
     )

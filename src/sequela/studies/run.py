@@ -24,7 +24,8 @@ from sequela.core.workload import Workload
 from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
 from sequela.editors.session import EditSession, Snapshot
-from sequela.edits import Edit
+from sequela.edits import Edit, EditsInForce
+from sequela.evaluation.edit_quality.known_before import known_before_all, with_known_before
 from sequela.evaluation.edit_quality.measure import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
@@ -49,6 +50,7 @@ from sequela.results import (
     EditRecord,
     EvaluationKey,
     ItemRecord,
+    KnownBefore,
     Labels,
     Manifest,
     ResultsStore,
@@ -333,6 +335,7 @@ class _Run:
 
         def edit_quality(before: Unedited) -> tuple[list[TaskResult], list[ItemRecord]]:
             items = self._retention(edited, self.plan.edits, before)
+            items = with_known_before(items, known_before_all(items, self.plan.edits))
             return task_results(items), items
 
         evaluations = [one for one in self._suites(edited) if one.is_quick == (before is None)]
@@ -363,7 +366,7 @@ class _Run:
                         self.workload.skip(reading_alarms(session.model.name))
                 at = stored
             else:
-                at, stopped = self._edit_up_to(trajectory, at, n_edits, before.answers)
+                at, stopped = self._edit_up_to(trajectory, at, n_edits, before.answers, baseline.known)
                 if at.n_edits:
                     folder = checkpoint_folder(self.folder, trajectory.key, at.n_edits)
                     ids = tuple(edit.id for edit in trajectory.edits[: at.n_edits])
@@ -374,11 +377,17 @@ class _Run:
             self._measure_checkpoint(trajectory, at, baseline, before)
 
     def _edit_up_to(
-        self, trajectory: Trajectory, at: Checkpoint, n_edits: int, answers: Answers
+        self,
+        trajectory: Trajectory,
+        at: Checkpoint,
+        n_edits: int,
+        answers: Answers,
+        known: Mapping[str, KnownBefore],
     ) -> tuple[Checkpoint, str]:
         """Applies edits up to `n_edits`; returns the checkpoint reached and the reason for an early stop."""
         session, settings = trajectory.session, self.plan.study.edit_quality
         ranks: dict[int, Mapping[str, int]] = {}
+        dropped = {record.edit_id for record in self.store.edit_records(trajectory.key) if record.dropped}
         for edits in session.batches(trajectory.edits[:n_edits], at.n_edits):
             applied = at.n_edits + len(edits)
             position = f"{trajectory.label}: edit {applied} of {self.plan.study.n_edits}"
@@ -387,7 +396,12 @@ class _Run:
             with self.workload.doing(piece, self._label(session.model, position)):
                 result = session.apply_batch(edits, at)
                 edited = session.edited(result, self.routers)
-                items = measure_edits(edited, self.engine, edits, SUCCESS_AT_EDIT, settings, answers)
+                dropped |= {report.edit_id for report in result.reports if report.dropped}
+                in_force = EditsInForce(trajectory.questions, applied, frozenset(dropped))
+                items = measure_edits(
+                    edited, self.engine, edits, SUCCESS_AT_EDIT, settings, answers, in_force=in_force
+                )
+                items = with_known_before(items, known)
             self.store.write_edit_records(trajectory.records(result, items))
             self.store.write_cost(
                 CostRecord(
@@ -460,8 +474,11 @@ class _Run:
         ids = {edit.id for edit in applied}
 
         def edit_quality() -> tuple[list[TaskResult], list[ItemRecord]]:
-            retention = self._retention(edited, applied, before)
             records = [one for one in self.store.edit_records(trajectory.key) if one.edit_id in ids]
+            dropped = frozenset(one.edit_id for one in records if one.dropped)
+            in_force = EditsInForce(trajectory.questions, at.n_edits, dropped)
+            retention = self._retention(edited, applied, before, in_force)
+            retention = with_known_before(retention, baseline.known)
             items = [*(item for record in records for item in record.success), *retention]
             return task_results(items, _notes_of(records)), items
 
@@ -472,12 +489,19 @@ class _Run:
             key = evaluation.key(trajectory.key, at.n_edits, edited)
             self._evaluate(evaluation, key, labels, baseline, edited.base, position)
 
-    def _retention(self, edited: EditedModel, edits: Sequence[Edit], before: Unedited) -> list[ItemRecord]:
+    def _retention(
+        self,
+        edited: EditedModel,
+        edits: Sequence[Edit],
+        before: Unedited,
+        in_force: EditsInForce | None = None,
+    ) -> list[ItemRecord]:
         """Measures the retention of edits on a model, and the quality of its texts about their subjects."""
-        settings, engine = self.plan.study.edit_quality, self.engine
+        settings, engine, task = self.plan.study.edit_quality, self.engine, RETENTION_AT_N
+        kept = [one for one in edits if in_force is None or in_force.superseding(one) is None]
         return [
-            *measure_edits(edited, engine, edits, RETENTION_AT_N, settings, before.answers, self.progress),
-            *measure_texts(edited, engine, edits, RETENTION_AT_N, settings, before.texts, self.progress),
+            *measure_edits(edited, engine, edits, task, settings, before.answers, self.progress, in_force),
+            *measure_texts(edited, engine, kept, task, settings, before.texts, self.progress),
         ]
 
     def _edit_quality(self, model: LanguageModel, n_edits: int, measure: Measure) -> Evaluation:

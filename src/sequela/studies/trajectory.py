@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from sequela.core.hashing import hash_json
 from sequela.editors import EditReport
 from sequela.editors.session import BatchResult, EditSession
-from sequela.edits import Edit, EditSet
+from sequela.edits import Edit, EditSet, Questions
 from sequela.results import EditRecord, ItemRecord, Labels, method_label
 
 
@@ -50,6 +51,11 @@ class Trajectory:
                 "on_bad_edit": session.policy.model_dump(mode="json"),
             }
         )
+
+    @cached_property
+    def questions(self) -> Questions:
+        """The questions of the edits, which determine the edits in force at each checkpoint."""
+        return Questions(self.edits)
 
     @property
     def variant(self) -> str:

@@ -3,7 +3,8 @@
 There are two tasks, whose results are never mixed:
 
 * `success@edit`: measured right after the edit's own batch.
-* `retention@n`: measured at the checkpoint after n edits, for all of them.
+* `retention@n`: measured at the checkpoint after n edits, for all of them that no later edit of the same
+  question has superseded.
 
 The prompts are defined in `probes`. The protocols are:
 
@@ -13,7 +14,7 @@ The prompts are defined in `probes`. The protocols are:
   earlier answer tokens are given. This leaks content and length of the target (the literature's
   `rewrite_acc`; see arXiv 2502.11177) and is reported for comparison only.
 * `probability`: whether the mean log-probability per token of one answer is above the other's
-  (the literature's ES, PS and NS).
+  (the literature's ES, PS and NS). It has no value if the two answers are the same.
 * `agreement`: whether the model gives the same answer as the unedited model.
 * `hits`: whether a memory-based or in-context method found one of its edits for the prompt. It should for an
   edit's own prompts and should not for its neighbors. Other methods don't have this protocol.
@@ -27,9 +28,16 @@ from dataclasses import dataclass
 
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
-from sequela.edits import Edit
+from sequela.edits import Edit, EditsInForce
+from sequela.edits.questions import same_answer
 from sequela.evaluation.answer_status import all_finite, longest_too_long
 from sequela.evaluation.edit_quality.answer_matching import normalize_answer, starts_with_answer
+from sequela.evaluation.edit_quality.left_out import (
+    count_results,
+    is_count,
+    left_out_note,
+    select_probes,
+)
 from sequela.evaluation.edit_quality.plugin_metrics import OWN_METRICS, PROBE_REGISTRY
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
 from sequela.inference import (
@@ -60,8 +68,9 @@ def measure_edits(
     settings: EditQualitySettings,
     before: Answers | None = None,
     progress: Progress = SILENT,
+    in_force: EditsInForce | None = None,
 ) -> list[ItemRecord]:
-    """Measures every edit on a model.
+    """Measures edits on a model.
 
     Args:
         model: The edited model.
@@ -71,12 +80,16 @@ def measure_edits(
         settings: The settings of the measurement.
         before: The unedited model's answers to the neighborhood prompts; if given, `agreement` is measured.
         progress: Receives progress reports.
+        in_force: The edits in force on the model. Edits that a later one has superseded, and neighborhood
+            prompts that one changes on purpose, are counted but not measured. None to measure everything.
 
     Returns:
         One record per edit, metric and protocol. Its value is the mean over the edit's prompts, because
-        the prompts of one edit are correlated and must not count as independent items.
+        the prompts of one edit are correlated and must not count as independent items. Further records
+        count what is left out.
     """
-    asked = [(edit, probe) for edit in edits for probe in probes_of(edit, settings)]
+    selected = select_probes(edits, task, settings, in_force)
+    asked = selected.asked
     generations = engine.generate(
         model,
         [_generation(model, probe.prompt, settings) for _, probe in asked],
@@ -93,8 +106,11 @@ def measure_edits(
         for protocol, outcome in _score_probe(probe, generations[i], expected, rival, before):
             outcomes[(edit.id, probe.metric, protocol)].append(outcome)
     return [
-        _record(task, edit_id, metric, protocol, scored)
-        for (edit_id, metric, protocol), scored in outcomes.items()
+        *(
+            _record(task, edit_id, metric, protocol, scored)
+            for (edit_id, metric, protocol), scored in outcomes.items()
+        ),
+        *selected.counts,
     ]
 
 
@@ -122,19 +138,41 @@ def task_results(records: Iterable[ItemRecord], notes: Mapping[str, str] | None 
     """
     task_notes = notes or {}
     groups: dict[tuple[str, str, str], list[ItemRecord]] = defaultdict(list)
+    counts: list[ItemRecord] = []
     for record in records:
-        groups[(record.task, record.metric, record.protocol)].append(record)
-    results = [result_from_items(group, task_notes.get(task, "")) for (task, _, _), group in groups.items()]
+        if is_count(record):
+            counts.append(record)
+        else:
+            groups[(record.task, record.metric, record.protocol)].append(record)
+    results = [
+        result_from_items(
+            group,
+            "; ".join(filter(None, (task_notes.get(task, ""), left_out_note(counts, task, metric)))),
+        )
+        for (task, metric, _), group in groups.items()
+    ]
     retained = (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name)
     return [
         *results,
         *(_effective(one) for one in results if (one.task, one.metric, one.protocol) == retained),
+        *count_results(counts),
     ]
 
 
-def rescore_records(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> list[TaskResult]:
-    """Scores stored answers again with the current rule for matching answers; other records are unchanged."""
-    return task_results([_rescore_record(record) for record in records], notes)
+def rescore_records(
+    records: Iterable[ItemRecord], notes: Mapping[tuple[str, str, str], str]
+) -> list[TaskResult]:
+    """Scores stored answers again with the current rule for matching answers; other records are unchanged.
+
+    Args:
+        records: The stored records.
+        notes: The notes on the stored results by task, metric and protocol; they do not depend on the rule.
+    """
+    results = task_results([_rescore_record(record) for record in records])
+    return [
+        one.model_copy(update={"note": notes.get((one.task, one.metric, one.protocol), one.note)})
+        for one in results
+    ]
 
 
 def _rescore_record(record: ItemRecord) -> ItemRecord:
@@ -146,7 +184,7 @@ def _rescore_record(record: ItemRecord) -> ItemRecord:
         for one in record.details["prompts"]
     ]
     value = sum(one["value"] for one in prompts) / len(prompts)
-    return record.model_copy(update={"value": value, "details": {"prompts": prompts}})
+    return record.model_copy(update={"value": value, "details": {**record.details, "prompts": prompts}})
 
 
 def _effective(retention: TaskResult) -> TaskResult:
@@ -193,7 +231,7 @@ def _score_probe(
         yield FREE_DECODING.name, outcome(float(probe.counts(generation.text, probe.expected)), generation)
         share = sum(expected.token_greedy) / len(expected.token_greedy)
         yield TEACHER_FORCED.name, outcome(share, expected)
-        if rival is not None:
+        if rival is not None and not same_answer(probe.expected, probe.rival or ""):
             wins = expected.mean_logprob > rival.mean_logprob
             yield PROBABILITY.name, outcome(float(wins), expected, rival)
     if probe.metric == NEIGHBORHOOD.name and before is not None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from sequela.core.errors import BadInputError
 from sequela.edits import Edit
+from sequela.edits.checks import is_unchanged
 from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
 from sequela.evaluation.edit_quality.plugin_metrics import PROBE_REGISTRY, ProbeMetric
 from sequela.results.metrics import (
@@ -108,7 +109,7 @@ def probes_of(edit: Edit, settings: EditQualitySettings) -> list[ProbePrompt]:
     * `paraphrase`: other prompts that ask the same.
     * `portability`: questions whose answer follows from the edit.
     * `attack_robustness`: the prompt after a statement of the old fact; if the old answer comes back, the
-      edit was superficial (arXiv 2505.12636).
+      edit was superficial (arXiv 2505.12636). An edit whose new answer is the old one has none.
     * `neighborhood`: questions about other subjects.
     * the settings' `metrics`: the prompts of metrics from packages.
     """
@@ -119,7 +120,7 @@ def probes_of(edit: Edit, settings: EditQualitySettings) -> list[ProbePrompt]:
     probes += [ProbePrompt(PARAPHRASE.name, text, new, true) for text in edit.paraphrases]
     for further in edit.portability[: settings.max_portability]:
         probes.append(ProbePrompt(PORTABILITY.name, further.prompt, further.answer, None))
-    if settings.attack and true is not None:
+    if settings.attack and true is not None and not is_unchanged(edit):
         probes.append(
             ProbePrompt(ATTACK_ROBUSTNESS.name, f"{edit.question} {true}. {edit.question}", new, true)
         )
