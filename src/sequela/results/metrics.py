@@ -135,13 +135,13 @@ EFFECTIVE_EDITS = MetricInfo(
 SUPERSEDED = MetricInfo(
     name="superseded",
     title="superseded edits",
-    meaning="the number of edits that a later edit of the same question has superseded; they are not measured",
+    meaning="the number of edits superseded by a later edit of the same question, which are not measured",
     unit=Unit.COUNT,
     section=Section.EDITS,
 )
 EDITED_NEIGHBORS = MetricInfo(
     name="edited_neighbors",
-    meaning="the number of neighborhood prompts that an edit in force changes on purpose; they are not measured",
+    meaning="the number of neighborhood prompts that an edit in force changes on purpose, not measured",
     unit=Unit.COUNT,
     section=Section.EDITS,
 )

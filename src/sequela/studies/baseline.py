@@ -58,7 +58,7 @@ class Baseline:
                 self.known[item.item] = known
 
     def of(self, result: TaskResult) -> float | None:
-        """Returns the baseline of a result: over its own items and prompts if they are known, else over all."""
+        """Returns the baseline of a result: over its own items and prompts if known, else over all."""
         if result.protocol == FROM_EDITS.name:  # a count of what is left out, which the unedited model lacks
             return None
         if result.metric == EFFECTIVE_EDITS.name:  # a count, derived from the share of the same edits

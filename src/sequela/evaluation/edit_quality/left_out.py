@@ -48,21 +48,13 @@ def select_probes(
         if in_force is not None:
             later = in_force.superseding(edit)
             if later is not None:
-                counts.append(_count(task, SUPERSEDED, edit, {"superseded_by": [later.id]}))
+                counts.append(_count(task, SUPERSEDED, edit, 1, superseded_by=later.id))
                 continue
-            changed = {
-                probe.prompt: by.id
-                for probe in probes
-                if probe.metric == NEIGHBORHOOD.name
-                and (by := in_force.asking(probe.prompt, edit.relation)) is not None
-            }
+            changed = [probe for probe in probes if _is_changed(probe, edit, in_force)]
             if changed:
-                counts.append(_count(task, EDITED_NEIGHBORS, edit, {"left_out": list(changed.items())}))
-                probes = [
-                    probe
-                    for probe in probes
-                    if probe.metric != NEIGHBORHOOD.name or probe.prompt not in changed
-                ]
+                prompts = [probe.prompt for probe in changed]
+                counts.append(_count(task, EDITED_NEIGHBORS, edit, len(changed), left_out=prompts))
+                probes = [probe for probe in probes if probe not in changed]
         asked += ((edit, probe) for probe in probes)
     return SelectedProbes(tuple(asked), tuple(counts))
 
@@ -119,17 +111,20 @@ def left_out_note(counts: Sequence[ItemRecord], task: str, metric: str) -> str:
     return "; ".join(parts)
 
 
-def _count(
-    task: str, metric: MetricInfo, edit: Edit, details: dict[str, list[str] | list[tuple[str, str]]]
-) -> ItemRecord:
+def _is_changed(probe: ProbePrompt, edit: Edit, in_force: EditsInForce) -> bool:
+    """Returns whether a probe is a neighborhood prompt that an edit in force changes on purpose."""
+    return probe.metric == NEIGHBORHOOD.name and in_force.asking(probe.prompt, edit.relation) is not None
+
+
+def _count(task: str, metric: MetricInfo, edit: Edit, value: int, **details: str | list[str]) -> ItemRecord:
     return ItemRecord(
         suite=EDIT_QUALITY,
         task=task,
         metric=metric.name,
         protocol=FROM_EDITS.name,
         item=edit.id,
-        value=float(sum(map(len, details.values()))),
+        value=float(value),
         prompt=edit.question,
         expected=edit.target_new,
-        details=dict(details),
+        details=details,
     )
