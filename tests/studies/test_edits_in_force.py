@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sequela.edits import Edit, Probe
-from sequela.results import ItemRecord, KnownBefore, Measurement, known_before_of, open_store
+from sequela.reports import markdown_page, write_report
+from sequela.reports.report_data import read_report_data
+from sequela.results import (
+    ItemRecord,
+    KnownBefore,
+    Manifest,
+    Measurement,
+    known_before_of,
+    open_store,
+    read_manifest,
+)
 from sequela.studies import Study, run_study
+from sequela.studies.plan import make_plan
 from support.world import World
 
 
@@ -108,3 +120,54 @@ def test_every_record_of_edit_quality_states_what_the_unedited_model_answered(co
         items += [item for record in store.edit_records() for item in record.success]
     assert {item.task for item in items} == {"success@edit", "retention@n"}
     assert {known_before_of(item) for item in items} == {KnownBefore.OLD}
+
+
+def test_the_manifest_and_the_report_have_the_findings_about_the_edits(
+    contradicting: Path, tmp_path: Path
+) -> None:
+    (findings,) = read_manifest(contradicting).edit_findings.values()
+    kinds = ["contradiction", "shared_key", "edited_neighbor"]
+    assert [one.kind for one in findings] == kinds
+    report = read_report_data(contradicting)
+    assert [(row.count, row.of, row.n_edits, row.models) for row in report.edit_findings] == [
+        (1, 2, 2, ""),
+        (2, 3, 2, ""),
+        (1, 4, 1, ""),
+    ]
+    page = write_report(contradicting, tmp_path).read_text(encoding="utf-8")
+    assert '<section id="edit-set">' in page
+    for text in (page, markdown_page(contradicting)):
+        assert "Questions with several new answers" in text
+        assert "1 edit superseded by a later edit of the same question, not counted" in text
+
+
+def test_the_report_splits_every_edit_score(contradicting: Path) -> None:
+    (table,) = read_report_data(contradicting).edit_splits
+    assert table.columns == ("all edits", "old answer before", "key shared with another edit")
+    scores = {(row.task, row.quantity, row.protocol): row.cells for row in table.rows}
+    every, old, sharing = scores["retention@n", "efficacy", "free decoding"]
+    assert every == old
+    assert every.endswith("(2)")  # the second edit and the third
+    assert sharing.endswith("(1)")  # the third; the first is superseded
+    assert scores["success@edit", "efficacy", "free decoding"][0].endswith("(3)")
+    assert scores["retention@n", "neighborhood", "free decoding"][2] == "–"
+
+
+def test_a_run_of_an_earlier_version_has_no_findings_and_no_groups(finished: Path) -> None:
+    content = json.loads((finished / "manifest.json").read_text(encoding="utf-8"))
+    del content["edit_findings"]
+    assert Manifest.model_validate(content).edit_findings == {}
+    assert read_report_data(finished).edit_splits == ()
+
+
+def test_relations_are_part_of_the_version_of_edit_quality(
+    make_study: Callable[..., Study], world: World, tmp_path: Path
+) -> None:
+    versions = set()
+    for relation in (None, "P19", "P20"):
+        edit = world.edits(1, phrasing=-1)[0].model_copy(update={"relation": relation})
+        file = tmp_path / "facts.jsonl"
+        file.write_text(edit.model_dump_json(), encoding="utf-8")
+        study = make_study(edits={"source": "jsonl", "file": str(file)}, checkpoints=[0, 1])
+        versions.add(make_plan(study).edit_quality_version)
+    assert len(versions) == 3

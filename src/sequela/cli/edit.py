@@ -70,6 +70,7 @@ def edit(
     from sequela.editors.session import EditSession, check_subjects
     from sequela.editors.shared.contexts import read_contexts
     from sequela.editors.storage import save_edits
+    from sequela.edits import check_edits
     from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
     from sequela.evaluation.edit_quality.probes import EditQualitySettings
     from sequela.inference import TorchEngine, working_memory
@@ -91,6 +92,8 @@ def edit(
                 f"{len(chosen.skipped)} records of {chosen.name} are no valid edits and were skipped."
             )
         base = load_model(model, device=device, dtype=precision, progress=progress)
+        for finding in check_edits(chosen, base.tokenizer, max_new_tokens=settings.max_new_tokens):
+            progress.say(f"{chosen.name}: {finding.counted}")
         corpus = CorpusSpec(source=statistics, n_tokens=tokens)
         resources = Resources.for_model(base, corpus, progress, contexts=templates, seed=seed)
         policy = BadEditPolicy.of(on_bad_edit.value)

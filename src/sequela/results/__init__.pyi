@@ -1,6 +1,7 @@
 from .answer_distribution import AnswerDistribution as AnswerDistribution
 from .answer_distribution import most_frequent as most_frequent
 from .cost_record import CostRecord as CostRecord
+from .edit_finding import EditFinding as EditFinding
 from .edit_record import EditRecord as EditRecord
 from .edit_record import EditReport as EditReport
 from .environment import Environment as Environment

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from sequela.core.errors import SequelaError
 from sequela.core.files import write_description
 from sequela.results.earlier_schema import suites_of_4
+from sequela.results.edit_finding import EditFinding
 from sequela.results.environment import Environment
 from sequela.results.suite_info import SuiteInfo, Suites
 
@@ -65,6 +66,8 @@ class Manifest(BaseModel):
         plugins: The plug-ins that the run used.
         seeds: All seeds, by purpose.
         command: The command that reproduces the run.
+        edit_findings: The findings about the edits, by the model whose tokenizer counted; none in runs of
+            earlier versions.
         notes: Remarks for readers of the results, such as skipped records and the reasons.
         error: The error message of a failed run.
     """
@@ -87,6 +90,7 @@ class Manifest(BaseModel):
     seeds: dict[str, list[int]] = Field(default_factory=dict)
     command: str = ""
     notes: tuple[str, ...] = ()
+    edit_findings: dict[str, tuple[EditFinding, ...]] = Field(default_factory=dict)
     error: str = ""
 
     @property

@@ -285,7 +285,10 @@ class _Run:
                 f"{name!r} and {twins[0]!r} are the same model.", hint="Remove one of them from the study."
             )
         hashes = {**known, name: model.fingerprint}
-        self.manifest = self.manifest.model_copy(update={"model_hashes": hashes})
+        findings = {**self.manifest.edit_findings, name: self.plan.findings(model)}
+        for one in findings[name]:
+            self.progress.say(f"{self.plan.edits.name}: {one.title}: {one.count:,} of {one.of:,}")
+        self.manifest = self.manifest.model_copy(update={"model_hashes": hashes, "edit_findings": findings})
         self.manifest = self.manifest.with_plugins(family_plugin(model.family))
         write_manifest(self.folder, self.manifest)
         return model
