@@ -1,0 +1,93 @@
+"""The manifest of a new or resumed run, and the checks that its results belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sequela.core.errors import SequelaError
+from sequela.core.precision import Precision
+from sequela.models import LanguageModel
+from sequela.models.loading import choose_device
+from sequela.results import Manifest, collect_environment, read_manifest, write_manifest
+from sequela.studies.plan import Plan
+from sequela.studies.plugins import check_plugins, family_plugin, plugins_of
+
+
+def open_manifest(plan: Plan, folder: Path, command: str, precision: Precision) -> Manifest:
+    """Writes and returns the manifest of a new or resumed run.
+
+    Args:
+        plan: The plan of the study.
+        folder: The folder with the results.
+        command: The user's command.
+        precision: The data type of the weights.
+
+    Raises:
+        SequelaError: The folder has a run of another study.
+    """
+    config = plan.study.model_dump(mode="json")
+    config["dtype"] = precision.name
+    for editor_config, (_, editor) in zip(config["editors"], plan.editors, strict=True):
+        # With defaults filled in, so that a version with other defaults doesn't resume this run.
+        editor_config["settings"] = editor.settings
+    manifest = Manifest(
+        name=plan.study.name,
+        evaluations_planned=plan.n_evaluations,
+        environment=collect_environment(str(choose_device(plan.study.device)), str(precision)),
+        config=config,
+        given=plan.study.model_dump(mode="json"),
+        edit_set_hashes={plan.edits.name: plan.edits.content_hash},
+        suite_versions=plan.suite_versions(),
+        suite_infos=plan.suite_infos(),
+        plugins=plugins_of(plan.study),
+        seeds={"order": list(plan.study.order_seeds), "editors": [plan.study.seed]},
+        command=command,
+        notes=tuple(plan.notes()),
+    )
+    if (folder / "manifest.json").is_file():
+        earlier = read_manifest(folder)
+        check_plugins(earlier)
+        if _result_determining_fields(earlier) != _result_determining_fields(manifest):
+            raise SequelaError(
+                f"{folder} has the run of another study, or of an earlier version of this one.",
+                hint="Choose another folder with --output, or delete that one.",
+            )
+        manifest = manifest.model_copy(
+            update={"started": earlier.started, "model_hashes": earlier.model_hashes}
+        ).with_plugins(earlier.plugins)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def _result_determining_fields(manifest: Manifest) -> tuple[object, ...]:
+    """Returns the fields that determine the results of a run; the memory limit is not one of them."""
+    config = {key: value for key, value in manifest.config.items() if key != "memory"}
+    return config, manifest.edit_set_hashes, manifest.suite_versions
+
+
+def with_model(manifest: Manifest, name: str, model: LanguageModel, folder: Path) -> Manifest:
+    """Returns the manifest with the fingerprint of a model, and with the package of its family.
+
+    Args:
+        manifest: The manifest of the run so far.
+        name: The model's name in the study.
+        model: The model.
+        folder: The folder with the results, for messages.
+
+    Raises:
+        SequelaError: Its results would be mixed with those of another model.
+    """
+    known = manifest.model_hashes
+    if known.get(name, model.fingerprint) != model.fingerprint:
+        raise SequelaError(
+            f"{name!r} is no longer the model with which the run in {folder} started: its "
+            f"fingerprint was {known[name]} and is now {model.fingerprint}.",
+            hint="Choose another folder with --output.",
+        )
+    twins = [other for other, fingerprint in known.items() if fingerprint == model.fingerprint]
+    if any(other != name for other in twins):
+        raise SequelaError(
+            f"{name!r} and {twins[0]!r} are the same model.", hint="Remove one of them from the study."
+        )
+    hashes = {**known, name: model.fingerprint}
+    return manifest.model_copy(update={"model_hashes": hashes}).with_plugins(family_plugin(model.family))
