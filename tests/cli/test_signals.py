@@ -97,7 +97,7 @@ main()
 def test_a_repeated_signal_does_not_disturb_a_command_that_stops(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     cleaned_up = False
-    with pytest.raises(KeyboardInterrupt), interrupts_raised(number) as interrupted_now:
+    with pytest.raises(KeyboardInterrupt), interrupts_raised(number) as interrupted_now:  # noqa: PT012
         assert not interrupted_now()
         try:
             signal.raise_signal(number)
