@@ -1,8 +1,8 @@
 """Handling of the signals that stop the program: SIGINT (Ctrl-C) and SIGTERM.
 
-While a command runs, the first one raises `KeyboardInterrupt`, so that the command stores what it has. Before
-and after a command, while Python imports and exits, it ends the program at once: an exception at such a moment
-would only print a traceback. This module is imported before everything else, so it imports little.
+While a command runs, the first one raises `KeyboardInterrupt`, so that the command stores what it has.
+Before and after a command, while Python imports and exits, it ends the program at once: an exception at such
+a moment would only print a traceback. This module is imported before everything else, so it imports little.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def interrupts_raised(number: signal.Signals = signal.SIGINT) -> Iterator[Callab
         number: The signal.
 
     Yields:
-        A function that returns whether the signal came. Compiled code may raise an error of its own instead of
-        the `KeyboardInterrupt`.
+        A function that returns whether the signal came. Compiled code may raise an error of its own instead
+        of the `KeyboardInterrupt`.
     """
     before = signal.getsignal(number)
     if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
@@ -72,8 +72,8 @@ def quick_exit_if_stopped() -> Iterator[None]:
     """Ends the program without Python's own shutdown if a block exits with the status of a stopped program.
 
     During its shutdown, Python handles SIGINT by its default action again, which would replace the status. It
-    would also do so by itself if the interrupt had passed through code that was compiled from text, as that of
-    dataclasses is.
+    would also do so by itself if the interrupt had passed through code that was compiled from text, as that
+    of dataclasses is.
     """
     try:
         yield
