@@ -96,16 +96,20 @@ main()
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_repeated_signal_does_not_disturb_a_command_that_stops(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    cleaned_up = False
-    with pytest.raises(KeyboardInterrupt), interrupts_raised(number) as interrupted_now:  # noqa: PT012
-        assert not interrupted_now()
-        try:
-            signal.raise_signal(number)
-        finally:
-            assert interrupted_now()
-            signal.raise_signal(number)
-            cleaned_up = True
-    assert cleaned_up
+    cleaned_up: list[bool] = []
+
+    def command() -> None:
+        with interrupts_raised(number) as interrupted_now:
+            cleaned_up.append(interrupted_now())
+            try:
+                signal.raise_signal(number)
+            finally:
+                signal.raise_signal(number)
+                cleaned_up.append(interrupted_now())
+
+    with pytest.raises(KeyboardInterrupt):
+        command()
+    assert cleaned_up == [False, True]
     assert signal.getsignal(number) is before
 
 

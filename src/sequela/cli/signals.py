@@ -71,9 +71,9 @@ def interrupts_raised(number: signal.Signals = signal.SIGINT) -> Iterator[Callab
 def quick_exit_if_stopped() -> Iterator[None]:
     """Ends the program without Python's own shutdown if a block exits with the status of a stopped program.
 
-    During its shutdown, Python handles SIGINT by its default action again, which would replace the status.
-    It would also do so by itself if the interrupt had passed through code that was compiled from text, as
-    that of dataclasses is.
+    During its shutdown, Python handles SIGINT by its default action again, which would replace the status. It
+    would also do so by itself if the interrupt had passed through code that was compiled from text, as that
+    of dataclasses is.
     """
     try:
         yield

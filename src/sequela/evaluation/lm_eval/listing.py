@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import jinja2
+from jinja2 import meta
 
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Listed
@@ -55,7 +56,7 @@ def _describe_all(listed: Listed[Benchmark]) -> Iterator[SuiteDescription]:
 
 def _describe(file: TaskFile, data: LocalData | None, origin: str) -> SuiteDescription:
     rows = None if data is None else [row for some in data.splits.values() for row in some]
-    constants = {} if rows is None else _constants(file, rows)
+    constants = {} if rows is None else constants_of(file, rows)
     return SuiteDescription(
         name=file.benchmark,
         task=f"{file.name}@{file.version}",
@@ -101,7 +102,7 @@ def _chance(file: TaskFile, rows: Sequence[Row] | None) -> float | None:
     return sum(sum(one) / len(one) for one in labels) / len(labels)
 
 
-def _constants(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
+def constants_of(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
     """Returns the score of always giving one answer, by answer."""
     if file.targets and file.reported_metrics[0] == ACCURACY.name:
         targets = [row[file.targets] for row in rows]
@@ -110,5 +111,18 @@ def _constants(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
     if not file.right_answer or not rows:
         return {}
     template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(file.right_answer)
-    answers = Counter(template.render(row) for row in rows)
+    answers: Counter[str] = Counter()
+    for row, count in _alike(rows, file.right_answer):
+        answers[template.render(row)] += count
     return {answer: count / len(rows) for answer, count in sorted(answers.items())}
+
+
+def _alike(rows: Sequence[Row], template: str) -> Iterator[tuple[Row, int]]:
+    """Yields a row of each group for which a template renders the same text, and the group's size."""
+    fields = sorted(meta.find_undeclared_variables(jinja2.Environment().parse(template)))
+    groups: dict[str, tuple[Row, int]] = {}
+    for row in rows:
+        key = repr([row.get(field) for field in fields])
+        first, count = groups.get(key, (row, 0))
+        groups[key] = first, count + 1
+    yield from groups.values()
