@@ -20,6 +20,7 @@ from sequela.evaluation.lm_eval.choice_scoring import choice_records
 from sequela.evaluation.lm_eval.generation_scoring import generation_records
 from sequela.evaluation.lm_eval.item_records import ItemContext, Sample
 from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.lm_eval.repeatable import harness_seeds, start_sampler
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.lm_eval.task_builder import HarnessTask, build_task, task_name
 from sequela.evaluation.lm_eval.task_file import suite_info
@@ -109,7 +110,9 @@ class HarnessSuite:
             SequelaError: The data can't be loaded.
         """
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
-        with templates_compiled_once():
+        for task in self.tasks:
+            start_sampler(task.task)
+        with templates_compiled_once(), harness_seeds():
             return self._task_results(lm)
 
     def _task_results(self, lm: EngineLM) -> list[TaskResult]:

@@ -167,6 +167,9 @@ class TaskFile(BaseModel):
         options: For generated answers, the choices that were shown, as a template of the harness.
         readings: For generated answers, the parsers `strict` and `lenient`.
         items: For a user's own file, the JSON-lines file with its items, in the same folder.
+        examples: The JSON-lines file with its few-shot examples, in the same folder. Without one, an own file
+            takes the examples of the definition that it includes, or its first `shots` items, which are then
+            not asked.
         local: The location of its items in the user's folder of data sets.
     """
 
@@ -195,6 +198,7 @@ class TaskFile(BaseModel):
     options: str = ""
     readings: dict[str, AnswerParser] = Field(default_factory=dict)
     items: str = ""
+    examples: str = ""
     local: LocalFiles | None = None
 
     @model_validator(mode="after")
@@ -218,6 +222,8 @@ class TaskFile(BaseModel):
             raise ValueError("true_probability needs targets")
         if not (self.include or self.items):
             raise ValueError("it needs an upstream definition to include, or items of its own")
+        if self.examples and not self.shots:
+            raise ValueError("examples are few-shot examples; it needs shots, the number of them in a prompt")
         if self.items and "doc_to_text" not in self.harness:
             raise ValueError("a task with items of its own needs harness.doc_to_text")
         return self

@@ -17,12 +17,13 @@ from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.evaluation.lm_eval.adapter import EngineLM
-from sequela.evaluation.lm_eval.harness_tasks.loading import LoadedTasks, harness_seeds, load_tasks
+from sequela.evaluation.lm_eval.harness_tasks.loading import LoadedTasks, load_tasks
 from sequela.evaluation.lm_eval.harness_tasks.running import run_tasks
 from sequela.evaluation.lm_eval.harness_tasks.scoring import SCORING_VERSION, TaskScores, group_results
 from sequela.evaluation.lm_eval.harness_tasks.settings import check_harness_task
 from sequela.evaluation.lm_eval.item_records import joined
 from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.lm_eval.repeatable import harness_seeds
 from sequela.evaluation.lm_eval.templates import templates_compiled_once
 from sequela.inference import Engine
 from sequela.results import SuiteInfo, TaskResult
@@ -153,6 +154,7 @@ class HarnessTaskSuite:
                 "version": str(task.VERSION),
                 "items": _plain(list(islice(self.loaded.items[name], self.settings.limit))),
                 "examples": _plain(self.loaded.examples[name]),
+                **({"asked item": "left out"} if name in self.loaded.leaving_out else {}),
             }
         )
 
