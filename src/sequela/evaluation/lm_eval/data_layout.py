@@ -13,6 +13,7 @@ import jinja2
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, compiled_expression
 
 Row = dict[str, Any]
 
@@ -67,7 +68,7 @@ class DataLayout(BaseModel):
     def _are_expressions(cls, value: dict[str, str]) -> dict[str, str]:
         for name, expression in value.items():
             try:
-                _compiled(expression)
+                compiled_expression(expression)
             except jinja2.TemplateSyntaxError as error:
                 raise ValueError(f"{name}: {expression!r} is not an expression ({error})") from error
         return value
@@ -90,7 +91,7 @@ class DataLayout(BaseModel):
             if not self.row:
                 return fields
             return {name: _defined(expression(**fields)) for name, expression in self._compiled_row.items()}
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except UNBUILDABLE as error:
             raise BadInputError(f"{where}: the record can't be converted to an item ({error}).") from error
 
     def _fields_of(self, record: Any, where: str) -> Row:
@@ -103,16 +104,11 @@ class DataLayout(BaseModel):
 
     @cached_property
     def _compiled_checks(self) -> Mapping[str, Any]:
-        return {message: _compiled(text) for message, text in self.checks.items()}
+        return {message: compiled_expression(text) for message, text in self.checks.items()}
 
     @cached_property
     def _compiled_row(self) -> Mapping[str, Any]:
-        return {name: _compiled(text) for name, text in self.row.items()}
-
-
-def _compiled(expression: str) -> Any:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    return environment.compile_expression(expression, undefined_to_none=False)
+        return {name: compiled_expression(text) for name, text in self.row.items()}
 
 
 def _defined(value: Any) -> Any:

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import jinja2
-
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Listed
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, find_benchmark, subtasks_of
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import ITEMS, read_own_rows
 from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_local
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template
 from sequela.evaluation.lm_eval.task_file import SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.upstream_tasks import read_definition
 from sequela.evaluation.suite_description import SuiteDescription, unusable
@@ -112,6 +111,10 @@ def _constants(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
         return {"the shortest choice": sum(shortest) / len(shortest)}
     if not file.right_answer or not rows:
         return {}
-    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(file.right_answer)
-    answers = Counter(template.render(row) for row in rows)
+    try:
+        answers = Counter(apply_template(file.right_answer, row) for row in rows)
+    except UNBUILDABLE as error:
+        raise BadInputError(
+            f"The task {file.name!r}: its right_answer can't be rendered ({error})."
+        ) from error
     return {answer: count / len(rows) for answer, count in sorted(answers.items())}

@@ -24,7 +24,7 @@ from sequela.evaluation.lm_eval.repeatable import harness_seeds, start_sampler
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.lm_eval.task_builder import HarnessTask, build_task, task_name
 from sequela.evaluation.lm_eval.task_file import suite_info
-from sequela.evaluation.lm_eval.templates import templates_compiled_once
+from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.inference import Engine
 from sequela.results import ItemRecord, SuiteInfo, TaskResult
 from sequela.results.metrics import TRUE_PROBABILITY
@@ -112,7 +112,7 @@ class HarnessSuite:
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
         for task in self.tasks:
             start_sampler(task.task)
-        with templates_compiled_once(), harness_seeds():
+        with sandboxed_templates(), harness_seeds():
             return self._task_results(lm)
 
     def _task_results(self, lm: EngineLM) -> list[TaskResult]:

@@ -12,7 +12,6 @@ from random import Random
 from typing import Any
 
 import datasets
-import jinja2
 from lm_eval.api.task import ConfigurableTask
 
 from sequela.core.errors import BadInputError, SequelaError
@@ -30,22 +29,11 @@ from sequela.evaluation.lm_eval.repeatable import (
     processed_once,
     start_sampler,
 )
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
-from sequela.evaluation.lm_eval.templates import apply_template, templates_compiled_once
+from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.evaluation.lm_eval.upstream_tasks import UpstreamFunction, read_definition, resolved
 from sequela.results.metrics import AUROC
-
-UNBUILDABLE = (
-    jinja2.TemplateError,
-    AssertionError,
-    AttributeError,
-    IndexError,
-    KeyError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-"""What the harness raises if a definition or an item is invalid."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +122,7 @@ def build_task(
         return data_set(data.splits)
 
     try:
-        with quiet_harness(), harness_seeds():
+        with quiet_harness(), harness_seeds(), sandboxed_templates():
             task = ConfigurableTask(config={**resolved(definition), "custom_dataset": custom_dataset})
     except UNBUILDABLE as error:
         raise BadInputError(
@@ -154,7 +142,7 @@ def build_task(
     n_run = len(documents) if limit is None else min(limit, len(documents))
     run_documents = documents.select(range(n_run))
     examples = example_rows(definition, data.splits)
-    with templates_compiled_once():
+    with sandboxed_templates():
         _check_items(task, run_documents, file)
         _check_apart(task, run_documents, examples[:shots], data, file)
         first_prompt = _first_prompt(task, shots, file)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import jinja2
 from lm_eval.api.group import Group
 from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.tasks import TaskManager
@@ -22,6 +21,8 @@ from sequela.evaluation.lm_eval.harness_tasks.settings import HarnessTaskSetting
 from sequela.evaluation.lm_eval.local_data import read_items
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.repeatable import harness_seeds, leave_out_asked_item, processed_once
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE
+from sequela.evaluation.lm_eval.templates import sandboxed_templates
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def load_tasks(settings: HarnessTaskSettings) -> LoadedTasks:
         raise SequelaError(
             "The installed lm-evaluation-harness is too old: it has no `TaskManager.load`.", hint=INSTALL_HINT
         )
-    with quiet_harness(), hub_access() as reachable, harness_seeds():
+    with quiet_harness(), hub_access() as reachable, harness_seeds(), sandboxed_templates():
         manager = TaskManager(include_path=list(settings.members.folders), include_defaults=False)
         with _local_data(settings, reachable) as replaced:
             loaded = _load(manager, settings)
@@ -99,7 +100,7 @@ def _load(manager: TaskManager, settings: HarnessTaskSettings) -> dict[str, Any]
         raise SequelaError(
             f"The task {name!r} can't be loaded: {unreachable_because(error, True)}."
         ) from error
-    except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except UNBUILDABLE as error:
         raise BadInputError(
             f"The data of the task {name!r} don't fit its definition: {type(error).__name__}: {error}.",
             hint="The rows need the same fields as the hub's data set.",
