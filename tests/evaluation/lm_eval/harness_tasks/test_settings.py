@@ -38,7 +38,9 @@ def own_task(tmp_path: Path) -> dict[str, str]:
 def test_code_from_outside_the_harness_is_run_only_with_permission(
     own_task: dict[str, str], tiny_edited: EditedModel
 ) -> None:
-    with pytest.raises(BadInputError, match=r"outside lm-evaluation-harness: helpers.text") as caught:
+    with pytest.raises(
+        BadInputError, match=r"outside lm-evaluation-harness: the function helpers.text"
+    ) as caught:
         check_harness_task(**own_task)
     assert "trust_remote_code: true" in str(caught.value)
     suite = HarnessTaskSuite(**own_task, trust_remote_code=True)

@@ -27,6 +27,12 @@ _LIST_ITEM = re.compile(r"\s*(?:#.*)?\n\s*-\s*([^\n]*)")
 _QUOTED = re.compile(r"""(["'])(.*?)\1""")
 
 
+class FunctionName(str):
+    """The name of a Python function that a definition refers to, in place of the function."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class TaskIndex:
     """The tasks, groups and tags of the installed harness, by name.
@@ -165,8 +171,8 @@ def read_plain(path: Path) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         """A loader of YAML with `!function`."""
 
-    def function_name(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
-        return str(loader.construct_scalar(node))
+    def function_name(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> FunctionName:
+        return FunctionName(loader.construct_scalar(node))
 
     Loader.add_constructor("!function", function_name)
     try:
