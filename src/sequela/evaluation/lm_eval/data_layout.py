@@ -5,6 +5,8 @@ A layout is a mapping in a task file, or a file in `task_files/layouts` if sever
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
@@ -17,13 +19,51 @@ from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, compiled_expression
 
 Row = dict[str, Any]
 
-KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "text": str,
-    "number": (int, float),
-    "list": list,
-    "object": dict,
+_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "text": (str, "a text"),
+    "number": ((int, float), "a finite number"),
+    "list": (list, "a list"),
+    "object": (dict, "an object"),
 }
-"""The kinds of a field, with their Python types."""
+"""The kinds of a field, with their Python types and their names in error messages."""
+
+
+def picked_fields(record: Any, kinds: Mapping[str, str], where: str) -> Row:
+    """Returns the required fields of a record, after checking their kinds.
+
+    Args:
+        record: The record.
+        kinds: The kind of each field: `text`, `number`, `list` or `object`.
+        where: The name of the record in error messages.
+
+    Raises:
+        BadInputError: The record is no object, or a field is missing or of the wrong kind. `true` and NaN
+            don't count as numbers.
+    """
+    if not isinstance(record, dict):
+        raise BadInputError(f"{where}: expected an object with {', '.join(kinds)}.")
+    for field, kind in kinds.items():
+        if field not in record:
+            raise BadInputError(f"{where}: the field {field!r} is missing.")
+        type_, noun = _KINDS[kind]
+        value = record[field]
+        wrong = not isinstance(value, type_) or (kind == "number" and isinstance(value, bool))
+        if wrong or nonfinite_field(value):
+            raise BadInputError(f"{where}: the field {field!r} is {_shown(value)}, expected {noun}.")
+    return {field: record[field] for field in kinds}
+
+
+def nonfinite_field(value: Any, name: str = "it") -> str:
+    """Returns the name of a number that is not finite, anywhere in a value; an empty text if all are."""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else name
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, part in parts if (found := nonfinite_field(part, str(key)))), "")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 class SplitFile(BaseModel):
@@ -83,7 +123,7 @@ class DataLayout(BaseModel):
         Raises:
             BadInputError: A field is missing or of the wrong kind, or the record doesn't meet a condition.
         """
-        fields = self._fields_of(record, where)
+        fields = picked_fields(record, self.fields, where)
         try:
             for message, check in self._compiled_checks.items():
                 if not check(**fields):
@@ -93,14 +133,6 @@ class DataLayout(BaseModel):
             return {name: _defined(expression(**fields)) for name, expression in self._compiled_row.items()}
         except UNBUILDABLE as error:
             raise BadInputError(f"{where}: the record can't be converted to an item ({error}).") from error
-
-    def _fields_of(self, record: Any, where: str) -> Row:
-        if not isinstance(record, dict):
-            raise BadInputError(f"{where}: expected an object with {', '.join(self.fields)}.")
-        for field, kind in self.fields.items():
-            if not isinstance(record.get(field), KINDS[kind]):
-                raise BadInputError(f"{where}: the field {field!r} is missing or of the wrong kind.")
-        return {field: record[field] for field in self.fields}
 
     @cached_property
     def _compiled_checks(self) -> Mapping[str, Any]:

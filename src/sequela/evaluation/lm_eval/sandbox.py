@@ -70,6 +70,15 @@ def apply_template(template: str, document: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
+def check_syntax(template: str) -> None:
+    """Checks that a template can be compiled.
+
+    Raises:
+        TemplateSyntaxError: It can't; the error has the line.
+    """
+    _compiled(template)
+
+
 @lru_cache(maxsize=N_KEPT)
 def _compiled(template: str) -> jinja2.Template:
     return _environment().from_string(template)

@@ -18,8 +18,10 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.paths import DATA_VARIABLE
+from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import Splits, example_rows, example_settings, read_own_rows
+from sequela.evaluation.lm_eval.harness_keys import stop_problem
 from sequela.evaluation.lm_eval.item_records import Sample, joined
 from sequela.evaluation.lm_eval.local_data import local_path, read_local
 from sequela.evaluation.lm_eval.quiet import quiet_harness
@@ -130,14 +132,15 @@ def build_task(
             f"({type(error).__name__}: {error}).",
             hint="Check the templates under `harness`, and that the items have the fields they name.",
         ) from error
+    if file.protocol != "generation" and definition.get("doc_to_choice") is None:
+        raise BadInputError(
+            f"The task {file.name!r}: the protocol {file.protocol} scores choices, and it has none.",
+            hint='Add `harness: {doc_to_choice: "{{choices}}"}`, or use the protocol generation.',
+        )
+    if wrong := stop_problem((task.config.generation_kwargs or {}).get("until")):
+        raise BadInputError(f"The task {file.name!r}: its generation_kwargs {wrong}.")
     leave_out_asked_item(task)
     start_sampler(task)
-    if file.protocol != "generation" and definition["output_type"] != "multiple_choice":
-        raise BadInputError(
-            f"The task {file.name!r}: the protocol {file.protocol} scores choices, but its definition "
-            f"has the output_type {definition['output_type']}.",
-            hint="Add `harness: {output_type: multiple_choice, doc_to_choice: ...}`.",
-        )
     documents = processed_once(task)
     n_run = len(documents) if limit is None else min(limit, len(documents))
     run_documents = documents.select(range(n_run))
@@ -186,20 +189,19 @@ def task_name(file: TaskFile, subject: str, shots: int, departure: str = "") -> 
 def _definition(
     file: TaskFile, upstream: Mapping[str, Any], splits: Splits, shots: int, max_new_tokens: int | None
 ) -> dict[str, Any]:
-    # The protocol implies the output type: choices are scored unless answers are generated.
-    definition = {"output_type": "multiple_choice", **upstream, "num_fewshot": shots}
+    definition = {**upstream, "num_fewshot": shots}
     definition |= example_settings(file, upstream, splits, shots)
     if file.protocol == "generation":
         # Sequela's own parsers read the text; the harness's filters and metrics are not used.
         definition |= {
-            "output_type": "generate_until",
             "doc_to_choice": None,
             "filter_list": None,
             "metric_list": [{"metric": "exact_match"}],
         }
     definition |= file.harness
+    definition["output_type"] = file.output_type
     if file.protocol == "generation":
-        settings = {"do_sample": False, **definition["generation_kwargs"]}
+        settings = {"do_sample": False, **(definition.get("generation_kwargs") or {})}
         settings["max_gen_toks"] = max_new_tokens or file.max_new_tokens
         definition["generation_kwargs"] = settings
     return definition
@@ -287,11 +289,28 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
                     raise ValueError(f"the metric auroc needs two choices; there are {len(choices)}")
             elif file.options:
                 choices_shown(file.options, document)
+            if file.protocol == "generation" and file.items:
+                _check_gold(target, file)
         except UNBUILDABLE as error:
             where = file.items or f"the data of {file.benchmark}"
             raise BadInputError(
                 f"{where}, record {number}: no prompt can be built from it ({type(error).__name__}: {error})."
             ) from error
+
+
+def _check_gold(target: Any, file: TaskFile) -> None:
+    """Checks that there is a text that would count as right: at least the right answer itself.
+
+    Raises:
+        ValueError: There is none.
+    """
+    targets = [str(one) for one in (target if isinstance(target, list) else [target])]
+    for name, parser in file.readings.items():
+        if not any(one.strip() and COMPARISONS[parser.compare](one, [one]) for one in targets):
+            raise ValueError(
+                f"no answer could match {' or '.join(map(repr, targets)) or 'an empty list'} as a "
+                f"{parser.compare} (the reading {name})"
+            )
 
 
 def _check_apart(
