@@ -141,7 +141,7 @@ def stop_problem(until: Any) -> str:
     if until is None:
         return ""
     stops: Sequence[Any] = [until] if isinstance(until, str) else until
-    if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
+    if not isinstance(stops, list | tuple) or not all(isinstance(stop, str) for stop in stops):
         return "has an `until` that is neither a text nor a list of texts"
     if "" in stops:
         return "has an empty text under `until`, at which every answer would end before it begins"

@@ -26,6 +26,7 @@ from sequela.evaluation.lm_eval.task_builder import HarnessTask, build_task, tas
 from sequela.evaluation.lm_eval.task_file import suite_info
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.inference import Engine
+from sequela.inference.generation_state import STOPPING_VERSION
 from sequela.results import ItemRecord, SuiteInfo, TaskResult
 from sequela.results.metrics import TRUE_PROBABILITY
 
@@ -63,8 +64,10 @@ class HarnessSuite:
     @cached_property
     def version(self) -> str:
         """A hash of definitions, settings, items, few-shot examples, rules and the harness's version."""
+        generates = any(file.protocol == "generation" for file in self.settings.files)
         return hash_json(
             {
+                **({"stopping": STOPPING_VERSION} if generates else {}),
                 "suite": self.name,
                 "scoring": SCORING_VERSION,
                 "extraction": EXTRACTION_VERSION,

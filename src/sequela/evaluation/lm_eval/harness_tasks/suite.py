@@ -26,7 +26,11 @@ from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.repeatable import harness_seeds
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.inference import Engine
+from sequela.inference.generation_state import STOPPING_VERSION
 from sequela.results import SuiteInfo, TaskResult
+
+_CHOOSING = ("multiple_choice", "loglikelihood", "loglikelihood_rolling")
+"""The output types without generated answers."""
 
 _NOT_CONTENT = ("config_source", "split")
 """Keys of a definition that are left out of its hash: its file on this machine, and a split's name."""
@@ -155,6 +159,7 @@ class HarnessTaskSuite:
                 "items": _plain(list(islice(self.loaded.items[name], self.settings.limit))),
                 "examples": _plain(self.loaded.examples[name]),
                 **({"asked item": "left out"} if name in self.loaded.leaving_out else {}),
+                **({} if task.OUTPUT_TYPE in _CHOOSING else {"stopping": STOPPING_VERSION}),
             }
         )
 
