@@ -88,11 +88,12 @@ class GenerationRequest:
     Args:
         prompt: The token ids; at least one.
         max_new_tokens: The maximum number of generated tokens; at least 1.
-        stop: Strings that end the text; they are not part of it.
+        stop: Strings that end the text; they are not part of it. One within white space at the beginning of
+            the text does not end it.
         route: The route that the model's routers chose.
 
     Raises:
-        SequelaError: The prompt is empty, or `max_new_tokens` is below 1.
+        SequelaError: The prompt or a stop string is empty, or `max_new_tokens` is below 1.
     """
 
     prompt: tuple[int, ...]
@@ -105,6 +106,8 @@ class GenerationRequest:
             raise SequelaError(
                 "A generation request needs at least one token of prompt and at least one to generate."
             )
+        if "" in self.stop:
+            raise SequelaError("A stop string is empty; every answer would end before it begins.")
 
     @property
     def length(self) -> int:

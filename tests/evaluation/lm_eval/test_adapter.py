@@ -132,6 +132,8 @@ def test_an_answer_longer_than_the_context_is_rejected(cut_prompts: bool) -> Non
         {"until": [], "num_beams": 4},
         {"do_sample": False, "num_beams": 4},
         {"top_k": 3},
+        {"until": ["\n", ""]},
+        {"until": ""},
     ],
 )
 def test_settings_other_than_greedy_are_rejected(edited: EditedModel, settings: dict[str, Any]) -> None:

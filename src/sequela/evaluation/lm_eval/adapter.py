@@ -16,6 +16,7 @@ from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
 from sequela.edited.protocols import NO_ROUTE, Route
 from sequela.evaluation.answer_status import format_error
+from sequela.evaluation.lm_eval.harness_keys import stop_problem
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 
 DEFAULT_MAX_NEW_TOKENS = 256
@@ -207,8 +208,10 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
                 f"{max_new_tokens} new tokens were requested; {self.edited.base.name!r} has a context "
                 f"of {self.max_length} tokens, prompt included."
             )
-        until = settings.get("until") or []
-        stop = (until,) if isinstance(until, str) else tuple(until)
+        until = settings.get("until", [])
+        if wrong := stop_problem(until):
+            raise BadInputError(f"The task {wrong}.")
+        stop = (until,) if isinstance(until, str) else tuple(until or ())
         route = self._routes.get(prompt, NO_ROUTE)
         return GenerationRequest(self._fitted(prompt, ids, room), max_new_tokens, stop, route)
 
