@@ -33,7 +33,7 @@ from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.loading import load_model
 from sequela.models.sentence_encoder import load_sentence_encoder
-from sequela.models.spans import continued
+from sequela.models.joining import continued
 
 
 class SeracState(TrainedState):
