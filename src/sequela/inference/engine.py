@@ -164,7 +164,7 @@ class Engine(Protocol):
 
 
 def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRequest:
-    """Returns a request that scores a continuation of a prompt, joined to it by a space if one belongs there."""
+    """Returns a request that scores a continuation of a prompt, joined as `tokenize_prompt` does."""
     routed = model.route(without_end_spaces(without_marks(prompt)))
     tokens = tokenize_prompt(model.base.tokenizer, routed.prompt, target=continuation)
     return ScoreRequest(tokens.prompt_ids, tokens.target_ids, routed.route)

@@ -1,8 +1,8 @@
 """Control tokens: text is text, and only a chat template writes them.
 
-A tokenizer turns `<|im_end|>` in a text into the token that ends a turn, wherever it comes from. Here texts are
-tokenized without this, so that a subject, a target or a question can quote such a token. The control tokens of a
-chat template are marked by noncharacters, which no text has; they are tokenized as what they are.
+A tokenizer turns `<|im_end|>` in a text into the token that ends a turn, wherever it comes from. Here texts
+are tokenized without this, so that a subject, a target or a question can quote such a token. The control
+tokens of a chat template are marked by noncharacters, which no text has; they are tokenized as what they are.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def encode_text(
     ids = _special_tokens(tokenizer)
     special = {ids[token] for token in ids}
     found = [
-        token for token, (left, right) in zip(whole.ids, whole.offsets, strict=True)
+        token
+        for token, (left, right) in zip(whole.ids, whole.offsets, strict=True)
         if token in special and left < right
     ]
     if found == [ids[token] for token in marked]:
@@ -89,13 +90,9 @@ def encode_text(
     return _in_pieces(tokenizer, text, plain, whole)
 
 
-def _in_pieces(
-    tokenizer: PreTrainedTokenizerBase, text: str, plain: str, whole: EncodedText
-) -> EncodedText:
-    """Tokenizes the texts between marked control tokens one by one, because one of them quotes a control token."""
-    added = [
-        (token, place) for token, place in zip(whole.ids, whole.offsets, strict=True) if place == (0, 0)
-    ]
+def _in_pieces(tokenizer: PreTrainedTokenizerBase, text: str, plain: str, whole: EncodedText) -> EncodedText:
+    """Tokenizes the texts between marked control tokens one by one, as one of them quotes a control token."""
+    added = [(token, place) for token, place in zip(whole.ids, whole.offsets, strict=True) if place == (0, 0)]
     ids, offsets = [token for token, _ in added], [place for _, place in added]
     at = 0
     for number, piece in enumerate(_MARKED.split(text)):  # texts and control tokens in turn

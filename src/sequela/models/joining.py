@@ -1,8 +1,8 @@
 """How a prompt and the text that continues it are joined: by one space, or by none where none belongs.
 
-The rule looks only at the two texts at their boundary, so a target is trained, scored and decoded alike. Spaces at
-the end of a prompt don't count: with and without them it is the same question. (A model has hardly seen texts that
-go on after a token of a single space; the space belongs to the next word.)
+The rule looks only at the two texts, so a target is trained, scored and decoded alike. Spaces at the end of a
+prompt don't count: with and without them it is the same question. (Models have hardly seen texts that go on
+after a token of a single space; the space belongs to the next word.)
 
 No space belongs
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from string import ascii_letters
 
 ANSWER = "\ufdd2"
 """Stands at the end of a prompt that the answer follows directly; a noncharacter, which no text has."""
@@ -77,6 +78,17 @@ def continued(prompt: str, continuation: str) -> str:
     """Returns a prompt with its continuation."""
     prompt = without_end_spaces(prompt)
     return prompt.removesuffix(ANSWER) + with_space(prompt, continuation)
+
+
+def joined_as_before(prompt: str, continuation: str) -> bool:
+    """Returns whether the rule agrees with the former one: a space everywhere except next to white space."""
+    if not prompt or not continuation or prompt[-1] + continuation[0] in _LETTER_PAIRS:
+        return True
+    space = "" if prompt[-1].isspace() or continuation[0].isspace() else " "
+    return prompt == without_end_spaces(prompt) and with_space(prompt, continuation) == space + continuation
+
+
+_LETTER_PAIRS = frozenset(a + b for a in ascii_letters for b in ascii_letters)
 
 
 def _run_on(prompt: str, continuation: str) -> bool:

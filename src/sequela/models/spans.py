@@ -140,8 +140,8 @@ def tokenize_prompt(
 def _encode_joined(tokenizer: PreTrainedTokenizerBase, prompt: str, continuation: str) -> EncodedText:
     """Tokenizes a prompt with its continuation.
 
-    If a token would have characters of both, they are tokenized apart: a model that continues the prompt can't
-    take back its last token.
+    If a token would have characters of both, they are tokenized apart: a model that continues the prompt
+    can't take back its last token.
     """
     whole = encode_text(tokenizer, prompt + continuation)
     start = len(without_marks(prompt))

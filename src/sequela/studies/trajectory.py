@@ -35,7 +35,7 @@ class Trajectory:
         Two seeds may shuffle a few edits into the same order; they still identify two trajectories.
         """
         session = self.session
-        template = {} if session.template is None else {"edit_template": session.template.content_hash}
+        template = {} if session.template is None else {"edit_template": session.template.edits_hash}
         return hash_json(
             {
                 **template,
