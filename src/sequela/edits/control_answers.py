@@ -8,7 +8,7 @@ from sequela.edits.edit import Edit, Probe
 
 
 def without_control_answers(edit: Edit, is_control_token: Callable[[str], bool]) -> Edit:
-    """Returns the edit without the known answers that are control tokens of a tokenizer, as if they were missing.
+    """Returns the edit without the answers that are control tokens of a tokenizer, as if they were missing.
 
     Args:
         edit: The edit.

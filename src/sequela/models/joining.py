@@ -114,6 +114,8 @@ def _last_of_word(prompt: str) -> str:
 def _opens(prompt: str, continuation: str) -> bool:
     """Returns whether the prompt ends with a character that is attached to what follows."""
     last = prompt[-1]
+    if last.isalnum():
+        return False
     before = (prompt.rstrip(last) if last in "*`_" else prompt[:-1])[-1:]
     kind = unicodedata.category(last)
     detached = not before or before.isspace() or unicodedata.category(before) in ("Ps", "Pi")

@@ -122,9 +122,11 @@ def tokenize_prompt(
         if not target.strip():
             raise SequelaError(f"The target of the prompt {prompt!r} is empty.")
         continuation = with_space(text, target)
-        start = len(without_marks(text))
+        asked = without_end_spaces(text.removesuffix(ANSWER))
+        continuation = text.removesuffix(ANSWER)[len(asked) :] + continuation  # a space of a chat template
+        start = len(without_marks(asked))
         target_at = (start, start + len(continuation))
-        encoded = _encode_joined(tokenizer, text.removesuffix(ANSWER), continuation)
+        encoded = _encode_joined(tokenizer, asked, continuation)
     else:
         encoded = encode_text(tokenizer, without_end_spaces(text.removesuffix(ANSWER)))
     offsets = [_with_its_space(left, right, encoded.text) for left, right in encoded.offsets]

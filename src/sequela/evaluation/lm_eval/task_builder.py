@@ -333,11 +333,12 @@ def _check_apart(
                 f"{place}: no few-shot example can be built from it ({type(error).__name__}: {error})."
             ) from error
     for number, document in enumerate(documents, start=1):
-        if (place := questions.get(task.doc_to_text(document))) is not None:
+        same = questions.get(task.doc_to_text(document))
+        if same is not None:
             where = f"item {number + len(data.places)}" if data.note else f"record {number}"
             raise BadInputError(
                 f"{file.items or file.benchmark}, {where}: its question is that of a few-shot example "
-                f"({place}), so the answer would stand before it.",
+                f"({same}), so the answer would stand before it.",
                 hint="Remove one of the two.",
             )
 
