@@ -15,7 +15,9 @@ from sequela.editors.bad_edit_policy import BadEditPolicy
 from sequela.editors.base import AnyEditor, EditorState, EditReport, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
+from sequela.edits.control_answers import without_control_answers
 from sequela.models import LanguageModel
+from sequela.models.control_tokens import is_control_token
 
 
 @dataclass(frozen=True)
@@ -180,11 +182,14 @@ class EditSession:
         return self.editor.edited(self.model, at.delta, at.state, routers)
 
     def _for_editor(self, edits: Sequence[Edit]) -> Sequence[Edit]:
-        """Returns the edits with the chat template applied to their prompts, if there is one.
+        """Returns the edits without answers that are none, and in the chat template, if there is one.
 
         In-context methods get the plain prompts, because their router precedes that of the template.
         """
-        template = self.template
+        tokenizer, template = self.model.tokenizer, self.template
+        edits = [
+            without_control_answers(edit, lambda text: is_control_token(tokenizer, text)) for edit in edits
+        ]
         if template is None or self.editor.location == "prompt":
             return edits
         return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]

@@ -12,6 +12,8 @@ from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.protocols import NO_ROUTE, Route
 from sequela.models import tokenize_prompt
+from sequela.models.control_tokens import without_marks
+from sequela.models.joining import without_end_spaces
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,8 @@ class Engine(Protocol):
 
 
 def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRequest:
-    """Returns a request that scores a continuation of a prompt, separated from it by one space."""
-    routed = model.route(prompt)
+    """Returns a request that scores a continuation of a prompt, joined as `tokenize_prompt` does."""
+    routed = model.route(without_end_spaces(without_marks(prompt)))
     tokens = tokenize_prompt(model.base.tokenizer, routed.prompt, target=continuation)
     return ScoreRequest(tokens.prompt_ids, tokens.target_ids, routed.route)
 
@@ -171,7 +173,7 @@ def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRe
 def generation_request(
     model: EditedModel, prompt: str, max_new_tokens: int, stop: tuple[str, ...] = ()
 ) -> GenerationRequest:
-    """Returns a request that continues a prompt."""
-    routed = model.route(prompt)
+    """Returns a request that continues a prompt; spaces at its end don't count."""
+    routed = model.route(without_end_spaces(without_marks(prompt)))
     tokens = tokenize_prompt(model.base.tokenizer, routed.prompt)
     return GenerationRequest(tokens.ids, max_new_tokens, stop, routed.route)

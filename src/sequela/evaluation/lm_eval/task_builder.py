@@ -24,6 +24,7 @@ from sequela.evaluation.lm_eval.few_shot import Splits, example_rows, example_se
 from sequela.evaluation.lm_eval.harness_keys import stop_problem
 from sequela.evaluation.lm_eval.item_records import Sample, joined
 from sequela.evaluation.lm_eval.local_data import local_path, read_local
+from sequela.evaluation.lm_eval.own_task import JOINING_VERSION, OwnTask
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.repeatable import (
     harness_seeds,
@@ -120,12 +121,15 @@ def build_task(
     name = task_name(file, subject, shots, data.departure)
     definition["task"] = _key(file, name)
 
+    own = folder is not None and folder.resolve() != FOLDER.resolve()
+    task_class: type[ConfigurableTask] = OwnTask if own else ConfigurableTask
+
     def custom_dataset(**_: Any) -> datasets.DatasetDict:
         return data_set(data.splits)
 
     try:
         with quiet_harness(), harness_seeds(), sandboxed_templates():
-            task = ConfigurableTask(config={**resolved(definition), "custom_dataset": custom_dataset})
+            task = task_class(config={**resolved(definition), "custom_dataset": custom_dataset})
     except UNBUILDABLE as error:
         raise BadInputError(
             f"The task {file.name!r} can't be built from its definition and first item "
@@ -168,7 +172,7 @@ def build_task(
             f"there are only {len(documents)} items" if limit is not None and limit > len(documents) else "",
         ),
         task=task,
-        content=_content(file, definition, examples, run_documents),
+        content=_content(file, definition, examples, run_documents, own),
         first_prompt=first_prompt,
         first_target=first_target,
     )
@@ -329,11 +333,12 @@ def _check_apart(
                 f"{place}: no few-shot example can be built from it ({type(error).__name__}: {error})."
             ) from error
     for number, document in enumerate(documents, start=1):
-        if (example := questions.get(task.doc_to_text(document))) is not None:
+        same = questions.get(task.doc_to_text(document))
+        if same is not None:
             where = f"item {number + len(data.places)}" if data.note else f"record {number}"
             raise BadInputError(
                 f"{file.items or file.benchmark}, {where}: its question is that of a few-shot example "
-                f"({example}), so the answer would stand before it.",
+                f"({same}), so the answer would stand before it.",
                 hint="Remove one of the two.",
             )
 
@@ -364,7 +369,11 @@ def _first_prompt(task: ConfigurableTask, shots: int, file: TaskFile) -> str:
 
 
 def _content(
-    file: TaskFile, definition: dict[str, Any], examples: Sequence[Row], documents: datasets.Dataset
+    file: TaskFile,
+    definition: dict[str, Any],
+    examples: Sequence[Row],
+    documents: datasets.Dataset,
+    own: bool,
 ) -> str:
     left_out = set(PRESENTATION) | (set() if file.examples else {"examples"})
     return hash_json(
@@ -374,6 +383,7 @@ def _content(
             "definition": _plain(definition),
             "items": documents.to_list(),
             "examples": list(examples),
+            **({"joining": JOINING_VERSION} if own else {}),
         }
     )
 

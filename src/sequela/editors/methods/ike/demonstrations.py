@@ -20,7 +20,7 @@ import torch
 from sequela.core.errors import BadInputError
 from sequela.editors.methods.ike.retrieval import Retriever, by_nearness
 from sequela.edits import Edit, EditSet
-from sequela.models.spans import continued
+from sequela.models.joining import continued
 
 Kind = Literal["copy", "update", "retain"]
 

@@ -13,7 +13,7 @@ from sequela.edited.protocols import Route, Routed
 from sequela.editors.base import EditorState
 from sequela.editors.methods.ike.demonstrations import in_context
 from sequela.editors.methods.ike.retrieval import Retriever, by_nearness
-from sequela.models.spans import continued
+from sequela.models.joining import continued
 
 
 class Fact(BaseModel):

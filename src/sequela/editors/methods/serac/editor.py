@@ -31,9 +31,9 @@ from sequela.editors.training.learner import Learner
 from sequela.editors.training.trained_editor import TrainedEditor, TrainedState
 from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt
+from sequela.models.joining import continued
 from sequela.models.loading import load_model
 from sequela.models.sentence_encoder import load_sentence_encoder
-from sequela.models.spans import continued
 
 
 class SeracState(TrainedState):

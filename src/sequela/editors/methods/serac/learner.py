@@ -21,7 +21,7 @@ from sequela.editors.training.learner import IndependentLearner, TrainingOutcome
 from sequela.editors.training.passes import Passes, activation_bytes
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.forward.replay import record_forward
-from sequela.models.spans import continued
+from sequela.models.joining import continued
 
 
 class SeracNetwork(nn.Module):
