@@ -264,7 +264,10 @@ def read_task_file(path: Path) -> TaskFile:
     Raises:
         BadInputError: It can't be read, or a field is missing or invalid; the message names file and field.
     """
-    text = read_text(path)
+    try:
+        text = read_text(path)
+    except BadInputError as error:
+        raise BadInputError(f"The task file {error.message}") from error
     try:
         content = yaml.safe_load(text)
     except yaml.constructor.ConstructorError as error:
