@@ -12,9 +12,9 @@ from typing import Any
 
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
+from sequela.core.joining import ANSWER, with_space, without_end_spaces
 from sequela.edited.protocols import Routed
 from sequela.models.control_tokens import mark_control_tokens, without_marks
-from sequela.models.joining import ANSWER, with_space, without_end_spaces
 from sequela.models.language_model import LanguageModel
 
 _MARK = "\u241f"
