@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
@@ -11,14 +11,15 @@ from sequela.core.progress import SILENT, Progress
 from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.session import EditSession, check_subjects
-from sequela.edits import EditSet, check_edits, load_edits
+from sequela.edits import EditSet, Finding, check_edits, load_edits
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
 from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models import LanguageModel
-from sequela.results import EDIT_QUALITY, EditFinding, SuiteInfo
+from sequela.results import EDIT_QUALITY, SuiteInfo
 from sequela.results.suite_info import edit_quality_info
 from sequela.studies.study import EditorChoice, Study
+from sequela.studies.text_rules import text_rules
 from sequela.studies.trajectory import Trajectory
 
 
@@ -68,6 +69,8 @@ class Plan:
         relations = [edit.relation for edit in self.edits]
         if any(relations):  # they determine which edits ask the same question
             content["relations"] = relations
+        if (rules := text_rules(self.edits)) > 1:
+            content["texts"] = rules
         if settings.metrics:
             content["metrics"] = {metric.name: metric.version for metric in settings.further_metrics()}
         return hash_json(content)
@@ -103,24 +106,23 @@ class Plan:
         Args:
             sessions: The model's sessions, as `sessions` returns them.
         """
-        study = self.study
+        study, rules = self.study, text_rules(self.edits)
         return [
-            Trajectory(session, self.edits.shuffled(order_seed), order_seed, study.evaluation_template)
+            Trajectory(session, self.edits.shuffled(order_seed), order_seed, study.evaluation_template, rules)
             for session in sessions
             for order_seed in study.order_seeds
         ]
 
-    def findings(self, model: LanguageModel) -> tuple[EditFinding, ...]:
+    def findings(self, model: LanguageModel) -> tuple[Finding, ...]:
         """Returns what limits the scores of the edits, by a model's tokenizer and the study's settings."""
         settings = self.study.edit_quality
-        found = check_edits(
+        return check_edits(
             self.edits,
             model.tokenizer,
             max_new_tokens=settings.max_new_tokens,
             max_neighborhood=settings.max_neighborhood,
             max_portability=settings.max_portability,
         )
-        return tuple(EditFinding(**{**asdict(one), "kind": one.kind.value}) for one in found)
 
     def notes(self) -> Iterator[str]:
         """Yields remarks for readers of the results."""

@@ -40,6 +40,23 @@ def test_without_a_known_old_answer_another_answer_is_another() -> None:
     assert known_before("Paris", same) is KnownBefore.NEW
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("New York City, which", KnownBefore.OLD),
+        ("New York, which", KnownBefore.NEW),
+        ("the new york city", KnownBefore.OLD),
+        ("New Yorkers", KnownBefore.OTHER),
+    ],
+)
+def test_of_two_answers_that_begin_alike_the_longer_counts(answer: str, expected: KnownBefore) -> None:
+    city = EDIT.model_copy(update={"target_new": "New York", "target_true": "New York City"})
+    assert known_before(answer, city) is expected
+    other = {KnownBefore.OLD: KnownBefore.NEW, KnownBefore.NEW: KnownBefore.OLD}
+    turned = EDIT.model_copy(update={"target_new": "New York City", "target_true": "New York"})
+    assert known_before(answer, turned) is other.get(expected, expected)
+
+
 def test_every_record_of_an_edit_gets_the_column_and_rescoring_keeps_it(
     world_model: LanguageModel, world_edits: EditSet
 ) -> None:
@@ -54,5 +71,7 @@ def test_every_record_of_an_edit_gets_the_column_and_rescoring_keeps_it(
     tagged = with_known_before(records, known)
     assert {(one.item, known_before_of(one)) for one in tagged} == set(known.items())
     assert {known_before_of(one) for one in records} == {None}
+    broken = [one.model_copy(update={"finite": False}) for one in records]
+    assert set(known_before_all(broken, [first, swapped]).values()) == {KnownBefore.NOTHING}
     rescored = [item for result in rescore_records(tagged, {}) for item in result.items]
     assert {(one.item, known_before_of(one)) for one in rescored} == set(known.items())

@@ -19,13 +19,19 @@ from sequela.results.protocols import FREE_DECODING
 def known_before(answer: str, edit: Edit) -> KnownBefore:
     """Returns which answer to an edit's prompt a freely decoded text of the unedited model gives.
 
+    If one begins with the other (`New York`, `New York City`) and the text with both, the longer one counts.
+
     Args:
         answer: The text.
         edit: The edit.
     """
-    if starts_with_answer(answer, edit.target_new):
+    new = starts_with_answer(answer, edit.target_new)
+    old = edit.target_true is not None and starts_with_answer(answer, edit.target_true)
+    if new and old and edit.target_true is not None:
+        new = len(normalize_answer(edit.target_new)) >= len(normalize_answer(edit.target_true))
+    if new:
         return KnownBefore.NEW
-    if edit.target_true is not None and starts_with_answer(answer, edit.target_true):
+    if old:
         return KnownBefore.OLD
     return KnownBefore.OTHER if normalize_answer(answer) else KnownBefore.NOTHING
 
@@ -33,12 +39,14 @@ def known_before(answer: str, edit: Edit) -> KnownBefore:
 def known_before_all(unedited: Iterable[ItemRecord], edits: Sequence[Edit]) -> dict[str, KnownBefore]:
     """Returns which answer the unedited model gives to each edit's prompt, by the edit's id.
 
+    A prompt that is too long, or whose logits are not finite, has none.
+
     Args:
         unedited: The records of the unedited model.
         edits: The edits.
     """
     answers = {
-        one.item: one.answer
+        one.item: one.answer if one.finite and one.too_long is None else ""
         for one in unedited
         if (one.metric, one.protocol) == (EFFICACY.name, FREE_DECODING.name)
     }

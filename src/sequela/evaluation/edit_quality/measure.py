@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
+from sequela.edited.control_answers import without_control_answers
 from sequela.edits import Edit, EditsInForce
 from sequela.edits.questions import same_answer
 from sequela.evaluation.answer_status import all_finite, longest_too_long
@@ -88,7 +89,8 @@ def measure_edits(
         the prompts of one edit are correlated and must not count as independent items. Further records
         count what is left out.
     """
-    selected = select_probes(edits, task, settings, in_force)
+    known = without_control_answers(edits, model.base.tokenizer)
+    selected = select_probes(known, task, settings, in_force)
     asked = selected.asked
     generations = engine.generate(
         model,
