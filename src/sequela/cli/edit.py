@@ -12,6 +12,7 @@ from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
 from sequela.core.errors import BadInputError
+from sequela.core.numbers import MAX_SEED, MIN_SEED
 
 
 class OnBadEdit(str, enum.Enum):
@@ -51,7 +52,7 @@ def edit(
         OnBadEdit,
         typer.Option(help="The action for an update whose norm exceeds half of the weight's norm."),
     ] = OnBadEdit.REPORT,
-    seed: Annotated[int, typer.Option(help="The seed of sampled contexts.")] = 0,
+    seed: Annotated[int, typer.Option(min=MIN_SEED, max=MAX_SEED, help="The seed of sampled contexts.")] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The folder for the saved edits (default: none).")
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sequela.core.errors import BadInputError
+from sequela.core.numbers import MAX_TOKENS
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 """The model of commands that are given none."""
@@ -23,7 +24,7 @@ def read_size(text: str) -> int:
 
     try:
         return int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError as error:
+    except (ValidationError, ValueError, OverflowError) as error:  # `inf` overflows, `nan` is no number
         raise BadInputError(
             f"Invalid size {text!r}.", hint="Write it as 4GiB, as 3.5G (powers of 1,000) or in bytes."
         ) from error
@@ -37,16 +38,12 @@ def read_settings(path: Path | None) -> dict[str, Any]:
     """
     if path is None:
         return {}
-    import yaml
+    from sequela.core.yaml_files import read_yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInputError(f"The settings file {path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"The settings file {path} is not UTF-8 text.") from error
-    except yaml.YAMLError as error:
-        raise BadInputError(f"The settings file {path} is neither YAML nor JSON: {error}") from error
+        content = read_yaml(path).content
+    except BadInputError as error:
+        raise BadInputError(f"The settings file {error.message}", hint=error.hint) from error
     if not isinstance(content, dict):
         raise BadInputError(f"The settings file {path} must hold a table of names and values.")
     return content
@@ -73,7 +70,9 @@ Statistics = Annotated[
 ]
 Tokens = Annotated[
     int | None,
-    typer.Option(min=2, help="The number of tokens for key statistics (default: 10 per key dimension)."),
+    typer.Option(
+        min=2, max=MAX_TOKENS, help="The number of tokens for key statistics (default: 10 per key dimension)."
+    ),
 ]
 Device = Annotated[
     str | None, typer.Option(help="The device: cuda, mps or cpu (default: the best available).")

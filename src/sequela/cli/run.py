@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from sequela.cli import options
-from sequela.cli.console import print_json, print_line, print_table, standard_error
+from sequela.cli.console import print_json, print_line, print_table, shown, standard_error
 from sequela.cli.progress import shown_progress
 from sequela.cli.signals import STOPPED, sigterm_as_keyboard_interrupt
 
@@ -70,7 +69,7 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
     if result.status is not Status.COMPLETE:
         console.print(
             f"Stopped: {result.done} of {result.planned} evaluations are done and stored in "
-            f"{escape(str(folder))}.\nResume with: {escape(command)}",
+            f"{shown(str(folder))}.\nResume with: {shown(command)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -15,7 +15,7 @@ FILE_ENDINGS = (".yaml", ".yml")
 class Hyperparameters(BaseModel):
     """A method's settings. Missing ones are taken from the model's preset, then from the defaults."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: str = Field(
         default="recommended",

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.paths import user_path
 from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.edits.edit_set import EditSet
 from sequela.edits.sources.builtin import BUILTIN_SOURCE
@@ -149,6 +150,6 @@ def _find(source: str, path: Path | None) -> tuple[Source, Path | None]:
     if source in SOURCE_REGISTRY.names():
         return SOURCE_REGISTRY.get(source), path
     if path is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
-        file = Path(source.removeprefix(_OWN_FILE_PREFIX)).expanduser()
+        file = user_path(source.removeprefix(_OWN_FILE_PREFIX))
         return replace(JSONL_SOURCE, name=file.name), file
     raise UnknownNameError(SOURCE_REGISTRY.kind, source, SOURCE_REGISTRY.names())

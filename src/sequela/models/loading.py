@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError, UnsupportedModelError
 from sequela.core.hub import hub_access
+from sequela.core.paths import user_path
 from sequela.core.precision import choose_precision
 from sequela.core.progress import SILENT, Progress
 from sequela.models.aliases import ALIASES
@@ -64,7 +65,7 @@ def load_model(
             folder = packaged_folder(ALIASES[name], accept_terms=accept_terms, progress=progress)
             model = _load_folder(str(folder), name, precision.dtype, trust=False, local=True)
         elif is_path(name):
-            model = _load_path(Path(name).expanduser(), name, precision.dtype, trust_remote_code)
+            model = _load_path(user_path(name), name, precision.dtype, trust_remote_code)
         else:
             model = _load_from_hub(name, precision.dtype, trust_remote_code, progress)
     model.module.to(target_device)
@@ -83,9 +84,9 @@ def choose_device(device: str | None) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        reason = str(error).splitlines()[0]
+        torch.zeros(1, device=chosen).item()  # `meta` makes tensors without values
+    except (RuntimeError, AssertionError, ValueError, TypeError, OverflowError) as error:
+        reason = _first_line(error)  # torch without CUDA asserts; a surrogate can't be encoded
         raise SequelaError(
             f"The device {device!r} can't be used: {reason}", hint="Try 'cpu', 'cuda', 'cuda:1' or 'mps'."
         ) from error

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sequela.analysis import CheckedMeasurement, check_validity
+from sequela.core.visible_text import visible
 from sequela.reports.edit_set import finding_rows
 from sequela.reports.summary import SummaryCell, summarize
 from sequela.reports.tables import invalid_score_rows, plugin_packages
@@ -50,7 +51,7 @@ def markdown_page(run_folder: Path) -> str:
     if notes or manifest.notes:
         parts.append("## Notes")
         parts.append("\n".join(f"* {_safe(note)}" for note in [*manifest.notes, *notes]))
-    return "\n\n".join(parts) + "\n"
+    return visible("\n\n".join(parts) + "\n")
 
 
 def _of_models(models: str) -> str:

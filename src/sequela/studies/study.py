@@ -5,9 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from sequela.core.hashing import hash_json
+from sequela.core.numbers import Seed
+from sequela.core.paths import user_path
 from sequela.editors import BadEditPolicy
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.monitor_rules import MonitorSettings, due_edit_counts
@@ -17,7 +27,7 @@ Template = Literal["none", "chat"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class EditorChoice(_Part):
@@ -51,7 +61,7 @@ class EditsChoice(_Part):
     @property
     def path(self) -> Path | None:
         """The file, with `~` expanded to the user's home folder."""
-        return Path(self.file).expanduser() if self.file else None
+        return user_path(self.file) if self.file else None
 
 
 class SuiteChoice(_Part):
@@ -97,7 +107,7 @@ class Study(_Part):
     models: tuple[str, ...] = Field(min_length=1)
     editors: tuple[EditorChoice, ...] = Field(min_length=1)
     edits: EditsChoice = EditsChoice()
-    order_seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    order_seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     checkpoints: tuple[int, ...] = Field(default=(0, 1, 5, 10), min_length=1)
     suites: tuple[SuiteChoice, ...] = (SuiteChoice(name="builtin"), SuiteChoice(name="perplexity"))
     edit_template: Template = "none"
@@ -106,7 +116,7 @@ class Study(_Part):
     statistics: CorpusSpec = CorpusSpec()
     alarms: MonitorSettings = MonitorSettings()
     on_bad_edit: BadEditPolicy = BadEditPolicy()
-    seed: int = 0
+    seed: Seed = 0
     device: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     engine: str = "torch"
@@ -133,6 +143,14 @@ class Study(_Part):
     def _action_alone(cls, value: Any) -> Any:
         """Converts a bare word to a policy with this action."""
         return {"action": value} if isinstance(value, str) else value
+
+    @field_validator("memory", mode="wrap")
+    @classmethod
+    def _finite_size(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except OverflowError as error:  # a size of several hundred digits
+            raise ValueError("the size is too large") from error
 
     @field_validator("checkpoints")
     @classmethod

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from sequela.core.errors import BadInputError, SequelaError, near_matches
+from sequela.core.text_files import read_text
 from sequela.core.validation import Problem, problems_in
+from sequela.core.yaml_files import MAX_YAML, Location, parse_yaml
 from sequela.editors import BadEditPolicy
 from sequela.editors.registry import check_editor
 from sequela.edits import check_source
@@ -21,8 +22,6 @@ from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models.names import check_model_name
 from sequela.statistics.corpus_spec import CorpusSpec, local_file
 from sequela.studies.study import EditorChoice, EditsChoice, Study, SuiteChoice
-
-Location = tuple[str | int, ...]
 
 PARTS: dict[str, type[BaseModel]] = {
     "editors": EditorChoice,
@@ -57,11 +56,9 @@ def read_study(path: Path) -> Study:
             gives the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInputError(f"The study file {path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"The study file {path} is not UTF-8 text.") from error
+        text = read_text(path, limit=MAX_YAML)
+    except BadInputError as error:
+        raise BadInputError(f"The study file {error.message}", hint=error.hint) from error
     return study_from_text(text, str(path))
 
 
@@ -71,21 +68,8 @@ def study_from_text(text: str, name: str) -> Study:
     Raises:
         BadInputError: The text is not YAML, or has an invalid key, value or name.
     """
-    try:
-        content = yaml.safe_load(text)
-        lines: dict[Location, int] = {}
-        for location, line in _lines(yaml.compose(text, Loader=yaml.SafeLoader)):
-            if location in lines:
-                raise BadInputError(
-                    f"{name}, line {line}: the key {_dotted(location)!r} is already defined in line "
-                    f"{lines[location]}."
-                )
-            lines[location] = line
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "can't be read"
-        raise BadInputError(f"{name}{where}: this is not YAML: {problem}.") from error
+    document = parse_yaml(text, name)
+    content, lines = document.content, document.lines
     if not isinstance(content, dict):
         raise BadInputError(f"{name}: a study is a table of keys and values, such as `name: my-study`.")
     try:
@@ -141,20 +125,6 @@ def _line_of_named(message: str, location: Location, lines: dict[Location, int])
     return lines.get(location, 1)
 
 
-def _lines(node: yaml.Node | None, location: Location = ()) -> Iterator[tuple[Location, int]]:
-    """Yields the line (from 1) of every key and list item."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = (*location, str(key.value))
-            yield inner, key.start_mark.line + 1
-            yield from _lines(value, inner)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            inner = (*location, number)
-            yield inner, value.start_mark.line + 1
-            yield from _lines(value, inner)
-
-
 def _worth_reporting(problems: list[Problem]) -> list[Problem]:
     """Omits the problem of an empty list if the list is empty only because its items are invalid."""
     invalid = {problem.location[0] for problem in problems if len(problem.location) > 1}
@@ -182,10 +152,6 @@ def _described(problem: Problem, name: str, lines: dict[Location, int]) -> str:
 def _allowed(location: Location) -> list[str]:
     model = PARTS.get(str(location[0]), Study) if len(location) > 1 else Study
     return sorted(model.model_fields)
-
-
-def _dotted(location: Location) -> str:
-    return ".".join(str(part) for part in location)
 
 
 def _shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from sequela.core.errors import BadInputError
+from sequela.core.numbers import MAX_LENGTH
 from sequela.edits import Edit
 from sequela.edits.checks import is_unchanged
 from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
@@ -54,9 +55,9 @@ class EditQualitySettings(BaseModel):
         metrics: Further metrics from installed packages, by name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    max_new_tokens: int = Field(default=16, ge=1)
+    max_new_tokens: int = Field(default=16, ge=1, le=MAX_LENGTH)
     max_neighborhood: int = Field(default=5, ge=0)
     max_portability: int = Field(default=5, ge=0)
     prefixes: int = Field(default=1, ge=0, le=len(UNRELATED))

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
+from sequela.core.paths import user_path
 from sequela.core.registry import Registry
 from sequela.evaluation.lm_eval.task_file import (
     FOLDER,
@@ -82,7 +83,7 @@ def find_benchmark(name: str) -> Benchmark:
     """
     if not is_path(name):
         return BENCHMARK_REGISTRY.get(name)
-    path = Path(name).expanduser()
+    path = user_path(name)
     file = read_task_file(path)
     if file.benchmark in BENCHMARK_REGISTRY.names() and path.parent.resolve() != FOLDER.resolve():
         raise BadInputError(
