@@ -109,7 +109,7 @@ class TestEdit:
             ('{"num_step": 3}', "Did you mean 'num_steps'? Allowed: preset, layers, num_steps"),
             ("num_steps: many", "num_steps = 'many'"),
             ("- 1", "must hold a table"),
-            ("a: [", "neither YAML nor JSON"),
+            ("a: [", "is not YAML"),
         ],
     )
     def test_invalid_settings_are_reported(

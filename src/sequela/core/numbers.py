@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 MIN_SEED, MAX_SEED = -(2**63), 2**63 - 1
 """The seeds that PyTorch and the results database take."""
 
@@ -17,6 +13,3 @@ MAX_TOKENS = 10**9
 
 MAX_LENGTH = 2**20
 """The greatest length of a text in tokens; no model has a longer context."""
-
-Seed = Annotated[int, Field(ge=MIN_SEED, le=MAX_SEED)]
-"""A seed of random numbers."""

@@ -114,7 +114,7 @@ def parse_json(text: str, where: str, *, hint: str | None = None) -> Any:
             not finite or too long, or a character that can't be encoded; the message names the field.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_object(where), parse_constant=_no_number(where))
+        value = json.loads(text, object_pairs_hook=_object(where))
     except json.JSONDecodeError as error:
         raise BadInputError(f"{where}{' is' if hint else ':'} not JSON: {error}.", hint=hint) from error
     except RecursionError as error:
@@ -137,13 +137,6 @@ def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
         return found
 
     return unique
-
-
-def _no_number(where: str) -> Callable[[str], Any]:
-    def reject(name: str) -> Any:
-        raise BadInputError(f"{where}: {name} is not a number in JSON.")
-
-    return reject
 
 
 def _undecodable(path: Path) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.core.errors import BadInputError
-from sequela.core.numbers import MAX_LENGTH, MAX_TOKENS, Seed
+from sequela.core.numbers import MAX_LENGTH, MAX_TOKENS
 from sequela.core.paths import data_folder, user_path
+from sequela.core.validation import Seed
 
 
 class CorpusSpec(BaseModel):

@@ -16,8 +16,8 @@ from pydantic import (
 )
 
 from sequela.core.hashing import hash_json
-from sequela.core.numbers import Seed
 from sequela.core.paths import user_path
+from sequela.core.validation import Seed
 from sequela.editors import BadEditPolicy
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.monitor_rules import MonitorSettings, due_edit_counts

@@ -20,7 +20,7 @@ from torch import nn
 
 from sequela.core.batching import retry_on_oom
 from sequela.core.errors import SequelaError
-from sequela.core.numbers import Seed
+from sequela.core.validation import Seed
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.forward.activations import Site, module_at, read_activations
 from sequela.models.forward.batch import index_of, pad_right

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.core.numbers import Seed
+from sequela.core.validation import Seed
 
 
 class TrainingSettings(BaseModel):
