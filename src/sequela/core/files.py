@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from sequela.core.damaged_files import UNREADABLE, naming_file
 from sequela.core.errors import BadInputError, IntegrityError
 from sequela.core.hashing import hash_tensors
 from sequela.core.paths import replacing
@@ -36,12 +37,10 @@ def read_description_of(path: Path, kind: type[M], what: str) -> M:
     Raises:
         BadInputError: The file is missing or is not such a description.
     """
-    try:
+    if not path.is_file():
+        raise BadInputError(f"{path.parent} holds no {what}: {path.name} is missing.")
+    with naming_file(path, f"the description of {what}", BadInputError):
         return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BadInputError(f"{path.parent} holds no {what}: {path.name} is missing.") from None
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise BadInputError(f"{path} can't be read as the description of {what}: {error}") from error
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> str:
@@ -62,10 +61,8 @@ def load_tensors(path: Path, expected_hash: str) -> dict[str, torch.Tensor]:
     Raises:
         IntegrityError: The file can't be read, or its tensors have another hash.
     """
-    try:
+    with naming_file(path, "tensors", errors=(*UNREADABLE, SafetensorError)):
         tensors: dict[str, torch.Tensor] = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise IntegrityError(f"{path} can't be read: {error}") from error
     if hash_tensors(tensors.items()) != expected_hash:
         raise IntegrityError(f"{path} was changed after it was saved: its hash differs.")
     return tensors

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sequela.core.damaged_files import first_line
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.core.joining import ANSWER, with_space, without_end_spaces
@@ -55,7 +56,13 @@ class ChatTemplate:
                 hint="Use the template none, or the instruction-tuned model.",
             )
         turn = [{"role": "user", "content": _MARK}]
-        text = str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        try:
+            text = str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        except Exception as error:  # a template is a program, which may fail with any error
+            raise BadInputError(
+                f"The chat template of {model.name!r} can't be used: {first_line(error)}.",
+                hint="Use the template none, or correct the template.",
+            ) from error
         before, mark, after = text.partition(_MARK)
         if not mark:
             raise BadInputError(f"The chat template of {model.name!r} changes the user's text.")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from sequela.core.damaged_files import UNREADABLE, naming_file
 from sequela.core.errors import IntegrityError
 from sequela.core.files import save_tensors
 from sequela.edited.delta import Delta
@@ -52,10 +53,8 @@ def restore_delta(path: Path, stored: StoredDelta, model: LanguageModel) -> Delt
     elif not path.is_file():
         raise IntegrityError(f"{path.parent} is incomplete: {path.name} is missing.")
     else:
-        try:
+        with naming_file(path, "a change of weights", errors=(*UNREADABLE, SafetensorError)):
             tensors = load_file(path, device=str(model.device))
-        except (OSError, SafetensorError) as error:
-            raise IntegrityError(f"{path} can't be read: {error}") from error
     try:
         updates: dict[str, WeightUpdate] = {
             name: LowRank(tensors[f"{name}/b"], tensors[f"{name}/a"])

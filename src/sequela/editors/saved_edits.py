@@ -158,7 +158,7 @@ def check_format(path: Path, known: int) -> None:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return
     found = content.get("format") if isinstance(content, dict) else None
     if isinstance(found, int) and found > known:

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
@@ -46,10 +46,10 @@ def open_database(path: Path, write: bool = False) -> Engine:
         with Session(engine) as session:
             row = session.get(StoreRow, 1)
             version = None if row is None else row.schema_version
-    except DatabaseError as error:
+    except (DatabaseError, ValueError, TypeError, OverflowError) as error:
         engine.dispose()
         raise SequelaError(
-            f"{path} is not a readable results database: {error.orig}.",
+            f"{path} is not a readable results database: {getattr(error, 'orig', None) or error}.",
             hint="Give the folder of a run, as printed at the end of `sequela run`.",
         ) from error
     if version is None or not OLDEST_READ <= version <= SCHEMA_VERSION:
@@ -97,7 +97,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _connect(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(URL.create("sqlite", database=str(path)))  # a name may have % and ?
     event.listen(engine, "connect", _enforce_references)
     return engine
 

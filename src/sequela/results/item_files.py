@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sequela.core.damaged_files import naming_file
 from sequela.core.errors import IntegrityError
 from sequela.core.paths import replacing
 from sequela.results.earlier_schema import item_record_of_4
@@ -43,10 +44,11 @@ def read_items(path: Path) -> list[ItemRecord]:
             f"Can't read the per-item records in {path}: {error}",
             hint="The numbers in results.sqlite are not affected; run the study again to restore the items.",
         ) from error
-    return [
-        ItemRecord.model_validate(item_record_of_4({**row, "details": json.loads(row["details"])}))
-        for row in table.to_pylist()
-    ]
+    with naming_file(path, "per-item records"):
+        return [
+            ItemRecord.model_validate(item_record_of_4({**row, "details": json.loads(row["details"])}))
+            for row in table.to_pylist()
+        ]
 
 
 def _schema() -> pa.Schema:

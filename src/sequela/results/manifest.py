@@ -8,8 +8,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from sequela.core.damaged_files import naming_file
 from sequela.core.errors import SequelaError
 from sequela.core.files import write_description
 from sequela.results.earlier_schema import suites_of_4
@@ -146,10 +147,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"There is no run in {folder}: it has no {MANIFEST_NAME}.",
             hint="Give the folder of a run, as printed at the end of `sequela run`.",
         )
-    try:
+    with naming_file(path, "a manifest of this version of sequela", SequelaError):
         return Manifest.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise SequelaError(f"{path} is not a manifest of this version of sequela: {error}") from error
 
 
 def utc_now() -> datetime:

@@ -20,7 +20,7 @@ from sequela.core.errors import BadInputError
 from sequela.core.paths import data_folder
 from sequela.core.plain_values import located, problem_of
 from sequela.core.text_files import lines_of, open_text, read_json, read_json_lines
-from sequela.evaluation.lm_eval.data_layout import DataLayout, Row, SplitFile, nonfinite_field, picked_fields
+from sequela.evaluation.lm_eval.data_layout import DataLayout, Row, SplitFile, picked_fields
 from sequela.evaluation.lm_eval.task_file import JSON_LINES, SUBJECT, LocalFiles, TaskFile, layout_of
 
 
@@ -90,8 +90,6 @@ def read_items(path: Path) -> list[Row]:
     for where, row in _lines(path):
         if not isinstance(row, dict):
             raise BadInputError(f"{where}: expected an object.")
-        if field := nonfinite_field(row):
-            raise BadInputError(f"{where}: the number in the field {field!r} is not finite.")
         if rows and set(row) != set(rows[0]):
             differing = ", ".join(sorted(set(row) ^ set(rows[0])))
             raise BadInputError(f"{where}: the fields differ from those of the first record in {differing}.")
