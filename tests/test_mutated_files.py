@@ -23,10 +23,11 @@ import pytest
 from sequela.cli.options import read_settings, read_size
 from sequela.core.errors import SequelaError
 from sequela.core.yaml_files import parse_yaml
-from sequela.editors import create_editor
+from sequela.editors import Resources, create_editor
 from sequela.editors.presets.presets import Preset, read_preset, write_preset
+from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.shared.contexts import read_contexts
-from sequela.editors.storage import load_saved_edits, read_description
+from sequela.editors.storage import load_saved_edits, read_description, save_edits
 from sequela.editors.training.artifact import read_artifact
 from sequela.edits import example_line, load_edits
 from sequela.evaluation.lm_eval import local_data
@@ -34,13 +35,14 @@ from sequela.evaluation.lm_eval.harness_tasks.index import read_plain
 from sequela.evaluation.lm_eval.task_file import FOLDER, read_task_file
 from sequela.evaluation.monitor_rules import HealthRule
 from sequela.evaluation.multiple_choice import MultipleChoiceItem, read_items
-from sequela.models import LanguageModel, load_model
+from sequela.models import load_model
 from sequela.results import open_store, read_manifest
-from sequela.statistics import Statistics
 from sequela.studies.study_file import read_study
+from support.edits import CONTEXTS, TINY_EDITS
 from support.mutations import mutate, mutate_gzip
 from support.own_task import OWN
 from support.packages import write_gguf
+from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
 
@@ -301,37 +303,28 @@ def test_results(tmp_path: Path) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[LanguageModel, Path]:
-    """A tiny model with edits of it, as a method keeps them that remembers."""
-    from sequela.editors import Resources
-    from sequela.editors.saved_edits import MethodEdits, SavedEdits
-    from sequela.editors.storage import save_edits
-    from support.edits import CONTEXTS, TINY_EDITS
-    from support.sessions import edit_in_batches
-
-    folder = tmp_path_factory.mktemp("saved")
-    editor = create_editor("memit", {"layers": [1, 2], "v_num_grad_steps": 2, "history": True})
-    resources = Resources(tiny_statistics(MODEL, folder), contexts=CONTEXTS)
-    (result,) = edit_in_batches(editor, MODEL, TINY_EDITS[:2], 2, resources)
-    ids = [edit.id for edit in TINY_EDITS[:2]]
-    save_edits(
-        folder / "edits", MODEL, SavedEdits(result.delta, (MethodEdits.of(editor, result.state, ids),))
-    )
-    return MODEL, folder
+def save(folder: Path, method: str, settings: dict[str, object]) -> Path:
+    """Saves edits of the tiny model by a method."""
+    editor = create_editor(method, {"layers": [1], **settings})
+    resources = Resources(tiny_statistics(MODEL, folder.parent), contexts=CONTEXTS)
+    (result,) = edit_in_batches(editor, MODEL, TINY_EDITS[:1], 1, resources)
+    methods = (MethodEdits.of(editor, result.state, [TINY_EDITS[0].id]),)
+    save_edits(folder, MODEL, SavedEdits(result.delta, methods))
+    return folder
 
 
-def test_saved_edits_and_statistics(saved: tuple[LanguageModel, Path], tmp_path: Path) -> None:
-    model, folder = saved
-    edits = shutil.copytree(folder / "edits", tmp_path / "edits")
-    editor = create_editor("memit", {"layers": [1, 2], "v_num_grad_steps": 2, "history": True})
-
+def test_saved_edits_and_statistics(tmp_path: Path) -> None:
     def loaded(path: Path) -> object:
-        return load_saved_edits(path.parent, model, editor)
+        return load_saved_edits(path.parent, MODEL).on(MODEL)
 
+    folders = (
+        save(tmp_path / "memit", "memit", {"v_num_grad_steps": 2}),
+        save(tmp_path / "grace", "grace", {"num_steps": 2}),
+    )
     readers = [
-        Reader(f"saved edits, {path.name}", path.read_bytes(), path, loaded, 1000)
-        for path in sorted(edits.iterdir())
+        Reader(f"saved edits, {path.name}", path.read_bytes(), path, loaded, 600)
+        for folder in folders
+        for path in sorted(folder.iterdir())
     ]
     former = shutil.copytree(OLD / "saved", tmp_path / "former")
     readers += [
@@ -342,12 +335,9 @@ def test_saved_edits_and_statistics(saved: tuple[LanguageModel, Path], tmp_path:
     readers.append(
         Reader("artifact", network.read_bytes(), network, lambda path: read_artifact(path.parent), 800)
     )
-    statistics = tiny_statistics(model, tmp_path)
-    statistics.prepare([1])
 
     def covariance(_: Path) -> object:
-        again: Statistics = tiny_statistics(model, tmp_path)
-        return again.key_covariance(1)
+        return tiny_statistics(MODEL, tmp_path).key_covariance(1)
 
     readers += [
         Reader(f"statistics, {path.suffix}", path.read_bytes(), path, covariance, 300)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from sqlalchemy import URL, Engine, create_engine, event
@@ -11,6 +11,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
+from sequela.core.damaged_files import UNREADABLE, naming_file
 from sequela.core.errors import SequelaError
 from sequela.core.paths import replacing
 from sequela.results.earlier_schema import OLDEST_READ, upgrade
@@ -62,20 +63,26 @@ def open_database(path: Path, write: bool = False) -> Engine:
     if version == SCHEMA_VERSION:
         return engine
     if write:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection, _naming(path):
             _upgrade(connection, path)
         return engine
     engine.dispose()
     return _upgraded_copy(path)
 
 
+def _naming(path: Path) -> AbstractContextManager[None]:
+    """Converts the errors of a damaged database within the `with` block."""
+    return naming_file(path, "results", errors=(*UNREADABLE, sqlite3.Error))
+
+
 def _upgraded_copy(path: Path) -> Engine:
     """Returns a connection to an upgraded copy in memory."""
     # One connection for all uses: an in-memory database is lost when its connection closes.
     copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    with closing(sqlite3.connect(path)) as source:
-        source.backup(copy)
-    _upgrade(copy, path)
+    with _naming(path):
+        with closing(sqlite3.connect(path)) as source:
+            source.backup(copy)
+        _upgrade(copy, path)
     copy.isolation_level = "DEFERRED"
     return create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
 
