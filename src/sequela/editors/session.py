@@ -13,10 +13,10 @@ from sequela.edited.chat_template import ChatTemplate
 from sequela.edited.control_answers import without_control_answers
 from sequela.edited.protocols import RequestRouter
 from sequela.editors.bad_edit_policy import BadEditPolicy
-from sequela.editors.base import AnyEditor, EditorState, EditReport, Resources
+from sequela.editors.base import AnyEditor, EditorState, EditOutcome, EditReport, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
-from sequela.models import LanguageModel
+from sequela.models import LanguageModel, tokenize_prompt
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,7 @@ class EditSession:
             after: The snapshot.
         """
         started = time.perf_counter()
-        with EditedModel(self.model, after.delta):
-            outcome = self.editor.edit(self.model, self._for_editor(edits), after.state, self.resources)
+        outcome = self._edit(self._for_editor(edits), after)
         objection, reports = self.policy.violation(outcome), outcome.reports
         delta, state, stopped = after.delta, after.state, ""
         if objection and self.policy.action != "report":
@@ -148,6 +147,34 @@ class EditSession:
             seconds=time.perf_counter() - started,
             stopped=stopped,
         )
+
+    def _edit(self, edits: Sequence[Edit], after: Snapshot) -> EditOutcome[EditorState]:
+        """Returns the outcome of a batch, in which edits that the model can't read are dropped."""
+        reasons = {edit.id: reason for edit in edits if (reason := self._too_long(edit))}
+        fitting = [edit for edit in edits if edit.id not in reasons]
+        if fitting:
+            with EditedModel(self.model, after.delta):
+                outcome = self.editor.edit(self.model, fitting, after.state, self.resources)
+        else:
+            outcome = EditOutcome(Delta.empty(self.model.fingerprint), after.state, ())
+        if not reasons:
+            return outcome
+        made = {report.edit_id: report for report in outcome.reports}
+        dropped = {name: EditReport.for_dropped(name, reason) for name, reason in reasons.items()}
+        reports = tuple((dropped | made)[edit.id] for edit in edits)
+        return replace(outcome, reports=reports)
+
+    def _too_long(self, edit: Edit) -> str:
+        """Returns the reason why an edit's prompt with its target can't be read; empty if it can."""
+        limit = self.model.context_length
+        n_bytes = len(f"{edit.question} {edit.target_new}".encode())
+        if 4 * n_bytes + 8 < limit:  # a token has a byte or more of the text, which few normalizers lengthen
+            return ""
+        tokens = tokenize_prompt(self.model.tokenizer, edit.prompt, edit.subject, edit.target_new)
+        length = len(tokens.ids)
+        if length <= limit:
+            return ""
+        return f"prompt and target have {length:,} tokens; the model's context has {limit:,}"
 
     def run(self, edits: Sequence[Edit], after: Snapshot | None = None) -> Iterator[BatchResult]:
         """Applies edits batch by batch.
