@@ -77,7 +77,7 @@ class HealthRule:
         name, limit, times = match.groups()
         if not math.isfinite(float(limit)):
             raise BadInputError(
-                f"The limit of the health rule {text!r} is not finite, so nothing exceeds it."
+                f"The limit of the health rule {text!r} is not finite.", hint="Give one that can be exceeded."
             )
         if name not in HEALTH_METRICS:
             raise BadInputError(

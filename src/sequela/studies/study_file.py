@@ -34,6 +34,9 @@ PARTS: dict[str, type[BaseModel]] = {
 }
 """The keys whose values are tables themselves."""
 
+LONGEST_SHOWN = 200
+"""The number of characters of a wrong value that a message repeats."""
+
 _KINDS = {
     "tuple_type": "expected a list",
     "dict_type": "expected a table of keys and values",
@@ -155,4 +158,7 @@ def _allowed(location: Location) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return f" (given: {value!r})" if isinstance(value, str | int | float | bool | None) else ""
+    if not isinstance(value, str | int | float | bool | None):
+        return ""
+    text = repr(value)
+    return f" (given: {text if len(text) <= LONGEST_SHOWN else f'{text[:LONGEST_SHOWN]}…'})"
