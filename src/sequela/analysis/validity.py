@@ -46,6 +46,8 @@ COINCIDENCE = -9.0  # D3: the decimal logarithm of the probability above which a
 INVALID_ITEMS_SHARE = 0.05  # D4
 READABLE_SHARE = 0.9  # D7
 STDERRS = 2  # D6
+SHOWN_LENGTH = 60
+"""The number of characters of an answer that a reason quotes."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,9 @@ class _Rules:
         # If nearly all items have the same correct answer, giving it always is not a failure.
         allowed = form.constants.get(answer, 0.0) >= CONSTANT_SHARE or answer in form.accepted
         if count >= CONSTANT_SHARE * n and not allowed:
-            description = "no answer was found" if answer == NO_ANSWER else f"the answer is {answer!r}"
+            description = (
+                "no answer was found" if answer == NO_ANSWER else f"the answer is {_shortened(answer)!r}"
+            )
             yield Flag("D1", f"constant answer: {description} in {count} of {n} items")
             return
         for name, level in form.constants.items():
@@ -309,6 +313,10 @@ def is_impossible(value: float, n: int, decimals: int = 6) -> bool:
     """Returns whether no integer k gives the score k / n at this number of decimals (D8)."""
     rounding = 0.5 * 10.0**-decimals
     return abs(round(value * n) / n - value) > rounding + 1e-12
+
+
+def _shortened(answer: str) -> str:
+    return answer if len(answer) <= SHOWN_LENGTH else f"{answer[:SHOWN_LENGTH]}…"
 
 
 def _trajectory(one: Measurement) -> tuple[object, ...]:

@@ -1,3 +1,4 @@
+from .answer_distribution import NO_ANSWER as NO_ANSWER
 from .answer_distribution import AnswerDistribution as AnswerDistribution
 from .answer_distribution import AnswerPattern as AnswerPattern
 from .answer_distribution import answer_pattern as answer_pattern
