@@ -183,8 +183,8 @@ def _chosen_edits(  # type: ignore[no-untyped-def]
             raise BadInputError(f"A single edit needs {', '.join(missing)} too.")
         try:
             single = Edit(id="1", subject=subject, prompt=prompt or "", target_new=target or "")
-        except ValidationError as error:
-            first, *_ = problems_in(error)
+        except InvalidFieldsError as error:
+            first, *_ = problems_in(error.error)
             where = f"{first.key}: " if first.key else ""
             raise BadInputError(f"{where}{first.message}.") from error
         return EditSet("command line", (single,))
