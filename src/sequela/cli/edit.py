@@ -168,9 +168,7 @@ def _note_of(answer: dict[str, Any]) -> str:
 def _chosen_edits(  # type: ignore[no-untyped-def]
     source: str | None, count: int, subject: str | None, prompt: str | None, target: str | None
 ):
-    from pydantic import ValidationError
-
-    from sequela.core.validation import problems_in
+    from sequela.core.validation import InvalidFieldsError, problems_in
     from sequela.edits import Edit, EditSet, load_edits
 
     required = {"--prompt": prompt, "--target": target}

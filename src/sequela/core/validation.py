@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from sequela.core.errors import BadInputError, near_matches
 
+
 class InvalidFieldsError(BadInputError, ValueError):
     """Fields from which an object can't be created. It is a `ValueError`, so that validators may raise it.
 
@@ -28,8 +29,8 @@ class InvalidFieldsError(BadInputError, ValueError):
 class CheckedModel(BaseModel):
     """A model that users create in Python: its constructor reports wrong fields as an `InvalidFieldsError`.
 
-    `model_validate` raises pydantic's `ValidationError`, with the location within the outer object, from which
-    readers of files make messages of their own.
+    `model_validate` raises pydantic's `ValidationError`, with the location within the outer object; readers
+    of files make their own messages from it.
     """
 
     def __init__(self, /, **fields: Any) -> None:
