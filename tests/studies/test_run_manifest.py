@@ -13,8 +13,10 @@ import torch
 from sequela.core.errors import SequelaError, UnknownNameError
 from sequela.core.precision import choose_precision
 from sequela.editors import method_info
+from sequela.editors.presets import Preset, write_preset
 from sequela.results import (
     read_manifest,
+    write_manifest,
 )
 from sequela.studies import Study, run_study
 from support.runs import (
@@ -24,6 +26,13 @@ from support.runs import (
 )
 
 MakeStudy = Callable[..., Study]
+
+
+def ft_m_preset(lr: float) -> Preset:
+    return Preset(
+        editor="ft-m", models=("any",), presets=("recommended",), provenance="tuned", source="this test",
+        settings={"lr": lr, "num_steps": 5},
+    )  # fmt: skip
 
 
 class TestManifest:
@@ -59,6 +68,42 @@ class TestOtherRuns:
         path.write_text(json.dumps(manifest))
         with pytest.raises(SequelaError, match="no longer the model"):
             run_study(make_study(), folder)
+
+    @pytest.mark.parametrize("changed", ["preset", "text"])
+    def test_what_the_study_only_names_must_not_change(
+        self, changed: str, make_study: MakeStudy, tmp_path: Path
+    ) -> None:
+        preset, text = tmp_path / "preset.yaml", tmp_path / "text.txt"
+        write_preset(preset, ft_m_preset(lr=0.01))
+        text.write_text("The king of Ruritania lives in Strelsau. " * 40)
+        study = make_study(
+            editors=[{"name": "ft-m", "settings": {"preset": str(preset)}}],
+            statistics={"source": str(text)},
+            checkpoints=[0, 1],
+            suites=[],
+        )
+        folder = tmp_path / "run"
+        run_study(study, folder)
+        before = (read_manifest(folder), measured(folder))
+        if changed == "preset":
+            write_preset(preset, ft_m_preset(lr=0.02))
+        else:
+            text.write_text("The king of Ruritania lives in Zenda. " * 40)
+        with pytest.raises(SequelaError, match="no longer the method"):
+            run_study(study, folder)
+        assert (read_manifest(folder), measured(folder)) == before
+
+    def test_a_network_that_was_trained_anew_is_rejected(self, make_study: MakeStudy, tmp_path: Path) -> None:
+        editors = [{"name": "mend", "settings": {"artifact": "identity"}}]
+        study = make_study(editors=editors, checkpoints=[0, 1], suites=[])
+        run_study(study, tmp_path)
+        manifest = read_manifest(tmp_path)
+        (name,) = manifest.network_hashes
+        other = manifest.model_copy(update={"network_hashes": {name: "0" * 16}})
+        write_manifest(tmp_path, other)
+        with pytest.raises(SequelaError, match="network of mend"):
+            run_study(study, tmp_path)
+        assert read_manifest(tmp_path) == other
 
     def test_two_names_of_one_model_are_rejected(
         self, make_study: MakeStudy, world_folder: Path, tmp_path: Path

@@ -75,6 +75,9 @@ class TestAStoppedRun:
         assert measured(folder) == measured(finished)
         assert checkpoint_files(folder) == checkpoint_files(finished)
         assert len(checkpoint_files(folder)) == 2 * 2 * 2
+        with open_store(folder) as store:
+            edit_costs = [(one.label, one.n_edits) for one in store.costs() if one.step == "edit"]
+        assert len(edit_costs) == len(set(edit_costs)) == 2 * 2  # edits applied again count once
         without_times = {"seconds"}
         assert [one.model_dump(exclude=without_times) for one in edit_records(folder)] == [
             one.model_dump(exclude=without_times) for one in edit_records(finished)

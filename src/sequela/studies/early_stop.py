@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from sequela.editors.session import Snapshot
 from sequela.evaluation.monitor_rules import triggered
-from sequela.results import ALARMS
+from sequela.results import ALARMS, UNEDITED, Query
 from sequela.studies.monitor_log import HealthMetrics, MonitorLog
 from sequela.studies.pieces import trajectory_pieces
 from sequela.studies.run_log import RunLog, edit_count
@@ -35,6 +36,46 @@ def check_health(log: RunLog, monitor_log: MonitorLog, trajectory: Trajectory, a
         log.progress.say(f"{labels.model}, {trajectory.label}, {edit_count(at.n_edits)}: {message}")
     log.cost("evaluate", started, labels, trajectory.key, at.n_edits, ALARMS)
     return triggered(settings.stop_when, metrics, unedited)
+
+
+def stored_stop(log: RunLog, trajectory: Trajectory, done: int, n_edits: int) -> tuple[int, str]:
+    """Returns where and why stored health metrics end a trajectory, so that a resumed run ends there too.
+
+    Args:
+        log: The records of the run.
+        trajectory: The trajectory.
+        done: The number of edits that were applied without a stop.
+        n_edits: The number of edits to be reached.
+
+    Returns:
+        The number of edits at which the trajectory ends, and the reason; `n_edits` and an empty reason if the
+        stored metrics trigger no rule.
+    """
+    settings, label = log.plan.study.alarms, trajectory.labels(n_edits)
+    if not settings.stop_when:
+        return n_edits, ""
+    unedited = _metrics(log, Query(model=label.model, editor=UNEDITED, n_edits=0, suite=ALARMS))
+    for due in log.plan.study.monitors_due(trajectory.session.batch_size):
+        if not done < due <= n_edits:
+            continue
+        query = Query(
+            model=label.model,
+            editor=label.editor,
+            variant=label.variant,
+            order_seed=label.order_seed,
+            n_edits=due,
+            suite=ALARMS,
+        )
+        metrics = _metrics(log, query)
+        rules = triggered(settings.stop_when, metrics, unedited) if metrics and unedited else []
+        if rules:
+            return due, health_note(rules)
+    return n_edits, ""
+
+
+def _metrics(log: RunLog, query: Query) -> HealthMetrics:
+    """Returns stored health metrics; a value that was not finite, which is stored as none, is infinite."""
+    return {one.metric: math.inf if one.value is None else one.value for one in log.store.measurements(query)}
 
 
 def health_note(rules: list[str]) -> str:

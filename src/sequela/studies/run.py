@@ -24,13 +24,20 @@ from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.models.loading import choose_device
-from sequela.results import Status, open_store
+from sequela.results import Status, open_store, read_manifest
+from sequela.results.manifest import MANIFEST_NAME
 from sequela.studies.checkpoint_measuring import CheckpointMeasuring
 from sequela.studies.monitor_log import MonitorLog
 from sequela.studies.pieces import loading, preparing
 from sequela.studies.plan import make_plan
 from sequela.studies.run_log import RunLog
-from sequela.studies.run_manifest import open_manifest, with_model
+from sequela.studies.run_manifest import (
+    OtherRunError,
+    open_manifest,
+    with_model,
+    with_network,
+    with_trajectories,
+)
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory
 from sequela.studies.trajectory_run import run_trajectory
@@ -77,8 +84,9 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
     precision = choose_precision(study.dtype, choose_device(study.device))
     if precision.reason:
         progress.say(f"weights in {precision}")
+    earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
     with open_store(folder, create=True) as store:
-        manifest = open_manifest(plan, folder, command, precision)
+        manifest = open_manifest(plan, folder, command, precision, earlier)
         log = RunLog(plan, folder, store, manifest, progress)
         try:
             with watched(progress, log.workload):
@@ -89,7 +97,10 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
             log.finish(Status.STOPPED)
         except BaseException as error:
             with suppress(OSError):  # a full disk must not hide the original error
-                log.finish(Status.FAILED, str(error) or type(error).__name__)
+                if isinstance(error, OtherRunError) and earlier is not None:
+                    log.update(earlier)  # the results in the folder are as they were
+                else:
+                    log.finish(Status.FAILED, str(error) or type(error).__name__)
             if isinstance(error, OSError | SafetensorError):
                 raise SequelaError(
                     f"The run in {folder} failed: {error}",
@@ -114,6 +125,7 @@ def _run_model(log: RunLog, name: str, precision: Precision) -> None:
 
 def _run_trajectories(log: RunLog, measuring: CheckpointMeasuring, sessions: Sequence[EditSession]) -> None:
     trajectories = log.plan.trajectories(sessions)
+    log.update(with_trajectories(log.manifest, trajectories, log.folder))
     # Quick suites give early numbers. Then the editors prepare, so that unusable settings are reported
     # before slow measurements. All shuffle seeds share a session and its prepared editor.
     measuring.measure_unedited()
@@ -144,5 +156,5 @@ def _prepare(log: RunLog, trajectory: Trajectory) -> None:
     session, model = trajectory.session, trajectory.session.model
     label = log.label(model, trajectory.label, "statistics and contexts")
     with log.workload.doing(preparing(model.name, session.editor.name), label):
-        session.start()
+        log.update(with_network(log.manifest, session, log.folder))
     log.cost("statistics and contexts", started, trajectory.labels(0))

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sequela.core.errors import SequelaError
 from sequela.core.precision import Precision
+from sequela.editors.session import EditSession
+from sequela.editors.training.trained_editor import TrainedState
 from sequela.models import LanguageModel
 from sequela.models.loading import choose_device
-from sequela.results import Manifest, collect_environment, read_manifest, write_manifest
+from sequela.results import Manifest, collect_environment, method_label, write_manifest
 from sequela.studies.plan import Plan
 from sequela.studies.plugins import check_plugins, family_plugin, plugins_of
+from sequela.studies.trajectory import Trajectory
 
 
-def open_manifest(plan: Plan, folder: Path, command: str, precision: Precision) -> Manifest:
+class OtherRunError(SequelaError):
+    """The results of a run would be mixed with those of another one."""
+
+
+def open_manifest(
+    plan: Plan, folder: Path, command: str, precision: Precision, earlier: Manifest | None
+) -> Manifest:
     """Writes and returns the manifest of a new or resumed run.
 
     Args:
@@ -21,9 +31,10 @@ def open_manifest(plan: Plan, folder: Path, command: str, precision: Precision) 
         folder: The folder with the results.
         command: The user's command.
         precision: The data type of the weights.
+        earlier: The manifest in the folder, if it has a run already.
 
     Raises:
-        SequelaError: The folder has a run of another study.
+        OtherRunError: The folder has a run of another study.
     """
     config = plan.study.model_dump(mode="json")
     config["dtype"] = precision.name
@@ -44,16 +55,20 @@ def open_manifest(plan: Plan, folder: Path, command: str, precision: Precision) 
         command=command,
         notes=tuple(plan.notes()),
     )
-    if (folder / "manifest.json").is_file():
-        earlier = read_manifest(folder)
+    if earlier is not None:
         check_plugins(earlier)
         if _result_determining_fields(earlier) != _result_determining_fields(manifest):
-            raise SequelaError(
+            raise OtherRunError(
                 f"{folder} has the run of another study, or of an earlier version of this one.",
                 hint="Choose another folder with --output, or delete that one.",
             )
         manifest = manifest.model_copy(
-            update={"started": earlier.started, "model_hashes": earlier.model_hashes}
+            update={
+                "started": earlier.started,
+                "model_hashes": earlier.model_hashes,
+                "trajectory_keys": earlier.trajectory_keys,
+                "network_hashes": earlier.network_hashes,
+            }
         ).with_plugins(earlier.plugins)
     write_manifest(folder, manifest)
     return manifest
@@ -75,19 +90,67 @@ def with_model(manifest: Manifest, name: str, model: LanguageModel, folder: Path
         folder: The folder with the results, for messages.
 
     Raises:
-        SequelaError: Its results would be mixed with those of another model.
+        OtherRunError: Its results would be mixed with those of another model.
     """
     known = manifest.model_hashes
     if known.get(name, model.fingerprint) != model.fingerprint:
-        raise SequelaError(
+        raise OtherRunError(
             f"{name!r} is no longer the model with which the run in {folder} started: its "
             f"fingerprint was {known[name]} and is now {model.fingerprint}.",
             hint="Choose another folder with --output.",
         )
     twins = [other for other, fingerprint in known.items() if fingerprint == model.fingerprint]
     if any(other != name for other in twins):
-        raise SequelaError(
+        raise OtherRunError(
             f"{name!r} and {twins[0]!r} are the same model.", hint="Remove one of them from the study."
         )
     hashes = {**known, name: model.fingerprint}
     return manifest.model_copy(update={"model_hashes": hashes}).with_plugins(family_plugin(model.family))
+
+
+def with_trajectories(manifest: Manifest, trajectories: Sequence[Trajectory], folder: Path) -> Manifest:
+    """Returns the manifest with the keys of a model's trajectories.
+
+    Args:
+        manifest: The manifest of the run so far.
+        trajectories: The trajectories.
+        folder: The folder with the results, for messages.
+
+    Raises:
+        OtherRunError: The results of a trajectory would be mixed with those of another one.
+    """
+    keys = dict(manifest.trajectory_keys)
+    for one in trajectories:
+        name = f"{one.session.model.name}, {one.label}, shuffle seed {one.order_seed}"
+        if keys.setdefault(name, one.key) != one.key:
+            raise OtherRunError(
+                f"{one.label} on {one.session.model.name} is no longer the method with which the run in "
+                f"{folder} started: a preset, the text of the key statistics or a default has changed.",
+                hint="Restore it, or choose another folder with --output.",
+            )
+    return manifest.model_copy(update={"trajectory_keys": keys})
+
+
+def with_network(manifest: Manifest, session: EditSession, folder: Path) -> Manifest:
+    """Returns the manifest with the hash of a trained method's network; unchanged for other methods.
+
+    Args:
+        manifest: The manifest of the run so far.
+        session: The session of the method, which has started.
+        folder: The folder with the results, for messages.
+
+    Raises:
+        OtherRunError: Earlier results of the run were computed with another network.
+    """
+    state = session.start().state
+    if not isinstance(state, TrainedState):
+        return manifest
+    name = f"{session.model.name}, {method_label(session.editor.name, session.editor.variant)}"
+    known = manifest.network_hashes.get(name, state.network)
+    if known != state.network:
+        raise OtherRunError(
+            f"The network of {session.editor.name} for {session.model.name} is no longer the one with which "
+            f"the run in {folder} started: its hash was {known} and is now {state.network}.",
+            hint="Name the former network as `artifact`, or choose another folder with --output.",
+        )
+    return manifest.model_copy(update={"network_hashes": {**manifest.network_hashes, name: known}})

@@ -15,7 +15,7 @@ from sequela.studies.checkpoints import (
     ranks_of,
     save_checkpoint,
 )
-from sequela.studies.early_stop import check_health, end_early, health_note
+from sequela.studies.early_stop import check_health, end_early, health_note, stored_stop
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.pieces import editing, reading_alarms
 from sequela.studies.run_log import RunLog, edit_count
@@ -33,28 +33,37 @@ def run_trajectory(
         trajectory: The trajectory.
         before: The unedited model's output.
     """
-    session, study = trajectory.session, log.plan.study
+    session, model = trajectory.session, trajectory.session.model
     at = Checkpoint.of(session.start())
-    for n_edits in study.checkpoints[1:]:
-        folder = checkpoint_folder(log.folder, trajectory.key, n_edits)
-        stored = load_checkpoint(folder, n_edits, session.model, session.editor)
+    for n_edits in log.plan.study.checkpoints[1:]:
+        reached, stopped = stored_stop(log, trajectory, at.n_edits, n_edits)
+        folder = checkpoint_folder(log.folder, trajectory.key, reached)
+        stored = load_checkpoint(folder, reached, model, session.editor)
         if stored is not None:
-            for edits in session.batches(trajectory.edits[:n_edits], at.n_edits):
-                log.workload.skip(editing(session.model.name, session.editor.name, len(edits)))
-            for due in study.monitors_due(session.batch_size):
-                if at.n_edits < due <= n_edits:
-                    log.workload.skip(reading_alarms(session.model.name))
+            _skip_pieces(log, trajectory, at.n_edits, reached)
             at = stored
         else:
+            log.store.discard_costs("edit", trajectory.key, after=at.n_edits)
             at, stopped = _edit_up_to(log, measuring, trajectory, at, n_edits, before.answers)
             if at.n_edits:
                 folder = checkpoint_folder(log.folder, trajectory.key, at.n_edits)
                 ids = tuple(edit.id for edit in trajectory.edits[: at.n_edits])
-                save_checkpoint(folder, at, session.model, session.editor, ids)
-            if stopped:
-                end_early(log, trajectory, at.n_edits, stopped)
-                return
-        measuring.measure_checkpoint(trajectory, at, before)
+                save_checkpoint(folder, at, model, session.editor, ids)
+        if at.n_edits == n_edits:
+            measuring.measure_checkpoint(trajectory, at, before)
+        if stopped:
+            end_early(log, trajectory, at.n_edits, stopped)
+            return
+
+
+def _skip_pieces(log: RunLog, trajectory: Trajectory, done: int, n_edits: int) -> None:
+    """Marks the work between two numbers of edits, which is stored already, as finished."""
+    session, model = trajectory.session, trajectory.session.model.name
+    for edits in session.batches(trajectory.edits[:n_edits], done):
+        log.workload.skip(editing(model, session.editor.name, len(edits)))
+    for due in log.plan.study.monitors_due(session.batch_size):
+        if done < due <= n_edits:
+            log.workload.skip(reading_alarms(model))
 
 
 def _edit_up_to(
