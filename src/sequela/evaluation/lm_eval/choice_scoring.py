@@ -18,9 +18,9 @@ from sequela.results import (
     AnswerDistribution,
     ItemRecord,
     TaskResult,
-    item_counts,
     mean_and_stderr,
     result_from_items,
+    result_like,
     with_score,
 )
 from sequela.results.metrics import ACCURACY_PER_BYTE, AUROC, BALANCED_ACCURACY, TRUE_PROBABILITY
@@ -153,7 +153,7 @@ def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> TaskResult:
     """
     records, note = _asked(records, note)
     if not records[0].answered:
-        return _without_items(records, BALANCED_ACCURACY.name, note)
+        return result_like(records[0], None, note=note, counted=records, metric=BALANCED_ACCURACY.name)
     groups: dict[int, list[ItemRecord]] = {}
     for record in records:
         groups.setdefault(record.details["right"], []).append(record)
@@ -184,7 +184,7 @@ def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
     """
     records, note = _asked(records, note)
     if not records[0].answered:
-        return _without_items(records, AUROC.name, note)
+        return result_like(records[0], None, note=note, counted=records, metric=AUROC.name)
     leads: dict[int, list[float]] = {0: [], 1: []}
     for record in records:
         right, (first, second) = record.details["right"], logprobs_of(record)
@@ -199,9 +199,8 @@ def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
     spread = (len(positives) - 1) * (one - area**2) + (len(negatives) - 1) * (two - area**2)
     variance = (area * (1 - area) + spread) / (len(positives) * len(negatives))
     stderr = math.sqrt(max(variance, 0.0))
-    result = _without_items(records, AUROC.name, note, area, stderr)
     form = AnswerDistribution(chance=0.5, n=len(records), score=area, stderr=stderr)
-    return result.model_copy(update={"form": form})
+    return result_like(records[0], area, stderr, note, counted=records, metric=AUROC.name, form=form)
 
 
 def _asked(records: Sequence[ItemRecord], note: str) -> tuple[Sequence[ItemRecord], str]:
@@ -213,35 +212,15 @@ def _asked(records: Sequence[ItemRecord], note: str) -> tuple[Sequence[ItemRecor
 
 
 def _one_class(records: Sequence[ItemRecord], metric: str, note: str) -> TaskResult:
-    return _without_items(records, metric, f"every item's answer is {records[0].expected!r}; {note}")
-
-
-def _without_items(
-    records: Sequence[ItemRecord],
-    metric: str,
-    note: str,
-    value: float | None = None,
-    stderr: float | None = None,
-) -> TaskResult:
-    """Returns a result that is not a mean over its items."""
-    first = records[0]
-    return TaskResult(
-        suite=first.suite,
-        task=first.task,
-        metric=metric,
-        protocol=first.protocol,
-        value=value,
-        stderr=stderr,
-        note=note,
-        **item_counts(records),
-    )
+    full_note = f"every item's answer is {records[0].expected!r}; {note}"
+    return result_like(records[0], None, note=full_note, counted=records, metric=metric)
 
 
 def share_of_answer(records: Sequence[ItemRecord], answer: str, metric: str, note: str) -> TaskResult:
     """Returns how often an answer is chosen, right or wrong; 0 or 1 indicates a constant answer."""
     records, note = _asked(records, note)
     if not records[0].answered:
-        return _without_items(records, metric, note)
+        return result_like(records[0], None, note=note, counted=records, metric=metric)
     return result_from_items(
         [derived(record, metric, float(record.answer == answer)) for record in records], note
     )

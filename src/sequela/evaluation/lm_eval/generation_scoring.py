@@ -18,6 +18,7 @@ from sequela.results import (
     TaskResult,
     most_frequent,
     result_from_items,
+    result_like,
     with_score,
 )
 from sequela.results.metrics import (
@@ -146,7 +147,9 @@ def generation_results(
         items = [derived(one, metric, measure(one)) for one in answered]
         full_note = joined(note, missing)
         results.append(
-            result_from_items(items, full_note) if items else _empty(records[0], metric, full_note)
+            result_from_items(items, full_note)
+            if items
+            else result_like(records[0], None, note=full_note, metric=metric)
         )
     results.insert(4, _accuracy_parsed(answered, records[0], joined(note, missing), guessing))
     return results
@@ -188,23 +191,8 @@ def _accuracy_parsed(
     if scored:
         parsed_note = f"{len(scored)} of {len(answered)} answers could be parsed"
         return _with_form(result_from_items(scored, joined(note, parsed_note)), parsed, "lenient", guessing)
-    return _empty(
-        first, ACCURACY_PARSED.name, joined(note, f"none of {len(answered)} answers could be parsed")
-    )
-
-
-def _empty(first: ItemRecord, metric: str, note: str) -> TaskResult:
-    """Returns the result of a metric that no item has a value of."""
-    return TaskResult(
-        suite=first.suite,
-        task=first.task,
-        metric=metric,
-        protocol=first.protocol,
-        value=None,
-        stderr=None,
-        n=0,
-        note=note,
-    )
+    none_note = joined(note, f"none of {len(answered)} answers could be parsed")
+    return result_like(first, None, note=none_note, metric=ACCURACY_PARSED.name)
 
 
 def _read(record: ItemRecord, parser: str) -> dict[str, Any]:
