@@ -46,19 +46,19 @@ class Baseline:
         values: The value over all items, by series.
         by_item: The value of each item, by series and item.
         unanswered: The items that were too long or failed, by series.
-        n_unanswered: The number of items that were too long and that failed, by series.
+        counts: The number of items, of those that were too long and of those that failed, by series.
     """
 
     values: dict[Series, float | None] = field(default_factory=dict)
     by_item: dict[Series, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     unanswered: dict[Series, set[str]] = field(default_factory=lambda: defaultdict(set))
-    n_unanswered: dict[Series, tuple[int, int]] = field(default_factory=dict)
+    counts: dict[Series, tuple[int, int, int]] = field(default_factory=dict)
 
     def remember(self, measurements: Iterable[Measurement], items: Iterable[ItemRecord]) -> None:
         """Stores the measurements and items of the unedited model."""
         for measurement in measurements:
             self.values[measurement.series] = measurement.value
-            self.n_unanswered[measurement.series] = (measurement.n_too_long, measurement.n_failed)
+            self.counts[measurement.series] = _counts(measurement)
         for item in items:
             series = (item.suite, item.task, item.metric, item.protocol)
             self.by_item[series][item.item] = item.value
@@ -79,19 +79,24 @@ class Baseline:
             The baseline; and the comparison, or None if both models answered all items of the result.
         """
         if result.metric == EFFECTIVE_EDITS.name:  # a count, derived from the share of the same edits
-            share = self.of(result.model_copy(update={"metric": EFFICACY.name}))
-            return (None if share is None else share * result.n), None
+            return self._of_count(result), None
         metric = BASELINE_METRICS.get(result.metric, result.metric)
         task = BASELINE_TASKS.get(result.task, result.task)
         series = (result.suite, task, metric, result.protocol)
         if series in self.by_item and _is_mean(result):
             return self._over_common_items(result, series)
         # Without a value for each item, two scores can be compared only if they have the same items.
-        counts = (result.n_too_long, result.n_failed)
+        names = {item.item for item in result.items}
         same = _unanswered(result) == self.unanswered.get(series, set())
-        if same and self.n_unanswered.get(series, counts) == counts:
+        same = same and names == set(self.by_item.get(series, names))
+        if same and self.counts.get(series, _counts(result)) == _counts(result):
             return self.values.get(series), None
         return None, Comparison(value=None, baseline=None, n=0)
+
+    def _of_count(self, result: TaskResult) -> float | None:
+        share = None if result.value is None or not result.n else result.value / result.n
+        baseline = self.of(result.model_copy(update={"metric": EFFICACY.name, "value": share}))
+        return None if baseline is None else baseline * result.n
 
     def _over_common_items(
         self, result: TaskResult, series: Series
@@ -117,6 +122,10 @@ def measurements(results: Sequence[TaskResult], labels: Labels, baseline: Baseli
     if labels.editor == UNEDITED:
         return [Measurement.of(one, labels, one.value, _own(one)) for one in results]
     return [Measurement.of(one, labels, *baseline.compare(one)) for one in results]
+
+
+def _counts(result: TaskResult) -> tuple[int, int, int]:
+    return result.n, result.n_too_long, result.n_failed
 
 
 def _unanswered(result: TaskResult) -> set[str]:
