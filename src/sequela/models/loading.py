@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError, UnsupportedModelError
+from sequela.core.hardware_names import check_device_name
 from sequela.core.hub import hub_access
 from sequela.core.precision import choose_precision
 from sequela.core.progress import SILENT, Progress
@@ -75,19 +76,22 @@ def choose_device(device: str | None) -> torch.device:
     """Returns the device that the user named, or the best available one: CUDA, then `mps`, then the CPU.
 
     Raises:
+        BadInputError: There is no device of that name.
         SequelaError: The device is not available.
     """
     if device is None:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    check_device_name(device)
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         reason = str(error).splitlines()[0]
         raise SequelaError(
-            f"The device {device!r} can't be used: {reason}", hint="Try 'cpu', 'cuda', 'cuda:1' or 'mps'."
+            f"The device {device!r} is not available: {reason}",
+            hint="Choose another one, or none: the best available one is used.",
         ) from error
     return chosen
 
