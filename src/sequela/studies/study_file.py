@@ -13,6 +13,8 @@ from sequela.core.errors import BadInputError, SequelaError, near_matches
 from sequela.core.hardware_names import check_device_name
 from sequela.core.validation import Problem, problems_in
 from sequela.editors import BadEditPolicy
+from sequela.editors.hyperparameters import PRESET_NAMES, Hyperparameters
+from sequela.editors.presets.presets import read_preset_file
 from sequela.editors.registry import check_editor
 from sequela.edits import EditSet, check_source
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
@@ -109,10 +111,9 @@ def study_from_text(text: str, name: str, before: Callable[[Study], None] = lamb
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        problems = [
-            _described(problem, name, lines, content) for problem in _worth_reporting(problems_in(error))
-        ]
-        raise BadInputError("\n".join(dict.fromkeys(problems))) from error
+        problems = _worth_reporting(problems_in(error))
+        sentences = [_described(problem, name, lines, content) for problem in problems]
+        raise BadInputError("\n".join(dict.fromkeys(sentences))) from error
     before(study)
     _check_names(study, name, lines)
     return study
@@ -168,6 +169,10 @@ def _check_only_once(choices: Sequence[EditorChoice] | Sequence[SuiteChoice], nu
 def _check_editor(choice: EditorChoice, edits: Sequence[EditSet]) -> None:
     checked = check_editor(choice.name, choice.settings)
     checked.info.check_batch_size(choice.batch_size)
+    if isinstance(checked.settings, Hyperparameters):
+        if checked.settings.preset not in PRESET_NAMES:
+            read_preset_file(Path(checked.settings.preset), checked.method)
+        checked.settings.check_data()
     for some in edits:
         checked.info.check_subjects(some)
 
