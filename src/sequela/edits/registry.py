@@ -15,6 +15,7 @@ from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.edits.edit_set import EditSet
 from sequela.edits.sources.builtin import BUILTIN_SOURCE
 from sequela.edits.sources.counterfact import COUNTERFACT_SOURCES
+from sequela.edits.sources.hub import check_within_reach
 from sequela.edits.sources.jsonl import JSONL_SOURCE
 from sequela.edits.sources.knowedit import KNOWEDIT_SOURCES
 from sequela.edits.sources.source import Source
@@ -114,29 +115,17 @@ def check_source(source: str, path: Path | None = None) -> EditSet | None:
     Raises:
         UnknownNameError: No source has that name.
         BadInputError: The user's own file is missing, or a record is invalid.
-        SequelaError: The data are neither in a local file nor on the hub.
+        SequelaError: The data are neither in a local file nor within reach on the hub.
     """
     entry, file = _find(source, path)
     if file is not None and not file.is_file():
         raise BadInputError(f"Can't read {file}: the file does not exist.")
     local = file or entry.local_file()
     if local is None:
-        entry.on_hub()
+        check_within_reach(entry.on_hub())
         return None
     size = local.stat().st_size * (COMPRESSION if local.suffix == ".gz" else 1)
     return entry.load(file) if size <= CHECKED_BYTES else None
-
-
-def hub_repository(source: str, path: Path | None = None) -> str | None:
-    """Returns the hub's repository that `load_edits` would read; None if there is a local file.
-
-    Raises:
-        UnknownNameError: No source has that name.
-    """
-    entry, file = _find(source, path)
-    if file is not None or entry.hub is None or entry.local_file() is not None:
-        return None
-    return entry.hub.repository
 
 
 def describe_sources() -> tuple[SourceDescription, ...]:

@@ -19,7 +19,7 @@ from sequela.editors.registry import check_editor
 from sequela.edits import EditSet, check_source
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.monitor_rules import MonitorSettings
-from sequela.evaluation.registry import check_options
+from sequela.evaluation.registry import check_suite
 from sequela.inference.memory_limit import MemoryLimitError, check_memory_limit
 from sequela.inference.registry import DEFAULT_ENGINE, ENGINE_REGISTRY
 from sequela.models.names import check_model_name
@@ -146,7 +146,7 @@ def _check_names(study: Study, name: str, lines: dict[Location, int]) -> None:
         checks.append((("editors", number), lambda e=editor: _check_editor(e, edits)))  # type: ignore[misc]
         checks.append((("editors", number), lambda n=number: _check_only_once(study.editors, n)))  # type: ignore[misc]
     for number, suite in enumerate(study.suites):
-        checks.append((("suites", number), lambda s=suite: check_options(s.name, s.options)))  # type: ignore[misc]
+        checks.append((("suites", number), lambda s=suite: check_suite(s.name, s.options)))  # type: ignore[misc]
         checks.append((("suites", number), lambda n=number: _check_only_once(study.suites, n)))  # type: ignore[misc]
     checks.append((("memory",), lambda: check_memory(study)))
     for location, check in checks:
