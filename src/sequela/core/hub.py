@@ -63,8 +63,8 @@ def hub_access() -> Iterator[bool]:
 def out_of_reach(repositories: Iterable[str]) -> str | None:
     """Returns the first data set that is certainly not available: not in a cache, and the hub is unreachable.
 
-    This takes at most a second, and imports neither the hub's libraries nor PyTorch. If the hub takes longer to
-    answer, the data set may be available.
+    This takes at most a second, and imports neither the hub's libraries nor PyTorch. If the hub takes longer
+    to answer, the data set may be available.
 
     Args:
         repositories: The ids of the data sets' repositories.

@@ -106,8 +106,8 @@ def _check_code(task: str, path: Path, has_local_data: bool, trusted: bool, unsa
 
 def _how_to_allow(task: str, setting: str) -> str:
     return (
-        f"To allow it, give `sequela evaluate` the option --{setting.replace('_', '-')}, or write the suite in a "
-        f"study file as {{name: lm_eval, task: {task}, {setting}: true}}."
+        f"To allow it, give `sequela evaluate` the option --{setting.replace('_', '-')}, or write the suite in "
+        f"a study file as {{name: lm_eval, task: {task}, {setting}: true}}."
     )
 
 
