@@ -11,9 +11,7 @@ import typer
 from sequela.cli import options
 from sequela.cli.console import print_json, print_table, standard_error
 from sequela.cli.progress import shown_progress
-
-DEFAULT_SUITES = ("builtin", "perplexity")
-"""The suites that run by default."""
+from sequela.core.errors import BadInputError
 
 COLUMNS = (
     *("suite", "task", "metric", "protocol", "value", "± se", "n"),
@@ -69,7 +67,7 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Evaluate a model on suites of tasks, with or without saved edits."""
-    from sequela.evaluation.registry import check_suites
+    from sequela.evaluation.registry import DEFAULT_SUITES, check_suites
     from sequela.inference.memory_limit import check_memory_limit
     from sequela.inference.registry import DEFAULT_ENGINE, ENGINE_REGISTRY
     from sequela.models.names import check_model_name
@@ -77,6 +75,8 @@ def evaluate(
     names = tuple(suite) if suite else DEFAULT_SUITES
     allowed = {"trust_remote_code": trust_remote_code, "confirm_run_unsafe_code": confirm_run_unsafe_code}
     further = {key: value for key, value in allowed.items() if value}
+    if delta is not None and not delta.is_dir():
+        raise BadInputError(f"{delta} holds no saved edits: there is no such folder.")
     check_model_name(model)
     check_suites(names, further if limit is None else {**further, "limit": limit})
     ENGINE_REGISTRY.get(engine)

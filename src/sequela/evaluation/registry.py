@@ -24,6 +24,9 @@ from sequela.evaluation.suites.entries import HARNESS, SUITES, HarnessTaskOption
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite
 
+DEFAULT_SUITES = ("builtin", "perplexity")
+"""The suites that run by default."""
+
 SUITE_REGISTRY = Registry(
     kind="suite",
     group="sequela.suites",
