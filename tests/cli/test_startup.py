@@ -16,6 +16,8 @@ import pytest
 
 import sequela
 from sequela.editors.registry import METHOD_REGISTRY
+from sequela.edits import Edit
+from sequela.results import Manifest, Plugin, collect_environment, write_manifest
 
 HEAVY = (
     "altair",
@@ -39,6 +41,15 @@ try:
     main()
 finally:
     print("\\n" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
+OWN_TASK = """
+benchmark: own
+protocol: answers
+version: 1
+what: Questions.
+items: none.jsonl
+harness: {doc_to_text: "{{q}}"}
 """
 
 BASE = "name: x\nmodels: [smollm2-135m-instruct]\n"
@@ -72,6 +83,9 @@ def told_by(folder: Path, *arguments: str) -> Outcome:
             "PYTHONPATH": f"{Path(sequela.__file__).parents[1]}{os.pathsep}{folder}",
             "SEQUELA_CACHE": str(folder / "cache"),
             "COLUMNS": "200",
+            "SEQUELA_DATA": "",
+            "HF_HUB_OFFLINE": "1",
+            "HF_HOME": str(folder / "hub"),
         },
         capture_output=True,
         text=True,
@@ -157,13 +171,45 @@ def test_a_plug_in_with_a_record_is_listed_without_importing_it(tmp_path: Path) 
         (ROME + "suites: [{name: refusal, limit: 1000}]\n", "requests of each kind"),
         (ROME + "suites: [{name: mmlu, subjects: [anatomi]}]\n", "Did you mean 'anatomy'"),
         (ROME + "suites: [lm_eval:helaswag]\n", "Did you mean 'hellaswag'"),
-        (ROME + "suites: [{name: lm_eval, task: humaneval}]\n", "runs code that the model writes"),
+        (ROME + "suites: [{name: lm_eval, task: humaneval}]\n", "--confirm-run-unsafe-code, or write"),
+        (ROME + "device: cudaa\n", "Unknown device 'cudaa'"),
+        (ROME + "device: cuda:one\n", "Choose cpu, cuda, cuda:0"),
+        (
+            ROME + "checkpoints: [0, 1000]\n",
+            "line 4: checkpoint 1000 needs 1000 edits, but the source 'builtin'",
+        ),
+        (ROME + "edits: {count: 1000}\n", "edits.count = 1000 needs 1000 edits, but"),
+        (ROME + "edits: {source: incomplete.jsonl}\n", "record 1: the field 'target_new' is missing"),
+        (ROME + "edits: {source: zsre, file: incomplete.jsonl}\n", "record 1: the field 'src' is missing"),
+        (ROME + "edits: {source: general.jsonl}\ncheckpoints: [1]\n", "1 of 1 edits have no subject"),
+        (ROME + "edits: {source: counterfact-easyedit}\n", "Set SEQUELA_DATA to a folder with counterfact"),
+        (ROME + "edits: {source: counterfact}\n", "Can't load hub:azhx/counterfact"),
+        (ROME + "edits: {source: jsonl}\n", "reads your own file, but no file was given"),
+        (BASE + "editors: [ike]\n", "The edit source 'counterfact-easyedit-train' is not on the hub"),
+        (BASE + "editors: [{name: ike, settings: {demonstrations: zsree}}]\n", "Did you mean 'zsre'"),
+        (BASE + "editors: [{name: rome, settings: {preset: no.yaml}}]\n", "The preset no.yaml can't be read"),
+        (BASE + "editors: [{name: rome, settings: {preset: best}}]\n", "recommended, published, none"),
+        (BASE + "editors: [{name: rome, v_lrr: 1}]\n", "Did you mean 'settings.v_lr'?"),
+        (ROME + "batch_size: 2\n", "Did you mean 'editors.batch_size'?"),
+        (ROME + "suites: [mmlu]\n", "The data of 'mmlu' are not in a local file"),
+        (ROME + "suites: [lm_eval:arc_easy]\n", "SEQUELA_DATA/lm_eval/arc_easy/<split>.jsonl"),
+        (ROME + "suites: [own.yaml]\n", "The task file own.yaml names 'none.jsonl'"),
+        (ROME + "memory: 300MB\n", "Raise `memory`"),
+        (ROME + "memory: 1.2GiB\n", "too low for smollm2-135m-instruct"),
+        (ROME + "seed: 9223372036854775808\n", "seed"),
+        (ROME + "order_seeds: [9223372036854775808]\n", "order_seeds.0"),
     ],
 )
 def test_an_invalid_study_file_is_reported_before_any_heavy_import(
     tmp_path: Path, text: str, said: str
 ) -> None:
     (tmp_path / "bad.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "incomplete.jsonl").write_text(
+        '{"id": "a", "prompt": "It is", "subject": "b"}\n', encoding="utf-8"
+    )
+    general = Edit(id="a", prompt="It rains in", target_new="May").model_dump_json()
+    (tmp_path / "general.jsonl").write_text(f"{general}\n", encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(OWN_TASK, encoding="utf-8")
     reported = told_by(tmp_path, "run", "bad.yaml")
     assert reported.status == 2
     assert reported.stderr.startswith("Error: bad.yaml")
@@ -177,3 +223,50 @@ def test_a_missing_study_file_is_reported_at_once(tmp_path: Path) -> None:
     assert reported.status == 2
     assert "missing.yaml can't be read: No such file or directory" in reported.stderr
     assert reported.imported == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--device", "cudaa"), "Unknown device 'cudaa'"),
+        (("--precision", "bfloat"), "Did you mean 'bfloat16'"),
+        (("--memory", "300MB"), "Raise --memory"),
+        (("--engine", "torhc"), "Did you mean 'torch'"),
+        (("--delta", "nowhere"), "nowhere holds no saved edits"),
+        (("--suite", "lm_eval:helaswag"), "Did you mean 'hellaswag'"),
+        (("--suite", "lm_eval:humaneval"), "give `sequela evaluate` the option --confirm-run-unsafe-code"),
+        (("--suite", "lm_eval:humaneval", "--confirm-run-unsafe-code"), "openai_humaneval"),
+        (("--suite", "mmlu"), "Set SEQUELA_DATA to a folder that has mmlu"),
+        (("--suite", "builtin", "--limit", "1000"), "the largest category has"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_options_of_evaluate_are_reported_before_any_heavy_import(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    reported = told_by(tmp_path, "evaluate", *arguments)
+    assert reported.status == 2
+    assert said in reported.stderr
+    assert "Traceback" not in reported.stderr
+    assert reported.imported == ()
+
+
+def test_a_run_names_the_package_of_a_plug_in_that_is_no_longer_installed(tmp_path: Path) -> None:
+    """Its study has a name that would otherwise only be unknown."""
+    plugin = Plugin(kind="editor", name="gentle", distribution="gentle-editing", version="1.2")
+    manifest = Manifest(
+        name="x", evaluations_planned=1, environment=collect_environment(), config={}, plugins=(plugin,)
+    )
+    (tmp_path / "runs" / "x").mkdir(parents=True)
+    write_manifest(tmp_path / "runs" / "x", manifest)
+    (tmp_path / "study.yaml").write_text(BASE + "editors: [gentle]\n", encoding="utf-8")
+    reported = told_by(tmp_path, "run", "study.yaml")
+    assert reported.status == 2
+    assert (
+        "used the editor 'gentle' of the package gentle-editing 1.2, which is not installed"
+        in reported.stderr
+    )
+    assert "pip install 'gentle-editing==1.2'" in reported.stderr
+    assert reported.imported == ()
+    elsewhere = told_by(tmp_path, "run", "study.yaml", "--output", "other")
+    assert "Unknown editor 'gentle'" in elsewhere.stderr
