@@ -98,11 +98,8 @@ def check_settings(
     for setting, (value, allowed) in settings.items():
         if value is not None and not allowed:
             raise BadInputError(f"{name} has no setting {setting!r} under {', '.join(chosen)}.")
-    if (
-        first.items
-        and limit is not None
-        and limit > (most := len(read_items(benchmark.folder / first.items)))
-    ):
+    most = len(read_items(benchmark.folder / first.items)) if first.items else None
+    if limit is not None and most is not None and limit > most:
         raise BadInputError(
             f"{first.benchmark}: the limit is {limit}; there are {most} items.",
             hint="Leave the limit out to run all.",
