@@ -19,6 +19,7 @@ from sequela.cli import (
     listings,
     results,
     run,
+    show,
     stats,
     trace,
     train_editor,
@@ -81,6 +82,7 @@ app.command("tune", rich_help_panel="Single steps")(tune.tune)
 app.command("methods", rich_help_panel="Lists")(listings.methods)
 app.command("models", rich_help_panel="Lists")(listings.models)
 app.command("presets", rich_help_panel="Lists")(listings.presets)
+app.command("show", rich_help_panel="Lists")(show.show)
 app.command("edits", rich_help_panel="Lists")(listings.edits)
 app.command("tasks", rich_help_panel="Lists")(listings.tasks)
 
