@@ -10,8 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 from sequela.core.errors import BadInputError
 from sequela.core.paths import replacing
+from sequela.core.validation import in_words
 
 M = TypeVar("M", bound=BaseModel)
+
+DAMAGED_HINT = "Copy the whole folder again from where it was written, or create it again."
+"""What to do about a folder that is incomplete or damaged."""
 
 
 def write_description(path: Path, description: BaseModel) -> None:
@@ -34,6 +38,11 @@ def read_description_of(path: Path, kind: type[M], what: str) -> M:
     try:
         return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise BadInputError(f"{path.parent} holds no {what}: {path.name} is missing.") from None
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise BadInputError(f"{path} can't be read as the description of {what}: {error}") from error
+        raise BadInputError(
+            f"{path.parent} holds no {what}: {path.name} is missing.", hint=f"Name a folder with {what}."
+        ) from None
+    except (ValidationError, ValueError, OSError) as error:  # not JSON, not text, or not a file
+        reason = in_words(error) if isinstance(error, ValidationError) else error
+        raise BadInputError(
+            f"{path} can't be read as the description of {what}: {reason}.", hint=DAMAGED_HINT
+        ) from error

@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from sequela.core.descriptions import DAMAGED_HINT
 from sequela.core.errors import IntegrityError
 from sequela.core.hashing import hash_tensors
 from sequela.core.paths import replacing
@@ -35,7 +36,7 @@ def load_tensors(path: Path, expected_hash: str) -> dict[str, torch.Tensor]:
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise IntegrityError(f"{path} can't be read: {error}") from error
+        raise IntegrityError(f"{path} can't be read: {error}", hint=DAMAGED_HINT) from error
     if hash_tensors(tensors.items()) != expected_hash:
-        raise IntegrityError(f"{path} was changed after it was saved: its hash differs.")
+        raise IntegrityError(f"{path} was changed after it was saved: its hash differs.", hint=DAMAGED_HINT)
     return tensors

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.arguments import check_choice
+from sequela.core.errors import BadInputError, shown
 
 DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
 """The types of devices that a model can run on; ROCm's devices are called `cuda` too."""
@@ -26,9 +27,9 @@ def check_device_name(name: str) -> str:
     Raises:
         BadInputError: It is not the name of a device.
     """
-    if not _DEVICE.fullmatch(name):
+    if not isinstance(name, str) or not _DEVICE.fullmatch(name):
         raise BadInputError(
-            f"Unknown device {name!r}.",
+            f"Unknown device {shown(name)}.",
             hint="Choose cpu, cuda, cuda:0 (or the index of another GPU), mps or xpu, or name none: the best "
             "available one is used.",
         )
@@ -40,7 +41,7 @@ def check_dtype_name(name: str) -> str:
 
     Raises:
         UnknownNameError: It is neither a dtype that weights can be loaded in nor `auto`.
+        BadInputError: It is not a string.
     """
-    if name not in (*DTYPE_NAMES, AUTO):
-        raise UnknownNameError("dtype", name, (*DTYPE_NAMES, AUTO))
+    check_choice("dtype", name, (*DTYPE_NAMES, AUTO))
     return name

@@ -56,6 +56,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
     Raises:
         UnknownNameError: `name` is none of these.
+        BadInputError: `name` is not a string.
     """
     if name != AUTO:
         return Precision(check_dtype_name(name))

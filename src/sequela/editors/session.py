@@ -73,8 +73,7 @@ class EditSession:
         template: The chat template applied to the prompts for the editor; None leaves them unchanged.
 
     Raises:
-        ValueError: The batch size isn't positive.
-        BadInputError: The method doesn't take batches of that size.
+        BadInputError: The batch size isn't a whole number from 1 on, or the method doesn't take such batches.
     """
 
     model: LanguageModel
@@ -85,8 +84,6 @@ class EditSession:
     template: ChatTemplate | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"Invalid batch size {self.batch_size}; expected at least 1.")
         self.editor.info.check_batch_size(self.batch_size)
 
     def with_preset(self) -> EditSession:

@@ -28,6 +28,9 @@ from sequela.models.language_model import LanguageModel
 from sequela.models.names import check_model_name, is_path
 from sequela.models.pypi_models import packaged_folder
 
+_OTHER_DEVICE = "Choose another one, or none: the best available one is used."
+"""What to do about a device that is not available."""
+
 
 def load_model(
     name: str,
@@ -72,7 +75,7 @@ def load_model(
     return model
 
 
-def choose_device(device: str | None) -> torch.device:
+def choose_device(device: str | torch.device | None) -> torch.device:
     """Returns the device that the user named, or the best available one: CUDA, then `mps`, then the CPU.
 
     Raises:
@@ -83,16 +86,13 @@ def choose_device(device: str | None) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    check_device_name(device)
+    name = check_device_name(str(device) if isinstance(device, torch.device) else device)
     try:
-        chosen = torch.device(device)
+        chosen = torch.device(name)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         reason = str(error).splitlines()[0]
-        raise SequelaError(
-            f"The device {device!r} is not available: {reason}",
-            hint="Choose another one, or none: the best available one is used.",
-        ) from error
+        raise SequelaError(f"The device {name!r} is not available: {reason}", hint=_OTHER_DEVICE) from error
     return chosen
 
 

@@ -147,6 +147,10 @@ def make_plan(study: Study) -> Plan:
 def check_distinguishable(editors: Sequence[tuple[EditorChoice, AnyEditor]], filled_in: bool) -> None:
     """Checks that the results of all methods will have different labels.
 
+    Reading a study file rejects equal entries, with their line. That check can't be this one: different
+    entries may get equal labels, which are known only when the editors exist (they need PyTorch) and, for
+    presets, when the model is loaded. The same holds for the names of suites.
+
     Args:
         editors: The methods, as specified in the study and as editors.
         filled_in: Whether presets have been filled in. Before that, methods with different presets may still

@@ -100,6 +100,6 @@ def _check_code(task: str, path: Path, has_local_data: bool, trusted: bool, unsa
 def _how_to_allow(task: str, setting: str) -> str:
     option = setting.replace("_", "-")
     return (
-        f"If you trust that code, allow it: give `sequela evaluate` the option --{option}, or write the suite in "
-        f"a study file as {{name: lm_eval, task: {task}, {setting}: true}}."
+        f"If you trust that code, allow it: give `sequela evaluate` the option --{option}, or write the "
+        f"suite in a study file as {{name: lm_eval, task: {task}, {setting}: true}}."
     )
