@@ -32,7 +32,7 @@ from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit
 from sequela.edits.edit_set import EDITS_HINT
 from sequela.evaluation.hit_rate import evaluate_counting
-from sequela.evaluation.registry import make_suites
+from sequela.evaluation.registry import DEFAULT_SUITES, make_suites
 from sequela.evaluation.suite import Suite
 from sequela.inference import (
     Engine,
@@ -50,9 +50,6 @@ from sequela.models import LanguageModel
 from sequela.models import load_model as load_language_model
 from sequela.results import TaskResult
 from sequela.statistics import CorpusSpec
-
-DEFAULT_SUITES = ("builtin", "perplexity")
-"""The suites that run by default."""
 
 TEMPLATES = ("none", "chat")
 """The available templates for evaluation prompts."""

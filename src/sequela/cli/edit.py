@@ -67,7 +67,7 @@ def edit(
     from sequela.core.paths import ensure_writable
     from sequela.editors import BadEditPolicy, Resources, create_editor
     from sequela.editors.saved_edits import MethodEdits, SavedEdits
-    from sequela.editors.session import EditSession, check_subjects
+    from sequela.editors.session import EditSession
     from sequela.editors.shared.contexts import read_contexts
     from sequela.editors.storage import save_edits
     from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
@@ -79,13 +79,13 @@ def edit(
     chosen = _chosen_edits(edits, count, subject, prompt, target)
     method = create_editor(editor, options.read_settings(hparams))
     method.info.check_batch_size(batch_size)
-    check_subjects(method, chosen)
+    method.info.check_subjects(chosen)
     templates = read_contexts(contexts) if contexts else None
     if output is not None:
         ensure_writable(output)
     settings = EditQualitySettings()
     answers: list[dict[str, Any]] = []
-    with shown_progress(standard_error()) as progress:
+    with options.memory_limit_set_by("--memory"), shown_progress(standard_error()) as progress:
         if chosen.skipped:
             progress.say(
                 f"{len(chosen.skipped)} records of {chosen.name} are no valid edits and were skipped."

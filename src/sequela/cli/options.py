@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sequela.core.errors import BadInputError
+from sequela.core.hardware_names import check_device_name, check_dtype_name
 from sequela.core.sizes import read_size
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 """The model of commands that are given none."""
+
+
+def read_device(name: str) -> str:
+    """Returns the name of a device after checking its form.
+
+    Raises:
+        BadInputError: It is not the name of a device.
+    """
+    return check_device_name(name)
+
+
+def read_precision(name: str) -> str:
+    """Returns the name of a data type after checking it.
+
+    Raises:
+        UnknownNameError: There is no such data type.
+    """
+    return check_dtype_name(name)
+
+
+@contextmanager
+def memory_limit_set_by(setting: str) -> Iterator[None]:
+    """Names a setting in the error about a memory limit that is too low.
+
+    Args:
+        setting: The option or the key that has the limit.
+
+    Raises:
+        MemoryLimitError: The block raised it.
+    """
+    from sequela.inference.memory_limit import MemoryLimitError
+
+    try:
+        yield
+    except MemoryLimitError as error:
+        raise error.naming(setting) from error
 
 
 def read_settings(path: Path | None) -> dict[str, Any]:
@@ -61,13 +100,20 @@ Tokens = Annotated[
     typer.Option(min=2, help="The number of tokens for key statistics (default: 10 per key dimension)."),
 ]
 Device = Annotated[
-    str | None, typer.Option(help="The device: cuda, mps or cpu (default: the best available).")
+    str | None,
+    typer.Option(
+        parser=read_device,
+        metavar="DEVICE",
+        help="The device: cuda, cuda:1, mps or cpu (default: the best available).",
+    ),
 ]
 Precision = Annotated[
     str,
     typer.Option(
+        parser=read_precision,
+        metavar="TYPE",
         help="The data type of the weights: float32, bfloat16, float16, or auto (bfloat16 where the hardware "
-        "supports it)."
+        "supports it).",
     ),
 ]
 Memory = Annotated[

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from sequela.core.descriptions import DAMAGED_HINT
 from sequela.core.errors import IntegrityError
-from sequela.core.files import DAMAGED_HINT, save_tensors
+from sequela.core.files import save_tensors
 from sequela.edited.delta import Delta
 from sequela.edited.updates import Dense, LowRank, WeightUpdate
 from sequela.models import LanguageModel

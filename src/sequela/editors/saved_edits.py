@@ -11,8 +11,8 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.descriptions import DAMAGED_HINT
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
-from sequela.core.files import DAMAGED_HINT
 from sequela.core.validation import in_words
 from sequela.edited import Delta, EditedModel
 from sequela.edited.delta_storage import StoredDelta

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sequela.core.errors import BadInputError
 from sequela.edited import Delta, EditedModel
 from sequela.edited.chat_template import ChatTemplate
 from sequela.edited.control_answers import without_control_answers
@@ -159,7 +158,7 @@ class EditSession:
         Raises:
             BadInputError: The method needs subjects, and an edit has none.
         """
-        check_subjects(self.editor, edits)
+        self.editor.info.check_subjects(edits)
         at = self.start() if after is None else after
         for batch in self.batches(edits, at.n_edits):
             result = self.apply_batch(batch, at)
@@ -187,18 +186,3 @@ class EditSession:
         if template is None or self.editor.location == "prompt":
             return edits
         return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]
-
-
-def check_subjects(editor: AnyEditor, edits: Sequence[Edit]) -> None:
-    """Rejects edits without a subject for a method that needs one.
-
-    Raises:
-        BadInputError: An edit has no subject. The message names the first one's id.
-    """
-    without = [edit.id for edit in edits if edit.subject is None] if editor.info.needs_subject else []
-    if without:
-        raise BadInputError(
-            f"{editor.name} edits at the subject's tokens, and {len(without)} of {len(edits)} edits have no "
-            f"subject (the first: {without[0]}).",
-            hint="Give each edit a subject and mark it with {} in the prompt, or use ultraedit or ft-m.",
-        )

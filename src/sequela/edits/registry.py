@@ -16,6 +16,7 @@ from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.edits.edit_set import EditSet
 from sequela.edits.sources.builtin import BUILTIN_SOURCE
 from sequela.edits.sources.counterfact import COUNTERFACT_SOURCES
+from sequela.edits.sources.hub import check_within_reach
 from sequela.edits.sources.jsonl import JSONL_SOURCE
 from sequela.edits.sources.knowedit import KNOWEDIT_SOURCES
 from sequela.edits.sources.source import Source
@@ -43,6 +44,12 @@ SOURCE_REGISTRY = Registry(
     expected="a `sequela.edits.Source`",
 )
 """The registry of edit sources."""
+
+CHECKED_BYTES = 12 * 2**20
+"""The size of a file up to which `check_source` reads it, which takes about half a second."""
+
+COMPRESSION = 12
+"""About how many times larger the text of a compressed file is."""
 
 _OWN_FILE_PREFIX = "jsonl:"
 _OWN_FILE_ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
@@ -96,20 +103,30 @@ def load_edits(source: str, path: str | Path | None = None, limit: int | None = 
     return edits if limit is None else edits.first(limit)
 
 
-def check_source(source: str, path: str | Path | None = None) -> None:
-    """Checks the arguments of `load_edits` without reading any edits.
+def check_source(source: str, path: str | Path | None = None) -> EditSet | None:
+    """Checks the arguments of `load_edits`, and the edits themselves if they can be read in a moment.
 
     Args:
         source: As for `load_edits`.
         path: As for `load_edits`.
 
+    Returns:
+        The edits; None if they are on the hub or in a large file.
+
     Raises:
         UnknownNameError: No source has that name.
-        BadInputError: The user's own file is missing.
+        BadInputError: The user's own file is missing, or a record is invalid.
+        SequelaError: The data are neither in a local file nor within reach on the hub.
     """
-    _, file = _find(source, path)
+    entry, file = _find(source, path)
     if file is not None and not file.is_file():
         raise BadInputError(f"Can't read {file}: the file does not exist.")
+    local = file or entry.local_file()
+    if local is None:
+        check_within_reach(entry.on_hub())
+        return None
+    size = local.stat().st_size * (COMPRESSION if local.suffix == ".gz" else 1)
+    return entry.load(file) if size <= CHECKED_BYTES else None
 
 
 def describe_sources() -> tuple[SourceDescription, ...]:

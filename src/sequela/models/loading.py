@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from sequela.core.arguments import check_instance
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError, UnsupportedModelError
+from sequela.core.hardware_names import check_device_name
 from sequela.core.hub import hub_access
 from sequela.core.precision import choose_precision
 from sequela.core.progress import SILENT, Progress
@@ -28,8 +28,8 @@ from sequela.models.language_model import LanguageModel
 from sequela.models.names import check_model_name, is_path
 from sequela.models.pypi_models import packaged_folder
 
-DEVICES_HINT = "Try 'cpu', 'cuda', 'cuda:1' or 'mps'."
-"""What to do about an unusable device."""
+_OTHER_DEVICE = "Choose another one, or none: the best available one is used."
+"""What to do about a device that is not available."""
 
 
 def load_model(
@@ -75,25 +75,24 @@ def load_model(
     return model
 
 
-def choose_device(device: str | None) -> torch.device:
+def choose_device(device: str | torch.device | None) -> torch.device:
     """Returns the device that the user named, or the best available one: CUDA, then `mps`, then the CPU.
 
     Raises:
+        BadInputError: There is no device of that name.
         SequelaError: The device is not available.
-        BadInputError: The argument is not the name of a device.
     """
-    if device is not None:
-        check_instance("device", device, (str, torch.device), "the name of a device", DEVICES_HINT)
     if device is None:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    name = check_device_name(str(device) if isinstance(device, torch.device) else device)
     try:
-        chosen = torch.device(device)
+        chosen = torch.device(name)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         reason = str(error).splitlines()[0]
-        raise SequelaError(f"The device {device!r} can't be used: {reason}", hint=DEVICES_HINT) from error
+        raise SequelaError(f"The device {name!r} is not available: {reason}", hint=_OTHER_DEVICE) from error
     return chosen
 
 

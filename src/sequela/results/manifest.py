@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.descriptions import write_description
 from sequela.core.errors import SequelaError
-from sequela.core.files import write_description
 from sequela.results.earlier_schema import suites_of_4
 from sequela.results.environment import Environment
 from sequela.results.suite_info import SuiteInfo, Suites

@@ -10,7 +10,7 @@ from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import AnyEditor, Resources, create_editor
-from sequela.editors.session import EditSession, check_subjects
+from sequela.editors.session import EditSession
 from sequela.edits import EditSet, load_edits
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
@@ -134,7 +134,7 @@ def make_plan(study: Study) -> Plan:
     editors = tuple((choice, create_editor(choice.name, choice.settings)) for choice in study.editors)
     for choice, editor in editors:
         editor.info.check_batch_size(choice.batch_size)
-        check_subjects(editor, edits)
+        editor.info.check_subjects(edits)
     check_distinguishable(editors, filled_in=False)
     suites = tuple(make_suite(choice.name, **choice.options) for choice in study.suites)
     names = [suite.name for suite in suites]

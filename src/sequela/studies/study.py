@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
@@ -14,6 +14,10 @@ from sequela.evaluation.monitor_rules import MonitorSettings, due_edit_counts
 from sequela.statistics import CorpusSpec
 
 Template = Literal["none", "chat"]
+
+
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A seed that PyTorch and the results store accept: 64 bits."""
 
 
 class _Part(BaseModel):
@@ -97,7 +101,7 @@ class Study(_Part):
     models: tuple[str, ...] = Field(min_length=1)
     editors: tuple[EditorChoice, ...] = Field(min_length=1)
     edits: EditsChoice = EditsChoice()
-    order_seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    order_seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     checkpoints: tuple[int, ...] = Field(default=(0, 1, 5, 10), min_length=1)
     suites: tuple[SuiteChoice, ...] = (SuiteChoice(name="builtin"), SuiteChoice(name="perplexity"))
     edit_template: Template = "none"
@@ -106,7 +110,7 @@ class Study(_Part):
     statistics: CorpusSpec = CorpusSpec()
     alarms: MonitorSettings = MonitorSettings()
     on_bad_edit: BadEditPolicy = BadEditPolicy()
-    seed: int = 0
+    seed: Seed = 0
     device: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     engine: str = "torch"

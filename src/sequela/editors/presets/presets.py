@@ -142,6 +142,22 @@ def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:
     Raises:
         BadInputError: The file can't be read, isn't a preset, or is for another method or model.
     """
+    preset = read_preset_file(path, editor)
+    if preset.fingerprint not in (None, model.fingerprint):
+        raise BadInputError(
+            f"The preset {path} was tuned on the model {preset.fingerprint}; {model.name!r} is "
+            f"{model.fingerprint}.",
+            hint="Tune this model, or copy the settings into your study to try them on it.",
+        )
+    return preset
+
+
+def read_preset_file(path: Path, editor: str) -> Preset:
+    """Reads a preset written by `write_preset`, for any model.
+
+    Raises:
+        BadInputError: The file can't be read, isn't a preset, or is for another method.
+    """
     try:
         preset = Preset.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -152,12 +168,6 @@ def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:
         ) from error
     if preset.editor != editor:
         raise BadInputError(f"The preset {path} is for {preset.editor}, not for {editor}.")
-    if preset.fingerprint not in (None, model.fingerprint):
-        raise BadInputError(
-            f"The preset {path} was tuned on the model {preset.fingerprint}; {model.name!r} is "
-            f"{model.fingerprint}.",
-            hint="Tune this model, or copy the settings into your study to try them on it.",
-        )
     return preset
 
 
