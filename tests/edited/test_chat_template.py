@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
+from lm_eval.api.instance import Instance
 
 from sequela.core.errors import BadInputError
+from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.protocols import Routed
 from sequela.edits import Edit
 from sequela.evaluation.lm_eval.adapter import EngineLM
-from sequela.inference import TorchEngine, generation_request, score_request
+from sequela.evaluation.suites.builtin import BuiltinSuite
+from sequela.evaluation.suites.perplexity import HealthSuite
+from sequela.evaluation.suites.refusal import RefusalSuite
+from sequela.inference import (
+    Generation,
+    GenerationRequest,
+    Score,
+    ScoreRequest,
+    TorchEngine,
+    generation_request,
+    score_request,
+)
 from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.control_tokens import mark_control_tokens, without_marks
 
@@ -56,6 +70,59 @@ def test_the_beginning_token_occurs_once(tiny_model: Callable[..., LanguageModel
     assert model.tokenizer.encode("Why so?").count(beginning) == 1
     edited = EditedModel(model, routers=(ChatTemplate.of(model),))
     assert generation_request(edited, "Why so?", 3).prompt.count(beginning) == 1
+
+
+class Recording(TorchEngine):
+    """An engine that keeps the ids of all prompts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prompts: list[tuple[int, ...]] = []
+
+    def score(
+        self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
+    ) -> list[Score]:
+        self.prompts += [request.context for request in requests]
+        return super().score(model, requests, progress)
+
+    def generate(
+        self, model: EditedModel, requests: Sequence[GenerationRequest], progress: Progress = SILENT
+    ) -> list[Generation]:
+        self.prompts += [request.prompt for request in requests]
+        return super().generate(model, requests, progress)
+
+
+class Stating:
+    """A router that puts a statement before each prompt, as IKE and SERAC do."""
+
+    content_hash = "stating"
+
+    def route(self, prompt: str) -> Routed:
+        return Routed(f"New fact: Mo plays go.\nPrompt: {prompt}")
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gemma3"])
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("stated", [False, True])
+def test_every_request_begins_with_exactly_one_beginning_token(
+    family: str, chat: bool, stated: bool, tiny_model: Callable[..., LanguageModel]
+) -> None:
+    model = with_template(tiny_model(family), "{{ bos_token }}" + CHATML)
+    stating = (Stating(),) if stated else ()
+    edited = EditedModel(model, routers=(*stating, ChatTemplate.of(model)) if chat else stating)
+    engine = Recording()
+    suites = (BuiltinSuite(limit=1), RefusalSuite(limit=1, max_new_tokens=1), HealthSuite())
+    for suite in suites:
+        suite.evaluate(edited, engine)
+    harness = EngineLM(edited, engine)
+    asked = [("Why so?", " Because"), ("", "Because it is")]
+    harness.loglikelihood(
+        [Instance("loglikelihood", {}, pair, i, ("task", i, 1)) for i, pair in enumerate(asked)]
+    )
+    beginning = model.tokenizer.bos_token_id
+    assert len(engine.prompts) > 10
+    for ids in engine.prompts:
+        assert (ids[0], ids.count(beginning)) == (beginning, 1)
 
 
 def test_an_answer_follows_the_line_break_without_a_space(chatty: LanguageModel) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from sequela.core.errors import IntegrityError, SequelaError
 from sequela.results import (
+    Comparison,
     CostRecord,
     EditRecord,
     EvaluationKey,
@@ -313,6 +314,32 @@ class TestAnEarlierSchema:
         with pytest.raises(SequelaError, match="can't be upgraded to schema version"):
             open_store(old, create=True)
         assert path.read_bytes() == before
+
+
+def test_the_comparison_over_common_items_is_read_back(tmp_path: Path) -> None:
+    shared = Comparison(value=0.5, baseline=0.6, n=5, n_lost=3)
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [measurement(shared=shared, n_too_long=3)], [])
+        (kept,) = store.measurements()
+    assert kept.shared == shared
+    assert kept.difference == pytest.approx(-0.1)
+
+
+def test_a_store_of_schema_5_is_read_and_upgraded(tmp_path: Path) -> None:
+    """Schema 5 has no comparisons; otherwise it is schema 6."""
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [measurement(n_too_long=3), measurement("gsm8k")], [])
+    with sqlite3.connect(tmp_path / "results.sqlite") as connection:
+        connection.execute("ALTER TABLE measurement DROP COLUMN shared")
+        connection.execute("UPDATE store SET schema_version = 5")
+    connection.close()
+    for create in (False, True, False):
+        with open_store(tmp_path, create=create) as store:
+            found = {one.task: (one.value, one.shared, one.difference) for one in store.measurements()}
+        assert found == {"mmlu": (0.25, None, None), "gsm8k": (0.25, None, -0.25)}
+    with sqlite3.connect(tmp_path / "results.sqlite") as connection:
+        assert connection.execute("SELECT schema_version FROM store").fetchone() == (SCHEMA_VERSION,)
+    connection.close()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,11 @@ _QUOTES = "\"'“”„‟‘’‚‛«»‹›"
 _OPERATORS = "=<>^&|×÷·@\\"
 
 
+def is_unspaced(char: str) -> bool:
+    """Returns whether a character belongs to a script without spaces between words, or to its punctuation."""
+    return bool(_UNSPACED.match(char))
+
+
 def without_end_spaces(prompt: str) -> str:
     """Returns a prompt without the spaces at its end; line breaks and tabs are kept."""
     end = len(prompt)

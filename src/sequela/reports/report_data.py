@@ -288,10 +288,12 @@ def _sentence(series: MetricSeries) -> str:
         if last.n_edits == 0:
             continue
         seed = f" (seed {curve.order_seed})" if series.seeds > 1 else ""
-        against = baseline if last.baseline is None else last.baseline
+        difference = last.difference
+        if last.baseline is None and last.shared is None and last.value is not None and baseline is not None:
+            difference = last.value - baseline
         change = ""
-        if last.value is not None and against is not None and math.isfinite(last.value):
-            change = f" ({format_difference(last.value - against, share)})"
+        if difference is not None and math.isfinite(difference):
+            change = f" ({format_difference(difference, share)})"
         ends.append(
             f"{curve.label}{seed} {format_number(last.value, share)}{change} after {_edits(last.n_edits)}"
         )

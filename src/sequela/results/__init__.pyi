@@ -1,5 +1,10 @@
+from .answer_distribution import NO_ANSWER as NO_ANSWER
 from .answer_distribution import AnswerDistribution as AnswerDistribution
+from .answer_distribution import AnswerPattern as AnswerPattern
+from .answer_distribution import answer_pattern as answer_pattern
 from .answer_distribution import most_frequent as most_frequent
+from .answer_distribution import with_score as with_score
+from .answered import with_answered_accuracy as with_answered_accuracy
 from .cost_record import CostRecord as CostRecord
 from .edit_record import EditRecord as EditRecord
 from .edit_record import EditReport as EditReport
@@ -12,6 +17,7 @@ from .manifest import Plugin as Plugin
 from .manifest import Status as Status
 from .manifest import read_manifest as read_manifest
 from .manifest import write_manifest as write_manifest
+from .measurement import Comparison as Comparison
 from .measurement import Labels as Labels
 from .measurement import Measurement as Measurement
 from .metrics import MetricInfo as MetricInfo
@@ -38,3 +44,4 @@ from .task_result import TaskResult as TaskResult
 from .task_result import invalid_items_note as invalid_items_note
 from .task_result import result_from_items as result_from_items
 from .task_result import result_like as result_like
+from .task_result import without_invalid_items as without_invalid_items

@@ -42,3 +42,8 @@ class ItemRecord(BaseModel):
     answer: str = ""
     expected: str = ""
     details: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """True if the model was asked and its answer scored: the item was not too long and did not fail."""
+        return self.too_long is None and not self.failed

@@ -40,25 +40,68 @@ class Labels(BaseModel):
         return method_label(self.editor, self.variant)
 
 
+class Comparison(BaseModel):
+    """A value and the unedited model's over the items that both models answered.
+
+    Args:
+        value: The edited model's value.
+        baseline: The unedited model's value.
+        n: The number of items.
+        n_lost: The number of items that only the unedited model answered, because they were too long for the
+            edited one or failed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float | None
+    baseline: float | None
+    n: int = Field(ge=0)
+    n_lost: int = Field(default=0, ge=0)
+
+
 class Measurement(TaskResult, Labels):
     """A task result of one model at one checkpoint.
 
     Args:
         baseline: The value of the unedited model on the same items.
+        shared: The comparison with the unedited model over the items that both answered; None if both
+            answered all of them, so that `value` and `baseline` are that comparison.
     """
 
     baseline: float | None = None
+    shared: Comparison | None = None
 
     @classmethod
-    def of(cls, result: TaskResult, labels: Labels, baseline: float | None) -> Measurement:
+    def of(
+        cls, result: TaskResult, labels: Labels, baseline: float | None, shared: Comparison | None = None
+    ) -> Measurement:
         """Returns a result with its labels and baseline, without the items, which are stored separately.
 
         Args:
             result: The task result.
             labels: The model, the method and the checkpoint.
             baseline: The value of the unedited model.
+            shared: The comparison over the items that both models answered, if there are others.
         """
-        return cls(**{**dict(labels), **dict(result), "items": (), "baseline": baseline})
+        return cls(**{**dict(labels), **dict(result), "items": (), "baseline": baseline, "shared": shared})
+
+    @property
+    def compared(self) -> Comparison | None:
+        """The comparison with the unedited model over the items that both answered; None if it isn't known.
+
+        Results of schema 5 or earlier don't say which items were answered, if not all were.
+        """
+        if self.shared is None and not self.n_too_long and not self.n_failed:
+            return Comparison(value=self.value, baseline=self.baseline, n=self.n)
+        return self.shared
+
+    @property
+    def difference(self) -> float | None:
+        """The difference from the unedited model over the items that both models answered, if it is known."""
+        one = self.compared
+        if self.value is None or one is None or one.value is None or one.baseline is None:
+            return None
+        return one.value - one.baseline
 
     @property
     def labels(self) -> Labels:

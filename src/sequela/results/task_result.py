@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from sequela.results.answer_distribution import AnswerDistribution
 from sequela.results.item_record import ItemRecord
 from sequela.results.standard_error import mean_and_stderr
+
+_TOO_LONG = "items longer than the model's context, not run and counted as 0"
+_FAILED = "items that failed and count as 0"
+_INVALID_ITEMS = re.compile(
+    # Earlier versions wrote `not asked`. The reason of a failure, which comes last, may contain anything.
+    r"(?:^|; )(?:items longer than the model's context, not (?:run|asked) and counted as 0: \d+ "
+    rf"\([^()]* tokens\)|{re.escape(_FAILED)}: \d+ \(the first: .*\)$)",
+    re.DOTALL,
+)
 
 
 class TaskResult(BaseModel):
@@ -124,6 +134,11 @@ def invalid_items_note(items: Sequence[ItemRecord]) -> str:
     return "; ".join(part for part in (too_long, failed) if part)
 
 
+def without_invalid_items(note: str) -> str:
+    """Returns a note without what `invalid_items_note` has added to it, in this version or an earlier one."""
+    return _INVALID_ITEMS.sub("", note)
+
+
 def too_long_note(lengths: Sequence[int]) -> str:
     """Returns a note on items longer than the model's context; empty if there are none.
 
@@ -133,7 +148,7 @@ def too_long_note(lengths: Sequence[int]) -> str:
     if not lengths:
         return ""
     longest = f"{max(lengths)} tokens" if min(lengths) == max(lengths) else f"up to {max(lengths)} tokens"
-    return f"items longer than the model's context, not run and counted as 0: {len(lengths)} ({longest})"
+    return f"{_TOO_LONG}: {len(lengths)} ({longest})"
 
 
 def failed_note(reasons: Sequence[str]) -> str:
@@ -144,4 +159,4 @@ def failed_note(reasons: Sequence[str]) -> str:
     """
     if not reasons:
         return ""
-    return f"items that failed and count as 0: {len(reasons)} (the first: {reasons[0]})"
+    return f"{_FAILED}: {len(reasons)} (the first: {reasons[0]})"

@@ -195,6 +195,18 @@ class TestMeasuring:
         kinds = {(one.metric, one.protocol) for one in measure(world_model, [bare])}
         assert kinds == {("efficacy", "free_decoding"), ("efficacy", "teacher_forced")}
 
+    def test_a_mean_is_over_the_edits_that_have_the_probe(
+        self, world_model: LanguageModel, world_edits: EditSet
+    ) -> None:
+        probes = (Probe(prompt="The capital of the land is", answer="x"), Probe(prompt="It is", answer="y"))
+        edits = [edit.model_copy(update={"portability": ()}) for edit in world_edits[:4]]
+        edits[1] = edits[1].model_copy(update={"portability": probes})
+        edits[3] = edits[3].model_copy(update={"portability": probes[:1]})
+        results = {(one.metric, one.protocol): one for one in task_results(measure(world_model, edits))}
+        portability = results["portability", "free_decoding"]
+        assert (portability.n, results["efficacy", "free_decoding"].n) == (2, 4)
+        assert [item.item for item in portability.items] == [edits[1].id, edits[3].id]
+
     def test_a_control_token_as_the_old_answer_counts_as_missing(
         self, world_model: LanguageModel, world_edits: EditSet
     ) -> None:

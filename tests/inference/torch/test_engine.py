@@ -163,6 +163,17 @@ def test_an_end_token_ends_the_text_and_is_not_part_of_it() -> None:
     assert list(ended.ids) == by_transformers(model.base, request)
 
 
+def test_sampling_settings_of_the_model_do_not_change_a_greedy_text() -> None:
+    model = edited(tiny_language_model("qwen2"))
+    requests = [generation_request(model, prompt, 12) for prompt in PROMPTS]
+    said = TorchEngine().generate(model, requests)
+    configured = {"repetition_penalty": 1.5, "do_sample": True, "temperature": 5.0, "no_repeat_ngram_size": 1}
+    for name, value in configured.items():
+        setattr(model.base.module.generation_config, name, value)
+    assert TorchEngine().generate(model, requests) == said
+    assert PlainEngine().generate(model, requests) == said
+
+
 def test_the_first_stop_string_cuts_the_text() -> None:
     model = edited(tiny_language_model("llama"))
     free = TorchEngine().generate(model, [generation_request(model, PROMPTS[0], 10)])[0]
