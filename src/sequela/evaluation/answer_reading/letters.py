@@ -1,9 +1,9 @@
 """Reading of the letter that a text chooses.
 
 A letter counts if it is in the form of an answer: alone, labeled (`B)`, `B.`, `(B)`), before its own
-choice's text, or before a word that goes on about an answer (`B is`, `B because`). The rule is the same for every letter;
-in particular, `A` is treated like the others, so that the article "a" and the answer A need no exception. Two
-letters are no answer, and neither is a letter that the text denies.
+choice's text, or before a word that goes on about an answer (`B is`, `B because`). The rule is the same for
+every letter; in particular, `A` is treated like the others, so that the article "a" and the answer A need
+no exception. Two letters are no answer, and neither is a letter that the text denies.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ _ANSWER_WORDS = (
     "vastaus|răspuns|válasz|ответ|відповідь|απάντηση|الإجابة|الجواب|תשובה|उत्तर|คำตอบ|đáp\\s+án|trả\\s+lời|jawaban"
 )
 _UNSPACED_WORDS = "答案|答え|正解|解答|回答|选择|選擇|정답|답"
-_LINK = r"(?:\s+(?!not\b|never\b|cannot\b|\w+n['’]t\b)[\w'’]+){0,6}?\s*(?:\b(?:is|was|be|are|being|equals|becomes|est|ist|es|é|è|is\s+in\s+fact)\b|[:=→]|->|\s-|是|는|은|は)"
+_LINK = (
+    r"(?:\s+(?!not\b|never\b|cannot\b|\w+n['’]t\b)[\w'’]+){0,6}?\s*"
+    r"(?:\b(?:is|was|be|are|being|equals|becomes|est|ist|es|é|è)\b|[:=→]|->|\s-|是|는|은|は)"
+)
 _WORD_ENDS = r"(?!['’]|[^\W가-힣一-鿿ぁ-ヿ])"
 """The end of a letter's word; in some scripts, words run on."""
 _STATEMENT = re.compile(

@@ -22,14 +22,18 @@ _AMPERSAND = re.compile(r"\s*&\s*")
 _KEPT_SYMBOL = "+#°♯♭"
 """Symbols that belong to a word: `C++` and `C#` are not `C`."""
 _ARTICLE = re.compile(r"^(?:the|an?)\s+(?=\S)")
+_STROKES = str.maketrans(
+    {"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe"}
+)
+"""Latin letters that Unicode doesn't decompose."""
 _ARTICLES = re.compile(r"\b(?:the|an?)\b")
 
 
 def words(text: str) -> str:
     """Returns the words and numbers of a text, joined by spaces.
 
-    Case, Unicode form, punctuation, separators of thousands, zeros behind a decimal point and the kind of dash
-    don't count. Symbols of a word (`C++`), decimal points and the signs of numbers do.
+    Case, Unicode form, punctuation, separators of thousands, zeros behind a decimal point and the kind of
+    dash don't count. Symbols of a word (`C++`), decimal points and the signs of numbers do.
     """
     text = _GROUPED.sub(lambda match: re.sub(r"[,'’\s]", "", match[0]), text)
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
@@ -57,19 +61,7 @@ def without_articles(text: str) -> str:
 
 def without_accents(text: str) -> str:
     """Returns a text with the letters that its accented Latin letters are based on."""
-    special = {
-        "ø": "o",
-        "Ø": "O",
-        "ł": "l",
-        "Ł": "L",
-        "đ": "d",
-        "Đ": "D",
-        "ð": "d",
-        "ı": "i",
-        "æ": "ae",
-        "œ": "oe",
-    }
-    text = "".join(special.get(one, one) for one in text)
+    text = text.translate(_STROKES)
     return "".join(_base(one) for one in unicodedata.normalize("NFC", text))
 
 
@@ -137,8 +129,8 @@ def same_name(text: str, name: str) -> bool:
 def name_within(text: str, name: str) -> bool:
     """Returns whether a text says a name, as whole words, without denying it or naming an alternative.
 
-    A name of pronouns and articles, such as The Who, or of one letter has to be the whole text, or to be written
-    within a sentence with its capitals and its article.
+    A name of pronouns and articles, such as The Who, or of one letter has to be the whole text, or to be
+    written within a sentence with its capitals and its article.
     """
     if same_name(text, name):
         return True

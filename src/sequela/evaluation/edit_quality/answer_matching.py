@@ -16,7 +16,8 @@ def starts_with_answer(text: str, answer: str, end_of_thinking: str = END_OF_THI
     """Returns whether a generated text begins with an answer.
 
     Thinking, case, Unicode form, punctuation and a leading article are ignored, and so is the way in which
-    a number is written. In scripts with spaces between words, the answer must end at the end of a word or number.
+    a number is written. In scripts with spaces between words, the answer must end at the end of a word or
+    number.
     """
     said = without_thinking(text, end_of_thinking)
     number = as_number(answer)
