@@ -18,7 +18,7 @@ NEXT_QUESTION = re.compile(
     r"\n\s*(?:[#*]+\s*)?(?:Q|Question|Problem|Exercise|Example|Task|Input|Instruction|User|Human)\s*\d*\s*[*]*\s*[:.)]"
     r"|\bQ:"
 )
-_BEFORE_NUMBER = re.compile(r"[\s:]*(?P<between>[^\d\n]{0,40}?)(?=[-+$€£¥₹(]*\.?\d)")
+_BEFORE_NUMBER = re.compile(r"[\s:]*(?P<between>(?:(?![.!?]\s)[^\d\n]){0,40}?)(?=[-+$€£¥₹(]*\.?\d)")
 _DENIED = re.compile(r"(?i)\b(?:not|never|neither|cannot|between|either|from)\b|n['’]t\b")
 _UNKNOWN = re.compile(
     r"(?i)^[\s:]*(?:\w+\s+){0,3}?(?:unknown|unclear|undefined|undetermined|impossible|none|nothing|not|can(?:not|['’]t))\b"

@@ -1,0 +1,130 @@
+"""Reading of one generated answer outside of an evaluation."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from sequela.evaluation.lm_eval.read_answer import AnswerToRead, read_answer
+
+WOODS = ("oak", "elm", "fir", "yew")
+NEARBY_DATA = Path(__file__).parents[3].parent / "shared" / "data"
+
+
+def read(reader: str, text: str, **fields: Any) -> tuple[str | None, bool | None]:
+    found = read_answer(AnswerToRead.model_validate({"reader": reader, "text": text, **fields}))
+    return found.extracted, found.right
+
+
+def test_letters() -> None:
+    assert read("letters", "**Answer:** C", choices=WOODS) == ("C", None)
+    assert read("letters", "**Answer:** C", choices=WOODS, gold="B") == ("C", False)
+    assert read("letters", "**Answer:** C", choices=WOODS, reading="strict") == (None, None)
+    assert read("letters", "fir, surely", choices=WOODS, gold="C") == ("C", True)
+    assert read("letters", "fir or yew", choices=WOODS) == (None, None)
+    assert read("letters", "oak, elm, fir, yew", choices=WOODS) == (None, None)
+    assert read("letters", "A: fir", choices=WOODS) == ("C", None)
+    assert read("letters", "C. elegans", choices=("E. coli", "C. elegans")) == ("B", None)
+    assert read("letters", "[THINK]A[/THINK]C", choices=WOODS, end_of_thinking="[/THINK]") == ("C", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "strict", "lenient"),
+    [
+        ("So 4 + 5 = 9. The answer is 9.", True, True),
+        ("The answer would then be 9.", True, True),
+        ("The answer is 9\n\nProblem: Ida has 3. The answer is 3.", True, True),
+        ("The answer is 9. The answer is 3.", True, False),  # the harness takes the first
+        ("The answer is 3. No, the answer is 9.", False, True),
+        ("It makes 4 and 5, so 9", False, True),
+        ("\\boxed{9} and 3 are left", False, True),
+        ("The answer is not 9.", False, False),
+        ("The answer is 8 or 9.", False, False),
+        ("Rows 8-9", False, True),
+        ("He has 3 left at 9:30", False, False),
+        ("<think>The answer is 9", False, False),
+        ("#### 9", True, True),
+    ],
+)
+def test_numbers(text: str, strict: bool, lenient: bool) -> None:
+    assert read("number", text, gold="9", reading="strict")[1] is strict
+    assert read("number", text, gold="9")[1] is lenient
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "strict", "lenient"),
+    [
+        ("So the answer is (C) 3/4/2020.", "(C)", False, True),
+        ("So the answer is (C).", "(C)", True, True),
+        ("So the answer is C.", "(C)", True, True),
+        ("So the answer is **C) the third**", "(C)", False, True),
+        ("So the answer is option (C).", "(C)", False, True),
+        ("So the answer is (B) or (C).", "(C)", False, False),
+        ("(A) is wrong. It is (C)", "(C)", False, True),
+        ("(A) (B) (C)", "(C)", False, False),
+        ("So the answer is Yes, it is.", "Yes", False, True),
+        ("So the answer is yes.", "Yes", True, True),
+        ("Yes. They are.", "Yes", False, True),
+        ("So the answer is yes or no.", "Yes", False, False),
+        ("So the answer is Not valid", "invalid", False, False),
+        ("So the answer is −8.", "-8", False, True),
+        ("So the answer is 8.", "-8", False, False),
+        ("So the answer is 2,500.", "2500", False, True),
+        ("So the answer is ] ) }.", "] ) }", True, True),
+        ("So the answer is ])}.", "] ) }", False, True),
+        ("So the answer is ]).", "] ) }", False, False),
+        ("So the answer is fig, pear, plum.", "fig pear plum", False, True),
+        ("So the answer is fig plum pear.", "fig pear plum", False, False),
+    ],
+)
+def test_bbh(text: str, gold: str, strict: bool, lenient: bool) -> None:
+    assert read("bbh", text, gold=gold, reading="strict")[1] is strict
+    assert read("bbh", text, gold=gold)[1] is lenient
+
+
+def test_triviaqa() -> None:
+    assert read("triviaqa", "Zoe", gold=["Zoë", "Zoë Smith"]) == ("Zoe", True)
+    assert read("triviaqa", "Zoe", gold=["Zoë"], reading="strict") == ("Zoe", False)
+    assert read("triviaqa", "\n\nZoë.", gold="Zoë", reading="strict") == ("Zoë.", True)
+    assert read("triviaqa", "nobody knows who", gold="The Who")[1] is False
+
+
+def test_says() -> None:
+    assert read("says", "25,000 people", target="25000") == ("25000", True)
+    assert read("says", "C++", target="C") == (None, False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"reader": "letters", "text": "A"},
+        {"reader": "says", "text": "A"},
+        {"reader": "poems", "text": "A"},
+        {"reader": "number", "reading": "kind", "text": "A"},
+    ],
+)
+def test_a_line_that_lacks_something_is_rejected(line: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        AnswerToRead.model_validate(line)
+
+
+def test_every_line_of_the_shared_answers_is_read_right() -> None:
+    """Uses a file of texts with the value that is right, in the folder `SEQUELA_CASES`."""
+    data = Path(os.environ.get("SEQUELA_DATA") or NEARBY_DATA)
+    path = Path(os.environ.get("SEQUELA_CASES") or data.parent / "cases") / "answers.jsonl"
+    if not path.is_file():
+        pytest.skip("no shared answers: set SEQUELA_CASES to a folder with answers.jsonl")
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    wrong = []
+    for line in lines:
+        found = read_answer(AnswerToRead.model_validate(line))
+        expected = ("expected", found.extracted) if "expected" in line else ("right", found.right)
+        if line[expected[0]] != expected[1]:
+            wrong.append((line, found))
+    assert lines
+    assert not wrong
