@@ -49,6 +49,8 @@ def test_letters() -> None:
         ("He has 3 left at 9:30", False, False),
         ("<think>The answer is 9", False, False),
         ("#### 9", True, True),
+        ("A: 9 eggs", True, True),
+        ("A: 9 eggs and 2 more make", False, False),
     ],
 )
 def test_numbers(text: str, strict: bool, lenient: bool) -> None:
@@ -67,6 +69,8 @@ def test_numbers(text: str, strict: bool, lenient: bool) -> None:
         ("So the answer is (B) or (C).", "(C)", False, False),
         ("(A) is wrong. It is (C)", "(C)", False, True),
         ("(A) (B) (C)", "(C)", False, False),
+        ("Options:\n(A) one\n(B) two\n(C)", "(C)", False, False),
+        ("(C) the third", "(C)", False, True),
         ("So the answer is Yes, it is.", "Yes", False, True),
         ("So the answer is yes.", "Yes", True, True),
         ("Yes. They are.", "Yes", False, True),

@@ -49,10 +49,10 @@ def stated_numbers(text: str) -> Iterator[str | None]:
 
 
 def marked_numbers(text: str) -> list[str]:
-    """Returns the numbers of the lines that begin with `####` or `A:`."""
+    """Returns the numbers of the lines that begin with `####` or `A:` and have no further number."""
     bare = plain_numbers(text)
     found = [value_at(bare, match.end()) for match in re.finditer(r"(?m)^[^\S\n]*(?:####|A:)[^\S\n]*", bare)]
-    return [one.text for one in found if one is not None]
+    return [one.text for one in found if one and not re.match(r"[^\n]*\d", bare[one.end :])]
 
 
 def last_number(text: str) -> str | None:

@@ -208,6 +208,7 @@ def _boxed_number(text: str, _: Sequence[str]) -> str | None:
 # Words
 
 _OPTION = re.compile(r"\(([A-Z])\)")
+_LISTED_OPTION = re.compile(r"(?m)^\s*\([A-Z]\)")
 _STATED_OPTION = re.compile(
     r"^[\s:*_\"'`“”‘’$<\[{-]*(?:(?i:option|choice|letter)\s+)?(?:\(([A-Za-z])\)|([A-Z])(?:\)|(?=[\s*_\"'`“”’$>\]}.,]*(?:$|\n|[.:,]\s))))"
 )
@@ -241,8 +242,10 @@ def _stated_answer(text: str, _: Sequence[str]) -> str | None:
 
 
 def _last_option(text: str, _: Sequence[str]) -> str | None:
-    """Returns the last letter in round brackets, unless it ends a list of all of them."""
-    found = _OPTION.findall(plain(first_question(text)))
+    """Returns the last letter in round brackets, outside of a list of options."""
+    bare = plain(first_question(text))
+    listed = _LISTED_OPTION.findall(bare)
+    found = _OPTION.findall(_LISTED_OPTION.sub("", bare) if len(listed) > 1 else bare)
     if len(found) > 2 and found == list(string.ascii_uppercase[: len(found)]):
         return None
     return f"({found[-1]})" if found and STATED.search(text) is None else None
