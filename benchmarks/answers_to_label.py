@@ -6,7 +6,7 @@ The states are the unedited model, the model after twenty edits with ROME, and t
 edits with ROME as in the paper's runs (mixed keys, no covariance), which collapses it. Each answers the
 first items of the five benchmarks with generated answers, without and within its chat template. Writes one
 file per state, without what any reader found in the texts. `tests/evaluation/lm_eval/labeled_answers` has
-the labeled answers, and `reading_errors.py` computes how often the readers are wrong.
+the labeled answers, and `reader_errors.py` computes how often the readers are wrong.
 """
 
 from __future__ import annotations

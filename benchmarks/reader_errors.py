@@ -1,10 +1,10 @@
 """How often the readers of generated answers differ from labels that were given by hand.
 
-    SEQUELA_DATA=<folder> python benchmarks/reading_errors.py
+    SEQUELA_DATA=<folder> python benchmarks/reader_errors.py
 
-Reads `tests/evaluation/lm_eval/labeled_answers` and prints a table in Markdown: for each benchmark, state of the
-model and reading, the share of answers with another verdict than the label, with Wilson's 95 % interval, and
-how many answers were missed, invented, or taken for another one.
+Reads `tests/evaluation/lm_eval/labeled_answers` and prints a table in Markdown: for each benchmark, state of
+the model and reading, the share of answers with another verdict than the label, with Wilson's 95 % interval,
+and how many answers were missed, invented, or taken for another one.
 """
 
 from __future__ import annotations
