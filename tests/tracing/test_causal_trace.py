@@ -73,12 +73,35 @@ def literally(
     corrupted = sum(run(row, [], 0) for row in rows) / settings.samples
     wanted = torch.zeros(len(prompt.ids), LAYERS)
     for layer in range(LAYERS):
-        low = layer if settings.kind == "block" else max(0, layer - (settings.window - 1) // 2)
-        high = layer if settings.kind == "block" else min(LAYERS - 1, low + settings.window - 1)
-        sites = [Site(settings.kind, number) for number in range(low, high + 1)]
+        near = [layer - 1, layer] if settings.kind != "block" and settings.window == 2 else [layer]
+        sites = [Site(settings.kind, number) for number in near if number >= 0]
         for token in range(len(prompt.ids)):
             wanted[token, layer] = sum(run(row, sites, token) for row in rows) / settings.samples
     return corrupted, wanted
+
+
+def ends(window: int, n_layers: int = 12) -> list[tuple[int, int]]:
+    """Returns the lowest and the highest layer of the window of each layer."""
+    settings = TraceSettings(kind="value", window=window)
+    windows = [settings.restored_layers(n, n_layers) for n in range(n_layers)]
+    return [(layers[0], layers[-1]) for layers in windows]
+
+
+def test_windows_are_those_of_the_released_code() -> None:
+    below, above = [0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6], [4, 5, 6, 7, 8, 9, 10, 11, 11, 11, 11, 11]
+    assert ends(10) == list(zip(below, above, strict=True))
+    assert ends(1) == [(layer, layer) for layer in range(12)]
+    assert ends(3) == [(max(0, layer - 1), min(11, layer + 1)) for layer in range(12)]
+    assert ends(2) == [(max(0, layer - 1), layer) for layer in range(12)]
+    assert ends(100) == [(0, 11)] * 12
+
+
+@pytest.mark.parametrize("window", [1, 2, 5, 10])
+@pytest.mark.parametrize("kind", ["value", "attention"])
+def test_a_window_contains_its_layer_and_differs_from_the_next(kind: Any, window: int) -> None:
+    windows = [TraceSettings(kind=kind, window=window).restored_layers(layer, 30) for layer in range(30)]
+    assert all(layer in layers and len(layers) <= window for layer, layers in enumerate(windows))
+    assert len(set(windows)) == 30
 
 
 @pytest.mark.parametrize("kind", ["block", "value", "attention"])

@@ -10,6 +10,7 @@ from functools import cached_property
 from sequela.core.errors import BadInputError
 from sequela.edited import Delta, EditedModel
 from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.control_answers import without_control_answers
 from sequela.edited.protocols import RequestRouter
 from sequela.editors.bad_edit_policy import BadEditPolicy
 from sequela.editors.base import AnyEditor, EditorState, EditReport, Resources
@@ -180,11 +181,12 @@ class EditSession:
         return self.editor.edited(self.model, at.delta, at.state, routers)
 
     def _for_editor(self, edits: Sequence[Edit]) -> Sequence[Edit]:
-        """Returns the edits with the chat template applied to their prompts, if there is one.
+        """Returns the edits without answers that are none, and in the chat template, if there is one.
 
         In-context methods get the plain prompts, because their router precedes that of the template.
         """
         template = self.template
+        edits = without_control_answers(edits, self.model.tokenizer)
         if template is None or self.editor.location == "prompt":
             return edits
         return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]

@@ -38,6 +38,8 @@ class Edit(BaseModel):
         portability: Questions whose answer follows from the edit.
         generation: Prompts after which a model writes freely about the subject.
         attribute: Prompts about other subjects of which the new answer is true.
+        relation: The relation between subject and target, as the source names it; edits with the same subject
+            and relation ask the same question.
         source: The data set the edit came from.
     """
 
@@ -66,6 +68,11 @@ class Edit(BaseModel):
     attribute: tuple[str, ...] = Field(
         default=(), description="Prompts about other subjects of which the new answer is true."
     )
+    relation: str | None = Field(
+        default=None,
+        description="The relation between subject and target, such as P36; edits with the same subject and "
+        "relation ask the same question.",
+    )
     source: str = Field(default="user", description="The data set the edit came from.")
 
     @field_validator("subject", "target_new")
@@ -93,5 +100,5 @@ class Edit(BaseModel):
 
     @property
     def content_hash(self) -> str:
-        """A hash of the edit's fields."""
-        return hash_json(self.model_dump(mode="json"))
+        """A hash of the edit's fields without the relation, which no method reads."""
+        return hash_json(self.model_dump(mode="json", exclude={"relation"}))

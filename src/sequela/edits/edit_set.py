@@ -81,6 +81,22 @@ class EditSet(Sequence[Edit]):
             )
         return replace(self, edits=self.edits[:count])
 
+    def find(self, text: str) -> Edit:
+        """Returns the edit with an id or, if there is none with that id, with a number from 1.
+
+        Raises:
+            BadInputError: There is no such edit.
+        """
+        for edit in self.edits:
+            if edit.id == text:
+                return edit
+        if text.isdecimal() and 1 <= int(text) <= len(self.edits):
+            return self.edits[int(text) - 1]
+        raise BadInputError(
+            f"{self.name!r} has no edit {text!r}.",
+            hint=f"It has {len(self.edits)} edits; give an id or a number from 1.",
+        )
+
     def shuffled(self, order_seed: int) -> EditSet:
         """Returns the edits in another order, which depends only on the shuffle seed."""
         order = list(self.edits)

@@ -29,18 +29,16 @@ GEMMA2 = replace(
     name="gemma2",
     architectures=("Gemma2ForCausalLM",),
     logit_softcap=True,
+    post_norms=True,
 )
-"""Gemma 2: norms around both halves of a block, alternating local attention, capped logits.
-
-A norm is applied to the output projection's result before it is added to the residual stream, so a change of
-the value is rescaled there.
-"""
+"""Gemma 2: norms around both halves of a block, alternating local attention, capped logits."""
 
 GEMMA3 = replace(
     LLAMA,
     name="gemma3",
     architectures=("Gemma3ForCausalLM",),
     logit_softcap=True,
+    post_norms=True,
 )
 """Gemma 3 (text): norms around both halves of a block, five local layers to a global one, tied head."""
 
@@ -92,6 +90,7 @@ OLMO2 = replace(
     LLAMA,
     name="olmo2",
     architectures=("Olmo2ForCausalLM",),
+    post_norms=True,
 )
 """OLMo 2: Llama's layout with norms after attention and MLP instead of before."""
 

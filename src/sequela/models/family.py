@@ -29,6 +29,8 @@ class Family:
         unembed: The head (which may share its weight with `embed`).
         transposed: True if weights are stored as `[in, out]` (GPT-2's Conv1D), not `[out, in]`.
         logit_softcap: True if the configuration's `final_logit_softcapping` applies to the logits.
+        post_norms: True if attention's and the MLP's output each pass through a norm before they are added
+            to the residual stream, so that only the output's direction has an effect, not its length.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Family:
     unembed: str = "lm_head"
     transposed: bool = False
     logit_softcap: bool = False
+    post_norms: bool = False
 
     def n_layers(self, module: PreTrainedModel) -> int:
         """Returns the number of decoder layers."""

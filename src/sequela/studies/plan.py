@@ -20,6 +20,7 @@ from sequela.models import LanguageModel
 from sequela.results import EDIT_QUALITY, SuiteInfo
 from sequela.results.suite_info import edit_quality_info
 from sequela.studies.study import EditorChoice, Study
+from sequela.studies.text_rules import text_rules
 from sequela.studies.trajectory import Trajectory
 
 
@@ -70,6 +71,8 @@ class Plan:
             "matching": MATCHING_VERSION,
             "settings": settings.model_dump(mode="json"),
         }
+        if (rules := text_rules(self.edits)) > 1:
+            content["texts"] = rules
         if settings.metrics:
             content["metrics"] = {metric.name: metric.version for metric in settings.further_metrics()}
         return hash_json(content)
@@ -105,9 +108,9 @@ class Plan:
         Args:
             sessions: The model's sessions, as `sessions` returns them.
         """
-        study = self.study
+        study, rules = self.study, text_rules(self.edits)
         return [
-            Trajectory(session, self.edits.shuffled(order_seed), order_seed, study.evaluation_template)
+            Trajectory(session, self.edits.shuffled(order_seed), order_seed, study.evaluation_template, rules)
             for session in sessions
             for order_seed in study.order_seeds
         ]

@@ -36,7 +36,7 @@ class TraceSettings(BaseModel):
 
     Args:
         kind: The kind of state that is restored.
-        window: The number of layers that are restored together, centered; always one for `block`.
+        window: The number of layers that are restored together, around each; always one for `block`.
         samples: The number of noise samples; probabilities are averaged over them.
         noise: The standard deviation of the noise, in standard deviations of the subject's embeddings.
         seed: The seed of the noise.
@@ -49,6 +49,17 @@ class TraceSettings(BaseModel):
     samples: int = Field(default=5, ge=1)
     noise: float = Field(default=3.0, gt=0)
     seed: int = 0
+
+    def restored_layers(self, layer: int, n_layers: int) -> range:
+        """Returns the layers that are restored together for one layer, as in the released code of ROME.
+
+        The window is around the layer, with the smaller half above it if its size is even. At both ends of
+        the model it is cut, not moved.
+        """
+        if self.kind == "block":
+            return range(layer, layer + 1)
+        half_below = self.window // 2
+        return range(max(0, layer - half_below), min(n_layers, layer + self.window - half_below))
 
 
 @dataclass(frozen=True)
@@ -100,12 +111,10 @@ def causal_trace(model: LanguageModel, prompt: TokenizedPrompt, settings: TraceS
     kept = {site: values[0] for site, values in read_activations(model, batch, sites).items()}
     columns = []
     for layer in range(model.n_layers):
-        half = (settings.window - 1) // 2
-        low = layer if settings.kind == "block" else max(0, layer - half)
-        high = layer if settings.kind == "block" else min(model.n_layers - 1, low + settings.window - 1)
-        while corrupted_record.first < low:
+        restored = settings.restored_layers(layer, model.n_layers)
+        while corrupted_record.first < restored.start:
             corrupted_record = corrupted_record.advance()
-        window = [Site(settings.kind, number) for number in range(low, high + 1)]
+        window = [Site(settings.kind, number) for number in restored]
         columns.append(_restored(corrupted_record, {site: kept[site] for site in window}, answer))
     words = tuple(model.tokenizer.decode([token]) for token in prompt.ids)
     return CausalTrace(

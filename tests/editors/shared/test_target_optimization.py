@@ -56,6 +56,8 @@ class Naive:
         before = self.log_probabilities(self.essence, None)
         self.essence_before = before[self.essence.subject_last]
         self.initial = self.seen[tokenize_prompt(model.tokenizer, edit.prompt, edit.subject).subject_last]
+        through_norm = model.family.name in ("gemma2", "gemma3", "olmo2") and site.kind == "value"
+        self.unit = float(self.initial.square().mean().sqrt()) if through_norm else 1.0
 
     def log_probabilities(self, prompt: TokenizedPrompt, delta: torch.Tensor | None) -> torch.Tensor:
         def at_site(_: Any, __: Any, output: Any) -> Any:
@@ -96,13 +98,13 @@ class Naive:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         likelihoods = []
         for prompt in self.rewrites:
-            rows = self.log_probabilities(prompt, delta)
+            rows = self.log_probabilities(prompt, self.unit * delta)
             first = len(prompt.prompt_ids)
             picked = [rows[first + i - 1, token] for i, token in enumerate(prompt.target_ids)]
             likelihoods.append(torch.stack(picked).mean())
-        after = self.log_probabilities(self.essence, delta)[self.essence.subject_last]
+        after = self.log_probabilities(self.essence, self.unit * delta)[self.essence.subject_last]
         kl = (after.exp() * (after - self.essence_before.detach())).sum()
-        decay = settings.v_weight_decay * delta.norm() / self.initial.norm() ** 2
+        decay = settings.v_weight_decay * delta.norm() / (self.initial / self.unit).norm() ** 2
         return -torch.stack(likelihoods).mean(), settings.kl_factor * kl, decay
 
     def optimize(self, settings: TargetHyperparameters) -> tuple[torch.Tensor, list[list[float]]]:
@@ -117,10 +119,10 @@ class Naive:
             adam.zero_grad()
             sum(terms).backward()
             adam.step()
-            bound = float(settings.clamp_norm_factor * self.initial.norm())
+            bound = float(settings.clamp_norm_factor * self.initial.norm() / self.unit)
             with torch.no_grad():
                 delta *= min(1.0, bound / float(delta.norm()))
-        return delta.detach(), losses
+        return self.unit * delta.detach(), losses
 
 
 def as_row(losses: Losses) -> list[float]:

@@ -1,8 +1,9 @@
 """The editing of a range of layers, shared by MEMIT, PMET, EMMET and AlphaEdit.
 
 Target values are optimized at the last edited layer. Then the layers are changed in order, each by its share
-of the remaining residual. A method defines the site of the targets, the weighting of a layer's keys, and
-whether the keys of earlier edits are kept.
+of the remaining residual, in the residual stream or, in families with norms after the MLP, at the MLP's
+output. A method defines the site of the targets, the weighting of a layer's keys, and whether the keys of
+earlier edits are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subje
 from sequela.editors.shared.locate_settings import MultiLayerHyperparameters
 from sequela.editors.shared.locate_state import LocateState, check_statistics, initial_state
 from sequela.editors.shared.solve import Adjustment, ridge_adjustment
-from sequela.editors.shared.target_optimization import StoppingRule, Target, optimize_targets
+from sequela.editors.shared.target_optimization import (
+    StoppingRule,
+    Target,
+    has_no_length,
+    optimize_targets,
+)
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.forward.activations import Site
@@ -56,8 +62,14 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         return False
 
     def target_site(self, model: LanguageModel) -> Site:
-        """Returns the site at which targets are optimized and residuals are computed."""
-        return Site("block", self.layers_of(model)[-1])
+        """Returns the site at which targets are optimized and residuals are computed.
+
+        This is the residual stream after the last layer. If a norm is between the MLP's output and the
+        stream, a difference of the stream can't be added to that output: it would have another length and
+        direction behind the norm, and most differences can't be reached at all. There the target is
+        optimized through the norm, at the MLP's output in the last layer.
+        """
+        return Site("value" if model.family.post_norms else "block", self.layers_of(model)[-1])
 
     rule: ClassVar[type[StoppingRule]] = StoppingRule
     """The class of the stopping rule of the target optimization."""
@@ -158,10 +170,12 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         layers, conditions = self.layers_of(model), list[float]()
         for number, layer in enumerate(layers):
             with EditedModel(model, total):
-                keys, current = self._keys_and_current(model, edits, state, layer)
+                keys, current, units = self._read_layer(model, edits, state, layer)
             adjustment = self._adjusted(model, keys, state, layer, resources)
             n_left = len(layers) - number
-            residual = (target_values.double() - current.double()) / self.residual_divisor(n_left)
+            if n_left > 1 and has_no_length(model, self.target_site(model)):
+                n_left = len(layers)  # lower layers' changes don't reduce the residual at this site
+            residual = units * (target_values.double() - current.double()) / self.residual_divisor(n_left)
             update = LowRank(residual.T.float().contiguous(), adjustment.keys.T.float().contiguous())
             total = total + Delta(model.fingerprint, {model.family.mlp_out_name(layer): update})
             conditions.append(adjustment.condition)
@@ -176,14 +190,26 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         mapped = self.precondition_keys(layer, together.T, resources)
         return ridge_adjustment(mapped, together.T, self.ridge_weight(model), len(keys))
 
-    def _keys_and_current(
+    def _read_layer(
         self, model: LanguageModel, edits: Sequence[Edit], state: LocateState, layer: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns mean keys at `layer` `[n, d_ff]` and the target site's values at bare prompts `[n, d]`."""
-        key, target = Site("key", layer), self.target_site(model)
-        read = read_at_subject(model, _in_all_contexts(model, edits, state), [key, target])
-        current = read[target].reshape(len(edits), len(state.contexts), -1)[:, 0]
-        return _mean_keys(read[key], len(state.contexts)), current
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Returns what one layer's change is computed from.
+
+        Returns:
+            The mean keys at `layer` `[n, d_ff]`, the target site's values at the bare prompts `[n, d]`, and
+            the factors `[n, 1]` that convert the residual to the units of the layer's own value.
+        """
+        key, target, own = Site("key", layer), self.target_site(model), Site("value", layer)
+        sites = [key, target, *([own] if has_no_length(model, target) else [])]
+        read = read_at_subject(model, _in_all_contexts(model, edits, state), sites)
+        bare = {
+            site: read[site].reshape(len(edits), len(state.contexts), -1)[:, 0].double() for site in sites[1:]
+        }
+        keys, current = _mean_keys(read[key], len(state.contexts)), bare[target]
+        if own not in bare:
+            return keys, current, current.new_ones(len(edits), 1)
+        lengths = {site: torch.linalg.norm(values, dim=-1, keepdim=True) for site, values in bare.items()}
+        return keys, current, lengths[own] / lengths[target]
 
     def _with_keys(
         self, model: LanguageModel, edits: Sequence[Edit], delta: Delta, state: LocateState

@@ -163,7 +163,8 @@ class _Search:
         """Runs the optimization and returns a target for each edit and site."""
         n_edits, settings = len(self.texts), self.settings
         batch, initial = TargetBatch.of(self.model, self.texts, self.sites)
-        norms = {site: torch.linalg.norm(start, dim=-1) for site, start in initial.items()}
+        units = {site: _units(self.model, site, start) for site, start in initial.items()}
+        norms = {site: torch.linalg.norm(start / units[site], dim=-1) for site, start in initial.items()}
         deltas = {site: torch.zeros_like(start, requires_grad=True) for site, start in initial.items()}
         final = {site: torch.zeros_like(start) for site, start in initial.items()}
         adam = torch.optim.Adam(list(deltas.values()), lr=settings.v_lr)
@@ -172,7 +173,7 @@ class _Search:
         for step in range(settings.v_num_grad_steps):
             with torch.enable_grad():
                 now = {site: delta[active] for site, delta in deltas.items()}
-                terms = batch.terms(now)
+                terms = batch.terms({site: delta * units[site][active] for site, delta in now.items()})
                 sizes = [torch.linalg.norm(now[site], dim=-1) / norms[site][active] ** 2 for site in now]
                 decay = settings.v_weight_decay * torch.stack(sizes).sum(0)
                 total, goes_on = self._step(active, terms, decay)
@@ -196,7 +197,9 @@ class _Search:
                 active = active[goes_on]
         return [
             {
-                site: Target(initial[site][edit], final[site][edit], tuple(self.losses[edit]))
+                site: Target(
+                    initial[site][edit], final[site][edit] * units[site][edit], tuple(self.losses[edit])
+                )
                 for site in self.sites
             }
             for edit in range(n_edits)
@@ -230,6 +233,23 @@ def _anchored(
         {site: by_site[site].of_norm(float(unedited[site][n].float().norm())) for site in sites}
         for n, by_site in enumerate(targets)
     ]
+
+
+def _units(model: LanguageModel, site: Site, start: torch.Tensor) -> torch.Tensor:
+    """Returns the unit in which the change of each edit is optimized, `[edits, 1]`: usually 1.
+
+    The output of attention or of an MLP that passes through a norm has no length of its own: the same model
+    can have it a hundred times as long. There the unit is the root mean square of the initial output, so that
+    step size, weight decay and bound mean the same whatever its length.
+    """
+    if not has_no_length(model, site):
+        return torch.ones_like(start[:, :1])
+    return start.square().mean(-1, keepdim=True).sqrt()
+
+
+def has_no_length(model: LanguageModel, site: Site) -> bool:
+    """Returns whether only the direction of a site's activations has an effect, because of a norm."""
+    return model.family.post_norms and site.kind in ("value", "attention")
 
 
 @torch.no_grad()
