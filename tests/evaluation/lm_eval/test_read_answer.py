@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sequela.evaluation.lm_eval.read_answer import AnswerToRead, read_answer
+from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.read_answer import AnswerToRead, answers_to_read, read_answer
 
 WOODS = ("oak", "elm", "fir", "yew")
 NEARBY_DATA = Path(__file__).parents[3].parent / "shared" / "data"
@@ -132,3 +133,52 @@ def test_every_line_of_the_shared_answers_is_read_right() -> None:
             wrong.append((line, found))
     assert lines
     assert not wrong
+
+
+def test_a_file_of_answers_is_read_in_its_order(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(
+        '{"reader": "number", "text": "The answer is 7.", "gold": "7", "right": true, "note": "easy"}\n\n'
+        '{"reader": "says", "text": "Oslo, of course", "target": "Oslo"}\n'
+        '{"reader": "triviaqa", "text": "Oslo", "gold": ["Bergen", "Oslo"], "reading": "strict"}\n',
+        encoding="utf-8",
+    )
+    found = [read_answer(one) for one in answers_to_read(path)]
+    assert [(one.extracted, one.right) for one in found] == [("7", True), ("Oslo", True), ("Oslo", True)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"reader": "number"}', "the field 'text' is missing"),
+        ('{"reader": "numbers", "text": "7"}', "the field 'reader'"),
+        ('{"reader": "number", "text": 7}', "the field 'text'"),
+        ('{"reader": "number", "text": "7", "gold": 7}', "the field 'gold' has to be a text"),
+        ('{"reader": "number", "text": "7", "gold": []}', "the field 'gold'"),
+        ('{"reader": "number", "text": "7", "gold": ["7", " "]}', "the field 'gold.1' is blank"),
+        (
+            '{"reader": "number", "text": "7", "glod": "7"}',
+            "the field 'glod' is unknown (did you mean 'gold'?)",
+        ),
+        ('{"reader": "number", "text": "7", "reading": "kind"}', "the field 'reading'"),
+        ('{"reader": "says", "text": "7"}', "the field 'target' is missing"),
+        ('{"reader": "letters", "text": "A"}', "the field 'choices' is missing"),
+        ('{"reader": "letters", "text": "A", "choices": ["a", 2]}', "the field 'choices.1'"),
+        (r'{"reader": "triviaqa", "text": "Fran\ud83dce"}', "the field 'text' has half of a surrogate pair"),
+        ('["7"]', "expected an object with fields, found list"),
+        ('{"reader": ', "not JSON"),
+    ],
+)
+def test_a_bad_line_is_named_by_file_line_and_field(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(f'{{"reader": "number", "text": "7"}}\n{line}\n', encoding="utf-8")
+    with pytest.raises(BadInputError) as error:
+        answers_to_read(path)
+    assert error.value.message.startswith(f"{path}, line 2: {message}")
+
+
+def test_a_file_without_lines_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match="has no lines"):
+        answers_to_read(path)
