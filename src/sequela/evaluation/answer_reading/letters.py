@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from sequela.evaluation.answer_reading.markup import composed, plain
 from sequela.evaluation.answer_reading.statements import first_question
 
-_OPENING = r"[\s*_\"'`“”„‘’‚«»‹›「」『』(\[{【〔<>《〈$:,;.•·#>✅✔👉-]*"
+_OPENING = r"[\s*_\"'`“”„‘’‚«»‹›「」『』(\[{【〔<>《〈$:,;.•·#=→⇒➡>✅✔👉—-]*"
 _STRICT_OPENING = r"[\s*_\"'`“”‘’(]*"
 _LETTER = r"(?P<letter>[A-Z])"
 _ANY_LETTER = r"(?P<letter>[A-Za-z])"
@@ -63,15 +63,25 @@ def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
     if boxed and (letter := _beginning_letter(plain(boxed[-1]), choices)):
         return letter
     bare = plain(first_question(text))
+    if _STARRED.match(text):
+        return None
     return _beginning_letter(bare, choices) or _stated(bare, choices)
 
 
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ECHO = re.compile(r"^\s*A\s*:\s*")
+_INTERJECTIONS = re.compile(
+    r"(?:\s*(?:sure|ok|okay|yes|certainly|of\s+course|absolutely|well|right|alright)\b[\s,.!:;-]*)*",
+    re.IGNORECASE,
+)
+"""What some models say before an answer; it may be nothing."""
+_STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
+"""A letter with a star of its own, as in `A* search`, rather than emphasis."""
 
 
 def _beginning_letter(text: str, choices: Sequence[str]) -> str | None:
-    match = re.match(_OPENING + _ANY_LETTER, text[_label_end(text, choices) :])
+    rest = text[_label_end(text, choices) :]
+    match = re.match(_OPENING + _ANY_LETTER, rest[_INTERJECTIONS.match(rest).end() :])
     return match and _chosen(match, choices)
 
 
@@ -92,15 +102,17 @@ _ANSWER_WORDS = (
     "antwort|lösung|réponse|reponse|respuesta|resposta|risposta|antwoord|svar|odpowiedź|odpověď|cevap|yanıt|"
     "vastaus|răspuns|válasz|ответ|відповідь|απάντηση|الإجابة|الجواب|תשובה|उत्तर|คำตอบ|đáp\\s+án|trả\\s+lời|jawaban"
 )
-_UNSPACED_WORDS = "答案|答え|正解|解答|回答|选择|選擇|정답|답"
+_UNSPACED_WORDS = "答案|答え|正解|解答|回答|选项|選項|选择|選擇|选|選|정답|답"
+_MARKS = r"(?:correct|right|best|selected|chosen|result|verdict)\s*[:=]"
+"""Other words that state an answer, if a colon follows."""
 _LINK = (
     r"(?:\s+(?!not\b|never\b|cannot\b|\w+n['’]t\b)[\w'’]+){0,6}?\s*"
-    r"(?:\b(?:is|was|be|are|being|equals|becomes|est|ist|es|é|è)\b|[:=→]|->|\s-|是|는|은|は)"
+    r"(?:\b(?:is|was|be|are|being|equals|becomes|est|ist|es|é|è)\b|[:=→—]|->|\s-|['’]s\b|是|는|은|は)"
 )
-_WORD_ENDS = r"(?!['’]|[^\W가-힣一-鿿ぁ-ヿ])"
+_WORD_ENDS = r"(?!['’]\w|[^\W가-힣一-鿿ぁ-ヿ])"
 """The end of a letter's word; in some scripts, words run on."""
 _STATEMENT = re.compile(
-    rf"(?:\b(?:{_ANSWER_WORDS})\b(?:{_LINK})?|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|為|为)?"
+    rf"(?:\b(?:{_ANSWER_WORDS})\b(?:{_LINK})?|\b{_MARKS}|\b(?:choose|pick|select)\b|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|為|为)?"
     r"|\b(?:it|that|this)\s*(?:is|['’]s|must\s+be|should\s+be|would\s+be|has\s+to\s+be)\b"
     r"|\b(?:i|we)(?:\s+would|\s+will|['’]d|['’]ll|\s+have\s+to)?\s+(?:choose|pick|select|say|go\s+with|think|believe|vote\s+for)\b(?:\s+(?:it\s+is|it['’]s|that))?"
     r"|\b(?:so|therefore|thus|hence|finally)\b)"
@@ -116,6 +128,8 @@ _INSTEAD = re.compile(
     rf"\bnot\s+{_OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)(?:\s+(?:rather|it\s+is|it['’]s|option))*{_OPENING}{_ANY_LETTER}(?![\w'’])",
     re.IGNORECASE,
 )
+_ALTERNATIVE = re.compile(r"(?<![\w'’])[A-Z][)\]]*[\s,]*(?:\b(?:and|or|nor)|[/&|])\s*\Z")
+"""A letter that is an alternative to the statement behind it: `option A or option B`."""
 
 
 def _stated(text: str, choices: Sequence[str]) -> str | None:
@@ -130,6 +144,8 @@ def _stated(text: str, choices: Sequence[str]) -> str | None:
                 before = text[: match.start()]
                 several = re.search(r"(?:\b(?:and|or|nor|neither|not)|[/&|,])\s*[(\[]?$", before)
                 found.append((match.start("letter"), None if several else _within(match["letter"], choices)))
+            elif _ALTERNATIVE.search(text, 0, match.start()):
+                found.append((match.start("letter"), None))
             else:
                 found.append((match.start("letter"), _chosen(match, choices)))
     return max(found, key=lambda one: one[0])[1] if found else None
@@ -164,11 +180,13 @@ def _chosen(found: re.Match[str], choices: Sequence[str]) -> str | None:
 
 def _goes_on_in_a_word(rest: str) -> bool:
     """Returns whether a letter is only the first of a word, as in `C++`, `B-flat`, `D's`, `A1`, `A*`."""
-    return bool(re.match(r"\w|['’]\w|[+#^&%@=|/\\]|-\S|-$|\*\w", rest))
+    return bool(re.match(r"\w|['’]\w|[+#^&%@=|/\\]|-(?!>)\S|-$|\*\w|:[\\/]", rest))
 
 
 def _is_one_of_several(letter: str, rest: str) -> bool:
     """Returns whether a letter is followed by another one, as an alternative or in a list of choices."""
+    if re.match(r"\s*(?:[-=]?>|=|<|→)\s*[A-Z](?![\w'’])", rest):
+        return True
     another = _ANOTHER.match(rest)
     if another and another["other"] != letter:
         between, after = rest[: another.start("other")], another["after"]

@@ -7,6 +7,11 @@ import re
 END_OF_THINKING = "</think>"
 """The mark at which most reasoning models stop thinking."""
 
+_NAMES = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?)"
+_START = re.compile(rf"[<\[◁]\s*{_NAMES}\s*[>\]▷]", re.IGNORECASE)
+_END = re.compile(rf"[<\[◁]\s*/\s*{_NAMES}\s*[>\]▷]", re.IGNORECASE)
+"""The marks that models use: `<think>`, `<thinking>`, `[THINK]`, `<seed:think>` and their like."""
+
 
 def without_thinking(text: str, *ends: str) -> str:
     """Returns the part of a text behind its thinking; empty if the thinking doesn't end.
@@ -16,11 +21,12 @@ def without_thinking(text: str, *ends: str) -> str:
 
     Args:
         text: The generated text.
-        ends: The marks that end the thinking, in any case; `</think>` if there are none.
+        ends: Marks that end the thinking, in any case, in addition to `</think>` and its variants.
     """
-    for end in ends or (END_OF_THINKING,):
+    *_, text = _END.split(text)
+    for end in ends:
         *_, text = re.split(re.escape(end), text, flags=re.IGNORECASE)
         start = end.replace("/", "", 1)
         if start != end and start.casefold() in text.casefold():
             return ""
-    return text
+    return "" if _START.search(text) else text

@@ -157,7 +157,7 @@ def _whole_choice(text: str, choices: Sequence[str]) -> str | None:
 def _choice_text(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter of the only choice whose words are at the start or follow the last `answer is`."""
     text = _ECHO.sub("", plain(first_question(text)))
-    stated = STATED.split(text)[-1]
+    stated = _CHOICE_STATED.split(STATED.split(text)[-1])[-1]
     shown = [without_articles(words(choice)) for choice in choices]
     for said in (without_articles(words(text)), without_articles(words(stated))):
         matching = [i for i, choice in enumerate(shown) if begins_with(said, choice)]
@@ -172,6 +172,11 @@ def _choice_text(text: str, choices: Sequence[str]) -> str | None:
 
 
 _ECHO = re.compile(r"^\s*(?:A|Answer)\s*:\s*")
+_CHOICE_STATED = re.compile(
+    r"(?i)(?:\b(?:it|that|this|(?:option|choice|solution|response)(?:\s+here)?))"
+    r"(?:\s+(?:is|(?:would|must|should|has\s+to)\s+be)|(?<=it)['’]s|(?<=that)['’]s)\b\s*:?"
+)
+"""Further words that state a choice, outside of a statement of an answer."""
 
 
 # Numbers
