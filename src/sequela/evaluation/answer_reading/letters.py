@@ -81,7 +81,7 @@ _STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
 
 def _beginning_letter(text: str, choices: Sequence[str]) -> str | None:
     rest = text[_label_end(text, choices) :]
-    match = re.match(_OPENING + _ANY_LETTER, rest[_INTERJECTIONS.match(rest).end() :])
+    match = re.match(_OPENING + _ANY_LETTER, _INTERJECTIONS.sub("", rest, count=1))
     return match and _chosen(match, choices)
 
 

@@ -11,17 +11,18 @@ DASHES = "‐‑‒–−﹣－"
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
-_VULGAR = re.compile(r"(\d?)([¼-¾⅐-⅞↉])")
+_VULGAR = re.compile(r"(\d?)\s?([¼-¾⅐-⅞↉])")
 _FRACTION = re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_SHORT_FRACTION = re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)")
 _ROOT = re.compile(r"\\sqrt\s*(?:\[[^\]]*\])?\s*\{([^{}]*)\}")
 _COMMAND = re.compile(r"\\(?!sqrt)[a-zA-Z]+\*?\s*\{([^{}]*)\}")
-_DELIMITER = re.compile(r"\\[()\[\]]|\\(?:left|right|displaystyle|quad|qquad)\b|\\[,;:!]")
+_DELIMITER = re.compile(r"\\[()\[\]]|\\(?:left|right|displaystyle|quad|qquad)\b|\\[,;:! ]")
 _PAIRED_TAG = re.compile(r"<([a-zA-Z][a-zA-Z0-9]*)(?:\s[^<>]*)?>(.*?)</\1\s*>", re.DOTALL)
 _BREAK = re.compile(r"<(?:br|hr)\s*/?>|</?p\s*>", re.IGNORECASE)
 _CONTROL = re.compile(r"<\|[^<>|\n]{1,40}\|>|<(?:bos|eos|pad|unk|(?:start|end)_of_turn)>|</[a-z]+>\s*$", re.IGNORECASE)
 """Control tokens written out, and an end without a beginning (`B</s>`)."""
 _STRUCK = re.compile(r"~~.*?~~|<(s|del|strike)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-_EMPHASIS = re.compile(r"(?<!\d)\*\*+|\*\*+(?!\d)|`+|(?<!\w)[*_]+(?=[^\s\d])|(?<=\S)[*_]+(?![*\w]| ?\d)")
+_EMPHASIS = re.compile(r"(?<!\d)\*\*+|\*\*+(?!\d)|`+|(?<!\w)(?:[*_]+(?=[^\s\d])|_+(?=\d))|(?<=\S)[*_]+(?![*\w]| ?\d)")
 """Marks around words; not the operators of `2*3` and `2**3`."""
 _LATEX_SIGNS = {
     r"\times": "*",
@@ -59,7 +60,7 @@ def plain(text: str) -> str:
         text = unwrapped
     text = _CONTROL.sub("\n", text)
     if "\\" in text or "{,}" in text:
-        text = _FRACTION.sub(r"\1/\2", text)
+        text = _SHORT_FRACTION.sub(r" \1/\2 ", _FRACTION.sub(r" \1/\2 ", text))
         text = _ROOT.sub(r"√(\1)", text)
         while text != (unwrapped := _COMMAND.sub(r"\1", text)):
             text = unwrapped

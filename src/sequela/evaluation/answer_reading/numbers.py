@@ -12,7 +12,7 @@ from sequela.evaluation.answer_reading.markup import plain
 _CURRENCY = r"(?:(?:US|CA|AU|NZ|HK|R|A|C)?\$|[€£¥₹₽₩]|\b(?:USD|EUR|GBP|Rs\.?)\s?)"
 _INTEGER = (
     r"(?:\d{1,3}(?:,\d{3})+(?![\d,]*\d)|\d{1,2}(?:,\d{2})+,\d{3}(?![\d,]*\d)|\d{1,3}(?:['’]\d{3})+(?!\d)"
-    r"|\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?!\d)|\d+)"
+    r"|\d{1,3}(?:[ _]\d{3})+(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?!\d)|\d+)"
 )
 _DECIMAL = r"(?:\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d,])|\d+,\d{1,2}(?![\d,])|" + _INTEGER + r"(?:\.\d+)?|\.\d+)"
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
@@ -21,7 +21,7 @@ _NUMBER = re.compile(
     rf"(?:(?P<currency>{_CURRENCY})\s?(?P<inner>-?))?(?P<whole>{_DECIMAL})"
     r"(?:(?P<exponent>[eE][+-]?\d+(?!\w))"
     r"|(?P<mixed>\s\d+/\d+(?![\d/]))|\)?\s?/\s?\(?(?P<over>\d+(?:\.\d+)?)(?![\d/]|\s?/\s?\d|\.\d))?"
-    rf"(?:\s(?P<scale>{'|'.join(_SCALES)})s?\b)?",
+    rf"(?:\s(?P<scale>{'|'.join(_SCALES)})s?\b|(?P<kilo>k)\b)?",
     re.IGNORECASE,
 )
 """One number; spaces of all kinds are plain ones, dashes and minus signs are `-`."""
@@ -84,20 +84,21 @@ def value_at(text: str, start: int) -> Quantity | None:
         if side is None:
             break
         sides.append(side)
-        equals = re.compile(r"\s*[=≈]\s*").match(text, side.end)
+        equals = re.compile(r"[\s)]*[=≈]\s*").match(text, side.end)
         if equals is None:
             break
         place = equals.end()
     if not sides:
         return None
-    chosen = next((side for side in reversed(sides) if side.text.strip() and _is_simple(side)), sides[-1])
+    chosen = next((side for side in reversed(sides) if side.text.strip() and is_number(side)), sides[-1])
     end = sides[-1].end
     if _MORE.match(text, end):
         return None
     return Quantity(chosen.value, chosen.text, chosen.start, end)
 
 
-def _is_simple(side: Quantity) -> bool:
+def is_number(side: Quantity) -> bool:
+    """Returns whether a side of an equation is a number and no expression."""
     return not re.search(r"\d\s*(?:[-+*×÷^x]|\*\*)\s*[$\d(]", side.text)
 
 
@@ -113,6 +114,8 @@ def _expression(text: str, start: int) -> Quantity | None:
         quantity = _quantity(match, inside=bool(terms)) if match else None
         if quantity is None:
             break
+        if opening and terms and "(" in opening[0] and not text[quantity.end :].lstrip().startswith(")"):
+            return None  # an expression in brackets has a precedence of its own
         if not terms:
             first = quantity.start
         terms.append(quantity.value)
@@ -182,6 +185,8 @@ def _quantity(match: re.Match[str], inside: bool = False) -> Quantity | None:
         value /= below
     if match["scale"]:
         value *= _SCALES[match["scale"].casefold()]
+    if match["kilo"]:
+        value *= 1000
     if match["sign"] or match["inner"]:
         value = -value
     return Quantity(value, match[0].strip(), match.start(), match.end())
@@ -192,4 +197,4 @@ def _decimal(written: str) -> Fraction:
         written = written.replace(".", "").replace(",", ".")
     elif re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", written):  # 1.234.567
         written = written.replace(".", "")
-    return Fraction(re.sub(r"[,'’ ]", "", written))
+    return Fraction(re.sub(r"[,'’ _]", "", written))
