@@ -21,7 +21,7 @@ RECORDED = {
     ("collapsed", "strict"): (0, 6, 5, 4),
     ("collapsed", "lenient"): (0, 1, 15, 1),
 }
-"""Verdicts that differ from the label, and answers that were missed, invented, or taken for another; of 404."""
+"""Verdicts other than the label, and answers that were missed, invented, or taken for another; of 404."""
 
 
 def test_the_readers_make_no_more_errors_than_recorded(

@@ -50,6 +50,11 @@ _QUOTES = "\"'“”„‟‘’‚‛«»‹›"
 _OPERATORS = "=<>^&|×÷·@\\"
 
 
+def is_unspaced(character: str) -> bool:
+    """Returns whether a character belongs to a script without spaces between words."""
+    return bool(_UNSPACED.match(character))
+
+
 def without_end_spaces(prompt: str) -> str:
     """Returns a prompt without the spaces at its end; line breaks and tabs are kept."""
     end = len(prompt)

@@ -19,10 +19,14 @@ _COMMAND = re.compile(r"\\(?!sqrt)[a-zA-Z]+\*?\s*\{([^{}]*)\}")
 _DELIMITER = re.compile(r"\\[()\[\]]|\\(?:left|right|displaystyle|quad|qquad)\b|\\[,;:! ]")
 _PAIRED_TAG = re.compile(r"<([a-zA-Z][a-zA-Z0-9]*)(?:\s[^<>]*)?>(.*?)</\1\s*>", re.DOTALL)
 _BREAK = re.compile(r"<(?:br|hr)\s*/?>|</?p\s*>", re.IGNORECASE)
-_CONTROL = re.compile(r"<\|[^<>|\n]{1,40}\|>|<(?:bos|eos|pad|unk|(?:start|end)_of_turn)>|</[a-z]+>\s*$", re.IGNORECASE)
+_CONTROL = re.compile(
+    r"<\|[^<>|\n]{1,40}\|>|<(?:bos|eos|pad|unk|(?:start|end)_of_turn)>|</[a-z]+>\s*$", re.IGNORECASE
+)
 """Control tokens written out, and an end without a beginning (`B</s>`)."""
 _STRUCK = re.compile(r"~~.*?~~|<(s|del|strike)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-_EMPHASIS = re.compile(r"(?<!\d)\*\*+|\*\*+(?!\d)|`+|(?<!\w)(?:[*_]+(?=[^\s\d])|_+(?=\d))|(?<=\S)[*_]+(?![*\w]| ?\d)")
+_EMPHASIS = re.compile(
+    r"(?<!\d)\*\*+|\*\*+(?!\d)|`+|(?<!\w)(?:[*_]+(?=[^\s\d])|_+(?=\d))|(?<=\S)[*_]+(?![*\w]| ?\d)"
+)
 """Marks around words; not the operators of `2*3` and `2**3`."""
 _LATEX_SIGNS = {
     r"\times": "*",

@@ -6,8 +6,9 @@ import re
 import unicodedata
 from fractions import Fraction
 
+from sequela.core.joining import is_unspaced
 from sequela.evaluation.answer_reading.markup import with_plain_dashes
-from sequela.evaluation.answer_reading.numbers import plain_numbers, value_at
+from sequela.evaluation.answer_reading.numbers import as_number, plain_numbers, value_at
 
 _QUOTES = str.maketrans("’‘‛´`ʼ＇", "'''''''")
 _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+|\d{1,3}(?:['’\u00a0\u202f\u2009]\d{3})+)(?![\d,]*\d)")
@@ -18,12 +19,26 @@ _LAST_INITIAL = re.compile(r"(?<=\b[^\W\d_])\.(?=\W|$)")
 _SINGLE = re.compile(r"\b([^\W\d_])['-](?=[^\W\d_])")
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 _SIGN = re.compile(r"(?<![\w)\]])-(?=\d)")
+_MINUS_GRADE = re.compile(r"(?<!\w)([^\W\d_])(-{1,2})(?=[\s.,;!?)]|$)")
+"""A minus that belongs to a letter: `A-` and `C--` are not `A` and `C`."""
 _AMPERSAND = re.compile(r"\s*&\s*")
 _KEPT_SYMBOL = "+#°♯♭"
 """Symbols that belong to a word: `C++` and `C#` are not `C`."""
 _ARTICLE = re.compile(r"^(?:the|an?)\s+(?=\S)")
 _STROKES = str.maketrans(
-    {"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe"}
+    {
+        "ø": "o",
+        "Ø": "O",
+        "ł": "l",
+        "Ł": "L",
+        "đ": "d",
+        "ð": "d",
+        "ı": "i",
+        "æ": "ae",
+        "œ": "oe",
+        "þ": "th",
+        "Þ": "Th",
+    }
 )
 """Latin letters that Unicode doesn't decompose."""
 _ARTICLES = re.compile(r"\b(?:the|an?)\b")
@@ -37,10 +52,12 @@ def words(text: str) -> str:
     """
     text = _GROUPED.sub(lambda match: re.sub(r"[,'’\s]", "", match[0]), text)
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = text.replace("i\u0307", "i")  # the small letter of a dotted capital I
     text = _AMPERSAND.sub(" and ", with_plain_dashes(text.translate(_QUOTES)))
     text = _NO_WHOLE_BEFORE_POINT.sub("0.", _ZEROS.sub("", text))
     text = _LAST_INITIAL.sub("", _INITIALS.sub(r"\1", text))
     text = _SINGLE.sub(r"\1", text)
+    text = _MINUS_GRADE.sub(lambda match: match[1] + "\u2212" * len(match[2]), text)
     text = _SIGN.sub("\u2212", _POINT.sub("\u2024", text))
     kept = "".join(
         one if _in_word(one) or one in _KEPT_SYMBOL or one in "\u2212\u2024" else " " for one in text
@@ -77,7 +94,7 @@ def number_at_start(text: str) -> Fraction | None:
     quantity = value_at(bare, 0)
     if quantity is None or re.match(r"[-:/.,]?\w|\s?[%°]?-\d", bare[quantity.end :]):
         unit = quantity and re.match(r"[^\W\d_]+\b(?![-:])", bare[quantity.end :])
-        return quantity.value if quantity and unit and not re.match(r"(?:st|nd|rd|th)\b", unit[0]) else None
+        return quantity.value if quantity and unit and not re.match(r"(?:st|nd|rd|th|s)\b", unit[0]) else None
     return quantity.value
 
 
@@ -91,14 +108,15 @@ def begins_with(text: str, answer: str) -> bool:
     rest, last = text[len(answer) :], answer[-1]
     if not rest or rest[0] == " ":
         return True
-    script = unicodedata.name(last, "")
-    if script.startswith("HANGUL"):
+    if _is_hangul(last):
         return bool(_PARTICLE.match(rest))
-    return script.startswith(_UNSPACED)
+    return is_unspaced(last)
 
 
-_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
-"""Scripts without spaces between words, by the beginning of their characters' Unicode names."""
+def _is_hangul(character: str) -> bool:
+    return unicodedata.name(character, "").startswith("HANGUL")
+
+
 _PARTICLE = re.compile(
     unicodedata.normalize(
         "NFKC",
@@ -136,71 +154,40 @@ def name_within(text: str, name: str) -> bool:
         return True
     said, wanted = (without_articles(without_accents(words(one))) for one in (text, name))
     if not wanted:
-        return False
-    if said == wanted:
+        return _bare(text) == _bare(name)
+    if said == wanted or (is_all_number(name) and number_at_start(text) == as_number(name)):
         return True
-    if len(wanted) == 1 or all(word in _PRONOUNS for word in wanted.split()):
-        return bool(re.search(rf"(?<=[\w,:(\"“'] ){re.escape(name)}(?!\w|['’]\w)", text)) and len(name) > 1
+    if len(wanted) == 1 or _PRONOUNS.fullmatch(wanted):
+        own = re.escape(name)
+        quoted = re.search(rf"[\"“‘«*_]{own}[\"”’»*_.]", text)
+        within = re.search(rf"(?<=[\w,:(\"“'] ){own}(?!\w|['’]\w)", text)
+        return len(name) > 1 and bool(quoted or within)
     pattern = re.compile(rf"(?<!\S){re.escape(wanted)}(?!\S)")
-    if not unicodedata.name(wanted[-1], "").startswith((*_UNSPACED, "HANGUL")):
+    if not (is_unspaced(wanted[-1]) or _is_hangul(wanted[-1])):
         return any(_is_said(said, match) for match in pattern.finditer(said))
     return wanted in said
 
 
-_PRONOUNS = frozenset(
-    [
-        "i",
-        "me",
-        "my",
-        "you",
-        "your",
-        "he",
-        "him",
-        "his",
-        "she",
-        "her",
-        "it",
-        "its",
-        "we",
-        "us",
-        "our",
-        "they",
-        "them",
-        "their",
-        "who",
-        "whom",
-        "whose",
-        "what",
-        "which",
-        "this",
-        "that",
-        "these",
-        "those",
-        "one",
-        "is",
-        "am",
-        "are",
-        "was",
-        "not",
-        "yes",
-        "no",
-        "so",
-        "do",
-        "to",
-        "in",
-        "on",
-        "at",
-        "if",
-        "and",
-        "or",
-        "but",
-    ]
+_PRONOUNS = re.compile(
+    r"(?:(?:i|me|my|you|your|he|him|his|she|her|it|its|we|us|our|they|them|their|who|whom|whose|what"
+    r"|which|this|that|these|those|one|is|am|are|was|not|yes|no|so|do|to|in|on|at|if|and|or|but)\b ?)+"
 )
 _NOT_SAID = re.compile(r"(?:\bnot|\bnor|\bneither|\bor|\beither|\bisnt|\bisn t|\bwasn t|\bnever|\bthan)\s*$")
 
 
 def _is_said(said: str, match: re.Match[str]) -> bool:
     return not _NOT_SAID.search(said[: match.start()]) and not re.match(r"\s+or\b", said[match.end() :])
+
+
+def is_all_number(text: str) -> bool:
+    """Returns whether a text is one number, without a word such as a unit."""
+    return not any(one.isalpha() for one in text) and as_number(text) is not None
+
+
+def _bare(text: str) -> str:
+    """Returns the text of punctuation alone, without quotation marks and a full stop around it."""
+    bare = _literal(text).strip("\"“”'‘’`* ")
+    return bare.removesuffix(".") or bare
 
 
 def _published(text: str) -> str:

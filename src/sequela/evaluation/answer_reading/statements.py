@@ -24,7 +24,9 @@ _DENIED = re.compile(r"(?i)\b(?:not|never|neither|cannot|between|either|from)\b|
 _UNKNOWN = re.compile(
     r"(?i)^[\s:]*(?:\w+\s+){0,3}?(?:unknown|unclear|undefined|undetermined|impossible|none|nothing|not|can(?:not|['’]t))\b"
 )
-_CORRECTED = re.compile(r"(?i)\b(?:but|rather|instead|it\s+is|it['’]s)\b[^\d\n]{0,20}?(?=" + _NUMBER_BEGINS + r")")
+_CORRECTED = re.compile(
+    r"(?i)\b(?:but|rather|instead|it\s+is|it['’]s)\b[^\d\n]{0,20}?(?=" + _NUMBER_BEGINS + r")"
+)
 _END_OF_STATEMENT = re.compile(r"[.!?;](?:\s|$)|,\s|\n")
 _EQUALS = re.compile(r"[=≈]\s*")
 

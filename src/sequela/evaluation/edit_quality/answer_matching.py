@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from sequela.evaluation.answer_reading.names import begins_with, number_at_start, without_article, words
+from sequela.evaluation.answer_reading.markup import plain
+from sequela.evaluation.answer_reading.names import (
+    begins_with,
+    is_all_number,
+    number_at_start,
+    without_article,
+    words,
+)
 from sequela.evaluation.answer_reading.numbers import as_number
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING, without_thinking
 
@@ -20,12 +27,16 @@ def starts_with_answer(text: str, answer: str, end_of_thinking: str = END_OF_THI
     number.
     """
     said = without_thinking(text, end_of_thinking)
-    number = as_number(answer)
-    if number is not None and re.fullmatch(r"[\W\d]+", answer.strip()):
-        return number_at_start(said) == number
-    generated, expected = words(said), words(answer)
-    answers = {expected, without_article(expected)} - {""}
-    return any(begins_with(form, one) for form in (generated, without_article(generated)) for one in answers)
+    if is_all_number(answer):
+        return number_at_start(said) == as_number(answer)
+    texts = {form for one in (said, plain(said)) for form in (words(one), without_article(words(one)))}
+    written = (answer, _POSSESSIVE.sub("", answer))
+    answers = {form for one in written for form in (words(one), without_article(words(one)))} - {""}
+    return any(begins_with(text, one) for text in texts for one in answers)
+
+
+_POSSESSIVE = re.compile(r"(?<=\w)['’](?=s\b)")
+"""The apostrophe of `McDonald's`, which is often left out."""
 
 
 def normalize_answer(text: str, end_of_thinking: str = END_OF_THINKING) -> str:

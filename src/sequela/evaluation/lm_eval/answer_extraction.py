@@ -215,12 +215,18 @@ def _boxed_number(text: str, _: Sequence[str]) -> str | None:
 _OPTION = re.compile(r"\(([A-Z])\)")
 _LISTED_OPTION = re.compile(r"(?m)^\s*\([A-Z]\)")
 _STATED_OPTION = re.compile(
-    r"^[\s:*_\"'`“”‘’$<\[{-]*(?:(?i:option|choice|letter)\s+)?(?:\(([A-Za-z])\)|([A-Z])(?:\)|(?=[\s*_\"'`“”’$>\]}.,]*(?:$|\n|[.:,]\s))))"
+    r"^[\s:*_\"'`“”‘’$<\[{-]*(?:(?i:(?:the\s+)?(?:option|choice|letter|answer))\s+)?(?:\(([A-Za-z])\)|([A-Z])(?:\)|(?=[\s*_\"'`“”’$>\]}.,]*(?:$|\n|[.:,]\s|\s[-–—]\s))))"
 )
 _CLOSED_WORD = re.compile(
     r"^[\s:*_\"'`“”‘’$({<\[-]*(yes|no|true|false|valid|invalid|plausible|implausible)\b(?!\s*(?:,|and|or|/)?\s*(?:and|or|/)\s*\w|-)",
     re.I,
 )
+
+
+_ARGUMENT_IS = re.compile(
+    r"(?i)^\W*(?:that\s+)?(?:(?:the|this)\s+(?:\w+\s+){1,2}(?:is|are)\s+)?(?:(?:deductively|logically|clearly|definitely)\s+)?"
+)
+"""Words before a closed word: `that the argument is deductively valid`."""
 
 
 def _stated_text(text: str, _: Sequence[str]) -> str | None:
@@ -240,9 +246,12 @@ def _stated_answer(text: str, _: Sequence[str]) -> str | None:
             r"\s*(?:,|/|&|or\b|and\b|nor\b|\()", rest
         )
         return None if several else f"({(option[1] or option[2]).upper()})"
+    if re.match(r"(?i)\W*not\s+valid\b", stated):
+        return "invalid"
     if re.match(r"(?i)\W*(?:not|neither|either)\b", stated):
-        return None
-    word = _CLOSED_WORD.match(stated)
+        corrected = re.search(r"(?i)\b(?:but|rather|instead)\s+\(([A-Z])\)", stated)
+        return f"({corrected[1].upper()})" if corrected else None
+    word = _CLOSED_WORD.match(_ARGUMENT_IS.sub("", stated))
     return word[1] if word else stated
 
 
@@ -253,7 +262,23 @@ def _last_option(text: str, _: Sequence[str]) -> str | None:
     found = _OPTION.findall(_LISTED_OPTION.sub("", bare) if len(listed) > 1 else bare)
     if len(found) > 2 and found == list(string.ascii_uppercase[: len(found)]):
         return None
+    if _TWO_OPTIONS.search(bare):
+        return None
     return f"({found[-1]})" if found and STATED.search(text) is None else None
+
+
+_TWO_OPTIONS = re.compile(r"\([A-Z]\)[\s,/&]*(?:(?:and|or|nor)\s+)?\([A-Z]\)")
+_ONLY_OPTION = re.compile(r"[\s:*_\"'`“”‘’$<\[{-]*(?:option\s+)?(?:([A-Z])[\s*_\"'`“”’$>\]}.]*$|([A-Z])\)\s)")
+
+
+def _first_option(text: str, _: Sequence[str]) -> str | None:
+    """Returns the option that is the whole first line, or its label, as in `B) a fir`."""
+    option = _ONLY_OPTION.match(plain(_first_line(text, ()) or "") + "\n")
+    listed = _LABELED.findall(plain(first_question(text)))
+    return f"({option[1] or option[2]})" if option and len(listed) < 2 else None
+
+
+_LABELED = re.compile(r"(?m)(?:^|\s)\(?[A-Z]\)\s")
 
 
 def _first_closed_word(text: str, _: Sequence[str]) -> str | None:
@@ -280,6 +305,7 @@ EXTRACTORS: dict[str, Extractor] = {
     "last_number": _last_number,
     "stated_text": _stated_text,
     "stated_answer": _stated_answer,
+    "first_option": _first_option,
     "first_closed_word": _first_closed_word,
     "last_option": _last_option,
     "first_line": _first_line,
@@ -308,7 +334,7 @@ def _same_answer(found: str, targets: Sequence[str]) -> bool:
 def _is_same_answer(found: str, target: str) -> bool:
     number = as_number(target)
     if number is not None:
-        return number_at_start(found) == number
+        return number_at_start(found.lstrip(" =≈:")) == number
     if not words(target):
         brackets = [re.sub(r"[\s.,*_`\"'“”‘’$]", "", plain_text) for plain_text in (found, target)]
         return brackets[0] == brackets[1] != ""
