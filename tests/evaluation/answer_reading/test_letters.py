@@ -119,3 +119,31 @@ def test_the_label_of_an_answer_is_not_the_letter_a() -> None:
 @given(st.sampled_from(string.ascii_uppercase[:4]), st.sampled_from(["", " ", "\n", "**", "(", '"']))
 def test_the_readings_agree_on_a_bare_letter(letter: str, before: str) -> None:
     assert first_letter(before + letter, CHOICES) == chosen_letter(before + letter, CHOICES) == letter
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Answer — C",
+        "The answer is 'C'",
+        "the answer's C",
+        "→ C",
+        "Sure! C",
+        "Okay, (C).",
+        "Correct: C",
+        "Selected = C",
+        "You should choose C.",
+        "选C",
+        "C<|im_end|>",
+        "C</s>",
+    ],
+)
+def test_a_letter_is_read_behind_other_words_and_before_control_tokens(text: str) -> None:
+    assert chosen_letter(text, CHOICES) == "C"
+
+
+@pytest.mark.parametrize(
+    "text", ["A* search", "A = B", "C -> D", "C > D", "C:\\temp", "Option C or option D", "choose C or D"]
+)
+def test_relations_paths_and_alternatives_are_no_answers(text: str) -> None:
+    assert chosen_letter(text, CHOICES) is None

@@ -50,6 +50,12 @@ def test_every_name_is_itself(name: str) -> None:
         ("It", "It"),
         ("not Oslo but Bergen", "Bergen"),
         ("O’Hara", "O'Hara"),
+        ("the novel “It”", "It"),
+        ("!!!.", "!!!"),
+        ('"&"', "&"),
+        ("Thorir", "Þórir"),
+        ("2.50", "2.5"),
+        ("İzmir", "izmir"),
     ],
 )
 def test_a_text_says_a_name(text: str, name: str) -> None:

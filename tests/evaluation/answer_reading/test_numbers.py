@@ -110,3 +110,24 @@ def test_other_texts_are_not_one_number(text: str) -> None:
 )
 def test_the_numbers_of_a_text(text: str, values: list[int]) -> None:
     assert [one.value for one in numbers_in(plain_numbers(text))] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("25k", 25000),
+        ("25_000", 25000),
+        ("25\\ 000", 25000),
+        ("\\frac14", "1/4"),
+        ("3\\frac{1}{2}", "7/2"),
+        ("3 ½", "7/2"),
+    ],
+)
+def test_other_notations_of_numbers(text: str, value: str | int) -> None:
+    assert as_number(text) == Fraction(value)
+
+
+def test_an_endless_row_of_digits_is_no_number() -> None:
+    assert as_number("9" * 5000) is None
+    assert as_number("0." + "9" * 5000) is None
+    assert [*numbers_in("1," + "000," * 2000 + "000")] == []

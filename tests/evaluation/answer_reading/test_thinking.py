@@ -23,6 +23,10 @@ from sequela.evaluation.answer_reading.thinking import without_thinking
         ("[THINK]A", ("[/THINK]",), ""),
         ("A<|end_of_thought|>C", ("<|end_of_thought|>",), "C"),
         ("<think>A</think><reasoning>B</reasoning>C", ("</think>", "</reasoning>"), "C"),
+        ("<thinking>A</thinking>C", (), "C"),
+        ("<seed:think>A</seed:think>C", (), "C"),
+        ("◁think▷A◁/think▷C", (), "C"),
+        ("<reasoning>It may be A", (), ""),
         ("", (), ""),
     ],
 )

@@ -30,6 +30,11 @@ SAID = [
     ("<think>Bergen?</think>\nOslo", "Oslo"),
     ("C++ is one", "C++"),
     ("F# minor", "F#"),
+    ("<b>Oslo</b>", "Oslo"),
+    ("\\boxed{Oslo}", "Oslo"),
+    ("Wendys", "Wendy's"),
+    ("izmir", "İzmir"),
+    ("0.25", "¼"),
 ]
 NOT_SAID = [
     ("C++", "C"),
@@ -37,6 +42,9 @@ NOT_SAID = [
     ("F♯", "F"),
     ("C", "C++"),
     ("T-shirt", "T"),
+    ("T--", "T"),
+    ("B- at best", "B"),
+    ("1980s", "1980"),
     ("D'Arcy", "D"),
     ("4:30", "4"),
     ("4–9", "4"),

@@ -27,6 +27,9 @@ def test_letters() -> None:
     assert read("letters", "**Answer:** C", choices=WOODS, gold="B") == ("C", False)
     assert read("letters", "**Answer:** C", choices=WOODS, reading="strict") == (None, None)
     assert read("letters", "fir, surely", choices=WOODS, gold="C") == ("C", True)
+    assert read("letters", "It is fir", choices=WOODS) == ("C", None)
+    assert read("letters", "The best option is fir.", choices=WOODS) == ("C", None)
+    assert read("letters", "It is not fir", choices=WOODS) == (None, None)
     assert read("letters", "fir or yew", choices=WOODS) == (None, None)
     assert read("letters", "oak, elm, fir, yew", choices=WOODS) == (None, None)
     assert read("letters", "A: fir", choices=WOODS) == ("C", None)
@@ -85,6 +88,17 @@ def test_numbers(text: str, strict: bool, lenient: bool) -> None:
         ("So the answer is ]).", "] ) }", False, False),
         ("So the answer is fig, pear, plum.", "fig pear plum", False, True),
         ("So the answer is fig plum pear.", "fig pear plum", False, False),
+        ("So the answer is the option (C).", "(C)", False, True),
+        ("So the answer is C - the third", "(C)", False, True),
+        ("So the answer is not (A) but (C).", "(C)", False, True),
+        ("So the answer is = -8.", "-8", False, True),
+        ("C.", "(C)", False, True),
+        ("C) the third", "(C)", False, True),
+        ("A) one B) two C) three", "(A)", False, False),
+        ("(A) (C)", "(C)", False, False),
+        ("So the answer is that the argument is invalid.", "invalid", False, True),
+        ("So the answer is deductively valid.", "valid", False, True),
+        ("So the answer is not valid.", "valid", False, False),
     ],
 )
 def test_bbh(text: str, gold: str, strict: bool, lenient: bool) -> None:

@@ -25,6 +25,8 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 """One number; spaces of all kinds are plain ones, dashes and minus signs are `-`."""
+MOST_CHARACTERS = 1000
+"""A longer row of digits is no number; collapsed models write such rows, and Python refuses to convert them."""
 _NO_NUMBER_BEFORE = re.compile(r"[\w^_√]$|\d[:/.,]$|√\(?$")
 _NO_NUMBER_AFTER = re.compile(r":\d|\.\d|/\s?\d|,\d")
 _OPERATION = re.compile(r"\s*(?P<sign>\*\*|[-+*/×÷^]|x(?=\s?[$\d(]))\s*")
@@ -165,7 +167,7 @@ def _quantity(match: re.Match[str], inside: bool = False) -> Quantity | None:
     lead = match.start("sign") if match["sign"] else match.start("currency") if match["currency"] else start
     if not inside and _NO_NUMBER_BEFORE.search(text[max(0, lead - 2) : lead]):
         return None
-    if _NO_NUMBER_AFTER.match(text, match.end()):
+    if _NO_NUMBER_AFTER.match(text, match.end()) or len(match[0]) > MOST_CHARACTERS:
         return None
     value = _decimal(match["whole"])
     if match["exponent"]:
