@@ -136,6 +136,13 @@ def test_the_readings_agree_on_a_bare_letter(letter: str, before: str) -> None:
         "选C",
         "C<|im_end|>",
         "C</s>",
+        "Definitely C.",
+        "I'd go with C",
+        "C it is",
+        "C I think",
+        "Final: C",
+        "คำตอบ: C",
+        "\u200bC\ufeff",
     ],
 )
 def test_a_letter_is_read_behind_other_words_and_before_control_tokens(text: str) -> None:
@@ -143,7 +150,20 @@ def test_a_letter_is_read_behind_other_words_and_before_control_tokens(text: str
 
 
 @pytest.mark.parametrize(
-    "text", ["A* search", "A = B", "C -> D", "C > D", "C:\\temp", "Option C or option D", "choose C or D"]
+    "text",
+    [
+        "A* search",
+        "A = B",
+        "C -> D",
+        "C > D",
+        "C:\\temp",
+        "Option C or option D",
+        "choose C or D",
+        "C (or D)",
+        "C = 5",
+        "I don't think it's C.",
+        "A) oak, B) elm",
+    ],
 )
 def test_relations_paths_and_alternatives_are_no_answers(text: str) -> None:
     assert chosen_letter(text, CHOICES) is None

@@ -35,6 +35,7 @@ SAID = [
     ("Wendys", "Wendy's"),
     ("izmir", "İzmir"),
     ("0.25", "¼"),
+    ("Os\u00adlo", "Oslo"),
 ]
 NOT_SAID = [
     ("C++", "C"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections.abc import Sequence
 
 from sequela.evaluation.answer_reading.markup import composed, plain
@@ -22,7 +23,8 @@ _ANY_LETTER = r"(?P<letter>[A-Za-z])"
 _CLOSING = re.compile(r"[\s*_\"'`“”„‘’‚«»‹›「」『』)\]}】〕>》〉$]*")
 
 _CONTINUES = re.compile(
-    r"\s+(?:is|was|because|since|as|would|will|must|should|seems|appears|has\s+to|looks|fits|makes)\b",
+    r"\s+(?:is|was|because|since|as|would|will|must|should|seems|appears|has\s+to|looks|fits|makes)\b"
+    r"|\s+(?:i\s+(?:think|believe|guess|suppose|say)|it\s+is\s*(?:\W|$))",
     re.IGNORECASE,
 )
 """Words after a letter that go on about an answer; "a cat" and "vitamin C deficiency" have others."""
@@ -32,15 +34,15 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 _LABEL_ENDS = re.compile(
-    r"\s*(?:$|[.)\]:;,!…。、]|[-=→]>?\s|—|\n)|\s+(?:\(|(?:not|rather\s+than|instead\s+of|over)\b)"
+    r"\s*(?:$|[.)\]:;,!…。、]|[-→]>?\s|—|\n)|\s+(?:\(|(?:not|rather\s+than|instead\s+of|over)\b)"
 )
 _ABBREVIATION = re.compile(r"\.\w(?:\W|$)")
 _ANOTHER = re.compile(
-    r"\s*(?:(?:,|;|/|&|\||\+|-|\.|\)|\]|:)\s*)*(?:(?:and|or|nor|and/or|versus|vs\.?)\b[\s,]*)?"
+    r"\s*[(\[]?(?:(?:,|;|/|&|\||\+|-|\.|\)|\]|:)\s*)*(?:(?:and|or|nor|and/or|versus|vs\.?)\b[\s,]*)?"
     r"(?:(?:maybe|perhaps|possibly|even|also|both|either|option|choice|answer)\s+)*[(\[{]*(?P<other>[A-Z])(?![\w'’])"
     r"(?P<after>[^\n]{0,2})"
 )
-_LIST = re.compile(r"\s*[.):][^\n]*(?:\n\s*[(\[]?B[.):]\s|\s[(\[]?B[.):]\s[^\n]*\s[(\[]?C[.):]\s)")
+_LIST = re.compile(r"\s*[.):-][^\n]*(?:\n\s*|\s)[(\[]?B[.):-]\s")
 """The rest of a copied list of choices after its A."""
 _JOINED = re.compile(r"\b(?:and|or|nor|and/or|versus|vs)\b|[/&|]", re.IGNORECASE)
 
@@ -71,7 +73,7 @@ def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ECHO = re.compile(r"^\s*A\s*:\s*")
 _INTERJECTIONS = re.compile(
-    r"(?:\s*(?:sure|ok|okay|yes|certainly|of\s+course|absolutely|well|right|alright)\b[\s,.!:;-]*)*",
+    r"(?:\s*(?:sure|ok|okay|yes|certainly|of\s+course|absolutely|well|right|alright|probably|definitely|clearly|likely|surely)\b[\s,.!:;-]*)*",
     re.IGNORECASE,
 )
 """What some models say before an answer; it may be nothing."""
@@ -103,7 +105,7 @@ _ANSWER_WORDS = (
     "vastaus|răspuns|válasz|ответ|відповідь|απάντηση|الإجابة|الجواب|תשובה|उत्तर|คำตอบ|đáp\\s+án|trả\\s+lời|jawaban"
 )
 _UNSPACED_WORDS = "答案|答え|正解|解答|回答|选项|選項|选择|選擇|选|選|정답|답"
-_MARKS = r"(?:correct|right|best|selected|chosen|result|verdict)\s*[:=]"
+_MARKS = r"(?:correct|right|best|final|selected|chosen|result|verdict)\s*[:=]"
 """Other words that state an answer, if a colon follows."""
 _LINK = (
     r"(?:\s+(?!not\b|never\b|cannot\b|\w+n['’]t\b)[\w'’]+){0,6}?\s*"
@@ -112,9 +114,10 @@ _LINK = (
 _WORD_ENDS = r"(?!['’]\w|[^\W가-힣一-鿿ぁ-ヿ])"
 """The end of a letter's word; in some scripts, words run on."""
 _STATEMENT = re.compile(
-    rf"(?:\b(?:{_ANSWER_WORDS})\b(?:{_LINK})?|\b{_MARKS}|\b(?:choose|pick|select)\b|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|為|为)?"
-    r"|\b(?:it|that|this)\s*(?:is|['’]s|must\s+be|should\s+be|would\s+be|has\s+to\s+be)\b"
-    r"|\b(?:i|we)(?:\s+would|\s+will|['’]d|['’]ll|\s+have\s+to)?\s+(?:choose|pick|select|say|go\s+with|think|believe|vote\s+for)\b(?:\s+(?:it\s+is|it['’]s|that))?"
+    rf"(?:\b(?:{unicodedata.normalize('NFKC', _ANSWER_WORDS)})\b(?:{_LINK})?|\b{_MARKS}|\b(?:choose|pick|select|vote|go(?:ing)?\s+with)\b|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|為|为)?"
+    r"|\b(?:it|that|this)\s*(?:is|['’]s|must\s+be|should\s+be|(?:would|['’]d)\s+be|has\s+to\s+be)\b"
+    r"|\b(?:i|we)(?:\s+would|\s+will|['’]d|['’]ll|\s+have\s+to)?"
+    r"\s+(?:choose|pick|select|say|go\s+with|think|believe|vote\s+for)\b(?:\s+(?:it\s+is|it['’]s|that))?"
     r"|\b(?:so|therefore|thus|hence|finally)\b)"
     rf"(?:\s*(?:probably|likely|clearly|definitely|therefore|thus|then|simply|just|the|option|choice|letter|answer|number|"
     rf"most\s+likely)\b)*{_OPENING}{_ANY_LETTER}{_WORD_ENDS}",
@@ -131,6 +134,9 @@ _INSTEAD = re.compile(
 _ALTERNATIVE = re.compile(r"(?<![\w'’])[A-Z][)\]]*[\s,]*(?:\b(?:and|or|nor)|[/&|])\s*\Z")
 """A letter that is an alternative to the statement behind it: `option A or option B`."""
 
+_DOUBTED = re.compile(r"(?i)(?:\bdon['’]t|\bdo\s+not|\bdoubt)\s+(?:(?!but\b|so\b|know\b)\w+\s+){0,3}\Z")
+"""Doubt about the statement behind it: `I don't think it's A`."""
+
 
 def _stated(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter of the last statement; none if that states several or a denied one."""
@@ -144,7 +150,7 @@ def _stated(text: str, choices: Sequence[str]) -> str | None:
                 before = text[: match.start()]
                 several = re.search(r"(?:\b(?:and|or|nor|neither|not)|[/&|,])\s*[(\[]?$", before)
                 found.append((match.start("letter"), None if several else _within(match["letter"], choices)))
-            elif _ALTERNATIVE.search(text, 0, match.start()):
+            elif _ALTERNATIVE.search(text, 0, match.start()) or _DOUBTED.search(text, 0, match.start()):
                 found.append((match.start("letter"), None))
             else:
                 found.append((match.start("letter"), _chosen(match, choices)))

@@ -11,6 +11,8 @@ DASHES = "‐‑‒–−﹣－"
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]")
+"""Soft hyphens, marks of direction, and spaces without width."""
 _VULGAR = re.compile(r"(\d?)\s?([¼-¾⅐-⅞↉])")
 _FRACTION = re.compile(r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 _SHORT_FRACTION = re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)")
@@ -49,7 +51,7 @@ def composed(text: str) -> str:
     """Returns the text in the compatibility form of Unicode, with powers as `^3` and `½` as ` 1/2`."""
     text = _SUPERSCRIPT.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text)
     text = _VULGAR.sub(lambda match: f"{match[1]} {unicodedata.normalize('NFKC', match[2])}", text)
-    return unicodedata.normalize("NFKC", text).replace("⁄", "/")
+    return unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).replace("⁄", "/")
 
 
 def with_plain_dashes(text: str) -> str:

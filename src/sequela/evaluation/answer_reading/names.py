@@ -7,7 +7,7 @@ import unicodedata
 from fractions import Fraction
 
 from sequela.core.joining import is_unspaced
-from sequela.evaluation.answer_reading.markup import with_plain_dashes
+from sequela.evaluation.answer_reading.markup import INVISIBLE, with_plain_dashes
 from sequela.evaluation.answer_reading.numbers import as_number, plain_numbers, value_at
 
 _QUOTES = str.maketrans("’‘‛´`ʼ＇", "'''''''")
@@ -50,6 +50,7 @@ def words(text: str) -> str:
     Case, Unicode form, punctuation, separators of thousands, zeros behind a decimal point and the kind of
     dash don't count. Symbols of a word (`C++`), decimal points and the signs of numbers do.
     """
+    text = INVISIBLE.sub("", text)
     text = _GROUPED.sub(lambda match: re.sub(r"[,'’\s]", "", match[0]), text)
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     text = text.replace("i\u0307", "i")  # the small letter of a dotted capital I

@@ -26,7 +26,7 @@ _NUMBER = re.compile(
 )
 """One number; spaces of all kinds are plain ones, dashes and minus signs are `-`."""
 MOST_CHARACTERS = 1000
-"""A longer row of digits is not read: collapsed models write such rows, and Python refuses to convert them."""
+"""A longer row of digits is not read: collapsed models write such rows, and Python doesn't convert them."""
 _NO_NUMBER_BEFORE = re.compile(r"[\w^_√]$|\d[:/.,]$|√\(?$")
 _NO_NUMBER_AFTER = re.compile(r":\d|\.\d|/\s?\d|,\d")
 _OPERATION = re.compile(r"\s*(?P<sign>\*\*|[-+*/×÷^]|x(?=\s?[$\d(]))\s*")
