@@ -117,7 +117,8 @@ _STATEMENT = re.compile(
     rf"(?:\b(?:{unicodedata.normalize('NFKC', _ANSWER_WORDS)})\b(?:{_LINK})?|\b{_MARKS}|\b(?:choose|pick|select|vote|go(?:ing)?\s+with)\b|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|為|为)?"
     r"|\b(?:it|that|this)\s*(?:is|['’]s|must\s+be|should\s+be|(?:would|['’]d)\s+be|has\s+to\s+be)\b"
     r"|\b(?:i|we)(?:\s+would|\s+will|['’]d|['’]ll|\s+have\s+to)?"
-    r"\s+(?:choose|pick|select|say|go\s+with|think|believe|vote\s+for)\b(?:\s+(?:it\s+is|it['’]s|that))?"
+    r"\s+(?:choose|pick|select|say|go\s+with|think|believe|vote\s+for)\b"
+    r"(?:\s+(?:it\s+is|it['’]s|that))?"
     r"|\b(?:so|therefore|thus|hence|finally)\b)"
     rf"(?:\s*(?:probably|likely|clearly|definitely|therefore|thus|then|simply|just|the|option|choice|letter|answer|number|"
     rf"most\s+likely)\b)*{_OPENING}{_ANY_LETTER}{_WORD_ENDS}",
