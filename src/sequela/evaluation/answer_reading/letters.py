@@ -114,7 +114,8 @@ _LINK = (
 _WORD_ENDS = r"(?!['’]\w|[^\W가-힣一-鿿ぁ-ヿ])"
 """The end of a letter's word; in some scripts, words run on."""
 _STATEMENT = re.compile(
-    rf"(?:\b(?:{unicodedata.normalize('NFKC', _ANSWER_WORDS)})\b(?:{_LINK})?|\b{_MARKS}|\b(?:choose|pick|select|vote|go(?:ing)?\s+with)\b|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|為|为)?"
+    rf"(?:\b(?:{unicodedata.normalize('NFKC', _ANSWER_WORDS)})\b(?:{_LINK})?|\b{_MARKS}"
+    rf"|\b(?:choose|pick|select|vote|go(?:ing)?\s+with)\b|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|為|为)?"
     r"|\b(?:it|that|this)\s*(?:is|['’]s|must\s+be|should\s+be|(?:would|['’]d)\s+be|has\s+to\s+be)\b"
     r"|\b(?:i|we)(?:\s+would|\s+will|['’]d|['’]ll|\s+have\s+to)?"
     r"\s+(?:choose|pick|select|say|go\s+with|think|believe|vote\s+for)\b"
