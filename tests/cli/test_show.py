@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from sequela.edits import load_edits
 from support.commands import Sequela
 
 
@@ -33,3 +35,46 @@ def test_a_wrong_request_is_explained(sequela: Sequela, arguments: tuple[str, ..
     assert answer.exit_code == 2
     assert answer.stderr.startswith("Error:")
     assert "no-such-model" not in answer.stderr
+
+
+def test_each_answer_of_a_file_is_read_on_a_line_of_its_own(sequela: Sequela, tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(
+        '{"reader": "letters", "text": "**Answer:** B", "choices": ["oak", "elm"]}\n'
+        '{"reader": "letters", "text": "A or B", "choices": ["oak", "elm"], "gold": "A"}\n'
+        '{"reader": "triviaqa", "text": "Zoë", "gold": "Zoe"}\n',
+        encoding="utf-8",
+    )
+    answer = sequela("show", "--read", path)
+    assert answer.exit_code == 0
+    assert [json.loads(line) for line in answer.stdout.splitlines()] == [
+        {"extracted": "B", "right": None},
+        {"extracted": None, "right": False},
+        {"extracted": "Zoë", "right": True},
+    ]
+
+
+def test_a_wrong_file_of_answers_is_explained(sequela: Sequela, tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"reader": "letters", "text": "B"}\n', encoding="utf-8")
+    answer = sequela("show", "--read", path)
+    assert answer.exit_code == 2
+    assert f"{path}, line 1: the field 'choices' is missing" in answer.stderr
+    assert not answer.stdout
+    assert sequela("show", "--read", path, "--suite", "mmlu").exit_code == 2
+    assert sequela("show", "--read", path, "--answer", "B").exit_code == 2
+
+
+def test_the_answer_to_an_edit_is_read_as_in_a_file(
+    sequela: Sequela, world_folder: Path, tmp_path: Path
+) -> None:
+    target = load_edits("builtin")[0].target_new
+    said = f"**{target.upper()}**!"
+    shown = sequela("show", world_folder, "--edits", "builtin", "--item", "1", "--answer", said, "--json")
+    readings = {(item["expected"], one["value"]) for item in shown.json for one in item["readings"]}
+    path = tmp_path / "answers.jsonl"
+    lines = [{"reader": "says", "text": said, "target": expected} for expected, _ in readings]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    read = [json.loads(line)["right"] for line in sequela("show", "--read", path).stdout.splitlines()]
+    assert read == [value == 1 for _, value in readings]
+    assert (target, 1.0) in readings

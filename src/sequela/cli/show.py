@@ -1,16 +1,17 @@
-"""`sequela show`: one item of a suite or one edit as a model sees it, and how an answer is read."""
+"""`sequela show`: one item of a suite or one edit as a model sees it, and how answers are read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sequela.cli import options
-from sequela.cli.console import print_json, print_line, print_table, standard_error
+from sequela.cli.console import print_json, print_json_line, print_line, print_table, standard_error
 from sequela.cli.evaluate import Template
 from sequela.cli.progress import shown_progress
 from sequela.core.errors import BadInputError
@@ -39,6 +40,10 @@ def show(
     answer: Annotated[
         str | None, typer.Option(help="An answer: show how each parser or metric reads it.")
     ] = None,
+    read: Annotated[
+        Path | None,
+        typer.Option("--read", help="A file of answers, one JSON object per line: print how each is read."),
+    ] = None,
     template: Annotated[
         Template, typer.Option(help="Use plain prompts (none), or the model's chat template (chat).")
     ] = Template.NONE,
@@ -47,12 +52,19 @@ def show(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show an item or an edit as the model sees it, with its tokens, and how an answer is read."""
-    if (suite is None) == (edits is None):
+    """Show an item or an edit as the model sees it, with its tokens, and how an answer is read.
+
+    With --read, no model is needed: each line of the file has a reader (letters, number, bbh, triviaqa,
+    says), a text, and choices, gold or target; one JSON line is printed for each.
+    """
+    if sum(one is not None for one in (suite, edits, read)) != 1 or (read and answer is not None):
         raise BadInputError(
-            "`sequela show` needs either --suite or --edits.",
+            "`sequela show` needs one of --suite, --edits and --read; --answer is not for --read.",
             hint="For example: sequela show --suite gsm8k --item 3 --answer 'The answer is 18.'",
         )
+    if read is not None:
+        _print_readings(read)
+        return
     shown = _shown(model, suite, subject, protocol, edits, item, answer, template)
     if as_json:
         print_json([asdict(one) for one in shown])
@@ -63,6 +75,15 @@ def show(
     if further := shown[most:]:
         names = ", ".join(dict.fromkeys(f"{one.task} ({one.protocol})" for one in further))
         print_line(f"\nNot shown: {names}. Choose by --subject and --protocol, or use --json.")
+
+
+def _print_readings(path: Path) -> None:
+    """Prints how each answer of a file is read, once all of its lines are known to be right."""
+    from sequela.evaluation.lm_eval.read_answer import answers_to_read, read_answer
+
+    for answer in answers_to_read(path):
+        found = read_answer(answer)
+        print_json_line({"extracted": found.extracted, "right": found.right})
 
 
 def _shown(

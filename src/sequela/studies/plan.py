@@ -12,6 +12,7 @@ from sequela.edited.chat_template import ChatTemplate
 from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.session import EditSession
 from sequela.edits import EditSet, load_edits
+from sequela.evaluation.edit_quality.answer_matching import MATCHING_VERSION
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
 from sequela.inference.registry import ENGINE_REGISTRY
@@ -65,7 +66,11 @@ class Plan:
     def edit_quality_version(self) -> str:
         """The version of this study's edit-quality suite."""
         settings = self.study.edit_quality
-        content: dict[str, object] = {"probes": 2, "settings": settings.model_dump(mode="json")}
+        content: dict[str, object] = {
+            "probes": 2,
+            "matching": MATCHING_VERSION,
+            "settings": settings.model_dump(mode="json"),
+        }
         if (rules := text_rules(self.edits)) > 1:
             content["texts"] = rules
         if settings.metrics:
