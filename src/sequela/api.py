@@ -11,7 +11,8 @@ from typing import Any
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import Delta, EditedModel
-from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.chat_template import chat_templates
+from sequela.edited.template_settings import MAX_THINKING_TOKENS, checked_settings
 from sequela.editors import AnyEditor, BadEditPolicy, EditReport, Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.session import EditSession
@@ -214,6 +215,9 @@ class Model:
         *,
         limit: int | None = None,
         template: str = "none",
+        chat_template_args: Mapping[str, Any] | None = None,
+        think_end_token: str | None = None,
+        max_thinking_tokens: int = MAX_THINKING_TOKENS,
         progress: Progress = SILENT,
     ) -> list[TaskResult]:
         """Evaluates the model on suites of tasks, as `sequela evaluate` does.
@@ -224,6 +228,10 @@ class Model:
             limit: The number of items per task, from the first, for suites that accept a limit and are given
                 none of their own.
             template: `none` for plain prompts, `chat` for prompts as a user turn in the chat template.
+            chat_template_args: Arguments of the chat template, such as `{"enable_thinking": False}`.
+            think_end_token: The text that ends the model's thinking, which is never read as an answer; by
+                default that which the chat template mentions, such as `</think>`, if it mentions one.
+            max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer.
             progress: Receives messages and progress.
 
         Returns:
@@ -231,14 +239,21 @@ class Model:
 
         Raises:
             UnknownNameError: A suite or the template is unknown.
-            BadInputError: An option is invalid, or the model has no chat template.
+            BadInputError: An option is invalid, or the model has no chat template, or one that doesn't read
+                an argument.
         """
         if isinstance(suites, str):
             raise BadInputError(f"The suites {suites!r} are one string.", hint=f"Write [{suites!r}].")
         if template not in TEMPLATES:
             raise UnknownNameError("template", template, TEMPLATES)
         chosen = make_suites(suites, limit)
-        routers = (ChatTemplate.of(self.base),) if template == "chat" else ()
+        settings = checked_settings(
+            template=template,
+            chat_template_args=dict(chat_template_args or {}),
+            think_end_token=think_end_token,
+            max_thinking_tokens=max_thinking_tokens,
+        )
+        routers = chat_templates(self.base, settings)
         current = self.current
         model = EditedModel(self.base, current.weights, current.interventions, (*current.routers, *routers))
         with self._active.switch_to(model):

@@ -43,6 +43,9 @@ def evaluate(
     template: Annotated[
         Template, typer.Option(help="Use plain prompts (none), or the model's chat template (chat).")
     ] = Template.NONE,
+    chat_template_args: options.ChatTemplateArgs = None,
+    think_end_token: options.ThinkEndToken = None,
+    max_thinking_tokens: options.MaxThinkingTokens = None,
     device: options.Device = None,
     precision: options.Precision = "float32",
     engine: Annotated[
@@ -54,11 +57,15 @@ def evaluate(
     """Evaluate a model on suites of tasks, with or without saved edits."""
     from sequela.api import DEFAULT_SUITES, Model
     from sequela.edited import EditedModel
+    from sequela.edited.chat_template import chat_templates, template_labels
     from sequela.editors.storage import load_saved_edits, read_description
     from sequela.evaluation.registry import make_suites
     from sequela.inference import open_engine
     from sequela.models import load_model
 
+    asked = options.template_settings(
+        template.value, chat_template_args, think_end_token, max_thinking_tokens
+    )
     suites = make_suites(suite or DEFAULT_SUITES, limit)
     for one in suites:
         _ = one.version  # missing data is reported before the model is loaded
@@ -68,9 +75,10 @@ def evaluate(
         base = load_model(model, device=device, dtype=precision, progress=progress)
         edited = load_saved_edits(delta, base).on(base) if delta else EditedModel(base)
         with open_engine(engine, base, memory) as running:
-            results = Model(edited, running).evaluate(suites, template=template.value, progress=progress)
+            labels = template_labels(chat_templates(base, asked))
+            results = Model(edited, running).evaluate(suites, **asked.model_dump(), progress=progress)
     if as_json:
-        print_json([result.model_dump(mode="json", exclude={"items"}) for result in results])
+        print_json([{**result.model_dump(mode="json", exclude={"items"}), **labels} for result in results])
         return
     print_table(
         f"{base.name}{f' with {delta}' if delta else ''}",

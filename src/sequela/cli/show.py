@@ -16,6 +16,7 @@ from sequela.cli.progress import shown_progress
 from sequela.core.errors import BadInputError
 
 if TYPE_CHECKING:
+    from sequela.edited.template_settings import TemplateSettings
     from sequela.evaluation.inspection import ShownItem, ShownRequest, Token
 
 LAST_TOKENS = 16
@@ -42,6 +43,9 @@ def show(
     template: Annotated[
         Template, typer.Option(help="Use plain prompts (none), or the model's chat template (chat).")
     ] = Template.NONE,
+    chat_template_args: options.ChatTemplateArgs = None,
+    think_end_token: options.ThinkEndToken = None,
+    max_thinking_tokens: options.MaxThinkingTokens = None,
     all_tokens: Annotated[
         bool, typer.Option("--all-tokens", help=f"Show all tokens instead of the last {LAST_TOKENS}.")
     ] = False,
@@ -53,7 +57,10 @@ def show(
             "`sequela show` needs either --suite or --edits.",
             hint="For example: sequela show --suite gsm8k --item 3 --answer 'The answer is 18.'",
         )
-    shown = _shown(model, suite, subject, protocol, edits, item, answer, template)
+    asked = options.template_settings(
+        template.value, chat_template_args, think_end_token, max_thinking_tokens
+    )
+    shown = _shown(model, suite, subject, protocol, edits, item, answer, asked)
     if as_json:
         print_json([asdict(one) for one in shown])
         return
@@ -73,10 +80,10 @@ def _shown(
     edits: str | None,
     item: str,
     answer: str | None,
-    template: Template,
+    asked: TemplateSettings,
 ) -> Sequence[ShownItem]:
     from sequela.edited import EditedModel
-    from sequela.edited.chat_template import ChatTemplate
+    from sequela.edited.chat_template import chat_templates
     from sequela.edits import load_edits
     from sequela.evaluation.inspection import show_edit, show_item
     from sequela.evaluation.registry import check_options
@@ -89,8 +96,7 @@ def _shown(
         check_options(suite, dict(chosen))  # a mistake is reported before the model is loaded
     with shown_progress(standard_error()) as progress:
         base = load_model(name, progress=progress)
-    routers = (ChatTemplate.of(base),) if template is Template.CHAT else ()
-    model = EditedModel(base, routers=routers)
+    model = EditedModel(base, routers=chat_templates(base, asked))
     if suite is not None:
         return show_item(model, suite, item, options=chosen, answer=answer)
     assert loaded is not None

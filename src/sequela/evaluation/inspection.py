@@ -211,7 +211,7 @@ def show_edit(
         settings: The settings of edit quality; the defaults if None.
         answer: An answer; if given, it is compared with the expected answer of every probe.
     """
-    context = model.route(BLANK).prompt
+    context = model.route(BLANK).answer_prompt
     items = []
     for name, target in (("new target", edit.target_new), ("true target", edit.target_true)):
         if target is None:

@@ -63,6 +63,11 @@ def has_control_token(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) 
     return any(token in text for text in texts for token in known)
 
 
+def control_token_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Returns the ids of the tokenizer's control tokens."""
+    return frozenset(_special_tokens(tokenizer).values())
+
+
 def encode_text(
     tokenizer: PreTrainedTokenizerBase, text: str, *, add_special_tokens: bool = True
 ) -> EncodedText:
