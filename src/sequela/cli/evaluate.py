@@ -75,7 +75,8 @@ def evaluate(
         base = load_model(model, device=device, dtype=precision, progress=progress)
         edited = load_saved_edits(delta, base).on(base) if delta else EditedModel(base)
         with open_engine(engine, base, memory) as running:
-            labels = template_labels(chat_templates(base, asked))
+            chats = chat_templates(base, asked)
+            labels = template_labels(chats) if chats else {}
             results = Model(edited, running).evaluate(suites, **asked.model_dump(), progress=progress)
     if as_json:
         print_json([{**result.model_dump(mode="json", exclude={"items"}), **labels} for result in results])

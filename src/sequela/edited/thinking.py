@@ -65,7 +65,7 @@ class Thinking:
 
     def may_begin(self, text: str) -> bool:
         """Returns whether a text is the beginning of the mark that begins a thought."""
-        written = text.strip()
+        written = text.lstrip()
         return bool(written) and written != self.start and self.start.startswith(written)
 
     @property

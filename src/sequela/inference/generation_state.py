@@ -32,7 +32,7 @@ class GenerationState:
         ended_by: As in `Generation`; empty while generation continues.
         finite: True if all logits so far were finite.
         asked: The number of tokens predicted so far, including one that ended the text.
-        n_thinking: The number of tokens of thinking so far.
+        n_thinking: The number of tokens of thinking so far, with the white space after it.
         thinks: True while a thought is open.
     """
 
@@ -96,6 +96,9 @@ class GenerationState:
         if before or self.thinks:
             begins = not self.n_thinking and len(self.ids) <= last
             self.n_thinking = len(self.ids) if begins else self.n_thinking + 1
+        elif 0 < self.n_thinking == len(self.ids) - 1 < thinking.max_tokens:
+            # The white space between a thought and its answer is not a part of the answer.
+            self.n_thinking += not _decode(model, self.ids[-1:], thinking).strip()
         return self.thinks or (len(self.ids) <= last and thinking.may_begin(tail))
 
     def _thought_too_long(self) -> bool:

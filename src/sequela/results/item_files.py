@@ -37,8 +37,7 @@ def read_items(path: Path) -> list[ItemRecord]:
         table = pq.read_table(path)
         # A file of schema 4 has another name for one column.
         names = ["too_long" if name == "refused" else name for name in table.column_names]
-        table = table.rename_columns(names)
-        table.cast(_schema(names))
+        table.rename_columns(names).cast(_schema(names))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(
             f"Can't read the per-item records in {path}: {error}",
