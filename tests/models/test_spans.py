@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from sequela.core.errors import SequelaError
+from sequela.core.joining import continued
 from sequela.core.paths import cache_folder
 from sequela.models import TokenizedPrompt, tokenize_prompt
-from sequela.models.joining import continued
 from support.tokenizers import byte_level, composing, sentencepiece
 
 KINDS = {"byte_level": byte_level, "sentencepiece": sentencepiece, "composing": composing}

@@ -18,11 +18,11 @@ from jinja2 import TemplateError
 
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
+from sequela.core.joining import ANSWER, with_space, without_end_spaces
 from sequela.edited.protocols import Route, Routed
 from sequela.edited.template_settings import CHAT, TemplateSettings
 from sequela.edited.thinking import Thinking, closing, left_open, marks_in, start_of
 from sequela.models.control_tokens import control_token_ids, mark_control_tokens, without_marks
-from sequela.models.joining import ANSWER, with_space, without_end_spaces
 from sequela.models.language_model import LanguageModel
 
 _MARK = "\u241f"

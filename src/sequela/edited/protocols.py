@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from sequela.core.joining import ANSWER
 from sequela.edited.decisions import Decisions
 from sequela.edited.thinking import Thinking
-from sequela.models.joining import ANSWER
 from sequela.models.language_model import Change, LanguageModel
 
 if TYPE_CHECKING:

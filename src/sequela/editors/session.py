@@ -10,14 +10,13 @@ from functools import cached_property
 from sequela.core.errors import BadInputError
 from sequela.edited import Delta, EditedModel
 from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.control_answers import without_control_answers
 from sequela.edited.protocols import RequestRouter
 from sequela.editors.bad_edit_policy import BadEditPolicy
 from sequela.editors.base import AnyEditor, EditorState, EditReport, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
-from sequela.edits.control_answers import without_control_answers
 from sequela.models import LanguageModel
-from sequela.models.control_tokens import is_control_token
 
 
 @dataclass(frozen=True)
@@ -186,10 +185,8 @@ class EditSession:
 
         In-context methods get the plain prompts, because their router precedes that of the template.
         """
-        tokenizer, template = self.model.tokenizer, self.template
-        edits = [
-            without_control_answers(edit, lambda text: is_control_token(tokenizer, text)) for edit in edits
-        ]
+        template = self.template
+        edits = without_control_answers(edits, self.model.tokenizer)
         if template is None or self.editor.location == "prompt":
             return edits
         return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]

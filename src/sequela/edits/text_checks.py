@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sequela.core.joining import with_space
 from sequela.edits.edit import Edit
 from sequela.edits.finding import Case, Finding, FindingKind, finding
 
@@ -74,34 +74,11 @@ def ends_in_space(prompt: str) -> bool:
     return prompt != prompt.rstrip()
 
 
-_UNSPACED_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
-"""Scripts without spaces between words, by the beginning of their characters' Unicode names."""
-_JOINING = frozenset("/\\-‐‑#@_")
-"""Characters after which a word follows without a space."""
-_QUOTES = frozenset("\"'`")
-"""Quotation marks that both open and close; an odd one opens."""
-_CLOSING = frozenset(",;:!?%…。，、；：！？")
-"""Characters that follow a word without a space."""
-
-
 def is_joined_without_space(prompt: str, answer: str) -> bool:
-    """Returns whether an answer follows a prompt without a space in written text.
-
-    So it is after an opening bracket or quotation mark, a currency sign, a slash, a hyphen, or a letter or
-    punctuation mark of a script without spaces, and before closing punctuation.
-    """
+    """Returns whether an answer is appended to a prompt without a space, and neither brings white space."""
     if not prompt or not answer or prompt[-1].isspace() or answer[0].isspace():
         return False
-    last, first = prompt[-1], answer[0]
-    if first in _CLOSING or unicodedata.category(first) in ("Pe", "Pf"):
-        return True
-    if last in _QUOTES:
-        return prompt.count(last) % 2 == 1 and not (len(prompt) > 1 and prompt[-2].isalnum())
-    if last in _JOINING or unicodedata.category(last) in ("Ps", "Pi", "Sc"):
-        return True
-    if unicodedata.category(last).startswith("P"):
-        return unicodedata.east_asian_width(last) in ("W", "F")
-    return unicodedata.name(last, "").startswith(_UNSPACED_SCRIPTS)
+    return with_space(prompt, answer) == answer
 
 
 _LIKE_SPECIAL = re.compile(
@@ -147,7 +124,7 @@ def check_special_tokens(
         "Edits with a special token written out in a text",
         (Case((id_,), f"{id_}: {token}") for id_, token in found if token),
         len(edits),
-        "A tokenizer may read it as a control token, which free decoding never gives as text.",
+        "It is tokenized as text; an old answer that is nothing else counts as missing.",
     )
 
 
@@ -165,8 +142,7 @@ def check_boundaries(prompts: Sequence[AskedPrompt]) -> list[Finding | None]:
             "Prompts that end in a space",
             (Case((one.edit_id,), f"{one.edit_id}, {one.field}: {one.prompt!r}") for one in spaced),
             len(prompts),
-            "The space usually belongs to the first token of the answer, so the model continues from a text "
-            "that it rarely saw.",
+            "Spaces at the end don't count; line breaks and tabs are kept.",
         ),
         finding(
             FindingKind.UNSPACED_JOIN,

@@ -16,6 +16,7 @@ from typing import Any
 from sequela.core.errors import BadInputError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
+from sequela.edited.control_answers import without_control_answers
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, probes_of
 from sequela.evaluation.registry import make_suite, option_names
@@ -121,7 +122,7 @@ class RecordingEngine:
     def score(
         self, model: EditedModel, requests: Sequence[ScoreRequest], progress: Progress = SILENT
     ) -> list[Score]:
-        """Records the requests; a continuation scores 0 if it is the answer, else minus infinity."""
+        """Records the requests; each token of the answer gets probability 1, of other continuations 1e-6."""
         self.requests += requests
         tokenizer = model.base.tokenizer
         chosen = self.answer.strip()
@@ -211,6 +212,7 @@ def show_edit(
         settings: The settings of edit quality; the defaults if None.
         answer: An answer; if given, it is compared with the expected answer of every probe.
     """
+    (edit,) = without_control_answers([edit], model.base.tokenizer)
     context = model.route(BLANK).answer_prompt
     items = []
     for name, target in (("new target", edit.target_new), ("true target", edit.target_true)):

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sequela.core.errors import SequelaError
+from sequela.core.joining import without_end_spaces
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.protocols import NO_ROUTE, Route
 from sequela.edited.thinking import Thinking
 from sequela.models import tokenize_prompt
 from sequela.models.control_tokens import without_marks
-from sequela.models.joining import without_end_spaces
 
 
 @dataclass(frozen=True)

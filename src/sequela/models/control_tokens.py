@@ -15,7 +15,7 @@ from itertools import chain
 
 from transformers import PreTrainedTokenizerBase
 
-from sequela.models.joining import ANSWER
+from sequela.core.joining import ANSWER
 
 BEGIN, END = "\ufdd0", "\ufdd1"
 """The marks around a control token."""

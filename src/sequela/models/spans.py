@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from sequela.core.errors import SequelaError
+from sequela.core.joining import ANSWER, with_space, without_end_spaces
 from sequela.models.control_tokens import EncodedText, encode_text, without_marks
-from sequela.models.joining import ANSWER, with_space, without_end_spaces
 
 BLANK = "{}"
 """The placeholder of the subject in a prompt, and of the prompt in a context template."""

@@ -52,6 +52,8 @@ def stored_stop(log: RunLog, trajectory: Trajectory, done: int, n_edits: int) ->
         stored metrics trigger no rule.
     """
     settings, label = log.plan.study.alarms, trajectory.labels(n_edits)
+    if not settings.stop_when:
+        return n_edits, ""
     unedited = _metrics(log, Query(model=label.model, editor=UNEDITED, n_edits=0, suite=ALARMS))
     for due in log.plan.study.monitors_due(trajectory.session.batch_size):
         if not done < due <= n_edits:

@@ -86,7 +86,7 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
         progress.say(f"weights in {precision}")
     earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
     with open_store(folder, create=True) as store:
-        manifest = open_manifest(plan, folder, command, precision)
+        manifest = open_manifest(plan, folder, command, precision, earlier)
         log = RunLog(plan, folder, store, manifest, progress)
         try:
             with watched(progress, log.workload):

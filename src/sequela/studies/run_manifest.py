@@ -11,7 +11,7 @@ from sequela.editors.session import EditSession
 from sequela.editors.training.trained_editor import TrainedState
 from sequela.models import LanguageModel
 from sequela.models.loading import choose_device
-from sequela.results import Manifest, collect_environment, method_label, read_manifest, write_manifest
+from sequela.results import Manifest, collect_environment, method_label, write_manifest
 from sequela.studies.plan import Plan
 from sequela.studies.plugins import check_plugins, family_plugin, plugins_of
 from sequela.studies.trajectory import Trajectory
@@ -21,7 +21,9 @@ class OtherRunError(SequelaError):
     """The results of a run would be mixed with those of another one."""
 
 
-def open_manifest(plan: Plan, folder: Path, command: str, precision: Precision) -> Manifest:
+def open_manifest(
+    plan: Plan, folder: Path, command: str, precision: Precision, earlier: Manifest | None
+) -> Manifest:
     """Writes and returns the manifest of a new or resumed run.
 
     Args:
@@ -29,6 +31,7 @@ def open_manifest(plan: Plan, folder: Path, command: str, precision: Precision) 
         folder: The folder with the results.
         command: The user's command.
         precision: The data type of the weights.
+        earlier: The manifest in the folder, if it has a run already.
 
     Raises:
         OtherRunError: The folder has a run of another study.
@@ -52,8 +55,7 @@ def open_manifest(plan: Plan, folder: Path, command: str, precision: Precision) 
         command=command,
         notes=tuple(plan.notes()),
     )
-    if (folder / "manifest.json").is_file():
-        earlier = read_manifest(folder)
+    if earlier is not None:
         check_plugins(earlier)
         if _result_determining_fields(earlier) != _result_determining_fields(manifest):
             raise OtherRunError(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from sequela.core.joining import joined_as_before
 from sequela.edits import Edit
-from sequela.models.joining import joined_as_before
 
 _LIKE_A_CONTROL_TOKEN = re.compile(r"<[^<>\s]{1,60}>|\[/?[A-Z]{2,}\]")
 

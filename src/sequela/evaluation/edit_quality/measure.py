@@ -28,8 +28,8 @@ from typing import Any
 
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
+from sequela.edited.control_answers import without_control_answers
 from sequela.edits import Edit
-from sequela.edits.control_answers import without_control_answers
 from sequela.evaluation.answer_status import all_finite, longest_too_long, longest_unfinished
 from sequela.evaluation.edit_quality.answer_matching import normalize_answer, starts_with_answer
 from sequela.evaluation.edit_quality.plugin_metrics import OWN_METRICS, PROBE_REGISTRY
@@ -42,7 +42,6 @@ from sequela.inference import (
     generation_request,
     score_request,
 )
-from sequela.models.control_tokens import is_control_token
 from sequela.results import EDIT_QUALITY, ItemRecord, TaskResult, result_from_items
 from sequela.results import RETENTION_AT_N as RETENTION_AT_N
 from sequela.results import SUCCESS_AT_EDIT as SUCCESS_AT_EDIT
@@ -79,8 +78,7 @@ def measure_edits(
         One record per edit, metric and protocol. Its value is the mean over the edit's prompts, because
         the prompts of one edit are correlated and must not count as independent items.
     """
-    tokenizer = model.base.tokenizer
-    known = [without_control_answers(edit, lambda text: is_control_token(tokenizer, text)) for edit in edits]
+    known = without_control_answers(edits, model.base.tokenizer)
     asked = [(edit, probe) for edit in known for probe in probes_of(edit, settings)]
     generations = engine.generate(
         model,

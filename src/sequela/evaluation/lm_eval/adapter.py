@@ -11,6 +11,7 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.joining import ANSWER, without_end_spaces
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
@@ -20,7 +21,6 @@ from sequela.evaluation.lm_eval.harness_keys import stop_problem
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 from sequela.models import tokenize_prompt
 from sequela.models.control_tokens import BEGIN, encode_text, mark_control_tokens, without_marks
-from sequela.models.joining import ANSWER, without_end_spaces
 
 DEFAULT_MAX_NEW_TOKENS = 256
 """The harness's own default, for tasks that don't set a maximum."""

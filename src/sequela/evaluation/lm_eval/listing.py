@@ -7,16 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import jinja2
-from jinja2 import meta
-
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Listed
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, find_benchmark, subtasks_of
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import ITEMS, read_own_rows
 from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_local
-from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template, template_fields
 from sequela.evaluation.lm_eval.task_file import SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.upstream_tasks import read_definition
 from sequela.evaluation.suite_description import SuiteDescription, unusable
@@ -127,7 +124,7 @@ def constants_of(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
 
 def _alike(rows: Sequence[Row], template: str) -> Iterator[tuple[Row, int]]:
     """Yields a row of each group for which a template renders the same text, and the group's size."""
-    fields = sorted(meta.find_undeclared_variables(jinja2.Environment().parse(template)))
+    fields = template_fields(template)
     groups: dict[str, tuple[Row, int]] = {}
     for row in rows:
         key = repr([row.get(field) for field in fields])

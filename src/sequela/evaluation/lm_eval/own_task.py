@@ -7,7 +7,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from sequela.models.joining import with_space, without_end_spaces
+from sequela.core.joining import with_space, without_end_spaces
 
 JOINING_VERSION = 1
 """Raised when the same prompt and answer are joined differently."""

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import jinja2
+import jinja2.meta
 from jinja2.exceptions import SecurityError
 from jinja2.nodes import EvalContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -78,6 +79,15 @@ def check_syntax(template: str) -> None:
         TemplateSyntaxError: It can't; the error has the line.
     """
     _compiled(template)
+
+
+def template_fields(template: str) -> list[str]:
+    """Returns the names of the fields that a template reads.
+
+    Raises:
+        TemplateSyntaxError: The template is invalid.
+    """
+    return sorted(jinja2.meta.find_undeclared_variables(_environment().parse(template)))
 
 
 @lru_cache(maxsize=N_KEPT)

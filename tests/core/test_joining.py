@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.models.joining import continued, joined_as_before, with_space, without_end_spaces
+from sequela.core.joining import continued, joined_as_before, with_space, without_end_spaces
 
 APART = [
     ("The capital of France is", "Paris"),

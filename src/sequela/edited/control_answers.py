@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
-from sequela.edits.edit import Edit, Probe
+from transformers import PreTrainedTokenizerBase
+
+from sequela.edits import Edit, Probe
+from sequela.models.control_tokens import is_control_token
 
 
-def without_control_answers(edit: Edit, is_control_token: Callable[[str], bool]) -> Edit:
-    """Returns the edit without the answers that are control tokens of a tokenizer, as if they were missing.
+def without_control_answers(edits: Iterable[Edit], tokenizer: PreTrainedTokenizerBase) -> list[Edit]:
+    """Returns edits without the answers that are control tokens of a tokenizer, as if they were missing."""
+    return [_cleaned(edit, tokenizer) for edit in edits]
 
-    Args:
-        edit: The edit.
-        is_control_token: Returns whether a text is one of the tokenizer's control tokens.
-    """
 
+def _cleaned(edit: Edit, tokenizer: PreTrainedTokenizerBase) -> Edit:
     def known(answer: str | None) -> str | None:
-        return None if answer is not None and is_control_token(answer) else answer
+        return None if answer is not None and is_control_token(tokenizer, answer) else answer
 
     def cleaned(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
         return tuple(Probe(prompt=probe.prompt, answer=known(probe.answer)) for probe in probes)
