@@ -31,7 +31,7 @@ def chatty(tiny_model: Callable[..., LanguageModel]) -> LanguageModel:
 
 def test_a_question_becomes_a_users_turn(chatty: LanguageModel) -> None:
     template = ChatTemplate.of(chatty)
-    assert template.rewrite("Why {} so?") == "<u>Why {} so?</u>\n<a>\n"
+    assert template.route("Why {} so?").prompt == "<u>Why {} so?</u>\n<a>\n"
 
 
 def test_a_base_model_has_none(tiny_model: Callable[..., LanguageModel]) -> None:
@@ -114,7 +114,7 @@ def test_an_answer_is_scored_and_trained_as_the_model_would_write_it(
     assert generation_request(edited, "Why so?", 3).prompt == request.context
 
     edit = Edit(id="1", subject="Mira", prompt="{} lives in", target_new="Rome")
-    trained = tokenize_prompt(model.tokenizer, chat.rewrite(edit.prompt), edit.subject, edit.target_new)
+    trained = tokenize_prompt(model.tokenizer, chat.for_editor(edit.prompt), edit.subject, edit.target_new)
     assert trained.text.endswith(expected)
     assert model.tokenizer.decode(trained.target_ids) == f"{space}Rome"
 
@@ -155,12 +155,35 @@ def test_marks_in_a_question_are_dropped(chatty: LanguageModel) -> None:
 def test_subject_and_target_are_found_inside(chatty: LanguageModel) -> None:
     template = ChatTemplate.of(chatty)
     edit = Edit(id="1", subject="Mira Dolvan", prompt="{} speaks", target_new="Orran")
-    tokens = tokenize_prompt(chatty.tokenizer, template.rewrite(edit.prompt), edit.subject, edit.target_new)
+    tokens = tokenize_prompt(
+        chatty.tokenizer, template.for_editor(edit.prompt), edit.subject, edit.target_new
+    )
     assert tokens.text == "<u>Mira Dolvan speaks</u>\n<a>\nOrran"
     assert tokens.subject is not None
     subject = chatty.tokenizer.decode(tokens.ids[tokens.subject.start : tokens.subject.stop])
     assert "Dolvan" in subject
     assert chatty.tokenizer.decode(tokens.target_ids).strip() == "Orran"
+
+
+@pytest.mark.parametrize(
+    "context", ["It rains. {}", "{} That is the question.", "It rains. {} It is asked.", "{}"]
+)
+@pytest.mark.parametrize(
+    "template", [CHATML, "<s>Be brief.</s>" + CHATML, OPENED, *(t for t, _ in ENDINGS.values())]
+)
+def test_a_context_stands_in_the_users_turn_as_it_does_when_it_is_asked(
+    template: str, context: str, tiny_model: Callable[..., LanguageModel]
+) -> None:
+    model = with_chat_template(tiny_model("llama"), template)
+    chat = ChatTemplate.of(model)
+    prompt = chat.for_editor("Where does {} live?")
+    trained = tokenize_prompt(model.tokenizer, prompt, "Mira", "Rome", context)
+    asked = context.replace("{}", "Where does Mira live?")
+    request = score_request(EditedModel(model, routers=(chat,)), asked, "Rome")
+    assert (trained.prompt_ids, trained.target_ids) == (request.context, request.continuation)
+    assert trained.subject is not None
+    words = model.tokenizer.decode(trained.ids[trained.subject.start : trained.subject.stop])
+    assert words.strip() == "Mira"
 
 
 def test_the_template_is_a_part_of_what_is_measured(chatty: LanguageModel) -> None:
@@ -175,8 +198,8 @@ def thinking_template(template: str, **arguments: bool | str) -> ChatTemplate:
 
 def test_thinking_is_switched_by_an_argument() -> None:
     on, off = thinking_template(SWITCHED), thinking_template(SWITCHED, enable_thinking=False)
-    assert on.rewrite("Why?").endswith("assistant\n")
-    assert off.rewrite("Why?").endswith("assistant\n<think>\n\n</think>\n\n")
+    assert on.route("Why?").answer_prompt.endswith("assistant\n")
+    assert off.route("Why?").answer_prompt.endswith("assistant\n<think>\n\n</think>\n\n")
     assert on.thinking is not None
     assert off.thinking is not None
     assert (on.thinking.opened, on.thinking.max_tokens) == (False, MAX_THINKING_TOKENS)
@@ -212,7 +235,7 @@ def test_given_answers_and_edits_stand_behind_a_thought_that_the_prompt_opens() 
     assert decode(asked.prompt).endswith("assistant\n<think>\n")
     assert decode(scored.context).endswith("assistant\n<think>\n\n</think>\n\n")
     assert decode(scored.continuation) == "Because"
-    assert chat.rewrite("Why?").endswith("<think>\n\n</think>\n\n")
+    assert chat.route("Why?").answer_prompt.endswith("<think>\n\n</think>\n\n")
 
 
 def test_the_limit_of_thinking_is_a_part_of_what_is_measured_but_not_of_the_edits() -> None:
@@ -224,12 +247,23 @@ def test_the_limit_of_thinking_is_a_part_of_what_is_measured_but_not_of_the_edit
     assert few.edits_hash == many.edits_hash
 
 
+def test_thinking_must_leave_room_for_an_answer() -> None:
+    model = thinking_model()
+    asked = TemplateSettings(template="chat", max_thinking_tokens=model.context_length)
+    with pytest.raises(BadInputError, match=rf"has a context of {model.context_length} tokens"):
+        ChatTemplate.of(model, asked)
+    off = asked.model_copy(update={"chat_template_args": {"enable_thinking": False}})
+    chat = ChatTemplate.of(model, off)
+    assert chat.thinking is not None
+    assert chat.thinking.max_tokens == 0
+
+
 def test_a_template_without_thinking_has_the_hashes_of_earlier_versions(chatty: LanguageModel) -> None:
     chat = ChatTemplate.of(chatty)
     assert chat.thinking is None
     content = {"before": "<u>", "after": "</u>\n<a>\n"}
-    assert chat.edits_hash == hash_json(content)
-    assert chat.content_hash == hash_json({"edits": chat.edits_hash, "asking": 2})
+    assert chat.content_hash == hash_json({"edits": hash_json(content), "asking": 2})
+    assert chat.edits_hash != hash_json(content)  # editors put contexts elsewhere in earlier versions
 
 
 def test_the_labels_of_a_template() -> None:

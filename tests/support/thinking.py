@@ -100,7 +100,7 @@ def thinking_model() -> LanguageModel:
         AssertionError: It has not learned them.
     """
     tokenizer = tokenizer_that_thinks()
-    module = tiny_module("qwen3", vocab_size=len(tokenizer), max_position_embeddings=512)
+    module = tiny_module("qwen3", vocab_size=len(tokenizer), max_position_embeddings=2048)
     model = LanguageModel.wrap(module, tokenizer, "tiny-thinker")
     rows = [
         *_rows(tokenizer, SWITCHED, ANSWERS),

@@ -18,7 +18,7 @@ from jinja2 import TemplateError
 
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
-from sequela.core.joining import ANSWER, with_space, without_end_spaces
+from sequela.core.joining import ANSWER, QUESTION, with_space, without_end_spaces
 from sequela.edited.protocols import Route, Routed
 from sequela.edited.template_settings import CHAT, TemplateSettings
 from sequela.edited.thinking import Thinking, closing, left_open, marks_in, start_of
@@ -35,6 +35,8 @@ _ASKING_VERSION = 2
 """Raised when the same template asks the same question differently. 1: answers were scored together with the
 line break that ends the template; after a template without one, own suites put a space before them."""
 
+_EDITING_VERSION = 2
+"""Raised when editors get the same edits differently. 1: contexts stood before the whole template."""
 
 _PROBES = (True, False, "a", 1)
 """Values of an argument that show whether a template reads it."""
@@ -69,7 +71,7 @@ class ChatTemplate:
 
         Raises:
             BadInputError: The model has no template, or one that changes the user's text, that rejects the
-                arguments, or that doesn't read one of them.
+                arguments, or that doesn't read one of them; or its context has no room for the thinking.
         """
         tokenizer, arguments = model.tokenizer, settings.chat_template_args
         if not getattr(tokenizer, "chat_template", None):
@@ -91,7 +93,7 @@ class ChatTemplate:
             and tokenizer.encode("")[:1] == [tokenizer.bos_token_id]
         ):
             before = before.removeprefix(beginning)
-        thinking = _thinking(tokenizer, after, settings)
+        thinking = _thinking(model, after, settings)
         closed = closing(after, thinking.start, thinking.end) if thinking and thinking.opened else ""
         after = _up_to_answer(after, _lead(tokenizer, turn, text, arguments))
         marked = [mark_control_tokens(tokenizer, part) for part in (before, after, closed)]
@@ -100,7 +102,7 @@ class ChatTemplate:
     @property
     def content_hash(self) -> str:
         """A hash of how a question is asked and an answer read and scored."""
-        content: dict[str, Any] = {"edits": self.edits_hash, "asking": _ASKING_VERSION}
+        content: dict[str, Any] = {"edits": hash_json(self._joined), "asking": _ASKING_VERSION}
         if self.thinking is not None:
             content["thinking"] = {**asdict(self.thinking), "control_ids": sorted(self.thinking.control_ids)}
         return hash_json(content)
@@ -108,14 +110,24 @@ class ChatTemplate:
     @property
     def edits_hash(self) -> str:
         """A hash of how an edit's prompt and target are put together."""
+        return hash_json({**self._joined, "editing": _EDITING_VERSION})
+
+    @property
+    def _joined(self) -> dict[str, str]:
+        """The texts around a question, by which stored results are recognized."""
         content = {"before": without_marks(self.before), "after": without_marks(self.after)}
         if self.closing:
-            return hash_json({**content, "closing": without_marks(self.closing)})
-        return hash_json({**content, "joined": ""} if self.after.endswith(ANSWER) else content)
+            return {**content, "closing": without_marks(self.closing)}
+        return {**content, "joined": ""} if self.after.endswith(ANSWER) else content
 
-    def rewrite(self, prompt: str) -> str:
-        """Returns the prompt as a user's turn, up to the model's answer; an open thought is closed."""
-        return self.route(prompt).answer_prompt
+    def for_editor(self, prompt: str) -> str:
+        """Returns an edit's prompt as a user's turn, up to the model's answer; an open thought is closed.
+
+        The user's text is marked, so that contexts are put before it within the turn (`tokenize_prompt`).
+        """
+        question = without_end_spaces(without_marks(prompt))
+        after = Routed(self.after, closing=self.closing).answer_prompt
+        return f"{self.before}{QUESTION}{question}{QUESTION}{after}"
 
     def route(self, prompt: str) -> Routed:
         """Returns the prompt as a user's turn, up to what the model generates, as a `RequestRouter`."""
@@ -171,8 +183,9 @@ def _check_is_read(
     )
 
 
-def _thinking(tokenizer: Any, after: str, settings: TemplateSettings) -> Thinking | None:
+def _thinking(model: LanguageModel, after: str, settings: TemplateSettings) -> Thinking | None:
     """Returns how the model's thinking is recognized, from the settings or the template's source."""
+    tokenizer = model.tokenizer
     source = str(tokenizer.get_chat_template())
     if settings.think_end_token is not None:
         start, end = start_of(settings.think_end_token, source), settings.think_end_token
@@ -183,6 +196,12 @@ def _thinking(tokenizer: Any, after: str, settings: TemplateSettings) -> Thinkin
         start, end = marks
     opened = left_open(after, start, end)
     closed = not opened and end in after
+    if not closed and settings.max_thinking_tokens >= model.context_length:
+        raise BadInputError(
+            f"{model.name!r} has a context of {model.context_length} tokens; up to "
+            f"{settings.max_thinking_tokens} tokens of thinking and an answer don't fit.",
+            hint="Lower max_thinking_tokens, or switch thinking off by an argument of the template.",
+        )
     ids = tokenizer.encode(start + end, add_special_tokens=False)
     return Thinking(
         start,

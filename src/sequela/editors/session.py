@@ -189,7 +189,7 @@ class EditSession:
         edits = without_control_answers(edits, self.model.tokenizer)
         if template is None or self.editor.location == "prompt":
             return edits
-        return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]
+        return [edit.model_copy(update={"prompt": template.for_editor(edit.prompt)}) for edit in edits]
 
 
 def check_subjects(editor: AnyEditor, edits: Sequence[Edit]) -> None:

@@ -15,13 +15,13 @@ from itertools import chain
 
 from transformers import PreTrainedTokenizerBase
 
-from sequela.core.joining import ANSWER
+from sequela.core.joining import ANSWER, QUESTION
 
 BEGIN, END = "\ufdd0", "\ufdd1"
 """The marks around a control token."""
 
 _MARKED = re.compile(f"{BEGIN}([^{BEGIN}{END}]*){END}")
-_MARKS = re.compile(f"[{BEGIN}{END}{ANSWER}]")
+_MARKS = re.compile(f"[{BEGIN}{END}{ANSWER}{QUESTION}]")
 
 
 @dataclass(frozen=True)
