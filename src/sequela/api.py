@@ -12,7 +12,7 @@ from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import Delta, EditedModel
 from sequela.edited.chat_template import chat_templates
-from sequela.edited.template_settings import MAX_THINKING_TOKENS, checked_settings
+from sequela.edited.template_settings import checked_settings
 from sequela.editors import AnyEditor, BadEditPolicy, EditReport, Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.session import EditSession
@@ -217,7 +217,7 @@ class Model:
         template: str = "none",
         chat_template_args: Mapping[str, Any] | None = None,
         think_end_token: str | None = None,
-        max_thinking_tokens: int = MAX_THINKING_TOKENS,
+        max_thinking_tokens: int | None = None,
         progress: Progress = SILENT,
     ) -> list[TaskResult]:
         """Evaluates the model on suites of tasks, as `sequela evaluate` does.
@@ -231,7 +231,8 @@ class Model:
             chat_template_args: Arguments of the chat template, such as `{"enable_thinking": False}`.
             think_end_token: The text that ends the model's thinking, which is never read as an answer; by
                 default that which the chat template mentions, such as `</think>`, if it mentions one.
-            max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer.
+            max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer;
+                by default 1024, or half of the model's context if that is less.
             progress: Receives messages and progress.
 
         Returns:

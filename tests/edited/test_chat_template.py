@@ -17,6 +17,7 @@ from sequela.inference import TorchEngine, generation_request, score_request
 from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.control_tokens import mark_control_tokens, without_marks
 from support.thinking import OPENED, SWITCHED, thinking_model, with_chat_template
+from support.tiny import tiny_language_model
 
 CHATML = (
     "{% for message in messages %}<u>{{ message.content }}</u>\n{% endfor %}"
@@ -252,6 +253,10 @@ def test_thinking_must_leave_room_for_an_answer() -> None:
     asked = TemplateSettings(template="chat", max_thinking_tokens=model.context_length)
     with pytest.raises(BadInputError, match=rf"has a context of {model.context_length} tokens"):
         ChatTemplate.of(model, asked)
+    small = with_chat_template(tiny_language_model("llama"), SWITCHED)
+    default = ChatTemplate.of(small).thinking
+    assert default is not None
+    assert default.max_tokens == small.context_length // 2 < MAX_THINKING_TOKENS
     off = asked.model_copy(update={"chat_template_args": {"enable_thinking": False}})
     chat = ChatTemplate.of(model, off)
     assert chat.thinking is not None

@@ -58,12 +58,11 @@ def template_settings(
     """
     from sequela.edited.template_settings import checked_settings
 
-    limit = {} if max_thinking_tokens is None else {"max_thinking_tokens": max_thinking_tokens}
     return checked_settings(
         template=template,
         chat_template_args=read_template_args(args),
         think_end_token=think_end_token,
-        **limit,
+        max_thinking_tokens=max_thinking_tokens,
     )
 
 
@@ -171,7 +170,8 @@ MaxThinkingTokens = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="The maximum number of tokens of thinking, in addition to those of an answer (default: 1024).",
+        help="The maximum number of tokens of thinking, in addition to those of an answer (default: 1024, or "
+        "half of the model's context if that is less).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

@@ -20,7 +20,7 @@ from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.core.joining import ANSWER, QUESTION, with_space, without_end_spaces
 from sequela.edited.protocols import Route, Routed
-from sequela.edited.template_settings import CHAT, TemplateSettings
+from sequela.edited.template_settings import CHAT, MAX_THINKING_TOKENS, TemplateSettings
 from sequela.edited.thinking import Thinking, closing, left_open, marks_in, start_of
 from sequela.models.control_tokens import control_token_ids, mark_control_tokens, without_marks
 from sequela.models.language_model import LanguageModel
@@ -196,10 +196,11 @@ def _thinking(model: LanguageModel, after: str, settings: TemplateSettings) -> T
         start, end = marks
     opened = left_open(after, start, end)
     closed = not opened and end in after
-    if not closed and settings.max_thinking_tokens >= model.context_length:
+    limit = settings.max_thinking_tokens or min(MAX_THINKING_TOKENS, model.context_length // 2)
+    if not closed and limit >= model.context_length:
         raise BadInputError(
             f"{model.name!r} has a context of {model.context_length} tokens; up to "
-            f"{settings.max_thinking_tokens} tokens of thinking and an answer don't fit.",
+            f"{limit} tokens of thinking and an answer don't fit.",
             hint="Lower max_thinking_tokens, or switch thinking off by an argument of the template.",
         )
     ids = tokenizer.encode(start + end, add_special_tokens=False)
@@ -207,7 +208,7 @@ def _thinking(model: LanguageModel, after: str, settings: TemplateSettings) -> T
         start,
         end,
         opened,
-        0 if closed else settings.max_thinking_tokens,
+        0 if closed else limit,
         control_token_ids(tokenizer).intersection(ids),
     )
 

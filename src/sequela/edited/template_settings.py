@@ -20,7 +20,7 @@ from sequela.core.validation import in_words
 Template = Literal["none", "chat"]
 
 MAX_THINKING_TOKENS = 1024
-"""The maximum number of tokens of thinking by default."""
+"""The maximum number of tokens of thinking by default, in a context of at least twice as many."""
 
 _OF_THE_CALL = frozenset(
     {
@@ -74,7 +74,8 @@ class TemplateSettings(BaseModel):
         chat_template_args: The arguments of the chat template.
         think_end_token: The text that ends the model's thinking, such as `</think>`; by default that which
             the chat template mentions, if it mentions one.
-        max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer.
+        max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer; by
+            default `MAX_THINKING_TOKENS`, or half of the model's context if that is less.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,7 +83,7 @@ class TemplateSettings(BaseModel):
     template: Template = "none"
     chat_template_args: TemplateArguments = Field(default_factory=dict)
     think_end_token: ThinkEndToken | None = None
-    max_thinking_tokens: int = Field(default=MAX_THINKING_TOKENS, ge=1)
+    max_thinking_tokens: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _of_a_chat_template(self) -> TemplateSettings:

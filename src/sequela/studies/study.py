@@ -18,7 +18,6 @@ from pydantic import (
 
 from sequela.core.hashing import hash_json
 from sequela.edited.template_settings import (
-    MAX_THINKING_TOKENS,
     Template,
     TemplateArguments,
     TemplateSettings,
@@ -100,7 +99,8 @@ class Study(_Part):
         evaluation_template_args: The arguments of the chat template of evaluation prompts.
         think_end_token: The text that ends the models' thinking, such as `</think>`; by default that which a
             model's chat template mentions, if it mentions one.
-        max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer.
+        max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer; by
+            default 1024, or half of a model's context if that is less.
         edit_quality: The settings of the edit-quality measurement.
         statistics: The text for key statistics.
         alarms: The intervals and rules for measuring the model's health between checkpoints.
@@ -125,7 +125,7 @@ class Study(_Part):
     evaluation_template: Template = "none"
     evaluation_template_args: TemplateArguments = Field(default_factory=dict)
     think_end_token: ThinkEndToken | None = None
-    max_thinking_tokens: int = Field(default=MAX_THINKING_TOKENS, ge=1)
+    max_thinking_tokens: int | None = Field(default=None, ge=1)
     edit_quality: EditQualitySettings = EditQualitySettings()
     statistics: CorpusSpec = CorpusSpec()
     alarms: MonitorSettings = MonitorSettings()
@@ -197,7 +197,7 @@ class Study(_Part):
             "edit_template_args": {},
             "evaluation_template_args": {},
             "think_end_token": None,
-            "max_thinking_tokens": MAX_THINKING_TOKENS,
+            "max_thinking_tokens": None,
         }
         return {key: value for key, value in content.items() if key not in unused or value != unused[key]}
 
