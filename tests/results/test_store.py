@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,41 @@ def test_items_that_failed_are_read_back_with_their_reason(tmp_path: Path) -> No
         assert [one.failed for one in store.items(KEY)] == ["", "KeyError: 'x'"]
         (kept,) = store.measurements()
     assert kept.n_failed == 1
+
+
+def test_thinking_is_read_back_with_its_template(tmp_path: Path) -> None:
+    cut = item("cut", 0.0, "").model_copy(update={"thinking": "<think>Oslo", "unfinished_thinking": 24})
+    asked = measurement(
+        template="chat",
+        template_args={"enable_thinking": True, "effort": "low", "depth": 2, "system": None},
+        edit_template="chat",
+        edit_template_args={"enable_thinking": False},
+        think_end_token="</think>",
+        max_thinking_tokens=24,
+        n_unfinished_thinking=1,
+    )
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [asked], [item("answered"), cut])
+    with open_store(tmp_path) as store:
+        assert store.items(KEY) == [item("answered"), cut]
+        assert store.measurements() == [asked]
+
+
+def test_a_store_from_before_thinking_is_read_and_continued(tmp_path: Path) -> None:
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [measurement()], [item("one")])
+    added = ("n_unfinished_thinking", "edit_template_args", "template_args", "think_end_token")
+    with closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+        for column in (*added, "max_thinking_tokens"):
+            connection.execute(f"ALTER TABLE measurement DROP COLUMN {column}")
+        connection.execute("UPDATE store SET schema_version = 5")
+        connection.commit()
+    with open_store(tmp_path) as store:
+        assert store.measurements() == [measurement()]
+    with open_store(tmp_path, create=True) as store:
+        later = KEY.model_copy(update={"n_edits": 6})
+        store.write_evaluation(later, [measurement(n_edits=6, max_thinking_tokens=9)], [item("one")])
+        assert [one.max_thinking_tokens for one in store.measurements()] == [None, 9]
 
 
 def edit_record(position: int, seconds: float = 2.0, **more: object) -> EditRecord:

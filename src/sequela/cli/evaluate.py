@@ -58,6 +58,9 @@ def evaluate(
             help="Allow lm_eval tasks such as humaneval to run code that the model writes.",
         ),
     ] = False,
+    chat_template_args: options.ChatTemplateArgs = None,
+    think_end_token: options.ThinkEndToken = None,
+    max_thinking_tokens: options.MaxThinkingTokens = None,
     device: options.Device = None,
     precision: options.Precision = "float32",
     engine: Annotated[
@@ -83,9 +86,13 @@ def evaluate(
     if engine == DEFAULT_ENGINE:
         with options.memory_limit_set_by("--memory"):
             check_memory_limit(memory, [model], precision)
+    asked = options.template_settings(
+        template.value, chat_template_args, think_end_token, max_thinking_tokens
+    )
     # The imports below take several seconds.
     from sequela.api import Model
     from sequela.edited import EditedModel
+    from sequela.edited.chat_template import chat_templates, template_labels
     from sequela.editors.storage import load_saved_edits, read_description
     from sequela.evaluation.registry import make_suites
     from sequela.inference import open_engine
@@ -100,9 +107,11 @@ def evaluate(
         base = load_model(model, device=device, dtype=precision, progress=progress)
         edited = load_saved_edits(delta, base).on(base) if delta else EditedModel(base)
         with open_engine(engine, base, memory) as running:
-            results = Model(edited, running).evaluate(suites, template=template.value, progress=progress)
+            chats = chat_templates(base, asked)
+            labels = template_labels(chats) if chats else {}
+            results = Model(edited, running).evaluate(suites, **asked.model_dump(), progress=progress)
     if as_json:
-        print_json([result.model_dump(mode="json", exclude={"items"}) for result in results])
+        print_json([{**result.model_dump(mode="json", exclude={"items"}), **labels} for result in results])
         return
     print_table(
         f"{base.name}{f' with {delta}' if delta else ''}",

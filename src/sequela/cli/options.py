@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sequela.core.errors import BadInputError
 from sequela.core.hardware_names import check_device_name, check_dtype_name
 from sequela.core.sizes import read_size
+
+if TYPE_CHECKING:
+    from sequela.edited.template_settings import TemplateSettings
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 """The model of commands that are given none."""
@@ -51,6 +55,60 @@ def memory_limit_set_by(setting: str) -> Iterator[None]:
         yield
     except MemoryLimitError as error:
         raise error.naming(setting) from error
+
+
+def read_template_args(pairs: list[str] | None) -> dict[str, Any]:
+    """Returns the arguments of a chat template from `name=value`, or from JSON objects.
+
+    Raises:
+        BadInputError: A text is neither, or a name occurs twice.
+    """
+    arguments: dict[str, Any] = {}
+    for pair in pairs or ():
+        for name, value in _template_args_in(pair).items():
+            if name in arguments:
+                raise BadInputError(f"The template argument {name!r} is given twice.")
+            arguments[name] = value
+    return arguments
+
+
+def template_settings(
+    template: str, args: list[str] | None, think_end_token: str | None, max_thinking_tokens: int | None
+) -> TemplateSettings:
+    """Returns the settings of a template from the options of a command.
+
+    Raises:
+        BadInputError: An option is invalid.
+    """
+    from sequela.edited.template_settings import checked_settings
+
+    return checked_settings(
+        template=template,
+        chat_template_args=read_template_args(args),
+        think_end_token=think_end_token,
+        max_thinking_tokens=max_thinking_tokens,
+    )
+
+
+def _template_args_in(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        try:
+            content: dict[str, Any] = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BadInputError(f"The template arguments {text!r} are not JSON: {error}.") from error
+        return content
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise BadInputError(
+            f"Invalid template argument {text!r}.", hint="Write it as name=value: enable_thinking=false."
+        )
+    if value.casefold() in ("true", "false", "null", "none"):
+        return {name.strip(): {"true": True, "false": False}.get(value.casefold())}
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        return {name.strip(): value}
+    return {name.strip(): parsed if isinstance(parsed, int | float | str) else value}
 
 
 def read_settings(path: Path | None) -> dict[str, Any]:
@@ -122,6 +180,29 @@ Memory = Annotated[
         parser=read_size,
         metavar="SIZE",
         help="The memory limit of the process, such as 4GiB or 3.5G (default: none).",
+    ),
+]
+ChatTemplateArgs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--chat-template-args",
+        metavar="NAME=VALUE",
+        help="An argument of the chat template, such as enable_thinking=false. Can be repeated.",
+    ),
+]
+ThinkEndToken = Annotated[
+    str | None,
+    typer.Option(
+        help="The text that ends the model's thinking, which is never read as an answer (default: the one "
+        "that the chat template mentions, such as </think>)."
+    ),
+]
+MaxThinkingTokens = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="The maximum number of tokens of thinking, in addition to those of an answer (default: 1024, or "
+        "half of the model's context if that is less).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

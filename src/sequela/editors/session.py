@@ -185,4 +185,4 @@ class EditSession:
         edits = without_control_answers(edits, self.model.tokenizer)
         if template is None or self.editor.location == "prompt":
             return edits
-        return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]
+        return [edit.model_copy(update={"prompt": template.for_editor(edit.prompt)}) for edit in edits]

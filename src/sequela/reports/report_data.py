@@ -198,10 +198,21 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
         [(one, one.n_too_long) for one in measurements],
     )
     warnings += _items_that(
+        "have thinking that was not finished within max_thinking_tokens "
+        f"({_limits(measurements)}); raise it.",
+        [(one, one.n_unfinished_thinking) for one in measurements],
+    )
+    warnings += _items_that(
         "could not be run or scored; the notes on the measurements give the reasons.",
         [(one, one.n_failed) for one in measurements],
     )
     return tuple(warnings)
+
+
+def _limits(measurements: Sequence[Measurement]) -> str:
+    """Returns the limits of thinking of the measurements in which some was not finished."""
+    limits = {one.max_thinking_tokens for one in measurements if one.n_unfinished_thinking}
+    return ", ".join(str(limit) for limit in sorted(limits - {None}, key=str))
 
 
 def _items_that(problem: str, counted: Sequence[tuple[Measurement, int]]) -> list[str]:

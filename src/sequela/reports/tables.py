@@ -35,6 +35,7 @@ class NumberRow:
     difference: str
     n_nonfinite: int
     n_too_long: int
+    n_unfinished_thinking: int
     n_failed: int
     note: str
 
@@ -127,6 +128,7 @@ def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
                         difference=NOT_SHOWN if invalid else format_difference(point.difference, share),
                         n_nonfinite=point.n_nonfinite,
                         n_too_long=point.n_too_long,
+                        n_unfinished_thinking=point.n_unfinished_thinking,
                         n_failed=point.n_failed,
                         note="; ".join((*flag_notes(point), *([point.note] if point.note else []))),
                     )

@@ -1,6 +1,7 @@
 """Upgrades of records from earlier schema versions.
 
-Schema 5 did not compare an edited model with the unedited one on the items that both answered.
+Schema 5 did not compare an edited model with the unedited one on the items that both answered, and knew no
+thinking and no arguments of chat templates.
 
 Schema 4 stored the losses and norms of an edit in tables by name, each with one or two entries. It stored a
 method's variant with the costs of editing only, not with those of other steps. It called items longer than
@@ -29,7 +30,7 @@ _TASK = re.compile(r"^(?P<name>.*?)(_\d+shot)?(_local)?(@\d+)?$")
 
 
 def upgrade(connection: sqlite3.Connection, found: int, version: int) -> None:
-    """Upgrades a database from schema 4 or 5 to schema 6 within a transaction of the caller.
+    """Upgrades a database from schema 4 or 5 to the current one within a transaction of the caller.
 
     Args:
         connection: The database.
@@ -38,8 +39,20 @@ def upgrade(connection: sqlite3.Connection, found: int, version: int) -> None:
     """
     if found == 4:
         _upgrade_4(connection)
-    connection.execute("ALTER TABLE measurement ADD COLUMN shared JSON")
+    _upgrade_5(connection)
     connection.execute("UPDATE store SET schema_version = ?", (version,))
+
+
+def _upgrade_5(connection: sqlite3.Connection) -> None:
+    for column in (
+        "shared JSON",
+        "n_unfinished_thinking INTEGER NOT NULL DEFAULT 0",
+        "edit_template_args JSON NOT NULL DEFAULT '{}'",
+        "template_args JSON NOT NULL DEFAULT '{}'",
+        "think_end_token VARCHAR NOT NULL DEFAULT ''",
+        "max_thinking_tokens INTEGER",
+    ):
+        connection.execute(f"ALTER TABLE measurement ADD COLUMN {column}")
 
 
 def _upgrade_4(connection: sqlite3.Connection) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.results.names import method_label
@@ -20,7 +22,12 @@ class Labels(BaseModel):
         n_edits: The number of edits applied.
         edit_template: The template in which edits were given to the editor: `none` for plain prompts, `chat`
             for the model's chat template.
+        edit_template_args: The arguments of that chat template, such as `enable_thinking`.
         template: The template in which the measurement was taken: `none` or `chat`.
+        template_args: The arguments of that chat template.
+        think_end_token: The text that ended the model's thinking; empty if it doesn't think.
+        max_thinking_tokens: The maximum number of tokens of thinking; 0 if the template closes the thought,
+            None if the model doesn't think.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,7 +39,11 @@ class Labels(BaseModel):
     order_seed: int
     n_edits: int = Field(ge=0)
     edit_template: str = "none"
+    edit_template_args: dict[str, Any] = Field(default_factory=dict)
     template: str = "none"
+    template_args: dict[str, Any] = Field(default_factory=dict)
+    think_end_token: str = ""
+    max_thinking_tokens: int | None = Field(default=None, ge=0)
 
     @property
     def label(self) -> str:

@@ -69,13 +69,18 @@ class MeasurementRow(Base):
     n: Mapped[int]
     n_nonfinite: Mapped[int]
     n_too_long: Mapped[int]
+    n_unfinished_thinking: Mapped[int]
     n_failed: Mapped[int]
     baseline: Mapped[float | None]
     shared: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     note: Mapped[str]
     form: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     edit_template: Mapped[str]
+    edit_template_args: Mapped[dict[str, Any]] = mapped_column(JSON)
     template: Mapped[str]
+    template_args: Mapped[dict[str, Any]] = mapped_column(JSON)
+    think_end_token: Mapped[str]
+    max_thinking_tokens: Mapped[int | None]
 
 
 class EditRow(Base):

@@ -38,6 +38,8 @@ class TaskResult(BaseModel):
         n_nonfinite: The number of items with a non-finite logit; they count as failures.
         n_too_long: The number of items that exceed the model's context and were not run; they count as
             failures.
+        n_unfinished_thinking: The number of items in which the model's thinking didn't end; they have no
+            answer and count as failures.
         n_failed: The number of items that could not be run or scored because of an error in a template or an
             extractor; they count as failures.
         note: A remark for readers, such as `no items`.
@@ -58,6 +60,7 @@ class TaskResult(BaseModel):
     n: int = Field(ge=0)
     n_nonfinite: int = Field(default=0, ge=0)
     n_too_long: int = Field(default=0, ge=0)
+    n_unfinished_thinking: int = Field(default=0, ge=0)
     n_failed: int = Field(default=0, ge=0)
     note: str = ""
     form: AnswerDistribution | None = None
@@ -74,7 +77,7 @@ def result_from_items(items: Sequence[ItemRecord], note: str = "") -> TaskResult
 
     Args:
         items: The items.
-        note: A remark for readers, to which the counts of too long and failed items are added.
+        note: A remark for readers, to which the counts of items without an answer are added.
 
     Raises:
         ValueError: There are no items, or they belong to different tasks, metrics or protocols.
@@ -120,6 +123,7 @@ def result_like(
         n=len(counted),
         n_nonfinite=sum(not item.finite for item in counted),
         n_too_long=sum(item.too_long is not None for item in counted),
+        n_unfinished_thinking=sum(item.unfinished_thinking is not None for item in counted),
         n_failed=sum(bool(item.failed) for item in counted),
         note=note,
         form=form,
@@ -128,10 +132,12 @@ def result_like(
 
 
 def invalid_items_note(items: Sequence[ItemRecord]) -> str:
-    """Returns a note on the items that were too long or failed; empty if there are none."""
+    """Returns a note on the items without an answer that could be scored; empty if there are none."""
     too_long = too_long_note([item.too_long for item in items if item.too_long is not None])
+    lengths = [item.unfinished_thinking for item in items if item.unfinished_thinking is not None]
+    unfinished = unfinished_thinking_note(lengths, len(items))
     failed = failed_note([item.failed for item in items if item.failed])
-    return "; ".join(part for part in (too_long, failed) if part)
+    return "; ".join(part for part in (too_long, unfinished, failed) if part)
 
 
 def without_invalid_items(note: str) -> str:
@@ -149,6 +155,21 @@ def too_long_note(lengths: Sequence[int]) -> str:
         return ""
     longest = f"{max(lengths)} tokens" if min(lengths) == max(lengths) else f"up to {max(lengths)} tokens"
     return f"{_TOO_LONG}: {len(lengths)} ({longest})"
+
+
+def unfinished_thinking_note(lengths: Sequence[int], n: int) -> str:
+    """Returns a note on items whose thinking didn't end; empty if there are none.
+
+    Args:
+        lengths: The lengths of their texts, in tokens.
+        n: The number of all items.
+    """
+    if not lengths:
+        return ""
+    return (
+        f"{len(lengths)} of {n} thoughts were not finished within {max(lengths)} tokens and count as no "
+        "answer; raise max_thinking_tokens"
+    )
 
 
 def failed_note(reasons: Sequence[str]) -> str:

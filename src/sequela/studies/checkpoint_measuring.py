@@ -12,7 +12,7 @@ from functools import partial
 
 from sequela.core.hashing import hash_json
 from sequela.edited import EditedModel
-from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.chat_template import ChatTemplate, template_labels
 from sequela.editors.session import Snapshot
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality.measure import (
@@ -114,7 +114,7 @@ class CheckpointMeasuring:
             edit_source=plan.edits.name,
             order_seed=plan.study.order_seeds[0],
             n_edits=0,
-            template=plan.study.evaluation_template,
+            **template_labels(self.routers),
         )
 
         def edit_quality(before: Unedited) -> tuple[list[TaskResult], list[ItemRecord]]:

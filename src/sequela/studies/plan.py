@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
-from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.chat_template import chat_templates, template_labels
 from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.session import EditSession
 from sequela.edits import EditSet, load_edits
@@ -90,7 +90,7 @@ class Plan:
         """
         study = self.study
         resources = Resources.for_model(model, study.statistics, progress, seed=study.seed)
-        template = ChatTemplate.of(model) if study.edit_template == "chat" else None
+        template = next(iter(chat_templates(model, study.editing_template)), None)
         sessions = [
             EditSession(
                 model, editor, resources, choice.batch_size, study.on_bad_edit, template
@@ -109,9 +109,10 @@ class Plan:
             sessions: The model's sessions, as `sessions` returns them.
         """
         study, rules = self.study, text_rules(self.edits)
+        asking = [(session, chat_templates(session.model, study.asking_template)) for session in sessions]
         return [
-            Trajectory(session, self.edits.shuffled(order_seed), order_seed, study.evaluation_template, rules)
-            for session in sessions
+            Trajectory(session, self.edits.shuffled(order_seed), order_seed, template_labels(asked), rules)
+            for session, asked in asking
             for order_seed in study.order_seeds
         ]
 

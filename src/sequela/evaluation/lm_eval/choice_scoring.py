@@ -228,5 +228,5 @@ def share_of_answer(records: Sequence[ItemRecord], answer: str, metric: str, not
 
 def derived(record: ItemRecord, metric: str, value: float) -> ItemRecord:
     """Returns another metric's record of the item, without the prompt and answer, which the first one has."""
-    emptied = {"prompt": "", "answer": "", "expected": "", "details": {}}
+    emptied = {"prompt": "", "answer": "", "thinking": "", "expected": "", "details": {}}
     return record.model_copy(update={"metric": metric, "value": value, **emptied})

@@ -62,7 +62,9 @@ def generation_records(
             value=0.0,
             finite=prompt not in context.nonfinite,
             too_long=context.too_long.get((prompt,)),
+            unfinished_thinking=context.unfinished_thinking.get(prompt),
             answer=sample["resps"][0][0],
+            thinking=context.thinking.get(prompt, ""),
             expected=targets[0] if targets else "",
             details={
                 "targets": targets,

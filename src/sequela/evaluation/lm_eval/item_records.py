@@ -27,6 +27,8 @@ class ItemContext:
         too_long: The requests that were longer than the model's context, with their length in tokens. A
             request is a prompt and a continuation, or a prompt alone.
         failed: The requests that could not be run, with the reason.
+        thinking: The thinking before the answer, by full prompt.
+        unfinished_thinking: The number of tokens of texts whose thinking didn't end, by full prompt.
     """
 
     suite: str
@@ -37,6 +39,8 @@ class ItemContext:
     nonfinite: frozenset[str] = frozenset()
     too_long: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     failed: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    thinking: Mapping[str, str] = field(default_factory=dict)
+    unfinished_thinking: Mapping[str, int] = field(default_factory=dict)
 
     def record(self, sample: Sample, **fields: Any) -> ItemRecord:
         """Returns the record of a sample; its name includes a hash, so changed items are never paired."""

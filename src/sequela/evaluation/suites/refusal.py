@@ -163,7 +163,9 @@ def _record(task: str, request: Request, answer: Generation) -> ItemRecord:
         finite=answer.finite or answer.too_long is not None,
         too_long=longest_too_long([answer]),
         prompt=request.prompt,
+        unfinished_thinking=answer.unfinished_thinking,
         answer=answer.text,
+        thinking=answer.thinking,
         expected=_WANTED[task],
     )
 

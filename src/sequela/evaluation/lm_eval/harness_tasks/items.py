@@ -50,9 +50,11 @@ def item_record(
         value=0.0,
         finite=one.finite,
         too_long=one.too_long,
+        unfinished_thinking=one.unfinished_thinking,
         failed=one.failed,
         prompt=asked if isinstance(asked, str) and asked else prompt,
         answer=answer if one.answered else "",
+        thinking=one.thinking,
         expected=expected,
         details={"prompt_hash": hash_string(prompt), "truncated": prompt in truncated, **details},
     )

@@ -181,6 +181,7 @@ def group_results(
                 n=n,
                 n_nonfinite=sum(one.n_nonfinite for one in results),
                 n_too_long=sum(one.n_too_long for one in results),
+                n_unfinished_thinking=sum(one.n_unfinished_thinking for one in results),
                 n_failed=sum(one.n_failed for one in results),
                 note=note,
             )
