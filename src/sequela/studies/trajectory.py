@@ -36,9 +36,11 @@ class Trajectory:
         """
         session = self.session
         template = {} if session.template is None else {"edit_template": session.template.content_hash}
+        revision = session.editor.revision(session.model)
         return hash_json(
             {
                 **template,
+                **({"revision": revision} if revision else {}),
                 "model": session.model.fingerprint,
                 "editor": session.editor.name,
                 "settings": session.editor.settings,

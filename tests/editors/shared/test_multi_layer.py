@@ -156,3 +156,21 @@ def test_saved_states_without_change_of_format_still_load(tmp_path: Path) -> Non
         state = outcome.state.model_copy(update={"tensors": twice})
         again = editor.edit(model, [EDIT], state, resources)
     assert {len(keys) for keys in again.state.tensors.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("method", "family", "expected"),
+    [
+        ("memit", "llama", ""),
+        ("rome", "llama", ""),
+        ("rome", "gemma3", "targets through norms"),
+        ("emmet", "olmo2", "targets through norms"),
+        ("alphaedit+rect", "llama", "keys replaced"),
+        ("memit-history", "gemma2", "targets through norms, keys replaced"),
+        ("ft-m", "gemma2", ""),
+    ],
+)
+def test_trajectories_are_distinguished_where_results_have_changed(
+    method: str, family: str, expected: str
+) -> None:
+    assert create_editor(method).revision(tiny_language_model(family)) == expected

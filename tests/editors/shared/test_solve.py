@@ -126,13 +126,15 @@ def test_editing_one_by_one_with_memory_equals_editing_at_once(
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    size=st.integers(3, 30), others=st.integers(0, 4), times=st.integers(1, 6), seed=st.integers(0, 99)
-)
+@given(size=st.integers(3, 30), others=st.integers(0, 4), times=st.integers(1, 6), seed=st.integers(0, 99))
 def test_a_question_that_is_edited_again_is_written_as_fully_as_at_first(
     size: int, others: int, times: int, seed: int
 ) -> None:
-    C, earlier, key = key_covariance(size, seed), random(size, others, seed=seed + 1), random(size, seed=seed + 2)
+    C, earlier, key = (
+        key_covariance(size, seed),
+        random(size, others, seed=seed + 1),
+        random(size, seed=seed + 2),
+    )
     keys = torch.cat([earlier, key[:, None].expand(size, times)], dim=1)
     for weight in (1e-6, 5.0):
         first = torch.cat([earlier, key[:, None]], dim=1)

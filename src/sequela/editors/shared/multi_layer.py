@@ -24,6 +24,7 @@ from sequela.editors.shared.target_optimization import (
     Target,
     has_no_length,
     optimize_targets,
+    target_revision,
 )
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
@@ -106,6 +107,11 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         last = min(round(DEFAULT_LAST_DEPTH * model.n_layers), model.n_layers - 1)
         return tuple(range(max(0, last - N_LAYERS + 1), last + 1))
 
+    def revision(self, model: LanguageModel) -> str:
+        """Returns the revisions of the target optimization and of the memory."""
+        memory = "keys replaced" if self.keeps_history() else ""
+        return ", ".join(part for part in (target_revision(model), memory) if part)
+
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and computes the key covariances of all edited layers in one pass."""
         return initial_state(
@@ -118,7 +124,9 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         """Computes the joint change of weights for a batch of edits."""
         check_statistics(state, resources)
         targets = self.find_targets(model, edits, state, resources)
-        kept = [n for n, target in enumerate(targets) if not target.failure]
+        replaced = _replaced_within(edits)
+        failures = [other or target.failure for other, target in zip(replaced, targets, strict=True)]
+        kept = [n for n, reason in enumerate(failures) if not reason]
         kept_edits = [edits[n] for n in kept]
         delta, conditions = Delta.empty(model.fingerprint), list[float]()
         if kept_edits:
@@ -138,10 +146,10 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
                 first_loss=target.losses[0].total,
                 final_loss=target.losses[-1].total,
                 relative_norm=norm,
-                dropped=target.failure or failure,
+                dropped=reason or failure,
                 diagnostics={"target_loss": target.losses[-1].likelihood, **solved},
             )
-            for edit, target in zip(edits, targets, strict=True)
+            for edit, target, reason in zip(edits, targets, failures, strict=True)
         )
         return EditOutcome(delta, state, reports)
 
@@ -230,8 +238,25 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         new = {_name(site.layer): _mean_keys(read[site], len(state.contexts)) for site in sites}
         lowest = _name(sites[0].layer)
         kept = _without(state.tensors, lowest, new[lowest])
-        tensors = {name: torch.cat([kept[name], keys]) if name in kept else keys for name, keys in new.items()}
+        tensors = {
+            name: torch.cat([kept[name], keys]) if name in kept else keys for name, keys in new.items()
+        }
         return state.model_copy(update={"tensors": {**kept, **tensors}})
+
+
+def _replaced_within(edits: Sequence[Edit]) -> list[str]:
+    """Returns for each edit why a later one of the batch takes its place; empty if none does.
+
+    That is the case if it has the same question and another target. Edited together, both would be written by
+    half; edited one by one, the last would hold.
+    """
+    last = {(edit.subject, edit.prompt): edit for edit in edits}
+    reasons = []
+    for edit in edits:
+        later = last[edit.subject, edit.prompt]
+        differs = later.target_new != edit.target_new
+        reasons.append(f"its question is edited again in this batch, by {later.id}" if differs else "")
+    return reasons
 
 
 def _in_all_contexts(

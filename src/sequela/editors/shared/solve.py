@@ -75,12 +75,20 @@ def ridge_adjustment(
     if not torch.isfinite(inner).all():
         return Adjustment(torch.full_like(mapped, float("nan"))[:, -n_new:], float("nan"))
     scales = torch.linalg.eigvalsh(inner).abs()
-    condition = float(scales.max() / scales.min()) if len(scales) else 1.0
+    condition = _condition(scales)
     if condition < SINGULAR:
         adjusted: torch.Tensor = torch.linalg.solve(inner, mapped, left=False)
     else:  # linearly dependent keys: the residuals of equal keys are averaged
         adjusted = mapped @ torch.linalg.pinv(inner, rtol=1 / SINGULAR, hermitian=True)
     return Adjustment(adjusted[:, -n_new:], condition)
+
+
+def _condition(scales: torch.Tensor) -> float:
+    """Returns the ratio of the largest to the smallest singular value, at most 1e300."""
+    if not len(scales):
+        return 1.0
+    largest, smallest = float(scales.max()), float(scales.min())
+    return largest / smallest if smallest > 1e-300 * max(largest, 1.0) else 1e300
 
 
 def same_question(earlier: torch.Tensor, new: torch.Tensor, tolerance: float = SAME_KEY) -> torch.Tensor:
