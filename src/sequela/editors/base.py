@@ -158,7 +158,7 @@ class Editor(abc.ABC, Generic[H, State]):
     def revision(self, model: LanguageModel) -> str:
         """Returns what has changed in the method's results on a model since the first version; mostly nothing.
 
-        It is part of what identifies a trajectory, so that results before and after the change never mix.
+        It is part of a trajectory's key: results before and after the change never mix.
         """
         return ""
 

@@ -22,8 +22,8 @@ class Whitening:
         n_tokens: The number of keys that C was computed from, which bounds its rank; None if unknown.
 
     Raises:
-        BadInputError: C is not positive definite, because it was computed from too few tokens. The message has
-            its rank.
+        BadInputError: C is not positive definite, because it was computed from too few tokens. The message
+            has its rank.
     """
 
     def __init__(self, covariance: torch.Tensor, ridge: float = 0.0, n_tokens: int | None = None) -> None:
@@ -44,7 +44,7 @@ class Whitening:
             rank = rank if n_tokens is None else min(rank, n_tokens)
             raise BadInputError(
                 f"The key covariance is not positive definite: its rank is {rank:,} of {size:,}.",
-                hint="Compute it from more text, with more tokens (--tokens; ten for each dimension of the key).",
+                hint="Compute it from more text: more tokens (--tokens), ten for each dimension of the key.",
             )
         self._factor = factor
 

@@ -1,4 +1,4 @@
-"""Statistics and weights with which an edit could become infinite: it is finite, or rejected with the reason."""
+"""Statistics and weights with which an edit could become infinite: it is finite, or rejected."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ import torch
 from sequela.edited import EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.base import AnyEditor, EditOutcome
+from sequela.editors.session import EditSession
 from sequela.editors.shared.keys import read_at_subject
 from sequela.editors.shared.multi_layer import MultiLayerEditor
-from sequela.editors.session import EditSession
 from sequela.models import LanguageModel, tokenize_prompt
 from support.edits import TINY_EDITS
 from support.statistics import tiny_statistics

@@ -12,12 +12,11 @@ import torch
 from sequela.core.precision import solve_dtype
 from sequela.edited import LowRank
 
-
 SAME_KEY = 0.05
 """The relative distance below which two keys are of the same question.
 
-The same question read again differs by 2e-6 in float32 and by up to 0.02 in bfloat16 (SmolLM2-135M); the nearest
-two of 300 CounterFact questions differ by 0.36.
+The same question read again differs by 2e-6 in float32 and by up to 0.02 in bfloat16 (SmolLM2-135M); the
+nearest two of 300 CounterFact questions differ by 0.36.
 """
 
 ROUNDING = 1e-6
@@ -52,8 +51,8 @@ def ridge_adjustment(
     * `G = C⁻¹`, a small weight: EMMET; with weight 0, the edits' values are matched exactly;
     * `G = P`, weight `L2`: AlphaEdit, `(P Z Zᵀ + L2 I)⁻¹ P Z`.
 
-    An earlier key that equals a new one is left out: the new edit takes its place. Otherwise the second edit of
-    a question would be written by half, the third by a third, and so on.
+    An earlier key that equals a new one is left out: the new edit takes its place. Otherwise the second edit
+    of a question would be written by half, the third by a third, and so on.
 
     The cost is `d_ff² n` for `G Z` plus `n³`, not `d_ff³`.
 
@@ -103,7 +102,8 @@ def same_question(earlier: torch.Tensor, new: torch.Tensor, tolerance: float = S
         return torch.zeros(len(earlier), dtype=torch.bool, device=earlier.device)
     distances = torch.cdist(earlier.double(), new.double(), compute_mode="donot_use_mm_for_euclid_dist")
     lengths = torch.linalg.norm(new.double(), dim=-1)
-    return ((distances <= tolerance * lengths) & (lengths > 0)).any(dim=1)
+    same: torch.Tensor = ((distances <= tolerance * lengths) & (lengths > 0)).any(dim=1)
+    return same
 
 
 def rank_one(direction: torch.Tensor, key: torch.Tensor, residual: torch.Tensor) -> LowRank:

@@ -20,7 +20,6 @@ from sequela.editors.shared.locate_state import LocateState
 from sequela.editors.shared.multi_layer import MultiLayerEditor
 from sequela.models import LanguageModel
 
-
 WIDE = 0.95
 """The share of directions above which a null space is called too wide to protect other keys."""
 
@@ -41,8 +40,8 @@ class AlphaEdit(MultiLayerEditor[AlphaEditHyperparameters]):
             found = resources.statistics.null_space(layer, self.hyperparameters.nullspace_threshold)
             warning = ": it hardly protects other keys" if found.share > WIDE else ""
             resources.progress.say(
-                f"{self.name}: the null space of layer {layer} has {found.rank:,} of {found.size:,} directions "
-                f"({found.share:.0%}){warning}."
+                f"{self.name}: the null space of layer {layer} has {found.rank:,} of {found.size:,} "
+                f"directions ({found.share:.0%}){warning}."
             )
         return state
 
