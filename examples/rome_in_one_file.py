@@ -132,6 +132,9 @@ def find_value(
     """
     prompts = [*rewrites, essence]
     rows, subjects = torch.arange(len(prompts)), torch.tensor([prompt.subject_last for prompt in prompts])
+    # Where a norm follows the MLP, only the direction of its output has an effect. There, the change is
+    # measured in units of the output's size, so that the settings mean the same whatever that size is.
+    has_norm = any("post_feedforward_layernorm" in name for name, _ in model.named_modules())
     delta = torch.zeros(model.config.hidden_size, device=model.device, requires_grad=True)
     adam = torch.optim.Adam([delta], lr=settings.v_lr)
     values: list[torch.Tensor] = []
@@ -139,7 +142,11 @@ def find_value(
 
     def add_delta(_: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         values.append(output[0, subjects[0]].detach().float())
-        return output.index_put((rows, subjects), delta.expand(len(rows), -1).to(output), accumulate=True)
+        change = (unit() * delta).expand(len(rows), -1).to(output)
+        return output.index_put((rows, subjects), change, accumulate=True)
+
+    def unit() -> float:
+        return float(values[0].square().mean().sqrt()) if has_norm else 1.0
 
     for step in range(settings.v_num_grad_steps):
         with hooked(module, add_delta), torch.enable_grad():
@@ -148,7 +155,7 @@ def find_value(
         after = logprobs[-1, essence.subject_last]
         before = after.detach() if before is None else before
         kl = (after.exp() * (after - before)).sum()
-        decay = settings.v_weight_decay * delta.norm() / values[0].norm() ** 2
+        decay = settings.v_weight_decay * delta.norm() / (values[0] / unit()).norm() ** 2
         loss = torch.stack(nlls).mean() + settings.kl_factor * kl + decay
         if step == settings.v_num_grad_steps - 1 or float(loss.detach()) < settings.stop_below:
             break
@@ -156,8 +163,8 @@ def find_value(
         loss.backward()
         adam.step()
         with torch.no_grad():
-            delta *= min(1.0, float(settings.clamp_norm_factor * values[0].norm() / delta.norm()))
-    return values[0] + delta.detach()
+            delta *= min(1.0, float(settings.clamp_norm_factor * values[0].norm() / unit() / delta.norm()))
+    return values[0] + unit() * delta.detach()
 
 
 def rome(

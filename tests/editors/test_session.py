@@ -198,7 +198,7 @@ def test_an_in_context_editor_gets_prompts_without_the_chat_template(tmp_path: P
 
 
 def test_an_invalid_batch_size_is_rejected_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Invalid batch size 0"):
+    with pytest.raises(BadInputError, match="Invalid batch size 0"):
         session_of(tmp_path, batch_size=0)
     with pytest.raises(BadInputError, match="the batch size is 2"):
         session_of(tmp_path, batch_size=2)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from sequela.core.errors import SequelaError
+from sequela.core.joining import continued
 from sequela.core.paths import cache_folder
 from sequela.models import TokenizedPrompt, tokenize_prompt
 from support.tokenizers import byte_level, composing, sentencepiece
@@ -53,9 +54,9 @@ def check_all(
     assert whole.subject is not None
     assert whole.target is not None
 
-    # The text is the context with the prompt with the subject, and the target after one space.
+    # The text is the context with the prompt with the subject, and the target, joined by a space or not.
     question = context.replace("{}", prompt.replace("{}", subject))
-    assert whole.text == f"{question} {target}"
+    assert whole.text == continued(question, target)
     assert asked.text == question
 
     # The question's tokens come first, unchanged, and only the target follows.

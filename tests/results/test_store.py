@@ -126,6 +126,16 @@ def test_records_are_read_back_after_reopening(tmp_path: Path) -> None:
         assert again.costs() == [cost]
 
 
+def test_costs_after_a_number_of_edits_are_discarded_for_one_step_and_trajectory(store: ResultsStore) -> None:
+    def cost(step: str, trajectory: str, n_edits: int) -> CostRecord:
+        return CostRecord(step=step, seconds=1.0, trajectory=trajectory, editor="rome", n_edits=n_edits)
+
+    kept = [cost("edit", "t1", 1), cost("edit", "t2", 2), cost("evaluate", "t1", 2)]
+    store.write_cost(*kept, cost("edit", "t1", 2), cost("edit", "t1", 3))
+    store.discard_costs("edit", "t1", after=1)
+    assert store.costs() == kept
+
+
 def test_a_key_differs_when_any_part_differs(store: ResultsStore) -> None:
     store.write_evaluation(KEY, [measurement()])
     for name, value in {"trajectory": "t2", "n_edits": 6, "suite": "x", "suite_version": "v2"}.items():

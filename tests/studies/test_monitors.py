@@ -167,6 +167,43 @@ class TestInAStudy:
         triggered_rules = [one.note for one in readings(tmp_path, n_edits=1)]
         assert all("triggered health rule relative_change > 1e-9" in one for one in triggered_rules)
 
+    def test_a_checkpoint_at_which_a_rule_ends_the_trajectory_is_measured(
+        self, make_four: MakeStudy, tmp_path: Path
+    ) -> None:
+        study = make_four(
+            "ft-m", checkpoints=[0, 2, 4], alarms={"every": 2, "stop_when": "relative_change > 1e-9"}
+        )
+        result = run_study(study, tmp_path)
+        assert (result.status, result.done) == (Status.COMPLETE, result.planned)
+        with open_store(tmp_path) as store:
+            measured = {(one.suite, one.n_edits) for one in store.measurements()}
+        assert {suite for suite, n_edits in measured if n_edits == 2} == {
+            "edit_quality",
+            "perplexity",
+            ALARMS,
+        }
+        assert not [suite for suite, n_edits in measured if n_edits == 4]
+
+    @pytest.mark.parametrize("checkpoints", [[0, 2, 4], [0, 4]], ids=["at a checkpoint", "before one"])
+    def test_a_trajectory_that_a_rule_ended_does_not_go_on(
+        self, checkpoints: list[int], make_four: MakeStudy, tmp_path: Path
+    ) -> None:
+        study = make_four(
+            "ft-m", checkpoints=checkpoints, alarms={"every": 2, "stop_when": "relative_change > 1e-9"}
+        )
+        first = run_study(study, tmp_path)
+        before = read_manifest(tmp_path)
+        with open_store(tmp_path) as store:
+            results, costs = store.measurements(), store.costs()
+        again = run_study(study, tmp_path)
+        with open_store(tmp_path) as store:
+            assert store.measurements() == results
+            assert [one for one in store.costs() if one.step == "edit"] == [
+                one for one in costs if one.step == "edit"
+            ]
+        assert again == first
+        assert read_manifest(tmp_path).notes == before.notes
+
 
 class TestBisection:
     @pytest.mark.parametrize("editor", ["rome", "ft-m"])

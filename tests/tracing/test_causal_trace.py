@@ -82,9 +82,8 @@ def literally(
 
 def ends(window: int, n_layers: int = 12) -> list[tuple[int, int]]:
     """Returns the lowest and the highest layer of the window of each layer."""
-    windows = [
-        TraceSettings(kind="value", window=window).restored_layers(n, n_layers) for n in range(n_layers)
-    ]
+    settings = TraceSettings(kind="value", window=window)
+    windows = [settings.restored_layers(n, n_layers) for n in range(n_layers)]
     return [(layers[0], layers[-1]) for layers in windows]
 
 

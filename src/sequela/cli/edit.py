@@ -168,9 +168,7 @@ def _note_of(answer: dict[str, Any]) -> str:
 def _chosen_edits(  # type: ignore[no-untyped-def]
     source: str | None, count: int, subject: str | None, prompt: str | None, target: str | None
 ):
-    from pydantic import ValidationError
-
-    from sequela.core.validation import problems_in
+    from sequela.core.validation import InvalidFieldsError, problems_in
     from sequela.edits import Edit, EditSet, load_edits
 
     required = {"--prompt": prompt, "--target": target}
@@ -183,8 +181,8 @@ def _chosen_edits(  # type: ignore[no-untyped-def]
             raise BadInputError(f"A single edit needs {', '.join(missing)} too.")
         try:
             single = Edit(id="1", subject=subject, prompt=prompt or "", target_new=target or "")
-        except ValidationError as error:
-            first, *_ = problems_in(error)
+        except InvalidFieldsError as error:
+            first, *_ = problems_in(error.error)
             where = f"{first.key}: " if first.key else ""
             raise BadInputError(f"{where}{first.message}.") from error
         return EditSet("command line", (single,))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sequela.cli import options
+from sequela.cli.check_edits import check_edit_set
 from sequela.cli.console import print_entries, print_json, print_line, print_table
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Listed, Registry
@@ -110,7 +111,7 @@ def presets(
 
 
 def models(as_json: options.Json = False) -> None:
-    """List the models with short names, the supported architectures and the inference engines."""
+    """List the models with an alias, the supported architectures and the inference engines."""
     from sequela.inference.registry import ENGINE_REGISTRY
     from sequela.models import describe_models
     from sequela.models.families import FAMILY_REGISTRY, supported_architectures
@@ -128,7 +129,7 @@ def models(as_json: options.Json = False) -> None:
         )
         return
     print_entries(
-        "Models with short names (hub ids, folders and GGUF files can be used too)",
+        "Models with an alias (hub ids, folders and GGUF files can be used too)",
         (
             (
                 one.alias,
@@ -174,16 +175,37 @@ def edits(
     example: Annotated[
         bool, typer.Option("--example", help="Print an example line of a .jsonl file of edits.")
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Report contradictions, repeats and other properties that limit the scores."
+        ),
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="With --check: also count the tokens of answers, as this model's tokenizer does.",
+        ),
+    ] = None,
+    all_probes: Annotated[
+        bool,
+        typer.Option("--all-probes", help="With --check: also check the probes that a study leaves out."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """List the sources of edits, show the first edits of a source, or print the file format for edits."""
-    from sequela.edits import describe_sources, edit_schema, example_line, load_edits
+    """List the sources of edits, show or check the edits of a source, or print the file format for edits."""
+    from sequela.edits import check_edits, describe_sources, edit_schema, example_line, load_edits
 
     if example:
         sys.stdout.write(example_line() + "\n")
         return
     if schema:
         print_json(edit_schema())
+        return
+    if check:
+        check_edit_set(source, model, all_probes, as_json)
         return
     if source is None:
         described = describe_sources()
@@ -199,13 +221,14 @@ def edits(
         )
         return
     loaded = load_edits(source)
-    shown = loaded[:limit]
+    shown, findings = loaded[:limit], check_edits(loaded)
     if as_json:
         print_json(
             {
                 "source": loaded.name,
                 "edits": len(loaded),
                 "skipped": [asdict(record) for record in loaded.skipped],
+                "findings": [one.counted for one in findings],
                 "first": [edit.model_dump(mode="json") for edit in shown],
             }
         )
@@ -215,6 +238,10 @@ def edits(
         ["id", "prompt", "new target", "true target"],
         ([edit.id, edit.question, edit.target_new, edit.target_true or "-"] for edit in shown),
     )
+    for one in findings:
+        print_line(one.counted)
+    if findings:
+        print_line(f"`sequela edits --check {source}` describes these findings.")
 
 
 def tasks(

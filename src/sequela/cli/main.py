@@ -19,12 +19,14 @@ from sequela.cli import (
     listings,
     results,
     run,
+    show,
     stats,
     trace,
     train_editor,
     tune,
 )
 from sequela.cli.console import standard_error
+from sequela.cli.signals import STOPPED, exit_when_interrupted, interrupts_raised, quick_exit_if_stopped
 from sequela.cli.threads import wait_passively
 from sequela.core.errors import SequelaError
 
@@ -36,7 +38,15 @@ class Commands(TyperGroup):
         """Runs a command and prints its errors."""
         console = standard_error()
         try:
-            return super().invoke(ctx)
+            with interrupts_raised() as interrupted:
+                try:
+                    return super().invoke(ctx)
+                except (SequelaError, typer.Exit):
+                    raise
+                except Exception as error:
+                    if interrupted():
+                        raise KeyboardInterrupt from error
+                    raise
         except SequelaError as error:
             console.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
             if error.hint:
@@ -44,7 +54,7 @@ class Commands(TyperGroup):
             raise typer.Exit(2) from error
         except KeyboardInterrupt as interrupt:
             console.print("Stopped.")
-            raise typer.Exit(130) from interrupt
+            raise typer.Exit(STOPPED) from interrupt
 
 
 app = typer.Typer(
@@ -72,6 +82,7 @@ app.command("tune", rich_help_panel="Single steps")(tune.tune)
 app.command("methods", rich_help_panel="Lists")(listings.methods)
 app.command("models", rich_help_panel="Lists")(listings.models)
 app.command("presets", rich_help_panel="Lists")(listings.presets)
+app.command("show", rich_help_panel="Lists")(show.show)
 app.command("edits", rich_help_panel="Lists")(listings.edits)
 app.command("tasks", rich_help_panel="Lists")(listings.tasks)
 
@@ -96,5 +107,7 @@ def root(
 
 def main() -> None:
     """Runs the program."""
+    exit_when_interrupted()
     wait_passively(os.environ)
-    app()
+    with quick_exit_if_stopped():
+        app()

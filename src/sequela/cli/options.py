@@ -8,25 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from sequela.core.errors import BadInputError
+from sequela.core.sizes import read_size
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 """The model of commands that are given none."""
-
-
-def read_size(text: str) -> int:
-    """Returns the number of bytes of a size such as `4GiB`, `3.5G` or `4096`.
-
-    Raises:
-        BadInputError: The text is not a size.
-    """
-    from pydantic import ByteSize, TypeAdapter, ValidationError
-
-    try:
-        return int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError as error:
-        raise BadInputError(
-            f"Invalid size {text!r}.", hint="Write it as 4GiB, as 3.5G (powers of 1,000) or in bytes."
-        ) from error
 
 
 def read_settings(path: Path | None) -> dict[str, Any]:
@@ -52,7 +37,7 @@ def read_settings(path: Path | None) -> dict[str, Any]:
     return content
 
 
-_MODEL_HELP = "A model: a short name (see `sequela models`), hub id, folder or GGUF file."
+_MODEL_HELP = "A model: an alias (see `sequela models`), hub id, folder or GGUF file."
 
 ModelArgument = Annotated[str, typer.Argument(help=_MODEL_HELP)]
 Model = Annotated[str, typer.Option("--model", "-m", help=_MODEL_HELP)]

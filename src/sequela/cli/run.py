@@ -14,7 +14,7 @@ from rich.markup import escape
 from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
-from sequela.cli.signals import sigterm_as_keyboard_interrupt
+from sequela.cli.signals import STOPPED, sigterm_as_keyboard_interrupt
 
 
 def run(
@@ -74,7 +74,7 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
             highlight=False,
             soft_wrap=True,
         )
-        raise typer.Exit(130)
+        raise typer.Exit(STOPPED)
     page = write_report(folder, folder / "report")
     if as_json:
         print_json(

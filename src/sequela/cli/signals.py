@@ -1,22 +1,99 @@
-"""Handling of signals that stop the program."""
+"""Handling of the signals that stop the program: SIGINT (Ctrl-C) and SIGTERM.
+
+While a command runs, the first one raises `KeyboardInterrupt`, so that the command stores what it has.
+Before and after a command, while Python imports and exits, it ends the program at once: an exception at such
+a moment would only print a traceback. This module is imported before everything else, so it imports little.
+"""
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+STOPPED = 130
+"""The exit status of a program that was stopped: 128 and the number of SIGINT, as in shells."""
+
+SECONDS_TO_STOP = 1.0
+"""The time, in seconds, in which a command stops undisturbed; a later signal ends the program at once."""
+
+
+def exit_when_interrupted() -> None:
+    """Makes Ctrl-C end the program at once, with its exit status and without a traceback.
+
+    A program that was started with SIGINT ignored, as by `nohup`, still ignores it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _exit)
+
+
+@contextmanager
+def interrupts_raised(number: signal.Signals = signal.SIGINT) -> Iterator[Callable[[], bool]]:
+    """Makes a signal raise `KeyboardInterrupt` within a block, once.
+
+    Repeated signals, as of a key pressed twice, don't disturb the command while it stops. If it doesn't stop,
+    they end the program. In other threads than the main one, and if the signal is ignored, nothing changes.
+
+    Args:
+        number: The signal.
+
+    Yields:
+        A function that returns whether the signal came. Compiled code may raise an error of its own instead
+        of the `KeyboardInterrupt`.
+    """
+    before = signal.getsignal(number)
+    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
+        yield lambda: False
+        return
+    raised: list[float] = []
+
+    def interrupt(received: int, frame: FrameType | None) -> None:
+        if not raised:
+            raised.append(time.monotonic())
+            raise KeyboardInterrupt
+        if time.monotonic() - raised[0] > SECONDS_TO_STOP:
+            _exit(received, frame)
+
+    try:
+        signal.signal(number, interrupt)
+        yield lambda: bool(raised)
+    finally:
+        signal.signal(number, before)
+
+
+@contextmanager
+def quick_exit_if_stopped() -> Iterator[None]:
+    """Ends the program without Python's own shutdown if a block exits with the status of a stopped program.
+
+    During its shutdown, Python handles SIGINT by its default action again, which would replace the status. It
+    would also do so by itself if the interrupt had passed through code that was compiled from text, as that
+    of dataclasses is.
+    """
+    try:
+        yield
+    except SystemExit as end:
+        if end.code == STOPPED:
+            atexit._run_exitfuncs()  # removes temporary files
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):  # closed, or nobody reads it
+                    stream.flush()
+            os._exit(STOPPED)
+        raise
 
 
 @contextmanager
 def sigterm_as_keyboard_interrupt() -> Iterator[None]:
     """Treats SIGTERM, which `kill` and job schedulers send, like Ctrl-C within a block."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with interrupts_raised(signal.SIGTERM):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"Stopped.\n")
+    os._exit(STOPPED)

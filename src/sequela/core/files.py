@@ -15,8 +15,12 @@ from safetensors.torch import load_file, save_file
 from sequela.core.errors import BadInputError, IntegrityError
 from sequela.core.hashing import hash_tensors
 from sequela.core.paths import replacing
+from sequela.core.validation import in_words
 
 M = TypeVar("M", bound=BaseModel)
+
+DAMAGED_HINT = "Copy the whole folder again from where it was written, or create it again."
+"""What to do about a folder that is incomplete or damaged."""
 
 
 def write_description(path: Path, description: BaseModel) -> None:
@@ -39,9 +43,14 @@ def read_description_of(path: Path, kind: type[M], what: str) -> M:
     try:
         return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise BadInputError(f"{path.parent} holds no {what}: {path.name} is missing.") from None
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise BadInputError(f"{path} can't be read as the description of {what}: {error}") from error
+        raise BadInputError(
+            f"{path.parent} holds no {what}: {path.name} is missing.", hint=f"Name a folder with {what}."
+        ) from None
+    except (ValidationError, ValueError, OSError) as error:  # not JSON, not text, or not a file
+        reason = in_words(error) if isinstance(error, ValidationError) else error
+        raise BadInputError(
+            f"{path} can't be read as the description of {what}: {reason}.", hint=DAMAGED_HINT
+        ) from error
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> str:
@@ -65,7 +74,7 @@ def load_tensors(path: Path, expected_hash: str) -> dict[str, torch.Tensor]:
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise IntegrityError(f"{path} can't be read: {error}") from error
+        raise IntegrityError(f"{path} can't be read: {error}", hint=DAMAGED_HINT) from error
     if hash_tensors(tensors.items()) != expected_hash:
-        raise IntegrityError(f"{path} was changed after it was saved: its hash differs.")
+        raise IntegrityError(f"{path} was changed after it was saved: its hash differs.", hint=DAMAGED_HINT)
     return tensors

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.core.errors import UnknownNameError
+from sequela.core.arguments import check_choice
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The dtypes that weights can be loaded in."""
@@ -59,10 +59,10 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
     Raises:
         UnknownNameError: `name` is none of these.
+        BadInputError: `name` is not a string.
     """
     if name != AUTO:
-        if name not in DTYPES:
-            raise UnknownNameError("dtype", name, (*DTYPES, AUTO))
+        check_choice("dtype", name, (*DTYPES, AUTO))
         return Precision(name)
     native = _native_bfloat16(device)
     if native:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from sequela.core.errors import IntegrityError
-from sequela.core.files import save_tensors
+from sequela.core.files import DAMAGED_HINT, save_tensors
 from sequela.edited.delta import Delta
 from sequela.edited.updates import Dense, LowRank, WeightUpdate
 from sequela.models import LanguageModel
@@ -50,12 +50,12 @@ def restore_delta(path: Path, stored: StoredDelta, model: LanguageModel) -> Delt
     if not stored.weights:
         tensors = {}
     elif not path.is_file():
-        raise IntegrityError(f"{path.parent} is incomplete: {path.name} is missing.")
+        raise IntegrityError(f"{path.parent} is incomplete: {path.name} is missing.", hint=DAMAGED_HINT)
     else:
         try:
             tensors = load_file(path, device=str(model.device))
         except (OSError, SafetensorError) as error:
-            raise IntegrityError(f"{path} can't be read: {error}") from error
+            raise IntegrityError(f"{path} can't be read: {error}", hint=DAMAGED_HINT) from error
     try:
         updates: dict[str, WeightUpdate] = {
             name: LowRank(tensors[f"{name}/b"], tensors[f"{name}/a"])
@@ -64,8 +64,8 @@ def restore_delta(path: Path, stored: StoredDelta, model: LanguageModel) -> Delt
             for name, form in stored.weights.items()
         }
     except KeyError as error:
-        raise IntegrityError(f"{path} lacks the tensor {error}.") from error
+        raise IntegrityError(f"{path} lacks the tensor {error}.", hint=DAMAGED_HINT) from error
     delta = Delta(model.fingerprint, updates)
     if delta.content_hash != stored.content_hash:
-        raise IntegrityError(f"{path} was changed after it was saved: its hash differs.")
+        raise IntegrityError(f"{path} was changed after it was saved: its hash differs.", hint=DAMAGED_HINT)
     return delta

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from sequela.core.errors import BadInputError
+from sequela.core.arguments import as_whole_number
+from sequela.core.errors import BadInputError, shown
 
 JOIN = "+"
 """The separator between a method's name and those of its regularizers."""
@@ -49,11 +50,15 @@ class MethodInfo:
     presets_of: str = ""
 
     def check_batch_size(self, batch_size: int) -> None:
-        """Rejects batches of several edits for a method that applies one edit at a time.
+        """Rejects invalid batch sizes, and batches of several edits for a method that applies one at a time.
 
         Raises:
-            BadInputError: The method takes one edit at a time, and `batch_size` is greater than 1.
+            BadInputError: `batch_size` is not a whole number from 1 on, or it is greater than 1 and the
+                method takes one edit at a time.
         """
+        number = as_whole_number(batch_size)
+        if number is None or number < 1:
+            raise BadInputError(f"Invalid batch size {shown(batch_size)}; expected a whole number from 1 on.")
         if batch_size > 1 and not self.takes_batches:
             raise BadInputError(
                 f"{self.name} applies one edit at a time, but the batch size is {batch_size}.",

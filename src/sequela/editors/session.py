@@ -10,6 +10,7 @@ from functools import cached_property
 from sequela.core.errors import BadInputError
 from sequela.edited import Delta, EditedModel
 from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.control_answers import without_control_answers
 from sequela.edited.protocols import RequestRouter
 from sequela.editors.bad_edit_policy import BadEditPolicy
 from sequela.editors.base import AnyEditor, EditorState, EditReport, Resources
@@ -73,8 +74,7 @@ class EditSession:
         template: The chat template applied to the prompts for the editor; None leaves them unchanged.
 
     Raises:
-        ValueError: The batch size isn't positive.
-        BadInputError: The method doesn't take batches of that size.
+        BadInputError: The batch size isn't a whole number from 1 on, or the method doesn't take such batches.
     """
 
     model: LanguageModel
@@ -85,8 +85,6 @@ class EditSession:
     template: ChatTemplate | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"Invalid batch size {self.batch_size}; expected at least 1.")
         self.editor.info.check_batch_size(self.batch_size)
 
     def with_preset(self) -> EditSession:
@@ -182,11 +180,12 @@ class EditSession:
         return self.editor.edited(self.model, at.delta, at.state, routers)
 
     def _for_editor(self, edits: Sequence[Edit]) -> Sequence[Edit]:
-        """Returns the edits with the chat template applied to their prompts, if there is one.
+        """Returns the edits without answers that are none, and in the chat template, if there is one.
 
         In-context methods get the plain prompts, because their router precedes that of the template.
         """
         template = self.template
+        edits = without_control_answers(edits, self.model.tokenizer)
         if template is None or self.editor.location == "prompt":
             return edits
         return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from sequela.core.hashing import hash_json
+from sequela.core.validation import CheckedModel
 
 BLANK = "{}"
 """The placeholder for the subject in a prompt."""
 
 
-class Probe(BaseModel):
+class Probe(CheckedModel):
     """A prompt for the edited model and, where one is known, the right answer.
 
     Args:
         prompt: The text to be continued.
         answer: The right continuation; None if only agreement with the unedited model counts.
+
+    Raises:
+        InvalidFieldsError: A field is missing, unknown or invalid. It is a `BadInputError`; its `error` is
+            pydantic's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,7 +29,7 @@ class Probe(BaseModel):
     answer: str | None = Field(default=None, description="The right continuation, if one is known.")
 
 
-class Edit(BaseModel):
+class Edit(CheckedModel):
     """One fact to be changed: `prompt` with `subject` should be continued by `target_new`.
 
     Args:
@@ -38,7 +43,13 @@ class Edit(BaseModel):
         portability: Questions whose answer follows from the edit.
         generation: Prompts after which a model writes freely about the subject.
         attribute: Prompts about other subjects of which the new answer is true.
+        relation: The relation between subject and target, as the source names it; edits with the same subject
+            and relation ask the same question.
         source: The data set the edit came from.
+
+    Raises:
+        InvalidFieldsError: A field is missing, unknown or invalid. It is a `BadInputError`; its `error` is
+            pydantic's, which `model_validate` raises unchanged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +76,11 @@ class Edit(BaseModel):
     )
     attribute: tuple[str, ...] = Field(
         default=(), description="Prompts about other subjects of which the new answer is true."
+    )
+    relation: str | None = Field(
+        default=None,
+        description="The relation between subject and target, such as P36; edits with the same subject and "
+        "relation ask the same question.",
     )
     source: str = Field(default="user", description="The data set the edit came from.")
 
@@ -93,5 +109,5 @@ class Edit(BaseModel):
 
     @property
     def content_hash(self) -> str:
-        """A hash of the edit's fields."""
-        return hash_json(self.model_dump(mode="json"))
+        """A hash of the edit's fields without the relation, which no method reads."""
+        return hash_json(self.model_dump(mode="json", exclude={"relation"}))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from sequela.core.arguments import check_path, check_text
 from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.edits.edit_set import EditSet
@@ -70,7 +71,7 @@ class SourceDescription:
     problem: str = ""
 
 
-def load_edits(source: str, path: Path | None = None, limit: int | None = None) -> EditSet:
+def load_edits(source: str, path: str | Path | None = None, limit: int | None = None) -> EditSet:
     """Loads edits by the name of their source.
 
     Args:
@@ -86,8 +87,8 @@ def load_edits(source: str, path: Path | None = None, limit: int | None = None) 
 
     Raises:
         UnknownNameError: No source has that name.
-        BadInputError: A record is invalid (named by file and record number), or there are
-            fewer than `limit`.
+        BadInputError: A record is invalid (named by file and record number), there are fewer than `limit`,
+            or an argument is of a wrong type.
         SequelaError: The data can't be found or downloaded.
     """
     entry, file = _find(source, path)
@@ -95,7 +96,7 @@ def load_edits(source: str, path: Path | None = None, limit: int | None = None) 
     return edits if limit is None else edits.first(limit)
 
 
-def check_source(source: str, path: Path | None = None) -> None:
+def check_source(source: str, path: str | Path | None = None) -> None:
     """Checks the arguments of `load_edits` without reading any edits.
 
     Args:
@@ -139,16 +140,18 @@ def _describe(listed: Listed[Source]) -> SourceDescription:
     )
 
 
-def _find(source: str, path: Path | None) -> tuple[Source, Path | None]:
+def _find(source: str, path: str | Path | None) -> tuple[Source, Path | None]:
     """Returns the source of a name, and the user's file that it reads, if it reads one.
 
     Raises:
         UnknownNameError: No source has that name.
         BadInputError: The package that provides it can't be used.
     """
+    check_text("source", source, "the name of an edit source, or of a file")
+    file = None if path is None else check_path("path", path)
     if source in SOURCE_REGISTRY.names():
-        return SOURCE_REGISTRY.get(source), path
-    if path is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
+        return SOURCE_REGISTRY.get(source), file
+    if file is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
         file = Path(source.removeprefix(_OWN_FILE_PREFIX)).expanduser()
         return replace(JSONL_SOURCE, name=file.name), file
     raise UnknownNameError(SOURCE_REGISTRY.kind, source, SOURCE_REGISTRY.names())

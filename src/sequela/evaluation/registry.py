@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
+from sequela.core.arguments import check_items, check_table, check_whole_number
+from sequela.core.errors import BadInputError, SequelaError, UnknownNameError, shown
 from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.core.validation import problems_in
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, is_path
@@ -64,18 +65,25 @@ def make_suites(suites: Sequence[Suite | Mapping[str, Any] | str], limit: int | 
 
     Raises:
         UnknownNameError: No suite has one of the names.
-        BadInputError: A setting is unknown or has a wrong value.
+        BadInputError: A setting is unknown or has a wrong value, or something is not a suite.
     """
+    if limit is not None:
+        limit = check_whole_number("limit", limit, at_least=1)
     created: list[Suite] = []
-    for suite in suites:
+    for suite in check_items("suites", suites, object, "a suite", 'Write ["mmlu"], or [{"name": "mmlu"}].'):
         if not isinstance(suite, str | Mapping):
+            if not callable(getattr(suite, "evaluate", None)):
+                raise BadInputError(
+                    f"{shown(suite)} is not a suite.", hint=f"Known: {', '.join(suite_names())}."
+                )
             created.append(suite)
             continue
         options = {"name": suite} if isinstance(suite, str) else dict(suite)
+        check_table("suite", options)
         name = options.pop("name", None)
         if not isinstance(name, str):
             raise BadInputError(
-                f"A suite has no name: {suite!r}.", hint='Write {"name": "mmlu", "limit": 5}.'
+                f"A suite has no name: {shown(suite)}.", hint='Write {"name": "mmlu", "limit": 5}.'
             )
         if limit is not None and "limit" in option_names(name):
             options = {"limit": limit, **options}
@@ -134,7 +142,7 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
                 f"The suite {name!r} needs the option {first.key!r}.", hint=f"Options: {allowed}."
             ) from error
         raise BadInputError(
-            f"Invalid option {first.key} = {first.given!r} of the suite {name!r}: {first.message}.",
+            f"Invalid option {first.key} = {shown(first.given)} of the suite {name!r}: {first.message}.",
             hint=f"Allowed options: {allowed}.",
         ) from error
     if check is not None:

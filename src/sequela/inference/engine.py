@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sequela.core.errors import SequelaError
+from sequela.core.joining import without_end_spaces
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.protocols import NO_ROUTE, Route
 from sequela.models import tokenize_prompt
+from sequela.models.control_tokens import without_marks
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,12 @@ class GenerationRequest:
     Args:
         prompt: The token ids; at least one.
         max_new_tokens: The maximum number of generated tokens; at least 1.
-        stop: Strings that end the text; they are not part of it.
+        stop: Strings that end the text; they are not part of it. One within white space at the beginning of
+            the text does not end it.
         route: The route that the model's routers chose.
 
     Raises:
-        SequelaError: The prompt is empty, or `max_new_tokens` is below 1.
+        SequelaError: The prompt or a stop string is empty, or `max_new_tokens` is below 1.
     """
 
     prompt: tuple[int, ...]
@@ -105,6 +108,8 @@ class GenerationRequest:
             raise SequelaError(
                 "A generation request needs at least one token of prompt and at least one to generate."
             )
+        if "" in self.stop:
+            raise SequelaError("A stop string is empty; every answer would end before it begins.")
 
     @property
     def length(self) -> int:
@@ -159,8 +164,8 @@ class Engine(Protocol):
 
 
 def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRequest:
-    """Returns a request that scores a continuation of a prompt, separated from it by one space."""
-    routed = model.route(prompt)
+    """Returns a request that scores a continuation of a prompt, joined as `tokenize_prompt` does."""
+    routed = model.route(without_end_spaces(without_marks(prompt)))
     tokens = tokenize_prompt(model.base.tokenizer, routed.prompt, target=continuation)
     return ScoreRequest(tokens.prompt_ids, tokens.target_ids, routed.route)
 
@@ -168,7 +173,7 @@ def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRe
 def generation_request(
     model: EditedModel, prompt: str, max_new_tokens: int, stop: tuple[str, ...] = ()
 ) -> GenerationRequest:
-    """Returns a request that continues a prompt."""
-    routed = model.route(prompt)
+    """Returns a request that continues a prompt; spaces at its end don't count."""
+    routed = model.route(without_end_spaces(without_marks(prompt)))
     tokens = tokenize_prompt(model.base.tokenizer, routed.prompt)
     return GenerationRequest(tokens.ids, max_new_tokens, stop, routed.route)

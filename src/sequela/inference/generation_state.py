@@ -1,4 +1,8 @@
-"""The state of one generation request, and its stopping rules."""
+"""The state of one generation request, and its stopping rules.
+
+A text ends before the first stop string in it. White space before an answer is no answer, so a stop string
+within it does not count: many models begin an answer with a line break.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,9 @@ from dataclasses import dataclass, field
 from sequela.core.progress import Progress, counted
 from sequela.inference.engine import Generation, GenerationRequest
 from sequela.models import LanguageModel
+
+STOPPING_VERSION = 2
+"""Raised when the same tokens give another text. 1: a stop string within leading white space counted."""
 
 
 @dataclass
@@ -62,13 +69,16 @@ class GenerationState:
         A character takes at most four tokens, so it is enough to search the last tokens first.
         """
         last = 4 * max(map(len, self.request.stop)) + 4
-        if self._stop_at(_decode(model, self.ids[-last:])) is None:
+        end = _decode(model, self.ids[-last:])
+        if not any(stop in end for stop in self.request.stop):
             return False
         return self._stop_at(_decode(model, self.ids)) is not None
 
     def _stop_at(self, text: str) -> int | None:
-        positions = [position for stop in self.request.stop if (position := text.find(stop)) >= 0]
-        return min(positions, default=None)
+        """Returns the position of the first stop string that isn't within leading white space."""
+        leading = len(text) - len(text.lstrip())
+        positions = [text.find(stop, max(0, leading - len(stop) + 1)) for stop in self.request.stop]
+        return min((position for position in positions if position >= 0), default=None)
 
 
 def _decode(model: LanguageModel, ids: Sequence[int]) -> str:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from sequela.core.arguments import check_instance
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError, UnsupportedModelError
 from sequela.core.hub import hub_access
 from sequela.core.precision import choose_precision
@@ -26,6 +27,9 @@ from sequela.models.gguf import read_gguf
 from sequela.models.language_model import LanguageModel
 from sequela.models.names import check_model_name, is_path
 from sequela.models.pypi_models import packaged_folder
+
+DEVICES_HINT = "Try 'cpu', 'cuda', 'cuda:1' or 'mps'."
+"""What to do about an unusable device."""
 
 
 def load_model(
@@ -76,7 +80,10 @@ def choose_device(device: str | None) -> torch.device:
 
     Raises:
         SequelaError: The device is not available.
+        BadInputError: The argument is not the name of a device.
     """
+    if device is not None:
+        check_instance("device", device, (str, torch.device), "the name of a device", DEVICES_HINT)
     if device is None:
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -86,9 +93,7 @@ def choose_device(device: str | None) -> torch.device:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         reason = str(error).splitlines()[0]
-        raise SequelaError(
-            f"The device {device!r} can't be used: {reason}", hint="Try 'cpu', 'cuda', 'cuda:1' or 'mps'."
-        ) from error
+        raise SequelaError(f"The device {device!r} can't be used: {reason}", hint=DEVICES_HINT) from error
     return chosen
 
 

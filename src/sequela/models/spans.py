@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from sequela.core.errors import SequelaError
+from sequela.core.joining import ANSWER, with_space, without_end_spaces
+from sequela.models.control_tokens import EncodedText, encode_text, without_marks
 
 BLANK = "{}"
 """The placeholder of the subject in a prompt, and of the prompt in a context template."""
@@ -76,21 +78,6 @@ def fill(template: str, value: str) -> str:
     return template.replace(BLANK, value)
 
 
-def with_space(prompt: str, continuation: str) -> str:
-    """Returns the continuation with the space that separates it from the prompt.
-
-    None is added if either side already has white space at the boundary, or if one of them is empty.
-    """
-    if not prompt or not continuation or prompt[-1].isspace() or continuation[0].isspace():
-        return continuation
-    return f" {continuation}"
-
-
-def continued(prompt: str, continuation: str) -> str:
-    """Returns a prompt with its continuation."""
-    return prompt + with_space(prompt, continuation)
-
-
 def tokenize_prompt(
     tokenizer: PreTrainedTokenizerBase,
     prompt: str,
@@ -102,9 +89,10 @@ def tokenize_prompt(
 
     Args:
         tokenizer: A fast tokenizer.
-        prompt: The prompt; `{}` stands for the subject. Without a subject it is unchanged.
+        prompt: The prompt; `{}` stands for the subject. Without a subject it is unchanged, except that
+            spaces at its end don't count.
         subject: The text that replaces `{}`.
-        target: The text that follows, separated by one space.
+        target: The text that follows, separated by a space if one belongs there (`joining`).
         context: A text around the prompt, with `{}` where the prompt goes.
 
     Returns:
@@ -125,27 +113,55 @@ def tokenize_prompt(
         if not subject.strip():
             raise SequelaError(f"The subject of the prompt {prompt!r} is empty.")
         head, _, tail = prompt.rpartition(BLANK)
-        start = len(before) + len(fill(head, subject))
+        start = len(without_marks(before + fill(head, subject)))
         subject_at = (start, start + len(subject))
         filled = fill(head, subject) + subject + tail
-    text = before + filled + after
+    text = without_end_spaces(before + filled + after)
     target_at: tuple[int, int] | None = None
     if target is not None:
         if not target.strip():
             raise SequelaError(f"The target of the prompt {prompt!r} is empty.")
-        start = len(text)
-        text = continued(text, target)
-        target_at = (start, len(text))
-
-    encoded = tokenizer(text, return_offsets_mapping=True, return_attention_mask=False)
-    offsets = [_with_its_space(left, right, text) for left, right in encoded["offset_mapping"]]
-    span = None if subject_at is None else _covering(offsets, *subject_at, text)
-    target_span = None if target_at is None else _covering(offsets, *target_at, text)
-    ids = tuple(encoded["input_ids"])
+        continuation = with_space(text, target)
+        asked = without_end_spaces(text.removesuffix(ANSWER))
+        continuation = text.removesuffix(ANSWER)[len(asked) :] + continuation  # a space of a chat template
+        start = len(without_marks(asked))
+        target_at = (start, start + len(continuation))
+        encoded = _encode_joined(tokenizer, asked, continuation)
+    else:
+        encoded = encode_text(tokenizer, without_end_spaces(text.removesuffix(ANSWER)))
+    offsets = [_with_its_space(left, right, encoded.text) for left, right in encoded.offsets]
+    span = None if subject_at is None else _covering(offsets, *subject_at, encoded.text)
+    target_span = None if target_at is None else _covering(offsets, *target_at, encoded.text)
+    ids = encoded.ids
     if target_span is not None:
         # A tokenizer may end every text with a special token; it is not part of the target.
         ids = ids[: target_span.stop]
-    return TokenizedPrompt(text, ids, span, target_span)
+    return TokenizedPrompt(encoded.text, ids, span, target_span)
+
+
+def _encode_joined(tokenizer: PreTrainedTokenizerBase, prompt: str, continuation: str) -> EncodedText:
+    """Tokenizes a prompt with its continuation.
+
+    If a token would have characters of both, they are tokenized apart: a model that continues the prompt
+    can't take back its last token.
+    """
+    whole = encode_text(tokenizer, prompt + continuation)
+    start = len(without_marks(prompt))
+    if not any(left < start < right for left, right in whole.offsets):
+        return whole
+    first = encode_text(tokenizer, prompt)
+    # After a line break, since some tokenizers put a space before the first word of a text.
+    second = encode_text(tokenizer, f"\n{continuation}", add_special_tokens=False)
+    kept = [i for i, (left, right) in enumerate(second.offsets) if right > left >= 1]
+    n_prompt = 1 + max(i for i, (left, right) in enumerate(first.offsets) if left < right)
+    return EncodedText(
+        whole.text,
+        (*first.ids[:n_prompt], *(second.ids[i] for i in kept)),
+        (
+            *first.offsets[:n_prompt],
+            *((start + second.offsets[i][0] - 1, start + second.offsets[i][1] - 1) for i in kept),
+        ),
+    )
 
 
 def _with_its_space(left: int, right: int, text: str) -> tuple[int, int]:

@@ -12,6 +12,9 @@ from sequela.reports.formatting import NOT_SHOWN, format_with_error
 from sequela.results import ALARMS, EDIT_QUALITY, Suites, mean_and_stderr, protocol_info
 from sequela.results.metrics import metric_rank
 
+SEVERAL = f"{NOT_SHOWN} (several results)"
+"""The text of a cell with several results of one task, which would belong to different edited models."""
+
 
 @dataclass(frozen=True)
 class SummaryColumn:
@@ -177,6 +180,8 @@ def _cell(
     members = [one for one in measurements if _belongs(one, column)]
     if len(members) < len(column.tasks):
         return None  # a mean over fewer tasks would not be comparable
+    if len({one.task for one in members}) < len(members):
+        return SummaryCell(None, None, sum(one.n for one in members), SEVERAL)
     invalid = sorted({one.invalid_because.partition(":")[0] for one in members if one.invalid_because})
     if invalid:
         description = f"{NOT_SHOWN} ({', '.join(invalid)})"

@@ -36,5 +36,5 @@ from .suite_info import Suites as Suites
 from .suite_info import TaskInfo as TaskInfo
 from .task_result import TaskResult as TaskResult
 from .task_result import invalid_items_note as invalid_items_note
-from .task_result import item_counts as item_counts
 from .task_result import result_from_items as result_from_items
+from .task_result import result_like as result_like

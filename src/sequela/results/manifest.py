@@ -59,6 +59,9 @@ class Manifest(BaseModel):
         config: The study with all defaults filled in.
         given: The study as given, from which it can be reconstructed.
         model_hashes: The fingerprints of the base models, by name.
+        trajectory_keys: The keys of the trajectories, by model, method and shuffle seed. A key also covers
+            what the study only names: the content of presets and of the text of key statistics.
+        network_hashes: The hashes of the trained networks, by model and method.
         edit_set_hashes: The content hashes of the edit sets, by source.
         suite_versions: The versions of the suites, by name.
         suite_infos: The descriptions of the suites for reports, by name; None in runs of earlier versions.
@@ -80,6 +83,8 @@ class Manifest(BaseModel):
     config: dict[str, Any]
     given: dict[str, Any] = Field(default_factory=dict)
     model_hashes: dict[str, str] = Field(default_factory=dict)
+    trajectory_keys: dict[str, str] = Field(default_factory=dict)
+    network_hashes: dict[str, str] = Field(default_factory=dict)
     edit_set_hashes: dict[str, str] = Field(default_factory=dict)
     suite_versions: dict[str, str] = Field(default_factory=dict)
     suite_infos: dict[str, SuiteInfo] | None = None

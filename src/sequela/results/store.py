@@ -214,6 +214,26 @@ class ResultsStore:
         """
         self._merge(CostRow(record=_to_json(one)) for one in records)
 
+    def discard_costs(self, step: str, trajectory: str, after: int) -> None:
+        """Deletes the costs of a step after a number of edits; these edits are applied and counted again.
+
+        Args:
+            step: The step.
+            trajectory: The trajectory's hash.
+            after: The number of edits up to which costs are kept.
+
+        Raises:
+            SequelaError: Writing failed.
+        """
+        try:
+            with Session(self._engine) as session, session.begin():
+                for row in session.scalars(select(CostRow)):
+                    cost = CostRecord.model_validate(json.loads(row.record))
+                    if (cost.step, cost.trajectory) == (step, trajectory) and (cost.n_edits or 0) > after:
+                        session.delete(row)
+        except OperationalError as error:
+            raise _not_written(self.folder, error) from error
+
     def edit_records(self, trajectory: str | None = None) -> list[EditRecord]:
         """Returns the edit records, trajectory by trajectory, in the order in which the edits were applied.
 

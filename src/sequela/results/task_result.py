@@ -72,29 +72,49 @@ def result_from_items(items: Sequence[ItemRecord], note: str = "") -> TaskResult
     kinds = {(item.suite, item.task, item.metric, item.protocol) for item in items}
     if len(kinds) != 1:
         raise ValueError(f"A task result needs items of one kind; these are of {len(kinds)}.")
-    suite, task, metric, protocol = kinds.pop()
     value, stderr = mean_and_stderr([item.value for item in items])
+    full_note = "; ".join(part for part in (note, invalid_items_note(items)) if part)
+    return result_like(items[0], value, stderr, full_note, counted=items, items=items)
+
+
+def result_like(
+    first: ItemRecord,
+    value: float | None,
+    stderr: float | None = None,
+    note: str = "",
+    *,
+    counted: Sequence[ItemRecord] = (),
+    items: Sequence[ItemRecord] = (),
+    metric: str = "",
+    form: AnswerDistribution | None = None,
+) -> TaskResult:
+    """Returns a result with the labels of a record.
+
+    Args:
+        first: The record: its suite, task, metric and protocol are those of the result.
+        value: The value; None if there is none.
+        stderr: The standard error, if there is one.
+        note: A remark for readers.
+        counted: The records of the items that `n` and the numbers of invalid items count.
+        items: The records to keep with the result; none if the value is not a mean over them.
+        metric: The metric, if it is not the record's.
+        form: The distribution of the answers, if the result is a score of answers.
+    """
     return TaskResult(
-        suite=suite,
-        task=task,
-        metric=metric,
-        protocol=protocol,
+        suite=first.suite,
+        task=first.task,
+        metric=metric or first.metric,
+        protocol=first.protocol,
         value=value,
         stderr=stderr,
-        note="; ".join(part for part in (note, invalid_items_note(items)) if part),
+        n=len(counted),
+        n_nonfinite=sum(not item.finite for item in counted),
+        n_too_long=sum(item.too_long is not None for item in counted),
+        n_failed=sum(bool(item.failed) for item in counted),
+        note=note,
+        form=form,
         items=tuple(items),
-        **item_counts(items),
     )
-
-
-def item_counts(items: Sequence[ItemRecord]) -> dict[str, int]:
-    """Returns the number of items and of invalid answers, by the field names of `TaskResult`."""
-    return {
-        "n": len(items),
-        "n_nonfinite": sum(not item.finite for item in items),
-        "n_too_long": sum(item.too_long is not None for item in items),
-        "n_failed": sum(bool(item.failed) for item in items),
-    }
 
 
 def invalid_items_note(items: Sequence[ItemRecord]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from sequela.core.errors import BadInputError
 from sequela.core.paths import data_folder
+from sequela.core.validation import CheckedModel
 
 
-class CorpusSpec(BaseModel):
+class CorpusSpec(CheckedModel):
     """The source and the size of a corpus.
 
     Args:

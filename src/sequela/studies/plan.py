@@ -19,6 +19,7 @@ from sequela.models import LanguageModel
 from sequela.results import EDIT_QUALITY, SuiteInfo
 from sequela.results.suite_info import edit_quality_info
 from sequela.studies.study import EditorChoice, Study
+from sequela.studies.text_rules import text_rules
 from sequela.studies.trajectory import Trajectory
 
 
@@ -65,6 +66,8 @@ class Plan:
         """The version of this study's edit-quality suite."""
         settings = self.study.edit_quality
         content: dict[str, object] = {"probes": 2, "settings": settings.model_dump(mode="json")}
+        if (rules := text_rules(self.edits)) > 1:
+            content["texts"] = rules
         if settings.metrics:
             content["metrics"] = {metric.name: metric.version for metric in settings.further_metrics()}
         return hash_json(content)
@@ -100,9 +103,9 @@ class Plan:
         Args:
             sessions: The model's sessions, as `sessions` returns them.
         """
-        study = self.study
+        study, rules = self.study, text_rules(self.edits)
         return [
-            Trajectory(session, self.edits.shuffled(order_seed), order_seed, study.evaluation_template)
+            Trajectory(session, self.edits.shuffled(order_seed), order_seed, study.evaluation_template, rules)
             for session in sessions
             for order_seed in study.order_seeds
         ]
@@ -143,6 +146,10 @@ def make_plan(study: Study) -> Plan:
 
 def check_distinguishable(editors: Sequence[tuple[EditorChoice, AnyEditor]], filled_in: bool) -> None:
     """Checks that the results of all methods will have different labels.
+
+    Reading a study file rejects equal entries, with their line. That check can't be this one: different
+    entries may get equal labels, which are known only when the editors exist (they need PyTorch) and, for
+    presets, when the model is loaded. The same holds for the names of suites.
 
     Args:
         editors: The methods, as specified in the study and as editors.

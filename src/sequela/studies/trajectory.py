@@ -21,12 +21,14 @@ class Trajectory:
         edits: The edits in order.
         order_seed: The shuffle seed of the order.
         template: The template of evaluation prompts, for the labels of measurements.
+        text_rules: The version of the rules by which the texts of the edits are joined and tokenized.
     """
 
     session: EditSession
     edits: EditSet
     order_seed: int
     template: str = "none"
+    text_rules: int = 1
 
     @property
     def key(self) -> str:
@@ -35,11 +37,13 @@ class Trajectory:
         Two seeds may shuffle a few edits into the same order; they still identify two trajectories.
         """
         session = self.session
-        template = {} if session.template is None else {"edit_template": session.template.content_hash}
+        template = {} if session.template is None else {"edit_template": session.template.edits_hash}
+        rules = {} if self.text_rules == 1 else {"texts": self.text_rules}
         revision = session.editor.revision(session.model)
         return hash_json(
             {
                 **template,
+                **rules,
                 **({"revision": revision} if revision else {}),
                 "model": session.model.fingerprint,
                 "editor": session.editor.name,

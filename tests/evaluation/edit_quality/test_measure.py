@@ -195,6 +195,15 @@ class TestMeasuring:
         kinds = {(one.metric, one.protocol) for one in measure(world_model, [bare])}
         assert kinds == {("efficacy", "free_decoding"), ("efficacy", "teacher_forced")}
 
+    def test_a_control_token_as_the_old_answer_counts_as_missing(
+        self, world_model: LanguageModel, world_edits: EditSet
+    ) -> None:
+        edit = world_edits[0]
+        end = world_model.tokenizer.eos_token
+        unknown = measure(world_model, [edit.model_copy(update={"target_true": None})])
+        assert measure(world_model, [edit.model_copy(update={"target_true": end})]) == unknown
+        assert ("efficacy", "probability") not in {(one.metric, one.protocol) for one in unknown}
+
     def test_neighbors_are_limited(self, world_model: LanguageModel, world_edits: EditSet) -> None:
         edit = next(edit for edit in world_edits if len(edit.neighborhood) > SETTINGS.max_neighborhood)
         record = by_kind(measure(world_model, [edit]))[(edit.id, "neighborhood", "free_decoding")]

@@ -132,6 +132,8 @@ def test_an_answer_longer_than_the_context_is_rejected(cut_prompts: bool) -> Non
         {"until": [], "num_beams": 4},
         {"do_sample": False, "num_beams": 4},
         {"top_k": 3},
+        {"until": ["\n", ""]},
+        {"until": ""},
     ],
 )
 def test_settings_other_than_greedy_are_rejected(edited: EditedModel, settings: dict[str, Any]) -> None:
@@ -177,3 +179,14 @@ def test_nonfinite_answers_are_recorded(broken: Callable[[], EditedModel]) -> No
     assert lm.generate_until(instances("generate_until", [("Tomas", {})])) == [""]
     assert lm.loglikelihood_rolling(instances("loglikelihood_rolling", [("Moon rises",)])) == [float("-inf")]
     assert lm.nonfinite == {"Ada", "Tomas", "Moon rises"}
+
+
+@pytest.mark.parametrize("choice", ["", " ", "\n", " \t "])
+@pytest.mark.parametrize("context", ["Who founded Apple?", ""])
+def test_an_empty_choice_fails_alone(edited: EditedModel, choice: str, context: str) -> None:
+    lm = ours(edited)
+    asked = [(context, choice), ("Who founded Apple?", " A"), ("", "Water runs")]
+    answers = lm.loglikelihood(instances("loglikelihood", asked))
+    assert answers[0] == (-math.inf, False)
+    assert all(math.isfinite(logprob) for logprob, _ in answers[1:])
+    assert lm.failed == {(context, choice): "BadInputError: The choice is empty."}

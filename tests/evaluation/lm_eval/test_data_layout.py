@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
 from sequela.core.errors import BadInputError
-from sequela.evaluation.lm_eval.data_layout import DataLayout
+from sequela.evaluation.lm_eval.catalog import files_of
+from sequela.evaluation.lm_eval.data_layout import DataLayout, SplitFile
+from sequela.evaluation.lm_eval.listing import constants_of
 from sequela.evaluation.lm_eval.local_data import read_local
-from sequela.evaluation.lm_eval.task_file import read_task_file
+from sequela.evaluation.lm_eval.task_file import LocalFiles, layout_of, read_task_file
 
 LAYOUT: dict[str, Any] = {
     "format": "csv",
@@ -94,3 +97,44 @@ def test_missing_fields_of_a_record_are_named(expression: str) -> None:
         BadInputError, match=r"line 1: the record can't be converted to an item .*(stem|nothing)"
     ):
         layout.item({"question": {"text": "Why?"}}, "line 1")
+
+
+@pytest.fixture
+def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collects the evaluations of templates and expressions, of which a listing would have 100,000."""
+    begun: list[str] = []
+    begin = jinja2.Template.new_context
+
+    def counted(template: jinja2.Template, *arguments: Any, **options: Any) -> Any:
+        begun.append(repr(template))
+        return begin(template, *arguments, **options)
+
+    monkeypatch.setattr(jinja2.Template, "new_context", counted)
+    return begun
+
+
+def test_an_item_takes_one_evaluation(evaluations: list[str]) -> None:
+    layout = layout_of(LocalFiles(path="mmlu", layout="mmlu"))
+    record = {"question": "Q", **{f"choice{n}": str(n) for n in range(4)}, "answer": "2"}
+    item = {"question": "Q", "choices": ["0", "1", "2", "3"], "answer": 2}
+    assert [layout.item(record, "line 1") for _ in range(5)] == [item] * 5
+    assert len(evaluations) == 5
+
+
+def test_a_check_is_reported_before_an_expression_that_needs_it() -> None:
+    layout = DataLayout(
+        format="csv",
+        splits={"test": SplitFile()},
+        fields={"text": "text"},
+        checks={"no words": "text.split() | length > 0"},
+        row={"first": "text.split()[0]"},
+    )
+    assert layout.item({"text": "a b"}, "line 1") == {"first": "a"}
+    with pytest.raises(BadInputError, match=r"line 2: no words\."):
+        layout.item({"text": " "}, "line 2")
+
+
+def test_the_answers_of_many_items_take_few_evaluations(evaluations: list[str]) -> None:
+    rows = [{"question": str(n), "choices": [], "answer": n % 4} for n in range(40)]
+    assert constants_of(files_of("mmlu")[0], rows) == dict.fromkeys("ABCD", 0.25)
+    assert len(evaluations) == 4

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -114,7 +115,7 @@ TARGETS = {"mc1_targets": {"a": 1, "b": 1}, "mc2_targets": {"a": 1, "b": 0}}
         (
             "gsm8k",
             "gsm8k/test.jsonl",
-            '{"question": "q", "answer": "a"}\n{"question": "q"}\n',
+            '{"question": "q", "answer": "#### 1"}\n{"question": "q"}\n',
             "line 2: the fi",
         ),
         ("gsm8k", "gsm8k/test.jsonl", "{\n", "line 1: not JSON"),
@@ -183,3 +184,75 @@ def test_items_of_a_users_own_task(tmp_path: Path) -> None:
 
 def test_local_data_have_no_departure_by_default() -> None:
     assert LocalData({"test": []}).departure == ""
+
+
+def write(path: Path, content: bytes | str) -> None:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def test_a_byte_order_mark_is_read_over(small_data: Path) -> None:
+    for name, file in (("gsm8k", "gsm8k/test.jsonl"), ("mmlu", "mmlu/test/anatomy_test.csv")):
+        plain = read_local(file_of(name), "anatomy")
+        write(small_data / file, b"\xef\xbb\xbf" + (small_data / file).read_bytes())
+        assert read_local(file_of(name), "anatomy") == plain
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("gsm8k", "gsm8k/test.jsonl"),
+        ("mmlu", "mmlu/test/anatomy_test.csv"),
+        ("truthfulqa", "truthfulqa/mc_task.json"),
+    ],
+)
+def test_another_encoding_is_rejected_by_name(name: str, file: str, encoding: str, small_data: Path) -> None:
+    text = (small_data / file).read_text(encoding="utf-8").replace("part", "pärt").replace("pens", "püns")
+    write(small_data / file, text.replace("bread", "bröd").encode(encoding))
+    with pytest.raises(BadInputError, match=rf"{Path(file).name} is not UTF-8"):
+        read_local(file_of(name), "anatomy")
+
+
+@pytest.mark.parametrize("left_out", [1, 6, 30])
+def test_a_cut_archive_is_rejected_by_name(left_out: int, small_data: Path) -> None:
+    path = small_data / "gsm8k" / "test.jsonl"
+    write(path.with_name("test.jsonl.gz"), gzip.compress(path.read_bytes())[:-left_out])
+    path.unlink()
+    with pytest.raises(BadInputError, match=r"test\.jsonl\.gz can't be read"):
+        read_local(file_of("gsm8k"))
+
+
+def test_a_field_longer_than_csv_allows_is_rejected_by_record(small_data: Path) -> None:
+    path = small_data / "mmlu" / "test" / "anatomy_test.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    write(path, "".join([*lines[:2], f"{'x' * 200_000},a,b,c,d,1\n", *lines[2:]]))
+    with pytest.raises(BadInputError, match=r"anatomy_test\.csv, record 2: not CSV: field larger"):
+        read_local(file_of("mmlu"), "anatomy")
+
+
+@pytest.mark.parametrize("answer", ["four, no mark", "four #### ", "#### four", "#### 4 or 5", "4"])
+def test_a_gold_answer_without_a_number_is_rejected(answer: str, small_data: Path) -> None:
+    path = small_data / "gsm8k" / "test.jsonl"
+    write(path, path.read_text() + json.dumps({"question": "2+2?", "answer": answer}) + "\n")
+    with pytest.raises(BadInputError, match=r"test\.jsonl, line 6: answer: expected the right number"):
+        read_local(file_of("gsm8k"))
+
+
+@pytest.mark.parametrize("answer", ["#### 4", "So.\n#### -1,234.5", "#### $18", "a #### b #### 1,000 "])
+def test_gold_answers_with_a_number_are_read(answer: str, small_data: Path) -> None:
+    write(small_data / "gsm8k" / "test.jsonl", json.dumps({"question": "2+2?", "answer": answer}) + "\n")
+    assert read_local(file_of("gsm8k")).splits["test"][0]["answer"] == answer
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e999", "-Infinity", "true", '"1"', "null", "[1]"])
+def test_a_rating_that_is_no_finite_number_is_rejected(value: str, small_data: Path) -> None:
+    line = '{"text": "t", "toxicity_ai": %s, "toxicity_human": 1}\n' % value  # noqa: UP031
+    write(small_data / "toxigen" / "test.jsonl", line)
+    with pytest.raises(BadInputError, match=r"test\.jsonl, line 1: the field 'toxicity_ai' is .* finite"):
+        read_local(file_of("toxigen"))
+
+
+def test_own_items_have_finite_numbers(tmp_path: Path) -> None:
+    write(tmp_path / "items.jsonl", '{"a": {"b": [1, 2]}, "c": true}\n{"a": {"b": [1, NaN]}, "c": true}\n')
+    with pytest.raises(BadInputError, match=r"items\.jsonl, line 2: the number in the field '1' is not"):
+        read_items(tmp_path / "items.jsonl")

@@ -18,7 +18,7 @@ from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.suite import HarnessSuite
-from sequela.evaluation.lm_eval.templates import templates_compiled_once
+from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.inference import Generation, GenerationRequest, Score, ScoreRequest
 from sequela.results import Labels, Measurement
 from sequela.studies.baseline import Baseline, measurements
@@ -86,7 +86,7 @@ def right_answers(suite: HarnessSuite) -> Answers:
     """Returns the right answers to every prompt of a suite."""
     found: dict[str, dict[str, None]] = {}
     for task in suite.tasks:
-        with quiet_harness(), templates_compiled_once():
+        with quiet_harness(), sandboxed_templates():
             task.task.build_all_requests(limit=None, rank=0, world_size=1)
         for request in task.task.instances:
             target = task.task.doc_to_target(request.doc)

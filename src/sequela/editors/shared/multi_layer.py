@@ -2,8 +2,8 @@
 
 Target values are optimized at the last edited layer. Then the layers are changed in order, each by its share
 of the remaining residual, in the residual stream or, in families with norms after the MLP, at the MLP's
-output. A method defines the site of the targets, the weighting of a layer's keys, and
-whether the keys of earlier edits are kept.
+output. A method defines the site of the targets, the weighting of a layer's keys, and whether the keys of
+earlier edits are kept.
 """
 
 from __future__ import annotations

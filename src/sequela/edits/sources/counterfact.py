@@ -30,6 +30,7 @@ class RequestedRewrite(RecordSchema):
     subject: str
     target_new: Target
     target_true: Target
+    relation_id: str | None = None
 
 
 class OfficialRecord(RecordSchema):
@@ -59,6 +60,7 @@ class OfficialRecord(RecordSchema):
             ),
             generation=tuple(dict.fromkeys(self.generation_prompts)),
             attribute=tuple(dict.fromkeys(self.attribute_prompts)),
+            relation=rewrite.relation_id,
             source=source,
         )
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
+from sequela.edited.control_answers import without_control_answers
 from sequela.edits import Edit
 from sequela.evaluation.answer_status import all_finite, longest_too_long
 from sequela.evaluation.edit_quality.answer_matching import normalize_answer, starts_with_answer
@@ -76,7 +77,8 @@ def measure_edits(
         One record per edit, metric and protocol. Its value is the mean over the edit's prompts, because
         the prompts of one edit are correlated and must not count as independent items.
     """
-    asked = [(edit, probe) for edit in edits for probe in probes_of(edit, settings)]
+    known = without_control_answers(edits, model.base.tokenizer)
+    asked = [(edit, probe) for edit in known for probe in probes_of(edit, settings)]
     generations = engine.generate(
         model,
         [_generation(model, probe.prompt, settings) for _, probe in asked],

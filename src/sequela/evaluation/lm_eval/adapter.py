@@ -11,12 +11,16 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.joining import ANSWER, without_end_spaces
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
 from sequela.edited.protocols import NO_ROUTE, Route
 from sequela.evaluation.answer_status import format_error
+from sequela.evaluation.lm_eval.harness_keys import stop_problem
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
+from sequela.models import tokenize_prompt
+from sequela.models.control_tokens import BEGIN, encode_text, mark_control_tokens, without_marks
 
 DEFAULT_MAX_NEW_TOKENS = 256
 """The harness's own default, for tasks that don't set a maximum."""
@@ -36,15 +40,18 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     * **Requests**: a context passes the edited model's routers before it is tokenized. A text for
       `loglikelihood_rolling` (perplexity) is not a request and is not rewritten.
     * **Special tokens**: the tokenizer's default, as in the harness's `HFLM` for causal models: a
-      beginning-of-sequence token if the tokenizer adds one (never a second one), otherwise none.
+      beginning-of-sequence token if the tokenizer adds one (never a second one), otherwise none. Those that
+      a text quotes are text.
+    * **Chat templates**: an answer is joined to the template as an edit's target is, without the line break
+      that ends the template.
     * **Too long**: a request that doesn't fit the model's context is not run. It is recorded in `too_long`
       with its length in tokens; its log-likelihood is minus infinity, its text empty. With `cut_prompts`,
       prompts are truncated on the left, as in `HFLM`, and recorded in `truncated`.
     * **Not finite**: a prompt followed by a non-finite logit is recorded in `nonfinite`; its
       log-likelihood is minus infinity, its text ends there.
     * **Failed**: a request that can't be rewritten or tokenized, for example because of an error in a
-      template, is recorded in `failed` with the reason; its log-likelihood is minus infinity, its text empty.
-      The other requests are run.
+      template or an empty choice, is recorded in `failed` with the reason; its log-likelihood is minus
+      infinity, its text empty. The other requests are run.
 
     Args:
         model: The edited model.
@@ -93,11 +100,20 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
         """Returns the token ids of a text, with special tokens as described for the class."""
-        if add_special_tokens is None and string.startswith(self.tokenizer.decode([self.prefix_token_id])):
-            add_special_tokens = False
-        special = {} if add_special_tokens is None else {"add_special_tokens": add_special_tokens}
-        ids: list[int] = self.tokenizer.encode(string, **special)
-        return ids
+        if add_special_tokens is None:
+            beginning = self.tokenizer.decode([self.prefix_token_id])
+            add_special_tokens = not string.startswith((beginning, f"{BEGIN}{beginning}"))
+            if not add_special_tokens and not string.startswith(BEGIN):
+                head = string[: len(beginning)]
+                string = mark_control_tokens(self.tokenizer, head) + string.removeprefix(head)
+        return list(encode_text(self.tokenizer, string, add_special_tokens=add_special_tokens).ids)
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Scores continuations."""
+        pairs: list[TokenizedPair] = []
+        for context, continuation in (request.args for request in requests):
+            pairs.append(((context, continuation), *self._encode_pair(context, continuation)))
+        return self._loglikelihood_tokens(pairs)
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         try:
@@ -107,17 +123,19 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             return [], []
 
     def _encoded(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        if not continuation.strip():
+            raise BadInputError("The choice is empty.")
+        if not context:
+            ids = self.tok_encode(continuation, add_special_tokens=False)
+            begins = len(ids) > 1 and ids[0] == self.prefix_token_id
+            return (ids[:1], ids[1:]) if begins else ([self.prefix_token_id], ids)
         rewritten = self._rewritten(context)
         if any(isinstance(router, ChatTemplate) for router in self.edited.routers):
-            # An answer in a turn of its own begins without the space that plain text puts before it.
-            continuation = continuation.lstrip(" ")
+            # An answer in a turn of its own is joined to the template, as an edit's target is.
+            tokens = tokenize_prompt(self.tokenizer, rewritten, target=continuation.lstrip())
+            return list(tokens.prompt_ids), list(tokens.target_ids)
         pair: tuple[list[int], list[int]] = super()._encode_pair(rewritten, continuation)
         return pair
-
-    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """Scores continuations; the harness's progress bar is replaced by Sequela's own."""
-        answers: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
-        return answers
 
     def _loglikelihood_tokens(self, requests: Sequence[TokenizedPair], **_: Any) -> list[tuple[float, bool]]:
         asked = [index for index, (pair, _, _) in enumerate(requests) if pair not in self.failed]
@@ -190,7 +208,10 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     def _prompt_tokens(self, prompt: str) -> list[int] | None:
         """Returns the tokens of a prompt to be continued; None if it failed."""
         try:
-            return self.tok_encode(self._rewritten(prompt) if prompt else "") or [self.prefix_token_id]
+            rewritten = self._rewritten(prompt) if prompt else ""
+            if rewritten.endswith(ANSWER):
+                rewritten = without_end_spaces(rewritten.removesuffix(ANSWER))
+            return self.tok_encode(rewritten) or [self.prefix_token_id]
         except Exception as error:  # noqa: BLE001 - an error in one item must not stop the others
             self.failed[(prompt,)] = format_error(error)
             return None
@@ -207,14 +228,16 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
                 f"{max_new_tokens} new tokens were requested; {self.edited.base.name!r} has a context "
                 f"of {self.max_length} tokens, prompt included."
             )
-        until = settings.get("until") or []
-        stop = (until,) if isinstance(until, str) else tuple(until)
+        until = settings.get("until", [])
+        if wrong := stop_problem(until):
+            raise BadInputError(f"The task {wrong}.")
+        stop = (until,) if isinstance(until, str) else tuple(until or ())
         route = self._routes.get(prompt, NO_ROUTE)
         return GenerationRequest(self._fitted(prompt, ids, room), max_new_tokens, stop, route)
 
     def _rewritten(self, prompt: str) -> str:
         """Returns the prompt after routing, and stores its route."""
-        routed = self.edited.route(prompt)
+        routed = self.edited.route(without_marks(prompt))
         self._routes[prompt] = routed.route
         return routed.prompt
 

@@ -19,9 +19,9 @@ from sequela.results import (
     ItemRecord,
     TaskResult,
     invalid_items_note,
-    item_counts,
     mean_and_stderr,
     result_from_items,
+    result_like,
 )
 from sequela.results.metrics import ACCURACY_PER_BYTE, AUROC, BALANCED_ACCURACY, TRUE_PROBABILITY
 
@@ -177,33 +177,13 @@ def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
     spread = (len(positives) - 1) * (one - area**2) + (len(negatives) - 1) * (two - area**2)
     variance = (area * (1 - area) + spread) / (len(positives) * len(negatives))
     full_note = joined(note, invalid_items_note(records))
-    result = _without_items(records, AUROC.name, full_note, area, math.sqrt(max(variance, 0.0)))
-    return result.model_copy(update={"form": AnswerDistribution(chance=0.5)})
+    stderr, form = math.sqrt(max(variance, 0.0)), AnswerDistribution(chance=0.5)
+    return result_like(records[0], area, stderr, full_note, counted=records, metric=AUROC.name, form=form)
 
 
 def _one_class(records: Sequence[ItemRecord], metric: str, note: str) -> TaskResult:
-    return _without_items(records, metric, f"every item's answer is {records[0].expected!r}; {note}")
-
-
-def _without_items(
-    records: Sequence[ItemRecord],
-    metric: str,
-    note: str,
-    value: float | None = None,
-    stderr: float | None = None,
-) -> TaskResult:
-    """Returns a result that is not a mean over its items."""
-    first = records[0]
-    return TaskResult(
-        suite=first.suite,
-        task=first.task,
-        metric=metric,
-        protocol=first.protocol,
-        value=value,
-        stderr=stderr,
-        note=note,
-        **item_counts(records),
-    )
+    full_note = f"every item's answer is {records[0].expected!r}; {note}"
+    return result_like(records[0], None, note=full_note, counted=records, metric=metric)
 
 
 def share_of_answer(records: Sequence[ItemRecord], answer: str, metric: str, note: str) -> TaskResult:

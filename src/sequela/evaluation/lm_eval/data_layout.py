@@ -5,6 +5,8 @@ A layout is a mapping in a task file, or a file in `task_files/layouts` if sever
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
@@ -13,16 +15,55 @@ import jinja2
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, compiled_expression
 
 Row = dict[str, Any]
 
-KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "text": str,
-    "number": (int, float),
-    "list": list,
-    "object": dict,
+_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "text": (str, "a text"),
+    "number": ((int, float), "a finite number"),
+    "list": (list, "a list"),
+    "object": (dict, "an object"),
 }
-"""The kinds of a field, with their Python types."""
+"""The kinds of a field, with their Python types and their names in error messages."""
+
+
+def picked_fields(record: Any, kinds: Mapping[str, str], where: str) -> Row:
+    """Returns the required fields of a record, after checking their kinds.
+
+    Args:
+        record: The record.
+        kinds: The kind of each field: `text`, `number`, `list` or `object`.
+        where: The name of the record in error messages.
+
+    Raises:
+        BadInputError: The record is no object, or a field is missing or of the wrong kind. `true` and NaN
+            don't count as numbers.
+    """
+    if not isinstance(record, dict):
+        raise BadInputError(f"{where}: expected an object with {', '.join(kinds)}.")
+    for field, kind in kinds.items():
+        if field not in record:
+            raise BadInputError(f"{where}: the field {field!r} is missing.")
+        type_, noun = _KINDS[kind]
+        value = record[field]
+        wrong = not isinstance(value, type_) or (kind == "number" and isinstance(value, bool))
+        if wrong or nonfinite_field(value):
+            raise BadInputError(f"{where}: the field {field!r} is {_shown(value)}, expected {noun}.")
+    return {field: record[field] for field in kinds}
+
+
+def nonfinite_field(value: Any, name: str = "it") -> str:
+    """Returns the name of a number that is not finite, anywhere in a value; an empty text if all are."""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else name
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, part in parts if (found := nonfinite_field(part, str(key)))), "")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 class SplitFile(BaseModel):
@@ -67,7 +108,7 @@ class DataLayout(BaseModel):
     def _are_expressions(cls, value: dict[str, str]) -> dict[str, str]:
         for name, expression in value.items():
             try:
-                _compiled(expression)
+                compiled_expression(expression)
             except jinja2.TemplateSyntaxError as error:
                 raise ValueError(f"{name}: {expression!r} is not an expression ({error})") from error
         return value
@@ -82,7 +123,12 @@ class DataLayout(BaseModel):
         Raises:
             BadInputError: A field is missing or of the wrong kind, or the record doesn't meet a condition.
         """
-        fields = self._fields_of(record, where)
+        fields = picked_fields(record, self.fields, where)
+        try:
+            if (item := self._compiled_item(**fields)) is not None:
+                return _defined(item) if self.row else fields
+        except UNBUILDABLE:
+            pass  # the expressions are evaluated one by one below, for the message
         try:
             for message, check in self._compiled_checks.items():
                 if not check(**fields):
@@ -90,29 +136,23 @@ class DataLayout(BaseModel):
             if not self.row:
                 return fields
             return {name: _defined(expression(**fields)) for name, expression in self._compiled_row.items()}
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except UNBUILDABLE as error:
             raise BadInputError(f"{where}: the record can't be converted to an item ({error}).") from error
 
-    def _fields_of(self, record: Any, where: str) -> Row:
-        if not isinstance(record, dict):
-            raise BadInputError(f"{where}: expected an object with {', '.join(self.fields)}.")
-        for field, kind in self.fields.items():
-            if not isinstance(record.get(field), KINDS[kind]):
-                raise BadInputError(f"{where}: the field {field!r} is missing or of the wrong kind.")
-        return {field: record[field] for field in self.fields}
+    @cached_property
+    def _compiled_item(self) -> Any:
+        """The item as one expression, since beginning an evaluation is slow; none if a check fails."""
+        item = ", ".join(f"{json.dumps(name)}: ({expression})" for name, expression in self.row.items())
+        checks = " and ".join(f"({check})" for check in self.checks.values()) or "true"
+        return compiled_expression(f"{{{item}}} if {checks} else none")
 
     @cached_property
     def _compiled_checks(self) -> Mapping[str, Any]:
-        return {message: _compiled(text) for message, text in self.checks.items()}
+        return {message: compiled_expression(text) for message, text in self.checks.items()}
 
     @cached_property
     def _compiled_row(self) -> Mapping[str, Any]:
-        return {name: _compiled(text) for name, text in self.row.items()}
-
-
-def _compiled(expression: str) -> Any:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    return environment.compile_expression(expression, undefined_to_none=False)
+        return {name: compiled_expression(text) for name, text in self.row.items()}
 
 
 def _defined(value: Any) -> Any:

@@ -11,7 +11,14 @@ from sequela.evaluation.lm_eval.answer_extraction import UNPARSED, AnswerParser,
 from sequela.evaluation.lm_eval.choice_scoring import derived
 from sequela.evaluation.lm_eval.item_records import ItemContext, Sample, failures_note, joined
 from sequela.evaluation.ngrams import ngram_entropy, repetition
-from sequela.results import AnswerDistribution, ItemRecord, TaskResult, most_frequent, result_from_items
+from sequela.results import (
+    AnswerDistribution,
+    ItemRecord,
+    TaskResult,
+    most_frequent,
+    result_from_items,
+    result_like,
+)
 from sequela.results.metrics import (
     ACCURACY,
     ACCURACY_LENIENT,
@@ -148,17 +155,8 @@ def _accuracy_parsed(records: Sequence[ItemRecord], note: str) -> TaskResult:
     if scored:
         parsed_note = f"{len(scored)} of {len(records)} answers could be parsed"
         return result_from_items(scored, joined(note, parsed_note))
-    first = records[0]
-    return TaskResult(
-        suite=first.suite,
-        task=first.task,
-        metric=ACCURACY_PARSED.name,
-        protocol=first.protocol,
-        value=None,
-        stderr=None,
-        n=0,
-        note=joined(note, f"none of {len(records)} answers could be parsed"),
-    )
+    none_note = joined(note, f"none of {len(records)} answers could be parsed")
+    return result_like(records[0], None, note=none_note, metric=ACCURACY_PARSED.name)
 
 
 def _read(record: ItemRecord, parser: str) -> dict[str, Any]:

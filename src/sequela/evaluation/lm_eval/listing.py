@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import jinja2
-
 from sequela.core.errors import BadInputError
 from sequela.core.registry import SEQUELA, Listed
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, find_benchmark, subtasks_of
 from sequela.evaluation.lm_eval.data_layout import Row
-from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.few_shot import ITEMS, read_own_rows
+from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_local
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template, template_fields
 from sequela.evaluation.lm_eval.task_file import SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.upstream_tasks import read_definition
 from sequela.evaluation.suite_description import SuiteDescription, unusable
@@ -55,7 +55,7 @@ def _describe_all(listed: Listed[Benchmark]) -> Iterator[SuiteDescription]:
 
 def _describe(file: TaskFile, data: LocalData | None, origin: str) -> SuiteDescription:
     rows = None if data is None else [row for some in data.splits.values() for row in some]
-    constants = {} if rows is None else _constants(file, rows)
+    constants = {} if rows is None else constants_of(file, rows)
     return SuiteDescription(
         name=file.benchmark,
         task=f"{file.name}@{file.version}",
@@ -85,7 +85,9 @@ def _source(file: TaskFile) -> str:
 def _local_data(file: TaskFile, folder: Path) -> LocalData | None:
     """Returns the test items on this machine, those of all subjects; None if there are none."""
     if file.items:
-        return LocalData({"test": read_items(folder / file.items)})
+        upstream = read_definition(file.include) if file.include else {}
+        own = read_own_rows(file, folder, upstream)
+        return LocalData({"test": own.splits[ITEMS]})
     if local_path(file) is None:
         return None
     read = [read_local(file, subtask) for subtask in subtasks_of(file) or ("",)]
@@ -101,7 +103,7 @@ def _chance(file: TaskFile, rows: Sequence[Row] | None) -> float | None:
     return sum(sum(one) / len(one) for one in labels) / len(labels)
 
 
-def _constants(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
+def constants_of(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
     """Returns the score of always giving one answer, by answer."""
     if file.targets and file.reported_metrics[0] == ACCURACY.name:
         targets = [row[file.targets] for row in rows]
@@ -109,6 +111,23 @@ def _constants(file: TaskFile, rows: Sequence[Row]) -> Mapping[str, float]:
         return {"the shortest choice": sum(shortest) / len(shortest)}
     if not file.right_answer or not rows:
         return {}
-    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(file.right_answer)
-    answers = Counter(template.render(row) for row in rows)
+    answers: Counter[str] = Counter()
+    try:
+        for row, count in _alike(rows, file.right_answer):
+            answers[apply_template(file.right_answer, row)] += count
+    except UNBUILDABLE as error:
+        raise BadInputError(
+            f"The task {file.name!r}: its right_answer can't be rendered ({error})."
+        ) from error
     return {answer: count / len(rows) for answer, count in sorted(answers.items())}
+
+
+def _alike(rows: Sequence[Row], template: str) -> Iterator[tuple[Row, int]]:
+    """Yields a row of each group for which a template renders the same text, and the group's size."""
+    fields = template_fields(template)
+    groups: dict[str, tuple[Row, int]] = {}
+    for row in rows:
+        key = repr([row.get(field) for field in fields])
+        first, count = groups.get(key, (row, 0))
+        groups[key] = first, count + 1
+    yield from groups.values()

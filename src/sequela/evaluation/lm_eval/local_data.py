@@ -19,7 +19,7 @@ from typing import Any
 from sequela.core.errors import BadInputError
 from sequela.core.paths import data_folder
 from sequela.core.text_files import open_text, read_json, read_json_lines
-from sequela.evaluation.lm_eval.data_layout import KINDS, DataLayout, Row, SplitFile
+from sequela.evaluation.lm_eval.data_layout import DataLayout, Row, SplitFile, nonfinite_field, picked_fields
 from sequela.evaluation.lm_eval.task_file import JSON_LINES, SUBJECT, LocalFiles, TaskFile, layout_of
 
 
@@ -73,7 +73,7 @@ def _objects(path: Path, local: LocalFiles) -> list[Row]:
     """Returns the objects of a JSON-lines file, reduced to the fields of the task file if it names any."""
     if not local.fields:
         return read_items(path)
-    return [*_rows(path, {name: KINDS[kind] for name, kind in local.fields.items()})]
+    return [picked_fields(record, local.fields, where) for where, record in _lines(path)]
 
 
 def read_items(path: Path) -> list[Row]:
@@ -89,6 +89,8 @@ def read_items(path: Path) -> list[Row]:
     for where, row in _lines(path):
         if not isinstance(row, dict):
             raise BadInputError(f"{where}: expected an object.")
+        if field := nonfinite_field(row):
+            raise BadInputError(f"{where}: the number in the field {field!r} is not finite.")
         if rows and set(row) != set(rows[0]):
             differing = ", ".join(sorted(set(row) ^ set(rows[0])))
             raise BadInputError(f"{where}: the fields differ from those of the first record in {differing}.")
@@ -139,33 +141,24 @@ def _present(path: Path) -> Path:
 
 
 def _csv_records(path: Path, fields: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    number = 0
     with open_text(path) as stream:
-        reader = csv.DictReader(stream)
-        if (reader.fieldnames or [])[: len(fields)] != fields:
-            raise BadInputError(f"{path}: the header is {reader.fieldnames}, expected {','.join(fields)}.")
-        for number, row in enumerate(reader, start=1):
-            where = f"{path}, record {number}"
-            if None in row or None in row.values():
-                raise BadInputError(f"{where}: expected {len(reader.fieldnames or [])} fields.")
-            yield where, row
+        try:
+            reader = csv.DictReader(stream)
+            if (reader.fieldnames or [])[: len(fields)] != fields:
+                raise BadInputError(
+                    f"{path}: the header is {reader.fieldnames}, expected {','.join(fields)}."
+                )
+            for number, row in enumerate(reader, start=1):
+                where = f"{path}, record {number}"
+                if None in row or None in row.values():
+                    raise BadInputError(f"{where}: expected {len(reader.fieldnames or [])} fields.")
+                yield where, row
+        except csv.Error as error:
+            raise BadInputError(f"{path}, record {number + 1}: not CSV: {error}.") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:
     """Yields the records of a file with one per line, each with its location for error messages."""
     for number, value in read_json_lines(path):
         yield f"{path}, line {number}", value
-
-
-def _rows(path: Path, fields: dict[str, Any]) -> Iterator[Row]:
-    for where, record in _lines(path):
-        yield _picked(record, fields, where)
-
-
-def _picked(record: Any, fields: dict[str, Any], where: str) -> Row:
-    """Returns the required fields of a record, after checking their kinds."""
-    if not isinstance(record, dict):
-        raise BadInputError(f"{where}: expected an object with {', '.join(fields)}.")
-    for field, kind in fields.items():
-        if not isinstance(record.get(field), kind):
-            raise BadInputError(f"{where}: the field {field!r} is missing or of the wrong kind.")
-    return {field: record[field] for field in fields}

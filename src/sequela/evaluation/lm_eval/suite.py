@@ -20,11 +20,13 @@ from sequela.evaluation.lm_eval.choice_scoring import choice_records
 from sequela.evaluation.lm_eval.generation_scoring import generation_records
 from sequela.evaluation.lm_eval.item_records import ItemContext, Sample
 from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.lm_eval.repeatable import harness_seeds, start_sampler
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.lm_eval.task_builder import HarnessTask, build_task, task_name
 from sequela.evaluation.lm_eval.task_file import suite_info
-from sequela.evaluation.lm_eval.templates import templates_compiled_once
+from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.inference import Engine
+from sequela.inference.generation_state import STOPPING_VERSION
 from sequela.results import ItemRecord, SuiteInfo, TaskResult
 from sequela.results.metrics import TRUE_PROBABILITY
 
@@ -62,8 +64,10 @@ class HarnessSuite:
     @cached_property
     def version(self) -> str:
         """A hash of definitions, settings, items, few-shot examples, rules and the harness's version."""
+        generates = any(file.protocol == "generation" for file in self.settings.files)
         return hash_json(
             {
+                **({"stopping": STOPPING_VERSION} if generates else {}),
                 "suite": self.name,
                 "scoring": SCORING_VERSION,
                 "extraction": EXTRACTION_VERSION,
@@ -109,7 +113,9 @@ class HarnessSuite:
             SequelaError: The data can't be loaded.
         """
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
-        with templates_compiled_once():
+        for task in self.tasks:
+            start_sampler(task.task)
+        with sandboxed_templates(), harness_seeds():
             return self._task_results(lm)
 
     def _task_results(self, lm: EngineLM) -> list[TaskResult]:

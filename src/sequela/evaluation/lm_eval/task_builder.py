@@ -12,39 +12,31 @@ from random import Random
 from typing import Any
 
 import datasets
-import jinja2
 from lm_eval.api.task import ConfigurableTask
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.paths import DATA_VARIABLE
+from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS
 from sequela.evaluation.lm_eval.data_layout import Row
+from sequela.evaluation.lm_eval.few_shot import Splits, example_rows, example_settings, read_own_rows
+from sequela.evaluation.lm_eval.harness_keys import stop_problem
 from sequela.evaluation.lm_eval.item_records import Sample, joined
-from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.local_data import local_path, read_local
+from sequela.evaluation.lm_eval.own_task import JOINING_VERSION, OwnTask
 from sequela.evaluation.lm_eval.quiet import quiet_harness
+from sequela.evaluation.lm_eval.repeatable import (
+    harness_seeds,
+    leave_out_asked_item,
+    processed_once,
+    start_sampler,
+)
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
-from sequela.evaluation.lm_eval.templates import apply_template, templates_compiled_once
+from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.evaluation.lm_eval.upstream_tasks import UpstreamFunction, read_definition, resolved
 from sequela.results.metrics import AUROC
-
-FEWSHOT_SEED = 1234
-"""The harness's default seed; Sequela's tasks use the first few-shot examples and draw none."""
-
-UNBUILDABLE = (
-    jinja2.TemplateError,
-    AssertionError,
-    AttributeError,
-    IndexError,
-    KeyError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-"""What the harness raises if a definition or an item is invalid."""
-
-OWN_SPLIT = "test"
-"""The split of the items of a task file with its own items."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +54,7 @@ class HarnessTask:
         task: The harness's task object.
         content: A hash of definition, settings and items.
         first_prompt: The prompt of the first item, with its few-shot examples.
+        first_target: The right answer of the first item.
     """
 
     file: TaskFile
@@ -73,20 +66,12 @@ class HarnessTask:
     task: ConfigurableTask
     content: str
     first_prompt: str
+    first_target: str
 
     @property
     def key(self) -> str:
         """The task's name in the harness, which includes the protocol."""
         return _key(self.file, self.name)
-
-    @property
-    def first_target(self) -> str:
-        """The right answer of the first item."""
-        document = self.task.eval_docs[0]
-        target = self.task.doc_to_target(document)
-        if self.file.protocol == "generation":
-            return str(target)
-        return str(self.task.doc_to_choice(document)[int(target)])
 
     def targets_of(self, sample: Sample) -> Sequence[str]:
         """Returns the right answers of an item with generated answers."""
@@ -129,37 +114,46 @@ def build_task(
         BadInputError: An item lacks something that the definition requires; the message names it.
     """
     shots = file.shots if shots is None else shots
-    definition = _definition(file, subject, shots, max_new_tokens)
-    upstream = definition.pop("task", "")
-    rows, departure = _data(file, subject, definition, folder)
-    name = task_name(file, subject, shots, departure)
+    upstream = read_definition(file.include.replace(SUBJECT, subject)) if file.include else {}
+    data = _data(file, subject, upstream, folder)
+    definition = _definition(file, upstream, data.splits, shots, max_new_tokens)
+    upstream_name = definition.pop("task", "")
+    name = task_name(file, subject, shots, data.departure)
     definition["task"] = _key(file, name)
 
+    own = folder is not None and folder.resolve() != FOLDER.resolve()
+    task_class: type[ConfigurableTask] = OwnTask if own else ConfigurableTask
+
     def custom_dataset(**_: Any) -> datasets.DatasetDict:
-        return rows
+        return data_set(data.splits)
 
     try:
-        with quiet_harness():
-            task = ConfigurableTask(config={**resolved(definition), "custom_dataset": custom_dataset})
+        with quiet_harness(), harness_seeds(), sandboxed_templates():
+            task = task_class(config={**resolved(definition), "custom_dataset": custom_dataset})
     except UNBUILDABLE as error:
         raise BadInputError(
             f"The task {file.name!r} can't be built from its definition and first item "
             f"({type(error).__name__}: {error}).",
             hint="Check the templates under `harness`, and that the items have the fields they name.",
         ) from error
-    task.set_fewshot_seed(FEWSHOT_SEED)
-    if file.protocol != "generation" and definition["output_type"] != "multiple_choice":
+    if file.protocol != "generation" and definition.get("doc_to_choice") is None:
         raise BadInputError(
-            f"The task {file.name!r}: the protocol {file.protocol} scores choices, but its definition "
-            f"has the output_type {definition['output_type']}.",
-            hint="Add `harness: {output_type: multiple_choice, doc_to_choice: ...}`.",
+            f"The task {file.name!r}: the protocol {file.protocol} scores choices, and it has none.",
+            hint='Add `harness: {doc_to_choice: "{{choices}}"}`, or use the protocol generation.',
         )
-    documents = task.eval_docs
+    if wrong := stop_problem((task.config.generation_kwargs or {}).get("until")):
+        raise BadInputError(f"The task {file.name!r}: its generation_kwargs {wrong}.")
+    leave_out_asked_item(task)
+    start_sampler(task)
+    documents = processed_once(task)
     n_run = len(documents) if limit is None else min(limit, len(documents))
     run_documents = documents.select(range(n_run))
-    with templates_compiled_once():
+    examples = example_rows(definition, data.splits)
+    with sandboxed_templates():
         _check_items(task, run_documents, file)
+        _check_apart(task, run_documents, examples[:shots], data, file)
         first_prompt = _first_prompt(task, shots, file)
+        first_target = _first_target(task, file)
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
@@ -169,16 +163,18 @@ def build_task(
         shots=shots,
         n_items=len(documents),
         note=joined(
-            f"prompts of lm-evaluation-harness's {upstream}{of_version}" if file.include else "",
+            f"prompts of lm-evaluation-harness's {upstream_name}{of_version}" if file.include else "",
             f"{shots}-shot",
             f"at most {_length(definition)} new tokens" if file.protocol == "generation" else "",
-            departure,
+            data.departure,
+            data.note,
             f"the first {n_run} of {len(documents)} items" if n_run < len(documents) else "",
             f"there are only {len(documents)} items" if limit is not None and limit > len(documents) else "",
         ),
         task=task,
-        content=_content(file, definition, rows, run_documents),
+        content=_content(file, definition, examples, run_documents, own),
         first_prompt=first_prompt,
+        first_target=first_target,
     )
 
 
@@ -194,23 +190,22 @@ def task_name(file: TaskFile, subject: str, shots: int, departure: str = "") -> 
     return f"{file.name}{part}{changed_shots}{changed_data}@{file.version}"
 
 
-def _definition(file: TaskFile, subject: str, shots: int, max_new_tokens: int | None) -> dict[str, Any]:
-    upstream = read_definition(file.include.replace(SUBJECT, subject)) if file.include else {}
-    # The protocol implies the output type: choices are scored unless answers are generated.
-    definition = {"output_type": "multiple_choice", **upstream, "num_fewshot": shots, "training_split": None}
-    if file.items:
-        definition |= {"test_split": OWN_SPLIT}
+def _definition(
+    file: TaskFile, upstream: Mapping[str, Any], splits: Splits, shots: int, max_new_tokens: int | None
+) -> dict[str, Any]:
+    definition = {**upstream, "num_fewshot": shots}
+    definition |= example_settings(file, upstream, splits, shots)
     if file.protocol == "generation":
         # Sequela's own parsers read the text; the harness's filters and metrics are not used.
         definition |= {
-            "output_type": "generate_until",
             "doc_to_choice": None,
             "filter_list": None,
             "metric_list": [{"metric": "exact_match"}],
         }
     definition |= file.harness
+    definition["output_type"] = file.output_type
     if file.protocol == "generation":
-        settings = {"do_sample": False, **definition["generation_kwargs"]}
+        settings = {"do_sample": False, **(definition.get("generation_kwargs") or {})}
         settings["max_gen_toks"] = max_new_tokens or file.max_new_tokens
         definition["generation_kwargs"] = settings
     return definition
@@ -221,30 +216,51 @@ def _length(definition: Mapping[str, Any]) -> int:
     return length
 
 
-def _data(
-    file: TaskFile, subject: str, definition: Mapping[str, Any], folder: Path | None
-) -> tuple[datasets.DatasetDict, str]:
-    """Returns the items, and a note on how they differ from the official ones."""
+@dataclass(frozen=True)
+class _Data:
+    """A task's data set.
+
+    Args:
+        splits: The rows by split.
+        departure: A note on how the items differ from the official ones.
+        note: A note on items that are few-shot examples.
+        places: The location of each of its own few-shot examples.
+    """
+
+    splits: Splits
+    departure: str = ""
+    note: str = ""
+    places: tuple[str, ...] = ()
+
+
+def _data(file: TaskFile, subject: str, upstream: Mapping[str, Any], folder: Path | None) -> _Data:
+    own = read_own_rows(file, folder or FOLDER, upstream)
     if file.items:
-        rows = read_items((folder or FOLDER) / file.items)
-        return datasets.DatasetDict({OWN_SPLIT: datasets.Dataset.from_list(rows)}), ""
+        return _Data(own.splits, note=own.note, places=own.places)
     if local_path(file) is None:
-        return _prepared(file, _from_hub(file, definition)), ""
-    local = read_local(file, subject)
-    return _prepared(file, _data_set(local)), local.departure
+        published, departure = _from_hub(file, {**upstream, **file.harness}), ""
+    else:
+        local = read_local(file, subject)
+        published, departure = local.splits, local.departure
+    if file.shuffled:
+        published = {
+            split: [_shuffled(row, file.shuffled) for row in some] for split, some in published.items()
+        }
+    return _Data({**published, **own.splits}, departure, places=own.places)
 
 
-def _data_set(data: LocalData) -> datasets.DatasetDict:
+def data_set(splits: Splits) -> datasets.DatasetDict:
+    """Returns rows as a data set of the harness."""
     return datasets.DatasetDict(
-        {split: datasets.Dataset.from_list(rows) for split, rows in data.splits.items()}
+        {split: datasets.Dataset.from_list(list(rows)) for split, rows in splits.items()}
     )
 
 
-def _from_hub(file: TaskFile, definition: Mapping[str, Any]) -> datasets.DatasetDict:
+def _from_hub(file: TaskFile, definition: Mapping[str, Any]) -> dict[str, list[Row]]:
     path, name = definition["dataset_path"], definition.get("dataset_name")
     with hub_access() as reachable:
         try:
-            return datasets.load_dataset(path, name)
+            loaded = datasets.load_dataset(path, name)
         except (OSError, ValueError) as error:  # no network, no such data set, no permission
             raise SequelaError(
                 f"The data set {path!r} ({name}) of the benchmark {file.benchmark!r} can't be loaded: "
@@ -252,18 +268,7 @@ def _from_hub(file: TaskFile, definition: Mapping[str, Any]) -> datasets.Dataset
                 hint=f"Connect to the network (some data sets need `hf auth login`), or set {DATA_VARIABLE} "
                 "to a folder that has the data; `sequela tasks` lists the benchmarks and their data.",
             ) from error
-
-
-def _prepared(file: TaskFile, rows: datasets.DatasetDict) -> datasets.DatasetDict:
-    """Returns the items with the choices in the fields that the task file names shuffled."""
-    if not file.shuffled:
-        return rows
-    return datasets.DatasetDict(
-        {
-            split: datasets.Dataset.from_list([_shuffled(row, file.shuffled) for row in some])
-            for split, some in rows.items()
-        }
-    )
+    return {split: rows.to_list() for split, rows in loaded.items()}
 
 
 def _shuffled(row: Row, fields: Sequence[str]) -> Row:
@@ -288,11 +293,63 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
                     raise ValueError(f"the metric auroc needs two choices; there are {len(choices)}")
             elif file.options:
                 choices_shown(file.options, document)
+            if file.protocol == "generation" and file.items:
+                _check_gold(target, file)
         except UNBUILDABLE as error:
             where = file.items or f"the data of {file.benchmark}"
             raise BadInputError(
                 f"{where}, record {number}: no prompt can be built from it ({type(error).__name__}: {error})."
             ) from error
+
+
+def _check_gold(target: Any, file: TaskFile) -> None:
+    """Checks that there is a text that would count as right: at least the right answer itself.
+
+    Raises:
+        ValueError: There is none.
+    """
+    targets = [str(one) for one in (target if isinstance(target, list) else [target])]
+    for name, parser in file.readings.items():
+        if not any(one.strip() and COMPARISONS[parser.compare](one, [one]) for one in targets):
+            raise ValueError(
+                f"no answer could match {' or '.join(map(repr, targets)) or 'an empty list'} as a "
+                f"{parser.compare} (the reading {name})"
+            )
+
+
+def _check_apart(
+    task: ConfigurableTask, documents: datasets.Dataset, examples: Sequence[Row], data: _Data, file: TaskFile
+) -> None:
+    """Checks the task file's own few-shot examples: each can be rendered, and no item is one of them."""
+    if not data.places:
+        return
+    questions: dict[str, str] = {}
+    for row, place in zip(examples, data.places, strict=False):
+        try:
+            questions[task.doc_to_text(row)] = place
+            task.doc_to_target(row)
+        except UNBUILDABLE as error:
+            raise BadInputError(
+                f"{place}: no few-shot example can be built from it ({type(error).__name__}: {error})."
+            ) from error
+    for number, document in enumerate(documents, start=1):
+        same = questions.get(task.doc_to_text(document))
+        if same is not None:
+            where = f"item {number + len(data.places)}" if data.note else f"record {number}"
+            raise BadInputError(
+                f"{file.items or file.benchmark}, {where}: its question is that of a few-shot example "
+                f"({same}), so the answer would stand before it.",
+                hint="Remove one of the two.",
+            )
+
+
+def _first_target(task: ConfigurableTask, file: TaskFile) -> str:
+    """Returns the right answer of the first item."""
+    document = task.eval_docs[0]
+    target = task.doc_to_target(document)
+    if file.protocol == "generation":
+        return str(target)
+    return str(task.doc_to_choice(document)[int(target)])
 
 
 def _first_prompt(task: ConfigurableTask, shots: int, file: TaskFile) -> str:
@@ -312,16 +369,21 @@ def _first_prompt(task: ConfigurableTask, shots: int, file: TaskFile) -> str:
 
 
 def _content(
-    file: TaskFile, definition: dict[str, Any], rows: datasets.DatasetDict, documents: datasets.Dataset
+    file: TaskFile,
+    definition: dict[str, Any],
+    examples: Sequence[Row],
+    documents: datasets.Dataset,
+    own: bool,
 ) -> str:
-    examples = definition.get("fewshot_split")
+    left_out = set(PRESENTATION) | (set() if file.examples else {"examples"})
     return hash_json(
         {
             "harness": installed_version("lm-eval"),
-            "file": file.model_dump(mode="json", exclude=set(PRESENTATION)),
+            "file": file.model_dump(mode="json", exclude=left_out),
             "definition": _plain(definition),
             "items": documents.to_list(),
-            "examples": rows[examples].to_list() if examples else [],
+            "examples": list(examples),
+            **({"joining": JOINING_VERSION} if own else {}),
         }
     )
 

@@ -18,9 +18,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sequela.core.errors import BadInputError
+from sequela.core.text_files import read_text
 from sequela.core.validation import in_words
 from sequela.evaluation.lm_eval.answer_extraction import AnswerParser
 from sequela.evaluation.lm_eval.data_layout import DataLayout
+from sequela.evaluation.lm_eval.harness_keys import problem_of
 from sequela.results import MetricInfo, Section, SuiteInfo, TaskInfo, metric_info, metrics
 
 FOLDER = Path(__file__).parent / "task_files"
@@ -167,6 +169,9 @@ class TaskFile(BaseModel):
         options: For generated answers, the choices that were shown, as a template of the harness.
         readings: For generated answers, the parsers `strict` and `lenient`.
         items: For a user's own file, the JSON-lines file with its items, in the same folder.
+        examples: The JSON-lines file with its few-shot examples, in the same folder. Without one, an own file
+            takes the examples of the definition that it includes, or its first `shots` items, which are then
+            not asked.
         local: The location of its items in the user's folder of data sets.
     """
 
@@ -195,6 +200,7 @@ class TaskFile(BaseModel):
     options: str = ""
     readings: dict[str, AnswerParser] = Field(default_factory=dict)
     items: str = ""
+    examples: str = ""
     local: LocalFiles | None = None
 
     @model_validator(mode="after")
@@ -218,6 +224,10 @@ class TaskFile(BaseModel):
             raise ValueError("true_probability needs targets")
         if not (self.include or self.items):
             raise ValueError("it needs an upstream definition to include, or items of its own")
+        if wrong := problem_of(self.harness, self.output_type):
+            raise ValueError(wrong)
+        if self.examples and not self.shots:
+            raise ValueError("examples are few-shot examples; it needs shots, the number of them in a prompt")
         if self.items and "doc_to_text" not in self.harness:
             raise ValueError("a task with items of its own needs harness.doc_to_text")
         return self
@@ -226,6 +236,11 @@ class TaskFile(BaseModel):
     def name(self) -> str:
         """The task's name without version and suffixes."""
         return self.task or self.benchmark
+
+    @property
+    def output_type(self) -> str:
+        """The harness's output type, which follows from the protocol."""
+        return "generate_until" if self.protocol == "generation" else "multiple_choice"
 
     @property
     def reported_metrics(self) -> tuple[str, ...]:
@@ -250,10 +265,19 @@ def read_task_file(path: Path) -> TaskFile:
         BadInputError: It can't be read, or a field is missing or invalid; the message names file and field.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInputError(f"The task file {path} can't be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except BadInputError as error:
+        raise BadInputError(f"The task file {error.message}", hint=error.hint) from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.constructor.ConstructorError as error:
+        tag = str(error.problem).rpartition("tag ")[2].strip("'")
+        line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
+        raise BadInputError(
+            f"The task file {path} has the tag {tag}{line}; it is data and can't name code.",
+            hint="Write a template. A definition of the harness can be run as `lm_eval:FILE`.",
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInputError(f"The task file {path} is not YAML: {error}.") from error
     if not isinstance(content, dict):
         raise BadInputError(f"The task file {path} is not a mapping of keys to values.")
@@ -261,9 +285,19 @@ def read_task_file(path: Path) -> TaskFile:
         return TaskFile.model_validate(content)
     except ValidationError as error:
         raise BadInputError(
-            f"The task file {path}: {in_words(error, allowed=list(TaskFile.model_fields))}.",
+            f"The task file {path}: {in_words(error, allowed=_ALL_FIELDS)}.",
             hint=f"Fields: {', '.join(TaskFile.model_fields)}.",
         ) from error
+
+
+_ALL_FIELDS = [
+    *TaskFile.model_fields,
+    *LocalFiles.model_fields,
+    *DataLayout.model_fields,
+    *AnswerParser.model_fields,
+    *MetricText.model_fields,
+]
+"""The fields of a task file and of the objects in it, to suggest one for an unknown field."""
 
 
 def suite_info(files: Sequence[TaskFile]) -> SuiteInfo:

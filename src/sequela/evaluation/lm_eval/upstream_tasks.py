@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from sequela.core.errors import SequelaError
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.evaluation.lm_eval.catalog import INSTALL_HINT, definitions_folder
 
 
@@ -43,10 +43,17 @@ def read_definition(relative: str) -> dict[str, Any]:
         The definition, with functions as `UpstreamFunction`.
 
     Raises:
+        BadInputError: The path leads out of the harness's folder.
         SequelaError: The installed harness doesn't have the file.
     """
     folder = definitions_folder()
     path = folder / relative
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BadInputError(
+            f"The definition {relative!r} is outside of lm-evaluation-harness.",
+            hint="A task file can include only definitions of the installed harness, such as "
+            "`gsm8k/gsm8k-cot.yaml`.",
+        )
     if not path.is_file():
         raise SequelaError(
             f"The installed lm-evaluation-harness has no task definition {relative!r}.",

@@ -38,7 +38,9 @@ def own_task(tmp_path: Path) -> dict[str, str]:
 def test_code_from_outside_the_harness_is_run_only_with_permission(
     own_task: dict[str, str], tiny_edited: EditedModel
 ) -> None:
-    with pytest.raises(BadInputError, match=r"outside lm-evaluation-harness: helpers.text") as caught:
+    with pytest.raises(
+        BadInputError, match=r"outside lm-evaluation-harness: the function helpers.text"
+    ) as caught:
         check_harness_task(**own_task)
     assert "trust_remote_code: true" in str(caught.value)
     suite = HarnessTaskSuite(**own_task, trust_remote_code=True)
@@ -104,3 +106,13 @@ def test_few_shot_examples_of_a_task_without_any_are_rejected(tmp_path: Path) ->
             num_fewshot=2,
             data=str(write_rows(tmp_path / "test.jsonl", DATA_SETS["arc_easy"]["test"])),
         ).version
+
+
+def test_an_empty_stop_text_is_reported_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "task: mine\ntest_split: test\ndoc_to_text: question\ndoc_to_target: answer\n"
+        "output_type: generate_until\ngeneration_kwargs: {until: ['\\n', '']}\n"
+    )
+    rows = write_rows(tmp_path / "rows.jsonl", [{"question": "2 + 2?", "answer": "4"}])
+    with pytest.raises(BadInputError, match="'mine' has an empty text under `until`"):
+        _ = HarnessTaskSuite(task=str(tmp_path / "mine.yaml"), data=str(rows)).version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import datasets
 import pytest
 import torch
 from lm_eval import simple_evaluate
+from lm_eval.api.samplers import SAMPLER_REGISTRY
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
@@ -167,11 +169,55 @@ def test_the_version_does_not_depend_on_the_path_of_the_data(local_data: Write, 
     assert HarnessTaskSuite(task="hellaswag", data=str(rows)).version == here.version
 
 
-def test_running_twice_gives_the_same(local_data: Write, tiny_edited: EditedModel) -> None:
-    """The sampler of few-shot examples is seeded again for each run."""
-    local_data("arc_easy")
-    suite = HarnessTaskSuite(task="arc_easy", num_fewshot=2)
-    assert suite.evaluate(tiny_edited, TorchEngine()) == suite.evaluate(tiny_edited, TorchEngine())
+SPLITS = {
+    "an own training split": {"training_split": "train", "test_split": "test"},
+    "the test split, by default": {"test_split": "test"},
+    "the test split, named": {"test_split": "test", "fewshot_split": "test"},
+    "the validation split, by default": {"validation_split": "test"},
+    "the validation split, named": {"validation_split": "test", "fewshot_split": "test"},
+}
+
+
+@pytest.mark.parametrize("sampler", SAMPLER_REGISTRY)
+@pytest.mark.parametrize("splits", SPLITS)
+def test_prompts_repeat_and_no_item_follows_its_own_answer(
+    splits: str, sampler: str, tmp_path: Path, tiny_edited: EditedModel
+) -> None:
+    definition = {
+        "task": "mine",
+        "dataset_path": "nobody/nothing",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{question}}",
+        "doc_to_choice": ["no", "yes"],
+        "doc_to_target": "label",
+        "fewshot_config": {"sampler": sampler},
+        "num_fewshot": 3,
+        **SPLITS[splits],
+    }
+    (tmp_path / "mine.yaml").write_text(json.dumps(definition), encoding="utf-8")
+    data = {
+        split: str(
+            write_rows(
+                tmp_path / f"{split}.jsonl", [{"question": f"{split} {i}?", "label": i % 2} for i in range(7)]
+            )
+        )
+        for split in ("train", "test")
+    }
+    suite = HarnessTaskSuite(task=str(tmp_path / "mine.yaml"), data=data)
+    limited = HarnessTaskSuite(task=str(tmp_path / "mine.yaml"), data=data, limit=2)
+    first = prompts(suite, tiny_edited)
+    assert prompts(suite, tiny_edited) == first
+    assert prompts(limited, tiny_edited) == first[: len(prompts(limited, tiny_edited))]
+    for prompt in first:
+        *examples, asked = prompt.split("\n\n")
+        assert len(examples) == 3
+        assert not any(example.startswith(asked) for example in examples)
+
+
+def prompts(suite: HarnessTaskSuite, model: EditedModel) -> list[str]:
+    """Returns the prompts of an evaluation, with their few-shot examples."""
+    suite.evaluate(model, TorchEngine())
+    return [instance.args[0] for task in suite.loaded.tasks.values() for instance in task.instances]
 
 
 @pytest.mark.parametrize("task", ["arc_easy", "gsm8k", "lambada_openai", "wikitext"])

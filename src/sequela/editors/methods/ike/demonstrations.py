@@ -18,9 +18,9 @@ from typing import Literal
 import torch
 
 from sequela.core.errors import BadInputError
+from sequela.core.joining import continued
 from sequela.editors.methods.ike.retrieval import Retriever, by_nearness
 from sequela.edits import Edit, EditSet
-from sequela.models.spans import continued
 
 Kind = Literal["copy", "update", "retain"]
 

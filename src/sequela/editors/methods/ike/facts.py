@@ -9,11 +9,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from sequela.core.hashing import hash_json
+from sequela.core.joining import continued
 from sequela.edited.protocols import Route, Routed
 from sequela.editors.base import EditorState
 from sequela.editors.methods.ike.demonstrations import in_context
 from sequela.editors.methods.ike.retrieval import Retriever, by_nearness
-from sequela.models.spans import continued
 
 
 class Fact(BaseModel):

@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import torch
 
+from sequela.core.joining import continued
 from sequela.core.seeding import seeded
 from sequela.edited import Delta, EditedModel
 from sequela.editors.base import EditOutcome, EditReport, Resources
@@ -33,7 +34,6 @@ from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.loading import load_model
 from sequela.models.sentence_encoder import load_sentence_encoder
-from sequela.models.spans import continued
 
 
 class SeracState(TrainedState):

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from sequela.core.joining import continued
 from sequela.editors.methods.serac.counterfactual import Adapters
 from sequela.editors.methods.serac.scope import ScopeClassifier, with_statement
 from sequela.editors.shared.target_loss import collate, target_logits
@@ -21,7 +22,6 @@ from sequela.editors.training.learner import IndependentLearner, TrainingOutcome
 from sequela.editors.training.passes import Passes, activation_bytes
 from sequela.models import LanguageModel, TokenizedPrompt, tokenize_prompt
 from sequela.models.forward.replay import record_forward
-from sequela.models.spans import continued
 
 
 class SeracNetwork(nn.Module):

@@ -27,6 +27,12 @@ _LIST_ITEM = re.compile(r"\s*(?:#.*)?\n\s*-\s*([^\n]*)")
 _QUOTED = re.compile(r"""(["'])(.*?)\1""")
 
 
+class FunctionName(str):
+    """The name of a Python function that a definition refers to, in place of the function."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class TaskIndex:
     """The tasks, groups and tags of the installed harness, by name.
@@ -111,18 +117,48 @@ def read_index(folder: Path) -> TaskIndex:
     return TaskIndex(tasks, groups, {tag: tuple(sorted(names)) for tag, names in tags.items()})
 
 
-def definition_files(path: Path) -> Iterator[Path]:
+def definition_files(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Yields a definition's file and all files that it includes.
 
+    Args:
+        path: The file.
+        above: The files that include it.
+
     Raises:
-        BadInputError: An included file is missing.
+        BadInputError: An included file is missing, is no definition, or includes itself.
     """
     yield path
-    for name in _keys(path).get("include", []):
+    for name in _included(read_plain(path)):
         included = path.parent / name
         if not included.is_file():
             raise BadInputError(f"{path} includes {name}, which is missing.")
-        yield from definition_files(included)
+        if included.resolve() in (*above, path.resolve()):
+            raise BadInputError(f"{path} includes {name}, which includes it in turn.")
+        yield from definition_files(included, (*above, path.resolve()))
+
+
+def read_whole(path: Path) -> dict[str, Any]:
+    """Reads a YAML definition with the files that it includes; its own keys take precedence.
+
+    Raises:
+        BadInputError: As for `definition_files`.
+    """
+    for _ in definition_files(path):  # all of them are there and none includes itself
+        pass
+    return _merged(path)
+
+
+def _merged(path: Path) -> dict[str, Any]:
+    own = read_plain(path)
+    whole: dict[str, Any] = {}
+    for name in _included(own):
+        whole |= _merged(path.parent / name)
+    return whole | {key: value for key, value in own.items() if key != "include"}
+
+
+def _included(definition: Mapping[str, Any]) -> list[str]:
+    names = definition.get("include") or []
+    return [names] if isinstance(names, str) else [str(name) for name in names]
 
 
 def read_plain(path: Path) -> dict[str, Any]:
@@ -135,8 +171,8 @@ def read_plain(path: Path) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         """A loader of YAML with `!function`."""
 
-    def function_name(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
-        return str(loader.construct_scalar(node))
+    def function_name(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> FunctionName:
+        return FunctionName(loader.construct_scalar(node))
 
     Loader.add_constructor("!function", function_name)
     try:
@@ -153,13 +189,14 @@ def read_plain(path: Path) -> dict[str, Any]:
 def _members_of_file(path: Path) -> Members:
     if not path.is_file():
         raise BadInputError(f"The file {path} does not exist.", hint="Name a task definition in YAML.")
-    keys = _keys_with_includes(path, {}, ())
-    if "group" in keys or len(keys.get("task", [])) != 1:
+    whole = read_whole(path)
+    name = whole.get("task")
+    if "group" in whole or not isinstance(name, str):
         raise BadInputError(
             f"{path} does not define a single task.",
             hint="Name a file with `task: NAME`; groups can be run only if they come with the harness.",
         )
-    return Members({keys["task"][0]: path}, ())
+    return Members({name: path}, ())
 
 
 def _collect(name: str, index: TaskIndex, files: dict[str, Path], group_files: list[Path]) -> None:

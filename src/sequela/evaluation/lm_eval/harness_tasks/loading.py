@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
-import jinja2
-import numpy as np
 from lm_eval.api.group import Group
 from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.tasks import TaskManager
@@ -19,16 +16,14 @@ from lm_eval.tasks import TaskManager
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.evaluation.lm_eval.catalog import INSTALL_HINT
+from sequela.evaluation.lm_eval.harness_keys import stop_problem
 from sequela.evaluation.lm_eval.harness_tasks.local_files import EVALUATED, expected_file
 from sequela.evaluation.lm_eval.harness_tasks.settings import HarnessTaskSettings
 from sequela.evaluation.lm_eval.local_data import read_items
 from sequela.evaluation.lm_eval.quiet import quiet_harness
-
-FEWSHOT_SEED = 1234
-"""The harness's default seed for drawing few-shot examples."""
-
-_RANDOM_SEED, _NUMPY_SEED = 0, 1234
-"""The harness's own seeds for definitions with randomness, such as those that shuffle choices."""
+from sequela.evaluation.lm_eval.repeatable import harness_seeds, leave_out_asked_item, processed_once
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE
+from sequela.evaluation.lm_eval.templates import sandboxed_templates
 
 
 @dataclass(frozen=True)
@@ -41,6 +36,7 @@ class LoadedTasks:
         default_shots: The number of few-shot examples in each task's definition.
         items: The rows that each task is evaluated on.
         examples: The rows that its few-shot examples are drawn from; empty if it has no examples.
+        leaving_out: The tasks whose asked item is left out of its own examples, unlike in the harness.
     """
 
     tasks: Mapping[str, Task]
@@ -48,6 +44,7 @@ class LoadedTasks:
     default_shots: Mapping[str, int]
     items: Mapping[str, Any]
     examples: Mapping[str, Sequence[Any]]
+    leaving_out: frozenset[str] = frozenset()
 
     def shots(self, name: str) -> int:
         """Returns the number of few-shot examples before each question of a task."""
@@ -65,7 +62,7 @@ def load_tasks(settings: HarnessTaskSettings) -> LoadedTasks:
         raise SequelaError(
             "The installed lm-evaluation-harness is too old: it has no `TaskManager.load`.", hint=INSTALL_HINT
         )
-    with quiet_harness(), hub_access() as reachable, harness_seeds():
+    with quiet_harness(), hub_access() as reachable, harness_seeds(), sandboxed_templates():
         manager = TaskManager(include_path=list(settings.members.folders), include_defaults=False)
         with _local_data(settings, reachable) as replaced:
             loaded = _load(manager, settings)
@@ -74,29 +71,20 @@ def load_tasks(settings: HarnessTaskSettings) -> LoadedTasks:
         defaults = {name: int(task.config.num_fewshot or 0) for name, task in tasks.items()}
         for name, task in tasks.items():
             _set_shots(name, task, settings.num_fewshot)
+        examples = {
+            name: list(task.fewshot_docs() or []) if task.config.num_fewshot else []
+            for name, task in tasks.items()
+        }
         return LoadedTasks(
             tasks=tasks,
             groups=loaded.get("groups", {}),
             default_shots=defaults,
-            items={name: _processed_once(task) for name, task in tasks.items()},
-            examples={
-                name: list(task.fewshot_docs() or []) if task.config.num_fewshot else []
-                for name, task in tasks.items()
-            },
+            items={name: processed_once(task) for name, task in tasks.items()},
+            examples=examples,
+            leaving_out=frozenset(
+                name for name, task in tasks.items() if examples[name] and leave_out_asked_item(task)
+            ),
         )
-
-
-@contextlib.contextmanager
-def harness_seeds() -> Iterator[None]:
-    """Seeds `random` and NumPy as the harness does for the length of a block, then restores their state."""
-    state, numpy_state = random.getstate(), np.random.get_state()
-    random.seed(_RANDOM_SEED)
-    np.random.seed(_NUMPY_SEED)
-    try:
-        yield
-    finally:
-        random.setstate(state)
-        np.random.set_state(numpy_state)
 
 
 def _load(manager: TaskManager, settings: HarnessTaskSettings) -> dict[str, Any]:
@@ -113,7 +101,7 @@ def _load(manager: TaskManager, settings: HarnessTaskSettings) -> dict[str, Any]
         raise SequelaError(
             f"The task {name!r} can't be loaded: {unreachable_because(error, True)}."
         ) from error
-    except (jinja2.TemplateError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except UNBUILDABLE as error:
         raise BadInputError(
             f"The data of the task {name!r} don't fit its definition: {type(error).__name__}: {error}.",
             hint="The rows need the same fields as the hub's data set.",
@@ -128,15 +116,10 @@ def _check_loaded(settings: HarnessTaskSettings, tasks: Mapping[str, Task], repl
                 f"The task {name!r} loads its data with its own code, which local files can't replace."
             )
     for name, task in tasks.items():
+        if wrong := stop_problem((getattr(task.config, "generation_kwargs", None) or {}).get("until")):
+            raise BadInputError(f"The task {name!r} {wrong}.")
         if getattr(task, "MULTIMODAL", False):
             raise BadInputError(f"The task {name!r} has images or sound; only tasks with text are supported.")
-
-
-def _processed_once(task: Task) -> Any:
-    """Returns the rows a task is evaluated on, and caches them, because it computes them at each access."""
-    rows = task.eval_docs
-    setattr(task, "test_docs" if task.has_test_docs() else "validation_docs", lambda: rows)
-    return rows
 
 
 @contextlib.contextmanager

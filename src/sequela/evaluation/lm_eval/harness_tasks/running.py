@@ -12,7 +12,7 @@ from lm_eval.api.task import Task
 
 from sequela.evaluation.answer_status import format_error
 from sequela.evaluation.lm_eval.adapter import EngineLM
-from sequela.evaluation.lm_eval.harness_tasks.loading import FEWSHOT_SEED
+from sequela.evaluation.lm_eval.repeatable import start_sampler
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def run_tasks(tasks: Mapping[str, Task], lm: EngineLM, limit: int | None) -> dic
     """
     by_kind: dict[str, list[Instance]] = defaultdict(list)
     for task in tasks.values():
-        task.set_fewshot_seed(FEWSHOT_SEED)
+        start_sampler(task)
         task.build_all_requests(limit=limit, rank=0, world_size=1)
         for instance in task.instances:
             by_kind[instance.request_type].append(instance)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from sequela.core.errors import BadInputError
-from sequela.evaluation.lm_eval.catalog import definitions_folder
-from sequela.evaluation.lm_eval.harness_tasks.index import Members, definition_files, members_of
+from sequela.evaluation.lm_eval.harness_tasks.code import foreign_code, loads_by_code, writes_code
+from sequela.evaluation.lm_eval.harness_tasks.index import Members, members_of, read_whole
 from sequela.evaluation.lm_eval.harness_tasks.local_files import find_local_files
-
-_REPOSITORY_CODE = re.compile(r"^\s*[\"']?trust_remote_code[\"']?\s*:\s*[Tt]rue", re.MULTILINE)
-_UNSAFE_CODE = re.compile(r"^unsafe_code\s*:\s*[Tt]rue", re.MULTILINE)
-_FUNCTION = re.compile(r"!function\s+[\"']?([\w.]+)")
 
 
 @dataclass(frozen=True)
@@ -61,8 +56,8 @@ def check_harness_task(
         limit: As in `HarnessTaskSettings`.
         num_fewshot: As in `HarnessTaskSettings`.
         data: A file with the evaluated split, a folder with a file for each split, or files by split.
-        trust_remote_code: Whether Python code of the data set's repository, or next to a YAML file of the
-            user's own, may be run.
+        trust_remote_code: Whether Python code from outside the harness may be run: of the data set's
+            repository, of a metric on the hub, or named by a YAML file of the user's own.
         confirm_run_unsafe_code: As in `HarnessTaskSettings`.
         too_long: As in `HarnessTaskSettings`.
 
@@ -82,36 +77,21 @@ def check_harness_task(
 
 def _check_code(task: str, path: Path, has_local_data: bool, trusted: bool, unsafe_confirmed: bool) -> None:
     """Rejects a task that runs code without permission."""
-    for file in definition_files(path):
-        text = file.read_text(encoding="utf-8")
-        if _UNSAFE_CODE.search(text) and not unsafe_confirmed:
-            raise BadInputError(
-                f"The task {task!r} runs code that the model writes.",
-                hint="To allow it, set `confirm_run_unsafe_code: true`.",
-            )
-        if trusted:
-            continue
-        if _REPOSITORY_CODE.search(text) and not has_local_data:
-            raise BadInputError(
-                f"The data set of the task {task!r} is loaded by Python code of its repository.",
-                hint="If you trust that code, set `trust_remote_code: true`; or use local data.",
-            )
-        if foreign := _foreign_functions(file, text):
-            raise BadInputError(
-                f"The task {task!r} runs Python code from outside lm-evaluation-harness: "
-                f"{', '.join(foreign)}.",
-                hint="If you trust that code, set `trust_remote_code: true`.",
-            )
-
-
-def _foreign_functions(file: Path, text: str) -> list[str]:
-    """Returns the functions of a definition that don't come with the harness."""
-    harness = definitions_folder().parent.resolve()
-    of_harness = file.resolve().is_relative_to(harness)
-    foreign = []
-    for name in _FUNCTION.findall(text):
-        module = name.rpartition(".")[0]
-        module_file = file.parent / f"{module.replace('.', '/')}.py"
-        if not (of_harness and module_file.is_file()) and not module.startswith("lm_eval."):
-            foreign.append(name)
-    return foreign
+    definition = read_whole(path)
+    if writes_code(definition) and not unsafe_confirmed:
+        raise BadInputError(
+            f"The task {task!r} runs code that the model writes.",
+            hint="To allow it, set `confirm_run_unsafe_code: true`.",
+        )
+    if trusted:
+        return
+    if loads_by_code(definition) and not has_local_data:
+        raise BadInputError(
+            f"The data set of the task {task!r} is loaded by Python code of its repository.",
+            hint="If you trust that code, set `trust_remote_code: true`; or use local data.",
+        )
+    if foreign := foreign_code(path):
+        raise BadInputError(
+            f"The task {task!r} runs Python code from outside lm-evaluation-harness: {', '.join(foreign)}.",
+            hint="If you trust that code, set `trust_remote_code: true`.",
+        )

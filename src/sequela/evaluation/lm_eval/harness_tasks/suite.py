@@ -17,15 +17,20 @@ from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.evaluation.lm_eval.adapter import EngineLM
-from sequela.evaluation.lm_eval.harness_tasks.loading import LoadedTasks, harness_seeds, load_tasks
+from sequela.evaluation.lm_eval.harness_tasks.loading import LoadedTasks, load_tasks
 from sequela.evaluation.lm_eval.harness_tasks.running import run_tasks
 from sequela.evaluation.lm_eval.harness_tasks.scoring import SCORING_VERSION, TaskScores, group_results
 from sequela.evaluation.lm_eval.harness_tasks.settings import check_harness_task
 from sequela.evaluation.lm_eval.item_records import joined
 from sequela.evaluation.lm_eval.quiet import quiet_harness
-from sequela.evaluation.lm_eval.templates import templates_compiled_once
+from sequela.evaluation.lm_eval.repeatable import harness_seeds
+from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.inference import Engine
+from sequela.inference.generation_state import STOPPING_VERSION
 from sequela.results import SuiteInfo, TaskResult
+
+_CHOOSING = ("multiple_choice", "loglikelihood", "loglikelihood_rolling")
+"""The output types without generated answers."""
 
 _NOT_CONTENT = ("config_source", "split")
 """Keys of a definition that are left out of its hash: its file on this machine, and a split's name."""
@@ -107,7 +112,7 @@ class HarnessTaskSuite:
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
         # If every choice is minus infinity, the harness computes a softmax of NaNs; the item counts as wrong.
         quiet = np.errstate(invalid="ignore", divide="ignore")
-        with quiet_harness(), templates_compiled_once(), harness_seeds(), quiet:
+        with quiet_harness(), sandboxed_templates(), harness_seeds(), quiet:
             outcomes = run_tasks(loaded.tasks, lm, self.settings.limit)
             truncated = frozenset(lm.truncated)
             scores = {
@@ -153,6 +158,8 @@ class HarnessTaskSuite:
                 "version": str(task.VERSION),
                 "items": _plain(list(islice(self.loaded.items[name], self.settings.limit))),
                 "examples": _plain(self.loaded.examples[name]),
+                **({"asked item": "left out"} if name in self.loaded.leaving_out else {}),
+                **({} if task.OUTPUT_TYPE in _CHOOSING else {"stopping": STOPPING_VERSION}),
             }
         )
 

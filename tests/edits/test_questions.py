@@ -1,0 +1,137 @@
+"""The questions of edits: which edits ask the same one, and which are in force."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sequela.edits import Edit, EditsInForce, Questions
+from sequela.edits.questions import question_key, same_answer
+
+
+def capital(id_: str, target: str, **changes: object) -> Edit:
+    fields = {"id": id_, "subject": "France", "prompt": "The capital of {} is", "target_new": target}
+    return Edit.model_validate({**fields, **changes})
+
+
+ROME, OSLO, ROME_AGAIN = capital("a", "Rome"), capital("b", "Oslo"), capital("c", "Rome")
+LIMA = capital("d", "Lima", subject="Peru")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Paris", "paris"),
+        ("Paris", " Paris."),
+        ("the Netherlands", "Netherlands"),
+        ("“Yes”", "yes"),
+        ("New  York", "New\u00a0York"),
+        ("Zu\u0308rich", "Z\u00fcrich"),
+        ("Ｏｓｌｏ", "Oslo"),
+        ("The", "the"),
+        ("!!!", "!!!"),
+    ],
+)
+def test_answers_that_are_written_differently_are_the_same(one: str, other: str) -> None:
+    assert same_answer(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Paris", "Rome"),
+        ("C#", "C"),
+        ("C++", "C"),
+        ("-3", "3"),
+        ("5%", "5"),
+        ("!!!", "???"),
+        ("Rome", "Romeo"),
+    ],
+)
+def test_other_answers_are_not_the_same(one: str, other: str) -> None:
+    assert not same_answer(one, other)
+
+
+@given(st.text(max_size=20))
+def test_a_question_is_the_same_in_another_case_form_and_spacing(text: str) -> None:
+    key = question_key(text)
+    assert question_key(f"  {text} ") == key
+    assert question_key(unicodedata.normalize("NFD", text)) == key
+    assert question_key(key) == key
+
+
+def test_a_later_edit_of_the_same_question_supersedes_the_earlier_ones() -> None:
+    questions = Questions([ROME, LIMA, OSLO, ROME_AGAIN])
+    assert questions.count == 2
+    assert [[edit.id for edit in same] for same in questions.repeated()] == [["a", "b", "c"]]
+
+    def superseded(n_edits: int) -> list[str]:
+        in_force = EditsInForce(questions, n_edits)
+        return [edit.id for edit in questions.edits[:n_edits] if in_force.superseding(edit)]
+
+    assert [superseded(n) for n in range(5)] == [[], [], [], ["a"], ["a", "b"]]
+    last = EditsInForce(questions, 4).superseding(ROME)
+    assert last is not None
+    assert last.id == "c"
+
+
+def test_an_edit_that_was_not_applied_supersedes_nothing() -> None:
+    questions = Questions([ROME, OSLO])
+    assert EditsInForce(questions, 2, frozenset({"b"})).superseding(ROME) is None
+    assert EditsInForce(questions, 2, frozenset({"a"})).superseding(ROME) == OSLO
+    found = EditsInForce(questions, 2, frozenset({"b"})).asking("The capital of France is")
+    assert found == ROME
+
+
+def test_nothing_is_in_force_on_the_unedited_model() -> None:
+    nothing = EditsInForce.of(())
+    assert nothing.superseding(ROME) is None
+    assert nothing.asking(ROME.question) is None
+
+
+@pytest.mark.parametrize(
+    "prompt", ["The capital of {} is ", "the capital of {} is", "The  capital of {} is"], ids=repr
+)
+def test_differences_in_case_and_space_make_no_other_question(prompt: str) -> None:
+    assert len(Questions([ROME, capital("b", "Oslo", prompt=prompt)]).repeated()) == 1
+
+
+def test_the_same_subject_and_relation_are_the_same_question() -> None:
+    first = capital("a", "Rome", relation="P36")
+    other_words = capital("b", "Oslo", prompt="{} is governed from", relation="P36")
+    other_relation = capital("c", "Euro", prompt="{} pays in", relation="P38")
+    other_subject = capital("d", "Lima", subject="Peru", relation="P36")
+    without = capital("e", "Bern", prompt="{} is governed from the city of")
+    questions = Questions([first, other_words, other_relation, other_subject, without])
+    assert questions.repeated() == [(first, other_words)]
+
+
+def test_questions_that_share_a_text_or_a_fact_in_a_chain_are_one() -> None:
+    chain = [
+        capital("a", "Rome", prompt="{} is governed from", relation="P36"),
+        capital("b", "Oslo", relation="P36"),
+        capital("c", "Bern"),
+    ]
+    assert Questions(chain).repeated() == [tuple(chain)]
+
+
+def test_a_prompt_asks_an_edit_in_its_words_in_a_paraphrase_or_in_the_words_of_its_relation() -> None:
+    paris = capital("a", "Rome", relation="P36", paraphrases=("France is ruled from",))
+    peru = capital("b", "Oslo", subject="Peru", prompt="{} is governed from", relation="P36")
+    in_force = EditsInForce.of([paris, peru])
+    assert in_force.asking("The capital of France is") == paris
+    assert in_force.asking("France is ruled from") == paris
+    assert in_force.asking("France is governed from", "P36") == paris
+    assert in_force.asking("The capital of Peru is", "P36") == peru
+    assert in_force.asking("The capital of Peru is") is None  # the relation of the prompt is unknown
+    assert in_force.asking("The capital of Peru is", "P38") is None
+    assert in_force.asking("The capital of Chile is", "P36") is None
+    before = EditsInForce(in_force.questions, 1)
+    assert before.asking("The capital of Peru is", "P36") is None
+
+
+def test_the_relation_is_no_part_of_the_hash_that_names_a_trajectory() -> None:
+    assert capital("a", "Rome", relation="P36").content_hash == ROME.content_hash

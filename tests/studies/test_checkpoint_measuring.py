@@ -1,0 +1,132 @@
+"""Measurements at the checkpoints of a small study."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from sequela.edits import EditSet
+from sequela.reports import write_report
+from sequela.results import (
+    open_store,
+)
+from sequela.studies import Study, run_study
+from support.runs import (
+    edit_records,
+    measured,
+)
+
+MakeStudy = Callable[..., Study]
+
+
+class TestMeasurements:
+    def test_every_measurement_has_a_baseline_a_count_and_its_labels(self, finished: Path) -> None:
+        for one in measured(finished):
+            assert one.baseline is not None, one
+            assert one.n > 0
+            assert one.edit_source == "jsonl"
+            assert (one.editor == "none") == (one.n_edits == 0)
+
+    def test_the_unedited_model_is_its_own_baseline(self, finished: Path) -> None:
+        unedited = measured(finished, editor="none")
+        assert unedited
+        assert all(one.value == one.baseline for one in unedited)
+
+    def test_edit_baselines_are_taken_over_the_edits_of_the_checkpoint(
+        self, finished: Path, world_edits: EditSet
+    ) -> None:
+        # After one edit the baseline is the unedited model's answers to that edit's own prompts.
+        (record,) = [one for one in edit_records(finished) if (one.editor, one.position) == ("rome", 1)]
+        assert record.edit_id in {edit.id for edit in world_edits}
+        with open_store(finished) as store:
+            (key,) = [k for k in store.evaluations() if k.n_edits == 0 and k.suite == "edit_quality"]
+            of_edit = {
+                (item.metric, item.protocol): item.value
+                for item in store.items(key)
+                if item.item == record.edit_id
+            }
+        after_one = measured(finished, editor="rome", n_edits=1, suite="edit_quality")
+        assert after_one
+        for one in after_one:
+            metric = "efficacy" if one.metric == "effective_edits" else one.metric  # of one edit the same
+            assert one.baseline == of_edit[(metric, one.protocol)]
+
+    def test_success_and_retention_are_separate_at_every_checkpoint(self, finished: Path) -> None:
+        for editor in ("rome", "ft-m"):
+            records = [one for one in edit_records(finished) if one.editor == editor]
+            for n_edits in (1, 2):
+                found = measured(finished, editor=editor, n_edits=n_edits, suite="edit_quality")
+                (effective,) = (m for m in found if m.metric == "effective_edits")
+                found = [m for m in found if m is not effective]
+                by_task = {
+                    task: {(m.metric, m.protocol): m for m in found if m.task == task}
+                    for task in ("success@edit", "retention@n")
+                }
+                assert set(by_task["success@edit"]) == set(by_task["retention@n"])
+                assert len(found) == sum(map(len, by_task.values()))
+                assert ("efficacy", "free_decoding") in by_task["success@edit"]
+                kept = by_task["retention@n"]["efficacy", "free_decoding"]
+                assert effective.value == pytest.approx((kept.value or 0.0) * n_edits)
+                for (metric, protocol), one in by_task["success@edit"].items():
+                    own = [
+                        item.value
+                        for record in records[:n_edits]
+                        for item in record.success
+                        if (item.metric, item.protocol) == (metric, protocol)
+                    ]
+                    assert one.n == len(own)
+                    assert one.value == pytest.approx(sum(own) / len(own))
+
+    def test_right_after_the_only_edit_success_and_retention_are_the_same(self, finished: Path) -> None:
+        found = measured(finished, editor="rome", n_edits=1, suite="edit_quality")
+        values = {(one.task, one.metric, one.protocol): one.value for one in found}
+        for (task, metric, protocol), value in values.items():
+            if task == "success@edit":
+                assert value == values[("retention@n", metric, protocol)]
+
+
+def test_items_longer_than_the_context_are_counted_in_every_suite(
+    make_study: MakeStudy, world_folder: Path, tmp_path: Path
+) -> None:
+    narrow = tmp_path / "narrow"
+    shutil.copytree(world_folder, narrow)
+    config = json.loads((narrow / "config.json").read_text(encoding="utf-8"))
+    (narrow / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 14}))
+    suites = [{"name": "builtin", "limit": 3}, "perplexity"]
+    study = make_study(models=[str(narrow)], editors=["ft-m"], checkpoints=[0, 1], suites=suites)
+
+    run_study(study, tmp_path / "run")
+
+    for suite in ("edit_quality", "builtin", "perplexity"):
+        refused = [one for one in measured(tmp_path / "run", suite=suite) if one.n_too_long]
+        assert refused, suite
+        assert all("longer than the model's context" in one.note for one in refused)
+        assert all(one.n_nonfinite == 0 for one in refused)
+    page = write_report(tmp_path / "run", tmp_path / "report").read_text(encoding="utf-8")
+    assert "longer than the model&#39;s context and were not run" in page
+
+
+def test_edits_that_could_not_be_applied_are_counted(
+    make_study: MakeStudy, world_folder: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(world_folder, broken)
+    tensors = load_file(broken / "model.safetensors")
+    tensors["model.layers.3.mlp.down_proj.weight"][0, 0] = float("nan")
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    rome = {"name": "rome", "settings": {"mom2_adjustment": False, "n_contexts": 0}}
+    study = make_study(models=[str(broken)], editors=[rome, "ft-m"], suites=[])
+
+    run_study(study, tmp_path / "run")
+
+    found = measured(tmp_path / "run", n_edits=2, metric="efficacy")
+    assert {one.task for one in found} == {"success@edit", "retention@n"}
+    for one in found:
+        assert one.note.startswith("2 of 2 edits could not be applied")
+        assert (one.value, one.n_nonfinite) == (0.0, 2)
+    assert all(record.dropped for record in edit_records(tmp_path / "run"))

@@ -1,0 +1,71 @@
+"""The progress and the costs of a run of a small study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sequela.results import (
+    open_store,
+)
+from sequela.studies import Study, run_study
+from support.runs import (
+    WorkloadLog,
+)
+
+MakeStudy = Callable[..., Study]
+
+EVALUATIONS = 3 * (1 + 2 * 2)
+"""Three suites on the unedited model and on two checkpoints of two methods."""
+
+
+class TestProgress:
+    @pytest.fixture
+    def watched(self, make_study: MakeStudy, tmp_path: Path) -> WorkloadLog:
+        log = WorkloadLog()
+        run_study(make_study(alarms={"every": 1}), tmp_path / "run", log)
+        return log
+
+    def test_every_piece_is_done_in_the_end(self, watched: WorkloadLog) -> None:
+        edits, alarms, loading, preparing, answers = 4, 1 + 4, 1, 2, 1
+        assert watched.workload.n_done == watched.workload.n_pieces
+        assert watched.workload.n_pieces == EVALUATIONS + edits + alarms + loading + preparing + answers
+
+    def test_every_task_belongs_to_a_piece_labeled_with_suite_and_checkpoint(
+        self, watched: WorkloadLog
+    ) -> None:
+        assert all(label for label, _ in watched.begun)
+        assert ("ft-m, 2 edits, perplexity", "scoring requests") in watched.begun
+        assert ("ft-m, 1 edit, edit_quality", "generating tokens") in watched.begun
+        assert ("rome (r-rome, no covariance): edit 2 of 2", "targets, steps") in watched.begun
+
+    def test_numbers_are_logged_at_once_the_first_before_editors_prepare(self, watched: WorkloadLog) -> None:
+        lines = [line for line in watched.lines if ": perplexity " in line]
+        assert [line.partition(":")[0].rpartition(", perplexity")[0] for line in lines] == [
+            "unedited model",
+            *(
+                f"{editor}, {n}"
+                for editor in ("rome (r-rome, no covariance)", "ft-m")
+                for n in ("1 edit", "2 edits")
+            ),
+        ]
+        first = watched.lines.index(lines[0])
+        assert not any("measuring" in line for line in watched.lines[:first])
+
+    def test_a_resumed_run_counts_stored_pieces_as_done(
+        self, watched: WorkloadLog, make_study: MakeStudy, tmp_path: Path
+    ) -> None:
+        again = WorkloadLog()
+        run_study(make_study(alarms={"every": 1}), tmp_path / "run", again)
+        assert again.workload.n_done == again.workload.n_pieces == watched.workload.n_pieces
+
+
+class TestCosts:
+    def test_costs_are_stored_for_every_step(self, finished: Path) -> None:
+        with open_store(finished) as store:
+            steps = [cost.step for cost in store.costs()]
+        assert steps.count("edit") == 4
+        assert steps.count("evaluate") == EVALUATIONS
+        assert steps.count("load model") == 1
