@@ -3,8 +3,8 @@
     python benchmarks/edited_again.py
     python benchmarks/edited_again.py --methods memit alphaedit --steps Rome Oslo Lima Rome
 
-After each edit it asks the question by greedy decoding, and takes the probabilities of all the answers, the share
-of the edit's residual that was written being what decides them. Prints a table, and a line of JSON.
+After each edit it asks the question by greedy decoding and takes the probability of each answer. A method that
+writes only a part of a later edit shows it there. Prints a line for each edit, and all of them as JSON.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ def asked(edited: EditedModel, question: str, answers: list[str]) -> dict[str, o
     (text,) = engine.generate(edited, [generation_request(edited, question, max_new_tokens=MAX_TOKENS)])
     scores = engine.score(edited, [score_request(edited, question, answer) for answer in answers])
     shares = {
-        answer: round(100 * math.exp(score.logprob), 2)
-        for answer, score in zip(answers, scores, strict=True)
+        answer: round(100 * math.exp(score.logprob), 2) for answer, score in zip(answers, scores, strict=True)
     }
     return {"says": text.text, "percent": shares}
 

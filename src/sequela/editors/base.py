@@ -156,7 +156,7 @@ class Editor(abc.ABC, Generic[H, State]):
         return ()
 
     def revision(self, model: LanguageModel) -> str:
-        """Returns what has changed in the method's results on a model since the first version; mostly nothing.
+        """Returns what has changed in the method's results since the first version; mostly nothing.
 
         It is part of a trajectory's key: results before and after the change never mix.
         """
