@@ -3,8 +3,8 @@
     python benchmarks/edited_again.py
     python benchmarks/edited_again.py --methods memit alphaedit --steps Rome Oslo Lima Rome
 
-After each edit it asks the question by greedy decoding and takes the probability of each answer. A method that
-writes only a part of a later edit shows it there. Prints a line for each edit, and all of them as JSON.
+After each edit it asks the question by greedy decoding and takes the probability of each answer. A method
+that writes only a part of a later edit shows it there. Prints a line for each edit, and all of them as JSON.
 """
 
 from __future__ import annotations
