@@ -106,6 +106,7 @@ METHODS = {
         f"{name}, batch of {batch}": Method(name.split(" ")[0], {**TARGET, **settings}, (1, 2), batch)
         for name, settings in {
             "memit with history": {"mom2_update_weight": 0.1, "history": True},
+            "memit-history": {"mom2_update_weight": 0.1},
             "emmet": {"emmet_lambda": 0.1},
             "alphaedit": {"nullspace_threshold": 10.0, "L2": 0.1},
             "pmet": {"mom2_update_weight": 0.1},

@@ -210,3 +210,14 @@ def test_a_policy_is_created_from_its_action() -> None:
     assert BadEditPolicy.of(strict) is strict
     with pytest.raises(UnknownNameError, match="'skipp'"):
         BadEditPolicy.of("skipp")
+
+
+@pytest.mark.parametrize("name", ["memit", "rome", "emmet"])
+def test_an_edit_that_changes_no_weight_is_dropped_with_the_reason(name: str, tmp_path: Path) -> None:
+    """The target is the initial value, since the optimization takes no step."""
+    resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
+    editor = create_editor(name, {**SETTINGS, "v_num_grad_steps": 1})
+    (step,) = edit_in_batches(editor, MODEL, TINY_EDITS[:1], 1, resources)
+    assert step.reports[0].relative_norm == 0
+    assert step.reports[0].dropped == "no weight was changed"
+    assert step.applied == ()

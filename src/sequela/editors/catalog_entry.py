@@ -39,6 +39,7 @@ class MethodInfo:
         takes_batches: True if several edits can be applied together; otherwise a batch has one edit.
         needs_subject: True if every edit must mark the subject in its prompt.
         needs_training: True if the method must be trained before it can edit.
+        presets_of: The method whose presets it uses; empty for its own.
     """
 
     name: str
@@ -50,6 +51,7 @@ class MethodInfo:
     takes_batches: bool = True
     needs_subject: bool = True
     needs_training: bool = False
+    presets_of: str = ""
 
     def check_batch_size(self, batch_size: int) -> None:
         """Rejects invalid batch sizes, and batches of several edits for a method that applies one at a time.

@@ -124,6 +124,8 @@ class EditSession:
         with EditedModel(self.model, after.delta):
             outcome = self.editor.edit(self.model, self._for_editor(edits), after.state, self.resources)
         objection, reports = self.policy.violation(outcome), outcome.reports
+        if self.editor.location == "weights":
+            reports = tuple(_without_effect(report) for report in reports)
         delta, state, stopped = after.delta, after.state, ""
         if objection and self.policy.action != "report":
             reports = tuple(
@@ -186,3 +188,16 @@ class EditSession:
         if template is None or self.editor.location == "prompt":
             return edits
         return [edit.model_copy(update={"prompt": template.for_editor(edit.prompt)}) for edit in edits]
+
+
+ALREADY_SAID = 0.1
+"""The loss in nats per token below which a model predicts the target without the edit."""
+
+
+def _without_effect(report: EditReport) -> EditReport:
+    """Returns the report of an edit of weights, as dropped if no weight was changed."""
+    if report.dropped or report.relative_norm != 0:
+        return report
+    known = report.first_loss < ALREADY_SAID
+    reason = "no weight was changed" + (": the model already predicts the target" if known else "")
+    return report.model_copy(update={"dropped": reason})

@@ -12,6 +12,7 @@ from .environment import Environment as Environment
 from .environment import collect_environment as collect_environment
 from .evaluation_key import EvaluationKey as EvaluationKey
 from .item_record import ItemRecord as ItemRecord
+from .manifest import Component as Component
 from .manifest import Manifest as Manifest
 from .manifest import Plugin as Plugin
 from .manifest import Status as Status

@@ -40,10 +40,12 @@ class Trajectory:
         session = self.session
         template = {} if session.template is None else {"edit_template": session.template.edits_hash}
         rules = {} if self.text_rules == 1 else {"texts": self.text_rules}
+        revision = session.editor.revision(session.model)
         return hash_json(
             {
                 **template,
                 **rules,
+                **({"revision": revision} if revision else {}),
                 "model": session.model.fingerprint,
                 "editor": session.editor.name,
                 "settings": session.editor.settings,

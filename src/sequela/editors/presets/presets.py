@@ -114,7 +114,7 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
         return editor
     method = editor.method
     if name in PRESET_NAMES:
-        preset = find_preset(method, name, model)
+        preset = find_preset(editor.info.presets_of or method, name, model)
     else:
         preset = read_preset(Path(name), method, model)
     if preset is None:
