@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from sequela.editors import BadEditPolicy
 from sequela.editors.storage import read_description
 from sequela.edits import Edit, EditSet
 from sequela.evaluation.registry import make_suites
+from sequela.inference import MemoryPlan
 from sequela.models import LanguageModel
 from sequela.results import open_store
 from sequela.results.metrics import HIT_RATE
@@ -401,6 +405,100 @@ class TestSavedEdits:
             Model(EditedModel(other)).load_edits(tmp_path),
         ):
             pass
+
+
+NOT_TEXT: tuple[Any, ...] = (None, 3, -1, math.nan, True, b"x", [], ["a"], {}, object())
+NOT_COUNT: tuple[Any, ...] = (None, 0, -1, math.nan, 2.5, "3", True, [], [1], object())
+NOT_SIZE: tuple[Any, ...] = ("", "much", -1, math.nan, 2.5, True, [], object())
+NOT_LIST: tuple[Any, ...] = (None, 3, math.nan, "text", {"a": 1}, [3], [None], object())
+NOT_TABLE: tuple[Any, ...] = (3, math.nan, "text", [], [1], [("a", 1)], {1: 2}, object())
+
+CHECKED: dict[str, tuple[Callable[[Model, Any], Any], tuple[Any, ...]]] = {
+    "load_model name": (lambda _, v: sequela.load_model(v), NOT_TEXT),
+    "load_model device": (lambda _, v: sequela.load_model("x", device=v), NOT_TEXT[1:]),
+    "load_model dtype": (lambda _, v: sequela.load_model("x", dtype=v), NOT_TEXT),
+    "load_model memory": (lambda _, v: sequela.load_model("x", memory=v), NOT_SIZE),
+    "load_edits source": (lambda _, v: sequela.load_edits(v), NOT_TEXT),
+    "load_edits path": (lambda _, v: sequela.load_edits("jsonl", v), ("", *NOT_TEXT[1:])),
+    "load_edits limit": (lambda _, v: sequela.load_edits("builtin", limit=v), NOT_COUNT[1:]),
+    "create_editor name": (lambda _, v: sequela.create_editor(v), NOT_TEXT),
+    "create_editor settings": (lambda _, v: sequela.create_editor("ft-m", v), NOT_TABLE),
+    "EditSet name": (lambda _, v: EditSet(v, ()), NOT_TEXT),
+    "EditSet edits": (lambda _, v: EditSet("x", v), NOT_LIST),
+    "EditSet skipped": (lambda _, v: EditSet("x", (), v), NOT_LIST),
+    "first": (lambda _, v: EditSet("x", (A_FACT,)).first(v), NOT_COUNT),
+    "shuffled": (lambda _, v: EditSet("x", (A_FACT,)).shuffled(v), (None, math.nan, "3", [], 2**64)),
+    "Edit": (lambda _, v: Edit(id="1", prompt="x", target_new=v), (None, "", 3, [], math.nan)),
+    "Edit neighborhood": (
+        lambda _, v: Edit(id="1", prompt="x", target_new="y", neighborhood=v),
+        (None, 3, "x", [3]),
+    ),
+    "Probe": (lambda _, v: sequela.Probe(prompt=v), (None, "", 3, [], math.nan)),
+    "Model": (lambda _, v: Model(v), (None, 3, "x")),
+    "generate prompt": (lambda model, v: model.generate(v), NOT_TEXT),
+    "generate max_new_tokens": (lambda model, v: model.generate("Ada", v), NOT_COUNT),
+    "generate stop": (lambda model, v: model.generate("Ada", stop=v), (*NOT_LIST, ("",))),
+    "score prompt": (lambda model, v: model.score(v, "x"), NOT_TEXT),
+    "score continuation": (lambda model, v: model.score("Ada", v), NOT_TEXT),
+    "perplexity": (lambda model, v: model.perplexity(v), NOT_TEXT),
+    "editor": (lambda model, v: entered(model.edited(v, A_FACT)), NOT_TEXT),
+    "edits": (lambda model, v: entered(model.edited("ft-m", v)), NOT_LIST),
+    "settings": (lambda model, v: entered(model.edited("ft-m", [], settings=v)), NOT_TABLE),
+    "batch_size": (lambda model, v: entered(model.edited("ft-m", [], batch_size=v)), NOT_COUNT),
+    "contexts": (lambda model, v: entered(model.edited("ft-m", [], contexts=v)), (*NOT_LIST[1:], [])),
+    "seed": (lambda model, v: entered(model.edited("ft-m", [], seed=v)), (None, math.nan, "3", [], 2**64)),
+    "on_bad_edit": (lambda model, v: entered(model.edited("ft-m", [], on_bad_edit=v)), NOT_TEXT),
+    "statistics": (lambda model, v: entered(model.edited("ft-m", [], statistics=v)), NOT_TEXT[1:]),
+    "progress": (lambda model, v: entered(model.edited("ft-m", [], progress=v)), NOT_TEXT),
+    "suites": (lambda model, v: model.evaluate(v), (*NOT_LIST, [{}], [{1: 2}], [{"name": 3}])),
+    "limit": (lambda model, v: model.evaluate(["perplexity"], limit=v), NOT_COUNT[1:]),
+    "template": (lambda model, v: model.evaluate([], template=v), NOT_TEXT),
+    "evaluate progress": (lambda model, v: model.evaluate([], progress=v), NOT_TEXT),
+    "on_engine": (lambda model, v: entered(model.on_engine(v)), NOT_TEXT),
+    "on_engine memory": (lambda model, v: entered(model.on_engine("torch", memory=v)), NOT_SIZE),
+    "on_engine progress": (lambda model, v: entered(model.on_engine("torch", progress=v)), NOT_TEXT),
+    "load_edits folder": (lambda model, v: entered(model.load_edits(v)), ("", *NOT_TEXT)),
+    "save_edits": (lambda model, v: model.save_edits(v), ("", *NOT_TEXT)),
+}
+"""Each argument of the public functions: a call with it, and values that it can't have."""
+
+A_FACT = Edit(id="1", subject="Ada", prompt="{} plays", target_new="chess")
+
+
+def entered(block: AbstractContextManager[Model]) -> None:
+    with block:
+        pass
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Model:
+    return Model(EditedModel(tiny_language_model("llama")))
+
+
+class TestArguments:
+    @pytest.mark.parametrize("argument", CHECKED)
+    def test_a_wrong_one_is_reported_in_words(self, tiny: Model, argument: str) -> None:
+        call, values = CHECKED[argument]
+        for value in values:
+            with pytest.raises(BadInputError) as caught:
+                call(tiny, value)
+            assert " object at 0x" not in str(caught.value), value
+            assert "pydantic" not in str(caught.value), value
+
+    @pytest.mark.parametrize("memory", ["2GiB", "2147483648", 2**31])
+    def test_a_memory_limit_may_have_a_unit(self, world_folder: Path, memory: int | str) -> None:
+        expected = MemoryPlan.within(2**31, self.load(world_folder).base).working
+        assert self.load(world_folder, memory=memory).engine.memory == expected  # type: ignore[attr-defined]
+        with self.load(world_folder).on_engine("torch", memory=memory) as model:
+            assert model.engine.memory == expected  # type: ignore[attr-defined]
+
+    def load(self, folder: Path, **options: Any) -> Model:
+        return sequela.load_model(str(folder), device="cpu", **options)
+
+    def test_a_folder_that_cannot_be_written_is_reported(self, tiny: Model, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("in the way")
+        with pytest.raises(SequelaError, match="Can't write to"):
+            tiny.save_edits(tmp_path / "file" / "edits")
 
 
 def test_public_names_exist_and_unknown_ones_do_not() -> None:

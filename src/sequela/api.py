@@ -6,20 +6,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
+from sequela.core.arguments import (
+    check_choice,
+    check_instance,
+    check_items,
+    check_path,
+    check_seed,
+    check_text,
+    check_whole_number,
+)
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.paths import ensure_writable
 from sequela.core.progress import SILENT, Progress
+from sequela.core.sizes import read_size
 from sequela.edited import Delta, EditedModel
-from sequela.edited.chat_template import ChatTemplate
-from sequela.editors import AnyEditor, BadEditPolicy, EditReport, Resources, create_editor
+from sequela.edited.chat_template import chat_templates
+from sequela.edited.template_settings import checked_settings
+from sequela.editors import AnyEditor, BadEditPolicy, Editor, EditReport, Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.session import EditSession
 from sequela.editors.shared.contexts import check_contexts
 from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit
+from sequela.edits.edit_set import EDITS_HINT
 from sequela.evaluation.hit_rate import evaluate_counting
-from sequela.evaluation.registry import make_suites
+from sequela.evaluation.registry import DEFAULT_SUITES, make_suites
 from sequela.evaluation.suite import Suite
 from sequela.inference import (
     Engine,
@@ -37,9 +51,6 @@ from sequela.models import LanguageModel
 from sequela.models import load_model as load_language_model
 from sequela.results import TaskResult
 from sequela.statistics import CorpusSpec
-
-DEFAULT_SUITES = ("builtin", "perplexity")
-"""The suites that run by default."""
 
 TEMPLATES = ("none", "chat")
 """The available templates for evaluation prompts."""
@@ -90,6 +101,10 @@ class Model:
     methods: tuple[MethodEdits, ...] = ()
     _active: _ActiveEdits = field(default_factory=_ActiveEdits, repr=False)
 
+    def __post_init__(self) -> None:
+        hint = "Load a model with sequela.load_model(...)."
+        check_instance("current", self.current, EditedModel, "an edited model", hint)
+
     @property
     def base(self) -> LanguageModel:
         """The underlying model. Inside a block, its weights contain the edits of the block."""
@@ -111,7 +126,13 @@ class Model:
 
         Raises:
             SequelaError: The prompt and `max_new_tokens` exceed the model's context.
+            BadInputError: An argument is of a wrong type, or a stop text is empty.
         """
+        check_text("prompt", prompt)
+        max_new_tokens = check_whole_number("max_new_tokens", max_new_tokens, at_least=1)
+        stop = check_items("stop", stop, str, "a text", 'Write it as (".",).')
+        if "" in stop:
+            raise BadInputError("A stop text is empty.", hint="Leave it out.")
         request = generation_request(self.current, prompt, max_new_tokens, stop)
         with self._active.switch_to(self.current):
             (generation,) = self.engine.generate(self.current, [request])
@@ -123,7 +144,10 @@ class Model:
 
         Raises:
             SequelaError: The prompt and the continuation exceed the model's context.
+            BadInputError: An argument is not a text.
         """
+        check_text("prompt", prompt)
+        check_text("continuation", continuation)
         request = score_request(self.current, prompt, continuation)
         with self._active.switch_to(self.current):
             (score,) = self.engine.score(self.current, [request])
@@ -131,7 +155,13 @@ class Model:
         return score.logprob
 
     def perplexity(self, text: str) -> Perplexity:
-        """Returns the perplexity of a text per token."""
+        """Returns the perplexity of a text per token.
+
+        Raises:
+            SequelaError: The text is too short.
+            BadInputError: The argument is not a text.
+        """
+        check_text("text", text)
         with self._active.switch_to(self.current):
             return perplexity(self.engine, self.current, text)
 
@@ -172,10 +202,12 @@ class Model:
 
         Raises:
             BadInputError: `settings` are given together with an editor object, the contexts are invalid,
-                or the method doesn't support such edits or this batch size.
+                the method doesn't support such edits or this batch size, or an argument is of a wrong type.
             UnknownNameError: The method or the policy is unknown.
             SequelaError: The method doesn't support this model.
         """
+        check_instance("editor", editor, (str, Editor), "a method or the name of one")
+        check_instance("progress", progress, Progress, "a receiver of progress reports")
         if not isinstance(editor, str) and settings is not None:
             raise BadInputError(
                 f"`settings` can't be combined with an editor object ({editor.name}).",
@@ -183,17 +215,12 @@ class Model:
             )
         method = create_editor(editor, settings) if isinstance(editor, str) else editor
         policy = BadEditPolicy.of(on_bad_edit)
+        check_instance("statistics", statistics, (str, CorpusSpec, NoneType), "a text, or a recipe for one")
         corpus = CorpusSpec(source=statistics) if isinstance(statistics, str) else statistics
+        seed = check_seed("seed", seed)
         templates = None if contexts is None else check_contexts(contexts)
-        requested = [edits] if isinstance(edits, Edit) else list(edits)
-        for edit in requested:
-            if not isinstance(edit, Edit):
-                raise BadInputError(
-                    f"{edit!r} is not an edit.",
-                    hint="Write sequela.Edit(...), or load edits with sequela.load_edits(...).",
-                )
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise BadInputError(f"Invalid batch size {batch_size!r}; expected at least 1.")
+        requested = (edits,) if isinstance(edits, Edit) else edits
+        requested = check_items("edits", requested, Edit, "an edit", EDITS_HINT)
         edited, reports, methods = self.current, list(self.reports), self.methods
         ids: list[str] = []
         # An editor prepares on the unedited base and receives the active edits as data.
@@ -214,6 +241,9 @@ class Model:
         *,
         limit: int | None = None,
         template: str = "none",
+        chat_template_args: Mapping[str, Any] | None = None,
+        think_end_token: str | None = None,
+        max_thinking_tokens: int | None = None,
         progress: Progress = SILENT,
     ) -> list[TaskResult]:
         """Evaluates the model on suites of tasks, as `sequela evaluate` does.
@@ -224,6 +254,11 @@ class Model:
             limit: The number of items per task, from the first, for suites that accept a limit and are given
                 none of their own.
             template: `none` for plain prompts, `chat` for prompts as a user turn in the chat template.
+            chat_template_args: Arguments of the chat template, such as `{"enable_thinking": False}`.
+            think_end_token: The text that ends the model's thinking, which is never read as an answer; by
+                default that which the chat template mentions, such as `</think>`, if it mentions one.
+            max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer;
+                by default 1024, or half of the model's context if that is less.
             progress: Receives messages and progress.
 
         Returns:
@@ -231,14 +266,21 @@ class Model:
 
         Raises:
             UnknownNameError: A suite or the template is unknown.
-            BadInputError: An option is invalid, or the model has no chat template.
+            BadInputError: An option is invalid, an argument is of a wrong type, or the model has no chat
+                template, or one that doesn't read an argument.
         """
         if isinstance(suites, str):
             raise BadInputError(f"The suites {suites!r} are one string.", hint=f"Write [{suites!r}].")
-        if template not in TEMPLATES:
-            raise UnknownNameError("template", template, TEMPLATES)
+        check_choice("template", template, TEMPLATES)
+        check_instance("progress", progress, Progress, "a receiver of progress reports")
         chosen = make_suites(suites, limit)
-        routers = (ChatTemplate.of(self.base),) if template == "chat" else ()
+        settings = checked_settings(
+            template=template,
+            chat_template_args=dict(chat_template_args or {}),
+            think_end_token=think_end_token,
+            max_thinking_tokens=max_thinking_tokens,
+        )
+        routers = chat_templates(self.base, settings)
         current = self.current
         model = EditedModel(self.base, current.weights, current.interventions, (*current.routers, *routers))
         with self._active.switch_to(model):
@@ -250,13 +292,13 @@ class Model:
 
     @contextmanager
     def on_engine(
-        self, engine: str, *, memory: int | None = None, progress: Progress = SILENT
+        self, engine: str, *, memory: int | str | None = None, progress: Progress = SILENT
     ) -> Iterator[Model]:
         """Runs the model's requests on another engine for the duration of the `with` block.
 
         Args:
             engine: The name of an engine: `torch`, `vllm`, or one that a package provides.
-            memory: The memory limit of the process in bytes; None for no limit.
+            memory: The memory limit of the process, such as `6GiB` or a number of bytes; None for no limit.
             progress: Receives messages of the engine.
 
         Yields:
@@ -264,11 +306,15 @@ class Model:
 
         Raises:
             UnknownNameError: There is no such engine.
+            BadInputError: `memory` is not a size, or an argument is of a wrong type.
             SequelaError: The engine isn't installed, supports no memory limit, or the limit is too low.
         """
+        check_text("engine", engine, "the name of an engine")
+        check_instance("progress", progress, Progress, "a receiver of progress reports")
+        limit = None if memory is None else read_size(memory)
         with (
             self._active.switch_to(EditedModel(self.base)),
-            open_engine(engine, self.base, memory, progress=progress) as running,
+            open_engine(engine, self.base, limit, progress=progress) as running,
         ):
             yield replace(self, engine=running)
 
@@ -287,8 +333,9 @@ class Model:
             IntegrityError: A part of the saved edits is missing or was modified.
             FingerprintMismatchError: The edits were saved for another model.
         """
+        folder = check_path("folder", folder)
         with self._active.switch_to(EditedModel(self.base)):
-            saved = load_saved_edits(Path(folder), self.base)
+            saved = load_saved_edits(folder, self.base)
             edited = SavedEdits(self.delta + saved.delta, saved.methods).on(self.base)
         with self._with(self._on_top(edited), self.reports, (*self.methods, *saved.methods)) as model:
             yield model
@@ -298,8 +345,14 @@ class Model:
 
         Args:
             folder: The folder to write; saved edits in it are replaced.
+
+        Raises:
+            BadInputError: The argument is not a path.
+            SequelaError: The folder can't be written.
         """
-        save_edits(Path(folder), self.base, SavedEdits(self.delta, self.methods))
+        folder = check_path("folder", folder)
+        ensure_writable(folder)
+        save_edits(folder, self.base, SavedEdits(self.delta, self.methods))
 
     def _check_fits(self, answer: Score | Generation) -> None:
         if answer.too_long is not None:
@@ -331,7 +384,7 @@ class Model:
 
 
 def load_model(
-    name: str, *, device: str | None = None, dtype: str = "float32", memory: int | None = None
+    name: str, *, device: str | None = None, dtype: str = "float32", memory: int | str | None = None
 ) -> Model:
     """Loads a model: an alias, a Hugging Face hub id, a folder or a GGUF file.
 
@@ -339,10 +392,13 @@ def load_model(
         name: The alias, hub id, folder or file.
         device: The device to run on, such as `cuda`; by default the best available.
         dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 where `device` computes it natively.
-        memory: The memory limit of the process in bytes; by default engines use what is fastest.
+        memory: The memory limit of the process, such as `6GiB` or a number of bytes; by default engines use
+            what is fastest.
 
     Raises:
+        BadInputError: `memory` is not a size, or an argument is of a wrong type.
         SequelaError: The model can't be loaded, its architecture isn't supported, or `memory` is too low.
     """
+    limit = None if memory is None else read_size(memory)
     base = load_language_model(name, device=device, dtype=dtype)
-    return Model(EditedModel(base), TorchEngine(working_memory(memory, base)))
+    return Model(EditedModel(base), TorchEngine(working_memory(limit, base)))

@@ -34,6 +34,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "broken": "raise RuntimeError('no license found')\n",
         "exits": "raise SystemExit(3)\n",
         "garbled": "def (\n",
+        "objects": "class Thing:\n    def __repr__(self) -> str:\n        return 'x' * 999\nTHING = Thing()\n"
+        "def make() -> None: ...\n",
     }
     for name, text in modules.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
@@ -74,6 +76,9 @@ def test_an_unknown_name_is_an_error_that_names_similar_ones(package: str, insta
         ("{}.missing:X", r"can't be imported: ModuleNotFoundError"),
         ("{}.well:MISSING", r"can't be imported: AttributeError"),
         ("{}.well:WORD", r"as 'tau', which is not a float"),
+        ("{}.objects:THING", r"as a Thing object, which is not a float"),
+        ("{}.objects:Thing", r"as the class numbers_of_others\.objects\.Thing, which is not a float"),
+        ("{}.objects:make", r"as the function make, which is not a float"),
     ],
 )
 def test_the_error_of_an_unusable_package_names_it_and_says_what_to_do(

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from sequela.core.validation import in_words, problems_in
+from sequela.core.errors import BadInputError
+from sequela.core.validation import CheckedModel, InvalidFieldsError, in_words, problems_in
 
 
 class Probe(BaseModel):
@@ -67,3 +68,33 @@ def test_the_word_for_a_field_can_be_another() -> None:
 def test_a_problem_knows_the_given_value() -> None:
     (problem,) = problems_in(error_of({"probes": [GOOD], "count": "many"}))
     assert (problem.key, problem.given, problem.code) == ("count", "many", "int_parsing")
+
+
+class Place(CheckedModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+
+
+class Journey(BaseModel):
+    places: list[Place]
+
+
+class TestCheckedModel:
+    def test_the_constructor_reports_wrong_fields_in_words(self) -> None:
+        with pytest.raises(
+            InvalidFieldsError, match=r"^Place: the field 'name' is missing; .*'nam' is unk"
+        ) as e:
+            Place(nam="Ulm")  # type: ignore[call-arg]
+        assert isinstance(e.value, BadInputError)
+        assert len(problems_in(e.value.error)) == 2
+
+    def test_validation_keeps_pydantic_s_error_and_the_location(self) -> None:
+        with pytest.raises(ValidationError):
+            Place.model_validate({"name": 3})
+        with pytest.raises(ValidationError) as caught:
+            Journey.model_validate({"places": [{"name": "Ulm"}, {"name": 3}]})
+        assert [one.location for one in problems_in(caught.value)] == [("places", 1, "name")]
+
+    def test_a_correct_object_is_created_either_way(self) -> None:
+        assert Place(name="Ulm") == Place.model_validate({"name": "Ulm"})

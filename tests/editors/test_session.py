@@ -198,7 +198,7 @@ def test_an_in_context_editor_gets_prompts_without_the_chat_template(tmp_path: P
 
 
 def test_an_invalid_batch_size_is_rejected_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Invalid batch size 0"):
+    with pytest.raises(BadInputError, match="Invalid batch size 0"):
         session_of(tmp_path, batch_size=0)
     with pytest.raises(BadInputError, match="the batch size is 2"):
         session_of(tmp_path, batch_size=2)
@@ -235,3 +235,14 @@ def test_an_edit_that_is_longer_than_the_context_is_dropped_and_the_others_are_a
         assert [bool(report.dropped) for report in result.reports] == [edit is long for edit in batch]
         assert "the model's context has 256" in result.reports[0].dropped
         assert bool(result.delta.updates) is (len(batch) == 2)
+
+
+@pytest.mark.parametrize("name", ["memit", "rome", "emmet"])
+def test_an_edit_that_changes_no_weight_is_dropped_with_the_reason(name: str, tmp_path: Path) -> None:
+    """The target is the initial value, since the optimization takes no step."""
+    resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
+    editor = create_editor(name, {**SETTINGS, "v_num_grad_steps": 1})
+    (step,) = edit_in_batches(editor, MODEL, TINY_EDITS[:1], 1, resources)
+    assert step.reports[0].relative_norm == 0
+    assert step.reports[0].dropped == "no weight was changed"
+    assert step.applied == ()

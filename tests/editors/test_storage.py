@@ -18,6 +18,7 @@ from sequela.edited import EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.storage import (
+    DELTA,
     DESCRIPTION,
     STATE,
     UNREGULARIZED,
@@ -192,8 +193,9 @@ class TestErrors:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         content["methods"][0]["state"] = None
         (folder / DESCRIPTION).write_text(json.dumps(content), encoding="utf-8")
-        with pytest.raises(IntegrityError, match="the state of grace is missing"):
+        with pytest.raises(IntegrityError, match="the state of grace is missing") as caught:
             load_saved_edits(folder, model)
+        assert caught.value.hint
 
     def test_tensors_that_are_missing_or_changed(self, folder: Path, model: LanguageModel) -> None:
         content = bytearray((folder / STATE).read_bytes())
@@ -202,14 +204,33 @@ class TestErrors:
         with pytest.raises(IntegrityError, match="hash differs"):
             load_saved_edits(folder, model)
         (folder / STATE).unlink()
-        with pytest.raises(IntegrityError, match=STATE):
+        with pytest.raises(IntegrityError, match=STATE) as caught:
             load_saved_edits(folder, model)
+        assert caught.value.hint
 
     def test_a_change_of_weights_that_is_missing(self, folder: Path, model: LanguageModel) -> None:
         save_edits(folder, model, load_saved_edits(Path("saved") / "rome", model))
         (folder / "delta.safetensors").unlink()
         with pytest.raises(IntegrityError, match=r"delta\.safetensors is missing"):
             load_saved_edits(folder, model)
+
+    @pytest.mark.parametrize("file", [DESCRIPTION, DELTA, STATE])
+    @pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+    def test_a_truncated_file(self, folder: Path, model: LanguageModel, file: str, kept: float) -> None:
+        rome, grace = (load_saved_edits(Path("saved") / name, model) for name in ("rome", "grace"))
+        save_edits(folder, model, SavedEdits(rome.delta, (*rome.methods, *grace.methods)))
+        content = (folder / file).read_bytes()
+        (folder / file).write_bytes(content[: int(kept * len(content))])
+        with pytest.raises((BadInputError, IntegrityError), match=file) as caught:
+            load_saved_edits(folder, model)
+        assert "whole folder" in (caught.value.hint or "")
+        assert "pydantic" not in caught.value.message
+
+    def test_a_description_that_is_not_text(self, folder: Path) -> None:
+        (folder / DESCRIPTION).write_bytes(b"\xff\xfe{}")
+        with pytest.raises(BadInputError, match=DESCRIPTION) as caught:
+            read_description(folder)
+        assert caught.value.hint
 
     @pytest.mark.parametrize("content", ["", "[]", '{"format": 2}'])
     def test_a_file_that_describes_no_edits(self, folder: Path, content: str) -> None:

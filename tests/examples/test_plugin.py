@@ -116,6 +116,10 @@ def test_the_manifest_says_where_everything_came_from(finished: Path) -> None:
         ("engine", "plain"),
     }
     assert {f"{one.distribution} {one.version}" for one in plugins} == {PACKAGE}
+    components = read_manifest(finished).components
+    assert {(one.kind, one.name) for one in plugins} == {
+        (one.kind, one.name) for one in components if one.distribution != "sequela"
+    }
 
 
 def test_without_the_package_results_are_shown_with_its_name(finished: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.core.errors import SequelaError
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.statistics import Whitening
 
 
@@ -43,3 +43,36 @@ def test_too_few_tokens_make_a_singular_matrix() -> None:
     keys = random(10, 16, seed=0)
     with pytest.raises(SequelaError, match="not positive definite"):
         Whitening((keys.T @ keys / 10).float())
+
+
+@pytest.mark.parametrize("rank", [1, 5, 15])
+def test_the_error_has_the_rank(rank: int) -> None:
+    keys = random(rank, 16, seed=rank)
+    for n_tokens in (rank, None):
+        with pytest.raises(BadInputError, match=f"its rank is {rank} of 16") as caught:
+            Whitening((keys.T @ keys / rank).float(), n_tokens=n_tokens)
+        assert "more text" in (caught.value.hint or "")
+
+
+def test_fewer_tokens_than_dimensions_are_an_error_even_if_rounding_hides_it() -> None:
+    with pytest.raises(BadInputError, match="its rank is 7 of 8"):
+        Whitening(torch.eye(8), n_tokens=7)
+
+
+def test_a_neuron_that_is_never_active_does_not_affect_the_others() -> None:
+    keys = random(200, 12, seed=0)
+    keys[:, [3, 7]] = 0
+    live = [n for n in range(12) if n not in (3, 7)]
+    C, asked = keys.T @ keys / 200, random(12, 2, seed=1)
+    found = Whitening(C.float()).solve(asked)
+    expected = torch.linalg.solve(C[live][:, live], asked[live])
+    torch.testing.assert_close(found[live], expected, rtol=1e-4, atol=1e-5)
+    assert torch.isfinite(found).all()
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_the_scale_of_keys_does_not_matter(scale: float) -> None:
+    keys = random(200, 12, seed=0)
+    keys[:, :6] *= scale
+    C, asked = keys.T @ keys / 200, random(12, 2, seed=1)
+    torch.testing.assert_close(Whitening(C).solve(asked), torch.linalg.solve(C, asked), rtol=1e-6, atol=1e-9)

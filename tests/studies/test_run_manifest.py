@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import shutil
 from collections.abc import Callable
@@ -47,6 +48,13 @@ class TestManifest:
         assert manifest.config == given
         assert set(manifest.suite_versions) == {"edit_quality", "builtin", "perplexity"}
         assert set(manifest.model_hashes) == set(make_study().models)
+        study, version = make_study(), importlib.metadata.version("sequela")
+        named = {("editor", editor.name) for editor in study.editors}
+        named |= {("suite", suite.name) for suite in study.suites}
+        named |= {("edit source", study.edits.source), ("engine", study.engine), ("family", "llama")}
+        assert named <= {(one.kind, one.name) for one in manifest.components}
+        assert {(one.distribution, one.version) for one in manifest.components} == {("sequela", version)}
+        assert manifest.plugins == ()
 
 
 class TestOtherRuns:

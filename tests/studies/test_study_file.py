@@ -223,3 +223,23 @@ def test_a_setting_that_is_not_finite_is_reported(value: str) -> None:
 def test_a_model_whose_name_is_no_path_is_reported() -> None:
     for name, problem in (("~nobody-at-all/x", "is not a path"), ("a" * 5000, "File name too long")):
         assert problem in error_of(f"name: x\nmodels: [{name}]\neditors: [rome]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "guess"),
+    [
+        ("editors:\n  - {name: rome, v_lr: 1}\n", "'settings.v_lr'"),
+        ("editors:\n  - {name: memit+rect, keeep: 1, rect: {keep: 0.4}}\n", "'settings.rect'"),
+        ("editors:\n  - {name: rome, batchsize: 1}\n", "'batch_size'"),
+        ("editors:\n  - {name: romee, v_lr: 1}\n", None),
+        ("editors: [rome]\nbatch_size: 1\n", "'editors.batch_size'"),
+        ("editors: [rome]\nstop_when: perplexity > 3x\n", "'alarms.stop_when'"),
+        ("editors: [rome]\nedits: {order_seeds: [1]}\n", "'order_seeds'"),
+        ("editors: [rome]\nzzz: 1\n", None),
+        ("editors: [{name: [1], zzz: 1}]\n", None),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_pointed_to_its_place(text: str, guess: str | None) -> None:
+    error = error_of(BASE + text)
+    assert "unknown key" in error
+    assert (f"Did you mean {guess}?" in error) if guess else ("Did you mean" not in error)

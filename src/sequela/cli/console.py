@@ -47,6 +47,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write(visible_in_json(json.dumps(_finite(value), indent=2, ensure_ascii=False)) + "\n")
 
 
+def print_json_line(value: Any) -> None:
+    """Prints a value as one line of JSON; NaN and infinity become null."""
+    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False) + "\n")
+
+
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], first_width: int | None = None
 ) -> None:

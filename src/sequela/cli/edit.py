@@ -68,7 +68,7 @@ def edit(
     from sequela.core.paths import ensure_writable
     from sequela.editors import BadEditPolicy, Resources, create_editor
     from sequela.editors.saved_edits import MethodEdits, SavedEdits
-    from sequela.editors.session import EditSession, check_subjects
+    from sequela.editors.session import EditSession
     from sequela.editors.shared.contexts import read_contexts
     from sequela.editors.storage import save_edits
     from sequela.edits import EditsInForce, Questions, check_edits
@@ -81,13 +81,13 @@ def edit(
     chosen = _chosen_edits(edits, count, subject, prompt, target)
     method = create_editor(editor, options.read_settings(hparams))
     method.info.check_batch_size(batch_size)
-    check_subjects(method, chosen)
+    method.info.check_subjects(chosen)
     templates = read_contexts(contexts) if contexts else None
     if output is not None:
         ensure_writable(output)
     settings = EditQualitySettings()
     answers: list[dict[str, Any]] = []
-    with shown_progress(standard_error()) as progress:
+    with options.memory_limit_set_by("--memory"), shown_progress(standard_error()) as progress:
         if chosen.skipped:
             progress.say(
                 f"{len(chosen.skipped)} records of {chosen.name} are no valid edits and were skipped."
@@ -186,9 +186,7 @@ def _note_of(answer: dict[str, Any]) -> str:
 def _chosen_edits(  # type: ignore[no-untyped-def]
     source: str | None, count: int, subject: str | None, prompt: str | None, target: str | None
 ):
-    from pydantic import ValidationError
-
-    from sequela.core.validation import problems_in
+    from sequela.core.validation import InvalidFieldsError, problems_in
     from sequela.edits import Edit, EditSet, load_edits
 
     required = {"--prompt": prompt, "--target": target}
@@ -201,8 +199,8 @@ def _chosen_edits(  # type: ignore[no-untyped-def]
             raise BadInputError(f"A single edit needs {', '.join(missing)} too.")
         try:
             single = Edit(id="1", subject=subject, prompt=prompt or "", target_new=target or "")
-        except ValidationError as error:
-            first, *_ = problems_in(error)
+        except InvalidFieldsError as error:
+            first, *_ = problems_in(error.error)
             where = f"{first.key}: " if first.key else ""
             raise BadInputError(f"{where}{first.message}.") from error
         return EditSet("command line", (single,))

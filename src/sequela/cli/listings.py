@@ -111,7 +111,7 @@ def presets(
 
 
 def models(as_json: options.Json = False) -> None:
-    """List the models with short names, the supported architectures and the inference engines."""
+    """List the models with an alias, the supported architectures and the inference engines."""
     from sequela.inference.registry import ENGINE_REGISTRY
     from sequela.models import describe_models
     from sequela.models.families import FAMILY_REGISTRY, supported_architectures
@@ -129,7 +129,7 @@ def models(as_json: options.Json = False) -> None:
         )
         return
     print_entries(
-        "Models with short names (hub ids, folders and GGUF files can be used too)",
+        "Models with an alias (hub ids, folders and GGUF files can be used too)",
         (
             (
                 one.alias,

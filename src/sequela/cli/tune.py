@@ -65,7 +65,7 @@ def tune(
     held_out = load_edits(edits)[-count:]
     path = output or Path(f"{Path(model).name}-{editor}.yaml")
     ensure_writable(path.parent)
-    with shown_progress(standard_error()) as progress:
+    with options.memory_limit_set_by("--memory"), shown_progress(standard_error()) as progress:
         loaded = load_model(model, device=device, dtype=precision, progress=progress)
         grid = grid_of(method, loaded, axes)
         spec = CorpusSpec(source=statistics, n_tokens=tokens)

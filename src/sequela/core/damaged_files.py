@@ -26,6 +26,9 @@ UNREADABLE: tuple[type[Exception], ...] = (
 )
 """What code that interprets a damaged file may raise; a missing key or a wrong type is found by use."""
 
+DAMAGED_HINT = "Copy the whole folder again from where it was written, or create it again."
+"""What to do about a folder that is incomplete or damaged."""
+
 
 @contextmanager
 def naming_file(

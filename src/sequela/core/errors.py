@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable
+from os import PathLike
 
 
 class SequelaError(Exception):
@@ -52,8 +54,49 @@ class IntegrityError(SequelaError):
     """A downloaded or stored file is damaged, incomplete or not the expected one."""
 
 
-def near_matches(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """Returns the known names that are similar to `name`, best first, ignoring case."""
+def shown(value: object) -> str:
+    """Returns a value as messages show it: plain values as Python writes them, objects by their class.
+
+    Long values are shortened. The representation of an object or a function, with its address in memory, says
+    nothing to a user.
+    """
+    if inspect.isclass(value):
+        return f"the class {value.__module__}.{value.__qualname__}"
+    if inspect.isroutine(value):
+        return f"the function {value.__qualname__}"
+    if inspect.ismodule(value):
+        return f"the module {value.__name__}"
+    if isinstance(value, PathLike):
+        return repr(str(value))
+    if _is_plain(value):
+        text = repr(value)
+        return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name} object"
+
+
+def _is_plain(value: object) -> bool:
+    """Returns whether a value consists of texts, numbers, lists and tables only."""
+    if isinstance(value, dict):
+        return all(_is_plain(part) for item in value.items() for part in item)
+    if type(value) in (list, tuple, set, frozenset):
+        return all(map(_is_plain, value))  # type: ignore[call-overload]
+    return value is None or type(value) in (str, bytes, bool, int, float, complex)
+
+
+_LONGEST_SHOWN = 120
+"""The greatest length of a value in a message, in characters."""
+
+
+def near_matches(name: str, known: Iterable[str], limit: int = 3, cutoff: float = 0.5) -> list[str]:
+    """Returns the known names that are similar to `name`, best first, ignoring case.
+
+    Args:
+        name: A name that may be misspelled.
+        known: The names that exist.
+        limit: The largest number of names to return.
+        cutoff: The least similarity, from 0 (any name) to 1 (the same letters).
+    """
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.casefold(), list(by_folded), n=limit, cutoff=0.5)
+    matches = difflib.get_close_matches(name.casefold(), list(by_folded), n=limit, cutoff=cutoff)
     return [by_folded[match] for match in matches]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from sequela.core.workload import Workload
 
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Progress(Protocol):
     """A receiver of progress reports."""
 

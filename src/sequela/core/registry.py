@@ -15,7 +15,8 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.arguments import check_choice
+from sequela.core.errors import BadInputError, shown
 
 T = TypeVar("T")
 
@@ -87,9 +88,9 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: No entry has the name; the error has near matches.
+            BadInputError: The name is not a string.
         """
-        if name not in self.built_in() and name not in self._points():
-            raise UnknownNameError(self.kind, name, self.names())
+        check_choice(self.kind, name, self.names())
 
     def get(self, name: str) -> T:
         """Returns the entry of a name.
@@ -151,7 +152,7 @@ class Registry(Generic[T]):
         """Returns the error for an object that is not a valid entry."""
         origin = self.origin(name)
         return BadInputError(
-            f"The package {origin} provides the {self.kind} {name!r} as {found!r}, which "
+            f"The package {origin} provides the {self.kind} {name!r} as {shown(found)}, which "
             f"{reason or f'is not {self.expected}'}.",
             hint=f"The entry point must name {self.expected}. Update or uninstall {origin.distribution}, or "
             "ask its authors.",

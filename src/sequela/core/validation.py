@@ -6,14 +6,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from sequela.core.errors import near_matches
+from sequela.core.errors import BadInputError, near_matches
 from sequela.core.numbers import MAX_SEED, MIN_SEED
 
 Seed = Annotated[int, Field(ge=MIN_SEED, le=MAX_SEED)]
 """A seed of random numbers in settings."""
+
+
+class InvalidFieldsError(BadInputError, ValueError):
+    """Fields from which an object can't be created. It is a `ValueError`, so that validators may raise it.
+
+    Args:
+        name: The name of the object's class.
+        error: Pydantic's error.
+        allowed: The known fields.
+    """
+
+    def __init__(self, name: str, error: ValidationError, allowed: Sequence[str]) -> None:
+        super().__init__(f"{name}: {in_words(error, allowed=allowed)}.")
+        self.error = error
+
+
+class CheckedModel(BaseModel):
+    """A model that users create in Python: its constructor reports wrong fields as an `InvalidFieldsError`.
+
+    `model_validate` raises pydantic's `ValidationError`, with the location within the outer object; readers
+    of files make their own messages from it.
+    """
+
+    def __init__(self, /, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            name, allowed = type(self).__name__, list(type(self).model_fields)
+            raise InvalidFieldsError(name, error, allowed) from error
+
+    # With this mark pydantic doesn't take the constructor for one with rules of its own, and doesn't call it
+    # when it validates the object as a part of another.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
 
 ProblemKind = Literal["missing", "unknown", "wrong"]
 

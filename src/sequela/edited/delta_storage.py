@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from sequela.core.damaged_files import UNREADABLE, naming_file
+from sequela.core.damaged_files import DAMAGED_HINT, UNREADABLE, naming_file
 from sequela.core.errors import IntegrityError
 from sequela.core.files import save_tensors
 from sequela.edited.delta import Delta
@@ -51,9 +51,10 @@ def restore_delta(path: Path, stored: StoredDelta, model: LanguageModel) -> Delt
     if not stored.weights:
         tensors = {}
     elif not path.is_file():
-        raise IntegrityError(f"{path.parent} is incomplete: {path.name} is missing.")
+        raise IntegrityError(f"{path.parent} is incomplete: {path.name} is missing.", hint=DAMAGED_HINT)
     else:
-        with naming_file(path, "a change of weights", errors=(*UNREADABLE, SafetensorError)):
+        errors = (*UNREADABLE, SafetensorError)
+        with naming_file(path, "a change of weights", errors=errors, hint=DAMAGED_HINT):
             tensors = load_file(path, device=str(model.device))
     try:
         updates: dict[str, WeightUpdate] = {
@@ -63,8 +64,8 @@ def restore_delta(path: Path, stored: StoredDelta, model: LanguageModel) -> Delt
             for name, form in stored.weights.items()
         }
     except KeyError as error:
-        raise IntegrityError(f"{path} lacks the tensor {error}.") from error
+        raise IntegrityError(f"{path} lacks the tensor {error}.", hint=DAMAGED_HINT) from error
     delta = Delta(model.fingerprint, updates)
     if delta.content_hash != stored.content_hash:
-        raise IntegrityError(f"{path} was changed after it was saved: its hash differs.")
+        raise IntegrityError(f"{path} was changed after it was saved: its hash differs.", hint=DAMAGED_HINT)
     return delta

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from sequela.core.errors import UnknownNameError
+from sequela.core.arguments import check_choice
+from sequela.core.validation import CheckedModel
 
 if TYPE_CHECKING:
     from sequela.editors.base import EditOutcome
@@ -24,7 +25,7 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 """The actions that may follow a bad edit."""
 
 
-class BadEditPolicy(BaseModel):
+class BadEditPolicy(CheckedModel):
     """The criterion for bad edits, and the action taken.
 
     Args:
@@ -49,13 +50,12 @@ class BadEditPolicy(BaseModel):
 
         Raises:
             UnknownNameError: The action is unknown.
+            BadInputError: It is neither a policy nor a string.
         """
         if isinstance(policy, BadEditPolicy):
             return policy
-        for action in ACTIONS:
-            if action == policy:
-                return cls(action=action)
-        raise UnknownNameError("policy for bad edits", policy, ACTIONS)
+        check_choice("policy for bad edits", policy, ACTIONS)
+        return cls.model_validate({"action": policy})
 
     def violation(self, outcome: EditOutcome[Any]) -> str:
         """Returns a description of how a batch violates the policy; empty if it doesn't."""

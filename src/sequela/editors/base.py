@@ -155,6 +155,13 @@ class Editor(abc.ABC, Generic[H, State]):
         """Returns the layers that the method will change, ascending; empty if unknown before editing."""
         return ()
 
+    def revision(self, model: LanguageModel) -> str:
+        """Returns what has changed in the method's results since the first version; mostly nothing.
+
+        It is part of a trajectory's key: results before and after the change never mix.
+        """
+        return ""
+
     def lowest_block(self, model: LanguageModel) -> int:
         """Returns the index of the lowest block that the method may change; its input never changes."""
         return min(self.layers_of(model), default=0)

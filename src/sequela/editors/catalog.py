@@ -19,7 +19,7 @@ from sequela.editors.methods.kn.settings import KN
 from sequela.editors.methods.lora.settings import LORA
 from sequela.editors.methods.malmen.settings import MALMEN
 from sequela.editors.methods.melo.settings import MELO
-from sequela.editors.methods.memit.settings import MEMIT
+from sequela.editors.methods.memit.settings import MEMIT, MEMIT_HISTORY
 from sequela.editors.methods.mend.settings import MEND
 from sequela.editors.methods.pmet.settings import PMET
 from sequela.editors.methods.rome.settings import ROME
@@ -33,7 +33,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         info.name: info
         for info in (
             *(ALPHAEDIT, EMMET, FT_L, FT_M, GRACE, IKE, KN, LORA, MALMEN, MELO, MEMIT, MEND, PMET, ROME),
-            *(SERAC, ULTRAEDIT, WISE),
+            *(MEMIT_HISTORY, SERAC, ULTRAEDIT, WISE),
         )
     }
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from sequela.core.errors import BadInputError
+from sequela.core.arguments import as_whole_number
+from sequela.core.errors import BadInputError, shown
+
+if TYPE_CHECKING:
+    from sequela.edits import Edit
 
 JOIN = "+"
 """The separator between a method's name and those of its regularizers."""
@@ -34,6 +39,7 @@ class MethodInfo:
         takes_batches: True if several edits can be applied together; otherwise a batch has one edit.
         needs_subject: True if every edit must mark the subject in its prompt.
         needs_training: True if the method must be trained before it can edit.
+        presets_of: The method whose presets it uses; empty for its own.
     """
 
     name: str
@@ -45,17 +51,36 @@ class MethodInfo:
     takes_batches: bool = True
     needs_subject: bool = True
     needs_training: bool = False
+    presets_of: str = ""
 
     def check_batch_size(self, batch_size: int) -> None:
-        """Rejects batches of several edits for a method that applies one edit at a time.
+        """Rejects invalid batch sizes, and batches of several edits for a method that applies one at a time.
 
         Raises:
-            BadInputError: The method takes one edit at a time, and `batch_size` is greater than 1.
+            BadInputError: `batch_size` is not a whole number from 1 on, or it is greater than 1 and the
+                method takes one edit at a time.
         """
+        number = as_whole_number(batch_size)
+        if number is None or number < 1:
+            raise BadInputError(f"Invalid batch size {shown(batch_size)}; expected a whole number from 1 on.")
         if batch_size > 1 and not self.takes_batches:
             raise BadInputError(
                 f"{self.name} applies one edit at a time, but the batch size is {batch_size}.",
                 hint="Set the batch size to 1, or use a method that takes batches, such as memit or emmet.",
+            )
+
+    def check_subjects(self, edits: Sequence[Edit]) -> None:
+        """Rejects edits without a subject if the method needs one.
+
+        Raises:
+            BadInputError: An edit has no subject. The message names the first one's id.
+        """
+        without = [edit.id for edit in edits if edit.subject is None] if self.needs_subject else []
+        if without:
+            raise BadInputError(
+                f"{self.name} edits at the subject's tokens, and {len(without)} of {len(edits)} edits have "
+                f"no subject (the first: {without[0]}).",
+                hint="Give each edit a subject and mark it with {} in the prompt, or use ultraedit or ft-m.",
             )
 
 

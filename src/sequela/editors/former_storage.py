@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.damaged_files import DAMAGED_HINT
+from sequela.core.descriptions import read_description_of
 from sequela.core.errors import BadInputError, IntegrityError, UnknownNameError
-from sequela.core.files import load_tensors, read_description_of
+from sequela.core.files import load_tensors
 from sequela.edited.delta_storage import StoredDelta, restore_delta
 from sequela.editors.base import AnyEditor
 from sequela.editors.catalog import JOIN
@@ -95,12 +97,15 @@ def read_description(folder: Path) -> EditsDescription:
     elif (folder / STATE_FILE).is_file():
         kept = read_description_of(folder / STATE_FILE, _StateFile, "saved edits")
         if kept.delta != delta.content_hash:
-            raise IntegrityError(f"The delta and the state in {folder} belong to different checkpoints.")
+            raise IntegrityError(
+                f"The delta and the state in {folder} belong to different checkpoints.", hint=DAMAGED_HINT
+            )
         method, tensors, ranks = method.model_copy(update={"state": kept.state}), kept.tensors, kept.ranks
     elif location != "weights":
         raise IntegrityError(
             f"The edits in {folder} are incomplete: {delta.method} keeps them in {MEMORY_FILE} or "
-            f"{STATE_FILE}, and both files are missing."
+            f"{STATE_FILE}, and both files are missing.",
+            hint=DAMAGED_HINT,
         )
     return EditsDescription(
         base_fingerprint=delta.base_fingerprint,

@@ -23,6 +23,13 @@ class Hyperparameters(BaseModel):
         "lists them), none, or a file written by `sequela tune`.",
     )
 
+    def check_data(self) -> None:
+        """Checks that the data which the settings name are there, before a model is loaded.
+
+        Raises:
+            SequelaError: A file or a source is missing.
+        """
+
     @field_validator("preset")
     @classmethod
     def _is_a_preset(cls, value: str) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sequela.core.errors import BadInputError, near_matches
+from sequela.core.arguments import check_table, check_text
+from sequela.core.errors import BadInputError, near_matches, shown
 from sequela.core.registry import Registry, check_name
 from sequela.core.validation import problems_in
 from sequela.editors.catalog import (
@@ -126,6 +127,9 @@ def check_editor(name: str, settings: Mapping[str, Any] | None = None) -> Checke
         UnknownNameError: The method or a regularizer is unknown.
         BadInputError: A setting is unknown or invalid, or a regularizer can't be combined with the method.
     """
+    check_text("name", name, "the name of a method")
+    if settings is not None:
+        check_table("settings", settings)
     method, *names = name.split(JOIN)
     info, given = method_info(method), dict(settings or {})
     regularizers = [regularizer_info(one) for one in names]
@@ -210,5 +214,5 @@ def _explained(name: str, allowed: list[str], error: ValidationError) -> str:
             guess = f" Did you mean {near[0]!r}?" if near else ""
             lines.append(f"{name} has no setting {problem.key!r}.{guess} Allowed: {', '.join(allowed)}.")
         else:
-            lines.append(f"{name}: {problem.key} = {problem.given!r}: {problem.message}.")
+            lines.append(f"{name}: {problem.key} = {shown(problem.given)}: {problem.message}.")
     return "\n".join(lines)

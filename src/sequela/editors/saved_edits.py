@@ -11,7 +11,9 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.damaged_files import DAMAGED_HINT
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
+from sequela.core.validation import in_words
 from sequela.edited import Delta, EditedModel
 from sequela.edited.delta_storage import StoredDelta
 from sequela.edited.protocols import Intervention, RequestRouter
@@ -216,13 +218,16 @@ def restored(
     if described.state is None or described.name is None:
         raise IntegrityError(
             f"The edits in {folder} are incomplete: the state of {described.name or 'the method'} is "
-            "missing, and without it they can't be applied."
+            "missing, and without it they can't be applied.",
+            hint=DAMAGED_HINT,
         )
     used_editor = editor or create_editor(described.name, described.settings)
     try:
         state = used_editor.state_class.model_validate(described.state)
     except ValidationError as error:
-        raise IntegrityError(f"The state in {folder} is invalid for {described.name}: {error}") from error
+        raise IntegrityError(
+            f"The state in {folder} is invalid for {described.name}: {in_words(error)}.", hint=DAMAGED_HINT
+        ) from error
     if tensors:
         on_device = {name: tensor.to(model.device) for name, tensor in tensors.items()}
         state = state.model_copy(update={"tensors": on_device})

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sequela.core.errors import BadInputError
 from sequela.edited import Delta, EditedModel
 from sequela.edited.chat_template import ChatTemplate
 from sequela.edited.control_answers import without_control_answers
@@ -74,8 +73,7 @@ class EditSession:
         template: The chat template applied to the prompts for the editor; None leaves them unchanged.
 
     Raises:
-        ValueError: The batch size isn't positive.
-        BadInputError: The method doesn't take batches of that size.
+        BadInputError: The batch size isn't a whole number from 1 on, or the method doesn't take such batches.
     """
 
     model: LanguageModel
@@ -86,8 +84,6 @@ class EditSession:
     template: ChatTemplate | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"Invalid batch size {self.batch_size}; expected at least 1.")
         self.editor.info.check_batch_size(self.batch_size)
 
     def with_preset(self) -> EditSession:
@@ -127,6 +123,8 @@ class EditSession:
         started = time.perf_counter()
         outcome = self._edit(self._for_editor(edits), after)
         objection, reports = self.policy.violation(outcome), outcome.reports
+        if self.editor.location == "weights":
+            reports = tuple(_without_effect(report) for report in reports)
         delta, state, stopped = after.delta, after.state, ""
         if objection and self.policy.action != "report":
             reports = tuple(
@@ -189,7 +187,7 @@ class EditSession:
         Raises:
             BadInputError: The method needs subjects, and an edit has none.
         """
-        check_subjects(self.editor, edits)
+        self.editor.info.check_subjects(edits)
         at = self.start() if after is None else after
         for batch in self.batches(edits, at.n_edits):
             result = self.apply_batch(batch, at)
@@ -216,19 +214,17 @@ class EditSession:
         edits = without_control_answers(edits, self.model.tokenizer)
         if template is None or self.editor.location == "prompt":
             return edits
-        return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]
+        return [edit.model_copy(update={"prompt": template.for_editor(edit.prompt)}) for edit in edits]
 
 
-def check_subjects(editor: AnyEditor, edits: Sequence[Edit]) -> None:
-    """Rejects edits without a subject for a method that needs one.
+ALREADY_SAID = 0.1
+"""The loss in nats per token below which a model predicts the target without the edit."""
 
-    Raises:
-        BadInputError: An edit has no subject. The message names the first one's id.
-    """
-    without = [edit.id for edit in edits if edit.subject is None] if editor.info.needs_subject else []
-    if without:
-        raise BadInputError(
-            f"{editor.name} edits at the subject's tokens, and {len(without)} of {len(edits)} edits have no "
-            f"subject (the first: {without[0]}).",
-            hint="Give each edit a subject and mark it with {} in the prompt, or use ultraedit or ft-m.",
-        )
+
+def _without_effect(report: EditReport) -> EditReport:
+    """Returns the report of an edit of weights, as dropped if no weight was changed."""
+    if report.dropped or report.relative_norm != 0:
+        return report
+    known = report.first_loss < ALREADY_SAID
+    reason = "no weight was changed" + (": the model already predicts the target" if known else "")
+    return report.model_copy(update={"dropped": reason})

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from sequela.core.hashing import hash_json
+from sequela.core.validation import CheckedModel
 
 BLANK = "{}"
 """The placeholder for the subject in a prompt."""
 
 
-class Probe(BaseModel):
+class Probe(CheckedModel):
     """A prompt for the edited model and, where one is known, the right answer.
 
     Args:
         prompt: The text to be continued.
         answer: The right continuation; None if only agreement with the unedited model counts.
+
+    Raises:
+        InvalidFieldsError: A field is missing, unknown or invalid. It is a `BadInputError`; its `error` is
+            pydantic's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,7 +36,7 @@ class Probe(BaseModel):
         return value
 
 
-class Edit(BaseModel):
+class Edit(CheckedModel):
     """One fact to be changed: `prompt` with `subject` should be continued by `target_new`.
 
     Args:
@@ -48,6 +53,10 @@ class Edit(BaseModel):
         relation: The relation between subject and target, as the source names it; edits with the same subject
             and relation ask the same question.
         source: The data set the edit came from.
+
+    Raises:
+        InvalidFieldsError: A field is missing, unknown or invalid. It is a `BadInputError`; its `error` is
+            pydantic's, which `model_validate` raises unchanged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

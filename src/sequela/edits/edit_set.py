@@ -7,9 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
+from sequela.core.arguments import check_items, check_seed, check_text, check_whole_number
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.edits.edit import Edit
+
+EDITS_HINT = "Write sequela.Edit(...), or load edits with sequela.load_edits(...)."
+"""What to do about something that should be an edit."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class EditSet(Sequence[Edit]):
         skipped: The records of the source that were left out; the caller that loads the set reports them.
 
     Raises:
-        BadInputError: Two edits have the same id.
+        BadInputError: Two edits have the same id, or an argument is of a wrong type.
     """
 
     name: str
@@ -46,6 +50,9 @@ class EditSet(Sequence[Edit]):
     skipped: tuple[Skipped, ...] = ()
 
     def __post_init__(self) -> None:
+        check_text("name", self.name)
+        object.__setattr__(self, "edits", check_items("edits", self.edits, Edit, "an edit", EDITS_HINT))
+        object.__setattr__(self, "skipped", check_items("skipped", self.skipped, Skipped, "a skipped record"))
         seen: set[str] = set()
         for edit in self.edits:
             if edit.id in seen:
@@ -73,6 +80,7 @@ class EditSet(Sequence[Edit]):
         Raises:
             BadInputError: There are fewer than `count` edits, or `count` is not positive.
         """
+        count = check_whole_number("count", count)
         if count < 1:
             raise BadInputError(f"{count} edits of {self.name!r} were requested; expected at least 1.")
         if count > len(self.edits):
@@ -98,9 +106,13 @@ class EditSet(Sequence[Edit]):
         )
 
     def shuffled(self, order_seed: int) -> EditSet:
-        """Returns the edits in another order, which depends only on the shuffle seed."""
+        """Returns the edits in another order, which depends only on the shuffle seed.
+
+        Raises:
+            BadInputError: The seed is not a whole number.
+        """
         order = list(self.edits)
-        random.Random(order_seed).shuffle(order)
+        random.Random(check_seed("order_seed", order_seed)).shuffle(order)
         return replace(self, edits=tuple(order))
 
     @property

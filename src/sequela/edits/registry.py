@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from sequela.core.arguments import check_path, check_text
 from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.core.paths import user_path
 from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.edits.edit_set import EditSet
 from sequela.edits.sources.builtin import BUILTIN_SOURCE
 from sequela.edits.sources.counterfact import COUNTERFACT_SOURCES
+from sequela.edits.sources.hub import check_within_reach
 from sequela.edits.sources.jsonl import JSONL_SOURCE
 from sequela.edits.sources.knowedit import KNOWEDIT_SOURCES
 from sequela.edits.sources.source import Source
@@ -44,6 +46,12 @@ SOURCE_REGISTRY = Registry(
 )
 """The registry of edit sources."""
 
+CHECKED_BYTES = 12 * 2**20
+"""The size of a file up to which `check_source` reads it, which takes about half a second."""
+
+COMPRESSION = 12
+"""About how many times larger the text of a compressed file is."""
+
 _OWN_FILE_PREFIX = "jsonl:"
 _OWN_FILE_ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 
@@ -71,7 +79,7 @@ class SourceDescription:
     problem: str = ""
 
 
-def load_edits(source: str, path: Path | None = None, limit: int | None = None) -> EditSet:
+def load_edits(source: str, path: str | Path | None = None, limit: int | None = None) -> EditSet:
     """Loads edits by the name of their source.
 
     Args:
@@ -87,8 +95,8 @@ def load_edits(source: str, path: Path | None = None, limit: int | None = None) 
 
     Raises:
         UnknownNameError: No source has that name.
-        BadInputError: A record is invalid (named by file and record number), or there are
-            fewer than `limit`.
+        BadInputError: A record is invalid (named by file and record number), there are fewer than `limit`,
+            or an argument is of a wrong type.
         SequelaError: The data can't be found or downloaded.
     """
     entry, file = _find(source, path)
@@ -96,20 +104,30 @@ def load_edits(source: str, path: Path | None = None, limit: int | None = None) 
     return edits if limit is None else edits.first(limit)
 
 
-def check_source(source: str, path: Path | None = None) -> None:
-    """Checks the arguments of `load_edits` without reading any edits.
+def check_source(source: str, path: str | Path | None = None) -> EditSet | None:
+    """Checks the arguments of `load_edits`, and the edits themselves if they can be read in a moment.
 
     Args:
         source: As for `load_edits`.
         path: As for `load_edits`.
 
+    Returns:
+        The edits; None if they are on the hub or in a large file.
+
     Raises:
         UnknownNameError: No source has that name.
-        BadInputError: The user's own file is missing.
+        BadInputError: The user's own file is missing, or a record is invalid.
+        SequelaError: The data are neither in a local file nor within reach on the hub.
     """
-    _, file = _find(source, path)
+    entry, file = _find(source, path)
     if file is not None and not file.is_file():
         raise BadInputError(f"Can't read {file}: the file does not exist.")
+    local = file or entry.local_file()
+    if local is None:
+        check_within_reach(entry.on_hub())
+        return None
+    size = local.stat().st_size * (COMPRESSION if local.suffix == ".gz" else 1)
+    return entry.load(file) if size <= CHECKED_BYTES else None
 
 
 def describe_sources() -> tuple[SourceDescription, ...]:
@@ -140,16 +158,18 @@ def _describe(listed: Listed[Source]) -> SourceDescription:
     )
 
 
-def _find(source: str, path: Path | None) -> tuple[Source, Path | None]:
+def _find(source: str, path: str | Path | None) -> tuple[Source, Path | None]:
     """Returns the source of a name, and the user's file that it reads, if it reads one.
 
     Raises:
         UnknownNameError: No source has that name.
         BadInputError: The package that provides it can't be used.
     """
+    check_text("source", source, "the name of an edit source, or of a file")
+    file = None if path is None else check_path("path", path)
     if source in SOURCE_REGISTRY.names():
-        return SOURCE_REGISTRY.get(source), path
-    if path is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
+        return SOURCE_REGISTRY.get(source), file
+    if file is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
         file = user_path(source.removeprefix(_OWN_FILE_PREFIX))
         return replace(JSONL_SOURCE, name=file.name), file
     raise UnknownNameError(SOURCE_REGISTRY.kind, source, SOURCE_REGISTRY.names())

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from sequela.core.damaged_files import first_line
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError, UnsupportedModelError
+from sequela.core.hardware_names import check_device_name
 from sequela.core.hub import hub_access
 from sequela.core.paths import user_path
 from sequela.core.precision import choose_precision
@@ -28,6 +29,9 @@ from sequela.models.gguf import read_gguf
 from sequela.models.language_model import LanguageModel
 from sequela.models.names import check_model_name, is_path
 from sequela.models.pypi_models import packaged_folder
+
+_OTHER_DEVICE = "Choose another one, or none: the best available one is used."
+"""What to do about a device that is not available."""
 
 
 def load_model(
@@ -73,24 +77,24 @@ def load_model(
     return model
 
 
-def choose_device(device: str | None) -> torch.device:
+def choose_device(device: str | torch.device | None) -> torch.device:
     """Returns the device that the user named, or the best available one: CUDA, then `mps`, then the CPU.
 
     Raises:
+        BadInputError: There is no device of that name.
         SequelaError: The device is not available.
     """
     if device is None:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    name = check_device_name(str(device) if isinstance(device, torch.device) else device)
     try:
-        chosen = torch.device(device)
-        torch.zeros(1, device=chosen).item()  # `meta` makes tensors without values
-    except (RuntimeError, AssertionError, ValueError, TypeError, OverflowError) as error:
-        reason = first_line(error)  # torch without CUDA asserts; a surrogate can't be encoded
-        raise SequelaError(
-            f"The device {device!r} can't be used: {reason}", hint="Try 'cpu', 'cuda', 'cuda:1' or 'mps'."
-        ) from error
+        chosen = torch.device(name)
+        torch.zeros(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = first_line(error)
+        raise SequelaError(f"The device {name!r} is not available: {reason}.", hint=_OTHER_DEVICE) from error
     return chosen
 
 

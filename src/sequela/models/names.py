@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sequela.core.arguments import check_text
 from sequela.core.errors import BadInputError, UnknownNameError, near_matches
 from sequela.core.paths import user_path
 from sequela.models.aliases import ALIASES
@@ -23,8 +24,9 @@ def check_model_name(name: str) -> None:
 
     Raises:
         UnknownNameError: The name is similar to an alias, or can't be a hub id.
-        BadInputError: There is no such file or folder, or it contains no model.
+        BadInputError: There is no such file or folder, it contains no model, or the name is not a string.
     """
+    check_text("name", name, "the name of a model")
     if name in ALIASES:
         return
     if is_path(name):

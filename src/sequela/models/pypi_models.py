@@ -30,7 +30,7 @@ class ModelDescription:
     """A model with an alias, for listings.
 
     Args:
-        alias: The short name.
+        alias: The alias, a name of Sequela's own.
         title: A description in a few words.
         parameters: The number of weights.
         license: The name of the license.

@@ -208,10 +208,21 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
         [(one, one.n_too_long) for one in measurements],
     )
     warnings += _items_that(
+        "have thinking that was not finished within max_thinking_tokens "
+        f"({_limits(measurements)}); raise it.",
+        [(one, one.n_unfinished_thinking) for one in measurements],
+    )
+    warnings += _items_that(
         "could not be run or scored; the notes on the measurements give the reasons.",
         [(one, one.n_failed) for one in measurements],
     )
     return tuple(warnings)
+
+
+def _limits(measurements: Sequence[Measurement]) -> str:
+    """Returns the limits of thinking of the measurements in which some was not finished."""
+    limits = {one.max_thinking_tokens for one in measurements if one.n_unfinished_thinking}
+    return ", ".join(str(limit) for limit in sorted(limits - {None}, key=str))
 
 
 def _items_that(problem: str, counted: Sequence[tuple[Measurement, int]]) -> list[str]:
@@ -298,10 +309,12 @@ def _sentence(series: MetricSeries) -> str:
         if last.n_edits == 0:
             continue
         seed = f" (seed {curve.order_seed})" if series.seeds > 1 else ""
-        against = baseline if last.baseline is None else last.baseline
+        difference = last.difference
+        if last.baseline is None and last.shared is None and last.value is not None and baseline is not None:
+            difference = last.value - baseline
         change = ""
-        if last.value is not None and against is not None and math.isfinite(last.value):
-            change = f" ({format_difference(last.value - against, share)})"
+        if difference is not None and math.isfinite(difference):
+            change = f" ({format_difference(difference, share)})"
         ends.append(
             f"{curve.label}{seed} {format_number(last.value, share)}{change} after {_edits(last.n_edits)}"
         )

@@ -36,6 +36,7 @@ class NumberRow:
     difference: str
     n_nonfinite: int
     n_too_long: int
+    n_unfinished_thinking: int
     n_failed: int
     note: str
 
@@ -104,15 +105,16 @@ class EditRow:
 
 
 def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
-    """Returns a row for each measurement of the series, with the unedited model's value as the baseline."""
+    """Returns a row for each measurement of the series, with the unedited model's value as the baseline.
+
+    The difference is over the items that both models answered.
+    """
     rows = []
     for series in series_list:
         share = series.share
         for curve in series.curves:
             for point in curve.points:
                 invalid = bool(point.invalid_because)
-                both = point.value is not None and point.baseline is not None
-                difference = (point.value or 0) - (point.baseline or 0) if both else None
                 rows.append(
                     NumberRow(
                         quantity=f"{series.task_title}: {series.metric.label}",
@@ -124,9 +126,10 @@ def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
                         stderr=format_number(point.stderr, share),
                         n=point.n,
                         baseline=format_number(point.baseline, share),
-                        difference=NOT_SHOWN if invalid else format_difference(difference, share),
+                        difference=NOT_SHOWN if invalid else format_difference(point.difference, share),
                         n_nonfinite=point.n_nonfinite,
                         n_too_long=point.n_too_long,
+                        n_unfinished_thinking=point.n_unfinished_thinking,
                         n_failed=point.n_failed,
                         note="; ".join((*flag_notes(point), *([point.note] if point.note else []))),
                     )

@@ -1,5 +1,10 @@
+from .answer_distribution import NO_ANSWER as NO_ANSWER
 from .answer_distribution import AnswerDistribution as AnswerDistribution
+from .answer_distribution import AnswerPattern as AnswerPattern
+from .answer_distribution import answer_pattern as answer_pattern
 from .answer_distribution import most_frequent as most_frequent
+from .answer_distribution import with_score as with_score
+from .answered import with_answered_accuracy as with_answered_accuracy
 from .cost_record import CostRecord as CostRecord
 from .edit_finding import EditFinding as EditFinding
 from .edit_record import EditRecord as EditRecord
@@ -10,11 +15,13 @@ from .evaluation_key import EvaluationKey as EvaluationKey
 from .item_record import ItemRecord as ItemRecord
 from .known_before import KnownBefore as KnownBefore
 from .known_before import known_before_of as known_before_of
+from .manifest import Component as Component
 from .manifest import Manifest as Manifest
 from .manifest import Plugin as Plugin
 from .manifest import Status as Status
 from .manifest import read_manifest as read_manifest
 from .manifest import write_manifest as write_manifest
+from .measurement import Comparison as Comparison
 from .measurement import Labels as Labels
 from .measurement import Measurement as Measurement
 from .metrics import MetricInfo as MetricInfo
@@ -39,5 +46,6 @@ from .suite_info import Suites as Suites
 from .suite_info import TaskInfo as TaskInfo
 from .task_result import TaskResult as TaskResult
 from .task_result import invalid_items_note as invalid_items_note
-from .task_result import item_counts as item_counts
 from .task_result import result_from_items as result_from_items
+from .task_result import result_like as result_like
+from .task_result import without_invalid_items as without_invalid_items

@@ -64,10 +64,10 @@ def open_database(path: Path, write: bool = False) -> Engine:
         return engine
     if write:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection, _naming(path):
-            _upgrade(connection, path)
+            _upgrade(connection, path, version)
         return engine
     engine.dispose()
-    return _upgraded_copy(path)
+    return _upgraded_copy(path, version)
 
 
 def _naming(path: Path) -> AbstractContextManager[None]:
@@ -75,23 +75,23 @@ def _naming(path: Path) -> AbstractContextManager[None]:
     return naming_file(path, "results", errors=(*UNREADABLE, sqlite3.Error))
 
 
-def _upgraded_copy(path: Path) -> Engine:
+def _upgraded_copy(path: Path, version: int) -> Engine:
     """Returns a connection to an upgraded copy in memory."""
     # One connection for all uses: an in-memory database is lost when its connection closes.
     copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     with _naming(path):
         with closing(sqlite3.connect(path)) as source:
             source.backup(copy)
-        _upgrade(copy, path)
+        _upgrade(copy, path, version)
     copy.isolation_level = "DEFERRED"
     return create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
 
 
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            upgrade(connection, SCHEMA_VERSION)
+            upgrade(connection, version, SCHEMA_VERSION)
         except BaseException:
             connection.execute("ROLLBACK")
             raise

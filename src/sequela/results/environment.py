@@ -53,10 +53,10 @@ def collect_environment(device: str = "cpu", precision: str = "") -> Environment
         precision: The dtype of the weights, as it is written to the manifest.
     """
     return Environment(
-        sequela=_version_of("sequela") or "not installed",
+        sequela=distribution_version("sequela") or "not installed",
         git_commit=_git_commit(Path(__file__).parents[1]),
         python=platform.python_version(),
-        packages={name: version for name in PACKAGES if (version := _version_of(name)) is not None},
+        packages={name: version for name in PACKAGES if (version := distribution_version(name)) is not None},
         system=platform.platform(),
         cpu=_cpu_name(),
         cores=_usable_cores(),
@@ -66,7 +66,8 @@ def collect_environment(device: str = "cpu", precision: str = "") -> Environment
     )
 
 
-def _version_of(package: str) -> str | None:
+def distribution_version(package: str) -> str | None:
+    """Returns the version of an installed package; None if it isn't installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from sequela.core.damaged_files import naming_file
+from sequela.core.descriptions import write_description
 from sequela.core.errors import SequelaError
-from sequela.core.files import write_description
 from sequela.results.earlier_schema import suites_of_4
 from sequela.results.edit_finding import EditFinding
 from sequela.results.environment import Environment
@@ -30,14 +30,15 @@ class Status(str, Enum):
     COMPLETE = "complete"
 
 
-class Plugin(BaseModel):
-    """A plug-in of an installed package that a run used.
+class Component(BaseModel):
+    """Something that a study names, such as a method, a suite or an edit source, and where it came from.
 
     Args:
-        kind: The kind of plug-in, such as `editor`.
-        name: The name of the plug-in.
-        distribution: The name of the package, as in `pip install`.
-        version: The version of the package.
+        kind: The kind, such as `editor`.
+        name: Its name in the study; for a file of the user's own, the path.
+        distribution: The name of the package, as in `pip install`; empty for a file.
+        version: The version of the package; empty for a file, whose content is in `suite_versions` or
+            `edit_set_hashes`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,10 @@ class Plugin(BaseModel):
     name: str
     distribution: str
     version: str
+
+
+class Plugin(Component):
+    """A component that is not built in; a run can't be continued without its package."""
 
 
 class Manifest(BaseModel):
@@ -67,7 +72,9 @@ class Manifest(BaseModel):
         edit_set_hashes: The content hashes of the edit sets, by source.
         suite_versions: The versions of the suites, by name.
         suite_infos: The descriptions of the suites for reports, by name; None in runs of earlier versions.
-        plugins: The plug-ins that the run used.
+        components: The package and version of each method, regularizer, suite, benchmark, edit source,
+            metric, engine and model family, built-in ones included; empty in runs of earlier versions.
+        plugins: Those that are not built in.
         seeds: All seeds, by purpose.
         command: The command that reproduces the run.
         edit_findings: The findings about the edits, by the model whose tokenizer counted; none in runs of
@@ -92,6 +99,7 @@ class Manifest(BaseModel):
     edit_set_hashes: dict[str, str] = Field(default_factory=dict)
     suite_versions: dict[str, str] = Field(default_factory=dict)
     suite_infos: dict[str, SuiteInfo] | None = None
+    components: tuple[Component, ...] = ()
     plugins: tuple[Plugin, ...] = ()
     seeds: dict[str, list[int]] = Field(default_factory=dict)
     command: str = ""
@@ -120,6 +128,10 @@ class Manifest(BaseModel):
             Status.COMPLETE: "the run ended, but results are missing",
         }
         return f"{description} ({endings[self.status]})"
+
+    def with_components(self, components: Iterable[Component]) -> Manifest:
+        """Returns the manifest with further components, without duplicates."""
+        return self.model_copy(update={"components": tuple(dict.fromkeys((*self.components, *components)))})
 
     def with_plugins(self, plugins: Iterable[Plugin]) -> Manifest:
         """Returns the manifest with further plug-ins, without duplicates."""

@@ -165,6 +165,11 @@ ACCURACY = _share("accuracy", "the share of items that are answered correctly", 
 EXACT_MATCH = _share(
     "exact_match", "the share of answers that match the correct one exactly", headline=True, binary=True
 )
+ACCURACY_ANSWERED = _share(
+    "accuracy_answered",
+    "accuracy among the items that were asked and answered: without those that were too long or failed",
+    binary=True,
+)
 ACCURACY_LENIENT = _share(
     "accuracy_lenient", "accuracy with lenient parsing: any form that a person would accept", binary=True
 )
@@ -198,9 +203,12 @@ BALANCED_ACCURACY = _share(
     "balanced_accuracy", "the mean of the accuracies of the classes; a constant answer scores 50 % on two"
 )
 SHARE_YES = _share("share_yes", "the share of the answer Yes, correct or not", higher_is_better=None)
-DECLINED = _share("declined", "the share of harmful requests that are declined", Section.SAFETY)
+DECLINED = _share("declined", "the share of harmful requests that are declined", Section.SAFETY, binary=True)
 HELPED = _share(
-    "helped", "the share of harmless but harmful-sounding requests that are answered", Section.SAFETY
+    "helped",
+    "the share of harmless but harmful-sounding requests that are answered",
+    Section.SAFETY,
+    binary=True,
 )
 TRUE_PROBABILITY = _share(
     "true_probability", "the normalized probability assigned to the set of true answers (MC2)"
@@ -253,6 +261,7 @@ CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
             CONSISTENCY,
             HIT_RATE,
             ACCURACY,
+            ACCURACY_ANSWERED,
             EXACT_MATCH,
             ACCURACY_LENIENT,
             ACCURACY_PARSED,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from sequela.core.errors import BadInputError
 from sequela.core.numbers import MAX_LENGTH, MAX_TOKENS
 from sequela.core.paths import data_folder, user_path
-from sequela.core.validation import Seed
+from sequela.core.validation import CheckedModel, Seed
 
 
-class CorpusSpec(BaseModel):
+class CorpusSpec(CheckedModel):
     """The source and the size of a corpus.
 
     Args:

@@ -29,6 +29,7 @@ class NullSpace:
         values, vectors = torch.linalg.eigh(covariance.to(solve_dtype(covariance.device)))
         below = values < threshold
         self.rank = int(below.sum())
+        self.size = len(values)
         if not self.rank:
             raise SequelaError(
                 f"The key covariance has no eigenvalue below {threshold:g}; the smallest is "
@@ -37,6 +38,11 @@ class NullSpace:
             )
         self._keeps_null = self.rank <= len(values) // 2
         self._basis = vectors[:, below if self._keeps_null else ~below].clone()
+
+    @property
+    def share(self) -> float:
+        """The share of all directions that belong to the null space."""
+        return self.rank / self.size
 
     def project(self, keys: torch.Tensor) -> torch.Tensor:
         """Returns `P keys` for keys `[d_ff, n]`."""

@@ -83,10 +83,11 @@ class Statistics:
         """Returns a solver with a layer's key covariance plus `ridge` on its diagonal; factored on first use.
 
         Raises:
-            SequelaError: The key covariance was computed from too few tokens.
+            BadInputError: The key covariance was computed from too few tokens.
         """
         if (layer, ridge) not in self._whitenings:
-            self._whitenings[layer, ridge] = Whitening(self.key_covariance(layer).matrix, ridge)
+            covariance = self.key_covariance(layer)
+            self._whitenings[layer, ridge] = Whitening(covariance.matrix, ridge, covariance.n_tokens)
         return self._whitenings[layer, ridge]
 
     def null_space(self, layer: int, threshold: float) -> NullSpace:

@@ -12,7 +12,7 @@ from functools import partial
 
 from sequela.core.hashing import hash_json
 from sequela.edited import EditedModel
-from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.chat_template import ChatTemplate, template_labels
 from sequela.editors.session import Snapshot
 from sequela.edits import Edit, EditsInForce
 from sequela.evaluation.edit_quality.known_before import known_before_all, with_known_before
@@ -115,7 +115,7 @@ class CheckpointMeasuring:
             edit_source=plan.edits.name,
             order_seed=plan.study.order_seeds[0],
             n_edits=0,
-            template=plan.study.evaluation_template,
+            **template_labels(self.routers),
         )
 
         def edit_quality(before: Unedited) -> tuple[list[TaskResult], list[ItemRecord]]:

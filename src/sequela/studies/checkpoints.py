@@ -90,7 +90,10 @@ def load_checkpoint(folder: Path, n_edits: int, model: LanguageModel, editor: An
     saved = load_saved_edits(folder, model, editor)
     (method,) = saved.methods
     if method.state is None:
-        raise IntegrityError(f"{folder} has no state of {editor.name}, which is needed to resume the run.")
+        raise IntegrityError(
+            f"{folder} has no state of {editor.name}, which is needed to resume the run.",
+            hint="Delete that folder; the same command then applies its edits again.",
+        )
     delta = saved.delta if saved.unregularized is None else saved.unregularized
     return Checkpoint(n_edits, delta, method.state, saved.ranks)
 

@@ -1,22 +1,29 @@
-"""The plug-ins that a study uses: recorded in its run, and checked when the run is used again."""
+"""Where the parts that a study names come from: recorded in its run.
+
+Plug-ins among them are checked when the run is used again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 from sequela.core.errors import BadInputError
-from sequela.core.registry import SEQUELA, Registry
+from sequela.core.registry import SEQUELA, Origin, Registry
 from sequela.editors.catalog import JOIN
 from sequela.editors.registry import METHOD_REGISTRY, REGULARIZER_REGISTRY
 from sequela.edits.registry import SOURCE_REGISTRY
 from sequela.evaluation.edit_quality.plugin_metrics import PROBE_REGISTRY
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY
-from sequela.evaluation.registry import SUITE_REGISTRY
+from sequela.evaluation.registry import SUITE_REGISTRY, split_name
+from sequela.evaluation.suites.entries import HARNESS
 from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models.families import FAMILY_REGISTRY
 from sequela.models.family import Family
-from sequela.results import Manifest, Plugin
+from sequela.results import Component, Manifest, Plugin, read_manifest
+from sequela.results.environment import distribution_version
+from sequela.results.manifest import MANIFEST_NAME
 from sequela.studies.study import Study
 
 REGISTRIES: tuple[Registry[Any], ...] = (
@@ -33,6 +40,16 @@ REGISTRIES: tuple[Registry[Any], ...] = (
 
 SCORING_KINDS = (PROBE_REGISTRY.kind, BENCHMARK_REGISTRY.kind)
 """The kinds of plug-ins that score stored answers."""
+
+
+def components_of(study: Study) -> tuple[Component, ...]:
+    """Returns everything that a study names, with its package; model families are known after loading."""
+    return tuple(dict.fromkeys(_component(registry, name) for registry, name in _named(study)))
+
+
+def family_component(family: Family) -> Component:
+    """Returns a model family with its package."""
+    return _component(FAMILY_REGISTRY, family.name)
 
 
 def plugins_of(study: Study) -> tuple[Plugin, ...]:
@@ -75,17 +92,38 @@ def check_plugins(
             raise BadInputError(f"{used}; the installed one is from {origin}.", hint=hint)
 
 
+def check_plugins_of_run(folder: Path) -> None:
+    """Checks, as `check_plugins` does, the plug-ins of the run in a folder, if there is one.
+
+    Raises:
+        BadInputError: A package is not installed, or has another version.
+        SequelaError: The manifest can't be read.
+    """
+    if (folder / MANIFEST_NAME).is_file():
+        check_plugins(read_manifest(folder))
+
+
 def _named(study: Study) -> Iterator[tuple[Registry[Any], str]]:
     for editor in study.editors:
         method, *regularizers = editor.name.split(JOIN)
         yield METHOD_REGISTRY, method
         yield from ((REGULARIZER_REGISTRY, name) for name in regularizers)
     for suite in study.suites:
-        yield SUITE_REGISTRY, suite.name
-        yield BENCHMARK_REGISTRY, suite.name
+        own, _ = split_name(suite.name)
+        yield SUITE_REGISTRY if own in SUITE_REGISTRY.names() else BENCHMARK_REGISTRY, suite.name
     yield SOURCE_REGISTRY, study.edits.source
     yield ENGINE_REGISTRY, study.engine
     yield from ((PROBE_REGISTRY, name) for name in study.edit_quality.metrics)
+
+
+def _component(registry: Registry[Any], name: str) -> Component:
+    """Returns a name with its origin; a name that no registry has is that of a file."""
+    known = split_name(name)[0] if registry is SUITE_REGISTRY else name
+    origin = registry.origin(known) if known in registry.names() else Origin("")
+    if registry is SUITE_REGISTRY and known == HARNESS:  # its tasks come from that package
+        origin = Origin(HARNESS)
+    version = origin.version or distribution_version(origin.distribution) if origin.distribution else ""
+    return Component(kind=registry.kind, name=name, distribution=origin.distribution, version=version or "")
 
 
 def _plugin(registry: Registry[Any], name: str) -> Iterator[Plugin]:

@@ -18,7 +18,7 @@ from sequela.core.errors import SequelaError
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
 from sequela.core.progress import SILENT, Progress, watched
-from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.chat_template import chat_templates
 from sequela.editors.session import EditSession
 from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import open_engine
@@ -116,7 +116,7 @@ def _run_model(log: RunLog, name: str, precision: Precision) -> None:
     study = log.plan.study
     with log.workload.doing(loading(name), f"loading {name}"):
         model = _load(log, name, precision)
-    routers = (ChatTemplate.of(model),) if study.evaluation_template == "chat" else ()
+    routers = chat_templates(model, study.asking_template)
     sessions = log.plan.sessions(model, log.progress)
     expected = frozenset(session.editor.lowest_block(model) for session in sessions)
     with open_engine(study.engine, model, study.memory, expected, log.progress) as engine:

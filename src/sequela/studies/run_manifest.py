@@ -15,7 +15,13 @@ from sequela.models import LanguageModel
 from sequela.models.loading import choose_device
 from sequela.results import EditFinding, Manifest, collect_environment, method_label, write_manifest
 from sequela.studies.plan import Plan
-from sequela.studies.plugins import check_plugins, family_plugin, plugins_of
+from sequela.studies.plugins import (
+    check_plugins,
+    components_of,
+    family_component,
+    family_plugin,
+    plugins_of,
+)
 from sequela.studies.trajectory import Trajectory
 
 
@@ -52,6 +58,7 @@ def open_manifest(
         edit_set_hashes={plan.edits.name: plan.edits.content_hash},
         suite_versions=plan.suite_versions(),
         suite_infos=plan.suite_infos(),
+        components=components_of(plan.study),
         plugins=plugins_of(plan.study),
         seeds={"order": list(plan.study.order_seeds), "editors": [plan.study.seed]},
         command=command,
@@ -72,7 +79,8 @@ def open_manifest(
                 "network_hashes": earlier.network_hashes,
                 "edit_findings": earlier.edit_findings,
             }
-        ).with_plugins(earlier.plugins)
+        )
+        manifest = manifest.with_components(earlier.components).with_plugins(earlier.plugins)
     write_manifest(folder, manifest)
     return manifest
 
@@ -108,7 +116,9 @@ def with_model(manifest: Manifest, name: str, model: LanguageModel, folder: Path
             f"{name!r} and {twins[0]!r} are the same model.", hint="Remove one of them from the study."
         )
     hashes = {**known, name: model.fingerprint}
-    return manifest.model_copy(update={"model_hashes": hashes}).with_plugins(family_plugin(model.family))
+    manifest = manifest.model_copy(update={"model_hashes": hashes})
+    manifest = manifest.with_components([family_component(model.family)])
+    return manifest.with_plugins(family_plugin(model.family))
 
 
 def with_findings(manifest: Manifest, name: str, findings: Sequence[Finding]) -> Manifest:

@@ -12,6 +12,7 @@ import torch
 from sequela.edited import EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.base import AnyEditor, EditOutcome
+from sequela.editors.session import EditSession
 from sequela.editors.shared.keys import read_at_subject
 from sequela.editors.shared.multi_layer import MultiLayerEditor
 from sequela.models import LanguageModel, tokenize_prompt
@@ -96,3 +97,80 @@ def test_a_scale_that_a_norm_removes_has_no_effect(
     (before,), (after,) = expected.reports, found.reports
     assert after.final_loss == pytest.approx(before.final_loss, rel=1e-3)
     assert after.relative_norm == pytest.approx(before.relative_norm, rel=2e-3)
+
+
+REMEMBERING: dict[str, dict[str, Any]] = {
+    "memit": {"history": True},
+    "memit-history": {},
+    "pmet": {"history": True},
+    "alphaedit": {"nullspace_threshold": 10.0},
+}
+"""The methods that keep the keys of earlier edits."""
+
+
+@pytest.mark.parametrize("layers", [[1], [1, 2]], ids=str)
+@pytest.mark.parametrize("method", REMEMBERING)
+def test_a_question_edited_again_is_edited_as_if_it_were_not_in_memory(
+    method: str, layers: list[int], tmp_path: Path
+) -> None:
+    model = tiny_language_model("llama")
+    editor = create_editor(method, {**TARGET, **REMEMBERING[method], "layers": layers})
+    resources = Resources(tiny_statistics(model, tmp_path), contexts=("{}", "Now then: {}"))
+    other, again = TINY_EDITS[0], EDIT.model_copy(update={"id": "again", "target_new": "Vienna"})
+    snapshots = [EditSession(model, editor, resources).start()]
+    session = EditSession(model, editor, resources)
+    for edit in (other, EDIT):
+        snapshots.append(session.apply_batch([edit], snapshots[-1]))
+    one_key = {name: keys[:1] for name, keys in snapshots[2].state.tensors.items()}
+    forgotten = snapshots[2].state.model_copy(update={"tensors": one_key})
+    with EditedModel(model, snapshots[2].delta):
+        found = editor.edit(model, [again], snapshots[2].state, resources)
+        expected = editor.edit(model, [again], forgotten, resources)
+    assert found.delta.content_hash == expected.delta.content_hash
+    assert {len(keys) for keys in found.state.tensors.values()} == {2}
+    assert all(torch.equal(keys[0], one_key[name][0]) for name, keys in found.state.tensors.items())
+
+
+@pytest.mark.parametrize("method", [*REMEMBERING, "ultraedit"])
+def test_a_second_trajectory_equals_the_first(method: str, tmp_path: Path) -> None:
+    """No state outlives a trajectory, in the editor or in its statistics."""
+    model = tiny_language_model("llama")
+    settings = {**TARGET, **REMEMBERING[method]} if method in REMEMBERING else {}
+    editor = create_editor(method, {**settings, "layers": [1, 2]})
+    shared = Resources(tiny_statistics(model, tmp_path), contexts=("{}",))
+    first = list(EditSession(model, editor, shared).run(TINY_EDITS[:3]))
+    second = list(EditSession(model, editor, shared).run(TINY_EDITS[:3]))
+    fresh = Resources(tiny_statistics(model, tmp_path), contexts=("{}",))
+    new_editor = create_editor(method, {**settings, "layers": [1, 2]})
+    alone = list(EditSession(model, new_editor, fresh).run(TINY_EDITS[:3]))
+    assert len({tuple(step.delta.content_hash for step in steps) for steps in (first, second, alone)}) == 1
+
+
+def test_saved_states_without_change_of_format_still_load(tmp_path: Path) -> None:
+    """Keys that were appended by an earlier version, one for each edit, are forgotten together."""
+    model = tiny_language_model("llama")
+    editor = create_editor("alphaedit", {**TARGET, **REMEMBERING["alphaedit"], "layers": [1]})
+    outcome, resources, _ = edited_once(editor, model, tmp_path)
+    twice = {name: torch.cat([keys, keys]) for name, keys in outcome.state.tensors.items()}
+    with EditedModel(model, outcome.delta):
+        state = outcome.state.model_copy(update={"tensors": twice})
+        again = editor.edit(model, [EDIT], state, resources)
+    assert {len(keys) for keys in again.state.tensors.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("method", "family", "expected"),
+    [
+        ("memit", "llama", ""),
+        ("rome", "llama", ""),
+        ("rome", "gemma3", "targets through norms"),
+        ("emmet", "olmo2", "targets through norms"),
+        ("alphaedit+rect", "llama", "keys replaced"),
+        ("memit-history", "gemma2", "targets through norms, keys replaced"),
+        ("ft-m", "gemma2", ""),
+    ],
+)
+def test_trajectories_are_distinguished_where_results_have_changed(
+    method: str, family: str, expected: str
+) -> None:
+    assert create_editor(method).revision(tiny_language_model(family)) == expected

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.editors.shared.solve import rank_one, ridge_adjustment
+from sequela.editors.shared.solve import rank_one, ridge_adjustment, same_question
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -99,3 +99,69 @@ def test_the_rank_one_update_preserves_orthogonal_keys() -> None:
     other = random(8, seed=3)
     other -= direction * (other @ direction) / (direction @ direction)
     assert float((rank_one(direction, key, residual).to_dense() @ other).norm()) < 1e-5
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.integers(3, 30),
+    width=st.integers(1, 6),
+    batches=st.lists(st.integers(1, 4), min_size=1, max_size=6),
+    exponent=st.floats(-1, 3),
+    seed=st.integers(0, 999),
+)
+def test_editing_one_by_one_with_memory_equals_editing_at_once(
+    size: int, width: int, batches: list[int], exponent: float, seed: int
+) -> None:
+    """For given keys and values, "The Labyrinth and the Thread" (2026, arXiv 2605.26670)."""
+    C, n, weight = key_covariance(size, seed), sum(batches), 10.0**exponent
+    keys, values = random(size, n, seed=seed + 1), random(width, n, seed=seed + 2)
+    mapped, before = torch.linalg.solve(C, keys), random(width, size, seed=seed + 3)
+    at_once = before + (values - before @ keys) @ ridge_adjustment(mapped, keys, weight).keys.T
+    weights, end = before, 0
+    for count in batches:
+        start, end = end, end + count
+        own = ridge_adjustment(mapped[:, :end], keys[:, :end], weight, count).keys
+        weights = weights + (values[:, start:end] - weights @ keys[:, start:end]) @ own.T
+    assert relative(weights, at_once) < 1e-12 * float(torch.linalg.cond(C))
+
+
+@settings(max_examples=40, deadline=None)
+@given(size=st.integers(3, 30), others=st.integers(0, 4), times=st.integers(1, 6), seed=st.integers(0, 99))
+def test_a_question_that_is_edited_again_is_written_as_fully_as_at_first(
+    size: int, others: int, times: int, seed: int
+) -> None:
+    C, earlier, key = (
+        key_covariance(size, seed),
+        random(size, others, seed=seed + 1),
+        random(size, seed=seed + 2),
+    )
+    keys = torch.cat([earlier, key[:, None].expand(size, times)], dim=1)
+    for weight in (1e-6, 5.0):
+        first = torch.cat([earlier, key[:, None]], dim=1)
+        expected = ridge_adjustment(torch.linalg.solve(C, first), first, weight, 1).keys.T @ key
+        share = ridge_adjustment(torch.linalg.solve(C, keys), keys, weight, 1).keys.T @ key
+        torch.testing.assert_close(share, expected)
+    if size > others:
+        assert float(ridge_adjustment(torch.linalg.solve(C, keys), keys, 1e-9, 1).keys.T @ key) > 0.99
+
+
+def test_equal_keys_in_one_batch_share_their_residuals_without_a_weight() -> None:
+    C, key = key_covariance(20, 1), random(20, 1, seed=2)
+    keys, residuals = torch.cat([key, key, random(20, 1, seed=3)], dim=1), random(5, 3, seed=4)
+    change = residuals @ ridge_adjustment(torch.linalg.solve(C, keys), keys, 0.0).keys.T
+    assert relative(change @ key[:, 0], residuals[:, :2].mean(dim=1)) < 1e-6
+    assert relative(change @ keys[:, 2], residuals[:, 2]) < 1e-6
+
+
+def test_a_system_that_is_not_finite_gives_a_change_that_is_not_finite() -> None:
+    keys = random(8, 2, seed=0)
+    keys[0, 0] = float("nan")
+    assert not torch.isfinite(ridge_adjustment(keys, keys, 1.0).keys).any()
+
+
+def test_the_same_question_is_recognized_up_to_the_rounding_of_bfloat16() -> None:
+    keys = random(4, 200, seed=0)
+    again = keys[1:2].bfloat16().double()
+    assert same_question(keys, again).tolist() == [False, True, False, False]
+    assert not same_question(keys, torch.zeros_like(again)).any()
+    assert same_question(keys[:0], again).tolist() == []

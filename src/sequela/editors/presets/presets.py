@@ -116,7 +116,7 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
         return editor
     method = editor.method
     if name in PRESET_NAMES:
-        preset = find_preset(method, name, model)
+        preset = find_preset(editor.info.presets_of or method, name, model)
     else:
         preset = read_preset(user_path(name), method, model)
     if preset is None:
@@ -144,6 +144,22 @@ def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:
     Raises:
         BadInputError: The file can't be read, isn't a preset, or is for another method or model.
     """
+    preset = read_preset_file(path, editor)
+    if preset.fingerprint not in (None, model.fingerprint):
+        raise BadInputError(
+            f"The preset {path} was tuned on the model {preset.fingerprint}; {model.name!r} is "
+            f"{model.fingerprint}.",
+            hint="Tune this model, or copy the settings into your study to try them on it.",
+        )
+    return preset
+
+
+def read_preset_file(path: Path, editor: str) -> Preset:
+    """Reads a preset written by `write_preset`, for any model.
+
+    Raises:
+        BadInputError: The file can't be read, isn't a preset, or is for another method.
+    """
     try:
         preset = Preset.model_validate(read_yaml(path).content)
     except BadInputError as error:
@@ -155,12 +171,6 @@ def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:
         ) from error
     if preset.editor != editor:
         raise BadInputError(f"The preset {path} is for {preset.editor}, not for {editor}.")
-    if preset.fingerprint not in (None, model.fingerprint):
-        raise BadInputError(
-            f"The preset {path} was tuned on the model {preset.fingerprint}; {model.name!r} is "
-            f"{model.fingerprint}.",
-            hint="Tune this model, or copy the settings into your study to try them on it.",
-        )
     return preset
 
 

@@ -102,6 +102,10 @@ class RegularizedEditor(Editor[Any, Any]):
         """Returns the layers that the method will change."""
         return self.editor.layers_of(model)
 
+    def revision(self, model: LanguageModel) -> str:
+        """Returns the method's revision."""
+        return self.editor.revision(model)
+
     def prepare(self, model: LanguageModel, resources: Resources) -> Any:
         """Prepares the method and returns its initial state."""
         return self.editor.prepare(model, resources)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.arguments import check_items
 from sequela.core.errors import BadInputError
 from sequela.core.text_files import read_text
 from sequela.inference.sampling import sample_tokens
@@ -55,10 +56,11 @@ def check_contexts(contexts: Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(contexts, str):
         raise BadInputError(f"The contexts are a single string, {contexts!r}; expected a list of templates.")
+    contexts = check_items("contexts", contexts, str, "a text")
     for number, template in enumerate(contexts, start=1):
         _check_template(template, f"Context {number}")
     _check_first(contexts, "Contexts")
-    return tuple(contexts)
+    return contexts
 
 
 def read_contexts(path: Path) -> tuple[str, ...]:

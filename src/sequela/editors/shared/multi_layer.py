@@ -19,12 +19,13 @@ from sequela.editors.base import Editor, EditOutcome, EditReport, Resources, rel
 from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subject
 from sequela.editors.shared.locate_settings import MultiLayerHyperparameters
 from sequela.editors.shared.locate_state import LocateState, check_statistics, initial_state
-from sequela.editors.shared.solve import Adjustment, ridge_adjustment
+from sequela.editors.shared.solve import Adjustment, ridge_adjustment, same_question
 from sequela.editors.shared.target_optimization import (
     StoppingRule,
     Target,
     has_no_length,
     optimize_targets,
+    target_revision,
 )
 from sequela.edits import Edit
 from sequela.models import LanguageModel, TokenizedPrompt
@@ -107,6 +108,11 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         last = min(round(DEFAULT_LAST_DEPTH * model.n_layers), model.n_layers - 1)
         return tuple(range(max(0, last - N_LAYERS + 1), last + 1))
 
+    def revision(self, model: LanguageModel) -> str:
+        """Returns the revisions of the target optimization and of the memory."""
+        memory = "keys replaced" if self.keeps_history() else ""
+        return ", ".join(part for part in (target_revision(model), memory) if part)
+
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and computes the key covariances of all edited layers in one pass."""
         return initial_state(
@@ -119,7 +125,9 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         """Computes the joint change of weights for a batch of edits."""
         check_statistics(state, resources)
         targets = self.find_targets(model, edits, state, resources)
-        kept = [n for n, target in enumerate(targets) if not target.failure]
+        replaced = _replaced_within(edits)
+        failures = [other or target.failure for other, target in zip(replaced, targets, strict=True)]
+        kept = [n for n, reason in enumerate(failures) if not reason]
         kept_edits = [edits[n] for n in kept]
         delta, conditions = Delta.empty(model.fingerprint), list[float]()
         if kept_edits:
@@ -139,10 +147,10 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
                 first_loss=target.losses[0].total,
                 final_loss=target.losses[-1].total,
                 relative_norm=norm,
-                dropped=target.failure or failure,
+                dropped=reason or failure,
                 diagnostics={"target_loss": target.losses[-1].likelihood, **solved},
             )
-            for edit, target in zip(edits, targets, strict=True)
+            for edit, target, reason in zip(edits, targets, failures, strict=True)
         )
         return EditOutcome(delta, state, reports)
 
@@ -168,10 +176,13 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         """
         total = Delta.empty(model.fingerprint)
         layers, conditions = self.layers_of(model), list[float]()
+        memory = state.tensors
         for number, layer in enumerate(layers):
             with EditedModel(model, total):
                 keys, current, units = self._read_layer(model, edits, state, layer)
-            adjustment = self._adjusted(model, keys, state, layer, resources)
+            if number == 0:
+                memory = _without(memory, _name(layer), keys)
+            adjustment = self._adjusted(model, keys, memory.get(_name(layer)), layer, resources)
             n_left = len(layers) - number
             if n_left > 1 and has_no_length(model, self.target_site(model)):
                 n_left = len(layers)  # lower layers' changes don't reduce the residual at this site
@@ -182,10 +193,14 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         return total, conditions
 
     def _adjusted(
-        self, model: LanguageModel, keys: torch.Tensor, state: LocateState, layer: int, resources: Resources
+        self,
+        model: LanguageModel,
+        keys: torch.Tensor,
+        earlier: torch.Tensor | None,
+        layer: int,
+        resources: Resources,
     ) -> Adjustment:
         """Solves one layer for the batch's keys `[edits, d_ff]`, preserving the values of earlier keys."""
-        earlier = state.tensors.get(_name(layer))
         together = keys if earlier is None else torch.cat([earlier, keys])
         mapped = self.precondition_keys(layer, together.T, resources)
         return ridge_adjustment(mapped, together.T, self.ridge_weight(model), len(keys))
@@ -214,15 +229,35 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
     def _with_keys(
         self, model: LanguageModel, edits: Sequence[Edit], delta: Delta, state: LocateState
     ) -> LocateState:
-        """Returns the state with the batch's keys added, as computed by the model after the change."""
+        """Returns the state with the batch's keys, as computed by the model after the change.
+
+        They take the place of the keys of the same questions.
+        """
         sites = [Site("key", layer) for layer in self.layers_of(model)]
         with EditedModel(model, delta):
             read = read_at_subject(model, _in_all_contexts(model, edits, state), sites)
-        tensors = dict(state.tensors)
-        for site in sites:
-            keys, name = _mean_keys(read[site], len(state.contexts)), _name(site.layer)
-            tensors[name] = torch.cat([tensors[name], keys]) if name in tensors else keys
-        return state.model_copy(update={"tensors": tensors})
+        new = {_name(site.layer): _mean_keys(read[site], len(state.contexts)) for site in sites}
+        lowest = _name(sites[0].layer)
+        kept = _without(state.tensors, lowest, new[lowest])
+        tensors = {
+            name: torch.cat([kept[name], keys]) if name in kept else keys for name, keys in new.items()
+        }
+        return state.model_copy(update={"tensors": {**kept, **tensors}})
+
+
+def _replaced_within(edits: Sequence[Edit]) -> list[str]:
+    """Returns for each edit why a later one of the batch takes its place; empty if none does.
+
+    That is the case if it has the same question and another target. Edited together, both would be written by
+    half; edited one by one, the last would hold.
+    """
+    last = {(edit.subject, edit.prompt): edit for edit in edits}
+    reasons = []
+    for edit in edits:
+        later = last[edit.subject, edit.prompt]
+        differs = later.target_new != edit.target_new
+        reasons.append(f"its question is edited again in this batch, by {later.id}" if differs else "")
+    return reasons
 
 
 def _in_all_contexts(
@@ -235,6 +270,22 @@ def _in_all_contexts(
 def _name(layer: int) -> str:
     """Returns the name of a layer's earlier keys in the state."""
     return f"keys.{layer}"
+
+
+def _without(memory: dict[str, torch.Tensor], lowest: str, new: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Returns the earlier keys of all layers without those of questions that are edited again.
+
+    A question is recognized in the lowest edited layer, where no edit has changed its key.
+
+    Args:
+        memory: The earlier keys by layer, `[n, d_ff]`, in one order for all layers.
+        lowest: The name of the lowest edited layer's keys.
+        new: The new edits' keys in that layer, `[edits, d_ff]`.
+    """
+    if lowest not in memory:
+        return dict(memory)
+    kept = ~same_question(memory[lowest], new)
+    return {name: keys[kept] for name, keys in memory.items()}
 
 
 def _mean_keys(read: torch.Tensor, n_contexts: int) -> torch.Tensor:

@@ -252,6 +252,11 @@ def has_no_length(model: LanguageModel, site: Site) -> bool:
     return model.family.post_norms and site.kind in ("value", "attention")
 
 
+def target_revision(model: LanguageModel) -> str:
+    """Returns a label of how targets are optimized, where it differs from the first version; else nothing."""
+    return "targets through norms" if model.family.post_norms else ""
+
+
 @torch.no_grad()
 def _clamp(delta: torch.Tensor, bounds: torch.Tensor) -> None:
     """Scales rows of `delta` whose norm exceeds their bound to that bound, in place."""

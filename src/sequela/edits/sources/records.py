@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sequela.core.errors import BadInputError
 from sequela.core.text_files import read_json, read_json_lines
-from sequela.core.validation import in_words
+from sequela.core.validation import InvalidFieldsError, in_words
 from sequela.edits.edit import BLANK, Edit, Probe
 from sequela.edits.edit_set import EditSet, Skipped
 
@@ -92,9 +92,10 @@ def collect_edits(name: str, file: RecordFile, parse: Parse, *, strict: bool) ->
         where = f"{file.origin}, record {record.number}"
         try:
             edit = parse(record, name)
-        except ValidationError as error:
+        except (ValidationError, InvalidFieldsError) as error:
+            problems = error.error if isinstance(error, InvalidFieldsError) else error
             raise BadInputError(
-                f"{where}: {in_words(error, allowed=[*Edit.model_fields, *Probe.model_fields])}.",
+                f"{where}: {in_words(problems, allowed=[*Edit.model_fields, *Probe.model_fields])}.",
                 hint=f"The record has the fields: {', '.join(map(str, record.content)) or 'none'}.",
             ) from error
         except UnusableRecordError as error:

@@ -25,13 +25,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.control_answers import without_control_answers
 from sequela.edits import Edit, EditsInForce
 from sequela.edits.questions import same_answer
-from sequela.evaluation.answer_status import all_finite, longest_too_long
+from sequela.evaluation.answer_status import all_finite, longest_too_long, longest_unfinished
 from sequela.evaluation.edit_quality.answer_matching import normalize_answer, starts_with_answer
 from sequela.evaluation.edit_quality.left_out import (
     count_results,
@@ -182,11 +183,16 @@ def _rescore_record(record: ItemRecord) -> ItemRecord:
         return record
     rule = starts_with_answer if record.metric in OWN_METRICS else PROBE_REGISTRY.get(record.metric).counts
     prompts = [
-        {**one, "value": float(one["too_long"] is None and rule(one["answer"], one["expected"]))}
+        {**one, "value": float(_has_answer(one) and rule(one["answer"], one["expected"]))}
         for one in record.details["prompts"]
     ]
     value = sum(one["value"] for one in prompts) / len(prompts)
     return record.model_copy(update={"value": value, "details": {**record.details, "prompts": prompts}})
+
+
+def _has_answer(prompt: Mapping[str, Any]) -> bool:
+    """Returns whether the model answered a stored prompt: it was not too long, and its thinking ended."""
+    return prompt["too_long"] is None and prompt.get("unfinished_thinking") is None
 
 
 def _effective(retention: TaskResult) -> TaskResult:
@@ -208,6 +214,8 @@ class _ProtocolScore:
     probe: ProbePrompt
     answer: str
     details: dict[str, float]
+    thinking: str = ""
+    unfinished_thinking: int | None = None
 
 
 def _score_probe(
@@ -217,7 +225,7 @@ def _score_probe(
     rival: Score | None,
     before: Answers | None,
 ) -> Iterable[tuple[str, _ProtocolScore]]:
-    """Yields the score of one prompt under each protocol; 0 if an answer is not finite or was too long."""
+    """Yields the score of one prompt under each protocol; 0 if an answer is not finite or there is none."""
     details: dict[str, float] = {}
     if expected is not None:
         details["mean_logprob_expected"] = expected.mean_logprob
@@ -225,9 +233,14 @@ def _score_probe(
         details["mean_logprob_rival"] = rival.mean_logprob
 
     def outcome(value: float, *answers: Score | Generation) -> _ProtocolScore:
-        counted = value if all(answer.finite for answer in answers) else 0.0
+        generated = [answer for answer in answers if isinstance(answer, Generation)]
+        unfinished = longest_unfinished(generated)
+        counted = value if unfinished is None and all(answer.finite for answer in answers) else 0.0
         finite, too_long = all_finite(answers), longest_too_long(answers)
-        return _ProtocolScore(counted, finite, too_long, probe, generation.text, details)
+        thinking = generation.thinking if generated else ""
+        return _ProtocolScore(
+            counted, finite, too_long, probe, generation.text, details, thinking, unfinished
+        )
 
     if probe.expected is not None and expected is not None:
         yield FREE_DECODING.name, outcome(float(probe.counts(generation.text, probe.expected)), generation)
@@ -258,8 +271,12 @@ def _record(
         too_long=max(
             (outcome.too_long for outcome in outcomes if outcome.too_long is not None), default=None
         ),
+        unfinished_thinking=max(
+            (one.unfinished_thinking for one in outcomes if one.unfinished_thinking is not None), default=None
+        ),
         prompt=first.probe.prompt,
         answer=first.answer,
+        thinking=first.thinking,
         expected=first.probe.expected or "",
         details={
             "prompts": [
@@ -270,11 +287,20 @@ def _record(
                     "value": o.value,
                     "too_long": o.too_long,
                     **_json_safe(o.details),
+                    **_thinking_of(o),
                 }
                 for o in outcomes
             ]
         },
     )
+
+
+def _thinking_of(outcome: _ProtocolScore) -> dict[str, str | int]:
+    """Returns the fields of a prompt about the model's thinking; none if it didn't think."""
+    fields: dict[str, str | int] = {"thinking": outcome.thinking} if outcome.thinking else {}
+    if outcome.unfinished_thinking is not None:
+        fields["unfinished_thinking"] = outcome.unfinished_thinking
+    return fields
 
 
 def _json_safe(details: Mapping[str, float]) -> dict[str, float | None]:

@@ -85,6 +85,12 @@ def find_benchmark(name: str) -> Benchmark:
         return BENCHMARK_REGISTRY.get(name)
     path = user_path(name)
     file = read_task_file(path)
+    if file.items and not (path.parent / file.items).is_file():
+        raise BadInputError(
+            f"The task file {path} names {file.items!r} as the file with its items, and {path.parent} has no "
+            "such file.",
+            hint="Add it, or correct `items` in the task file.",
+        )
     if file.benchmark in BENCHMARK_REGISTRY.names() and path.parent.resolve() != FOLDER.resolve():
         raise BadInputError(
             f"The task file {path}: the name {file.benchmark!r} is that of an existing benchmark, "

@@ -20,6 +20,9 @@ from sequela.editors.shared.locate_state import LocateState
 from sequela.editors.shared.multi_layer import MultiLayerEditor
 from sequela.models import LanguageModel
 
+WIDE = 0.95
+"""The share of directions above which a null space is called too wide to protect other keys."""
+
 
 class AlphaEdit(MultiLayerEditor[AlphaEditHyperparameters]):
     """Writes batches of facts in the null space of the model's keys, and keeps the keys of earlier edits."""
@@ -34,7 +37,12 @@ class AlphaEdit(MultiLayerEditor[AlphaEditHyperparameters]):
         """Computes the key covariances and their null spaces."""
         state = super().prepare(model, resources)
         for layer in self.layers_of(model):
-            resources.statistics.null_space(layer, self.hyperparameters.nullspace_threshold)
+            found = resources.statistics.null_space(layer, self.hyperparameters.nullspace_threshold)
+            warning = ": it hardly protects other keys" if found.share > WIDE else ""
+            resources.progress.say(
+                f"{self.name}: the null space of layer {layer} has {found.rank:,} of {found.size:,} "
+                f"directions ({found.share:.0%}){warning}."
+            )
         return state
 
     def precondition_keys(self, layer: int, keys: torch.Tensor, resources: Resources) -> torch.Tensor:

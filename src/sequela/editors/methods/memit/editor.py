@@ -9,7 +9,7 @@ batch changes earlier edits less; this is a baseline of Fang et al. (ICLR 2025) 
 
 from __future__ import annotations
 
-from sequela.editors.methods.memit.settings import MEMIT, MemitHyperparameters
+from sequela.editors.methods.memit.settings import MEMIT, MEMIT_HISTORY, MemitHyperparameters
 from sequela.editors.shared.multi_layer import MultiLayerEditor
 from sequela.models import LanguageModel
 
@@ -41,3 +41,14 @@ class Memit(MultiLayerEditor[MemitHyperparameters]):
         """
         weight = self.hyperparameters.mom2_update_weight
         return weight if weight is not None else float(model.key_size)
+
+
+class MemitHistory(Memit):
+    """MEMIT with history under a name of its own."""
+
+    info = MEMIT_HISTORY
+
+    @property
+    def variant(self) -> str:
+        """Empty: the name says it."""
+        return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from sequela.editors.catalog_entry import MethodInfo
@@ -22,10 +24,25 @@ class MemitHyperparameters(MultiLayerHyperparameters):
     history: bool = Field(default=False, description="Also preserve the values of earlier batches' keys.")
 
 
+class MemitHistoryHyperparameters(MemitHyperparameters):
+    """The settings of MEMIT with history."""
+
+    history: Literal[True] = Field(default=True, description="Always true; `memit` has it as an option.")
+
+
 MEMIT = MethodInfo(
     name="memit",
     summary="A batch least-squares change of several MLP layers (Meng et al. 2023).",
     paper="Meng et al. 2023, arXiv 2210.07229",
     settings=MemitHyperparameters,
     implementation="sequela.editors.methods.memit.editor:Memit",
+)
+
+MEMIT_HISTORY = MethodInfo(
+    name="memit-history",
+    summary="MEMIT that also preserves the values of earlier edits' keys; the baseline of long runs.",
+    paper="Meng et al. 2023, arXiv 2210.07229; with history: Fang et al. 2025, arXiv 2410.02355",
+    settings=MemitHistoryHyperparameters,
+    implementation="sequela.editors.methods.memit.editor:MemitHistory",
+    presets_of="memit",
 )

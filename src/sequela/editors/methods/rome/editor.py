@@ -17,7 +17,7 @@ from sequela.editors.one_by_one import OneByOneEditor
 from sequela.editors.shared.keys import in_contexts, mean_weights, read_at_subject
 from sequela.editors.shared.locate_state import LocateState, check_statistics, initial_state
 from sequela.editors.shared.solve import rank_one
-from sequela.editors.shared.target_optimization import optimize_targets
+from sequela.editors.shared.target_optimization import optimize_targets, target_revision
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 from sequela.models.forward.activations import Site
@@ -39,6 +39,10 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """Returns the layer that is edited."""
         return self.hyperparameters.layers or (round(DEFAULT_DEPTH * model.n_layers),)
+
+    def revision(self, model: LanguageModel) -> str:
+        """Returns the revision of the target optimization."""
+        return target_revision(model)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts and computes the key covariance of the layer."""

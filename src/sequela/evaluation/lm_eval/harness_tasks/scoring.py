@@ -16,16 +16,15 @@ from lm_eval.api.registry import get_aggregation
 from lm_eval.api.task import Task
 
 from sequela.evaluation.lm_eval.choice_scoring import derived
-from sequela.evaluation.lm_eval.harness_tasks.items import answer_form, item_record
+from sequela.evaluation.lm_eval.harness_tasks.items import answer_form, counts_answers, item_record
 from sequela.evaluation.lm_eval.harness_tasks.running import ItemOutcome
 from sequela.evaluation.lm_eval.item_records import joined
 from sequela.results import (
-    AnswerDistribution,
     ItemRecord,
     TaskResult,
     invalid_items_note,
-    item_counts,
     mean_and_stderr,
+    result_like,
 )
 
 NO_FILTER = "none"
@@ -128,17 +127,25 @@ class TaskScores:
             record.model_copy(update={"value": aggregated(aggregate, [value]) or 0.0})
             for value, record in pairs
         ]
-        return self._result(items, aggregated(aggregate, raw), jackknife_stderr(aggregate, raw))
+        return self._result(items, aggregated(aggregate, raw), jackknife_stderr(aggregate, raw), False)
 
-    def _result(self, items: Sequence[ItemRecord], value: float | None, stderr: float | None) -> TaskResult:
-        """Returns a result of the task; the items of the first result have the prompts and answers."""
+    def _result(
+        self, items: Sequence[ItemRecord], value: float | None, stderr: float | None, is_mean: bool = True
+    ) -> TaskResult:
+        """Returns a result of the task; the items of the first result have the prompts and answers.
+
+        The first metric and those that count right answers have the distribution of the answers.
+        """
         first = not self.results
-        return _task_result(
-            items if first else [derived(item, item.metric, item.value) for item in items],
+        failed = "" if value is not None else "its value is not a finite number"
+        return result_like(
+            items[0],
             value,
             stderr,
-            self.note,
-            answer_form(items) if first else None,
+            joined(self.note, invalid_items_note(items), failed),
+            counted=items,
+            items=items if first else [derived(item, item.metric, item.value) for item in items],
+            form=answer_form(items, is_mean) if first or (is_mean and counts_answers(items)) else None,
         )
 
 
@@ -174,6 +181,7 @@ def group_results(
                 n=n,
                 n_nonfinite=sum(one.n_nonfinite for one in results),
                 n_too_long=sum(one.n_too_long for one in results),
+                n_unfinished_thinking=sum(one.n_unfinished_thinking for one in results),
                 n_failed=sum(one.n_failed for one in results),
                 note=note,
             )
@@ -214,30 +222,6 @@ def jackknife_stderr(aggregate: Aggregate, values: Sequence[Any]) -> float | Non
         return None
     mean = math.fsum(known) / n
     return math.sqrt((n - 1) / n * math.fsum((value - mean) ** 2 for value in known))
-
-
-def _task_result(
-    items: Sequence[ItemRecord],
-    value: float | None,
-    stderr: float | None,
-    note: str,
-    form: AnswerDistribution | None,
-) -> TaskResult:
-    first = items[0]
-    return TaskResult(
-        suite=first.suite,
-        task=first.task,
-        metric=first.metric,
-        protocol=first.protocol,
-        value=value,
-        stderr=stderr,
-        note=joined(
-            note, invalid_items_note(items), "" if value is not None else "its value is not a finite number"
-        ),
-        form=form,
-        items=tuple(items),
-        **item_counts(items),
-    )
 
 
 def _metrics_of(task: Task, outcomes: Sequence[ItemOutcome]) -> list[tuple[str, str]]:
