@@ -24,7 +24,7 @@ def read_size(text: str) -> int:
 
     try:
         return int(TypeAdapter(ByteSize).validate_python(text))
-    except (ValidationError, ValueError, OverflowError) as error:  # `inf` overflows, `nan` is no number
+    except (ValidationError, ValueError, OverflowError) as error:  # `inf` overflows; `nan` has no whole part
         raise BadInputError(
             f"Invalid size {text!r}.", hint="Write it as 4GiB, as 3.5G (powers of 1,000) or in bytes."
         ) from error
