@@ -42,6 +42,7 @@ FURTHER_FIELDS = {
     "template_args",
     "think_end_token",
     "max_thinking_tokens",
+    "shared",
     "raw_value",
     "flags",
 }

@@ -98,15 +98,20 @@ def test_thinking_is_read_back_with_its_template(tmp_path: Path) -> None:
         assert store.measurements() == [asked]
 
 
-def test_a_store_from_before_thinking_is_read_and_continued(tmp_path: Path) -> None:
-    with open_store(tmp_path, create=True) as store:
-        store.write_evaluation(KEY, [measurement()], [item("one")])
-    added = ("n_unfinished_thinking", "edit_template_args", "template_args", "think_end_token")
-    with closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+def turn_into_schema_5(folder: Path) -> None:
+    """Takes out of a store what schema 5 didn't have."""
+    added = ("shared", "n_unfinished_thinking", "edit_template_args", "template_args", "think_end_token")
+    with closing(sqlite3.connect(folder / "results.sqlite")) as connection:
         for column in (*added, "max_thinking_tokens"):
             connection.execute(f"ALTER TABLE measurement DROP COLUMN {column}")
         connection.execute("UPDATE store SET schema_version = 5")
         connection.commit()
+
+
+def test_a_store_from_before_thinking_is_read_and_continued(tmp_path: Path) -> None:
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [measurement()], [item("one")])
+    turn_into_schema_5(tmp_path)
     with open_store(tmp_path) as store:
         assert store.measurements() == [measurement()]
     with open_store(tmp_path, create=True) as store:
@@ -362,13 +367,9 @@ def test_the_comparison_over_common_items_is_read_back(tmp_path: Path) -> None:
 
 
 def test_a_store_of_schema_5_is_read_and_upgraded(tmp_path: Path) -> None:
-    """Schema 5 has no comparisons; otherwise it is schema 6."""
     with open_store(tmp_path, create=True) as store:
         store.write_evaluation(KEY, [measurement(n_too_long=3), measurement("gsm8k")], [])
-    with sqlite3.connect(tmp_path / "results.sqlite") as connection:
-        connection.execute("ALTER TABLE measurement DROP COLUMN shared")
-        connection.execute("UPDATE store SET schema_version = 5")
-    connection.close()
+    turn_into_schema_5(tmp_path)
     for create in (False, True, False):
         with open_store(tmp_path, create=create) as store:
             found = {one.task: (one.value, one.shared, one.difference) for one in store.measurements()}

@@ -187,8 +187,8 @@ def test_an_entry_given_twice_is_reported_with_its_line(kind: str, entries: str,
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("seed: 9223372036854775808", "line 4: a number of more than 63 bits"),
-        ("order_seeds: [1, -9223372036854775809]", "line 4: a number of more than 63 bits"),
+        ("seed: 9223372036854775808", "line 4: seed: a number of more than 63 bits"),
+        ("order_seeds: [1, -9223372036854775809]", "line 4: order_seeds.1: a number of more than 63 bits"),
         ("memory: inf", "line 4: memory: expected a size"),
         ("memory: 1e999", "line 4: memory: expected a size"),
         (f"memory: {'9' * 400}GiB", "line 4: memory: "),

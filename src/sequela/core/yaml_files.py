@@ -197,7 +197,7 @@ _LONG_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxXoO_:]*")
 
 def _constructed(reader: yaml.SafeLoader, root: yaml.Node, where: str) -> Any:
     """Returns the value of a node; a scalar that its tag doesn't fit is named."""
-    for node in _nodes(root):
+    for location, node in _nodes(root):
         if node.tag in _PLAIN_TAGS:
             raise YamlTagError(node.tag, node.start_mark.line + 1, where)
         if not isinstance(node, yaml.ScalarNode):
@@ -205,7 +205,7 @@ def _constructed(reader: yaml.SafeLoader, root: yaml.Node, where: str) -> Any:
         line = node.start_mark.line + 1
         kind = node.tag.rpartition(":")[2]
         if kind == "int" and len(node.value) > MAX_BITS + 4 and _LONG_NUMBER.fullmatch(node.value):
-            raise BadInputError(f"{where}, line {line}: a number of more than {MAX_BITS} bits.")
+            raise _too_many_bits(where, line, location)
         if node.tag.startswith("tag:yaml.org,2002:") and kind in ("int", "float", "bool", "null"):
             try:
                 value: Hashable = reader.construct_object(node)
@@ -213,22 +213,34 @@ def _constructed(reader: yaml.SafeLoader, root: yaml.Node, where: str) -> Any:
                 given = node.value if len(node.value) <= 40 else f"{node.value[:40]}…"
                 raise BadInputError(f"{where}, line {line}: {given!r} is not {_KINDS[kind]}.") from error
             if kind == "int" and isinstance(value, int) and not -(2**MAX_BITS) <= value < 2**MAX_BITS:
-                raise BadInputError(f"{where}, line {line}: a number of more than {MAX_BITS} bits.")
+                raise _too_many_bits(where, line, location)
     return reader.construct_document(root)
 
 
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "null": "null"}
 
 
-def _nodes(root: yaml.Node) -> Iterator[yaml.Node]:
+def _too_many_bits(where: str, line: int, location: Location) -> BadInputError:
+    key = f"{'.'.join(map(str, location))}: " if location else ""
+    return BadInputError(f"{where}, line {line}: {key}a number of more than {MAX_BITS} bits.")
+
+
+def _nodes(root: yaml.Node) -> Iterator[tuple[Location, yaml.Node]]:
+    """Yields each node once, with the place where it stands first; a key stands where its value does."""
     seen: set[int] = set()
-    to_visit = [root]
+    to_visit: list[tuple[Location, yaml.Node]] = [((), root)]
     while to_visit:
-        node = to_visit.pop()
-        if id(node) not in seen:
-            seen.add(id(node))
-            yield node
-            to_visit.extend(_inner(node))
+        location, node = to_visit.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield location, node
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                inner = (*location, _name_of(key))
+                to_visit += [(inner, key), (inner, value)]
+        elif isinstance(node, yaml.SequenceNode):
+            to_visit.extend(((*location, number), value) for number, value in enumerate(node.value))
 
 
 def _tag_of(error: yaml.constructor.ConstructorError) -> str:
