@@ -24,8 +24,10 @@ def test_enough_expressed_edits_are_not_reported(n_edits: int, value: float | No
     assert found_among(expressed(n_edits, value)) == []
 
 
-def test_none_of_few_edits_is_reported() -> None:
-    assert [(one.n_edits, one.n_expressed) for one in found_among(expressed(3, 0))] == [(3, 0)]
+@pytest.mark.parametrize("n_edits", [1, 2, 3, 10, 1000])
+def test_no_expressed_edit_is_reported_at_any_number_of_edits(n_edits: int) -> None:
+    found = found_among(expressed(n_edits, 0))
+    assert [(one.n_edits, one.n_expressed) for one in found] == [(n_edits, 0)]
 
 
 def test_a_collapsed_model_is_not_reported_again() -> None:

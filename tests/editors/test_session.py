@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,23 @@ import pytest
 import torch
 
 from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.edited import Delta, Dense
 from sequela.edited.chat_template import ChatTemplate
-from sequela.editors import BadEditPolicy, Resources, create_editor
+from sequela.editors import (
+    BadEditPolicy,
+    Editor,
+    EditOutcome,
+    EditReport,
+    Hyperparameters,
+    MethodInfo,
+    NoState,
+    Resources,
+    create_editor,
+)
 from sequela.editors.presets import Preset, write_preset
 from sequela.editors.session import BatchResult, EditSession
 from sequela.edits import Edit
+from sequela.models import LanguageModel
 from support.edits import CONTEXTS, TINY_EDITS
 from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
@@ -246,3 +260,42 @@ def test_an_edit_that_changes_no_weight_is_dropped_with_the_reason(name: str, tm
     assert step.reports[0].relative_norm == 0
     assert step.reports[0].dropped == "no weight was changed"
     assert step.applied == ()
+
+
+class Idle(Editor[Hyperparameters, NoState]):
+    """A method that makes no edit, whatever its reports state."""
+
+    info = MethodInfo(name="idle", summary="None.", settings=Hyperparameters)
+
+    def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
+        return NoState()
+
+    def edit(
+        self, model: LanguageModel, edits: Sequence[Edit], state: NoState, resources: Resources
+    ) -> EditOutcome[NoState]:
+        weight = model.mlp_out_weight(1).detach()
+        nothing = Dense(torch.zeros_like(model.family.as_out_in(weight)).contiguous())
+        reports = tuple(
+            EditReport(edit_id=one.id, optimization_steps=0, first_loss=0, final_loss=0, relative_norm=0.1)
+            for one in edits
+        )
+        return EditOutcome(Delta(model.fingerprint, {model.family.mlp_out_name(1): nothing}), state, reports)
+
+
+class IdleMemory(Idle):
+    info = replace(Idle.info, location="activations")
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("method", [Idle, IdleMemory])
+def test_a_method_that_makes_no_edit_is_reported_at_any_number_of_edits(
+    method: type[Idle], count: int, batch: int, tmp_path: Path
+) -> None:
+    resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
+    session = EditSession(MODEL, method(Hyperparameters()), resources, batch)
+    results = list(session.run(TINY_EDITS[:count]))
+    reasons = [report.dropped for result in results for report in result.reports]
+    expected = "no weight was changed" if method is Idle else "the method keeps nothing of the edit"
+    assert reasons == [expected] * count
+    assert not any(result.applied for result in results)

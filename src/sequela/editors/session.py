@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from sequela.edited import Delta, EditedModel
 from sequela.edited.chat_template import ChatTemplate
@@ -123,7 +124,11 @@ class EditSession:
         started = time.perf_counter()
         outcome = self._edit(self._for_editor(edits), after)
         objection, reports = self.policy.violation(outcome), outcome.reports
-        if self.editor.location == "weights":
+        if reason := self._no_effect(outcome, after):
+            reports = tuple(
+                report.model_copy(update={"dropped": report.dropped or reason}) for report in reports
+            )
+        elif self.editor.location == "weights":
             reports = tuple(_without_effect(report) for report in reports)
         delta, state, stopped = after.delta, after.state, ""
         if objection and self.policy.action != "report":
@@ -205,6 +210,16 @@ class EditSession:
         """
         return self.editor.edited(self.model, at.delta, at.state, routers)
 
+    def _no_effect(self, outcome: EditOutcome[Any], after: Snapshot) -> str:
+        """Returns why a batch has no effect, whatever its reports state; empty if it may have one."""
+        changes = (update.to_dense() for update in outcome.delta.updates.values())  # mostly only the first
+        if outcome.replaces or any(bool(change.any()) for change in changes):
+            return ""
+        if self.editor.location == "weights":
+            return NO_WEIGHT_CHANGED + (ALREADY_KNOWN if all(map(_known, outcome.reports)) else "")
+        empty = outcome.state == after.state and outcome.state == self.initial_state
+        return "the method keeps nothing of the edit" if empty else ""
+
     def _for_editor(self, edits: Sequence[Edit]) -> Sequence[Edit]:
         """Returns the edits without answers that are none, and in the chat template, if there is one.
 
@@ -217,6 +232,8 @@ class EditSession:
         return [edit.model_copy(update={"prompt": template.for_editor(edit.prompt)}) for edit in edits]
 
 
+NO_WEIGHT_CHANGED = "no weight was changed"
+ALREADY_KNOWN = ": the model already predicts the target"
 ALREADY_SAID = 0.1
 """The loss in nats per token below which a model predicts the target without the edit."""
 
@@ -225,6 +242,10 @@ def _without_effect(report: EditReport) -> EditReport:
     """Returns the report of an edit of weights, as dropped if no weight was changed."""
     if report.dropped or report.relative_norm != 0:
         return report
-    known = report.first_loss < ALREADY_SAID
-    reason = "no weight was changed" + (": the model already predicts the target" if known else "")
-    return report.model_copy(update={"dropped": reason})
+    known = ALREADY_KNOWN if _known(report) else ""
+    return report.model_copy(update={"dropped": NO_WEIGHT_CHANGED + known})
+
+
+def _known(report: EditReport) -> bool:
+    """Returns whether the model predicted the target before the edit; False if no loss was computed."""
+    return report.optimization_steps > 0 and report.first_loss < ALREADY_SAID

@@ -116,13 +116,15 @@ def test_editing_one_by_one_with_memory_equals_editing_at_once(
     C, n, weight = key_covariance(size, seed), sum(batches), 10.0**exponent
     keys, values = random(size, n, seed=seed + 1), random(width, n, seed=seed + 2)
     mapped, before = torch.linalg.solve(C, keys), random(width, size, seed=seed + 3)
-    at_once = before + (values - before @ keys) @ ridge_adjustment(mapped, keys, weight).keys.T
+    solved = ridge_adjustment(mapped, keys, weight)
+    at_once = before + (values - before @ keys) @ solved.keys.T
     weights, end = before, 0
     for count in batches:
         start, end = end, end + count
         own = ridge_adjustment(mapped[:, :end], keys[:, :end], weight, count).keys
         weights = weights + (values[:, start:end] - weights @ keys[:, start:end]) @ own.T
-    assert relative(weights, at_once) < 1e-12 * float(torch.linalg.cond(C))
+    # Rounding grows with the condition number of the solve.
+    assert relative(weights, at_once) < 1e-12 * max(1.0, solved.condition / 1e3)
 
 
 @settings(max_examples=40, deadline=None)
