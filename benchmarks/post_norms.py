@@ -4,9 +4,9 @@
     SEQUELA_DATA=<folder> python -m benchmarks.post_norms --model gemma3-270m --edits 50
 
 Each edit is applied to the unedited model, by each method. Without `--model`, the model is a small one of the
-Gemma 3 family, which is first trained on the invented facts of `tests/support/world.py`; the settings are those
-of the tests on its Llama. With it, edits come from CounterFact and settings from the presets. Prints a line of
-JSON for each method.
+Gemma 3 family, which is first trained on the invented facts of `tests/support/world.py`; the settings are
+those of the tests on its Llama. With it, edits come from CounterFact and settings from the presets. Prints a
+line of JSON for each method.
 """
 
 from __future__ import annotations
