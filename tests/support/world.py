@@ -20,8 +20,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    Gemma3TextConfig,
     LlamaConfig,
-    LlamaForCausalLM,
+    PretrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
 )
 
@@ -40,6 +42,11 @@ SETTINGS = {
     "max_position_embeddings": 128,
     "tie_word_embeddings": True,
 }
+FAMILIES: dict[str, tuple[type[PretrainedConfig], dict[str, int]]] = {
+    "llama": (LlamaConfig, {}),
+    "gemma3": (Gemma3TextConfig, {"head_dim": 32, "sliding_window": 64, "pad_token_id": 0}),
+}
+"""The configuration of each family, and the settings that it has in addition."""
 ROW = 64
 """The number of tokens per training row."""
 ROWS_PER_STEP = 16
@@ -186,13 +193,14 @@ def build_world() -> World:
     return World(tuple(facts))
 
 
-def trained_world_model(world: World, cache: Path) -> Path:
+def trained_world_model(world: World, cache: Path, family: str = "llama") -> Path:
     """Returns the folder of the trained model; trains it if it isn't in the cache.
 
     Raises:
         AssertionError: The trained model does not know the facts.
     """
-    recipe = {
+    recipe: dict[str, object] = {
+        **({} if family == "llama" else {"family": family, "more": FAMILIES[family][1]}),
         "recipe": RECIPE,
         "settings": SETTINGS,
         "training": [ROW, ROWS_PER_STEP, STEPS, LEARNING_RATE],
@@ -202,14 +210,14 @@ def trained_world_model(world: World, cache: Path) -> Path:
     with FileLock(cache / "training.lock"):  # tests may run in several processes
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-                _train_into(Path(unfinished), world)
+                _train_into(Path(unfinished), world, family)
                 Path(unfinished, "model").rename(folder)
     return folder
 
 
-def _train_into(folder: Path, world: World) -> None:
+def _train_into(folder: Path, world: World, family: str) -> None:
     tokenizer = _tokenizer([sentence for fact in world.facts for sentence in fact.sentences])
-    module = _trained(world.facts, tokenizer)
+    module = _trained(world.facts, tokenizer, family)
     known = known_share(LanguageModel.wrap(module, tokenizer, "world"), world)
     assert known >= KNOWN_SHARE, f"The world model completes only {known:.0%} of its facts."
     module.save_pretrained(folder / "model")
@@ -280,16 +288,12 @@ def _rows(
                 ids, weights = [], []
 
 
-def _trained(facts: Sequence[Fact], tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def _trained(facts: Sequence[Fact], tokenizer: PreTrainedTokenizerFast, family: str) -> PreTrainedModel:
     torch.manual_seed(0)
-    config = LlamaConfig(
-        **SETTINGS,
-        vocab_size=len(tokenizer),
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=None,
-    )
-    module = LlamaForCausalLM(config)
+    config_class, more = FAMILIES[family]
+    tokens = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": None}
+    config = config_class(**{**SETTINGS, "vocab_size": len(tokenizer), **tokens, **more})
+    module: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     optimizer = torch.optim.AdamW(module.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
     rows = _rows(facts, tokenizer)

@@ -20,11 +20,11 @@ def test_it_is_the_formula(tmp_path: Path) -> None:
         "memit+norm", {"layers": [1, 2], "mom2_update_weight": 3.0, "norm": {"weight": 0.7}}
     )
     resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
-    state = editor.prepare(MODEL, resources)
+    editor.prepare(MODEL, resources)
     inner = editor.editor  # type: ignore[attr-defined]
     assert isinstance(inner, MultiLayerEditor)
     keys = torch.randn(2, KEY_WIDTH, generator=torch.Generator().manual_seed(1))
-    found = inner._adjusted(MODEL, keys, state, 1, resources).keys
+    found = inner._adjusted(MODEL, keys, None, 1, resources).keys
     c, k = resources.statistics.key_covariance(1).matrix.double(), keys.T.double()
     full = 3.0 * c + k @ k.T + 0.7 * torch.eye(KEY_WIDTH, dtype=torch.float64)
     torch.testing.assert_close(found, torch.linalg.solve(full, k), rtol=1e-8, atol=1e-10)
