@@ -229,7 +229,7 @@ def test_a_policy_is_created_from_its_action() -> None:
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("memit", {"layers": [1], "v_num_grad_steps": 1}),
+        ("memit", {"layers": [1], "v_num_grad_steps": 3}),
         ("ft-m", {"layers": [1], "num_steps": 1}),
         ("grace", {"layers": [1], "num_steps": 1}),
     ],

@@ -20,6 +20,7 @@ from sequela.inference import (
 from sequela.inference.torch.reference_engine import PlainEngine
 from sequela.models import LanguageModel
 from support.greedy import by_transformers
+from support.tiers import QUICK_FAMILIES, quick_cases
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 from support.tries import Row
 
@@ -51,7 +52,7 @@ def generate(
     return engine.generate(EditedModel(model), requests)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", quick_cases(FAMILIES, (*QUICK_FAMILIES, "phi3")))
 def test_every_row_is_continued_as_by_transformers_alone(family: str) -> None:
     model = untied(family)
     requests = [GenerationRequest(prompt, 2 + 3 * (number % 4)) for number, prompt in enumerate(PROMPTS)]
