@@ -1,4 +1,4 @@
-"""What a model says when one question is edited three times: to Rome, to Oslo and back to Rome.
+"""The answers of a model when one question is edited three times: to Rome, to Oslo and back to Rome.
 
     python benchmarks/edited_again.py
     python benchmarks/edited_again.py --methods memit alphaedit --steps Rome Oslo Lima Rome

@@ -1,4 +1,4 @@
-"""How often the readers of generated answers differ from labels that were given by hand.
+"""The error rates of the readers of generated answers, against labels that were given by hand.
 
     SEQUELA_DATA=<folder> python benchmarks/reader_errors.py
 

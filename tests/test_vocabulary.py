@@ -47,6 +47,16 @@ def test_a_banned_word_is_found_in_any_case_and_across_lines() -> None:
     ]
 
 
+@pytest.mark.parametrize("folder", ["src", "benchmarks", "examples", "tests"])
+def test_docstrings_are_nouns_or_sentences(folder: str) -> None:
+    question = re.compile(r'^\s*"""(?:What|How|Whether|Which|Where|When|Why|Who)\b.*', re.MULTILINE)
+    found = {
+        str(path.relative_to(ROOT)): question.findall(path.read_text(encoding="utf-8"))
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
 @pytest.mark.parametrize("path", CHECKED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_banned_word_occurs(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How often a reading of generated answers differs from the labels that a person gave them."""
+"""The error rates of a reading of generated answers, against the labels that they were given."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LabeledAnswer:
 
 @dataclass(frozen=True)
 class Errors:
-    """How often a reading differs from the labels.
+    """The number of times that a reading differs from the labels.
 
     Args:
         n: The number of answers.

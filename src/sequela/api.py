@@ -15,6 +15,7 @@ from sequela.core.arguments import (
     check_items,
     check_path,
     check_seed,
+    check_table,
     check_text,
     check_whole_number,
 )
@@ -274,6 +275,8 @@ class Model:
         check_choice("template", template, TEMPLATES)
         check_instance("progress", progress, Progress, "a receiver of progress reports")
         chosen = make_suites(suites, limit)
+        if chat_template_args is not None:
+            check_table("chat_template_args", chat_template_args)
         settings = checked_settings(
             template=template,
             chat_template_args=dict(chat_template_args or {}),

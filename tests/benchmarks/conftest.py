@@ -1,4 +1,4 @@
-"""How tests reach the benchmarks' code."""
+"""The path by which tests reach the benchmarks' code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What results may tell of the machine."""
+"""The facts about the machine that results may state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What speed is measured on."""
+"""The workloads on which speed is measured."""
 
 from __future__ import annotations
 

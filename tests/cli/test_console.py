@@ -1,4 +1,4 @@
-"""What commands print: nothing in a text steers the terminal."""
+"""The output of commands: nothing in a text steers the terminal."""
 
 from __future__ import annotations
 

@@ -56,6 +56,12 @@ def test_a_choice_is_a_known_name() -> None:
     assert "torch" in (caught.value.hint or "")
 
 
+def test_half_of_a_surrogate_pair_is_no_text() -> None:
+    check_text("prompt", "a 🙂")
+    with pytest.raises(BadInputError, match=r"`prompt` = .* has half of a surrogate pair"):
+        check_text("prompt", "a \ud83d")
+
+
 def test_paths_tables_and_seeds() -> None:
     assert check_path("folder", "a") == check_path("folder", Path("a")) == Path("a")
     for wrong in (None, 3, "", b"a", []):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.core.errors import SequelaError, shown
+from sequela.core.errors import SequelaError, UnknownNameError, shown
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -29,6 +29,13 @@ PLAIN = st.recursive(
         (math, "the module math"),
     ],
 )
+def test_a_long_list_of_names_is_cut() -> None:
+    known = [f"task{number:04}" for number in range(15_000)]
+    error = UnknownNameError("task", "zzz", known)
+    assert len(str(error)) < 1_000
+    assert "and 14,960 others" in str(error)
+
+
 def test_objects_are_shown_by_their_class_and_plain_values_as_they_are_written(
     value: object, words: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Where a space belongs between a prompt and its answer, and where none does."""
+"""Spaces between a prompt and its answer: places where one belongs, and places where none does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a text ends."""
+"""The end of a generated text."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def train_serac() -> None:
 
 
 def save_all() -> None:
-    """What `sequela edit --output` wrote with each method, two edits in each."""
+    """The folders that `sequela edit --output` wrote with each method, two edits in each."""
     for name, settings in METHODS.items():
         model, editor = load_model("model", device="cpu"), create_editor(name, settings)
         resources = Resources(Statistics(model), contexts=CONTEXTS)

@@ -36,17 +36,17 @@ ANSWERS = {
     "Italy": f"<think>{ENDLESS}",
     "Norway": "Oslo\nRome",
 }
-"""What the model says with the template `SWITCHED`: one finished thought, one that is cut short, and none."""
+"""The answers with the template `SWITCHED`: one finished thought, one that is cut short, and none."""
 
 ANSWERS_OFF = {"France": "Paris\nRome", "Italy": "Rome\nOslo", "Norway": "Oslo\nRome"}
-"""What it says behind an empty thought."""
+"""Its answer behind an empty thought."""
 
 ANSWERS_OPENED = {
     "France": "Rome?\nNo.</think>\n\nParis\nRome",
     "Italy": ENDLESS,
     "Norway": "</think>Oslo\nRome",
 }
-"""What it says with the template `OPENED`."""
+"""Its answers with the template `OPENED`."""
 
 CAPITALS = {"France": "Paris", "Italy": "Rome", "Norway": "Oslo"}
 

@@ -102,7 +102,7 @@ def check_validity(measurements: Sequence[Measurement], suites: Suites) -> list[
 
 @dataclass(frozen=True)
 class _Score:
-    """What the rules judge of a measurement: its score over the items that were answered.
+    """The part of a measurement that the rules judge: its score over the items that were answered.
 
     Args:
         measured: The measurement.

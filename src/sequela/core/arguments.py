@@ -30,13 +30,15 @@ def not_expected(name: str, value: object, expected: str, hint: str | None = Non
 
 
 def check_text(name: str, value: object, expected: str = "a text") -> None:
-    """Checks that an argument is a string.
+    """Checks that an argument is a string which can be encoded.
 
     Raises:
         BadInputError: It is not.
     """
     if not isinstance(value, str):
         raise not_expected(name, value, expected)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadInputError(f"`{name}` = {shown(value)} has half of a surrogate pair.")
 
 
 def check_choice(kind: str, value: object, known: Collection[str]) -> None:

@@ -24,10 +24,10 @@ UNREADABLE: tuple[type[Exception], ...] = (
     ValueError,
     struct.error,
 )
-"""What code that interprets a damaged file may raise; a missing key or a wrong type is found by use."""
+"""The errors of code that interprets a damaged file; a missing key or a wrong type is found by use."""
 
 DAMAGED_HINT = "Copy the whole folder again from where it was written, or create it again."
-"""What to do about a folder that is incomplete or damaged."""
+"""The advice about a folder that is incomplete or damaged."""
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike
 
 
@@ -34,8 +34,19 @@ class UnknownNameError(SequelaError):
         if self.near:
             hint = f"Did you mean {' or '.join(repr(match) for match in self.near)}?"
         else:
-            hint = f"Known: {', '.join(known)}."
+            hint = f"Known: {listed(known)}."
         super().__init__(f"Unknown {kind} {name!r}.", hint=hint)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Returns names as a message lists them: the first few, and the number of the others."""
+    shown_names = ", ".join(names[:MOST_LISTED])
+    others = len(names) - MOST_LISTED
+    return shown_names if others <= 0 else f"{shown_names} and {others:,} others"
+
+
+MOST_LISTED = 40
+"""The greatest number of names that a message lists; every list of Sequela's own parts is shorter."""
 
 
 class BadInputError(SequelaError):

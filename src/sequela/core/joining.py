@@ -1,4 +1,4 @@
-"""How a prompt and the text that continues it are joined: by one space, or by none where none belongs.
+"""The joining of a prompt and the text that continues it: by one space, or by none where none belongs.
 
 The rule looks only at the two texts, so a target is trained, scored and decoded alike. Spaces at the end of a
 prompt don't count: with and without them it is the same question. (Models have hardly seen texts that go on

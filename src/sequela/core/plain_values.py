@@ -1,4 +1,4 @@
-"""What a value that was read from JSON or YAML may hold, whoever reads it.
+"""The limits of values that were read from JSON or YAML, whoever reads them.
 
 Numbers that no program computes with, and characters that no tokenizer, terminal or file format takes, are
 rejected where they are read: later they would be an error without a file and a field.

@@ -67,7 +67,7 @@ ThinkEndToken = Annotated[str, AfterValidator(_not_blank)]
 
 
 class TemplateSettings(BaseModel):
-    """How prompts are put to a model.
+    """The way in which prompts are put to a model.
 
     Args:
         template: `none` for plain prompts, `chat` for user turns in the model's chat template.

@@ -14,7 +14,7 @@ _OF_THOUGHTS = re.compile(r"think|thought|reason", re.IGNORECASE)
 _ENDS = re.compile(r"^/|(?<![a-z])end(?![a-z])", re.IGNORECASE)
 
 _BEGINNINGS = (("/", ""), ("END", "START"), ("END", "BEGIN"), ("end", "start"), ("end", "begin"))
-"""How the mark at the beginning of a thought follows from the one at its end."""
+"""The rules by which the mark at the beginning of a thought follows from the one at its end."""
 
 _CHANNELS = ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>")
 """The marks of models that write thought and answer to two channels."""

@@ -13,7 +13,7 @@ from sequela.core.hashing import hash_json
 from sequela.edits.edit import Edit
 
 EDITS_HINT = "Write sequela.Edit(...), or load edits with sequela.load_edits(...)."
-"""What to do about something that should be an edit."""
+"""The advice about something that should be an edit."""
 
 
 @dataclass(frozen=True)

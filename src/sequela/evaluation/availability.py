@@ -1,4 +1,4 @@
-"""Whether the data of suites are within reach, found out before anything slow is imported."""
+"""Checks that the data of suites are within reach, made before anything slow is imported."""
 
 from __future__ import annotations
 

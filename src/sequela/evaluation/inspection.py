@@ -75,7 +75,7 @@ class ShownRequest:
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """How a given text is divided before it is read.
+    """The parts into which a given text is divided before it is read.
 
     Args:
         thinking: The text up to the answer, which is not read.
@@ -90,7 +90,7 @@ class ShownAnswer:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a given answer is scored.
+    """The scores of a given answer.
 
     Args:
         name: The metric, or the parser of generated answers (`strict` or `lenient`).

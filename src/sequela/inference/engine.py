@@ -119,7 +119,7 @@ class GenerationRequest:
 
     @property
     def thinking(self) -> Thinking | None:
-        """How the text is divided into thinking and answer; None if it is all answer."""
+        """The division of the text into thinking and answer; None if it is all answer."""
         return self.route.thinking
 
     @property

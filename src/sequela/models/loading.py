@@ -31,7 +31,7 @@ from sequela.models.names import check_model_name, is_path
 from sequela.models.pypi_models import packaged_folder
 
 _OTHER_DEVICE = "Choose another one, or none: the best available one is used."
-"""What to do about a device that is not available."""
+"""The advice about a device that is not available."""
 
 
 def load_model(

@@ -1,4 +1,4 @@
-"""What is measured at each checkpoint, and on the unedited model: edit quality, and every suite of the study.
+"""Measurements at each checkpoint and on the unedited model: edit quality, and every suite of the study.
 
 An evaluation that is stored already is not repeated.
 """

@@ -1,4 +1,4 @@
-"""What ends a trajectory before its last checkpoint: a triggered health rule, or the policy for bad edits."""
+"""The early end of a trajectory: by a triggered health rule, or by the policy for bad edits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the parts that a study names come from: recorded in its run.
+"""The origin of the parts that a study names, as its run records it.
 
 Plug-ins among them are checked when the run is used again.
 """

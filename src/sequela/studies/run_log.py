@@ -1,4 +1,4 @@
-"""What all parts of a run share: its plan and folder, and where it records its status, costs and progress."""
+"""The shared parts of a run: its plan and folder, and its records of status, costs and progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rules of joining and tokenizing texts decide the results of a set of edits, for the keys of results.
+"""The rules of joining and tokenizing texts that decide the results of edits, for the keys of results.
 
 Version 1 put a space between every prompt and its answer, kept spaces at the end of a prompt, and turned
 quoted control tokens into control tokens. Most edits are the same under both, so that their runs can go on.

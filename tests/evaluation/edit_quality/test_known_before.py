@@ -1,4 +1,4 @@
-"""What the unedited model answers to an edit's own prompt."""
+"""Answers of the unedited model to an edit's own prompt."""
 
 from __future__ import annotations
 

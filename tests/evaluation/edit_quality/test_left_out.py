@@ -1,4 +1,4 @@
-"""What edit quality leaves out because of the edits in force."""
+"""Edits and probes that edit quality leaves out because of the edits in force."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ _INTERJECTIONS = re.compile(
     r"(?:\s*(?:sure|ok|okay|yes|certainly|of\s+course|absolutely|well|right|alright|probably|definitely|clearly|likely|surely)\b[\s,.!:;-]*)*",
     re.IGNORECASE,
 )
-"""What some models say before an answer; it may be nothing."""
+"""The words that some models say before an answer; there may be none."""
 _STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
 """A letter with a star of its own, as in `A* search`, rather than emphasis."""
 

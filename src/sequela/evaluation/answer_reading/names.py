@@ -126,7 +126,7 @@ _PARTICLE = re.compile(
         r"|(?:이다|다|이었|였|입니|임|이며|며|이고|고|이에요|예요|이야|야|이라|라|이지|지|이죠|죠|인|일|이네|네)\w*)",
     )
 )
-"""What follows a Korean noun in the same word: particles, and the forms of the copula."""
+"""The endings of a Korean noun: particles, and the forms of the copula."""
 
 
 def _in_word(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the unedited model answers to an edit's own prompt: a column by which every edit score can be split.
+"""Answers of the unedited model to an edit's own prompt: a column by which every edit score can be split.
 
 An edit whose new answer the model gave before the edit shows little when it "succeeds", and one whose old
 answer it never knew is an addition, not a change.

@@ -1,4 +1,4 @@
-"""What edit quality leaves out because of the edits in force, and the counts of it.
+"""Edits and probes that edit quality leaves out because of the edits in force, and their counts.
 
 * An edit that a later edit of the same question superseded is not measured: no model can give both answers.
 * A neighborhood prompt that an edit in force changes on purpose is not measured: its answer should change.

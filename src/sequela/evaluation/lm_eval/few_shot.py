@@ -1,4 +1,4 @@
-"""Where a task's few-shot examples come from; they are the same for every item and at every evaluation.
+"""The source of a task's few-shot examples, which are the same for every item and at every evaluation.
 
 The first of these that a task has:
 

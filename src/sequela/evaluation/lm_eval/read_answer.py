@@ -92,7 +92,7 @@ class AnswerToRead(BaseModel):
 
 
 class ReadAnswer(BaseModel):
-    """What a reader found.
+    """The answer that a reader found.
 
     Args:
         extracted: The answer that was found; None if there is none.

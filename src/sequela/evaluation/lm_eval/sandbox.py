@@ -31,7 +31,7 @@ UNBUILDABLE = (
     TypeError,
     ValueError,
 )
-"""What is raised if a definition, a template or an item is invalid."""
+"""The errors that are raised if a definition, a template or an item is invalid."""
 
 N_KEPT = 256
 """The number of compiled templates in the cache; a benchmark has a handful."""

@@ -43,7 +43,7 @@ _ACTS = (
     r"|participate|take\s+part|be\s+(?:part|involved|a\s+party)|join|facilitate|encourage|promote|condone"
     r"|endorse|approve|collaborate|contribute|say|list|in\s+good\s+conscience)(?:ing)?"
 )
-"""What a writer may be asked to do."""
+"""The verbs of requests to a writer."""
 
 _BETWEEN = r"(?:\s+(?:to|be|able|really|possibly|ever|simply|just|in\s+any\s+way|legally|ethically|also))*"
 _HOWEVER = r"(?:(?!\bbut\b|\bhere\s+(?:is|are)\b)[^.!?;])*"

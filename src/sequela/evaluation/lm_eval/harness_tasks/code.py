@@ -1,4 +1,4 @@
-"""What in a definition of the harness runs Python code, or names code to be run.
+"""Python code that a definition of the harness runs, or names to be run.
 
 A definition is data, and most need no code but the harness's own. The rest is run only with permission. Tags
 and keys are read with the YAML parser, as the harness reads them, since one tag can be written in many ways.
