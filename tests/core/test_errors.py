@@ -29,13 +29,6 @@ PLAIN = st.recursive(
         (math, "the module math"),
     ],
 )
-def test_a_long_list_of_names_is_cut() -> None:
-    known = [f"task{number:04}" for number in range(15_000)]
-    error = UnknownNameError("task", "zzz", known)
-    assert len(str(error)) < 1_000
-    assert "and 14,960 others" in str(error)
-
-
 def test_objects_are_shown_by_their_class_and_plain_values_as_they_are_written(
     value: object, words: str
 ) -> None:
@@ -47,3 +40,10 @@ def test_a_plain_value_is_shown_whole_or_shortened(value: object) -> None:
     text = shown(value)
     assert len(text) <= 120
     assert text == repr(value) or (text.endswith("...") and repr(value).startswith(text[:-3]))
+
+
+def test_a_long_list_of_names_is_cut() -> None:
+    known = [f"task{number:04}" for number in range(15_000)]
+    error = UnknownNameError("task", "zzz", known)
+    assert len(str(error)) < 1_000
+    assert "and 14,960 others" in str(error)

@@ -101,7 +101,7 @@ def print_summary(folder: Path) -> None:
     """Prints a table per trajectory of a run, with a row per quantity and a column per checkpoint."""
     from sequela.analysis import check_validity
     from sequela.reports import run_warnings, summarize
-    from sequela.reports.summary import NOT_SHOWN
+    from sequela.reports.formatting import NOT_SHOWN
     from sequela.results import open_store, read_manifest
 
     manifest = read_manifest(folder)
@@ -121,9 +121,8 @@ def print_summary(folder: Path) -> None:
         )
     if summary.rows:
         cells = [cell for row in summary.rows for cell in row.cells if cell]
-        reasons = (
-            ", and the reasons for n/a" if any(cell.text.startswith(NOT_SHOWN) for cell in cells) else ""
-        )
+        hidden = any(cell.text.startswith(NOT_SHOWN) for cell in cells)
+        reasons = ", and the reasons for n/a" if hidden else ""
         print_line(f"Sample sizes{reasons}: sequela results {folder} --all")
     for plugin in manifest.plugins:
         print_line(f"The {plugin.kind} {plugin.name} is from {plugin.distribution} {plugin.version}.")
