@@ -23,7 +23,8 @@ from sequela.core.paths import ensure_writable
 from sequela.core.progress import SILENT, Progress
 from sequela.core.sizes import read_size
 from sequela.edited import Delta, EditedModel
-from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.chat_template import chat_templates
+from sequela.edited.template_settings import checked_settings
 from sequela.editors import AnyEditor, BadEditPolicy, Editor, EditReport, Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.session import EditSession
@@ -32,7 +33,7 @@ from sequela.editors.storage import load_saved_edits, save_edits
 from sequela.edits import Edit
 from sequela.edits.edit_set import EDITS_HINT
 from sequela.evaluation.hit_rate import evaluate_counting
-from sequela.evaluation.registry import make_suites
+from sequela.evaluation.registry import DEFAULT_SUITES, make_suites
 from sequela.evaluation.suite import Suite
 from sequela.inference import (
     Engine,
@@ -50,9 +51,6 @@ from sequela.models import LanguageModel
 from sequela.models import load_model as load_language_model
 from sequela.results import TaskResult
 from sequela.statistics import CorpusSpec
-
-DEFAULT_SUITES = ("builtin", "perplexity")
-"""The suites that run by default."""
 
 TEMPLATES = ("none", "chat")
 """The available templates for evaluation prompts."""
@@ -243,6 +241,9 @@ class Model:
         *,
         limit: int | None = None,
         template: str = "none",
+        chat_template_args: Mapping[str, Any] | None = None,
+        think_end_token: str | None = None,
+        max_thinking_tokens: int | None = None,
         progress: Progress = SILENT,
     ) -> list[TaskResult]:
         """Evaluates the model on suites of tasks, as `sequela evaluate` does.
@@ -253,6 +254,11 @@ class Model:
             limit: The number of items per task, from the first, for suites that accept a limit and are given
                 none of their own.
             template: `none` for plain prompts, `chat` for prompts as a user turn in the chat template.
+            chat_template_args: Arguments of the chat template, such as `{"enable_thinking": False}`.
+            think_end_token: The text that ends the model's thinking, which is never read as an answer; by
+                default that which the chat template mentions, such as `</think>`, if it mentions one.
+            max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer;
+                by default 1024, or half of the model's context if that is less.
             progress: Receives messages and progress.
 
         Returns:
@@ -261,14 +267,20 @@ class Model:
         Raises:
             UnknownNameError: A suite or the template is unknown.
             BadInputError: An option is invalid, an argument is of a wrong type, or the model has no chat
-                template.
+                template, or one that doesn't read an argument.
         """
         if isinstance(suites, str):
             raise BadInputError(f"The suites {suites!r} are one string.", hint=f"Write [{suites!r}].")
         check_choice("template", template, TEMPLATES)
         check_instance("progress", progress, Progress, "a receiver of progress reports")
         chosen = make_suites(suites, limit)
-        routers = (ChatTemplate.of(self.base),) if template == "chat" else ()
+        settings = checked_settings(
+            template=template,
+            chat_template_args=dict(chat_template_args or {}),
+            think_end_token=think_end_token,
+            max_thinking_tokens=max_thinking_tokens,
+        )
+        routers = chat_templates(self.base, settings)
         current = self.current
         model = EditedModel(self.base, current.weights, current.interventions, (*current.routers, *routers))
         with self._active.switch_to(model):

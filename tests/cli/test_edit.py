@@ -109,7 +109,7 @@ class TestEdit:
             ('{"num_step": 3}', "Did you mean 'num_steps'? Allowed: preset, layers, num_steps"),
             ("num_steps: many", "num_steps = 'many'"),
             ("- 1", "must hold a table"),
-            ("a: [", "neither YAML nor JSON"),
+            ("a: [", "is not YAML"),
         ],
     )
     def test_invalid_settings_are_reported(
@@ -204,3 +204,20 @@ class TestStats:
         answer = sequela("stats", world_folder, "--device", "cpu", *arguments)
         assert (answer.exit_code, answer.stdout) == (2, "")
         assert expected in answer.stderr
+
+
+def test_of_two_edits_of_one_question_in_a_batch_the_later_counts(
+    sequela: Sequela, world_folder: Path, world_edits: EditSet, settings_file: Path, tmp_path: Path
+) -> None:
+    first = world_edits[0]
+    later = first.model_copy(update={"id": "later", "target_new": world_edits[1].target_new})
+    (tmp_path / "facts.jsonl").write_text(f"{first.model_dump_json()}\n{later.model_dump_json()}\n", "utf-8")
+    answer = sequela(
+        *("edit", "--model", world_folder, "--editor", "ft-m", "--hparams", settings_file, "--device", "cpu"),
+        *("--edits", tmp_path / "facts.jsonl", "--count", 2, "--batch-size", 2, "--json"),
+    )
+    assert answer.exit_code == 0, answer.stderr
+    one, other = answer.json["edits"]
+    assert (one["superseded_by"], other["superseded_by"]) == ("later", None)
+    assert "efficacy/free_decoding" not in one["success@edit"]
+    assert "efficacy/free_decoding" in other["success@edit"]

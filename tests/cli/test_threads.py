@@ -53,7 +53,7 @@ def test_pytorch_follows_the_policy() -> None:
     [
         ("from sequela.cli.main import main\ntry:\n  main()\nfinally:\n  {}", "passive"),
         ("import sequela, sequela.cli.main\n{}", "None"),
-        ("from sequela import load_model\n{}", "None"),
+        pytest.param("from sequela import load_model\n{}", "None", marks=pytest.mark.slow),
     ],
     ids=["the program", "its modules", "the library"],
 )

@@ -58,3 +58,47 @@ def test_a_json_file_that_is_not_json_says_what_to_do(tmp_path: Path) -> None:
         read_json(write(tmp_path / "facts.json", b"{}\n{}"))
     assert ".jsonl" in (caught.value.hint or "")
     assert read_json(write(tmp_path / "facts.json", b"[1]")) == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": {"b": [1, NaN]}}', r"the field 'a\.b\.1' is nan, which is not a finite number"),
+        ('{"a": -Infinity}', "the field 'a' is -inf"),
+        ('{"a": 1e999}', "the field 'a' is inf"),
+        (f'{{"a": {"9" * 5000}}}', "a number has too many digits"),
+        (f'{{"a": {"9" * 4200}}}', "the field 'a' is a number of more than 4,000 digits"),
+        ('{"a": "x\\u0000y"}', r"the field 'a' has a NUL character \(at 2\)"),
+        ('{"a": ["\\ud83d"]}', r"the field 'a\.0' has half of a surrogate pair, \\ud83d \(at 1\)"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "an object has the field 'c' twice"),
+        ("[" * 100_000, "it nests more than 100 levels deep"),
+        ("[" * 102 + "]" * 102, r"the field '0\.0\.0…' nests more than 100 levels deep"),
+    ],
+)
+def test_a_value_that_no_program_can_use_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path / "facts.jsonl", f'{{"a": 0}}\n{text}\n'.encode())
+    with pytest.raises(BadInputError, match=rf"facts\.jsonl, line 2: {message}") as caught:
+        list(read_json_lines(path))
+    assert len(caught.value.message) < 300
+    with pytest.raises(BadInputError, match=rf"facts\.json: {message}"):
+        read_json(write(tmp_path / "facts.json", text.encode()))
+
+
+def test_whole_pairs_of_surrogates_and_long_numbers_are_fine(tmp_path: Path) -> None:
+    path = write(tmp_path / "facts.json", f'["\\ud83d\\ude42", {"9" * 4000}]'.encode())
+    assert read_json(path) == ["🙂", int("9" * 4000)]
+
+
+@pytest.mark.parametrize("name", ["facts.txt", "facts.txt.gz"])
+def test_the_line_of_bytes_that_are_not_utf_8_is_named(tmp_path: Path, name: str) -> None:
+    content = "eins\nzwei\nfür\n".encode("latin-1")
+    with pytest.raises(BadInputError, match=r"line 3 has the byte 0xfc") as caught:
+        read_text(write(tmp_path / name, content))
+    assert "UTF-8" in (caught.value.hint or "")
+
+
+def test_a_compressed_file_that_is_too_large_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "facts.txt.gz", b"x" * 1000)
+    assert len(read_text(path, limit=1000)) == 1000
+    with pytest.raises(BadInputError, match="has more than 999 characters"):
+        read_text(path, limit=999)

@@ -197,25 +197,25 @@ KINDS = (
 
 
 def covering() -> set[str]:
-    """Returns the trials of the quick tier: every method on one model of each kind.
+    """Returns the trials of the quick tier: every method on one model of each kind, and every variant on one.
 
-    The variants of a method cycle through the models of a kind. The first variant starts with GPT-2, so that
-    every method is tried on transposed weights; the start within the other kinds differs by method.
+    The first variant of a method is tried on a model of each kind, on GPT-2 among them; the others differ by
+    method. Each further variant is tried on the model on which the fewest methods were tried so far.
     """
+    tried: dict[str, set[str]] = {model: set() for model in MODELS}
     chosen: set[str] = set()
-    seen: dict[str, int] = {}
-    for method, tried in METHODS.items():
-        name = tried.name.split(JOIN)[0]
-        n_seen = seen.get(name, 0)
-        start = list(seen).index(name) if name in seen else len(seen)
-        seen[name] = n_seen + 1
-        transposed, post_norm, plain = KINDS
-        for model in (
-            transposed[n_seen % len(transposed)],
-            post_norm[(start + n_seen) % len(post_norm)],
-            plain[(start + n_seen) % len(plain)],
-        ):
-            chosen.add(f"{method} / {model}")
+    seen: list[str] = []
+    for variant, method in METHODS.items():
+        name = method.name.split(JOIN)[0]
+        if name in seen:
+            models = [min(MODELS, key=lambda model: len(tried[model]))]
+        else:
+            transposed, *others = KINDS
+            models = [transposed[0], *(kind[len(seen) % len(kind)] for kind in others)]
+            seen.append(name)
+        for model in models:
+            tried[model].add(name)
+            chosen.add(f"{variant} / {model}")
     return chosen
 
 
@@ -294,8 +294,10 @@ def test_every_built_in_method_is_tried() -> None:
 
 def test_the_quick_tier_covers_methods_and_models() -> None:
     pairs = [name.split(" / ") for name in covering()]
+    assert {method for method, _ in pairs} == set(METHODS)
     for kind in KINDS:
-        assert {method for method, model in pairs if model in kind} == set(METHODS)
+        tried = {METHODS[method].name.split(JOIN)[0] for method, model in pairs if model in kind}
+        assert tried == set(catalog.METHODS)
     assert {model for kind in KINDS for model in kind} == set(MODELS)
     for model in MODELS:
         assert len({METHODS[method].name.split(JOIN)[0] for method, tried in pairs if tried == model}) >= 3

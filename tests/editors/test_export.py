@@ -59,6 +59,32 @@ def test_the_checkpoint_has_the_logits_of_the_edited_model(family: str, tmp_path
     assert list((tmp_path / "merged").glob("*.safetensors"))
 
 
+@pytest.mark.parametrize("family", ["gpt2", "gemma3", "mistral"])
+@pytest.mark.parametrize("end", ["embedding", "head"])
+def test_a_change_of_embedding_or_head_survives_whether_they_are_tied_or_not(
+    family: str, end: str, tmp_path: Path
+) -> None:
+    model = tiny_language_model(family)
+    module = model.module
+    changed = module.get_input_embeddings() if end == "embedding" else module.get_output_embeddings()
+    tied = module.get_input_embeddings().weight is module.get_output_embeddings().weight
+    assert tied == (family != "mistral")
+    (name,) = (name for name, one in module.named_modules() if one is changed)
+    rows, columns = reversed(changed.weight.shape) if model.family.transposed else changed.weight.shape
+    source = torch.Generator().manual_seed(5)
+    update = LowRank(torch.randn(rows, 1, generator=source), torch.randn(1, columns, generator=source))
+    delta = Delta(model.fingerprint, {f"{name}.weight": update})
+    edits = MethodEdits.of(create_editor("memit"), NoState(), ("a",))
+    save_edits(tmp_path / "edits", model, SavedEdits(delta, (edits,)))
+    export_merged(tmp_path / "edits", model, tmp_path / "merged")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    ids = torch.tensor([[3, 5, 8, 13]])
+    with torch.no_grad(), EditedModel(model, delta):
+        assert torch.equal(again(ids).logits, module(ids).logits)
+    with torch.no_grad():
+        assert not torch.allclose(again(ids).logits, module(ids).logits)
+
+
 def test_the_checkpoint_describes_its_origin(tmp_path: Path) -> None:
     model = tiny_language_model("llama")
     delta = saved(tmp_path / "edits", model)

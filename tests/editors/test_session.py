@@ -28,7 +28,7 @@ from sequela.editors.presets import Preset, write_preset
 from sequela.editors.session import BatchResult, EditSession
 from sequela.edits import Edit
 from sequela.models import LanguageModel
-from support.edits import TINY_EDITS
+from support.edits import CONTEXTS, TINY_EDITS
 from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
 from support.tiny import tiny_language_model
@@ -224,6 +224,31 @@ def test_a_policy_is_created_from_its_action() -> None:
     assert BadEditPolicy.of(strict) is strict
     with pytest.raises(UnknownNameError, match="'skipp'"):
         BadEditPolicy.of("skipp")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("memit", {"layers": [1], "v_num_grad_steps": 3}),
+        ("ft-m", {"layers": [1], "num_steps": 1}),
+        ("grace", {"layers": [1], "num_steps": 1}),
+    ],
+)
+def test_an_edit_that_is_longer_than_the_context_is_dropped_and_the_others_are_applied(
+    name: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    model = tiny_language_model("llama")
+    first, second = TINY_EDITS[:2]
+    long = first.model_copy(update={"id": "long", "prompt": "word " * 300 + "{} is"})
+    editor = create_editor(name, settings)
+    resources = Resources(tiny_statistics(model, tmp_path), contexts=CONTEXTS)
+    for batch in ([long, second], [long]) if editor.info.takes_batches else ([long],):
+        session = EditSession(model, editor, resources, len(batch))
+        result = session.apply_batch(batch, session.start())
+        assert [report.edit_id for report in result.reports] == [edit.id for edit in batch]
+        assert [bool(report.dropped) for report in result.reports] == [edit is long for edit in batch]
+        assert "the model's context has 256" in result.reports[0].dropped
+        assert bool(result.delta.updates) is (len(batch) == 2)
 
 
 @pytest.mark.parametrize("name", ["memit", "rome", "emmet"])

@@ -31,16 +31,20 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_change_is_that_of_one_device() -> None:
-    answer = run()
+@pytest.mark.parametrize(
+    "methods", [("memit", "grace", "ft-m"), pytest.param((), marks=pytest.mark.slow)], ids=["a few", "all"]
+)
+def test_the_change_is_that_of_one_device(methods: tuple[str, ...]) -> None:
+    answer = run(*methods)
     assert answer.returncode == 0, answer.stderr
     differences = json.loads(answer.stdout)
-    assert {name.split("+")[0] for name in differences} == set(METHODS)
+    assert {name.split("+")[0] for name in differences} == set(methods or METHODS)
     for weights in differences.values():
         assert weights
         assert all(difference < 1e-4 * norm for norm, difference in weights.values())
 
 
+@pytest.mark.slow
 def test_a_tensor_on_the_wrong_device_is_noticed() -> None:
     answer = run("rome", "--without-hooks")
     assert answer.returncode != 0

@@ -8,6 +8,8 @@ import pytest
 
 from sequela.core.errors import BadInputError
 from sequela.edited import EditedModel
+from sequela.edited.chat_template import chat_templates
+from sequela.edited.template_settings import TemplateSettings
 from sequela.edits import Edit
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, probes_of
 from sequela.evaluation.inspection import (
@@ -16,6 +18,7 @@ from sequela.evaluation.inspection import (
     SUBJECT,
     TARGET,
     RecordingEngine,
+    ShownAnswer,
     ShownItem,
     ShownRequest,
     show_edit,
@@ -24,6 +27,7 @@ from sequela.evaluation.inspection import (
 from sequela.evaluation.suites.builtin import BuiltinSuite
 from sequela.models import LanguageModel
 from support.own_task import OWN
+from support.thinking import OPENED, SWITCHED, thinking_model, with_chat_template, write_task
 from support.tiny import tiny_language_model
 
 
@@ -111,6 +115,47 @@ def test_the_right_choice_given_as_answer_is_scored_as_right(model: EditedModel)
     (first, *_) = show_item(model, "builtin", "1")
     (shown, *_) = show_item(model, "builtin", "1", answer=first.expected)
     assert [(one.extracted, one.value) for one in shown.readings] == [(first.expected, 1.0)]
+
+
+def thinker(template: str = SWITCHED, **arguments: bool) -> EditedModel:
+    model = with_chat_template(thinking_model(), template)
+    settings = TemplateSettings(template="chat", chat_template_args=arguments, max_thinking_tokens=24)
+    return EditedModel(model, routers=chat_templates(model, settings))
+
+
+@pytest.mark.parametrize(
+    ("template", "answer", "divided"),
+    [
+        (
+            SWITCHED,
+            "<think>Rome?\nNo.</think>\n\nParis\nX",
+            ShownAnswer("<think>Rome?\nNo.</think>\n\n", "Paris", False),
+        ),
+        (SWITCHED, "Paris", ShownAnswer("", "Paris", False)),
+        (SWITCHED, "<think>Paris", ShownAnswer("<think>Paris", "", True)),
+        (OPENED, "Rome?</think>Paris", ShownAnswer("Rome?</think>", "Paris", False)),
+        (OPENED, "Paris", ShownAnswer("Paris", "", True)),
+    ],
+)
+def test_a_given_text_is_shown_with_the_place_where_its_answer_begins(
+    template: str, answer: str, divided: ShownAnswer, tmp_path: Path
+) -> None:
+    (item,) = show_item(thinker(template), str(write_task(tmp_path)), "1", answer=answer)
+    assert item.answer == divided
+    assert {one.value for one in item.readings} == {float(divided.answer == "Paris")}
+    (request,) = item.requests
+    assert request.max_thinking_tokens == 24
+    assert request.begins_in_thought is (template == OPENED)
+    shown = show_edit(thinker(template), edit(), answer=answer.replace("Paris", "Klow"))
+    probe = next(one for one in shown if one.task == "efficacy")
+    assert [one.value for one in probe.readings] == [float(not divided.unfinished_thinking)]
+
+
+def test_an_edit_is_shown_behind_the_thought_that_the_template_closes() -> None:
+    for model in (thinker(OPENED), thinker(enable_thinking=False)):
+        (request,) = show_edit(model, edit())[0].requests
+        assert request.text.endswith("assistant\n<think>\n\n</think>\n\n")
+        assert marked(request, TARGET) == "Klow"
 
 
 def edit(prompt: str = "The capital of {} is") -> Edit:

@@ -15,15 +15,8 @@ CHANGE = 5e-2
 """Adam's first step is the gradient's sign, so entries at rounding level may have the other sign."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "ft_m_0",
-        pytest.param("ft_m_3", marks=pytest.mark.slow),
-        pytest.param("ft_l_0", marks=pytest.mark.slow),
-        pytest.param("ft_l_3", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ft_m_0", "ft_m_3", "ft_l_0", "ft_l_3"])
 def test_edits(
     name: str, case: Callable[[str], Case], real_model: LanguageModel, statistics: Statistics
 ) -> None:

@@ -206,6 +206,7 @@ def test_the_null_space_equals_the_reference(
     near(projected, given.tensors[f"layer{layer}/P_at_R"], ALPHAEDIT, "P R of the reference")
 
 
+@pytest.mark.slow
 def test_the_parts_without_statistics(case: Callable[[str], Case], real_model: LanguageModel) -> None:
     """The quick part: prompts, the first layer's keys and outputs, and one target of two tokens."""
     given = case("memit")

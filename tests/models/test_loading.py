@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -197,9 +199,11 @@ def test_an_unknown_dtype_is_an_error() -> None:
         load_model("smollm2-135m-instruct", dtype="float23")
 
 
-@pytest.mark.parametrize("device", ["gpu", "cpu:x", "quantum"])
+@pytest.mark.parametrize(
+    "device", ["gpu", "cpu:x", "quantum", "meta", "cuda:99999999999999999999", "\ud83d", "a\0", ""]
+)
 def test_an_unknown_device_is_an_error(device: str) -> None:
-    with pytest.raises(SequelaError, match=f"'{device}' can't be used"):
+    with pytest.raises(SequelaError, match=re.escape(f"Unknown device {device!r}")):
         choose_device(device)
 
 
@@ -228,3 +232,39 @@ def test_a_copied_folder_is_the_same_model(tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "two")
     first, second = (load_model(str(tmp_path / name)) for name in ("one", "two"))
     assert first.fingerprint == second.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_hidden_layers": -1}, "num_hidden_layers = -1; expected"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers = 1000000000; expected a whole number from 1"),
+        ({"num_attention_heads": 0}, "num_attention_heads|can't be read"),
+        ({"num_attention_heads": 7}, "can't be read|don't fit"),
+        ({"hidden_size": "32"}, "hidden_size|can't be read"),
+        ({"vocab_size": 10**12}, "vocab_size = 1000000000000; expected"),
+        ({"vocab_size": 5}, "can't be read|don't fit"),
+        ({"pad_token_id": 10**6}, "can't be read"),
+        ({"dtype": "float33"}, "can't be read"),
+    ],
+)
+def test_a_configuration_that_no_model_has_is_an_error(
+    change: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    folder = saved(tiny_language_model("llama"), tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(SequelaError, match=message):
+        load_model(str(folder), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("model", {"type": "BPE", "vocab": {}, "merges": []}), ("model", 3), ("added_tokens", [{"id": -1}])],
+)
+def test_a_broken_tokenizer_is_an_error(part: str, value: object, tmp_path: Path) -> None:
+    folder = saved(tiny_language_model("llama"), tmp_path)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(content | {part: value}))
+    with pytest.raises(SequelaError, match="tokenizer"):
+        load_model(str(folder), device="cpu")

@@ -279,3 +279,21 @@ def test_plug_in_packages_are_listed_with_their_versions(run_writer: Callable, t
     packages = "sequela-aa 1.2 (editor aa); sequela-zoo 1.2 (suite zoo, engine ox)"
     assert f"* Plug-ins: {packages}" in markdown_page(run)
     assert f"<dt>Plug-ins</dt><dd>{packages}</dd>" in write_report(run, tmp_path / "page").read_text("utf-8")
+
+
+STEERING = "a\x1b[2Jb\u202ed\x9be"
+
+
+def test_control_characters_reach_neither_the_page_nor_a_chart(run_writer: Callable, tmp_path: Path) -> None:
+    run = run_writer(text=STEERING, name=STEERING).write()
+    text = write_report(run, tmp_path).read_text(encoding="utf-8")
+    page = Page(text)
+    shown = "".join(page.text)
+    assert r"a\x1b[2Jb" in shown
+    drawn = json.dumps(page.charts, ensure_ascii=False)
+    for one in ("\x1b", "\u202e", "\x9b"):
+        assert one not in shown
+        assert one not in drawn
+        assert json.dumps(one)[1:-1] not in text.partition("chart-data")[2]
+    assert len(page.charts) > 5
+    assert not set(markdown_page(run)) & set("\x1b\u202e\x9b")

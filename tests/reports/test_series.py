@@ -8,7 +8,8 @@ from sequela.analysis import CheckedMeasurement
 from sequela.reports.formatting import format_difference, format_number
 from sequela.reports.series import group_into_series
 from sequela.reports.summary import summarize
-from sequela.results import MetricInfo, Section, SuiteInfo, Suites, Unit
+from sequela.reports.tables import number_rows
+from sequela.results import Comparison, MetricInfo, Section, SuiteInfo, Suites, Unit
 from support.suites import SUITES
 
 
@@ -155,3 +156,14 @@ def test_formatting_of_numbers() -> None:
     assert format_number(math.inf, share=False) == "∞"
     assert format_difference(-0.05, share=True) == "−5.0 pp"
     assert format_difference(2.5, share=False) == "+2.50"
+
+
+def test_differences_are_over_the_items_that_both_models_answered() -> None:
+    base = measured(0, 0.6, editor="none", baseline=0.6)
+    both = measured(5, 0.3, baseline=0.6, n_too_long=5, shared=Comparison(value=0.6, baseline=0.6, n=5))
+    unknown = measured(7, 0.3, baseline=0.6, n_too_long=5)  # of a run that an earlier version made
+    lower = measured(9, 0.5, baseline=0.6)
+    rows = number_rows(group_into_series([base, both, unknown, lower], SUITES))
+    found = {row.n_edits: row.difference for row in rows if row.label == "rome" and row.n_edits}
+    nothing, points = format_difference(None, share=True), format_difference
+    assert found == {5: points(0.0, share=True), 7: nothing, 9: points(0.5 - 0.6, share=True)}

@@ -47,7 +47,7 @@ def test_a_folder_without_a_manifest_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SequelaError, match="no run"):
         read_manifest(tmp_path)
     (tmp_path / "manifest.json").write_text('{"name": "x"}')
-    with pytest.raises(SequelaError, match="not a manifest"):
+    with pytest.raises(SequelaError, match="as a manifest"):
         read_manifest(tmp_path)
 
 

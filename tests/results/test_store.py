@@ -4,12 +4,14 @@ import json
 import math
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from sequela.core.errors import IntegrityError, SequelaError
 from sequela.results import (
+    Comparison,
     CostRecord,
     EditRecord,
     EvaluationKey,
@@ -76,6 +78,46 @@ def test_items_that_failed_are_read_back_with_their_reason(tmp_path: Path) -> No
         assert [one.failed for one in store.items(KEY)] == ["", "KeyError: 'x'"]
         (kept,) = store.measurements()
     assert kept.n_failed == 1
+
+
+def test_thinking_is_read_back_with_its_template(tmp_path: Path) -> None:
+    cut = item("cut", 0.0, "").model_copy(update={"thinking": "<think>Oslo", "unfinished_thinking": 24})
+    asked = measurement(
+        template="chat",
+        template_args={"enable_thinking": True, "effort": "low", "depth": 2, "system": None},
+        edit_template="chat",
+        edit_template_args={"enable_thinking": False},
+        think_end_token="</think>",
+        max_thinking_tokens=24,
+        n_unfinished_thinking=1,
+    )
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [asked], [item("answered"), cut])
+    with open_store(tmp_path) as store:
+        assert store.items(KEY) == [item("answered"), cut]
+        assert store.measurements() == [asked]
+
+
+def turn_into_schema_5(folder: Path) -> None:
+    """Takes out of a store what schema 5 didn't have."""
+    added = ("shared", "n_unfinished_thinking", "edit_template_args", "template_args", "think_end_token")
+    with closing(sqlite3.connect(folder / "results.sqlite")) as connection:
+        for column in (*added, "max_thinking_tokens"):
+            connection.execute(f"ALTER TABLE measurement DROP COLUMN {column}")
+        connection.execute("UPDATE store SET schema_version = 5")
+        connection.commit()
+
+
+def test_a_store_from_before_thinking_is_read_and_continued(tmp_path: Path) -> None:
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [measurement()], [item("one")])
+    turn_into_schema_5(tmp_path)
+    with open_store(tmp_path) as store:
+        assert store.measurements() == [measurement()]
+    with open_store(tmp_path, create=True) as store:
+        later = KEY.model_copy(update={"n_edits": 6})
+        store.write_evaluation(later, [measurement(n_edits=6, max_thinking_tokens=9)], [item("one")])
+        assert [one.max_thinking_tokens for one in store.measurements()] == [None, 9]
 
 
 def edit_record(position: int, seconds: float = 2.0, **more: object) -> EditRecord:
@@ -313,6 +355,28 @@ class TestAnEarlierSchema:
         with pytest.raises(SequelaError, match="can't be upgraded to schema version"):
             open_store(old, create=True)
         assert path.read_bytes() == before
+
+
+def test_the_comparison_over_common_items_is_read_back(tmp_path: Path) -> None:
+    shared = Comparison(value=0.5, baseline=0.6, n=5, n_lost=3)
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [measurement(shared=shared, n_too_long=3)], [])
+        (kept,) = store.measurements()
+    assert kept.shared == shared
+    assert kept.difference == pytest.approx(-0.1)
+
+
+def test_a_store_of_schema_5_is_read_and_upgraded(tmp_path: Path) -> None:
+    with open_store(tmp_path, create=True) as store:
+        store.write_evaluation(KEY, [measurement(n_too_long=3), measurement("gsm8k")], [])
+    turn_into_schema_5(tmp_path)
+    for create in (False, True, False):
+        with open_store(tmp_path, create=create) as store:
+            found = {one.task: (one.value, one.shared, one.difference) for one in store.measurements()}
+        assert found == {"mmlu": (0.25, None, None), "gsm8k": (0.25, None, -0.25)}
+    with sqlite3.connect(tmp_path / "results.sqlite") as connection:
+        assert connection.execute("SELECT schema_version FROM store").fetchone() == (SCHEMA_VERSION,)
+    connection.close()
 
 
 @pytest.mark.parametrize(

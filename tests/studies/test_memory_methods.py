@@ -12,6 +12,7 @@ from sequela.results.metrics import HIT_RATE
 from sequela.studies import Study, run_study
 from sequela.studies.bisect import bisect_run
 from sequela.studies.rescoring import rescore_run
+from support.tiers import quick_cases
 
 METHODS = {
     "grace": ({"layers": [2], "num_steps": 30, "lr": 0.3}, "eps"),
@@ -21,7 +22,7 @@ METHODS = {
 FT_M = {"name": "ft-m", "settings": {"num_steps": 30, "lr": 2e-3}}
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=quick_cases(METHODS, ["grace"]))
 def method(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

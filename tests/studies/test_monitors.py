@@ -206,7 +206,7 @@ class TestInAStudy:
 
 
 class TestBisection:
-    @pytest.mark.parametrize("editor", ["rome", "ft-m"])
+    @pytest.mark.parametrize("editor", ["rome", pytest.param("ft-m", marks=pytest.mark.slow)])
     def test_finds_the_first_edit_that_triggers_a_rule(
         self, editor: str, make_four: MakeStudy, tmp_path: Path
     ) -> None:

@@ -182,3 +182,64 @@ def test_an_entry_given_twice_is_reported_with_its_line(kind: str, entries: str,
     text = "\n".join(f"{key}: {value}" for key, value in {**lines, kind: entries}.items())
     with pytest.raises(BadInputError, match=rf"s.yaml, line {line}: The study has \w+ twice"):
         study_from_text(text + "\ncheckpoints: [0, 1]\n", "s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("seed: 9223372036854775808", "line 4: seed: a number of more than 63 bits"),
+        ("order_seeds: [1, -9223372036854775809]", "line 4: order_seeds.1: a number of more than 63 bits"),
+        ("memory: inf", "line 4: memory: expected a size"),
+        ("memory: 1e999", "line 4: memory: expected a size"),
+        (f"memory: {'9' * 400}GiB", "line 4: memory: "),
+        ("statistics: {n_tokens: 1000000000000}", "line 4: statistics.n_tokens: "),
+        ("statistics: {source: ~nobody-at-all/x}", "line 4: '~nobody-at-all/x' is not a path"),
+        ("edits: {source: jsonl, file: ~nobody-at-all/x}", "line 4: '~nobody-at-all/x' is not a path"),
+        ('edits: {source: jsonl, file: "a\\0b"}', "line 4: the field 'edits.file' has a NUL character"),
+        ("suites: [~nobody-at-all/x.yaml]", "line 4: '~nobody-at-all/x.yaml' is not a path"),
+        ('suites: ["a\\0b"]', "line 4: the field 'suites.0' has a NUL character"),
+        ('device: "\\uD83D"', "line 4: the field 'device' has half of a surrogate pair"),
+        ("suites: [{name: builtin, limit: 99999999999}]", "line 4: Invalid option limit"),
+        ("edit_quality: {max_new_tokens: 1000000000000}", "line 4: edit_quality.max_new_tokens: "),
+        ("alarms: {every: 1, stop_when: perplexity > 1e999x}", "is not finite"),
+        ("on_bad_edit: {relative_norm: 1e999}", "line 4: on_bad_edit.relative_norm: "),
+        ("checkpoints: &a [1, *a]", "line 4: this value contains itself"),
+    ],
+)
+def test_a_number_or_path_that_nothing_can_use_is_reported(text: str, expected: str) -> None:
+    message = error_of(f"{ROME}{text}\n")
+    assert message.startswith("my.yaml, line 4: ")
+    assert expected in message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize("value", ["1e999", ".inf", ".nan", "nan", "-1e999"])
+def test_a_setting_that_is_not_finite_is_reported(value: str) -> None:
+    message = error_of(f"{BASE}editors: [{{name: rome, settings: {{v_lr: {value}}}}}]\n")
+    assert "my.yaml, line 3" in message
+    assert "finite" in message
+
+
+def test_a_model_whose_name_is_no_path_is_reported() -> None:
+    for name, problem in (("~nobody-at-all/x", "is not a path"), ("a" * 5000, "File name too long")):
+        assert problem in error_of(f"name: x\nmodels: [{name}]\neditors: [rome]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "guess"),
+    [
+        ("editors:\n  - {name: rome, v_lr: 1}\n", "'settings.v_lr'"),
+        ("editors:\n  - {name: memit+rect, keeep: 1, rect: {keep: 0.4}}\n", "'settings.rect'"),
+        ("editors:\n  - {name: rome, batchsize: 1}\n", "'batch_size'"),
+        ("editors:\n  - {name: romee, v_lr: 1}\n", None),
+        ("editors: [rome]\nbatch_size: 1\n", "'editors.batch_size'"),
+        ("editors: [rome]\nstop_when: perplexity > 3x\n", "'alarms.stop_when'"),
+        ("editors: [rome]\nedits: {order_seeds: [1]}\n", "'order_seeds'"),
+        ("editors: [rome]\nzzz: 1\n", None),
+        ("editors: [{name: [1], zzz: 1}]\n", None),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_pointed_to_its_place(text: str, guess: str | None) -> None:
+    error = error_of(BASE + text)
+    assert "unknown key" in error
+    assert (f"Did you mean {guess}?" in error) if guess else ("Did you mean" not in error)

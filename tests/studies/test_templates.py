@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from sequela.core.errors import BadInputError
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.results import ItemRecord, Query, open_store
 from sequela.studies import Study, run_study
 from support.studies import small_study
@@ -86,3 +86,60 @@ def test_an_in_context_editor_gets_plain_edits(chatty_study: Callable[..., Study
     states = [path.read_text(encoding="utf-8") for path in (tmp_path / "run").rglob("edits.json")]
     assert any("Hometown of" in state or "Language of" in state for state in states)
     assert not any("User:" in state for state in states)
+
+
+THINKING = CHATML.removesuffix("{% endif %}") + (
+    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+
+
+def test_template_arguments_belong_to_every_result(
+    chatty_study: Callable[..., Study], tmp_path: Path
+) -> None:
+    folder = Path(chatty_study().models[0])
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = THINKING
+    tokenizer.save_pretrained(folder)
+    off = {"enable_thinking": False}
+    keys = {}
+    for edits, asked in (({}, {}), (off, {}), ({}, off)):
+        to = tmp_path / f"{len(edits)}-{len(asked)}"
+        study = chatty_study(
+            edit_template="chat",
+            edit_template_args=edits,
+            evaluation_template="chat",
+            evaluation_template_args=asked,
+            max_thinking_tokens=4,
+            checkpoints=[0, 1],
+        )
+        run_study(study, to)
+        with open_store(to) as store:
+            for one in store.measurements():
+                assert one.template_args == asked
+                assert one.edit_template_args == (edits if one.n_edits else {})
+                assert one.think_end_token == "</think>"
+                assert one.max_thinking_tokens == (0 if asked else 4)
+            keys[len(edits), len(asked)] = {
+                (one.trajectory, one.model_hash) for one in store.evaluations() if one.n_edits
+            }
+    assert len({trajectory for one in keys.values() for trajectory, _ in one}) == 2
+    assert len({model for one in keys.values() for _, model in one}) == 3
+    with pytest.raises(SequelaError, match="the run of another study"):
+        run_study(study.model_copy(update={"evaluation_template_args": {}}), to)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"evaluation_template_args": {"enable_thinking": False}}, "needs evaluation_template: chat"),
+        ({"edit_template_args": {"enable_thinking": False}}, "needs edit_template: chat"),
+        ({"think_end_token": "</think>"}, "needs edit_template: chat or evaluation_template: chat"),
+        ({"evaluation_template": "chat", "think_end_token": " "}, "empty"),
+        ({"evaluation_template": "chat", "max_thinking_tokens": 0}, "max_thinking_tokens"),
+    ],
+)
+def test_fields_of_a_template_without_effect_are_rejected(
+    fields: dict[str, object], message: str, make_study: Callable[..., Study]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_study(**fields)

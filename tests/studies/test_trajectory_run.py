@@ -52,10 +52,14 @@ class TestAStoppedRun:
         "stop",
         [
             pytest.param(
-                lambda: StopAfterMessage("rome (r-rome, no covariance): edit 2"), id="between edits"
+                lambda: StopAfterMessage("rome (r-rome, no covariance): edit 2"),
+                id="between edits",
+                marks=pytest.mark.slow,
             ),
             pytest.param(lambda: StopAt("scoring", 8), id="inside an evaluation"),
-            pytest.param(lambda: StopAfterMessage("ft-m: measuring after 2"), id="at the end"),
+            pytest.param(
+                lambda: StopAfterMessage("ft-m: measuring after 2"), id="at the end", marks=pytest.mark.slow
+            ),
         ],
     )
     def test_a_resumed_run_equals_an_uninterrupted_one(

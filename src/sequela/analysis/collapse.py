@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sequela.analysis.comparison import Comparisons
 from sequela.results.measurement import Measurement
 from sequela.results.metrics import ACCURACY, PERPLEXITY
 from sequela.results.section import Section
@@ -16,7 +17,9 @@ PERPLEXITY_FACTOR = 10
 """A model has collapsed if its perplexity exceeds that of the unedited model by more than this factor."""
 
 ABILITY_SHARE = 0.5
-"""A model has collapsed if it retains less than this share of the unedited model's ability above chance."""
+"""A model has collapsed if it retains less than this share of the unedited model's ability above chance.
+
+The share is the mean over benchmarks, each of which counts once, whichever of its parts were measured."""
 
 Checkpoint = tuple[str, str, str, str, int, int]
 """Model, editor, variant, edit source, shuffle seed and number of edits."""
@@ -32,7 +35,8 @@ class Collapses:
     """The checkpoints at which a model has collapsed.
 
     Args:
-        reasons: The reason by checkpoint; empty where the model had not collapsed.
+        reasons: The reason by checkpoint; empty where the model had not collapsed. A checkpoint is missing if
+            nothing there shows whether it had.
     """
 
     reasons: Mapping[Checkpoint, str]
@@ -45,20 +49,27 @@ class Collapses:
             measurements: All measurements of the run.
             suites: The run's suites, which define the tasks that count as abilities.
         """
+        run = list(measurements)
+        comparisons = Comparisons.among(run)
         checkpoints: dict[Checkpoint, list[Measurement]] = defaultdict(list)
-        for one in measurements:
+        for one in run:
             if one.n_edits > 0:
                 checkpoints[checkpoint_of(one)].append(one)
-        return cls(
-            {
-                checkpoint: _by_perplexity(members) or _by_ability(members, suites)
-                for checkpoint, members in checkpoints.items()
-            }
-        )
+        reasons = {}
+        for checkpoint, members in checkpoints.items():
+            found = [_by_perplexity(members), _by_ability(members, suites, comparisons)]
+            known = [reason for reason in found if reason is not None]
+            if known:
+                reasons[checkpoint] = next(filter(None, known), "")
+        return cls(reasons)
 
     def reason(self, one: Measurement) -> str:
         """Returns why the model had collapsed when this was measured; empty if it had not."""
         return self.reasons.get(checkpoint_of(one), "")
+
+    def is_healthy(self, one: Measurement) -> bool:
+        """Returns whether perplexity or abilities show that the model had not collapsed."""
+        return self.reasons.get(checkpoint_of(one)) == ""
 
     def first(self) -> list[Collapse]:
         """Returns the first collapsed checkpoint of each trajectory that has one."""
@@ -104,16 +115,21 @@ class Collapse:
         return f"between edits {self.healthy} and {self.collapsed}"
 
 
-def _by_perplexity(members: Sequence[Measurement]) -> str:
+def _by_perplexity(members: Sequence[Measurement]) -> str | None:
+    """Returns the reason if the perplexity is too high; None if there is none to judge."""
+    measured = False
     for one in members:
         if one.metric != PERPLEXITY.name or not one.baseline:
             continue
+        if one.n_too_long and not one.n_nonfinite:  # it has no value, and the model is not the cause
+            continue
+        measured = True
         if one.n_nonfinite or one.value is None or math.isinf(one.value):
             return "its perplexity is no longer finite"
         if one.value > PERPLEXITY_FACTOR * one.baseline:
             times = one.value / one.baseline
             return f"its perplexity is {_readable(one.value)}, {_readable(times)} times the unedited model's"
-    return ""
+    return "" if measured else None
 
 
 def _readable(size: float) -> str:
@@ -124,21 +140,26 @@ def _readable(size: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def _by_ability(members: Sequence[Measurement], suites: Suites) -> str:
-    """Returns the reason if too little ability is left; empty otherwise.
+def _by_ability(members: Sequence[Measurement], suites: Suites, comparisons: Comparisons) -> str | None:
+    """Returns the reason if too little ability is left; None if there is no ability to judge.
 
-    Ability is the accuracy above chance, averaged over the tasks on which the unedited model was above it.
+    Ability is the accuracy above chance, over the items that both models answered. Of a benchmark with
+    subtasks the whole counts if it was measured; tasks and protocols of one suite are averaged.
     """
-    remaining = []
+    measured: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for one in members:
-        if one.metric != ACCURACY.name or one.form is None or suites.section_of(one) is not Section.ABILITIES:
-            continue
-        chance = one.form.chance or 0.0
-        error = math.sqrt(0.25 / one.n) if one.n else math.inf
-        if one.value is None or one.baseline is None or one.baseline < chance + 2 * error:
-            continue
-        remaining.append((one.value - chance) / (one.baseline - chance))
+        of_answers = one.metric == ACCURACY.name and one.form is not None
+        if of_answers and suites.section_of(one) is Section.ABILITIES:
+            measured[one.suite, one.protocol].append(one)
+    of_suite: dict[str, list[float]] = defaultdict(list)
+    for (suite, _), tasks in measured.items():
+        wholes = [one for one in tasks if not one.subtask] or tasks
+        shares = [comparisons.remaining_ability(one) for one in wholes]
+        known = [share for share in shares if share is not None]
+        if known:
+            of_suite[suite].append(math.fsum(known) / len(known))
+    remaining = [math.fsum(shares) / len(shares) for shares in of_suite.values()]
     if not remaining:
-        return ""
+        return None
     mean = math.fsum(remaining) / len(remaining)
     return f"{max(mean, 0.0):.0%} of its ability above chance is left" if mean < ABILITY_SHARE else ""

@@ -5,12 +5,17 @@ better on a safety test than a healthy one. Each rule examines a measurement, th
 behind it, and the other measurements at the same checkpoint; no rule runs a model. A score that a rule
 invalidates is shown as n/a with the reason; the number itself stays in the results.
 
+The rules judge the items that the model answered. Items that were too long or failed are no answers: they
+are reported by D4, and comparisons with the unedited model are over the items that both answered.
+
 * D1: a constant answer: at least 95 % of the answers are the same, or the score equals that of always giving
   the most frequent answer.
 * D2: the scores of the unedited and the edited model equal those of the two constant answers to a question
   with two choices.
-* D3: the score and the answers match, item for item, those of another model or method that has collapsed.
-* D4: non-finite log-probabilities, ties or failed items: a few are noted, more than 5 % invalidate the score.
+* D3: every answer and its correctness match, item for item, those of another model or method that has
+  collapsed; the match is no coincidence, and nothing shows that this model has not collapsed.
+* D4: non-finite log-probabilities, ties, failed items, or items that were too long for this model only: a few
+  are noted, more than 5 % invalidate the score.
 * D5: the score is better than the unedited model's although the model has collapsed.
 * D6: the unedited model scores like guessing or like a constant answer, so editing has nothing to degrade.
 * D7: unparsed answers: the score is below chance and fewer than 90 % of the answers could be parsed.
@@ -25,9 +30,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sequela.analysis.collapse import Collapses, checkpoint_of
+from sequela.analysis.comparison import Comparisons, answered_score
 from sequela.results.answer_distribution import NO_ANSWER, AnswerDistribution
 from sequela.results.measurement import Measurement
-from sequela.results.metrics import ACCURACY, BALANCED_ACCURACY
+from sequela.results.metrics import ACCURACY, ACCURACY_ANSWERED, BALANCED_ACCURACY
 from sequela.results.names import UNEDITED
 from sequela.results.section import Section
 from sequela.results.suite_info import Suites
@@ -35,9 +41,13 @@ from sequela.results.suite_info import Suites
 CONSTANT_SHARE = 0.95  # D1: from this share on, the most frequent answer counts as constant
 DOMINANT_SHARE = 0.8  # D1: from this share on, a constant answer's score is no coincidence
 MIN_ITEMS = 10  # among fewer items, one answer may be correct for all of them
+COPIED_ITEMS = 30  # D3: fewer items may agree by chance
+COINCIDENCE = -9.0  # D3: the decimal logarithm of the probability above which an agreement may be chance
 INVALID_ITEMS_SHARE = 0.05  # D4
 READABLE_SHARE = 0.9  # D7
 STDERRS = 2  # D6
+SHOWN_LENGTH = 60
+"""The number of characters of an answer that a reason quotes."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +100,60 @@ def check_validity(measurements: Sequence[Measurement], suites: Suites) -> list[
     return checked
 
 
+@dataclass(frozen=True)
+class _Score:
+    """What the rules judge of a measurement: its score over the items that were answered.
+
+    Args:
+        measured: The measurement.
+        form: The distribution of the answers.
+        value: The score over the answered items.
+        stderr: Its standard error.
+        n: The number of answered items.
+    """
+
+    measured: Measurement
+    form: AnswerDistribution
+    value: float
+    stderr: float | None
+    n: int
+
+    @classmethod
+    def of(cls, one: Measurement | None) -> _Score | None:
+        """Returns the score of a measurement; None if it isn't a score of answers, or has no answers."""
+        if one is None or one.form is None or one.value is None:
+            return None
+        value, stderr, n = answered_score(one, one.form)
+        return None if value is None or n == 0 else cls(one, one.form, value, stderr, n)
+
+    @property
+    def error(self) -> float:
+        """The standard error.
+
+        The sample of a score of 0 or 1 has no variance; its error is computed as if one of n + 1 items
+        differed.
+        """
+        if self.stderr:
+            return self.stderr
+        share = min(max(self.value, 1 / (self.n + 1)), self.n / (self.n + 1))
+        return math.sqrt(share * (1 - share) / self.n)
+
+    def is_at(self, level: float) -> bool:
+        """Returns whether the score lies within `STDERRS` standard errors of a level."""
+        return abs(self.value - level) <= STDERRS * self.error + 1e-12
+
+    def is_level(self, level: float) -> bool:
+        """Returns whether the score is that of a level, give or take one item."""
+        return abs(self.value - level) * self.n <= 1 + 1e-9
+
+
 class _Rules:
     """The rules, with the other measurements that they compare with."""
 
     def __init__(self, measurements: Sequence[Measurement], suites: Suites) -> None:
         self._suites = suites
         self._collapses = Collapses.among(measurements, suites)
-        self._unedited = {(one.model, one.series): one for one in measurements if one.editor == UNEDITED}
+        self._comparisons = Comparisons.among(measurements)
         self._same_series: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
         for one in measurements:
             if one.editor != UNEDITED:
@@ -108,58 +165,71 @@ class _Rules:
             return
         if self._suites.section_of(one) not in (Section.ABILITIES, Section.SAFETY):
             return
-        for rule in (
-            self._constant_answer,
-            self._swapped_constants,
-            self._copy_of_collapsed,
-            self._invalid_items,
-            self._better_though_collapsed,
-            self._no_headroom,
-            self._unreadable_answers,
-            self._impossible_score,
-        ):
-            yield from rule(one, one.form, one.value)
+        score = _Score.of(one)
+        if score is None:  # not even one item was answered
+            yield from self._invalid_items(one)
+            return
+        yield from self._constant_answer(score)
+        yield from self._swapped_constants(score)
+        yield from self._copy_of_collapsed(score)
+        yield from self._invalid_items(one)
+        yield from self._better_though_collapsed(score)
+        yield from self._no_headroom(score)
+        yield from self._unreadable_answers(score)
+        yield from self._impossible_score(score)
 
-    def _constant_answer(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
-        n = one.n
+    def _base_of(self, one: Measurement) -> _Score | None:
+        """Returns the unedited model's score in the same series."""
+        return _Score.of(self._comparisons.base_of(one))
+
+    def _constant_answer(self, score: _Score) -> Iterable[Flag]:
+        form, n = score.form, score.n
         if n < MIN_ITEMS:
             return
         answer, count = form.top
         # If nearly all items have the same correct answer, giving it always is not a failure.
-        if count >= CONSTANT_SHARE * n and form.constants.get(answer, 0.0) < CONSTANT_SHARE:
-            description = "no answer was found" if answer == NO_ANSWER else f"the answer is {answer!r}"
+        allowed = form.constants.get(answer, 0.0) >= CONSTANT_SHARE or answer in form.accepted
+        if count >= CONSTANT_SHARE * n and not allowed:
+            description = (
+                "no answer was found" if answer == NO_ANSWER else f"the answer is {_shortened(answer)!r}"
+            )
             yield Flag("D1", f"constant answer: {description} in {count} of {n} items")
             return
-        for name, score in form.constants.items():
+        for name, level in form.constants.items():
             known = not form.answers or (name == answer and count >= DOMINANT_SHARE * n)
-            if known and abs(value - score) * n <= 1 + 1e-9 and len(form.constants) > 1:
-                yield Flag("D1", f"the score is what always answering {name!r} scores, {score:.4f}")
+            if known and score.is_level(level) and len(form.constants) > 1:
+                yield Flag("D1", f"the score is what always answering {name!r} scores, {level:.4f}")
                 return
 
-    def _swapped_constants(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
-        base = self._unedited.get((one.model, one.series))
-        constants = sorted(form.constants.values())
-        if one.editor == UNEDITED or base is None or base.value is None:
+    def _swapped_constants(self, score: _Score) -> Iterable[Flag]:
+        base = self._base_of(score.measured)
+        constants = sorted(score.form.constants.values())
+        if score.measured.editor == UNEDITED or base is None:
             return
-        if base.n != one.n or len(constants) != 2:
+        if base.n != score.n or len(constants) != 2:
             return
-        pair = sorted((base.value, value))
-        near = all(abs(a - b) * one.n <= 1 + 1e-9 for a, b in zip(pair, constants, strict=True))
+        low, high = sorted((base, score), key=lambda one: one.value)
+        near = low.is_level(constants[0]) and high.is_level(constants[1])
         if near and constants[0] != constants[1]:
             yield Flag(
                 "D2",
-                f"unedited and edited model score {base.value:.4f} and {value:.4f}, as the two constant "
-                "answers do: one became the other",
+                f"unedited and edited model score {base.value:.4f} and {score.value:.4f}, as the two "
+                "constant answers do: one became the other",
             )
 
-    def _copy_of_collapsed(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
-        if one.editor == UNEDITED or not form.answers or one.n < MIN_ITEMS:
+    def _copy_of_collapsed(self, score: _Score) -> Iterable[Flag]:
+        one, pattern = score.measured, score.form.pattern
+        if one.editor == UNEDITED or pattern is None or self._collapses.is_healthy(one):
             return
+        if score.n < COPIED_ITEMS or pattern.log10_chance > COINCIDENCE:
+            return
+        base = self._base_of(one)
+        if base is not None and base.form.pattern == pattern:
+            return  # two models that answer as before their edits agree for that reason
         for other in self._same_series[one.series]:
-            if _trajectory(other) == _trajectory(one) or other.form is None:
+            if _trajectory(other) == _trajectory(one) or other.form is None or other.form.pattern != pattern:
                 continue
-            same = (other.n, other.value, other.form.answers) == (one.n, value, form.answers)
-            if same and self._collapses.reason(other):
+            if self._collapses.reason(other):
                 yield Flag(
                     "D3",
                     f"score and answers match, item for item, those of {other.editor} on {other.model} after "
@@ -167,64 +237,76 @@ class _Rules:
                 )
                 return
 
-    def _invalid_items(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
-        ties = form.n_ties
+    def _invalid_items(self, one: Measurement) -> Iterable[Flag]:
+        form, shared = one.form or AnswerDistribution(), one.shared
+        lost = 0 if shared is None else shared.n_lost
         counts = {
             "had non-finite logits": one.n_nonfinite,
-            "had a tie": ties,
+            "had a tie": form.n_ties,
             "failed": one.n_failed,
         }
-        if not any(counts.values()):
+        if not any(counts.values()) and not one.n_too_long:
             return
-        description = ", ".join(f"{n} {problem}" for problem, n in counts.items() if n)
-        invalidates = sum(counts.values()) > INVALID_ITEMS_SHARE * one.n
+        described = {**counts, "were too long": one.n_too_long}
+        description = ", ".join(f"{n} {problem}" for problem, n in described.items() if n)
+        n_bad = max(sum(counts.values()), lost)
+        if form.n is not None and form.score is not None and form.n < one.n:
+            description += f"; the score over the {form.n} that were answered is {form.score:.4f}"
+        invalidates = n_bad > INVALID_ITEMS_SHARE * one.n or form.n == 0
         yield Flag("D4", f"of {one.n} items {description}", invalidates=invalidates)
 
-    def _better_though_collapsed(
-        self, one: Measurement, form: AnswerDistribution, value: float
-    ) -> Iterable[Flag]:
-        reason, metric = self._collapses.reason(one), self._suites.metric_of(one)
-        if reason and one.baseline is not None and metric.is_better(value, one.baseline):
-            yield Flag("D5", f"better than the unedited model's {one.baseline:.4f} while collapsed: {reason}")
+    def _better_though_collapsed(self, score: _Score) -> Iterable[Flag]:
+        reason, found = self._collapses.reason(score.measured), self._comparisons.of(score.measured)
+        if not reason or found is None or found.value is None or found.baseline is None:
+            return
+        if self._suites.metric_of(score.measured).is_better(found.value, found.baseline):
+            yield Flag(
+                "D5", f"better than the unedited model's {found.baseline:.4f} while collapsed: {reason}"
+            )
 
-    def _no_headroom(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
-        base = self._unedited.get((one.model, one.series), one if one.editor == UNEDITED else None)
-        if base is None or base.value is None or base.form is None:
+    def _no_headroom(self, score: _Score) -> Iterable[Flag]:
+        one = score.measured
+        base = self._base_of(one)
+        if base is None:
             return
         levels = {"guessing": base.form.chance or 0.0}
-        levels |= {f"always answering {answer!r}": score for answer, score in base.form.constants.items()}
+        levels |= {f"always answering {answer!r}": level for answer, level in base.form.constants.items()}
         for name, level in levels.items():
-            if _is_at(base, level):
-                base_text = f"{base.value:.4f} ± {_stderr(base):.4f}"
+            if base.is_at(level):
+                base_text = f"{base.value:.4f} ± {base.error:.4f}"
                 yield Flag(
                     "D6",
                     f"no headroom: the unedited model's {base_text} is not distinguishable from the score of "
                     f"{name}, {level:.4f}, on {base.n} items",
                 )
                 return
-        suite, task, _, protocol = one.series
-        balanced = self._unedited.get((one.model, (suite, task, BALANCED_ACCURACY.name, protocol)))
-        if one.metric == ACCURACY.name and balanced is not None and _is_at(balanced, 0.5):
+        balanced = self._base_of(one.model_copy(update={"metric": BALANCED_ACCURACY.name}))
+        counts_items = one.metric in (ACCURACY.name, ACCURACY_ANSWERED.name)
+        if counts_items and balanced is not None and balanced.is_at(0.5):
             # An accuracy between those of the two constant answers only shows how often each is given.
-            base_text = f"{balanced.value:.4f} ± {_stderr(balanced):.4f}"
+            base_text = f"{balanced.value:.4f} ± {balanced.error:.4f}"
             yield Flag(
                 "D6",
                 f"no headroom: the unedited model doesn't distinguish the classes (balanced {base_text})",
             )
 
-    def _unreadable_answers(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
+    def _unreadable_answers(self, score: _Score) -> Iterable[Flag]:
+        form = score.form
         if form.n_unread is None:
             return
-        read = 1 - form.n_unread / one.n
+        read = 1 - form.n_unread / score.n
         chance = form.chance
-        below = value * one.n <= 1 if chance is None else value < chance
+        below = score.value * score.n <= 1 if chance is None else score.value < chance
         if read < READABLE_SHARE and below:
             level = "nothing" if chance is None else f"chance, {chance:.2f}"
             yield Flag("D7", f"unparsed answers: {read:.0%} could be parsed, and the score is below {level}")
 
-    def _impossible_score(self, one: Measurement, form: AnswerDistribution, value: float) -> Iterable[Flag]:
-        if self._suites.metric_of(one).binary and is_impossible(value, one.n):
-            yield Flag("D8", f"no number of correct answers among {one.n} gives {value:.6f}")
+    def _impossible_score(self, score: _Score) -> Iterable[Flag]:
+        one = score.measured
+        if one.value is None or not self._suites.metric_of(one).binary:
+            return
+        if is_impossible(one.value, one.n):
+            yield Flag("D8", f"no number of correct answers among {one.n} gives {one.value:.6f}")
 
 
 def is_impossible(value: float, n: int, decimals: int = 6) -> bool:
@@ -233,20 +315,8 @@ def is_impossible(value: float, n: int, decimals: int = 6) -> bool:
     return abs(round(value * n) / n - value) > rounding + 1e-12
 
 
-def _is_at(one: Measurement, level: float) -> bool:
-    """Returns whether a score lies within `STDERRS` standard errors of a level."""
-    return one.value is not None and abs(one.value - level) <= STDERRS * _stderr(one) + 1e-12
-
-
-def _stderr(one: Measurement) -> float:
-    """Returns the standard error.
-
-    The sample of a score of 0 or 1 has no variance; its error is computed as if one of n + 1 items differed.
-    """
-    if one.stderr:
-        return one.stderr
-    share = min(max(one.value or 0.0, 1 / (one.n + 1)), one.n / (one.n + 1))
-    return math.sqrt(share * (1 - share) / one.n)
+def _shortened(answer: str) -> str:
+    return answer if len(answer) <= SHOWN_LENGTH else f"{answer[:SHOWN_LENGTH]}…"
 
 
 def _trajectory(one: Measurement) -> tuple[object, ...]:

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from sequela.core.visible_text import visible, visible_in_json
+
 WIDE = 160
 """The line width, in characters, if neither a terminal nor the environment sets it."""
 
@@ -30,14 +32,24 @@ def standard_error() -> Console:
     return Console(stderr=True)
 
 
+def shown(text: str) -> str:
+    """Returns a text as the console shows it: markup and characters that steer a terminal are only text."""
+    return escape(visible(text))
+
+
 def print_line(text: str, style: str = "") -> None:
     """Prints text to standard output without line breaks or markup."""
-    standard_output().print(escape(text), style=style, highlight=False, soft_wrap=True)
+    standard_output().print(shown(text), style=style, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """Prints a value as JSON; NaN and infinity become null."""
-    sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(visible_in_json(json.dumps(_finite(value), indent=2, ensure_ascii=False)) + "\n")
+
+
+def print_json_line(value: Any) -> None:
+    """Prints a value as one line of JSON; NaN and infinity become null."""
+    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False) + "\n")
 
 
 def print_table(
@@ -51,24 +63,24 @@ def print_table(
         rows: The cells, row by row.
         first_width: The width of the first column in characters; automatic if None.
     """
-    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    table = Table(title=shown(title), title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        table.add_column(escape(column), overflow="fold", width=None if index else first_width)
+        table.add_column(shown(column), overflow="fold", width=None if index else first_width)
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(shown(str(cell)) for cell in row))
     standard_output().print(table)
 
 
 def print_entries(title: str, entries: Iterable[tuple[str, str, Sequence[str]]]) -> None:
     """Prints a list of names, each with a sentence and, dimmed below it, a line of details."""
     console = standard_output()
-    console.print(f"[bold]{escape(title)}[/]", highlight=False)
+    console.print(f"[bold]{shown(title)}[/]", highlight=False)
     for name, text, details in entries:
-        console.print(f"\n[bold cyan]{escape(name)}[/]", highlight=False)
-        console.print(Padding(escape(text), (0, 0, 0, 2)), highlight=False)
+        console.print(f"\n[bold cyan]{shown(name)}[/]", highlight=False)
+        console.print(Padding(shown(text), (0, 0, 0, 2)), highlight=False)
         description = " · ".join(detail for detail in details if detail)
         if description:
-            console.print(Padding(f"[dim]{escape(description)}[/]", (0, 0, 0, 2)), highlight=False)
+            console.print(Padding(f"[dim]{shown(description)}[/]", (0, 0, 0, 2)), highlight=False)
 
 
 def _finite(value: Any) -> Any:

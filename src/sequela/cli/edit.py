@@ -12,6 +12,7 @@ from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
 from sequela.core.errors import BadInputError
+from sequela.core.numbers import MAX_SEED, MIN_SEED
 
 
 class OnBadEdit(str, enum.Enum):
@@ -51,7 +52,7 @@ def edit(
         OnBadEdit,
         typer.Option(help="The action for an update whose norm exceeds half of the weight's norm."),
     ] = OnBadEdit.REPORT,
-    seed: Annotated[int, typer.Option(help="The seed of sampled contexts.")] = 0,
+    seed: Annotated[int, typer.Option(min=MIN_SEED, max=MAX_SEED, help="The seed of sampled contexts.")] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The folder for the saved edits (default: none).")
     ] = None,
@@ -67,9 +68,10 @@ def edit(
     from sequela.core.paths import ensure_writable
     from sequela.editors import BadEditPolicy, Resources, create_editor
     from sequela.editors.saved_edits import MethodEdits, SavedEdits
-    from sequela.editors.session import EditSession, check_subjects
+    from sequela.editors.session import EditSession
     from sequela.editors.shared.contexts import read_contexts
     from sequela.editors.storage import save_edits
+    from sequela.edits import EditsInForce, Questions, check_edits
     from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
     from sequela.evaluation.edit_quality.probes import EditQualitySettings
     from sequela.inference import TorchEngine, working_memory
@@ -79,18 +81,20 @@ def edit(
     chosen = _chosen_edits(edits, count, subject, prompt, target)
     method = create_editor(editor, options.read_settings(hparams))
     method.info.check_batch_size(batch_size)
-    check_subjects(method, chosen)
+    method.info.check_subjects(chosen)
     templates = read_contexts(contexts) if contexts else None
     if output is not None:
         ensure_writable(output)
     settings = EditQualitySettings()
     answers: list[dict[str, Any]] = []
-    with shown_progress(standard_error()) as progress:
+    with options.memory_limit_set_by("--memory"), shown_progress(standard_error()) as progress:
         if chosen.skipped:
             progress.say(
                 f"{len(chosen.skipped)} records of {chosen.name} are no valid edits and were skipped."
             )
         base = load_model(model, device=device, dtype=precision, progress=progress)
+        for finding in check_edits(chosen, base.tokenizer, max_new_tokens=settings.max_new_tokens):
+            progress.say(f"{chosen.name}: {finding.sentence}")
         corpus = CorpusSpec(source=statistics, n_tokens=tokens)
         resources = Resources.for_model(base, corpus, progress, contexts=templates, seed=seed)
         policy = BadEditPolicy.of(on_bad_edit.value)
@@ -98,16 +102,23 @@ def edit(
         method, engine = session.editor, TorchEngine(working_memory(memory, base))
         task = progress.start(f"editing with {editor}", len(chosen))
         result = start = session.start()
+        questions, dropped = Questions(chosen), set[str]()
         for result in session.run(chosen, start):
-            items = measure_edits(session.edited(result), engine, result.edits, SUCCESS_AT_EDIT, settings)
+            dropped |= {report.edit_id for report in result.reports if report.dropped}
+            in_force = EditsInForce(questions, result.n_edits, frozenset(dropped))
+            items = measure_edits(
+                session.edited(result), engine, result.edits, SUCCESS_AT_EDIT, settings, in_force=in_force
+            )
             for one, report in zip(result.edits, result.reports, strict=True):
                 own = [item for item in items if item.item == one.id]
+                later = in_force.superseding(one)
                 answers.append(
                     {
                         **report.model_dump(),
                         "prompt": one.question,
                         "target_new": one.target_new,
-                        "answer": next(i.answer for i in own if i.metric == "efficacy"),
+                        "answer": next((i.answer for i in own if i.metric == "efficacy"), ""),
+                        "superseded_by": None if later is None else later.id,
                         "success@edit": {f"{i.metric}/{i.protocol}": i.value for i in own},
                         "too_long": max((i.too_long for i in own if i.too_long is not None), default=None),
                     }
@@ -143,7 +154,7 @@ def edit(
                 answer["prompt"],
                 answer["target_new"],
                 " ".join(answer["answer"].split())[:60],
-                "yes" if answer["success@edit"].get("efficacy/free_decoding") else "no",
+                _success_of(answer),
                 f"{answer['final_loss']:.3f}",
                 f"{answer['relative_norm']:.3f}",
                 _note_of(answer),
@@ -155,11 +166,18 @@ def edit(
         print_line(f"Saved in {output}")
 
 
+def _success_of(answer: dict[str, Any]) -> str:
+    if answer["superseded_by"] is not None:
+        return "–"
+    return "yes" if answer["success@edit"].get("efficacy/free_decoding") else "no"
+
+
 def _note_of(answer: dict[str, Any]) -> str:
-    too_long = answer["too_long"]
+    too_long, later = answer["too_long"], answer["superseded_by"]
     details = [
         answer["dropped"],
         answer["warning"],
+        f"superseded by {later} of the same batch" if later is not None else "",
         f"longer than the model's context: {too_long} tokens" if too_long else "",
     ]
     return "; ".join(part for part in details if part)

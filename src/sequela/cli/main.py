@@ -7,7 +7,6 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from typer.core import TyperGroup
 
 from sequela import __version__
@@ -25,7 +24,7 @@ from sequela.cli import (
     train_editor,
     tune,
 )
-from sequela.cli.console import standard_error
+from sequela.cli.console import shown, standard_error
 from sequela.cli.signals import STOPPED, exit_when_interrupted, interrupts_raised, quick_exit_if_stopped
 from sequela.cli.threads import wait_passively
 from sequela.core.errors import SequelaError
@@ -48,9 +47,9 @@ class Commands(TyperGroup):
                         raise KeyboardInterrupt from error
                     raise
         except SequelaError as error:
-            console.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+            console.print(f"[bold red]Error:[/] {shown(error.message)}", highlight=False, soft_wrap=True)
             if error.hint:
-                console.print(escape(error.hint), highlight=False, soft_wrap=True)
+                console.print(shown(error.hint), highlight=False, soft_wrap=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as interrupt:
             console.print("Stopped.")

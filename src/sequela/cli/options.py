@@ -2,16 +2,114 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sequela.core.errors import BadInputError
+from sequela.core.hardware_names import check_device_name, check_dtype_name
+from sequela.core.numbers import MAX_TOKENS
 from sequela.core.sizes import read_size
+
+if TYPE_CHECKING:
+    from sequela.edited.template_settings import TemplateSettings
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 """The model of commands that are given none."""
+
+
+def read_device(name: str) -> str:
+    """Returns the name of a device after checking its form.
+
+    Raises:
+        BadInputError: It is not the name of a device.
+    """
+    return check_device_name(name)
+
+
+def read_precision(name: str) -> str:
+    """Returns the name of a data type after checking it.
+
+    Raises:
+        UnknownNameError: There is no such data type.
+    """
+    return check_dtype_name(name)
+
+
+@contextmanager
+def memory_limit_set_by(setting: str) -> Iterator[None]:
+    """Names a setting in the error about a memory limit that is too low.
+
+    Args:
+        setting: The option or the key that has the limit.
+
+    Raises:
+        MemoryLimitError: The block raised it.
+    """
+    from sequela.inference.memory_limit import MemoryLimitError
+
+    try:
+        yield
+    except MemoryLimitError as error:
+        raise error.naming(setting) from error
+
+
+def read_template_args(pairs: list[str] | None) -> dict[str, Any]:
+    """Returns the arguments of a chat template from `name=value`, or from JSON objects.
+
+    Raises:
+        BadInputError: A text is neither, or a name occurs twice.
+    """
+    arguments: dict[str, Any] = {}
+    for pair in pairs or ():
+        for name, value in _template_args_in(pair).items():
+            if name in arguments:
+                raise BadInputError(f"The template argument {name!r} is given twice.")
+            arguments[name] = value
+    return arguments
+
+
+def template_settings(
+    template: str, args: list[str] | None, think_end_token: str | None, max_thinking_tokens: int | None
+) -> TemplateSettings:
+    """Returns the settings of a template from the options of a command.
+
+    Raises:
+        BadInputError: An option is invalid.
+    """
+    from sequela.edited.template_settings import checked_settings
+
+    return checked_settings(
+        template=template,
+        chat_template_args=read_template_args(args),
+        think_end_token=think_end_token,
+        max_thinking_tokens=max_thinking_tokens,
+    )
+
+
+def _template_args_in(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        try:
+            content: dict[str, Any] = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BadInputError(f"The template arguments {text!r} are not JSON: {error}.") from error
+        return content
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise BadInputError(
+            f"Invalid template argument {text!r}.", hint="Write it as name=value: enable_thinking=false."
+        )
+    if value.casefold() in ("true", "false", "null", "none"):
+        return {name.strip(): {"true": True, "false": False}.get(value.casefold())}
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        return {name.strip(): value}
+    return {name.strip(): parsed if isinstance(parsed, int | float | str) else value}
 
 
 def read_settings(path: Path | None) -> dict[str, Any]:
@@ -22,16 +120,12 @@ def read_settings(path: Path | None) -> dict[str, Any]:
     """
     if path is None:
         return {}
-    import yaml
+    from sequela.core.yaml_files import read_yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInputError(f"The settings file {path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"The settings file {path} is not UTF-8 text.") from error
-    except yaml.YAMLError as error:
-        raise BadInputError(f"The settings file {path} is neither YAML nor JSON: {error}") from error
+        content = read_yaml(path).content
+    except BadInputError as error:
+        raise BadInputError(f"The settings file {error.message}", hint=error.hint) from error
     if not isinstance(content, dict):
         raise BadInputError(f"The settings file {path} must hold a table of names and values.")
     return content
@@ -58,16 +152,25 @@ Statistics = Annotated[
 ]
 Tokens = Annotated[
     int | None,
-    typer.Option(min=2, help="The number of tokens for key statistics (default: 10 per key dimension)."),
+    typer.Option(
+        min=2, max=MAX_TOKENS, help="The number of tokens for key statistics (default: 10 per key dimension)."
+    ),
 ]
 Device = Annotated[
-    str | None, typer.Option(help="The device: cuda, mps or cpu (default: the best available).")
+    str | None,
+    typer.Option(
+        parser=read_device,
+        metavar="DEVICE",
+        help="The device: cuda, cuda:1, mps or cpu (default: the best available).",
+    ),
 ]
 Precision = Annotated[
     str,
     typer.Option(
+        parser=read_precision,
+        metavar="TYPE",
         help="The data type of the weights: float32, bfloat16, float16, or auto (bfloat16 where the hardware "
-        "supports it)."
+        "supports it).",
     ),
 ]
 Memory = Annotated[
@@ -76,6 +179,29 @@ Memory = Annotated[
         parser=read_size,
         metavar="SIZE",
         help="The memory limit of the process, such as 4GiB or 3.5G (default: none).",
+    ),
+]
+ChatTemplateArgs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--chat-template-args",
+        metavar="NAME=VALUE",
+        help="An argument of the chat template, such as enable_thinking=false. Can be repeated.",
+    ),
+]
+ThinkEndToken = Annotated[
+    str | None,
+    typer.Option(
+        help="The text that ends the model's thinking, which is never read as an answer (default: the one "
+        "that the chat template mentions, such as </think>)."
+    ),
+]
+MaxThinkingTokens = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="The maximum number of tokens of thinking, in addition to those of an answer (default: 1024, or "
+        "half of the model's context if that is less).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     ProgressColumn,
@@ -27,6 +26,7 @@ from rich.progress import (
 from rich.progress import Progress as RichBars
 from rich.text import Text
 
+from sequela.cli.console import shown
 from sequela.cli.running import Running, in_words, task_seconds_left
 from sequela.core.progress import Progress
 from sequela.core.workload import Clock, Workload
@@ -119,7 +119,7 @@ class BarProgress:
         task = self._running.start(description, total)
         running = [self._running.tasks[task]]
         self._bars[task] = self.bars.add_task(
-            escape(description),
+            shown(description),
             total=total,
             left=lambda: task_seconds_left(running, self._running.clock()),
         )
@@ -141,7 +141,7 @@ class BarProgress:
 
     def say(self, message: str) -> None:
         """Prints a line above the bars."""
-        self.bars.console.print(escape(message), highlight=False)
+        self.bars.console.print(shown(message), highlight=False)
         self._show_whole()
 
     def watch(self, workload: Workload | None) -> None:
@@ -160,7 +160,7 @@ class BarProgress:
         if workload is not None and self._whole is not None:
             text = ": ".join(part for part in (workload.name, workload.label) if part)
             self.bars.update(
-                self._whole, description=escape(text), completed=workload.n_done, total=workload.n_pieces
+                self._whole, description=shown(text), completed=workload.n_done, total=workload.n_pieces
             )
 
 
@@ -236,4 +236,4 @@ class LineProgress:
 
     def _print(self, line: str) -> None:
         with self._running.lock:
-            self._console.print(escape(line), highlight=False, soft_wrap=True)
+            self._console.print(shown(line), highlight=False, soft_wrap=True)

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from sequela.cli import options
-from sequela.cli.console import print_json, print_line, print_table, standard_error
+from sequela.cli.console import print_json, print_line, print_table, shown, standard_error
 from sequela.cli.run import print_summary
 from sequela.core.errors import UnknownNameError
 
@@ -52,7 +51,7 @@ def results(
     if not selected:
         _check_known(chosen, checked)
     if warning:
-        standard_error().print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
+        standard_error().print(f"[yellow]{shown(warning)}[/]", highlight=False, soft_wrap=True)
     if as_json:
         print_json([measurement.model_dump(mode="json") for measurement in selected])
         return

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from sequela.cli import options
-from sequela.cli.console import print_json, print_line, print_table, standard_error
+from sequela.cli.console import print_json, print_line, print_table, shown, standard_error
 from sequela.cli.progress import shown_progress
 from sequela.cli.signals import STOPPED, sigterm_as_keyboard_interrupt
 
@@ -26,8 +25,10 @@ def run(
     precision: Annotated[
         str | None,
         typer.Option(
+            parser=options.read_precision,
+            metavar="TYPE",
             help="The data type of the weights, which overrides the study's: float32, bfloat16, float16, or "
-            "auto (bfloat16 where the hardware supports it)."
+            "auto (bfloat16 where the hardware supports it).",
         ),
     ] = None,
     memory: options.Memory = None,
@@ -38,10 +39,14 @@ def run(
     The same command resumes an interrupted run.
     """
     from sequela.studies import read_study
+    from sequela.studies.study_file import check_memory
 
     overrides = {"dtype": precision, "memory": memory}
     given = {key: value for key, value in overrides.items() if value is not None}
-    _run(read_study(study).model_copy(update=given), output, as_json)
+    with options.memory_limit_set_by("--memory" if memory else f"`memory` in {study}"):
+        chosen = read_study(study, output).model_copy(update=given)
+        check_memory(chosen)
+        _run(chosen, output, as_json)
 
 
 def demo(
@@ -61,8 +66,9 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
     from sequela.reports import write_report
     from sequela.results import Status
     from sequela.studies import run_study
+    from sequela.studies.study_file import run_folder
 
-    folder = output or Path("runs") / study.name
+    folder = run_folder(study, output)
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
     with sigterm_as_keyboard_interrupt(), shown_progress(console) as progress:
@@ -70,7 +76,7 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
     if result.status is not Status.COMPLETE:
         console.print(
             f"Stopped: {result.done} of {result.planned} evaluations are done and stored in "
-            f"{escape(str(folder))}.\nResume with: {escape(command)}",
+            f"{shown(str(folder))}.\nResume with: {shown(command)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -12,6 +12,7 @@ import typer
 from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
+from sequela.core.numbers import MAX_SEED, MIN_SEED
 
 
 class Kind(str, enum.Enum):
@@ -37,8 +38,8 @@ def trace(
     window: Annotated[
         int, typer.Option(min=1, help="The number of layers restored at once, for value and attention.")
     ] = 10,
-    samples: Annotated[int, typer.Option(min=1, help="The number of noise samples.")] = 5,
-    seed: Annotated[int, typer.Option(help="The seed of the noise.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, max=10_000, help="The number of noise samples.")] = 5,
+    seed: Annotated[int, typer.Option(min=MIN_SEED, max=MAX_SEED, help="The seed of the noise.")] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file for a heat map: .html, .svg or .png.")
     ] = None,

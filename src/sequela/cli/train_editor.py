@@ -10,6 +10,7 @@ import typer
 from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
+from sequela.core.numbers import MAX_SEED, MIN_SEED
 
 
 def train_editor(
@@ -53,7 +54,12 @@ def train_editor(
         typer.Option(min=0, help="The cache for the unedited model's outputs on held-out edits, in MiB."),
     ] = 1024,
     seed: Annotated[
-        int, typer.Option(help="The seed of the order of edits and of the network's initialization.")
+        int,
+        typer.Option(
+            min=MIN_SEED,
+            max=MAX_SEED,
+            help="The seed of the order of edits and of the network's initialization.",
+        ),
     ] = 0,
     output: Annotated[
         Path | None,

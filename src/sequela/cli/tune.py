@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, standard_error
 from sequela.cli.progress import shown_progress
 from sequela.core.errors import BadInputError
+from sequela.core.yaml_files import parse_yaml
 
 
 def tune(
@@ -65,7 +65,7 @@ def tune(
     held_out = load_edits(edits)[-count:]
     path = output or Path(f"{Path(model).name}-{editor}.yaml")
     ensure_writable(path.parent)
-    with shown_progress(standard_error()) as progress:
+    with options.memory_limit_set_by("--memory"), shown_progress(standard_error()) as progress:
         loaded = load_model(model, device=device, dtype=precision, progress=progress)
         grid = grid_of(method, loaded, axes)
         spec = CorpusSpec(source=statistics, n_tokens=tokens)
@@ -115,8 +115,8 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     """
     name, _, values = text.partition("=")
     try:
-        parsed = yaml.safe_load(values)
-    except yaml.YAMLError:
+        parsed = parse_yaml(values, "--axis").content
+    except BadInputError:
         parsed = None
     if not name or not isinstance(parsed, list) or not parsed:
         raise BadInputError(f"Invalid value {text!r} of --axis.", hint="Write it as v_lr=[0.1,0.5].")

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from sequela.core.errors import BadInputError, UnknownNameError, shown
+from sequela.core.numbers import MAX_SEED, MIN_SEED
 
 T = TypeVar("T")
 
-SEEDS = range(-(2**63), 2**64)
-"""The seeds that PyTorch's generators take."""
+SEEDS = range(MIN_SEED, MAX_SEED + 1)
+"""The seeds that PyTorch and the results database take."""
 
 
 def not_expected(name: str, value: object, expected: str, hint: str | None = None) -> BadInputError:

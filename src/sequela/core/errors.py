@@ -88,8 +88,15 @@ _LONGEST_SHOWN = 120
 """The greatest length of a value in a message, in characters."""
 
 
-def near_matches(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """Returns the known names that are similar to `name`, best first, ignoring case."""
+def near_matches(name: str, known: Iterable[str], limit: int = 3, cutoff: float = 0.5) -> list[str]:
+    """Returns the known names that are similar to `name`, best first, ignoring case.
+
+    Args:
+        name: A name that may be misspelled.
+        known: The names that exist.
+        limit: The largest number of names to return.
+        cutoff: The least similarity, from 0 (any name) to 1 (the same letters).
+    """
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.casefold(), list(by_folded), n=limit, cutoff=0.5)
+    matches = difflib.get_close_matches(name.casefold(), list(by_folded), n=limit, cutoff=cutoff)
     return [by_folded[match] for match in matches]

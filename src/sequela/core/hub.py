@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import re
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 SECONDS_TO_ANSWER = 5.0
 """The timeout of the request that checks whether the hub is reachable."""
+
+SECONDS_FOR_A_CHECK = 1.0
+"""The time in which `out_of_reach` waits for the hub."""
+
+OUT_OF_REACH = "the Hugging Face hub doesn't answer, and its cache on this machine doesn't have it"
+"""The reason why data are not available without a network."""
 
 _LOGGERS = ("huggingface_hub", "datasets", "fsspec")
 
@@ -50,10 +60,46 @@ def hub_access() -> Iterator[bool]:
             logging.getLogger(name).setLevel(level)
 
 
+def out_of_reach(repositories: Iterable[str]) -> str | None:
+    """Returns the first data set that is certainly not available: not in a cache, and the hub is unreachable.
+
+    This takes at most a second, and imports neither the hub's libraries nor PyTorch. If the hub takes longer
+    to answer, the data set may be available.
+
+    Args:
+        repositories: The ids of the data sets' repositories.
+    """
+    from huggingface_hub import constants
+
+    missing = [one for one in repositories if not _in_cache(one, Path(constants.HF_HUB_CACHE))]
+    if missing and (constants.HF_HUB_OFFLINE or _refuses(constants.ENDPOINT)):
+        return missing[0]
+    return None
+
+
+def _in_cache(repository: str, hub_cache: Path) -> bool:
+    """Returns whether the cache of the hub, or that of `datasets`, may have a data set."""
+    tables = Path(os.environ.get("HF_DATASETS_CACHE", hub_cache.parent / "datasets")).expanduser()
+    folders = [*hub_cache.glob("datasets--*"), *tables.glob("*")]
+    letters = re.compile(r"[^a-z0-9]")
+    wanted = letters.sub("", repository.lower())
+    return any(wanted == letters.sub("", one.name.lower().removeprefix("datasets--")) for one in folders)
+
+
+def _refuses(endpoint: str) -> bool:
+    """Returns whether the hub's address can't be found or reached; False if there is no answer in time."""
+    answers: list[bool] = []
+    # In a thread, since no timeout limits the search for the address.
+    asking = threading.Thread(target=lambda: answers.append(_answers(endpoint)), daemon=True)
+    asking.start()
+    asking.join(SECONDS_FOR_A_CHECK)
+    return answers == [False]
+
+
 def unreachable_because(error: Exception, reachable: bool) -> str:
     """Returns the reason why a download from the hub failed, in one line."""
     if not reachable:
-        return "the Hugging Face hub doesn't answer, and its cache on this machine doesn't have it"
+        return OUT_OF_REACH
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 

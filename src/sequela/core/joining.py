@@ -23,6 +23,9 @@ from string import ascii_letters
 ANSWER = "\ufdd2"
 """Stands at the end of a prompt that the answer follows directly; a noncharacter, which no text has."""
 
+QUESTION = "\ufdd3"
+"""Stands before and after the user's text in a chat template; a context goes between the two."""
+
 _UNSPACED = re.compile(
     "["
     "\u0e00-\u0eff"  # Thai, Lao
@@ -48,6 +51,11 @@ _SIGNS = "+-−±~≈"
 _APOSTROPHES = "'’"
 _QUOTES = "\"'“”„‟‘’‚‛«»‹›"
 _OPERATORS = "=<>^&|×÷·@\\"
+
+
+def is_unspaced(char: str) -> bool:
+    """Returns whether a character belongs to a script without spaces between words, or to its punctuation."""
+    return bool(_UNSPACED.match(char))
 
 
 def without_end_spaces(prompt: str) -> str:

@@ -16,21 +16,57 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sequela.core.errors import SequelaError
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.plain_values import text_problem
 
 CACHE_VARIABLE = "SEQUELA_CACHE"
 DATA_VARIABLE = "SEQUELA_DATA"
 
 
+def user_path(text: str) -> Path:
+    """Returns the path that a user wrote, with `~` expanded; the file need not exist.
+
+    Raises:
+        BadInputError: The text can't be a path: it has a NUL character, is longer than the file system takes,
+            or begins with the home folder of a user who doesn't exist.
+    """
+    problem = text_problem(text)
+    if problem:
+        raise BadInputError(f"{text!r} is not a path: it has {problem}.")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise BadInputError(
+            f"{text!r} is not a path: there is no home folder of {text.partition('/')[0]!r}.",
+            hint="Write the whole path.",
+        ) from error
+    try:
+        path.exists()
+    except OSError as error:
+        shown = text if len(text) <= 80 else f"{text[:80]}…"
+        raise BadInputError(f"The path {shown!r} can't be used: {error.strerror or error}.") from error
+    return path
+
+
 def cache_folder() -> Path:
-    """Returns the folder for downloaded models and computed statistics; doesn't create it."""
+    """Returns the folder for downloaded models and computed statistics; doesn't create it.
+
+    Raises:
+        SequelaError: The user has no home folder, and no variable names another one.
+    """
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
+        return user_path(chosen)
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        raise SequelaError(
+            "There is no home folder for the cache.", hint=f"Set {CACHE_VARIABLE} to a folder."
+        ) from error
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "sequela"
+        return home / "Library" / "Caches" / "sequela"
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "sequela"
+    return (Path(base) if base else home / ".cache") / "sequela"
 
 
 def data_folder() -> Path | None:
@@ -42,7 +78,7 @@ def data_folder() -> Path | None:
     chosen = os.environ.get(DATA_VARIABLE)
     if not chosen:
         return None
-    folder = Path(chosen).expanduser()
+    folder = user_path(chosen)
     if not folder.is_dir():
         raise SequelaError(
             f"{DATA_VARIABLE} is {chosen!r}, which is not a folder.",

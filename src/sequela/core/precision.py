@@ -12,13 +12,10 @@ from dataclasses import dataclass
 
 import torch
 
-from sequela.core.arguments import check_choice
+from sequela.core.hardware_names import AUTO, DTYPE_NAMES, check_dtype_name
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPE_NAMES}
 """The dtypes that weights can be loaded in."""
-
-AUTO = "auto"
-"""The name that leaves the dtype to the hardware."""
 
 SCORING_DTYPE = torch.float32
 """The dtype in which logits become log-probabilities."""
@@ -62,8 +59,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         BadInputError: `name` is not a string.
     """
     if name != AUTO:
-        check_choice("dtype", name, (*DTYPES, AUTO))
-        return Precision(name)
+        return Precision(check_dtype_name(name))
     native = _native_bfloat16(device)
     if native:
         return Precision("bfloat16", f"{native} computes it natively")

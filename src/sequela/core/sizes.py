@@ -12,13 +12,13 @@ def read_size(size: str | int) -> int:
     Raises:
         BadInputError: It is not a size.
     """
-    from pydantic import ByteSize, TypeAdapter, ValidationError
+    from pydantic import ByteSize, TypeAdapter
 
     given = size if isinstance(size, str) else as_whole_number(size)
     try:
         if given is not None and not (isinstance(given, int) and given < 0):
             return int(TypeAdapter(ByteSize).validate_python(given))
-    except (ValidationError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise _invalid(size) from error
     raise _invalid(size)
 

@@ -1,16 +1,27 @@
-"""Reading of text files, gzipped or not, and of JSON in them."""
+"""Reading of text files, gzipped or not, and of JSON in them.
+
+Whatever a file holds, reading it ends, takes a bounded amount of memory, and names file and line if something
+is wrong.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from sequela.core.errors import BadInputError
+from sequela.core.plain_values import MAX_DEPTH, located, problem_of
+
+MAX_TEXT = 2**28
+"""The size, in characters, of a file that is read as a whole (a compressed file may hold far more)."""
+
+MAX_LINE = 2**26
+"""The size, in characters, of a line."""
 
 
 @contextmanager
@@ -30,50 +41,110 @@ def open_text(path: Path) -> Iterator[IO[str]]:
             with path.open(encoding="utf-8-sig", newline="") as stream:
                 yield stream
     except UnicodeDecodeError as error:
-        raise BadInputError(f"{path} is not UTF-8 text: {error}.") from error
+        raise BadInputError(
+            f"{path} is not UTF-8 text: {_undecodable(path)}.", hint="Save it with the encoding UTF-8."
+        ) from error
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInputError(f"{path} can't be read: {reason}.") from error
 
 
-def read_text(path: Path) -> str:
-    """Returns the content of a text file, decompressed if the name ends with `.gz`.
+def lines_of(stream: IO[str], path: Path) -> Iterator[str]:
+    """Yields the lines of an open file, split at line feeds only, with their line feeds.
 
     Raises:
-        BadInputError: As `open_text`.
+        BadInputError: A line is longer than `MAX_LINE`.
+    """
+    for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), ""), start=1):
+        if len(line) > MAX_LINE:
+            raise BadInputError(f"{path}, line {number}: it has more than {MAX_LINE:,} characters.")
+        yield line
+
+
+def read_text(path: Path, limit: int = MAX_TEXT) -> str:
+    """Returns the content of a text file, decompressed if the name ends with `.gz`.
+
+    Args:
+        path: The file.
+        limit: The maximum number of characters.
+
+    Raises:
+        BadInputError: As `open_text`, or the file is longer than `limit`.
     """
     with open_text(path) as stream:
-        return stream.read()
+        text = stream.read(limit + 1)
+    if len(text) > limit:
+        raise BadInputError(f"{path} has more than {limit:,} characters.")
+    return text
 
 
 def read_json(path: Path) -> Any:
     """Returns the value in a JSON file.
 
     Raises:
-        BadInputError: The file can't be read or is not JSON.
+        BadInputError: The file can't be read, is not JSON, or holds what no program can use; see
+            `parse_json`.
     """
-    try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise BadInputError(
-            f"{path} is not JSON: {error}.", hint="Name a file with one JSON object per line `.jsonl`."
-        ) from error
+    hint = "Name a file with one JSON object per line `.jsonl`."
+    return parse_json(read_text(path), str(path), hint=hint)
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Yields the number (from 1) and the value of every line of JSON; empty lines are skipped.
 
     Raises:
-        BadInputError: The file can't be read, or a line is not JSON; the message has its number.
+        BadInputError: The file can't be read, or a line is not usable JSON; the message has its number.
     """
     with open_text(path) as stream:  # split at line feeds only: JSON strings may contain other breaks
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(lines_of(stream, path), start=1):
             if line.strip():
-                yield number, _parsed(line, f"{path}, line {number}")
+                yield number, parse_json(line, f"{path}, line {number}")
 
 
-def _parsed(text: str, where: str) -> Any:
+def parse_json(text: str, where: str, *, hint: str | None = None) -> Any:
+    """Returns the value of a JSON text from outside.
+
+    Args:
+        text: The text.
+        where: The file, and the line if there are several, for messages.
+        hint: What to do if the text is not JSON.
+
+    Raises:
+        BadInputError: The text is not JSON, nests too deep, has a key twice in one object, a number that is
+            not finite or too long, or a character that can't be encoded; the message names the field.
+    """
     try:
-        return json.loads(text)
+        value = json.loads(text, object_pairs_hook=_object(where))
     except json.JSONDecodeError as error:
-        raise BadInputError(f"{where}: not JSON: {error}.") from error
+        raise BadInputError(f"{where}{' is' if hint else ':'} not JSON: {error}.", hint=hint) from error
+    except RecursionError as error:
+        raise BadInputError(f"{where}: it nests more than {MAX_DEPTH} levels deep.") from error
+    except ValueError as error:  # Python's limit on the digits of a whole number
+        raise BadInputError(f"{where}: a number has too many digits.") from error
+    problem = problem_of(value)
+    if problem is not None:
+        raise BadInputError(located(where, *problem))
+    return value
+
+
+def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise BadInputError(f"{where}: an object has the field {twice!r} twice.")
+        return found
+
+    return unique
+
+
+def _undecodable(path: Path) -> str:
+    """Returns the first line that is not UTF-8, and its byte, in words."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE), b""), start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return f"line {number} has the byte 0x{line[error.start]:02x} ({error.reason})"
+    return "it ends within a character"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from sequela.core.errors import BadInputError, near_matches
+from sequela.core.numbers import MAX_SEED, MIN_SEED
+
+Seed = Annotated[int, Field(ge=MIN_SEED, le=MAX_SEED)]
+"""A seed of random numbers in settings."""
 
 
 class InvalidFieldsError(BadInputError, ValueError):

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from sequela.core.damaged_files import DAMAGED_HINT, UNREADABLE, naming_file
 from sequela.core.errors import IntegrityError
-from sequela.core.files import DAMAGED_HINT, save_tensors
+from sequela.core.files import save_tensors
 from sequela.edited.delta import Delta
 from sequela.edited.updates import Dense, LowRank, WeightUpdate
 from sequela.models import LanguageModel
@@ -52,10 +53,9 @@ def restore_delta(path: Path, stored: StoredDelta, model: LanguageModel) -> Delt
     elif not path.is_file():
         raise IntegrityError(f"{path.parent} is incomplete: {path.name} is missing.", hint=DAMAGED_HINT)
     else:
-        try:
+        errors = (*UNREADABLE, SafetensorError)
+        with naming_file(path, "a change of weights", errors=errors, hint=DAMAGED_HINT):
             tensors = load_file(path, device=str(model.device))
-        except (OSError, SafetensorError) as error:
-            raise IntegrityError(f"{path} can't be read: {error}", hint=DAMAGED_HINT) from error
     try:
         updates: dict[str, WeightUpdate] = {
             name: LowRank(tensors[f"{name}/b"], tensors[f"{name}/a"])

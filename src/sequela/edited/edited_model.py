@@ -67,7 +67,7 @@ class EditedModel:
         result = Routed(prompt, NO_ROUTE)
         for router in self.routers:
             routed = router.route(result.prompt)
-            result = Routed(routed.prompt, result.route.then(routed.route))
+            result = Routed(routed.prompt, result.route.then(routed.route), routed.closing)
         return result
 
     def __enter__(self) -> EditedModel:

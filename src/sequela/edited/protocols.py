@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from sequela.core.joining import ANSWER
 from sequela.edited.decisions import Decisions
+from sequela.edited.thinking import Thinking
 from sequela.models.language_model import Change, LanguageModel
 
 if TYPE_CHECKING:
@@ -62,15 +64,17 @@ class Route:
     Args:
         hit: True if an edit applies to the prompt; None if the router has no edits, as a chat template.
         answerer: The model that answers in place of the edited model; None for the edited model itself.
+        thinking: How a generated text is divided into thinking and answer; None if it is all answer.
     """
 
     hit: bool | None = None
     answerer: EditedModel | None = None
+    thinking: Thinking | None = None
 
     def then(self, later: Route) -> Route:
         """Combines this route with a later router's, whose answerer takes precedence; hits are merged."""
         hit = later.hit if self.hit is None else self.hit or bool(later.hit)
-        return Route(hit, later.answerer or self.answerer)
+        return Route(hit, later.answerer or self.answerer, later.thinking or self.thinking)
 
 
 NO_ROUTE = Route()
@@ -84,10 +88,17 @@ class Routed:
     Args:
         prompt: The rewritten prompt.
         route: The route.
+        closing: The text that closes a thought that the prompt leaves open.
     """
 
     prompt: str
     route: Route = NO_ROUTE
+    closing: str = ""
+
+    @property
+    def answer_prompt(self) -> str:
+        """The prompt up to the position of an answer, behind any thought: where given answers are scored."""
+        return self.prompt.removesuffix(ANSWER) + self.closing if self.closing else self.prompt
 
 
 class RequestRouter(Protocol):

@@ -34,7 +34,7 @@ class BadEditPolicy(CheckedModel):
         relative_norm: The greatest `||Delta|| / ||W||` that a batch may have.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     action: Action = Field(default="report", description="The action taken: report, skip or stop.")
     relative_norm: float = Field(

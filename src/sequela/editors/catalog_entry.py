@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from sequela.core.arguments import as_whole_number
 from sequela.core.errors import BadInputError, shown
+
+if TYPE_CHECKING:
+    from sequela.edits import Edit
 
 JOIN = "+"
 """The separator between a method's name and those of its regularizers."""
@@ -63,6 +67,20 @@ class MethodInfo:
             raise BadInputError(
                 f"{self.name} applies one edit at a time, but the batch size is {batch_size}.",
                 hint="Set the batch size to 1, or use a method that takes batches, such as memit or emmet.",
+            )
+
+    def check_subjects(self, edits: Sequence[Edit]) -> None:
+        """Rejects edits without a subject if the method needs one.
+
+        Raises:
+            BadInputError: An edit has no subject. The message names the first one's id.
+        """
+        without = [edit.id for edit in edits if edit.subject is None] if self.needs_subject else []
+        if without:
+            raise BadInputError(
+                f"{self.name} edits at the subject's tokens, and {len(without)} of {len(edits)} edits have "
+                f"no subject (the first: {without[0]}).",
+                hint="Give each edit a subject and mark it with {} in the prompt, or use ultraedit or ft-m.",
             )
 
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from sequela.core.descriptions import write_description
 from sequela.core.errors import BadInputError, SequelaError
-from sequela.core.files import write_description
 from sequela.core.paths import ensure_writable
 from sequela.edited import EditedModel
 from sequela.editors.saved_edits import EditsDescription

@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.damaged_files import DAMAGED_HINT
+from sequela.core.descriptions import read_description_of
 from sequela.core.errors import BadInputError, IntegrityError, UnknownNameError
-from sequela.core.files import DAMAGED_HINT, load_tensors, read_description_of
+from sequela.core.files import load_tensors
 from sequela.edited.delta_storage import StoredDelta, restore_delta
 from sequela.editors.base import AnyEditor
 from sequela.editors.catalog import JOIN

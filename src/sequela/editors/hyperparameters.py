@@ -15,13 +15,20 @@ FILE_ENDINGS = (".yaml", ".yml")
 class Hyperparameters(BaseModel):
     """A method's settings. Missing ones are taken from the model's preset, then from the defaults."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: str = Field(
         default="recommended",
         description="The preset that fills in missing settings: recommended, published (`sequela presets` "
         "lists them), none, or a file written by `sequela tune`.",
     )
+
+    def check_data(self) -> None:
+        """Checks that the data which the settings name are there, before a model is loaded.
+
+        Raises:
+            SequelaError: A file or a source is missing.
+        """
 
     @field_validator("preset")
     @classmethod

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sequela.core.damaged_files import DAMAGED_HINT
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
-from sequela.core.files import DAMAGED_HINT
 from sequela.core.validation import in_words
 from sequela.edited import Delta, EditedModel
 from sequela.edited.delta_storage import StoredDelta
@@ -160,7 +160,7 @@ def check_format(path: Path, known: int) -> None:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return
     found = content.get("format") if isinstance(content, dict) else None
     if isinstance(found, int) and found > known:

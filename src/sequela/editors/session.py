@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from sequela.core.errors import BadInputError
 from sequela.edited import Delta, EditedModel
 from sequela.edited.chat_template import ChatTemplate
 from sequela.edited.control_answers import without_control_answers
@@ -17,7 +16,7 @@ from sequela.editors.bad_edit_policy import BadEditPolicy
 from sequela.editors.base import AnyEditor, EditorState, EditOutcome, EditReport, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
-from sequela.models import LanguageModel
+from sequela.models import LanguageModel, tokenize_prompt
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,7 @@ class EditSession:
             after: The snapshot.
         """
         started = time.perf_counter()
-        with EditedModel(self.model, after.delta):
-            outcome = self.editor.edit(self.model, self._for_editor(edits), after.state, self.resources)
+        outcome = self._edit(self._for_editor(edits), after)
         objection, reports = self.policy.violation(outcome), outcome.reports
         if reason := self._no_effect(outcome, after):
             reports = tuple(
@@ -153,6 +151,34 @@ class EditSession:
             stopped=stopped,
         )
 
+    def _edit(self, edits: Sequence[Edit], after: Snapshot) -> EditOutcome[EditorState]:
+        """Returns the outcome of a batch, in which edits that the model can't read are dropped."""
+        reasons = {edit.id: reason for edit in edits if (reason := self._too_long(edit))}
+        fitting = [edit for edit in edits if edit.id not in reasons]
+        if fitting:
+            with EditedModel(self.model, after.delta):
+                outcome = self.editor.edit(self.model, fitting, after.state, self.resources)
+        else:
+            outcome = EditOutcome(Delta.empty(self.model.fingerprint), after.state, ())
+        if not reasons:
+            return outcome
+        made = {report.edit_id: report for report in outcome.reports}
+        dropped = {name: EditReport.for_dropped(name, reason) for name, reason in reasons.items()}
+        reports = tuple((dropped | made)[edit.id] for edit in edits)
+        return replace(outcome, reports=reports)
+
+    def _too_long(self, edit: Edit) -> str:
+        """Returns the reason why an edit's prompt with its target can't be read; empty if it can."""
+        limit = self.model.context_length
+        n_bytes = len(f"{edit.question} {edit.target_new}".encode())
+        if 4 * n_bytes + 8 < limit:  # a token has a byte or more of the text, which few normalizers lengthen
+            return ""
+        tokens = tokenize_prompt(self.model.tokenizer, edit.prompt, edit.subject, edit.target_new)
+        length = len(tokens.ids)
+        if length <= limit:
+            return ""
+        return f"prompt and target have {length:,} tokens; the model's context has {limit:,}"
+
     def run(self, edits: Sequence[Edit], after: Snapshot | None = None) -> Iterator[BatchResult]:
         """Applies edits batch by batch.
 
@@ -166,7 +192,7 @@ class EditSession:
         Raises:
             BadInputError: The method needs subjects, and an edit has none.
         """
-        check_subjects(self.editor, edits)
+        self.editor.info.check_subjects(edits)
         at = self.start() if after is None else after
         for batch in self.batches(edits, at.n_edits):
             result = self.apply_batch(batch, at)
@@ -203,7 +229,7 @@ class EditSession:
         edits = without_control_answers(edits, self.model.tokenizer)
         if template is None or self.editor.location == "prompt":
             return edits
-        return [edit.model_copy(update={"prompt": template.rewrite(edit.prompt)}) for edit in edits]
+        return [edit.model_copy(update={"prompt": template.for_editor(edit.prompt)}) for edit in edits]
 
 
 NO_WEIGHT_CHANGED = "no weight was changed"
@@ -223,18 +249,3 @@ def _without_effect(report: EditReport) -> EditReport:
 def _known(report: EditReport) -> bool:
     """Returns whether the model predicted the target before the edit; False if no loss was computed."""
     return report.optimization_steps > 0 and report.first_loss < ALREADY_SAID
-
-
-def check_subjects(editor: AnyEditor, edits: Sequence[Edit]) -> None:
-    """Rejects edits without a subject for a method that needs one.
-
-    Raises:
-        BadInputError: An edit has no subject. The message names the first one's id.
-    """
-    without = [edit.id for edit in edits if edit.subject is None] if editor.info.needs_subject else []
-    if without:
-        raise BadInputError(
-            f"{editor.name} edits at the subject's tokens, and {len(without)} of {len(edits)} edits have no "
-            f"subject (the first: {without[0]}).",
-            hint="Give each edit a subject and mark it with {} in the prompt, or use ultraedit or ft-m.",
-        )

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.descriptions import read_description_of, write_description
 from sequela.core.errors import BadInputError
-from sequela.core.files import load_tensors, read_description_of, save_tensors, write_description
+from sequela.core.files import load_tensors, save_tensors
 from sequela.edited.delta_storage import restore_delta, store_delta
 from sequela.editors import former_storage
 from sequela.editors.base import AnyEditor

@@ -97,14 +97,14 @@ def _check_questions(questions: Questions) -> Iterator[Finding | None]:
         "Questions with several new answers",
         contradictions,
         questions.count,
-        "A model can keep only the last answer; retention counts the earlier ones as forgotten.",
+        "A later edit supersedes the earlier ones, which retention does not count.",
     )
     yield finding(
         FindingKind.REPEAT,
         "Edits that repeat an earlier one: the same question with the same new answer",
         repeats,
         len(questions.edits),
-        "Retention counts every one of them.",
+        "Retention counts only the last one.",
     )
 
 
@@ -119,7 +119,7 @@ def _check_unchanged(edits: Sequence[Edit]) -> Finding | None:
             if is_unchanged(edit)
         ),
         len(edits),
-        "Neither answer can be more probable than the other, so `probability` counts them as failed.",
+        "Neither answer can be more probable than the other, so they have no value of `probability`.",
     )
 
 
@@ -183,7 +183,7 @@ def _check_neighbors(questions: Questions, prompts: Sequence[AskedPrompt]) -> It
         "Neighborhood prompts that are the question of an edit",
         _neighbor_cases(asked),
         len(neighbors),
-        "That edit changes the answer on purpose, which `neighborhood` counts as damage.",
+        "That edit changes the answer on purpose; while it is in force, `neighborhood` leaves them out.",
     )
     yield finding(
         FindingKind.REWORDED_NEIGHBOR,
@@ -191,7 +191,7 @@ def _check_neighbors(questions: Questions, prompts: Sequence[AskedPrompt]) -> It
         "subject and relation)",
         _neighbor_cases(reworded),
         len(neighbors),
-        "That edit changes the answer on purpose, which `neighborhood` counts as damage.",
+        "That edit changes the answer on purpose; while it is in force, `neighborhood` leaves them out.",
     )
 
 

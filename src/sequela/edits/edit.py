@@ -28,6 +28,13 @@ class Probe(CheckedModel):
     prompt: str = Field(min_length=1, description="The text to be continued.")
     answer: str | None = Field(default=None, description="The right continuation, if one is known.")
 
+    @field_validator("prompt")
+    @classmethod
+    def _has_text(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty")
+        return value
+
 
 class Edit(CheckedModel):
     """One fact to be changed: `prompt` with `subject` should be continued by `target_new`.
@@ -92,6 +99,21 @@ class Edit(CheckedModel):
         if not value.strip():
             raise ValueError("is empty")
         return value.strip()
+
+    @field_validator("prompt")
+    @classmethod
+    def _is_not_blank(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty")
+        return value
+
+    @field_validator("paraphrases", "generation", "attribute")
+    @classmethod
+    def _have_text(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for number, prompt in enumerate(value, start=1):
+            if not prompt.strip():
+                raise ValueError(f"has an empty prompt (number {number})")
+        return value
 
     @model_validator(mode="after")
     def _subject_is_in_prompt(self) -> Edit:

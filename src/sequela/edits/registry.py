@@ -12,10 +12,12 @@ from types import MappingProxyType
 
 from sequela.core.arguments import check_path, check_text
 from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.paths import user_path
 from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
 from sequela.edits.edit_set import EditSet
 from sequela.edits.sources.builtin import BUILTIN_SOURCE
 from sequela.edits.sources.counterfact import COUNTERFACT_SOURCES
+from sequela.edits.sources.hub import check_within_reach
 from sequela.edits.sources.jsonl import JSONL_SOURCE
 from sequela.edits.sources.knowedit import KNOWEDIT_SOURCES
 from sequela.edits.sources.source import Source
@@ -43,6 +45,12 @@ SOURCE_REGISTRY = Registry(
     expected="a `sequela.edits.Source`",
 )
 """The registry of edit sources."""
+
+CHECKED_BYTES = 12 * 2**20
+"""The size of a file up to which `check_source` reads it, which takes about half a second."""
+
+COMPRESSION = 12
+"""About how many times larger the text of a compressed file is."""
 
 _OWN_FILE_PREFIX = "jsonl:"
 _OWN_FILE_ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
@@ -96,20 +104,30 @@ def load_edits(source: str, path: str | Path | None = None, limit: int | None = 
     return edits if limit is None else edits.first(limit)
 
 
-def check_source(source: str, path: str | Path | None = None) -> None:
-    """Checks the arguments of `load_edits` without reading any edits.
+def check_source(source: str, path: str | Path | None = None) -> EditSet | None:
+    """Checks the arguments of `load_edits`, and the edits themselves if they can be read in a moment.
 
     Args:
         source: As for `load_edits`.
         path: As for `load_edits`.
 
+    Returns:
+        The edits; None if they are on the hub or in a large file.
+
     Raises:
         UnknownNameError: No source has that name.
-        BadInputError: The user's own file is missing.
+        BadInputError: The user's own file is missing, or a record is invalid.
+        SequelaError: The data are neither in a local file nor within reach on the hub.
     """
-    _, file = _find(source, path)
+    entry, file = _find(source, path)
     if file is not None and not file.is_file():
         raise BadInputError(f"Can't read {file}: the file does not exist.")
+    local = file or entry.local_file()
+    if local is None:
+        check_within_reach(entry.on_hub())
+        return None
+    size = local.stat().st_size * (COMPRESSION if local.suffix == ".gz" else 1)
+    return entry.load(file) if size <= CHECKED_BYTES else None
 
 
 def describe_sources() -> tuple[SourceDescription, ...]:
@@ -152,6 +170,6 @@ def _find(source: str, path: str | Path | None) -> tuple[Source, Path | None]:
     if source in SOURCE_REGISTRY.names():
         return SOURCE_REGISTRY.get(source), file
     if file is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
-        file = Path(source.removeprefix(_OWN_FILE_PREFIX)).expanduser()
+        file = user_path(source.removeprefix(_OWN_FILE_PREFIX))
         return replace(JSONL_SOURCE, name=file.name), file
     raise UnknownNameError(SOURCE_REGISTRY.kind, source, SOURCE_REGISTRY.names())

@@ -19,6 +19,12 @@ def longest_too_long(answers: Iterable[Score | Generation]) -> int | None:
     return max((answer.too_long for answer in answers if answer.too_long is not None), default=None)
 
 
+def longest_unfinished(answers: Iterable[Generation]) -> int | None:
+    """Returns the length in tokens of the longest text whose thinking didn't end; None if there is none."""
+    lengths = (answer.unfinished_thinking for answer in answers)
+    return max((length for length in lengths if length is not None), default=None)
+
+
 def format_error(error: Exception) -> str:
     """Formats an item's error as one line, for its record."""
     return " ".join(f"{type(error).__name__}: {error}".split())

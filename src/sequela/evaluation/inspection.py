@@ -58,6 +58,9 @@ class ShownRequest:
         tokens: The tokens of both.
         stop: The stop strings of a generated answer.
         max_new_tokens: The maximum length of a generated answer in tokens; None for other kinds.
+        max_thinking_tokens: The maximum length of the thinking before it; None if the model doesn't think.
+        begins_in_thought: True if the prompt leaves a thought open, so that the answer begins only after the
+            text that ends thinking.
     """
 
     kind: str
@@ -66,6 +69,23 @@ class ShownRequest:
     tokens: tuple[Token, ...]
     stop: tuple[str, ...] = ()
     max_new_tokens: int | None = None
+    max_thinking_tokens: int | None = None
+    begins_in_thought: bool = False
+
+
+@dataclass(frozen=True)
+class ShownAnswer:
+    """How a given text is divided before it is read.
+
+    Args:
+        thinking: The text up to the answer, which is not read.
+        answer: The answer, up to the first stop string or the maximum length.
+        unfinished_thinking: True if the thinking doesn't end, so that there is no answer.
+    """
+
+    thinking: str
+    answer: str
+    unfinished_thinking: bool
 
 
 @dataclass(frozen=True)
@@ -96,6 +116,7 @@ class ShownItem:
         expected: The right answer.
         requests: What the model is asked.
         readings: How the given answer is scored; empty if none was given.
+        answer: The given answer as it is divided; None if none was given or none is generated.
     """
 
     task: str
@@ -104,6 +125,7 @@ class ShownItem:
     expected: str
     requests: tuple[ShownRequest, ...]
     readings: tuple[Reading, ...] = ()
+    answer: ShownAnswer | None = None
 
 
 @dataclass
@@ -192,7 +214,7 @@ def show_item(
             f"The suite {suite!r} has no item {number}.", hint="Choose a smaller number, or an item's id."
         )
     return tuple(
-        _shown(model.base, group, _requests_of(model.base, group[0], requests), answer is not None)
+        _shown(model, group, _requests_of(model.base, group[0], requests), answer)
         for group in _by_task(records)
     )
 
@@ -213,7 +235,7 @@ def show_edit(
         answer: An answer; if given, it is compared with the expected answer of every probe.
     """
     (edit,) = without_control_answers([edit], model.base.tokenizer)
-    context = model.route(BLANK).prompt
+    context = model.route(BLANK).answer_prompt
     items = []
     for name, target in (("new target", edit.target_new), ("true target", edit.target_true)):
         if target is None:
@@ -225,14 +247,13 @@ def show_edit(
     for probe in probes_of(edit, chosen):
         asked = generation_request(model, probe.prompt, chosen.max_new_tokens)
         readings: tuple[Reading, ...] = ()
-        if answer is not None and probe.expected is not None:
-            (generation,) = RecordingEngine(answer).generate(model, [asked])
-            counts = probe.counts(generation.text, probe.expected)
-            readings = (Reading(probe.metric, generation.text, "begins with the answer", float(counts)),)
-        request = _shown_request(model.base, asked)
-        items.append(
-            ShownItem(probe.metric, "free_decoding", edit.id, probe.expected or "", (request,), readings)
-        )
+        divided = None if answer is None else _divided(model, asked, answer)
+        if divided is not None and probe.expected is not None:
+            counts = not divided.unfinished_thinking and probe.counts(divided.answer, probe.expected)
+            said = None if divided.unfinished_thinking else divided.answer
+            readings = (Reading(probe.metric, said, "begins with the answer", float(counts)),)
+        requests, expected = (_shown_request(model.base, asked),), probe.expected or ""
+        items.append(ShownItem(probe.metric, "free_decoding", edit.id, expected, requests, readings, divided))
     return tuple(items)
 
 
@@ -306,20 +327,28 @@ def _prompt_of(request: ScoreRequest | GenerationRequest) -> tuple[int, ...]:
 
 
 def _shown(
-    model: LanguageModel,
+    model: EditedModel,
     records: Sequence[ItemRecord],
     requests: Sequence[ScoreRequest | GenerationRequest],
-    is_answered: bool,
+    answer: str | None,
 ) -> ShownItem:
     first = records[0]
+    generated = [one for one in requests if isinstance(one, GenerationRequest)]
     return ShownItem(
         first.task,
         first.protocol,
         first.item,
         first.expected,
-        tuple(_shown_request(model, one) for one in requests),
-        _readings(records) if is_answered else (),
+        tuple(_shown_request(model.base, one) for one in requests),
+        () if answer is None else _readings(records),
+        _divided(model, generated[0], answer) if generated and answer is not None else None,
     )
+
+
+def _divided(model: EditedModel, request: GenerationRequest, answer: str) -> ShownAnswer:
+    """Divides a given answer as an engine does: into thinking and answer, up to the stop strings."""
+    (generation,) = RecordingEngine(answer).generate(model, [request])
+    return ShownAnswer(generation.thinking, generation.text, generation.unfinished_thinking is not None)
 
 
 def _readings(records: Sequence[ItemRecord]) -> tuple[Reading, ...]:
@@ -337,7 +366,17 @@ def _shown_request(model: LanguageModel, request: ScoreRequest | GenerationReque
     text = str(model.tokenizer.decode(prompt))
     if isinstance(request, GenerationRequest):
         tokens = _tokens(model, prompt, {}, range(len(prompt), len(prompt) + 1))
-        return ShownRequest("generation", text, "", tokens, request.stop, request.max_new_tokens)
+        thinking = request.thinking
+        return ShownRequest(
+            "generation",
+            text,
+            "",
+            tokens,
+            request.stop,
+            request.max_new_tokens,
+            None if thinking is None else thinking.max_tokens,
+            thinking is not None and thinking.opened,
+        )
     ids = (*prompt, *request.continuation)
     continuation = range(len(prompt), len(ids))
     tokens = _tokens(model, ids, {CONTINUATION: continuation}, continuation)

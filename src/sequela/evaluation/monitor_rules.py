@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,10 @@ class HealthRule:
                 f"Invalid health rule {text!r}.", hint="For example: perplexity > 3x, kl_to_base > 0.5"
             )
         name, limit, times = match.groups()
+        if not math.isfinite(float(limit)):
+            raise BadInputError(
+                f"The limit of the health rule {text!r} is not finite.", hint="Give one that can be exceeded."
+            )
         if name not in HEALTH_METRICS:
             raise BadInputError(
                 f"Unknown health metric {name!r} in the rule {text!r}.",
@@ -104,7 +109,7 @@ class MonitorSettings(BaseModel):
         mark_when: Health rules that are only reported.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     every: int = Field(default=0, ge=0)
     stop_when: tuple[str, ...] = ()

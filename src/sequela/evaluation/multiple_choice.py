@@ -21,7 +21,14 @@ from sequela.core.progress import SILENT, Progress
 from sequela.core.text_files import read_json_lines
 from sequela.core.validation import in_words
 from sequela.evaluation.answer_status import all_finite, longest_too_long
-from sequela.results import AnswerDistribution, ItemRecord, TaskResult, most_frequent, result_from_items
+from sequela.results import (
+    AnswerDistribution,
+    ItemRecord,
+    TaskResult,
+    most_frequent,
+    result_from_items,
+    with_score,
+)
 from sequela.results.metrics import ACCURACY
 
 if TYPE_CHECKING:
@@ -149,29 +156,44 @@ def score_item(suite: str, task: str, item: MultipleChoiceItem, scores: Sequence
     )
 
 
-def choice_distribution(records: Sequence[ItemRecord], chance: float | None) -> AnswerDistribution:
-    """Returns the distribution of the answers to multiple-choice items.
+def choice_distribution(
+    records: Sequence[ItemRecord], chance: float | None, scored: Sequence[ItemRecord] | None = None
+) -> AnswerDistribution:
+    """Returns the distribution of the answers to multiple-choice items, over those that were answered.
 
     An answer is named by its text if all items have the same choices, else by its letter.
+
+    Args:
+        records: The items, with the choices and the chosen one in their details.
+        chance: The expected score of guessing; None for that of the items' numbers of choices.
+        scored: The items of the score, if it isn't that of `records`.
     """
-    same = len({tuple(record.details["choices"]) for record in records}) == 1
-    names = records[0].details["choices"] if same else LETTERS
+    scored = records if scored is None else scored
+    asked = [record for record in records if record.answered]
+    if not asked:
+        return with_score(AnswerDistribution(chance=chance), scored)
+    same = len({tuple(record.details["choices"]) for record in asked}) == 1
+    names = asked[0].details["choices"] if same else LETTERS
 
     def name(index: int | None) -> str:
-        return "" if index is None else names[index]
+        if index is None:
+            return ""
+        return names[index] if index < len(names) else f"choice {index + 1}"
 
-    right = [name(record.details["right"]) for record in records]
+    right = [name(record.details["right"]) for record in asked]
     constants = {answer: right.count(answer) / len(right) for answer in sorted(set(right))}
     if not same:
-        shortest = [min(record.details["choices"], key=len) == record.expected for record in records]
+        shortest = [min(record.details["choices"], key=len) == record.expected for record in asked]
         constants[SHORTEST] = sum(shortest) / len(shortest)
-    guessed = math.fsum(1 / len(record.details["choices"]) for record in records) / len(records)
-    return AnswerDistribution(
+    guessed = math.fsum(1 / len(record.details["choices"]) for record in asked) / len(asked)
+    form = AnswerDistribution(
         chance=guessed if chance is None else chance,
         constants=constants,
-        answers=most_frequent(name(record.details["chosen"]) for record in records),
-        n_ties=sum(record.details["tie"] for record in records),
+        answers=most_frequent(name(record.details["chosen"]) for record in asked),
+        n_ties=sum(record.details["tie"] for record in asked),
     )
+    chosen = [name(record.details["chosen"]) if record.answered else "" for record in records]
+    return with_score(form, scored, chosen)
 
 
 def accuracy_result(records: Sequence[ItemRecord], note: str = "") -> TaskResult:

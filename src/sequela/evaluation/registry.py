@@ -20,10 +20,13 @@ from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, is_path
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.suite_description import SuiteDescription, unusable
 from sequela.evaluation.suite_entry import LimitedOptions, SuiteEntry, SuiteOptions
-from sequela.evaluation.suites.entries import HARNESS, SUITES
+from sequela.evaluation.suites.entries import HARNESS, SUITES, HarnessTaskOptions
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite
+
+DEFAULT_SUITES = ("builtin", "perplexity")
+"""The suites that run by default."""
 
 SUITE_REGISTRY = Registry(
     kind="suite",
@@ -55,13 +58,16 @@ class BenchmarkOptions(LimitedOptions):
     too_long: Literal["refuse", "cut"] = "refuse"
 
 
-def make_suites(suites: Sequence[Suite | Mapping[str, Any] | str], limit: int | None = None) -> list[Suite]:
+def make_suites(
+    suites: Sequence[Suite | Mapping[str, Any] | str], limit: int | None = None, **further: Any
+) -> list[Suite]:
     """Creates suites from their names and settings.
 
     Args:
         suites: Names, names with settings as in a study file, or suites.
         limit: The number of items per task, for suites that have this setting and whose settings don't
             include it; all if None.
+        further: More settings of this kind.
 
     Raises:
         UnknownNameError: No suite has one of the names.
@@ -85,8 +91,9 @@ def make_suites(suites: Sequence[Suite | Mapping[str, Any] | str], limit: int | 
             raise BadInputError(
                 f"A suite has no name: {shown(suite)}.", hint='Write {"name": "mmlu", "limit": 5}.'
             )
-        if limit is not None and "limit" in option_names(name):
-            options = {"limit": limit, **options}
+        given = {**further, **({} if limit is None else {"limit": limit})}
+        known = option_names(name) if given else ()
+        options = {**{key: value for key, value in given.items() if key in known}, **options}
         created.append(make_suite(name, **options))
     return created
 
@@ -148,6 +155,39 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
     if check is not None:
         check(**checked.model_dump())
     return checked
+
+
+def check_suite(name: str, options: dict[str, Any]) -> None:
+    """Checks the settings of a suite, and that its data may be available, without importing PyTorch.
+
+    Raises:
+        UnknownNameError: No suite has this name.
+        BadInputError: A setting is unknown or has a wrong value.
+        SequelaError: Its data are neither in a local file nor within reach on the hub.
+    """
+    from sequela.evaluation.availability import check_benchmark_data, check_harness_data
+
+    checked = check_options(name, options)
+    name, _ = split_name(name)
+    if isinstance(checked, HarnessTaskOptions):
+        check_harness_data(checked.task, checked.data)
+    elif isinstance(checked, BenchmarkOptions):
+        check_benchmark_data(name, checked.protocols)
+
+
+def check_suites(suites: Sequence[str], further: Mapping[str, Any]) -> None:
+    """Checks suites without importing PyTorch.
+
+    Args:
+        suites: Their names.
+        further: Settings for those suites that have them.
+
+    Raises:
+        SequelaError: As for `check_suite`.
+    """
+    for name in suites:
+        known = option_names(name)
+        check_suite(name, {key: value for key, value in further.items() if key in known})
 
 
 def split_name(name: str) -> tuple[str, dict[str, str]]:

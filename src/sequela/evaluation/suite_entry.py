@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sequela.core.numbers import MAX_COUNT
+
 if TYPE_CHECKING:
     from sequela.evaluation.suite_description import SuiteDescription
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 class SuiteOptions(BaseModel):
     """The base class of suite settings: they are immutable, and unknown ones are rejected."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LimitedOptions(SuiteOptions):
@@ -25,7 +27,7 @@ class LimitedOptions(SuiteOptions):
         limit: The number of items to run, from the first on; all if None.
     """
 
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=MAX_COUNT)
 
 
 @dataclass(frozen=True)

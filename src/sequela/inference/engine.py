@@ -12,6 +12,7 @@ from sequela.core.joining import without_end_spaces
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.protocols import NO_ROUTE, Route
+from sequela.edited.thinking import Thinking
 from sequela.models import tokenize_prompt
 from sequela.models.control_tokens import without_marks
 
@@ -89,10 +90,10 @@ class GenerationRequest:
 
     Args:
         prompt: The token ids; at least one.
-        max_new_tokens: The maximum number of generated tokens; at least 1.
-        stop: Strings that end the text; they are not part of it. One within white space at the beginning of
-            the text does not end it.
-        route: The route that the model's routers chose.
+        max_new_tokens: The maximum number of tokens of the answer; at least 1.
+        stop: Strings that end the answer; they are not part of it. One within white space at the beginning of
+            the answer does not end it, and none ends a thought.
+        route: The route that the model's routers chose, with the marks and the maximum length of thinking.
 
     Raises:
         SequelaError: The prompt or a stop string is empty, or `max_new_tokens` is below 1.
@@ -114,7 +115,17 @@ class GenerationRequest:
     @property
     def length(self) -> int:
         """The maximum number of tokens that the model reads: all but the last one that may be generated."""
-        return len(self.prompt) + self.max_new_tokens - 1
+        return len(self.prompt) + self.max_tokens - 1
+
+    @property
+    def thinking(self) -> Thinking | None:
+        """How the text is divided into thinking and answer; None if it is all answer."""
+        return self.route.thinking
+
+    @property
+    def max_tokens(self) -> int:
+        """The maximum number of generated tokens: those of the answer and of thinking."""
+        return self.max_new_tokens + (0 if self.thinking is None else self.thinking.max_tokens)
 
 
 @dataclass(frozen=True)
@@ -122,12 +133,15 @@ class Generation:
     """The answer to a `GenerationRequest`.
 
     Args:
-        text: The generated text without special tokens and stop strings.
+        text: The generated answer without special tokens and stop strings, and without thinking.
         ids: The generated tokens, stop strings included.
         ended_by: `end` (an end token), `stop` (a stop string), `length`, or `too_long`.
         finite: True if all logits were finite; otherwise the text ends before the first that was not.
         too_long: The length of the request in tokens if it exceeds the model's context; it was not run then.
         hit: As in `Score`.
+        thinking: The text before the answer: the model's thinking, with its marks. It is never an answer.
+        unfinished_thinking: The number of generated tokens if the thinking doesn't end, so that there is no
+            answer; None if it does, or if the model doesn't think.
     """
 
     text: str
@@ -136,6 +150,8 @@ class Generation:
     finite: bool
     too_long: int | None = None
     hit: bool | None = None
+    thinking: str = ""
+    unfinished_thinking: int | None = None
 
     @classmethod
     def for_too_long(cls, request: GenerationRequest) -> Generation:
@@ -164,9 +180,12 @@ class Engine(Protocol):
 
 
 def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRequest:
-    """Returns a request that scores a continuation of a prompt, joined as `tokenize_prompt` does."""
+    """Returns a request that scores a continuation of a prompt, joined as `tokenize_prompt` does.
+
+    A thought that the prompt leaves open is closed before the continuation, which is no part of it.
+    """
     routed = model.route(without_end_spaces(without_marks(prompt)))
-    tokens = tokenize_prompt(model.base.tokenizer, routed.prompt, target=continuation)
+    tokens = tokenize_prompt(model.base.tokenizer, routed.answer_prompt, target=continuation)
     return ScoreRequest(tokens.prompt_ids, tokens.target_ids, routed.route)
 
 

@@ -46,12 +46,15 @@ class EngineOptions:
     progress: Progress = field(default=SILENT, compare=False)
 
 
+DEFAULT_ENGINE = "torch"
+"""The engine that is used if none is named."""
+
 ENGINES: Mapping[str, EngineInfo] = MappingProxyType(
     {
         info.name: info
         for info in (
             EngineInfo(
-                "torch",
+                DEFAULT_ENGINE,
                 "Runs requests in this process with PyTorch; shares prefixes and keeps hidden states.",
                 "sequela.inference.torch.opening:open_torch",
             ),

@@ -15,13 +15,13 @@ from itertools import chain
 
 from transformers import PreTrainedTokenizerBase
 
-from sequela.core.joining import ANSWER
+from sequela.core.joining import ANSWER, QUESTION
 
 BEGIN, END = "\ufdd0", "\ufdd1"
 """The marks around a control token."""
 
 _MARKED = re.compile(f"{BEGIN}([^{BEGIN}{END}]*){END}")
-_MARKS = re.compile(f"[{BEGIN}{END}{ANSWER}]")
+_MARKS = re.compile(f"[{BEGIN}{END}{ANSWER}{QUESTION}]")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,11 @@ def has_control_token(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) 
     """Returns whether one of the texts quotes a control token."""
     known = _special_tokens(tokenizer)
     return any(token in text for text in texts for token in known)
+
+
+def control_token_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Returns the ids of the tokenizer's control tokens."""
+    return frozenset(_special_tokens(tokenizer).values())
 
 
 def encode_text(

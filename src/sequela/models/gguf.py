@@ -71,7 +71,7 @@ def write_copy(path: Path, gguf_sha256: str, folder: Path, progress: Progress = 
     with counted(progress, f"dequantizing {path.name} (once)", 2) as advance:
         try:
             module, tokenizer = read_gguf(path, progress=progress)
-        except (ValueError, KeyError, OSError) as error:
+        except Exception as error:  # transformers raises errors of every class for a broken file
             raise IntegrityError(f"{path} can't be read as a GGUF model: {error}") from error
         advance(1)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:

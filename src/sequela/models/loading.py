@@ -12,24 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from sequela.core.arguments import check_instance
+from sequela.core.damaged_files import first_line
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError, UnsupportedModelError
+from sequela.core.hardware_names import check_device_name
 from sequela.core.hub import hub_access
+from sequela.core.paths import user_path
 from sequela.core.precision import choose_precision
 from sequela.core.progress import SILENT, Progress
 from sequela.models.aliases import ALIASES
+from sequela.models.config_sizes import check_sizes
 from sequela.models.families import family_of
 from sequela.models.gguf import read_gguf
 from sequela.models.language_model import LanguageModel
 from sequela.models.names import check_model_name, is_path
 from sequela.models.pypi_models import packaged_folder
 
-DEVICES_HINT = "Try 'cpu', 'cuda', 'cuda:1' or 'mps'."
-"""What to do about an unusable device."""
+_OTHER_DEVICE = "Choose another one, or none: the best available one is used."
+"""What to do about a device that is not available."""
 
 
 def load_model(
@@ -68,32 +70,31 @@ def load_model(
             folder = packaged_folder(ALIASES[name], accept_terms=accept_terms, progress=progress)
             model = _load_folder(str(folder), name, precision.dtype, trust=False, local=True)
         elif is_path(name):
-            model = _load_path(Path(name).expanduser(), name, precision.dtype, trust_remote_code)
+            model = _load_path(user_path(name), name, precision.dtype, trust_remote_code)
         else:
             model = _load_from_hub(name, precision.dtype, trust_remote_code, progress)
     model.module.to(target_device)
     return model
 
 
-def choose_device(device: str | None) -> torch.device:
+def choose_device(device: str | torch.device | None) -> torch.device:
     """Returns the device that the user named, or the best available one: CUDA, then `mps`, then the CPU.
 
     Raises:
+        BadInputError: There is no device of that name.
         SequelaError: The device is not available.
-        BadInputError: The argument is not the name of a device.
     """
-    if device is not None:
-        check_instance("device", device, (str, torch.device), "the name of a device", DEVICES_HINT)
     if device is None:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    name = check_device_name(str(device) if isinstance(device, torch.device) else device)
     try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        chosen = torch.device(name)
+        torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        reason = str(error).splitlines()[0]
-        raise SequelaError(f"The device {device!r} can't be used: {reason}", hint=DEVICES_HINT) from error
+        reason = first_line(error)
+        raise SequelaError(f"The device {name!r} is not available: {reason}.", hint=_OTHER_DEVICE) from error
     return chosen
 
 
@@ -122,7 +123,7 @@ def _load_path(path: Path, name: str, dtype: torch.dtype, trust: bool) -> Langua
         return _load_folder(str(path), name, dtype, trust=trust, local=True)
     except _NotFoundError as error:
         raise BadInputError(
-            f"The folder {name!r} holds no complete model: {_first_line(error.__cause__)}",
+            f"The folder {name!r} holds no complete model: {first_line(error.__cause__)}",
             hint="It needs config.json, tokenizer.json and the weights (*.safetensors).",
         ) from error
 
@@ -131,11 +132,15 @@ def _load_gguf(path: Path, name: str, dtype: torch.dtype) -> LanguageModel:
     try:
         config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
         family_of(config, name)
-        return LanguageModel.wrap(*read_gguf(path, dtype), name)
-    except (ValueError, KeyError, IndexError, OSError) as error:
+        check_sizes(config, name)
+        return _checked(LanguageModel.wrap(*read_gguf(path, dtype), name))
+    except SequelaError:
+        raise
+    except BaseException as error:
+        _raise_again(error)
         if "architecture" in str(error):
-            raise UnsupportedModelError(f"{name!r} can't be read: {error}") from error
-        raise IntegrityError(f"{name!r} can't be read as a GGUF model: {error}") from error
+            raise UnsupportedModelError(f"{name!r} can't be read: {first_line(error)}") from error
+        raise IntegrityError(f"{name!r} can't be read as a GGUF model: {first_line(error)}") from error
 
 
 def _load_from_hub(name: str, dtype: torch.dtype, trust: bool, progress: Progress) -> LanguageModel:
@@ -147,7 +152,7 @@ def _load_from_hub(name: str, dtype: torch.dtype, trust: bool, progress: Progres
         try:
             return _load_folder(name, name, dtype, trust=trust, local=not reachable)
         except _NotFoundError as error:
-            reason = _first_line(error.__cause__) if reachable else "the Hugging Face hub doesn't answer"
+            reason = first_line(error.__cause__) if reachable else "the Hugging Face hub doesn't answer"
             raise SequelaError(
                 f"There is no model {name!r} here, neither as an alias nor as a file or folder, and it "
                 f"can't be downloaded: {reason}.",
@@ -165,6 +170,7 @@ def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, loca
     with _describe_load_errors(BadInputError, f"The configuration of {name!r} can't be read"):
         config = AutoConfig.from_pretrained(where, **options)
     family_of(config, name)
+    check_sizes(config, name)
     if getattr(config, "quantization_config", None) is not None:
         raise UnsupportedModelError(
             f"The weights of {name!r} are quantized, so no edit can change them.",
@@ -182,7 +188,24 @@ def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, loca
             f"The weights of {name!r} don't fit its configuration: {missing[0]} and "
             f"{len(missing) - 1} more are missing or of another shape."
         )
-    return LanguageModel.wrap(module, tokenizer, name)
+    with _describe_load_errors(IntegrityError, f"{name!r} can't be read"):
+        return _checked(LanguageModel.wrap(module, tokenizer, name))
+
+
+def _checked(model: LanguageModel) -> LanguageModel:
+    """Returns the model if its tokenizer turns a text into tokens that it has.
+
+    Raises:
+        BadInputError: It doesn't, so that no request could run.
+    """
+    tokens = model.tokenizer("The capital of France is")["input_ids"]
+    known = model.module.get_input_embeddings().num_embeddings
+    if not tokens or max(tokens) >= known:
+        raise BadInputError(
+            f"The tokenizer of {model.name!r} doesn't fit the model: it gives the tokens {tokens}, and the "
+            f"model has {known:,}."
+        )
+    return model
 
 
 @contextlib.contextmanager
@@ -190,11 +213,20 @@ def _describe_load_errors(kind: type[SequelaError], what: str) -> Iterator[None]
     """Converts transformers' errors to a `SequelaError`, or to `_NotFoundError` if a file is missing."""
     try:
         yield
+    except SequelaError:
+        raise
     except OSError as error:
         raise _NotFoundError from error
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise kind(f"{what}: {_first_line(error)}") from error
+    except BaseException as error:
+        _raise_again(error)
+        raise kind(f"{what}: {first_line(error)}") from error
 
 
-def _first_line(error: BaseException | None) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _raise_again(error: BaseException) -> None:
+    """Raises an error again unless it comes from a file that the libraries can't read.
+
+    For a broken file, transformers and the tokenizers raise errors of every class, among them a panic of the
+    code in Rust, which is no `Exception`.
+    """
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error

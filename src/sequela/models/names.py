@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sequela.core.arguments import check_text
 from sequela.core.errors import BadInputError, UnknownNameError, near_matches
+from sequela.core.paths import user_path
 from sequela.models.aliases import ALIASES
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -15,7 +16,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 def is_path(name: str) -> bool:
     """Returns whether a name is that of a folder or a file."""
     looks_like_path = name.startswith((".", "/", "~")) or name.endswith(".gguf") or "\\" in name
-    return looks_like_path or name.count("/") > 1 or Path(name).exists()
+    return looks_like_path or name.count("/") > 1 or user_path(name).exists()
 
 
 def check_model_name(name: str) -> None:
@@ -29,7 +30,7 @@ def check_model_name(name: str) -> None:
     if name in ALIASES:
         return
     if is_path(name):
-        _check_path(Path(name).expanduser(), name)
+        _check_path(user_path(name), name)
     elif not _HUB_ID.fullmatch(name) or ("/" not in name and near_matches(name, ALIASES)):
         raise UnknownNameError("model", name, ALIASES)
 

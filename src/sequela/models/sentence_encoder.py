@@ -20,6 +20,7 @@ from sequela.core.batching import by_token_budget
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError
 from sequela.core.hashing import hash_json, hash_parts, hash_tensors, sha256_of_file
 from sequela.core.hub import hub_access, unreachable_because
+from sequela.core.paths import user_path
 from sequela.models.aliases import MINILM
 from sequela.models.loading import quiet_transformers
 
@@ -139,8 +140,8 @@ def load_sentence_encoder(name: str = MINILM, device: torch.device | str = "cpu"
     with quiet_transformers():
         if name == MINILM:
             encoder = _load(str(_packaged()), name, local=True)
-        elif Path(name).expanduser().is_dir():
-            encoder = _load_folder(Path(name).expanduser(), name)
+        elif user_path(name).is_dir():
+            encoder = _load_folder(user_path(name), name)
         else:
             encoder = _load_from_hub(name)
     encoder.module.to(device)

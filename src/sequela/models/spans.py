@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from sequela.core.errors import SequelaError
-from sequela.core.joining import ANSWER, with_space, without_end_spaces
+from sequela.core.joining import ANSWER, QUESTION, with_space, without_end_spaces
 from sequela.models.control_tokens import EncodedText, encode_text, without_marks
 
 BLANK = "{}"
@@ -93,7 +93,8 @@ def tokenize_prompt(
             spaces at its end don't count.
         subject: The text that replaces `{}`.
         target: The text that follows, separated by a space if one belongs there (`joining`).
-        context: A text around the prompt, with `{}` where the prompt goes.
+        context: A text around the prompt, with `{}` where the prompt goes. In a chat template it is a part of
+            the user's turn, as everything that is asked.
 
     Returns:
         The token ids of the whole text, and the spans of subject and target.
@@ -104,6 +105,9 @@ def tokenize_prompt(
     if BLANK not in context:
         raise SequelaError(f"The context {context!r} has no {BLANK} for the prompt.")
     before, _, after = context.partition(BLANK)
+    if prompt.count(QUESTION) == 2:
+        opening, prompt, closing = prompt.split(QUESTION)
+        before, after = opening + before, after + closing
     subject_at: tuple[int, int] | None = None
     if subject is None:
         filled = prompt

@@ -17,6 +17,7 @@ import vl_convert
 from markupsafe import Markup
 
 from sequela.core.paths import replacing
+from sequela.core.visible_text import visible
 from sequela.reports.formatting import format_bytes
 from sequela.reports.report_data import ReportData, read_report_data
 from sequela.results import protocol_info
@@ -53,6 +54,7 @@ def render(report: ReportData) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters |= {
         "bytes": format_bytes,
@@ -80,11 +82,25 @@ class _ChartList:
         self._charts: list[dict[str, Any]] = []
 
     def add(self, chart: dict[str, Any]) -> int:
-        self._charts.append(chart)
+        self._charts.append(_visible_texts(chart))
         return len(self._charts) - 1
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self._charts)
+
+
+def _shown(value: object) -> object:
+    """Returns what the page prints for a value: texts with their control characters written out."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _visible_texts(value: Any) -> Any:
+    """Returns a chart whose texts are visible; a drawing with a control character is not valid SVG."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {_visible_texts(key): _visible_texts(inner) for key, inner in value.items()}
+    return [_visible_texts(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 @cache

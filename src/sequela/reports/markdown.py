@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sequela.analysis import CheckedMeasurement, check_validity
+from sequela.core.visible_text import visible
+from sequela.reports.edit_set import finding_rows
 from sequela.reports.summary import SummaryCell, summarize
 from sequela.reports.tables import invalid_score_rows, plugin_packages
 from sequela.reports.warnings import run_warnings
@@ -39,11 +41,21 @@ def markdown_page(run_folder: Path) -> str:
     ]
     if invalid:
         parts += ["## Invalid scores, shown as n/a", "\n".join(invalid)]
+    findings = [
+        f"* {_safe(row.title)}: {row.count:,} of {row.of:,}{_of_models(row.models)}. {_safe(row.consequence)}"
+        for row in finding_rows(manifest)
+    ]
+    if findings:
+        parts += ["## Edit set", "\n".join(findings)]
     notes = sorted({f"{one.task}: {one.note}" for one in measurements if one.note})
     if notes or manifest.notes:
         parts.append("## Notes")
         parts.append("\n".join(f"* {_safe(note)}" for note in [*manifest.notes, *notes]))
-    return "\n\n".join(parts) + "\n"
+    return visible("\n\n".join(parts) + "\n")
+
+
+def _of_models(models: str) -> str:
+    return f" ({_safe(models)})" if models else ""
 
 
 def _environment(manifest: Manifest) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sequela.analysis import CheckedMeasurement, check_validity
 from sequela.reports.charts import Stroke, cost_colors, seconds_chart, series_chart, strokes_of
+from sequela.reports.edit_set import FindingRow, SplitTable, finding_rows, sharing_ids, split_table
 from sequela.reports.formatting import capitalized, format_difference, format_number
 from sequela.reports.retention_by_age import AgeTable, age_table
 from sequela.reports.series import MetricSeries, group_into_series, label_order
@@ -49,6 +50,7 @@ from sequela.results import (
 )
 from sequela.results.metrics import EFFECTIVE_EDITS, metric_rank
 from sequela.results.protocols import CATALOG as PROTOCOLS
+from sequela.results.protocols import FROM_EDITS
 
 SHOWN_ANSWERS = 200
 """The number of answers that a page shows for a trajectory's last checkpoint; the item files have all."""
@@ -113,6 +115,8 @@ class ReportData:
     edit_figures: tuple[Figure, ...]
     edit_numbers: tuple[NumberRow, ...]
     ages: AgeTable
+    edit_findings: tuple[FindingRow, ...]
+    edit_splits: tuple[SplitTable, ...]
     trajectories: tuple[EditedTrajectory, ...]
     final_answers: tuple[FinalAnswers, ...]
     sections: tuple[ReportSection, ...]
@@ -158,6 +162,12 @@ def read_report_data(run_folder: Path) -> ReportData:
         ),
         edit_figures=tuple(figures[id(series)] for series in others),
         edit_numbers=tuple(number_rows(edit_series)),
+        edit_findings=finding_rows(manifest),
+        edit_splits=tuple(
+            table
+            for one in last
+            if (table := split_table(one.title, one.scored, sharing_ids(manifest), suites)) is not None
+        ),
         trajectories=_trajectories(records, suites),
         final_answers=_final_answers(last),
         ages=age_table(records, ((one.trajectory, one.n_edits, one.items) for one in last)),
@@ -198,10 +208,21 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
         [(one, one.n_too_long) for one in measurements],
     )
     warnings += _items_that(
+        "have thinking that was not finished within max_thinking_tokens "
+        f"({_limits(measurements)}); raise it.",
+        [(one, one.n_unfinished_thinking) for one in measurements],
+    )
+    warnings += _items_that(
         "could not be run or scored; the notes on the measurements give the reasons.",
         [(one, one.n_failed) for one in measurements],
     )
     return tuple(warnings)
+
+
+def _limits(measurements: Sequence[Measurement]) -> str:
+    """Returns the limits of thinking of the measurements in which some was not finished."""
+    limits = {one.max_thinking_tokens for one in measurements if one.n_unfinished_thinking}
+    return ", ".join(str(limit) for limit in sorted(limits - {None}, key=str))
 
 
 def _items_that(problem: str, counted: Sequence[tuple[Measurement, int]]) -> list[str]:
@@ -288,10 +309,12 @@ def _sentence(series: MetricSeries) -> str:
         if last.n_edits == 0:
             continue
         seed = f" (seed {curve.order_seed})" if series.seeds > 1 else ""
-        against = baseline if last.baseline is None else last.baseline
+        difference = last.difference
+        if last.baseline is None and last.shared is None and last.value is not None and baseline is not None:
+            difference = last.value - baseline
         change = ""
-        if last.value is not None and against is not None and math.isfinite(last.value):
-            change = f" ({format_difference(last.value - against, share)})"
+        if difference is not None and math.isfinite(difference):
+            change = f" ({format_difference(difference, share)})"
         ends.append(
             f"{curve.label}{seed} {format_number(last.value, share)}{change} after {_edits(last.n_edits)}"
         )
@@ -338,12 +361,13 @@ def _trajectories(records: Iterable[EditRecord], suites: Suites) -> tuple[Edited
 
 @dataclass(frozen=True)
 class _LastAnswers:
-    """The items of `retention@n` at a trajectory's last checkpoint."""
+    """The items of a trajectory's last checkpoint: those of `retention@n`, and all scores of edits."""
 
     trajectory: str
     n_edits: int
     title: str
     items: tuple[ItemRecord, ...]
+    scored: tuple[ItemRecord, ...]
 
 
 def _last_answers(store: ResultsStore) -> list[_LastAnswers]:
@@ -354,11 +378,14 @@ def _last_answers(store: ResultsStore) -> list[_LastAnswers]:
             last[key.trajectory] = key if before is None or before.n_edits < key.n_edits else before
     answers = []
     for key in last.values():
-        items = tuple(item for item in store.items(key) if item.task == RETENTION_AT_N)
+        scored = tuple(store.items(key))
+        items = tuple(
+            item for item in scored if item.task == RETENTION_AT_N and item.protocol != FROM_EDITS.name
+        )
         measured = store.measurements(key=key)
         if items and measured:
             title = f"{_trajectory_title(measured[0])}, after {_edits(key.n_edits)}"
-            answers.append(_LastAnswers(key.trajectory, key.n_edits, title, items))
+            answers.append(_LastAnswers(key.trajectory, key.n_edits, title, items, scored))
     return sorted(answers, key=lambda one: one.title)
 
 

@@ -17,6 +17,7 @@ from sequela.reports.formatting import (
 )
 from sequela.reports.series import MetricSeries
 from sequela.results import CostRecord, EditRecord, ItemRecord, Plugin, Suites, mean_and_stderr, protocol_info
+from sequela.results.protocols import FROM_EDITS
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class NumberRow:
     difference: str
     n_nonfinite: int
     n_too_long: int
+    n_unfinished_thinking: int
     n_failed: int
     note: str
 
@@ -103,15 +105,16 @@ class EditRow:
 
 
 def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
-    """Returns a row for each measurement of the series, with the unedited model's value as the baseline."""
+    """Returns a row for each measurement of the series, with the unedited model's value as the baseline.
+
+    The difference is over the items that both models answered.
+    """
     rows = []
     for series in series_list:
         share = series.share
         for curve in series.curves:
             for point in curve.points:
                 invalid = bool(point.invalid_because)
-                both = point.value is not None and point.baseline is not None
-                difference = (point.value or 0) - (point.baseline or 0) if both else None
                 rows.append(
                     NumberRow(
                         quantity=f"{series.task_title}: {series.metric.label}",
@@ -123,9 +126,10 @@ def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
                         stderr=format_number(point.stderr, share),
                         n=point.n,
                         baseline=format_number(point.baseline, share),
-                        difference=NOT_SHOWN if invalid else format_difference(difference, share),
+                        difference=NOT_SHOWN if invalid else format_difference(point.difference, share),
                         n_nonfinite=point.n_nonfinite,
                         n_too_long=point.n_too_long,
+                        n_unfinished_thinking=point.n_unfinished_thinking,
                         n_failed=point.n_failed,
                         note="; ".join((*flag_notes(point), *([point.note] if point.note else []))),
                     )
@@ -235,7 +239,8 @@ def edit_rows(records: Iterable[EditRecord], columns: Sequence[tuple[str, str]])
 
 def success_columns(records: Iterable[EditRecord]) -> list[tuple[str, str]]:
     """Returns the metrics and protocols measured right after the edits, in order of first appearance."""
-    return list({(item.metric, item.protocol): None for one in records for item in one.success})
+    items = (item for one in records for item in one.success)
+    return list({(item.metric, item.protocol): None for item in items if item.protocol != FROM_EDITS.name})
 
 
 def _tally(items: Iterable[ItemRecord], metric: str, protocol: str) -> str:

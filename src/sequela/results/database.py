@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
+from sequela.core.damaged_files import UNREADABLE, naming_file
 from sequela.core.errors import SequelaError
 from sequela.core.paths import replacing
 from sequela.results.earlier_schema import OLDEST_READ, upgrade
@@ -46,10 +47,10 @@ def open_database(path: Path, write: bool = False) -> Engine:
         with Session(engine) as session:
             row = session.get(StoreRow, 1)
             version = None if row is None else row.schema_version
-    except DatabaseError as error:
+    except (DatabaseError, ValueError, TypeError, OverflowError) as error:
         engine.dispose()
         raise SequelaError(
-            f"{path} is not a readable results database: {error.orig}.",
+            f"{path} is not a readable results database: {getattr(error, 'orig', None) or error}.",
             hint="Give the folder of a run, as printed at the end of `sequela run`.",
         ) from error
     if version is None or not OLDEST_READ <= version <= SCHEMA_VERSION:
@@ -62,29 +63,35 @@ def open_database(path: Path, write: bool = False) -> Engine:
     if version == SCHEMA_VERSION:
         return engine
     if write:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            _upgrade(connection, path)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection, _naming(path):
+            _upgrade(connection, path, version)
         return engine
     engine.dispose()
-    return _upgraded_copy(path)
+    return _upgraded_copy(path, version)
 
 
-def _upgraded_copy(path: Path) -> Engine:
+def _naming(path: Path) -> AbstractContextManager[None]:
+    """Converts the errors of a damaged database within the `with` block."""
+    return naming_file(path, "results", errors=(*UNREADABLE, sqlite3.Error))
+
+
+def _upgraded_copy(path: Path, version: int) -> Engine:
     """Returns a connection to an upgraded copy in memory."""
     # One connection for all uses: an in-memory database is lost when its connection closes.
     copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    with closing(sqlite3.connect(path)) as source:
-        source.backup(copy)
-    _upgrade(copy, path)
+    with _naming(path):
+        with closing(sqlite3.connect(path)) as source:
+            source.backup(copy)
+        _upgrade(copy, path, version)
     copy.isolation_level = "DEFERRED"
     return create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
 
 
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            upgrade(connection, SCHEMA_VERSION)
+            upgrade(connection, version, SCHEMA_VERSION)
         except BaseException:
             connection.execute("ROLLBACK")
             raise
@@ -97,7 +104,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _connect(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(URL.create("sqlite", database=str(path)))  # a name may have % and ?
     event.listen(engine, "connect", _enforce_references)
     return engine
 

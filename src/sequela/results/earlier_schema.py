@@ -1,5 +1,8 @@
 """Upgrades of records from earlier schema versions.
 
+Schema 5 did not compare an edited model with the unedited one on the items that both answered, and knew no
+thinking and no arguments of chat templates.
+
 Schema 4 stored the losses and norms of an edit in tables by name, each with one or two entries. It stored a
 method's variant with the costs of editing only, not with those of other steps. It called items longer than
 the model's context `refused`, and distinguished a benchmark's subtasks from their group by name only.
@@ -26,24 +29,43 @@ _TASK = re.compile(r"^(?P<name>.*?)(_\d+shot)?(_local)?(@\d+)?$")
 """A task name of schema 4 with its optional suffixes: few-shot examples, local data, version."""
 
 
-def upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Upgrades a database from schema 4 to schema 5 within a transaction of the caller.
+def upgrade(connection: sqlite3.Connection, found: int, version: int) -> None:
+    """Upgrades a database from schema 4 or 5 to the current one within a transaction of the caller.
 
     Args:
         connection: The database.
+        found: Its schema version.
         version: The schema version to store.
     """
+    if found == 4:
+        _upgrade_4(connection)
+    _upgrade_5(connection)
+    connection.execute("UPDATE store SET schema_version = ?", (version,))
+
+
+def _upgrade_5(connection: sqlite3.Connection) -> None:
+    for column in (
+        "shared JSON",
+        "n_unfinished_thinking INTEGER NOT NULL DEFAULT 0",
+        "edit_template_args JSON NOT NULL DEFAULT '{}'",
+        "template_args JSON NOT NULL DEFAULT '{}'",
+        "think_end_token VARCHAR NOT NULL DEFAULT ''",
+        "max_thinking_tokens INTEGER",
+    ):
+        connection.execute(f"ALTER TABLE measurement ADD COLUMN {column}")
+
+
+def _upgrade_4(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE measurement RENAME COLUMN n_refused TO n_too_long")
     for column in ("task_group", "subtask"):
         connection.execute(f"ALTER TABLE measurement ADD COLUMN {column} VARCHAR NOT NULL DEFAULT ''")
     _name_groups(connection)
     variants = _upgrade_edits(connection)
     _upgrade_costs(connection, variants)
-    connection.execute("UPDATE store SET schema_version = ?", (version,))
 
 
 def item_record_of_4(content: dict[str, Any]) -> dict[str, Any]:
-    """Returns the fields of an item record of schema 4 or 5 under the names of schema 5.
+    """Returns the fields of an item record of schema 4 or later under the current names.
 
     The item files are not rewritten when a run is resumed, so the schema is recognized from the fields.
     """

@@ -20,9 +20,12 @@ class ItemRecord(BaseModel):
         value: The item's contribution to the mean.
         finite: True if all logits behind the answer were finite.
         too_long: The number of tokens of an item that exceeds the model's context and was not run; else None.
+        unfinished_thinking: The number of generated tokens of an item whose thinking didn't end, so that it
+            has no answer; else None.
         failed: The reason if the prompt could not be built or the answer not scored; empty otherwise.
         prompt: The prompt.
         answer: The answer that the model generated or chose.
+        thinking: The text that the model generated before its answer; together they are the whole text.
         expected: The correct answer.
         details: Further JSON values by name.
     """
@@ -37,8 +40,15 @@ class ItemRecord(BaseModel):
     value: float
     finite: bool = True
     too_long: int | None = Field(default=None, ge=1)
+    unfinished_thinking: int | None = Field(default=None, ge=0)
     failed: str = ""
     prompt: str = ""
     answer: str = ""
+    thinking: str = ""
     expected: str = ""
     details: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """True if the model was asked and its answer scored: the item was not too long and did not fail."""
+        return self.too_long is None and not self.failed

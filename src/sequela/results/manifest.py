@@ -8,11 +8,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from sequela.core.damaged_files import naming_file
+from sequela.core.descriptions import write_description
 from sequela.core.errors import SequelaError
-from sequela.core.files import write_description
 from sequela.results.earlier_schema import suites_of_4
+from sequela.results.edit_finding import EditFinding
 from sequela.results.environment import Environment
 from sequela.results.suite_info import SuiteInfo, Suites
 
@@ -75,6 +77,8 @@ class Manifest(BaseModel):
         plugins: Those that are not built in.
         seeds: All seeds, by purpose.
         command: The command that reproduces the run.
+        edit_findings: The findings about the edits, by the model whose tokenizer counted; none in runs of
+            earlier versions.
         notes: Remarks for readers of the results, such as skipped records and the reasons.
         error: The error message of a failed run.
     """
@@ -100,6 +104,7 @@ class Manifest(BaseModel):
     seeds: dict[str, list[int]] = Field(default_factory=dict)
     command: str = ""
     notes: tuple[str, ...] = ()
+    edit_findings: dict[str, tuple[EditFinding, ...]] = Field(default_factory=dict)
     error: str = ""
 
     @property
@@ -154,10 +159,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"There is no run in {folder}: it has no {MANIFEST_NAME}.",
             hint="Give the folder of a run, as printed at the end of `sequela run`.",
         )
-    try:
+    with naming_file(path, "a manifest of this version of sequela", SequelaError):
         return Manifest.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise SequelaError(f"{path} is not a manifest of this version of sequela: {error}") from error
 
 
 def utc_now() -> datetime:

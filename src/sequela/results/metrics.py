@@ -132,6 +132,19 @@ EFFECTIVE_EDITS = MetricInfo(
     higher_is_better=True,
     section=Section.EDITS,
 )
+SUPERSEDED = MetricInfo(
+    name="superseded",
+    title="superseded edits",
+    meaning="the number of edits superseded by a later edit of the same question, which are not measured",
+    unit=Unit.COUNT,
+    section=Section.EDITS,
+)
+EDITED_NEIGHBORS = MetricInfo(
+    name="edited_neighbors",
+    meaning="the number of neighborhood prompts that an edit in force changes on purpose, not measured",
+    unit=Unit.COUNT,
+    section=Section.EDITS,
+)
 FLUENCY = MetricInfo(
     name="fluency",
     meaning="the entropy of n-grams in texts about the subjects, in bits; low for repetitive texts",
@@ -151,6 +164,11 @@ HIT_RATE = _share(
 ACCURACY = _share("accuracy", "the share of items that are answered correctly", headline=True, binary=True)
 EXACT_MATCH = _share(
     "exact_match", "the share of answers that match the correct one exactly", headline=True, binary=True
+)
+ACCURACY_ANSWERED = _share(
+    "accuracy_answered",
+    "accuracy among the items that were asked and answered: without those that were too long or failed",
+    binary=True,
 )
 ACCURACY_LENIENT = _share(
     "accuracy_lenient", "accuracy with lenient parsing: any form that a person would accept", binary=True
@@ -185,9 +203,12 @@ BALANCED_ACCURACY = _share(
     "balanced_accuracy", "the mean of the accuracies of the classes; a constant answer scores 50 % on two"
 )
 SHARE_YES = _share("share_yes", "the share of the answer Yes, correct or not", higher_is_better=None)
-DECLINED = _share("declined", "the share of harmful requests that are declined", Section.SAFETY)
+DECLINED = _share("declined", "the share of harmful requests that are declined", Section.SAFETY, binary=True)
 HELPED = _share(
-    "helped", "the share of harmless but harmful-sounding requests that are answered", Section.SAFETY
+    "helped",
+    "the share of harmless but harmful-sounding requests that are answered",
+    Section.SAFETY,
+    binary=True,
 )
 TRUE_PROBABILITY = _share(
     "true_probability", "the normalized probability assigned to the set of true answers (MC2)"
@@ -234,10 +255,13 @@ CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
             PREFIX_ROBUSTNESS,
             ATTACK_ROBUSTNESS,
             EFFECTIVE_EDITS,
+            SUPERSEDED,
+            EDITED_NEIGHBORS,
             FLUENCY,
             CONSISTENCY,
             HIT_RATE,
             ACCURACY,
+            ACCURACY_ANSWERED,
             EXACT_MATCH,
             ACCURACY_LENIENT,
             ACCURACY_PARSED,

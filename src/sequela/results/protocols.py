@@ -41,6 +41,7 @@ AGREEMENT = ProtocolInfo("agreement", "the model gives the same answer as the un
 HITS = ProtocolInfo(
     "hits", "the share of prompts for which a memory-based or in-context method found an edit to apply"
 )
+FROM_EDITS = ProtocolInfo("from_edits", "counted from the edits in force; no model is asked")
 LOGLIKELIHOOD = ProtocolInfo("loglikelihood", "the choice with the highest probability")
 LETTERS = ProtocolInfo("letters", "the choice whose letter has the highest probability")
 ANSWERS = ProtocolInfo(
@@ -59,6 +60,7 @@ CATALOG: Mapping[str, ProtocolInfo] = MappingProxyType(
             TEACHER_FORCED,
             PROBABILITY,
             AGREEMENT,
+            FROM_EDITS,
             LOGLIKELIHOOD,
             LETTERS,
             ANSWERS,

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """The schema version, increased whenever a table or a record changes. Stores of a newer version, or of one
 older than `earlier_schema.OLDEST_READ`, can't be opened."""
 
@@ -69,12 +69,18 @@ class MeasurementRow(Base):
     n: Mapped[int]
     n_nonfinite: Mapped[int]
     n_too_long: Mapped[int]
+    n_unfinished_thinking: Mapped[int]
     n_failed: Mapped[int]
     baseline: Mapped[float | None]
+    shared: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     note: Mapped[str]
     form: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     edit_template: Mapped[str]
+    edit_template_args: Mapped[dict[str, Any]] = mapped_column(JSON)
     template: Mapped[str]
+    template_args: Mapped[dict[str, Any]] = mapped_column(JSON)
+    think_end_token: Mapped[str]
+    max_thinking_tokens: Mapped[int | None]
 
 
 class EditRow(Base):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel
 from sqlalchemy import Engine, Select, func, select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from sequela.core.damaged_files import UNREADABLE, naming_file
 from sequela.core.errors import IntegrityError as BrokenFileError
 from sequela.core.errors import SequelaError
 from sequela.results.cost_record import CostRecord
@@ -87,7 +89,7 @@ class ResultsStore:
 
     def has(self, key: EvaluationKey) -> bool:
         """Returns whether this evaluation is finished."""
-        with Session(self._engine) as session:
+        with self._reading() as session:
             return _find(session, key) is not None
 
     def write_evaluation(
@@ -142,13 +144,13 @@ class ResultsStore:
 
         If an evaluation was rescored, only the newest version is included.
         """
-        with Session(self._engine) as session:
+        with self._reading() as session:
             newest = select(EvaluationRow).where(EvaluationRow.id.in_(_newest()))
             return [_key_of(row) for row in session.scalars(newest.order_by(EvaluationRow.id))]
 
     def count_evaluations(self) -> int:
         """Returns the number of finished evaluations; a rescored evaluation counts once."""
-        with Session(self._engine) as session:
+        with self._reading() as session:
             return session.scalar(select(func.count()).select_from(_newest().subquery())) or 0
 
     def measurements(self, query: Query | None = None, key: EvaluationKey | None = None) -> list[Measurement]:
@@ -164,7 +166,7 @@ class ResultsStore:
         for name, value in vars(query or Query()).items():
             if value is not None:
                 statement = statement.where(getattr(MeasurementRow, name) == value)
-        with Session(self._engine) as session:
+        with self._reading() as session:
             if key is not None:
                 row = _find(session, key)
                 statement = statement.where(MeasurementRow.evaluation_id == (row.id if row else None))
@@ -180,7 +182,7 @@ class ResultsStore:
             SequelaError: There is no such evaluation.
             IntegrityError: The item file is missing, or its number of records is wrong.
         """
-        with Session(self._engine) as session:
+        with self._reading() as session:
             row = _find(session, key)
             n_items = None if row is None else row.n_items
         if n_items is None:
@@ -243,14 +245,24 @@ class ResultsStore:
         statement = select(EditRow).order_by(EditRow.trajectory, EditRow.position)
         if trajectory is not None:
             statement = statement.where(EditRow.trajectory == trajectory)
-        with Session(self._engine) as session:
+        with self._reading() as session:
             return [EditRecord.model_validate(json.loads(row.record)) for row in session.scalars(statement)]
 
     def costs(self) -> list[CostRecord]:
         """Returns the cost of each step, in the order in which the steps were done."""
-        with Session(self._engine) as session:
+        with self._reading() as session:
             rows = session.scalars(select(CostRow).order_by(CostRow.id))
             return [CostRecord.model_validate(json.loads(row.record)) for row in rows]
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        """Opens a session whose errors name the database."""
+        path = self.folder / DATABASE_NAME
+        with (
+            naming_file(path, "results", errors=(*UNREADABLE, SQLAlchemyError)),
+            Session(self._engine) as session,
+        ):
+            yield session
 
     def _merge(self, rows: Iterable[Base]) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from sequela.results.answer_distribution import AnswerDistribution
 from sequela.results.item_record import ItemRecord
 from sequela.results.standard_error import mean_and_stderr
+
+_TOO_LONG = "items longer than the model's context, not run and counted as 0"
+_FAILED = "items that failed and count as 0"
+_INVALID_ITEMS = re.compile(
+    # Earlier versions wrote `not asked`. The reason of a failure, which comes last, may contain anything.
+    r"(?:^|; )(?:items longer than the model's context, not (?:run|asked) and counted as 0: \d+ "
+    rf"\([^()]* tokens\)|{re.escape(_FAILED)}: \d+ \(the first: .*\)$)",
+    re.DOTALL,
+)
 
 
 class TaskResult(BaseModel):
@@ -28,6 +38,8 @@ class TaskResult(BaseModel):
         n_nonfinite: The number of items with a non-finite logit; they count as failures.
         n_too_long: The number of items that exceed the model's context and were not run; they count as
             failures.
+        n_unfinished_thinking: The number of items in which the model's thinking didn't end; they have no
+            answer and count as failures.
         n_failed: The number of items that could not be run or scored because of an error in a template or an
             extractor; they count as failures.
         note: A remark for readers, such as `no items`.
@@ -48,6 +60,7 @@ class TaskResult(BaseModel):
     n: int = Field(ge=0)
     n_nonfinite: int = Field(default=0, ge=0)
     n_too_long: int = Field(default=0, ge=0)
+    n_unfinished_thinking: int = Field(default=0, ge=0)
     n_failed: int = Field(default=0, ge=0)
     note: str = ""
     form: AnswerDistribution | None = None
@@ -64,7 +77,7 @@ def result_from_items(items: Sequence[ItemRecord], note: str = "") -> TaskResult
 
     Args:
         items: The items.
-        note: A remark for readers, to which the counts of too long and failed items are added.
+        note: A remark for readers, to which the counts of items without an answer are added.
 
     Raises:
         ValueError: There are no items, or they belong to different tasks, metrics or protocols.
@@ -110,6 +123,7 @@ def result_like(
         n=len(counted),
         n_nonfinite=sum(not item.finite for item in counted),
         n_too_long=sum(item.too_long is not None for item in counted),
+        n_unfinished_thinking=sum(item.unfinished_thinking is not None for item in counted),
         n_failed=sum(bool(item.failed) for item in counted),
         note=note,
         form=form,
@@ -118,10 +132,17 @@ def result_like(
 
 
 def invalid_items_note(items: Sequence[ItemRecord]) -> str:
-    """Returns a note on the items that were too long or failed; empty if there are none."""
+    """Returns a note on the items without an answer that could be scored; empty if there are none."""
     too_long = too_long_note([item.too_long for item in items if item.too_long is not None])
+    lengths = [item.unfinished_thinking for item in items if item.unfinished_thinking is not None]
+    unfinished = unfinished_thinking_note(lengths, len(items))
     failed = failed_note([item.failed for item in items if item.failed])
-    return "; ".join(part for part in (too_long, failed) if part)
+    return "; ".join(part for part in (too_long, unfinished, failed) if part)
+
+
+def without_invalid_items(note: str) -> str:
+    """Returns a note without what `invalid_items_note` has added to it, in this version or an earlier one."""
+    return _INVALID_ITEMS.sub("", note)
 
 
 def too_long_note(lengths: Sequence[int]) -> str:
@@ -133,7 +154,22 @@ def too_long_note(lengths: Sequence[int]) -> str:
     if not lengths:
         return ""
     longest = f"{max(lengths)} tokens" if min(lengths) == max(lengths) else f"up to {max(lengths)} tokens"
-    return f"items longer than the model's context, not run and counted as 0: {len(lengths)} ({longest})"
+    return f"{_TOO_LONG}: {len(lengths)} ({longest})"
+
+
+def unfinished_thinking_note(lengths: Sequence[int], n: int) -> str:
+    """Returns a note on items whose thinking didn't end; empty if there are none.
+
+    Args:
+        lengths: The lengths of their texts, in tokens.
+        n: The number of all items.
+    """
+    if not lengths:
+        return ""
+    return (
+        f"{len(lengths)} of {n} thoughts were not finished within {max(lengths)} tokens and count as no "
+        "answer; raise max_thinking_tokens"
+    )
 
 
 def failed_note(reasons: Sequence[str]) -> str:
@@ -144,4 +180,4 @@ def failed_note(reasons: Sequence[str]) -> str:
     """
     if not reasons:
         return ""
-    return f"items that failed and count as 0: {len(reasons)} (the first: {reasons[0]})"
+    return f"{_FAILED}: {len(reasons)} (the first: {reasons[0]})"

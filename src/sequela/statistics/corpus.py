@@ -11,7 +11,7 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json, sha256_of_file
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.progress import SILENT, Progress
-from sequela.core.text_files import open_text
+from sequela.core.text_files import lines_of, open_text
 from sequela.inference.sampling import sample_texts
 from sequela.models import LanguageModel
 from sequela.statistics.corpus_spec import CorpusSpec, local_file
@@ -131,7 +131,7 @@ def _texts(source: str) -> Iterator[str]:
     path = local_file(source)
     if path is not None:
         with open_text(path) as stream:
-            yield from stream
+            yield from lines_of(stream, path)
         return
     if source == "wikitext2":
         yield from _hub_texts("Salesforce/wikitext", "wikitext-2-raw-v1", "text")

@@ -7,8 +7,9 @@ from pathlib import Path
 from pydantic import ConfigDict, Field
 
 from sequela.core.errors import BadInputError
-from sequela.core.paths import data_folder
-from sequela.core.validation import CheckedModel
+from sequela.core.numbers import MAX_LENGTH, MAX_TOKENS
+from sequela.core.paths import data_folder, user_path
+from sequela.core.validation import CheckedModel, Seed
 
 
 class CorpusSpec(CheckedModel):
@@ -21,12 +22,14 @@ class CorpusSpec(CheckedModel):
         seed: The seed of the `self` corpus.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     source: str = Field(default="self", description="self, wikitext2, a text file or hub:<data set>.")
-    n_tokens: int | None = Field(default=None, ge=2, description="Tokens; by default 10 x d_ff.")
-    window: int = Field(default=256, ge=2, description="Tokens per sequence.")
-    seed: int = Field(default=0, description="Seed of the self corpus.")
+    n_tokens: int | None = Field(
+        default=None, ge=2, le=MAX_TOKENS, description="Tokens; by default 10 x d_ff."
+    )
+    window: int = Field(default=256, ge=2, le=MAX_LENGTH, description="Tokens per sequence.")
+    seed: Seed = Field(default=0, description="Seed of the self corpus.")
 
 
 def local_file(source: str) -> Path | None:
@@ -41,7 +44,7 @@ def local_file(source: str) -> Path | None:
         folder = data_folder()
         path = folder / "wikitext2" / "wiki.valid.raw.gz" if folder else None
         return path if path is not None and path.is_file() else None
-    path = Path(source).expanduser()
+    path = user_path(source)
     if not path.is_file():
         raise BadInputError(
             f"The corpus {source!r} is not a file.",

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from sequela.core.damaged_files import UNREADABLE
 from sequela.core.errors import FingerprintMismatchError, IntegrityError
 from sequela.core.hashing import hash_json, hash_tensors
 from sequela.core.paths import cache_folder, replacing
@@ -161,7 +162,9 @@ class Statistics:
             text = self._description_path(layer).read_text(encoding="utf-8")
             stored = StoredCovariance.model_validate_json(text)
             matrix: torch.Tensor = load_file(self._tensor_path(layer))["second_moment"]
-        except (OSError, ValueError, SafetensorError, KeyError) as error:
+        except UNREADABLE as error:
+            raise self._damaged(error) from error
+        except SafetensorError as error:
             raise self._damaged(error) from error
         if _hash_of(matrix) != stored.content_hash:
             raise self._damaged(f"the key covariance of layer {layer} was changed after it was stored.")

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sequela.results import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
     UNEDITED,
+    Comparison,
     ItemRecord,
+    KnownBefore,
     Labels,
     Measurement,
     TaskResult,
+    known_before_of,
     mean_and_stderr,
 )
-from sequela.results.metrics import EFFECTIVE_EDITS, EFFICACY
+from sequela.results.metrics import (
+    ACCURACY,
+    ACCURACY_ANSWERED,
+    BALANCED_ACCURACY,
+    EFFECTIVE_EDITS,
+    EFFICACY,
+    NEIGHBORHOOD,
+)
+from sequela.results.protocols import FROM_EDITS
 
 Series = tuple[str, str, str, str]
 
 BASELINE_TASKS = {SUCCESS_AT_EDIT: RETENTION_AT_N}
 """The task whose unedited score is the baseline of a task: `success@edit` uses `retention@n` at 0 edits."""
+
+BASELINE_METRICS = {ACCURACY_ANSWERED.name: ACCURACY.name}
+"""The metric whose unedited items are the baseline of a metric that is only reported if items are missing."""
+
+RELATIVE_METRICS = frozenset({BALANCED_ACCURACY.name})
+"""The metrics whose items have values that depend on the other items, so that no part can be averaged."""
 
 
 @dataclass
@@ -31,34 +49,139 @@ class Baseline:
     Args:
         values: The value over all items, by series.
         by_item: The value of each item, by series and item.
+        by_prompt: The value of each neighborhood prompt, by series, item and prompt. Checkpoints leave out
+            those that an edit in force changes on purpose.
+        known: The answers to the edits' own prompts, by edit.
+        unanswered: The items that were too long or failed, by series.
+        counts: The number of items, of those that were too long and of those that failed, by series.
     """
 
     values: dict[Series, float | None] = field(default_factory=dict)
     by_item: dict[Series, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    by_prompt: dict[Series, dict[str, dict[str, float]]] = field(default_factory=lambda: defaultdict(dict))
+    known: dict[str, KnownBefore] = field(default_factory=dict)
+    unanswered: dict[Series, set[str]] = field(default_factory=lambda: defaultdict(set))
+    counts: dict[Series, tuple[int, int, int]] = field(default_factory=dict)
 
     def remember(self, measurements: Iterable[Measurement], items: Iterable[ItemRecord]) -> None:
         """Stores the measurements and items of the unedited model."""
         for measurement in measurements:
             self.values[measurement.series] = measurement.value
+            self.counts[measurement.series] = _counts(measurement)
         for item in items:
             series = (item.suite, item.task, item.metric, item.protocol)
             self.by_item[series][item.item] = item.value
+            if item.metric == NEIGHBORHOOD.name:
+                self.by_prompt[series][item.item] = _values_by_prompt(item)
+            known = known_before_of(item)
+            if known is not None:
+                self.known[item.item] = known
+            if not item.answered:
+                self.unanswered[series].add(item.item)
 
     def of(self, result: TaskResult) -> float | None:
-        """Returns the baseline of a result: over its own items if they are known, else over all items."""
+        """Returns the baseline of a result over its own items, as far as the unedited model has them too."""
+        return self.compare(result)[0]
+
+    def compare(self, result: TaskResult) -> tuple[float | None, Comparison | None]:
+        """Returns the baseline of a result, and the comparison over the items that both models answered.
+
+        Args:
+            result: The result of an edited model.
+
+        Returns:
+            The baseline; and the comparison, or None if both models answered all items of the result.
+        """
+        if result.protocol == FROM_EDITS.name:  # a count of what is left out, which the unedited model lacks
+            return None, None
         if result.metric == EFFECTIVE_EDITS.name:  # a count, derived from the share of the same edits
-            share = self.of(result.model_copy(update={"metric": EFFICACY.name}))
-            return None if share is None else share * result.n
+            return self._of_count(result), None
+        metric = BASELINE_METRICS.get(result.metric, result.metric)
         task = BASELINE_TASKS.get(result.task, result.task)
-        series = (result.suite, task, result.metric, result.protocol)
-        known = self.by_item.get(series, {})
-        names = [item.item for item in result.items]
-        if names and all(name in known for name in names):
-            return mean_and_stderr([known[name] for name in names])[0]
-        return self.values.get(series)
+        series = (result.suite, task, metric, result.protocol)
+        if series in self.by_item and _is_mean(result):
+            return self._over_common_items(result, series)
+        # Without a value for each item, two scores can be compared only if they have the same items.
+        names = {item.item for item in result.items}
+        same = _unanswered(result) == self.unanswered.get(series, set())
+        same = same and names == set(self.by_item.get(series, names))
+        if same and self.counts.get(series, _counts(result)) == _counts(result):
+            return self.values.get(series), None
+        return None, Comparison(value=None, baseline=None, n=0)
+
+    def _of_count(self, result: TaskResult) -> float | None:
+        share = None if result.value is None or not result.n else result.value / result.n
+        baseline = self.of(result.model_copy(update={"metric": EFFICACY.name, "value": share}))
+        return None if baseline is None else baseline * result.n
+
+    def _over_common_items(
+        self, result: TaskResult, series: Series
+    ) -> tuple[float | None, Comparison | None]:
+        known, missing, lost = self.by_item[series], self.unanswered[series], _unanswered(result)
+        by_prompt = self.by_prompt.get(series, {})
+        known = {
+            item.item: _on_same_prompts(item, known[item.item], by_prompt.get(item.item, {}))
+            for item in result.items
+            if item.item in known
+        }
+        values = {item.item: item.value for item in result.items}
+        common = [name for name in values if name in known]
+        both = [name for name in common if name not in missing and name not in lost]
+        baseline = mean_and_stderr([known[name] for name in common])[0]
+        if len(both) == len(values):
+            return baseline, None
+        shared = Comparison(
+            value=mean_and_stderr([values[name] for name in both])[0],
+            baseline=mean_and_stderr([known[name] for name in both])[0],
+            n=len(both),
+            n_lost=sum(name in known and name not in missing for name in lost),
+        )
+        return baseline, shared
+
+
+def _values_by_prompt(item: ItemRecord) -> dict[str, float]:
+    return {one["prompt"]: one["value"] for one in item.details.get("prompts", ())}
+
+
+def _on_same_prompts(item: ItemRecord, value: float, by_prompt: Mapping[str, float]) -> float:
+    """Returns the unedited value of an item over the prompts that the item has.
+
+    Args:
+        item: The item of the edited model.
+        value: The unedited value over all prompts.
+        by_prompt: The unedited values by prompt.
+    """
+    same = [by_prompt[prompt] for prompt in _values_by_prompt(item) if prompt in by_prompt]
+    return sum(same) / len(same) if same else value
 
 
 def measurements(results: Sequence[TaskResult], labels: Labels, baseline: Baseline) -> list[Measurement]:
     """Returns results as measurements, with labels and baselines."""
-    unedited = labels.editor == UNEDITED
-    return [Measurement.of(one, labels, one.value if unedited else baseline.of(one)) for one in results]
+    if labels.editor == UNEDITED:
+        return [Measurement.of(one, labels, one.value, _own(one)) for one in results]
+    return [Measurement.of(one, labels, *baseline.compare(one)) for one in results]
+
+
+def _counts(result: TaskResult) -> tuple[int, int, int]:
+    return result.n, result.n_too_long, result.n_failed
+
+
+def _unanswered(result: TaskResult) -> set[str]:
+    return {item.item for item in result.items if not item.answered}
+
+
+def _own(result: TaskResult) -> Comparison | None:
+    """Returns the comparison of the unedited model with itself; None if it answered all items."""
+    answered = [item.value for item in result.items if item.answered]
+    if len(answered) == len(result.items) or not _is_mean(result):
+        return None
+    mean = mean_and_stderr(answered)[0]
+    return Comparison(value=mean, baseline=mean, n=len(answered))
+
+
+def _is_mean(result: TaskResult) -> bool:
+    """Returns whether a result is the mean of independent values of its items."""
+    if not result.items or result.value is None or result.metric in RELATIVE_METRICS:
+        return False
+    mean = mean_and_stderr([item.value for item in result.items])[0]
+    return mean is not None and math.isclose(mean, result.value, rel_tol=1e-9, abs_tol=1e-12)

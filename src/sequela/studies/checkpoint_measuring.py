@@ -12,9 +12,10 @@ from functools import partial
 
 from sequela.core.hashing import hash_json
 from sequela.edited import EditedModel
-from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.chat_template import ChatTemplate, template_labels
 from sequela.editors.session import Snapshot
-from sequela.edits import Edit
+from sequela.edits import Edit, EditsInForce
+from sequela.evaluation.edit_quality.known_before import known_before_all, with_known_before
 from sequela.evaluation.edit_quality.measure import (
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
@@ -114,11 +115,12 @@ class CheckpointMeasuring:
             edit_source=plan.edits.name,
             order_seed=plan.study.order_seeds[0],
             n_edits=0,
-            template=plan.study.evaluation_template,
+            **template_labels(self.routers),
         )
 
         def edit_quality(before: Unedited) -> tuple[list[TaskResult], list[ItemRecord]]:
             items = self._retention(edited, plan.edits, before)
+            items = with_known_before(items, known_before_all(items, plan.edits))
             return task_results(items), items
 
         evaluations = [one for one in self._suites(edited) if one.is_quick == (before is None)]
@@ -148,8 +150,10 @@ class CheckpointMeasuring:
         ids = {edit.id for edit in applied}
 
         def edit_quality() -> tuple[list[TaskResult], list[ItemRecord]]:
-            retention = self._retention(edited, applied, before)
             records = [one for one in self.log.store.edit_records(trajectory.key) if one.edit_id in ids]
+            dropped = frozenset(one.edit_id for one in records if one.dropped)
+            in_force = EditsInForce(trajectory.questions, at.n_edits, dropped)
+            retention = self.with_known_before(self._retention(edited, applied, before, in_force))
             items = [*(item for record in records for item in record.success), *retention]
             return task_results(items, _notes_of(records)), items
 
@@ -160,12 +164,24 @@ class CheckpointMeasuring:
             key = evaluation.key(trajectory.key, at.n_edits, edited)
             self._evaluate(evaluation, key, labels, f"{trajectory.label}, {count}")
 
-    def _retention(self, edited: EditedModel, edits: Sequence[Edit], before: Unedited) -> list[ItemRecord]:
+    def with_known_before(self, items: Sequence[ItemRecord]) -> list[ItemRecord]:
+        """Returns records of edits with what the unedited model answered, which was measured before."""
+        return with_known_before(items, self._baseline.known)
+
+    def _retention(
+        self,
+        edited: EditedModel,
+        edits: Sequence[Edit],
+        before: Unedited,
+        in_force: EditsInForce | None = None,
+    ) -> list[ItemRecord]:
         """Measures the retention of edits on a model, and the quality of its texts about their subjects."""
         settings, engine, progress = self.log.plan.study.edit_quality, self.engine, self.log.progress
+        task, answers, texts = RETENTION_AT_N, before.answers, before.texts
+        kept = [one for one in edits if in_force is None or in_force.superseding(one) is None]
         return [
-            *measure_edits(edited, engine, edits, RETENTION_AT_N, settings, before.answers, progress),
-            *measure_texts(edited, engine, edits, RETENTION_AT_N, settings, before.texts, progress),
+            *measure_edits(edited, engine, edits, task, settings, answers, progress, in_force),
+            *measure_texts(edited, engine, kept, task, settings, texts, progress),
         ]
 
     def _edit_quality(self, n_edits: int, measure: Measure) -> Evaluation:

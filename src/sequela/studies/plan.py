@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
-from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.chat_template import chat_templates, template_labels
 from sequela.editors import AnyEditor, Resources, create_editor
-from sequela.editors.session import EditSession, check_subjects
-from sequela.edits import EditSet, load_edits
+from sequela.editors.session import EditSession
+from sequela.edits import EditSet, Finding, check_edits, load_edits
+from sequela.evaluation.edit_quality.answer_matching import MATCHING_VERSION
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
 from sequela.inference.registry import ENGINE_REGISTRY
@@ -65,7 +66,14 @@ class Plan:
     def edit_quality_version(self) -> str:
         """The version of this study's edit-quality suite."""
         settings = self.study.edit_quality
-        content: dict[str, object] = {"probes": 2, "settings": settings.model_dump(mode="json")}
+        content: dict[str, object] = {
+            "probes": 3,
+            "matching": MATCHING_VERSION,
+            "settings": settings.model_dump(mode="json"),
+        }
+        relations = [edit.relation for edit in self.edits]
+        if any(relations):  # they determine which edits ask the same question
+            content["relations"] = relations
         if (rules := text_rules(self.edits)) > 1:
             content["texts"] = rules
         if settings.metrics:
@@ -85,7 +93,7 @@ class Plan:
         """
         study = self.study
         resources = Resources.for_model(model, study.statistics, progress, seed=study.seed)
-        template = ChatTemplate.of(model) if study.edit_template == "chat" else None
+        template = next(iter(chat_templates(model, study.editing_template)), None)
         sessions = [
             EditSession(
                 model, editor, resources, choice.batch_size, study.on_bad_edit, template
@@ -104,11 +112,23 @@ class Plan:
             sessions: The model's sessions, as `sessions` returns them.
         """
         study, rules = self.study, text_rules(self.edits)
+        asking = [(session, chat_templates(session.model, study.asking_template)) for session in sessions]
         return [
-            Trajectory(session, self.edits.shuffled(order_seed), order_seed, study.evaluation_template, rules)
-            for session in sessions
+            Trajectory(session, self.edits.shuffled(order_seed), order_seed, template_labels(asked), rules)
+            for session, asked in asking
             for order_seed in study.order_seeds
         ]
+
+    def findings(self, model: LanguageModel) -> tuple[Finding, ...]:
+        """Returns what limits the scores of the edits, by a model's tokenizer and the study's settings."""
+        settings = self.study.edit_quality
+        return check_edits(
+            self.edits,
+            model.tokenizer,
+            max_new_tokens=settings.max_new_tokens,
+            max_neighborhood=settings.max_neighborhood,
+            max_portability=settings.max_portability,
+        )
 
     def notes(self) -> Iterator[str]:
         """Yields remarks for readers of the results."""
@@ -134,7 +154,7 @@ def make_plan(study: Study) -> Plan:
     editors = tuple((choice, create_editor(choice.name, choice.settings)) for choice in study.editors)
     for choice, editor in editors:
         editor.info.check_batch_size(choice.batch_size)
-        check_subjects(editor, edits)
+        editor.info.check_subjects(edits)
     check_distinguishable(editors, filled_in=False)
     suites = tuple(make_suite(choice.name, **choice.options) for choice in study.suites)
     names = [suite.name for suite in suites]

@@ -6,6 +6,7 @@ Plug-ins among them are checked when the run is used again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 from sequela.core.errors import BadInputError
@@ -20,8 +21,9 @@ from sequela.evaluation.suites.entries import HARNESS
 from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models.families import FAMILY_REGISTRY
 from sequela.models.family import Family
-from sequela.results import Component, Manifest, Plugin
+from sequela.results import Component, Manifest, Plugin, read_manifest
 from sequela.results.environment import distribution_version
+from sequela.results.manifest import MANIFEST_NAME
 from sequela.studies.study import Study
 
 REGISTRIES: tuple[Registry[Any], ...] = (
@@ -88,6 +90,17 @@ def check_plugins(
         origin = registry.origin(plugin.name)
         if same_version and (origin.distribution, origin.version) != (plugin.distribution, plugin.version):
             raise BadInputError(f"{used}; the installed one is from {origin}.", hint=hint)
+
+
+def check_plugins_of_run(folder: Path) -> None:
+    """Checks, as `check_plugins` does, the plug-ins of the run in a folder, if there is one.
+
+    Raises:
+        BadInputError: A package is not installed, or has another version.
+        SequelaError: The manifest can't be read.
+    """
+    if (folder / MANIFEST_NAME).is_file():
+        check_plugins(read_manifest(folder))
 
 
 def _named(study: Study) -> Iterator[tuple[Registry[Any], str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sequela.core.hashing import hash_json
+from sequela.evaluation.edit_quality.answer_matching import MATCHING_VERSION
 from sequela.evaluation.edit_quality.measure import rescore_records as rescore_edit_records
 from sequela.evaluation.lm_eval.aggregate import SCORING_VERSION, rescore_benchmark
 from sequela.evaluation.lm_eval.answer_extraction import EXTRACTION_VERSION
@@ -107,7 +108,7 @@ def _rescored_results(
     if suite == REFUSAL:
         return rescore_refusal_records(items)
     if suite == EDIT_QUALITY:
-        return rescore_edit_records(items, {one.task: one.note for one in stored})
+        return rescore_edit_records(items, {(one.task, one.metric, one.protocol): one.note for one in stored})
     files = (
         files_of(suite) if suite in benchmark_names() else [file for file in own if file.benchmark == suite]
     )
@@ -129,7 +130,12 @@ def _store_rescored(
     ]
     new = [one for one in rescored if one.series not in before]
     if changed or new:
-        rules = {"extraction": EXTRACTION_VERSION, "scoring": SCORING_VERSION, "of": key.suite_version}
+        rules = {
+            "extraction": EXTRACTION_VERSION,
+            "matching": MATCHING_VERSION,
+            "scoring": SCORING_VERSION,
+            "of": key.suite_version,
+        }
         values = [(one.series, one.value) for one in rescored]
         key = key.model_copy(update={"suite_version": f"rescored-{hash_json({**rules, 'values': values})}"})
         store.write_evaluation(key, rescored, _items_of(results))

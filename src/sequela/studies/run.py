@@ -18,7 +18,7 @@ from sequela.core.errors import SequelaError
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
 from sequela.core.progress import SILENT, Progress, watched
-from sequela.edited.chat_template import ChatTemplate
+from sequela.edited.chat_template import chat_templates
 from sequela.editors.session import EditSession
 from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import open_engine
@@ -34,6 +34,7 @@ from sequela.studies.run_log import RunLog
 from sequela.studies.run_manifest import (
     OtherRunError,
     open_manifest,
+    with_findings,
     with_model,
     with_network,
     with_trajectories,
@@ -115,7 +116,7 @@ def _run_model(log: RunLog, name: str, precision: Precision) -> None:
     study = log.plan.study
     with log.workload.doing(loading(name), f"loading {name}"):
         model = _load(log, name, precision)
-    routers = (ChatTemplate.of(model),) if study.evaluation_template == "chat" else ()
+    routers = chat_templates(model, study.asking_template)
     sessions = log.plan.sessions(model, log.progress)
     expected = frozenset(session.editor.lowest_block(model) for session in sessions)
     with open_engine(study.engine, model, study.memory, expected, log.progress) as engine:
@@ -148,6 +149,10 @@ def _load(log: RunLog, name: str, precision: Precision) -> LanguageModel:
     model = load_model(name, device=log.plan.study.device, dtype=precision.name, progress=log.progress)
     log.cost("load model", started, model=model.name)
     log.update(with_model(log.manifest, name, model, log.folder))
+    findings = log.plan.findings(model)
+    for one in findings:
+        log.progress.say(f"{log.plan.edits.name}: {one.sentence}")
+    log.update(with_findings(log.manifest, name, findings))
     return model
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from sequela.core.errors import SequelaError
 from sequela.core.precision import Precision
 from sequela.editors.session import EditSession
 from sequela.editors.training.trained_editor import TrainedState
+from sequela.edits import Finding
 from sequela.models import LanguageModel
 from sequela.models.loading import choose_device
-from sequela.results import Manifest, collect_environment, method_label, write_manifest
+from sequela.results import EditFinding, Manifest, collect_environment, method_label, write_manifest
 from sequela.studies.plan import Plan
 from sequela.studies.plugins import (
     check_plugins,
@@ -75,6 +77,7 @@ def open_manifest(
                 "model_hashes": earlier.model_hashes,
                 "trajectory_keys": earlier.trajectory_keys,
                 "network_hashes": earlier.network_hashes,
+                "edit_findings": earlier.edit_findings,
             }
         )
         manifest = manifest.with_components(earlier.components).with_plugins(earlier.plugins)
@@ -116,6 +119,18 @@ def with_model(manifest: Manifest, name: str, model: LanguageModel, folder: Path
     manifest = manifest.model_copy(update={"model_hashes": hashes})
     manifest = manifest.with_components([family_component(model.family)])
     return manifest.with_plugins(family_plugin(model.family))
+
+
+def with_findings(manifest: Manifest, name: str, findings: Sequence[Finding]) -> Manifest:
+    """Returns the manifest with the findings about the edits.
+
+    Args:
+        manifest: The manifest of the run so far.
+        name: The name, in the study, of the model whose tokenizer counted.
+        findings: The findings.
+    """
+    found = tuple(EditFinding(**{**asdict(one), "kind": one.kind.value}) for one in findings)
+    return manifest.model_copy(update={"edit_findings": {**manifest.edit_findings, name: found}})
 
 
 def with_trajectories(manifest: Manifest, trajectories: Sequence[Trajectory], folder: Path) -> Manifest:

@@ -5,19 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from sequela.core.hashing import hash_json
+from sequela.core.paths import user_path
+from sequela.core.validation import Seed
+from sequela.edited.template_settings import (
+    Template,
+    TemplateArguments,
+    TemplateSettings,
+    ThinkEndToken,
+)
 from sequela.editors import BadEditPolicy
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.monitor_rules import MonitorSettings, due_edit_counts
 from sequela.statistics import CorpusSpec
 
-Template = Literal["none", "chat"]
-
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class EditorChoice(_Part):
@@ -51,7 +67,7 @@ class EditsChoice(_Part):
     @property
     def path(self) -> Path | None:
         """The file, with `~` expanded to the user's home folder."""
-        return Path(self.file).expanduser() if self.file else None
+        return user_path(self.file) if self.file else None
 
 
 class SuiteChoice(_Part):
@@ -80,7 +96,14 @@ class Study(_Part):
         suites: The suites that are run in addition to edit quality.
         edit_template: The template in which editors get the edits: `none` for plain prompts, `chat` for user
             turns in the model's chat template (after any sampled contexts).
+        edit_template_args: The arguments of the chat template in which editors get the edits, such as
+            `enable_thinking: false`.
         evaluation_template: The template of all evaluation prompts: `none` or `chat`.
+        evaluation_template_args: The arguments of the chat template of evaluation prompts.
+        think_end_token: The text that ends the models' thinking, such as `</think>`; by default that which a
+            model's chat template mentions, if it mentions one.
+        max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer; by
+            default 1024, or half of a model's context if that is less.
         edit_quality: The settings of the edit-quality measurement.
         statistics: The text for key statistics.
         alarms: The intervals and rules for measuring the model's health between checkpoints.
@@ -97,16 +120,20 @@ class Study(_Part):
     models: tuple[str, ...] = Field(min_length=1)
     editors: tuple[EditorChoice, ...] = Field(min_length=1)
     edits: EditsChoice = EditsChoice()
-    order_seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    order_seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     checkpoints: tuple[int, ...] = Field(default=(0, 1, 5, 10), min_length=1)
     suites: tuple[SuiteChoice, ...] = (SuiteChoice(name="builtin"), SuiteChoice(name="perplexity"))
     edit_template: Template = "none"
+    edit_template_args: TemplateArguments = Field(default_factory=dict)
     evaluation_template: Template = "none"
+    evaluation_template_args: TemplateArguments = Field(default_factory=dict)
+    think_end_token: ThinkEndToken | None = None
+    max_thinking_tokens: int | None = Field(default=None, ge=1)
     edit_quality: EditQualitySettings = EditQualitySettings()
     statistics: CorpusSpec = CorpusSpec()
     alarms: MonitorSettings = MonitorSettings()
     on_bad_edit: BadEditPolicy = BadEditPolicy()
-    seed: int = 0
+    seed: Seed = 0
     device: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     engine: str = "torch"
@@ -134,6 +161,14 @@ class Study(_Part):
         """Converts a bare word to a policy with this action."""
         return {"action": value} if isinstance(value, str) else value
 
+    @field_validator("memory", mode="wrap")
+    @classmethod
+    def _finite_size(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except OverflowError as error:  # a size of several hundred digits
+            raise ValueError("the size is too large") from error
+
     @field_validator("checkpoints")
     @classmethod
     def _from_zero_up(cls, value: tuple[int, ...]) -> tuple[int, ...]:
@@ -158,7 +193,42 @@ class Study(_Part):
         for key, values in (("order_seeds", self.order_seeds), ("models", self.models)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} has duplicate entries")
+        for name in ("edit_template", "evaluation_template"):
+            if getattr(self, name) == "none" and getattr(self, f"{name}_args"):
+                raise ValueError(f"{name}_args needs {name}: chat")
+        if self.think_end_token and "chat" not in (self.edit_template, self.evaluation_template):
+            raise ValueError("think_end_token needs edit_template: chat or evaluation_template: chat")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out the fields of thinking models with their defaults, so that earlier runs can go on."""
+        content: dict[str, Any] = handler(self)
+        unused: dict[str, Any] = {
+            "edit_template_args": {},
+            "evaluation_template_args": {},
+            "think_end_token": None,
+            "max_thinking_tokens": None,
+        }
+        return {key: value for key, value in content.items() if key not in unused or value != unused[key]}
+
+    @property
+    def editing_template(self) -> TemplateSettings:
+        """The template in which editors get the edits."""
+        return self._template_settings(self.edit_template, self.edit_template_args)
+
+    @property
+    def asking_template(self) -> TemplateSettings:
+        """The template of evaluation prompts."""
+        return self._template_settings(self.evaluation_template, self.evaluation_template_args)
+
+    def _template_settings(self, template: Template, arguments: TemplateArguments) -> TemplateSettings:
+        return TemplateSettings(
+            template=template,
+            chat_template_args=arguments,
+            think_end_token=None if template == "none" else self.think_end_token,
+            max_thinking_tokens=self.max_thinking_tokens,
+        )
 
     @property
     def n_edits(self) -> int:

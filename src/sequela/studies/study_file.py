@@ -6,23 +6,27 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from sequela.core.errors import BadInputError, SequelaError, near_matches
+from sequela.core.hardware_names import check_device_name
+from sequela.core.text_files import read_text
 from sequela.core.validation import Problem, problems_in
+from sequela.core.yaml_files import MAX_YAML, Location, parse_yaml
 from sequela.editors import BadEditPolicy
+from sequela.editors.hyperparameters import PRESET_NAMES, Hyperparameters
+from sequela.editors.presets.presets import read_preset_file
 from sequela.editors.registry import check_editor
-from sequela.edits import check_source
+from sequela.edits import EditSet, check_source
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.monitor_rules import MonitorSettings
-from sequela.evaluation.registry import check_options
-from sequela.inference.registry import ENGINE_REGISTRY
+from sequela.evaluation.registry import check_suite
+from sequela.inference.memory_limit import MemoryLimitError, check_memory_limit
+from sequela.inference.registry import DEFAULT_ENGINE, ENGINE_REGISTRY
 from sequela.models.names import check_model_name
 from sequela.statistics.corpus_spec import CorpusSpec, local_file
+from sequela.studies.plugins import check_plugins_of_run
 from sequela.studies.study import EditorChoice, EditsChoice, Study, SuiteChoice
-
-Location = tuple[str | int, ...]
 
 PARTS: dict[str, type[BaseModel]] = {
     "editors": EditorChoice,
@@ -34,6 +38,9 @@ PARTS: dict[str, type[BaseModel]] = {
     "on_bad_edit": BadEditPolicy,
 }
 """The keys whose values are tables themselves."""
+
+LONGEST_SHOWN = 200
+"""The number of characters of a wrong value that a message repeats."""
 
 _KINDS = {
     "tuple_type": "expected a list",
@@ -49,74 +56,93 @@ _KINDS = {
 """Messages for those of pydantic's error types whose own message is in terms of Python."""
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: Path, output: Path | None = None) -> Study:
     """Reads a study file.
+
+    Args:
+        path: The file.
+        output: The folder for the run, if the user chose one. If it has a run already, the plug-ins of that
+            run are checked first: names that they provide would be unknown without them.
 
     Raises:
         BadInputError: The file can't be read, is not YAML, or has an invalid key, value or name; the message
-            gives the line.
+            gives the line. Or a plug-in that the run used is not installed.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInputError(f"The study file {path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"The study file {path} is not UTF-8 text.") from error
-    return study_from_text(text, str(path))
+        text = read_text(path, limit=MAX_YAML)
+    except BadInputError as error:
+        raise BadInputError(f"The study file {error.message}", hint=error.hint) from error
+    return study_from_text(text, str(path), lambda study: check_plugins_of_run(run_folder(study, output)))
 
 
-def study_from_text(text: str, name: str) -> Study:
-    """Reads a study from YAML text; `name` is used as the name of the file in errors.
+def run_folder(study: Study, output: Path | None) -> Path:
+    """Returns the folder for a study's run: the one that the user chose, or `runs/<name of the study>`."""
+    return output or Path("runs") / study.name
+
+
+def study_from_text(text: str, name: str, before: Callable[[Study], None] = lambda study: None) -> Study:
+    """Reads a study from YAML text.
+
+    Args:
+        text: The text.
+        name: The name of the file in errors.
+        before: A further check, made before names are looked up.
 
     Raises:
         BadInputError: The text is not YAML, or has an invalid key, value or name.
     """
-    try:
-        content = yaml.safe_load(text)
-        lines: dict[Location, int] = {}
-        for location, line in _lines(yaml.compose(text, Loader=yaml.SafeLoader)):
-            if location in lines:
-                raise BadInputError(
-                    f"{name}, line {line}: the key {_dotted(location)!r} is already defined in line "
-                    f"{lines[location]}."
-                )
-            lines[location] = line
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "can't be read"
-        raise BadInputError(f"{name}{where}: this is not YAML: {problem}.") from error
+    document = parse_yaml(text, name)
+    content, lines = document.content, document.lines
     if not isinstance(content, dict):
         raise BadInputError(f"{name}: a study is a table of keys and values, such as `name: my-study`.")
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        problems = [_described(problem, name, lines) for problem in _worth_reporting(problems_in(error))]
-        raise BadInputError("\n".join(dict.fromkeys(problems))) from error
+        problems = _worth_reporting(problems_in(error))
+        sentences = [_described(problem, name, lines, content) for problem in problems]
+        raise BadInputError("\n".join(dict.fromkeys(sentences))) from error
+    before(study)
     _check_names(study, name, lines)
     return study
 
 
+def check_memory(study: Study) -> None:
+    """Rejects a memory limit that is too low whatever else the process does, before a model is loaded.
+
+    Raises:
+        MemoryLimitError: The limit is too low.
+    """
+    if study.engine == DEFAULT_ENGINE:
+        check_memory_limit(study.memory, study.models, study.dtype)
+
+
 def _check_names(study: Study, name: str, lines: dict[Location, int]) -> None:
-    """Checks the study's names and settings with the registries, none of which imports PyTorch for it."""
+    """Checks the study's names, settings and local files, without importing PyTorch."""
+    edits: list[EditSet] = []
     checks: list[tuple[Location, Callable[[], object]]] = []
+    if study.device is not None:
+        checks.append((("device",), lambda: check_device_name(str(study.device))))
     for number, model in enumerate(study.models):
         checks.append((("models", number), lambda m=model: check_model_name(m)))  # type: ignore[misc]
-    checks.append((("edits",), lambda: check_source(study.edits.source, study.edits.path)))
+    checks.append((("edits",), lambda: edits.extend(_edits_at_hand(study))))
+    checks.append((_key_of_count(lines), lambda: _check_count(study, edits)))
     checks.append((("statistics", "source"), lambda: local_file(study.statistics.source)))
     checks.append((("engine",), lambda: ENGINE_REGISTRY.get(study.engine)))
     checks.append((("edit_quality", "metrics"), study.edit_quality.further_metrics))
     for number, editor in enumerate(study.editors):
-        checks.append((("editors", number), lambda e=editor: _check_editor(e)))  # type: ignore[misc]
+        checks.append((("editors", number), lambda e=editor: _check_editor(e, edits)))  # type: ignore[misc]
         checks.append((("editors", number), lambda n=number: _check_only_once(study.editors, n)))  # type: ignore[misc]
     for number, suite in enumerate(study.suites):
-        checks.append((("suites", number), lambda s=suite: check_options(s.name, s.options)))  # type: ignore[misc]
+        checks.append((("suites", number), lambda s=suite: check_suite(s.name, s.options)))  # type: ignore[misc]
         checks.append((("suites", number), lambda n=number: _check_only_once(study.suites, n)))  # type: ignore[misc]
+    checks.append((("memory",), lambda: check_memory(study)))
     for location, check in checks:
         try:
             check()
         except SequelaError as error:
             where = f"{name}, line {_line_of_named(error.message, location, lines)}"
+            if isinstance(error, MemoryLimitError):
+                error = error.naming("`memory`")
             raise BadInputError(f"{where}: {error.message}", hint=error.hint) from error
 
 
@@ -127,8 +153,39 @@ def _check_only_once(choices: Sequence[EditorChoice] | Sequence[SuiteChoice], nu
         )
 
 
-def _check_editor(choice: EditorChoice) -> None:
-    check_editor(choice.name, choice.settings).info.check_batch_size(choice.batch_size)
+def _check_editor(choice: EditorChoice, edits: Sequence[EditSet]) -> None:
+    checked = check_editor(choice.name, choice.settings)
+    checked.info.check_batch_size(choice.batch_size)
+    if isinstance(checked.settings, Hyperparameters):
+        if checked.settings.preset not in PRESET_NAMES:
+            read_preset_file(Path(checked.settings.preset), checked.method)
+        checked.settings.check_data()
+    for some in edits:
+        checked.info.check_subjects(some)
+
+
+def _edits_at_hand(study: Study) -> Iterator[EditSet]:
+    """Yields the study's edits if they can be read in a moment."""
+    found = check_source(study.edits.source, study.edits.path)
+    if found is not None:
+        yield found
+
+
+def _check_count(study: Study, edits: Sequence[EditSet]) -> None:
+    needed = study.edits.count or study.n_edits
+    for some in edits:
+        if needed > len(some):
+            what = f"checkpoint {needed}" if study.edits.count is None else f"edits.count = {needed}"
+            raise BadInputError(
+                f"{what} needs {needed} edits, but the source {some.name!r} has {len(some)}.",
+                hint=f"Choose at most {len(some)}, or another source.",
+            )
+
+
+def _key_of_count(lines: dict[Location, int]) -> Location:
+    """Returns the key that sets the number of edits."""
+    keys: tuple[Location, ...] = (("edits", "count"), ("checkpoints",), ("edits",))
+    return next((key for key in keys if key in lines), ())
 
 
 def _line_of_named(message: str, location: Location, lines: dict[Location, int]) -> int:
@@ -141,27 +198,13 @@ def _line_of_named(message: str, location: Location, lines: dict[Location, int])
     return lines.get(location, 1)
 
 
-def _lines(node: yaml.Node | None, location: Location = ()) -> Iterator[tuple[Location, int]]:
-    """Yields the line (from 1) of every key and list item."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = (*location, str(key.value))
-            yield inner, key.start_mark.line + 1
-            yield from _lines(value, inner)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            inner = (*location, number)
-            yield inner, value.start_mark.line + 1
-            yield from _lines(value, inner)
-
-
 def _worth_reporting(problems: list[Problem]) -> list[Problem]:
     """Omits the problem of an empty list if the list is empty only because its items are invalid."""
     invalid = {problem.location[0] for problem in problems if len(problem.location) > 1}
     return [one for one in problems if one.code != "too_short" or one.location[0] not in invalid]
 
 
-def _described(problem: Problem, name: str, lines: dict[Location, int]) -> str:
+def _described(problem: Problem, name: str, lines: dict[Location, int], content: dict[str, Any]) -> str:
     location = known = problem.location
     while known and known not in lines:
         known = known[:-1]
@@ -169,8 +212,7 @@ def _described(problem: Problem, name: str, lines: dict[Location, int]) -> str:
     key = problem.key
     if problem.kind == "unknown":
         allowed = _allowed(location)
-        near = near_matches(str(location[-1]), allowed)
-        guess = f" Did you mean {near[0]!r}?" if near else ""
+        guess = _guess(location, allowed, content)
         return f"{where}: unknown key {key!r}.{guess} Allowed: {', '.join(allowed)}."
     if problem.kind == "missing":
         return f"{where}: the key {key!r} is missing."
@@ -184,9 +226,37 @@ def _allowed(location: Location) -> list[str]:
     return sorted(model.model_fields)
 
 
+def _guess(location: Location, allowed: list[str], content: dict[str, Any]) -> str:
+    """Returns a suggestion for an unknown key: one of the same table, or one of another with its path."""
+    key = str(location[-1])
+    elsewhere = {f"{part}.{field}": field for part, model in PARTS.items() for field in model.model_fields}
+    elsewhere |= {field: field for field in Study.model_fields} if len(location) > 1 else {}
+    if location[0] == "editors" and len(location) > 1:
+        settings = _settings_of(content["editors"][int(location[1])].get("name"))
+        # A misspelled setting is more likely than a misspelled key of another part of the study.
+        if (near := near_matches(key, [*settings, *allowed])) and near[0] in settings:
+            return f" Did you mean 'settings.{near[0]}'? The settings of a method are under `settings`."
+    if near := near_matches(key, allowed):
+        return f" Did you mean {near[0]!r}?"
+    paths = [path for path, field in elsewhere.items() if field == key]
+    return f" Did you mean {' or '.join(map(repr, paths))}?" if paths else ""
+
+
+def _settings_of(name: object) -> list[str]:
+    """Returns the settings of a method; none if there is no such method."""
+    try:
+        checked = check_editor(str(name))
+    except SequelaError:
+        return []
+    return [*type(checked.settings).model_fields, *(info.name for info, _ in checked.regularizers)]
+
+
 def _dotted(location: Location) -> str:
     return ".".join(str(part) for part in location)
 
 
 def _shown(value: Any) -> str:
-    return f" (given: {value!r})" if isinstance(value, str | int | float | bool | None) else ""
+    if not isinstance(value, str | int | float | bool | None):
+        return ""
+    text = repr(value)
+    return f" (given: {text if len(text) <= LONGEST_SHOWN else f'{text[:LONGEST_SHOWN]}…'})"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from sequela.core.hashing import hash_json
 from sequela.editors import EditReport
 from sequela.editors.session import BatchResult, EditSession
-from sequela.edits import Edit, EditSet
+from sequela.edits import Edit, EditSet, Questions
 from sequela.results import EditRecord, ItemRecord, Labels, method_label
 
 
@@ -20,14 +22,14 @@ class Trajectory:
         session: The edit session: the model, the method and its settings.
         edits: The edits in order.
         order_seed: The shuffle seed of the order.
-        template: The template of evaluation prompts, for the labels of measurements.
+        template: The labels of the template of evaluation prompts, as `template_labels` returns them.
         text_rules: The version of the rules by which the texts of the edits are joined and tokenized.
     """
 
     session: EditSession
     edits: EditSet
     order_seed: int
-    template: str = "none"
+    template: Mapping[str, Any] = field(default_factory=dict, hash=False)
     text_rules: int = 1
 
     @property
@@ -57,6 +59,11 @@ class Trajectory:
             }
         )
 
+    @cached_property
+    def questions(self) -> Questions:
+        """The questions of the edits, which determine the edits in force at each checkpoint."""
+        return Questions(self.edits)
+
     @property
     def variant(self) -> str:
         """The method's variant and the batch size, which distinguish results of the same method.
@@ -74,6 +81,7 @@ class Trajectory:
 
     def labels(self, n_edits: int) -> Labels:
         """Returns the labels of measurements after a number of edits."""
+        session_template = self.session.template
         return Labels(
             model=self.session.model.name,
             editor=self.session.editor.name,
@@ -81,8 +89,9 @@ class Trajectory:
             edit_source=self.edits.name,
             order_seed=self.order_seed,
             n_edits=n_edits,
-            edit_template="none" if self.session.template is None else "chat",
-            template=self.template,
+            edit_template="none" if session_template is None else "chat",
+            edit_template_args={} if session_template is None else dict(session_template.arguments),
+            **self.template,
         )
 
     def records(self, result: BatchResult, items: Sequence[ItemRecord]) -> tuple[EditRecord, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sequela.edits import EditsInForce
 from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, Answers, measure_edits
 from sequela.evaluation.monitor_rules import is_due
 from sequela.results import CostRecord
@@ -77,6 +78,8 @@ def _edit_up_to(
     """Applies edits up to `n_edits`; returns the checkpoint reached and the reason for an early stop."""
     session, study = trajectory.session, log.plan.study
     ranks: dict[int, Mapping[str, int]] = {}
+    stored = log.store.edit_records(trajectory.key)
+    dropped = {one.edit_id for one in stored if one.dropped and one.position <= at.n_edits}
     for edits in session.batches(trajectory.edits[:n_edits], at.n_edits):
         applied = at.n_edits + len(edits)
         position = f"{trajectory.label}: edit {applied} of {study.n_edits}"
@@ -85,9 +88,18 @@ def _edit_up_to(
         with log.workload.doing(piece, log.label(session.model, position)):
             result = session.apply_batch(edits, at)
             edited = session.edited(result, measuring.routers)
+            dropped |= {report.edit_id for report in result.reports if report.dropped}
+            in_force = EditsInForce(trajectory.questions, applied, frozenset(dropped))
             items = measure_edits(
-                edited, measuring.engine, edits, SUCCESS_AT_EDIT, study.edit_quality, answers
+                edited,
+                measuring.engine,
+                edits,
+                SUCCESS_AT_EDIT,
+                study.edit_quality,
+                answers,
+                in_force=in_force,
             )
+            items = measuring.with_known_before(items)
         log.store.write_edit_records(trajectory.records(result, items))
         log.store.write_cost(
             CostRecord(

@@ -18,7 +18,7 @@ from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.session import EditSession
-from sequela.edits import Edit
+from sequela.edits import Edit, EditsInForce, Questions
 from sequela.evaluation.edit_quality.measure import (
     SUCCESS_AT_EDIT,
     Answers,
@@ -137,7 +137,11 @@ def _run_trial(
         result = session.apply_batch(batch, unedited)
         seconds += result.seconds
         edited = session.edited(result)
-        for item in measure_edits(edited, engine, batch, SUCCESS_AT_EDIT, SETTINGS, answers):
+        unapplied = frozenset(report.edit_id for report in result.reports if report.dropped)
+        in_force = EditsInForce(Questions(batch), len(batch), unapplied)
+        for item in measure_edits(
+            edited, engine, batch, SUCCESS_AT_EDIT, SETTINGS, answers, in_force=in_force
+        ):
             name = METRICS.get((item.metric, item.protocol))
             if name is not None:
                 values[name].append(item.value)

@@ -20,6 +20,7 @@ from torch import nn
 
 from sequela.core.batching import retry_on_oom
 from sequela.core.errors import SequelaError
+from sequela.core.validation import Seed
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.forward.activations import Site, module_at, read_activations
 from sequela.models.forward.batch import index_of, pad_right
@@ -42,13 +43,13 @@ class TraceSettings(BaseModel):
         seed: The seed of the noise.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: TraceKind = "block"
     window: int = Field(default=10, ge=1)
-    samples: int = Field(default=5, ge=1)
+    samples: int = Field(default=5, ge=1, le=10_000)
     noise: float = Field(default=3.0, gt=0)
-    seed: int = 0
+    seed: Seed = 0
 
     def restored_layers(self, layer: int, n_layers: int) -> range:
         """Returns the layers that are restored together for one layer, as in the released code of ROME.

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sequela.edited import Delta, Dense, EditedModel
+from sequela.edited.chat_template import chat_templates
+from sequela.edited.template_settings import TemplateSettings
 from sequela.edits import Edit, EditSet, Probe
 from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
 from sequela.evaluation.edit_quality.measure import (
@@ -18,12 +20,14 @@ from sequela.evaluation.edit_quality.measure import (
     SUCCESS_AT_EDIT,
     measure_edits,
     neighborhood_answers,
+    rescore_records,
     task_results,
 )
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.results import ItemRecord
+from support.thinking import CAPITALS, thinking_model
 
 SETTINGS = EditQualitySettings(max_new_tokens=8, max_neighborhood=2, prefixes=0, attack=False)
 
@@ -195,6 +199,18 @@ class TestMeasuring:
         kinds = {(one.metric, one.protocol) for one in measure(world_model, [bare])}
         assert kinds == {("efficacy", "free_decoding"), ("efficacy", "teacher_forced")}
 
+    def test_a_mean_is_over_the_edits_that_have_the_probe(
+        self, world_model: LanguageModel, world_edits: EditSet
+    ) -> None:
+        probes = (Probe(prompt="The capital of the land is", answer="x"), Probe(prompt="It is", answer="y"))
+        edits = [edit.model_copy(update={"portability": ()}) for edit in world_edits[:4]]
+        edits[1] = edits[1].model_copy(update={"portability": probes})
+        edits[3] = edits[3].model_copy(update={"portability": probes[:1]})
+        results = {(one.metric, one.protocol): one for one in task_results(measure(world_model, edits))}
+        portability = results["portability", "free_decoding"]
+        assert (portability.n, results["efficacy", "free_decoding"].n) == (2, 4)
+        assert [item.item for item in portability.items] == [edits[1].id, edits[3].id]
+
     def test_a_control_token_as_the_old_answer_counts_as_missing(
         self, world_model: LanguageModel, world_edits: EditSet
     ) -> None:
@@ -306,3 +322,40 @@ def loud_delta(model: LanguageModel, size: float) -> Delta:
     shape = model.family.as_out_in(model.module.get_parameter(name)).shape
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return Delta(model.fingerprint, {name: Dense(noise * size)})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "counted"),
+    [
+        (
+            {},
+            {"France": "Paris", "Italy": "", "Norway": "Oslo"},
+            {"France": 1.0, "Italy": 0.0, "Norway": 1.0},
+        ),
+        (
+            {"enable_thinking": False},
+            {"France": "Paris", "Italy": "Rome", "Norway": "Oslo"},
+            {"France": 1.0, "Italy": 1.0, "Norway": 1.0},
+        ),
+    ],
+)
+def test_an_edit_is_expressed_in_the_answer_and_not_in_the_thought(
+    arguments: dict[str, bool], said: dict[str, str], counted: dict[str, float]
+) -> None:
+    """The thoughts hold other capitals; one doesn't end, which is no answer and has its own count."""
+    model = thinking_model()
+    chat = TemplateSettings(template="chat", chat_template_args=arguments, max_thinking_tokens=24)
+    edits = [
+        Edit(id=country, subject=country, prompt="Capital of {}:", target_new=capital)
+        for country, capital in CAPITALS.items()
+    ]
+    asked = EditedModel(model, routers=chat_templates(model, chat))
+    records = measure_edits(asked, TorchEngine(), edits, RETENTION_AT_N, SETTINGS)
+    found = {one.item: one for one in records if (one.metric, one.protocol) == ("efficacy", "free_decoding")}
+    assert {name: one.answer.split("\n")[0] for name, one in found.items()} == said
+    assert {name: one.value for name, one in found.items()} == counted
+    unfinished = {name for name, one in found.items() if one.unfinished_thinking is not None}
+    assert unfinished == {name for name, text in said.items() if not text}
+    again = {(one.task, one.metric, one.protocol): one for one in rescore_records(records, {})}
+    result = again[RETENTION_AT_N, "efficacy", "free_decoding"]
+    assert (result.value, result.n_unfinished_thinking) == (sum(counted.values()) / 3, len(unfinished))

@@ -71,8 +71,9 @@ def test_few_shot_examples_are_joined_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize("choice", ["", " "])
 def test_an_empty_choice_is_one_failed_item(choice: str, tmp_path: Path, edited: EditedModel) -> None:
     suite = suite_of(tmp_path, [row("A", "b", "c"), row("D", "e", choice), row("F", "g", "h")])
-    for result in suite.evaluate(edited, TorchEngine()):
-        assert (result.n, result.n_failed) == (3, 1)
-        failed = [bool(item.failed) for item in result.items]
-        assert failed in ([False, True, False], [])
-        assert result.n_nonfinite == 0
+    results = {result.metric: result for result in suite.evaluate(edited, TorchEngine())}
+    over_all, over_answered = results["accuracy"], results["accuracy_answered"]
+    assert (over_all.n, over_all.n_failed) == (3, 1)
+    assert [bool(item.failed) for item in over_all.items] == [False, True, False]
+    assert (over_answered.n, over_answered.n_failed) == (2, 0)
+    assert {result.n_nonfinite for result in results.values()} == {0}

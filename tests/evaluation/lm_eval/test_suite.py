@@ -48,6 +48,9 @@ CHOICES: dict[str, dict[str, Any]] = {
     "truthfulqa": {},
     "toxigen": {},
 }
+OVER_ALL = ("/accuracy", "/accuracy_lenient", "/accuracy_per_byte", "/true_probability")
+"""The metrics in which an item that wasn't answered counts as 0."""
+
 WRITTEN = ["mmlu", "bbh", "gsm8k", "commonsenseqa", "triviaqa"]
 
 
@@ -180,13 +183,38 @@ def test_items_longer_than_the_context_are_rejected_and_counted(name: str, small
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=16))
     shorter = {"max_new_tokens": 8} if name in WRITTEN else {}
     for key, result in run(name, model, **shorter).items():
-        if "accuracy_parsed" in key:
-            continue
-        assert result.n_too_long == result.n > 0, key
         assert result.n_nonfinite == 0
-        assert result.value == float("empty_rate" in key)
+        if not key.endswith(OVER_ALL):  # no item says anything about form or separation
+            assert (result.value, result.items) == (None, ()), key
+            assert "0 of " in result.note or "accuracy_parsed" in key
+            continue
+        n = result.n
+        assert result.n_too_long == n > 0, key
+        assert result.value == 0
         assert "longer than the model's context" in result.note
         assert all(item.too_long > 16 and item.answer == "" for item in result.items)
+
+
+def test_items_that_do_not_fit_are_left_out_of_everything_but_accuracy_over_all(
+    small_data: Path, edited: EditedModel
+) -> None:
+    short = EditedModel(tiny_language_model("llama", max_position_embeddings=540))
+    whole, part = run("mmlu", edited), run("mmlu", short)
+    everything = {key: result for key, result in part.items() if key in whole}
+    accuracy = part["mmlu@1/generation/accuracy"]
+    assert 0 < accuracy.n_too_long < accuracy.n
+    answered = [item for item in accuracy.items if item.answered]
+    for metric in ("parse_rate", "empty_rate", "answer_words", "repetition"):
+        form = everything[f"mmlu@1/generation/{metric}"]
+        same = [i.value for i in whole[f"mmlu@1/generation/{metric}"].items]
+        kept = {item.item: item.value for item in form.items}
+        assert form.n == len(answered) == len(kept) < len(same)
+        assert f"{form.n} of {len(same)} items were answered" in form.note
+    beside = part["mmlu@1/generation/accuracy_answered"]
+    assert [item.item for item in beside.items] == [item.item for item in answered]
+    assert beside.value == sum(item.value for item in answered) / len(answered)
+    assert (beside.group, beside.n_too_long, beside.form) == ("mmlu", 0, accuracy.form)
+    assert not any(key.endswith("accuracy_answered") for key in whole)
 
 
 def test_prompts_are_truncated_with_the_setting_cut(small_data: Path) -> None:
@@ -222,11 +250,12 @@ def test_an_error_in_a_request_fails_only_its_own_item(
     healthy = {(i.task, i.protocol, i.metric, i.item): i for f in run(name, edited).values() for i in f.items}
     n_failed = 0
     for key, result in run(name, model).items():
-        if "accuracy_parsed" in key:
+        if not key.endswith(OVER_ALL):
+            assert not any(item.failed for item in result.items)
             continue
         failed = [item for item in result.items if item.failed]
         assert len(failed) == result.n_failed or not result.items, key
-        assert all(item.value == float("empty_rate" in key) for item in failed)
+        assert all(item.value == 0 for item in failed)
         assert all(item.failed.startswith("TemplateError: no template for") for item in failed)
         assert ("failed" in result.note) == (result.n_failed > 0)
         assert result.n_nonfinite == 0
@@ -346,7 +375,7 @@ def test_a_users_own_task(tmp_path: Path, edited: EditedModel) -> None:
         _ = make_suite(str(path)).version
 
 
-@pytest.mark.parametrize("name", quick_cases(SETTINGS, ("commonsenseqa", "triviaqa", "truthfulqa")))
+@pytest.mark.parametrize("name", quick_cases(SETTINGS, ("commonsenseqa", "triviaqa")))
 def test_results_do_not_depend_on_the_batches(name: str, small_data: Path, edited: EditedModel) -> None:
     large, small = run(name, edited), run(name, edited, token_budget=1)
     assert list(large) == list(small)

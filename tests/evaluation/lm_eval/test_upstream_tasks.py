@@ -84,6 +84,7 @@ def test_a_missing_definition_is_named() -> None:
 def test_a_users_own_file(tmp_path: Path) -> None:
     path = tmp_path / "capitals.yaml"
     path.write_text(OWN, encoding="utf-8")
+    (tmp_path / "capitals.jsonl").touch()
     file = read_task_file(path)
     assert (file.name, file.version, file.shots, file.items) == ("capitals", 2, 0, "capitals.jsonl")
     assert files_of(str(path)) == (file,)

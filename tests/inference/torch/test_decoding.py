@@ -9,10 +9,18 @@ import torch
 
 from sequela.core.progress import SilentProgress
 from sequela.edited import EditedModel
-from sequela.inference import Generation, GenerationRequest, TorchEngine, WorkingMemory
+from sequela.inference import (
+    Engine,
+    Generation,
+    GenerationRequest,
+    TorchEngine,
+    WorkingMemory,
+    generation_request,
+)
 from sequela.inference.torch.reference_engine import PlainEngine
 from sequela.models import LanguageModel
 from support.greedy import by_transformers
+from support.tiers import QUICK_FAMILIES, quick_cases
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 from support.tries import Row
 
@@ -44,7 +52,7 @@ def generate(
     return engine.generate(EditedModel(model), requests)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", quick_cases(FAMILIES, (*QUICK_FAMILIES, "phi3")))
 def test_every_row_is_continued_as_by_transformers_alone(family: str) -> None:
     model = untied(family)
     requests = [GenerationRequest(prompt, 2 + 3 * (number % 4)) for number, prompt in enumerate(PROMPTS)]
@@ -186,3 +194,25 @@ def test_progress_is_told_of_every_token_and_of_those_that_an_early_end_saves() 
         assert counted.totals == [12 * len(PROMPTS)] == [sum(counted.units)]
         assert counted.finished == 1
         assert len(counted.units) >= 12  # every step is reported, not only the end of a text
+
+
+@pytest.mark.parametrize("engine", [TorchEngine(), PlainEngine()], ids=["torch", "plain"])
+def test_decoding_is_greedy_whatever_the_models_generation_config_says(engine: Engine) -> None:
+    plain, configured = tiny_language_model("llama"), tiny_language_model("llama")
+    for name, value in (
+        ("do_sample", True),
+        ("temperature", 5.0),
+        ("top_k", 2),
+        ("repetition_penalty", 50.0),
+        ("no_repeat_ngram_size", 1),
+        ("min_new_tokens", 30),
+        ("max_new_tokens", 1),
+        ("bad_words_ids", [[token] for token in range(10, 100)]),
+    ):
+        setattr(configured.module.generation_config, name, value)
+    texts = []
+    for model in (EditedModel(plain), EditedModel(configured)):
+        requests = [generation_request(model, prompt, 24) for prompt in ("Ada plays the", "Rome")]
+        texts.append([answer.text for answer in engine.generate(model, requests)])
+    assert texts[0] == texts[1]
+    assert any(texts[0])

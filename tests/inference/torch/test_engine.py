@@ -26,6 +26,7 @@ from sequela.inference import (
 )
 from sequela.models import LanguageModel
 from support.greedy import by_transformers
+from support.tiers import QUICK_FAMILIES, quick_cases
 from support.tiny import FAMILY_NAMES, WINDOW, tiny_language_model
 
 PROMPTS = (
@@ -85,7 +86,7 @@ ROWS = st.lists(TOKENS, min_size=1, max_size=3 * WINDOW).map(tuple)
 SCORE_REQUESTS = st.builds(ScoreRequest, ROWS, st.lists(TOKENS, min_size=1, max_size=4).map(tuple))
 
 
-@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, QUICK_FAMILIES))
 @settings(max_examples=8, deadline=None)
 @given(
     requests=st.lists(SCORE_REQUESTS, min_size=2, max_size=8),
@@ -130,7 +131,7 @@ def test_generation_equals_that_of_transformers_one_by_one(any_family: LanguageM
         assert answer.finite
 
 
-@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("family", quick_cases(FAMILY_NAMES, QUICK_FAMILIES))
 @settings(max_examples=6, deadline=None)
 @given(
     prompts=st.lists(st.tuples(ROWS, st.integers(1, 10)), min_size=2, max_size=6),
@@ -161,6 +162,17 @@ def test_an_end_token_ends_the_text_and_is_not_part_of_it() -> None:
     assert ended.ended_by == "end"
     assert ended.ids == said.ids[: said.ids.index(said.ids[3])]
     assert list(ended.ids) == by_transformers(model.base, request)
+
+
+def test_sampling_settings_of_the_model_do_not_change_a_greedy_text() -> None:
+    model = edited(tiny_language_model("qwen2"))
+    requests = [generation_request(model, prompt, 12) for prompt in PROMPTS]
+    said = TorchEngine().generate(model, requests)
+    configured = {"repetition_penalty": 1.5, "do_sample": True, "temperature": 5.0, "no_repeat_ngram_size": 1}
+    for name, value in configured.items():
+        setattr(model.base.module.generation_config, name, value)
+    assert TorchEngine().generate(model, requests) == said
+    assert PlainEngine().generate(model, requests) == said
 
 
 def test_the_first_stop_string_cuts_the_text() -> None:

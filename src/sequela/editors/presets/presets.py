@@ -15,8 +15,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.core.errors import BadInputError
-from sequela.core.paths import replacing
+from sequela.core.paths import replacing, user_path
 from sequela.core.progress import SILENT, Progress
+from sequela.core.validation import in_words
+from sequela.core.yaml_files import read_yaml
 from sequela.editors.hyperparameters import PRESET_NAMES
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Preset(BaseModel):
         evidence: The settings that the search tried, with their results, the best first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     editor: str
     models: tuple[str, ...]
@@ -63,7 +65,7 @@ class Shape(BaseModel):
         vocabulary: The size of the vocabulary, if needed to distinguish the model from others.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     family: str
     layers: int
@@ -116,7 +118,7 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
     if name in PRESET_NAMES:
         preset = find_preset(editor.info.presets_of or method, name, model)
     else:
-        preset = read_preset(Path(name), method, model)
+        preset = read_preset(user_path(name), method, model)
     if preset is None:
         if name == "published":
             raise BadInputError(
@@ -142,22 +144,33 @@ def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:
     Raises:
         BadInputError: The file can't be read, isn't a preset, or is for another method or model.
     """
-    try:
-        preset = Preset.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise BadInputError(f"The preset {path} can't be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise BadInputError(
-            f"{path} is not a preset: {error}", hint="`sequela tune` writes presets."
-        ) from error
-    if preset.editor != editor:
-        raise BadInputError(f"The preset {path} is for {preset.editor}, not for {editor}.")
+    preset = read_preset_file(path, editor)
     if preset.fingerprint not in (None, model.fingerprint):
         raise BadInputError(
             f"The preset {path} was tuned on the model {preset.fingerprint}; {model.name!r} is "
             f"{model.fingerprint}.",
             hint="Tune this model, or copy the settings into your study to try them on it.",
         )
+    return preset
+
+
+def read_preset_file(path: Path, editor: str) -> Preset:
+    """Reads a preset written by `write_preset`, for any model.
+
+    Raises:
+        BadInputError: The file can't be read, isn't a preset, or is for another method.
+    """
+    try:
+        preset = Preset.model_validate(read_yaml(path).content)
+    except BadInputError as error:
+        raise BadInputError(f"The preset {error.message}", hint=error.hint) from error
+    except ValidationError as error:
+        raise BadInputError(
+            f"{path} is not a preset: {in_words(error, allowed=list(Preset.model_fields))}.",
+            hint="`sequela tune` writes presets.",
+        ) from error
+    if preset.editor != editor:
+        raise BadInputError(f"The preset {path} is for {preset.editor}, not for {editor}.")
     return preset
 
 

@@ -13,6 +13,7 @@ import torch
 
 from sequela.core.arguments import check_items
 from sequela.core.errors import BadInputError
+from sequela.core.text_files import read_text
 from sequela.inference.sampling import sample_tokens
 from sequela.models import LanguageModel
 from sequela.models.spans import BLANK
@@ -70,11 +71,9 @@ def read_contexts(path: Path) -> tuple[str, ...]:
             doesn't contain `{}` exactly once.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise BadInputError(f"The contexts file {path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"The contexts file {path} is not UTF-8 text: {error.reason}.") from error
+        lines = read_text(path).splitlines()
+    except BadInputError as error:
+        raise BadInputError(f"The contexts file {error.message}", hint=error.hint) from error
     templates = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     for number, line in templates:
         _check_template(line, f"{path}, line {number}")

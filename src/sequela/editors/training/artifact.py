@@ -8,8 +8,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from sequela.core.descriptions import read_description_of, write_description
 from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError
-from sequela.core.files import load_tensors, read_description_of, save_tensors, write_description
+from sequela.core.files import load_tensors, save_tensors
 from sequela.core.hashing import hash_json
 from sequela.core.paths import cache_folder
 from sequela.models import LanguageModel

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sequela.core.validation import Seed
+
 
 class TrainingSettings(BaseModel):
     """The settings of an editor's training.
@@ -27,7 +29,7 @@ class TrainingSettings(BaseModel):
         seed: The seed of the order of edits and of the network's initialization.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     n_steps: int = Field(default=10_000, ge=1)
     batch_size: int = Field(default=10, ge=1)
@@ -42,4 +44,4 @@ class TrainingSettings(BaseModel):
     minutes: float | None = Field(default=None, gt=0)
     gradient_checkpointing: bool = False
     cache_mib: int = Field(default=1024, ge=0)
-    seed: int = 0
+    seed: Seed = 0

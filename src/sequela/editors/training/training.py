@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.damaged_files import naming_file
 from sequela.core.errors import IntegrityError
 from sequela.core.files import load_tensors, save_tensors
 from sequela.core.hashing import hash_json
@@ -223,7 +224,8 @@ class Training:
         path = self._folder / STATE
         if not path.is_file():
             return
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with naming_file(path, "the state of a training", hint="Delete it to train from the start."):
+            content = json.loads(path.read_text(encoding="utf-8"))
         if content["key"] != self._key:
             self._progress.say(f"{self._folder} has a training with other settings; this one starts anew.")
             return

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sequela.core.errors import SequelaError
-from sequela.core.hub import hub_access, unreachable_because
+from sequela.core.hub import OUT_OF_REACH, hub_access, out_of_reach, unreachable_because
 from sequela.core.paths import DATA_VARIABLE
 from sequela.edits.sources.records import Record, RecordFile, read_records
 
@@ -83,6 +83,16 @@ class HubTable:
                 raise _not_loaded(self.location, unreachable_because(error, reachable)) from error
         rows = sorted(table, key=lambda row: int(row[self.order]))
         return RecordFile(self.location, tuple(Record(number, row) for number, row in enumerate(rows, 1)))
+
+
+def check_within_reach(source: HubFile | HubTable) -> None:
+    """Checks that a source's data may be available, without loading the hub's libraries.
+
+    Raises:
+        SequelaError: They are not in the cache, and the hub can't be reached.
+    """
+    if out_of_reach([source.repository]):
+        raise _not_loaded(source.location, OUT_OF_REACH)
 
 
 def _not_loaded(location: str, reason: str) -> SequelaError:

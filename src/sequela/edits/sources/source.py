@@ -69,8 +69,16 @@ class Source:
         local = self.local_file()
         if local is not None:
             return read_records(local)
+        return self.on_hub().load()
+
+    def on_hub(self) -> HubFile | HubTable:
+        """Returns the location on the hub, which the source needs if there is no local file.
+
+        Raises:
+            SequelaError: It isn't on the hub.
+        """
         if self.hub is not None:
-            return self.hub.load()
+            return self.hub
         if not self.files:
             raise SequelaError(
                 f"The edit source {self.name!r} reads your own file, but no file was given.",

@@ -3,7 +3,8 @@
 There are two tasks, whose results are never mixed:
 
 * `success@edit`: measured right after the edit's own batch.
-* `retention@n`: measured at the checkpoint after n edits, for all of them.
+* `retention@n`: measured at the checkpoint after n edits, for all of them that no later edit of the same
+  question has superseded.
 
 The prompts are defined in `probes`. The protocols are:
 
@@ -13,7 +14,7 @@ The prompts are defined in `probes`. The protocols are:
   earlier answer tokens are given. This leaks content and length of the target (the literature's
   `rewrite_acc`; see arXiv 2502.11177) and is reported for comparison only.
 * `probability`: whether the mean log-probability per token of one answer is above the other's
-  (the literature's ES, PS and NS).
+  (the literature's ES, PS and NS). It has no value if the two answers are the same.
 * `agreement`: whether the model gives the same answer as the unedited model.
 * `hits`: whether a memory-based or in-context method found one of its edits for the prompt. It should for an
   edit's own prompts and should not for its neighbors. Other methods don't have this protocol.
@@ -24,13 +25,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.control_answers import without_control_answers
-from sequela.edits import Edit
-from sequela.evaluation.answer_status import all_finite, longest_too_long
+from sequela.edits import Edit, EditsInForce
+from sequela.edits.questions import same_answer
+from sequela.evaluation.answer_status import all_finite, longest_too_long, longest_unfinished
 from sequela.evaluation.edit_quality.answer_matching import normalize_answer, starts_with_answer
+from sequela.evaluation.edit_quality.left_out import (
+    count_results,
+    is_count,
+    left_out_note,
+    select_probes,
+)
 from sequela.evaluation.edit_quality.plugin_metrics import OWN_METRICS, PROBE_REGISTRY
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
 from sequela.inference import (
@@ -61,8 +70,9 @@ def measure_edits(
     settings: EditQualitySettings,
     before: Answers | None = None,
     progress: Progress = SILENT,
+    in_force: EditsInForce | None = None,
 ) -> list[ItemRecord]:
-    """Measures every edit on a model.
+    """Measures edits on a model.
 
     Args:
         model: The edited model.
@@ -72,13 +82,17 @@ def measure_edits(
         settings: The settings of the measurement.
         before: The unedited model's answers to the neighborhood prompts; if given, `agreement` is measured.
         progress: Receives progress reports.
+        in_force: The edits in force on the model. Edits that a later one has superseded, and neighborhood
+            prompts that one changes on purpose, are counted but not measured. None to measure everything.
 
     Returns:
         One record per edit, metric and protocol. Its value is the mean over the edit's prompts, because
-        the prompts of one edit are correlated and must not count as independent items.
+        the prompts of one edit are correlated and must not count as independent items. Further records
+        count what is left out.
     """
     known = without_control_answers(edits, model.base.tokenizer)
-    asked = [(edit, probe) for edit in known for probe in probes_of(edit, settings)]
+    selected = select_probes(known, task, settings, in_force)
+    asked = selected.asked
     generations = engine.generate(
         model,
         [_generation(model, probe.prompt, settings) for _, probe in asked],
@@ -95,8 +109,11 @@ def measure_edits(
         for protocol, outcome in _score_probe(probe, generations[i], expected, rival, before):
             outcomes[(edit.id, probe.metric, protocol)].append(outcome)
     return [
-        _record(task, edit_id, metric, protocol, scored)
-        for (edit_id, metric, protocol), scored in outcomes.items()
+        *(
+            _record(task, edit_id, metric, protocol, scored)
+            for (edit_id, metric, protocol), scored in outcomes.items()
+        ),
+        *selected.counts,
     ]
 
 
@@ -124,19 +141,41 @@ def task_results(records: Iterable[ItemRecord], notes: Mapping[str, str] | None 
     """
     task_notes = notes or {}
     groups: dict[tuple[str, str, str], list[ItemRecord]] = defaultdict(list)
+    counts: list[ItemRecord] = []
     for record in records:
-        groups[(record.task, record.metric, record.protocol)].append(record)
-    results = [result_from_items(group, task_notes.get(task, "")) for (task, _, _), group in groups.items()]
+        if is_count(record):
+            counts.append(record)
+        else:
+            groups[(record.task, record.metric, record.protocol)].append(record)
+    results = [
+        result_from_items(
+            group,
+            "; ".join(filter(None, (task_notes.get(task, ""), left_out_note(counts, task, metric)))),
+        )
+        for (task, metric, _), group in groups.items()
+    ]
     retained = (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name)
     return [
         *results,
         *(_effective(one) for one in results if (one.task, one.metric, one.protocol) == retained),
+        *count_results(counts),
     ]
 
 
-def rescore_records(records: Iterable[ItemRecord], notes: Mapping[str, str]) -> list[TaskResult]:
-    """Scores stored answers again with the current rule for matching answers; other records are unchanged."""
-    return task_results([_rescore_record(record) for record in records], notes)
+def rescore_records(
+    records: Iterable[ItemRecord], notes: Mapping[tuple[str, str, str], str]
+) -> list[TaskResult]:
+    """Scores stored answers again with the current rule for matching answers; other records are unchanged.
+
+    Args:
+        records: The stored records.
+        notes: The notes on the stored results by task, metric and protocol; they do not depend on the rule.
+    """
+    results = task_results([_rescore_record(record) for record in records])
+    return [
+        one.model_copy(update={"note": notes.get((one.task, one.metric, one.protocol), one.note)})
+        for one in results
+    ]
 
 
 def _rescore_record(record: ItemRecord) -> ItemRecord:
@@ -144,11 +183,16 @@ def _rescore_record(record: ItemRecord) -> ItemRecord:
         return record
     rule = starts_with_answer if record.metric in OWN_METRICS else PROBE_REGISTRY.get(record.metric).counts
     prompts = [
-        {**one, "value": float(one["too_long"] is None and rule(one["answer"], one["expected"]))}
+        {**one, "value": float(_has_answer(one) and rule(one["answer"], one["expected"]))}
         for one in record.details["prompts"]
     ]
     value = sum(one["value"] for one in prompts) / len(prompts)
-    return record.model_copy(update={"value": value, "details": {"prompts": prompts}})
+    return record.model_copy(update={"value": value, "details": {**record.details, "prompts": prompts}})
+
+
+def _has_answer(prompt: Mapping[str, Any]) -> bool:
+    """Returns whether the model answered a stored prompt: it was not too long, and its thinking ended."""
+    return prompt["too_long"] is None and prompt.get("unfinished_thinking") is None
 
 
 def _effective(retention: TaskResult) -> TaskResult:
@@ -170,6 +214,8 @@ class _ProtocolScore:
     probe: ProbePrompt
     answer: str
     details: dict[str, float]
+    thinking: str = ""
+    unfinished_thinking: int | None = None
 
 
 def _score_probe(
@@ -179,7 +225,7 @@ def _score_probe(
     rival: Score | None,
     before: Answers | None,
 ) -> Iterable[tuple[str, _ProtocolScore]]:
-    """Yields the score of one prompt under each protocol; 0 if an answer is not finite or was too long."""
+    """Yields the score of one prompt under each protocol; 0 if an answer is not finite or there is none."""
     details: dict[str, float] = {}
     if expected is not None:
         details["mean_logprob_expected"] = expected.mean_logprob
@@ -187,15 +233,20 @@ def _score_probe(
         details["mean_logprob_rival"] = rival.mean_logprob
 
     def outcome(value: float, *answers: Score | Generation) -> _ProtocolScore:
-        counted = value if all(answer.finite for answer in answers) else 0.0
+        generated = [answer for answer in answers if isinstance(answer, Generation)]
+        unfinished = longest_unfinished(generated)
+        counted = value if unfinished is None and all(answer.finite for answer in answers) else 0.0
         finite, too_long = all_finite(answers), longest_too_long(answers)
-        return _ProtocolScore(counted, finite, too_long, probe, generation.text, details)
+        thinking = generation.thinking if generated else ""
+        return _ProtocolScore(
+            counted, finite, too_long, probe, generation.text, details, thinking, unfinished
+        )
 
     if probe.expected is not None and expected is not None:
         yield FREE_DECODING.name, outcome(float(probe.counts(generation.text, probe.expected)), generation)
         share = sum(expected.token_greedy) / len(expected.token_greedy)
         yield TEACHER_FORCED.name, outcome(share, expected)
-        if rival is not None:
+        if rival is not None and not same_answer(probe.expected, probe.rival or ""):
             wins = expected.mean_logprob > rival.mean_logprob
             yield PROBABILITY.name, outcome(float(wins), expected, rival)
     if probe.metric == NEIGHBORHOOD.name and before is not None:
@@ -220,8 +271,12 @@ def _record(
         too_long=max(
             (outcome.too_long for outcome in outcomes if outcome.too_long is not None), default=None
         ),
+        unfinished_thinking=max(
+            (one.unfinished_thinking for one in outcomes if one.unfinished_thinking is not None), default=None
+        ),
         prompt=first.probe.prompt,
         answer=first.answer,
+        thinking=first.thinking,
         expected=first.probe.expected or "",
         details={
             "prompts": [
@@ -232,11 +287,20 @@ def _record(
                     "value": o.value,
                     "too_long": o.too_long,
                     **_json_safe(o.details),
+                    **_thinking_of(o),
                 }
                 for o in outcomes
             ]
         },
     )
+
+
+def _thinking_of(outcome: _ProtocolScore) -> dict[str, str | int]:
+    """Returns the fields of a prompt about the model's thinking; none if it didn't think."""
+    fields: dict[str, str | int] = {"thinking": outcome.thinking} if outcome.thinking else {}
+    if outcome.unfinished_thinking is not None:
+        fields["unfinished_thinking"] = outcome.unfinished_thinking
+    return fields
 
 
 def _json_safe(details: Mapping[str, float]) -> dict[str, float | None]:

@@ -10,7 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from sequela.core.errors import BadInputError
+from sequela.core.numbers import MAX_LENGTH
 from sequela.edits import Edit
+from sequela.edits.checks import is_unchanged
 from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
 from sequela.evaluation.edit_quality.plugin_metrics import PROBE_REGISTRY, ProbeMetric
 from sequela.results.metrics import (
@@ -53,9 +55,9 @@ class EditQualitySettings(BaseModel):
         metrics: Further metrics from installed packages, by name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    max_new_tokens: int = Field(default=16, ge=1)
+    max_new_tokens: int = Field(default=16, ge=1, le=MAX_LENGTH)
     max_neighborhood: int = Field(default=5, ge=0)
     max_portability: int = Field(default=5, ge=0)
     prefixes: int = Field(default=1, ge=0, le=len(UNRELATED))
@@ -108,7 +110,7 @@ def probes_of(edit: Edit, settings: EditQualitySettings) -> list[ProbePrompt]:
     * `paraphrase`: other prompts that ask the same.
     * `portability`: questions whose answer follows from the edit.
     * `attack_robustness`: the prompt after a statement of the old fact; if the old answer comes back, the
-      edit was superficial (arXiv 2505.12636).
+      edit was superficial (arXiv 2505.12636). An edit whose new answer is the old one has none.
     * `neighborhood`: questions about other subjects.
     * the settings' `metrics`: the prompts of metrics from packages.
     """
@@ -119,7 +121,7 @@ def probes_of(edit: Edit, settings: EditQualitySettings) -> list[ProbePrompt]:
     probes += [ProbePrompt(PARAPHRASE.name, text, new, true) for text in edit.paraphrases]
     for further in edit.portability[: settings.max_portability]:
         probes.append(ProbePrompt(PORTABILITY.name, further.prompt, further.answer, None))
-    if settings.attack and true is not None:
+    if settings.attack and true is not None and not is_unchanged(edit):
         probes.append(
             ProbePrompt(ATTACK_ROBUSTNESS.name, f"{edit.question} {true}. {edit.question}", new, true)
         )

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edits import Edit
+from sequela.evaluation.answer_status import longest_unfinished
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.ngrams import ngram_entropy
-from sequela.inference import Engine, generation_request
+from sequela.inference import Engine, Generation, generation_request
 from sequela.results import EDIT_QUALITY, ItemRecord
 from sequela.results.metrics import CONSISTENCY, FLUENCY
 
@@ -37,7 +38,8 @@ def reference_texts(
     if not settings.text_tokens:
         return {}
     prompts = [prompt for edit in edits for prompt in edit.attribute]
-    return _write(model, engine, prompts, settings, progress)
+    written = _write(model, engine, prompts, settings, progress)
+    return {prompt: generation.text for prompt, generation in written.items()}
 
 
 def measure_texts(
@@ -70,7 +72,8 @@ def measure_texts(
     weights = _Weights(list(references.values()))
     records = []
     for edit in edits:
-        texts = [written[prompt] for prompt in _prompts(edit)]
+        generations = [written[prompt] for prompt in _prompts(edit)]
+        texts = [generation.text for generation in generations]
         values = {FLUENCY.name: math.fsum(ngram_entropy(text) for text in texts) / len(texts)}
         known = [references[prompt] for prompt in edit.attribute if prompt in references]
         if known:
@@ -84,8 +87,10 @@ def measure_texts(
                     protocol=PROTOCOL,
                     item=edit.id,
                     value=value,
+                    unfinished_thinking=longest_unfinished(generations),
                     prompt=_prompts(edit)[0],
                     answer=texts[0],
+                    thinking=generations[0].thinking,
                     details={"texts": texts},
                 )
             )
@@ -102,11 +107,10 @@ def _write(
     prompts: Sequence[str],
     settings: EditQualitySettings,
     progress: Progress,
-) -> dict[str, str]:
+) -> dict[str, Generation]:
     unique = list(dict.fromkeys(prompts))
     requests = [generation_request(model, prompt, settings.text_tokens) for prompt in unique]
-    generations = engine.generate(model, requests, progress)
-    return {prompt: generation.text for prompt, generation in zip(unique, generations, strict=True)}
+    return dict(zip(unique, engine.generate(model, requests, progress), strict=True))
 
 
 class _Weights:

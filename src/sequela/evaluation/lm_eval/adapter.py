@@ -15,7 +15,7 @@ from sequela.core.joining import ANSWER, without_end_spaces
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate
-from sequela.edited.protocols import NO_ROUTE, Route
+from sequela.edited.protocols import NO_ROUTE, Route, Routed
 from sequela.evaluation.answer_status import format_error
 from sequela.evaluation.lm_eval.harness_keys import stop_problem
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
@@ -47,6 +47,9 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     * **Too long**: a request that doesn't fit the model's context is not run. It is recorded in `too_long`
       with its length in tokens; its log-likelihood is minus infinity, its text empty. With `cut_prompts`,
       prompts are truncated on the left, as in `HFLM`, and recorded in `truncated`.
+    * **Thinking**: a text is the model's answer, without its thinking, which is recorded in `thinking` by
+      prompt. If it doesn't end, the text is empty, and its length in tokens is in `unfinished_thinking`.
+      Given answers are scored behind an empty thought if the template leaves one open.
     * **Not finite**: a prompt followed by a non-finite logit is recorded in `nonfinite`; its
       log-likelihood is minus infinity, its text ends there.
     * **Failed**: a request that can't be rewritten or tokenized, for example because of an error in a
@@ -73,6 +76,8 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         self.nonfinite: set[str] = set()
         self.too_long: dict[tuple[str, ...], int] = {}
         self.failed: dict[tuple[str, ...], str] = {}
+        self.thinking: dict[str, str] = {}
+        self.unfinished_thinking: dict[str, int] = {}
         self._routes: dict[str, Route] = {}
 
     @property
@@ -129,7 +134,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
             ids = self.tok_encode(continuation, add_special_tokens=False)
             begins = len(ids) > 1 and ids[0] == self.prefix_token_id
             return (ids[:1], ids[1:]) if begins else ([self.prefix_token_id], ids)
-        rewritten = self._rewritten(context)
+        rewritten = self._routed(context).answer_prompt
         if any(isinstance(router, ChatTemplate) for router in self.edited.routers):
             # An answer in a turn of its own is joined to the template, as an edit's target is.
             tokens = tokenize_prompt(self.tokenizer, rewritten, target=continuation.lstrip())
@@ -199,6 +204,10 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         for index, generation in zip(asked, generations, strict=True):
             texts[index] = generation.text
             prompt = requests[index].args[0]
+            if generation.thinking:
+                self.thinking[prompt] = generation.thinking
+            if generation.unfinished_thinking is not None:
+                self.unfinished_thinking[prompt] = generation.unfinished_thinking
             if generation.too_long is not None:
                 self.too_long[(prompt,)] = generation.too_long
             elif not generation.finite:
@@ -208,7 +217,7 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
     def _prompt_tokens(self, prompt: str) -> list[int] | None:
         """Returns the tokens of a prompt to be continued; None if it failed."""
         try:
-            rewritten = self._rewritten(prompt) if prompt else ""
+            rewritten = self._routed(prompt).prompt if prompt else ""
             if rewritten.endswith(ANSWER):
                 rewritten = without_end_spaces(rewritten.removesuffix(ANSWER))
             return self.tok_encode(rewritten) or [self.prefix_token_id]
@@ -222,24 +231,27 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         _check_greedy(settings)
         lengths = [settings[name] for name in _LENGTH_NAMES if settings.get(name) is not None]
         max_new_tokens = int(lengths[0]) if lengths else DEFAULT_MAX_NEW_TOKENS
-        room = self.max_length - max_new_tokens
+        route = self._routes.get(prompt, NO_ROUTE)
+        for_thinking = 0 if route.thinking is None else route.thinking.max_tokens
+        room = self.max_length - max_new_tokens - for_thinking
         if max_new_tokens < 1 or room < 1:
+            thinking = f" and {for_thinking} for thinking" if for_thinking else ""
             raise BadInputError(
-                f"{max_new_tokens} new tokens were requested; {self.edited.base.name!r} has a context "
-                f"of {self.max_length} tokens, prompt included."
+                f"{max_new_tokens} new tokens{thinking} were requested; {self.edited.base.name!r} has a "
+                f"context of {self.max_length} tokens, prompt included.",
+                hint="Lower max_thinking_tokens." if for_thinking else None,
             )
         until = settings.get("until", [])
         if wrong := stop_problem(until):
             raise BadInputError(f"The task {wrong}.")
         stop = (until,) if isinstance(until, str) else tuple(until or ())
-        route = self._routes.get(prompt, NO_ROUTE)
         return GenerationRequest(self._fitted(prompt, ids, room), max_new_tokens, stop, route)
 
-    def _rewritten(self, prompt: str) -> str:
+    def _routed(self, prompt: str) -> Routed:
         """Returns the prompt after routing, and stores its route."""
         routed = self.edited.route(without_marks(prompt))
         self._routes[prompt] = routed.route
-        return routed.prompt
+        return routed
 
     def _fitted(self, text: str | None, ids: list[int], room: int) -> tuple[int, ...]:
         """Returns the tokens of a prompt, truncated to the last `room` and recorded if prompts are cut."""

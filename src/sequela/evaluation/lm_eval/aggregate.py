@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from sequela.evaluation.lm_eval import choice_scoring, generation_scoring
-from sequela.evaluation.lm_eval.item_records import joined
+from sequela.evaluation.lm_eval.guessing import Guessing, guessing_of, pooled
+from sequela.evaluation.lm_eval.item_records import joined, without_counts
 from sequela.evaluation.lm_eval.task_file import TaskFile
-from sequela.results import ItemRecord, Measurement, TaskResult
+from sequela.results import ItemRecord, Measurement, TaskResult, with_answered_accuracy
 from sequela.results.metrics import (
     ACCURACY,
     ACCURACY_PER_BYTE,
@@ -18,7 +19,7 @@ from sequela.results.metrics import (
     TRUE_PROBABILITY,
 )
 
-SCORING_VERSION = 2
+SCORING_VERSION = 3
 """Raised when the same answers get other scores, unless `answer_extraction.py` is the cause."""
 
 
@@ -39,16 +40,20 @@ def benchmark_results(
         group: The name of the group, if the benchmark has subtasks. Its results are means over all items, so
             that subtasks are weighted by their numbers of items.
     """
+    guessing = {task: guessing_of(members, file.chance) for task, members in records.items()}
     if not group:
         ((task, members),) = records.items()
-        return [_in_group(one, file, "") for one in _all(file, members, notes[task])]
+        of_task = _all(file, members, notes[task], guessing[task])
+        return with_answered_accuracy(_in_group(one, file, "") for one in of_task)
     together = [_as_group_item(record, group) for members in records.values() for record in members]
-    of_group = [_without_details(one) for one in _all(file, together, notes[group])]
+    of_group = [
+        _without_details(one) for one in _all(file, together, notes[group], pooled([*guessing.values()]))
+    ]
     of_subtasks = [
-        _in_group(_first(file, members, notes[task]), file, subtasks[task])
+        _in_group(_first(file, members, notes[task], guessing[task]), file, subtasks[task])
         for task, members in records.items()
     ]
-    return [*(_in_group(one, file, "") for one in of_group), *of_subtasks]
+    return with_answered_accuracy([*(_in_group(one, file, "") for one in of_group), *of_subtasks])
 
 
 def rescore_benchmark(
@@ -63,8 +68,11 @@ def rescore_benchmark(
     """
     results: list[TaskResult] = []
     for file in files:
+        first = file.reported_metrics[0]
         known = [one for one in measured if (one.group, one.protocol) == (file.name, file.protocol)]
-        notes = {one.task: one.note for one in known}
+        # The first metric's note has the fewest counts to remove: none is about one metric only.
+        notes = {one.task: without_counts(one.note) for one in reversed(known)}
+        notes |= {one.task: without_counts(one.note) for one in known if one.metric == first}
         subtasks = {one.task: one.subtask for one in known}
         records: dict[str, list[ItemRecord]] = defaultdict(list)
         for item in items:
@@ -91,16 +99,16 @@ def holds_answer(record: ItemRecord) -> bool:
     return "prompt_hash" in record.details
 
 
-def _all(file: TaskFile, records: Sequence[ItemRecord], note: str) -> list[TaskResult]:
+def _all(file: TaskFile, records: Sequence[ItemRecord], note: str, guessing: Guessing) -> list[TaskResult]:
     if file.protocol == "generation":
-        return generation_scoring.generation_results(records, note, file.chance)
+        return generation_scoring.generation_results(records, note, file.chance, guessing)
     return [_of_metric(metric, file, records, note) for metric in file.reported_metrics]
 
 
-def _first(file: TaskFile, records: Sequence[ItemRecord], note: str) -> TaskResult:
+def _first(file: TaskFile, records: Sequence[ItemRecord], note: str, guessing: Guessing) -> TaskResult:
     """Returns the result of the primary metric, whose records contain the answers."""
     if file.protocol == "generation":
-        return generation_scoring.accuracy(records, note, file.chance)
+        return generation_scoring.accuracy(records, note, file.chance, guessing)
     return _of_metric(file.reported_metrics[0], file, records, note)
 
 
@@ -108,10 +116,11 @@ def _of_metric(metric: str, file: TaskFile, records: Sequence[ItemRecord], note:
     """Returns the result of one of `CHOICE_METRICS`."""
     if metric == ACCURACY.name:
         return choice_scoring.accuracy(records, note, file.chance)
+    if metric == ACCURACY_PER_BYTE.name:
+        return choice_scoring.accuracy_per_byte(records, note, file.chance)
     if metric == SHARE_YES.name:
         return choice_scoring.share_of_answer(records, "Yes", metric, note)
     of_records = {
-        ACCURACY_PER_BYTE.name: choice_scoring.accuracy_per_byte,
         TRUE_PROBABILITY.name: choice_scoring.true_probability,
         BALANCED_ACCURACY.name: choice_scoring.balanced_accuracy,
         AUROC.name: choice_scoring.auroc,

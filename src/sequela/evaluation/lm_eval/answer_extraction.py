@@ -10,14 +10,32 @@ from __future__ import annotations
 
 import re
 import string
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-EXTRACTION_VERSION = 1
+from sequela.evaluation.answer_reading import letters
+from sequela.evaluation.answer_reading.markup import plain
+from sequela.evaluation.answer_reading.names import (
+    begins_with,
+    name_within,
+    number_at_start,
+    same_name,
+    without_articles,
+    words,
+)
+from sequela.evaluation.answer_reading.numbers import as_number
+from sequela.evaluation.answer_reading.statements import (
+    STATED,
+    first_question,
+    last_number,
+    marked_numbers,
+    stated_numbers,
+)
+from sequela.evaluation.answer_reading.thinking import END_OF_THINKING, without_thinking
+
+EXTRACTION_VERSION = 2
 """Raised when a rule below starts to parse the same text differently."""
 
 Extractor = Callable[[str, Sequence[str]], str | None]
@@ -75,15 +93,23 @@ UNPARSED = Verdict(None, "", False)
 """The verdict on a text in which no answer was found."""
 
 
-def read(text: str, parser: AnswerParser, targets: Sequence[str], choices: Sequence[str] = ()) -> Verdict:
-    """Parses a generated answer.
+def read(
+    text: str,
+    parser: AnswerParser,
+    targets: Sequence[str],
+    choices: Sequence[str] = (),
+    end_of_thinking: str = END_OF_THINKING,
+) -> Verdict:
+    """Parses a generated answer, without its thinking.
 
     Args:
         text: The generated text.
         parser: The parser.
         targets: The right answers.
         choices: The choices that were shown, in the order of their letters.
+        end_of_thinking: The mark at which the model stops thinking.
     """
+    text = without_thinking(text, end_of_thinking)
     for name in parser.extractors:
         found = EXTRACTORS[name](text, choices)
         if found is not None:
@@ -92,107 +118,173 @@ def read(text: str, parser: AnswerParser, targets: Sequence[str], choices: Seque
 
 
 def all_extracted(
-    text: str, parsers: Mapping[str, AnswerParser], choices: Sequence[str]
+    text: str,
+    parsers: Mapping[str, AnswerParser],
+    choices: Sequence[str],
+    end_of_thinking: str = END_OF_THINKING,
 ) -> dict[str, str | None]:
-    """Returns what each extractor of the parsers finds in a text."""
+    """Returns what each extractor of the parsers finds in a text without its thinking."""
+    text = without_thinking(text, end_of_thinking)
     names = dict.fromkeys(name for parser in parsers.values() for name in parser.extractors)
     return {name: EXTRACTORS[name](text, choices) for name in names}
 
 
 # Letters
 
-_LETTER = r"\(?(?P<letter>[A-Z])\)?(?![\w'’])"
-_FIRST_LETTER = re.compile(rf"^[\s*_\"'`]*{_LETTER}")
-_STATED_LETTER = re.compile(
-    rf"(?i:\b(?:answer|option|choice)\b)(?:\s+(?i:is|would\s+be|should\s+be))?\s*:?\s*[*_\"'`]*{_LETTER}"
-)
-_ARTICLE_FOLLOWS = re.compile(r"\s+[a-z]")
-
 
 def _first_letter(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter that the text begins with."""
-    return _letter(_FIRST_LETTER.match(text), text, len(choices))
+    return letters.first_letter(text, choices)
 
 
 def _stated_letter(text: str, choices: Sequence[str]) -> str | None:
-    """Returns the letter after the last `answer is`, `answer:`, `option` or `choice`."""
-    found = [_letter(match, text, len(choices)) for match in _STATED_LETTER.finditer(text)]
-    return next((letter for letter in reversed(found) if letter is not None), None)
+    """Returns the letter of the last statement: after `answer is`, `option`, `I choose` and the like."""
+    return letters.stated_letter(text, choices)
 
 
-def _letter(match: re.Match[str] | None, text: str, n_choices: int) -> str | None:
-    if match is None:
-        return None
-    letter = match["letter"]
-    if not 0 <= ord(letter) - ord("A") < n_choices:
-        return None
-    bare = match[0].endswith(letter)
-    # "A cat" is an article and its noun, "I think" a pronoun and its verb, not a choice.
-    return None if bare and letter in "AI" and _ARTICLE_FOLLOWS.match(text, match.end()) else letter
+def _chosen_letter(text: str, choices: Sequence[str]) -> str | None:
+    """Returns the letter that the text begins with or states, in any markup."""
+    return letters.chosen_letter(text, choices)
+
+
+def _whole_choice(text: str, choices: Sequence[str]) -> str | None:
+    """Returns the letter of the only choice that is the whole first line, such as `C. elegans`."""
+    line = _literal(_first_line(text, ()) or "")
+    same = [i for i, choice in enumerate(choices) if len(line) > 1 and _literal(choice) == line]
+    return string.ascii_uppercase[same[0]] if len(same) == 1 else None
 
 
 def _choice_text(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter of the only choice whose words are at the start or follow the last `answer is`."""
-    stated = _STATED.split(text)[-1]
-    for words in (_words_of(text), _words_of(stated)):
-        matching = [i for i, choice in enumerate(choices) if _begins(words, _words_of(choice))]
-        longest = max(matching, key=lambda i: len(_words_of(choices[i])), default=None)
+    text = _ECHO.sub("", plain(first_question(text)))
+    stated = _CHOICE_STATED.split(STATED.split(text)[-1])[-1]
+    shown = [without_articles(words(choice)) for choice in choices]
+    for said in (without_articles(words(text)), without_articles(words(stated))):
+        matching = [i for i, choice in enumerate(shown) if begins_with(said, choice)]
+        longest = max(matching, key=lambda i: len(shown[i]), default=None)
         if longest is not None:
-            same = [i for i in matching if _words_of(choices[i]) == _words_of(choices[longest])]
-            return string.ascii_uppercase[longest] if len(same) == 1 else None
+            rest = re.sub(r"^(?:(?:or|and|[b-z])\s+)*", "", said[len(shown[longest]) :].strip())
+            others = [choice for choice in shown if choice != shown[longest]]
+            several = any(begins_with(rest, other) for other in others)
+            same = [i for i in matching if shown[i] == shown[longest]]
+            return string.ascii_uppercase[longest] if len(same) == 1 and not several else None
     return None
 
 
-def _begins(words: str, start: str) -> bool:
-    return bool(start) and (words == start or words.startswith(f"{start} "))
+_ECHO = re.compile(r"^\s*(?:A|Answer)\s*:\s*")
+_CHOICE_STATED = re.compile(
+    r"(?i)(?:\b(?:it|that|this|(?:option|choice|solution|response)(?:\s+here)?))"
+    r"(?:\s+(?:is|(?:would|must|should|has\s+to)\s+be)|(?<=it)['’]s|(?<=that)['’]s)\b\s*:?"
+)
+"""Further words that state a choice, outside of a statement of an answer."""
 
 
 # Numbers
 
-_NUMBER = r"(?P<number>[-−]?\s?[$€£]?\s?\d[\d,]*(?:\.\d+)?|[-−]?\.\d+)"
-_STATED = re.compile(r"(?i)\banswer\b(?:\s+(?:is|was|will\s+be|would\s+be|should\s+be|=)|\s*:)\s*:?")
-_STATED_NUMBER = re.compile(rf"{_STATED.pattern}[^\d\n]{{0,20}}?{_NUMBER}")
-_MARKED_NUMBER = re.compile(rf"(?m)^\s*(?:####|A:)\s*{_NUMBER}")
-_ANY_NUMBER = re.compile(_NUMBER)
-
 
 def _stated_number(text: str, _: Sequence[str]) -> str | None:
-    """Returns the number after the last `answer is`."""
-    return _last_number_of(_STATED_NUMBER, text)
+    """Returns the number after the last `answer is`, unless that is denied or one of several."""
+    found = [*stated_numbers(text)]
+    return found[-1] if found else None
+
+
+def _first_stated_number(text: str, _: Sequence[str]) -> str | None:
+    """Returns the number after the first `answer is` that has one, as the harness's strict filter does."""
+    return next((number for number in stated_numbers(text) if number is not None), None)
 
 
 def _marked_number(text: str, _: Sequence[str]) -> str | None:
     """Returns the number of the last line that begins with `####` or `A:`."""
-    return _last_number_of(_MARKED_NUMBER, text)
+    found = marked_numbers(text)
+    return found[-1] if found else None
 
 
 def _last_number(text: str, _: Sequence[str]) -> str | None:
-    """Returns the last number in the text."""
-    return _last_number_of(_ANY_NUMBER, text)
+    """Returns the last number in the text, unless the text states an answer that is not one number."""
+    return None if [*stated_numbers(text)][-1:] == [None] else last_number(text)
 
 
-def _last_number_of(pattern: re.Pattern[str], text: str) -> str | None:
-    found = [match["number"] for match in pattern.finditer(text)]
-    return found[-1].strip() if found else None
+def _boxed_number(text: str, _: Sequence[str]) -> str | None:
+    """Returns the number in the last box of LaTeX."""
+    boxed = letters.BOXED.findall(text)
+    return boxed[-1] if boxed and as_number(boxed[-1]) is not None else None
 
 
 # Words
 
 _OPTION = re.compile(r"\(([A-Z])\)")
+_LISTED_OPTION = re.compile(r"(?m)^\s*\([A-Z]\)")
+_STATED_OPTION = re.compile(
+    r"^[\s:*_\"'`“”‘’$<\[{-]*(?:(?i:(?:the\s+)?(?:option|choice|letter|answer))\s+)?(?:\(([A-Za-z])\)|([A-Z])(?:\)|(?=[\s*_\"'`“”’$>\]}.,]*(?:$|\n|[.:,]\s|\s[-–—]\s))))"
+)
+_CLOSED_WORD = re.compile(
+    r"^[\s:*_\"'`“”‘’$({<\[-]*(yes|no|true|false|valid|invalid|plausible|implausible)\b(?!\s*(?:,|and|or|/)?\s*(?:and|or|/)\s*\w|-)",
+    re.I,
+)
+
+
+_ARGUMENT_IS = re.compile(
+    r"(?i)^\W*(?:that\s+)?(?:(?:the|this)\s+(?:\w+\s+){1,2}(?:is|are)\s+)?(?:(?:deductively|logically|clearly|definitely)\s+)?"
+)
+"""Words before a closed word: `that the argument is deductively valid`."""
 
 
 def _stated_text(text: str, _: Sequence[str]) -> str | None:
     """Returns the rest of the line after the last `answer is`."""
-    parts = _STATED.split(text)
-    if len(parts) == 1:
+    parts = STATED.split(first_question(text))
+    return None if len(parts) == 1 else _first_line(parts[-1], ())
+
+
+def _stated_answer(text: str, _: Sequence[str]) -> str | None:
+    """Returns the option, the `yes` or `no`, or else the line that the last `answer is` is followed by."""
+    stated = _stated_text(plain(text), ())
+    if stated is None:
         return None
-    return _first_line(parts[-1], ())
+    if option := _STATED_OPTION.match(stated):
+        rest = stated[option.end() :]
+        several = re.match(r"\W*(?:or|and|nor|/|&)?\W*\(?[A-Z]\)?(?:\W|$)", rest) and re.match(
+            r"\s*(?:,|/|&|or\b|and\b|nor\b|\()", rest
+        )
+        return None if several else f"({(option[1] or option[2]).upper()})"
+    if re.match(r"(?i)\W*not\s+valid\b", stated):
+        return "invalid"
+    if re.match(r"(?i)\W*(?:not|neither|either)\b", stated):
+        corrected = re.search(r"(?i)\b(?:but|rather|instead)\s+\(([A-Z])\)", stated)
+        return f"({corrected[1].upper()})" if corrected else None
+    word = _CLOSED_WORD.match(_ARGUMENT_IS.sub("", stated))
+    return word[1] if word else stated
 
 
 def _last_option(text: str, _: Sequence[str]) -> str | None:
-    """Returns the last letter in round brackets."""
-    found = _OPTION.findall(text)
-    return f"({found[-1]})" if found else None
+    """Returns the last letter in round brackets, outside of a list of options."""
+    bare = plain(first_question(text))
+    listed = _LISTED_OPTION.findall(bare)
+    found = _OPTION.findall(_LISTED_OPTION.sub("", bare) if len(listed) > 1 else bare)
+    if len(found) > 2 and found == list(string.ascii_uppercase[: len(found)]):
+        return None
+    if _TWO_OPTIONS.search(bare):
+        return None
+    return f"({found[-1]})" if found and STATED.search(text) is None else None
+
+
+_TWO_OPTIONS = re.compile(r"\([A-Z]\)[\s,/&]*(?:(?:and|or|nor)\s+)?\([A-Z]\)")
+_ONLY_OPTION = re.compile(r"[\s:*_\"'`“”‘’$<\[{-]*(?:option\s+)?(?:([A-Z])[\s*_\"'`“”’$>\]}.]*$|([A-Z])\)\s)")
+
+
+def _first_option(text: str, _: Sequence[str]) -> str | None:
+    """Returns the option that is the whole first line, or its label, as in `B) a fir`."""
+    option = _ONLY_OPTION.match(plain(_first_line(text, ()) or "") + "\n")
+    listed = _LABELED.findall(plain(first_question(text)))
+    return f"({option[1] or option[2]})" if option and len(listed) < 2 else None
+
+
+_LABELED = re.compile(r"(?m)(?:^|\s)\(?[A-Z]\)\s")
+
+
+def _first_closed_word(text: str, _: Sequence[str]) -> str | None:
+    """Returns `yes`, `no`, `true`, `false`, `valid` or `invalid` if the text begins with it."""
+    word = _CLOSED_WORD.match(plain(text))
+    return word[1] if word else None
 
 
 def _first_line(text: str, _: Sequence[str]) -> str | None:
@@ -203,11 +295,18 @@ def _first_line(text: str, _: Sequence[str]) -> str | None:
 EXTRACTORS: dict[str, Extractor] = {
     "first_letter": _first_letter,
     "stated_letter": _stated_letter,
+    "chosen_letter": _chosen_letter,
+    "whole_choice": _whole_choice,
     "choice_text": _choice_text,
     "stated_number": _stated_number,
+    "first_stated_number": _first_stated_number,
+    "boxed_number": _boxed_number,
     "marked_number": _marked_number,
     "last_number": _last_number,
     "stated_text": _stated_text,
+    "stated_answer": _stated_answer,
+    "first_option": _first_option,
+    "first_closed_word": _first_closed_word,
     "last_option": _last_option,
     "first_line": _first_line,
 }
@@ -227,39 +326,42 @@ def _same_words(found: str, targets: Sequence[str]) -> bool:
     return any(_plain(found) == _plain(target) for target in targets)
 
 
+def _same_answer(found: str, targets: Sequence[str]) -> bool:
+    """Compares like `words`, and numbers by value, brackets without spaces, words without commas."""
+    return _same_words(found, targets) or any(_is_same_answer(found, target) for target in targets)
+
+
+def _is_same_answer(found: str, target: str) -> bool:
+    number = as_number(target)
+    if number is not None:
+        return number_at_start(found.lstrip(" =≈:")) == number
+    if not words(target):
+        brackets = [re.sub(r"[\s.,*_`\"'“”‘’$]", "", plain_text) for plain_text in (found, target)]
+        return brackets[0] == brackets[1] != ""
+    return not _OPTION.fullmatch(target.strip()) and words(found) == words(target)
+
+
 def _same_name(found: str, targets: Sequence[str]) -> bool:
     """Compares up to case, Unicode form, articles and punctuation."""
-    return _words_of(found) in {_words_of(target) for target in targets} - {""}
+    return any(same_name(found, target) for target in targets)
 
 
 def _name_within(found: str, targets: Sequence[str]) -> bool:
-    """Returns whether one of the names occurs in the text, as whole words."""
-    padded = f" {_words_of(found)} "
-    return any(f" {words} " in padded for words in map(_words_of, targets) if words)
+    """Returns whether the text says one of the names, as whole words."""
+    return any(name_within(found, target) for target in targets)
 
 
 COMPARISONS: dict[str, Comparison] = {
     "letter": _same_letter,
     "number": _same_number,
     "words": _same_words,
+    "answer": _same_answer,
     "name": _same_name,
     "name_within": _name_within,
 }
 
 
-def as_number(text: str) -> Decimal | None:
-    """Parses a number, ignoring currency signs and thousands separators; None if it isn't a number."""
-    bare = re.sub(r"[\s,$€£%]", "", text.replace("−", "-")).rstrip(".")
-    try:
-        value = Decimal(bare)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None
-
-
 _AROUND = "*_`\"'“”‘’ "
-_NOT_A_WORD = re.compile(r"[^\w\s]|_")
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 
 def _plain(text: str) -> str:
@@ -268,6 +370,5 @@ def _plain(text: str) -> str:
     return option[1] if option else bare
 
 
-def _words_of(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(_ARTICLES.sub(" ", _NOT_A_WORD.sub(" ", folded)).split())
+def _literal(text: str) -> str:
+    return " ".join(text.casefold().split()).strip("*_`\"'“”‘’. ")

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
+from sequela.core.paths import user_path
 from sequela.core.registry import Registry
 from sequela.evaluation.lm_eval.task_file import (
     FOLDER,
@@ -82,8 +83,14 @@ def find_benchmark(name: str) -> Benchmark:
     """
     if not is_path(name):
         return BENCHMARK_REGISTRY.get(name)
-    path = Path(name).expanduser()
+    path = user_path(name)
     file = read_task_file(path)
+    if file.items and not (path.parent / file.items).is_file():
+        raise BadInputError(
+            f"The task file {path} names {file.items!r} as the file with its items, and {path.parent} has no "
+            "such file.",
+            hint="Add it, or correct `items` in the task file.",
+        )
     if file.benchmark in BENCHMARK_REGISTRY.names() and path.parent.resolve() != FOLDER.resolve():
         raise BadInputError(
             f"The task file {path}: the name {file.benchmark!r} is that of an existing benchmark, "

@@ -18,10 +18,10 @@ from sequela.results import (
     AnswerDistribution,
     ItemRecord,
     TaskResult,
-    invalid_items_note,
     mean_and_stderr,
     result_from_items,
     result_like,
+    with_score,
 )
 from sequela.results.metrics import ACCURACY_PER_BYTE, AUROC, BALANCED_ACCURACY, TRUE_PROBABILITY
 
@@ -83,15 +83,26 @@ def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None = No
     return result.model_copy(update={"form": choice_distribution(records, chance)})
 
 
-def accuracy_per_byte(records: Sequence[ItemRecord], note: str) -> TaskResult:
+def accuracy_per_byte(records: Sequence[ItemRecord], note: str, chance: float | None = None) -> TaskResult:
     """Returns the accuracy by log-probability per byte, which removes the advantage of short choices."""
-    found = []
-    for record in records:
-        lengths = [max(1, len(choice.encode())) for choice in record.details["choices"]]
-        chosen = choose([logprob / n for logprob, n in zip(logprobs_of(record), lengths, strict=True)])
-        value = float(chosen == record.details["right"])
-        found.append(derived(record, ACCURACY_PER_BYTE.name, value))
-    return result_from_items(found, joined(note, failures_note(records)))
+    by_byte = [_by_byte(record) for record in records]
+    scored = [derived(record, ACCURACY_PER_BYTE.name, record.value) for record in by_byte]
+    result = result_from_items(scored, joined(note, failures_note(by_byte)))
+    return result.model_copy(update={"form": choice_distribution(by_byte, chance, scored)})
+
+
+def _by_byte(record: ItemRecord) -> ItemRecord:
+    """Returns a record with the choice that has the highest log-probability per byte."""
+    logprobs = logprobs_of(record)
+    lengths = [max(1, len(choice.encode())) for choice in record.details["choices"]]
+    chosen = choose([logprob / n for logprob, n in zip(logprobs, lengths, strict=True)])
+    tie = chosen is None and all(math.isfinite(logprob) for logprob in logprobs)
+    return record.model_copy(
+        update={
+            "value": float(chosen == record.details["right"]),
+            "details": {**record.details, "chosen": chosen, "tie": tie},
+        }
+    )
 
 
 def true_probability(records: Sequence[ItemRecord], note: str) -> TaskResult:
@@ -114,10 +125,13 @@ def true_probability(records: Sequence[ItemRecord], note: str) -> TaskResult:
             )
         found.append(record.model_copy(update={"metric": TRUE_PROBABILITY.name, "value": value}))
     result = result_from_items(found, joined(note, failures_note(records)))
-    shares = [sum(record.details["labels"]) / len(record.details["labels"]) for record in records]
-    ties = sum(record.details["tie"] for record in records)
-    form = AnswerDistribution(chance=math.fsum(shares) / len(shares), n_ties=ties)
-    return result.model_copy(update={"form": form})
+    asked = [record for record in records if record.answered]
+    shares = [sum(record.details["labels"]) / len(record.details["labels"]) for record in asked]
+    form = AnswerDistribution(
+        chance=math.fsum(shares) / len(shares) if shares else None,
+        n_ties=sum(record.details["tie"] for record in asked),
+    )
+    return result.model_copy(update={"form": with_score(form, found)})
 
 
 def _logsumexp(values: Sequence[float]) -> float:
@@ -131,10 +145,15 @@ def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> TaskResult:
     Each record's value is weighted by items / (classes × items of its class), so that the mean of the
     records is the value of the result. The standard error is that of a mean of independent class means.
 
+    It covers the items that were answered.
+
     Args:
         records: The accuracy records.
         note: The note on the task.
     """
+    records, note = _asked(records, note)
+    if not records[0].answered:
+        return result_like(records[0], None, note=note, counted=records, metric=BALANCED_ACCURACY.name)
     groups: dict[int, list[ItemRecord]] = {}
     for record in records:
         groups.setdefault(record.details["right"], []).append(record)
@@ -149,9 +168,9 @@ def balanced_accuracy(records: Sequence[ItemRecord], note: str) -> TaskResult:
         weighted.append(derived(record, BALANCED_ACCURACY.name, record.value * weight))
     form = choice_distribution(records, 1 / len(groups))
     constants = dict.fromkeys(form.constants, 1 / len(groups))
-    return result_from_items(weighted, note).model_copy(
-        update={"stderr": stderr, "form": form.model_copy(update={"constants": constants})}
-    )
+    result = result_from_items(weighted, note)
+    scored = {"constants": constants, "score": result.value, "stderr": stderr}
+    return result.model_copy(update={"stderr": stderr, "form": form.model_copy(update=scored)})
 
 
 def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
@@ -160,9 +179,12 @@ def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
     It is the probability that the difference (second minus first choice) is larger for an item whose second
     choice is right than for one whose first choice is right. It shows what a model knows even if one answer
     always wins. Pairs of equal differences count half. An item with a non-finite log-probability is ranked
-    last if its second choice is right, and first otherwise. The standard error is that of Hanley and McNeil
-    (Radiology 143, 1982).
+    last if its second choice is right, and first otherwise; items that were too long or failed are left out.
+    The standard error is that of Hanley and McNeil (Radiology 143, 1982).
     """
+    records, note = _asked(records, note)
+    if not records[0].answered:
+        return result_like(records[0], None, note=note, counted=records, metric=AUROC.name)
     leads: dict[int, list[float]] = {0: [], 1: []}
     for record in records:
         right, (first, second) = record.details["right"], logprobs_of(record)
@@ -176,9 +198,17 @@ def auroc(records: Sequence[ItemRecord], note: str) -> TaskResult:
     one, two = area / (2 - area), 2 * area**2 / (1 + area)
     spread = (len(positives) - 1) * (one - area**2) + (len(negatives) - 1) * (two - area**2)
     variance = (area * (1 - area) + spread) / (len(positives) * len(negatives))
-    full_note = joined(note, invalid_items_note(records))
-    stderr, form = math.sqrt(max(variance, 0.0)), AnswerDistribution(chance=0.5)
-    return result_like(records[0], area, stderr, full_note, counted=records, metric=AUROC.name, form=form)
+    stderr = math.sqrt(max(variance, 0.0))
+    form = AnswerDistribution(chance=0.5, n=len(records), score=area, stderr=stderr)
+    return result_like(records[0], area, stderr, note, counted=records, metric=AUROC.name, form=form)
+
+
+def _asked(records: Sequence[ItemRecord], note: str) -> tuple[Sequence[ItemRecord], str]:
+    """Returns the items that were answered, and the note with their number; all items if none was."""
+    asked = [record for record in records if record.answered]
+    if len(asked) == len(records):
+        return records, note
+    return asked or records, joined(note, f"{len(asked)} of {len(records)} items were answered")
 
 
 def _one_class(records: Sequence[ItemRecord], metric: str, note: str) -> TaskResult:
@@ -188,6 +218,9 @@ def _one_class(records: Sequence[ItemRecord], metric: str, note: str) -> TaskRes
 
 def share_of_answer(records: Sequence[ItemRecord], answer: str, metric: str, note: str) -> TaskResult:
     """Returns how often an answer is chosen, right or wrong; 0 or 1 indicates a constant answer."""
+    records, note = _asked(records, note)
+    if not records[0].answered:
+        return result_like(records[0], None, note=note, counted=records, metric=metric)
     return result_from_items(
         [derived(record, metric, float(record.answer == answer)) for record in records], note
     )
@@ -195,5 +228,5 @@ def share_of_answer(records: Sequence[ItemRecord], answer: str, metric: str, not
 
 def derived(record: ItemRecord, metric: str, value: float) -> ItemRecord:
     """Returns another metric's record of the item, without the prompt and answer, which the first one has."""
-    emptied = {"prompt": "", "answer": "", "expected": "", "details": {}}
+    emptied = {"prompt": "", "answer": "", "thinking": "", "expected": "", "details": {}}
     return record.model_copy(update={"metric": metric, "value": value, **emptied})

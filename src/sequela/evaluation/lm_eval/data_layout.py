@@ -75,7 +75,7 @@ class SplitFile(BaseModel):
         first: The number of records to read, from the first on; all if None.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     path: str = ""
     first: int | None = Field(default=None, ge=1)
@@ -94,7 +94,7 @@ class DataLayout(BaseModel):
         row: The fields of an item, with a Jinja expression for each; empty if they are those of the record.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: Literal["csv", "json", "json_lines"]
     splits: dict[str, SplitFile] = Field(min_length=1)

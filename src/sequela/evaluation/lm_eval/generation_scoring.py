@@ -9,6 +9,7 @@ from typing import Any
 from sequela.evaluation.answer_status import format_error
 from sequela.evaluation.lm_eval.answer_extraction import UNPARSED, AnswerParser, all_extracted, read
 from sequela.evaluation.lm_eval.choice_scoring import derived
+from sequela.evaluation.lm_eval.guessing import Guessing, guessing_of
 from sequela.evaluation.lm_eval.item_records import ItemContext, Sample, failures_note, joined
 from sequela.evaluation.ngrams import ngram_entropy, repetition
 from sequela.results import (
@@ -18,6 +19,7 @@ from sequela.results import (
     most_frequent,
     result_from_items,
     result_like,
+    with_score,
 )
 from sequela.results.metrics import (
     ACCURACY,
@@ -60,7 +62,9 @@ def generation_records(
             value=0.0,
             finite=prompt not in context.nonfinite,
             too_long=context.too_long.get((prompt,)),
+            unfinished_thinking=context.unfinished_thinking.get(prompt),
             answer=sample["resps"][0][0],
+            thinking=context.thinking.get(prompt, ""),
             expected=targets[0] if targets else "",
             details={
                 "targets": targets,
@@ -102,20 +106,34 @@ def score_generation_item(record: ItemRecord, parsers: Mapping[str, AnswerParser
     )
 
 
-def accuracy(records: Sequence[ItemRecord], note: str, chance: float | None) -> TaskResult:
-    """Returns the share of right answers by the strict parser."""
+def accuracy(
+    records: Sequence[ItemRecord], note: str, chance: float | None, guessing: Guessing | None = None
+) -> TaskResult:
+    """Returns the share of right answers by the strict parser.
+
+    Args:
+        records: The items of a task, or of all tasks of a group.
+        note: The note on the task.
+        chance: The chance level that the task file states, if it does.
+        guessing: The scores of guessing; None to derive them, which is right for one task only.
+    """
+    guessing = guessing or guessing_of(records, chance)
     result = result_from_items(records, joined(note, failures_note(records)))
-    return result.model_copy(update={"form": generation_distribution(records, "strict", chance)})
+    return _with_form(result, records, "strict", guessing)
 
 
-def generation_results(records: Sequence[ItemRecord], note: str, chance: float | None) -> list[TaskResult]:
-    """Returns the accuracy by both parsers, and the metrics of the answers' form."""
+def generation_results(
+    records: Sequence[ItemRecord], note: str, chance: float | None, guessing: Guessing | None = None
+) -> list[TaskResult]:
+    """Returns the accuracy by both parsers, and the metrics of the answers' form.
+
+    The arguments are those of `accuracy`. Metrics of form cover the items that were answered.
+    """
+    guessing = guessing or guessing_of(records, chance)
     lenient = [derived(one, ACCURACY_LENIENT.name, float(_read(one, "lenient")["right"])) for one in records]
     results = [
-        accuracy(records, note, chance),
-        result_from_items(lenient, note).model_copy(
-            update={"form": generation_distribution(records, "lenient", chance)}
-        ),
+        accuracy(records, note, chance, guessing),
+        _with_form(result_from_items(lenient, note), records, "lenient", guessing),
     ]
     measures: dict[str, Callable[[ItemRecord], float]] = {
         PARSE_RATE.name: lambda one: float(_read(one, "strict")["extracted"] is not None),
@@ -125,38 +143,58 @@ def generation_results(records: Sequence[ItemRecord], note: str, chance: float |
         NGRAM_ENTROPY.name: lambda one: ngram_entropy(one.answer),
         ANSWER_WORDS.name: lambda one: float(len(one.answer.split())),
     }
+    answered = [record for record in records if record.answered]
+    missing = f"{len(answered)} of {len(records)} items were answered" if len(answered) < len(records) else ""
     for metric, measure in measures.items():
-        results.append(result_from_items([derived(one, metric, measure(one)) for one in records], note))
-    results.insert(4, _accuracy_parsed(records, note))
+        items = [derived(one, metric, measure(one)) for one in answered]
+        full_note = joined(note, missing)
+        results.append(
+            result_from_items(items, full_note)
+            if items
+            else result_like(records[0], None, note=full_note, metric=metric)
+        )
+    results.insert(4, _accuracy_parsed(answered, records[0], joined(note, missing), guessing))
     return results
 
 
 def generation_distribution(
-    records: Sequence[ItemRecord], parser: str, chance: float | None
+    records: Sequence[ItemRecord], parser: str, guessing: Guessing
 ) -> AnswerDistribution:
-    """Returns the distribution of the answers found by one of the parsers."""
-    letters = all(record.details["choices"] for record in records)
-    answers = [_read(record, parser)["extracted"] or "" for record in records]
-    right = [record.details["targets"] for record in records]
-    named = sorted({target for targets in right for target in targets}) if letters else []
+    """Returns the distribution of the answers that one of the parsers found, over the answered items."""
+    answered = [record for record in records if record.answered]
+    answers = [_answer(record, parser, guessing) for record in answered]
     return AnswerDistribution(
-        chance=chance,
-        constants={name: sum(name in targets for targets in right) / len(right) for name in named},
+        chance=guessing.chance,
+        constants=dict(guessing.constants),
         answers=most_frequent(answers),
-        n_empty=sum(not record.answer.strip() for record in records),
+        n_empty=sum(not record.answer.strip() for record in answered),
         n_unread=sum(answer == "" for answer in answers),
     )
 
 
-def _accuracy_parsed(records: Sequence[ItemRecord], note: str) -> TaskResult:
+def _with_form(
+    result: TaskResult, records: Sequence[ItemRecord], parser: str, guessing: Guessing
+) -> TaskResult:
+    answers = [_answer(record, parser, guessing) for record in records]
+    form = with_score(generation_distribution(records, parser, guessing), result.items, answers)
+    return result.model_copy(update={"form": form})
+
+
+def _answer(record: ItemRecord, parser: str, guessing: Guessing) -> str:
+    return guessing.name(_read(record, parser)["extracted"] or "")
+
+
+def _accuracy_parsed(
+    answered: Sequence[ItemRecord], first: ItemRecord, note: str, guessing: Guessing
+) -> TaskResult:
     """Returns the accuracy among the texts in which the lenient parser found an answer."""
-    parsed = [one for one in records if _read(one, "lenient")["extracted"] is not None]
+    parsed = [one for one in answered if _read(one, "lenient")["extracted"] is not None]
     scored = [derived(one, ACCURACY_PARSED.name, float(_read(one, "lenient")["right"])) for one in parsed]
     if scored:
-        parsed_note = f"{len(scored)} of {len(records)} answers could be parsed"
-        return result_from_items(scored, joined(note, parsed_note))
-    none_note = joined(note, f"none of {len(records)} answers could be parsed")
-    return result_like(records[0], None, note=none_note, metric=ACCURACY_PARSED.name)
+        parsed_note = f"{len(scored)} of {len(answered)} answers could be parsed"
+        return _with_form(result_from_items(scored, joined(note, parsed_note)), parsed, "lenient", guessing)
+    none_note = joined(note, f"none of {len(answered)} answers could be parsed")
+    return result_like(first, None, note=none_note, metric=ACCURACY_PARSED.name)
 
 
 def _read(record: ItemRecord, parser: str) -> dict[str, Any]:

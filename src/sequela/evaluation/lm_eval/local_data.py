@@ -18,8 +18,9 @@ from typing import Any
 
 from sequela.core.errors import BadInputError
 from sequela.core.paths import data_folder
-from sequela.core.text_files import open_text, read_json, read_json_lines
-from sequela.evaluation.lm_eval.data_layout import DataLayout, Row, SplitFile, nonfinite_field, picked_fields
+from sequela.core.plain_values import located, problem_of
+from sequela.core.text_files import lines_of, open_text, read_json, read_json_lines
+from sequela.evaluation.lm_eval.data_layout import DataLayout, Row, SplitFile, picked_fields
 from sequela.evaluation.lm_eval.task_file import JSON_LINES, SUBJECT, LocalFiles, TaskFile, layout_of
 
 
@@ -89,8 +90,6 @@ def read_items(path: Path) -> list[Row]:
     for where, row in _lines(path):
         if not isinstance(row, dict):
             raise BadInputError(f"{where}: expected an object.")
-        if field := nonfinite_field(row):
-            raise BadInputError(f"{where}: the number in the field {field!r} is not finite.")
         if rows and set(row) != set(rows[0]):
             differing = ", ".join(sorted(set(row) ^ set(rows[0])))
             raise BadInputError(f"{where}: the fields differ from those of the first record in {differing}.")
@@ -144,7 +143,7 @@ def _csv_records(path: Path, fields: list[str]) -> Iterator[tuple[str, dict[str,
     number = 0
     with open_text(path) as stream:
         try:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(lines_of(stream, path))
             if (reader.fieldnames or [])[: len(fields)] != fields:
                 raise BadInputError(
                     f"{path}: the header is {reader.fieldnames}, expected {','.join(fields)}."
@@ -153,6 +152,9 @@ def _csv_records(path: Path, fields: list[str]) -> Iterator[tuple[str, dict[str,
                 where = f"{path}, record {number}"
                 if None in row or None in row.values():
                     raise BadInputError(f"{where}: expected {len(reader.fieldnames or [])} fields.")
+                problem = problem_of(row)
+                if problem is not None:
+                    raise BadInputError(located(where, *problem))
                 yield where, row
         except csv.Error as error:
             raise BadInputError(f"{path}, record {number + 1}: not CSV: {error}.") from error

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -87,12 +88,14 @@ def template_fields(template: str) -> list[str]:
     Raises:
         TemplateSyntaxError: The template is invalid.
     """
-    return sorted(jinja2.meta.find_undeclared_variables(_environment().parse(template)))
+    with _compilable():
+        return sorted(jinja2.meta.find_undeclared_variables(_environment().parse(template)))
 
 
 @lru_cache(maxsize=N_KEPT)
 def _compiled(template: str) -> jinja2.Template:
-    return _environment().from_string(template)
+    with _compilable():
+        return _environment().from_string(template)
 
 
 def compiled_expression(expression: str) -> Callable[..., Any]:
@@ -101,8 +104,18 @@ def compiled_expression(expression: str) -> Callable[..., Any]:
     Raises:
         TemplateSyntaxError: It is not an expression.
     """
-    compiled: Callable[..., Any] = _environment().compile_expression(expression, undefined_to_none=False)
+    with _compilable():
+        compiled: Callable[..., Any] = _environment().compile_expression(expression, undefined_to_none=False)
     return compiled
+
+
+@contextmanager
+def _compilable() -> Iterator[None]:
+    """Converts what Python raises for a template that nests too deep, or has a number that is too long."""
+    try:
+        yield
+    except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
+        raise jinja2.TemplateSyntaxError(str(error) or type(error).__name__, 1) from error
 
 
 @lru_cache(maxsize=1)

@@ -159,6 +159,8 @@ def _records(suite: str, task: HarnessTask, samples: list[Sample], lm: EngineLM)
         nonfinite=frozenset(lm.nonfinite),
         too_long=lm.too_long,
         failed=lm.failed,
+        thinking=lm.thinking,
+        unfinished_thinking=lm.unfinished_thinking,
     )
     if task.file.protocol == "generation":
         return generation_records(samples, context, task.file.readings, task.targets_of, task.choices_of)

@@ -18,8 +18,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sequela.core.errors import BadInputError
-from sequela.core.text_files import read_text
 from sequela.core.validation import in_words
+from sequela.core.yaml_files import YamlTagError, read_yaml
 from sequela.evaluation.lm_eval.answer_extraction import AnswerParser
 from sequela.evaluation.lm_eval.data_layout import DataLayout
 from sequela.evaluation.lm_eval.harness_keys import problem_of
@@ -91,7 +91,7 @@ class LocalFiles(BaseModel):
             which other splits are in circulation.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     path: str = Field(min_length=1)
     layout: str | DataLayout = JSON_LINES
@@ -132,7 +132,7 @@ class MetricText(BaseModel):
         meaning: A phrase that says what it measures.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     title: str = ""
     meaning: str = ""
@@ -175,7 +175,7 @@ class TaskFile(BaseModel):
         local: The location of its items in the user's folder of data sets.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     benchmark: str = Field(min_length=1, pattern=r"^[a-z][a-z0-9_-]*$")
     protocol: Literal["generation", "letters", "answers", "loglikelihood"]
@@ -265,20 +265,15 @@ def read_task_file(path: Path) -> TaskFile:
         BadInputError: It can't be read, or a field is missing or invalid; the message names file and field.
     """
     try:
-        text = read_text(path)
-    except BadInputError as error:
-        raise BadInputError(f"The task file {error.message}", hint=error.hint) from error
-    try:
-        content = yaml.safe_load(text)
-    except yaml.constructor.ConstructorError as error:
-        tag = str(error.problem).rpartition("tag ")[2].strip("'")
-        line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
+        content = read_yaml(path).content
+    except YamlTagError as error:
         raise BadInputError(
-            f"The task file {path} has the tag {tag}{line}; it is data and can't name code.",
+            f"The task file {path} has the tag {error.tag} in line {error.line}; it is data and can't name "
+            "code.",
             hint="Write a template. A definition of the harness can be run as `lm_eval:FILE`.",
         ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadInputError(f"The task file {path} is not YAML: {error}.") from error
+    except BadInputError as error:
+        raise BadInputError(f"The task file {error.message}", hint=error.hint) from error
     if not isinstance(content, dict):
         raise BadInputError(f"The task file {path} is not a mapping of keys to values.")
     try:

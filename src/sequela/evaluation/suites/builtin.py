@@ -24,7 +24,7 @@ from sequela.evaluation.multiple_choice import (
     score_choices,
     score_item,
 )
-from sequela.results import Section, SuiteInfo, TaskInfo, TaskResult
+from sequela.results import Section, SuiteInfo, TaskInfo, TaskResult, with_answered_accuracy
 
 if TYPE_CHECKING:
     from sequela.edited import EditedModel
@@ -124,10 +124,15 @@ class BuiltinSuite:
         )
 
     def evaluate(self, model: EditedModel, engine: Engine, progress: Progress = SILENT) -> list[TaskResult]:
-        """Scores all choices in one call of the engine and returns one result per category."""
+        """Scores all choices in one call of the engine and returns one result per category.
+
+        If items are too long, `with_answered_accuracy` adds the accuracy over the others.
+        """
         flat = [item for items in self.items.values() for item in items]
         scores = iter(score_choices(model, engine, flat, progress))
-        return [self._task_result(category, items, scores) for category, items in self.items.items()]
+        return with_answered_accuracy(
+            self._task_result(category, items, scores) for category, items in self.items.items()
+        )
 
     def _task_result(
         self, category: str, items: Sequence[MultipleChoiceItem], scores: Iterator[tuple[Score, ...]]

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from sequela.core.errors import SequelaError
 from sequela.core.precision import SCORING_DTYPE
+from sequela.inference.memory_limit import ALLOWANCE, MIB, MIN_REQUEST_BYTES, MemoryLimitError, in_units
 from sequela.inference.torch.lm_head import POSITIONS
 from sequela.inference.torch.packed_linear import linears_bytes, packs_linears
 from sequela.models import LanguageModel
-
-MIB = 2**20
-ALLOWANCE = 1024 * MIB
-"""The memory for everything except the model and the requests: Python, PyTorch and the other libraries
-(about 500 MiB), data sets, key statistics, an editor at work."""
-
-MIN_REQUEST_BYTES = 128 * MIB
-"""The minimum memory for requests; with less, a limit is rejected."""
 
 MIN_TOKENS = 256  # `near` allows at least this many tokens at once: with fewer, weights are read too often
 LOGITS = 3  # the numbers stored for each logit while log-probabilities are computed
@@ -94,19 +85,18 @@ class MemoryPlan:
             keeps_states: If true, hidden states are kept from one checkpoint to the next.
 
         Raises:
-            SequelaError: The limit is too low; the message has the amount that is needed.
+            MemoryLimitError: The limit is too low; the message has the amount that is needed.
         """
         weights = _bytes_of(model.module)
         reading = _reading_bytes(model)
         packed = linears_bytes(model) if packs_linears(model.device, model.dtype) else 0
         needed = weights + reading + ALLOWANCE + MIN_REQUEST_BYTES
         if limit < needed:
-            raise SequelaError(
+            raise MemoryLimitError(
                 f"A memory limit of {in_units(limit)} is too low for {model.name}: it needs at least "
                 f"{in_units(needed)} ({in_units(weights)} for the weights, {in_units(reading)} to compute "
                 f"logits, {in_units(ALLOWANCE)} for the program and the editor, "
-                f"{in_units(MIN_REQUEST_BYTES)} for requests).",
-                hint="Raise --memory, or use a smaller model or bfloat16.",
+                f"{in_units(MIN_REQUEST_BYTES)} for requests)."
             )
         pack = limit >= needed + packed
         packed = packed if pack else 0
@@ -131,14 +121,9 @@ def working_memory(limit: int | None, model: LanguageModel) -> WorkingMemory:
     """Returns the memory for requests if no hidden states are kept: within a limit, or the default.
 
     Raises:
-        SequelaError: The limit is too low.
+        MemoryLimitError: The limit is too low.
     """
     return WorkingMemory() if limit is None else MemoryPlan.within(limit, model).working
-
-
-def in_units(size: int) -> str:
-    """Formats a number of bytes in MiB, or in GiB from 1 GiB on, rounded up."""
-    return f"{math.ceil(100 * size / 2**30) / 100:.2f} GiB" if size >= 2**30 else f"{-(-size // MIB)} MiB"
 
 
 def _bytes_of(module: nn.Module) -> int:

@@ -93,7 +93,7 @@ class VllmEngine(BaseEngine):
         answers: dict[int, Generation] = {}
         while unfinished := [number for number in range(len(requests)) if number not in answers]:
             prompts = [requests[n].prompt + tuple(token for token, _ in tokens[n]) for n in unfinished]
-            params = [decoding_params(model.base, requests[n], len(tokens[n])) for n in unfinished]
+            params = [decoding_params(model.base, requests[n], tokens[n]) for n in unfinished]
             outputs = _run(server, model, prompts, params, "generating texts", progress)
             for number, output in zip(unfinished, outputs, strict=True):
                 tokens[number] += sampled_tokens(output)

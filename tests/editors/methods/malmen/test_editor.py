@@ -152,6 +152,7 @@ def test_a_batch_is_not_the_sum_of_its_edits(
         assert float(difference.norm()) > 0.01 * float(update.to_dense().norm())
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_resumes_to_the_same_curve(
     world_model: LanguageModel, facts: TrainingEdits, tmp_path: Path
 ) -> None:

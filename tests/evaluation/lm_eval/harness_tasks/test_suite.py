@@ -139,6 +139,40 @@ def test_items_have_prompt_answer_and_right_answer(local_data: Write, tiny_edite
     assert first.expected == "harbor"
 
 
+def test_all_metrics_that_count_right_answers_have_the_answers_behind_them(
+    local_data: Write, tiny_edited: EditedModel
+) -> None:
+    local_data("arc_easy", "gsm8k", "mrpc")
+
+    def results(name: str) -> dict[tuple[str, str], TaskResult]:
+        found = make_suite(name).evaluate(tiny_edited, TorchEngine())
+        return {(one.metric, one.protocol): one for one in found}
+
+    for one in results("lm_eval:arc_easy").values():
+        assert one.metric in ("acc", "acc_norm")
+        assert one.form is not None
+        assert (one.form.chance, one.form.score, one.form.n) == (0.25, one.value, one.n)
+    raw, normed = (results("lm_eval:arc_easy")[name, "multiple_choice"] for name in ("acc", "acc_norm"))
+    texts = [item.details["choices"] for item in raw.items]
+    logprobs = [item.details["logprobs"] for item in raw.items]
+    chosen = [
+        max(range(4), key=lambda i, some=some, lp=lp: lp[i] / len(some[i]))
+        for some, lp in zip(texts, logprobs, strict=True)
+    ]
+    assert normed.form is not None
+    assert normed.form.answers == {name: chosen.count("ABCD".index(name)) for name in normed.form.answers}
+    gsm8k = results("lm_eval:gsm8k")
+    assert len(gsm8k) == 2
+    for one in gsm8k.values():
+        assert one.form is not None
+        assert one.form.answers == {"[invalid]": one.n} or one.protocol == "flexible-extract"
+        assert (one.form.chance, one.form.score) == (None, one.value)
+    assert {metric: one.form is None for (metric, _), one in results("lm_eval:mrpc").items()} == {
+        "acc": False,
+        "f1": True,
+    }
+
+
 def test_names_include_the_harness_the_version_and_changed_shots(local_data: Write) -> None:
     local_data("arc_easy")
     from importlib.metadata import version

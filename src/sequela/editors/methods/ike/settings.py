@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.hyperparameters import Hyperparameters
+from sequela.edits.registry import check_source
 from sequela.models.aliases import MINILM
 
 
@@ -35,6 +36,15 @@ class IkeHyperparameters(Hyperparameters):
         description="The retriever of similar texts: all-minilm-l6-v2, another sentence encoder's folder or "
         "hub id, or words, which compares words and needs no encoder.",
     )
+
+    def check_data(self) -> None:
+        """Checks the source of the demonstrations.
+
+        Raises:
+            SequelaError: It is unknown, or its data are missing or invalid.
+        """
+        if self.n_demonstrations:
+            check_source(self.demonstrations)
 
 
 IKE = MethodInfo(

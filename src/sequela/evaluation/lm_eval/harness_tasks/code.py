@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 
 from sequela.core.errors import BadInputError
+from sequela.core.text_files import read_text
+from sequela.core.yaml_files import MAX_YAML
 from sequela.evaluation.lm_eval.catalog import definitions_folder
 from sequela.evaluation.lm_eval.harness_tasks.index import FunctionName, definition_files, read_whole
 
@@ -107,8 +109,8 @@ def _comes_with_harness(file: Path, name: str) -> bool:
 def _functions(file: Path) -> list[str]:
     """Returns the functions that a file refers to by the tag `!function`."""
     try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        root = yaml.compose(read_text(file, limit=MAX_YAML), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, BadInputError, RecursionError) as error:
         raise BadInputError(f"{file} can't be read as a task definition: {error}.") from error
     found: list[str] = []
     seen: set[int] = set()

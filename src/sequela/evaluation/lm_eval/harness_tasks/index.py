@@ -17,6 +17,9 @@ from typing import Any
 import yaml
 
 from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.paths import user_path
+from sequela.core.text_files import read_text
+from sequela.core.yaml_files import MAX_YAML, PlainLoader, parse_yaml
 from sequela.evaluation.lm_eval.catalog import definitions_folder, is_path
 
 _TOP_LEVEL = re.compile(
@@ -80,7 +83,7 @@ def members_of(name: str) -> Members:
         SequelaError: lm-evaluation-harness is not installed.
     """
     if is_path(name):
-        return _members_of_file(Path(name).expanduser())
+        return _members_of_file(user_path(name))
     index = read_index(definitions_folder())
     if name not in index.tasks and name not in index.groups and name not in index.tags:
         raise UnknownNameError("task of lm-evaluation-harness", name, index.names)
@@ -168,7 +171,7 @@ def read_plain(path: Path) -> dict[str, Any]:
         BadInputError: The file is not a YAML mapping.
     """
 
-    class Loader(yaml.SafeLoader):
+    class Loader(PlainLoader):
         """A loader of YAML with `!function`."""
 
     def function_name(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> FunctionName:
@@ -176,9 +179,10 @@ def read_plain(path: Path) -> dict[str, Any]:
 
     Loader.add_constructor("!function", function_name)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} can't be read as a task definition: {error}.") from error
+        text = read_text(path, limit=MAX_YAML)
+        content = parse_yaml(text, str(path), Loader, unique_keys=False).content
+    except BadInputError as error:
+        raise BadInputError(f"{path} can't be read as a task definition: {error}", hint=error.hint) from error
     if not isinstance(content, dict):
         raise BadInputError(
             f"{path} is not a task definition: expected keys and values, such as `task: my_task`."

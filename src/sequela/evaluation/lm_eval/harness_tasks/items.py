@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from lm_eval.api.task import Task
 from lm_eval.utils import hash_string
 
+from sequela.evaluation.lm_eval.guessing import Guessing, guessing_of
 from sequela.evaluation.lm_eval.harness_tasks.running import ItemOutcome
 from sequela.evaluation.multiple_choice import choice_distribution
-from sequela.results import AnswerDistribution, ItemRecord, most_frequent
+from sequela.results import AnswerDistribution, ItemRecord, most_frequent, with_score
 
 
 def item_record(
@@ -49,25 +50,76 @@ def item_record(
         value=0.0,
         finite=one.finite,
         too_long=one.too_long,
+        unfinished_thinking=one.unfinished_thinking,
         failed=one.failed,
         prompt=asked if isinstance(asked, str) and asked else prompt,
         answer=answer if one.answered else "",
+        thinking=one.thinking,
         expected=expected,
         details={"prompt_hash": hash_string(prompt), "truncated": prompt in truncated, **details},
     )
 
 
-def answer_form(items: Sequence[ItemRecord]) -> AnswerDistribution | None:
-    """Returns the distribution of choices or generated answers; None for other kinds of answers."""
+def answer_form(items: Sequence[ItemRecord], is_mean: bool = True) -> AnswerDistribution | None:
+    """Returns the distribution of choices or generated answers; None for other kinds of answers.
+
+    Args:
+        items: The items with their values under one metric.
+        is_mean: True if the metric is the mean over the items.
+    """
     details = [item.details for item in items]
     if all("chosen" in one for one in details):
-        return choice_distribution(items, None)
-    if all("text" in one for one in details):
-        answers = [item.answer for item in items]
-        return AnswerDistribution(
-            answers=most_frequent(answers), n_empty=sum(not answer.strip() for answer in answers)
-        )
-    return None
+        form = choice_distribution([_chosen_by_metric(item) for item in items], None, items)
+    elif all("text" in one for one in details):
+        form = _generated_form(items)
+    else:
+        return None
+    if is_mean:
+        return form
+    return form.model_copy(update={"n": None, "score": None, "stderr": None})
+
+
+def counts_answers(items: Sequence[ItemRecord]) -> bool:
+    """Returns whether a metric is 1 for items with the right answer and 0 for the others."""
+    if any("chosen" in item.details for item in items) and items[0].metric not in _LENGTHS:
+        return items[0].metric == "acc"
+    return all(item.value in (0.0, 1.0) for item in items)
+
+
+def _generated_form(items: Sequence[ItemRecord]) -> AnswerDistribution:
+    """Returns the distribution of the answers that the task's filter found.
+
+    Guessing is defined for items that are right or wrong.
+    """
+    found = [str(item.details["filtered"]).strip() for item in items]
+    answered = [(item, answer) for item, answer in zip(items, found, strict=True) if item.answered]
+    guessing = guessing_of(items) if counts_answers(items) else Guessing(len(items))
+    names = [guessing.name(answer) for answer in found]
+    form = AnswerDistribution(
+        chance=guessing.chance,
+        constants=dict(guessing.constants),
+        answers=most_frequent(guessing.name(answer) for _, answer in answered),
+        n_empty=sum(not item.answer.strip() for item, _ in answered),
+    )
+    return with_score(form, items, names)
+
+
+_LENGTHS: Mapping[str, Callable[[str], int]] = {
+    "acc_norm": len,
+    "acc_bytes": lambda choice: len(choice.encode()),
+}
+"""The length by which the harness divides a choice's log-probability, for the metrics that divide it."""
+
+
+def _chosen_by_metric(item: ItemRecord) -> ItemRecord:
+    """Returns an item with the choice that is the best one under its metric."""
+    logprobs, length = item.details["logprobs"], _LENGTHS.get(item.metric)
+    if length is None or not item.answered or None in logprobs:
+        return item
+    pairs = zip(logprobs, item.details["choices"], strict=True)
+    means = [logprob / max(1, length(choice)) for logprob, choice in pairs]
+    best = {"chosen": int(np.argmax(means)), "tie": means.count(max(means)) > 1}
+    return item.model_copy(update={"details": {**item.details, **best}})
 
 
 def _answer(one: ItemOutcome, task: Task) -> tuple[str, str, dict[str, Any]]:

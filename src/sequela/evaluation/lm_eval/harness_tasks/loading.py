@@ -15,6 +15,7 @@ from lm_eval.tasks import TaskManager
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hub import hub_access, unreachable_because
+from sequela.core.paths import user_path
 from sequela.evaluation.lm_eval.catalog import INSTALL_HINT
 from sequela.evaluation.lm_eval.harness_keys import stop_problem
 from sequela.evaluation.lm_eval.harness_tasks.local_files import EVALUATED, expected_file
@@ -89,7 +90,7 @@ def load_tasks(settings: HarnessTaskSettings) -> LoadedTasks:
 
 def _load(manager: TaskManager, settings: HarnessTaskSettings) -> dict[str, Any]:
     name = settings.task
-    spec = str(Path(name).expanduser()) if name in map(str, settings.members.files.values()) else name
+    spec = str(user_path(name)) if name in map(str, settings.members.files.values()) else name
     try:
         loaded: dict[str, Any] = manager.load(spec)
     except ModuleNotFoundError as error:

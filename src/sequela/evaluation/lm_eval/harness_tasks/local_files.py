@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sequela.core.errors import BadInputError
-from sequela.core.paths import DATA_VARIABLE, data_folder
+from sequela.core.paths import DATA_VARIABLE, data_folder, user_path
 
 FOLDER = "lm_eval"
 """The folder within `SEQUELA_DATA`."""
@@ -39,15 +39,15 @@ def find_local_files(
         folder = data_folder()
         found = {} if folder is None else {task: _splits(folder / FOLDER / task) for task in tasks}
         return {task: files for task, files in found.items() if files}
-    if isinstance(data, str) and Path(data).expanduser().is_dir():
-        return _of_folder(Path(data).expanduser(), tasks)
+    if isinstance(data, str) and user_path(data).is_dir():
+        return _of_folder(user_path(data), tasks)
     if len(tasks) > 1:
         raise BadInputError(
             f"{name!r} has {len(tasks)} tasks, but `data` names the files of one.",
             hint="Name a folder with a folder for each task, with a file `<split>.jsonl` for each split.",
         )
     named = {EVALUATED: data} if isinstance(data, str) else data
-    files = {split: Path(file).expanduser() for split, file in named.items()}
+    files = {split: user_path(file) for split, file in named.items()}
     for file in files.values():
         if not file.is_file():
             raise BadInputError(f"The task {name!r}: the data file {file} is missing.")

@@ -28,6 +28,8 @@ class ItemOutcome:
         metrics: The values that the task computes from the answers; empty if it failed.
         finite: True if all logits of the answers were finite.
         too_long: The length in tokens of the longest request that doesn't fit the model's context, if any.
+        thinking: The thinking before the answer of the first request; empty without any.
+        unfinished_thinking: The length in tokens of the longest text whose thinking didn't end, if any.
         failed: The reason why the item couldn't be run or scored; empty if it could.
     """
 
@@ -39,12 +41,15 @@ class ItemOutcome:
     metrics: Mapping[str, Any]
     finite: bool
     too_long: int | None
+    thinking: str
+    unfinished_thinking: int | None
     failed: str
 
     @property
     def answered(self) -> bool:
         """True if the model gave an answer that could be scored."""
-        return self.finite and self.too_long is None and not self.failed
+        without = self.too_long is not None or self.unfinished_thinking is not None
+        return self.finite and not without and not self.failed
 
 
 def run_tasks(tasks: Mapping[str, Task], lm: EngineLM, limit: int | None) -> dict[str, list[ItemOutcome]]:
@@ -106,6 +111,10 @@ def _scored(
         metrics=metrics,
         finite=not any(key[0] in lm.nonfinite for key in keys),
         too_long=max((lm.too_long[key] for key in keys if key in lm.too_long), default=None),
+        thinking=lm.thinking.get(keys[0][0], ""),
+        unfinished_thinking=max(
+            (lm.unfinished_thinking[key[0]] for key in keys if key[0] in lm.unfinished_thinking), default=None
+        ),
         failed=failed,
     )
 

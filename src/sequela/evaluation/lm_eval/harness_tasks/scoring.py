@@ -16,7 +16,7 @@ from lm_eval.api.registry import get_aggregation
 from lm_eval.api.task import Task
 
 from sequela.evaluation.lm_eval.choice_scoring import derived
-from sequela.evaluation.lm_eval.harness_tasks.items import answer_form, item_record
+from sequela.evaluation.lm_eval.harness_tasks.items import answer_form, counts_answers, item_record
 from sequela.evaluation.lm_eval.harness_tasks.running import ItemOutcome
 from sequela.evaluation.lm_eval.item_records import joined
 from sequela.results import (
@@ -127,10 +127,15 @@ class TaskScores:
             record.model_copy(update={"value": aggregated(aggregate, [value]) or 0.0})
             for value, record in pairs
         ]
-        return self._result(items, aggregated(aggregate, raw), jackknife_stderr(aggregate, raw))
+        return self._result(items, aggregated(aggregate, raw), jackknife_stderr(aggregate, raw), False)
 
-    def _result(self, items: Sequence[ItemRecord], value: float | None, stderr: float | None) -> TaskResult:
-        """Returns a result of the task; the items of the first result have the prompts and answers."""
+    def _result(
+        self, items: Sequence[ItemRecord], value: float | None, stderr: float | None, is_mean: bool = True
+    ) -> TaskResult:
+        """Returns a result of the task; the items of the first result have the prompts and answers.
+
+        The first metric and those that count right answers have the distribution of the answers.
+        """
         first = not self.results
         failed = "" if value is not None else "its value is not a finite number"
         return result_like(
@@ -140,7 +145,7 @@ class TaskScores:
             joined(self.note, invalid_items_note(items), failed),
             counted=items,
             items=items if first else [derived(item, item.metric, item.value) for item in items],
-            form=answer_form(items) if first else None,
+            form=answer_form(items, is_mean) if first or (is_mean and counts_answers(items)) else None,
         )
 
 
@@ -176,6 +181,7 @@ def group_results(
                 n=n,
                 n_nonfinite=sum(one.n_nonfinite for one in results),
                 n_too_long=sum(one.n_too_long for one in results),
+                n_unfinished_thinking=sum(one.n_unfinished_thinking for one in results),
                 n_failed=sum(one.n_failed for one in results),
                 note=note,
             )

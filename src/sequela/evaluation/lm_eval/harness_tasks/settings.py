@@ -81,17 +81,25 @@ def _check_code(task: str, path: Path, has_local_data: bool, trusted: bool, unsa
     if writes_code(definition) and not unsafe_confirmed:
         raise BadInputError(
             f"The task {task!r} runs code that the model writes.",
-            hint="To allow it, set `confirm_run_unsafe_code: true`.",
+            hint=_how_to_allow(task, "confirm_run_unsafe_code"),
         )
     if trusted:
         return
     if loads_by_code(definition) and not has_local_data:
         raise BadInputError(
             f"The data set of the task {task!r} is loaded by Python code of its repository.",
-            hint="If you trust that code, set `trust_remote_code: true`; or use local data.",
+            hint=f"Use local data. {_how_to_allow(task, 'trust_remote_code')}",
         )
     if foreign := foreign_code(path):
         raise BadInputError(
             f"The task {task!r} runs Python code from outside lm-evaluation-harness: {', '.join(foreign)}.",
-            hint="If you trust that code, set `trust_remote_code: true`.",
+            hint=_how_to_allow(task, "trust_remote_code"),
         )
+
+
+def _how_to_allow(task: str, setting: str) -> str:
+    option = setting.replace("_", "-")
+    return (
+        f"If you trust that code, allow it: give `sequela evaluate` the option --{option}, or write the "
+        f"suite in a study file as {{name: lm_eval, task: {task}, {setting}: true}}."
+    )

@@ -1,0 +1,79 @@
+"""Comparisons of an edited model's scores with the unedited model's, on the items that both answered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sequela.results.answer_distribution import AnswerDistribution
+from sequela.results.measurement import Comparison, Measurement
+from sequela.results.metrics import ACCURACY, ACCURACY_ANSWERED
+from sequela.results.names import UNEDITED
+
+Series = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """The unedited models' measurements, with which others are compared.
+
+    Args:
+        unedited: The measurements by model and series.
+    """
+
+    unedited: Mapping[tuple[str, Series], Measurement]
+
+    @classmethod
+    def among(cls, measurements: Iterable[Measurement]) -> Comparisons:
+        """Returns the comparisons with the unedited models among a run's measurements."""
+        return cls({(one.model, one.series): one for one in measurements if one.editor == UNEDITED})
+
+    def base_of(self, one: Measurement) -> Measurement | None:
+        """Returns the unedited model's measurement in the same series.
+
+        If it answered all items, its accuracy over the answered ones is its accuracy.
+        """
+        found = self.unedited.get((one.model, one.series))
+        if found is None and one.metric == ACCURACY_ANSWERED.name:
+            suite, task, _, protocol = one.series
+            found = self.unedited.get((one.model, (suite, task, ACCURACY.name, protocol)))
+        return found
+
+    def of(self, one: Measurement) -> Comparison | None:
+        """Returns the comparison of a measurement with the unedited model; None if it isn't known.
+
+        Results of schema 5 or earlier do not say which items were answered. If as many were too long and as
+        many failed on the unedited model, they were the same ones.
+        """
+        if one.compared is not None:
+            return one.compared
+        base = self.base_of(one)
+        if base is None or (base.n, base.n_too_long, base.n_failed) != (one.n, one.n_too_long, one.n_failed):
+            return None
+        return Comparison(value=one.value, baseline=one.baseline, n=one.n)
+
+    def remaining_ability(self, one: Measurement) -> float | None:
+        """Returns the share of the unedited model's score above chance that is left.
+
+        Returns:
+            The share; None if the unedited model was not above chance, or if the scores can't be compared.
+        """
+        found = self.of(one)
+        if found is None or found.value is None or found.baseline is None or not found.n:
+            return None
+        chance = (one.form.chance if one.form is not None else None) or 0.0
+        error = math.sqrt(0.25 / found.n)
+        if found.baseline < chance + 2 * error:
+            return None
+        return (found.value - chance) / (found.baseline - chance)
+
+
+def answered_score(one: Measurement, form: AnswerDistribution) -> tuple[float | None, float | None, int]:
+    """Returns a score over the items that were answered, with its standard error and their number.
+
+    Results of schema 5 or earlier have only the score over all items.
+    """
+    if form.n is None:
+        return one.value, one.stderr, one.n
+    return form.score, form.stderr, form.n

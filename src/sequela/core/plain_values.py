@@ -1,0 +1,78 @@
+"""What a value that was read from JSON or YAML may hold, whoever reads it.
+
+Numbers that no program computes with, and characters that no tokenizer, terminal or file format takes, are
+rejected where they are read: later they would be an error without a file and a field.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+MAX_DEPTH = 100
+"""The number of levels to which lists and objects may nest."""
+
+MAX_DIGITS = 4000
+"""The number of digits of a whole number; Python itself refuses to print more than 4,300."""
+
+_LIMIT = 10**MAX_DIGITS
+
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
+"""A NUL character, or half of a surrogate pair, which UTF-8 can't encode."""
+
+Key = str | int
+
+
+def problem_of(value: Any) -> tuple[str, str] | None:
+    """Returns the first problem of a value: the field, with dots, and what is wrong there; None if none.
+
+    The field is empty for the value as a whole.
+    """
+    to_check: list[tuple[Any, tuple[Key, ...]]] = [(value, ())]
+    while to_check:  # a loop, since a value that nests too deep must not exhaust the stack here
+        one, at = to_check.pop()
+        if len(at) > MAX_DEPTH:
+            return _dotted(at[:3]) + "…", f"nests more than {MAX_DEPTH} levels deep"
+        wrong = _problem_alone(one)
+        if wrong:
+            return _dotted(at), wrong
+        if isinstance(one, dict):
+            for key, inner in reversed(one.items()):
+                unusable = text_problem(key) if isinstance(key, str) else ""
+                if unusable:
+                    return _dotted(at), f"has a name with {unusable}: {key!r}"
+                to_check.append((inner, (*at, key)))
+        elif isinstance(one, list | tuple):
+            to_check.extend((inner, (*at, number)) for number, inner in reversed(list(enumerate(one))))
+    return None
+
+
+def text_problem(text: str) -> str:
+    """Returns the character of a text that nothing can use, in words; empty if there is none."""
+    found = _UNUSABLE.search(text)
+    if found is None:
+        return ""
+    if found[0] == "\0":
+        return f"a NUL character (at {found.start() + 1:,})"
+    return f"half of a surrogate pair, \\u{ord(found[0]):04x} (at {found.start() + 1:,})"
+
+
+def located(where: str, field: str, problem: str) -> str:
+    """Returns a sentence on a problem, such as "facts.jsonl, line 3: the field 'prompt' is nan"."""
+    return f"{where}: {f'the field {field!r}' if field else 'the value'} {problem}."
+
+
+def _problem_alone(value: Any) -> str:
+    if isinstance(value, str):
+        unusable = text_problem(value)
+        return f"has {unusable}" if unusable else ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"is {value}, which is not a finite number"
+    if isinstance(value, int) and not -_LIMIT < value < _LIMIT:
+        return f"is a number of more than {MAX_DIGITS:,} digits"
+    return ""
+
+
+def _dotted(location: tuple[Key, ...]) -> str:
+    return ".".join(map(str, location))

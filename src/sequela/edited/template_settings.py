@@ -1,0 +1,116 @@
+"""The choice of a template for prompts, with the arguments of a chat template and the limits of thinking."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
+
+from sequela.core.errors import BadInputError
+from sequela.core.validation import in_words
+
+Template = Literal["none", "chat"]
+
+MAX_THINKING_TOKENS = 1024
+"""The maximum number of tokens of thinking by default, in a context of at least twice as many."""
+
+_OF_THE_CALL = frozenset(
+    {
+        "add_generation_prompt",
+        "chat_template",
+        "continue_final_message",
+        "conversation",
+        "documents",
+        "messages",
+        "padding",
+        "return_assistant_tokens_mask",
+        "return_dict",
+        "return_tensors",
+        "tokenize",
+        "tokenizer_kwargs",
+        "tools",
+        "truncation",
+        "max_length",
+    }
+)
+"""Arguments of `apply_chat_template` itself, which are not passed to the template or are set already."""
+
+
+def _checked_names(arguments: dict[str, Any]) -> dict[str, Any]:
+    for name in arguments:
+        if name in _OF_THE_CALL or not name.isidentifier():
+            raise ValueError(f"{name!r} can't be an argument of a chat template")
+    return arguments
+
+
+def _not_blank(mark: str) -> str:
+    if not mark.strip():
+        raise ValueError("the text that ends thinking is empty")
+    return mark
+
+
+TemplateArguments = Annotated[
+    dict[str, bool | int | FiniteFloat | str | None], AfterValidator(_checked_names)
+]
+"""Arguments of a chat template by name, such as `enable_thinking`."""
+
+ThinkEndToken = Annotated[str, AfterValidator(_not_blank)]
+"""The text that ends a model's thinking."""
+
+
+class TemplateSettings(BaseModel):
+    """How prompts are put to a model.
+
+    Args:
+        template: `none` for plain prompts, `chat` for user turns in the model's chat template.
+        chat_template_args: The arguments of the chat template.
+        think_end_token: The text that ends the model's thinking, such as `</think>`; by default that which
+            the chat template mentions, if it mentions one.
+        max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer; by
+            default `MAX_THINKING_TOKENS`, or half of the model's context if that is less.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    template: Template = "none"
+    chat_template_args: TemplateArguments = Field(default_factory=dict)
+    think_end_token: ThinkEndToken | None = None
+    max_thinking_tokens: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _of_a_chat_template(self) -> TemplateSettings:
+        for name in ("chat_template_args", "think_end_token"):
+            if self.template == "none" and getattr(self, name):
+                raise ValueError(f"{name} needs the template chat")
+        return self
+
+
+NO_TEMPLATE = TemplateSettings()
+"""Plain prompts."""
+
+CHAT = TemplateSettings(template="chat")
+"""User turns in the model's chat template, with the template's defaults."""
+
+
+def checked_settings(**fields: Any) -> TemplateSettings:
+    """Returns settings from fields that a user gave.
+
+    Raises:
+        BadInputError: A field is invalid.
+    """
+    try:
+        return TemplateSettings(**fields)
+    except ValidationError as error:
+        wrong = in_words(error, allowed=list(TemplateSettings.model_fields))
+        raise BadInputError(
+            f"The template can't be used like this: {wrong}.",
+            hint='For example: template="chat", chat_template_args={"enable_thinking": False}.',
+        ) from error

@@ -1,0 +1,1 @@
+"""Reading of what a text says: thinking, markup, letters, numbers and names."""

@@ -1,0 +1,45 @@
+"""Sizes in a model's configuration that no model has: building one of them would never end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from transformers import PretrainedConfig
+
+from sequela.core.errors import BadInputError
+
+LARGEST: Mapping[str, int] = MappingProxyType(
+    {
+        "num_hidden_layers": 10_000,
+        "hidden_size": 2**20,
+        "intermediate_size": 2**22,
+        "num_attention_heads": 2**14,
+        "num_key_value_heads": 2**14,
+        "head_dim": 2**16,
+        "vocab_size": 2**25,
+        "max_position_embeddings": 2**31,
+    }
+)
+"""The largest size by its name in configurations; each is far above that of any model."""
+
+
+def check_sizes(config: PretrainedConfig, name: str) -> None:
+    """Checks the sizes of a configuration before a model is built from it.
+
+    Args:
+        config: The configuration.
+        name: The model's name, for messages.
+
+    Raises:
+        BadInputError: A size is not a positive number or too large; the message names the field.
+    """
+    for field, largest in LARGEST.items():
+        value = getattr(config, field, None)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
+            raise BadInputError(
+                f"The configuration of {name!r} has {field} = {value!r}; expected a whole number from 1 to "
+                f"{largest:,}."
+            )

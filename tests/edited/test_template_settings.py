@@ -1,0 +1,36 @@
+"""The settings of templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sequela.core.errors import BadInputError
+from sequela.edited.template_settings import checked_settings
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"chat_template_args": {"enable_thinking": False}}, "chat_template_args needs the template chat"),
+        ({"think_end_token": "</think>"}, "think_end_token needs the template chat"),
+        ({"template": "chat", "think_end_token": " "}, "empty"),
+        ({"template": "chat", "chat_template_args": {"messages": 1}}, "'messages' can't be an argument"),
+        ({"template": "chat", "chat_template_args": {"a b": 1}}, "'a b' can't be an argument"),
+        ({"template": "chat", "chat_template_args": {"depth": [1]}}, "depth"),
+        ({"template": "chat", "max_thinking_tokens": 0}, "max_thinking_tokens"),
+        ({"template": "chatty"}, "template"),
+    ],
+)
+def test_settings_that_can_t_be_used_are_rejected(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        checked_settings(**fields)
+
+
+def test_values_keep_their_types() -> None:
+    arguments = {"enable_thinking": False, "budget": 0, "effort": "low", "share": 0.5, "system": None}
+    kept = checked_settings(template="chat", chat_template_args=arguments).chat_template_args
+    assert [(name, value, type(value)) for name, value in kept.items()] == [
+        (name, value, type(value)) for name, value in arguments.items()
+    ]

@@ -1,0 +1,84 @@
+"""Comparison of names."""
+
+from __future__ import annotations
+
+import pytest
+
+from sequela.evaluation.answer_reading.names import name_within, same_name, words
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Mary-Ann", "Mary‑Ann"),
+        ("J.R.R. Tolkien", "J. R. R. Tolkien"),
+        ("U.K.", "UK"),
+        ("D’Arcy", "D'Arcy"),
+        ("Marks & Spencer", "Marks and Spencer"),
+        ("25,000 leagues", "25000 leagues"),
+        ("4.0", "4"),
+        ("ÉCLAIR", "éclair"),
+        ("Sammy Davis, Jr.", "Sammy Davis Jr"),
+    ],
+)
+def test_spellings_of_a_name_have_the_same_words(first: str, second: str) -> None:
+    assert words(first) == words(second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("C", "C++"), ("C", "C#"), ("3.5", "35"), ("-3", "3"), ("2:30", "2"), ("D'Arcy", "D Arcy")],
+)
+def test_other_names_have_other_words(first: str, second: str) -> None:
+    assert words(first) != words(second)
+
+
+@pytest.mark.parametrize("name", ["The The", "A", "!!!", "?", "The A", "The Band"])
+def test_every_name_is_itself(name: str) -> None:
+    assert same_name(name, name)
+    assert name_within(name, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("It was Zoë Smith, I think", "Zoe Smith"),
+        ("Malmo", "Malmö"),
+        ("about 25000 people", "25,000"),
+        ("the band is The Who", "The Who"),
+        ("The Who", "The Who"),
+        ("It", "It"),
+        ("not Oslo but Bergen", "Bergen"),
+        ("O’Hara", "O'Hara"),
+        ("the novel “It”", "It"),
+        ("!!!.", "!!!"),
+        ('"&"', "&"),
+        ("Thorir", "Þórir"),
+        ("2.50", "2.5"),
+        ("İzmir", "izmir"),
+    ],
+)
+def test_a_text_says_a_name(text: str, name: str) -> None:
+    assert name_within(text, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("nobody knows who did", "The Who"),
+        ("It was a song", "It"),
+        ("A song", "A"),
+        ("I'm not sure", "M"),
+        ("who are they", "Them"),
+        ("it is not Oslo", "Oslo"),
+        ("Oslo or Bergen", "Bergen"),
+        ("Oslo or Bergen", "Oslo"),
+        ("in 25,000 years", "25"),
+        ("3.5 miles", "3"),
+        ("Osloer", "Oslo"),
+        ("", "!!!"),
+        ("!!", "!!!"),
+    ],
+)
+def test_a_text_doesnt_say_a_name(text: str, name: str) -> None:
+    assert not name_within(text, name)

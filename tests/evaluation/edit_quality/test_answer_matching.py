@@ -1,0 +1,80 @@
+"""Matching of answers at the beginning of a text; `test_measure.py` has more."""
+
+from __future__ import annotations
+
+import pytest
+
+from sequela.evaluation.edit_quality.answer_matching import normalize_answer, starts_with_answer
+
+SAID = [
+    ("25,000", "25000"),
+    ("25 000 people", "25,000"),
+    ("$7.00", "7"),
+    ("7 euros", "€7"),
+    ("7kg", "7"),
+    ("−4", "-4"),
+    ("–4 degrees", "−4"),
+    ("½", "0.5"),
+    ("2.5 million", "2500000"),
+    ("Rolls‑Royce", "Rolls-Royce"),
+    ("Rolls Royce", "Rolls-Royce"),
+    ("Oslo", "Oslo."),
+    ("Jeopardy", "Jeopardy!"),
+    ("Sammy Davis Jr.", "Sammy Davis, Jr."),
+    ("J. R. R. Tolkien", "J.R.R. Tolkien"),
+    ("U.S. Congress", "US Congress"),
+    ("부산입니다", "부산"),
+    ("부산은 큰 도시이다", "부산"),
+    ("부산에서", "부산"),
+    ("Oslo'da", "Oslo"),
+    ("<think>Bergen?</think>\nOslo", "Oslo"),
+    ("C++ is one", "C++"),
+    ("F# minor", "F#"),
+    ("<b>Oslo</b>", "Oslo"),
+    ("\\boxed{Oslo}", "Oslo"),
+    ("Wendys", "Wendy's"),
+    ("izmir", "İzmir"),
+    ("0.25", "¼"),
+    ("Os\u00adlo", "Oslo"),
+]
+NOT_SAID = [
+    ("C++", "C"),
+    ("C#", "C"),
+    ("F♯", "F"),
+    ("C", "C++"),
+    ("T-shirt", "T"),
+    ("T--", "T"),
+    ("B- at best", "B"),
+    ("1980s", "1980"),
+    ("D'Arcy", "D"),
+    ("4:30", "4"),
+    ("4–9", "4"),
+    ("4/5", "4"),
+    ("4/5/2020", "4"),
+    ("4 million", "4"),
+    ("4 000", "4"),
+    ("4th", "4"),
+    ("4^2", "4"),
+    ("-4", "4"),
+    ("4", "-4"),
+    ("부산대학교", "부산"),
+    ("Osloda", "Oslo"),  # no rule without a dictionary
+    ("Osloer", "Oslo"),
+    ("<think>Oslo", "Oslo"),
+    ("<think>Oslo</think>Bergen", "Oslo"),
+]
+
+
+@pytest.mark.parametrize(("text", "answer"), SAID)
+def test_a_text_says_the_answer(text: str, answer: str) -> None:
+    assert starts_with_answer(text, answer)
+
+
+@pytest.mark.parametrize(("text", "answer"), NOT_SAID)
+def test_a_text_doesnt_say_the_answer(text: str, answer: str) -> None:
+    assert not starts_with_answer(text, answer)
+
+
+def test_thinking_is_no_part_of_an_answer() -> None:
+    assert normalize_answer("<think>Bergen</think>The Oslo.") == "oslo"
+    assert starts_with_answer("[THINK]Bergen[/THINK]Oslo", "Oslo", "[/THINK]")

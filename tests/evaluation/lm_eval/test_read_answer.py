@@ -1,0 +1,198 @@
+"""Reading of one generated answer outside of an evaluation."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.read_answer import AnswerToRead, answers_to_read, read_answer
+
+WOODS = ("oak", "elm", "fir", "yew")
+NEARBY_DATA = Path(__file__).parents[3].parent / "shared" / "data"
+
+
+def read(reader: str, text: str, **fields: Any) -> tuple[str | None, bool | None]:
+    found = read_answer(AnswerToRead.model_validate({"reader": reader, "text": text, **fields}))
+    return found.extracted, found.right
+
+
+def test_letters() -> None:
+    assert read("letters", "**Answer:** C", choices=WOODS) == ("C", None)
+    assert read("letters", "**Answer:** C", choices=WOODS, gold="B") == ("C", False)
+    assert read("letters", "**Answer:** C", choices=WOODS, reading="strict") == (None, None)
+    assert read("letters", "fir, surely", choices=WOODS, gold="C") == ("C", True)
+    assert read("letters", "It is fir", choices=WOODS) == ("C", None)
+    assert read("letters", "The best option is fir.", choices=WOODS) == ("C", None)
+    assert read("letters", "It is not fir", choices=WOODS) == (None, None)
+    assert read("letters", "fir or yew", choices=WOODS) == (None, None)
+    assert read("letters", "oak, elm, fir, yew", choices=WOODS) == (None, None)
+    assert read("letters", "A: fir", choices=WOODS) == ("C", None)
+    assert read("letters", "C. elegans", choices=("E. coli", "C. elegans")) == ("B", None)
+    assert read("letters", "[THINK]A[/THINK]C", choices=WOODS, end_of_thinking="[/THINK]") == ("C", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "strict", "lenient"),
+    [
+        ("So 4 + 5 = 9. The answer is 9.", True, True),
+        ("The answer would then be 9.", True, True),
+        ("The answer is 9\n\nProblem: Ida has 3. The answer is 3.", True, True),
+        ("The answer is 9. The answer is 3.", True, False),  # the harness takes the first
+        ("The answer is 3. No, the answer is 9.", False, True),
+        ("It makes 4 and 5, so 9", False, True),
+        ("\\boxed{9} and 3 are left", False, True),
+        ("The answer is not 9.", False, False),
+        ("The answer is 8 or 9.", False, False),
+        ("Rows 8-9", False, True),
+        ("He has 3 left at 9:30", False, False),
+        ("<think>The answer is 9", False, False),
+        ("#### 9", True, True),
+        ("A: 9 eggs", True, True),
+        ("A: 9 eggs and 2 more make", False, False),
+    ],
+)
+def test_numbers(text: str, strict: bool, lenient: bool) -> None:
+    assert read("number", text, gold="9", reading="strict")[1] is strict
+    assert read("number", text, gold="9")[1] is lenient
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "strict", "lenient"),
+    [
+        ("So the answer is (C) 3/4/2020.", "(C)", False, True),
+        ("So the answer is (C).", "(C)", True, True),
+        ("So the answer is C.", "(C)", True, True),
+        ("So the answer is **C) the third**", "(C)", False, True),
+        ("So the answer is option (C).", "(C)", False, True),
+        ("So the answer is (B) or (C).", "(C)", False, False),
+        ("(A) is wrong. It is (C)", "(C)", False, True),
+        ("(A) (B) (C)", "(C)", False, False),
+        ("Options:\n(A) one\n(B) two\n(C)", "(C)", False, False),
+        ("(C) the third", "(C)", False, True),
+        ("So the answer is Yes, it is.", "Yes", False, True),
+        ("So the answer is yes.", "Yes", True, True),
+        ("Yes. They are.", "Yes", False, True),
+        ("So the answer is yes or no.", "Yes", False, False),
+        ("So the answer is Not valid", "invalid", False, True),
+        ("So the answer is −8.", "-8", False, True),
+        ("So the answer is 8.", "-8", False, False),
+        ("So the answer is 2,500.", "2500", False, True),
+        ("So the answer is ] ) }.", "] ) }", True, True),
+        ("So the answer is ])}.", "] ) }", False, True),
+        ("So the answer is ]).", "] ) }", False, False),
+        ("So the answer is fig, pear, plum.", "fig pear plum", False, True),
+        ("So the answer is fig plum pear.", "fig pear plum", False, False),
+        ("So the answer is the option (C).", "(C)", False, True),
+        ("So the answer is C - the third", "(C)", False, True),
+        ("So the answer is not (A) but (C).", "(C)", False, True),
+        ("So the answer is = -8.", "-8", False, True),
+        ("C.", "(C)", False, True),
+        ("C) the third", "(C)", False, True),
+        ("A) one B) two C) three", "(A)", False, False),
+        ("(A) (C)", "(C)", False, False),
+        ("So the answer is that the argument is invalid.", "invalid", False, True),
+        ("So the answer is deductively valid.", "valid", False, True),
+        ("So the answer is not valid.", "valid", False, False),
+    ],
+)
+def test_bbh(text: str, gold: str, strict: bool, lenient: bool) -> None:
+    assert read("bbh", text, gold=gold, reading="strict")[1] is strict
+    assert read("bbh", text, gold=gold)[1] is lenient
+
+
+def test_triviaqa() -> None:
+    assert read("triviaqa", "Zoe", gold=["Zoë", "Zoë Smith"]) == ("Zoe", True)
+    assert read("triviaqa", "Zoe", gold=["Zoë"], reading="strict") == ("Zoe", False)
+    assert read("triviaqa", "\n\nZoë.", gold="Zoë", reading="strict") == ("Zoë.", True)
+    assert read("triviaqa", "nobody knows who", gold="The Who")[1] is False
+
+
+def test_says() -> None:
+    assert read("says", "25,000 people", target="25000") == ("25000", True)
+    assert read("says", "C++", target="C") == (None, False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"reader": "letters", "text": "A"},
+        {"reader": "says", "text": "A"},
+        {"reader": "poems", "text": "A"},
+        {"reader": "number", "reading": "kind", "text": "A"},
+    ],
+)
+def test_a_line_that_lacks_something_is_rejected(line: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        AnswerToRead.model_validate(line)
+
+
+def test_every_line_of_the_shared_answers_is_read_right() -> None:
+    """Uses a file of texts with the value that is right, in the folder `SEQUELA_CASES`."""
+    data = Path(os.environ.get("SEQUELA_DATA") or NEARBY_DATA)
+    path = Path(os.environ.get("SEQUELA_CASES") or data.parent / "cases") / "answers.jsonl"
+    if not path.is_file():
+        pytest.skip("no shared answers: set SEQUELA_CASES to a folder with answers.jsonl")
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    wrong = []
+    for line in lines:
+        found = read_answer(AnswerToRead.model_validate(line))
+        expected = ("expected", found.extracted) if "expected" in line else ("right", found.right)
+        if line[expected[0]] != expected[1]:
+            wrong.append((line, found))
+    assert lines
+    assert not wrong
+
+
+def test_a_file_of_answers_is_read_in_its_order(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(
+        '{"reader": "number", "text": "The answer is 7.", "gold": "7", "right": true, "note": "easy"}\n\n'
+        '{"reader": "says", "text": "Oslo, of course", "target": "Oslo"}\n'
+        '{"reader": "triviaqa", "text": "Oslo", "gold": ["Bergen", "Oslo"], "reading": "strict"}\n',
+        encoding="utf-8",
+    )
+    found = [read_answer(one) for one in answers_to_read(path)]
+    assert [(one.extracted, one.right) for one in found] == [("7", True), ("Oslo", True), ("Oslo", True)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"reader": "number"}', "the field 'text' is missing"),
+        ('{"reader": "numbers", "text": "7"}', "the field 'reader'"),
+        ('{"reader": "number", "text": 7}', "the field 'text'"),
+        ('{"reader": "number", "text": "7", "gold": 7}', "the field 'gold' has to be a text"),
+        ('{"reader": "number", "text": "7", "gold": []}', "the field 'gold'"),
+        ('{"reader": "number", "text": "7", "gold": ["7", " "]}', "the field 'gold.1' is blank"),
+        (
+            '{"reader": "number", "text": "7", "glod": "7"}',
+            "the field 'glod' is unknown (did you mean 'gold'?)",
+        ),
+        ('{"reader": "number", "text": "7", "reading": "kind"}', "the field 'reading'"),
+        ('{"reader": "says", "text": "7"}', "the field 'target' is missing"),
+        ('{"reader": "letters", "text": "A"}', "the field 'choices' is missing"),
+        ('{"reader": "letters", "text": "A", "choices": ["a", 2]}', "the field 'choices.1'"),
+        (r'{"reader": "triviaqa", "text": "Fran\ud83dce"}', "the field 'text' has half of a surrogate pair"),
+        ('["7"]', "expected an object with fields, found list"),
+        ('{"reader": ', "not JSON"),
+    ],
+)
+def test_a_bad_line_is_named_by_file_line_and_field(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(f'{{"reader": "number", "text": "7"}}\n{line}\n', encoding="utf-8")
+    with pytest.raises(BadInputError) as error:
+        answers_to_read(path)
+    assert error.value.message.startswith(f"{path}, line 2: {message}")
+
+
+def test_a_file_without_lines_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match="has no lines"):
+        answers_to_read(path)
