@@ -148,6 +148,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "rome": {"layers": [2], "v_num_grad_steps": 3},
     "rome+nas+rect+prune": {"layers": [1], "v_num_grad_steps": 3},
     "memit": {"layers": [1, 2], "v_num_grad_steps": 3},
+    "memit-history": {"layers": [1, 2], "v_num_grad_steps": 3},
     "pmet": {"layers": [1, 2], "v_num_grad_steps": 3},
     "emmet": {"layers": [1, 2], "v_num_grad_steps": 3},
     "alphaedit": {"layers": [1, 2], "v_num_grad_steps": 3, "nullspace_threshold": 10.0},
