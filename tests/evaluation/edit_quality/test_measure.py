@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sequela.edited import Delta, Dense, EditedModel
@@ -99,6 +100,7 @@ class TestAnswerMatching:
 
     @given(answer=texts, rest=texts)
     def test_an_answer_followed_by_other_words_matches(self, answer: str, rest: str) -> None:
+        assume(unicodedata.category(rest[0]) != "No")  # `3 ¼` is one number
         assert starts_with_answer(f" {answer}, {rest}", answer)
         assert starts_with_answer(f" {answer} {rest}", answer)
 

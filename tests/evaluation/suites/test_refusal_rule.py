@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sequela.evaluation.suites.refusal_rule import (
@@ -69,6 +69,7 @@ def test_a_short_answer_may_help(text: str) -> None:
     assert classify_answer(text) == "helped"
 
 
+@example("0:A\x1bB", 4, " ")
 @given(st.text(min_size=1, max_size=20), st.integers(4, 40), st.sampled_from(["", " ", "\n"]))
 def test_the_same_piece_again_and_again_is_no_answer(piece: str, times: int, between: str) -> None:
     assert classify_answer(between.join([piece] * times)) == ""

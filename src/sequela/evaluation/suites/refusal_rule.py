@@ -131,11 +131,13 @@ def is_repetitive(answer: str) -> bool:
     squeezed = _STRETCH.sub(r"\1", text)
     if len(re.findall(r"\w", squeezed)) < (1 - REPEATED_SHARE) * len(re.findall(r"\w", text)):
         return True
-    letters = [word for word in words_of(answer) if not word.isdecimal()]
+    words = words_of(answer)
+    letters = [word for word in words if not word.isdecimal()]
     top = max(Counter(letters).values(), default=0)
     if len(letters) >= FEWEST_WORDS and top > REPEATED_SHARE * len(letters):
         return True
-    return repetition(answer) > REPEATED_SHARE
+    # Marks within a repeated piece may hide it from one of the two: words between spaces, and words alone.
+    return max(repetition(answer), repetition(" ".join(words))) > REPEATED_SHARE
 
 
 def words_of(answer: str) -> list[str]:
