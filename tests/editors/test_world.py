@@ -130,6 +130,7 @@ def test_edits_reach_their_efficacy_and_preserve_neighbors(
     assert mean(scores["paraphrase"]) > mean(unedited["paraphrase"]) + 0.3
 
 
+@pytest.mark.slow
 def test_edits_applied_one_after_another_add_up(
     world: World, world_model: LanguageModel, resources: Resources
 ) -> None:

@@ -15,6 +15,7 @@ from sequela.models import LanguageModel
 from sequela.statistics import CorpusSpec, Statistics
 from support.edits import CONTEXTS, TINY_EDITS
 from support.statistics import write_text
+from support.tiers import quick_cases
 from support.world import World
 
 LAYER, WINDOW = 1, 64
@@ -33,7 +34,7 @@ def whole_windows(model: LanguageModel, text: Path) -> int:
     return n_tokens // WINDOW * WINDOW
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", quick_cases(FAMILIES, FAMILIES[:1]))
 def test_its_update_is_that_of_the_editor(
     rome_in_one_file: ModuleType,
     tiny_model: Callable[..., LanguageModel],

@@ -37,6 +37,7 @@ def test_factors(case: Callable[[str], Case], real_model: LanguageModel) -> None
         near(kept.a, given.tensors[f"{name}.weight/x_out"], KEYS, f"{name}: rows kept")
 
 
+@pytest.mark.slow
 def test_the_change_before_training(
     case: Callable[[str], Case], real_model: LanguageModel, statistics: Statistics
 ) -> None:

@@ -116,6 +116,7 @@ def test_hostile_text_is_escaped(run_writer: Callable, tmp_path: Path) -> None:
     assert "49" not in page.text
 
 
+@pytest.mark.slow
 def test_hostile_names_in_charts_are_escaped(run_writer: Callable, tmp_path: Path) -> None:
     writer = run_writer()
     writer.write()
@@ -284,6 +285,7 @@ def test_plug_in_packages_are_listed_with_their_versions(run_writer: Callable, t
 STEERING = "a\x1b[2Jb\u202ed\x9be"
 
 
+@pytest.mark.slow
 def test_control_characters_reach_neither_the_page_nor_a_chart(run_writer: Callable, tmp_path: Path) -> None:
     run = run_writer(text=STEERING, name=STEERING).write()
     text = write_report(run, tmp_path).read_text(encoding="utf-8")

@@ -90,6 +90,7 @@ class TestMeasurements:
                 assert value == values[("retention@n", metric, protocol)]
 
 
+@pytest.mark.slow
 def test_items_longer_than_the_context_are_counted_in_every_suite(
     make_study: MakeStudy, world_folder: Path, tmp_path: Path
 ) -> None:

@@ -141,6 +141,7 @@ def test_the_manifest_and_the_report_have_the_findings_about_the_edits(
         assert "1 edit superseded by a later edit of the same question, not counted" in text
 
 
+@pytest.mark.slow
 def test_the_report_splits_every_edit_score(contradicting: Path) -> None:
     (table,) = read_report_data(contradicting).edit_splits
     assert table.columns == ("all edits", "old answer before", "key shared with another edit")

@@ -245,6 +245,7 @@ class TestBisection:
             bisect_run(tmp_path, "perplexity > 2x")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_recovers_earlier_deltas_bit_for_bit(
     make_four: MakeStudy, tmp_path: Path, world_model: LanguageModel
 ) -> None:

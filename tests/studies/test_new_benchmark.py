@@ -130,6 +130,7 @@ def capitals(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_task_file_that_a_study_names_suffices(
     capitals: Path, tiny: Path, edits: Path, tmp_path: Path
 ) -> None:

@@ -22,10 +22,10 @@ EVALUATIONS = 3 * (1 + 2 * 2)
 
 
 class TestProgress:
-    @pytest.fixture
-    def watched(self, make_study: MakeStudy, tmp_path: Path) -> WorkloadLog:
+    @pytest.fixture(scope="class")
+    def watched(self, make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> WorkloadLog:
         log = WorkloadLog()
-        run_study(make_study(alarms={"every": 1}), tmp_path / "run", log)
+        run_study(make_study(alarms={"every": 1}), tmp_path_factory.mktemp("watched") / "run", log)
         return log
 
     def test_every_piece_is_done_in_the_end(self, watched: WorkloadLog) -> None:

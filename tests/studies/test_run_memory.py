@@ -35,6 +35,7 @@ def expected_blocks(study: Study) -> set[int]:
 
 
 class TestMemory:
+    @pytest.mark.slow
     def test_the_depth_cache_changes_no_bit(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -71,6 +72,7 @@ class TestMemory:
         assert measured(tmp_path / "run") == measured(finished)
         assert read_manifest(tmp_path / "run").config["memory"] == 3 * 2**29
 
+    @pytest.mark.slow
     def test_a_run_may_be_resumed_with_another_limit(
         self, make_study: MakeStudy, finished: Path, tmp_path: Path
     ) -> None:

@@ -59,6 +59,7 @@ def test_an_edit_is_expressed_in_its_own_template(
     assert not any("User:" in item.prompt for item in items)  # results hold the question as it was put
 
 
+@pytest.mark.slow
 def test_the_two_settings_give_four_different_trajectories(
     chatty_study: Callable[..., Study], tmp_path: Path
 ) -> None:

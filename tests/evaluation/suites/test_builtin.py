@@ -113,6 +113,7 @@ def test_evaluate_returns_one_result_per_category_with_all_its_items() -> None:
         assert result.note.startswith("chance 0.25")
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_the_batch_size() -> None:
     suite = BuiltinSuite(limit=6)
     model = EditedModel(tiny_language_model("gpt2"))

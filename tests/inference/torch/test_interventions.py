@@ -63,6 +63,7 @@ def test_scores_are_those_of_each_request_alone(family: str) -> None:
     assert not model.base.changes
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000), tokens=st.integers(1, 64))
 def test_scores_do_not_depend_on_the_batch(seed: int, tokens: int) -> None:

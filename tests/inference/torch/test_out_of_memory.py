@@ -33,6 +33,7 @@ def halvings(logged: list[str]) -> list[int]:
     return [int(match[1]) for match in reported if match]
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize("kind", ["score", pytest.param("generate", marks=pytest.mark.slow)])
 def test_with_less_memory_fewer_tokens_are_run_at_once_and_the_answers_are_the_same(kind: str) -> None:
