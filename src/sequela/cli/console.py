@@ -49,7 +49,7 @@ def print_json(value: Any) -> None:
 
 def print_json_line(value: Any) -> None:
     """Prints a value as one line of JSON; NaN and infinity become null."""
-    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False) + "\n")
+    sys.stdout.write(visible_in_json(json.dumps(_finite(value), ensure_ascii=False)) + "\n")
 
 
 def print_table(
