@@ -31,6 +31,7 @@ from dataclasses import dataclass
 
 from sequela.analysis.collapse import Collapses, checkpoint_of
 from sequela.analysis.comparison import Comparisons, answered_score
+from sequela.core.visible_text import shortened
 from sequela.results.answer_distribution import NO_ANSWER, AnswerDistribution
 from sequela.results.measurement import Measurement
 from sequela.results.metrics import ACCURACY, ACCURACY_ANSWERED, BALANCED_ACCURACY
@@ -191,7 +192,9 @@ class _Rules:
         allowed = form.constants.get(answer, 0.0) >= CONSTANT_SHARE or answer in form.accepted
         if count >= CONSTANT_SHARE * n and not allowed:
             description = (
-                "no answer was found" if answer == NO_ANSWER else f"the answer is {_shortened(answer)!r}"
+                "no answer was found"
+                if answer == NO_ANSWER
+                else f"the answer is {shortened(answer, SHOWN_LENGTH)!r}"
             )
             yield Flag("D1", f"constant answer: {description} in {count} of {n} items")
             return
@@ -313,10 +316,6 @@ def is_impossible(value: float, n: int, decimals: int = 6) -> bool:
     """Returns whether no integer k gives the score k / n at this number of decimals (D8)."""
     rounding = 0.5 * 10.0**-decimals
     return abs(round(value * n) / n - value) > rounding + 1e-12
-
-
-def _shortened(answer: str) -> str:
-    return answer if len(answer) <= SHOWN_LENGTH else f"{answer[:SHOWN_LENGTH]}…"
 
 
 def _trajectory(one: Measurement) -> tuple[object, ...]:

@@ -22,24 +22,6 @@ DEFAULT_MODEL = "smollm2-135m-instruct"
 """The model of commands that are given none."""
 
 
-def read_device(name: str) -> str:
-    """Returns the name of a device after checking its form.
-
-    Raises:
-        BadInputError: It is not the name of a device.
-    """
-    return check_device_name(name)
-
-
-def read_precision(name: str) -> str:
-    """Returns the name of a data type after checking it.
-
-    Raises:
-        UnknownNameError: There is no such data type.
-    """
-    return check_dtype_name(name)
-
-
 @contextmanager
 def memory_limit_set_by(setting: str) -> Iterator[None]:
     """Names a setting in the error about a memory limit that is too low.
@@ -159,7 +141,7 @@ Tokens = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
-        parser=read_device,
+        parser=check_device_name,
         metavar="DEVICE",
         help="The device: cuda, cuda:1, mps or cpu (default: the best available).",
     ),
@@ -167,7 +149,7 @@ Device = Annotated[
 Precision = Annotated[
     str,
     typer.Option(
-        parser=read_precision,
+        parser=check_dtype_name,
         metavar="TYPE",
         help="The data type of the weights: float32, bfloat16, float16, or auto (bfloat16 where the hardware "
         "supports it).",

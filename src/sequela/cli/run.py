@@ -14,6 +14,7 @@ from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, shown, standard_error
 from sequela.cli.progress import shown_progress
 from sequela.cli.signals import STOPPED, sigterm_as_keyboard_interrupt
+from sequela.core.hardware_names import check_dtype_name
 
 
 def run(
@@ -25,7 +26,7 @@ def run(
     precision: Annotated[
         str | None,
         typer.Option(
-            parser=options.read_precision,
+            parser=check_dtype_name,
             metavar="TYPE",
             help="The data type of the weights, which overrides the study's: float32, bfloat16, float16, or "
             "auto (bfloat16 where the hardware supports it).",

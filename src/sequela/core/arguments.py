@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from sequela.core.errors import BadInputError, UnknownNameError, shown
 from sequela.core.numbers import MAX_SEED, MIN_SEED
+from sequela.core.plain_values import can_be_encoded
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ def check_text(name: str, value: object, expected: str = "a text") -> None:
     """
     if not isinstance(value, str):
         raise not_expected(name, value, expected)
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not can_be_encoded(value):
         raise BadInputError(f"`{name}` = {shown(value)} has half of a surrogate pair.")
 
 

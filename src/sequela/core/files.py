@@ -23,6 +23,17 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> str:
     return hash_tensors(kept.items())
 
 
+def read_tensors(path: Path, what: str, device: str = "cpu") -> dict[str, torch.Tensor]:
+    """Reads tensors to a device; `what` names them in the error.
+
+    Raises:
+        IntegrityError: The file can't be read.
+    """
+    with naming_file(path, what, errors=(*UNREADABLE, SafetensorError), hint=DAMAGED_HINT):
+        tensors: dict[str, torch.Tensor] = load_file(path, device=device)
+    return tensors
+
+
 def load_tensors(path: Path, expected_hash: str) -> dict[str, torch.Tensor]:
     """Reads tensors back.
 
@@ -33,8 +44,7 @@ def load_tensors(path: Path, expected_hash: str) -> dict[str, torch.Tensor]:
     Raises:
         IntegrityError: The file can't be read, or its tensors have another hash.
     """
-    with naming_file(path, "tensors", errors=(*UNREADABLE, SafetensorError), hint=DAMAGED_HINT):
-        tensors: dict[str, torch.Tensor] = load_file(path)
+    tensors = read_tensors(path, "tensors")
     if hash_tensors(tensors.items()) != expected_hash:
         raise IntegrityError(f"{path} was changed after it was saved: its hash differs.", hint=DAMAGED_HINT)
     return tensors

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.plain_values import text_problem
+from sequela.core.visible_text import shortened
 
 CACHE_VARIABLE = "SEQUELA_CACHE"
 DATA_VARIABLE = "SEQUELA_DATA"
@@ -43,8 +44,9 @@ def user_path(text: str) -> Path:
     try:
         path.exists()
     except OSError as error:
-        shown = text if len(text) <= 80 else f"{text[:80]}…"
-        raise BadInputError(f"The path {shown!r} can't be used: {error.strerror or error}.") from error
+        raise BadInputError(
+            f"The path {shortened(text, 80)!r} can't be used: {error.strerror or error}."
+        ) from error
     return path
 
 

@@ -18,8 +18,11 @@ MAX_DIGITS = 4000
 
 _LIMIT = 10**MAX_DIGITS
 
-_UNUSABLE = re.compile("[\0\ud800-\udfff]")
-"""A NUL character, or half of a surrogate pair, which UTF-8 can't encode."""
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which UTF-8 can't encode."""
+
+_UNUSABLE = re.compile(rf"\0|{_HALF_OF_A_PAIR.pattern}")
+"""A NUL character, or half of a surrogate pair."""
 
 Key = str | int
 
@@ -56,6 +59,11 @@ def text_problem(text: str) -> str:
     if found[0] == "\0":
         return f"a NUL character (at {found.start() + 1:,})"
     return f"half of a surrogate pair, \\u{ord(found[0]):04x} (at {found.start() + 1:,})"
+
+
+def can_be_encoded(text: str) -> bool:
+    """Returns whether a text has no half of a surrogate pair, so that UTF-8 can encode it."""
+    return _HALF_OF_A_PAIR.search(text) is None
 
 
 def located(where: str, field: str, problem: str) -> str:

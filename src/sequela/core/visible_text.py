@@ -24,6 +24,11 @@ def visible(text: str) -> str:
     return _STEERING.sub(_written_out, text)
 
 
+def shortened(text: str, most: int) -> str:
+    """Returns a text of at most `most` characters, with an ellipsis in place of what is left out."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def _written_out(found: re.Match[str]) -> str:
     code = ord(found[0])
     if code < 0x100:

@@ -18,6 +18,7 @@ import yaml
 from sequela.core.errors import BadInputError
 from sequela.core.plain_values import MAX_DEPTH, located, problem_of
 from sequela.core.text_files import read_text
+from sequela.core.visible_text import shortened
 
 MAX_YAML = 2**18
 """The size, in characters, of a YAML text. Settings are shorter; longer lists belong in data files."""
@@ -210,7 +211,7 @@ def _constructed(reader: yaml.SafeLoader, root: yaml.Node, where: str) -> Any:
             try:
                 value: Hashable = reader.construct_object(node)
             except (ValueError, KeyError, IndexError, OverflowError) as error:
-                given = node.value if len(node.value) <= 40 else f"{node.value[:40]}…"
+                given = shortened(node.value, 40)
                 raise BadInputError(f"{where}, line {line}: {given!r} is not {_KINDS[kind]}.") from error
             if kind == "int" and isinstance(value, int) and not -(2**MAX_BITS) <= value < 2**MAX_BITS:
                 raise _too_many_bits(where, line, location)

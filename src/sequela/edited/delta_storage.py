@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from sequela.core.damaged_files import DAMAGED_HINT, UNREADABLE, naming_file
+from sequela.core.damaged_files import DAMAGED_HINT
 from sequela.core.errors import IntegrityError
-from sequela.core.files import save_tensors
+from sequela.core.files import read_tensors, save_tensors
 from sequela.edited.delta import Delta
 from sequela.edited.updates import Dense, LowRank, WeightUpdate
 from sequela.models import LanguageModel
@@ -53,9 +51,7 @@ def restore_delta(path: Path, stored: StoredDelta, model: LanguageModel) -> Delt
     elif not path.is_file():
         raise IntegrityError(f"{path.parent} is incomplete: {path.name} is missing.", hint=DAMAGED_HINT)
     else:
-        errors = (*UNREADABLE, SafetensorError)
-        with naming_file(path, "a change of weights", errors=errors, hint=DAMAGED_HINT):
-            tensors = load_file(path, device=str(model.device))
+        tensors = read_tensors(path, "a change of weights", str(model.device))
     try:
         updates: dict[str, WeightUpdate] = {
             name: LowRank(tensors[f"{name}/b"], tensors[f"{name}/a"])

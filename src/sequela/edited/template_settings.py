@@ -93,9 +93,6 @@ class TemplateSettings(BaseModel):
         return self
 
 
-NO_TEMPLATE = TemplateSettings()
-"""Plain prompts."""
-
 CHAT = TemplateSettings(template="chat")
 """User turns in the model's chat template, with the template's defaults."""
 

@@ -8,7 +8,6 @@ tokens of a chat template are marked by noncharacters, which no text has; they a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -55,12 +54,6 @@ def without_marks(text: str) -> str:
 def is_control_token(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
     """Returns whether a text is one of the tokenizer's control tokens, and so no answer."""
     return text.strip() in _special_tokens(tokenizer)
-
-
-def has_control_token(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> bool:
-    """Returns whether one of the texts quotes a control token."""
-    known = _special_tokens(tokenizer)
-    return any(token in text for text in texts for token in known)
 
 
 def control_token_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

@@ -12,6 +12,7 @@ from sequela.core.errors import BadInputError, SequelaError, near_matches
 from sequela.core.hardware_names import check_device_name
 from sequela.core.text_files import read_text
 from sequela.core.validation import Problem, problems_in
+from sequela.core.visible_text import shortened
 from sequela.core.yaml_files import MAX_YAML, Location, parse_yaml
 from sequela.editors import BadEditPolicy
 from sequela.editors.hyperparameters import PRESET_NAMES, Hyperparameters
@@ -258,5 +259,4 @@ def _dotted(location: Location) -> str:
 def _shown(value: Any) -> str:
     if not isinstance(value, str | int | float | bool | None):
         return ""
-    text = repr(value)
-    return f" (given: {text if len(text) <= LONGEST_SHOWN else f'{text[:LONGEST_SHOWN]}…'})"
+    return f" (given: {shortened(repr(value), LONGEST_SHOWN)})"

@@ -15,6 +15,7 @@ import jinja2
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.core.errors import BadInputError
+from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, compiled_expression
 
 Row = dict[str, Any]
@@ -62,8 +63,7 @@ def nonfinite_field(value: Any, name: str = "it") -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:60]}…"
+    return shortened(json.dumps(value, ensure_ascii=False), 60)
 
 
 class SplitFile(BaseModel):

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from sequela.core.errors import BadInputError, near_matches
+from sequela.core.plain_values import can_be_encoded
 from sequela.core.text_files import read_json_lines
 from sequela.core.validation import in_words
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
@@ -36,7 +37,7 @@ _BENCHMARKS: Mapping[Reader, str] = {
 
 
 def _unicode(text: str) -> str:
-    if any("\ud800" <= one <= "\udfff" for one in text):
+    if not can_be_encoded(text):
         raise ValueError("has half of a surrogate pair, which is no character")
     return text
 
