@@ -156,14 +156,15 @@ def _encode_joined(tokenizer: PreTrainedTokenizerBase, prompt: str, continuation
     first = encode_text(tokenizer, prompt)
     # After a line break, since some tokenizers put a space before the first word of a text.
     second = encode_text(tokenizer, f"\n{continuation}", add_special_tokens=False)
-    kept = [i for i, (left, right) in enumerate(second.offsets) if right > left >= 1]
+    offsets = [_with_its_space(left, right, second.text) for left, right in second.offsets]
+    kept = [i for i, (left, right) in enumerate(offsets) if right > left >= 1]
     n_prompt = 1 + max(i for i, (left, right) in enumerate(first.offsets) if left < right)
     return EncodedText(
         whole.text,
         (*first.ids[:n_prompt], *(second.ids[i] for i in kept)),
         (
             *first.offsets[:n_prompt],
-            *((start + second.offsets[i][0] - 1, start + second.offsets[i][1] - 1) for i in kept),
+            *((start + offsets[i][0] - 1, start + offsets[i][1] - 1) for i in kept),
         ),
     )
 
