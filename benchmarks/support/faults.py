@@ -177,8 +177,8 @@ FAULTS = (
     Fault(
         "tied choices: a tie counts as the first choice",
         "evaluation/lm_eval/choice_scoring.py",
-        'METRIC,\n            "value": float(chosen == record.details["right"]),',
-        'METRIC,\n            "value": float((chosen or 0) == record.details["right"]),',
+        '"value": float(chosen == record.details["right"]),',
+        '"value": float((chosen or 0) == record.details["right"]),',
         "evaluation/lm_eval/test_choice_scoring.py",
     ),
 )

@@ -59,14 +59,19 @@ def _record(sample: Sample, context: ItemContext) -> ItemRecord:
 
 def score_choices_item(record: ItemRecord) -> ItemRecord:
     """Computes the answer and value of a record (again) from the log-probabilities in it."""
-    logprobs = logprobs_of(record)
-    chosen = choose(logprobs)
-    tie = chosen is None and all(math.isfinite(logprob) for logprob in logprobs)
+    scored = _with_choice(record, logprobs_of(record))
+    chosen = scored.details["chosen"]
+    answer = "" if chosen is None else record.details["choices"][chosen]
+    return scored.model_copy(update={"metric": METRIC, "answer": answer})
+
+
+def _with_choice(record: ItemRecord, scores: Sequence[float]) -> ItemRecord:
+    """Returns a record with the value of the choice that has the highest score."""
+    chosen = choose(scores)
+    tie = chosen is None and all(math.isfinite(score) for score in scores)
     return record.model_copy(
         update={
-            "metric": METRIC,
             "value": float(chosen == record.details["right"]),
-            "answer": "" if chosen is None else record.details["choices"][chosen],
             "details": {**record.details, "chosen": chosen, "tie": tie},
         }
     )
@@ -95,14 +100,7 @@ def _by_byte(record: ItemRecord) -> ItemRecord:
     """Returns a record with the choice that has the highest log-probability per byte."""
     logprobs = logprobs_of(record)
     lengths = [max(1, len(choice.encode())) for choice in record.details["choices"]]
-    chosen = choose([logprob / n for logprob, n in zip(logprobs, lengths, strict=True)])
-    tie = chosen is None and all(math.isfinite(logprob) for logprob in logprobs)
-    return record.model_copy(
-        update={
-            "value": float(chosen == record.details["right"]),
-            "details": {**record.details, "chosen": chosen, "tie": tie},
-        }
-    )
+    return _with_choice(record, [logprob / n for logprob, n in zip(logprobs, lengths, strict=True)])
 
 
 def true_probability(records: Sequence[ItemRecord], note: str) -> TaskResult:
