@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from inspect import signature
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 import sequela
 from sequela.api import Model
@@ -118,6 +122,22 @@ def test_the_summary_for_agents_is_short() -> None:
     assert len((ROOT / "AGENTS.md").read_text(encoding="utf-8").splitlines()) <= 100
 
 
+@pytest.fixture
+def hub_within_reach(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Starts a hub on this machine that answers and has no files, so that data may seem to be available.
+
+    Whether a study is valid must not depend on the data and the network of the machine that tests it.
+    """
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    yield
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.usefixtures("hub_within_reach")
 def test_the_study_of_the_readme_is_valid() -> None:
     (text,) = blocks("yaml")
     assert study_from_text(text, "README.md").checkpoints == (0, 1, 5, 10, 20)
@@ -140,6 +160,7 @@ def test_the_python_of_the_readme_uses_existing_options() -> None:
     assert {"edited", "evaluate", "generate"} <= checked
 
 
+@pytest.mark.usefixtures("hub_within_reach")
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.name)
 def test_examples_are_valid_studies(path: Path) -> None:
     assert read_study(path).name == path.stem
