@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -52,21 +51,6 @@ class Comparisons:
         if base is None or (base.n, base.n_too_long, base.n_failed) != (one.n, one.n_too_long, one.n_failed):
             return None
         return Comparison(value=one.value, baseline=one.baseline, n=one.n)
-
-    def remaining_ability(self, one: Measurement) -> float | None:
-        """Returns the share of the unedited model's score above chance that is left.
-
-        Returns:
-            The share; None if the unedited model was not above chance, or if the scores can't be compared.
-        """
-        found = self.of(one)
-        if found is None or found.value is None or found.baseline is None or not found.n:
-            return None
-        chance = (one.form.chance if one.form is not None else None) or 0.0
-        error = math.sqrt(0.25 / found.n)
-        if found.baseline < chance + 2 * error:
-            return None
-        return (found.value - chance) / (found.baseline - chance)
 
 
 def answered_score(one: Measurement, form: AnswerDistribution) -> tuple[float | None, float | None, int]:

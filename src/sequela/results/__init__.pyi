@@ -38,6 +38,7 @@ from .protocols import protocol_info as protocol_info
 from .query import Query as Query
 from .section import Section as Section
 from .standard_error import mean_and_stderr as mean_and_stderr
+from .standard_error import wilson_interval as wilson_interval
 from .store import ResultsStore as ResultsStore
 from .store import open_store as open_store
 from .suite_info import Quantity as Quantity
