@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +19,6 @@ def test_wilsons_interval(right: int, interval: tuple[float, float]) -> None:
 @given(st.integers(1, 500), st.data())
 def test_the_interval_has_the_share_in_it_and_shrinks_with_n(n: int, data: st.DataObject) -> None:
     share = data.draw(st.integers(0, n)) / n
-    low, high = wilson_interval(share, n)
-    wider_low, wider_high = low, high
-    low, high = wilson_interval(share, 4 * n)
-    assert 0 <= wider_low <= low <= share + 1e-12
-    assert share - 1e-12 <= high <= wider_high + 1e-12 <= 1 + 2e-12
+    (low, high), (narrower_low, narrower_high) = (wilson_interval(share, k * n) for k in (1, 4))
+    bounds = [0.0, low, narrower_low, share, narrower_high, high, 1.0]
+    assert all(one <= next_ + 1e-12 for one, next_ in pairwise(bounds))

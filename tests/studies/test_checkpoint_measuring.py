@@ -126,8 +126,17 @@ def test_edits_that_could_not_be_applied_are_counted(
     run_study(study, tmp_path / "run")
 
     found = measured(tmp_path / "run", n_edits=2, metric="efficacy")
-    assert {one.task for one in found} == {"success@edit", "retention@n"}
-    for one in found:
+    of_all = [one for one in found if one.task in ("success@edit", "retention@n")]
+    assert {one.task for one in of_all} == {"success@edit", "retention@n"}
+    for one in of_all:
         assert one.note.startswith("2 of 2 edits could not be applied")
         assert (one.value, one.n_nonfinite) == (0.0, 2)
+    of_applied = [one for one in found if one not in of_all]
+    assert {one.task for one in of_applied} == {"success@edit (applied)", "retention@n (applied)"}
+    assert {(one.value, one.n, one.note) for one in of_applied} == {(None, 0, "0 of 2 edits were applied")}
+    counts = measured(tmp_path / "run", n_edits=2, metric="dropped_edits")
+    assert {(one.task, one.value, one.n) for one in counts} == {
+        ("success@edit", 2, 2),
+        ("retention@n", 2, 2),
+    }
     assert all(record.dropped for record in edit_records(tmp_path / "run"))

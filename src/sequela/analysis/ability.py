@@ -77,10 +77,11 @@ def remaining_ability(
             measured[one.suite][one.protocol].append(one)
     benchmarks = []
     for protocols in measured.values():
-        known = [_pooled(tasks, comparisons) for tasks in protocols.values()]
-        shares = [share for one in known if one is not None and (share := one.remaining(limit)) is not None]
-        if shares:
-            benchmarks.append(_mean_of_protocols(shares))
+        pooled = [_pooled(tasks, comparisons) for tasks in protocols.values()]
+        left = [None if scores is None else scores.remaining(limit) for scores in pooled]
+        known = [one for one in left if one is not None]
+        if known:
+            benchmarks.append(_mean_of_protocols(known))
     if not benchmarks:
         return None
     share = math.fsum(one.share for one in benchmarks) / len(benchmarks)

@@ -5,6 +5,11 @@ from .answer_distribution import answer_pattern as answer_pattern
 from .answer_distribution import most_frequent as most_frequent
 from .answer_distribution import with_score as with_score
 from .answered import with_answered_accuracy as with_answered_accuracy
+from .applied import OF_APPLIED as OF_APPLIED
+from .applied import count_dropped as count_dropped
+from .applied import is_applied as is_applied
+from .applied import of_applied as of_applied
+from .applied import with_dropped as with_dropped
 from .cost_record import CostRecord as CostRecord
 from .edit_finding import EditFinding as EditFinding
 from .edit_record import EditRecord as EditRecord
@@ -30,7 +35,9 @@ from .metrics import metric_info as metric_info
 from .names import ALARMS as ALARMS
 from .names import EDIT_QUALITY as EDIT_QUALITY
 from .names import RETENTION_AT_N as RETENTION_AT_N
+from .names import RETENTION_OF_APPLIED as RETENTION_OF_APPLIED
 from .names import SUCCESS_AT_EDIT as SUCCESS_AT_EDIT
+from .names import SUCCESS_OF_APPLIED as SUCCESS_OF_APPLIED
 from .names import UNEDITED as UNEDITED
 from .names import method_label as method_label
 from .protocols import ProtocolInfo as ProtocolInfo

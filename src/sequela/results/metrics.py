@@ -127,7 +127,7 @@ ATTACK_ROBUSTNESS = edit_metric(
 )
 EFFECTIVE_EDITS = MetricInfo(
     name="effective_edits",
-    meaning="the number of applied edits that the model still expresses by free decoding",
+    meaning="the number of edits that were applied and that the model still expresses by free decoding",
     unit=Unit.COUNT,
     higher_is_better=True,
     section=Section.EDITS,
@@ -139,10 +139,25 @@ SUPERSEDED = MetricInfo(
     unit=Unit.COUNT,
     section=Section.EDITS,
 )
+DROPPED_EDITS = MetricInfo(
+    name="dropped_edits",
+    meaning="the number of edits that were skipped or could not be applied: the model doesn't have them",
+    unit=Unit.COUNT,
+    higher_is_better=False,
+    section=Section.EDITS,
+)
 EDITED_NEIGHBORS = MetricInfo(
     name="edited_neighbors",
     meaning="the number of neighborhood prompts that an edit in force changes on purpose, not measured",
     unit=Unit.COUNT,
+    section=Section.EDITS,
+)
+UNASKED_PROMPTS = MetricInfo(
+    name="unasked_prompts",
+    title="prompts not asked",
+    meaning="the number of prompts of edits that are longer than the model's context, left out of the means",
+    unit=Unit.COUNT,
+    higher_is_better=False,
     section=Section.EDITS,
 )
 FLUENCY = MetricInfo(
@@ -255,8 +270,10 @@ CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
             PREFIX_ROBUSTNESS,
             ATTACK_ROBUSTNESS,
             EFFECTIVE_EDITS,
+            DROPPED_EDITS,
             SUPERSEDED,
             EDITED_NEIGHBORS,
+            UNASKED_PROMPTS,
             FLUENCY,
             CONSISTENCY,
             HIT_RATE,
