@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sequela.results.answer_distribution import AnswerDistribution
+from sequela.results.answered import metric_of_all
 from sequela.results.measurement import Comparison, Measurement
-from sequela.results.metrics import ACCURACY, ACCURACY_ANSWERED
 from sequela.results.names import UNEDITED
 
 Series = tuple[str, str, str, str]
@@ -31,12 +31,12 @@ class Comparisons:
     def base_of(self, one: Measurement) -> Measurement | None:
         """Returns the unedited model's measurement in the same series.
 
-        If it answered all items, its accuracy over the answered ones is its accuracy.
+        If it answered all items, its score over the answered ones is its score.
         """
         found = self.unedited.get((one.model, one.series))
-        if found is None and one.metric == ACCURACY_ANSWERED.name:
-            suite, task, _, protocol = one.series
-            found = self.unedited.get((one.model, (suite, task, ACCURACY.name, protocol)))
+        if found is None:
+            suite, task, metric, protocol = one.series
+            found = self.unedited.get((one.model, (suite, task, metric_of_all(metric), protocol)))
         return found
 
     def of(self, one: Measurement) -> Comparison | None:

@@ -4,6 +4,9 @@ from .answer_distribution import AnswerPattern as AnswerPattern
 from .answer_distribution import answer_pattern as answer_pattern
 from .answer_distribution import most_frequent as most_frequent
 from .answer_distribution import with_score as with_score
+from .answered import answered_metric as answered_metric
+from .answered import answered_note as answered_note
+from .answered import metric_of_all as metric_of_all
 from .answered import with_answered_accuracy as with_answered_accuracy
 from .applied import OF_APPLIED as OF_APPLIED
 from .applied import count_dropped as count_dropped

@@ -185,6 +185,11 @@ ACCURACY_ANSWERED = _share(
     "accuracy among the items that were asked and answered: without those that were too long or failed",
     binary=True,
 )
+EXACT_MATCH_ANSWERED = _share(
+    "exact_match_answered",
+    "exact matches among the items that were asked and answered: without those that were too long or failed",
+    binary=True,
+)
 ACCURACY_LENIENT = _share(
     "accuracy_lenient", "accuracy with lenient parsing: any form that a person would accept", binary=True
 )
@@ -280,6 +285,7 @@ CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
             ACCURACY,
             ACCURACY_ANSWERED,
             EXACT_MATCH,
+            EXACT_MATCH_ANSWERED,
             ACCURACY_LENIENT,
             ACCURACY_PARSED,
             ACCURACY_PER_BYTE,

@@ -21,10 +21,9 @@ from sequela.results import (
     TaskResult,
     known_before_of,
     mean_and_stderr,
+    metric_of_all,
 )
 from sequela.results.metrics import (
-    ACCURACY,
-    ACCURACY_ANSWERED,
     BALANCED_ACCURACY,
     EFFECTIVE_EDITS,
     EFFICACY,
@@ -39,9 +38,6 @@ BASELINE_TASKS = {
     RETENTION_OF_APPLIED: RETENTION_AT_N,
 }
 """The task whose unedited score is the baseline of a task: `success@edit` uses `retention@n` at 0 edits."""
-
-BASELINE_METRICS = {ACCURACY_ANSWERED.name: ACCURACY.name}
-"""The metric whose unedited items are the baseline of a metric that is only reported if items are missing."""
 
 RELATIVE_METRICS = frozenset({BALANCED_ACCURACY.name})
 """The metrics whose items have values that depend on the other items, so that no part can be averaged."""
@@ -101,9 +97,11 @@ class Baseline:
             return None, None
         if result.metric == EFFECTIVE_EDITS.name:  # a count, derived from the share of the same edits
             return self._of_count(result), None
-        metric = BASELINE_METRICS.get(result.metric, result.metric)
         task = BASELINE_TASKS.get(result.task, result.task)
-        series = (result.suite, task, metric, result.protocol)
+        series = (result.suite, task, result.metric, result.protocol)
+        of_all = (result.suite, task, metric_of_all(result.metric), result.protocol)
+        if of_all in self.values:  # a score over the answered items is compared over those that both answered
+            series = of_all
         if series in self.by_item and _is_mean(result):
             return self._over_common_items(result, series)
         # Without a value for each item, two scores can be compared only if they have the same items.

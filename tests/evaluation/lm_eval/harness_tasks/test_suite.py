@@ -277,6 +277,55 @@ def test_items_that_are_too_long_count_as_wrong_unless_cut(local_data: Write) ->
     assert all(item.details["truncated"] for item in first.items)
 
 
+@pytest.mark.parametrize(
+    ("task", "field", "context"),
+    [("arc_easy", "question", 40), ("mrpc", "sentence1", 90), ("xwinograd_en", "sentence", 40)],
+)
+def test_metrics_over_the_items_that_fit_stand_beside_those_over_all(
+    task: str, field: str, context: int, local_data: Write
+) -> None:
+    """They are the metrics of the task with only these items, whatever the aggregation."""
+    folder = local_data(task) / "lm_eval" / task
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=context))
+    (split, rows), *_ = reversed(list(DATA_SETS[task].items()))
+    short = [row for i, row in enumerate(rows) if i % 2]
+    long = [row if i % 2 else {**row, field: 30 * "never " + row[field]} for i, row in enumerate(rows)]
+    found = {}
+    for name, written in (("some", short), ("all", long)):
+        write_rows(folder / f"{split}.jsonl", written)
+        results = HarnessTaskSuite(task=task).evaluate(model, TorchEngine())
+        found[name] = {one.metric: one for one in results}
+    assert set(found["all"]) == {*found["some"], *(f"{metric}_answered" for metric in found["some"])}
+    for metric, expected in found["some"].items():
+        one = found["all"][f"{metric}_answered"]
+        assert (one.value, one.stderr, one.n, one.form) == (
+            expected.value,
+            expected.stderr,
+            len(short),
+            expected.form,
+        )
+        assert one.n_too_long == 0
+        assert one.note.endswith(f"{len(short)} of {len(rows)} items were answered")
+        assert found["all"][metric].n_too_long == len(rows) - len(short)
+
+
+def test_a_group_has_its_aggregate_over_the_items_that_fit(local_data: Write) -> None:
+    folder = local_data(*XWINOGRAD) / "lm_eval" / "xwinograd_zh"
+    rows = DATA_SETS["xwinograd_zh"]["test"]
+    write_rows(
+        folder / "test.jsonl",
+        [{**row, "sentence": 30 * "never " + row["sentence"]} for row in rows[:5]] + rows[5:],
+    )
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
+    results = make_suite("lm_eval:xwinograd").evaluate(model, TorchEngine())
+    by_task = {(one.task.partition(" ")[0], one.metric): one for one in results}
+    group, beside = by_task["xwinograd", "acc"], by_task["xwinograd", "acc_answered"]
+    parts = [by_task.get((task, "acc_answered"), by_task[task, "acc"]) for task in XWINOGRAD]
+    assert (group.n, group.n_too_long, beside.n, beside.n_too_long) == (33, 5, 28, 0)
+    assert beside.value == pytest.approx(sum(one.n * (one.value or 0.0) for one in parts) / 28)
+    assert [metric for _, metric in by_task if metric == "acc_answered"] == ["acc_answered"] * 2
+
+
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = [0.0, 1.0, 1.0, 0.5, 3.0]
     assert jackknife_stderr(lambda some: sum(some) / len(some), values) == pytest.approx(
