@@ -25,7 +25,7 @@ from sequela.evaluation.lm_eval.harness_tasks.suite import HarnessTaskSuite
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.registry import make_suite
 from sequela.inference import TorchEngine
-from sequela.results import TaskResult, mean_and_stderr
+from sequela.results import AnswerDistribution, TaskResult, mean_and_stderr
 from support.harness_data import DATA_SETS, XWINOGRAD, write_rows
 from support.tiny import tiny_language_model
 
@@ -298,24 +298,23 @@ def test_metrics_over_the_items_that_fit_stand_beside_those_over_all(
     assert set(found["all"]) == {*found["some"], *(f"{metric}_answered" for metric in found["some"])}
     for metric, expected in found["some"].items():
         one = found["all"][f"{metric}_answered"]
-        assert (one.value, one.stderr, one.n, one.form) == (
-            expected.value,
-            expected.stderr,
-            len(short),
-            expected.form,
-        )
+        assert (one.value, one.stderr, one.n) == (expected.value, expected.stderr, len(short))
+        assert without_pattern(one) == without_pattern(expected)
         assert one.n_too_long == 0
         assert one.note.endswith(f"{len(short)} of {len(rows)} items were answered")
         assert found["all"][metric].n_too_long == len(rows) - len(short)
 
 
+def without_pattern(result: TaskResult) -> AnswerDistribution | None:
+    """Returns the distribution of the answers without the pattern, which depends on the items' numbers."""
+    return None if result.form is None else result.form.model_copy(update={"pattern": None})
+
+
 def test_a_group_has_its_aggregate_over_the_items_that_fit(local_data: Write) -> None:
     folder = local_data(*XWINOGRAD) / "lm_eval" / "xwinograd_zh"
     rows = DATA_SETS["xwinograd_zh"]["test"]
-    write_rows(
-        folder / "test.jsonl",
-        [{**row, "sentence": 30 * "never " + row["sentence"]} for row in rows[:5]] + rows[5:],
-    )
+    long = [{**row, "sentence": 30 * "never " + row["sentence"]} for row in rows[:5]]
+    write_rows(folder / "test.jsonl", long + rows[5:])
     model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
     results = make_suite("lm_eval:xwinograd").evaluate(model, TorchEngine())
     by_task = {(one.task.partition(" ")[0], one.metric): one for one in results}
