@@ -354,3 +354,21 @@ def test_an_accuracy_is_invalid_if_the_classes_are_not_distinguished() -> None:
     )
     sees = blind.model_copy(update={"value": 0.62})
     assert check_validity([base, sees, after], SUITES)[-1].flags == ()
+
+
+@pytest.mark.parametrize(
+    ("n", "unread", "flagged"), [(3, 3, False), (10, 2, False), (100, 20, True), (12, 9, True)]
+)
+def test_unparsed_answers_invalidate_a_score_only_if_there_are_enough_of_them(
+    n: int, unread: int, flagged: bool
+) -> None:
+    form = AnswerDistribution(chance=0.25, answers={"A": n // 2, "B": n - n // 2}, n_unread=unread)
+    one = only(measured(5, 0.0, n=n, form=form))
+    assert ("D7" in [flag.rule for flag in one.flags]) == flagged
+
+
+@pytest.mark.parametrize(("n", "flagged"), [(4, False), (8, False), (40, True)])
+def test_constant_answers_are_swapped_only_on_enough_items(n: int, flagged: bool) -> None:
+    form = AnswerDistribution(chance=0.5, constants={"No": 0.25, "Yes": 0.75})
+    base, after = measured(0, 0.25, n=n, form=form), measured(5, 0.75, n=n, form=form, baseline=0.25)
+    assert ("D2" in [flag.rule for flag in only(base, after).flags]) == flagged
