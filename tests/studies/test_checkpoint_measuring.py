@@ -161,7 +161,7 @@ def one_dropped(make_study: MakeStudy, world: World, tmp_path_factory: pytest.Te
 
 
 def test_a_dropped_edit_leaves_the_scores_of_applied_edits(one_dropped: Path) -> None:
-    """What the model answers to it says nothing about the method."""
+    """It says nothing about the method: the model answers as without it."""
     (record,) = [one for one in edit_records(one_dropped) if one.dropped]
     assert record.edit_id == "long"
     found = {
