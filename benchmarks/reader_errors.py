@@ -13,7 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from support.reading_errors import READINGS, STATES, Errors, errors, labeled_answers, wilson
+from sequela.results import wilson_interval
+from support.reading_errors import READINGS, STATES, Errors, errors, labeled_answers
 
 FOLDER = Path(__file__).parents[1] / "tests" / "evaluation" / "lm_eval" / "labeled_answers"
 
@@ -48,7 +49,7 @@ def _sum(parts: list[Errors]) -> Errors:
 
 
 def _line(benchmark: str, state: str, reading: str, one: Errors) -> str:
-    low, high = wilson(one.verdicts, one.n)
+    low, high = wilson_interval(one.verdicts / one.n, one.n)
     share = f"{one.verdicts}: {one.verdicts / one.n:.1%} ({low:.1%} to {high:.1%})"
     return (
         f"| {benchmark} | {state} | {reading} | {one.n} | {share} "

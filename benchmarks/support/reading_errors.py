@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -126,11 +125,3 @@ def _questions(benchmark: str, subject: str) -> list[tuple[Sequence[str], Sequen
     if benchmark == "gsm8k":
         return [((), [row["answer"].split("####")[-1].strip()]) for row in rows]
     return [((), [row["target"]]) for row in rows]
-
-
-def wilson(k: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Returns Wilson's interval of a share (95 % by default)."""
-    share, spread = k / n, z * z / n
-    middle = share + spread / 2
-    half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))

@@ -39,10 +39,3 @@ def test_the_readers_make_no_more_errors_than_recorded(
         assert all(
             now <= then for now, then in zip(map(sum, zip(*counts, strict=True)), recorded, strict=True)
         )
-
-
-def test_wilsons_interval(benchmark_support: Callable[[str], ModuleType]) -> None:
-    wilson = benchmark_support("reading_errors").wilson
-    assert wilson(0, 50) == pytest.approx((0.0, 0.0713), abs=1e-4)
-    assert wilson(25, 50) == pytest.approx((0.3664, 0.6336), abs=1e-4)
-    assert wilson(50, 50) == pytest.approx((0.9287, 1.0), abs=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,21 @@ def test_of_two_edits_of_one_question_in_a_batch_the_later_counts(
     assert (one["superseded_by"], other["superseded_by"]) == ("later", None)
     assert "efficacy/free_decoding" not in one["success@edit"]
     assert "efficacy/free_decoding" in other["success@edit"]
+
+
+def test_a_dropped_edit_is_no_failure_and_the_table_says_how_many_were_applied(
+    sequela: Sequela, world_folder: Path, world_edits: EditSet, settings_file: Path, tmp_path: Path
+) -> None:
+    """The second edit is longer than the model's context."""
+    first, second = world_edits[:2]
+    long = second.model_copy(update={"id": "long", "prompt": "so " * 300 + second.prompt})
+    (tmp_path / "facts.jsonl").write_text(f"{first.model_dump_json()}\n{long.model_dump_json()}\n", "utf-8")
+    answer = sequela(
+        *("edit", "--model", world_folder, "--editor", "ft-m", "--hparams", settings_file, "--device", "cpu"),
+        *("--edits", tmp_path / "facts.jsonl", "--count", 2),
+    )
+    assert answer.exit_code == 0, answer.stderr
+    shown = " ".join(answer.stdout.split())
+    assert re.search(
+        r"1 of 2 edits were applied; the model expresses [01] of these, and [01] of all\.", shown
+    )

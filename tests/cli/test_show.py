@@ -90,6 +90,25 @@ def test_a_wrong_file_of_answers_is_explained(sequela: Sequela, tmp_path: Path) 
     assert sequela("show", "--read", path, "--answer", "B").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--template", "chat"),
+        ("--chat-template-args", "enable_thinking=false"),
+        ("--think-end-token", "</think>"),
+        ("--max-thinking-tokens", "8"),
+    ],
+)
+def test_options_of_a_template_are_not_for_a_file_of_answers(
+    option: tuple[str, str], sequela: Sequela, tmp_path: Path
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"reader": "triviaqa", "text": "Zoe", "gold": "Zoe"}\n', encoding="utf-8")
+    answer = sequela("show", "--read", path, *option)
+    assert answer.exit_code == 2
+    assert f"{option[0]} is not for --read" in " ".join(answer.stderr.split())
+
+
 def test_the_answer_to_an_edit_is_read_as_in_a_file(
     sequela: Sequela, world_folder: Path, tmp_path: Path
 ) -> None:

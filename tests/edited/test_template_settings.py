@@ -15,6 +15,7 @@ from sequela.edited.template_settings import checked_settings
     [
         ({"chat_template_args": {"enable_thinking": False}}, "chat_template_args needs the template chat"),
         ({"think_end_token": "</think>"}, "think_end_token needs the template chat"),
+        ({"max_thinking_tokens": 8}, "max_thinking_tokens needs the template chat"),
         ({"template": "chat", "think_end_token": " "}, "empty"),
         ({"template": "chat", "chat_template_args": {"messages": 1}}, "'messages' can't be an argument"),
         ({"template": "chat", "chat_template_args": {"a b": 1}}, "'a b' can't be an argument"),

@@ -27,7 +27,7 @@ from sequela.editors import (
 from sequela.editors.presets import Preset, write_preset
 from sequela.editors.session import BatchResult, EditSession
 from sequela.edits import Edit
-from sequela.models import LanguageModel
+from sequela.models import LanguageModel, tokenize_prompt
 from support.edits import CONTEXTS, TINY_EDITS
 from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
@@ -249,6 +249,46 @@ def test_an_edit_that_is_longer_than_the_context_is_dropped_and_the_others_are_a
         assert [bool(report.dropped) for report in result.reports] == [edit is long for edit in batch]
         assert "the model's context has 256" in result.reports[0].dropped
         assert bool(result.delta.updates) is (len(batch) == 2)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("rome", SETTINGS),
+        ("memit", SETTINGS),
+        ("kn", {"steps": 2}),
+        ("wise", {"layers": [1], "num_steps": 1}),
+    ],
+)
+def test_an_edit_that_does_not_fit_in_its_contexts_is_dropped_with_the_reason(
+    family: str, name: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """With learned positions such a text can't be run; with others, it would be read out of reach."""
+    model = tiny_language_model(family)
+    limit, edit = model.context_length, TINY_EDITS[0]
+    words = 0
+    while True:  # the longest edit that fits without a context
+        longer = edit.model_copy(update={"id": "long", "prompt": "so " * (words + 1) + edit.prompt})
+        if (
+            len(tokenize_prompt(model.tokenizer, longer.prompt, longer.subject, longer.target_new).ids)
+            > limit
+        ):
+            break
+        long, words = longer, words + 1
+    editor = create_editor(name, settings)
+    resources = Resources(tiny_statistics(model, tmp_path), contexts=CONTEXTS)
+    session = EditSession(model, editor, resources)
+    first = session.apply_batch([long], session.start())
+    (report,) = first.reports
+    assert report.dropped.startswith("in the longest of its contexts, prompt and target have ")
+    assert report.dropped.endswith(f" tokens; the model's context has {limit}")
+    assert first.delta.updates == {}
+    (report,) = session.apply_batch([edit], first).reports
+    assert "context" not in report.dropped
+    if name in ("rome", "memit"):
+        alone = EditSession(model, editor, replace(resources, contexts=("{}",)))
+        assert "context" not in alone.apply_batch([long], alone.start()).reports[0].dropped
 
 
 @pytest.mark.parametrize("name", ["memit", "rome", "emmet"])

@@ -103,3 +103,29 @@ def test_unanswered_items_never_count_as_a_change(
     assert one.difference in ((0.0,) if n_common else (None,))
     if one.shared is not None:
         assert (one.shared.n, one.shared.n_lost) == (n_common, len(set(values) & (after - before)))
+
+
+def of_prompts(values: Mapping[str, float], too_long: Collection[str] = ()) -> TaskResult:
+    """The score of an edit over its prompts, of which some were too long."""
+    asked = [value for name, value in values.items() if name not in too_long]
+    prompts = [
+        {"prompt": name, "value": value, "too_long": 99 if name in too_long else None}
+        for name, value in values.items()
+    ]
+    record = ItemRecord(
+        suite="edit_quality", task="retention@n", metric="paraphrase", protocol="free_decoding", item="e",
+        value=sum(asked) / len(asked), details={"prompts": prompts},
+    )  # fmt: skip
+    return result_from_items([record])
+
+
+@pytest.mark.parametrize(
+    ("missing_before", "missing_after", "value", "baseline", "difference"),
+    [((), "c", 0.5, 1.0, -0.5), ("c", (), 1 / 3, 1.0, -0.5), ("c", "a", 0.0, 1.0, -1.0)],
+)
+def test_an_edit_is_compared_over_the_prompts_that_both_models_were_asked(
+    missing_before: str, missing_after: str, value: float, baseline: float, difference: float
+) -> None:
+    before, after = {"a": 1.0, "b": 1.0, "c": 0.0}, {"a": 1.0, "b": 0.0, "c": 0.0}
+    one = compared(of_prompts(before, missing_before), of_prompts(after, missing_after))
+    assert (one.value, one.baseline, one.difference) == pytest.approx((value, baseline, difference))

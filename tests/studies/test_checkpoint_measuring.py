@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from sequela.edits import EditSet
-from sequela.reports import write_report
+from sequela.reports import markdown_page, write_report
 from sequela.results import (
     open_store,
 )
@@ -20,6 +20,7 @@ from support.runs import (
     edit_records,
     measured,
 )
+from support.world import World
 
 MakeStudy = Callable[..., Study]
 
@@ -126,8 +127,64 @@ def test_edits_that_could_not_be_applied_are_counted(
     run_study(study, tmp_path / "run")
 
     found = measured(tmp_path / "run", n_edits=2, metric="efficacy")
-    assert {one.task for one in found} == {"success@edit", "retention@n"}
-    for one in found:
+    of_all = [one for one in found if one.task in ("success@edit", "retention@n")]
+    assert {one.task for one in of_all} == {"success@edit", "retention@n"}
+    for one in of_all:
         assert one.note.startswith("2 of 2 edits could not be applied")
         assert (one.value, one.n_nonfinite) == (0.0, 2)
+    of_applied = [one for one in found if one not in of_all]
+    assert {one.task for one in of_applied} == {"success@edit (applied)", "retention@n (applied)"}
+    assert {(one.value, one.n, one.note) for one in of_applied} == {(None, 0, "0 of 2 edits were applied")}
+    counts = measured(tmp_path / "run", n_edits=2, metric="dropped_edits")
+    assert {(one.task, one.value, one.n) for one in counts} == {
+        ("success@edit", 2, 2),
+        ("retention@n", 2, 2),
+    }
     assert all(record.dropped for record in edit_records(tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def one_dropped(make_study: MakeStudy, world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of two edits, of which the second is longer than the model's context."""
+    folder = tmp_path_factory.mktemp("one_dropped")
+    first, second = world.edits(2, phrasing=-1)
+    long = second.model_copy(update={"id": "long", "prompt": "so " * 300 + second.prompt})
+    file = folder / "facts.jsonl"
+    file.write_text(f"{first.model_dump_json()}\n{long.model_dump_json()}\n", encoding="utf-8")
+    study = make_study(
+        edits={"source": "jsonl", "file": str(file)}, editors=["ft-m"], checkpoints=[0, 2], suites=[]
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEQUELA_CACHE", str(folder / "cache"))
+        run_study(study, folder / "run")
+    return folder / "run"
+
+
+def test_a_dropped_edit_leaves_the_scores_of_applied_edits(one_dropped: Path) -> None:
+    """It says nothing about the method: the model answers as without it."""
+    (record,) = [one for one in edit_records(one_dropped) if one.dropped]
+    assert record.edit_id == "long"
+    found = {
+        (one.task, one.metric): one
+        for one in measured(one_dropped, n_edits=2)
+        if one.protocol in ("free_decoding", "from_edits")
+    }
+    for task in ("success@edit", "retention@n"):
+        of_all, of_applied = found[task, "paraphrase"], found[f"{task} (applied)", "paraphrase"]
+        assert (of_all.n, of_applied.n) == (2, 1)
+        assert of_all.note.startswith("1 of 2 edits could not be applied")
+        assert of_applied.note == "1 of 2 edits were applied"
+        assert (found[task, "dropped_edits"].value, found[task, "dropped_edits"].n) == (1, 2)
+        efficacy = found[f"{task} (applied)", "efficacy"]
+        assert (efficacy.n, efficacy.baseline) == (1, 0.0)
+    assert found["retention@n", "effective_edits"].n == 1
+    page = markdown_page(one_dropped)
+    for row in ("success@edit (applied), efficacy", "retention@n, dropped edits"):
+        assert f"| {row} |" in page
+
+
+@pytest.mark.slow
+def test_the_page_shows_applied_edits_and_why_one_was_dropped(one_dropped: Path, tmp_path: Path) -> None:
+    page = write_report(one_dropped, tmp_path).read_text(encoding="utf-8")
+    assert "Efficacy of applied edits" in page
+    assert "dropped: prompt and target have" in page

@@ -11,7 +11,7 @@ import yaml
 
 from sequela.core.errors import BadInputError
 from sequela.editors.presets import Preset, write_preset
-from sequela.reports import write_report
+from sequela.reports import markdown_page, write_report
 from sequela.results import Query, Status, open_store, read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.study_file import study_from_text
@@ -96,8 +96,20 @@ class TestBadEdits:
             records, found = store.edit_records(), store.measurements()
         assert len(records) == 2
         assert all("explosive" in record.dropped for record in records)
-        kept = [one for one in found if one.task == "retention@n" and one.n_edits == 2]
+        after = [one for one in found if one.n_edits == 2]
+        kept = [one for one in after if one.task == "retention@n" and one.protocol != "from_edits"]
+        assert kept
         assert all("2 of 2 edits could not be applied" in one.note for one in kept)
+        of_applied = [one for one in after if one.task == "retention@n (applied)"]
+        assert {(one.metric, one.protocol) for one in of_applied} == {
+            (one.metric, one.protocol) for one in kept if one.metric != "effective_edits"
+        }
+        assert all((one.value, one.n) == (None, 0) for one in of_applied)
+        (effective,) = [one for one in kept if one.metric == "effective_edits"]
+        assert effective.value == 0
+        page = markdown_page(folder)
+        assert "| retention@n (applied), efficacy |" in page
+        assert "| retention@n, dropped edits |" in page
         assert read_manifest(folder).status is Status.COMPLETE
 
     def test_they_end_the_trajectory(self, run: Callable[[Any], Path]) -> None:

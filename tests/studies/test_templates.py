@@ -135,6 +135,8 @@ def test_template_arguments_belong_to_every_result(
         ({"evaluation_template_args": {"enable_thinking": False}}, "needs evaluation_template: chat"),
         ({"edit_template_args": {"enable_thinking": False}}, "needs edit_template: chat"),
         ({"think_end_token": "</think>"}, "needs edit_template: chat or evaluation_template: chat"),
+        ({"max_thinking_tokens": 4}, "max_thinking_tokens needs evaluation_template: chat"),
+        ({"edit_template": "chat", "max_thinking_tokens": 4}, "needs evaluation_template: chat"),
         ({"evaluation_template": "chat", "think_end_token": " "}, "empty"),
         ({"evaluation_template": "chat", "max_thinking_tokens": 0}, "max_thinking_tokens"),
     ],

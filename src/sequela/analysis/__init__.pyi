@@ -1,6 +1,8 @@
+from .ability import RemainingAbility as RemainingAbility
 from .collapse import PERPLEXITY_FACTOR as PERPLEXITY_FACTOR
 from .collapse import Collapse as Collapse
 from .collapse import Collapses as Collapses
+from .collapse import Unclear as Unclear
 from .forgetting import ForgottenEdits as ForgottenEdits
 from .forgetting import mostly_forgotten as mostly_forgotten
 from .validity import CheckedMeasurement as CheckedMeasurement

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from sequela.analysis.ability import RemainingAbility, remaining_ability
 from sequela.analysis.comparison import Comparisons
 from sequela.results.measurement import Measurement
-from sequela.results.metrics import ACCURACY, PERPLEXITY
-from sequela.results.section import Section
+from sequela.results.metrics import PERPLEXITY
 from sequela.results.suite_info import Suites
 
 PERPLEXITY_FACTOR = 10
@@ -19,7 +19,8 @@ PERPLEXITY_FACTOR = 10
 ABILITY_SHARE = 0.5
 """A model has collapsed if it retains less than this share of the unedited model's ability above chance.
 
-The share is the mean over benchmarks, each of which counts once, whichever of its parts were measured."""
+The share is the mean over benchmarks, each of which counts once, whichever of its parts were measured. The
+95 % interval of the share must be below the limit; otherwise there are too few items to say."""
 
 Checkpoint = tuple[str, str, str, str, int, int]
 """Model, editor, variant, edit source, shuffle seed and number of edits."""
@@ -37,9 +38,12 @@ class Collapses:
     Args:
         reasons: The reason by checkpoint; empty where the model had not collapsed. A checkpoint is missing if
             nothing there shows whether it had.
+        undecided: What is left of the ability at the checkpoints where it seems lost, and the items are too
+            few to say so.
     """
 
     reasons: Mapping[Checkpoint, str]
+    undecided: Mapping[Checkpoint, RemainingAbility] = field(default_factory=dict)
 
     @classmethod
     def among(cls, measurements: Iterable[Measurement], suites: Suites) -> Collapses:
@@ -55,13 +59,16 @@ class Collapses:
         for one in run:
             if one.n_edits > 0:
                 checkpoints[checkpoint_of(one)].append(one)
-        reasons = {}
+        reasons, undecided = {}, {}
         for checkpoint, members in checkpoints.items():
-            found = [_by_perplexity(members), _by_ability(members, suites, comparisons)]
+            ability = remaining_ability(members, suites, comparisons, ABILITY_SHARE)
+            found = [_by_perplexity(members), _by_ability(ability)]
             known = [reason for reason in found if reason is not None]
             if known:
                 reasons[checkpoint] = next(filter(None, known), "")
-        return cls(reasons)
+            if ability is not None and ability.share < ABILITY_SHARE and not any(known):
+                undecided[checkpoint] = ability
+        return cls(reasons, undecided)
 
     def reason(self, one: Measurement) -> str:
         """Returns why the model had collapsed when this was measured; empty if it had not."""
@@ -70,6 +77,17 @@ class Collapses:
     def is_healthy(self, one: Measurement) -> bool:
         """Returns whether perplexity or abilities show that the model had not collapsed."""
         return self.reasons.get(checkpoint_of(one)) == ""
+
+    def unclear(self) -> list[Unclear]:
+        """Returns the last undecided checkpoint of each trajectory that has one and no collapsed one."""
+        collapsed = {checkpoint[:-1] for checkpoint, reason in self.reasons.items() if reason}
+        last = {checkpoint[:-1]: checkpoint for checkpoint in sorted(self.undecided, key=lambda one: one[-1])}
+        return [
+            Unclear(model, editor, variant, seed, n_edits, self.undecided[checkpoint])
+            for trajectory, checkpoint in last.items()
+            if trajectory not in collapsed
+            for model, editor, variant, _, seed, n_edits in (checkpoint,)
+        ]
 
     def first(self) -> list[Collapse]:
         """Returns the first collapsed checkpoint of each trajectory that has one."""
@@ -115,6 +133,36 @@ class Collapse:
         return f"between edits {self.healthy} and {self.collapsed}"
 
 
+@dataclass(frozen=True)
+class Unclear:
+    """A checkpoint at which a model's ability seems lost, with too few items to say so.
+
+    Args:
+        model: The base model.
+        editor: The method.
+        variant: The method's variant.
+        order_seed: The shuffle seed.
+        n_edits: The number of edits.
+        ability: What is left of the ability.
+    """
+
+    model: str
+    editor: str
+    variant: str
+    order_seed: int
+    n_edits: int
+    ability: RemainingAbility
+
+
+def _by_ability(ability: RemainingAbility | None) -> str | None:
+    """Returns the reason if too little ability is left; None if there is none, or too few items to say."""
+    if ability is None:
+        return None
+    if ability.is_below(ABILITY_SHARE):
+        return str(ability)
+    return "" if ability.is_above(ABILITY_SHARE) else None
+
+
 def _by_perplexity(members: Sequence[Measurement]) -> str | None:
     """Returns the reason if the perplexity is too high; None if there is none to judge."""
     measured = False
@@ -138,28 +186,3 @@ def _readable(size: float) -> str:
         return f"{size:,.0f}"
     mantissa, exponent = f"{size:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
-
-
-def _by_ability(members: Sequence[Measurement], suites: Suites, comparisons: Comparisons) -> str | None:
-    """Returns the reason if too little ability is left; None if there is no ability to judge.
-
-    Ability is the accuracy above chance, over the items that both models answered. Of a benchmark with
-    subtasks the whole counts if it was measured; tasks and protocols of one suite are averaged.
-    """
-    measured: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
-    for one in members:
-        of_answers = one.metric == ACCURACY.name and one.form is not None
-        if of_answers and suites.section_of(one) is Section.ABILITIES:
-            measured[one.suite, one.protocol].append(one)
-    of_suite: dict[str, list[float]] = defaultdict(list)
-    for (suite, _), tasks in measured.items():
-        wholes = [one for one in tasks if not one.subtask] or tasks
-        shares = [comparisons.remaining_ability(one) for one in wholes]
-        known = [share for share in shares if share is not None]
-        if known:
-            of_suite[suite].append(math.fsum(known) / len(known))
-    remaining = [math.fsum(shares) / len(shares) for shares in of_suite.values()]
-    if not remaining:
-        return None
-    mean = math.fsum(remaining) / len(remaining)
-    return f"{max(mean, 0.0):.0%} of its ability above chance is left" if mean < ABILITY_SHARE else ""

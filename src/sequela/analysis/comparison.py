@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sequela.results.answer_distribution import AnswerDistribution
+from sequela.results.answered import metric_of_all
 from sequela.results.measurement import Comparison, Measurement
-from sequela.results.metrics import ACCURACY, ACCURACY_ANSWERED
 from sequela.results.names import UNEDITED
 
 Series = tuple[str, str, str, str]
@@ -32,12 +31,12 @@ class Comparisons:
     def base_of(self, one: Measurement) -> Measurement | None:
         """Returns the unedited model's measurement in the same series.
 
-        If it answered all items, its accuracy over the answered ones is its accuracy.
+        If it answered all items, its score over the answered ones is its score.
         """
         found = self.unedited.get((one.model, one.series))
-        if found is None and one.metric == ACCURACY_ANSWERED.name:
-            suite, task, _, protocol = one.series
-            found = self.unedited.get((one.model, (suite, task, ACCURACY.name, protocol)))
+        if found is None:
+            suite, task, metric, protocol = one.series
+            found = self.unedited.get((one.model, (suite, task, metric_of_all(metric), protocol)))
         return found
 
     def of(self, one: Measurement) -> Comparison | None:
@@ -52,21 +51,6 @@ class Comparisons:
         if base is None or (base.n, base.n_too_long, base.n_failed) != (one.n, one.n_too_long, one.n_failed):
             return None
         return Comparison(value=one.value, baseline=one.baseline, n=one.n)
-
-    def remaining_ability(self, one: Measurement) -> float | None:
-        """Returns the share of the unedited model's score above chance that is left.
-
-        Returns:
-            The share; None if the unedited model was not above chance, or if the scores can't be compared.
-        """
-        found = self.of(one)
-        if found is None or found.value is None or found.baseline is None or not found.n:
-            return None
-        chance = (one.form.chance if one.form is not None else None) or 0.0
-        error = math.sqrt(0.25 / found.n)
-        if found.baseline < chance + 2 * error:
-            return None
-        return (found.value - chance) / (found.baseline - chance)
 
 
 def answered_score(one: Measurement, form: AnswerDistribution) -> tuple[float | None, float | None, int]:

@@ -18,7 +18,8 @@ are reported by D4, and comparisons with the unedited model are over the items t
   are noted, more than 5 % invalidate the score.
 * D5: the score is better than the unedited model's although the model has collapsed.
 * D6: the unedited model scores like guessing or like a constant answer, so editing has nothing to degrade.
-* D7: unparsed answers: the score is below chance and fewer than 90 % of the answers could be parsed.
+* D7: unparsed answers: the score is below chance and fewer than 90 % of the answers could be parsed (Wilson's
+  95 % interval of their share is below 90 %).
 * D8: no number of correct answers among n gives this score.
 """
 
@@ -37,11 +38,12 @@ from sequela.results.measurement import Measurement
 from sequela.results.metrics import ACCURACY, ACCURACY_ANSWERED, BALANCED_ACCURACY
 from sequela.results.names import UNEDITED
 from sequela.results.section import Section
+from sequela.results.standard_error import wilson_interval
 from sequela.results.suite_info import Suites
 
 CONSTANT_SHARE = 0.95  # D1: from this share on, the most frequent answer counts as constant
 DOMINANT_SHARE = 0.8  # D1: from this share on, a constant answer's score is no coincidence
-MIN_ITEMS = 10  # among fewer items, one answer may be correct for all of them
+MIN_ITEMS = 10  # D1, D2, D7: among fewer items, one answer may be correct for all of them
 COPIED_ITEMS = 30  # D3: fewer items may agree by chance
 COINCIDENCE = -9.0  # D3: the decimal logarithm of the probability above which an agreement may be chance
 INVALID_ITEMS_SHARE = 0.05  # D4
@@ -209,7 +211,7 @@ class _Rules:
         constants = sorted(score.form.constants.values())
         if score.measured.editor == UNEDITED or base is None:
             return
-        if base.n != score.n or len(constants) != 2:
+        if base.n != score.n or len(constants) != 2 or score.n < MIN_ITEMS:
             return
         low, high = sorted((base, score), key=lambda one: one.value)
         near = low.is_level(constants[0]) and high.is_level(constants[1])
@@ -295,12 +297,13 @@ class _Rules:
 
     def _unreadable_answers(self, score: _Score) -> Iterable[Flag]:
         form = score.form
-        if form.n_unread is None:
+        if form.n_unread is None or score.n < MIN_ITEMS:
             return
         read = 1 - form.n_unread / score.n
         chance = form.chance
         below = score.value * score.n <= 1 if chance is None else score.value < chance
-        if read < READABLE_SHARE and below:
+        _, at_most = wilson_interval(read, score.n)
+        if at_most < READABLE_SHARE and below:
             level = "nothing" if chance is None else f"chance, {chance:.2f}"
             yield Flag("D7", f"unparsed answers: {read:.0%} could be parsed, and the score is below {level}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,14 +163,31 @@ def edit(
             for answer in answers
         ),
     )
+    for line in _summary_of(answers):
+        print_line(line)
     if output is not None:
         print_line(f"Saved in {output}")
 
 
 def _success_of(answer: dict[str, Any]) -> str:
-    if answer["superseded_by"] is not None:
+    if answer["superseded_by"] is not None or answer["dropped"]:
         return "–"
-    return "yes" if answer["success@edit"].get("efficacy/free_decoding") else "no"
+    return "yes" if _expressed(answer) else "no"
+
+
+def _expressed(answer: dict[str, Any]) -> bool:
+    return bool(answer["success@edit"].get("efficacy/free_decoding"))
+
+
+def _summary_of(answers: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yields a line on the edits that were applied and those that succeed, if some were dropped."""
+    measured = [answer for answer in answers if answer["superseded_by"] is None]
+    applied = [answer for answer in measured if not answer["dropped"]]
+    if len(applied) < len(measured):
+        yield (
+            f"{len(applied)} of {len(measured)} edits were applied; the model expresses "
+            f"{sum(map(_expressed, applied))} of these, and {sum(map(_expressed, measured))} of all."
+        )
 
 
 def _note_of(answer: dict[str, Any]) -> str:

@@ -67,6 +67,18 @@ def show(
             hint="For example: sequela show --suite gsm8k --item 3 --answer 'The answer is 18.'",
         )
     if read is not None:
+        given = {
+            "--template": template is not Template.NONE,
+            "--chat-template-args": chat_template_args,
+            "--think-end-token": think_end_token is not None,
+            "--max-thinking-tokens": max_thinking_tokens is not None,
+        }
+        for option, is_given in given.items():
+            if is_given:
+                raise BadInputError(
+                    f"{option} is not for --read, which asks no model.",
+                    hint="Remove it: only thoughts between well-known marks are left out of such a text.",
+                )
         _print_readings(read)
         return
     asked = options.template_settings(

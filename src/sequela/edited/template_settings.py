@@ -87,7 +87,7 @@ class TemplateSettings(BaseModel):
 
     @model_validator(mode="after")
     def _of_a_chat_template(self) -> TemplateSettings:
-        for name in ("chat_template_args", "think_end_token"):
+        for name in ("chat_template_args", "think_end_token", "max_thinking_tokens"):
             if self.template == "none" and getattr(self, name):
                 raise ValueError(f"{name} needs the template chat")
         return self

@@ -72,6 +72,11 @@ class EditorState(BaseModel):
 
     tensors: dict[str, torch.Tensor] = Field(default_factory=dict, exclude=True, repr=False)
 
+    @property
+    def context_templates(self) -> tuple[str, ...]:
+        """The contexts in which the method reads an edit's prompt with its target; `{}` is the bare one."""
+        return ("{}",)
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self) or self.model_dump() != other.model_dump():
             return False

@@ -17,6 +17,7 @@ from sequela.editors.base import AnyEditor, EditorState, EditOutcome, EditReport
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt
+from sequela.models.spans import BLANK
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ class EditSession:
 
     def _edit(self, edits: Sequence[Edit], after: Snapshot) -> EditOutcome[EditorState]:
         """Returns the outcome of a batch, in which edits that the model can't read are dropped."""
-        reasons = {edit.id: reason for edit in edits if (reason := self._too_long(edit))}
+        contexts = after.state.context_templates
+        reasons = {edit.id: reason for edit in edits if (reason := self._too_long(edit, contexts))}
         fitting = [edit for edit in edits if edit.id not in reasons]
         if fitting:
             with EditedModel(self.model, after.delta):
@@ -167,17 +169,33 @@ class EditSession:
         reports = tuple((dropped | made)[edit.id] for edit in edits)
         return replace(outcome, reports=reports)
 
-    def _too_long(self, edit: Edit) -> str:
-        """Returns the reason why an edit's prompt with its target can't be read; empty if it can."""
+    def _too_long(self, edit: Edit, contexts: Sequence[str]) -> str:
+        """Returns the reason why an edit's prompt with its target can't be read; empty if it can.
+
+        Args:
+            edit: The edit.
+            contexts: The contexts in which the method reads it, the bare `{}` among them.
+        """
         limit = self.model.context_length
-        n_bytes = len(f"{edit.question} {edit.target_new}".encode())
+        n_bytes = len(f"{edit.question} {edit.target_new}".encode()) + max(
+            len(one.encode()) for one in contexts
+        )
         if 4 * n_bytes + 8 < limit:  # a token has a byte or more of the text, which few normalizers lengthen
             return ""
-        tokens = tokenize_prompt(self.model.tokenizer, edit.prompt, edit.subject, edit.target_new)
-        length = len(tokens.ids)
-        if length <= limit:
+        bare, longest = (
+            max(
+                len(
+                    tokenize_prompt(self.model.tokenizer, edit.prompt, edit.subject, edit.target_new, one).ids
+                )
+                for one in texts
+            )
+            for texts in ((BLANK,), contexts)
+        )
+        if longest <= limit:
             return ""
-        return f"prompt and target have {length:,} tokens; the model's context has {limit:,}"
+        what = "prompt and target" if bare > limit else "in the longest of its contexts, prompt and target"
+        length = bare if bare > limit else longest
+        return f"{what} have {length:,} tokens; the model's context has {limit:,}"
 
     def run(self, edits: Sequence[Edit], after: Snapshot | None = None) -> Iterator[BatchResult]:
         """Applies edits batch by batch.

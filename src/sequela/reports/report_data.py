@@ -34,6 +34,7 @@ from sequela.reports.tables import (
 from sequela.reports.warnings import run_warnings
 from sequela.results import (
     EDIT_QUALITY,
+    OF_APPLIED,
     RETENTION_AT_N,
     SUCCESS_AT_EDIT,
     EditRecord,
@@ -51,6 +52,12 @@ from sequela.results import (
 from sequela.results.metrics import EFFECTIVE_EDITS, metric_rank
 from sequela.results.protocols import CATALOG as PROTOCOLS
 from sequela.results.protocols import FROM_EDITS
+
+OF_APPLIED_TITLE = " of applied edits"
+"""The end of the title of a score over the edits that were applied and asked."""
+
+_ALL_EDITS = {of_applied: task for task, of_applied in OF_APPLIED.items()}
+"""The task over all edits, for each task over those that were applied and asked."""
 
 SHOWN_ANSWERS = 200
 """The number of answers that a page shows for a trajectory's last checkpoint; the item files have all."""
@@ -261,12 +268,13 @@ def _edit_pairs(
     sides: dict[tuple[str, ...], dict[str, MetricSeries]] = defaultdict(dict)
     others = []
     for series in series_list:
-        if series.task in (SUCCESS_AT_EDIT, RETENTION_AT_N):
+        all_edits = _ALL_EDITS.get(series.task, series.task)
+        if all_edits in (SUCCESS_AT_EDIT, RETENTION_AT_N):
             key = (series.model, series.edit_source, series.suite, series.metric.name, series.protocol)
-            sides[key][series.task] = series
+            sides[(*key, "" if all_edits == series.task else OF_APPLIED_TITLE)][all_edits] = series
         else:
             others.append(series)
-    order = sorted(sides, key=lambda key: metric_rank(key[3]))
+    order = sorted(sides, key=lambda key: (metric_rank(key[3]), key[-1]))  # those of applied edits last
     return [(sides[key].get(SUCCESS_AT_EDIT), sides[key].get(RETENTION_AT_N)) for key in order], others
 
 
@@ -284,7 +292,7 @@ def _report_section(
 
 def _figure(series: MetricSeries, labels: Sequence[str], several: bool) -> Figure:
     of_edits = series.suite == EDIT_QUALITY
-    title = series.metric.label
+    title = series.metric.label + (OF_APPLIED_TITLE if series.task in _ALL_EDITS else "")
     if not of_edits:
         title = f"{series.task_title}: {title}"
     if several:

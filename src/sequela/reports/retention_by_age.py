@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.reports.formatting import format_with_error
-from sequela.results import RETENTION_AT_N, EditRecord, ItemRecord, mean_and_stderr
+from sequela.results import RETENTION_AT_N, EditRecord, ItemRecord, is_applied, mean_and_stderr
 from sequela.results.metrics import EFFICACY
 from sequela.results.protocols import FREE_DECODING
 
@@ -37,7 +37,7 @@ class AgeTable:
 def age_table(
     records: Iterable[EditRecord], items: Iterable[tuple[str, int, Sequence[ItemRecord]]]
 ) -> AgeTable:
-    """Groups the retention of edits by their age.
+    """Groups the retention of edits by their age; edits that were dropped or not asked are left out.
 
     Args:
         records: The edit records of all trajectories.
@@ -52,7 +52,9 @@ def age_table(
         groups: dict[int, list[float]] = defaultdict(list)
         for item in answers:
             kind = (item.task, item.metric, item.protocol)
-            if kind == (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name) and item.item in edits:
+            if kind != (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name) or not item.answered:
+                continue
+            if item.item in edits and is_applied(item):
                 groups[_group(n_edits - edits[item.item].position + 1)].append(item.value)
         if groups:
             retained.append((next(iter(edits.values())), n_edits, groups))

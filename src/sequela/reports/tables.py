@@ -230,7 +230,7 @@ def edit_rows(records: Iterable[EditRecord], columns: Sequence[tuple[str, str]])
             seconds=format_seconds(record.seconds),
             steps=str(record.optimization_steps),
             loss="–" if math.isnan(record.final_loss) else f"{record.final_loss:.3g}",
-            change=f"{record.relative_norm:.2%}",
+            change=f"dropped: {record.dropped}" if record.dropped else f"{record.relative_norm:.2%}",
             probes=record.success,
         )
         for record in records

@@ -4,7 +4,15 @@ from .answer_distribution import AnswerPattern as AnswerPattern
 from .answer_distribution import answer_pattern as answer_pattern
 from .answer_distribution import most_frequent as most_frequent
 from .answer_distribution import with_score as with_score
+from .answered import answered_metric as answered_metric
+from .answered import answered_note as answered_note
+from .answered import metric_of_all as metric_of_all
 from .answered import with_answered_accuracy as with_answered_accuracy
+from .applied import OF_APPLIED as OF_APPLIED
+from .applied import count_dropped as count_dropped
+from .applied import is_applied as is_applied
+from .applied import of_applied as of_applied
+from .applied import with_dropped as with_dropped
 from .cost_record import CostRecord as CostRecord
 from .edit_finding import EditFinding as EditFinding
 from .edit_record import EditRecord as EditRecord
@@ -30,7 +38,9 @@ from .metrics import metric_info as metric_info
 from .names import ALARMS as ALARMS
 from .names import EDIT_QUALITY as EDIT_QUALITY
 from .names import RETENTION_AT_N as RETENTION_AT_N
+from .names import RETENTION_OF_APPLIED as RETENTION_OF_APPLIED
 from .names import SUCCESS_AT_EDIT as SUCCESS_AT_EDIT
+from .names import SUCCESS_OF_APPLIED as SUCCESS_OF_APPLIED
 from .names import UNEDITED as UNEDITED
 from .names import method_label as method_label
 from .protocols import ProtocolInfo as ProtocolInfo
@@ -38,6 +48,7 @@ from .protocols import protocol_info as protocol_info
 from .query import Query as Query
 from .section import Section as Section
 from .standard_error import mean_and_stderr as mean_and_stderr
+from .standard_error import wilson_interval as wilson_interval
 from .store import ResultsStore as ResultsStore
 from .store import open_store as open_store
 from .suite_info import Quantity as Quantity

@@ -127,7 +127,7 @@ ATTACK_ROBUSTNESS = edit_metric(
 )
 EFFECTIVE_EDITS = MetricInfo(
     name="effective_edits",
-    meaning="the number of applied edits that the model still expresses by free decoding",
+    meaning="the number of edits that were applied and that the model still expresses by free decoding",
     unit=Unit.COUNT,
     higher_is_better=True,
     section=Section.EDITS,
@@ -139,10 +139,25 @@ SUPERSEDED = MetricInfo(
     unit=Unit.COUNT,
     section=Section.EDITS,
 )
+DROPPED_EDITS = MetricInfo(
+    name="dropped_edits",
+    meaning="the number of edits that were skipped or could not be applied: the model doesn't have them",
+    unit=Unit.COUNT,
+    higher_is_better=False,
+    section=Section.EDITS,
+)
 EDITED_NEIGHBORS = MetricInfo(
     name="edited_neighbors",
     meaning="the number of neighborhood prompts that an edit in force changes on purpose, not measured",
     unit=Unit.COUNT,
+    section=Section.EDITS,
+)
+UNASKED_PROMPTS = MetricInfo(
+    name="unasked_prompts",
+    title="prompts not asked",
+    meaning="the number of prompts of edits that are longer than the model's context, left out of the means",
+    unit=Unit.COUNT,
+    higher_is_better=False,
     section=Section.EDITS,
 )
 FLUENCY = MetricInfo(
@@ -168,6 +183,11 @@ EXACT_MATCH = _share(
 ACCURACY_ANSWERED = _share(
     "accuracy_answered",
     "accuracy among the items that were asked and answered: without those that were too long or failed",
+    binary=True,
+)
+EXACT_MATCH_ANSWERED = _share(
+    "exact_match_answered",
+    "exact matches among the items that were asked and answered: without those that were too long or failed",
     binary=True,
 )
 ACCURACY_LENIENT = _share(
@@ -255,14 +275,17 @@ CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
             PREFIX_ROBUSTNESS,
             ATTACK_ROBUSTNESS,
             EFFECTIVE_EDITS,
+            DROPPED_EDITS,
             SUPERSEDED,
             EDITED_NEIGHBORS,
+            UNASKED_PROMPTS,
             FLUENCY,
             CONSISTENCY,
             HIT_RATE,
             ACCURACY,
             ACCURACY_ANSWERED,
             EXACT_MATCH,
+            EXACT_MATCH_ANSWERED,
             ACCURACY_LENIENT,
             ACCURACY_PARSED,
             ACCURACY_PER_BYTE,

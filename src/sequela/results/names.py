@@ -14,6 +14,12 @@ SUCCESS_AT_EDIT = "success@edit"
 RETENTION_AT_N = "retention@n"
 """The task of edit quality at a checkpoint, over all edits so far."""
 
+SUCCESS_OF_APPLIED = "success@edit (applied)"
+"""The same as `success@edit` over the edits that were applied and asked, if these are not all."""
+
+RETENTION_OF_APPLIED = "retention@n (applied)"
+"""The same as `retention@n` over the edits that were applied and asked, if these are not all."""
+
 ALARMS = "alarms"
 """The suite of health metrics measured between checkpoints."""
 

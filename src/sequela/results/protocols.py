@@ -41,7 +41,7 @@ AGREEMENT = ProtocolInfo("agreement", "the model gives the same answer as the un
 HITS = ProtocolInfo(
     "hits", "the share of prompts for which a memory-based or in-context method found an edit to apply"
 )
-FROM_EDITS = ProtocolInfo("from_edits", "counted from the edits in force; no model is asked")
+FROM_EDITS = ProtocolInfo("from_edits", "counted from the edits and their prompts; no model is asked")
 LOGLIKELIHOOD = ProtocolInfo("loglikelihood", "the choice with the highest probability")
 LETTERS = ProtocolInfo("letters", "the choice whose letter has the highest probability")
 ANSWERS = ProtocolInfo(

@@ -15,7 +15,14 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from sequela.results.metrics import MetricInfo, metric_info
-from sequela.results.names import ALARMS, EDIT_QUALITY, RETENTION_AT_N, SUCCESS_AT_EDIT
+from sequela.results.names import (
+    ALARMS,
+    EDIT_QUALITY,
+    RETENTION_AT_N,
+    RETENTION_OF_APPLIED,
+    SUCCESS_AT_EDIT,
+    SUCCESS_OF_APPLIED,
+)
 from sequela.results.section import Section
 
 _VERSIONED = re.compile(r"^(?P<name>.*)@(?P<version>\d+)$")
@@ -94,6 +101,14 @@ def edit_quality_info(metrics: Iterable[MetricInfo] = ()) -> SuiteInfo:
             ),
             RETENTION_AT_N: TaskInfo(
                 section=Section.EDITS, meaning="measured at a checkpoint, for all edits so far"
+            ),
+            SUCCESS_OF_APPLIED: TaskInfo(
+                section=Section.EDITS,
+                meaning="measured right after an edit, for the edits that were applied and whose prompts fit",
+            ),
+            RETENTION_OF_APPLIED: TaskInfo(
+                section=Section.EDITS,
+                meaning="measured at a checkpoint, for the edits that were applied and whose prompts fit",
             ),
         },
         metrics={metric.name: metric for metric in metrics},

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from sequela.results import (
     RETENTION_AT_N,
+    RETENTION_OF_APPLIED,
     SUCCESS_AT_EDIT,
+    SUCCESS_OF_APPLIED,
     UNEDITED,
     Comparison,
     ItemRecord,
@@ -19,24 +21,23 @@ from sequela.results import (
     TaskResult,
     known_before_of,
     mean_and_stderr,
+    metric_of_all,
 )
 from sequela.results.metrics import (
-    ACCURACY,
-    ACCURACY_ANSWERED,
     BALANCED_ACCURACY,
     EFFECTIVE_EDITS,
     EFFICACY,
-    NEIGHBORHOOD,
 )
 from sequela.results.protocols import FROM_EDITS
 
 Series = tuple[str, str, str, str]
 
-BASELINE_TASKS = {SUCCESS_AT_EDIT: RETENTION_AT_N}
+BASELINE_TASKS = {
+    SUCCESS_AT_EDIT: RETENTION_AT_N,
+    SUCCESS_OF_APPLIED: RETENTION_AT_N,
+    RETENTION_OF_APPLIED: RETENTION_AT_N,
+}
 """The task whose unedited score is the baseline of a task: `success@edit` uses `retention@n` at 0 edits."""
-
-BASELINE_METRICS = {ACCURACY_ANSWERED.name: ACCURACY.name}
-"""The metric whose unedited items are the baseline of a metric that is only reported if items are missing."""
 
 RELATIVE_METRICS = frozenset({BALANCED_ACCURACY.name})
 """The metrics whose items have values that depend on the other items, so that no part can be averaged."""
@@ -49,8 +50,8 @@ class Baseline:
     Args:
         values: The value over all items, by series.
         by_item: The value of each item, by series and item.
-        by_prompt: The value of each neighborhood prompt, by series, item and prompt. Checkpoints leave out
-            those that an edit in force changes on purpose.
+        by_prompt: The value of each prompt of an edit, by series, item and prompt. Checkpoints leave out
+            those that an edit in force changes on purpose and those that don't fit the model's context.
         known: The answers to the edits' own prompts, by edit.
         unanswered: The items that were too long or failed, by series.
         counts: The number of items, of those that were too long and of those that failed, by series.
@@ -71,8 +72,8 @@ class Baseline:
         for item in items:
             series = (item.suite, item.task, item.metric, item.protocol)
             self.by_item[series][item.item] = item.value
-            if item.metric == NEIGHBORHOOD.name:
-                self.by_prompt[series][item.item] = _values_by_prompt(item)
+            if prompts := _values_by_prompt(item):
+                self.by_prompt[series][item.item] = prompts
             known = known_before_of(item)
             if known is not None:
                 self.known[item.item] = known
@@ -96,9 +97,11 @@ class Baseline:
             return None, None
         if result.metric == EFFECTIVE_EDITS.name:  # a count, derived from the share of the same edits
             return self._of_count(result), None
-        metric = BASELINE_METRICS.get(result.metric, result.metric)
         task = BASELINE_TASKS.get(result.task, result.task)
-        series = (result.suite, task, metric, result.protocol)
+        series = (result.suite, task, result.metric, result.protocol)
+        of_all = (result.suite, task, metric_of_all(result.metric), result.protocol)
+        if of_all in self.values:  # a score over the answered items is compared over those that both answered
+            series = of_all
         if series in self.by_item and _is_mean(result):
             return self._over_common_items(result, series)
         # Without a value for each item, two scores can be compared only if they have the same items.
@@ -119,19 +122,21 @@ class Baseline:
     ) -> tuple[float | None, Comparison | None]:
         known, missing, lost = self.by_item[series], self.unanswered[series], _unanswered(result)
         by_prompt = self.by_prompt.get(series, {})
-        known = {
+        values = {item.item: item.value for item in result.items}
+        pairs = {
             item.item: _on_same_prompts(item, known[item.item], by_prompt.get(item.item, {}))
             for item in result.items
             if item.item in known
         }
-        values = {item.item: item.value for item in result.items}
+        known = {name: base for name, (_, base) in pairs.items()}
+        on_same = {name: own for name, (own, _) in pairs.items()}
         common = [name for name in values if name in known]
         both = [name for name in common if name not in missing and name not in lost]
         baseline = mean_and_stderr([known[name] for name in common])[0]
-        if len(both) == len(values):
+        if len(both) == len(values) and all(on_same[name] == values[name] for name in both):
             return baseline, None
         shared = Comparison(
-            value=mean_and_stderr([values[name] for name in both])[0],
+            value=mean_and_stderr([on_same[name] for name in both])[0],
             baseline=mean_and_stderr([known[name] for name in both])[0],
             n=len(both),
             n_lost=sum(name in known and name not in missing for name in lost),
@@ -140,19 +145,27 @@ class Baseline:
 
 
 def _values_by_prompt(item: ItemRecord) -> dict[str, float]:
-    return {one["prompt"]: one["value"] for one in item.details.get("prompts", ())}
+    """Returns the values of an item's prompts, without those that were too long."""
+    prompts = item.details.get("prompts", ())
+    return {one["prompt"]: one["value"] for one in prompts if one["too_long"] is None}
 
 
-def _on_same_prompts(item: ItemRecord, value: float, by_prompt: Mapping[str, float]) -> float:
-    """Returns the unedited value of an item over the prompts that the item has.
+def _on_same_prompts(item: ItemRecord, value: float, by_prompt: Mapping[str, float]) -> tuple[float, float]:
+    """Returns the value of an item and the unedited one, over the prompts that both models were asked.
 
     Args:
         item: The item of the edited model.
         value: The unedited value over all prompts.
         by_prompt: The unedited values by prompt.
     """
-    same = [by_prompt[prompt] for prompt in _values_by_prompt(item) if prompt in by_prompt]
-    return sum(same) / len(same) if same else value
+    own = _values_by_prompt(item)
+    same = [prompt for prompt in own if prompt in by_prompt]
+    if not same:
+        return item.value, value
+    base = sum(by_prompt[prompt] for prompt in same) / len(same)
+    if len(same) == len(own):  # not computed again, since rounding could differ
+        return item.value, base
+    return sum(own[prompt] for prompt in same) / len(same), base
 
 
 def measurements(results: Sequence[TaskResult], labels: Labels, baseline: Baseline) -> list[Measurement]:

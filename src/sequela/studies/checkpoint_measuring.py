@@ -37,6 +37,7 @@ from sequela.results import (
     ItemRecord,
     Labels,
     TaskResult,
+    with_dropped,
 )
 from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.headline import headline
@@ -154,7 +155,8 @@ class CheckpointMeasuring:
             dropped = frozenset(one.edit_id for one in records if one.dropped)
             in_force = EditsInForce(trajectory.questions, at.n_edits, dropped)
             retention = self.with_known_before(self._retention(edited, applied, before, in_force))
-            items = [*(item for record in records for item in record.success), *retention]
+            success = [item for record in records for item in record.success]
+            items = with_dropped([*success, *retention], {one.edit_id: one.dropped for one in records})
             return task_results(items, _notes_of(records)), items
 
         count = edit_count(at.n_edits)
@@ -235,8 +237,8 @@ def _notes_of(records: Sequence[EditRecord]) -> dict[str, str]:
     dropped = [record for record in records if record.dropped]
     if dropped:
         notes.append(
-            f"{len(dropped)} of {len(records)} edits could not be applied and count as failures "
-            f"(first: {dropped[0].edit_id}, {dropped[0].dropped})"
+            f"{len(dropped)} of {len(records)} edits could not be applied; the score over all edits counts "
+            f"what the model answers without them (first: {dropped[0].edit_id}, {dropped[0].dropped})"
         )
     warned = [record for record in records if record.warning]
     if warned:

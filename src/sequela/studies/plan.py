@@ -67,7 +67,7 @@ class Plan:
         """The version of this study's edit-quality suite."""
         settings = self.study.edit_quality
         content: dict[str, object] = {
-            "probes": 3,
+            "probes": 4,
             "matching": MATCHING_VERSION,
             "settings": settings.model_dump(mode="json"),
         }

@@ -101,9 +101,10 @@ class Study(_Part):
         evaluation_template: The template of all evaluation prompts: `none` or `chat`.
         evaluation_template_args: The arguments of the chat template of evaluation prompts.
         think_end_token: The text that ends the models' thinking, such as `</think>`; by default that which a
-            model's chat template mentions, if it mentions one.
+            model's chat template mentions, if it mentions one. It needs one of the two chat templates, and
+            counts in these only: with plain evaluation prompts, answers have no thoughts that it could end.
         max_thinking_tokens: The maximum number of tokens of thinking, in addition to those of an answer; by
-            default 1024, or half of a model's context if that is less.
+            default 1024, or half of a model's context if that is less. It needs `evaluation_template: chat`.
         edit_quality: The settings of the edit-quality measurement.
         statistics: The text for key statistics.
         alarms: The intervals and rules for measuring the model's health between checkpoints.
@@ -198,6 +199,8 @@ class Study(_Part):
                 raise ValueError(f"{name}_args needs {name}: chat")
         if self.think_end_token and "chat" not in (self.edit_template, self.evaluation_template):
             raise ValueError("think_end_token needs edit_template: chat or evaluation_template: chat")
+        if self.max_thinking_tokens is not None and self.evaluation_template == "none":
+            raise ValueError("max_thinking_tokens needs evaluation_template: chat")
         return self
 
     @model_serializer(mode="wrap")
@@ -223,10 +226,12 @@ class Study(_Part):
         return self._template_settings(self.evaluation_template, self.evaluation_template_args)
 
     def _template_settings(self, template: Template, arguments: TemplateArguments) -> TemplateSettings:
+        if template == "none":
+            return TemplateSettings()
         return TemplateSettings(
             template=template,
             chat_template_args=arguments,
-            think_end_token=None if template == "none" else self.think_end_token,
+            think_end_token=self.think_end_token,
             max_thinking_tokens=self.max_thinking_tokens,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -13,6 +13,7 @@ from sequela.evaluation.edit_quality.measure import (
     RETENTION_AT_N,
     measure_edits,
     neighborhood_answers,
+    rescore_records,
     task_results,
 )
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
@@ -148,3 +149,64 @@ def test_the_n_of_portability_is_the_number_of_edits_that_have_such_questions(
     )
     by_kind = {(one.metric, one.protocol): one.n for one in task_results(records)}
     assert (by_kind["portability", "free_decoding"], by_kind["efficacy", "free_decoding"]) == (1, 2)
+
+
+def test_a_prompt_that_does_not_fit_is_left_out_of_its_edits_mean_and_counted(
+    tiny_model: Callable[..., LanguageModel],
+) -> None:
+    """The other prompts of the edit decide; an edit none of whose prompts fits is not answered."""
+    model, engine = EditedModel(tiny_model("llama", max_position_embeddings=30)), TorchEngine()
+    filler = "He's sure they'll come; we've got bread, cheese and olives. " * 3
+    edit = Edit(
+        id="some",
+        subject="Ada",
+        prompt="{} plays",
+        target_new="chess",
+        target_true="go",
+        paraphrases=("The game of Ada is", f"{filler}Ada plays"),
+        portability=(Probe(prompt=f"{filler}Ada has a", answer="board"),),
+        neighborhood=(Probe(prompt="Mo plays", answer="go"), Probe(prompt=f"{filler}Mo plays", answer="go")),
+    )
+    answers = neighborhood_answers(model, engine, [edit], SETTINGS)
+    assert list(answers) == ["Mo plays"]
+    records = measure_edits(model, engine, [edit], RETENTION_AT_N, SETTINGS, answers)
+    found = {(one.metric, one.protocol): one for one in records}
+    alone = edit.model_copy(
+        update={"paraphrases": edit.paraphrases[:1], "neighborhood": edit.neighborhood[:1]}
+    )
+    short = measure_edits(model, engine, [alone], RETENTION_AT_N, SETTINGS, answers)
+    for expected in short:
+        one = found[expected.metric, expected.protocol]
+        assert (one.value, one.too_long) == (expected.value, expected.too_long)
+    assert found["neighborhood", "agreement"].value == 1.0
+    assert found["portability", "free_decoding"].too_long is not None
+    results = {(one.task, one.metric, one.protocol): one for one in task_results(records)}
+    paraphrase = results["retention@n", "paraphrase", "teacher_forced"]
+    assert (paraphrase.n, paraphrase.n_too_long) == (1, 0)
+    assert paraphrase.note.startswith("1 prompt longer than the model's context (up to ")
+    count = results["retention@n", "unasked_prompts", "from_edits"]
+    assert (count.value, count.n) == (3, 6)
+    applied = results["retention@n (applied)", "portability", "free_decoding"]
+    assert (applied.value, applied.n) == (None, 0)
+
+
+def test_stored_answers_are_scored_again_without_the_prompts_that_did_not_fit(
+    tiny_model: Callable[..., LanguageModel],
+) -> None:
+    model, engine = EditedModel(tiny_model("llama", max_position_embeddings=30)), TorchEngine()
+    filler = "He's sure they'll come; we've got bread, cheese and olives. " * 3
+    (answer,) = neighborhood_answers(
+        model,
+        engine,
+        [JO.model_copy(update={"neighborhood": (Probe(prompt="Jo is", answer="x"),)})],
+        SETTINGS,
+    ).values()
+    edit = JO.model_copy(update={"target_new": answer.split()[0], "paraphrases": ("Jo is", f"{filler}Jo is")})
+    records = measure_edits(model, engine, [edit], RETENTION_AT_N, SETTINGS)
+    (paraphrase,) = [one for one in records if (one.metric, one.protocol) == ("paraphrase", "free_decoding")]
+    (again,) = [
+        one
+        for one in rescore_records([paraphrase.model_copy(update={"value": 0.5, "too_long": 60})], {})
+        if one.task == RETENTION_AT_N and one.metric == "paraphrase"
+    ]
+    assert (again.value, again.n_too_long) == (paraphrase.value, 0) == (1.0, 0)

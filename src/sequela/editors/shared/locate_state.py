@@ -22,6 +22,11 @@ class LocateState(EditorState):
     contexts: tuple[str, ...] = Field(default=(BLANK,), min_length=1)
     statistics: str = ""
 
+    @property
+    def context_templates(self) -> tuple[str, ...]:
+        """The contexts in which the method reads every edit's prompt with its target."""
+        return self.contexts
+
 
 def initial_state(
     model: LanguageModel, resources: Resources, n_contexts: int, layers: tuple[int, ...], *, whiten: bool

@@ -1,18 +1,20 @@
-"""Edits and probes that edit quality leaves out because of the edits in force, and their counts.
+"""Edits and probes that edit quality leaves out, and their counts.
 
 * An edit that a later edit of the same question superseded is not measured: no model can give both answers.
 * A neighborhood prompt that an edit in force changes on purpose is not measured: its answer should change.
+* A prompt that doesn't fit the model's context can't be asked: it is left out of its edit's mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.edits import Edit, EditsInForce
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
 from sequela.results import EDIT_QUALITY, ItemRecord, TaskResult
-from sequela.results.metrics import EDITED_NEIGHBORS, NEIGHBORHOOD, SUPERSEDED, MetricInfo
+from sequela.results.metrics import EDITED_NEIGHBORS, NEIGHBORHOOD, SUPERSEDED, UNASKED_PROMPTS, MetricInfo
 from sequela.results.protocols import FROM_EDITS
 
 
@@ -109,6 +111,55 @@ def left_out_note(counts: Sequence[ItemRecord], task: str, metric: str) -> str:
             "purpose, not counted"
         )
     return "; ".join(parts)
+
+
+def count_unasked(records: Iterable[ItemRecord]) -> list[TaskResult]:
+    """Returns the number of prompts longer than the model's context, by task; n is that of all prompts.
+
+    Args:
+        records: The records of edits; a task all of whose prompts fit has no count.
+    """
+    prompts: dict[str, dict[tuple[str, str, str], bool]] = defaultdict(dict)
+    for record in records:
+        for one in record.details.get("prompts", ()):
+            prompt = (record.item, record.metric, one["prompt"])
+            prompts[record.task][prompt] = one["too_long"] is not None or prompts[record.task].get(
+                prompt, False
+            )
+    return [
+        TaskResult(
+            suite=EDIT_QUALITY,
+            task=task,
+            metric=UNASKED_PROMPTS.name,
+            protocol=FROM_EDITS.name,
+            value=float(sum(found.values())),
+            n=len(found),
+        )
+        for task, found in prompts.items()
+        if any(found.values())
+    ]
+
+
+def unasked_note(records: Iterable[ItemRecord]) -> str:
+    """Returns a note on the prompts that are left out of the means of edits; empty if there are none.
+
+    Args:
+        records: The records of one score. Those none of whose prompts fit have a note of their own.
+    """
+    lengths = [
+        one["too_long"]
+        for record in records
+        if record.answered
+        for one in record.details.get("prompts", ())
+        if one["too_long"] is not None
+    ]
+    if not lengths:
+        return ""
+    n = len(lengths)
+    return (
+        f"{n} {'prompt' if n == 1 else 'prompts'} longer than the model's context (up to {max(lengths)} "
+        "tokens), left out"
+    )
 
 
 def _is_changed(probe: ProbePrompt, edit: Edit, in_force: EditsInForce) -> bool:

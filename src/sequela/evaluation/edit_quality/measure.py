@@ -36,9 +36,11 @@ from sequela.evaluation.answer_status import all_finite, longest_too_long, longe
 from sequela.evaluation.edit_quality.answer_matching import normalize_answer, starts_with_answer
 from sequela.evaluation.edit_quality.left_out import (
     count_results,
+    count_unasked,
     is_count,
     left_out_note,
     select_probes,
+    unasked_note,
 )
 from sequela.evaluation.edit_quality.plugin_metrics import OWN_METRICS, PROBE_REGISTRY
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
@@ -50,7 +52,14 @@ from sequela.inference import (
     generation_request,
     score_request,
 )
-from sequela.results import EDIT_QUALITY, ItemRecord, TaskResult, result_from_items
+from sequela.results import (
+    EDIT_QUALITY,
+    ItemRecord,
+    TaskResult,
+    count_dropped,
+    of_applied,
+    result_from_items,
+)
 from sequela.results import RETENTION_AT_N as RETENTION_AT_N
 from sequela.results import SUCCESS_AT_EDIT as SUCCESS_AT_EDIT
 from sequela.results.metrics import EFFECTIVE_EDITS, EFFICACY, NEIGHBORHOOD
@@ -87,8 +96,9 @@ def measure_edits(
 
     Returns:
         One record per edit, metric and protocol. Its value is the mean over the edit's prompts, because
-        the prompts of one edit are correlated and must not count as independent items. Further records
-        count what is left out.
+        the prompts of one edit are correlated and must not count as independent items. Prompts that don't
+        fit the model's context are left out of the mean; if none fits, the record is too long. Further
+        records count what is left out.
     """
     known = without_control_answers(edits, model.base.tokenizer)
     selected = select_probes(known, task, settings, in_force)
@@ -124,16 +134,22 @@ def neighborhood_answers(
     settings: EditQualitySettings,
     progress: Progress = SILENT,
 ) -> Answers:
-    """Returns a model's answers to the neighborhood prompts of edits; used with the unedited model."""
+    """Returns a model's answers to the neighborhood prompts of edits; used with the unedited model.
+
+    Prompts that don't fit the model's context have no answer.
+    """
     prompts = [p.prompt for e in edits for p in probes_of(e, settings) if p.metric == NEIGHBORHOOD.name]
     prompts = list(dict.fromkeys(prompts))
     requests = [_generation(model, prompt, settings) for prompt in prompts]
     generations = engine.generate(model, requests, progress)
-    return {prompt: generation.text for prompt, generation in zip(prompts, generations, strict=True)}
+    answers = zip(prompts, generations, strict=True)
+    return {prompt: generation.text for prompt, generation in answers if generation.too_long is None}
 
 
 def task_results(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None) -> list[TaskResult]:
     """Returns the means over the edits, one result per task, metric and protocol.
+
+    Where edits were dropped or not asked, the means over the others follow under tasks of their own.
 
     Args:
         records: The records from `measure_edits`.
@@ -150,14 +166,23 @@ def task_results(records: Iterable[ItemRecord], notes: Mapping[str, str] | None 
     results = [
         result_from_items(
             group,
-            "; ".join(filter(None, (task_notes.get(task, ""), left_out_note(counts, task, metric)))),
+            "; ".join(
+                filter(
+                    None,
+                    (task_notes.get(task, ""), left_out_note(counts, task, metric), unasked_note(group)),
+                )
+            ),
         )
         for (task, metric, _), group in groups.items()
     ]
     retained = (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name)
+    scored = [record for group in groups.values() for record in group]
     return [
         *results,
+        *(one for result in results if (one := of_applied(result)) is not None),
         *(_effective(one) for one in results if (one.task, one.metric, one.protocol) == retained),
+        *count_dropped(scored),
+        *count_unasked(scored),
         *count_results(counts),
     ]
 
@@ -186,8 +211,11 @@ def _rescore_record(record: ItemRecord) -> ItemRecord:
         {**one, "value": float(_has_answer(one) and rule(one["answer"], one["expected"]))}
         for one in record.details["prompts"]
     ]
-    value = sum(one["value"] for one in prompts) / len(prompts)
-    return record.model_copy(update={"value": value, "details": {**record.details, "prompts": prompts}})
+    asked = [one for one in prompts if one["too_long"] is None]
+    value = sum(one["value"] for one in asked or prompts) / len(asked or prompts)
+    too_long = None if asked else record.too_long
+    details = {**record.details, "prompts": prompts}
+    return record.model_copy(update={"value": value, "too_long": too_long, "details": details})
 
 
 def _has_answer(prompt: Mapping[str, Any]) -> bool:
@@ -196,14 +224,17 @@ def _has_answer(prompt: Mapping[str, Any]) -> bool:
 
 
 def _effective(retention: TaskResult) -> TaskResult:
-    """Returns the number of edits that the model still expresses under free decoding."""
-    value, stderr, n = retention.value, retention.stderr, retention.n
+    """Returns the number of applied edits that the model still expresses under free decoding."""
+    applied = of_applied(retention) or retention
+    value, stderr, n = applied.value, applied.stderr, applied.n
     counted = {
+        "task": retention.task,
         "metric": EFFECTIVE_EDITS.name,
-        "value": None if value is None else value * n,
+        "value": 0.0 if value is None else value * n,
         "stderr": None if stderr is None else stderr * n,
+        "note": retention.note,
     }
-    return retention.model_copy(update=counted)
+    return applied.model_copy(update=counted)
 
 
 @dataclass(frozen=True)
@@ -249,7 +280,7 @@ def _score_probe(
         if rival is not None and not same_answer(probe.expected, probe.rival or ""):
             wins = expected.mean_logprob > rival.mean_logprob
             yield PROBABILITY.name, outcome(float(wins), expected, rival)
-    if probe.metric == NEIGHBORHOOD.name and before is not None:
+    if probe.metric == NEIGHBORHOOD.name and before is not None and probe.prompt in before:
         same = normalize_answer(generation.text) == normalize_answer(before[probe.prompt])
         yield AGREEMENT.name, outcome(float(same), generation)
     if generation.hit is not None:
@@ -259,20 +290,20 @@ def _score_probe(
 def _record(
     task: str, edit_id: str, metric: str, protocol: str, outcomes: Sequence[_ProtocolScore]
 ) -> ItemRecord:
-    first = outcomes[0]
+    asked = [outcome for outcome in outcomes if outcome.too_long is None]
+    counted = asked or outcomes
+    first = counted[0]
     return ItemRecord(
         suite=SUITE,
         task=task,
         metric=metric,
         protocol=protocol,
         item=edit_id,
-        value=sum(outcome.value for outcome in outcomes) / len(outcomes),
-        finite=all(outcome.finite for outcome in outcomes),
-        too_long=max(
-            (outcome.too_long for outcome in outcomes if outcome.too_long is not None), default=None
-        ),
+        value=sum(outcome.value for outcome in counted) / len(counted),
+        finite=all(outcome.finite for outcome in counted),
+        too_long=None if asked else max(one.too_long for one in outcomes if one.too_long is not None),
         unfinished_thinking=max(
-            (one.unfinished_thinking for one in outcomes if one.unfinished_thinking is not None), default=None
+            (one.unfinished_thinking for one in counted if one.unfinished_thinking is not None), default=None
         ),
         prompt=first.probe.prompt,
         answer=first.answer,

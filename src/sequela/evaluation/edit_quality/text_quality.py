@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edits import Edit
-from sequela.evaluation.answer_status import longest_unfinished
+from sequela.evaluation.answer_status import longest_too_long, longest_unfinished
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.ngrams import ngram_entropy
 from sequela.inference import Engine, Generation, generation_request
@@ -39,7 +39,7 @@ def reference_texts(
         return {}
     prompts = [prompt for edit in edits for prompt in edit.attribute]
     written = _write(model, engine, prompts, settings, progress)
-    return {prompt: generation.text for prompt, generation in written.items()}
+    return {prompt: one.text for prompt, one in written.items() if one.too_long is None}
 
 
 def measure_texts(
@@ -55,7 +55,7 @@ def measure_texts(
 
     Fluency is the entropy of n-grams (see `ngrams.ngram_entropy`); consistency is the cosine between the word
     weights (TF-IDF over the references) of the texts and of the edit's references. An edit without
-    references has no consistency.
+    references has no consistency. A prompt that doesn't fit the model's context has no text.
 
     Args:
         model: The edited model.
@@ -72,7 +72,9 @@ def measure_texts(
     weights = _Weights(list(references.values()))
     records = []
     for edit in edits:
-        generations = [written[prompt] for prompt in _prompts(edit)]
+        written_about = [written[prompt] for prompt in _prompts(edit)]
+        asked = [one for one in written_about if one.too_long is None]
+        generations = asked or written_about
         texts = [generation.text for generation in generations]
         values = {FLUENCY.name: math.fsum(ngram_entropy(text) for text in texts) / len(texts)}
         known = [references[prompt] for prompt in edit.attribute if prompt in references]
@@ -87,6 +89,7 @@ def measure_texts(
                     protocol=PROTOCOL,
                     item=edit.id,
                     value=value,
+                    too_long=None if asked else longest_too_long(generations),
                     unfinished_thinking=longest_unfinished(generations),
                     prompt=_prompts(edit)[0],
                     answer=texts[0],

@@ -25,7 +25,7 @@ from sequela.evaluation.lm_eval.harness_tasks.suite import HarnessTaskSuite
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.registry import make_suite
 from sequela.inference import TorchEngine
-from sequela.results import TaskResult, mean_and_stderr
+from sequela.results import AnswerDistribution, TaskResult, mean_and_stderr
 from support.harness_data import DATA_SETS, XWINOGRAD, write_rows
 from support.tiny import tiny_language_model
 
@@ -275,6 +275,54 @@ def test_items_that_are_too_long_count_as_wrong_unless_cut(local_data: Write) ->
     )
     assert first.n_too_long == 0
     assert all(item.details["truncated"] for item in first.items)
+
+
+@pytest.mark.parametrize(
+    ("task", "field", "context"),
+    [("arc_easy", "question", 40), ("mrpc", "sentence1", 90), ("xwinograd_en", "sentence", 40)],
+)
+def test_metrics_over_the_items_that_fit_stand_beside_those_over_all(
+    task: str, field: str, context: int, local_data: Write
+) -> None:
+    """They are the metrics of the task with only these items, whatever the aggregation."""
+    folder = local_data(task) / "lm_eval" / task
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=context))
+    (split, rows), *_ = reversed(list(DATA_SETS[task].items()))
+    short = [row for i, row in enumerate(rows) if i % 2]
+    long = [row if i % 2 else {**row, field: 30 * "never " + row[field]} for i, row in enumerate(rows)]
+    found = {}
+    for name, written in (("some", short), ("all", long)):
+        write_rows(folder / f"{split}.jsonl", written)
+        results = HarnessTaskSuite(task=task).evaluate(model, TorchEngine())
+        found[name] = {one.metric: one for one in results}
+    assert set(found["all"]) == {*found["some"], *(f"{metric}_answered" for metric in found["some"])}
+    for metric, expected in found["some"].items():
+        one = found["all"][f"{metric}_answered"]
+        assert (one.value, one.stderr, one.n) == (expected.value, expected.stderr, len(short))
+        assert without_pattern(one) == without_pattern(expected)
+        assert one.n_too_long == 0
+        assert one.note.endswith(f"{len(short)} of {len(rows)} items were answered")
+        assert found["all"][metric].n_too_long == len(rows) - len(short)
+
+
+def without_pattern(result: TaskResult) -> AnswerDistribution | None:
+    """Returns the distribution of the answers without the pattern, which depends on the items' numbers."""
+    return None if result.form is None else result.form.model_copy(update={"pattern": None})
+
+
+def test_a_group_has_its_aggregate_over_the_items_that_fit(local_data: Write) -> None:
+    folder = local_data(*XWINOGRAD) / "lm_eval" / "xwinograd_zh"
+    rows = DATA_SETS["xwinograd_zh"]["test"]
+    long = [{**row, "sentence": 30 * "never " + row["sentence"]} for row in rows[:5]]
+    write_rows(folder / "test.jsonl", long + rows[5:])
+    model = EditedModel(tiny_language_model("llama", max_position_embeddings=40))
+    results = make_suite("lm_eval:xwinograd").evaluate(model, TorchEngine())
+    by_task = {(one.task.partition(" ")[0], one.metric): one for one in results}
+    group, beside = by_task["xwinograd", "acc"], by_task["xwinograd", "acc_answered"]
+    parts = [by_task.get((task, "acc_answered"), by_task[task, "acc"]) for task in XWINOGRAD]
+    assert (group.n, group.n_too_long, beside.n, beside.n_too_long) == (33, 5, 28, 0)
+    assert beside.value == pytest.approx(sum(one.n * (one.value or 0.0) for one in parts) / 28)
+    assert [metric for _, metric in by_task if metric == "acc_answered"] == ["acc_answered"] * 2
 
 
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:

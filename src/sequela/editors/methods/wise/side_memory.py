@@ -55,6 +55,11 @@ class SideMemories(EditorState):
     memories: tuple[SideMemory, ...] = ()
 
     @property
+    def context_templates(self) -> tuple[str, ...]:
+        """The contexts in which the method reads every edit's prompt with its target."""
+        return self.contexts
+
+    @property
     def changes(self) -> list[torch.Tensor]:
         """The differences D, `[d, d_ff]` each, in the memories' order."""
         return [self.tensors[f"memory.{index}"] for index in range(len(self.memories))]

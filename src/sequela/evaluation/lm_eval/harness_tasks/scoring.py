@@ -1,6 +1,7 @@
 """Aggregates outcomes of the harness's tasks to results, with the harness's names of metrics and filters.
 
-A metric's value is the one the harness computes. Its standard error is that of the mean if the metric is a
+A metric's value is the one the harness computes. If items were too long or failed, the same metric over the
+others stands beside it (`acc_answered`). Its standard error is that of the mean if the metric is a
 mean over items, and otherwise the jackknife estimate over the items.
 """
 
@@ -22,6 +23,8 @@ from sequela.evaluation.lm_eval.item_records import joined
 from sequela.results import (
     ItemRecord,
     TaskResult,
+    answered_metric,
+    answered_note,
     invalid_items_note,
     mean_and_stderr,
     result_like,
@@ -65,7 +68,9 @@ class TaskScores:
         self.note = note
         self.task = task
         self.results: list[TaskResult] = []
+        self.answered: list[TaskResult] = []
         self.for_groups: TaskMetrics = {"sample_len": 0}
+        self.for_groups_answered: TaskMetrics = {"sample_len": 0}
         self.protocols: dict[str, str] = {}
         for metric, filter_name in _metrics_of(task, outcomes):
             scored = [one for one in outcomes if one.filter_name == filter_name]
@@ -83,16 +88,27 @@ class TaskScores:
         numbers = all(
             isinstance(one.metrics[metric], int | float) for one in outcomes if metric in one.metrics
         )
-        if aggregate is get_aggregation("mean") and numbers:
-            result = self._mean(metric, outcomes, records)
-        else:
-            result = self._aggregated(metric, aggregate, outcomes, records)
-        key = f"{metric},{filter_name}"
+
+        def score(outcomes: Sequence[ItemOutcome], records: Sequence[ItemRecord]) -> TaskResult:
+            if aggregate is get_aggregation("mean") and numbers:
+                return self._mean(metric, outcomes, records)
+            return self._aggregated(metric, aggregate, outcomes, records)
+
+        result = score(outcomes, records)
         self.results.append(result)
-        self.protocols[key] = result.protocol
-        self.for_groups["sample_len"] = max(self.for_groups["sample_len"], result.n)
-        self.for_groups[key] = math.nan if result.value is None else result.value
-        self.for_groups[f"{metric}_stderr,{filter_name}"] = "N/A" if result.stderr is None else result.stderr
+        self.protocols[f"{metric},{filter_name}"] = result.protocol
+        _add_for_groups(self.for_groups, metric, filter_name, result)
+        pairs = [
+            (one, record)
+            for one, record in zip(outcomes, records, strict=True)
+            if record.answered and metric in one.metrics
+        ]
+        if all(item.answered for item in result.items):
+            _add_for_groups(self.for_groups_answered, metric, filter_name, result)
+        elif pairs:
+            one = score([outcome for outcome, _ in pairs], [record for _, record in pairs])
+            _add_for_groups(self.for_groups_answered, metric, filter_name, one)
+            self.answered.append(_over_answered(one, result.n))
 
     def _mean(
         self, metric: str, outcomes: Sequence[ItemOutcome], records: Sequence[ItemRecord]
@@ -149,10 +165,31 @@ class TaskScores:
         )
 
 
+def _add_for_groups(scores: TaskMetrics, metric: str, filter_name: str, result: TaskResult) -> None:
+    """Adds a result in the format of the harness's groups."""
+    scores["sample_len"] = max(scores["sample_len"], result.n)
+    scores[f"{metric},{filter_name}"] = math.nan if result.value is None else result.value
+    scores[f"{metric}_stderr,{filter_name}"] = "N/A" if result.stderr is None else result.stderr
+
+
+def _over_answered(result: TaskResult, n_all: int) -> TaskResult:
+    """Returns a score over the items that were answered under the name of its own metric."""
+    metric = answered_metric(result.metric)
+    return result.model_copy(
+        update={
+            "metric": metric,
+            "note": joined(result.note, answered_note(result.n, n_all)),
+            "items": tuple(derived(item, metric, item.value) for item in result.items),
+        }
+    )
+
+
 def group_results(
     suite: str, label: str, group: Any, members: Mapping[str, TaskScores], note: str
 ) -> list[TaskResult]:
     """Returns the harness's aggregates over a group's tasks; empty if the group doesn't aggregate.
+
+    If items of a task were too long or failed, the aggregates over the others follow.
 
     Args:
         suite: The suite's name.
@@ -163,7 +200,10 @@ def group_results(
     """
     metrics = group.aggregate({name: scores.for_groups for name, scores in members.items()})
     names = [task.task_name for task in group.get_all_tasks()]
-    aggregates = []
+    unanswered = any(members[name].answered for name in names)
+    of_answered = {name: scores.for_groups_answered for name, scores in members.items()}
+    beside = group.aggregate(of_answered) if unanswered else {}
+    aggregates, answered = list[TaskResult](), list[TaskResult]()
     for key, n in metrics.get("sample_count", {}).items():
         metric, _, filter_name = key.partition(",")
         scores = [members[name] for name in names if key in members[name].for_groups]
@@ -186,7 +226,22 @@ def group_results(
                 note=note,
             )
         )
-    return aggregates
+        n_answered = beside.get("sample_count", {}).get(key, n)
+        if n_answered < n:
+            value, stderr = beside[key], beside[f"{metric}_stderr,{filter_name}"]
+            answered.append(
+                TaskResult(
+                    suite=suite,
+                    task=label,
+                    metric=answered_metric(metric),
+                    protocol=aggregates[-1].protocol,
+                    value=value if math.isfinite(value) else None,
+                    stderr=stderr if isinstance(stderr, float) and math.isfinite(stderr) else None,
+                    n=n_answered,
+                    note=joined(note, answered_note(n_answered, n)),
+                )
+            )
+    return [*aggregates, *answered]
 
 
 def aggregated(aggregate: Aggregate, values: Sequence[Any]) -> float | None:

@@ -133,7 +133,11 @@ class HarnessTaskSuite:
         }
         return [
             *groups,
-            *(_in_group(one, name, group_of) for name, task in scores.items() for one in task.results),
+            *(
+                _in_group(one, name, group_of)
+                for name, task in scores.items()
+                for one in (*task.results, *task.answered)
+            ),
         ]
 
     def _label(self, name: str) -> str:
