@@ -1,0 +1,127 @@
+"""Denial of a letter: words of negation and of wrongness in its clause, and words that leave it open."""
+
+from __future__ import annotations
+
+import re
+
+_WRONG = (
+    r"wrong(?:ly)?|incorrect(?:ly)?|false(?:ly)?|untrue|inaccurate|invalid|impossible|implausible|improbable|unlikely"
+    r"|doubt(?:s|ful)?|dubious|questionable|exclud\w+|eliminat\w+|rul(?:e[sd]?|ing)(?=\s+(?:\w+\s+){0,2}out\b)|reject\w*"
+    r"|discard\w*|dismiss\w*|discount\w*|disregard\w*|out|off|unsuitable|inappropriate|irrelevant|unrelated|misleading"
+    r"|mistak\w+|errors?|erroneous(?:ly)?|traps?|distractors?|decoys?|red\s+herring|nonsense|absurd|bad|poor(?:ly)?"
+    r"|worse|worst|weak\w*|least|less|hardly|scarcely|barely|far\s+from|fail\w*|lack\w*|inconsistent|incompatible"
+    r"|unsupported|unreasonable|illogical|inferior|insufficient|incomplete|inadequate|flawed|refuted|disprove\w*"
+    r"|contradict\w*|conflict\w*|disagree\w*|den(?:y|ies|ied)|avoid\w*|refus\w+|hesitat\w+|skip\w*|ignor\w+|tempt\w+"
+    r"|misconception|myth|fallacy|nonexistent"
+)
+_EXCEPT = r"except|besides|instead|rather\s+than|other\s+than|anything\s+but"
+_WRONG_ELSEWHERE = (
+    r"falsch\w*|ausgeschlossen|unmöglich|incorrect[oae]s?|fauss?es?|faux|impossibles?|fals[oa]s?|errad[oa]s?|errat[oa]"
+    r"|sbagliat[oa]|equivocad[oa]|erróne[oa]|imposible|impossível|impossibile|sai|неверн\w*|неправильн\w*"
+)
+_NOT = (
+    r"not|never|neither|nor|no|nope|cannot|none|nothing|nobody|without|(?:is|was|are|ca|wo|does|do|would|should|could|did)nt"
+)
+_NOT_ELSEWHERE = r"ne|pas|jamais|nicht|nie|kein\w*|weder|não|nem|nunca|tampoco|non|không|chẳng|не|нет"
+_SIGNS = r"[✗✘❌✖]|n['’](?:t|est)\b|[不没沒錯错誤误非]|ない|ません|아니|아닙|아닌|틀[린렸립]"
+_DENIAL = re.compile(
+    rf"(?<!\w)(?:{_WRONG}|{_WRONG_ELSEWHERE}|{_EXCEPT}|{_NOT}|{_NOT_ELSEWHERE})(?!\w)|{_SIGNS}", re.IGNORECASE
+)
+_EXEMPT = re.compile(
+    r"\b(?:no|without|beyond)(?:\s+(?:a|any))?\s+(?:\w+\s+)?(?:doubt|question|hesitation)\b|\bno\s+other\b"
+    r"|\bnot\s+(?:only|just|merely)\b|\b(?:nothing|none)\s+(?:else|other)\b|\bout\s+of\b|\bturns?\s+out\b"
+    r"|\bsans\s+(?:aucun\s+)?doute\b|\bsin\s+(?:ninguna\s+)?duda\b|\bsem\s+dúvida\b|毫无疑问|无疑",
+    re.IGNORECASE,
+)
+"""Phrases whose word of negation denies nothing: `no doubt`, `not only`, `nothing else`."""
+_OPEN = re.compile(r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|whether|imagine|pretend)\b", re.IGNORECASE)
+_OTHERS = re.compile(
+    r"\b(?:some|many|most|people|others|students?|someone|somebody|everyone|they|he|she|you\s+(?:might|may|could)|one)"
+    r"(?:\s+(?:who|people|students|might|may|could|would|will|often|also|usually))*"
+    r"(?:\s*\Z|\s+(?:say|says|said|think|thinks|thought|believ\w+|argu\w+|claim\w*|assum\w+|guess\w*|pick\w*|ch[ou]+s\w*)\b)",
+    re.IGNORECASE,
+)
+"""Somebody else's view: `many people choose`."""
+_CLAUSE_BEGINS = re.compile(
+    r"[.!?;,\n。！？，；]"
+    r"|\b(?:because|since|so|but|therefore|thus|hence|then|and|while|whereas|as|means|implies|shows|suggests)\b",
+    re.IGNORECASE,
+)
+_OTHER_LETTER = r"(?:option\s+|choice\s+)?[(\"'“]?(?-i:[A-Z])(?![\w'’])"
+_CLAUSE_ENDS = re.compile(
+    r"[.!?;\n。！？；]|\b(?:because|since|so|for|while|whereas|which|who|that|where|when|due|given|hence|therefore|weil"
+    r"|porque|pois|parce|car|perché|vì)\b|,\s*(?:(?:but\s+|and\s+)?not|as|rather|unlike|instead)\b"
+    rf"|[\s,(]+(?:(?:and|but)\s+)?(?:not|rather\s+than|instead\s+of|over|unlike|than|and|but)\s+{_OTHER_LETTER}",
+    re.IGNORECASE,
+)
+_SKIPPED = (
+    r"(?:[\s,:=(\[\]_*\"'“”’`)}|–—-]*\b(?:however|though|also|just|quite|even|still|then|indeed|too|of\s+course|in\s+fact"
+    r"|perhaps|maybe|almost|most|both|all|\w+ly)\b)*[\s,:=(\[\]_*\"'“”’`)}|–—-]*"
+)
+_VERB = (
+    r"(?:is|was|are|were|be|would|could|can|should|must|may|might|seems?|looks?|appears?|sounds?|feels?|does|do|has|have|had"
+    r"|makes?|gets?|will|remains?|cannot|(?:is|was|are|were|would|could|ca|should|must|does|do|has|have|wo|did)n['’]?t|['’]s"
+    r"|es|est|ist|é|è|là|n['’]est|kann|peut|puede|pode|può)(?!\w)"
+)
+_RIGHT = r"(?:correct|right|true|it|the|(?-i:an?)|my|that|this|possible|plausible|likely|valid|good|best|accurate|suitable)"
+_BEHIND = re.compile(
+    rf"{_SKIPPED}(?:(?P<verb>{_VERB})|(?:{_WRONG}|{_WRONG_ELSEWHERE})(?!\w)|{_SIGNS}|no(?:pe)?\s*(?:$|[.!,;)])"
+    rf"|(?:{_NOT}|{_NOT_ELSEWHERE})\s+(?:(?:{_RIGHT}|{_WRONG})(?!\w)|{_VERB}|\w+\s+(?:pas|not)\b)"
+    r"|(?:never|no\s+longer)\s+\w|not\s*(?:$|[.!;)]))",
+    re.IGNORECASE,
+)
+_THAT_IS_WRONG = re.compile(rf"\s+that\s*(?:is|was|['’]s)\s+(?:\w+\s+)?(?:{_WRONG})(?!\w)", re.IGNORECASE)
+_NEXT_SENTENCE = re.compile(
+    rf"[\s.!,;:…]*(?:(?:that|this|it)\s*(?:is|was|['’]s|would\s+be)\s+)?(?:\w+ly\s+)?"
+    rf"(?:(?:{_WRONG})|no|nope|not\s+{_RIGHT}(?:\s+answer)?)\s*(?:[.!]|$)",
+    re.IGNORECASE,
+)
+"""A sentence of its own behind an answer: `C. Wrong.`"""
+_BUT = re.compile(
+    rf"\b(?:but|yet|though|although)\s+(?:(?:it|that|this)\s*)?(?:{_VERB}\s*)?(?:\w+ly\s+)?"
+    rf"(?:(?:{_WRONG}|{_NOT})(?!\w)|\w+n['’]t\b)(?!\s+{_OTHER_LETTER})|\b(?:but|yet)\s+(?:(?:it|that|this)\s+)?\w+n['’]t\b",
+    re.IGNORECASE,
+)
+_REACH = 240
+"""The number of characters around a letter within which its clause is looked for."""
+
+
+def has_denial(text: str) -> bool:
+    """Returns whether a text has a word of negation or of wrongness."""
+    return bool(_DENIAL.search(_EXEMPT.sub(" ", text)))
+
+
+def is_denied_before(text: str, start: int, end: int) -> bool:
+    """Returns whether the words that lead to a letter deny it or leave it open.
+
+    Args:
+        text: The text.
+        start: Where the statement begins whose letter it is.
+        end: Where the letter begins.
+    """
+    lead = text[start:end]
+    if re.match(r"(?:so|therefore|thus|hence|finally)\b", lead, re.IGNORECASE):
+        return has_denial(lead)
+    before = _EXEMPT.sub(" ", text[max(0, start - _REACH) : start])
+    begins = [one.end() for one in _CLAUSE_BEGINS.finditer(before)]
+    clause = before[begins[-1] if begins else 0 :]
+    return has_denial(clause + lead) or bool(_OPEN.search(clause + lead) or _OTHERS.search(clause))
+
+
+def is_denied_behind(rest: str, behind_own: str | None = None) -> bool:
+    """Returns whether the words behind a letter deny it.
+
+    Args:
+        rest: The text behind the letter.
+        behind_own: The text behind the words of a choice, if these follow the letter: they deny nothing.
+    """
+    text = (rest if behind_own is None else behind_own)[:_REACH]
+    if _THAT_IS_WRONG.match(text) or _NEXT_SENTENCE.match(text):
+        return True
+    found = _BEHIND.match(text)
+    if found is None or not found["verb"]:
+        return found is not None
+    clause = _EXEMPT.sub(" ", text[found.start("verb") :])
+    ends = _CLAUSE_ENDS.search(clause)
+    said = clause[: ends.start()] if ends else clause
+    return has_denial(said) or bool(_BUT.match(clause[len(said) :].lstrip(" ,(")))
