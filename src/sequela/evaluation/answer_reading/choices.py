@@ -11,7 +11,7 @@ _NUMBER_GOES_ON = re.compile(
     re.IGNORECASE,
 )
 """What makes a whole number a part of another one: `4/5`, `4%`, `4.5`, `4-5`, `4 million`."""
-_NUMBER_BEGAN = re.compile(r"(?:\d[.,:/^]?|[.]|(?:^|[\s(])[-−–]|[*×÷+/^]\s?|\d\s)\Z")
+_NUMBER_BEGAN = re.compile(r"(?:\d[.,:/^]?|[.]|(?:^|[\s(])[-−–]\s?|[*×÷+/^]\s?|\d\s)\Z")
 
 
 def begins_with_choice(text: str, choice: str) -> bool:
@@ -48,5 +48,6 @@ def is_part_of_a_number(text: str, choice: str) -> bool:
     own_before, own_after = own[: own.index(core)], own[own.index(core) + len(core) :].rstrip(".")
     if core[0].isdigit() and bool(_NUMBER_BEGAN.search(before)) != bool(_NUMBER_BEGAN.search(own_before)):
         return True
-    after = after.removeprefix(own_after)
+    if own_after:
+        after = after.lstrip().removeprefix(own_after)
     return core[-1].isdigit() and bool(_NUMBER_GOES_ON.match(after))

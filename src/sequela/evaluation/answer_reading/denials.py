@@ -1,4 +1,4 @@
-"""Denial of a letter: words of negation and of wrongness in its clause, and words that leave it open."""
+"""Denial of an answer: words of negation and of wrongness in its clause, conditions, other views and questions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ _WRONG_ELSEWHERE = (
     r"falsch\w*|ausgeschlossen|unmöglich|incorrect[oae]s?|fauss?es?|faux|impossibles?|fals[oa]s?|errad[oa]s?|errat[oa]"
     r"|sbagliat[oa]|equivocad[oa]|erróne[oa]|imposible|impossível|impossibile|sai|неверн\w*|неправильн\w*"
 )
-_NOT = (
-    r"not|never|neither|nor|no|nope|cannot|none|nothing|nobody|without|(?:is|was|are|ca|wo|does|do|would|should|could|did)nt"
-)
+_NOT = r"not|never|neither|nor|no|nope|cannot|none|nothing|nobody|without|(?:is|was|are|ca|wo|does|do|would|should|could|did)nt"
 _NOT_ELSEWHERE = r"ne|pas|jamais|nicht|nie|kein\w*|weder|não|nem|nunca|tampoco|non|không|chẳng|не|нет"
 _SIGNS = r"[✗✘❌✖]|n['’](?:t|est)\b|[不没沒錯错誤误非]|ない|ません|아니|아닙|아닌|틀[린렸립]"
 _DENIAL = re.compile(
@@ -51,7 +49,7 @@ _OTHER_LETTER = r"(?:option\s+|choice\s+)?[(\"'“]?(?-i:[A-Z])(?![\w'’])"
 _CLAUSE_ENDS = re.compile(
     r"[.!?;\n。！？；]|\b(?:because|since|so|for|while|whereas|which|who|that|where|when|due|given|hence|therefore|weil"
     r"|porque|pois|parce|car|perché|vì)\b|,\s*(?:(?:but\s+|and\s+)?not|as|rather|unlike|instead)\b"
-    rf"|[\s,(]+(?:(?:and|but)\s+)?(?:not|rather\s+than|instead\s+of|over|unlike|than|and|but)\s+{_OTHER_LETTER}",
+    rf"|,\s*(?:(?:and|but)\s+)?{_OTHER_LETTER}|[\s,(]+(?:(?:and|but)\s+)?(?:not|rather\s+than|instead\s+of|over|unlike|than|and|but)\s+{_OTHER_LETTER}",
     re.IGNORECASE,
 )
 _SKIPPED = (
@@ -70,6 +68,13 @@ _BEHIND = re.compile(
     r"|(?:never|no\s+longer)\s+\w|not\s*(?:$|[.!;)]))",
     re.IGNORECASE,
 )
+_JUDGED = re.compile(
+    rf"{_SKIPPED}(?:{_VERB}\s*)?(?:(?:\w+ly|clearly|also|just|a|an|the|be)\s+)*"
+    rf"(?:(?:{_WRONG})(?:\s+(?:out|answer|choice|option|fit|one))?\s*(?=$|[.,;:!)\n]|(?:because|since|as|so|and|but)\b)"
+    rf"|(?:not|n['’]t)\s+(?:\w+ly\s+)?(?:(?:the|a|an|my)\s+)?(?:right|correct|best|answer|it\b|true|choice))",
+    re.IGNORECASE,
+)
+"""A judgment of a choice whose own words were named; other words about it may explain why it is right."""
 _THAT_IS_WRONG = re.compile(rf"\s+that\s*(?:is|was|['’]s)\s+(?:\w+\s+)?(?:{_WRONG})(?!\w)", re.IGNORECASE)
 _NEXT_SENTENCE = re.compile(
     rf"[\s.!,;:…]*(?:(?:that|this|it)\s*(?:is|was|['’]s|would\s+be)\s+)?(?:\w+ly\s+)?"
@@ -82,6 +87,11 @@ _BUT = re.compile(
     rf"(?:(?:{_WRONG}|{_NOT})(?!\w)|\w+n['’]t\b)(?!\s+{_OTHER_LETTER})|\b(?:but|yet)\s+(?:(?:it|that|this)\s+)?\w+n['’]t\b",
     re.IGNORECASE,
 )
+_QUESTION_WORDS = re.compile(
+    r"(?:^|[.!?\n])\s*(?:(?:but|and|so|or|hmm+|well|wait)[\s,]+)?(?:is|are|was|could|can|would|should|might|may|does|do|did|will|why|whether)\b[^.!?\n]*\Z",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?]+(?=[\s\"'”’)\]]|$)|[\n。！？]")
 _REACH = 240
 """The number of characters around a letter within which its clause is looked for."""
 
@@ -115,13 +125,21 @@ def is_denied_behind(rest: str, behind_own: str | None = None) -> bool:
         rest: The text behind the letter.
         behind_own: The text behind the words of a choice, if these follow the letter: they deny nothing.
     """
-    text = (rest if behind_own is None else behind_own)[:_REACH]
+    if behind_own is not None:
+        return bool(_JUDGED.match(behind_own[:_REACH]))
+    text = _EXEMPT.sub(" ", rest[:_REACH])
     if _THAT_IS_WRONG.match(text) or _NEXT_SENTENCE.match(text):
         return True
     found = _BEHIND.match(text)
     if found is None or not found["verb"]:
         return found is not None
-    clause = _EXEMPT.sub(" ", text[found.start("verb") :])
+    clause = text[found.start("verb") :]
     ends = _CLAUSE_ENDS.search(clause)
     said = clause[: ends.start()] if ends else clause
     return has_denial(said) or bool(_BUT.match(clause[len(said) :].lstrip(" ,(")))
+
+
+def is_asked(before: str, rest: str) -> bool:
+    """Returns whether the sentence of a letter is a question, by the text before it and behind it."""
+    end = _SENTENCE_END.search(rest)
+    return bool((end and "?" in end[0]) or "？" in rest[:1] or _QUESTION_WORDS.search(before[-_REACH:]))

@@ -58,7 +58,7 @@ STATEMENT = re.compile(
 )
 """Words that state an answer, and the letter."""
 
-_ADVERB = rf"(?:\s+(?:{ADVERBS}|very|quite|also|by\s+far|still|most|more|best|the\s+most|the\s+only|\w+ly))*"
+_ADVERB = rf"(?:\s+(?:{ADVERBS}|very|quite|by\s+far|most|more|the\s+most|the\s+only|(?!equally\b)\w+ly))*"
 _RIGHT = (
     r"correct|right|true|best|better|appropriate|accurate|likely|suitable|plausible|reasonable|good|logical|valid|probable"
     r"|preferable|fitting|obvious|consistent|supported|proper|ideal|sound|sensible|convincing|apt|precise|strongest|closest"
@@ -68,16 +68,12 @@ _ANSWER = (
     r"answer|choice|option|solution|one(?!\s+of)|pick|response|selection|fit|match|winner|candidate|alternative|statement|bet|guess|conclusion|explanation"
     r"|antwort|lösung|réponse|respuesta|resposta|risposta|đáp\s+án|opción|opção|alternativa|option"
 )
-_NOUN_PHRASE = (
-    rf"(?:(?:the|a|an|my|our|your|clearly|la|le|die|une|una|uma|meine|ma|mi)\s+)?(?:(?:most|more|very|single|only|final|clear|obvious|other|first|{_RIGHT})\s+)*"
-)
+_NOUN_PHRASE = rf"(?:(?:the|a|an|my|our|your|clearly|la|le|die|une|una|uma|meine|ma|mi)\s+)?(?:(?:most|more|very|single|only|final|clear|obvious|other|first|{_RIGHT})\s+)*"
 _STOPS = (
     r"(?=\s*(?:$|[.,;:!)\]*_\"'”’…。—–-])|\s+(?:because|since|as|for|in|here|given|of|to|and|but|so|based|among|from|by|due|when|if|that|which"
     r"|according|considering|with|than|i|we|it|this|the|not|answer|porque|weil|car|pois|parce|perché|vì)\b)"
 )
-RIGHTNESS = (
-    rf"(?:{_NOUN_PHRASE}(?:(?:{_ANSWER})(?!\w)|(?:{_RIGHT})(?!\w){_STOPS})|it{_STOPS}|what\s+(?:i|we)\b|because\b|where\s+it)"
-)
+RIGHTNESS = rf"(?:{_NOUN_PHRASE}(?:(?:{_ANSWER})(?!\w)|(?:{_RIGHT})(?!\w){_STOPS})|it{_STOPS}|what\s+(?:i|we)\b|because\b|where\s+it)"
 """What a letter is if it is the answer: `correct`, `the best choice`, `it`."""
 _COPULAS = (
     r"is|was|would\s+be|must\s+be|should\s+be|will\s+be|has\s+to\s+be|can\s+be|could\s+be|might\s+be|may\s+be|seems(?:\s+to\s+be)?|looks(?:\s+to\s+be)?"
@@ -112,3 +108,8 @@ INSTEAD = re.compile(
     re.IGNORECASE,
 )
 """A letter in the place of a denied one: `not A but B`."""
+
+LAST = re.compile(
+    rf"(?:[.!?:][^\S\n]+|\n\s*)(?:so|thus|therefore)?{OPENING}(?P<letter>[A-Z])[\s*_\"'`”’»」』)\]}}】〕>》〉$|]*[.!]?\s*\Z"
+)
+"""A letter that is the last sentence or line: `A is wrong. B.`"""

@@ -15,17 +15,22 @@ import string
 from collections.abc import Iterator, Sequence
 
 from sequela.evaluation.answer_reading.choices import begins_with_choice, behind_choice
-from sequela.evaluation.answer_reading.denials import is_denied_before, is_denied_behind
+from sequela.evaluation.answer_reading.denials import has_denial, is_asked, is_denied_before, is_denied_behind
 from sequela.evaluation.answer_reading.letter_statements import (
     ADVERBS,
     ANY_LETTER,
     GOES_ON_ABOUT_AN_ANSWER,
     INSTEAD,
+    LAST,
     OPENING,
     POSTFIX,
     STATEMENT,
 )
-from sequela.evaluation.answer_reading.letters_of_words import goes_on_in_a_word, is_an_initial, labels_nothing
+from sequela.evaluation.answer_reading.letters_of_words import (
+    goes_on_in_a_word,
+    is_an_initial,
+    labels_nothing,
+)
 from sequela.evaluation.answer_reading.markup import composed, plain
 from sequela.evaluation.answer_reading.several_letters import has_another_behind, is_one_of_several
 from sequela.evaluation.answer_reading.statements import first_question
@@ -40,7 +45,7 @@ _LABEL_ENDS = re.compile(
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ECHO = re.compile(r"^\s*A\s*:\s*")
 _INTERJECTIONS = re.compile(
-    r"(?:\s*(?:sure|ok|okay|yes|yeah|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah|no\s*[,.!;:]|nope\s*[,.!;:]|"
+    r"(?:\s*(?:sure|ok|okay|without\s+(?:a|any)\s+doubt|no\s+doubt|for\s+sure|in\s+conclusion|in\s+short|in\s+my\s+opinion|overall|yes|yeah|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah|no\s*[,.!;:]|nope\s*[,.!;:]|"
     rf"{ADVERBS})\b[\s,.!:;-]*|\s*no(?:pe)?\s*[,.!;:][\s,.!:;-]*)*",
     re.IGNORECASE,
 )
@@ -51,12 +56,9 @@ _STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
 """A letter with a star of its own, as in `A* search`, rather than emphasis."""
 _ASKED = re.compile(r"[^.!?\n。！？]*\?+[\s\"'”’)]*")
 """A question at a text's beginning."""
-_QUESTION_WORDS = re.compile(
-    r"(?:^|[.!?\n])\s*(?:(?:but|and|so|or|hmm+|well|wait)[\s,]+)?(?:is|are|was|could|can|would|should|might|may|does|do|did|will|why|whether)\b[^.!?\n]*\Z",
-    re.IGNORECASE,
+_ABOUT_THE_CHOICES = re.compile(
+    r"\b(?:answer|option|choice|correct|right)\b|(?<![\w'’])(?-i:[A-Z])(?![\w'’])", re.IGNORECASE
 )
-_ABOUT_THE_CHOICES = re.compile(r"\b(?:answer|option|choice|correct|right)\b|(?<![\w'’])(?-i:[A-Z])(?![\w'’])", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?]+(?=[\s\"'”’)\]]|$)|[\n。！？]")
 _CORRECTION = re.compile(
     r"\b(?:wait|actually|no|sorry|correction|rather|instead|on\s+second\s+thoughts?|mistake|oops|hmm+|but|however|scratch\s+that|i\s+mean)\b",
     re.IGNORECASE,
@@ -68,18 +70,68 @@ _BEHIND_ANOTHER = re.compile(
     rf"{_PLACE_OF_ANOTHER}[\s,]*(?:\b(?:and(?:/or)?|or|nor|as\s+well\s+as)\b|[/&|、和与或及]|,(?=\s*\Z))[\s,]*(?:(?:also|maybe|perhaps|either|even|the)\s+)*[(\[\"'“$]*\Z"
 )
 """A letter that is an alternative to the statement behind it: `option A or option B`."""
-_ADDED = re.compile(r"\b(?:also|equally|likewise)\b", re.IGNORECASE)
-_ADDED_BEHIND = re.compile(r"\s+(?:too|also|as\s+well)\b", re.IGNORECASE)
+_ADDED = re.compile(r"[^.,;!?\n]*\b(?:also|equally|likewise|too|as\s+well)\b", re.IGNORECASE)
+"""Words in a letter's clause that name it in addition to another one: `D is correct, too`."""
+_ENDS_IN_A_LETTER = re.compile(r"[^.!?\n]*(?<![\w'’])[A-Z][\W\d]*\Z")
 _NOUN_BEFORE = re.compile(r"([\w'’-]+)\s+[(\[\"'“]?\Z")
 _NO_NOUNS = frozenset(
-    "so therefore thus hence that think believe say guess suppose only and but because clearly obviously is since then while "
-    "know means conclude suggests implies shows whereas although though yes sure well ok okay now if unless not yet as a an the "
-    "statement sentence item alternative les la".split()
+    [
+        "so",
+        "therefore",
+        "thus",
+        "hence",
+        "that",
+        "think",
+        "believe",
+        "say",
+        "guess",
+        "suppose",
+        "only",
+        "and",
+        "but",
+        "because",
+        "clearly",
+        "obviously",
+        "is",
+        "since",
+        "then",
+        "while",
+        "know",
+        "means",
+        "conclude",
+        "suggests",
+        "implies",
+        "shows",
+        "whereas",
+        "although",
+        "though",
+        "yes",
+        "sure",
+        "well",
+        "ok",
+        "okay",
+        "now",
+        "if",
+        "unless",
+        "not",
+        "yet",
+        "as",
+        "a",
+        "an",
+        "the",
+        "statement",
+        "sentence",
+        "item",
+        "alternative",
+        "les",
+        "la",
+    ]
 )
 """Words that may stand before a letter that is the subject of a sentence; others make a word of it."""
 _LABEL = re.compile(r"[^\S\n]*[.)\]}:\"'”’]*[^\S\n]*")
 _GOES_ON_BEHIND_A_STATEMENT = re.compile(
-    r"\s+(?:which|for|in|with|due|based|given|according|so|but|and|although|while|when|from|by|on|at|here)\b", re.IGNORECASE
+    r"\s+(?:which|for|in|with|due|based|given|according|so|but|and|although|while|when|from|by|on|at|here)\b",
+    re.IGNORECASE,
 )
 _REACH = 240
 """The number of characters before a statement that are looked at."""
@@ -150,22 +202,24 @@ def _label_end(text: str, choices: Sequence[str]) -> int:
 
 def _stated(text: str, choices: Sequence[str], start: int = 0) -> Iterator[tuple[int, str | None]]:
     """Yields the place and the letter of each statement, from the last; no letter for one that isn't an answer."""
-    found = [match for pattern in (STATEMENT, POSTFIX, INSTEAD) for match in pattern.finditer(text, start)]
+    found = [
+        match for pattern in (STATEMENT, POSTFIX, INSTEAD, LAST) for match in pattern.finditer(text, start)
+    ]
     for match in sorted(found, key=lambda one: one.start("letter"), reverse=True):
         lower = match["letter"].islower()
         if match.re is STATEMENT and lower and not _is_labeled(text, match.end("letter")):
             continue  # "the answer is a cat"
-        if match.re is POSTFIX and (lower and not match["named"] or _is_behind_a_noun(match)):
+        if match.re is POSTFIX and ((lower and not match["named"]) or _is_behind_a_noun(match)):
             continue  # "vitamin C is good"
-        before = text[max(0, match.start() - _REACH) : match.start()]
-        several = _BEHIND_ANOTHER.search(before) or _ADDED.search(match[0]) or _ADDED_BEHIND.match(text, match.end())
+        before = text[max(0, match.start() - _REACH) : match.start() + (match.re is LAST)]
+        if match.re is LAST and (ended := _ENDS_IN_A_LETTER.search(before)) and not has_denial(ended[0]):
+            continue
+        several = _BEHIND_ANOTHER.search(before)
         letter = None if several else _chosen(match, match.start(), choices, stated=True)
         yield match.start("letter"), letter
 
 
-def _chosen(
-    found: re.Match[str], start: int, choices: Sequence[str], *, stated: bool = False
-) -> str | None:
+def _chosen(found: re.Match[str], start: int, choices: Sequence[str], *, stated: bool = False) -> str | None:
     """Returns the matched letter if what is around it leaves it an answer.
 
     Args:
@@ -189,20 +243,15 @@ def _is_kept(found: re.Match[str], start: int, choices: Sequence[str], *, stated
     rest = text[end:]
     label = _LABEL.match(rest)
     behind_own = behind_choice(rest[label.end() :] if label else rest, choices)
-    if stated and found.re is not INSTEAD and is_denied_before(text, start, found.start("letter")):
+    if stated and found.re not in (INSTEAD, LAST) and is_denied_before(text, start, found.start("letter")):
         return False
     return not (
         is_denied_behind(rest, behind_own)
         or is_one_of_several(letter, rest, choices, stated=stated)
         or has_another_behind(letter.upper(), text, end)
-        or _is_asked(text[max(0, start - _REACH) : start], rest if behind_own is None else behind_own)
+        or _ADDED.match(rest)
+        or is_asked(text[max(0, start - _REACH) : start], rest if behind_own is None else behind_own)
     )
-
-
-def _is_asked(before: str, rest: str) -> bool:
-    """Returns whether the sentence of a letter is a question."""
-    end = _SENTENCE_END.search(rest)
-    return bool(end and "?" in end[0] or "？" in rest[:1] or _QUESTION_WORDS.search(before))
 
 
 def _ends_as_an_answer(letter: str, rest: str, choices: Sequence[str], *, stated: bool) -> bool:
@@ -234,7 +283,9 @@ def _is_labeled(text: str, end: int) -> bool:
 def _is_behind_a_noun(found: re.Match[str]) -> bool:
     """Returns whether a letter belongs to the word before it: `vitamin C is good`."""
     noun = _NOUN_BEFORE.search(found.string[max(0, found.start() - 40) : found.start()])
-    return bool(noun and not found["named"] and noun[1].casefold() not in _NO_NOUNS and not noun[1].endswith("ly"))
+    return bool(
+        noun and not found["named"] and noun[1].casefold() not in _NO_NOUNS and not noun[1].endswith("ly")
+    )
 
 
 def _within(letter: str, choices: Sequence[str]) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sequela.evaluation.answer_reading.choices import behind_choice
 
-_GOES_ON = re.compile(r"\w|['’]\w|[+#^&%=@/\\]|\|(?=\w)|-(?!>)\S|-$|\*\w|:[\\/]|[$£€¥]\d|\.\w")
+_GOES_ON = re.compile(r"\w|['’]\w|[+#^&%=@/\\]|\|(?=\w)|-(?!>)\S|-$|\*\w|:[\\/]|[$£€¥]\d|\.\w(?:\W|$)")
 """What makes a letter the first of a word: `C++`, `B-flat`, `D's`, `A1`, `C$5`, `D:\\`, `D.C.`"""
 _DRIVE = re.compile(r":\s*(?:$|(?P<word>[\w'’-]+)[\s.!]*$)")
 """A letter with a colon and at most one word: the label of something that was left out, or a drive."""
@@ -18,9 +18,67 @@ _NAME = re.compile(
 )
 """A first name that is shortened, before the other names and a verb: `D. Defoe wrote`."""
 _OPENERS = frozenset(
-    "The This That These Those It He She We You They There Here Because Since As So Therefore Thus Hence If When What "
-    "Which Who All None Both Neither Only Most Some Any Each Every Yes No Correct Explanation Reason Answer Option "
-    "Choice A An My Our Your His Her Their Its In On At By For From With".split()
+    [
+        "The",
+        "This",
+        "That",
+        "These",
+        "Those",
+        "It",
+        "He",
+        "She",
+        "We",
+        "You",
+        "They",
+        "There",
+        "Here",
+        "Because",
+        "Since",
+        "As",
+        "So",
+        "Therefore",
+        "Thus",
+        "Hence",
+        "If",
+        "When",
+        "What",
+        "Which",
+        "Who",
+        "All",
+        "None",
+        "Both",
+        "Neither",
+        "Only",
+        "Most",
+        "Some",
+        "Any",
+        "Each",
+        "Every",
+        "Yes",
+        "No",
+        "Correct",
+        "Explanation",
+        "Reason",
+        "Answer",
+        "Option",
+        "Choice",
+        "A",
+        "An",
+        "My",
+        "Our",
+        "Your",
+        "His",
+        "Her",
+        "Their",
+        "Its",
+        "In",
+        "On",
+        "At",
+        "By",
+        "For",
+        "From",
+        "With",
+    ]
 )
 """Words at the beginning of a sentence that are no names."""
 
@@ -35,7 +93,11 @@ def is_an_initial(rest: str, choices: Sequence[str]) -> bool:
     if _INITIALS.match(rest):
         return True
     name = _NAME.match(rest)
-    if name is None or name["name"] in _OPENERS or behind_choice(rest[name.start("name") :], choices) is not None:
+    if (
+        name is None
+        or name["name"] in _OPENERS
+        or behind_choice(rest[name.start("name") :], choices) is not None
+    ):
         return False
     return not any(re.search(rf"\b{name['name']}\b", choice, re.IGNORECASE) for choice in choices)
 

@@ -25,9 +25,7 @@ _JOINT = re.compile(
     re.IGNORECASE,
 )
 """What may stand between two letters that are named together."""
-_NAMED = re.compile(
-    r"\s*(?:$|\n|[.,;:/&|)\]}>\"'”’`*_$」』】!、。]|(?:and|or|nor)\b|[A-Z](?![\w'’]))"
-)
+_NAMED = re.compile(r"\s*(?:$|\n|[.,;:/&|)\]}>\"'”’`*_$」』】!、。]|(?:and|or|nor)\b|[A-Z](?![\w'’]))")
 """What follows a letter that is named, rather than the first word of a sentence."""
 _LABEL = re.compile(r"(?P<line>\n\s*)?(?<![\w'’])[(\[{]?(?P<other>[A-Z])\s?[.):\]}]\s*(?=\S)")
 _LABEL_END = re.compile(r"[^\S\n]*[.):\]}\"'”’-]*[^\S\n]*")
@@ -86,7 +84,7 @@ def _leads_to_another(letter: str, rest: str, place: int, choices: Sequence[str]
     named, joined = bool(_NAMED.match(follows)), bool(joint["joined"])
     if other.islower():
         return named and (letter.islower() or joined) and other in string.ascii_lowercase[: len(choices)]
-    if other == "I" and not named or stated and joint["line"] and not joined:
+    if (other == "I" and not named) or (stated and joint["line"] and not joined):
         return False
     return (joined or named) and not _is_denied(follows, choices)
 
