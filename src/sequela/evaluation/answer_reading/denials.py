@@ -28,6 +28,7 @@ _DENIAL = re.compile(
 _EXEMPT = re.compile(
     r"\b(?:no|without|beyond)(?:\s+(?:a|any))?\s+(?:\w+\s+)?(?:doubt|question|hesitation)\b|\bno\s+other\b"
     r"|\bnot\s+(?:only|just|merely)\b|\b(?:nothing|none)\s+(?:else|other)\b|\bout\s+of\b|\bturns?\s+out\b"
+    r"|\b(?:if|unless)\s+i(?:\s+(?:had|have|am|were)|['’]m)\s+(?:to|not|mistaken|wrong)(?:\s+(?:mistaken|wrong))?\b"
     r"|\bsans\s+(?:aucun\s+)?doute\b|\bsin\s+(?:ninguna\s+)?duda\b|\bsem\s+dúvida\b|毫无疑问|无疑",
     re.IGNORECASE,
 )
@@ -53,8 +54,8 @@ _CLAUSE_ENDS = re.compile(
     re.IGNORECASE,
 )
 _SKIPPED = (
-    r"(?:[\s,:=(\[\]_*\"'“”’`)}|–—-]*\b(?:however|though|also|just|quite|even|still|then|indeed|too|of\s+course|in\s+fact"
-    r"|perhaps|maybe|almost|most|both|all|\w+ly)\b)*[\s,:=(\[\]_*\"'“”’`)}|–—-]*"
+    r"(?:[\s,:=(\[\]_*\"'“”’`)}|$»」』】》〉–—-]*\b(?:however|though|also|just|quite|even|still|then|indeed|too|of\s+course|in\s+fact"
+    r"|perhaps|maybe|almost|most|both|all|\w+ly)\b)*[\s,:=(\[\]_*\"'“”’`)}|$»」』】》〉–—-]*"
 )
 _VERB = (
     r"(?:is|was|are|were|be|would|could|can|should|must|may|might|seems?|looks?|appears?|sounds?|feels?|does|do|has|have|had"
@@ -78,7 +79,7 @@ _JUDGED = re.compile(
 _THAT_IS_WRONG = re.compile(rf"\s+that\s*(?:is|was|['’]s)\s+(?:\w+\s+)?(?:{_WRONG})(?!\w)", re.IGNORECASE)
 _NEXT_SENTENCE = re.compile(
     rf"[\s.!,;:…]*(?:(?:that|this|it)\s*(?:is|was|['’]s|would\s+be)\s+)?(?:\w+ly\s+)?"
-    rf"(?:(?:{_WRONG})|no|nope|not\s+{_RIGHT}(?:\s+answer)?)\s*(?:[.!]|$)",
+    rf"(?:(?:{_WRONG})|no|nope|not\s+{_RIGHT}(?:\s+answer)?)\s*(?:[.!]|(?<=no),|$)",
     re.IGNORECASE,
 )
 """A sentence of its own behind an answer: `C. Wrong.`"""
@@ -115,7 +116,8 @@ def is_denied_before(text: str, start: int, end: int) -> bool:
     before = _EXEMPT.sub(" ", text[max(0, start - _REACH) : start])
     begins = [one.end() for one in _CLAUSE_BEGINS.finditer(before)]
     clause = before[begins[-1] if begins else 0 :]
-    return has_denial(clause + lead) or bool(_OPEN.search(clause + lead) or _OTHERS.search(clause))
+    whole = clause + _EXEMPT.sub(" ", lead)
+    return has_denial(whole) or bool(_OPEN.search(whole) or _OTHERS.search(clause))
 
 
 def is_denied_behind(rest: str, behind_own: str | None = None) -> bool:

@@ -47,12 +47,12 @@ STATEMENT = re.compile(
         rf"(?:\b(?:{_ANSWER_WORDS})\b(?:{_LINK})?|\b{_LABELS}"
         rf"|\b(?:{_CHOOSE})(?!\w)|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|選|为|為)?|\b(?:correct|right|best)(?:\s+one)?\s+(?:{_BE})\b"
         rf"|\b(?:it|that|this|mine)\s*(?:{_BE})\b|^\W*(?:must|has\s+(?:got\s+)?to|gotta|should)\s+be\b"
-        r"|\b(?:looks?|seems?|sounds?)\s+like\b|\bc['’]est\b|\b(?:das|es)\s+ist\b|(?:^|[.,;:]\s*)(?:es\s+la|é\s+a|è\s+la|là)\b"
+        r"|\b(?:looks?|seems?|sounds?)\s+like\b|\b(?:leaves|leaving)(?:\s+(?:us|me))?(?:\s+with)?\b|\bc['’]est\b|\b(?:das|es)\s+ist\b|\b(?:es\s+la|é\s+a|è\s+la)\b|^\s*là\b"
         r"|\b(?:i|we)(?:\s+would|\s+will|['’]d|['’]ll|\s+have\s+to|['’]m|\s+am)?"
         r"\s+(?:choose|pick|select|say|go\s+with|think|believe|guess|suppose|vote\s+for|take|get|answer)\b"
         r"(?:\s+(?:it\s+is|it['’]s|that))?"
         r"|\b(?:so|therefore|thus|hence|finally)\b)"
-        rf"(?:\s*(?:{_FILLERS})\b)*{OPENING}{ANY_LETTER}{_LETTER_END}",
+        rf"[\])}}>]?(?:\s*(?:{_FILLERS})\b)*{OPENING}{ANY_LETTER}{_LETTER_END}",
     ),
     re.IGNORECASE,
 )
@@ -76,8 +76,8 @@ _STOPS = (
 RIGHTNESS = rf"(?:{_NOUN_PHRASE}(?:(?:{_ANSWER})(?!\w)|(?:{_RIGHT})(?!\w){_STOPS})|it{_STOPS}|what\s+(?:i|we)\b|because\b|where\s+it)"
 """What a letter is if it is the answer: `correct`, `the best choice`, `it`."""
 _COPULAS = (
-    r"is|was|would\s+be|must\s+be|should\s+be|will\s+be|has\s+to\s+be|can\s+be|could\s+be|might\s+be|may\s+be|seems(?:\s+to\s+be)?|looks(?:\s+to\s+be)?"
-    r"|appears(?:\s+to\s+be)?|sounds|remains|feels|['’]s|es|est|ist|é|è|là|sería|seria|serait|wäre|sarebbe"
+    r"is|was|would\s+be|must\s+be|should\s+be|will\s+be|has\s+to\s+be|can\s+be|could\s+be|might\s+be|may\s+be|(?:seems|looks)(?:\s+to\s+be|\s+like)?"
+    r"|appears(?:\s+to\s+be)?|sounds(?:\s+like)?|remains|feels|['’]s|es|est|ist|é|è|là|sería|seria|serait|wäre|sarebbe"
 )
 PREDICATE = (
     rf"(?:(?:{_COPULAS}){_ADVERB}\s+{RIGHTNESS}"
@@ -103,13 +103,16 @@ GOES_ON_ABOUT_AN_ANSWER = re.compile(
 )
 """Words behind a letter that go on about an answer; `a cat` and `vitamin C deficiency` have others."""
 INSTEAD = re.compile(
-    rf"\bnot\s+{OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)(?:\s+(?:rather|it\s+is|it['’]s|option))*"
+    rf"(?:\bnot\s+{OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)|\b(?:no|wait|sorry|actually)[,:])"
+    r"(?:\s+(?:rather|actually|it\s+is|it['’]s|option))*"
     rf"{OPENING}{ANY_LETTER}(?![\w'’])",
     re.IGNORECASE,
 )
-"""A letter in the place of a denied one: `not A but B`."""
+"""A letter in the place of another one: `not A but B`, `no, B`."""
 
 LAST = re.compile(
-    rf"(?:[.!?:][^\S\n]+|\n\s*)(?:so|thus|therefore)?{OPENING}(?P<letter>[A-Z])[\s*_\"'`”’»」』)\]}}】〕>》〉$|]*[.!]?\s*\Z"
+    r"(?:[.!?:][^\S\n]+|\n\s*"
+    r"|\A\W*(?:in|based|of|to|from|given|for|after|with|by|according|if|looking|considering)\b[^.!?\n]{0,150},\s*)"
+    rf"(?:so|thus|therefore)?{OPENING}(?P<letter>[A-Z])[\s*_\"'`”’»」』)\]}}】〕>》〉$|]*[.!]?\s*\Z"
 )
-"""A letter that is the last sentence or line: `A is wrong. B.`"""
+"""A letter that is the last sentence or line, or follows an introduction: `A is wrong. B.`, `Of these, B.`"""

@@ -28,6 +28,7 @@ from sequela.evaluation.answer_reading.letter_statements import (
 )
 from sequela.evaluation.answer_reading.letters_of_words import (
     goes_on_in_a_word,
+    is_a_subject,
     is_an_initial,
     labels_nothing,
 )
@@ -39,13 +40,13 @@ _STRICT_OPENING = r"[\s*_\"'`“”‘’(]*"
 _LETTER = r"(?P<letter>[A-Z])"
 _CLOSING = re.compile(r"[\s*_\"'`“”„‘’‚«»‹›「」『』)\]}】〕>》〉$|]*")
 _LABEL_ENDS = re.compile(
-    r"\s*(?:$|[.)\]:;,!…。、]|[-→]>?\s|—|\n)|\s+(?:\(|(?:not|rather\s+than|instead\s+of|over)\b)"
+    r"\s*(?:$|[.)\]:;,!…。、]|[-→]>?\s|—|\n|\[/)|\s+(?:\(|(?:not|rather\s+than|instead\s+of|over)\b)"
 )
 
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ECHO = re.compile(r"^\s*A\s*:\s*")
 _INTERJECTIONS = re.compile(
-    r"(?:\s*(?:sure|ok|okay|without\s+(?:a|any)\s+doubt|no\s+doubt|for\s+sure|in\s+conclusion|in\s+short|in\s+my\s+opinion|overall|yes|yeah|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah|no\s*[,.!;:]|nope\s*[,.!;:]|"
+    r"(?:\s*(?:sure|ok|okay|without\s+(?:a|any)\s+doubt|no\s+doubt|for\s+sure|in\s+conclusion|in\s+short|in\s+my\s+opinion|overall|yes|yeah|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah|no\s*[,.!;:]|nope\s*[,.!;:]|wait|sorry|"
     rf"{ADVERBS})\b[\s,.!:;-]*|\s*no(?:pe)?\s*[,.!;:][\s,.!:;-]*)*",
     re.IGNORECASE,
 )
@@ -67,7 +68,7 @@ _CORRECTION = re.compile(
 """Words with which a text takes back what it said."""
 _PLACE_OF_ANOTHER = r"(?<![\w'’])[A-Z][)\]\"'”]*"
 _BEHIND_ANOTHER = re.compile(
-    rf"{_PLACE_OF_ANOTHER}[\s,]*(?:\b(?:and(?:/or)?|or|nor|as\s+well\s+as)\b|[/&|、和与或及]|,(?=\s*\Z))[\s,]*(?:(?:also|maybe|perhaps|either|even|the)\s+)*[(\[\"'“$]*\Z"
+    rf"{_PLACE_OF_ANOTHER}[\s,]*(?:\b(?:and(?:/or)?|or|nor|as\s+well\s+as)\b|[/&|、和与或及])[\s,]*(?:(?:also|maybe|perhaps|either|even|the)\s+)*[(\[\"'“$]*\Z"
 )
 """A letter that is an alternative to the statement behind it: `option A or option B`."""
 _ADDED = re.compile(r"[^.,;!?\n]*\b(?:also|equally|likewise|too|as\s+well)\b", re.IGNORECASE)
@@ -232,7 +233,7 @@ def _chosen(found: re.Match[str], start: int, choices: Sequence[str], *, stated:
     rest = found.string[found.end("letter") :]
     if letter is None or not _is_kept(found, start, choices, stated=stated):
         return None
-    if not stated and (is_an_initial(rest, choices) or labels_nothing(rest, choices)):
+    if is_an_initial(rest, choices) or (not stated and (labels_nothing(rest, choices) or is_a_subject(rest))):
         return None
     return letter if _ends_as_an_answer(letter, rest, choices, stated=stated) else None
 
@@ -243,7 +244,8 @@ def _is_kept(found: re.Match[str], start: int, choices: Sequence[str], *, stated
     rest = text[end:]
     label = _LABEL.match(rest)
     behind_own = behind_choice(rest[label.end() :] if label else rest, choices)
-    if stated and found.re not in (INSTEAD, LAST) and is_denied_before(text, start, found.start("letter")):
+    own_sentence = found.re is LAST and not found[0].startswith(":")
+    if stated and found.re is not INSTEAD and not own_sentence and is_denied_before(text, start, found.start("letter")):
         return False
     return not (
         is_denied_behind(rest, behind_own)

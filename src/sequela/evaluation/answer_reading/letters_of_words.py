@@ -1,84 +1,27 @@
-"""Letters that belong to something else: a word, an abbreviation, a name, a drive, a price, a key of music."""
+"""Letters that belong to something else: a word, an abbreviation, a name, a drive, a price."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from sequela.evaluation.answer_reading.choices import behind_choice
+from sequela.evaluation.answer_reading.letter_statements import RIGHTNESS
 
-_GOES_ON = re.compile(r"\w|['’]\w|[+#^&%=@/\\]|\|(?=\w)|-(?!>)\S|-$|\*\w|:[\\/]|[$£€¥]\d|\.\w(?:\W|$)")
+_GOES_ON = re.compile(r"\w|['’]\w|[+#^&%=@/\\]|\|(?=\w)|-(?!>)\S|-$|\*\w|:[\\/]|[$£€¥]\s?\d|\.\w(?:\W|$)")
 """What makes a letter the first of a word: `C++`, `B-flat`, `D's`, `A1`, `C$5`, `D:\\`, `D.C.`"""
-_DRIVE = re.compile(r":\s*(?:$|(?P<word>[\w'’-]+)[\s.!]*$)")
+_DRIVE = re.compile(r":\s*(?:$|(?P<word>[\w'’-]+)[\s.!]*$|(?:the\s+)?(?:drive|disk)\b)")
 """A letter with a colon and at most one word: the label of something that was left out, or a drive."""
 _INITIALS = re.compile(r"\.\s*(?:[A-Z]\.\s*)+[A-Z][a-z]")
 _NAME = re.compile(
-    r"\.\s+(?P<name>[A-Z][a-z]+)(?:\s+[A-Z][a-z]+)*"
-    r"(?:['’]s\b|\s+(?:is|was|has|had|wrote|said|says|won|became|who|and|invented|discovered|played|sang|made|\w+ed)\b)"
+    r"\.\s+(?P<name>[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*)"
+    r"(?:['’]s\b|\s*[.,!]?\s*$|\s+(?:is|was|has|had|wrote|says?|said|won|became|who|and|invented|made|\w+ed|flew|sang|ran|led|built|found|gave|took|came|went|fought|held|met|taught|thought|brought|began|knew|lost)\b)"
 )
-"""A first name that is shortened, before the other names and a verb: `D. Defoe wrote`."""
-_OPENERS = frozenset(
-    [
-        "The",
-        "This",
-        "That",
-        "These",
-        "Those",
-        "It",
-        "He",
-        "She",
-        "We",
-        "You",
-        "They",
-        "There",
-        "Here",
-        "Because",
-        "Since",
-        "As",
-        "So",
-        "Therefore",
-        "Thus",
-        "Hence",
-        "If",
-        "When",
-        "What",
-        "Which",
-        "Who",
-        "All",
-        "None",
-        "Both",
-        "Neither",
-        "Only",
-        "Most",
-        "Some",
-        "Any",
-        "Each",
-        "Every",
-        "Yes",
-        "No",
-        "Correct",
-        "Explanation",
-        "Reason",
-        "Answer",
-        "Option",
-        "Choice",
-        "A",
-        "An",
-        "My",
-        "Our",
-        "Your",
-        "His",
-        "Her",
-        "Their",
-        "Its",
-        "In",
-        "On",
-        "At",
-        "By",
-        "For",
-        "From",
-        "With",
-    ]
+"""A shortened first name before the other names, which are the whole text or do something: `D. Defoe wrote`."""
+_SUBJECT = re.compile(rf",\s*(?:the|an?|one)\b[^,.;\n]{{1,60}},\s*(?:is|was|has)\b(?!\s+{RIGHTNESS})", re.IGNORECASE)
+_OPENERS = re.compile(
+    r"(?:The|This|That|These|Those|It|He|She|We|You|They|There|Here|Because|Since|As|So|Therefore|Thus|Hence|If|When"
+    r"|What|Which|Who|All|None|Both|Neither|Only|Most|Some|Any|Each|Every|Yes|No|Correct|True|Right|Explanation|Reason"
+    r"|Answer|Option|Choice|A|An|My|Our|Your|His|Her|Their|Its|In|On|At|By|For|From|With|Thanks?|Hope|Please|Done|Good)\b"
 )
 """Words at the beginning of a sentence that are no names."""
 
@@ -92,14 +35,11 @@ def is_an_initial(rest: str, choices: Sequence[str]) -> bool:
     """Returns whether a letter with a full stop is the first of a name: `A. A. Milne`, `D. Defoe wrote`."""
     if _INITIALS.match(rest):
         return True
-    name = _NAME.match(rest)
-    if (
-        name is None
-        or name["name"] in _OPENERS
-        or behind_choice(rest[name.start("name") :], choices) is not None
-    ):
+    found = _NAME.match(rest)
+    if found is None or _OPENERS.match(found["name"]):
         return False
-    return not any(re.search(rf"\b{name['name']}\b", choice, re.IGNORECASE) for choice in choices)
+    shown = " ".join(choices).casefold()
+    return not any(name in shown for name in found["name"].casefold().split())
 
 
 def labels_nothing(rest: str, choices: Sequence[str]) -> bool:
@@ -109,3 +49,8 @@ def labels_nothing(rest: str, choices: Sequence[str]) -> bool:
         return False
     word = drive["word"]
     return word is None or not any(word.casefold() in choice.casefold() for choice in choices)
+
+
+def is_a_subject(rest: str) -> bool:
+    """Returns whether a letter is explained and then said to be something else: `A, the first letter, is a vowel`."""
+    return bool(_SUBJECT.match(rest))
