@@ -1,25 +1,40 @@
-"""Denial of an answer: words of negation and of wrongness in its clause, conditions, other views and questions."""
+"""Denial of an answer: words of negation and of wrongness in its clause, conditions, questions.
+
+The words are those of the languages whose statements are read. A clause ends at punctuation and at words such
+as `because`, so that a reason (`B, because A is wrong`) denies nothing.
+"""
 
 from __future__ import annotations
 
 import re
 
 _WRONG = (
-    r"wrong(?:ly)?|incorrect(?:ly)?|false(?:ly)?|untrue|inaccurate|invalid|impossible|implausible|improbable|unlikely"
-    r"|doubt(?:s|ful)?|dubious|questionable|exclud\w+|eliminat\w+|rul(?:e[sd]?|ing)(?=\s+(?:\w+\s+){0,2}out\b)|reject\w*"
-    r"|discard\w*|dismiss\w*|discount\w*|disregard\w*|out|off|unsuitable|inappropriate|irrelevant|unrelated|misleading"
-    r"|mistak\w+|errors?|erroneous(?:ly)?|traps?|distractors?|decoys?|red\s+herring|nonsense|absurd|bad|poor(?:ly)?"
-    r"|worse|worst|weak\w*|least|less|hardly|scarcely|barely|far\s+from|fail\w*|lack\w*|inconsistent|incompatible"
-    r"|unsupported|unreasonable|illogical|inferior|insufficient|incomplete|inadequate|flawed|refuted|disprove\w*"
-    r"|contradict\w*|conflict\w*|disagree\w*|den(?:y|ies|ied)|avoid\w*|refus\w+|hesitat\w+|skip\w*|ignor\w+|tempt\w+"
+    r"wrong(?:ly)?|incorrect(?:ly)?|false(?:ly)?|untrue|inaccurate|invalid|impossible|implausible"
+    r"|improbable|unlikely"
+    r"|doubt(?:s|ful)?|dubious|questionable|exclud\w+|eliminat\w+|rul(?:e[sd]?"
+    r"|ing)(?=\s+(?:\w+\s+){0,2}out\b)|reject\w*"
+    r"|discard\w*|dismiss\w*|discount\w*|disregard\w*|out|off|unsuitable|inappropriate|irrelevant"
+    r"|unrelated|misleading"
+    r"|mistak\w+|errors?|erroneous(?:ly)?|traps?|distractors?|decoys?|red\s+herring|nonsense|absurd|bad"
+    r"|poor(?:ly)?"
+    r"|worse|worst|weak\w*|least|less|hardly|scarcely|barely|far\s+from|fail\w*|lack\w*|inconsistent"
+    r"|incompatible"
+    r"|unsupported|unreasonable|illogical|inferior|insufficient|incomplete|inadequate|flawed|refuted"
+    r"|disprove\w*"
+    r"|contradict\w*|conflict\w*|disagree\w*|den(?:y|ies|ied)|avoid\w*|refus\w+|hesitat\w+|skip\w*"
+    r"|ignor\w+|tempt\w+"
     r"|misconception|myth|fallacy|nonexistent"
 )
 _EXCEPT = r"except|besides|instead|rather\s+than|other\s+than|anything\s+but"
 _WRONG_ELSEWHERE = (
-    r"falsch\w*|ausgeschlossen|unmöglich|incorrect[oae]s?|fauss?es?|faux|impossibles?|fals[oa]s?|errad[oa]s?|errat[oa]"
+    r"falsch\w*|ausgeschlossen|unmöglich|incorrect[oae]s?|fauss?es?|faux|impossibles?|fals[oa]s?"
+    r"|errad[oa]s?|errat[oa]"
     r"|sbagliat[oa]|equivocad[oa]|erróne[oa]|imposible|impossível|impossibile|sai|неверн\w*|неправильн\w*"
 )
-_NOT = r"not|never|neither|nor|no|nope|cannot|none|nothing|nobody|without|(?:is|was|are|ca|wo|does|do|would|should|could|did)nt"
+_NOT = (
+    r"not|never|neither|nor|no|nope|cannot|none|nothing|nobody|without|(?:is|was|are|ca|wo|does|do"
+    r"|would|should|could|did)nt"
+)
 _NOT_ELSEWHERE = r"ne|pas|jamais|nicht|nie|kein\w*|weder|não|nem|nunca|tampoco|non|không|chẳng|не|нет"
 _SIGNS = r"[✗✘❌✖]|n['’](?:t|est)\b|[不没沒錯错誤误非]|ない|ません|아니|아닙|아닌|틀[린렸립]"
 _DENIAL = re.compile(
@@ -28,50 +43,64 @@ _DENIAL = re.compile(
 _EXEMPT = re.compile(
     r"\b(?:no|without|beyond)(?:\s+(?:a|any))?\s+(?:\w+\s+)?(?:doubt|question|hesitation)\b|\bno\s+other\b"
     r"|\bnot\s+(?:only|just|merely)\b|\b(?:nothing|none)\s+(?:else|other)\b|\bout\s+of\b|\bturns?\s+out\b"
-    r"|\b(?:if|unless)\s+i(?:\s+(?:had|have|am|were)|['’]m)\s+(?:to|not|mistaken|wrong)(?:\s+(?:mistaken|wrong))?\b"
+    r"|\b(?:if|unless)\s+i(?:\s+(?:had|have|am|were)|['’]m)\s+(?:to|not|mistaken|wrong)(?:\s+(?:mistaken"
+    r"|wrong))?\b"
     r"|\bsans\s+(?:aucun\s+)?doute\b|\bsin\s+(?:ninguna\s+)?duda\b|\bsem\s+dúvida\b|毫无疑问|无疑",
     re.IGNORECASE,
 )
 """Phrases whose word of negation denies nothing: `no doubt`, `not only`, `nothing else`."""
 _OPEN = re.compile(r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|whether|imagine|pretend)\b", re.IGNORECASE)
 _OTHERS = re.compile(
-    r"\b(?:some|many|most|people|others|students?|someone|somebody|everyone|they|he|she|you\s+(?:might|may|could)|one)"
+    r"\b(?:some|many|most|people|others|students?|someone|somebody|everyone|they|he|she|you\s+(?:might|may"
+    r"|could)|one)"
     r"(?:\s+(?:who|people|students|might|may|could|would|will|often|also|usually))*"
-    r"(?:\s*\Z|\s+(?:say|says|said|think|thinks|thought|believ\w+|argu\w+|claim\w*|assum\w+|guess\w*|pick\w*|ch[ou]+s\w*)\b)",
+    r"(?:\s*\Z|\s+(?:say|says|said|think|thinks|thought|believ\w+|argu\w+|claim\w*|assum\w+|guess\w*"
+    r"|pick\w*|ch[ou]+s\w*)\b)",
     re.IGNORECASE,
 )
 """Somebody else's view: `many people choose`."""
 _CLAUSE_BEGINS = re.compile(
     r"[.!?;,\n。！？，；]"
-    r"|\b(?:because|since|so|but|therefore|thus|hence|then|and|while|whereas|as|means|implies|shows|suggests)\b",
+    r"|\b(?:because|since|so|but|therefore|thus|hence|then|and|while|whereas|as|means|implies|shows"
+    r"|suggests)\b",
     re.IGNORECASE,
 )
 _OTHER_LETTER = r"(?:option\s+|choice\s+)?[(\"'“]?(?-i:[A-Z])(?![\w'’])"
 _CLAUSE_ENDS = re.compile(
-    r"[.!?;\n。！？；]|\b(?:because|since|so|for|while|whereas|which|who|that|where|when|due|given|hence|therefore|weil"
+    r"[.!?;\n。！？；]|\b(?:because|since|so|for|while|whereas|which|who|that|where|when|due|given|hence"
+    r"|therefore|weil"
     r"|porque|pois|parce|car|perché|vì)\b|,\s*(?:(?:but\s+|and\s+)?not|as|rather|unlike|instead)\b"
-    rf"|,\s*(?:(?:and|but)\s+)?{_OTHER_LETTER}|[\s,(]+(?:(?:and|but)\s+)?(?:not|rather\s+than|instead\s+of|over|unlike|than|and|but)\s+{_OTHER_LETTER}",
+    rf"|,\s*(?:(?:and|but)\s+)?{_OTHER_LETTER}|[\s,(]+(?:(?:and|but)\s+)?(?:not|rather\s+than|instead\s+of"
+    rf"|over|unlike|than|and|but)\s+{_OTHER_LETTER}",
     re.IGNORECASE,
 )
 _SKIPPED = (
-    r"(?:[\s,:=(\[\]_*\"'“”’`)}|$»」』】》〉–—-]*\b(?:however|though|also|just|quite|even|still|then|indeed|too|of\s+course|in\s+fact"
+    r"(?:[\s,:=(\[\]_*\"'“”’`)}|$»」』】》〉–—-]*\b(?:however|though|also|just|quite|even|still|then|indeed|too"
+    r"|of\s+course|in\s+fact"
     r"|perhaps|maybe|almost|most|both|all|\w+ly)\b)*[\s,:=(\[\]_*\"'“”’`)}|$»」』】》〉–—-]*"
 )
 _VERB = (
-    r"(?:is|was|are|were|be|would|could|can|should|must|may|might|seems?|looks?|appears?|sounds?|feels?|does|do|has|have|had"
-    r"|makes?|gets?|will|remains?|cannot|(?:is|was|are|were|would|could|ca|should|must|does|do|has|have|wo|did)n['’]?t|['’]s"
+    r"(?:is|was|are|were|be|would|could|can|should|must|may|might|seems?|looks?|appears?|sounds?|feels?"
+    r"|does|do|has|have|had"
+    r"|makes?|gets?|will|remains?|cannot|(?:is|was|are|were|would|could|ca|should|must|does|do|has|have|wo"
+    r"|did)n['’]?t|['’]s"
     r"|es|est|ist|é|è|là|n['’]est|kann|peut|puede|pode|può)(?!\w)"
 )
-_RIGHT = r"(?:correct|right|true|it|the|(?-i:an?)|my|that|this|possible|plausible|likely|valid|good|best|accurate|suitable)"
+_RIGHT = (
+    r"(?:correct|right|true|it|the|(?-i:an?)|my|that|this|possible|plausible|likely|valid|good|best"
+    r"|accurate|suitable)"
+)
 _BEHIND = re.compile(
-    rf"{_SKIPPED}(?:(?P<verb>{_VERB})|(?:{_WRONG}|{_WRONG_ELSEWHERE})(?!\w)|{_SIGNS}|no(?:pe)?\s*(?:$|[.!,;)])"
+    rf"{_SKIPPED}(?:(?P<verb>{_VERB})|(?:{_WRONG}|{_WRONG_ELSEWHERE})(?!\w)|{_SIGNS}|no(?:pe)?\s*(?:$"
+    rf"|[.!,;)])"
     rf"|(?:{_NOT}|{_NOT_ELSEWHERE})\s+(?:(?:{_RIGHT}|{_WRONG})(?!\w)|{_VERB}|\w+\s+(?:pas|not)\b)"
     r"|(?:never|no\s+longer)\s+\w|not\s*(?:$|[.!;)]))",
     re.IGNORECASE,
 )
 _JUDGED = re.compile(
     rf"{_SKIPPED}(?:{_VERB}\s*)?(?:(?:\w+ly|clearly|also|just|a|an|the|be)\s+)*"
-    rf"(?:(?:{_WRONG})(?:\s+(?:out|answer|choice|option|fit|one))?\s*(?=$|[.,;:!)\n]|(?:because|since|as|so|and|but)\b)"
+    rf"(?:(?:{_WRONG})(?:\s+(?:out|answer|choice|option|fit|one))?\s*(?=$|[.,;:!)\n]|(?:because|since|as"
+    rf"|so|and|but)\b)"
     rf"|(?:not|n['’]t)\s+(?:\w+ly\s+)?(?:(?:the|a|an|my)\s+)?(?:right|correct|best|answer|it\b|true|choice))",
     re.IGNORECASE,
 )
@@ -85,11 +114,13 @@ _NEXT_SENTENCE = re.compile(
 """A sentence of its own behind an answer: `C. Wrong.`"""
 _BUT = re.compile(
     rf"\b(?:but|yet|though|although)\s+(?:(?:it|that|this)\s*)?(?:{_VERB}\s*)?(?:\w+ly\s+)?"
-    rf"(?:(?:{_WRONG}|{_NOT})(?!\w)|\w+n['’]t\b)(?!\s+{_OTHER_LETTER})|\b(?:but|yet)\s+(?:(?:it|that|this)\s+)?\w+n['’]t\b",
+    rf"(?:(?:{_WRONG}|{_NOT})(?!\w)|\w+n['’]t\b)(?!\s+{_OTHER_LETTER})|\b(?:but|yet)\s+(?:(?:it|that"
+    rf"|this)\s+)?\w+n['’]t\b",
     re.IGNORECASE,
 )
 _QUESTION_WORDS = re.compile(
-    r"(?:^|[.!?\n])\s*(?:(?:but|and|so|or|hmm+|well|wait)[\s,]+)?(?:is|are|was|could|can|would|should|might|may|does|do|did|will|why|whether)\b[^.!?\n]*\Z",
+    r"(?:^|[.!?\n])\s*(?:(?:but|and|so|or|hmm+|well|wait)[\s,]+)?(?:is|are|was|could|can|would|should"
+    r"|might|may|does|do|did|will|why|whether)\b[^.!?\n]*\Z",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?]+(?=[\s\"'”’)\]]|$)|[\n。！？]")

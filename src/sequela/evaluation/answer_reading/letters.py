@@ -46,7 +46,9 @@ _LABEL_ENDS = re.compile(
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ECHO = re.compile(r"^\s*A\s*:\s*")
 _INTERJECTIONS = re.compile(
-    r"(?:\s*(?:sure|ok|okay|without\s+(?:a|any)\s+doubt|no\s+doubt|for\s+sure|in\s+conclusion|in\s+short|in\s+my\s+opinion|overall|yes|yeah|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah|no\s*[,.!;:]|nope\s*[,.!;:]|wait|sorry|"
+    r"(?:\s*(?:sure|ok|okay|without\s+(?:a|any)\s+doubt|no\s+doubt|for\s+sure|in\s+conclusion|in\s+short"
+    r"|in\s+my\s+opinion|overall|yes|yeah|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah"
+    r"|no\s*[,.!;:]|nope\s*[,.!;:]|wait|sorry|"
     rf"{ADVERBS})\b[\s,.!:;-]*|\s*no(?:pe)?\s*[,.!;:][\s,.!:;-]*)*",
     re.IGNORECASE,
 )
@@ -61,72 +63,27 @@ _ABOUT_THE_CHOICES = re.compile(
     r"\b(?:answer|option|choice|correct|right)\b|(?<![\w'’])(?-i:[A-Z])(?![\w'’])", re.IGNORECASE
 )
 _CORRECTION = re.compile(
-    r"\b(?:wait|actually|no|sorry|correction|rather|instead|on\s+second\s+thoughts?|mistake|oops|hmm+|but|however|scratch\s+that|i\s+mean)\b",
+    r"\b(?:wait|actually|no|sorry|correction|rather|instead|on\s+second\s+thoughts?|mistake|oops|hmm+|but"
+    r"|however|scratch\s+that|i\s+mean)\b",
     re.IGNORECASE,
 )
 
 """Words with which a text takes back what it said."""
 _PLACE_OF_ANOTHER = r"(?<![\w'’])[A-Z][)\]\"'”]*"
 _BEHIND_ANOTHER = re.compile(
-    rf"{_PLACE_OF_ANOTHER}[\s,]*(?:\b(?:and(?:/or)?|or|nor|as\s+well\s+as)\b|[/&|、和与或及])[\s,]*(?:(?:also|maybe|perhaps|either|even|the)\s+)*[(\[\"'“$]*\Z"
+    rf"{_PLACE_OF_ANOTHER}[\s,]*(?:\b(?:and(?:/or)?|or|nor|as\s+well\s+as)\b|[/&|、和与或及])[\s,]*(?:(?:also"
+    rf"|maybe|perhaps|either|even|the)\s+)*[(\[\"'“$]*\Z"
 )
 """A letter that is an alternative to the statement behind it: `option A or option B`."""
 _ADDED = re.compile(r"[^.,;!?\n]*\b(?:also|equally|likewise|too|as\s+well)\b", re.IGNORECASE)
 """Words in a letter's clause that name it in addition to another one: `D is correct, too`."""
 _ENDS_IN_A_LETTER = re.compile(r"[^.!?\n]*(?<![\w'’])[A-Z][\W\d]*\Z")
 _NOUN_BEFORE = re.compile(r"([\w'’-]+)\s+[(\[\"'“]?\Z")
-_NO_NOUNS = frozenset(
-    [
-        "so",
-        "therefore",
-        "thus",
-        "hence",
-        "that",
-        "think",
-        "believe",
-        "say",
-        "guess",
-        "suppose",
-        "only",
-        "and",
-        "but",
-        "because",
-        "clearly",
-        "obviously",
-        "is",
-        "since",
-        "then",
-        "while",
-        "know",
-        "means",
-        "conclude",
-        "suggests",
-        "implies",
-        "shows",
-        "whereas",
-        "although",
-        "though",
-        "yes",
-        "sure",
-        "well",
-        "ok",
-        "okay",
-        "now",
-        "if",
-        "unless",
-        "not",
-        "yet",
-        "as",
-        "a",
-        "an",
-        "the",
-        "statement",
-        "sentence",
-        "item",
-        "alternative",
-        "les",
-        "la",
-    ]
+_NO_NOUN = re.compile(
+    r"so|therefore|thus|hence|that|think|believe|say|guess|suppose|and|but|because|is|since|then|while|know|means|conclude"
+    r"|suggests|implies|shows|whereas|although|though|yes|sure|well|okay?|now|if|unless|not|yet|as|an?|the|la|les|statement"
+    r"|\w+ly",
+    re.IGNORECASE,
 )
 """Words that may stand before a letter that is the subject of a sentence; others make a word of it."""
 _LABEL = re.compile(r"[^\S\n]*[.)\]}:\"'”’]*[^\S\n]*")
@@ -202,7 +159,7 @@ def _label_end(text: str, choices: Sequence[str]) -> int:
 
 
 def _stated(text: str, choices: Sequence[str], start: int = 0) -> Iterator[tuple[int, str | None]]:
-    """Yields the place and the letter of each statement, from the last; no letter for one that isn't an answer."""
+    """Yields place and letter of each statement, from the last; no letter for one that is no answer."""
     found = [
         match for pattern in (STATEMENT, POSTFIX, INSTEAD, LAST) for match in pattern.finditer(text, start)
     ]
@@ -245,7 +202,12 @@ def _is_kept(found: re.Match[str], start: int, choices: Sequence[str], *, stated
     label = _LABEL.match(rest)
     behind_own = behind_choice(rest[label.end() :] if label else rest, choices)
     own_sentence = found.re is LAST and not found[0].startswith(":")
-    if stated and found.re is not INSTEAD and not own_sentence and is_denied_before(text, start, found.start("letter")):
+    if (
+        stated
+        and found.re is not INSTEAD
+        and not own_sentence
+        and is_denied_before(text, start, found.start("letter"))
+    ):
         return False
     return not (
         is_denied_behind(rest, behind_own)
@@ -285,9 +247,7 @@ def _is_labeled(text: str, end: int) -> bool:
 def _is_behind_a_noun(found: re.Match[str]) -> bool:
     """Returns whether a letter belongs to the word before it: `vitamin C is good`."""
     noun = _NOUN_BEFORE.search(found.string[max(0, found.start() - 40) : found.start()])
-    return bool(
-        noun and not found["named"] and noun[1].casefold() not in _NO_NOUNS and not noun[1].endswith("ly")
-    )
+    return bool(noun and not found["named"] and not _NO_NOUN.fullmatch(noun[1]))
 
 
 def _within(letter: str, choices: Sequence[str]) -> str | None:

@@ -14,14 +14,23 @@ _DRIVE = re.compile(r":\s*(?:$|(?P<word>[\w'’-]+)[\s.!]*$|(?:the\s+)?(?:drive|
 _INITIALS = re.compile(r"\.\s*(?:[A-Z]\.\s*)+[A-Z][a-z]")
 _NAME = re.compile(
     r"\.\s+(?P<name>[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*)"
-    r"(?:['’]s\b|\s*[.,!]?\s*$|\s+(?:is|was|has|had|wrote|says?|said|won|became|who|and|invented|made|\w+ed|flew|sang|ran|led|built|found|gave|took|came|went|fought|held|met|taught|thought|brought|began|knew|lost)\b)"
+    r"(?:['’]s\b|\s*[.,!]?\s*$|\s+(?:is|was|has|had|wrote|says?|said|won|became|who|and|invented|made"
+    r"|\w+ed|flew|sang|ran|led|built|found|gave|took|came|went|fought|held|met|taught|thought|brought"
+    r"|began|knew|lost)\b)"
 )
-"""A shortened first name before the other names, which are the whole text or do something: `D. Defoe wrote`."""
-_SUBJECT = re.compile(rf",\s*(?:the|an?|one)\b[^,.;\n]{{1,60}},\s*(?:is|was|has)\b(?!\s+{RIGHTNESS})", re.IGNORECASE)
+"""A shortened first name before the other names, which end the text or do something: `D. Defoe wrote`."""
+_SUBJECT = re.compile(
+    rf",\s*(?:the|an?|one)\b[^,.;\n]{{1,60}},\s*(?:is|was"
+    rf"|has)\b(?!\s+{RIGHTNESS})",
+    re.IGNORECASE,
+)
 _OPENERS = re.compile(
-    r"(?:The|This|That|These|Those|It|He|She|We|You|They|There|Here|Because|Since|As|So|Therefore|Thus|Hence|If|When"
-    r"|What|Which|Who|All|None|Both|Neither|Only|Most|Some|Any|Each|Every|Yes|No|Correct|True|Right|Explanation|Reason"
-    r"|Answer|Option|Choice|A|An|My|Our|Your|His|Her|Their|Its|In|On|At|By|For|From|With|Thanks?|Hope|Please|Done|Good)\b"
+    r"(?:The|This|That|These|Those|It|He|She|We|You|They|There|Here|Because|Since|As|So|Therefore|Thus"
+    r"|Hence|If|When"
+    r"|What|Which|Who|All|None|Both|Neither|Only|Most|Some|Any|Each|Every|Yes|No|Correct|True|Right"
+    r"|Explanation|Reason"
+    r"|Answer|Option|Choice|A|An|My|Our|Your|His|Her|Their|Its|In|On|At|By|For|From|With|Thanks?|Hope"
+    r"|Please|Done|Good)\b"
 )
 """Words at the beginning of a sentence that are no names."""
 
@@ -52,5 +61,5 @@ def labels_nothing(rest: str, choices: Sequence[str]) -> bool:
 
 
 def is_a_subject(rest: str) -> bool:
-    """Returns whether a letter is explained and then said to be something else: `A, the first letter, is a vowel`."""
+    """Returns whether a letter is said to be something else: `A, the first letter, is a vowel`."""
     return bool(_SUBJECT.match(rest))

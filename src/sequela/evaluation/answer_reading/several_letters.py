@@ -19,7 +19,8 @@ _OTHER_WORDS = (
     "|letter|again|too|likewise"
 )
 _JOINT = re.compile(
-    rf"(?:(?P<joined>\b(?:{_CONJUNCTIONS})\b|[/&|]|{_UNSPACED_CONJUNCTIONS}|[-=]?>|=|<|→)|\b(?:{_OTHER_WORDS})\b"
+    rf"(?:(?P<joined>\b(?:{_CONJUNCTIONS})\b|[/&|]|{_UNSPACED_CONJUNCTIONS}|[-=]?>|=|<|→)"
+    rf"|\b(?:{_OTHER_WORDS})\b"
     r"|(?<!\w)\d{1,2}[.):](?!\d)|(?P<line>\n)|[^\S\n]"
     r"|[.,;:+·•~*_\"'`“”„‘’«»‹›「」『』()\[\]{}【】〔〕《》〈〉$—-])*",
     re.IGNORECASE,
@@ -27,16 +28,19 @@ _JOINT = re.compile(
 """What may stand between two letters that are named together."""
 _NAMED = re.compile(r"\s*(?:$|\n|[.,;:/&|)\]}>\"'”’`*_$」』】!、。]|(?:and|or|nor)\b|[A-Z](?![\w'’]))")
 """What follows a letter that is named, rather than the first word of a sentence."""
-_LABEL = re.compile(r"(?P<line>\n\s*)?(?<![\w'’])[(\[{]?(?P<other>[A-Z])\s?[.):\]}]\s*(?=\S)")
+_LABEL = re.compile(r"(?P<line>\n[^\S\n]{0,8})?(?<![\w'’])[(\[{]?(?P<other>[A-Z])\s?[.):\]}]\s*(?=\S)")
 _LABEL_END = re.compile(r"[^\S\n]*[.):\]}\"'”’-]*[^\S\n]*")
 _OPEN = r"[(\[\"'“]?"
 _ALSO = re.compile(
-    rf"(?<![\w'’]){_OPEN}(?P<before>[A-Z])[)\]\"'”.]?(?:\s+\w+){{0,3}}?\s+(?:also|too|as\s+well|equally|likewise)\b"
+    rf"(?<![\w'’]){_OPEN}(?P<before>[A-Z])[)\]\"'”.]?(?:\s+\w+){{0,3}}?\s+(?:also|too|as\s+well|equally"
+    rf"|likewise)\b"
     rf"|(?<![\w'’]){_OPEN}(?P<possible>[A-Z])[)\]\"'”]?\s+(?:could|might|may|can)\s+be\b"
     rf"|\b(?:so|also|equally|likewise|as\s+well)\W+(?:\w+\s+){{0,3}}?{_OPEN}(?P<behind>[A-Z])(?![\w'’])"
 )
 """A letter that is named in addition to another one: `D is also correct`, `so is D`, `D might be right`."""
 _SENTENCE_END = re.compile(r"[.!?\n;]")
+_REACH = 240
+"""The number of characters behind a letter within which its sentence is looked for."""
 
 
 def is_one_of_several(letter: str, rest: str, choices: Sequence[str], *, stated: bool) -> bool:
@@ -61,8 +65,8 @@ def has_another_behind(letter: str, text: str, start: int) -> bool:
     """Returns whether a text names another letter in addition to one, from a place on."""
     for found in _ALSO.finditer(text, start):
         (other,) = (one for one in found.groups() if one)
-        end = _SENTENCE_END.search(text, found.end())
-        if other not in (letter, "I") and not has_denial(text[found.start() : end.start() if end else None]):
+        sentence = _SENTENCE_END.split(text[found.start() : found.end() + _REACH], maxsplit=1)[0]
+        if other not in (letter, "I") and not has_denial(sentence):
             return True
     return False
 
