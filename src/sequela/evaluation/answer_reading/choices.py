@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 
 _NUMBER_GOES_ON = re.compile(
-    r"\s*\d|[.,:/^]\d|\s?[%‰°]|\s?[-*×÷+/^x–−]\s?\d|\s*(?:,|or|and|to|through)\s*\d"
-    r"|\s?(?:percent|hundred|thousand|million|billion|trillion|dozen)\b|(?:st|nd|rd|th)\b",
+    r"\s*\d|[.,:/^]\d|\s?[%‰°]|\s?[-*×÷+/^x–−]\s?\d|\s*(?:,|or|and|to|through|over|times|plus|minus|(?:out\s+)?of)\s*\d"
+    r"|\s?(?:percent|hundred|thousand|million|billion|trillion|dozen|halves|thirds|quarters|squared|cubed)\b|(?:st|nd|rd|th)\b",
     re.IGNORECASE,
 )
 """What makes a whole number a part of another one: `4/5`, `4%`, `4.5`, `4-5`, `4 million`."""
-_NUMBER_BEGAN = re.compile(r"(?:\d[.,:/^]?|[.]|(?:^|[\s(])[-−–]\s?|[*×÷+/^]\s?|\d\s)\Z")
+_NUMBER_BEGAN = re.compile(r"(?:\d[.,:/^]?|[.]|(?:^|[\s(])[-−–]\s?|\d\s?[*×÷+/^]\s?|\d\s)\Z")
 
 
 def begins_with_choice(text: str, choice: str) -> bool:

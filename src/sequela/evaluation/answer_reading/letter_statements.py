@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 OPENING = r"[\s*_\"'`“”„‘’‚«»‹›「」『』(\[{【〔<>《〈$|:,;.•·#=→⇒➡>✅✔👉—-]{0,40}"
-"""Marks before a letter; a bounded number, so that texts of nothing but marks take no longer."""
+"""Marks before a letter; a bounded number, so that texts of marks alone take no longer."""
 ANY_LETTER = r"(?P<letter>[A-Za-z])"
 _LETTER_END = r"(?!['’]\w|[^\W가-힣一-鿿ぁ-ヿ])"
 """The end of a letter's word; in some scripts, words run on."""
@@ -29,7 +29,7 @@ _UNSPACED_WORDS = "答案|答え|正解|解答|回答|选项|選項|选择|選�
 _LABELS = (
     r"(?:correct|right|best|final|selected|chosen|result|verdict|output|prediction|predicted|label|class"
     r"|category|key"
-    r"|decision|assistant|model|bot|ai|system|value|return|returns)\s*[:=]"
+    r"|decision|reply|assistant|model|bot|ai|system|value|return|returns)\s*[:=]"
 )
 """Other words that state an answer, if a colon follows."""
 _LINK_VERBS = (
@@ -128,7 +128,7 @@ _UNSPACED_ENDS = (
 GOES_ON_ABOUT_AN_ANSWER = re.compile(
     rf"\s+(?:{PREDICATE}|(?:is|it\s+is|must\s+be|would\s+be|was)\s*(?:$|[.,;:!])"
     r"|because|since|due\s+to|given\s+that|as\s+(?:it|that|this|the|these|they|he|she|we|all|there|its"
-    r"|only|no|most)|weil|denn|porque|pois|parce\s+que|car|perché|poiché|vì)\b"
+    r"|only|no|most)|weil|denn|porque|pois|parce\s+que|perché|poiché|vì)\b"
     r"|\s+(?:i\s+(?:think|believe|guess|suppose|say|would\s+say|choose)|it\s+is\s*(?:\W|$)|is$|for\s+sure"
     r"|of\s+course|please|here)"
     rf"|\s+(?:{ADVERBS})\s*(?:$|[.!,])|{_UNSPACED_ENDS}",

@@ -45,15 +45,17 @@ _LABEL_ENDS = re.compile(
 
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ECHO = re.compile(r"^\s*A\s*:\s*")
+_SURE = r"(?!(?:un|in|im|wrong|false|mistaken|hard|scarce|bare|fami|rep|sup|assemb|anoma|sici|ita|ju)\w*ly\b)"
 _INTERJECTIONS = re.compile(
     r"(?:\s*(?:sure|ok|okay|without\s+(?:a|any)\s+doubt|no\s+doubt|for\s+sure|in\s+conclusion|in\s+short"
-    r"|in\s+my\s+opinion|overall|yes|yeah|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah"
-    r"|no\s*[,.!;:]|nope\s*[,.!;:]|wait|sorry|"
-    rf"{ADVERBS})\b[\s,.!:;-]*|\s*no(?:pe)?\s*[,.!;:][\s,.!:;-]*)*",
+    r"|in\s+my\s+opinion|overall|yes|yeah|yup|yea|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah"
+    rf"|wait|sorry|{ADVERBS}|{_SURE}\w{{2,}}ly)\b[\s,.!:;-]*|\s*no(?:pe)?\s*[,.!;:][\s,.!:;-]*)*",
     re.IGNORECASE,
 )
-"""The words that some models say before an answer; there may be none."""
-_NUMBERED = re.compile(r"\s*(?:(?:Q|Question|No\.)?\s?#?\d{1,3}\s?[.):](?!\d)|#\d{1,3})\s*", re.IGNORECASE)
+"""The words that some models say before an answer, among them adverbs that aren't doubtful; there may be none."""
+_NUMBERED = re.compile(
+    r"\s*(?:(?:[QA]|Question|Answer|No\.)?\s?#?\d{1,3}\s?[.):](?!\d)|#\d{1,3}|\(\d{1,3}\))\s*", re.IGNORECASE
+)
 """The number of the question."""
 _STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
 """A letter with a star of its own, as in `A* search`, rather than emphasis."""
@@ -188,7 +190,9 @@ def _chosen(found: re.Match[str], start: int, choices: Sequence[str], *, stated:
     """
     letter = _within(found["letter"], choices)
     rest = found.string[found.end("letter") :]
-    if letter is None or not _is_kept(found, start, choices, stated=stated):
+    if letter is None or (rest.startswith("$") and "$" not in found[0]):
+        return None  # a price
+    if not _is_kept(found, start, choices, stated=stated):
         return None
     if is_an_initial(rest, choices) or (not stated and (labels_nothing(rest, choices) or is_a_subject(rest))):
         return None

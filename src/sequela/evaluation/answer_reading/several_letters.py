@@ -20,7 +20,7 @@ _OTHER_WORDS = (
 )
 _JOINT = re.compile(
     rf"(?:(?P<joined>\b(?:{_CONJUNCTIONS})\b|[/&|]|{_UNSPACED_CONJUNCTIONS}|[-=]?>|=|<|→)"
-    rf"|\b(?:{_OTHER_WORDS})\b"
+    rf"|\b(?:{_OTHER_WORDS}|\w+ly)\b"
     r"|(?<!\w)\d{1,2}[.):](?!\d)|(?P<line>\n)|[^\S\n]"
     r"|[.,;:+·•~*_\"'`“”„‘’«»‹›「」『』()\[\]{}【】〔〕《》〈〉$—-])*",
     re.IGNORECASE,
@@ -28,14 +28,16 @@ _JOINT = re.compile(
 """What may stand between two letters that are named together."""
 _NAMED = re.compile(r"\s*(?:$|\n|[.,;:/&|)\]}>\"'”’`*_$」』】!、。]|(?:and|or|nor)\b|[A-Z](?![\w'’]))")
 """What follows a letter that is named, rather than the first word of a sentence."""
-_LABEL = re.compile(r"(?P<line>\n[^\S\n]{0,8})?(?<![\w'’])[(\[{]?(?P<other>[A-Z])\s?[.):\]}]\s*(?=\S)")
+_LABEL = re.compile(
+    r"(?P<line>\n[^\S\n]{0,8})?(?<![\w'’])[(\[{]?(?P<other>[A-Z])\s?(?:[.):\]}]\s*|-\s+)(?=\S)"
+)
 _LABEL_END = re.compile(r"[^\S\n]*[.):\]}\"'”’-]*[^\S\n]*")
 _OPEN = r"[(\[\"'“]?"
 _ALSO = re.compile(
     rf"(?<![\w'’]){_OPEN}(?P<before>[A-Z])[)\]\"'”.]?(?:\s+\w+){{0,3}}?\s+(?:also|too|as\s+well|equally"
     rf"|likewise)\b"
     rf"|(?<![\w'’]){_OPEN}(?P<possible>[A-Z])[)\]\"'”]?\s+(?:could|might|may|can)\s+be\b"
-    rf"|\b(?:so|also|equally|likewise|as\s+well)\W+(?:\w+\s+){{0,3}}?{_OPEN}(?P<behind>[A-Z])(?![\w'’])"
+    rf"|\b(?:[Ss]o|[Aa]lso|[Ee]qually|[Ll]ikewise|as\s+(?:well|is|does))\W+(?:\w+\s+){{0,3}}?{_OPEN}(?P<behind>[A-Z])(?![\w'’])"
 )
 """A letter that is named in addition to another one: `D is also correct`, `so is D`, `D might be right`."""
 _SENTENCE_END = re.compile(r"[.!?\n;]")
