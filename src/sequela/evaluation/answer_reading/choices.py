@@ -10,7 +10,7 @@ _NUMBER_GOES_ON = re.compile(
     r"|\s?(?:percent|hundred|thousand|million|billion|trillion|dozen|halves|thirds|quarters|squared|cubed)\b|(?:st|nd|rd|th)\b",
     re.IGNORECASE,
 )
-"""What makes a whole number a part of another one: `4/5`, `4%`, `4.5`, `4-5`, `4 million`."""
+"""Continuations that make a number a part of another one: `4/5`, `4%`, `4.5`, `4-5`, `4 million`."""
 _NUMBER_BEGAN = re.compile(r"(?:\d[.,:/^]?|[.]|(?:^|[\s(])[-−–]\s?|\d\s?[*×÷+/^]\s?|\d\s)\Z")
 
 

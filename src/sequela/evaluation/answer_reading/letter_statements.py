@@ -99,7 +99,7 @@ RIGHTNESS = (
     rf"(?:{_NOUN_PHRASE}(?:(?:{_ANSWER})(?!\w)|(?:{_RIGHT})(?!\w){_STOPS})|it{_STOPS}|what\s+(?:i"
     r"|we)\b|because\b|where\s+it)"
 )
-"""What a letter is if it is the answer: `correct`, `the best choice`, `it`."""
+"""Names for a letter that is the answer: `correct`, `the best choice`, `it`."""
 _COPULAS = (
     r"is|was|would\s+be|must\s+be|should\s+be|will\s+be|has\s+to\s+be|can\s+be|could\s+be|might\s+be"
     r"|may\s+be|(?:seems|looks)(?:\s+to\s+be|\s+like)?"

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 
 from sequela.evaluation.answer_reading.choices import begins_with_choice, behind_choice
 from sequela.evaluation.answer_reading.denials import has_denial, is_asked, is_denied_before, is_denied_behind
+from sequela.evaluation.answer_reading.letter_beginnings import end_of_label, start_of_answer
 from sequela.evaluation.answer_reading.letter_statements import (
-    ADVERBS,
     ANY_LETTER,
     GOES_ON_ABOUT_AN_ANSWER,
     INSTEAD,
@@ -44,32 +44,13 @@ _LABEL_ENDS = re.compile(
 )
 
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_ECHO = re.compile(r"^\s*A\s*:\s*")
-_SURE = r"(?!(?:un|in|im|wrong|false|mistaken|hard|scarce|bare|fami|rep|sup|assemb|anoma|sici|ita|ju)\w*ly\b)"
-_INTERJECTIONS = re.compile(
-    r"(?:\s*(?:sure|ok|okay|without\s+(?:a|any)\s+doubt|no\s+doubt|for\s+sure|in\s+conclusion|in\s+short"
-    r"|in\s+my\s+opinion|overall|yes|yeah|yup|yea|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah"
-    rf"|wait|sorry|{ADVERBS}|{_SURE}\w{{2,}}ly)\b[\s,.!:;-]*|\s*no(?:pe)?\s*[,.!;:][\s,.!:;-]*)*",
-    re.IGNORECASE,
-)
-"""The words that some models say before an answer, among them adverbs that aren't doubtful; there may be none."""
-_NUMBERED = re.compile(
-    r"\s*(?:(?:[QA]|Question|Answer|No\.)?\s?#?\d{1,3}\s?[.):](?!\d)|#\d{1,3}|\(\d{1,3}\))\s*", re.IGNORECASE
-)
-"""The number of the question."""
 _STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
 """A letter with a star of its own, as in `A* search`, rather than emphasis."""
-_ASKED = re.compile(r"[^.!?\n。！？]*\?+[\s\"'”’)]*")
-"""A question at a text's beginning."""
-_ABOUT_THE_CHOICES = re.compile(
-    r"\b(?:answer|option|choice|correct|right)\b|(?<![\w'’])(?-i:[A-Z])(?![\w'’])", re.IGNORECASE
-)
 _CORRECTION = re.compile(
     r"\b(?:wait|actually|no|sorry|correction|rather|instead|on\s+second\s+thoughts?|mistake|oops|hmm+|but"
     r"|however|scratch\s+that|i\s+mean)\b",
     re.IGNORECASE,
 )
-
 """Words with which a text takes back what it said."""
 _PLACE_OF_ANOTHER = r"(?<![\w'’])[A-Z][)\]\"'”]*"
 _BEHIND_ANOTHER = re.compile(
@@ -100,7 +81,7 @@ _REACH = 240
 def first_letter(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter that a text begins with."""
     bare = composed(text)
-    match = re.compile(_STRICT_OPENING + _LETTER).match(bare, _label_end(bare, choices))
+    match = re.compile(_STRICT_OPENING + _LETTER).match(bare, end_of_label(bare, choices))
     return match and _chosen(match, match.start("letter"), choices)
 
 
@@ -143,21 +124,9 @@ def _boxed_letter(text: str, choices: Sequence[str]) -> str | None:
 
 def _beginning(text: str, choices: Sequence[str]) -> re.Match[str] | None:
     """Returns the match of the letter that a text begins with, behind interjections and questions."""
-    start = _label_end(text, choices)
-    while (asked := _ASKED.match(text, start)) and _ABOUT_THE_CHOICES.search(asked[0]):
-        start = asked.end()
-    if numbered := _NUMBERED.match(text, start):
-        start = numbered.end()
-    interjections = _INTERJECTIONS.match(text, start)
-    start = interjections.end() if interjections else start
+    start = start_of_answer(text, choices)
     found = re.compile(OPENING + ANY_LETTER).match(text, start)
     return found if found and _chosen(found, found.start("letter"), choices) else None
-
-
-def _label_end(text: str, choices: Sequence[str]) -> int:
-    """Returns where the text begins behind an echoed `A:`, the label of an answer rather than the answer."""
-    echo = _ECHO.match(text)
-    return echo.end() if echo and not (choices and begins_with_choice(text[echo.end() :], choices[0])) else 0
 
 
 def _stated(text: str, choices: Sequence[str], start: int = 0) -> Iterator[tuple[int, str | None]]:

@@ -25,9 +25,9 @@ _JOINT = re.compile(
     r"|[.,;:+·•~*_\"'`“”„‘’«»‹›「」『』()\[\]{}【】〔〕《》〈〉$—-])*",
     re.IGNORECASE,
 )
-"""What may stand between two letters that are named together."""
+"""Words and marks that may stand between two letters that are named together."""
 _NAMED = re.compile(r"\s*(?:$|\n|[.,;:/&|)\]}>\"'”’`*_$」』】!、。]|(?:and|or|nor)\b|[A-Z](?![\w'’]))")
-"""What follows a letter that is named, rather than the first word of a sentence."""
+"""The text behind a letter that is named, rather than the first word of a sentence."""
 _LABEL = re.compile(
     r"(?P<line>\n[^\S\n]{0,8})?(?<![\w'’])[(\[{]?(?P<other>[A-Z])\s?(?:[.):\]}]\s*|-\s+)(?=\S)"
 )
