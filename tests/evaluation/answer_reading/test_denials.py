@@ -111,6 +111,41 @@ C can be discarded.
 C would be a mistake
 A student would choose C.
 A common mistake is to choose B.
+C isn't the best fit.
+C seems implausible to me
+Option D can be dismissed.
+I'd rule out option D.
+Definitely not B
+Surely not A.
+Never C
+The answer is anything other than A.
+The one answer I'm sure is wrong is B.
+The distractor is D.
+B does not apply.
+B never works
+B fails
+A, wrong
+A = wrong
+A ✗
+A ❌
+Not B!
+No way it's B.
+I disagree with B.
+B is off the table.
+B is inconsistent with the passage
+A isn't true
+The least plausible answer is C.
+D is not right. C is.
+A isn't right but B is.
+El resultado no es C.
+Nein, nicht B.
+Não é B
+Pas D
+Không phải B
+Bではない
+D는 아니다
+B是错误的
+答案不是D。
 """
 
 ASKED = r"""
@@ -134,6 +169,18 @@ Did you choose C?
 Isn't it D?
 I wonder if it is D.
 Should the answer be C?
+B or D?
+Could the answer be D?
+Am I right that it is B?
+Would you choose C?
+Isn't the answer A?
+The answer is B, right?
+Why is it C?
+Or is it D?
+Who chose B?
+The answer is D?
+How about A?
+Is it B? No.
 """
 
 

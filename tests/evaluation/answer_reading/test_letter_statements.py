@@ -210,6 +210,33 @@ If I had to guess, C. => C
 If I had to choose, I would pick C. => C
 Unless I am mistaken, it is C. => C
 C is the right answer, not D. => C
+It can't be D, so it must be C. => C
+D would be incorrect; C is correct. => C
+The correct answer is not B, it's A. => A
+I initially thought B, but the answer is A. => A
+Although A looks good, B is correct. => B
+A is tempting, but B is right. => B
+A looks right, but B is better. => B
+While C is true, D is the best answer. => D
+Unlike A, B is correct. => B
+Option a is correct => A
+the answer is option d => D
+La respuesta es: C => C
+La respuesta es la opción B. => B
+La respuesta correcta es la D, amarillo. => D
+Es la C. => C
+Opción A => A
+La réponse est la B. => B
+La bonne réponse est D. => D
+C'est B. => B
+A alternativa correta é a C => C
+Chọn B => B
+Die Lösung ist D => D
+Ich wähle B. => B
+Es ist C. => C
+La risposta giusta è B. => B
+La risposta è la C. => C
+Scelgo D => D
 """
 
 

@@ -87,6 +87,40 @@ C:/Windows
 Supposedly C
 A is for ant, B is for bee
 A.D. 70
+B is a blood type
+C is a note
+C is the chemical symbol for carbon
+D is a consonant
+A is one of the vowels
+B is the second letter
+A is for effort
+A. J. Ayer
+B. F. Skinner said so
+C. G. Jung
+D. Bowie
+D. Hume argued this
+A£5
+B$
+D:\\Games\\x
+E: drive
+A:
+B:
+A car
+A very long road
+I guess
+I would say so.
+B complex
+B-side
+C-major
+D-Day landings
+C# is a language
+C/C++
+A.I.
+A/C
+D.O.A.
+A&E
+C'mon
+D'oh
 """
 
 

@@ -116,6 +116,37 @@ B, C
 B C
 B > C
 The answer is B or possibly D, hard to tell.
+"A", "B"
+*A* or *B*
+<i>A</i> and <i>C</i>
+\mathbf{B} \text{ and } \mathbf{C}
+(B)/(C)
+B,C,D
+B;C
+C또는D
+B及C
+A 或 B
+AかB
+B alternatively D
+B, alternatively C
+B and/or C
+B & also D
+B then C
+B followed by D
+first B, then C
+C. fir and also D. yew
+(A) oak or (B) elm
+A: oak, B: elm
+B is correct, D is too.
+B is correct. So is D.
+B is correct, as is D.
+D, and B too
+B works, and C works too.
+C: fir; D: yew
+C - fir\nD - yew
+B) elm C) fir
+* B. elm\n* C. fir\n* D. yew\n
+C) fir\n\nD) yew
 """
 
 
