@@ -146,6 +146,30 @@ Bではない
 D는 아니다
 B是错误的
 答案不是D。
+C is nowhere near correct
+C is the one to avoid
+C, although popular, is wrong
+C - this is incorrect
+C: This is wrong.
+C (not correct)
+C was my first thought but it's wrong
+I ruled C out.
+Scratch C.
+C can safely be ignored
+Forget C
+It has to be anything except C.
+Of all these, C makes the least sense.
+C is less likely than D.
+C would not be right
+C is no good
+C is not a fruit
+C has nothing to do with it
+Choosing C would be wrong.
+C is nonsense.
+The only wrong one is C.
+**C** is not the answer.
+It's not C, D, or A
+A and B cannot both be right
 """
 
 ASKED = r"""
@@ -181,6 +205,10 @@ Who chose B?
 The answer is D?
 How about A?
 Is it B? No.
+Is C right or is it D?
+C or what?
+Could C be it?
+Do we pick C?
 """
 
 

@@ -121,6 +121,29 @@ D.O.A.
 A&E
 C'mon
 D'oh
+C is an element
+C is used in chemistry
+C is the speed of light
+C is a great language
+A is the best grade
+B is the best vitamin
+A was a king
+A rose is a rose
+A. Lincoln was president
+B. Russell
+D. Adams wrote that
+C$ 7.50
+C#
+C-suite
+B-roll
+D-
+A++
+D: \
+A big dog.
+A, B, C's
+I
+I am
+I'd rather not say
 """
 
 

@@ -147,6 +147,21 @@ C - fir\nD - yew
 B) elm C) fir
 * B. elm\n* C. fir\n* D. yew\n
 C) fir\n\nD) yew
+C, A
+(C) / (D)
+$C$, $D$
+C\tD
+"C" and "D" are both correct
+C或D
+C, possibly D
+C with D
+C, or D if it is dark
+C. fir / D. yew
+C fir, D yew
+C. fir\n\nD. yew
+C - fir, D - yew
+c) fir\nd) yew
+C) fir, because it is fir. D) yew, because it is yew.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
 
 _NUMBER_GOES_ON = re.compile(
@@ -12,6 +13,12 @@ _NUMBER_GOES_ON = re.compile(
 )
 """Continuations that make a number a part of another one: `4/5`, `4%`, `4.5`, `4-5`, `4 million`."""
 _NUMBER_BEGAN = re.compile(r"(?:\d[.,:/^]?|[.]|(?:^|[\s(])[-−–]\s?|\d\s?[*×÷+/^]\s?|\d\s)\Z")
+
+
+def choice_of(letter: str, choices: Sequence[str]) -> str:
+    """Returns the choice that a letter is the label of; an empty text if there is none."""
+    place = string.ascii_uppercase.find(letter.upper())
+    return choices[place] if place < len(choices) else ""
 
 
 def begins_with_choice(text: str, choice: str) -> bool:

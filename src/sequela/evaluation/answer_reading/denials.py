@@ -107,11 +107,13 @@ _JUDGED = re.compile(
 """A judgment of a choice whose own words were named; other words about it may explain why it is right."""
 _THAT_IS_WRONG = re.compile(rf"\s+that\s*(?:is|was|['’]s)\s+(?:\w+\s+)?(?:{_WRONG})(?!\w)", re.IGNORECASE)
 _NEXT_SENTENCE = re.compile(
-    rf"[\s.!,;:…]*(?:(?:that|this|it)\s*(?:is|was|['’]s|would\s+be)\s+)?(?:\w+ly\s+)?"
+    rf"[\s.!,;:…(–—-]*(?:(?:that|this|it)\s*(?:is|was|['’]s|would\s+be)\s+)?(?:\w+ly\s+)?"
     rf"(?:(?:{_WRONG})|no|nope|not\s+{_RIGHT}(?:\s+answer)?)\s*(?:[.!]|(?<=no),|$)",
     re.IGNORECASE,
 )
 """A sentence of its own behind an answer: `C. Wrong.`"""
+_ASIDE = re.compile(r"\s*,[^,.;!?\n]{1,60},")
+"""Words between commas, such as `C, although popular, is wrong`."""
 _BUT = re.compile(
     rf"\b(?:but|yet|though|although)\s+(?:(?:it|that|this)\s*)?(?:{_VERB}\s*)?(?:\w+ly\s+)?"
     rf"(?:(?:{_WRONG}|{_NOT})(?!\w)|\w+n['’]t\b)(?!\s+{_OTHER_LETTER})|\b(?:but|yet)\s+(?:(?:it|that"
@@ -162,6 +164,8 @@ def is_denied_behind(rest: str, behind_own: str | None = None) -> bool:
         return bool(_JUDGED.match(behind_own[:_REACH]))
     text = _EXEMPT.sub(" ", rest[:_REACH])
     if _THAT_IS_WRONG.match(text) or _NEXT_SENTENCE.match(text):
+        return True
+    if (aside := _ASIDE.match(text)) and _JUDGED.match(text, aside.end()):
         return True
     found = _BEHIND.match(text)
     if found is None or not found["verb"]:

@@ -79,7 +79,7 @@ _RIGHT = (
     r"|preferable|fitting|obvious|consistent|supported|proper|ideal|sound|sensible|convincing|apt|precise"
     r"|strongest|closest"
     r"|correct[oae]|corretta|corretto|certa|certo|justa|juste|exacte|exacta|exata|esatta|esatto|giusta"
-    r"|giusto|bonne|richtig|korrekt|đúng"
+    r"|giusto|bonne|richtig(?:e[nrs]?)?|korrekt(?:e[nrs]?)?|đúng"
 )
 _ANSWER = (
     r"answer|choice|option|solution|one(?!\s+of)|pick|response|selection|fit|match|winner|candidate"
@@ -129,7 +129,7 @@ GOES_ON_ABOUT_AN_ANSWER = re.compile(
     rf"\s+(?:{PREDICATE}|(?:is|it\s+is|must\s+be|would\s+be|was)\s*(?:$|[.,;:!])"
     r"|because|since|due\s+to|given\s+that|as\s+(?:it|that|this|the|these|they|he|she|we|all|there|its"
     r"|only|no|most)|weil|denn|porque|pois|parce\s+que|perché|poiché|vì)\b"
-    r"|\s+(?:i\s+(?:think|believe|guess|suppose|say|would\s+say|choose)|it\s+is\s*(?:\W|$)|is$|for\s+sure"
+    r"|\s+(?:i\s+(?:think|believe|guess|suppose|say|would\s+say|choose)|it\s+(?:is|must\s+be|has\s+to\s+be)\s*(?:\W|$)|is$|for\s+sure"
     r"|of\s+course|please|here)"
     rf"|\s+(?:{ADVERBS})\s*(?:$|[.!,])|{_UNSPACED_ENDS}",
     re.IGNORECASE,

@@ -14,7 +14,7 @@ import re
 import string
 from collections.abc import Iterator, Sequence
 
-from sequela.evaluation.answer_reading.choices import begins_with_choice, behind_choice
+from sequela.evaluation.answer_reading.choices import begins_with_choice, behind_choice, choice_of
 from sequela.evaluation.answer_reading.denials import has_denial, is_asked, is_denied_before, is_denied_behind
 from sequela.evaluation.answer_reading.letter_beginnings import end_of_label, start_of_answer
 from sequela.evaluation.answer_reading.letter_statements import (
@@ -199,13 +199,13 @@ def _ends_as_an_answer(letter: str, rest: str, choices: Sequence[str], *, stated
         return True
     if re.match(r"[가-힣一-鿿ぁ-ヿ]", rest):
         return bool(GOES_ON_ABOUT_AN_ANSWER.match(rest)) or begins_with_choice(
-            rest, choices[string.ascii_uppercase.index(letter)]
+            rest, choice_of(letter, choices)
         )
     if goes_on_in_a_word(rest):
         return False
     if closing.strip(" \t\n*_'’`") or "\n" in closing or _LABEL_ENDS.match(rest[len(closing.rstrip()) :]):
         return True
-    if begins_with_choice(after, choices[string.ascii_uppercase.index(letter)]):
+    if begins_with_choice(after.lstrip("= "), choice_of(letter, choices)):
         return True
     if stated and _GOES_ON_BEHIND_A_STATEMENT.match(rest):
         return True

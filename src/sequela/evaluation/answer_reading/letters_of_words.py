@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sequela.evaluation.answer_reading.letter_statements import RIGHTNESS
 
-_GOES_ON = re.compile(r"\w|['’]\w|[+#^&%=@/\\]|\|(?=\w)|-(?!>)\S|-$|\*\w|:[\\/]|[$£€¥]\s?\d|\.\w(?:\W|$)")
+_GOES_ON = re.compile(r"\w|['’]\w|[+#^&%=@/\\]|\|(?=\w)|-(?!>)\S|-$|\*\w|:\s?[\\/]|[$£€¥]\s?\d|\.\w(?:\W|$)")
 """Continuations that make a letter the first of a word: `C++`, `B-flat`, `D's`, `C$5`, `D.C.`"""
 _DRIVE = re.compile(r":\s*(?:$|(?P<word>[\w'’-]+)[\s.!]*$|(?:the\s+)?(?:drive|disk)\b)")
 """A letter with a colon and at most one word: the label of something that was left out, or a drive."""

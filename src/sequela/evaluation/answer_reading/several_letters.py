@@ -6,7 +6,7 @@ import re
 import string
 from collections.abc import Sequence
 
-from sequela.evaluation.answer_reading.choices import begins_with_choice, behind_choice
+from sequela.evaluation.answer_reading.choices import begins_with_choice, behind_choice, choice_of
 from sequela.evaluation.answer_reading.denials import has_denial, is_denied_behind
 
 _CONJUNCTIONS = (
@@ -87,7 +87,8 @@ def _leads_to_another(letter: str, rest: str, place: int, choices: Sequence[str]
         place = joint.end() + 1
     else:
         return False
-    named, joined = bool(_NAMED.match(follows)), bool(joint["joined"])
+    named = bool(_NAMED.match(follows)) or begins_with_choice(follows.lstrip(), choice_of(other, choices))
+    joined = bool(joint["joined"])
     if other.islower():
         return named and (letter.islower() or joined) and other in string.ascii_lowercase[: len(choices)]
     if (other == "I" and not named) or (stated and joint["line"] and not joined):
@@ -103,7 +104,7 @@ def _begins_a_list(letter: str, rest: str, choices: Sequence[str]) -> bool:
         other, follows = label["other"], rest[label.end() :]
         if other == letter or other not in string.ascii_uppercase[: len(choices)]:
             continue
-        own = begins_with_choice(follows, choices[string.ascii_uppercase.index(other)])
+        own = begins_with_choice(follows, choice_of(other, choices))
         next_one = ord(other) == ord(letter.upper()) + 1 and (label["line"] or other == "B")
         if (own or next_one) and not _is_denied(follows, choices):
             return True

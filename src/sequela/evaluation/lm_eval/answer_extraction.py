@@ -189,7 +189,7 @@ def _is_not_meant(text: str, statement: re.Match[str] | None, choice: str) -> bo
 
 _ECHO = re.compile(r"^\s*(?:A|Answer)\s*:\s*")
 _CHOICE_STATED = re.compile(
-    r"(?i)(?:\b(?:it|that|this|(?:option|choice|solution|response)(?:\s+here)?))"
+    r"(?i)(?<!because\s)(?<!since\s)(?:\b(?:it|that|this|(?:option|choice|solution|response)(?:\s+here)?))"
     r"(?:\s+(?:is|(?:would|must|should|has\s+to)\s+be)|(?<=it)['’]s|(?<=that)['’]s)\b\s*:?"
 )
 """Further words that state a choice, outside of a statement of an answer."""
