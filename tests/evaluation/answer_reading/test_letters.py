@@ -13,7 +13,7 @@ from sequela.evaluation.answer_reading.letters import chosen_letter, first_lette
 CHOICES = ("oak", "elm", "fir", "yew")
 
 IN_A_FORM = r"""
-D|(D)|[D]|{D}|((D))|[[D]]|<D>|【D】|「D」|（Ｄ）|Ｄ|Ⓓ|𝐃|D.|D)|D:|d)|d.|(d)|d|"D"|'D'|“D”|«D»|‘D’|`D`|*D*
+D|(D)|[D]|{D}|((D))|[[D]]|<D>|【D】|「D」|（Ｄ）|Ｄ|Ⓓ|𝐃|D.|D)|d)|d.|(d)|d|"D"|'D'|“D”|«D»|‘D’|`D`|*D*
 **D**|__D__|***D***
 $D$|$$D$$|\(D\)|\text{D}|$\mathbf{D}$|\textbf{(D)}|$\boxed{D}$|\boxed{\text{D}}
 The answer is $\boxed{\mathrm{D}}$.
@@ -46,7 +46,7 @@ A. oak B. elm C. fir D. yew|A. oak\nB. elm\nC. fir|A) oak\nB) elm|not A|Not C.|T
 The answer isn't A.|The answer cannot be A|It's not B.
 A is wrong|C is not right; D is|C is incorrect.|B isn't it|D.C.|A.M.|U.S.A|B.C. 300|B-flat
 C-section|D-day|C++|C#|A+|B2B|A's|D’s|A Cat|a cat|A day
-The answer is a cat|B vitamins|C major|Vitamin C|Hepatitis B|None of the above|All of the above|A:
+The answer is a cat|B vitamins|C major|Vitamin C|Hepatitis B|None of the above|All of the above|A:|D:
 D'accord
 """.replace("\n", "|").replace(r"\n", "\n")
 

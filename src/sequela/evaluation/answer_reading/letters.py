@@ -1,213 +1,226 @@
 """Reading of the letter that a text chooses.
 
 A letter counts if it is in the form of an answer: alone, labeled (`B)`, `B.`, `(B)`), before its own
-choice's text, or before a word that goes on about an answer (`B is`, `B because`). The rule is the same for
-every letter; in particular, `A` is treated like the others, so that the article "a" and the answer A need
-no exception. Two letters are no answer, and neither is a letter that the text denies.
+choice's text, or before words that go on about an answer (`B is correct`, `B because`). The rule is the same
+for every letter; in particular, `A` is treated like the others, so that the article "a" and the answer A need
+no exception. Two letters are no answer, and neither is a letter that the text denies, asks about or uses for
+something else. Where a text can be taken either way, no letter is read: an answer that is wrongly read as
+right does more harm than one that is not read.
 """
 
 from __future__ import annotations
 
 import re
 import string
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from sequela.evaluation.answer_reading.choices import begins_with_choice, behind_choice, choice_of
+from sequela.evaluation.answer_reading.denials import has_denial, is_asked, is_denied_before, is_denied_behind
+from sequela.evaluation.answer_reading.letter_beginnings import end_of_label, start_of_answer
+from sequela.evaluation.answer_reading.letter_statements import (
+    ANY_LETTER,
+    GOES_ON_ABOUT_AN_ANSWER,
+    INSTEAD,
+    LAST,
+    OPENING,
+    POSTFIX,
+    STATEMENT,
+)
+from sequela.evaluation.answer_reading.letters_of_words import (
+    goes_on_in_a_word,
+    is_a_subject,
+    is_an_initial,
+    labels_nothing,
+)
 from sequela.evaluation.answer_reading.markup import composed, plain
+from sequela.evaluation.answer_reading.several_letters import has_another_behind, is_one_of_several
 from sequela.evaluation.answer_reading.statements import first_question
 
-_OPENING = r"[\s*_\"'`“”„‘’‚«»‹›「」『』(\[{【〔<>《〈$:,;.•·#=→⇒➡>✅✔👉—-]*"
 _STRICT_OPENING = r"[\s*_\"'`“”‘’(]*"
 _LETTER = r"(?P<letter>[A-Z])"
-_ANY_LETTER = r"(?P<letter>[A-Za-z])"
-_CLOSING = re.compile(r"[\s*_\"'`“”„‘’‚«»‹›「」『』)\]}】〕>》〉$]*")
-
-_CONTINUES = re.compile(
-    r"\s+(?:is|was|because|since|as|would|will|must|should|seems|appears|has\s+to|looks|fits|makes)\b"
-    r"|\s+(?:i\s+(?:think|believe|guess|suppose|say)|it\s+is\s*(?:\W|$))",
-    re.IGNORECASE,
-)
-"""Words after a letter that go on about an answer; "a cat" and "vitamin C deficiency" have others."""
-_DENIED = re.compile(
-    r"[\s*_\"'`)\]]*(?:is|was|are|would\s+be|seems|can|must)?\s*"
-    r"(?:n['’]t|not|never|wrong|incorrect|false|cannot|impossible|out\b|eliminated)",
-    re.IGNORECASE,
-)
+_CLOSING = re.compile(r"[\s*_\"'`“”„‘’‚«»‹›「」『』)\]}】〕>》〉$|]*")
 _LABEL_ENDS = re.compile(
-    r"\s*(?:$|[.)\]:;,!…。、]|[-→]>?\s|—|\n)|\s+(?:\(|(?:not|rather\s+than|instead\s+of|over)\b)"
+    r"\s*(?:$|[.)\]:;,!…。、]|[-→]>?\s|—|\n|\[/)|\s+(?:\(|(?:not|rather\s+than|instead\s+of|over)\b)"
 )
-_ABBREVIATION = re.compile(r"\.\w(?:\W|$)")
-_ANOTHER = re.compile(
-    r"\s*[(\[]?(?:(?:,|;|/|&|\||\+|-|\.|\)|\]|:)\s*)*(?:(?:and|or|nor|and/or|versus|vs\.?)\b[\s,]*)?"
-    r"(?:(?:maybe|perhaps|possibly|even|also|both|either|option|choice|answer)\s+)*[(\[{]*(?P<other>[A-Z])(?![\w'’])"
-    r"(?P<after>[^\n]{0,2})"
+
+BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
+"""A letter with a star of its own, as in `A* search`, rather than emphasis."""
+_CORRECTION = re.compile(
+    r"\b(?:wait|actually|no|sorry|correction|rather|instead|on\s+second\s+thoughts?|mistake|oops|hmm+|but"
+    r"|however|scratch\s+that|i\s+mean)\b",
+    re.IGNORECASE,
 )
-_LIST = re.compile(r"\s*[.):-][^\n]*(?:\n\s*|\s)[(\[]?B[.):-]\s")
-"""The rest of a copied list of choices after its A."""
-_JOINED = re.compile(r"\b(?:and|or|nor|and/or|versus|vs)\b|[/&|]", re.IGNORECASE)
+"""Words with which a text takes back what it said."""
+_PLACE_OF_ANOTHER = r"(?<![\w'’])[A-Z][)\]\"'”]*"
+_BEHIND_ANOTHER = re.compile(
+    rf"{_PLACE_OF_ANOTHER}[\s,]*(?:\b(?:and(?:/or)?|or|nor|as\s+well\s+as)\b|[/&|、和与或及])[\s,]*(?:(?:also"
+    rf"|maybe|perhaps|either|even|the)\s+)*[(\[\"'“$]*\Z"
+)
+"""A letter that is an alternative to the statement behind it: `option A or option B`."""
+_ADDED = re.compile(r"[^.,;!?\n]*\b(?:also|equally|likewise|too|as\s+well)\b", re.IGNORECASE)
+"""Words in a letter's clause that name it in addition to another one: `D is correct, too`."""
+_ENDS_IN_A_LETTER = re.compile(r"[^.!?\n]*(?<![\w'’])[A-Z][\W\d]*\Z")
+_NOUN_BEFORE = re.compile(r"([\w'’-]+)\s+[(\[\"'“]?\Z")
+_NO_NOUN = re.compile(
+    r"so|therefore|thus|hence|that|think|believe|say|guess|suppose|and|but|because|is|since|then|while|know|means|conclude"
+    r"|suggests|implies|shows|whereas|although|though|yes|sure|well|okay?|now|if|unless|not|yet|as|an?|the|la|les|statement"
+    r"|\w+ly",
+    re.IGNORECASE,
+)
+"""Words that may stand before a letter that is the subject of a sentence; others make a word of it."""
+_LABEL = re.compile(r"[^\S\n]*[.)\]}:\"'”’]*[^\S\n]*")
+_GOES_ON_BEHIND_A_STATEMENT = re.compile(
+    r"\s+(?:which|for|in|with|due|based|given|according|so|but|and|although|while|when|from|by|on|at|here)\b",
+    re.IGNORECASE,
+)
+_REACH = 240
+"""The number of characters before a statement that are looked at."""
 
 
 def first_letter(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter that a text begins with."""
     bare = composed(text)
-    match = re.match(_STRICT_OPENING + _LETTER, bare[_label_end(bare, choices) :])
-    return match and _chosen(match, choices)
+    match = re.compile(_STRICT_OPENING + _LETTER).match(bare, end_of_label(bare, choices))
+    return match and _chosen(match, match.start("letter"), choices)
 
 
 def stated_letter(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter of the last statement, such as `the answer is B`."""
-    return _stated(plain(first_question(text)), choices)
+    return next((letter for _, letter in _stated(plain(first_question(text)), choices)), None)
 
 
 def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter that a text chooses, at its beginning or in a statement, in any markup."""
-    boxed = BOXED.findall(text)
-    if boxed and (letter := _beginning_letter(plain(boxed[-1]), choices)):
-        return letter
+    if boxed := _boxed_letter(text, choices):
+        return boxed
     bare = plain(first_question(text))
     if _STARRED.match(text):
         return None
-    return _beginning_letter(bare, choices) or _stated(bare, choices)
+    begun = _beginning(bare, choices)
+    stated = next(_stated(bare, choices, begun.end("letter") if begun else 0), None)
+    if begun is None:
+        return None if stated is None else stated[1]
+    letter = _within(begun["letter"], choices)
+    if stated is not None and stated[1] not in (letter, None):
+        return stated[1] if _CORRECTION.search(bare, begun.end("letter"), stated[0]) else None
+    return letter
 
 
-BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_ECHO = re.compile(r"^\s*A\s*:\s*")
-_INTERJECTIONS = re.compile(
-    r"(?:\s*(?:sure|ok|okay|yes|certainly|of\s+course|absolutely|well|right|alright|probably|definitely|clearly|likely|surely)\b[\s,.!:;-]*)*",
-    re.IGNORECASE,
-)
-"""The words that some models say before an answer; there may be none."""
-_STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
-"""A letter with a star of its own, as in `A* search`, rather than emphasis."""
+def _boxed_letter(text: str, choices: Sequence[str]) -> str | None:
+    """Returns the letter in the last box of LaTeX, unless the text around it denies it or adds another."""
+    box = next(reversed([*BOXED.finditer(text)]), None)
+    inside = box and _beginning(plain(box[1]), choices)
+    if not box or not inside:
+        return None
+    letter = inside["letter"].upper()
+    before = plain(text[: box.start()]).rstrip("$ ") + " "
+    whole = before + letter + plain(text[box.end() :])
+    place = re.compile(_LETTER).match(whole, len(before))
+    assert place is not None
+    several = _BEHIND_ANOTHER.search(before[-_REACH:]) is not None
+    return None if several or not _is_kept(place, len(before), choices, stated=True) else letter
 
 
-def _beginning_letter(text: str, choices: Sequence[str]) -> str | None:
-    rest = text[_label_end(text, choices) :]
-    match = re.match(_OPENING + _ANY_LETTER, _INTERJECTIONS.sub("", rest, count=1))
-    return match and _chosen(match, choices)
+def _beginning(text: str, choices: Sequence[str]) -> re.Match[str] | None:
+    """Returns the match of the letter that a text begins with, behind interjections and questions."""
+    start = start_of_answer(text, choices)
+    found = re.compile(OPENING + ANY_LETTER).match(text, start)
+    return found if found and _chosen(found, found.start("letter"), choices) else None
 
 
-def _label_end(text: str, choices: Sequence[str]) -> int:
-    """Returns where the text begins behind an echoed `A:`, the label of an answer rather than the answer."""
-    echo = _ECHO.match(text)
-    return echo.end() if echo and not (choices and _begins(text[echo.end() :], choices[0])) else 0
+def _stated(text: str, choices: Sequence[str], start: int = 0) -> Iterator[tuple[int, str | None]]:
+    """Yields place and letter of each statement, from the last; no letter for one that is no answer."""
+    found = [
+        match for pattern in (STATEMENT, POSTFIX, INSTEAD, LAST) for match in pattern.finditer(text, start)
+    ]
+    for match in sorted(found, key=lambda one: one.start("letter"), reverse=True):
+        lower = match["letter"].islower()
+        if match.re is STATEMENT and lower and not _is_labeled(text, match.end("letter")):
+            continue  # "the answer is a cat"
+        if match.re is POSTFIX and ((lower and not match["named"]) or _is_behind_a_noun(match)):
+            continue  # "vitamin C is good"
+        before = text[max(0, match.start() - _REACH) : match.start() + (match.re is LAST)]
+        if match.re is LAST and (ended := _ENDS_IN_A_LETTER.search(before)) and not has_denial(ended[0]):
+            continue
+        several = _BEHIND_ANOTHER.search(before)
+        letter = None if several else _chosen(match, match.start(), choices, stated=True)
+        yield match.start("letter"), letter
 
 
-def _begins(text: str, choice: str) -> bool:
-    """Returns whether a text begins with the words of a choice."""
-    own = choice.strip().casefold()
-    return bool(own) and text.casefold().startswith(own) and not text[len(own) : len(own) + 1].isalnum()
+def _chosen(found: re.Match[str], start: int, choices: Sequence[str], *, stated: bool = False) -> str | None:
+    """Returns the matched letter if what is around it leaves it an answer.
 
-
-_ANSWER_WORDS = (
-    "answer|ans|option|choice|solution|response|letter|pick|selection|guess|conclusion|"
-    "antwort|lösung|réponse|reponse|respuesta|resposta|risposta|antwoord|svar|odpowiedź|odpověď|cevap|yanıt|"
-    "vastaus|răspuns|válasz|ответ|відповідь|απάντηση|الإجابة|الجواب|תשובה|उत्तर|คำตอบ|đáp\\s+án|trả\\s+lời|jawaban"
-)
-_UNSPACED_WORDS = "答案|答え|正解|解答|回答|选项|選項|选择|選擇|选|選|정답|답"
-_MARKS = r"(?:correct|right|best|final|selected|chosen|result|verdict)\s*[:=]"
-"""Other words that state an answer, if a colon follows."""
-_LINK = (
-    r"(?:\s+(?!not\b|never\b|cannot\b|\w+n['’]t\b)[\w'’]+){0,6}?\s*"
-    r"(?:\b(?:is|was|be|are|being|equals|becomes|est|ist|es|é|è)\b|[:=→—]|->|\s-|['’]s\b|是|는|은|は)"
-)
-_WORD_ENDS = r"(?!['’]\w|[^\W가-힣一-鿿ぁ-ヿ])"
-"""The end of a letter's word; in some scripts, words run on."""
-_STATEMENT = re.compile(
-    rf"(?:\b(?:{unicodedata.normalize('NFKC', _ANSWER_WORDS)})\b(?:{_LINK})?|\b{_MARKS}"
-    rf"|\b(?:choose|pick|select|vote|go(?:ing)?\s+with)\b|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|為|为)?"
-    r"|\b(?:it|that|this)\s*(?:is|['’]s|must\s+be|should\s+be|(?:would|['’]d)\s+be|has\s+to\s+be)\b"
-    r"|\b(?:i|we)(?:\s+would|\s+will|['’]d|['’]ll|\s+have\s+to)?"
-    r"\s+(?:choose|pick|select|say|go\s+with|think|believe|vote\s+for)\b"
-    r"(?:\s+(?:it\s+is|it['’]s|that))?"
-    r"|\b(?:so|therefore|thus|hence|finally)\b)"
-    rf"(?:\s*(?:probably|likely|clearly|definitely|therefore|thus|then|simply|just|the|option|choice|letter|answer|number|"
-    rf"most\s+likely)\b)*{_OPENING}{_ANY_LETTER}{_WORD_ENDS}",
-    re.IGNORECASE,
-)
-_POSTFIX = re.compile(
-    r"(?<![\w'’])[(\[]?(?P<letter>[A-Z])[)\].]?\s+(?:is|was|would\s+be|must\s+be|should\s+be|seems|looks)\s+(?:also\s+)?"
-    r"(?:the\s+|a\s+)?(?:most\s+|only\s+|best\s+|more\s+)?(?:correct|right|best|true|answer|appropriate|accurate|likely|solution)\b"
-)
-_INSTEAD = re.compile(
-    rf"\bnot\s+{_OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)(?:\s+(?:rather|it\s+is|it['’]s|option))*{_OPENING}{_ANY_LETTER}(?![\w'’])",
-    re.IGNORECASE,
-)
-_ALTERNATIVE = re.compile(r"(?<![\w'’])[A-Z][)\]]*[\s,]*(?:\b(?:and|or|nor)|[/&|])\s*\Z")
-"""A letter that is an alternative to the statement behind it: `option A or option B`."""
-
-_DOUBTED = re.compile(r"(?i)(?:\bdon['’]t|\bdo\s+not|\bdoubt)\s+(?:(?!but\b|so\b|know\b)\w+\s+){0,3}\Z")
-"""Doubt about the statement behind it: `I don't think it's A`."""
-
-
-def _stated(text: str, choices: Sequence[str]) -> str | None:
-    """Returns the letter of the last statement; none if that states several or a denied one."""
-    found: list[tuple[int, str | None]] = []
-    for pattern in (_STATEMENT, _POSTFIX, _INSTEAD):
-        for match in pattern.finditer(text):
-            lower = match["letter"].islower()
-            if pattern is _STATEMENT and lower and not _LABEL_ENDS.match(text, match.end("letter")):
-                continue  # "the answer is a cat"
-            if pattern is _POSTFIX:
-                before = text[: match.start()]
-                several = re.search(r"(?:\b(?:and|or|nor|neither|not)|[/&|,])\s*[(\[]?$", before)
-                found.append((match.start("letter"), None if several else _within(match["letter"], choices)))
-            elif _ALTERNATIVE.search(text, 0, match.start()) or _DOUBTED.search(text, 0, match.start()):
-                found.append((match.start("letter"), None))
-            else:
-                found.append((match.start("letter"), _chosen(match, choices)))
-    return max(found, key=lambda one: one[0])[1] if found else None
-
-
-def _chosen(found: re.Match[str], choices: Sequence[str]) -> str | None:
-    """Returns the matched letter if what follows leaves it an answer."""
+    Args:
+        found: The match, with the group `letter`.
+        start: Where the statement begins; the letter's own place if it is at the beginning.
+        choices: The choices.
+        stated: Whether words that state an answer are before the letter or behind it.
+    """
     letter = _within(found["letter"], choices)
     rest = found.string[found.end("letter") :]
-    if letter is None or _ABBREVIATION.match(rest):
+    if letter is None or (rest.startswith("$") and "$" not in found[0]):
+        return None  # a price
+    if not _is_kept(found, start, choices, stated=stated):
         return None
+    if is_an_initial(rest, choices) or (not stated and (labels_nothing(rest, choices) or is_a_subject(rest))):
+        return None
+    return letter if _ends_as_an_answer(letter, rest, choices, stated=stated) else None
+
+
+def _is_kept(found: re.Match[str], start: int, choices: Sequence[str], *, stated: bool) -> bool:
+    """Returns whether what is around a letter neither denies it, nor asks about it, nor names another one."""
+    text, letter, end = found.string, found["letter"], found.end("letter")
+    rest = text[end:]
+    label = _LABEL.match(rest)
+    behind_own = behind_choice(rest[label.end() :] if label else rest, choices)
+    own_sentence = found.re is LAST and not found[0].startswith(":")
+    if (
+        stated
+        and found.re is not INSTEAD
+        and not own_sentence
+        and is_denied_before(text, start, found.start("letter"))
+    ):
+        return False
+    return not (
+        is_denied_behind(rest, behind_own)
+        or is_one_of_several(letter, rest, choices, stated=stated)
+        or has_another_behind(letter.upper(), text, end)
+        or _ADDED.match(rest)
+        or is_asked(text[max(0, start - _REACH) : start], rest if behind_own is None else behind_own)
+    )
+
+
+def _ends_as_an_answer(letter: str, rest: str, choices: Sequence[str], *, stated: bool) -> bool:
+    """Returns whether a letter is closed, labels a choice, or is followed by words about an answer."""
     closing = match[0] if (match := _CLOSING.match(rest)) else ""
     after = rest[len(closing) :]
-    closed = bool(closing.strip(" \t\n*_'’`")) or "\n" in closing
-    if _DENIED.match(rest) or _is_one_of_several(found["letter"], rest):
-        return None
     if not after.strip() and not re.match(r"['’]\w", rest):
-        return letter
-    if after.startswith("?"):
-        return None if after[1:].strip() else letter
-    if re.match(r"[가-힣一-鿿ぁ-ヿ]", rest):
-        return letter
-    if _goes_on_in_a_word(rest):
-        return None
-    if closed or _LABEL_ENDS.match(rest[len(closing.rstrip()) :]):
-        return letter
-    if _begins(after, choices[string.ascii_uppercase.index(letter)]):
-        return letter
-    continues = letter != "I" and _CONTINUES.match(rest)
-    return letter if continues else None
-
-
-def _goes_on_in_a_word(rest: str) -> bool:
-    """Returns whether a letter is only the first of a word, as in `C++`, `B-flat`, `D's`, `A1`, `A*`."""
-    return bool(re.match(r"\w|['’]\w|[+#^&%@=|/\\]|-(?!>)\S|-$|\*\w|:[\\/]", rest))
-
-
-def _is_one_of_several(letter: str, rest: str) -> bool:
-    """Returns whether a letter is followed by another one, as an alternative or in a list of choices."""
-    if re.match(r"\s*(?:[-=]?>|=|<|→)\s*[A-Z](?![\w'’])", rest):
         return True
-    another = _ANOTHER.match(rest)
-    if another and another["other"] != letter:
-        between, after = rest[: another.start("other")], another["after"]
-        if _JOINED.search(between):
-            return not re.match(r"\.\w", after)
-        if re.search(r"[-+]", between):
-            return False
-        if another["other"] != "I" and re.match(r"\s*(?:$|\n|[.,;/&|)\]:])|\s+[A-Z](?![\w'’])", after + " "):
-            return not (":" in between and letter == "A")
-        follows = rest[another.end("other") :]
-        if re.match(r"\s*(?:$|[.,;/&|)\]:]|(?:and|or)\b|[A-Z](?![\w'’]))", follows):
-            return not (":" in between and letter == "A")
-    return letter == "A" and bool(_LIST.match(rest))
+    if re.match(r"[가-힣一-鿿ぁ-ヿ]", rest):
+        return bool(GOES_ON_ABOUT_AN_ANSWER.match(rest)) or begins_with_choice(
+            rest, choice_of(letter, choices)
+        )
+    if goes_on_in_a_word(rest):
+        return False
+    if closing.strip(" \t\n*_'’`") or "\n" in closing or _LABEL_ENDS.match(rest[len(closing.rstrip()) :]):
+        return True
+    if begins_with_choice(after.lstrip("= "), choice_of(letter, choices)):
+        return True
+    if stated and _GOES_ON_BEHIND_A_STATEMENT.match(rest):
+        return True
+    return letter != "I" and bool(GOES_ON_ABOUT_AN_ANSWER.match(rest))
+
+
+def _is_labeled(text: str, end: int) -> bool:
+    """Returns whether a small letter is in the form of a label, or called the answer."""
+    return bool(_LABEL_ENDS.match(text, end) or GOES_ON_ABOUT_AN_ANSWER.match(text, end))
+
+
+def _is_behind_a_noun(found: re.Match[str]) -> bool:
+    """Returns whether a letter belongs to the word before it: `vitamin C is good`."""
+    noun = _NOUN_BEFORE.search(found.string[max(0, found.start() - 40) : found.start()])
+    return bool(noun and not found["named"] and not _NO_NOUN.fullmatch(noun[1]))
 
 
 def _within(letter: str, choices: Sequence[str]) -> str | None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.evaluation.answer_reading import letters
+from sequela.evaluation.answer_reading.choices import behind_choice, is_part_of_a_number
+from sequela.evaluation.answer_reading.denials import is_asked, is_denied_before, is_denied_behind
 from sequela.evaluation.answer_reading.markup import plain
 from sequela.evaluation.answer_reading.names import (
     begins_with,
@@ -35,7 +37,7 @@ from sequela.evaluation.answer_reading.statements import (
 )
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING, without_thinking
 
-EXTRACTION_VERSION = 2
+EXTRACTION_VERSION = 3
 """Raised when a rule below starts to parse the same text differently."""
 
 Extractor = Callable[[str, Sequence[str]], str | None]
@@ -157,23 +159,37 @@ def _whole_choice(text: str, choices: Sequence[str]) -> str | None:
 def _choice_text(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter of the only choice whose words are at the start or follow the last `answer is`."""
     text = _ECHO.sub("", plain(first_question(text)))
-    stated = _CHOICE_STATED.split(STATED.split(text)[-1])[-1]
+    statements = [*STATED.finditer(text)][-1:]
+    statements += [*_CHOICE_STATED.finditer(text, statements[-1].end() if statements else 0)][-1:]
     shown = [without_articles(words(choice)) for choice in choices]
-    for said in (without_articles(words(text)), without_articles(words(stated))):
+    for statement in (None, *statements[-1:]):
+        stated = text[statement.end() :] if statement else text
+        said = without_articles(words(stated))
         matching = [i for i, choice in enumerate(shown) if begins_with(said, choice)]
         longest = max(matching, key=lambda i: len(shown[i]), default=None)
-        if longest is not None:
-            rest = re.sub(r"^(?:(?:or|and|[b-z])\s+)*", "", said[len(shown[longest]) :].strip())
-            others = [choice for choice in shown if choice != shown[longest]]
-            several = any(begins_with(rest, other) for other in others)
-            same = [i for i in matching if shown[i] == shown[longest]]
-            return string.ascii_uppercase[longest] if len(same) == 1 and not several else None
+        if longest is None or _is_not_meant(text, statement, choices[longest]):
+            continue
+        rest = re.sub(r"^(?:(?:or|and|[b-z])\s+)*", "", said[len(shown[longest]) :].strip())
+        others = [choice for choice in shown if choice != shown[longest]]
+        several = any(begins_with(rest, other) for other in others)
+        same = [i for i in matching if shown[i] == shown[longest]]
+        return string.ascii_uppercase[longest] if len(same) == 1 and not several else None
     return None
+
+
+def _is_not_meant(text: str, statement: re.Match[str] | None, choice: str) -> bool:
+    """Returns whether the words of a choice are denied, asked about, or only a part of a number."""
+    start, end = (statement.start(), statement.end()) if statement else (0, 0)
+    stated = text[end:]
+    if is_part_of_a_number(stated, choice) or (statement and is_denied_before(text, start, end)):
+        return True
+    behind = behind_choice(re.sub(r"(?i)^[^\w]*(?:(?:the|an?)\s+)?", "", stated), [choice])
+    return behind is not None and (is_denied_behind(stated, behind) or is_asked(text[:start], behind))
 
 
 _ECHO = re.compile(r"^\s*(?:A|Answer)\s*:\s*")
 _CHOICE_STATED = re.compile(
-    r"(?i)(?:\b(?:it|that|this|(?:option|choice|solution|response)(?:\s+here)?))"
+    r"(?i)(?<!because\s)(?<!since\s)(?:\b(?:it|that|this|(?:option|choice|solution|response)(?:\s+here)?))"
     r"(?:\s+(?:is|(?:would|must|should|has\s+to)\s+be)|(?<=it)['’]s|(?<=that)['’]s)\b\s*:?"
 )
 """Further words that state a choice, outside of a statement of an answer."""
