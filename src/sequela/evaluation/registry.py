@@ -14,28 +14,20 @@ from pydantic import Field, ValidationError
 
 from sequela.core.arguments import check_items, check_table, check_whole_number
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError, shown
-from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
+from sequela.core.numbers import MAX_COUNT, MAX_LENGTH
+from sequela.core.registry import SEQUELA, Listed
 from sequela.core.validation import problems_in
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, is_path
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.suite_description import SuiteDescription, unusable
 from sequela.evaluation.suite_entry import LimitedOptions, SuiteEntry, SuiteOptions
-from sequela.evaluation.suites.entries import HARNESS, SUITES, HarnessTaskOptions
+from sequela.evaluation.suites.entries import HARNESS, SUITE_REGISTRY, HarnessTaskOptions
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite
 
 DEFAULT_SUITES = ("builtin", "perplexity")
 """The suites that run by default."""
-
-SUITE_REGISTRY = Registry(
-    kind="suite",
-    group="sequela.suites",
-    built_in=lambda: {entry.name: entry for entry in SUITES},
-    check=instance_of(SuiteEntry),
-    expected="a `sequela.evaluation.SuiteEntry`",
-)
-"""The registry of the suites with code of their own; the others are benchmarks."""
 
 
 class BenchmarkOptions(LimitedOptions):
@@ -53,8 +45,8 @@ class BenchmarkOptions(LimitedOptions):
 
     protocols: tuple[str, ...] | None = None
     subjects: tuple[str, ...] | None = None
-    num_fewshot: int | None = Field(default=None, ge=0)
-    max_new_tokens: int | None = Field(default=None, ge=1)
+    num_fewshot: int | None = Field(default=None, ge=0, le=MAX_COUNT)
+    max_new_tokens: int | None = Field(default=None, ge=1, le=MAX_LENGTH)
     too_long: Literal["refuse", "cut"] = "refuse"
 
 
