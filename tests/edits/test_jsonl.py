@@ -53,7 +53,7 @@ def test_gzipped_file_with_line_separators_and_blank_lines(tmp_path: Path):
         ({"subject": ""}, "the field 'subject'"),
         ({"target": "gold"}, "the field 'target' is unknown"),
         ({"neighborhood": [{"answer": "iron"}]}, "the field 'neighborhood.0.prompt' is missing"),
-        ({"id": 3}, "the field 'id': input should be a valid string"),
+        ({"id": 3}, "the field 'id': expected a text"),
     ],
 )
 def test_invalid_line_is_named_by_file_and_number(write_records, changes, message):

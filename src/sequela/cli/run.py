@@ -126,6 +126,6 @@ def print_summary(folder: Path) -> None:
         reasons = ", and the reasons for n/a" if hidden else ""
         print_line(f"Sample sizes{reasons}: sequela results {folder} --all")
     for plugin in manifest.plugins:
-        print_line(f"The {plugin.kind} {plugin.name} is from {plugin.distribution} {plugin.version}.")
+        print_line(f"The {plugin.noun} {plugin.name} is from {plugin.distribution} {plugin.version}.")
     for warning in run_warnings(measurements, suites):
         print_line(warning, style="yellow")

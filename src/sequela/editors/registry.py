@@ -54,6 +54,7 @@ def _import_path(cls: type) -> str:
 
 METHOD_REGISTRY = Registry(
     kind="editor",
+    word="method",
     group="sequela.editors",
     built_in=lambda: METHODS,
     check=_record(MethodInfo),

@@ -172,4 +172,4 @@ def _find(source: str, path: str | Path | None) -> tuple[Source, Path | None]:
     if file is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
         file = user_path(source.removeprefix(_OWN_FILE_PREFIX))
         return replace(JSONL_SOURCE, name=file.name), file
-    raise UnknownNameError(SOURCE_REGISTRY.kind, source, SOURCE_REGISTRY.names())
+    raise UnknownNameError(SOURCE_REGISTRY.noun, source, SOURCE_REGISTRY.names())

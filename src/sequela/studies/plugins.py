@@ -84,7 +84,7 @@ def check_plugins(
         registry = registries[plugin.kind]
         hint = f"pip install '{plugin.distribution}=={plugin.version}'"
         package = f"{plugin.distribution} {plugin.version}"
-        used = f"The run used the {plugin.kind} {plugin.name!r} of the package {package}"
+        used = f"The run used the {registry.noun} {plugin.name!r} of the package {package}"
         if plugin.name not in registry.names():
             raise BadInputError(f"{used}, which is not installed.", hint=hint)
         origin = registry.origin(plugin.name)
