@@ -40,13 +40,14 @@ def run(
     The same command resumes an interrupted run.
     """
     from sequela.studies import read_study
-    from sequela.studies.study_file import check_memory
+    from sequela.studies.study_file import check_device, check_memory
 
     overrides = {"dtype": precision, "memory": memory}
     given = {key: value for key, value in overrides.items() if value is not None}
     with options.memory_limit_set_by("--memory" if memory else f"`memory` in {study}"):
         chosen = read_study(study, output).model_copy(update=given)
         check_memory(chosen)
+        check_device(chosen, study)
         _run(chosen, output, as_json)
 
 

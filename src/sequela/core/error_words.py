@@ -37,7 +37,7 @@ _EXPECTED: Mapping[str, str] = {
     **dict.fromkeys(("byte_size", "byte_size_unit"), "a size such as 4GiB"),
     "path_type": "a path",
 }
-"""What was expected, for the error types without further information."""
+"""The expectation in words, for the error types without further information."""
 
 _WITH_BOUNDS: Mapping[str, _Words] = {
     "literal_error": lambda found: f"expected {found['expected']}",
@@ -48,21 +48,20 @@ _WITH_BOUNDS: Mapping[str, _Words] = {
     "less_than_equal": lambda found: f"expected at most {found['le']}",
     "multiple_of": lambda found: f"expected a multiple of {found['multiple_of']}",
     "too_short": lambda found: _too_short(found),
-    "too_long": lambda found: f"expected at most {found['max_length']} entries",
+    "too_long": lambda found: f"expected at most {_entries(found['max_length'])}",
     "string_too_short": lambda found: _too_short_text(found),
-    "string_too_long": lambda found: f"expected at most {found['max_length']} characters",
+    "string_too_long": lambda found: f"expected a text of at most {found['max_length']} characters",
     "string_pattern_mismatch": lambda found: f"expected a text of the form {found['pattern']}",
 }
 """The messages of error types with further information."""
 
+_SUBJECT = r"^(?:[A-Z]\w+ )?(?:[Ii]nput|Value|String|Dictionary|List|Tuple) should "
+
 _PHRASES = (
     (re.compile(r"^(?:Value error|Assertion failed), "), ""),
-    (
-        re.compile(r"^(?:Input|Value|String|Dictionary|List|Tuple) should (?:be|have) (an? )?valid "),
-        "expected a ",
-    ),
-    (re.compile(r"^(?:Input|Value|String|Dictionary|List|Tuple) should (?:be|have) "), "expected "),
-    (re.compile(r"^(?:Input|Value|String|Dictionary|List|Tuple) should "), "expected that it would "),
+    (re.compile(_SUBJECT + r"(?:be|have) (?:an? )?valid "), "expected a "),
+    (re.compile(_SUBJECT + r"(?:be|have) "), "expected "),
+    (re.compile(_SUBJECT), "expected that it would "),
 )
 """The beginnings of the messages of other error types, and what stands for them."""
 
@@ -84,9 +83,13 @@ def plain_message(code: str, found: Mapping[str, Any], message: str) -> str:
     return message
 
 
+def _entries(n: int) -> str:
+    return "one entry" if n == 1 else f"{n} entries"
+
+
 def _too_short(found: Mapping[str, Any]) -> str:
     if found["actual_length"]:
-        return f"expected at least {found['min_length']} entries"
+        return f"expected at least {_entries(found['min_length'])}"
     return f"the {'table' if found['field_type'] == 'Dictionary' else 'list'} is empty"
 
 
@@ -94,5 +97,5 @@ def _too_short_text(found: Mapping[str, Any]) -> str:
     return (
         "the text is empty"
         if found["min_length"] == 1
-        else f"expected at least {found['min_length']} characters"
+        else f"expected a text of at least {found['min_length']} characters"
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from sequela.core.arguments import check_items, check_table, check_whole_number
+from sequela.core.arguments import as_path_text, check_items, check_table, check_whole_number
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError, shown
 from sequela.core.numbers import MAX_COUNT, MAX_LENGTH
 from sequela.core.registry import SEQUELA, Listed
@@ -51,7 +52,9 @@ class BenchmarkOptions(LimitedOptions):
 
 
 def make_suites(
-    suites: Sequence[Suite | Mapping[str, Any] | str], limit: int | None = None, **further: Any
+    suites: Sequence[Suite | Mapping[str, Any] | str | PathLike[str]],
+    limit: int | None = None,
+    **further: Any,
 ) -> list[Suite]:
     """Creates suites from their names and settings.
 
@@ -69,6 +72,8 @@ def make_suites(
         limit = check_whole_number("limit", limit, at_least=1)
     created: list[Suite] = []
     for suite in check_items("suites", suites, object, "a suite", 'Write ["mmlu"], or [{"name": "mmlu"}].'):
+        if isinstance(suite, PathLike):
+            suite = str(as_path_text(suite))
         if not isinstance(suite, str | Mapping):
             if not callable(getattr(suite, "evaluate", None)):
                 raise BadInputError(
@@ -78,7 +83,7 @@ def make_suites(
             continue
         options = {"name": suite} if isinstance(suite, str) else dict(suite)
         check_table("suite", options)
-        name = options.pop("name", None)
+        name = as_path_text(options.pop("name", None))
         if not isinstance(name, str):
             raise BadInputError(
                 f"A suite has no name: {shown(suite)}.", hint='Write {"name": "mmlu", "limit": 5}.'

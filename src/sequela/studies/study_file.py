@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from sequela.core.arguments import check_path
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hardware_names import check_device_name
 from sequela.core.text_files import read_text
@@ -34,7 +36,7 @@ _NAME_FORM = "expected letters, digits, '.', '_' and '-', a letter or digit firs
 """The form of a study's name."""
 
 
-def read_study(path: Path, output: Path | None = None) -> Study:
+def read_study(path: str | PathLike[str], output: Path | None = None) -> Study:
     """Reads a study file.
 
     Args:
@@ -46,6 +48,7 @@ def read_study(path: Path, output: Path | None = None) -> Study:
         BadInputError: The file can't be read, is not YAML, or has an invalid key, value or name; the message
             gives the line. Or a plug-in that the run used is not installed.
     """
+    path = check_path("path", path)
     try:
         text = read_text(path, limit=MAX_YAML)
     except BadInputError as error:
@@ -92,6 +95,27 @@ def check_memory(study: Study) -> None:
     """
     if study.engine == DEFAULT_ENGINE:
         check_memory_limit(study.memory, study.models, study.dtype)
+
+
+def check_device(study: Study, path: Path) -> None:
+    """Checks that the device which a study names is available; imports PyTorch if it is not the processor.
+
+    Args:
+        study: The study.
+        path: Its file.
+
+    Raises:
+        SequelaError: The device is not available; the message gives the line.
+    """
+    if study.device is None or study.device.startswith("cpu"):
+        return
+    from sequela.models.loading import choose_device
+
+    try:
+        choose_device(study.device)
+    except SequelaError as error:
+        line = parse_yaml(read_text(path, limit=MAX_YAML), str(path)).lines.get(("device",), 1)
+        raise BadInputError(f"{path}, line {line}: device: {error.message}", hint=error.hint) from error
 
 
 def _check_names(study: Study, name: str, lines: dict[Location, int]) -> None:
