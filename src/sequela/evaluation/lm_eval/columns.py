@@ -10,19 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from sequela.core.errors import BadInputError
+from sequela.core.plain_values import kind_of
 from sequela.core.visible_text import shortened
 
 _LARGEST = 2**63 - 1
 """The largest whole number that a table holds."""
-
-_KINDS: tuple[tuple[type, str], ...] = (
-    (bool, "true or false"),
-    (int, "a whole number"),
-    (float, "a fraction"),
-    (str, "a text"),
-    (list, "a list"),
-    (dict, "an object"),
-)
 
 
 class Columns:
@@ -42,7 +34,7 @@ class Columns:
             BadInputError: One is of another kind, or is a number that is too large.
         """
         for field, value in _values(row, ""):
-            kind = next(noun for type_, noun in _KINDS if isinstance(value, type_))
+            kind = kind_of(value)
             if isinstance(value, int) and not -_LARGEST - 1 <= value <= _LARGEST:
                 raise BadInputError(
                     f"{where}: the field {field!r} is a number of more than 64 bits.",
