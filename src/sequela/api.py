@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from os import PathLike
 from types import NoneType
 from typing import Any
 
@@ -177,7 +178,7 @@ class Model:
         contexts: Sequence[str] | None = None,
         seed: int = 0,
         on_bad_edit: BadEditPolicy | str = "report",
-        statistics: CorpusSpec | str | None = None,
+        statistics: CorpusSpec | str | PathLike[str] | None = None,
         progress: Progress = SILENT,
     ) -> Iterator[Model]:
         """Edits the model within a block and restores it bit for bit afterwards.
@@ -216,8 +217,9 @@ class Model:
             )
         method = create_editor(editor, settings) if isinstance(editor, str) else editor
         policy = BadEditPolicy.of(on_bad_edit)
-        check_instance("statistics", statistics, (str, CorpusSpec, NoneType), "a text, or a recipe for one")
-        corpus = CorpusSpec(source=statistics) if isinstance(statistics, str) else statistics
+        kinds = (str, PathLike, CorpusSpec, NoneType)
+        check_instance("statistics", statistics, kinds, "a text, or a recipe for one")
+        corpus = statistics if isinstance(statistics, CorpusSpec | NoneType) else _corpus_of(statistics)
         seed = check_seed("seed", seed)
         templates = None if contexts is None else check_contexts(contexts)
         requested = (edits,) if isinstance(edits, Edit) else edits
@@ -238,7 +240,7 @@ class Model:
 
     def evaluate(
         self,
-        suites: Sequence[Suite | Mapping[str, Any] | str] = DEFAULT_SUITES,
+        suites: Sequence[Suite | Mapping[str, Any] | str | PathLike[str]] = DEFAULT_SUITES,
         *,
         limit: int | None = None,
         template: str = "none",
@@ -322,7 +324,7 @@ class Model:
             yield replace(self, engine=running)
 
     @contextmanager
-    def load_edits(self, folder: str | Path) -> Iterator[Model]:
+    def load_edits(self, folder: str | PathLike[str]) -> Iterator[Model]:
         """Applies saved edits within a block, on top of the edits that the model already has.
 
         Args:
@@ -343,7 +345,7 @@ class Model:
         with self._with(self._on_top(edited), self.reports, (*self.methods, *saved.methods)) as model:
             yield model
 
-    def save_edits(self, folder: str | Path) -> None:
+    def save_edits(self, folder: str | PathLike[str]) -> None:
         """Saves the edits of this model, whichever methods applied them; `load_edits` applies them again.
 
         Args:
@@ -386,8 +388,16 @@ class Model:
             yield Model(edited, self.engine, reports, methods, self._active)
 
 
+def _corpus_of(source: str | PathLike[str]) -> CorpusSpec:
+    return CorpusSpec(source=os.fspath(source))
+
+
 def load_model(
-    name: str, *, device: str | None = None, dtype: str = "float32", memory: int | str | None = None
+    name: str | PathLike[str],
+    *,
+    device: str | None = None,
+    dtype: str = "float32",
+    memory: int | str | None = None,
 ) -> Model:
     """Loads a model: an alias, a Hugging Face hub id, a folder or a GGUF file.
 

@@ -305,10 +305,10 @@ def test_a_run_names_the_package_of_a_plug_in_that_is_no_longer_installed(tmp_pa
     reported = told_by(tmp_path, "run", "study.yaml")
     assert reported.status == 2
     assert (
-        "used the editor 'gentle' of the package gentle-editing 1.2, which is not installed"
+        "used the method 'gentle' of the package gentle-editing 1.2, which is not installed"
         in reported.stderr
     )
     assert "pip install 'gentle-editing==1.2'" in reported.stderr
     assert reported.imported == ()
     elsewhere = told_by(tmp_path, "run", "study.yaml", "--output", "other")
-    assert "Unknown editor 'gentle'" in elsewhere.stderr
+    assert "Unknown method 'gentle'" in elsewhere.stderr

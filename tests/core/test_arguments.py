@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ from sequela.core.arguments import (
     check_whole_number,
 )
 from sequela.core.errors import BadInputError, UnknownNameError
+
+
+class _Place(os.PathLike[Any]):
+    """A path object of another library."""
+
+    def __init__(self, path: str | bytes) -> None:
+        self._path = path
+
+    def __fspath__(self) -> Any:
+        return self._path
 
 
 def test_whole_numbers_of_any_library_are_converted() -> None:
@@ -64,9 +75,13 @@ def test_half_of_a_surrogate_pair_is_no_text() -> None:
 
 def test_paths_tables_and_seeds() -> None:
     assert check_path("folder", "a") == check_path("folder", Path("a")) == Path("a")
-    for wrong in (None, 3, "", b"a", []):
+    assert check_path("folder", _Place("a")) == Path("a")
+    for wrong in (None, 3, "", b"a", [], _Place(b"a")):
         with pytest.raises(BadInputError, match="`folder`"):
             check_path("folder", wrong)
+    for unusable in ("a\0b", "x" * 5000, "~nobody-of-this-name/a"):
+        with pytest.raises(BadInputError, match="path"):
+            check_path("folder", unusable)
     check_table("settings", {"lr": 1})
     for wrong in (None, [1], "lr", {1: "lr"}):
         with pytest.raises(BadInputError, match="`settings`"):

@@ -47,13 +47,13 @@ def error_of(content: object) -> ValidationError:
         ),
         ({"probes": [GOOD], "zzz": 2}, "the field 'zzz' is unknown"),
         ({"probes": [{"prompt": "Who"}]}, "the field 'probes.0.prompt' has no question mark"),
-        ({"probes": []}, "the field 'probes': list should have at least 1 item after validation, not 0"),
+        ({"probes": []}, "the field 'probes': the list is empty"),
         (
             {"probes": [{"prompt": "Who?", "anwser": ""}], "count": "many"},
-            "the field 'probes.0.anwser' is unknown (did you mean 'answer'?); the field 'count': input "
-            "should be a valid integer, unable to parse string as an integer",
+            "the field 'probes.0.anwser' is unknown (did you mean 'answer'?); the field 'count': expected "
+            "a whole number",
         ),
-        (7, "Input should be a valid dictionary or instance of Facts"),
+        (7, "expected a table of keys and values"),
     ],
 )
 def test_every_problem_is_named_by_its_field(content: object, words: str) -> None:

@@ -40,7 +40,7 @@ def test_the_listing_has_each_setting_with_its_default() -> None:
 
 @pytest.mark.parametrize(("wrong", "meant"), [("rmoe", "rome"), ("MEMIT", "memit"), ("ftm", "ft-m")])
 def test_an_unknown_method_is_reported_with_near_matches(wrong: str, meant: str) -> None:
-    with pytest.raises(UnknownNameError, match=f"Unknown editor '{wrong}'") as caught:
+    with pytest.raises(UnknownNameError, match=f"Unknown method '{wrong}'") as caught:
         create_editor(wrong)
     assert meant in caught.value.near
     assert meant in str(caught.value)

@@ -53,7 +53,12 @@ def test_gzipped_file_with_line_separators_and_blank_lines(tmp_path: Path):
         ({"subject": ""}, "the field 'subject'"),
         ({"target": "gold"}, "the field 'target' is unknown"),
         ({"neighborhood": [{"answer": "iron"}]}, "the field 'neighborhood.0.prompt' is missing"),
-        ({"id": 3}, "the field 'id': input should be a valid string"),
+        ({"id": " "}, "the field 'id' is empty"),
+        ({"target_true": ""}, "the field 'target_true' is empty"),
+        ({"target_true": " "}, "the field 'target_true' is empty"),
+        ({"neighborhood": [{"prompt": "p", "answer": ""}]}, "the field 'neighborhood.0.answer' is empty"),
+        ({"portability": [{"prompt": "p", "answer": " "}]}, "the field 'portability.0.answer' is empty"),
+        ({"id": 3}, "the field 'id': expected a text"),
     ],
 )
 def test_invalid_line_is_named_by_file_and_number(write_records, changes, message):
@@ -76,11 +81,11 @@ def test_missing_field(write_records, field):
     ("name", "text", "message"),
     [
         ("facts.jsonl", json.dumps(fact()) + "\n{oops", "line 2: not JSON"),
-        ("facts.jsonl", "[1]", "record 1: expected an object with fields, found list"),
+        ("facts.jsonl", "[1]", "record 1: expected an object with fields, found a list"),
         ("facts.jsonl", "\n", "has no records"),
         ("facts.json", "[]", "has no records"),
         ("facts.json", "{oops", "is not JSON"),
-        ("facts.json", "{}", "expected a list of records, found dict"),
+        ("facts.json", "{}", "expected a list of records, found an object"),
     ],
 )
 def test_file_with_other_content(tmp_path: Path, name: str, text: str, message: str):

@@ -92,3 +92,14 @@ def test_real_files(real_data: Path, file: str):
     assert (len(edits), len(edits.skipped)) == (loaded, skipped)
     for edit in edits:
         assert edit.prompt.count("{}") == 1
+
+
+def test_a_path_object_is_a_file_of_the_users_own(tmp_path: Path) -> None:
+    path = tmp_path / "facts.jsonl"
+    path.write_text(
+        '{"id": "ulm", "prompt": "{} is in", "subject": "Ulm", "target_new": "Peru"}\n', encoding="utf-8"
+    )
+    assert load_edits(path).edits == load_edits(f"jsonl:{path}").edits
+    assert load_edits("jsonl", path).edits == load_edits(path).edits
+    with pytest.raises(BadInputError, match="builtin"):
+        load_edits(tmp_path / "builtin")

@@ -2,12 +2,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sequela.core.errors import BadInputError, UnknownNameError
-from sequela.evaluation.registry import HARNESS, check_options, list_suites, make_suite, suite_names
+from sequela.evaluation.registry import (
+    HARNESS,
+    check_options,
+    list_suites,
+    make_suite,
+    make_suites,
+    suite_names,
+)
+from support.own_task import OWN
 
 
 @pytest.mark.parametrize("name", [name for name in suite_names() if name != HARNESS])
@@ -68,3 +77,10 @@ def test_listing_the_suites_does_not_import_the_harness() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_task_file_may_be_named_by_a_path_object(tmp_path: Path) -> None:
+    (tmp_path / "capitals.yaml").write_text(OWN, encoding="utf-8")
+    (tmp_path / "capitals.jsonl").write_text('{"country": "Peru", "capital": "Lima"}\n', encoding="utf-8")
+    path = tmp_path / "capitals.yaml"
+    assert {suite.name for suite in make_suites([path, str(path), {"name": path}])} == {"capitals"}

@@ -125,7 +125,7 @@ def test_the_manifest_says_where_everything_came_from(finished: Path) -> None:
 def test_without_the_package_results_are_shown_with_its_name(finished: Path) -> None:
     answer = CliRunner().invoke(app, ["results", str(finished)])
     assert answer.exit_code == 0
-    assert f"The editor doubling is from {PACKAGE}." in answer.stdout
+    assert f"The method doubling is from {PACKAGE}." in answer.stdout
 
 
 def test_without_the_package_what_needs_it_says_what_to_install(finished: Path) -> None:

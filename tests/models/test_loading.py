@@ -97,6 +97,20 @@ def test_a_missing_path_is_an_error(name: str) -> None:
         load_model(name)
 
 
+def test_a_path_object_names_a_folder_and_never_a_model_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tiny_language_model("gpt2"), tmp_path / "saved")
+    monkeypatch.chdir(tmp_path)
+    for name in (folder, Path("saved")):
+        assert load_model(name).name == load_model(str(name)).name == str(name)
+    with pytest.raises(BadInputError, match="no such file or folder"):
+        load_model(Path("gpt2"))
+    for wrong in (3, b"gpt2", None):
+        with pytest.raises(BadInputError, match="is not the name or path of a model"):
+            load_model(wrong)  # type: ignore[arg-type]
+
+
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"config\.json is missing"):
         load_model(str(tmp_path))

@@ -277,7 +277,7 @@ def test_plug_in_packages_are_listed_with_their_versions(run_writer: Callable, t
         for kind, name, package in (("suite", "zoo", "zoo"), ("editor", "aa", "aa"), ("engine", "ox", "zoo"))
     ]
     write_manifest(run, read_manifest(run).with_plugins(plugins))
-    packages = "sequela-aa 1.2 (editor aa); sequela-zoo 1.2 (suite zoo, engine ox)"
+    packages = "sequela-aa 1.2 (method aa); sequela-zoo 1.2 (suite zoo, engine ox)"
     assert f"* Plug-ins: {packages}" in markdown_page(run)
     assert f"<dt>Plug-ins</dt><dd>{packages}</dd>" in write_report(run, tmp_path / "page").read_text("utf-8")
 

@@ -8,6 +8,7 @@ import pytest
 
 from sequela.core.errors import BadInputError
 from sequela.studies import Study, read_study, study_from_text
+from sequela.studies.study_file import check_device
 
 BASE = "name: x\nmodels: [m]\n"
 ROME = BASE + "editors: [rome]\n"
@@ -83,7 +84,14 @@ def test_an_unknown_key_is_reported_with_its_line_and_the_allowed_keys(
     [
         (BASE + "editors: rome\n", 3, "editors: expected a list (given: 'rome')"),
         (ROME + "checkpoints: 3\n", 4, "checkpoints: expected a list (given: 3)"),
-        (ROME + "checkpoints:\n  - 0\n  - many\n", 6, "(given: 'many')"),
+        (ROME + "checkpoints:\n  - 0\n  - many\n", 6, "expected a whole number (given: 'many')"),
+        (ROME + "device: 3\n", 4, "device: expected a text (given: 3)"),
+        (ROME + "device: cpu:9\n", 4, "Unknown device 'cpu:9'"),
+        (ROME + "seed: x\n", 4, "seed: expected a whole number (given: 'x')"),
+        (ROME + "alarms: {every: -1}\n", 4, "alarms.every: expected at least 0 (given: -1)"),
+        (ROME + "max_thinking_tokens: 99999999\n", 4, "expected at most 1048576"),
+        (BASE + "editors:\n  - name: rome\n    settings:\n      v_lr: [1]\n", 6, "expected a number"),
+        (ROME + "suites:\n  - name: builtin\n    limit: x\n", 6, "expected a whole number"),
         (ROME + "edits: 3\n", 4, "edits: expected a table of keys and values"),
         (ROME + "dtype: float8\n", 4, "'float32', 'bfloat16' or 'float16'"),
         (ROME + "memory: much\n", 4, "memory: expected a size such as 4GiB (given: 'much')"),
@@ -243,3 +251,25 @@ def test_a_key_in_the_wrong_place_is_pointed_to_its_place(text: str, guess: str 
     error = error_of(BASE + text)
     assert "unknown key" in error
     assert (f"Did you mean {guess}?" in error) if guess else ("Did you mean" not in error)
+
+
+@pytest.mark.parametrize("editor", ["romee", "zzz", "memit+recct"])
+def test_an_unknown_method_is_called_a_method(editor: str) -> None:
+    assert "nknown editor" not in error_of(BASE + f"editors: [{editor}]\n")
+
+
+def test_a_device_that_is_not_here_is_reported_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(ROME + "device: cuda:77\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"study\.yaml, line 4: device: The device 'cuda:77' is not av"):
+        check_device(read_study(path), path)
+    path.write_text(ROME + "device: cpu:0\n", encoding="utf-8")
+    check_device(read_study(path), path)
+
+
+def test_a_path_may_be_a_text_or_a_path_object(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(ROME, encoding="utf-8")
+    assert read_study(str(path)) == read_study(path)
+    with pytest.raises(BadInputError, match="`path` = 3 is not the path"):
+        read_study(3)  # type: ignore[arg-type]

@@ -40,13 +40,14 @@ def run(
     The same command resumes an interrupted run.
     """
     from sequela.studies import read_study
-    from sequela.studies.study_file import check_memory
+    from sequela.studies.study_file import check_device, check_memory
 
     overrides = {"dtype": precision, "memory": memory}
     given = {key: value for key, value in overrides.items() if value is not None}
     with options.memory_limit_set_by("--memory" if memory else f"`memory` in {study}"):
         chosen = read_study(study, output).model_copy(update=given)
         check_memory(chosen)
+        check_device(chosen, study)
         _run(chosen, output, as_json)
 
 
@@ -126,6 +127,6 @@ def print_summary(folder: Path) -> None:
         reasons = ", and the reasons for n/a" if hidden else ""
         print_line(f"Sample sizes{reasons}: sequela results {folder} --all")
     for plugin in manifest.plugins:
-        print_line(f"The {plugin.kind} {plugin.name} is from {plugin.distribution} {plugin.version}.")
+        print_line(f"The {plugin.noun} {plugin.name} is from {plugin.distribution} {plugin.version}.")
     for warning in run_warnings(measurements, suites):
         print_line(warning, style="yellow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Collection, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 from sequela.core.errors import BadInputError, UnknownNameError, shown
 from sequela.core.numbers import MAX_SEED, MIN_SEED
+from sequela.core.paths import user_path
 from sequela.core.plain_values import can_be_encoded
 
 T = TypeVar("T")
@@ -107,11 +109,17 @@ def check_path(name: str, value: object) -> Path:
     """Returns an argument as a path.
 
     Raises:
-        BadInputError: It is not the path of a file or folder.
+        BadInputError: It is not the path of a file or folder, or nothing can have that path.
     """
-    if isinstance(value, str | PathLike) and str(value):
-        return Path(value)
+    text = as_path_text(value)
+    if isinstance(text, str) and text:
+        return user_path(text)
     raise not_expected(name, value, "the path of a file or folder")
+
+
+def as_path_text(value: object) -> object:
+    """Returns the path that an object stands for as a text, and any other value unchanged."""
+    return os.fspath(value) if isinstance(value, PathLike) else value
 
 
 def check_table(name: str, value: object) -> None:

@@ -16,7 +16,8 @@ DTYPE_NAMES = ("float32", "bfloat16", "float16")
 AUTO = "auto"
 """The name that leaves the dtype to the hardware."""
 
-_DEVICE = re.compile(rf"({'|'.join(DEVICE_TYPES)})(:(0|[1-9][0-9]?))?")
+_DEVICE = re.compile(r"(?:cpu|mps)(?::0)?|(?:cuda|xpu)(?::(?:0|[1-9][0-9]?))?")
+"""There is one processor and one Apple GPU, and there can be several of the others."""
 
 
 def check_device_name(name: str) -> str:

@@ -61,6 +61,21 @@ def text_problem(text: str) -> str:
     return f"half of a surrogate pair, \\u{ord(found[0]):04x} (at {found.start() + 1:,})"
 
 
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (int, "a whole number"),
+    (float, "a fraction"),
+    (str, "a text"),
+    (list, "a list"),
+    (dict, "an object"),
+)
+
+
+def kind_of(value: Any) -> str:
+    """Returns the kind of a value that was read from JSON, in words."""
+    return next((noun for type_, noun in _KINDS if isinstance(value, type_)), "null")
+
+
 def can_be_encoded(text: str) -> bool:
     """Returns whether a text has no half of a surrogate pair, so that UTF-8 can encode it."""
     return _HALF_OF_A_PAIR.search(text) is None

@@ -63,13 +63,14 @@ class Registry(Generic[T]):
     """A mapping from names to entries, extensible by packages.
 
     Args:
-        kind: The word for an entry in messages, e.g. `edit source`.
+        kind: The kind of the entries, as runs store it, e.g. `edit source`.
         group: The group of entry points by which packages provide further entries.
         built_in: Returns the built-in entries by name: each an object, or its location as
             `module:attribute`.
         check: Returns the entry for an imported object; raises `ValueError`, with or without a reason, if
             it is not one.
         expected: The description, in messages, of the object that an entry point must name.
+        word: The word for an entry in messages, if it isn't the kind.
     """
 
     kind: str
@@ -77,6 +78,12 @@ class Registry(Generic[T]):
     built_in: Callable[[], Mapping[str, T | str]]
     check: Callable[[str, object], T]
     expected: str
+    word: str = ""
+
+    @property
+    def noun(self) -> str:
+        """The word for an entry in messages."""
+        return self.word or self.kind
 
     def names(self) -> tuple[str, ...]:
         """Returns all names, the built-in ones first; imports no package."""
@@ -90,7 +97,7 @@ class Registry(Generic[T]):
             UnknownNameError: No entry has the name; the error has near matches.
             BadInputError: The name is not a string.
         """
-        check_choice(self.kind, name, self.names())
+        check_choice(self.noun, name, self.names())
 
     def get(self, name: str) -> T:
         """Returns the entry of a name.
@@ -152,7 +159,7 @@ class Registry(Generic[T]):
         """Returns the error for an object that is not a valid entry."""
         origin = self.origin(name)
         return BadInputError(
-            f"The package {origin} provides the {self.kind} {name!r} as {shown(found)}, which "
+            f"The package {origin} provides the {self.noun} {name!r} as {shown(found)}, which "
             f"{reason or f'is not {self.expected}'}.",
             hint=f"The entry point must name {self.expected}. Update or uninstall {origin.distribution}, or "
             "ask its authors.",
@@ -178,7 +185,7 @@ class Registry(Generic[T]):
         self, name: str, location: str, origin: Origin, error: BaseException
     ) -> BadInputError:
         return BadInputError(
-            f"The {self.kind} {name!r} of the package {origin} ({location}) can't be imported: "
+            f"The {self.noun} {name!r} of the package {origin} ({location}) can't be imported: "
             f"{type(error).__name__}: {error}",
             hint=f"Install what it needs, or update or uninstall {origin.distribution}.",
         )
@@ -188,7 +195,7 @@ class Registry(Generic[T]):
         others = [SEQUELA] if name in self.built_in() else []
         owners = " and ".join(str(origin) for origin in (*others, *origins))
         return BadInputError(
-            f"The name {name!r} is taken: {owners} each provide {article(self.kind)} {self.kind} of that "
+            f"The name {name!r} is taken: {owners} each provide {article(self.noun)} {self.noun} of that "
             "name.",
             hint=f"Uninstall {' or '.join(origin.distribution for origin in origins)}, or ask its authors "
             "for another name.",

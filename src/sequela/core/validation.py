@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from sequela.core.error_words import RAISED_BY_VALIDATORS, plain_message
 from sequela.core.errors import BadInputError, near_matches
 from sequela.core.numbers import MAX_SEED, MIN_SEED
 
@@ -90,7 +91,7 @@ class Problem:
             return f"the {noun} {self.key!r} is unknown{suggestion(str(self.location[-1]), allowed)}"
         if not self.location:
             return self.message
-        if self.code == "value_error":
+        if self.code in RAISED_BY_VALIDATORS:
             return f"the {noun} {self.key!r} {self.message}"
         return f"the {noun} {self.key!r}: {self.message[:1].lower()}{self.message[1:]}"
 
@@ -121,7 +122,7 @@ def _problem(details: ErrorDetails) -> Problem:
     return Problem(
         location=details["loc"],
         kind=_KINDS.get(details["type"], "wrong"),
-        message=details["msg"].removeprefix("Value error, "),
+        message=plain_message(details["type"], details.get("ctx", {}), details["msg"]),
         code=details["type"],
         given=details["input"],
     )

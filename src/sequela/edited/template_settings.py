@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from sequela.core.errors import BadInputError
+from sequela.core.numbers import MAX_LENGTH
 from sequela.core.validation import in_words
 
 Template = Literal["none", "chat"]
@@ -83,7 +84,7 @@ class TemplateSettings(BaseModel):
     template: Template = "none"
     chat_template_args: TemplateArguments = Field(default_factory=dict)
     think_end_token: ThinkEndToken | None = None
-    max_thinking_tokens: int | None = Field(default=None, ge=1)
+    max_thinking_tokens: int | None = Field(default=None, ge=1, le=MAX_LENGTH)
 
     @model_validator(mode="after")
     def _of_a_chat_template(self) -> TemplateSettings:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sequela.core.arguments import check_table, check_text
+from sequela.core.arguments import as_path_text, check_table, check_text
 from sequela.core.errors import BadInputError, near_matches, shown
 from sequela.core.registry import Registry, check_name
 from sequela.core.validation import problems_in
@@ -54,6 +54,7 @@ def _import_path(cls: type) -> str:
 
 METHOD_REGISTRY = Registry(
     kind="editor",
+    word="method",
     group="sequela.editors",
     built_in=lambda: METHODS,
     check=_record(MethodInfo),
@@ -131,7 +132,7 @@ def check_editor(name: str, settings: Mapping[str, Any] | None = None) -> Checke
     if settings is not None:
         check_table("settings", settings)
     method, *names = name.split(JOIN)
-    info, given = method_info(method), dict(settings or {})
+    info, given = method_info(method), {key: as_path_text(value) for key, value in (settings or {}).items()}
     regularizers = [regularizer_info(one) for one in names]
     own = tuple((one, _checked(one.name, one.settings, given.pop(one.name, {}))) for one in regularizers)
     checked = _checked(method, info.settings, given, *names)

@@ -28,12 +28,10 @@ class Probe(CheckedModel):
     prompt: str = Field(min_length=1, description="The text to be continued.")
     answer: str | None = Field(default=None, description="The right continuation, if one is known.")
 
-    @field_validator("prompt")
+    @field_validator("prompt", "answer")
     @classmethod
-    def _has_text(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("is empty")
-        return value
+    def _has_text(cls, value: str | None) -> str | None:
+        return _not_blank(value)
 
 
 class Edit(CheckedModel):
@@ -100,12 +98,10 @@ class Edit(CheckedModel):
             raise ValueError("is empty")
         return value.strip()
 
-    @field_validator("prompt")
+    @field_validator("id", "prompt", "target_true")
     @classmethod
-    def _is_not_blank(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("is empty")
-        return value
+    def _is_not_blank(cls, value: str | None) -> str | None:
+        return _not_blank(value)
 
     @field_validator("paraphrases", "generation", "attribute")
     @classmethod
@@ -133,3 +129,14 @@ class Edit(CheckedModel):
     def content_hash(self) -> str:
         """A hash of the edit's fields without the relation, which no method reads."""
         return hash_json(self.model_dump(mode="json", exclude={"relation"}))
+
+
+def _not_blank(value: str | None) -> str | None:
+    """Returns a text unchanged; a fact that is not known is left out, or null.
+
+    Raises:
+        ValueError: The text has only white space.
+    """
+    if value is not None and not value.strip():
+        raise ValueError("is empty")
+    return value

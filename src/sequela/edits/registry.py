@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 
-from sequela.core.arguments import check_path, check_text
+from sequela.core.arguments import as_path_text, check_path, check_text
 from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.core.paths import user_path
 from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
@@ -79,12 +80,14 @@ class SourceDescription:
     problem: str = ""
 
 
-def load_edits(source: str, path: str | Path | None = None, limit: int | None = None) -> EditSet:
+def load_edits(
+    source: str | PathLike[str], path: str | PathLike[str] | None = None, limit: int | None = None
+) -> EditSet:
     """Loads edits by the name of their source.
 
     Args:
         source: A name of `SOURCE_REGISTRY`, or the user's own file: `jsonl:FILE`, or any text that
-            ends in `.jsonl` or `.json`.
+            ends in `.jsonl` or `.json`, or a path object.
         path: A file in the named source's schema, instead of the published one.
         limit: The number of edits to keep, from the first on; all if None. All records are
             checked in any case.
@@ -104,7 +107,7 @@ def load_edits(source: str, path: str | Path | None = None, limit: int | None = 
     return edits if limit is None else edits.first(limit)
 
 
-def check_source(source: str, path: str | Path | None = None) -> EditSet | None:
+def check_source(source: str | PathLike[str], path: str | PathLike[str] | None = None) -> EditSet | None:
     """Checks the arguments of `load_edits`, and the edits themselves if they can be read in a moment.
 
     Args:
@@ -158,13 +161,15 @@ def _describe(listed: Listed[Source]) -> SourceDescription:
     )
 
 
-def _find(source: str, path: str | Path | None) -> tuple[Source, Path | None]:
+def _find(source: str | PathLike[str], path: str | PathLike[str] | None) -> tuple[Source, Path | None]:
     """Returns the source of a name, and the user's file that it reads, if it reads one.
 
     Raises:
         UnknownNameError: No source has that name.
         BadInputError: The package that provides it can't be used.
     """
+    if isinstance(source, PathLike):
+        source = f"{_OWN_FILE_PREFIX}{as_path_text(source)}"
     check_text("source", source, "the name of an edit source, or of a file")
     file = None if path is None else check_path("path", path)
     if source in SOURCE_REGISTRY.names():
@@ -172,4 +177,4 @@ def _find(source: str, path: str | Path | None) -> tuple[Source, Path | None]:
     if file is None and (source.startswith(_OWN_FILE_PREFIX) or source.endswith(_OWN_FILE_ENDINGS)):
         file = user_path(source.removeprefix(_OWN_FILE_PREFIX))
         return replace(JSONL_SOURCE, name=file.name), file
-    raise UnknownNameError(SOURCE_REGISTRY.kind, source, SOURCE_REGISTRY.names())
+    raise UnknownNameError(SOURCE_REGISTRY.noun, source, SOURCE_REGISTRY.names())

@@ -8,34 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from sequela.core.arguments import check_items, check_table, check_whole_number
+from sequela.core.arguments import as_path_text, check_items, check_table, check_whole_number
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError, shown
-from sequela.core.registry import SEQUELA, Listed, Registry, instance_of
+from sequela.core.numbers import MAX_COUNT, MAX_LENGTH
+from sequela.core.registry import SEQUELA, Listed
 from sequela.core.validation import problems_in
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, is_path
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.suite_description import SuiteDescription, unusable
 from sequela.evaluation.suite_entry import LimitedOptions, SuiteEntry, SuiteOptions
-from sequela.evaluation.suites.entries import HARNESS, SUITES, HarnessTaskOptions
+from sequela.evaluation.suites.entries import HARNESS, SUITE_REGISTRY, HarnessTaskOptions
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite
 
 DEFAULT_SUITES = ("builtin", "perplexity")
 """The suites that run by default."""
-
-SUITE_REGISTRY = Registry(
-    kind="suite",
-    group="sequela.suites",
-    built_in=lambda: {entry.name: entry for entry in SUITES},
-    check=instance_of(SuiteEntry),
-    expected="a `sequela.evaluation.SuiteEntry`",
-)
-"""The registry of the suites with code of their own; the others are benchmarks."""
 
 
 class BenchmarkOptions(LimitedOptions):
@@ -53,13 +46,15 @@ class BenchmarkOptions(LimitedOptions):
 
     protocols: tuple[str, ...] | None = None
     subjects: tuple[str, ...] | None = None
-    num_fewshot: int | None = Field(default=None, ge=0)
-    max_new_tokens: int | None = Field(default=None, ge=1)
+    num_fewshot: int | None = Field(default=None, ge=0, le=MAX_COUNT)
+    max_new_tokens: int | None = Field(default=None, ge=1, le=MAX_LENGTH)
     too_long: Literal["refuse", "cut"] = "refuse"
 
 
 def make_suites(
-    suites: Sequence[Suite | Mapping[str, Any] | str], limit: int | None = None, **further: Any
+    suites: Sequence[Suite | Mapping[str, Any] | str | PathLike[str]],
+    limit: int | None = None,
+    **further: Any,
 ) -> list[Suite]:
     """Creates suites from their names and settings.
 
@@ -77,6 +72,8 @@ def make_suites(
         limit = check_whole_number("limit", limit, at_least=1)
     created: list[Suite] = []
     for suite in check_items("suites", suites, object, "a suite", 'Write ["mmlu"], or [{"name": "mmlu"}].'):
+        if isinstance(suite, PathLike):
+            suite = str(as_path_text(suite))
         if not isinstance(suite, str | Mapping):
             if not callable(getattr(suite, "evaluate", None)):
                 raise BadInputError(
@@ -86,7 +83,7 @@ def make_suites(
             continue
         options = {"name": suite} if isinstance(suite, str) else dict(suite)
         check_table("suite", options)
-        name = options.pop("name", None)
+        name = as_path_text(options.pop("name", None))
         if not isinstance(name, str):
             raise BadInputError(
                 f"A suite has no name: {shown(suite)}.", hint='Write {"name": "mmlu", "limit": 5}.'

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from sequela.models.config_sizes import check_sizes
 from sequela.models.families import family_of
 from sequela.models.gguf import read_gguf
 from sequela.models.language_model import LanguageModel
-from sequela.models.names import check_model_name, is_path
+from sequela.models.names import check_model_name, is_path, model_name
 from sequela.models.pypi_models import packaged_folder
 
 _OTHER_DEVICE = "Choose another one, or none: the best available one is used."
@@ -35,7 +36,7 @@ _OTHER_DEVICE = "Choose another one, or none: the best available one is used."
 
 
 def load_model(
-    name: str,
+    name: str | PathLike[str],
     *,
     device: str | None = None,
     dtype: str = "float32",
@@ -60,6 +61,7 @@ def load_model(
         UnknownNameError: There is no such dtype, or the name is similar to an alias.
         SequelaError: There is no such model, or it can't be downloaded.
     """
+    name = model_name(name)
     target_device = choose_device(device)
     precision = choose_precision(dtype, target_device)
     if precision.reason:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from os import PathLike
 from pathlib import Path
 
-from sequela.core.arguments import check_text
+from sequela.core.arguments import as_path_text, check_text
 from sequela.core.errors import BadInputError, UnknownNameError, near_matches
 from sequela.core.paths import user_path
 from sequela.models.aliases import ALIASES
@@ -17,6 +18,19 @@ def is_path(name: str) -> bool:
     """Returns whether a name is that of a folder or a file."""
     looks_like_path = name.startswith((".", "/", "~")) or name.endswith(".gguf") or "\\" in name
     return looks_like_path or name.count("/") > 1 or user_path(name).exists()
+
+
+def model_name(name: str | PathLike[str]) -> str:
+    """Returns the name of a model; a path object names a file or folder, whether it exists or not.
+
+    Raises:
+        BadInputError: It is neither a text nor a path.
+    """
+    text = as_path_text(name)
+    check_text("name", text, "the name or path of a model")
+    if isinstance(name, str) or is_path(str(text)):
+        return str(text)
+    return f"./{text}"
 
 
 def check_model_name(name: str) -> None:

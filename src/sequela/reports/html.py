@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from sequela.core.arguments import check_path
 from sequela.core.paths import replacing
 from sequela.core.visible_text import visible
 from sequela.reports.formatting import format_bytes
@@ -25,7 +27,7 @@ from sequela.results import protocol_info
 REPORT_NAME = "index.html"
 
 
-def write_report(run_folder: Path, output_folder: Path) -> Path:
+def write_report(run_folder: str | PathLike[str], output_folder: str | PathLike[str]) -> Path:
     """Writes the report of a run as `index.html`, from its stored results only.
 
     Args:
@@ -38,8 +40,8 @@ def write_report(run_folder: Path, output_folder: Path) -> Path:
     Raises:
         SequelaError: The folder has no run, or its results can't be read.
     """
-    page = render(read_report_data(run_folder))
-    path = output_folder / REPORT_NAME
+    page = render(read_report_data(check_path("run_folder", run_folder)))
+    path = check_path("output_folder", output_folder) / REPORT_NAME
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="replace")
         temporary.chmod(0o644)  # temporary files are private, but the page should be readable by others

@@ -210,7 +210,7 @@ def plugin_packages(plugins: Iterable[Plugin]) -> list[PluginPackage]:
     """Returns the packages whose plug-ins a run used, in alphabetical order."""
     names: dict[tuple[str, str], list[str]] = defaultdict(list)
     for plugin in plugins:
-        names[(plugin.distribution, plugin.version)].append(f"{plugin.kind} {plugin.name}")
+        names[(plugin.distribution, plugin.version)].append(f"{plugin.noun} {plugin.name}")
     return [PluginPackage(*package, tuple(found)) for package, found in sorted(names.items())]
 
 

@@ -48,6 +48,11 @@ class Component(BaseModel):
     distribution: str
     version: str
 
+    @property
+    def noun(self) -> str:
+        """The word for the kind in texts for users: an `editor` is a method."""
+        return "method" if self.kind == "editor" else self.kind
+
 
 class Plugin(Component):
     """A component that is not built in; a run can't be continued without its package."""

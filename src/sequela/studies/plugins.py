@@ -16,8 +16,8 @@ from sequela.editors.registry import METHOD_REGISTRY, REGULARIZER_REGISTRY
 from sequela.edits.registry import SOURCE_REGISTRY
 from sequela.evaluation.edit_quality.plugin_metrics import PROBE_REGISTRY
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY
-from sequela.evaluation.registry import SUITE_REGISTRY, split_name
-from sequela.evaluation.suites.entries import HARNESS
+from sequela.evaluation.registry import split_name
+from sequela.evaluation.suites.entries import HARNESS, SUITE_REGISTRY
 from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models.families import FAMILY_REGISTRY
 from sequela.models.family import Family
@@ -84,7 +84,7 @@ def check_plugins(
         registry = registries[plugin.kind]
         hint = f"pip install '{plugin.distribution}=={plugin.version}'"
         package = f"{plugin.distribution} {plugin.version}"
-        used = f"The run used the {plugin.kind} {plugin.name!r} of the package {package}"
+        used = f"The run used the {registry.noun} {plugin.name!r} of the package {package}"
         if plugin.name not in registry.names():
             raise BadInputError(f"{used}, which is not installed.", hint=hint)
         origin = registry.origin(plugin.name)

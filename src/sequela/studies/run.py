@@ -10,10 +10,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from safetensors import SafetensorError
 
+from sequela.core.arguments import check_path
 from sequela.core.errors import SequelaError
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
@@ -64,7 +66,9 @@ class RunResult:
     planned: int
 
 
-def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: str = "") -> RunResult:
+def run_study(
+    study: Study, folder: str | PathLike[str], progress: Progress = SILENT, command: str = ""
+) -> RunResult:
     """Runs a study, or resumes an interrupted run.
 
     Args:
@@ -79,10 +83,11 @@ def run_study(study: Study, folder: Path, progress: Progress = SILENT, command: 
     Raises:
         SequelaError: The study can't be run; if possible, this is detected before anything slow starts.
     """
+    folder, device = check_path("folder", folder), choose_device(study.device)
     plan = make_plan(study)
     ensure_writable(folder, SPACE_NEEDED)
     ensure_writable(cache_folder(), SPACE_NEEDED)
-    precision = choose_precision(study.dtype, choose_device(study.device))
+    precision = choose_precision(study.dtype, device)
     if precision.reason:
         progress.say(f"weights in {precision}")
     earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from sequela.core.hashing import hash_json
+from sequela.core.numbers import MAX_LENGTH
 from sequela.core.paths import user_path
 from sequela.core.validation import Seed
 from sequela.edited.template_settings import (
@@ -129,7 +130,7 @@ class Study(_Part):
     evaluation_template: Template = "none"
     evaluation_template_args: TemplateArguments = Field(default_factory=dict)
     think_end_token: ThinkEndToken | None = None
-    max_thinking_tokens: int | None = Field(default=None, ge=1)
+    max_thinking_tokens: int | None = Field(default=None, ge=1, le=MAX_LENGTH)
     edit_quality: EditQualitySettings = EditQualitySettings()
     statistics: CorpusSpec = CorpusSpec()
     alarms: MonitorSettings = MonitorSettings()

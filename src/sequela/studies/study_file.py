@@ -3,61 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from sequela.core.errors import BadInputError, SequelaError, near_matches
+from sequela.core.arguments import check_path
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hardware_names import check_device_name
 from sequela.core.text_files import read_text
 from sequela.core.validation import Problem, problems_in
 from sequela.core.visible_text import shortened
 from sequela.core.yaml_files import MAX_YAML, Location, parse_yaml
-from sequela.editors import BadEditPolicy
 from sequela.editors.hyperparameters import PRESET_NAMES, Hyperparameters
 from sequela.editors.presets.presets import read_preset_file
 from sequela.editors.registry import check_editor
 from sequela.edits import EditSet, check_source
-from sequela.evaluation.edit_quality.probes import EditQualitySettings
-from sequela.evaluation.monitor_rules import MonitorSettings
 from sequela.evaluation.registry import check_suite
 from sequela.inference.memory_limit import MemoryLimitError, check_memory_limit
 from sequela.inference.registry import DEFAULT_ENGINE, ENGINE_REGISTRY
 from sequela.models.names import check_model_name
-from sequela.statistics.corpus_spec import CorpusSpec, local_file
+from sequela.statistics.corpus_spec import local_file
 from sequela.studies.plugins import check_plugins_of_run
-from sequela.studies.study import EditorChoice, EditsChoice, Study, SuiteChoice
-
-PARTS: dict[str, type[BaseModel]] = {
-    "editors": EditorChoice,
-    "edits": EditsChoice,
-    "suites": SuiteChoice,
-    "edit_quality": EditQualitySettings,
-    "statistics": CorpusSpec,
-    "alarms": MonitorSettings,
-    "on_bad_edit": BadEditPolicy,
-}
-"""The keys whose values are tables themselves."""
+from sequela.studies.study import EditorChoice, Study, SuiteChoice
+from sequela.studies.unknown_keys import allowed_keys, guess_key
 
 LONGEST_SHOWN = 200
 """The number of characters of a wrong value that a message repeats."""
 
-_KINDS = {
-    "tuple_type": "expected a list",
-    "dict_type": "expected a table of keys and values",
-    "model_type": "expected a table of keys and values",
-    "model_attributes_type": "expected a table of keys and values",
-    "string_type": "expected a text",
-    "byte_size": "expected a size such as 4GiB",
-    "byte_size_unit": "expected a size such as 4GiB",
-    "too_short": "the list is empty",
-    "string_pattern_mismatch": "expected letters, digits, '.', '_' and '-', a letter or digit first",
-}
-"""Messages for those of pydantic's error types whose own message is in terms of Python."""
+_NAME_FORM = "expected letters, digits, '.', '_' and '-', a letter or digit first"
+"""The form of a study's name."""
 
 
-def read_study(path: Path, output: Path | None = None) -> Study:
+def read_study(path: str | PathLike[str], output: Path | None = None) -> Study:
     """Reads a study file.
 
     Args:
@@ -69,6 +48,7 @@ def read_study(path: Path, output: Path | None = None) -> Study:
         BadInputError: The file can't be read, is not YAML, or has an invalid key, value or name; the message
             gives the line. Or a plug-in that the run used is not installed.
     """
+    path = check_path("path", path)
     try:
         text = read_text(path, limit=MAX_YAML)
     except BadInputError as error:
@@ -115,6 +95,27 @@ def check_memory(study: Study) -> None:
     """
     if study.engine == DEFAULT_ENGINE:
         check_memory_limit(study.memory, study.models, study.dtype)
+
+
+def check_device(study: Study, path: Path) -> None:
+    """Checks that the device which a study names is available; imports PyTorch if it is not the processor.
+
+    Args:
+        study: The study.
+        path: Its file.
+
+    Raises:
+        SequelaError: The device is not available; the message gives the line.
+    """
+    if study.device is None or study.device.startswith("cpu"):
+        return
+    from sequela.models.loading import choose_device
+
+    try:
+        choose_device(study.device)
+    except SequelaError as error:
+        line = parse_yaml(read_text(path, limit=MAX_YAML), str(path)).lines.get(("device",), 1)
+        raise BadInputError(f"{path}, line {line}: device: {error.message}", hint=error.hint) from error
 
 
 def _check_names(study: Study, name: str, lines: dict[Location, int]) -> None:
@@ -212,48 +213,14 @@ def _described(problem: Problem, name: str, lines: dict[Location, int], content:
     where = f"{name}, line {lines[known]}" if known else name
     key = problem.key
     if problem.kind == "unknown":
-        allowed = _allowed(location)
-        guess = _guess(location, allowed, content)
+        allowed = allowed_keys(location)
+        guess = guess_key(location, content)
         return f"{where}: unknown key {key!r}.{guess} Allowed: {', '.join(allowed)}."
     if problem.kind == "missing":
         return f"{where}: the key {key!r} is missing."
-    message = _KINDS.get(problem.code, problem.message)
+    message = _NAME_FORM if key == "name" and problem.code == "string_pattern_mismatch" else problem.message
     given = _shown(problem.given)
     return f"{where}: {key + ': ' if key else ''}{message}{given}."
-
-
-def _allowed(location: Location) -> list[str]:
-    model = PARTS.get(str(location[0]), Study) if len(location) > 1 else Study
-    return sorted(model.model_fields)
-
-
-def _guess(location: Location, allowed: list[str], content: dict[str, Any]) -> str:
-    """Returns a suggestion for an unknown key: one of the same table, or one of another with its path."""
-    key = str(location[-1])
-    elsewhere = {f"{part}.{field}": field for part, model in PARTS.items() for field in model.model_fields}
-    elsewhere |= {field: field for field in Study.model_fields} if len(location) > 1 else {}
-    if location[0] == "editors" and len(location) > 1:
-        settings = _settings_of(content["editors"][int(location[1])].get("name"))
-        # A misspelled setting is more likely than a misspelled key of another part of the study.
-        if (near := near_matches(key, [*settings, *allowed])) and near[0] in settings:
-            return f" Did you mean 'settings.{near[0]}'? The settings of a method are under `settings`."
-    if near := near_matches(key, allowed):
-        return f" Did you mean {near[0]!r}?"
-    paths = [path for path, field in elsewhere.items() if field == key]
-    return f" Did you mean {' or '.join(map(repr, paths))}?" if paths else ""
-
-
-def _settings_of(name: object) -> list[str]:
-    """Returns the settings of a method; none if there is no such method."""
-    try:
-        checked = check_editor(str(name))
-    except SequelaError:
-        return []
-    return [*type(checked.settings).model_fields, *(info.name for info, _ in checked.regularizers)]
-
-
-def _dotted(location: Location) -> str:
-    return ".".join(str(part) for part in location)
 
 
 def _shown(value: Any) -> str:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,22 @@ from sequela.core.errors import BadInputError
 from sequela.evaluation.lm_eval.catalog import benchmark_names, files_of
 from sequela.evaluation.lm_eval.listing import describe_benchmarks
 from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_items, read_local
+from sequela.evaluation.lm_eval.suite import HarnessSuite
 from sequela.evaluation.lm_eval.task_file import TaskFile
 
 
 def file_of(benchmark: str) -> TaskFile:
     return files_of(benchmark)[0]
+
+
+def changed(record: Any, value: object, *path: str | int) -> Any:
+    """Returns a CommonsenseQA record with a part of its question changed."""
+    copied = copy.deepcopy(record)
+    inner = copied["question"]
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return copied
 
 
 def test_without_a_folder_nothing_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,3 +269,140 @@ def test_own_items_have_finite_numbers(tmp_path: Path) -> None:
     write(tmp_path / "items.jsonl", '{"a": {"b": [1, 2]}, "c": true}\n{"a": {"b": [1, NaN]}, "c": true}\n')
     with pytest.raises(BadInputError, match=r"items\.jsonl, line 2: the field 'a\.b\.1' is nan, which"):
         read_items(tmp_path / "items.jsonl")
+
+
+TOXIC = {"text": "t", "toxicity_ai": 1, "toxicity_human": 1.5}
+TRUE = {"question": "q", "mc1_targets": {"a": 1, "b": 0}, "mc2_targets": {"a": 1, "b": 0}}
+SPOON: dict[str, Any] = {
+    "question": {"stem": "s", "choices": [{"label": one, "text": one.lower()} for one in "ABCDE"]},
+    "answerKey": "A",
+}
+MMLU = "question,choice0,choice1,choice2,choice3,answer\n"
+
+
+@pytest.mark.parametrize(
+    ("task", "file", "text", "message"),
+    [
+        ("gsm8k", "gsm8k/test.jsonl", {"question": " ", "answer": "#### 1"}, "line 1: .*'question' is empty"),
+        ("bbh", "bbh/tasks/navigate.json", {"examples": [{"input": "i", "target": ""}]}, "'target' is empty"),
+        ("bbh", "bbh/tasks/navigate.json", {"examples": [{"input": "", "target": "t"}]}, "'input' is empty"),
+        ("mmlu", "mmlu/test/anatomy_test.csv", MMLU + ",a,b,c,d,1\n", "record 1: .*'question' is empty"),
+        ("mmlu", "mmlu/dev/anatomy_dev.csv", MMLU + "q,a,b,,d,1\n", "record 1: .*'choice2' is empty"),
+        ("triviaqa", "triviaqa/questions.csv", "question,answer\n ,Ana\n", "record 1: .*'question' is empty"),
+        ("commonsenseqa", "commonsenseqa/dev_rand_split.jsonl", changed(SPOON, "", "stem"), "question.stem"),
+        ("commonsenseqa", "commonsenseqa/dev_rand_split.jsonl", changed(SPOON, 3, "stem"), "question.stem"),
+        (
+            "commonsenseqa",
+            "commonsenseqa/dev_rand_split.jsonl",
+            changed(SPOON, "", "choices", 2, "text"),
+            "line 1: question.choices: the text of a choice is missing or empty",
+        ),
+        (
+            "commonsenseqa",
+            "commonsenseqa/dev_rand_split.jsonl",
+            changed(SPOON, None, "choices", 2, "text"),
+            "line 1: question.choices: the text of a choice is missing or empty",
+        ),
+        ("commonsenseqa", "commonsenseqa/dev_rand_split.jsonl", changed(SPOON, 3, "choices"), "choices"),
+        ("toxigen", "toxigen/test.jsonl", {**TOXIC, "text": ""}, "line 1: the field 'text' is empty"),
+        ("toxigen", "toxigen/test.jsonl", {**TOXIC, "toxicity_ai": 0.5}, "toxicity_ai: expected a rating"),
+        (
+            "toxigen",
+            "toxigen/test.jsonl",
+            {**TOXIC, "toxicity_human": 51},
+            "line 1: toxicity_human: expected",
+        ),
+        ("truthfulqa", "truthfulqa/mc_task.json", [{**TRUE, "question": ""}], "record 1: .*'question' is em"),
+        (
+            "truthfulqa",
+            "truthfulqa/mc_task.json",
+            [{**TRUE, "mc1_targets": {"": 1, "b": 0}}],
+            "record 1: mc1_targets: an answer is empty",
+        ),
+        (
+            "truthfulqa",
+            "truthfulqa/mc_task.json",
+            [{**TRUE, "mc2_targets": {"a": 1, " ": 0}}],
+            "record 1: mc2_targets: an answer is empty",
+        ),
+        (
+            "truthfulqa",
+            "truthfulqa/mc_task.json",
+            [{**TRUE, "mc1_targets": {"a": True, "b": 0}}],
+            "record 1: mc1_targets: expected the label 1 or 0",
+        ),
+        (
+            "truthfulqa",
+            "truthfulqa/mc_task.json",
+            [{**TRUE, "mc2_targets": {"a": 1, "b": 0, "c": 2}}],
+            "record 1: mc2_targets: expected the label 1 or 0",
+        ),
+        ("truthfulqa", "truthfulqa/mc_task.json", [{**TRUE, "mc1_targets": {}}], "record 1: mc1_targets"),
+    ],
+)
+def test_an_unusable_record_of_a_benchmark_is_named(
+    small_data: Path, task: str, file: str, text: object, message: str
+) -> None:
+    write(small_data / file, text if isinstance(text, str) else json.dumps(text))
+    with pytest.raises(BadInputError, match=message) as caught:
+        read_local(file_of(task), "navigate" if task == "bbh" else "anatomy")
+    assert Path(file).name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "file", "content"),
+    [
+        ("gsm8k", "gsm8k/test.jsonl", ""),
+        ("toxigen", "toxigen/test.jsonl", "\n"),
+        ("commonsenseqa", "commonsenseqa/dev_rand_split.jsonl", ""),
+        ("truthfulqa", "truthfulqa/mc_task.json", "[]"),
+        ("bbh", "bbh/tasks/navigate.json", '{"examples": []}'),
+        ("mmlu", "mmlu/test/anatomy_test.csv", MMLU),
+        ("mmlu", "mmlu/dev/anatomy_dev.csv", MMLU),
+        ("triviaqa", "triviaqa/questions.csv", "question,answer\n"),
+    ],
+)
+def test_a_file_without_records_is_named(small_data: Path, task: str, file: str, content: str) -> None:
+    write(small_data / file, content)
+    with pytest.raises(BadInputError, match=rf"{Path(file).name} has no records"):
+        read_local(file_of(task), "navigate" if task == "bbh" else "anatomy")
+
+
+def test_too_few_records_for_the_few_shot_examples_are_reported(small_data: Path) -> None:
+    path = small_data / "commonsenseqa" / "train_rand_split.jsonl.gz"
+    path.write_bytes(gzip.compress(json.dumps(SPOON).encode()))
+    with pytest.raises(BadInputError, match=r"train_rand_split\.jsonl\.gz has 1 records; 7 are needed"):
+        read_local(file_of("commonsenseqa"))
+
+
+@pytest.mark.parametrize(
+    ("task", "file", "content", "message"),
+    [
+        (
+            "gsm8k",
+            "gsm8k/test.jsonl",
+            {"question": "q", "answer": f"#### {'7' * 5000}"},
+            "test.jsonl, record 1: the right answer .* no answer could match",
+        ),
+        (
+            "bbh",
+            "bbh/tasks/navigate.json",
+            {"examples": [{"input": "Which?\nOptions:\n(A) x\n(B) y", "target": "(C)"}]},
+            r"navigate.json, record 1: .* is '\(C\)', and the options are A, B",
+        ),
+    ],
+)
+def test_a_gold_answer_of_a_benchmark_that_nothing_matches_is_named(
+    small_data: Path, task: str, file: str, content: object, message: str
+) -> None:
+    write(small_data / file, json.dumps(content))
+    subjects = {"subjects": ["navigate"]} if task == "bbh" else {}
+    with pytest.raises(BadInputError, match=message):
+        _ = HarnessSuite(task, **subjects).version
+
+
+@pytest.mark.slow
+def test_the_benchmarks_data_pass_all_checks(real_data: Path) -> None:
+    for name in ("bbh", "gsm8k", "commonsenseqa", "triviaqa", "truthfulqa", "toxigen"):
+        assert HarnessSuite(name).version
+    assert HarnessSuite("mmlu", subjects=["astronomy", "abstract_algebra"]).version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 import yaml
 
 from sequela.core.errors import BadInputError
-from sequela.evaluation.lm_eval.catalog import benchmark_names
-from sequela.evaluation.lm_eval.harness_keys import CHECKS
+from sequela.evaluation.lm_eval.catalog import benchmark_names, find_benchmark
+from sequela.evaluation.lm_eval.harness_keys import CHECKS, length_problem
 from sequela.evaluation.lm_eval.suite import HarnessSuite
 from sequela.evaluation.lm_eval.task_file import TaskFile, read_task_file, task_files
+from sequela.evaluation.registry import suite_names
+from sequela.results import ALARMS, EDIT_QUALITY
 from support.own_task import OWN
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "task-files.md"
@@ -45,6 +48,15 @@ def written(folder: Path, change: dict[str, Any]) -> Path:
         ({"harness.generation_kwargs": {"until": ["\n", ""]}}, "an empty text under `until`"),
         ({"harness.generation_kwargs": {"until": [3]}}, "neither a text nor a list of texts"),
         ({"harness.generation_kwargs": {"do_sample": True}}, "asks for sampling"),
+        ({"harness.generation_kwargs": {"max_gen_toks": -1}}, "use the field 'max_new_tokens'"),
+        ({"max_new_tokens": -1}, "the field 'max_new_tokens'"),
+        ({"max_new_tokens": 10**9}, "the field 'max_new_tokens'"),
+        ({"shots": 10**12}, "the field 'shots'"),
+        ({"items": "../capitals.jsonl"}, "'items' is '../capitals.jsonl', which is not in the folder"),
+        ({"items": "data/../../capitals.jsonl"}, "which is not in the folder of the task file"),
+        ({"items": "/etc/passwd"}, "which is not in the folder of the task file"),
+        ({"examples": "/etc/passwd", "shots": 1}, "'examples' is '/etc/passwd', which is not in the folder"),
+        ({"items": "a\0b"}, "the field 'items' has a NUL character"),
         ({"harness.fewshot_config": {"samplr": "x"}}, "unknown key 'samplr' (did you mean 'sampler'?)"),
         ({"harness.num_fewshot": 3}, "use the field 'shots'"),
         ({"harness.metric_list": [{"metric": "/some/file.py", "hf_evaluate": True}]}, "is not allowed"),
@@ -116,3 +128,49 @@ def test_the_reference_page_has_every_field() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for field in (*TaskFile.model_fields, *CHECKS):
         assert f"`{field}`" in page, field
+
+
+@pytest.mark.parametrize("key", ["items", "examples"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x" * 5000, "File name too long"),
+        (f"{'x' * 300}.jsonl", "File name too long"),
+        ("none.jsonl", "has no such file"),
+        ("capitals.yaml/x", "Not a directory"),
+        ("folder", "it is a folder"),
+        ("loop", "it can't be reached"),
+        ("pipe", "it is no regular file"),
+    ],
+)
+def test_a_file_that_is_not_there_is_reported_with_the_reason(
+    key: str, name: str, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    path = written(tmp_path, {key: name, "shots": 1})
+    with pytest.raises(BadInputError, match=reason) as caught:
+        find_benchmark(str(path))
+    assert "capitals.yaml" in str(caught.value)
+    assert f"`{key}`" in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_items_may_be_in_a_folder_below(tmp_path: Path) -> None:
+    path = written(tmp_path, {"items": "data/capitals.jsonl"})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "capitals.jsonl").rename(tmp_path / "data" / "capitals.jsonl")
+    assert HarnessSuite(str(path)).tasks[0].n_items == 1
+
+
+@pytest.mark.parametrize("name", [*suite_names(), EDIT_QUALITY, ALARMS])
+def test_no_name_of_other_results_is_taken(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=rf"capitals\.yaml.* the name '{name}'"):
+        find_benchmark(str(written(tmp_path, {"benchmark": name})))
+
+
+@pytest.mark.parametrize("length", [0, -3, 2**40, 1.5, True, "8"])
+def test_the_length_of_answers_in_a_definition_is_checked(length: Any) -> None:
+    assert "max_gen_toks" in length_problem(length)
+    assert length_problem(256) == length_problem(None) == ""

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sequela.core.errors import BadInputError
+from sequela.core.plain_values import kind_of
 from sequela.core.text_files import read_json, read_json_lines
 from sequela.core.validation import InvalidFieldsError, in_words
 from sequela.edits.edit import BLANK, Edit, Probe
@@ -63,7 +64,7 @@ def read_records(path: Path) -> RecordFile:
     for number, value in values:
         if not isinstance(value, dict):
             raise BadInputError(
-                f"{path}, record {number}: expected an object with fields, found {type(value).__name__}."
+                f"{path}, record {number}: expected an object with fields, found {kind_of(value)}."
             )
         records.append(Record(number, value))
     if not records:
@@ -151,5 +152,5 @@ def nonempty_target(target: str) -> str:
 def _json_array(path: Path) -> list[Any]:
     values = read_json(path)
     if not isinstance(values, list):
-        raise BadInputError(f"{path}: expected a list of records, found {type(values).__name__}.")
+        raise BadInputError(f"{path}: expected a list of records, found {kind_of(values)}.")
     return values

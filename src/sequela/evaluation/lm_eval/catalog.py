@@ -15,6 +15,8 @@ from types import ModuleType
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError
 from sequela.core.paths import user_path
 from sequela.core.registry import Registry
+from sequela.core.visible_text import shortened
+from sequela.evaluation.lm_eval.local_data import own_file
 from sequela.evaluation.lm_eval.task_file import (
     FOLDER,
     SUBJECT,
@@ -23,6 +25,7 @@ from sequela.evaluation.lm_eval.task_file import (
     read_task_file,
     task_files,
 )
+from sequela.evaluation.suites.entries import SUITE_REGISTRY, check_suite_name
 
 INSTALL_HINT = "pip install 'lm-eval>=0.4.12'"
 """The command that installs a version of the harness that is new enough; the bound is the package's."""
@@ -54,6 +57,7 @@ def _benchmark(name: str, found: object) -> Benchmark:
     folder = Path(next(iter(found.__path__)))
     files = in_order(read_task_file(path) for path in folder.glob("*.yaml"))
     own = tuple(file for file in files if file.benchmark == name)
+    check_suite_name(name)
     if not own:
         raise ValueError(f"has no task file of the benchmark {name!r}")
     return Benchmark(own, folder)
@@ -85,19 +89,39 @@ def find_benchmark(name: str) -> Benchmark:
         return BENCHMARK_REGISTRY.get(name)
     path = user_path(name)
     file = read_task_file(path)
-    if file.items and not (path.parent / file.items).is_file():
-        raise BadInputError(
-            f"The task file {path} names {file.items!r} as the file with its items, and {path.parent} has no "
-            "such file.",
-            hint="Add it, or correct `items` in the task file.",
-        )
-    if file.benchmark in BENCHMARK_REGISTRY.names() and path.parent.resolve() != FOLDER.resolve():
-        raise BadInputError(
-            f"The task file {path}: the name {file.benchmark!r} is that of an existing benchmark, "
-            "and results under it would mix.",
-            hint="Choose another name under `benchmark`.",
-        )
+    for key, named in (("items", file.items), ("examples", file.examples)):
+        if named:
+            try:
+                own_file(path.parent, named)
+            except BadInputError as error:
+                raise BadInputError(
+                    f"The task file {path} names {shortened(repr(named), 80)} under `{key}`: {error.message}",
+                    hint=f"Add the file, or correct `{key}` in the task file.",
+                ) from error
+    if path.parent.resolve() != FOLDER.resolve():
+        _check_name(file.benchmark, path)
     return Benchmark((file,), path.parent)
+
+
+def _check_name(benchmark: str, path: Path) -> None:
+    """Checks that results under the name of a task file's benchmark would not mix with others.
+
+    Raises:
+        BadInputError: They would.
+    """
+    hint = "Choose another name under `benchmark`."
+    kinds = {"benchmark": BENCHMARK_REGISTRY.names(), "suite": SUITE_REGISTRY.names()}
+    for kind, names in kinds.items():
+        if benchmark in names:
+            raise BadInputError(
+                f"The task file {path}: the name {benchmark!r} is that of an existing {kind}, and results "
+                "under it would mix.",
+                hint=hint,
+            )
+    try:
+        check_suite_name(benchmark)
+    except ValueError as error:
+        raise BadInputError(f"The task file {path} {error}.", hint=hint) from error
 
 
 def files_of(benchmark: str) -> tuple[TaskFile, ...]:

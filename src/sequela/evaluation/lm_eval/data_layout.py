@@ -54,6 +54,22 @@ def picked_fields(record: Any, kinds: Mapping[str, str], where: str) -> Row:
     return {field: record[field] for field in kinds}
 
 
+def check_not_empty(fields: Row, kinds: Mapping[str, str], where: str) -> None:
+    """Checks that the texts of a record are not empty.
+
+    Args:
+        fields: The fields of the record, as `picked_fields` returns them.
+        kinds: The kind of each field.
+        where: The name of the record in error messages.
+
+    Raises:
+        BadInputError: One has only white space.
+    """
+    for field, kind in kinds.items():
+        if kind == "text" and not fields[field].strip():
+            raise BadInputError(f"{where}: the field {field!r} is empty.")
+
+
 def nonfinite_field(value: Any, name: str = "it") -> str:
     """Returns the name of a number that is not finite, anywhere in a value; an empty text if all are."""
     if isinstance(value, float):
@@ -121,9 +137,15 @@ class DataLayout(BaseModel):
             where: The name of the record in error messages.
 
         Raises:
-            BadInputError: A field is missing or of the wrong kind, or the record doesn't meet a condition.
+            BadInputError: A field is missing, of the wrong kind or empty, or the record doesn't meet a
+                condition.
         """
         fields = picked_fields(record, self.fields, where)
+        item = self._converted(fields, where)
+        check_not_empty(fields, self.fields, where)
+        return item
+
+    def _converted(self, fields: Row, where: str) -> Row:
         try:
             if (item := self._compiled_item(**fields)) is not None:
                 return _defined(item) if self.row else fields

@@ -19,7 +19,7 @@ from typing import Any
 
 from sequela.core.errors import BadInputError
 from sequela.evaluation.lm_eval.data_layout import Row
-from sequela.evaluation.lm_eval.local_data import read_items
+from sequela.evaluation.lm_eval.local_data import own_file, read_items
 from sequela.evaluation.lm_eval.task_file import TaskFile
 
 Splits = Mapping[str, list[Row]]
@@ -58,10 +58,10 @@ def read_own_rows(file: TaskFile, folder: Path, upstream: Mapping[str, Any]) -> 
     Raises:
         BadInputError: A file can't be read, or there are fewer examples than `shots`.
     """
-    items = read_items(folder / file.items) if file.items else []
+    items = read_items(own_file(folder, file.items)) if file.items else []
     splits = {ITEMS: items} if file.items else {}
     if file.examples:
-        examples = read_items(folder / file.examples)
+        examples = read_items(own_file(folder, file.examples))
         if len(examples) < file.shots:
             raise BadInputError(
                 f"{folder / file.examples} has {len(examples)} few-shot examples; the task file has "

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from sequela.core.numbers import MAX_LENGTH
 from sequela.core.validation import suggestion
 from sequela.evaluation.lm_eval.sandbox import check_syntax
 
@@ -127,13 +128,25 @@ def _samples(value: Any) -> str:
 def _generation(value: Any) -> str:
     if not isinstance(value, dict):
         return "is not a mapping"
-    known = ("until", "do_sample", "temperature", "max_gen_toks")
+    known = ("until", "do_sample", "temperature")
     for key in value:
+        if key == "max_gen_toks":
+            return "has max_gen_toks; use the field 'max_new_tokens' of the task file"
         if key not in known:
             return f"has the unknown key {key!r}{suggestion(str(key), known)}"
     if value.get("do_sample") or value.get("temperature"):
         return "asks for sampling; answers are generated greedily"
     return stop_problem(value.get("until"))
+
+
+def length_problem(max_gen_toks: Any) -> str:
+    """Returns what is wrong with a definition's maximum length of answers; an empty text if nothing is."""
+    if max_gen_toks is None:
+        return ""
+    is_whole = isinstance(max_gen_toks, int) and not isinstance(max_gen_toks, bool)
+    if is_whole and 1 <= max_gen_toks <= MAX_LENGTH:
+        return ""
+    return f"has the max_gen_toks {max_gen_toks!r}, expected a whole number from 1 to {MAX_LENGTH:,}"
 
 
 def stop_problem(until: Any) -> str:

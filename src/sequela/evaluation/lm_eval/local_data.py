@@ -9,8 +9,9 @@ The rows have the fields that the harness's tasks expect from the hub's data set
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from os.path import normpath
 from pathlib import Path
@@ -20,7 +21,14 @@ from sequela.core.errors import BadInputError
 from sequela.core.paths import data_folder
 from sequela.core.plain_values import located, problem_of
 from sequela.core.text_files import lines_of, open_text, read_json, read_json_lines
-from sequela.evaluation.lm_eval.data_layout import DataLayout, Row, SplitFile, picked_fields
+from sequela.evaluation.lm_eval.columns import Columns
+from sequela.evaluation.lm_eval.data_layout import (
+    DataLayout,
+    Row,
+    SplitFile,
+    check_not_empty,
+    picked_fields,
+)
 from sequela.evaluation.lm_eval.task_file import JSON_LINES, SUBJECT, LocalFiles, TaskFile, layout_of
 
 
@@ -31,10 +39,12 @@ class LocalData:
     Args:
         splits: Rows by the split's name on the hub.
         departure: A note on how the rows differ from the official release; empty if no difference is known.
+        files: The file of each split.
     """
 
     splits: dict[str, list[Row]]
     departure: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 def local_path(file: TaskFile) -> Path | None:
@@ -60,32 +70,59 @@ def read_local(file: TaskFile, subject: str = "") -> LocalData:
     if found is None or file.local is None:
         raise BadInputError(f"SEQUELA_DATA has no {file.local.path if file.local else file.benchmark!r}.")
     if file.local.layout == JSON_LINES:
-        splits = {file.local.split: _objects(found, file.local)}
+        files, splits = {file.local.split: found}, {file.local.split: _objects(found, file.local)}
     else:
         layout = layout_of(file.local)
-        splits = {name: _read_split(layout, one, found, subject) for name, one in layout.splits.items()}
+        files = {name: _file_of(one, found, subject) for name, one in layout.splits.items()}
+        splits = {name: _read_split(layout, one, files[name]) for name, one in layout.splits.items()}
+    for name, rows in splits.items():
+        if not rows:
+            raise BadInputError(f"{files[name]} has no records.")
     n_rows, official = sum(len(rows) for rows in splits.values()), file.official_items
     if not file.local.count_rows or n_rows == official:
-        return LocalData(splits)
-    return LocalData(splits, f"local split of {n_rows} rows, not the official one of {official}")
+        return LocalData(splits, files=files)
+    return LocalData(splits, f"local split of {n_rows} rows, not the official one of {official}", files)
 
 
 def _objects(path: Path, local: LocalFiles) -> list[Row]:
     """Returns the objects of a JSON-lines file, reduced to the fields of the task file if it names any."""
     if not local.fields:
         return read_items(path)
-    return [picked_fields(record, local.fields, where) for where, record in _lines(path)]
+    rows = []
+    for where, record in _lines(path):
+        rows.append(picked_fields(record, local.fields, where))
+        check_not_empty(rows[-1], local.fields, where)
+    return rows
+
+
+def own_file(folder: Path, name: str) -> Path:
+    """Returns the path of a file that a task file names, in its folder or below.
+
+    Raises:
+        BadInputError: There is no such file, or it can't be reached.
+    """
+    path = folder / name
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise BadInputError(f"{folder} has no such file.") from error
+    except OSError as error:
+        raise BadInputError(f"it can't be reached: {error.strerror or error}.") from error
+    if not stat.S_ISREG(mode):
+        raise BadInputError(f"it is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}.")
+    return path
 
 
 def read_items(path: Path) -> list[Row]:
     """Reads the items of a task file of the user's own: one JSON object per line.
 
     Raises:
-        BadInputError: The file is missing or empty, or a line is not an object or has other fields than the
-            first.
+        BadInputError: The file is missing or empty, or a line is not an object, or has other fields or other
+            kinds of values than the first.
     """
     if not path.is_file():
         raise BadInputError(f"The file {path} with the items of a task is missing.")
+    columns = Columns()
     rows: list[Row] = []
     for where, row in _lines(path):
         if not isinstance(row, dict):
@@ -93,20 +130,31 @@ def read_items(path: Path) -> list[Row]:
         if rows and set(row) != set(rows[0]):
             differing = ", ".join(sorted(set(row) ^ set(rows[0])))
             raise BadInputError(f"{where}: the fields differ from those of the first record in {differing}.")
+        columns.check(row, where)
         rows.append(row)
     if not rows:
         raise BadInputError(f"{path} has no items.")
     return rows
 
 
-def _read_split(layout: DataLayout, split: SplitFile, found: Path, subject: str) -> list[Row]:
-    """Reads the items of one split from the file or folder that a task file names."""
-    path = found
-    if split.path:
-        folder = found if found.is_dir() else found.parent
-        path = _present(Path(normpath(folder / split.path.replace(SUBJECT, subject))))
-    records = islice(_records(layout, path), split.first)
-    return [layout.item(record, where) for where, record in records]
+def _file_of(split: SplitFile, found: Path, subject: str) -> Path:
+    """Returns the file of a split, in the file or folder that a task file names."""
+    if not split.path:
+        return found
+    folder = found if found.is_dir() else found.parent
+    return _present(Path(normpath(folder / split.path.replace(SUBJECT, subject))))
+
+
+def _read_split(layout: DataLayout, split: SplitFile, path: Path) -> list[Row]:
+    """Reads the items of one split.
+
+    Raises:
+        BadInputError: A record is invalid, or there are fewer than the layout says.
+    """
+    rows = [layout.item(record, where) for where, record in islice(_records(layout, path), split.first)]
+    if split.first is not None and len(rows) < split.first:
+        raise BadInputError(f"{path} has {len(rows)} records; {split.first} are needed.")
+    return rows
 
 
 def _records(layout: DataLayout, path: Path) -> Iterator[tuple[str, Any]]:

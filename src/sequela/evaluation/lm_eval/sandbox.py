@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 import jinja2.meta
 from jinja2.exceptions import SecurityError
-from jinja2.nodes import EvalContext
+from jinja2.nodes import Call, Const, EvalContext, Filter, Getattr, Getitem, Name, Output
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 UNBUILDABLE = (
@@ -64,8 +64,21 @@ def apply_template(template: str, document: Mapping[str, Any]) -> str:
         TemplateError: The template is invalid, names a missing field, reaches for a Python object, or makes
             something too large.
     """
+    return _rendered(_compiled(template), document)
+
+
+def apply_without_nulls(template: str, document: Mapping[str, Any]) -> str:
+    """Renders a template for a document in which nothing that is written is null.
+
+    Raises:
+        TemplateError: As `apply_template`, or the template writes a null, which would be the text `None`.
+    """
+    return _rendered(_compiled(template, nulls=False), document)
+
+
+def _rendered(template: jinja2.Template, document: Mapping[str, Any]) -> str:
     parts, length = [], 0
-    for part in _compiled(template).generate(**document):
+    for part in template.generate(**document):
         parts.append(part)
         length += len(part)
         if length > MOST_LENGTH:
@@ -93,9 +106,41 @@ def template_fields(template: str) -> list[str]:
 
 
 @lru_cache(maxsize=N_KEPT)
-def _compiled(template: str) -> jinja2.Template:
+def written_fields(template: str) -> tuple[tuple[str | int, ...], ...]:
+    """Returns the fields that a template always writes, as paths into a document.
+
+    A field that is only written under a condition, or that has a default, may be empty.
+
+    Raises:
+        TemplateSyntaxError: The template is invalid.
+    """
     with _compilable():
-        return _environment().from_string(template)
+        parsed = _environment().parse(template)
+    paths = (_path_of(part) for one in parsed.body if isinstance(one, Output) for part in one.nodes)
+    return tuple(dict.fromkeys(path for path in paths if path))
+
+
+def _path_of(expression: jinja2.nodes.Expr) -> tuple[str | int, ...]:
+    """Returns the path to the field that an expression writes, such as `question.stem | trim`."""
+    if isinstance(expression, Name):
+        return (expression.name,)
+    if isinstance(expression, Filter) and expression.node and expression.name not in ("d", "default"):
+        return _path_of(expression.node)
+    if isinstance(expression, Call) and isinstance(expression.node, Getattr):  # such as `question.strip()`
+        return _path_of(expression.node.node)
+    if isinstance(expression, Getattr):
+        before, key = _path_of(expression.node), expression.attr
+        return (*before, key) if before else ()
+    if isinstance(expression, Getitem) and isinstance(expression.arg, Const):
+        before = _path_of(expression.node)
+        return (*before, expression.arg.value) if before else ()
+    return ()
+
+
+@lru_cache(maxsize=N_KEPT)
+def _compiled(template: str, nulls: bool = True) -> jinja2.Template:
+    with _compilable():
+        return _environment(nulls).from_string(template)
 
 
 def compiled_expression(expression: str) -> Callable[..., Any]:
@@ -118,9 +163,11 @@ def _compilable() -> Iterator[None]:
         raise jinja2.TemplateSyntaxError(str(error) or type(error).__name__, 1) from error
 
 
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    environment = _Sandbox(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+@lru_cache(maxsize=2)
+def _environment(nulls: bool = True) -> jinja2.Environment:
+    environment = _Sandbox(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, finalize=None if nulls else _not_null
+    )
     environment.filters["regex_replace"] = _regex_replace
     for name in _NOT_OFFERED:
         del environment.globals[name]
@@ -128,6 +175,12 @@ def _environment() -> jinja2.Environment:
         environment.filters[name] = _limited(environment.filters[name], _check_sizes)
     environment.filters["format"] = _limited(environment.filters["format"], _check_format)
     return environment
+
+
+def _not_null(value: Any) -> Any:
+    if value is None:
+        raise jinja2.TemplateRuntimeError("a field is null, and would be written as the text 'None'")
+    return value
 
 
 def _regex_replace(string: str, pattern: str, repl: str, count: int = 0) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.evaluation.lm_eval.catalog import check_subtasks, find_benchmark, protocols_of, subtasks_of
-from sequela.evaluation.lm_eval.local_data import read_items
+from sequela.evaluation.lm_eval.local_data import own_file, read_items
 from sequela.evaluation.lm_eval.task_file import TaskFile
 
 
@@ -98,7 +98,7 @@ def check_settings(
     for setting, (value, allowed) in settings.items():
         if value is not None and not allowed:
             raise BadInputError(f"{name} has no setting {setting!r} under {', '.join(chosen)}.")
-    most = len(read_items(benchmark.folder / first.items)) if first.items else None
+    most = len(read_items(own_file(benchmark.folder, first.items))) if first.items else None
     if limit is not None and most is not None and limit > most:
         raise BadInputError(
             f"{first.benchmark}: the limit is {limit}; there are {most} items.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from random import Random
@@ -18,10 +18,10 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.paths import DATA_VARIABLE
-from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import Splits, example_rows, example_settings, read_own_rows
 from sequela.evaluation.lm_eval.harness_keys import stop_problem
+from sequela.evaluation.lm_eval.item_checks import ItemChecks
 from sequela.evaluation.lm_eval.item_records import Sample, joined
 from sequela.evaluation.lm_eval.local_data import local_path, read_local
 from sequela.evaluation.lm_eval.own_task import JOINING_VERSION, OwnTask
@@ -36,7 +36,6 @@ from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.evaluation.lm_eval.upstream_tasks import UpstreamFunction, read_definition, resolved
-from sequela.results.metrics import AUROC
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,11 @@ class HarnessTask:
 
     def choices_of(self, sample: Sample) -> Sequence[str]:
         """Returns the choices that were shown with an item with generated answers."""
-        if not self.file.options:
-            return ()
-        return choices_shown(self.file.options, sample["doc"])
+        return _choices_of(self.file, sample["doc"])
+
+
+def _choices_of(file: TaskFile, document: Row) -> Sequence[str]:
+    return choices_shown(file.options, document) if file.options else ()
 
 
 def choices_shown(options: str, document: Row) -> list[str]:
@@ -149,9 +150,15 @@ def build_task(
     n_run = len(documents) if limit is None else min(limit, len(documents))
     run_documents = documents.select(range(n_run))
     examples = example_rows(definition, data.splits)
-    with sandboxed_templates():
-        _check_items(task, run_documents, file)
+    evaluated = task.config.test_split or task.config.validation_split or ""
+    checks = ItemChecks(task, file, lambda row: _choices_of(file, row), full=data.is_of_the_user)
+    with sandboxed_templates(nulls=False):
+        for number, document in enumerate(run_documents, start=data.n_left_out + 1):
+            checks.check(document, f"{data.source_of(evaluated)}, record {number}")
+        for row, place in zip(examples[:shots], data.places, strict=False):
+            checks.check(row, place, "few-shot example")
         _check_apart(task, run_documents, examples[:shots], data, file)
+    with sandboxed_templates():
         first_prompt = _first_prompt(task, shots, file)
         first_target = _first_target(task, file)
     version = definition.get("metadata", {}).get("version")
@@ -225,28 +232,48 @@ class _Data:
         departure: A note on how the items differ from the official ones.
         note: A note on items that are few-shot examples.
         places: The location of each of its own few-shot examples.
+        sources: The file of each split that was read from the user's files.
+        n_left_out: The number of the first items that are few-shot examples and are not asked.
+        benchmark: The benchmark, for messages.
     """
 
     splits: Splits
     departure: str = ""
     note: str = ""
     places: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    n_left_out: int = 0
+    benchmark: str = ""
+
+    @property
+    def is_of_the_user(self) -> bool:
+        """True if the items are in files of the user's, who can correct them."""
+        return bool(self.sources)
+
+    def source_of(self, split: str) -> str:
+        """Returns the file with the items of a split, or the benchmark if they are from the hub."""
+        return self.sources.get(split) or f"the data of {self.benchmark}"
 
 
 def _data(file: TaskFile, subject: str, upstream: Mapping[str, Any], folder: Path | None) -> _Data:
     own = read_own_rows(file, folder or FOLDER, upstream)
     if file.items:
-        return _Data(own.splits, note=own.note, places=own.places)
+        sources, left_out = dict.fromkeys(own.splits, file.items), len(own.places) if own.note else 0
+        return _Data(own.splits, "", own.note, own.places, sources, left_out, file.benchmark)
     if local_path(file) is None:
         published, departure = _from_hub(file, {**upstream, **file.harness}), ""
+        sources = {}
     else:
         local = read_local(file, subject)
         published, departure = local.splits, local.departure
+        sources = {split: str(path) for split, path in local.files.items()}
     if file.shuffled:
         published = {
             split: [_shuffled(row, file.shuffled) for row in some] for split, some in published.items()
         }
-    return _Data({**published, **own.splits}, departure, places=own.places)
+    return _Data(
+        {**published, **own.splits}, departure, places=own.places, sources=sources, benchmark=file.benchmark
+    )
 
 
 def data_set(splits: Splits) -> datasets.DatasetDict:
@@ -280,62 +307,15 @@ def _shuffled(row: Row, fields: Sequence[str]) -> Row:
     return changed
 
 
-def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: TaskFile) -> None:
-    """Builds every prompt and its choices once, so that an invalid item is reported before the run."""
-    for number, document in enumerate(documents, start=1):
-        try:
-            task.doc_to_text(document)
-            target = task.doc_to_target(document)
-            if file.protocol != "generation":
-                choices = task.doc_to_choice(document)
-                choices[int(target)]
-                if AUROC.name in file.metrics and len(choices) != 2:
-                    raise ValueError(f"the metric auroc needs two choices; there are {len(choices)}")
-            elif file.options:
-                choices_shown(file.options, document)
-            if file.protocol == "generation" and file.items:
-                _check_gold(target, file)
-        except UNBUILDABLE as error:
-            where = file.items or f"the data of {file.benchmark}"
-            raise BadInputError(
-                f"{where}, record {number}: no prompt can be built from it ({type(error).__name__}: {error})."
-            ) from error
-
-
-def _check_gold(target: Any, file: TaskFile) -> None:
-    """Checks that there is a text that would count as right: at least the right answer itself.
-
-    Raises:
-        ValueError: There is none.
-    """
-    targets = [str(one) for one in (target if isinstance(target, list) else [target])]
-    for name, parser in file.readings.items():
-        if not any(one.strip() and COMPARISONS[parser.compare](one, [one]) for one in targets):
-            raise ValueError(
-                f"no answer could match {' or '.join(map(repr, targets)) or 'an empty list'} as a "
-                f"{parser.compare} (the reading {name})"
-            )
-
-
 def _check_apart(
     task: ConfigurableTask, documents: datasets.Dataset, examples: Sequence[Row], data: _Data, file: TaskFile
 ) -> None:
-    """Checks the task file's own few-shot examples: each can be rendered, and no item is one of them."""
-    if not data.places:
-        return
-    questions: dict[str, str] = {}
-    for row, place in zip(examples, data.places, strict=False):
-        try:
-            questions[task.doc_to_text(row)] = place
-            task.doc_to_target(row)
-        except UNBUILDABLE as error:
-            raise BadInputError(
-                f"{place}: no few-shot example can be built from it ({type(error).__name__}: {error})."
-            ) from error
-    for number, document in enumerate(documents, start=1):
+    """Checks that no item is one of the task file's own few-shot examples."""
+    questions = {task.doc_to_text(row): place for row, place in zip(examples, data.places, strict=False)}
+    for number, document in enumerate(documents if questions else (), start=data.n_left_out + 1):
         same = questions.get(task.doc_to_text(document))
         if same is not None:
-            where = f"item {number + len(data.places)}" if data.note else f"record {number}"
+            where = f"item {number}" if data.note else f"record {number}"
             raise BadInputError(
                 f"{file.items or file.benchmark}, {where}: its question is that of a few-shot example "
                 f"({same}), so the answer would stand before it.",

@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sequela.core.errors import BadInputError
+from sequela.core.numbers import MAX_COUNT, MAX_LENGTH
 from sequela.core.validation import in_words
+from sequela.core.visible_text import shortened
 from sequela.core.yaml_files import YamlTagError, read_yaml
 from sequela.evaluation.lm_eval.answer_extraction import AnswerParser
 from sequela.evaluation.lm_eval.data_layout import DataLayout
@@ -168,8 +170,9 @@ class TaskFile(BaseModel):
         max_new_tokens: The maximum number of new tokens of a generated answer.
         options: For generated answers, the choices that were shown, as a template of the harness.
         readings: For generated answers, the parsers `strict` and `lenient`.
-        items: For a user's own file, the JSON-lines file with its items, in the same folder.
-        examples: The JSON-lines file with its few-shot examples, in the same folder. Without one, an own file
+        items: For a user's own file, the JSON-lines file with its items, in the folder of the task file
+            or below.
+        examples: The JSON-lines file with its few-shot examples, in the same place. Without one, an own file
             takes the examples of the definition that it includes, or its first `shots` items, which are then
             not asked.
         local: The location of its items in the user's folder of data sets.
@@ -187,7 +190,7 @@ class TaskFile(BaseModel):
     task: str = ""
     include: str = ""
     harness: dict[str, Any] = Field(default_factory=dict)
-    shots: int = Field(default=0, ge=0)
+    shots: int = Field(default=0, ge=0, le=MAX_COUNT)
     shots_settable: bool = True
     official_items: int | None = Field(default=None, ge=1)
     chance: float | None = Field(default=None, ge=0, lt=1)
@@ -196,12 +199,23 @@ class TaskFile(BaseModel):
     targets: str = ""
     shuffled: tuple[str, ...] = ()
     right_answer: str = ""
-    max_new_tokens: int | None = Field(default=None, ge=1)
+    max_new_tokens: int | None = Field(default=None, ge=1, le=MAX_LENGTH)
     options: str = ""
     readings: dict[str, AnswerParser] = Field(default_factory=dict)
     items: str = ""
     examples: str = ""
     local: LocalFiles | None = None
+
+    @field_validator("items", "examples")
+    @classmethod
+    def _stay_in_the_folder(cls, value: str) -> str:
+        parts = PurePath(value)
+        if parts.is_absolute() or ".." in parts.parts:
+            raise ValueError(
+                f"is {shortened(repr(value), 80)}, which is not in the folder of the task file; a task file "
+                "reads no other files of yours"
+            )
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> TaskFile:

@@ -7,18 +7,21 @@ from collections.abc import Iterator
 
 import lm_eval.utils
 
-from sequela.evaluation.lm_eval.sandbox import apply_template
+from sequela.evaluation.lm_eval.sandbox import apply_template, apply_without_nulls
 
 
 @contextlib.contextmanager
-def sandboxed_templates() -> Iterator[None]:
+def sandboxed_templates(nulls: bool = True) -> Iterator[None]:
     """Makes the harness render its templates in the sandbox for the length of a block.
+
+    Args:
+        nulls: Whether a null may be written, as the text `None`; otherwise that is an error of the template.
 
     The harness has no setting for this. It also compiles the text of a template for each prompt, target and
     list of choices, and again for each few-shot example, which took most of the time of building requests.
     """
     original = lm_eval.utils.apply_template
-    lm_eval.utils.apply_template = apply_template
+    lm_eval.utils.apply_template = apply_template if nulls else apply_without_nulls
     try:
         yield
     finally:

@@ -6,9 +6,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from sequela.core.numbers import MAX_LENGTH
+from sequela.core.registry import Registry, instance_of
 from sequela.evaluation.suite_description import SuiteDescription
 from sequela.evaluation.suite_entry import LimitedOptions, SuiteEntry, SuiteOptions
-from sequela.results import metrics
+from sequela.results import ALARMS, EDIT_QUALITY, metrics
 
 
 class BuiltinOptions(LimitedOptions):
@@ -40,7 +42,7 @@ class RefusalOptions(LimitedOptions):
         max_new_tokens: The maximum number of new tokens of an answer.
     """
 
-    max_new_tokens: int = Field(default=64, ge=1)
+    max_new_tokens: int = Field(default=64, ge=1, le=MAX_LENGTH)
 
 
 HARNESS = "lm_eval"
@@ -197,3 +199,28 @@ SUITES: tuple[SuiteEntry, ...] = (
     ),
 )
 """The entries, in the order of listings."""
+
+
+def _suite_entry(name: str, found: object) -> SuiteEntry:
+    check_suite_name(name)
+    return instance_of(SuiteEntry)(name, found)
+
+
+SUITE_REGISTRY = Registry(
+    kind="suite",
+    group="sequela.suites",
+    built_in=lambda: {entry.name: entry for entry in SUITES},
+    check=_suite_entry,
+    expected="a `sequela.evaluation.SuiteEntry`",
+)
+"""The registry of the suites with code of their own; the others are benchmarks."""
+
+
+def check_suite_name(name: str) -> None:
+    """Checks that the results of a suite or benchmark would not mix with what every run measures.
+
+    Raises:
+        ValueError: Sequela stores results of its own under this name.
+    """
+    if name in (EDIT_QUALITY, ALARMS):
+        raise ValueError(f"has the name {name!r}, under which every run stores results of its own")

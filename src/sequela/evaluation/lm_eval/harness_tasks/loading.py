@@ -17,7 +17,7 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.paths import user_path
 from sequela.evaluation.lm_eval.catalog import INSTALL_HINT
-from sequela.evaluation.lm_eval.harness_keys import stop_problem
+from sequela.evaluation.lm_eval.harness_keys import length_problem, stop_problem
 from sequela.evaluation.lm_eval.harness_tasks.local_files import EVALUATED, expected_file
 from sequela.evaluation.lm_eval.harness_tasks.settings import HarnessTaskSettings
 from sequela.evaluation.lm_eval.local_data import read_items
@@ -117,7 +117,9 @@ def _check_loaded(settings: HarnessTaskSettings, tasks: Mapping[str, Task], repl
                 f"The task {name!r} loads its data with its own code, which local files can't replace."
             )
     for name, task in tasks.items():
-        if wrong := stop_problem((getattr(task.config, "generation_kwargs", None) or {}).get("until")):
+        generation = getattr(task.config, "generation_kwargs", None) or {}
+        wrong = stop_problem(generation.get("until")) or length_problem(generation.get("max_gen_toks"))
+        if wrong:
             raise BadInputError(f"The task {name!r} {wrong}.")
         if getattr(task, "MULTIMODAL", False):
             raise BadInputError(f"The task {name!r} has images or sound; only tasks with text are supported.")

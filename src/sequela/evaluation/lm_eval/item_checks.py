@@ -1,0 +1,183 @@
+"""Checks of items before the run: each prompt can be built, and each right answer can be given.
+
+Data from the user's own files are checked in full. Items from the hub are what was published, and only what
+could not be run or scored is an error there.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lm_eval.api.task import ConfigurableTask
+
+from sequela.core.arguments import as_whole_number
+from sequela.core.errors import BadInputError
+from sequela.core.visible_text import shortened
+from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS
+from sequela.evaluation.lm_eval.data_layout import Row
+from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, template_fields, written_fields
+from sequela.evaluation.lm_eval.task_file import TaskFile
+from sequela.results.metrics import AUROC
+
+ShownChoices = Callable[[Row], Sequence[str]]
+"""Returns the choices that were shown with an item with generated answers."""
+
+_SHOWN = 60
+"""The number of characters of a right answer that a message repeats."""
+
+
+class ItemChecks:
+    """The checks of the items and few-shot examples of one task.
+
+    Args:
+        task: The harness's task.
+        file: The task file.
+        choices_of: Returns the choices that were shown with an item with generated answers.
+        full: Whether texts and right answers are checked too, because the data are the user's own.
+    """
+
+    def __init__(self, task: ConfigurableTask, file: TaskFile, choices_of: ShownChoices, full: bool) -> None:
+        self._task, self._file, self._choices_of, self._full = task, file, choices_of, full
+
+    def check(self, document: Row, where: str, what: str = "prompt") -> None:
+        """Builds the prompt of an item or example with its choices and right answer.
+
+        Args:
+            document: The item or example.
+            where: Its file and number, for messages.
+            what: The word for what is built from it, for messages.
+
+        Raises:
+            BadInputError: Something of it can't be built, or can't be used.
+        """
+        try:
+            problem = self._problem(document)
+        except UNBUILDABLE as error:
+            reason = next(self._nulls(document), "") or f"{type(error).__name__}: {error}"
+            raise BadInputError(f"{where}: no {what} can be built from it ({reason}).") from error
+        if problem:
+            raise BadInputError(f"{where}: {problem}.")
+
+    def _problem(self, document: Row) -> str:
+        """Returns what is wrong with an item; an empty text if nothing is."""
+        question = self._task.doc_to_text(document)
+        target = self._task.doc_to_target(document)
+        if self._file.protocol != "generation":
+            return self._choice_problem(self._task.doc_to_choice(document), target) or (
+                self._text_problem(question, document) if self._full else ""
+            )
+        choices = self._choices_of(document)
+        if not self._full:
+            return ""
+        return self._text_problem(question, document) or self._gold_problem(target, choices, question)
+
+    def _text_problem(self, question: Any, document: Row) -> str:
+        template = self._task.config.doc_to_text
+        for path in written_fields(template) if isinstance(template, str) else ():
+            if _is_blank(_value_at(document, path)):
+                return (
+                    f"the field {_dotted(path)!r} is empty, and the prompt would lack it (if it may be, "
+                    f"write `{{% if {path[0]} %}}` around it in doc_to_text)"
+                )
+        return "the prompt is empty" if _is_blank(question) else ""
+
+    def _choice_problem(self, choices: Any, target: Any) -> str:
+        """Returns what is wrong with the choices of an item and the index of the right one."""
+        if not isinstance(choices, list | tuple):
+            return f"its choices are {_shown(choices)}, expected a list"
+        for number, choice in enumerate(choices, start=1):
+            if self._full and (choice is None or _is_blank(choice)):
+                return f"choice {number} of {len(choices)} is {'null' if choice is None else 'empty'}"
+        if AUROC.name in self._file.metrics and len(choices) != 2:
+            return f"the metric auroc needs two choices; there are {len(choices)}"
+        index = as_whole_number(target)
+        if index is None or not 0 <= index < len(choices):
+            return (
+                f"its right choice{self._fields()} is {_shown(target)}, expected the index of one of its "
+                f"{len(choices)} choices, from 0 to {len(choices) - 1}"
+            )
+        return ""
+
+    def _gold_problem(self, target: Any, choices: Sequence[str], question: Any) -> str:
+        """Returns why nothing could count as right; an empty text if something could."""
+        given = target if isinstance(target, list) else [target]
+        if None in given:
+            return f"the right answer{self._fields()} is null"
+        targets = [str(one) for one in given]
+        for name, parser in self._file.readings.items():
+            matches = COMPARISONS[parser.compare]
+            if any(_is_blank(one) for one in targets) or not any(matches(one, [one]) for one in targets):
+                shown = " or ".join(map(_shown, targets)) or "an empty list"
+                return (
+                    f"the right answer{self._fields()} can't be given: no answer could match {shown} as a "
+                    f"{parser.compare} (the reading {name})"
+                )
+            if parser.compare == "letter":
+                letters = tuple(string.ascii_uppercase[: len(choices) or None])
+                if not any(one in letters for one in targets):
+                    return self._not_an_option(targets, letters)
+        listed = _listed_options(question)
+        options = [_OPTION.fullmatch(one.strip()) for one in targets]
+        if listed and options and all(one is not None and one[1] not in listed for one in options):
+            return self._not_an_option(targets, listed)
+        return ""
+
+    def _not_an_option(self, targets: Sequence[str], letters: Sequence[str]) -> str:
+        return (
+            f"the right answer{self._fields()} is {' or '.join(map(_shown, targets))}, and the options are "
+            f"{', '.join(letters)}"
+        )
+
+    def _fields(self) -> str:
+        """Returns the fields that the right answer is made of, in words."""
+        template = self._task.config.doc_to_target
+        if not isinstance(template, str):
+            return ""
+        names = [template] if template in self._task.features else template_fields(template)
+        return f" (from {', '.join(map(repr, names))})" if names else ""
+
+    def _nulls(self, document: Row) -> Iterator[str]:
+        """Yields the fields of an item that the templates read and that are null, in words."""
+        config = self._task.config
+        for template in (config.doc_to_text, config.doc_to_target, config.doc_to_choice, self._file.options):
+            if isinstance(template, str):
+                for name in template_fields(template):
+                    if document.get(name, "") is None:
+                        yield f"the field {name!r} is null"
+
+
+_OPTION = re.compile(r"\(([A-Z])\)")
+_LISTED = re.compile(r"(?m)^\s*([A-Z])\)\s|\(([A-Z])\)")
+
+
+def _listed_options(question: Any) -> list[str]:
+    """Returns the letters of the options that a question lists, from A on; empty if it lists none."""
+    if not isinstance(question, str):
+        return []
+    letters = dict.fromkeys(match[1] or match[2] for match in _LISTED.finditer(question))
+    return [*letters] if {"A", "B"} <= letters.keys() else []
+
+
+def _value_at(document: Mapping[str, Any], path: Sequence[str | int]) -> Any:
+    value: Any = document
+    for key in path:
+        try:
+            value = value[key]
+        except (LookupError, TypeError):
+            return None
+    return value
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    return ".".join(map(str, path))
+
+
+def _shown(value: Any) -> str:
+    return shortened(repr(value), _SHOWN)

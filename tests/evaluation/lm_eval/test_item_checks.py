@@ -1,0 +1,157 @@
+"""Items that can't be asked, and right answers that nothing could match, are reported before a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.suite import HarnessSuite
+from support.own_task import OWN
+
+GENERATION = yaml.safe_load(OWN)
+CHOICES = {
+    **{key: GENERATION[key] for key in ("benchmark", "version", "what", "items")},
+    "protocol": "answers",
+    "harness": {
+        "doc_to_text": "Q: {{question}}\nA:",
+        "doc_to_choice": "{{choices}}",
+        "doc_to_target": "{{label}}",
+    },
+}
+WHOLE: dict[str, Any] = {"question": "Is it so?", "choices": ["yes", "no"], "label": 0}
+
+
+def version(folder: Path, task: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Writes a task file with its items, and builds its prompts."""
+    (folder / "capitals.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "capitals.jsonl").write_text(text, encoding="utf-8")
+    return HarnessSuite(str(folder / "capitals.yaml")).version
+
+
+def generation(harness: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    return {**GENERATION, **fields, "harness": {**GENERATION["harness"], **(harness or {})}}
+
+
+def readings(compare: str) -> dict[str, Any]:
+    one = {"extractors": ["first_line"], "compare": compare}
+    return {"strict": one, "lenient": one}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"country": "Peru", "capital": None}, "the field 'capital' is null"),
+        ({"country": None, "capital": "Lima"}, "the field 'country' is null"),
+        ({"country": "", "capital": "Lima"}, "the field 'country' is empty, and the prompt would lack it"),
+        ({"country": " \n", "capital": "Lima"}, "the field 'country' is empty"),
+        ({"country": "Peru", "capital": ""}, "the right answer (from 'capital') can't be given"),
+    ],
+)
+def test_an_item_with_an_unusable_field_is_named(row: dict[str, Any], message: str, tmp_path: Path) -> None:
+    rows = [{"country": "Chad", "capital": "N'Djamena"}, row]
+    with pytest.raises(BadInputError) as caught:
+        version(tmp_path, generation(), rows)
+    assert "capitals.jsonl, record 2" in str(caught.value)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("template", ["{{[capital, none]}}", "{{[capital, '']}}", "capital", "{{ [] }}"])
+def test_each_of_several_right_answers_is_usable(template: str, tmp_path: Path) -> None:
+    rows = [{"country": "Peru", "capital": "Lima"}, {"country": "Chad", "capital": None}]
+    with pytest.raises(BadInputError, match=r"capitals\.jsonl, record \d"):
+        version(tmp_path, generation({"doc_to_target": template}), rows)
+
+
+@pytest.mark.parametrize(
+    ("compare", "gold", "reason"),
+    [
+        ("number", "1" * 5000, "no answer could match '1111"),
+        ("number", "four", "as a number"),
+        ("letter", "Lima", "the options are A, B, C"),
+        ("letter", "b", "the options are A, B, C"),
+        ("letter", "AB", "the options are A, B, C"),
+        ("name_within", " ", "as a name_within"),
+    ],
+)
+def test_a_gold_answer_that_nothing_matches_is_named(
+    compare: str, gold: str, reason: str, tmp_path: Path
+) -> None:
+    rows = [{"country": "Peru", "capital": gold}]
+    with pytest.raises(BadInputError) as caught:
+        version(tmp_path, generation(readings=readings(compare)), rows)
+    assert reason in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("compare", ["words", "answer", "letter"])
+@pytest.mark.parametrize("options", ["Options:\n(A) Lima\n(B) Cuzco", "(A) Lima (B) Cuzco"])
+def test_a_gold_letter_is_one_of_the_options_in_the_question(
+    compare: str, options: str, tmp_path: Path
+) -> None:
+    def task(gold: str) -> list[dict[str, Any]]:
+        return [{"country": f"Peru?\n{options}\n", "capital": gold}]
+
+    form = "{}" if compare == "letter" else "({})"
+    right = readings(compare)
+    assert version(tmp_path, generation(readings=right), task(form.format("B")))
+    if compare == "letter":
+        shown = generation({}, readings=right, options="{{['Lima', 'Cuzco']}}")
+        with pytest.raises(BadInputError, match="is 'C', and the options are A, B"):
+            version(tmp_path, shown, task("C"))
+        return
+    with pytest.raises(BadInputError, match=r"is '\(C\)', and the options are A, B"):
+        version(tmp_path, generation(readings=right), task("(C)"))
+
+
+def test_a_field_that_may_be_empty_is_written_under_a_condition(tmp_path: Path) -> None:
+    text = "{% if hint %}{{hint}} {% endif %}{{ note or '' }}{{ more | default('') }}{{country}}:"
+    rows = [
+        {"country": "Peru", "capital": "Lima", "hint": "", "note": None, "more": ""},
+        {"country": "Chad", "capital": "N'Djamena", "hint": None, "note": "", "more": "x"},
+    ]
+    assert version(tmp_path, generation({"doc_to_text": text}), rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": 2}, "its right choice (from 'label') is 2, expected the index of one of its 2 choices"),
+        ({"label": -1}, "is '-1', expected the index"),
+        ({"label": None}, "the field 'label' is null"),
+        ({"choices": ["yes", ""]}, "choice 2 of 2 is empty"),
+        ({"choices": ["yes", None]}, "choice 2 of 2 is null"),
+        ({"choices": []}, "0 choices"),
+        ({"question": ""}, "the field 'question' is empty"),
+    ],
+)
+def test_choices_and_the_index_of_the_right_one_are_usable(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    assert version(tmp_path, CHOICES, [WHOLE, WHOLE])
+    with pytest.raises(BadInputError) as caught:
+        version(tmp_path, CHOICES, [WHOLE, {**WHOLE, **change}])
+    assert "capitals.jsonl, record 2" in str(caught.value)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["label", "{{label}}"])
+@pytest.mark.parametrize("label", [True, "yes", "0.5", [0]])
+def test_the_index_of_the_right_choice_is_a_whole_number(target: str, label: Any, tmp_path: Path) -> None:
+    task = {**CHOICES, "harness": {**CHOICES["harness"], "doc_to_target": target}}  # type: ignore[dict-item]
+    with pytest.raises(BadInputError, match=r"capitals\.jsonl, record 1: its right choice"):
+        version(tmp_path, task, [{**WHOLE, "label": label}])
+
+
+def test_the_number_of_an_item_counts_those_that_are_examples(tmp_path: Path) -> None:
+    rows = [{"country": f"Country {n}", "capital": "Lima"} for n in range(4)]
+    rows[3]["capital"] = ""
+    with pytest.raises(BadInputError, match=r"capitals\.jsonl, record 4: the right answer"):
+        version(tmp_path, generation(shots=2), rows)
+    with pytest.raises(BadInputError, match=r"capitals\.jsonl, item 1: the right answer"):
+        version(tmp_path, generation(shots=2), rows[::-1])
