@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from sequela.core.joining import is_unspaced
 from sequela.evaluation.answer_reading.markup import INVISIBLE, with_plain_dashes
-from sequela.evaluation.answer_reading.numbers import as_number, plain_numbers, value_at
+from sequela.evaluation.answer_reading.notations import common_numbers
+from sequela.evaluation.answer_reading.numbers import as_number, value_at
 
 _QUOTES = str.maketrans("’‘‛´`ʼ＇", "'''''''")
 _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+|\d{1,3}(?:['’\u00a0\u202f\u2009]\d{3})+)(?![\d,]*\d)")
@@ -91,7 +92,7 @@ def _base(character: str) -> str:
 
 def number_at_start(text: str) -> Fraction | None:
     """Returns the number that a text begins with; None if it begins with something else, or goes on in it."""
-    bare = re.sub(r"^[\s\"'“”„«(]*(?:(?:the|an?)\s+)?", "", plain_numbers(text), flags=re.IGNORECASE)
+    bare = re.sub(r"^[\s\"'“”„«(]*(?:(?:the|an?)\s+)?", "", common_numbers(text), flags=re.IGNORECASE)
     quantity = value_at(bare, 0)
     if quantity is None or re.match(r"[-:/.,]?\w|\s?[%°]?-\d", bare[quantity.end :]):
         unit = quantity and re.match(r"[^\W\d_]+\b(?![-:])", bare[quantity.end :])

@@ -15,7 +15,7 @@ from sequela.evaluation.answer_reading.names import (
 from sequela.evaluation.answer_reading.numbers import as_number
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING, without_thinking
 
-MATCHING_VERSION = 2
+MATCHING_VERSION = 3
 """Raised when the rule below starts to match the same text differently."""
 
 

@@ -35,7 +35,7 @@ from sequela.evaluation.answer_reading.statements import (
 )
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING, without_thinking
 
-EXTRACTION_VERSION = 2
+EXTRACTION_VERSION = 3
 """Raised when a rule below starts to parse the same text differently."""
 
 Extractor = Callable[[str, Sequence[str]], str | None]
@@ -190,12 +190,18 @@ def _stated_number(text: str, _: Sequence[str]) -> str | None:
 
 def _first_stated_number(text: str, _: Sequence[str]) -> str | None:
     """Returns the number after the first `answer is` that has one, as the harness's strict filter does."""
-    return next((number for number in stated_numbers(text) if number is not None), None)
+    return next((number for number in stated_numbers(text, strict=True) if number is not None), None)
 
 
 def _marked_number(text: str, _: Sequence[str]) -> str | None:
     """Returns the number of the last line that begins with `####` or `A:`."""
     found = marked_numbers(text)
+    return found[-1] if found else None
+
+
+def _plain_marked_number(text: str, _: Sequence[str]) -> str | None:
+    """Returns the same in the notations of numbers that the strict reading accepts."""
+    found = marked_numbers(text, strict=True)
     return found[-1] if found else None
 
 
@@ -302,6 +308,7 @@ EXTRACTORS: dict[str, Extractor] = {
     "first_stated_number": _first_stated_number,
     "boxed_number": _boxed_number,
     "marked_number": _marked_number,
+    "plain_marked_number": _plain_marked_number,
     "last_number": _last_number,
     "stated_text": _stated_text,
     "stated_answer": _stated_answer,
