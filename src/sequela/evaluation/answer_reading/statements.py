@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from sequela.evaluation.answer_reading.denials import doubts_what_follows
 from sequela.evaluation.answer_reading.notations import common_numbers, plain_numbers
 from sequela.evaluation.answer_reading.numbers import Quantity, is_number, numbers_in, value_at
 
@@ -63,6 +64,7 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
             if _UNKNOWN.match(rest):
                 yield None
             continue
+        is_denied = is_denied or (not strict and doubts_what_follows(bare[:end] + " "))
         if is_denied or _DENIED.search(before["between"]):
             corrected = _CORRECTED.search(rest.split("\n", maxsplit=1)[0])
             yield _number_behind(rest, corrected.end()) if corrected else None
