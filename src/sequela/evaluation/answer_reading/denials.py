@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_NEAR = 160
+NEAR = 160
 """How many characters around an answer are looked at."""
 
 _ADVERBS = (
@@ -89,7 +89,7 @@ def is_denied(before: str, after: str) -> bool:
 
     `Rome, not Paris` and `not only Rome` deny nothing.
     """
-    return bool(_DENIED_BEHIND.match(after[:_NEAR])) or doubts_what_follows(before)
+    return bool(_DENIED_BEHIND.match(after[:NEAR])) or doubts_what_follows(before)
 
 
 def doubts_what_follows(before: str) -> bool:
@@ -99,9 +99,9 @@ def doubts_what_follows(before: str) -> bool:
 
 def is_alternative(before: str, after: str) -> bool:
     """Returns whether an answer is one of several: `Rome or Milan`, `Rome/Milan`, `Rome? Milan?`."""
-    return bool(_ALTERNATIVE_BEHIND.match(after[:_NEAR]) or _ALTERNATIVE_BEFORE.search(before[-_NEAR:]))
+    return bool(_ALTERNATIVE_BEHIND.match(after[:NEAR]) or _ALTERNATIVE_BEFORE.search(before[-NEAR:]))
 
 
 def _end_of_sentence(text: str) -> str:
     """Returns the last sentence of a text, which stands before an answer."""
-    return re.split(r"[.!?;\n](?:\s+|$)|,\s+(?=but\b|so\b|it\b)", text[-_NEAR:])[-1]
+    return re.split(r"[.!?;\n](?:\s+|$)|,\s+(?=but\b|so\b|it\b)", text[-NEAR:])[-1]

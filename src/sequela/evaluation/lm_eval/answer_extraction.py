@@ -18,15 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sequela.evaluation.answer_reading import letters
 from sequela.evaluation.answer_reading.denials import doubts_what_follows, is_alternative, is_denied
 from sequela.evaluation.answer_reading.markup import plain
-from sequela.evaluation.answer_reading.names import (
-    begins_with,
-    name_within,
-    number_at_start,
-    same_name,
-    without_articles,
-    words,
-)
+from sequela.evaluation.answer_reading.names import name_within, number_at_start, same_name
 from sequela.evaluation.answer_reading.numbers import as_number
+from sequela.evaluation.answer_reading.spelling import begins_with, without_articles, words
 from sequela.evaluation.answer_reading.statements import (
     STATED,
     first_question,
@@ -233,7 +227,7 @@ _CLOSED_WORD = re.compile(
     r"|[*_\"'`“”‘’]*\s+(?:argument|deduction|inference)\b).*)",
     re.IGNORECASE | re.DOTALL,
 )
-"""A word of a closed set that is the answer, as `no one` and `True North` are not: it ends, or a clause goes on."""
+"""A word of a closed set that ends or is followed by a clause, as in `No she did not` but not in `no one`."""
 _ANOTHER_CLOSED_WORD = re.compile(
     r"(?i)\W*(?:(?:and|or|and/or|nor|wait|actually|maybe|perhaps|probably|sorry|i\s+mean)\b\W*)*"
     r"(?:yes|no|true|false|valid|invalid|plausible|implausible)\b(?!\s+(?:one|doubt|question|matter|longer|\w+\s+(?:is|was|are|were)\b)|['’-]\w)"
