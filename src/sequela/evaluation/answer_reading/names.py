@@ -6,10 +6,10 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from sequela.evaluation.answer_reading.denials import is_alternative, is_denied
 from sequela.evaluation.answer_reading.notations import common_numbers
 from sequela.evaluation.answer_reading.numbers import as_number, value_at
 from sequela.evaluation.answer_reading.own_names import says_own_name
+from sequela.evaluation.answer_reading.retractions import is_alternative, is_denied
 from sequela.evaluation.answer_reading.spelling import Spelling, without_articles
 
 
@@ -60,7 +60,7 @@ def name_within(text: str, name: str) -> bool:
     said = Spelling.of(text, accents=False, articles=False)
     wanted = Spelling.of(name, accents=False, articles=False).words
     if not wanted:
-        return _bare(text) == _bare(name)
+        return _bare(text) == _bare(name) or says_own_name(text, name)
     if said.words == wanted:
         return True
     if is_all_number(name) and number_at_start(text) == as_number(name):

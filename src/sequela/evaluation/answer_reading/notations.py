@@ -35,7 +35,7 @@ _ROUGHLY = re.compile(r"(?i)(?<![^\W_])(approx|appr|ca|circa|nr|num)\.\s?(?=[$�
 _PLUS = re.compile(r"(?:(?<![\w)\]}%.+!$€£²³ ])|(?<![\w)\]}%$€£+] )(?<= )|(?<=[^\W\d_] ))\+(?=[$€£]?\.?\d)")
 """The plus of a positive number, as opposed to that of a sum."""
 _SPACED_PLUS = re.compile(
-    r"(?P<before>^\s*|[:=(\[]\s*|\b(?:is|are|was|were|be|equals|becomes|gives|total)\s+)\+\s(?=[$€£]?\.?\d)",
+    r"(?P<before>^[^\S\n]*|[:=(\[]\s*|\b(?:is|are|was|were|be|equals|becomes|gives|total)\s+)\+\s(?=[$€£]?\.?\d)",
     re.MULTILINE | re.IGNORECASE,
 )
 _FACTORIAL = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sequela.evaluation.answer_reading.denials import NEAR, is_alternative, is_denied
+from sequela.evaluation.answer_reading.retractions import around, is_alternative, is_denied
 
 _ENDS = r"(?![\w*]|['’-]\w)"
 _ENDS_A_SENTENCE = re.compile(r"[\s\"'”’»)\]*_`]*(?:[.!?]+[\s\"'”’»)\]*_`]*)?\Z")
@@ -48,17 +48,13 @@ def says_own_name(text: str, name: str) -> bool:
 
 
 def _counts(text: str, match: re.Match[str]) -> bool:
-    before, after = _around(text, match)
+    before, after = around(text, *match.span())
     return not is_denied(before, after) and not is_alternative(before, after)
-
-
-def _around(text: str, match: re.Match[str]) -> tuple[str, str]:
-    return text[max(0, match.start() - NEAR) : match.start()], text[match.end() : match.end() + NEAR]
 
 
 def _is_name(text: str, match: re.Match[str]) -> bool:
     """Returns whether a word that is written like the name is meant as a name."""
-    name, (before, after) = match[0], _around(text, match)
+    name, (before, after) = match[0], around(text, *match.span())
     if not name[:1].isupper():
         return False
     if _OPENING.search(before):

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from sequela.evaluation.answer_reading.denials import NEAR, is_alternative, is_denied
 from sequela.evaluation.answer_reading.markup import INVISIBLE, with_plain_dashes
+from sequela.evaluation.answer_reading.retractions import around, is_alternative, is_denied
 from sequela.evaluation.answer_reading.word_ends import ATTACHED, WORD_SIGNS, goes_on, has_begun
 
 _QUOTES = str.maketrans("’‘‛´`ʼ＇", "'''''''")
@@ -91,8 +91,7 @@ class Spelling:
 
     def around(self, start: int, end: int) -> tuple[str, str]:
         """Returns the text near the words between two places, before and behind them."""
-        first, last = self.places[start], self.places[end - 1] + 1
-        return self.text[max(0, first - NEAR) : first], self.text[last : last + NEAR]
+        return around(self.text, self.places[start], self.places[end - 1] + 1)
 
     def says(self, start: int, end: int) -> bool:
         """Returns whether the words between two places are whole, and not taken back."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sequela.evaluation.answer_reading.denials import doubts_what_follows
 from sequela.evaluation.answer_reading.notations import common_numbers, plain_numbers
 from sequela.evaluation.answer_reading.numbers import Quantity, is_number, numbers_in, value_at
+from sequela.evaluation.answer_reading.retractions import around, doubts_what_follows, is_denied
 
 _ADVERB = r"(?:then|therefore|thus|so|now|also|simply|just|actually|finally|clearly|indeed|probably)"
 _VERB = r"(?:is|was|are|were|be|equals|becomes)"
@@ -23,6 +23,7 @@ NEXT_QUESTION = re.compile(
 _NUMBER_BEGINS = r"(?:\b(?:minus|negative)\s+)?[-+]?\s?[$€£¥₹]?\s?-?\.?\d"
 _BEFORE_NUMBER = re.compile(r"[\s:]*(?P<between>(?:(?![.!?]\s)[^\d\n]){0,40}?)(?=" + _NUMBER_BEGINS + r")")
 _DENIED = re.compile(r"(?i)\b(?:not|never|neither|cannot|between|either|from)\b|n['’]t\b")
+_WRONG = re.compile(r"(?i)\b(?:wrong|incorrect|false)\b")
 _UNKNOWN = re.compile(
     r"(?i)^[\s:]*(?:\w+\s+){0,3}?(?:unknown|unclear|undefined|undetermined|impossible|none|nothing|not|can(?:not|['’]t))\b"
 )
@@ -55,21 +56,26 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
     found = [(match.end(), False) for match in STATED.finditer(bare)]
     if not strict:
         stated = {match.start() for match in STATED.finditer(bare)}
-        denied = (match for match in _DENIED_STATEMENT.finditer(bare) if match.start() not in stated)
-        found = sorted([*found, *((match.end(), True) for match in denied)])
-    for end, is_denied in found:
+        denials = (match for match in _DENIED_STATEMENT.finditer(bare) if match.start() not in stated)
+        found = sorted([*found, *((match.end(), True) for match in denials)])
+    for end, denied in found:
         rest = bare[end:]
         before = _BEFORE_NUMBER.match(rest)
         if before is None:
             if _UNKNOWN.match(rest):
                 yield None
             continue
-        is_denied = is_denied or (not strict and doubts_what_follows(bare[:end] + " "))
-        if is_denied or _DENIED.search(before["between"]):
+        denied = denied or (not strict and _takes_back(around(bare, end, end)[0], before["between"]))
+        if denied or _DENIED.search(before["between"]):
             corrected = _CORRECTED.search(rest.split("\n", maxsplit=1)[0])
             yield _number_behind(rest, corrected.end()) if corrected else None
             continue
         yield _number_behind(rest, before.end())
+
+
+def _takes_back(before: str, between: str) -> bool:
+    """Returns whether a statement is doubted, or says that an answer is wrong."""
+    return doubts_what_follows(before + " ") or bool(_WRONG.search(between))
 
 
 def _number_behind(text: str, start: int) -> str | None:
@@ -95,6 +101,9 @@ def marked_numbers(text: str, *, strict: bool = False) -> list[str]:
 
 
 def last_number(text: str) -> str | None:
-    """Returns the last number of the first question's text."""
-    found = [one.text for one in numbers_in(common_numbers(first_question(text)))]
-    return found[-1] if found else None
+    """Returns the last number of the first question's text, unless the text denies it."""
+    bare = common_numbers(first_question(text))
+    *_, found = (None, *numbers_in(bare))
+    if found is None or is_denied(*around(bare, found.start, found.end)):
+        return None
+    return found.text

@@ -16,10 +16,15 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.evaluation.answer_reading import letters
-from sequela.evaluation.answer_reading.denials import doubts_what_follows, is_alternative, is_denied
 from sequela.evaluation.answer_reading.markup import plain
 from sequela.evaluation.answer_reading.names import name_within, number_at_start, same_name
 from sequela.evaluation.answer_reading.numbers import as_number
+from sequela.evaluation.answer_reading.retractions import (
+    around,
+    doubts_what_follows,
+    is_alternative,
+    is_denied,
+)
 from sequela.evaluation.answer_reading.spelling import begins_with, without_articles, words
 from sequela.evaluation.answer_reading.statements import (
     STATED,
@@ -300,8 +305,7 @@ def _denied_options(text: str) -> set[str]:
     """Returns the letters in round brackets of which every mention is denied."""
     said: dict[str, list[bool]] = {}
     for option in _OPTION.finditer(text):
-        denied = is_denied(text[: option.start()], text[option.end() :])
-        said.setdefault(option[1], []).append(denied)
+        said.setdefault(option[1], []).append(is_denied(*around(text, *option.span())))
     return {letter for letter, denied in said.items() if all(denied)}
 
 
@@ -310,16 +314,23 @@ def _last_option(text: str, _: Sequence[str]) -> str | None:
     bare = plain(first_question(text))
     listed = _LISTED_OPTION.findall(bare)
     outside = _LISTED_OPTION.sub("", bare) if len(listed) > 1 else bare
+    outside = _SEVERAL_OPTIONS.sub(_unless_denied, outside)
     found = _OPTION.findall(outside)
     if len(found) > 2 and found == list(string.ascii_uppercase[: len(found)]):
         return None
-    if _TWO_OPTIONS.search(bare) or STATED.search(text) is not None:
+    if _TWO_OPTIONS.search(outside) or STATED.search(text) is not None:
         return None
     denied = _denied_options(outside)
     found = [letter for letter in found if letter not in denied]
     return f"({found[-1]})" if found else None
 
 
+def _unless_denied(options: re.Match[str]) -> str:
+    """Returns a row of options, or none of it if the text denies them: `(A) and (B) are wrong`."""
+    return "" if is_denied(*around(options.string, *options.span())) else options[0]
+
+
+_SEVERAL_OPTIONS = re.compile(r"\([A-Z]\)(?:,?\s*(?:(?:and|or|nor)\s+)?\([A-Z]\))+")
 _TWO_OPTIONS = re.compile(r"\([A-Z]\)[\s,/&]*(?:(?:and|or|nor)\s+)?\([A-Z]\)")
 _ONLY_OPTION = re.compile(r"[\s:*_\"'`“”‘’$<\[{-]*(?:option\s+)?(?:([A-Z])[\s*_\"'`“”’$>\]}.]*$|([A-Z])\)\s)")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.evaluation.answer_reading.denials import doubts_what_follows, is_alternative, is_denied
+from sequela.evaluation.answer_reading.retractions import doubts_what_follows, is_alternative, is_denied
 
 NAME = "Oslo"
 DENIED = [

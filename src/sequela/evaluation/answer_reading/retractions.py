@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-NEAR = 160
+_NEAR = 160
 """How many characters around an answer are looked at."""
 
 _ADVERBS = (
@@ -38,7 +38,7 @@ _DENIED_BEHIND = re.compile(
     rf"(?:{_WRONG}|not\s+(?:right|correct|true|it|the\s+(?:right\s+|correct\s+)?(?:answer|one)|so)\b)"
     rf"|(?:[:=→]|\s-|\s?–|\s?—|->|=>)+\s*(?:{_WRONG}|not\s+(?:the|a|it|right|correct|true|this|that)\b|no\b(?!\s+doubt))"
     rf"|\(\s*(?:{_WRONG}|not\b|no\s*\))"
-    rf"|\s+(?:not\s*[.!]?\s*$|(?:doesn|didn|don)\b)"
+    rf"|[\s,]+{_ADVERBS}not\s*[.!]?\s*$"
     rf"|[\s,.…!?-]*[,.…!?-]\s*(?:no|nope|nah|wait|wrong|incorrect|false)\b(?:\s*[,.!…;:—-]|\s*$|\s+(?:it|that|this|wait|sorry|actually)\b)"
     rf"|\s*\?\s*(?:no|not|nope|never|wrong|incorrect)\b"
     r")",
@@ -84,12 +84,17 @@ _ALTERNATIVE_BEFORE = re.compile(
 )
 
 
+def around(text: str, start: int, end: int) -> tuple[str, str]:
+    """Returns the text near the part between two places, before and behind it."""
+    return text[max(0, start - _NEAR) : start], text[end : end + _NEAR]
+
+
 def is_denied(before: str, after: str) -> bool:
     """Returns whether the text around an answer denies it: `not Rome`, `Rome is wrong`, `Rome? No`.
 
     `Rome, not Paris` and `not only Rome` deny nothing.
     """
-    return bool(_DENIED_BEHIND.match(after[:NEAR])) or doubts_what_follows(before)
+    return bool(_DENIED_BEHIND.match(after[:_NEAR])) or doubts_what_follows(before)
 
 
 def doubts_what_follows(before: str) -> bool:
@@ -99,9 +104,9 @@ def doubts_what_follows(before: str) -> bool:
 
 def is_alternative(before: str, after: str) -> bool:
     """Returns whether an answer is one of several: `Rome or Milan`, `Rome/Milan`, `Rome? Milan?`."""
-    return bool(_ALTERNATIVE_BEHIND.match(after[:NEAR]) or _ALTERNATIVE_BEFORE.search(before[-NEAR:]))
+    return bool(_ALTERNATIVE_BEHIND.match(after[:_NEAR]) or _ALTERNATIVE_BEFORE.search(before[-_NEAR:]))
 
 
 def _end_of_sentence(text: str) -> str:
     """Returns the last sentence of a text, which stands before an answer."""
-    return re.split(r"[.!?;\n](?:\s+|$)|,\s+(?=but\b|so\b|it\b)", text[-NEAR:])[-1]
+    return re.split(r"[.!?;\n](?:\s+|$)|,\s+(?=but\b|so\b|it\b)", text[-_NEAR:])[-1]
