@@ -94,6 +94,9 @@ def test_further_notations(text: str, value: int | str) -> None:
         ("The answer cannot be 7.", None),
         ("The answer can't be 7, it is 9.", "9"),
         ("The answer is definitely not 7.", None),
+        ("The answer is wrong: 7", None),
+        ("I don't think the answer is 7.", None),
+        ("The answer is 7 USD or 9 USD.", None),
     ],
 )
 def test_statements_in_further_notations(text: str, number: str | None) -> None:
@@ -108,6 +111,11 @@ def test_the_strict_reading_reads_none_of_them() -> None:
     assert list(stated_numbers("The answer isn't 42.", strict=True)) == []
     assert marked_numbers("#### 10٬000") == ["10,000"]
     assert marked_numbers("#### 10٬000", strict=True) == []
+
+
+@pytest.mark.parametrize("text", ["7 is wrong.", "It is not 7.", "She won't have 7."])
+def test_a_denied_last_number_is_no_answer(text: str) -> None:
+    assert last_number(text) is None
 
 
 def test_other_texts_stay_as_they_are() -> None:

@@ -13,6 +13,7 @@ from sequela.evaluation.answer_reading.names import name_within
         ("The Who, a band from London", "The Who"),
         ("It was the Who", "The Who"),
         ("The Who were a band", "The Who"),
+        ("The The, a group", "The The"),
         ("IT", "IT"),
         ("IT stands for information technology", "IT"),
         ("the WHO, a body of the UN", "WHO"),

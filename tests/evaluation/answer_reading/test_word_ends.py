@@ -1,4 +1,4 @@
-"""Where a word ends."""
+"""The ends of words."""
 
 from __future__ import annotations
 

@@ -100,6 +100,7 @@ NOT_SAID = [
     (".NET", "NET"),
     ("Mary-Ann", "Mary"),
     ("AC/DC", "AC"),
+    ("Q*bert", "Q"),
     ("Oslo or Bergen", "Oslo"),
     ("Oslo, Bergen, or Moss", "Oslo"),
     ("Oslo/Bergen", "Oslo"),

@@ -147,6 +147,9 @@ def test_bbh(text: str, gold: str, strict: bool, lenient: bool) -> None:
         ("No, that is wrong.", "No"),
         ("Yes they do", "Yes"),
         ("True, not false", "True"),
+        ("Yes, yes.", "Yes"),
+        ("(A) and (B) are wrong, so it is (C)", "(C)"),
+        ("The answer is (C), I am sure.", "(C)"),
         ("invalid because of the second premise", "invalid"),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _NEAR = 160
-"""How many characters around an answer are looked at."""
+"""The number of characters around an answer that are read."""
 
 _ADVERBS = (
     r"(?:(?:definitely|certainly|clearly|surely|obviously|probably|likely|actually|really|necessarily|simply"
@@ -32,12 +32,12 @@ _NOT_VERB = (
 _DENIED_BEHIND = re.compile(
     rf"[\s\"'“”‘’»«)\]*_`]*(?:"
     rf"(?:[^.!?,;:\n]{{0,40}}?\s)??{_NOT_VERB}"
-    rf"|(?:,?\s*(?:which|that|but\s+(?:that|this|it))\s*)?"
+    rf"|(?:,?\s*(?:which|that|(?:but|though|although)\s+(?:that|this|it))\s*)?"
     rf"(?:(?:{_MODAL}\s+)?{_COPULA}|['’]s)\s+{_ADVERBS}(?:{_NOT}|{_WRONG})"
     rf"|[,;.!]\s*(?:and\s+|but\s+)?(?:that|this|it|which)\s*(?:{_COPULA}|['’]s|{_MODAL}\s+be)\s+{_ADVERBS}"
     rf"(?:{_WRONG}|not\s+(?:right|correct|true|it|the\s+(?:right\s+|correct\s+)?(?:answer|one)|so)\b)"
     rf"|(?:[:=→]|\s-|\s?–|\s?—|->|=>)+\s*(?:{_WRONG}|not\s+(?:the|a|it|right|correct|true|this|that)\b|no\b(?!\s+doubt))"
-    rf"|\(\s*(?:{_WRONG}|not\b|no\s*\))"
+    rf"|\(\s*(?:{_WRONG}|not\s*\)|not\s+(?:the|right|correct|it|true)\b|no\s*\))"
     rf"|[\s,]+{_ADVERBS}not\s*[.!]?\s*$"
     rf"|[\s,.…!?-]*[,.…!?-]\s*(?:no|nope|nah|wait|wrong|incorrect|false)\b(?:\s*[,.!…;:—-]|\s*$|\s+(?:it|that|this|wait|sorry|actually)\b)"
     rf"|\s*\?\s*(?:no|not|nope|never|wrong|incorrect)\b"
@@ -46,12 +46,13 @@ _DENIED_BEHIND = re.compile(
 )
 _FILLER = (
     r"(?:(?:be|being|been|the|a|an|in|at|for|with|option|options|choice|choices|answer|letter|number|it|is|was|that|this"
-    r"|necessarily|really|actually|also|even|either|correct|right|true|called|named|by|from|to|possibly|say|choose|pick)"
+    r"|necessarily|really|actually|also|even|either|correct|right|true|called|named|by|from|to|possibly|say|choose|pick|have|get|need|cost|take|equal)"
     r"\s+)*"
 )
 _DENIED_BEFORE = re.compile(
-    r"(?:(?:\b(?:not|nor|neither|never|cannot|cant|isnt|wasnt|arent|dont|doesnt|wont)|\w+n\s?['’]\s?t"
-    r"|\b(?:rather|other|different|else)\s+than|\binstead\s+of|\b(?:anything|everything|all|nothing)\s+but"
+    r"(?:(?:\b(?:not|nor|neither|never|hardly|scarcely|cannot|cant|isnt|wasnt|arent|dont|doesnt|wont)|\w+n\s?['’]\s?t"
+    r"|\b(?:rather|(?<!none )other|different|else)\s+than|\binstead\s+of"
+    r"|\b(?:anything|everything|all|nothing)\s+but"
     r"|\bexcept(?:\s+for)?|\bexcluding|\bwithout|\bunlike|\bapart\s+from|\baside\s+from"
     r"|\b(?:rul(?:e|es|ed|ing)|cross(?:es|ed|ing)?|strik(?:e|es|ing)|struck)\s+out"
     r"|\b(?:eliminat|exclud)(?:e|es|ed|ing)|\b(?:reject|dismiss|discard|discount)(?:e?s|ed|ing)?)"

@@ -23,6 +23,10 @@ NEXT_QUESTION = re.compile(
 _NUMBER_BEGINS = r"(?:\b(?:minus|negative)\s+)?[-+]?\s?[$€£¥₹]?\s?-?\.?\d"
 _BEFORE_NUMBER = re.compile(r"[\s:]*(?P<between>(?:(?![.!?]\s)[^\d\n]){0,40}?)(?=" + _NUMBER_BEGINS + r")")
 _DENIED = re.compile(r"(?i)\b(?:not|never|neither|cannot|between|either|from)\b|n['’]t\b")
+_OR_ANOTHER = re.compile(
+    r"[-+]?\s?[$€£¥₹]?\s?-?[\d.,]*\d\s?[^\W\d_]{1,12}\s*,?\s*\bor\s+(?:maybe\s+|perhaps\s+)?[$€£¥₹]?-?\d"
+)
+"""A number with a unit, and an alternative: `3 euros or 4 euros`."""
 _WRONG = re.compile(r"(?i)\b(?:wrong|incorrect|false)\b")
 _UNKNOWN = re.compile(
     r"(?i)^[\s:]*(?:\w+\s+){0,3}?(?:unknown|unclear|undefined|undetermined|impossible|none|nothing|not|can(?:not|['’]t))\b"
@@ -69,8 +73,10 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
         if denied or _DENIED.search(before["between"]):
             corrected = _CORRECTED.search(rest.split("\n", maxsplit=1)[0])
             yield _number_behind(rest, corrected.end()) if corrected else None
-            continue
-        yield _number_behind(rest, before.end())
+        elif not strict and _OR_ANOTHER.match(rest, before.end()):
+            yield None
+        else:
+            yield _number_behind(rest, before.end())
 
 
 def _takes_back(before: str, between: str) -> bool:

@@ -1,4 +1,4 @@
-"""Where a word ends: compounds, changes of script, and endings of Korean nouns.
+"""The ends of words: compounds, changes of script, and endings of Korean nouns.
 
 Where that can't be decided without a dictionary, a word is taken to go on, so that no part of another word
 counts as an answer.
@@ -19,7 +19,7 @@ WORD_SIGNS = "+#°♯♭∗"
 _INNER_SIGNS = WORD_SIGNS + "\u2212\u2024"
 """Also a minus and a point that belong to the word, as `names` writes them."""
 
-_JOINS = re.compile(rf"{ATTACHED}|(?:-(?!-)|[_/@~^=|·・‧․.:])(?=\w)")
+_JOINS = re.compile(rf"{ATTACHED}|(?:-(?!-)|[_/@~^=|·・‧․.:*])(?=\w)")
 """A sign with which a word goes on: `Jean-Paul`, `Node.js`, `AC/DC`."""
 _JOINED = re.compile(rf"(?:{ATTACHED}|(?<=\w)(?:-|[_/@~^=|·・‧․.:])|(?:^|(?<=\s))[@#])\Z")
 """The same at the end of what stands before a word."""

@@ -229,13 +229,13 @@ _CLOSED_WORD = re.compile(
     r"|[*_\"'`“”‘’)\]}]*\s+(?:because|since|as|for|given|that['’]s|which|indeed|of\s+course|in\s+(?:this|that|all|both|fact)|under"
     r"|based|according|due|therefore|thus|hence|so|but|i|we|you|he|she|it|they|this|that|these|those|there|the|all|not"
     r"|(?:it|he|she|that|they|there)['’]\w+)\b(?!['’-]\w)"
-    r"|[*_\"'`“”‘’]*\s+(?:argument|deduction|inference)\b).*)",
+    r"|[*_\"'`“”‘’]*\s+(?:argument|deduction|inference|yes|no)\b(?!\s+(?:one|man)\b)).*)",
     re.IGNORECASE | re.DOTALL,
 )
 """A word of a closed set that ends or is followed by a clause, as in `No she did not` but not in `no one`."""
 _ANOTHER_CLOSED_WORD = re.compile(
     r"(?i)\W*(?:(?:and|or|and/or|nor|wait|actually|maybe|perhaps|probably|sorry|i\s+mean)\b\W*)*"
-    r"(?:yes|no|true|false|valid|invalid|plausible|implausible)\b(?!\s+(?:one|doubt|question|matter|longer|\w+\s+(?:is|was|are|were)\b)|['’-]\w)"
+    r"(?P<other>yes|no|true|false|valid|invalid|plausible|implausible)\b(?!\s+(?:one|doubt|question|matter|longer|\w+\s+(?:is|was|are|were)\b)|['’-]\w)"
 )
 """A second closed word directly behind the first: `yes or no`, `Yes, no`."""
 _RETRACTED = re.compile(r"(?i)\W*(?:which|but\s+that)\s+(?:is\s+(?:not|wrong|incorrect|false)\b|isn['’]t\b)")
@@ -259,7 +259,10 @@ def _closed_word(text: str) -> str | None:
     if word is None:
         return None
     rest = word["rest"]
-    if _ANOTHER_CLOSED_WORD.match(rest) or re.match(r"\W*\?|\.?\s*#?\d", rest):
+    another = _ANOTHER_CLOSED_WORD.match(rest)
+    if another and another["other"].casefold() != word["word"].casefold():
+        return None
+    if re.match(r"\W*\?|\.?\s*#?\d", rest):
         return None
     if _RETRACTED.match(rest) or is_alternative("", rest):
         return None
@@ -279,9 +282,9 @@ def _stated_answer(text: str, _: Sequence[str]) -> str | None:
         return None
     if option := _STATED_OPTION.match(stated):
         letter, rest = (option[1] or option[2]).upper(), stated[option.end() :]
-        several = re.match(r"\W*(?:or|and|nor|/|&)?\W*\(?[A-Z]\)?(?:\W|$)", rest) and re.match(
-            r"\s*(?:,|/|&|or\b|and\b|nor\b|\()", rest
-        )
+        several = re.match(
+            r"\W*(?:or|and|nor|/|&)?\W*\(?(?!I['’\s]+[a-z])[A-Z]\)?(?:\W|$)", rest
+        ) and re.match(r"\s*(?:,|/|&|or\b|and\b|nor\b|\()", rest)
         behind = STATED.split(plain(first_question(text)))[-1]
         denied = is_denied("", rest) or letter in _denied_options(behind[behind.find(rest) :])
         return None if several or denied else f"({letter})"
