@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sequela.evaluation.answer_reading.names import name_within, same_name, words
+from sequela.evaluation.answer_reading.names import name_within, same_name
+from sequela.evaluation.answer_reading.spelling import words
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,14 @@ def test_every_name_is_itself(name: str) -> None:
         ("Thorir", "Þórir"),
         ("2.50", "2.5"),
         ("İzmir", "izmir"),
+        ("12 people in 1914", "1914"),
+        ("about 25٬000 people", "25,000"),
+        ("Oslo, not Bergen", "Oslo"),
+        ("not only Oslo", "Oslo"),
+        ("答えはOsloです", "Oslo"),
+        ("부산입니다", "부산"),
+        ("ΟΣΛΟ", "Όσλο"),
+        ("Mary Ann Evans", "Mary-Ann Evans"),
     ],
 )
 def test_a_text_says_a_name(text: str, name: str) -> None:
@@ -76,6 +85,16 @@ def test_a_text_says_a_name(text: str, name: str) -> None:
         ("in 25,000 years", "25"),
         ("3.5 miles", "3"),
         ("Osloer", "Oslo"),
+        ("Oslo is wrong", "Oslo"),
+        ("Oslo is not the answer", "Oslo"),
+        ("Oslo? No, Bergen", "Oslo"),
+        ("I don't think it's Oslo", "Oslo"),
+        ("It can't be Oslo", "Oslo"),
+        ("Oslo-Bergen", "Oslo"),
+        ("Oslo–Bergen", "Bergen"),
+        ("Oslo/Bergen", "Bergen"),
+        ("non-Oslo", "Oslo"),
+        ("부산인", "부산"),
         ("", "!!!"),
         ("!!", "!!!"),
     ],

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.evaluation.answer_reading.numbers import as_number, numbers_in, plain_numbers
+from sequela.evaluation.answer_reading.notations import plain_numbers
+from sequela.evaluation.answer_reading.numbers import as_number, numbers_in
 
 SIGNS = ("-", "−", "–", "‐", "‑", "‒", "﹣", "－")
 SEPARATORS = (",", " ", "\u00a0", "\u202f", "\u2009", "'", "’", "{,}", "")

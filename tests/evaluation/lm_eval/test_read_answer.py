@@ -106,6 +106,57 @@ def test_bbh(text: str, gold: str, strict: bool, lenient: bool) -> None:
     assert read("bbh", text, gold=gold)[1] is lenient
 
 
+@pytest.mark.parametrize(
+    ("text", "extracted"),
+    [
+        ("The answer isn't (C).", None),
+        ("The answer cannot be (C).", None),
+        ("The answer can’t be (C).", None),
+        ("The answer is definitely not (C).", None),
+        ("The answer is anything but (C).", None),
+        ("I don't think the answer is (C).", None),
+        ("(C) is wrong.", None),
+        ("C) is wrong.", None),
+        ("It's not (C)", None),
+        ("We can rule out (C).", None),
+        ("The answer is (C)? No.", None),
+        ("The answer is (C). Wait, the answer isn't (C).", None),
+        ("The answer isn't (C). It is (D).", "(D)"),
+        ("The answer can't be (C), so it's (D).", "(D)"),
+        ("The answer is (C). (A) is wrong.", "(C)"),
+        ("(C) is right. (A) is wrong.", "(C)"),
+        ("The answer is (C), not (A).", "(C)"),
+        ("No one can say", None),
+        ("No-one can say", None),
+        ("Yes-men did it", None),
+        ("True North", None),
+        ("False alarm", None),
+        ("Valid point", None),
+        ("No. 7", None),
+        ("Yes, no", None),
+        ("Yes? No.", None),
+        ("Not true", None),
+        ("The answer is not true.", None),
+        ("The answer is not false.", None),
+        ("The answer is not invalid.", None),
+        ("The answer isn't valid.", None),
+        ("Not valid", "invalid"),
+        ("The answer is not valid.", "invalid"),
+        ("The answer is that the argument is not deductively valid.", "invalid"),
+        ("No, no one can say", "No"),
+        ("No, that is wrong.", "No"),
+        ("Yes they do", "Yes"),
+        ("True, not false", "True"),
+        ("Yes, yes.", "Yes"),
+        ("(A) and (B) are wrong, so it is (C)", "(C)"),
+        ("The answer is (C), I am sure.", "(C)"),
+        ("invalid because of the second premise", "invalid"),
+    ],
+)
+def test_denials_and_words_that_only_look_like_an_answer_in_bbh(text: str, extracted: str | None) -> None:
+    assert read("bbh", text, gold="(E)")[0] == extracted
+
+
 def test_triviaqa() -> None:
     assert read("triviaqa", "Zoe", gold=["Zoë", "Zoë Smith"]) == ("Zoe", True)
     assert read("triviaqa", "Zoe", gold=["Zoë"], reading="strict") == ("Zoe", False)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sequela.evaluation.answer_reading.markup import plain
+from sequela.evaluation.answer_reading.notations import CURRENCY_BEHIND, common_numbers
 
 _CURRENCY = r"(?:(?:US|CA|AU|NZ|HK|R|A|C)?\$|[€£¥₹₽₩]|\b(?:USD|EUR|GBP|Rs\.?)\s?)"
 _INTEGER = (
@@ -31,12 +31,6 @@ _NO_NUMBER_BEFORE = re.compile(r"[\w^_√]$|\d[:/.,]$|√\(?$")
 _NO_NUMBER_AFTER = re.compile(r":\d|\.\d|/\s?\d|,\d")
 _OPERATION = re.compile(r"\s*(?P<sign>\*\*|[-+*/×÷^]|x(?=\s?[$\d(]))\s*")
 _MORE = re.compile(r"\s*(?:-|to|or|and|and/or|,\s*(?:or|and))\s*(?=[$€£]?-?\d)|,(?=\d)|\s?±")
-
-
-def plain_numbers(text: str) -> str:
-    """Returns a text without markup, in which numbers have plain digits, spaces and signs."""
-    text = re.sub(r"(?<=\s)—(?=[$€£]?\d)", "-", plain(text))
-    return re.sub(r"[^\S\n]", " ", text).replace("$$", "$")
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def numbers_in(text: str) -> Iterator[Quantity]:
 
 def as_number(text: str) -> Fraction | None:
     """Parses a text that is one number or one expression of numbers; None if it is anything else."""
-    bare = plain_numbers(text).strip(" \n(")
+    bare = CURRENCY_BEHIND.sub("", common_numbers(text)).strip(" \n(")
     quantity = value_at(bare, 0)
     if quantity is None or bare[quantity.end :].strip(" \n.$€£%)"):
         return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sequela.evaluation.answer_reading.numbers import Quantity, is_number, numbers_in, plain_numbers, value_at
+from sequela.evaluation.answer_reading.notations import common_numbers, plain_numbers
+from sequela.evaluation.answer_reading.numbers import Quantity, is_number, numbers_in, value_at
+from sequela.evaluation.answer_reading.retractions import around, doubts_what_follows, is_denied
 
 _ADVERB = r"(?:then|therefore|thus|so|now|also|simply|just|actually|finally|clearly|indeed|probably)"
 _VERB = r"(?:is|was|are|were|be|equals|becomes)"
@@ -21,6 +23,11 @@ NEXT_QUESTION = re.compile(
 _NUMBER_BEGINS = r"(?:\b(?:minus|negative)\s+)?[-+]?\s?[$€£¥₹]?\s?-?\.?\d"
 _BEFORE_NUMBER = re.compile(r"[\s:]*(?P<between>(?:(?![.!?]\s)[^\d\n]){0,40}?)(?=" + _NUMBER_BEGINS + r")")
 _DENIED = re.compile(r"(?i)\b(?:not|never|neither|cannot|between|either|from)\b|n['’]t\b")
+_OR_ANOTHER = re.compile(
+    r"[-+]?\s?[$€£¥₹]?\s?-?[\d.,]*\d\s?[^\W\d_]{1,12}\s*,?\s*\bor\s+(?:maybe\s+|perhaps\s+)?[$€£¥₹]?-?\d"
+)
+"""A number with a unit, and an alternative: `3 euros or 4 euros`."""
+_WRONG = re.compile(r"(?i)\b(?:wrong|incorrect|false)\b")
 _UNKNOWN = re.compile(
     r"(?i)^[\s:]*(?:\w+\s+){0,3}?(?:unknown|unclear|undefined|undetermined|impossible|none|nothing|not|can(?:not|['’]t))\b"
 )
@@ -28,6 +35,11 @@ _CORRECTED = re.compile(
     r"(?i)\b(?:but|rather|instead|it\s+is|it['’]s)\b[^\d\n]{0,20}?(?=" + _NUMBER_BEGINS + r")"
 )
 _END_OF_STATEMENT = re.compile(r"[.!?;](?:\s|$)|,\s|\n")
+_DENIED_STATEMENT = re.compile(
+    r"(?i)\banswer\b[^.!?\n]{0,60}?(?:\b(?:is|was|are|were|can|could|will|would|should|must|may|might|does|do|did|has|have)"
+    r"(?:\s+(?:definitely|certainly|clearly|surely|also|simply|probably))?\s+(?:not|never|neither)\b|\bcannot\b|\w+n['’]t\b)"
+)
+"""A denial in place of a statement: `the answer isn't`, `the answer cannot be`."""
 _EQUALS = re.compile(r"[=≈]\s*")
 
 
@@ -36,21 +48,40 @@ def first_question(text: str) -> str:
     return NEXT_QUESTION.split(text, maxsplit=1)[0]
 
 
-def stated_numbers(text: str) -> Iterator[str | None]:
-    """Yields the number of each statement; None for one that denies a number, or leaves several or none."""
-    bare = plain_numbers(first_question(text))
-    for statement in STATED.finditer(bare):
-        rest = bare[statement.end() :]
+def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
+    """Yields the number of each statement; None for one that denies a number, or leaves several or none.
+
+    Args:
+        text: The text.
+        strict: Whether to read only the notations of numbers that the strict reading accepts, and to leave
+            out `the answer isn't` and its like, which the harness doesn't take for a statement.
+    """
+    bare = (plain_numbers if strict else common_numbers)(first_question(text))
+    found = [(match.end(), False) for match in STATED.finditer(bare)]
+    if not strict:
+        stated = {match.start() for match in STATED.finditer(bare)}
+        denials = (match for match in _DENIED_STATEMENT.finditer(bare) if match.start() not in stated)
+        found = sorted([*found, *((match.end(), True) for match in denials)])
+    for end, denied in found:
+        rest = bare[end:]
         before = _BEFORE_NUMBER.match(rest)
         if before is None:
             if _UNKNOWN.match(rest):
                 yield None
             continue
-        if _DENIED.search(before["between"]):
+        denied = denied or (not strict and _takes_back(around(bare, end, end)[0], before["between"]))
+        if denied or _DENIED.search(before["between"]):
             corrected = _CORRECTED.search(rest.split("\n", maxsplit=1)[0])
             yield _number_behind(rest, corrected.end()) if corrected else None
-            continue
-        yield _number_behind(rest, before.end())
+        elif not strict and _OR_ANOTHER.match(rest, before.end()):
+            yield None
+        else:
+            yield _number_behind(rest, before.end())
+
+
+def _takes_back(before: str, between: str) -> bool:
+    """Returns whether a statement is doubted, or says that an answer is wrong."""
+    return doubts_what_follows(before + " ") or bool(_WRONG.search(between))
 
 
 def _number_behind(text: str, start: int) -> str | None:
@@ -68,14 +99,17 @@ def _last_side(text: str, start: int) -> Quantity | None:
     return found if found and is_number(found) else None
 
 
-def marked_numbers(text: str) -> list[str]:
+def marked_numbers(text: str, *, strict: bool = False) -> list[str]:
     """Returns the numbers of the lines that begin with `####` or `A:` and have no further number."""
-    bare = plain_numbers(text)
+    bare = (plain_numbers if strict else common_numbers)(text)
     found = [value_at(bare, match.end()) for match in re.finditer(r"(?m)^[^\S\n]*(?:####|A:)[^\S\n]*", bare)]
     return [one.text for one in found if one and not re.match(r"[^\n]*\d", bare[one.end :])]
 
 
 def last_number(text: str) -> str | None:
-    """Returns the last number of the first question's text."""
-    found = [one.text for one in numbers_in(plain_numbers(first_question(text)))]
-    return found[-1] if found else None
+    """Returns the last number of the first question's text, unless the text denies it."""
+    bare = common_numbers(first_question(text))
+    *_, found = (None, *numbers_in(bare))
+    if found is None or is_denied(*around(bare, found.start, found.end)):
+        return None
+    return found.text

@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 
 from sequela.evaluation.answer_reading.markup import plain
-from sequela.evaluation.answer_reading.names import (
-    begins_with,
-    is_all_number,
-    number_at_start,
-    without_article,
-    words,
-)
+from sequela.evaluation.answer_reading.names import is_all_number, number_at_start
 from sequela.evaluation.answer_reading.numbers import as_number
+from sequela.evaluation.answer_reading.spelling import Spelling, without_article, words
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING, without_thinking
 
-MATCHING_VERSION = 2
+MATCHING_VERSION = 3
 """Raised when the rule below starts to match the same text differently."""
 
 
@@ -29,10 +24,22 @@ def starts_with_answer(text: str, answer: str, end_of_thinking: str = END_OF_THI
     said = without_thinking(text, end_of_thinking)
     if is_all_number(answer):
         return number_at_start(said) == as_number(answer)
-    texts = {form for one in (said, plain(said)) for form in (words(one), without_article(words(one)))}
     written = (answer, _POSSESSIVE.sub("", answer))
     answers = {form for one in written for form in (words(one), without_article(words(one)))} - {""}
-    return any(begins_with(text, one) for text in texts for one in answers)
+    begun = [_says(Spelling.of(one), answers) for one in (said, plain(said))]
+    return True in begun and False not in begun
+
+
+def _says(said: Spelling, answers: set[str]) -> bool | None:
+    """Returns whether a text says one of the answers; None if it begins with other words."""
+    starts = (0, len(said.words) - len(without_article(said.words)))
+    found = [
+        said.says(start, start + len(answer))
+        for start in starts
+        for answer in answers
+        if said.words.startswith(answer, start)
+    ]
+    return any(found) if found else None
 
 
 _POSSESSIVE = re.compile(r"(?<=\w)['’](?=s\b)")

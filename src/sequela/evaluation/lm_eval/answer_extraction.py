@@ -19,15 +19,15 @@ from sequela.evaluation.answer_reading import letters
 from sequela.evaluation.answer_reading.choices import behind_choice, is_part_of_a_number
 from sequela.evaluation.answer_reading.denials import is_asked, is_denied_before, is_denied_behind
 from sequela.evaluation.answer_reading.markup import plain
-from sequela.evaluation.answer_reading.names import (
-    begins_with,
-    name_within,
-    number_at_start,
-    same_name,
-    without_articles,
-    words,
-)
+from sequela.evaluation.answer_reading.names import name_within, number_at_start, same_name
 from sequela.evaluation.answer_reading.numbers import as_number
+from sequela.evaluation.answer_reading.retractions import (
+    around,
+    doubts_what_follows,
+    is_alternative,
+    is_denied,
+)
+from sequela.evaluation.answer_reading.spelling import begins_with, without_articles, words
 from sequela.evaluation.answer_reading.statements import (
     STATED,
     first_question,
@@ -206,12 +206,18 @@ def _stated_number(text: str, _: Sequence[str]) -> str | None:
 
 def _first_stated_number(text: str, _: Sequence[str]) -> str | None:
     """Returns the number after the first `answer is` that has one, as the harness's strict filter does."""
-    return next((number for number in stated_numbers(text) if number is not None), None)
+    return next((number for number in stated_numbers(text, strict=True) if number is not None), None)
 
 
 def _marked_number(text: str, _: Sequence[str]) -> str | None:
     """Returns the number of the last line that begins with `####` or `A:`."""
     found = marked_numbers(text)
+    return found[-1] if found else None
+
+
+def _plain_marked_number(text: str, _: Sequence[str]) -> str | None:
+    """Returns the same in the notations of numbers that the strict reading accepts."""
+    found = marked_numbers(text, strict=True)
     return found[-1] if found else None
 
 
@@ -234,15 +240,49 @@ _STATED_OPTION = re.compile(
     r"^[\s:*_\"'`“”‘’$<\[{-]*(?:(?i:(?:the\s+)?(?:option|choice|letter|answer))\s+)?(?:\(([A-Za-z])\)|([A-Z])(?:\)|(?=[\s*_\"'`“”’$>\]}.,]*(?:$|\n|[.:,]\s|\s[-–—]\s))))"
 )
 _CLOSED_WORD = re.compile(
-    r"^[\s:*_\"'`“”‘’$({<\[-]*(yes|no|true|false|valid|invalid|plausible|implausible)\b(?!\s*(?:,|and|or|/)?\s*(?:and|or|/)\s*\w|-)",
-    re.I,
+    r"^[\s:*_\"'`“”‘’$({<\[-]*(?P<word>(?P<denied>not\s+(?:\w+ly\s+)?(?=valid\b))?(?:yes|no|true|false|valid|invalid|plausible|implausible))"
+    r"(?P<rest>(?:[\s*_\"'`“”‘’»)\]}$]*(?:$|[.,;:!…—\n](?!\w)|-(?:\s|-)|\s-+\s|\((?!\w*\s*or\b))"
+    r"|[*_\"'`“”‘’)\]}]*\s+(?:because|since|as|for|given|that['’]s|which|indeed|of\s+course|in\s+(?:this|that|all|both|fact)|under"
+    r"|based|according|due|therefore|thus|hence|so|but|i|we|you|he|she|it|they|this|that|these|those|there|the|all|not"
+    r"|(?:it|he|she|that|they|there)['’]\w+)\b(?!['’-]\w)"
+    r"|[*_\"'`“”‘’]*\s+(?:argument|deduction|inference|yes|no)\b(?!\s+(?:one|man)\b)).*)",
+    re.IGNORECASE | re.DOTALL,
 )
-
+"""A word of a closed set that ends or is followed by a clause, as in `No she did not` but not in `no one`."""
+_ANOTHER_CLOSED_WORD = re.compile(
+    r"(?i)\W*(?:(?:and|or|and/or|nor|wait|actually|maybe|perhaps|probably|sorry|i\s+mean)\b\W*)*"
+    r"(?P<other>yes|no|true|false|valid|invalid|plausible|implausible)\b(?!\s+(?:one|doubt|question|matter|longer|\w+\s+(?:is|was|are|were)\b)|['’-]\w)"
+)
+"""A second closed word directly behind the first: `yes or no`, `Yes, no`."""
+_RETRACTED = re.compile(r"(?i)\W*(?:which|but\s+that)\s+(?:is\s+(?:not|wrong|incorrect|false)\b|isn['’]t\b)")
 
 _ARGUMENT_IS = re.compile(
     r"(?i)^\W*(?:that\s+)?(?:(?:the|this)\s+(?:\w+\s+){1,2}(?:is|are)\s+)?(?:(?:deductively|logically|clearly|definitely)\s+)?"
 )
 """Words before a closed word: `that the argument is deductively valid`."""
+_DENIED_ANSWER = re.compile(
+    r"(?i)\W*(?:(?:definitely|certainly|clearly|surely|probably|therefore|also|simply|of\s+course)[\s,]+)*"
+    r"(?:not|never|neither|either|(?:any|every)thing\s+(?:but|except)|(?:any|some)thing\s+other\s+than|other\s+than)\b"
+)
+
+
+def _closed_word(text: str) -> str | None:
+    """Returns the closed word that a text begins with; none if it is denied, doubted or one of several.
+
+    `not valid` is `invalid`, the other answer of the only task with that pair. No other denial is an answer.
+    """
+    word = _CLOSED_WORD.match(text)
+    if word is None:
+        return None
+    rest = word["rest"]
+    another = _ANOTHER_CLOSED_WORD.match(rest)
+    if another and another["other"].casefold() != word["word"].casefold():
+        return None
+    if re.match(r"\W*\?|\.?\s*#?\d", rest):
+        return None
+    if _RETRACTED.match(rest) or is_alternative("", rest):
+        return None
+    return "invalid" if word["denied"] else word["word"]
 
 
 def _stated_text(text: str, _: Sequence[str]) -> str | None:
@@ -254,44 +294,74 @@ def _stated_text(text: str, _: Sequence[str]) -> str | None:
 def _stated_answer(text: str, _: Sequence[str]) -> str | None:
     """Returns the option, the `yes` or `no`, or else the line that the last `answer is` is followed by."""
     stated = _stated_text(plain(text), ())
-    if stated is None:
+    if stated is None or doubts_what_follows(_with_statement(plain(first_question(text))) + " "):
         return None
     if option := _STATED_OPTION.match(stated):
-        rest = stated[option.end() :]
-        several = re.match(r"\W*(?:or|and|nor|/|&)?\W*\(?[A-Z]\)?(?:\W|$)", rest) and re.match(
-            r"\s*(?:,|/|&|or\b|and\b|nor\b|\()", rest
-        )
-        return None if several else f"({(option[1] or option[2]).upper()})"
-    if re.match(r"(?i)\W*not\s+valid\b", stated):
-        return "invalid"
-    if re.match(r"(?i)\W*(?:not|neither|either)\b", stated):
-        corrected = re.search(r"(?i)\b(?:but|rather|instead)\s+\(([A-Z])\)", stated)
+        letter, rest = (option[1] or option[2]).upper(), stated[option.end() :]
+        several = re.match(
+            r"\W*(?:or|and|nor|/|&)?\W*\(?(?!I['’\s]+[a-z])[A-Z]\)?(?:\W|$)", rest
+        ) and re.match(r"\s*(?:,|/|&|or\b|and\b|nor\b|\()", rest)
+        behind = STATED.split(plain(first_question(text)))[-1]
+        denied = is_denied("", rest) or letter in _denied_options(behind[behind.find(rest) :])
+        return None if several or denied else f"({letter})"
+    closed = _ARGUMENT_IS.sub("", stated)
+    if re.match(r"(?i)\W*not\s+(?:\w+ly\s+)?valid\b", closed):
+        return _closed_word(closed)
+    if _DENIED_ANSWER.match(stated):
+        corrected = re.search(r"(?i)(?<!thing )\b(?:but|rather|instead)\s+\(([A-Z])\)", stated)
         return f"({corrected[1].upper()})" if corrected else None
-    word = _CLOSED_WORD.match(_ARGUMENT_IS.sub("", stated))
-    return word[1] if word else stated
+    if _CLOSED_WORD.match(closed):
+        return _closed_word(closed)
+    return stated
+
+
+def _with_statement(text: str) -> str:
+    """Returns a text up to the end of its last `answer is`."""
+    return text[: len(text) - len(STATED.split(text)[-1])]
+
+
+def _denied_options(text: str) -> set[str]:
+    """Returns the letters in round brackets of which every mention is denied."""
+    said: dict[str, list[bool]] = {}
+    for option in _OPTION.finditer(text):
+        said.setdefault(option[1], []).append(is_denied(*around(text, *option.span())))
+    return {letter for letter, denied in said.items() if all(denied)}
 
 
 def _last_option(text: str, _: Sequence[str]) -> str | None:
-    """Returns the last letter in round brackets, outside of a list of options."""
+    """Returns the last letter in round brackets that isn't denied, outside of a list of options."""
     bare = plain(first_question(text))
     listed = _LISTED_OPTION.findall(bare)
-    found = _OPTION.findall(_LISTED_OPTION.sub("", bare) if len(listed) > 1 else bare)
+    outside = _LISTED_OPTION.sub("", bare) if len(listed) > 1 else bare
+    outside = _SEVERAL_OPTIONS.sub(_unless_denied, outside)
+    found = _OPTION.findall(outside)
     if len(found) > 2 and found == list(string.ascii_uppercase[: len(found)]):
         return None
-    if _TWO_OPTIONS.search(bare):
+    if _TWO_OPTIONS.search(outside) or STATED.search(text) is not None:
         return None
-    return f"({found[-1]})" if found and STATED.search(text) is None else None
+    denied = _denied_options(outside)
+    found = [letter for letter in found if letter not in denied]
+    return f"({found[-1]})" if found else None
 
 
+def _unless_denied(options: re.Match[str]) -> str:
+    """Returns a row of options, or none of it if the text denies them: `(A) and (B) are wrong`."""
+    return "" if is_denied(*around(options.string, *options.span())) else options[0]
+
+
+_SEVERAL_OPTIONS = re.compile(r"\([A-Z]\)(?:,?\s*(?:(?:and|or|nor)\s+)?\([A-Z]\))+")
 _TWO_OPTIONS = re.compile(r"\([A-Z]\)[\s,/&]*(?:(?:and|or|nor)\s+)?\([A-Z]\)")
 _ONLY_OPTION = re.compile(r"[\s:*_\"'`“”‘’$<\[{-]*(?:option\s+)?(?:([A-Z])[\s*_\"'`“”’$>\]}.]*$|([A-Z])\)\s)")
 
 
 def _first_option(text: str, _: Sequence[str]) -> str | None:
     """Returns the option that is the whole first line, or its label, as in `B) a fir`."""
-    option = _ONLY_OPTION.match(plain(_first_line(text, ()) or "") + "\n")
+    line = plain(_first_line(text, ()) or "") + "\n"
+    option = _ONLY_OPTION.match(line)
     listed = _LABELED.findall(plain(first_question(text)))
-    return f"({option[1] or option[2]})" if option and len(listed) < 2 else None
+    if option is None or len(listed) > 1 or is_denied("", " " + line[option.end() :].strip()):
+        return None
+    return f"({option[1] or option[2]})"
 
 
 _LABELED = re.compile(r"(?m)(?:^|\s)\(?[A-Z]\)\s")
@@ -299,8 +369,7 @@ _LABELED = re.compile(r"(?m)(?:^|\s)\(?[A-Z]\)\s")
 
 def _first_closed_word(text: str, _: Sequence[str]) -> str | None:
     """Returns `yes`, `no`, `true`, `false`, `valid` or `invalid` if the text begins with it."""
-    word = _CLOSED_WORD.match(plain(text))
-    return word[1] if word else None
+    return _closed_word(plain(first_question(text)))
 
 
 def _first_line(text: str, _: Sequence[str]) -> str | None:
@@ -318,6 +387,7 @@ EXTRACTORS: dict[str, Extractor] = {
     "first_stated_number": _first_stated_number,
     "boxed_number": _boxed_number,
     "marked_number": _marked_number,
+    "plain_marked_number": _plain_marked_number,
     "last_number": _last_number,
     "stated_text": _stated_text,
     "stated_answer": _stated_answer,

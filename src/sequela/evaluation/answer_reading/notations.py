@@ -1,0 +1,79 @@
+"""Notations of numbers: plain digits, spaces and signs, and further notations rewritten as common ones.
+
+The strict reading of numbers doesn't use the further ones, so that it stays that of the harness.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from sequela.evaluation.answer_reading.markup import plain
+
+_MARKS_OF_THOUSANDS = re.compile(r"(?<=\d)[،˙·‘ʼ′ʹˈ](?=\d{3}(?!\d))")
+"""Separators of thousands other than those that `numbers` reads."""
+_ARABIC_POINT = re.compile(r"(?<=\d)٫(?=\d)")
+_ARABIC_GROUPS = re.compile(r"(?<=\d)٬(?=\d{2,3}(?!\d))")
+_SPACED_WITH_COMMA = re.compile(r"(?<![\d.,])(?P<whole>\d{1,3}(?:[ '’]\d{3})+),(?P<rest>\d{1,2})(?![\d,])")
+"""`1 234,56`."""
+
+_BEGINS = r"(?=-?\s?\.?\d)"
+_CODES = (
+    r"USD|EUR|GBP|JPY|CNY|RMB|INR|AUD|CAD|NZD|CHF|SEK|NOK|DKK|PLN|CZK|HUF|RUB|TRY|BRL|MXN|ZAR|KRW|SGD|HKD|THB"
+    r"|IDR|MYR|PHP|AED|SAR|ILS|NGN|KES|PKR|BDT|LKR"
+)
+"""Currency codes of ISO 4217."""
+_ABBREVIATIONS = r"[Rr]s|Re|Rp|RM|[Kk]r|N[Kk]r|S[Kk]r|D[Kk]r|S?Fr|DM|Ft|Kč|zł"
+_DOLLARS = re.compile(r"(?<![^\W_])[A-Z](?:[A-Za-z]{1,2}|\.\s?[A-Z]\.?)?\s?\$\s?" + _BEGINS)
+"""The dollar or peso of a country: `US$`, `A$`, `HK$`, `U.S.$`, `Mex$`."""
+_BEFORE = re.compile(rf"(?<![^\W_])(?:{_ABBREVIATIONS}|{_CODES})\.?\s?{_BEGINS}")
+CURRENCY_BEHIND = re.compile(rf"\s?(?:[A-Z]{{1,3}}\$|(?:{_ABBREVIATIONS}|{_CODES})\b\.?|/-)\s*$")
+"""A currency at the end of a text, which is no part of the number before it."""
+_SYMBOL = re.compile(r"[¢¤৳฿៛؋﷼₠-₨₪-₫₭-₸₺-₼₾-\u20cf](?=\s?-?\s?\.?\d)")
+"""A currency sign that `numbers` doesn't read."""
+_ROUGHLY = re.compile(r"(?i)(?<![^\W_])(approx|appr|ca|circa|nr|num)\.\s?(?=[$€£]?-?\.?\d)")
+_PLUS = re.compile(r"(?:(?<![\w)\]}%.+!$€£²³ ])|(?<![\w)\]}%$€£+] )(?<= )|(?<=[^\W\d_] ))\+(?=[$€£]?\.?\d)")
+"""The plus of a positive number, as opposed to that of a sum."""
+_SPACED_PLUS = re.compile(
+    r"(?P<before>^[^\S\n]*|[:=(\[]\s*|\b(?:is|are|was|were|be|equals|becomes|gives|total)\s+)\+\s(?=[$€£]?\.?\d)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_FACTORIAL = re.compile(
+    r"(?<![\w.,])(?P<of>\d{1,2})!(?=\)?\s*(?:[=≈*×÷^]|/\s?[\d(]|[-+]\s?\d)"
+    r"|\)?,?\s+(?:(?:which|that|and\s+that)\s+)?(?:is|equals|gives|makes)\b)",
+    re.IGNORECASE,
+)
+"""A factorial with its result or in an expression; `the answer is 4!` is an exclamation."""
+_FACTORIAL_OF_NAME = re.compile(r"(?<=[A-Za-z])!(?=\)?\s*=)")
+_LARGEST_FACTORIAL = 20
+
+
+def plain_numbers(text: str) -> str:
+    """Returns a text without markup, in which numbers have plain digits, spaces and signs."""
+    text = re.sub(r"(?<=\s)—(?=[$€£]?\d)", "-", plain(text))
+    return re.sub(r"[^\S\n]", " ", text).replace("$$", "$")
+
+
+def common_numbers(text: str) -> str:
+    """Returns a text as `plain_numbers` does, with further notations of numbers rewritten as common ones.
+
+    `US$18`, `Rs. 18` and `CHF18` become `18`, `+3` becomes `3`, `10٬000` becomes `10,000`, and `4! = 24`
+    becomes `24 = 24`.
+    """
+    bare = plain_numbers(text.replace("\u00b4", "'"))  # an acute accent, which Unicode decomposes
+    if not bare.isascii():
+        bare = _ARABIC_GROUPS.sub(",", _ARABIC_POINT.sub(".", bare))
+        bare = _SYMBOL.sub("", _MARKS_OF_THOUSANDS.sub("'", bare))
+    bare = _SPACED_WITH_COMMA.sub(_with_point, bare)
+    bare = _ROUGHLY.sub(r"\1 ", _BEFORE.sub("", _DOLLARS.sub("", bare)))
+    bare = _SPACED_PLUS.sub(lambda match: match["before"], _PLUS.sub("", bare))
+    return _FACTORIAL_OF_NAME.sub("", _FACTORIAL.sub(_product, bare))
+
+
+def _with_point(match: re.Match[str]) -> str:
+    return re.sub(r"[ '’]", "", match["whole"]) + "." + match["rest"]
+
+
+def _product(match: re.Match[str]) -> str:
+    of = int(match["of"])
+    return str(math.factorial(of)) if of <= _LARGEST_FACTORIAL else match[0]
