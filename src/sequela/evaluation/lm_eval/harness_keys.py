@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from sequela.core.validation import suggestion
-from sequela.evaluation.lm_eval.sandbox import check_syntax
+from sequela.evaluation.lm_eval.sandbox.rendering import check_syntax
 
 OUTPUT_TYPES = ("multiple_choice", "generate_until")
 

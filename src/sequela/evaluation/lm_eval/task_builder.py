@@ -32,7 +32,7 @@ from sequela.evaluation.lm_eval.repeatable import (
     processed_once,
     start_sampler,
 )
-from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template
+from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, apply_template
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.evaluation.lm_eval.upstream_tasks import UpstreamFunction, read_definition, resolved

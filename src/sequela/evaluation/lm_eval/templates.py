@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import lm_eval.utils
 
-from sequela.evaluation.lm_eval.sandbox import apply_template
+from sequela.evaluation.lm_eval.sandbox.rendering import apply_template
 
 
 @contextlib.contextmanager

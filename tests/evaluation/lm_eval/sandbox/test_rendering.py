@@ -8,7 +8,7 @@ import pytest
 
 from sequela.core.errors import BadInputError
 from sequela.evaluation.lm_eval.data_layout import DataLayout
-from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template, compiled_expression
+from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, apply_template, compiled_expression
 
 DOCUMENT = {"a": "xyz", "some": [1, 2], "long": "a" * 1000}
 
