@@ -68,6 +68,16 @@ def problem_of(harness: Mapping[str, Any], output_type: str) -> str:
     return ""
 
 
+def field_of(template: str, fields: Mapping[str, Any]) -> str:
+    """Returns the name of the field that has a template, such as `harness.doc_to_text`; empty if none has."""
+    for name, value in fields.items():
+        if value == template:
+            return name
+        if isinstance(value, Mapping) and (inner := field_of(template, value)):
+            return f"{name}.{inner}"
+    return ""
+
+
 def _why_not(key: str) -> str:
     if key in _CODE:
         return "is not allowed: a task file is data and runs no code"

@@ -21,7 +21,7 @@ from sequela.core.paths import DATA_VARIABLE
 from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import Splits, example_rows, example_settings, read_own_rows
-from sequela.evaluation.lm_eval.harness_keys import stop_problem
+from sequela.evaluation.lm_eval.harness_keys import field_of, stop_problem
 from sequela.evaluation.lm_eval.item_records import Sample, joined
 from sequela.evaluation.lm_eval.local_data import local_path, read_local
 from sequela.evaluation.lm_eval.own_task import JOINING_VERSION, OwnTask
@@ -32,6 +32,7 @@ from sequela.evaluation.lm_eval.repeatable import (
     processed_once,
     start_sampler,
 )
+from sequela.evaluation.lm_eval.sandbox.budget import LimitError
 from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, apply_template
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
@@ -133,7 +134,7 @@ def build_task(
     except UNBUILDABLE as error:
         raise BadInputError(
             f"The task {file.name!r} can't be built from its definition and first item "
-            f"({type(error).__name__}: {error}).",
+            f"({_because(error, definition, file)}).",
             hint="Check the templates under `harness`, and that the items have the fields they name.",
         ) from error
     if file.protocol != "generation" and definition.get("doc_to_choice") is None:
@@ -150,9 +151,9 @@ def build_task(
     run_documents = documents.select(range(n_run))
     examples = example_rows(definition, data.splits)
     with sandboxed_templates():
-        _check_items(task, run_documents, file)
-        _check_apart(task, run_documents, examples[:shots], data, file)
-        first_prompt = _first_prompt(task, shots, file)
+        _check_items(task, run_documents, definition, file)
+        _check_apart(task, run_documents, examples[:shots], data, definition, file)
+        first_prompt = _first_prompt(task, shots, definition, file)
         first_target = _first_target(task, file)
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
@@ -280,11 +281,15 @@ def _shuffled(row: Row, fields: Sequence[str]) -> Row:
     return changed
 
 
-def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: TaskFile) -> None:
+def _check_items(
+    task: ConfigurableTask, documents: datasets.Dataset, definition: Mapping[str, Any], file: TaskFile
+) -> None:
     """Builds every prompt and its choices once, so that an invalid item is reported before the run."""
     for number, document in enumerate(documents, start=1):
         try:
             task.doc_to_text(document)
+            task.doc_to_prefix(document)
+            task.resolve_field(document, task.config.description)
             target = task.doc_to_target(document)
             if file.protocol != "generation":
                 choices = task.doc_to_choice(document)
@@ -298,7 +303,8 @@ def _check_items(task: ConfigurableTask, documents: datasets.Dataset, file: Task
         except UNBUILDABLE as error:
             where = file.items or f"the data of {file.benchmark}"
             raise BadInputError(
-                f"{where}, record {number}: no prompt can be built from it ({type(error).__name__}: {error})."
+                f"{where}, record {number}: no prompt can be built from it "
+                f"({_because(error, definition, file)})."
             ) from error
 
 
@@ -318,7 +324,12 @@ def _check_gold(target: Any, file: TaskFile) -> None:
 
 
 def _check_apart(
-    task: ConfigurableTask, documents: datasets.Dataset, examples: Sequence[Row], data: _Data, file: TaskFile
+    task: ConfigurableTask,
+    documents: datasets.Dataset,
+    examples: Sequence[Row],
+    data: _Data,
+    definition: Mapping[str, Any],
+    file: TaskFile,
 ) -> None:
     """Checks the task file's own few-shot examples: each can be rendered, and no item is one of them."""
     if not data.places:
@@ -330,7 +341,7 @@ def _check_apart(
             task.doc_to_target(row)
         except UNBUILDABLE as error:
             raise BadInputError(
-                f"{place}: no few-shot example can be built from it ({type(error).__name__}: {error})."
+                f"{place}: no few-shot example can be built from it ({_because(error, definition, file)})."
             ) from error
     for number, document in enumerate(documents, start=1):
         same = questions.get(task.doc_to_text(document))
@@ -352,7 +363,7 @@ def _first_target(task: ConfigurableTask, file: TaskFile) -> str:
     return str(task.doc_to_choice(document)[int(target)])
 
 
-def _first_prompt(task: ConfigurableTask, shots: int, file: TaskFile) -> str:
+def _first_prompt(task: ConfigurableTask, shots: int, definition: Mapping[str, Any], file: TaskFile) -> str:
     """Returns the first prompt with its few-shot examples.
 
     Raises:
@@ -363,9 +374,17 @@ def _first_prompt(task: ConfigurableTask, shots: int, file: TaskFile) -> str:
     except UNBUILDABLE as error:
         raise BadInputError(
             f"The task {file.name!r}: no prompt with {shots} few-shot examples can be built "
-            f"({type(error).__name__}: {error})."
+            f"({_because(error, definition, file)})."
         ) from error
     return prompt
+
+
+def _because(error: Exception, definition: Mapping[str, Any], file: TaskFile) -> str:
+    """Returns why a template can't be rendered; if it does too much, with the field that has it."""
+    if not isinstance(error, LimitError):
+        return f"{type(error).__name__}: {error}"
+    field = field_of(error.template, {"harness": definition, "options": file.options})
+    return f"{field or 'a template'} of the task {file.name!r}: {error}"
 
 
 def _content(

@@ -39,7 +39,16 @@ ESCAPED = 6
 
 
 class LimitError(SecurityError):
-    """A template does, reads or makes too much."""
+    """A template does, reads or makes too much.
+
+    Args:
+        message: What it does.
+        template: The template, where it is known.
+    """
+
+    def __init__(self, message: str, template: str = "") -> None:
+        super().__init__(message)
+        self.template = template
 
 
 class Budget:
@@ -66,8 +75,8 @@ class Budget:
         """
         if work > self._left:
             raise LimitError(
-                f"it does or makes too much (more than {MOST_WORK // STEP:,} steps, or than texts and lists of "
-                f"{MOST_WORK:,} bytes)"
+                f"it does or makes too much (more than {MOST_WORK // STEP:,} steps, or than "
+                f"{MOST_WORK:,} bytes of texts and lists)"
             )
 
     def read(self, *values: object) -> None:
@@ -99,14 +108,14 @@ class Budget:
         """
         self._depth += 1
         if self._depth > MOST_DEPTH:
-            raise LimitError(f"macros call each other more than {MOST_DEPTH} deep")
+            raise LimitError(f"it has macros that call each other more than {MOST_DEPTH} deep")
 
     def leave(self) -> None:
         """Ends a call."""
         self._depth -= 1
 
     def _size(self, value: object, depth: int) -> int:
-        """Returns the size of a value as if it shared no parts, since it is written and compared like that."""
+        """Returns the size of a value as if it shared no parts, as it is written and compared."""
         if isinstance(value, str):
             return text_size(value)
         if isinstance(value, int):

@@ -1,16 +1,17 @@
 """Rewriting of a parsed template, so that all it does is counted.
 
 Jinja lets a sandbox intercept calls, filters, tests and sums. It doesn't intercept loops, `~`, comparisons,
-slices, and lists that are written out: here these become filters that count, and each body of a loop, a macro or
-a condition begins by counting itself.
+slices, and lists that are written out: here these become filters that count, and each body of a loop, a macro
+or a condition begins by counting itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
-from jinja2 import TemplateSyntaxError, nodes, pass_context
+from jinja2 import Environment, TemplateSyntaxError, nodes, pass_context
 from jinja2.runtime import Context
 from jinja2.visitor import NodeTransformer
 
@@ -67,7 +68,7 @@ _ALLOWED: frozenset[type[nodes.Node]] = frozenset(
 """What a template may be built of. It has no files to include or to extend."""
 
 
-def rewritten(template: nodes.Template) -> nodes.Template:
+def rewritten(template: nodes.Template, environment: Environment) -> nodes.Template:
     """Returns a parsed template in which everything is counted.
 
     Raises:
@@ -76,13 +77,13 @@ def rewritten(template: nodes.Template) -> nodes.Template:
     for node in template.find_all(nodes.Node):
         _check(node)
     changed: nodes.Template = _Counting().visit(template)
-    changed.set_environment(template.environment)
+    changed.set_environment(environment)
     return changed
 
 
 def _check(node: nodes.Node) -> None:
     if type(node) not in _ALLOWED:
-        raise TemplateSyntaxError(f"{type(node).__name__.casefold()} is not offered", node.lineno)
+        raise TemplateSyntaxError(f"{type(node).__name__.casefold()} is not offered", node.lineno or 1)
     if isinstance(node, nodes.For) and node.recursive:
         raise TemplateSyntaxError("recursive loops are not offered", node.lineno)
     if isinstance(node, nodes.Const) and not is_finite(node.value):
@@ -90,69 +91,70 @@ def _check(node: nodes.Node) -> None:
 
 
 class _Counting(NodeTransformer):
-    def visit_Template(self, node: nodes.Template) -> nodes.Node:
-        return self._with_bodies(node, "body")
+    def get_visitor(self, node: nodes.Node) -> Callable[..., Any] | None:
+        if isinstance(node, nodes.Tuple) and node.ctx != "load":
+            return None  # names that are assigned to
+        return self._visitors.get(type(node))
 
-    def visit_If(self, node: nodes.If) -> nodes.Node:
-        return self._with_bodies(node, "body", "else_")
+    @cached_property
+    def _visitors(self) -> Mapping[type[nodes.Node], Callable[..., nodes.Node]]:
+        bodies = (
+            nodes.Template,
+            nodes.If,
+            nodes.Macro,
+            nodes.CallBlock,
+            nodes.FilterBlock,
+            nodes.AssignBlock,
+            nodes.With,
+        )
+        return {
+            **dict.fromkeys(bodies, self._bodies),
+            **dict.fromkeys((nodes.List, nodes.Tuple, nodes.Dict), self._literal),
+            nodes.For: self._loop,
+            nodes.Concat: self._concatenation,
+            nodes.Compare: self._comparison,
+            nodes.Getitem: self._item,
+        }
 
-    def visit_For(self, node: nodes.For) -> nodes.Node:
+    def _bodies(self, node: Any) -> nodes.Node:
+        """Lets each body begin by counting itself."""
+        bodies = {name: getattr(node, name, None) for name in ("body", "else_")}
+        works = {name: STEP + _work(body) for name, body in bodies.items() if body}
+        self.generic_visit(node)
+        for name, work in works.items():
+            counting = nodes.ExprStmt(_filter(nodes.Const(work), SPEND), lineno=node.lineno)
+            setattr(node, name, [counting, *getattr(node, name)])
+        changed: nodes.Node = node
+        return changed
+
+    def _loop(self, node: nodes.For) -> nodes.Node:
+        """Counts the items that a condition leaves out, too."""
         if node.test is not None:
             node.iter = _filter(node.iter, EACH, nodes.Const(STEP + _work([node.test])))
-        return self._with_bodies(node, "body", "else_")
+        return self._bodies(node)
 
-    def visit_Macro(self, node: nodes.Macro) -> nodes.Node:
-        return self._with_bodies(node, "body")
-
-    def visit_CallBlock(self, node: nodes.CallBlock) -> nodes.Node:
-        return self._with_bodies(node, "body")
-
-    def visit_FilterBlock(self, node: nodes.FilterBlock) -> nodes.Node:
-        return self._with_bodies(node, "body")
-
-    def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:
-        return self._with_bodies(node, "body")
-
-    def visit_With(self, node: nodes.With) -> nodes.Node:
-        return self._with_bodies(node, "body")
-
-    def visit_List(self, node: nodes.List) -> nodes.Node:
+    def _literal(self, node: nodes.Node) -> nodes.Node:
         return _filter(self.generic_visit(node), MADE)
 
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:
-        return _filter(self.generic_visit(node), MADE)
-
-    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:
-        self.generic_visit(node)
-        return _filter(node, MADE) if node.ctx == "load" else node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+    def _concatenation(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
         first, *others = node.nodes
         return _filter(first, CONCAT, *others)
 
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+    def _comparison(self, node: nodes.Compare) -> nodes.Node:
         self.generic_visit(node)
         node.expr = _filter(node.expr, READ)
         for operand in node.ops:
             operand.expr = _filter(operand.expr, READ)
         return node
 
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
+    def _item(self, node: nodes.Getitem) -> nodes.Node:
         self.generic_visit(node)
         if isinstance(node.arg, nodes.Slice):
             ends = (node.arg.start, node.arg.stop, node.arg.step)
             return _filter(node.node, PART, *(end or nodes.Const(None) for end in ends))
         if not isinstance(node.arg, nodes.Const):
             node.arg = _filter(node.arg, READ)
-        return node
-
-    def _with_bodies(self, node: Any, *names: str) -> nodes.Node:
-        works = {name: STEP + _work(getattr(node, name)) for name in names if getattr(node, name)}
-        self.generic_visit(node)
-        for name, work in works.items():
-            counting = nodes.ExprStmt(_filter(nodes.Const(work), SPEND), lineno=node.lineno)
-            setattr(node, name, [counting, *getattr(node, name)])
         return node
 
 

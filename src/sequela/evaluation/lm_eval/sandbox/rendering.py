@@ -23,12 +23,12 @@ from jinja2.utils import Namespace
 
 from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.sandbox.budget import Budget, LimitError
+from sequela.evaluation.lm_eval.sandbox.checks import check_width
 from sequela.evaluation.lm_eval.sandbox.functions import (
     LOOP,
     OPERATORS,
     allowed_filters,
     allowed_tests,
-    check_width,
     made_at_once,
     method_check,
 )
@@ -70,7 +70,8 @@ def apply_template(template: str, document: Mapping[str, Any]) -> str:
         if len(text) > MOST_CHARACTERS:
             raise LimitError(f"it makes a text of more than {MOST_CHARACTERS:,} characters")
     except LimitError as error:
-        raise LimitError(f"the template {shortened(template, 60)!r}: {error.message}") from error
+        message = f"the template {shortened(template, 60)!r} is too large: {error.message}"
+        raise LimitError(message, template) from error
     return text
 
 
@@ -115,7 +116,9 @@ def _compilable() -> Iterator[None]:
     """Converts what Python raises for a template that nests too deep, or has a number that is too long."""
     try:
         yield
-    except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
+    except (RecursionError, MemoryError) as error:
+        raise jinja2.TemplateSyntaxError("it nests too deep", 1) from error
+    except (SyntaxError, ValueError) as error:
         raise jinja2.TemplateSyntaxError(str(error) or type(error).__name__, 1) from error
 
 
@@ -131,8 +134,10 @@ def _environment() -> jinja2.Environment:
         finalize=_written,
         optimized=False,
     )
-    environment.filters = {**allowed_filters(), **COUNTING}
-    environment.tests = allowed_tests()
+    environment.filters.clear()
+    environment.filters.update({**allowed_filters(), **COUNTING})
+    environment.tests.clear()
+    environment.tests.update(allowed_tests())
     environment.globals = {"range": safe_range, "dict": dict, "namespace": _Variables}
     return environment
 
@@ -210,16 +215,18 @@ class _Sandbox(SandboxedEnvironment):
     def _generate(
         self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
     ) -> str:
-        return super()._generate(rewritten(source), name, filename, defer_init)
+        return super()._generate(rewritten(source, self), name, filename, defer_init)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, _Variables):
             return not attr.startswith("_")
         of_tuple = isinstance(obj, tuple) and attr in getattr(obj, "_fields", ())
-        return of_tuple or (isinstance(obj, LoopContext) and attr in LOOP) or method_check(obj, attr) is not None
+        return (
+            of_tuple or (isinstance(obj, LoopContext) and attr in LOOP) or method_check(obj, attr) is not None
+        )
 
     def is_safe_callable(self, obj: Any) -> bool:
-        if isinstance(obj, Macro | _Format):
+        if isinstance(obj, Macro | _Format | jinja2.Undefined):
             return True
         if any(obj is known for known in self.globals.values()):
             return True
