@@ -84,6 +84,7 @@ HUGE = [
     "{{ ('a' * 30)|regex_replace('a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?b', '') }}",
     "{{ ('a' * 30)|regex_replace('(?x) # [\n(a+)+$ # ]', '') }}",
     "{{ 1e999 }}",
+    "{{ range(30000)|list }}",
 ]
 ENDLESS = [
     "{% for i in range(20000) %}{% for j in range(20000) %}{% endfor %}{% endfor %}",

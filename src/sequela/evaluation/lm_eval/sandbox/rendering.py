@@ -6,6 +6,7 @@ Here they can use only what is listed in `functions.py`, and one rendering can d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,8 +55,14 @@ N_KEPT = 256
 MOST_CHARACTERS = 1_000_000
 """The maximum length of a template, and of a text that is rendered."""
 
+MOST_OF_LIST = 100_000
+"""The maximum length of a rendered list, which the harness reads as Python does, at 500 bytes a character."""
+
 MOST_TOKENS = 20_000
 """The maximum number of words and signs in the tags of a template; its constant texts count as one each."""
+
+
+_LIST = re.compile(r"\[\]|\(\)|\{\}")
 
 
 def apply_template(template: str, document: Mapping[str, Any]) -> str:
@@ -69,6 +76,8 @@ def apply_template(template: str, document: Mapping[str, Any]) -> str:
         text = _compiled(template).render(document)
         if len(text) > MOST_CHARACTERS:
             raise LimitError(f"it makes a text of more than {MOST_CHARACTERS:,} characters")
+        if len(text) > MOST_OF_LIST and _LIST.fullmatch(text.strip()[:1] + text.strip()[-1:]):
+            raise LimitError(f"it writes a list with more than {MOST_OF_LIST:,} characters")
     except LimitError as error:
         message = f"the template {shortened(template, 60)!r} is too large: {error.message}"
         raise LimitError(message, template) from error
