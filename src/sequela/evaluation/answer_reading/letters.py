@@ -122,7 +122,7 @@ _STATEMENT = re.compile(
     r"(?:\s+(?:it\s+is|it['’]s|that))?"
     r"|\b(?:so|therefore|thus|hence|finally)\b)"
     rf"(?:\s*(?:probably|likely|clearly|definitely|therefore|thus|then|simply|just|the|option|choice|letter|answer|number|"
-    rf"most\s+likely)\b)*{_OPENING}{_ANY_LETTER}{_WORD_ENDS}",
+    rf"most\s+likely)\b){{0,8}}{_OPENING}{_ANY_LETTER}{_WORD_ENDS}",
     re.IGNORECASE,
 )
 _POSTFIX = re.compile(
@@ -130,7 +130,7 @@ _POSTFIX = re.compile(
     r"(?:the\s+|a\s+)?(?:most\s+|only\s+|best\s+|more\s+)?(?:correct|right|best|true|answer|appropriate|accurate|likely|solution)\b"
 )
 _INSTEAD = re.compile(
-    rf"\bnot\s+{_OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)(?:\s+(?:rather|it\s+is|it['’]s|option))*{_OPENING}{_ANY_LETTER}(?![\w'’])",
+    rf"\bnot\s+{_OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)(?:\s+(?:rather|it\s+is|it['’]s|option)){{0,3}}{_OPENING}{_ANY_LETTER}(?![\w'’])",
     re.IGNORECASE,
 )
 _ALTERNATIVE = re.compile(r"(?<![\w'’])[A-Z][)\]]*[\s,]*(?:\b(?:and|or|nor)|[/&|])\s*\Z")
@@ -140,19 +140,24 @@ _DOUBTED = re.compile(r"(?i)(?:\bdon['’]t|\bdo\s+not|\bdoubt)\s+(?:(?!but\b|so
 """Doubt about the statement behind it: `I don't think it's A`."""
 
 
+_NEAR = 200
+"""How far before a statement words are read that take it back; a limit keeps the time of each the same."""
+
+
 def _stated(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter of the last statement; none if that states several or a denied one."""
     found: list[tuple[int, str | None]] = []
     for pattern in (_STATEMENT, _POSTFIX, _INSTEAD):
         for match in pattern.finditer(text):
             lower = match["letter"].islower()
+            near = max(0, match.start() - _NEAR)
             if pattern is _STATEMENT and lower and not _LABEL_ENDS.match(text, match.end("letter")):
                 continue  # "the answer is a cat"
             if pattern is _POSTFIX:
-                before = text[: match.start()]
+                before = text[near : match.start()]
                 several = re.search(r"(?:\b(?:and|or|nor|neither|not)|[/&|,])\s*[(\[]?$", before)
                 found.append((match.start("letter"), None if several else _within(match["letter"], choices)))
-            elif _ALTERNATIVE.search(text, 0, match.start()) or _DOUBTED.search(text, 0, match.start()):
+            elif _ALTERNATIVE.search(text, near, match.start()) or _DOUBTED.search(text, near, match.start()):
                 found.append((match.start("letter"), None))
             else:
                 found.append((match.start("letter"), _chosen(match, choices)))
