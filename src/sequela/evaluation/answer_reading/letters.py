@@ -141,7 +141,7 @@ _DOUBTED = re.compile(r"(?i)(?:\bdon['’]t|\bdo\s+not|\bdoubt)\s+(?:(?!but\b|so
 
 
 _NEAR = 200
-"""How far before a statement words are read that take it back; a limit keeps the time of each the same."""
+"""The number of characters before a statement that are read for words that take it back."""
 
 
 def _stated(text: str, choices: Sequence[str]) -> str | None:

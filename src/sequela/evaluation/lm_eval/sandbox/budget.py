@@ -32,7 +32,7 @@ MOST_BITS = 4096
 """The maximum size of an integer that a template computes."""
 
 MOST_DEPTH = 50
-"""How deep calls of macros, and lists in lists, may nest."""
+"""The maximum depth of calls of macros in each other, and of lists in lists."""
 
 ESCAPED = 6
 """The maximum number of characters of a character that is written for a web page."""
@@ -52,7 +52,7 @@ class LimitError(SecurityError):
 
 
 class Budget:
-    """What is left of the work that a rendering may do."""
+    """The rest of the work that a rendering may do."""
 
     def __init__(self) -> None:
         self._left = MOST_WORK

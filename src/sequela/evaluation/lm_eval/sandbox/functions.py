@@ -113,7 +113,7 @@ LOOP = frozenset([
     "index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0", "previtem",
     "nextitem",
 ])
-"""What a template may read of a loop, besides its methods."""
+"""The fields of a loop that a template may read, besides its methods."""
 
 
 # fmt: on

@@ -65,7 +65,7 @@ _ALLOWED: frozenset[type[nodes.Node]] = frozenset(
         nodes.Pow,
     }
 )
-"""What a template may be built of. It has no files to include or to extend."""
+"""The parts that a template may have. There are no files to include or to extend."""
 
 
 def rewritten(template: nodes.Template, environment: Environment) -> nodes.Template:
