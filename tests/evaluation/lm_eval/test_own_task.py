@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from sequela.core.errors import BadInputError
 from sequela.edited import EditedModel
+from sequela.evaluation.lm_eval.sandbox import budget
 from sequela.evaluation.lm_eval.suite import HarnessSuite
 from sequela.evaluation.lm_eval.task_builder import _Data
 from sequela.inference import TorchEngine, score_request
@@ -82,3 +84,25 @@ def test_an_empty_choice_of_published_data_is_one_failed_item(
     assert [bool(item.failed) for item in over_all.items] == [False, True, False]
     assert (over_answered.n, over_answered.n_failed) == (2, 0)
     assert {result.n_nonfinite for result in results.values()} == {0}
+
+
+ENDLESS = "{% if question == 'D' %}{% for i in range(9999) %}{{ i }}{% endfor %}{% endif %}"
+
+
+@pytest.mark.parametrize("place", [1, 2])
+@pytest.mark.parametrize(
+    "field", ["doc_to_text", "doc_to_target", "doc_to_choice", "description", "gen_prefix"]
+)
+def test_a_template_that_is_too_large_is_named_with_its_field_and_the_limit(
+    field: str, place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the harness renders it, and also if only the second item makes it so large."""
+    monkeypatch.setattr(budget, "MOST_WORK", 20_000)
+    rows = [row("A", "b", "c"), row("D", "e", "f")] if place == 2 else [row("D", "e", "f")]
+    suite = suite_of(tmp_path, rows, harness={field: ENDLESS + str(CHOICES["harness"].get(field, "x"))})
+    with pytest.raises(BadInputError) as caught:
+        suite.tasks  # noqa: B018
+    message = caught.value.message
+    assert f"harness.{field} of the task 'mine'" in message
+    assert "more than 1,000 steps" in message
+    assert place == 1 or message.startswith("items.jsonl, record 2")

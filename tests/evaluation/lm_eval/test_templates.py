@@ -8,7 +8,7 @@ import lm_eval.utils
 import pytest
 
 from sequela.edited import EditedModel
-from sequela.evaluation.lm_eval.sandbox import apply_template
+from sequela.evaluation.lm_eval.sandbox.rendering import apply_template
 from sequela.evaluation.lm_eval.suite import HarnessSuite
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.evaluation.registry import make_suite

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.core.errors import BadInputError
 from sequela.core.visible_text import shortened
-from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, compiled_expression
+from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, compiled_expression
 
 Row = dict[str, Any]
 

@@ -13,7 +13,8 @@ import jinja2
 
 from sequela.core.numbers import MAX_LENGTH
 from sequela.core.validation import suggestion
-from sequela.evaluation.lm_eval.sandbox import check_syntax
+from sequela.evaluation.lm_eval.sandbox.budget import LimitError
+from sequela.evaluation.lm_eval.sandbox.rendering import check_syntax
 
 OUTPUT_TYPES = ("multiple_choice", "generate_until")
 
@@ -67,6 +68,29 @@ def problem_of(harness: Mapping[str, Any], output_type: str) -> str:
             "leave it out"
         )
     return ""
+
+
+def field_of(template: str, fields: Mapping[str, Any]) -> str:
+    """Returns the name of the field that has a template, such as `harness.doc_to_text`; empty if none has."""
+    for name, value in fields.items():
+        if value == template:
+            return name
+        if isinstance(value, Mapping) and (inner := field_of(template, value)):
+            return f"{name}.{inner}"
+    return ""
+
+
+def reason_of(error: Exception, task: str, fields: Mapping[str, Any]) -> str:
+    """Returns why something can't be built; if a template does too much, with the field that has it.
+
+    Args:
+        error: What was raised.
+        task: The name of the task.
+        fields: The fields of the task that may have templates.
+    """
+    if not isinstance(error, LimitError):
+        return f"{type(error).__name__}: {error}"
+    return f"{field_of(error.template, fields) or 'a template'} of the task {task!r}: {error}"
 
 
 def _why_not(key: str) -> str:

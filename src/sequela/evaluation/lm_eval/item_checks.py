@@ -18,7 +18,8 @@ from sequela.core.errors import BadInputError
 from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS
 from sequela.evaluation.lm_eval.data_layout import Row
-from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, template_fields, written_fields
+from sequela.evaluation.lm_eval.harness_keys import reason_of
+from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, template_fields, written_fields
 from sequela.evaluation.lm_eval.task_file import TaskFile
 from sequela.results.metrics import AUROC
 
@@ -35,12 +36,21 @@ class ItemChecks:
     Args:
         task: The harness's task.
         file: The task file.
+        definition: The harness's definition of the task.
         choices_of: Returns the choices that were shown with an item with generated answers.
         full: Whether texts and right answers are checked too, because the data are the user's own.
     """
 
-    def __init__(self, task: ConfigurableTask, file: TaskFile, choices_of: ShownChoices, full: bool) -> None:
+    def __init__(
+        self,
+        task: ConfigurableTask,
+        file: TaskFile,
+        definition: Mapping[str, Any],
+        choices_of: ShownChoices,
+        full: bool,
+    ) -> None:
         self._task, self._file, self._choices_of, self._full = task, file, choices_of, full
+        self._templates = {"harness": definition, "options": file.options}
 
     def check(self, document: Row, where: str, what: str = "prompt") -> None:
         """Builds the prompt of an item or example with its choices and right answer.
@@ -56,7 +66,7 @@ class ItemChecks:
         try:
             problem = self._problem(document)
         except UNBUILDABLE as error:
-            reason = next(self._nulls(document), "") or f"{type(error).__name__}: {error}"
+            reason = next(self._nulls(document), "") or reason_of(error, self._file.name, self._templates)
             raise BadInputError(f"{where}: no {what} can be built from it ({reason}).") from error
         if problem:
             raise BadInputError(f"{where}: {problem}.")
@@ -64,6 +74,8 @@ class ItemChecks:
     def _problem(self, document: Row) -> str:
         """Returns what is wrong with an item; an empty text if nothing is."""
         question = self._task.doc_to_text(document)
+        self._task.doc_to_prefix(document)
+        self._task.resolve_field(document, self._task.config.description)
         target = self._task.doc_to_target(document)
         if self._file.protocol != "generation":
             return self._choice_problem(self._task.doc_to_choice(document), target) or (

@@ -13,7 +13,7 @@ from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, fi
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import ITEMS, read_own_rows
 from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_local
-from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template, template_fields
+from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, apply_template, template_fields
 from sequela.evaluation.lm_eval.task_file import SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.upstream_tasks import read_definition
 from sequela.evaluation.suite_description import SuiteDescription, unusable

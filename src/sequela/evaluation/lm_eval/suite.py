@@ -24,7 +24,7 @@ from sequela.evaluation.lm_eval.repeatable import harness_seeds, start_sampler
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.lm_eval.task_builder import HarnessTask, build_task, task_name
 from sequela.evaluation.lm_eval.task_file import suite_info
-from sequela.evaluation.lm_eval.templates import sandboxed_templates
+from sequela.evaluation.lm_eval.templates import prompts_of, sandboxed_templates
 from sequela.inference import Engine
 from sequela.inference.generation_state import STOPPING_VERSION
 from sequela.results import ItemRecord, SuiteInfo, TaskResult
@@ -115,7 +115,7 @@ class HarnessSuite:
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
         for task in self.tasks:
             start_sampler(task.task)
-        with sandboxed_templates(), harness_seeds():
+        with sandboxed_templates(), prompts_of(self.name), harness_seeds():
             return self._task_results(lm)
 
     def _task_results(self, lm: EngineLM) -> list[TaskResult]:

@@ -20,7 +20,7 @@ from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.paths import DATA_VARIABLE
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import Splits, example_rows, example_settings, read_own_rows
-from sequela.evaluation.lm_eval.harness_keys import stop_problem
+from sequela.evaluation.lm_eval.harness_keys import reason_of, stop_problem
 from sequela.evaluation.lm_eval.item_checks import ItemChecks
 from sequela.evaluation.lm_eval.item_records import Sample, joined
 from sequela.evaluation.lm_eval.local_data import local_path, read_local
@@ -32,7 +32,7 @@ from sequela.evaluation.lm_eval.repeatable import (
     processed_once,
     start_sampler,
 )
-from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE, apply_template
+from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, apply_template
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
 from sequela.evaluation.lm_eval.upstream_tasks import UpstreamFunction, read_definition, resolved
@@ -134,7 +134,7 @@ def build_task(
     except UNBUILDABLE as error:
         raise BadInputError(
             f"The task {file.name!r} can't be built from its definition and first item "
-            f"({type(error).__name__}: {error}).",
+            f"({reason_of(error, file.name, {'harness': definition, 'options': file.options})}).",
             hint="Check the templates under `harness`, and that the items have the fields they name.",
         ) from error
     if file.protocol != "generation" and definition.get("doc_to_choice") is None:
@@ -151,7 +151,7 @@ def build_task(
     run_documents = documents.select(range(n_run))
     examples = example_rows(definition, data.splits)
     evaluated = task.config.test_split or task.config.validation_split or ""
-    checks = ItemChecks(task, file, lambda row: _choices_of(file, row), full=data.is_of_the_user)
+    checks = ItemChecks(task, file, definition, lambda row: _choices_of(file, row), full=data.is_of_the_user)
     with sandboxed_templates(nulls=False):
         for number, document in enumerate(run_documents, start=data.n_left_out + 1):
             checks.check(document, f"{data.source_of(evaluated)}, record {number}")
@@ -159,7 +159,7 @@ def build_task(
             checks.check(row, place, "few-shot example")
         _check_apart(task, run_documents, examples[:shots], data, file)
     with sandboxed_templates():
-        first_prompt = _first_prompt(task, shots, file)
+        first_prompt = _first_prompt(task, shots, definition, file)
         first_target = _first_target(task, file)
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
@@ -308,7 +308,11 @@ def _shuffled(row: Row, fields: Sequence[str]) -> Row:
 
 
 def _check_apart(
-    task: ConfigurableTask, documents: datasets.Dataset, examples: Sequence[Row], data: _Data, file: TaskFile
+    task: ConfigurableTask,
+    documents: datasets.Dataset,
+    examples: Sequence[Row],
+    data: _Data,
+    file: TaskFile,
 ) -> None:
     """Checks that no item is one of the task file's own few-shot examples."""
     questions = {task.doc_to_text(row): place for row, place in zip(examples, data.places, strict=False)}
@@ -332,7 +336,7 @@ def _first_target(task: ConfigurableTask, file: TaskFile) -> str:
     return str(task.doc_to_choice(document)[int(target)])
 
 
-def _first_prompt(task: ConfigurableTask, shots: int, file: TaskFile) -> str:
+def _first_prompt(task: ConfigurableTask, shots: int, definition: Mapping[str, Any], file: TaskFile) -> str:
     """Returns the first prompt with its few-shot examples.
 
     Raises:
@@ -343,9 +347,13 @@ def _first_prompt(task: ConfigurableTask, shots: int, file: TaskFile) -> str:
     except UNBUILDABLE as error:
         raise BadInputError(
             f"The task {file.name!r}: no prompt with {shots} few-shot examples can be built "
-            f"({type(error).__name__}: {error})."
+            f"({reason_of(error, file.name, {'harness': definition, 'options': file.options})})."
         ) from error
     return prompt
+
+
+def _because(error: Exception, definition: Mapping[str, Any], file: TaskFile) -> str:
+    return reason_of(error, file.name, {"harness": definition, "options": file.options})
 
 
 def _content(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import jinja2
 import lm_eval.utils
 
-from sequela.evaluation.lm_eval.sandbox import apply_template, apply_without_nulls
+from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.sandbox.rendering import apply_template, apply_without_nulls
 
 
 @contextlib.contextmanager
@@ -26,3 +28,16 @@ def sandboxed_templates(nulls: bool = True) -> Iterator[None]:
         yield
     finally:
         lm_eval.utils.apply_template = original
+
+
+@contextlib.contextmanager
+def prompts_of(suite: str) -> Iterator[None]:
+    """Names the suite if a template can't be rendered while its prompts are built.
+
+    Raises:
+        BadInputError: A template can't be rendered.
+    """
+    try:
+        yield
+    except jinja2.TemplateError as error:
+        raise BadInputError(f"{suite}: a prompt can't be built ({type(error).__name__}: {error}).") from error

@@ -23,7 +23,7 @@ from sequela.evaluation.lm_eval.harness_tasks.settings import HarnessTaskSetting
 from sequela.evaluation.lm_eval.local_data import read_items
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.repeatable import harness_seeds, leave_out_asked_item, processed_once
-from sequela.evaluation.lm_eval.sandbox import UNBUILDABLE
+from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
 
 

@@ -24,7 +24,7 @@ from sequela.evaluation.lm_eval.harness_tasks.settings import check_harness_task
 from sequela.evaluation.lm_eval.item_records import joined
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.repeatable import harness_seeds
-from sequela.evaluation.lm_eval.templates import sandboxed_templates
+from sequela.evaluation.lm_eval.templates import prompts_of, sandboxed_templates
 from sequela.inference import Engine
 from sequela.inference.generation_state import STOPPING_VERSION
 from sequela.results import SuiteInfo, TaskResult
@@ -112,7 +112,7 @@ class HarnessTaskSuite:
         lm = EngineLM(model, engine, progress, cut_prompts=self.settings.too_long == "cut")
         # If every choice is minus infinity, the harness computes a softmax of NaNs; the item counts as wrong.
         quiet = np.errstate(invalid="ignore", divide="ignore")
-        with quiet_harness(), sandboxed_templates(), harness_seeds(), quiet:
+        with quiet_harness(), sandboxed_templates(), prompts_of(self.name), harness_seeds(), quiet:
             outcomes = run_tasks(loaded.tasks, lm, self.settings.limit)
             truncated = frozenset(lm.truncated)
             scores = {

@@ -1,0 +1,1 @@
+"""The sandbox in which the templates of task files are rendered."""
