@@ -5,7 +5,6 @@ from __future__ import annotations
 from sequela.core.arguments import as_whole_number
 from sequela.core.errors import BadInputError, shown
 
-
 LARGEST = 2**63 - 1
 """The largest size in bytes; no machine has as much memory."""
 

@@ -37,7 +37,8 @@ def check_class_names(config: PretrainedConfig, name: str) -> None:
     value = getattr(config, "architectures", None)
     if value and not (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)):
         raise BadInputError(
-            f"The configuration of {name!r} has architectures = {shown(value)}; expected a list of class names."
+            f"The configuration of {name!r} has architectures = {shown(value)}; expected a list of class "
+            "names."
         )
 
 

@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from sequela.core.hashing import hash_json
-from sequela.core.sizes import check_size
 from sequela.core.paths import user_path
+from sequela.core.sizes import check_size
 from sequela.core.validation import Seed
 from sequela.edited.template_settings import (
     Template,
