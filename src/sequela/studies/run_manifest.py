@@ -116,7 +116,7 @@ def with_model(manifest: Manifest, name: str, model: LanguageModel, folder: Path
             f"{name!r} and {twins[0]!r} are the same model.", hint="Remove one of them from the study."
         )
     hashes = {**known, name: model.fingerprint}
-    # A fingerprint doesn't cover generation_config.json, because nothing but generated texts depends on it.
+    # A fingerprint doesn't cover generation_config.json, because only generated texts depend on it.
     manifest = _with_input(manifest, name, "end tokens", hash_json(sorted(model.end_ids)), folder)
     manifest = manifest.model_copy(update={"model_hashes": hashes})
     manifest = manifest.with_components([family_component(model.family)])
