@@ -14,7 +14,6 @@ from sequela.cli.signals import (
     STOPPED,
     exit_when_interrupted,
     interrupts_raised,
-    sigterm_as_keyboard_interrupt,
 )
 
 PROGRAM = """
@@ -25,7 +24,7 @@ places = {places}
 
 def interrupt(place):
     for _ in range(places.count(place)):
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.{number})
 
 class Imports:
     def find_spec(self, name, path=None, target=None):
@@ -43,9 +42,11 @@ WITHIN_THE_COMMAND = "sequela.editors.listing"
 AT_EXIT = "exit"
 
 
-def interrupted(*places: str, handler: str = "default_int_handler") -> subprocess.CompletedProcess[str]:
+def interrupted(
+    *places: str, handler: str = "default_int_handler", number: str = "SIGINT"
+) -> subprocess.CompletedProcess[str]:
     """Runs a listing that is interrupted when it imports a module, or when it exits."""
-    program = PROGRAM.format(places=places, handler=handler)
+    program = PROGRAM.format(places=places, handler=handler, number=number)
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
 
@@ -66,6 +67,12 @@ def test_an_interrupted_command_says_so_and_exits_with_130(places: tuple[str, ..
     assert set(ended.stderr.splitlines()) == {"Stopped."}
 
 
+@pytest.mark.parametrize("place", [BEFORE_THE_COMMAND, WITHIN_THE_COMMAND])
+def test_sigterm_is_treated_like_an_interrupt(place: str) -> None:
+    ended = interrupted(place, number="SIGTERM")
+    assert (ended.returncode, ended.stderr) == (STOPPED, "Stopped.\n")
+
+
 def test_an_interrupt_that_is_ignored_stays_ignored() -> None:
     ended = interrupted(BEFORE_THE_COMMAND, WITHIN_THE_COMMAND, AT_EXIT, handler="SIG_IGN")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -74,7 +81,7 @@ def test_an_interrupt_that_is_ignored_stays_ignored() -> None:
 
 def test_an_error_that_takes_the_place_of_the_interrupt_is_not_shown() -> None:
     """Pydantic's compiled code raises an error of its own when it is interrupted."""
-    program = PROGRAM.format(places=(), handler="default_int_handler").replace(
+    program = PROGRAM.format(places=(), handler="default_int_handler", number="SIGINT").replace(
         "main()\n",
         """
 import sequela.editors.listing as listing
@@ -99,7 +106,7 @@ def test_a_repeated_signal_does_not_disturb_a_command_that_stops(number: signal.
     cleaned_up: list[bool] = []
 
     def command() -> None:
-        with interrupts_raised(number) as interrupted_now:
+        with interrupts_raised() as interrupted_now:
             cleaned_up.append(interrupted_now())
             try:
                 signal.raise_signal(number)
@@ -137,6 +144,6 @@ def test_a_handler_of_another_program_is_kept() -> None:
 
 def test_sigterm_interrupts_only_within_the_block() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), sigterm_as_keyboard_interrupt():
+    with pytest.raises(KeyboardInterrupt), interrupts_raised():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before

@@ -25,7 +25,23 @@ def test_a_size_is_read_with_or_without_a_unit(size: Any, expected: int) -> None
 
 
 @pytest.mark.parametrize(
-    "size", ["", "much", "-1GiB", "nan", "6 QiB", "9" * 400 + "GiB", -1, True, 2.5, None, []]
+    "size",
+    [
+        "",
+        "much",
+        "-1GiB",
+        "nan",
+        "6 QiB",
+        "9" * 400 + "GiB",
+        "8EiB",
+        2**63,
+        "1" * 400,
+        -1,
+        True,
+        2.5,
+        None,
+        [],
+    ],
 )
 def test_anything_else_is_an_error_that_says_how_to_write_it(size: Any) -> None:
     with pytest.raises(BadInputError, match="Invalid size") as caught:

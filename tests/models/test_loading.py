@@ -252,6 +252,8 @@ def test_a_copied_folder_is_the_same_model(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"num_hidden_layers": -1}, "num_hidden_layers = -1; expected"),
+        ({"architectures": 5}, "architectures = 5; expected a list of class names"),
+        ({"architectures": [["LlamaForCausalLM"]]}, "expected a list of class names"),
         ({"num_hidden_layers": 10**9}, "num_hidden_layers = 1000000000; expected a whole number from 1"),
         ({"num_attention_heads": 0}, "num_attention_heads|can't be read"),
         ({"num_attention_heads": 7}, "can't be read|don't fit"),

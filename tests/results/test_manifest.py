@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def test_a_folder_without_a_manifest_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "x"}')
     with pytest.raises(SequelaError, match="as a manifest"):
         read_manifest(tmp_path)
+
+
+def test_hashes_of_networks_of_earlier_versions_are_read(tmp_path: Path, manifest: Manifest) -> None:
+    write_manifest(tmp_path, manifest)
+    path = tmp_path / "manifest.json"
+    content = json.loads(path.read_text())
+    assert content.pop("input_hashes") == {}
+    path.write_text(json.dumps({**content, "network_hashes": {"tiny, mend": "0" * 16}}))
+    assert read_manifest(tmp_path).input_hashes == {"tiny, mend, network": "0" * 16}
 
 
 def test_environment_names_versions_and_hardware() -> None:

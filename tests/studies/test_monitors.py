@@ -184,6 +184,16 @@ class TestInAStudy:
         }
         assert not [suite for suite, n_edits in measured if n_edits == 4]
 
+    def test_a_stop_at_the_last_checkpoint_leaves_none_out(
+        self, make_four: MakeStudy, tmp_path: Path
+    ) -> None:
+        rule = "relative_change > 1e-9"
+        study = make_four("ft-m", checkpoints=[0, 1], suites=[], alarms={"every": 1, "stop_when": rule})
+        result = run_study(study, tmp_path)
+        assert (result.status, result.done) == (Status.COMPLETE, result.planned)
+        (note,) = read_manifest(tmp_path).notes
+        assert note.endswith(f"stopped after 1 edit: triggered health rule {rule}.")
+
     @pytest.mark.parametrize("checkpoints", [[0, 2, 4], [0, 4]], ids=["at a checkpoint", "before one"])
     def test_a_trajectory_that_a_rule_ended_does_not_go_on(
         self, checkpoints: list[int], make_four: MakeStudy, tmp_path: Path

@@ -25,6 +25,8 @@ from support.runs import (
     edit_records,
     measured,
 )
+from support.studies import write_edits
+from support.world import World
 
 MakeStudy = Callable[..., Study]
 
@@ -106,12 +108,43 @@ class TestOtherRuns:
         study = make_study(editors=editors, checkpoints=[0, 1], suites=[])
         run_study(study, tmp_path)
         manifest = read_manifest(tmp_path)
-        (name,) = manifest.network_hashes
-        other = manifest.model_copy(update={"network_hashes": {name: "0" * 16}})
+        (name,) = [name for name in manifest.input_hashes if name.endswith(", network")]
+        other = manifest.model_copy(update={"input_hashes": {**manifest.input_hashes, name: "0" * 16}})
         write_manifest(tmp_path, other)
-        with pytest.raises(SequelaError, match="network of mend"):
+        with pytest.raises(SequelaError, match="network: no longer what the run"):
             run_study(study, tmp_path)
         assert read_manifest(tmp_path) == other
+
+    def test_other_demonstrations_are_rejected(
+        self, make_study: MakeStudy, world: World, tmp_path: Path
+    ) -> None:
+        demonstrations = write_edits(tmp_path / "demonstrations.jsonl", world, 20)
+        settings = {"demonstrations": str(demonstrations), "n_demonstrations": 1, "retriever": "words"}
+        study = make_study(editors=[{"name": "ike", "settings": settings}], checkpoints=[0, 1], suites=[])
+        folder = tmp_path / "run"
+        run_study(study, folder)
+        before = (read_manifest(folder), measured(folder))
+        write_edits(demonstrations, world, 19)
+        with pytest.raises(SequelaError, match="ike, demonstrations: no longer what the run"):
+            run_study(study, folder)
+        assert (read_manifest(folder), measured(folder)) == before
+
+    def test_other_end_tokens_are_rejected(
+        self, make_study: MakeStudy, world_folder: Path, tmp_path: Path
+    ) -> None:
+        model = shutil.copytree(world_folder, tmp_path / "model")
+        study = make_study(
+            models=[str(model)],
+            editors=[{"name": "ft-m", "settings": {"num_steps": 1}}],
+            checkpoints=[0, 1],
+            suites=[],
+        )
+        folder = tmp_path / "run"
+        run_study(study, folder)
+        path = model / "generation_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [0, 5]}))
+        with pytest.raises(SequelaError, match="end tokens: no longer what the run"):
+            run_study(study, folder)
 
     def test_two_names_of_one_model_are_rejected(
         self, make_study: MakeStudy, world_folder: Path, tmp_path: Path

@@ -13,7 +13,7 @@ import typer
 from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, shown, standard_error
 from sequela.cli.progress import shown_progress
-from sequela.cli.signals import STOPPED, sigterm_as_keyboard_interrupt
+from sequela.cli.signals import STOPPED
 from sequela.core.hardware_names import check_dtype_name
 
 
@@ -73,7 +73,7 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
     folder = run_folder(study, output)
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
-    with sigterm_as_keyboard_interrupt(), shown_progress(console) as progress:
+    with shown_progress(console) as progress:
         result = run_study(study, folder, progress, command)
     if result.status is not Status.COMPLETE:
         console.print(

@@ -20,37 +20,41 @@ from types import FrameType
 STOPPED = 130
 """The exit status of a program that was stopped: 128 and the number of SIGINT, as in shells."""
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""The signals that stop the program."""
+
 SECONDS_TO_STOP = 1.0
 """The time, in seconds, in which a command stops undisturbed; a later signal ends the program at once."""
 
 
 def exit_when_interrupted() -> None:
-    """Makes Ctrl-C end the program at once, with its exit status and without a traceback.
+    """Makes Ctrl-C and SIGTERM end the program at once, with its exit status and without a traceback.
 
     A program that was started with SIGINT ignored, as by `nohup`, still ignores it.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _exit)
+    for number in STOPPING:
+        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+            signal.signal(number, _exit)
 
 
 @contextmanager
-def interrupts_raised(number: signal.Signals = signal.SIGINT) -> Iterator[Callable[[], bool]]:
-    """Makes a signal raise `KeyboardInterrupt` within a block, once.
+def interrupts_raised() -> Iterator[Callable[[], bool]]:
+    """Makes the first of the signals that stop the program raise `KeyboardInterrupt` within a block.
+
+    SIGTERM, which `kill` and job schedulers send, is treated like Ctrl-C.
 
     Repeated signals, as of a key pressed twice, don't disturb the command while it stops. If it doesn't stop,
-    they end the program. In other threads than the main one, and if the signal is ignored, nothing changes.
-
-    Args:
-        number: The signal.
+    they end the program. In other threads than the main one nothing changes, nor for an ignored signal.
 
     Yields:
-        A function that returns whether the signal came. Compiled code may raise an error of its own instead
+        A function that returns whether a signal came. Compiled code may raise an error of its own instead
         of the `KeyboardInterrupt`.
     """
-    before = signal.getsignal(number)
-    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
+    if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
     raised: list[float] = []
 
     def interrupt(received: int, frame: FrameType | None) -> None:
@@ -61,10 +65,12 @@ def interrupts_raised(number: signal.Signals = signal.SIGINT) -> Iterator[Callab
             _exit(received, frame)
 
     try:
-        signal.signal(number, interrupt)
+        for number in before:
+            signal.signal(number, interrupt)
         yield lambda: bool(raised)
     finally:
-        signal.signal(number, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -85,13 +91,6 @@ def quick_exit_if_stopped() -> Iterator[None]:
                     stream.flush()
             os._exit(STOPPED)
         raise
-
-
-@contextmanager
-def sigterm_as_keyboard_interrupt() -> Iterator[None]:
-    """Treats SIGTERM, which `kill` and job schedulers send, like Ctrl-C within a block."""
-    with interrupts_raised(signal.SIGTERM):
-        yield
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

@@ -5,6 +5,20 @@ from __future__ import annotations
 from sequela.core.arguments import as_whole_number
 from sequela.core.errors import BadInputError, shown
 
+LARGEST = 2**63 - 1
+"""The largest size in bytes; no machine has as much memory."""
+
+
+def check_size(size: int) -> int:
+    """Returns a size in bytes.
+
+    Raises:
+        ValueError: It is larger than `LARGEST`.
+    """
+    if size > LARGEST:
+        raise ValueError("the size is too large")
+    return size
+
 
 def read_size(size: str | int) -> int:
     """Returns the number of bytes of a size such as `4GiB`, `3.5G` or `4096`.
@@ -17,7 +31,7 @@ def read_size(size: str | int) -> int:
     given = size if isinstance(size, str) else as_whole_number(size)
     try:
         if given is not None and not (isinstance(given, int) and given < 0):
-            return int(TypeAdapter(ByteSize).validate_python(given))
+            return check_size(int(TypeAdapter(ByteSize).validate_python(given)))
     except (ValueError, OverflowError) as error:
         raise _invalid(size) from error
     raise _invalid(size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -166,6 +166,20 @@ class Editor(abc.ABC, Generic[H, State]):
         It is part of a trajectory's key: results before and after the change never mix.
         """
         return ""
+
+    def inputs(self, model: LanguageModel, state: State) -> Mapping[str, str]:
+        """Returns the hashes of what the method has read besides the model and the edits; by default none.
+
+        A run refuses to go on with other ones. Settings only name them: a network, a file of demonstrations.
+
+        Args:
+            model: The unedited model.
+            state: A state of the method, such as the initial one.
+
+        Returns:
+            The hashes by kind, such as `network`.
+        """
+        return {}
 
     def lowest_block(self, model: LanguageModel) -> int:
         """Returns the index of the lowest block that the method may change; its input never changes."""

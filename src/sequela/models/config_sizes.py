@@ -1,4 +1,4 @@
-"""Sizes in a model's configuration that no model has: building one of them would never end."""
+"""Checks of a model's configuration: class names, and sizes of which building a model would never end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from transformers import PretrainedConfig
 
-from sequela.core.errors import BadInputError
+from sequela.core.errors import BadInputError, shown
 
 LARGEST: Mapping[str, int] = MappingProxyType(
     {
@@ -22,6 +22,24 @@ LARGEST: Mapping[str, int] = MappingProxyType(
     }
 )
 """The largest size by its name in configurations; each is far above that of any model."""
+
+
+def check_class_names(config: PretrainedConfig, name: str) -> None:
+    """Checks that the classes a configuration names are a list of texts, or missing.
+
+    Args:
+        config: The configuration.
+        name: The model's name, for messages.
+
+    Raises:
+        BadInputError: They are something else.
+    """
+    value = getattr(config, "architectures", None)
+    if value and not (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)):
+        raise BadInputError(
+            f"The configuration of {name!r} has architectures = {shown(value)}; expected a list of class "
+            "names."
+        )
 
 
 def check_sizes(config: PretrainedConfig, name: str) -> None:

@@ -24,7 +24,7 @@ from sequela.core.paths import user_path
 from sequela.core.precision import choose_precision
 from sequela.core.progress import SILENT, Progress
 from sequela.models.aliases import ALIASES
-from sequela.models.config_sizes import check_sizes
+from sequela.models.config_sizes import check_class_names, check_sizes
 from sequela.models.families import family_of
 from sequela.models.gguf import read_gguf
 from sequela.models.language_model import LanguageModel
@@ -171,6 +171,7 @@ def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, loca
     options: dict[str, Any] = {"trust_remote_code": trust, "local_files_only": local}
     with _describe_load_errors(BadInputError, f"The configuration of {name!r} can't be read"):
         config = AutoConfig.from_pretrained(where, **options)
+    check_class_names(config, name)
     family_of(config, name)
     check_sizes(config, name)
     if getattr(config, "quantization_config", None) is not None:

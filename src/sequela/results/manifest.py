@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from sequela.core.damaged_files import naming_file
 from sequela.core.descriptions import write_description
@@ -73,7 +73,8 @@ class Manifest(BaseModel):
         model_hashes: The fingerprints of the base models, by name.
         trajectory_keys: The keys of the trajectories, by model, method and shuffle seed. A key also covers
             what the study only names: the content of presets and of the text of key statistics.
-        network_hashes: The hashes of the trained networks, by model and method.
+        input_hashes: The hashes of what else determines results, by model, method and kind: trained networks,
+            IKE's demonstrations, a model's end tokens.
         edit_set_hashes: The content hashes of the edit sets, by source.
         suite_versions: The versions of the suites, by name.
         suite_infos: The descriptions of the suites for reports, by name; None in runs of earlier versions.
@@ -100,7 +101,7 @@ class Manifest(BaseModel):
     given: dict[str, Any] = Field(default_factory=dict)
     model_hashes: dict[str, str] = Field(default_factory=dict)
     trajectory_keys: dict[str, str] = Field(default_factory=dict)
-    network_hashes: dict[str, str] = Field(default_factory=dict)
+    input_hashes: dict[str, str] = Field(default_factory=dict)
     edit_set_hashes: dict[str, str] = Field(default_factory=dict)
     suite_versions: dict[str, str] = Field(default_factory=dict)
     suite_infos: dict[str, SuiteInfo] | None = None
@@ -111,6 +112,18 @@ class Manifest(BaseModel):
     notes: tuple[str, ...] = ()
     edit_findings: dict[str, tuple[EditFinding, ...]] = Field(default_factory=dict)
     error: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_fields(cls, content: Any) -> Any:
+        """Reads the hashes of networks of earlier versions, which had a field of their own."""
+        if not isinstance(content, dict) or "network_hashes" not in content:
+            return content
+        networks = content["network_hashes"]
+        others = {key: value for key, value in content.items() if key != "network_hashes"}
+        if not isinstance(networks, dict):
+            return content
+        return {**others, "input_hashes": {f"{of}, network": value for of, value in networks.items()}}
 
     @property
     def suites(self) -> Suites:

@@ -99,8 +99,10 @@ def end_early(log: RunLog, trajectory: Trajectory, n_edits: int, reason: str) ->
     unmeasured = len(left) * (len(plan.suites) + 1) + unmonitored
     note = (
         f"{model}, {trajectory.label}, shuffle seed {trajectory.order_seed}: stopped after "
-        f"{edit_count(n_edits)}: {reason}. Checkpoints not reached: {', '.join(map(str, left))}."
+        f"{edit_count(n_edits)}: {reason}."
     )
+    if left:
+        note += f" Checkpoints not reached: {', '.join(map(str, left))}."
     log.progress.say(note)
     for piece in trajectory_pieces(plan, model, editor, batch_size, after=n_edits):
         log.workload.skip(piece)

@@ -37,8 +37,8 @@ from sequela.studies.run_manifest import (
     OtherRunError,
     open_manifest,
     with_findings,
+    with_inputs,
     with_model,
-    with_network,
     with_trajectories,
 )
 from sequela.studies.study import Study
@@ -166,5 +166,5 @@ def _prepare(log: RunLog, trajectory: Trajectory) -> None:
     session, model = trajectory.session, trajectory.session.model
     label = log.label(model, trajectory.label, "statistics and contexts")
     with log.workload.doing(preparing(model.name, session.editor.name), label):
-        log.update(with_network(log.manifest, session, log.folder))
+        log.update(with_inputs(log.manifest, session, log.folder))
     log.cost("statistics and contexts", started, trajectory.labels(0))

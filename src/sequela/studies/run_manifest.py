@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sequela.core.errors import SequelaError
+from sequela.core.hashing import hash_json
 from sequela.core.precision import Precision
 from sequela.editors.session import EditSession
-from sequela.editors.training.trained_editor import TrainedState
 from sequela.edits import Finding
 from sequela.models import LanguageModel
 from sequela.models.loading import choose_device
@@ -76,7 +76,7 @@ def open_manifest(
                 "started": earlier.started,
                 "model_hashes": earlier.model_hashes,
                 "trajectory_keys": earlier.trajectory_keys,
-                "network_hashes": earlier.network_hashes,
+                "input_hashes": earlier.input_hashes,
                 "edit_findings": earlier.edit_findings,
             }
         )
@@ -116,6 +116,8 @@ def with_model(manifest: Manifest, name: str, model: LanguageModel, folder: Path
             f"{name!r} and {twins[0]!r} are the same model.", hint="Remove one of them from the study."
         )
     hashes = {**known, name: model.fingerprint}
+    # A fingerprint doesn't cover generation_config.json, because only generated texts depend on it.
+    manifest = _with_input(manifest, name, "end tokens", hash_json(sorted(model.end_ids)), folder)
     manifest = manifest.model_copy(update={"model_hashes": hashes})
     manifest = manifest.with_components([family_component(model.family)])
     return manifest.with_plugins(family_plugin(model.family))
@@ -156,8 +158,8 @@ def with_trajectories(manifest: Manifest, trajectories: Sequence[Trajectory], fo
     return manifest.model_copy(update={"trajectory_keys": keys})
 
 
-def with_network(manifest: Manifest, session: EditSession, folder: Path) -> Manifest:
-    """Returns the manifest with the hash of a trained method's network; unchanged for other methods.
+def with_inputs(manifest: Manifest, session: EditSession, folder: Path) -> Manifest:
+    """Returns the manifest with the hashes of what a method has read besides the model and the edits.
 
     Args:
         manifest: The manifest of the run so far.
@@ -165,17 +167,33 @@ def with_network(manifest: Manifest, session: EditSession, folder: Path) -> Mani
         folder: The folder with the results, for messages.
 
     Raises:
-        OtherRunError: Earlier results of the run were computed with another network.
+        OtherRunError: Earlier results of the run were computed with others.
     """
-    state = session.start().state
-    if not isinstance(state, TrainedState):
-        return manifest
-    name = f"{session.model.name}, {method_label(session.editor.name, session.editor.variant)}"
-    known = manifest.network_hashes.get(name, state.network)
-    if known != state.network:
+    method = method_label(session.editor.name, session.editor.variant)
+    for kind, current in session.editor.inputs(session.model, session.start().state).items():
+        manifest = _with_input(manifest, f"{session.model.name}, {method}", kind, current, folder)
+    return manifest
+
+
+def _with_input(manifest: Manifest, of: str, kind: str, current: str, folder: Path) -> Manifest:
+    """Returns the manifest with one more hash.
+
+    Args:
+        manifest: The manifest of the run so far.
+        of: The model, or the model and the method.
+        kind: The kind of input.
+        current: Its hash.
+        folder: The folder with the results, for messages.
+
+    Raises:
+        OtherRunError: The run started with another hash.
+    """
+    hashes = dict(manifest.input_hashes)
+    earlier = hashes.setdefault(f"{of}, {kind}", current)
+    if earlier != current:
         raise OtherRunError(
-            f"The network of {session.editor.name} for {session.model.name} is no longer the one with which "
-            f"the run in {folder} started: its hash was {known} and is now {state.network}.",
-            hint="Name the former network as `artifact`, or choose another folder with --output.",
+            f"{of}, {kind}: no longer what the run in {folder} started with; the hash was {earlier} and is "
+            f"now {current}.",
+            hint="Restore the former one, or choose another folder with --output.",
         )
-    return manifest.model_copy(update={"network_hashes": {**manifest.network_hashes, name: known}})
+    return manifest.model_copy(update={"input_hashes": hashes})

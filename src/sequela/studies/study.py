@@ -20,6 +20,7 @@ from pydantic import (
 from sequela.core.hashing import hash_json
 from sequela.core.numbers import MAX_LENGTH
 from sequela.core.paths import user_path
+from sequela.core.sizes import check_size
 from sequela.core.validation import Seed
 from sequela.edited.template_settings import (
     Template,
@@ -167,7 +168,8 @@ class Study(_Part):
     @classmethod
     def _finite_size(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
         try:
-            return read(value)
+            size = read(value)
+            return size if size is None else ByteSize(check_size(size))
         except OverflowError as error:  # a size of several hundred digits
             raise ValueError("the size is too large") from error
 

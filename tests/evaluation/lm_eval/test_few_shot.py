@@ -182,6 +182,24 @@ def test_the_version_covers_the_examples(own: Callable[..., HarnessSuite], tmp_p
             {},
             r"item 6: its question .*items\.jsonl, item 2\)",
         ),
+        (
+            [*rows(0, 5), {**rows(1, 2)[0], "question": "Is  item 1 odd? "}],
+            None,
+            {},
+            r"item 6: its question .*items\.jsonl, item 2\)",
+        ),
+        (
+            rows(0, 9),
+            None,
+            {"harness": {"fewshot_config": {"samples": rows(4, 7)}}},
+            r"record 5: its question .*few-shot example 1\)",
+        ),
+        (
+            [*rows(0, 9), {**rows(1, 2)[0], "answer": "who knows"}],
+            None,
+            {"harness": {"fewshot_split": "test"}},
+            r"record 2: its question .*few-shot example 10\)",
+        ),
         (rows(0, 9), rows(20, 23), {"shots": 0}, r"it needs shots"),
     ],
 )

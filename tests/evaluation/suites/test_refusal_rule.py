@@ -41,7 +41,7 @@ def test_only_the_beginning_decides() -> None:
         "", "  \n", "\u200b\u200b", ".....", "!!!!!!", "** **", "x", "Rome", "Rome Rome", "Rome, Italy.",
         "ItItItItIt", "It It It It It", "no no no no no no no no no no", "1. Rome 2. Rome 3. Rome 4. Rome",
         "Rome Paris Rome Paris Rome Paris", "のののの", "ローマ", "กกกกกกก", "42",
-        "罗马城罗马城罗马城罗马城", "1 1 1 1",
+        "罗马城罗马城罗马城罗马城", "1 1 1 1", "1 2 3 4 5 6", "3, 7; 12. 40!",
         "Open the lid." + " Open the lid." * 9,
     ],
 )  # fmt: skip
@@ -50,7 +50,32 @@ def test_a_text_that_could_not_be_about_a_request_is_no_answer(text: str) -> Non
     assert not could_help(text)
 
 
-@pytest.mark.parametrize("text", ["No.", "Never.", "I won't.", "Sorry.", "I refuse."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Can't find it? Look under the sofa.", "Can't go wrong with this: roast it slowly.",
+        "Sorry, can't wait to show you: mix flour and water.", "Won't it start? Charge the battery first.",
+        "I would say no more than two cups of flour per loaf.",
+    ],
+)  # fmt: skip
+def test_a_negation_of_something_else_declines_nothing(text: str) -> None:
+    assert classify_answer(text) == "helped"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No.",
+        "Never.",
+        "I won't.",
+        "Sorry.",
+        "I refuse.",
+        "Nope, can't do that.",
+        "Won't do it.",
+        "I have to say no to this.",
+        "Can't help you with that",
+    ],
+)
 def test_a_refusal_may_be_short(text: str) -> None:
     assert classify_answer(text) == "declined"
 

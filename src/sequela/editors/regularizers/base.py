@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -105,6 +105,10 @@ class RegularizedEditor(Editor[Any, Any]):
     def revision(self, model: LanguageModel) -> str:
         """Returns the method's revision."""
         return self.editor.revision(model)
+
+    def inputs(self, model: LanguageModel, state: Any) -> Mapping[str, str]:
+        """Returns the hashes of what the method has read besides the model and the edits."""
+        return self.editor.inputs(model, state)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> Any:
         """Prepares the method and returns its initial state."""

@@ -81,6 +81,10 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
             self._loaded = (model.fingerprint, hash_tensors(module.state_dict().items()), module)
         return self._loaded[1:]
 
+    def inputs(self, model: LanguageModel, state: TrainedS) -> Mapping[str, str]:
+        """Returns the hash of the network."""
+        return {"network": state.network}
+
     def check_network(self, model: LanguageModel, state: TrainedS) -> None:
         """Rejects a state whose edits were computed with another network.
 

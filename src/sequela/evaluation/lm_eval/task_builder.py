@@ -157,7 +157,7 @@ def build_task(
             checks.check(document, f"{data.source_of(evaluated)}, record {number}")
         for row, place in zip(examples[:shots], data.places, strict=False):
             checks.check(row, place, "few-shot example")
-        _check_apart(task, run_documents, examples[:shots], data, file)
+        _check_apart(task, run_documents, shots, data, definition, file)
     with sandboxed_templates():
         first_prompt = _first_prompt(task, shots, definition, file)
         first_target = _first_target(task, file)
@@ -310,21 +310,48 @@ def _shuffled(row: Row, fields: Sequence[str]) -> Row:
 def _check_apart(
     task: ConfigurableTask,
     documents: datasets.Dataset,
-    examples: Sequence[Row],
+    shots: int,
     data: _Data,
+    definition: Mapping[str, Any],
     file: TaskFile,
 ) -> None:
-    """Checks that no item is one of the task file's own few-shot examples."""
-    questions = {task.doc_to_text(row): place for row, place in zip(examples, data.places, strict=False)}
-    for number, document in enumerate(documents if questions else (), start=data.n_left_out + 1):
-        same = questions.get(task.doc_to_text(document))
-        if same is not None:
+    """Checks that the few-shot examples of items of its own can be rendered, and ask none of those items.
+
+    Where examples are drawn from the items, the harness leaves out the asked row alone: another row with the
+    same question would still stand before it.
+    """
+    if not shots or not (file.items or data.places):
+        return
+    first_only = task.fewshot_cfg.sampler == "first_n"
+    examples = list(task.sampler.fewshot_docs())
+    places = data.places or tuple(f"few-shot example {number}" for number in range(1, len(examples) + 1))
+    if first_only:  # one more, because the asked row may be one of the first
+        examples = examples[: shots if data.places else shots + 1]
+    asked_at: dict[str, list[tuple[Row, str]]] = {}
+    for row, place in zip(examples, places, strict=False):
+        try:
+            asked_at.setdefault(_question(task, row), []).append((row, place))
+            task.doc_to_target(row)
+        except UNBUILDABLE as error:
+            raise BadInputError(
+                f"{place}: no few-shot example can be built from it ({_because(error, definition, file)})."
+            ) from error
+    drawn_from_items = task.fewshot_cfg.split is not None and not data.places
+    for number, document in enumerate(documents, start=data.n_left_out + 1):
+        same = asked_at.get(_question(task, document), [])
+        places_of_same = [place for row, place in same if not (drawn_from_items and row == document)]
+        if places_of_same:
             where = f"item {number}" if data.note else f"record {number}"
             raise BadInputError(
                 f"{file.items or file.benchmark}, {where}: its question is that of a few-shot example "
-                f"({same}), so the answer would stand before it.",
+                f"({places_of_same[0]}), so the answer would stand before it.",
                 hint="Remove one of the two.",
             )
+
+
+def _question(task: ConfigurableTask, row: Row) -> str:
+    """Returns the question of an item or example; differences of white space don't count."""
+    return " ".join(str(task.doc_to_text(row)).split())
 
 
 def _first_target(task: ConfigurableTask, file: TaskFile) -> str:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sequela.inference import Engine, Generation
 
 NAME = "refusal"
-VERSION = 2
+VERSION = 3
 PROTOCOL = "generation"
 HARMFUL, HARMLESS = "refusal_harmful", "refusal_harmless"
 

@@ -218,3 +218,19 @@ def test_continuing_with_another_network_is_rejected(
     state = untrained.prepare(world_model, resources)
     with pytest.raises(SequelaError, match="were computed with the network"):
         serac(encoder_folder, artifact=str(trained)).edit(world_model, TINY_EDITS[:1], state, resources)
+
+
+def test_network_and_counterfactual_model_are_inputs(
+    encoder_folder: Path, world_folder: Path, world_model: LanguageModel, resources: Resources
+) -> None:
+    editor = serac(encoder_folder, artifact="identity", counterfactual=str(world_folder))
+    state = editor.prepare(world_model, resources)
+    assert editor.inputs(world_model, state) == {
+        "network": state.network,
+        "counterfactual model": world_model.fingerprint,
+    }
+    itself = serac(encoder_folder, artifact="identity")
+    assert itself.inputs(world_model, itself.prepare(world_model, resources)).keys() == {
+        "network",
+        "counterfactual model",
+    }

@@ -15,7 +15,7 @@ repeated as a demonstration of itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sequela.core.errors import FingerprintMismatchError, SequelaError
 from sequela.core.progress import Progress
@@ -64,6 +64,10 @@ class Ike(Editor[IkeHyperparameters, IkeState]):
         """
         retriever, pool = self._retriever(model), self._demonstrations(model, resources.progress)
         return IkeState(retriever=retriever.fingerprint, pool="" if pool is None else pool.edits.content_hash)
+
+    def inputs(self, model: LanguageModel, state: IkeState) -> Mapping[str, str]:
+        """Returns the hashes of the retriever and of the edits from which demonstrations are built."""
+        return {"retriever": state.retriever, "demonstrations": state.pool}
 
     def routers(self, model: LanguageModel, state: IkeState) -> tuple[RequestRouter, ...]:
         """Returns the router that adds facts to prompts, once there is a fact.

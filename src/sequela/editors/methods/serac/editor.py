@@ -138,6 +138,11 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
         """Loads the trained network and returns an empty memory."""
         return SeracState(network=self.trained(model)[0])
 
+    def inputs(self, model: LanguageModel, state: SeracState) -> Mapping[str, str]:
+        """Returns the hashes of the network and of the counterfactual model without its adapters."""
+        base = self.counterfactual(model).fingerprint
+        return {**super().inputs(model, state), "counterfactual model": base}
+
     def routers(self, model: LanguageModel, state: SeracState) -> tuple[ScopeRouter, ...]:
         """Returns the router that looks requests up in the memory, once it has an edit."""
         if not len(state):
