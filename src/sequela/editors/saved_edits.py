@@ -202,8 +202,8 @@ def check_base(description: EditsDescription, model: LanguageModel) -> None:
     if parts and "weights" not in parts and used not in ("", transformers.__version__):
         hint = (
             f"The weights are the same. They were loaded by transformers {used}, and now by "
-            f"{transformers.__version__}, which may read configuration and tokenizer in another way (as those "
-            f"of a GGUF file). Use the earlier version: pip install transformers=={used}"
+            f"{transformers.__version__}, which may read configuration and tokenizer in another way. Use the "
+            f"earlier version: pip install transformers=={used}"
         )
     raise FingerprintMismatchError(f"{expected}; {model.name!r} is {model.fingerprint}{which}.", hint=hint)
 
