@@ -117,6 +117,17 @@ def test_a_vanishing_ridge_leaves_a_batch_finite(method: str, tmp_path: Path) ->
         assert float((change - wanted).norm()) < 1e-3 * float(wanted.norm())
 
 
+@pytest.mark.parametrize("prompt", ["The boss of {} ", "the  boss of {}"])
+def test_a_question_is_the_same_in_a_batch_in_another_case_and_spacing(prompt: str, tmp_path: Path) -> None:
+    model = tiny_language_model("llama")
+    resources = Resources(tiny_statistics(model, tmp_path), contexts=("{}",))
+    again = TINY_EDITS[0].model_copy(update={"id": "again", "prompt": prompt, "target_new": "Vienna"})
+    editor = create_editor("memit", TARGET)
+    outcome = editor.edit(model, [TINY_EDITS[0], again], editor.prepare(model, resources), resources)
+    assert "edited again in this batch, by again" in outcome.reports[0].dropped
+    assert not outcome.reports[1].dropped
+
+
 def test_a_fact_that_stands_twice_in_a_batch_is_written_once(tmp_path: Path) -> None:
     model, statistics = tiny_language_model("llama"), tiny_statistics(tiny_language_model("llama"), tmp_path)
     resources = Resources(statistics, contexts=("{}",))

@@ -28,6 +28,7 @@ from sequela.editors.shared.target_optimization import (
     target_revision,
 )
 from sequela.edits import Edit
+from sequela.edits.questions import question_key
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.forward.activations import Site
 
@@ -251,10 +252,10 @@ def _replaced_within(edits: Sequence[Edit]) -> list[str]:
     That is the case if it has the same question and another target. Edited together, both would be written by
     half; edited one by one, the last would hold.
     """
-    last = {(edit.subject, edit.prompt): edit for edit in edits}
+    last = {question_key(edit.question): edit for edit in edits}
     reasons = []
     for edit in edits:
-        later = last[edit.subject, edit.prompt]
+        later = last[question_key(edit.question)]
         differs = later.target_new != edit.target_new
         reasons.append(f"its question is edited again in this batch, by {later.id}" if differs else "")
     return reasons
