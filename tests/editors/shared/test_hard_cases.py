@@ -101,31 +101,19 @@ def test_huge_keys_in_bfloat16_leave_an_edit_finite(method: str, tmp_path: Path)
 
 @pytest.mark.parametrize("method", ["memit", "memit-history", "pmet", "alphaedit", "emmet"])
 def test_a_vanishing_ridge_leaves_a_batch_finite(method: str, tmp_path: Path) -> None:
-    """Also for the second edit of one question in a batch, which makes the system singular."""
+    """Also for a fact that stands twice in a batch, which makes the system singular."""
     model, weight = tiny_language_model("llama"), {"alphaedit": "L2", "emmet": "emmet_lambda"}
     name = weight.get(method, "mom2_update_weight")
     statistics = tiny_statistics(model, tmp_path)
     resources = Resources(statistics, contexts=("{}",))
     editor = create_editor(method, {**TARGET, **METHODS[method], name: 1e-12})
-    again = TINY_EDITS[0].model_copy(update={"id": "again", "target_new": "Vienna"})
+    again = TINY_EDITS[0].model_copy(update={"id": "again"})
     outcome = editor.edit(model, [*TINY_EDITS[:2], again], editor.prepare(model, resources), resources)
     expected = editor.edit(model, [*TINY_EDITS[1:2], again], editor.prepare(model, resources), resources)
-    assert "edited again in this batch, by again" in outcome.reports[0].dropped
-    assert [bool(report.dropped) for report in outcome.reports] == [True, False, False]
+    assert not any(report.dropped for report in outcome.reports)
     for update_name, update in outcome.delta.updates.items():
         change, wanted = update.to_dense(), expected.delta.updates[update_name].to_dense()
         assert float((change - wanted).norm()) < 1e-3 * float(wanted.norm())
-
-
-@pytest.mark.parametrize("prompt", ["The boss of {} ", "the  boss of {}"])
-def test_a_question_is_the_same_in_a_batch_in_another_case_and_spacing(prompt: str, tmp_path: Path) -> None:
-    model = tiny_language_model("llama")
-    resources = Resources(tiny_statistics(model, tmp_path), contexts=("{}",))
-    again = TINY_EDITS[0].model_copy(update={"id": "again", "prompt": prompt, "target_new": "Vienna"})
-    editor = create_editor("memit", TARGET)
-    outcome = editor.edit(model, [TINY_EDITS[0], again], editor.prepare(model, resources), resources)
-    assert "edited again in this batch, by again" in outcome.reports[0].dropped
-    assert not outcome.reports[1].dropped
 
 
 def test_a_fact_that_stands_twice_in_a_batch_is_written_once(tmp_path: Path) -> None:
