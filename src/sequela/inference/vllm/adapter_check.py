@@ -36,7 +36,7 @@ def changes_of(base: LanguageModel, prompt: Sequence[int]) -> dict[int, float]:
 
     Returns:
         The changes in nats of the `N_TOKENS` tokens that change most, by token. Empty if a change is not
-        finite, or if none is large enough to be told from rounding.
+        finite, or if none is large enough to be distinguished from rounding.
     """
     ids = torch.tensor([list(prompt)], device=base.device)
     edited = base.module(ids).logits[0, -1].float().log_softmax(-1)
