@@ -67,12 +67,14 @@ def test_a_wide_null_space_is_reported(tmp_path: Path) -> None:
     editor = create_editor("alphaedit", {**TARGET, "nullspace_threshold": 1e-5})
     editor.prepare(model, Resources(few_tokens(model, tmp_path), contexts=("{}",), progress=said))
     (message,) = [message for message in said.messages if "layer 1" in message]
-    assert f"44 of {KEY_WIDTH} directions (69%)" in message
+    assert f"44 of {KEY_WIDTH} directions (69%). 20 tokens can't show all of them: use more" in message
     editor = create_editor("alphaedit", {**TARGET, "nullspace_threshold": 1e9})
     editor.prepare(model, Resources(few_tokens(model, tmp_path), contexts=("{}",), progress=said))
     assert (
         f"{KEY_WIDTH} of {KEY_WIDTH} directions (100%): it hardly protects other keys." in said.messages[-1]
     )
+    editor.prepare(model, Resources(tiny_statistics(model, tmp_path), contexts=("{}",), progress=said))
+    assert said.messages[-1].endswith("it hardly protects other keys.")
 
 
 @pytest.mark.parametrize("method", METHODS)
