@@ -25,7 +25,7 @@ from sequela.editors import (
     create_editor,
 )
 from sequela.editors.presets import Preset, write_preset
-from sequela.editors.session import BatchResult, EditSession
+from sequela.editors.session import BatchResult, EditSession, replaced_within
 from sequela.edits import Edit
 from sequela.models import LanguageModel, tokenize_prompt
 from support.edits import CONTEXTS, TINY_EDITS
@@ -339,3 +339,42 @@ def test_a_method_that_makes_no_edit_is_reported_at_any_number_of_edits(
     expected = "no weight was changed" if method is Idle else "the method keeps nothing of the edit"
     assert reasons == [expected] * count
     assert not any(result.applied for result in results)
+
+
+BATCHES: dict[str, dict[str, Any]] = {
+    "memit": SETTINGS,
+    "alphaedit": {**SETTINGS, "nullspace_threshold": 10.0},
+    "emmet": SETTINGS,
+    "ultraedit": {"layers": [1]},
+    "ft-m": {"layers": [1], "num_steps": 3},
+}
+
+
+@pytest.mark.parametrize("prompt", ["The boss of {}", "The boss of {} ", "the  boss of {}"])
+@pytest.mark.parametrize("method", BATCHES)
+def test_of_two_edits_of_a_question_in_a_batch_the_later_is_applied(
+    method: str, prompt: str, tmp_path: Path
+) -> None:
+    resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
+    again = TINY_EDITS[0].model_copy(update={"id": "again", "prompt": prompt, "target_new": "Vienna"})
+    editor = create_editor(method, BATCHES[method])
+    (found,) = edit_in_batches(editor, MODEL, [*TINY_EDITS[:2], again], 3, resources)
+    (expected,) = edit_in_batches(editor, MODEL, [TINY_EDITS[1], again], 2, resources)
+    assert found.reports[0].dropped == "its question is edited again in this batch, by again"
+    assert found.applied == ("keeper", "again")
+    assert found.delta.content_hash == expected.delta.content_hash
+
+
+def test_an_edit_is_not_replaced_by_a_later_one_that_is_too_long(tmp_path: Path) -> None:
+    resources = Resources(tiny_statistics(MODEL, tmp_path), contexts=("{}",))
+    again = TINY_EDITS[0].model_copy(update={"id": "again", "target_new": "Vienna " * 300})
+    editor = create_editor("memit", SETTINGS)
+    (found,) = edit_in_batches(editor, MODEL, [TINY_EDITS[0], again], 2, resources)
+    assert found.applied == ("boss",)
+
+
+def test_a_repeated_edit_replaces_nothing() -> None:
+    repeat = TINY_EDITS[0].model_copy(update={"id": "repeat"})
+    other = TINY_EDITS[0].model_copy(update={"id": "other", "target_new": "Vienna"})
+    assert replaced_within([TINY_EDITS[0], TINY_EDITS[1], repeat]) == {}
+    assert list(replaced_within([TINY_EDITS[0], other, repeat])) == ["other"]

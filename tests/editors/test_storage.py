@@ -5,6 +5,7 @@ The folders in `tests/old_formats` were written by commit 2ab7701 (see `make.py`
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
+from tokenizers.pre_tokenizers import Digits
 
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
 from sequela.edited import EditedModel
@@ -262,3 +265,32 @@ class TestErrors:
         ) as caught:
             load_saved_edits(folder, coarse)
         assert "--precision float32" in (caught.value.hint or "")
+
+    def test_what_differs_is_named(self, folder: Path, model: LanguageModel) -> None:
+        tokenizer = copy.deepcopy(model.tokenizer)
+        tokenizer.chat_template = "{{ messages[0].content }}"
+        other = LanguageModel.wrap(model.module, tokenizer, "model")
+        with pytest.raises(FingerprintMismatchError, match="; they differ in tokenizer or chat") as caught:
+            load_saved_edits(folder, other)
+        assert caught.value.hint == "Load the model that the edits were computed for."
+        other = LanguageModel.wrap(
+            tiny_language_model("llama", seed=1, rms_norm_eps=1e-3).module, tokenizer, "model"
+        )
+        every = "they differ in weights, configuration, tokenizer or chat template"
+        with pytest.raises(FingerprintMismatchError, match=every):
+            load_saved_edits(folder, other)
+
+    def test_a_tokenizer_that_another_transformers_reads_differently_is_named(
+        self, folder: Path, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(transformers, "__version__", "9.8.7")
+        for change, expected in ((model.tokenizer, "tokenizer"), (model.module, "weights")):
+            other = tiny_language_model("llama", seed=1) if change is model.module else None
+            tokenizer = copy.deepcopy(model.tokenizer)
+            tokenizer.backend_tokenizer.pre_tokenizer = Digits()
+            read = LanguageModel.wrap(other.module if other else model.module, tokenizer, "model")
+            with pytest.raises(FingerprintMismatchError, match=expected) as caught:
+                load_saved_edits(folder, read)
+            hint = caught.value.hint or ""
+            assert ("The weights are the same. They were loaded by transformers" in hint) == (other is None)
+            assert ("now by 9.8.7" in hint) == (other is None)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sequela.edits import Edit, EditsInForce, Questions
-from sequela.edits.questions import question_key, same_answer
+from sequela.edits.questions import question_key, same_answer, same_answer_by_spelling
 
 
 def capital(id_: str, target: str, **changes: object) -> Edit:
@@ -33,6 +33,12 @@ LIMA = capital("d", "Lima", subject="Peru")
         ("Ｏｓｌｏ", "Oslo"),
         ("The", "the"),
         ("!!!", "!!!"),
+        ("Coca\u2011Cola", "Coca-Cola"),
+        ("\u22123", "-3"),
+        ("1939\u20131945", "1939-1945"),
+        ("Côte d\u2019Ivoire", "Côte d'Ivoire"),
+        ("12,345,678", "12345678"),
+        ("27 March, 1943", "27 March 1943"),
     ],
 )
 def test_answers_that_are_written_differently_are_the_same(one: str, other: str) -> None:
@@ -49,10 +55,23 @@ def test_answers_that_are_written_differently_are_the_same(one: str, other: str)
         ("5%", "5"),
         ("!!!", "???"),
         ("Rome", "Romeo"),
+        ("3,14", "314"),
+        ("3.5", "35"),
+        ("1,2345", "12345"),
+        ("1939-1945", "1939 1945"),
+        ("can't", "cant"),
     ],
 )
 def test_other_answers_are_not_the_same(one: str, other: str) -> None:
     assert not same_answer(one, other)
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_rules_of_spelling_only_add_to_the_earlier_ones(one: str, other: str) -> None:
+    assert same_answer(one, one)
+    assert same_answer(one, other) == same_answer(other, one)
+    assert not same_answer_by_spelling(one, one)
+    assert same_answer_by_spelling("1,000", "1000")
 
 
 @given(st.text(max_size=20))

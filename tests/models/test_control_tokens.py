@@ -77,8 +77,16 @@ def test_marked_control_tokens_are_real_and_quoted_ones_beside_them_are_not(kind
         assert found.ids.count(tokenizer.bos_token_id) == 1
 
 
-def test_a_control_token_alone_is_no_answer() -> None:
+@pytest.mark.parametrize("text", [" <|end|>\n", "<|end|>", "<|end|><|end|>", "<|end|> <|end|>.", "“<|end|>”"])
+def test_control_tokens_alone_are_no_answer(text: str) -> None:
+    assert is_control_token(byte_level(), text)
+
+
+@pytest.mark.parametrize("text", ["the <|end|>", "<|end|>5", "", " ", "!!!", "<|END|>", "<|end", "C++"])
+def test_other_texts_are_answers(text: str) -> None:
+    assert not is_control_token(byte_level(), text)
+
+
+def test_marks_are_removed() -> None:
     tokenizer = byte_level()
-    assert is_control_token(tokenizer, " <|end|>\n")
-    assert not is_control_token(tokenizer, "the <|end|>")
     assert without_marks(mark_control_tokens(tokenizer, "a <|end|> b")) == "a <|end|> b"

@@ -70,6 +70,36 @@ def test_a_gguf_file_is_read_dequantized(tmp_path: Path) -> None:
     assert load_model(str(tmp_path / "again"), device="cpu").dtype == torch.float32
 
 
+TEXTS = (
+    "Hello 1234  x\n\n  y",
+    "Café déjà vu — 123 😊",
+    "don't DON'T",
+    "  two spaces\tand a tab ",
+    "法国的首都是 12,345.60",
+)
+
+
+def test_a_gguf_file_and_its_copy_are_the_same_model_with_the_source_s_tokens(tmp_path: Path) -> None:
+    original = write_gguf(tmp_path / "model.gguf")
+    loaded = load_model(str(tmp_path / "model.gguf"), device="cpu")
+    copy = load_model(str(saved(loaded, tmp_path / "copy")), device="cpu")
+    assert copy.fingerprint == loaded.fingerprint
+    for text in TEXTS:
+        expected = original.tokenizer(text)["input_ids"]
+        assert loaded.tokenizer(text)["input_ids"] == copy.tokenizer(text)["input_ids"] == expected
+
+
+@pytest.mark.slow
+def test_the_default_model_s_fingerprint_is_that_of_earlier_versions() -> None:
+    """It was the same under transformers 5.19 and 5.23; stored edits and statistics are bound to it."""
+    try:
+        model = load_model("smollm2-135m-instruct", device="cpu")
+    except SequelaError as error:
+        pytest.skip(f"the model can't be downloaded: {error}")
+    assert model.fingerprint == "df151cdd4d171806"
+    assert model.tokenizer(TEXTS[0])["input_ids"] == [19556, 216, 33, 34, 35, 36, 216, 1792, 8866, 329]
+
+
 def test_a_model_in_the_hub_cache_needs_no_network(no_network: Path) -> None:
     entry = no_network / "models--somebody--tiny"
     saved(tiny_language_model("gpt2"), entry / "snapshots" / "0123")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from sequela.core.errors import BadInputError, UnknownNameError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
+from sequela.edits import Edit
 from sequela.inference import Engine
 from sequela.results import TaskResult
 from sequela.studies import Study
@@ -132,3 +134,13 @@ def test_a_suite_of_unknown_size_is_not_quick() -> None:
             return []
 
     assert suite_tokens(Bare()) > QUICK_TOKENS
+
+
+def test_only_edits_that_now_count_as_unchanged_change_the_version_of_edit_quality(tmp_path: Path) -> None:
+    versions = []
+    for new, true in (("Paris", "Rome"), ("Paris", "paris"), ("1,000", "1000")):
+        edit = Edit(id="a", subject="France", prompt="{} has", target_new=new, target_true=true)
+        (tmp_path / "facts.jsonl").write_text(edit.model_dump_json(), encoding="utf-8")
+        edits = {"source": "jsonl", "file": str(tmp_path / "facts.jsonl")}
+        versions.append(make_plan(study(edits=edits, checkpoints=[0, 1])).edit_quality_version)
+    assert versions[0] == versions[1] != versions[2]

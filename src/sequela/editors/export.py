@@ -15,7 +15,7 @@ from sequela.edited import EditedModel
 from sequela.editors.saved_edits import EditsDescription
 from sequela.editors.storage import load_saved_edits, read_description
 from sequela.models import LanguageModel
-from sequela.models.loading import quiet_transformers
+from sequela.models.saving import save_checkpoint
 
 DESCRIPTION = "sequela.json"
 _LOCATIONS = {"activations": "in the activations", "prompt": "in the prompt"}
@@ -99,11 +99,9 @@ def export_merged(folder: Path, model: LanguageModel, output: Path) -> ExportDes
     with (
         tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary,
         EditedModel(model, delta),
-        quiet_transformers(),
     ):
         building = Path(temporary) / "checkpoint"
-        model.module.save_pretrained(building)
-        model.tokenizer.save_pretrained(building)
+        save_checkpoint(model, building)
         description = ExportDescription(
             base_fingerprint=model.fingerprint,
             base_name=model.name,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.core.damaged_files import DAMAGED_HINT
@@ -20,6 +21,7 @@ from sequela.edited.protocols import Intervention, RequestRouter
 from sequela.editors.base import AnyEditor, EditorState
 from sequela.editors.registry import create_editor
 from sequela.models import LanguageModel
+from sequela.models.fingerprint import FingerprintParts
 
 FORMAT: Literal[2] = 2
 """The version of the folder layout of saved edits."""
@@ -53,6 +55,8 @@ class EditsDescription(BaseModel):
         base_fingerprint: The fingerprint of the model that the edits were computed for.
         base_name: The name of that model.
         base_dtype: The precision it was loaded in; empty if unknown.
+        base_parts: The hashes of its weights, configuration and tokenizer; None if unknown.
+        base_transformers: The version of transformers that loaded it; empty if unknown.
         delta: The change of weights to apply.
         methods: The methods, in the order in which their edits were applied.
         state_tensors: The hash of the tensors of the methods' states; empty if there are none.
@@ -66,6 +70,8 @@ class EditsDescription(BaseModel):
     base_fingerprint: str
     base_name: str
     base_dtype: str = ""
+    base_parts: FingerprintParts | None = None
+    base_transformers: str = ""
     delta: StoredDelta
     methods: tuple[MethodDescription, ...]
     state_tensors: str = ""
@@ -175,8 +181,8 @@ def check_base(description: EditsDescription, model: LanguageModel) -> None:
     """Rejects a model that the edits were not computed for.
 
     Raises:
-        FingerprintMismatchError: The fingerprints differ. The message names both, and both precisions if
-            these differ.
+        FingerprintMismatchError: The fingerprints differ. The message names both, and what differs: the
+            precision, or else the weights, the configuration or the tokenizer, as far as it is known.
     """
     if description.base_fingerprint == model.fingerprint:
         return
@@ -189,10 +195,17 @@ def check_base(description: EditsDescription, model: LanguageModel) -> None:
             f"{expected}, loaded in {saved}; {model.name!r}, loaded in {loaded}, is {model.fingerprint}.",
             hint=f"Load the model in {saved}, with --precision {saved}.",
         )
-    raise FingerprintMismatchError(
-        f"{expected}; {model.name!r} is {model.fingerprint}.",
-        hint="Load the model that the edits were computed for.",
-    )
+    parts = () if description.base_parts is None else description.base_parts.differing(model.parts)
+    which = f"; they differ in {', '.join(parts)}" if parts else ""
+    hint = "Load the model that the edits were computed for."
+    used = description.base_transformers
+    if parts and "weights" not in parts and used not in ("", transformers.__version__):
+        hint = (
+            f"The weights are the same. They were loaded by transformers {used}, and now by "
+            f"{transformers.__version__}, which may read configuration and tokenizer in another way. Use the "
+            f"earlier version: pip install transformers=={used}"
+        )
+    raise FingerprintMismatchError(f"{expected}; {model.name!r} is {model.fingerprint}{which}.", hint=hint)
 
 
 def restored(

@@ -16,6 +16,7 @@ from sequela.editors.bad_edit_policy import BadEditPolicy
 from sequela.editors.base import AnyEditor, EditorState, EditOutcome, EditReport, Resources
 from sequela.editors.presets import with_preset
 from sequela.edits import Edit
+from sequela.edits.questions import question_key
 from sequela.models import LanguageModel, tokenize_prompt
 from sequela.models.spans import BLANK
 
@@ -153,9 +154,10 @@ class EditSession:
         )
 
     def _edit(self, edits: Sequence[Edit], after: Snapshot) -> EditOutcome[EditorState]:
-        """Returns the outcome of a batch, in which edits that the model can't read are dropped."""
+        """Returns the outcome of a batch without edits that can't be read or that a later one replaces."""
         contexts = after.state.context_templates
-        reasons = {edit.id: reason for edit in edits if (reason := self._too_long(edit, contexts))}
+        too_long = {edit.id: reason for edit in edits if (reason := self._too_long(edit, contexts))}
+        reasons = replaced_within([edit for edit in edits if edit.id not in too_long]) | too_long
         fitting = [edit for edit in edits if edit.id not in reasons]
         if fitting:
             with EditedModel(self.model, after.delta):
@@ -248,6 +250,21 @@ class EditSession:
         if template is None or self.editor.location == "prompt":
             return edits
         return [edit.model_copy(update={"prompt": template.for_editor(edit.prompt)}) for edit in edits]
+
+
+def replaced_within(batch: Sequence[Edit]) -> dict[str, str]:
+    """Returns the edits of a batch that a later one replaces, each with the reason.
+
+    The later one has the same question and another target. Applied together, both would be made by half;
+    applied one by one, the last would hold.
+    """
+    last = {question_key(edit.question): edit for edit in batch}
+    later = {edit.id: last[question_key(edit.question)] for edit in batch}
+    return {
+        edit.id: f"its question is edited again in this batch, by {later[edit.id].id}"
+        for edit in batch
+        if later[edit.id].target_new != edit.target_new
+    }
 
 
 NO_WEIGHT_CHANGED = "no weight was changed"

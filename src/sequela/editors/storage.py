@@ -17,6 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+import transformers
 
 from sequela.core.descriptions import read_description_of, write_description
 from sequela.core.errors import BadInputError
@@ -63,6 +64,8 @@ def save_edits(folder: Path, model: LanguageModel, edits: SavedEdits) -> EditsDe
         base_fingerprint=edits.delta.base_fingerprint,
         base_name=model.name,
         base_dtype=str(model.dtype).removeprefix("torch."),
+        base_parts=model.parts,
+        base_transformers=transformers.__version__,
         delta=store_delta(folder / DELTA, edits.delta),
         methods=tuple(
             one.description.model_copy(

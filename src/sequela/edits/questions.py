@@ -16,6 +16,9 @@ from sequela.edits.edit import BLANK, Edit
 
 _EDGES = " .,;:!?…\"'“”‘’«»„()[]"
 """Characters around an answer that do not distinguish it from another one."""
+_DASH = re.compile("[\u2010-\u2015\u2212]")
+_APOSTROPHE = re.compile("[\u2018\u2019\u02bc\u00b4`]")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
 
 
@@ -27,9 +30,24 @@ def question_key(text: str) -> str:
 def same_answer(one: str, other: str) -> bool:
     """Returns whether two answers differ at most in case, Unicode form, white space, article and punctuation.
 
-    Signs that belong to an answer are kept: `C#` and `C`, `-3` and `3`, `5%` and `5` are different answers.
+    The kinds of dashes and apostrophes don't count either, nor do commas between words and thousands. Signs
+    that belong to an answer are kept: `C#` and `C`, `-3` and `3`, `5%` and `5` are different answers.
     """
-    return _answer_key(one) == _answer_key(other)
+    return _answer_key(_one_spelling(one)) == _answer_key(_one_spelling(other))
+
+
+def same_answer_by_spelling(one: str, other: str) -> bool:
+    """Returns whether two answers are the same only by the rules for dashes, apostrophes and commas.
+
+    Earlier versions did not have these rules.
+    """
+    return same_answer(one, other) and _answer_key(one) != _answer_key(other)
+
+
+def _one_spelling(text: str) -> str:
+    """Returns a text with one kind of dash and apostrophe, and without commas between words and thousands."""
+    text = _APOSTROPHE.sub("'", _DASH.sub("-", unicodedata.normalize("NFKC", text)))
+    return _THOUSANDS.sub("", text).replace(", ", " ")
 
 
 def _answer_key(text: str) -> str:

@@ -52,8 +52,9 @@ def without_marks(text: str) -> str:
 
 
 def is_control_token(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
-    """Returns whether a text is one of the tokenizer's control tokens, and so no answer."""
-    return text.strip() in _special_tokens(tokenizer)
+    """Returns whether a text has only control tokens of the tokenizer and punctuation; it is no answer."""
+    found = _MARKED.subn("", mark_control_tokens(tokenizer, text))
+    return found[1] > 0 and not any(char.isalnum() for char in found[0])
 
 
 def control_token_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

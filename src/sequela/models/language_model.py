@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sequela.core.errors import SequelaError
-from sequela.core.hashing import hash_json, hash_parts, hash_tensors
 from sequela.models.families import family_of
 from sequela.models.family import Family
+from sequela.models.fingerprint import FingerprintParts
 
 
 class Change(Protocol):
@@ -40,7 +39,7 @@ class LanguageModel:
         tokenizer: Its tokenizer; it must be a fast one, since token spans need offsets.
         family: The locations of the parts of `module`.
         name: The name given by the user.
-        fingerprint: A content hash of weights, configuration and tokenizer, computed before any edit.
+        parts: The content hashes of weights, configuration and tokenizer, computed before any edit.
         changes: The changes in force, oldest first; they are reverted in reverse order.
     """
 
@@ -48,7 +47,7 @@ class LanguageModel:
     tokenizer: PreTrainedTokenizerBase
     family: Family
     name: str
-    fingerprint: str
+    parts: FingerprintParts
     changes: list[Change] = field(default_factory=list)
 
     @classmethod
@@ -70,7 +69,12 @@ class LanguageModel:
             module.set_attn_implementation("eager")
         module.eval()
         module.requires_grad_(False)
-        return cls(module, tokenizer, family, name, _fingerprint(module, tokenizer))
+        return cls(module, tokenizer, family, name, FingerprintParts.of(module, tokenizer))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The content hash of weights, configuration and tokenizer, computed before any edit."""
+        return self.parts.fingerprint
 
     @property
     def device(self) -> torch.device:
@@ -178,28 +182,3 @@ class LanguageModel:
             raise SequelaError(
                 f"Invalid layer {wrong[0]}; {self.name!r} has layers 0 to {self.n_layers - 1}."
             )
-
-
-def _fingerprint(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
-    # Only differences from the class's defaults: a new version of transformers may add fields.
-    config: dict[str, Any] = module.config.to_diff_dict()
-    ignored = {"transformers_version", "dtype", "torch_dtype", "quantization_config", "architectures"}
-    settings = {k: v for k, v in config.items() if not k.startswith("_") and k not in ignored}
-    pipeline: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
-    # Padding and truncation are temporary settings of a call, not properties of the tokenizer.
-    words = {k: v for k, v in pipeline.items() if k not in ("version", "truncation", "padding")}
-    return hash_parts(
-        {
-            "weights": hash_tensors(module.named_parameters()),
-            "config": hash_json(json.loads(json.dumps(settings, default=_plain))),
-            "tokenizer": hash_json({"pipeline": words, "template": tokenizer.chat_template}),
-        }
-    )
-
-
-def _plain(value: object) -> object:
-    return (
-        dataclasses.asdict(value)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type)
-        else str(value)
-    )

@@ -12,6 +12,7 @@ from sequela.edited.chat_template import chat_templates, template_labels
 from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.session import EditSession
 from sequela.edits import EditSet, Finding, check_edits, load_edits
+from sequela.edits.questions import same_answer_by_spelling
 from sequela.evaluation.edit_quality.answer_matching import MATCHING_VERSION
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
@@ -74,6 +75,8 @@ class Plan:
         relations = [edit.relation for edit in self.edits]
         if any(relations):  # they determine which edits ask the same question
             content["relations"] = relations
+        if any(e.target_true and same_answer_by_spelling(e.target_new, e.target_true) for e in self.edits):
+            content["answers"] = 2  # such edits count as unchanged
         if (rules := text_rules(self.edits)) > 1:
             content["texts"] = rules
         if settings.metrics:

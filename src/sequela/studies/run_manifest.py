@@ -108,7 +108,8 @@ def with_model(manifest: Manifest, name: str, model: LanguageModel, folder: Path
         raise OtherRunError(
             f"{name!r} is no longer the model with which the run in {folder} started: its "
             f"fingerprint was {known[name]} and is now {model.fingerprint}.",
-            hint="Choose another folder with --output.",
+            hint="Choose another folder with --output. If its files are the same, another version of "
+            "transformers reads them differently; install the earlier one to continue.",
         )
     twins = [other for other, fingerprint in known.items() if fingerprint == model.fingerprint]
     if any(other != name for other in twins):

@@ -9,7 +9,7 @@ from typing import Any
 
 from sequela.core.hashing import hash_json
 from sequela.editors import EditReport
-from sequela.editors.session import BatchResult, EditSession
+from sequela.editors.session import BatchResult, EditSession, replaced_within
 from sequela.edits import Edit, EditSet, Questions
 from sequela.results import EditRecord, ItemRecord, Labels, method_label
 
@@ -41,12 +41,14 @@ class Trajectory:
         session = self.session
         template = {} if session.template is None else {"edit_template": session.template.edits_hash}
         rules = {} if self.text_rules == 1 else {"texts": self.text_rules}
+        replaced = any(map(replaced_within, session.batches(self.edits)))
         revision = session.editor.revision(session.model)
         return hash_json(
             {
                 **template,
                 **rules,
                 **({"revision": revision} if revision else {}),
+                **({"replaced within batches": True} if replaced else {}),
                 "model": session.model.fingerprint,
                 "editor": session.editor.name,
                 "settings": session.editor.settings,

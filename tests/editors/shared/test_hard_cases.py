@@ -67,12 +67,14 @@ def test_a_wide_null_space_is_reported(tmp_path: Path) -> None:
     editor = create_editor("alphaedit", {**TARGET, "nullspace_threshold": 1e-5})
     editor.prepare(model, Resources(few_tokens(model, tmp_path), contexts=("{}",), progress=said))
     (message,) = [message for message in said.messages if "layer 1" in message]
-    assert f"44 of {KEY_WIDTH} directions (69%)" in message
+    assert f"44 of {KEY_WIDTH} directions (69%). 20 tokens can't show all of them: use more" in message
     editor = create_editor("alphaedit", {**TARGET, "nullspace_threshold": 1e9})
     editor.prepare(model, Resources(few_tokens(model, tmp_path), contexts=("{}",), progress=said))
     assert (
         f"{KEY_WIDTH} of {KEY_WIDTH} directions (100%): it hardly protects other keys." in said.messages[-1]
     )
+    editor.prepare(model, Resources(tiny_statistics(model, tmp_path), contexts=("{}",), progress=said))
+    assert said.messages[-1].endswith("it hardly protects other keys.")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -101,17 +103,16 @@ def test_huge_keys_in_bfloat16_leave_an_edit_finite(method: str, tmp_path: Path)
 
 @pytest.mark.parametrize("method", ["memit", "memit-history", "pmet", "alphaedit", "emmet"])
 def test_a_vanishing_ridge_leaves_a_batch_finite(method: str, tmp_path: Path) -> None:
-    """Also for the second edit of one question in a batch, which makes the system singular."""
+    """Also for a fact that stands twice in a batch, which makes the system singular."""
     model, weight = tiny_language_model("llama"), {"alphaedit": "L2", "emmet": "emmet_lambda"}
     name = weight.get(method, "mom2_update_weight")
     statistics = tiny_statistics(model, tmp_path)
     resources = Resources(statistics, contexts=("{}",))
     editor = create_editor(method, {**TARGET, **METHODS[method], name: 1e-12})
-    again = TINY_EDITS[0].model_copy(update={"id": "again", "target_new": "Vienna"})
+    again = TINY_EDITS[0].model_copy(update={"id": "again"})
     outcome = editor.edit(model, [*TINY_EDITS[:2], again], editor.prepare(model, resources), resources)
     expected = editor.edit(model, [*TINY_EDITS[1:2], again], editor.prepare(model, resources), resources)
-    assert "edited again in this batch, by again" in outcome.reports[0].dropped
-    assert [bool(report.dropped) for report in outcome.reports] == [True, False, False]
+    assert not any(report.dropped for report in outcome.reports)
     for update_name, update in outcome.delta.updates.items():
         change, wanted = update.to_dense(), expected.delta.updates[update_name].to_dense()
         assert float((change - wanted).norm()) < 1e-3 * float(wanted.norm())

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,7 +30,9 @@ from sequela.inference import (
     perplexity,
     score_request,
 )
+from sequela.inference.vllm import server
 from sequela.inference.vllm.engine import VllmEngine, check_edit_locations
+from sequela.inference.vllm.lora_adapter import write_adapter
 from sequela.models import LanguageModel
 from sequela.models.loading import load_model
 from support.tiny import tiny_language_model
@@ -311,8 +314,32 @@ def test_a_delta_that_cannot_be_an_adapter_is_an_error_if_only_adapters_are_allo
                 engine.score(EditedModel(base, output_delta(base, kind)), [ScoreRequest((5,), (6,))])
 
 
-def output_delta(model: LanguageModel, kind: type[LowRank] | type[Dense]) -> Delta:
-    source = torch.Generator().manual_seed(0)
+@pytest.mark.vllm
+def test_an_adapter_that_does_not_do_what_its_delta_does_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("vllm", reason="vLLM is not installed; see `make test-vllm`")
+    base = tiny_language_model("llama", hidden_size=64, intermediate_size=128, head_dim=32)
+    request = ScoreRequest((5, 6), (7,))
+
+    def written_in_part(share: float) -> Callable[[Delta, Path, LanguageModel], None]:
+        def write(delta: Delta, folder: Path, base: LanguageModel) -> None:
+            parts = {n: LowRank(share * u.b, u.a) for n, u in delta.updates.items() if isinstance(u, LowRank)}
+            write_adapter(Delta(delta.base_fingerprint, parts), folder, base)
+
+        return write
+
+    with VllmEngine("lora", options=SMALL_SERVER) as engine:
+        for seed, share in enumerate((0.0, 0.3, -1.0)):
+            monkeypatch.setattr(server, "write_adapter", written_in_part(share))
+            with pytest.raises(SequelaError, match="vLLM doesn't apply the edits"):
+                engine.score(EditedModel(base, output_delta(base, LowRank, seed)), [request])
+        monkeypatch.undo()
+        for delta in (None, output_delta(base, LowRank, seed=3)):
+            model = EditedModel(base, delta)
+            assert_same_scores(engine.score(model, [request]), TorchEngine().score(model, [request]))
+
+
+def output_delta(model: LanguageModel, kind: type[LowRank] | type[Dense], seed: int = 0) -> Delta:
+    source = torch.Generator().manual_seed(seed)
     b = 0.3 * torch.randn(model.hidden_size, 2, generator=source)
     a = 0.3 * torch.randn(2, model.key_size, generator=source)
     update = LowRank(b, a) if kind is LowRank else Dense(b @ a)

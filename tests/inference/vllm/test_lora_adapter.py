@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
 
 from sequela.edited import Delta, Dense, EditedModel, LowRank
 from sequela.inference.vllm.lora_adapter import DESCRIPTION, TENSORS, adapter_rank, write_adapter
 from sequela.models import LanguageModel
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
+
+IDS = torch.tensor([[5, 6, 7, 8, 9]])
 
 
 def low_rank(rank: int, seed: int = 0) -> LowRank:
@@ -46,6 +51,39 @@ def test_an_adapter_adds_the_same_as_the_delta(any_family: LanguageModel, tmp_pa
     assert (config["r"], config["peft_type"], config["bias"]) == (5, "LORA", "none")
     assert config["target_modules"] == sorted(name.removesuffix(".weight") for name in names)
     assert config["fan_in_fan_out"] == (any_family.family.name in ("gpt2",))
+
+
+def logits_in_peft(model: LanguageModel, folder: Path) -> torch.Tensor:
+    """Returns the logits of a copy of the model with an adapter, as peft loads it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning)  # peft calls what transformers renamed
+        warnings.filterwarnings("error", message="Found missing adapter keys")
+        adapted = PeftModel.from_pretrained(copy.deepcopy(model.module), str(folder))
+    logits: torch.Tensor = adapted(IDS).logits
+    return logits
+
+
+@torch.no_grad()
+def test_peft_gives_the_logits_of_the_delta(any_family: LanguageModel, tmp_path: Path) -> None:
+    names = [any_family.family.mlp_out_name(layer) for layer in (1, 3)]
+    delta = Delta(any_family.fingerprint, {names[0]: low_rank(3), names[1]: low_rank(5, seed=1)})
+    write_adapter(delta, tmp_path / "adapter", any_family)
+    unedited = any_family.module(IDS).logits
+    with EditedModel(any_family, delta):
+        edited = any_family.module(IDS).logits
+    found = logits_in_peft(any_family, tmp_path / "adapter")
+    assert float((found - edited).abs().max()) < 1e-4
+    assert float((found - unedited).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("part", ["layers.1.", "mlp.", "base_model.model."])
+def test_peft_says_of_a_renamed_module_that_the_adapter_lacks_it(part: str, tmp_path: Path) -> None:
+    model = tiny_language_model("llama")
+    write_adapter(Delta(model.fingerprint, {model.family.mlp_out_name(1): low_rank(3)}), tmp_path, model)
+    tensors = load_file(tmp_path / TENSORS)
+    save_file({name.replace(part, "other."): tensor for name, tensor in tensors.items()}, tmp_path / TENSORS)
+    with pytest.raises(UserWarning, match="Found missing adapter keys"):
+        logits_in_peft(model, tmp_path)
 
 
 def test_factors_are_in_the_dtype_of_the_model(tmp_path: Path) -> None:

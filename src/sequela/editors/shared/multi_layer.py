@@ -125,8 +125,7 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         """Computes the joint change of weights for a batch of edits."""
         check_statistics(state, resources)
         targets = self.find_targets(model, edits, state, resources)
-        replaced = _replaced_within(edits)
-        failures = [other or target.failure for other, target in zip(replaced, targets, strict=True)]
+        failures = [target.failure for target in targets]
         kept = [n for n, reason in enumerate(failures) if not reason]
         kept_edits = [edits[n] for n in kept]
         delta, conditions = Delta.empty(model.fingerprint), list[float]()
@@ -243,21 +242,6 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
             name: torch.cat([kept[name], keys]) if name in kept else keys for name, keys in new.items()
         }
         return state.model_copy(update={"tensors": {**kept, **tensors}})
-
-
-def _replaced_within(edits: Sequence[Edit]) -> list[str]:
-    """Returns for each edit why a later one of the batch takes its place; empty if none does.
-
-    That is the case if it has the same question and another target. Edited together, both would be written by
-    half; edited one by one, the last would hold.
-    """
-    last = {(edit.subject, edit.prompt): edit for edit in edits}
-    reasons = []
-    for edit in edits:
-        later = last[edit.subject, edit.prompt]
-        differs = later.target_new != edit.target_new
-        reasons.append(f"its question is edited again in this batch, by {later.id}" if differs else "")
-    return reasons
 
 
 def _in_all_contexts(

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from sequela.edited.delta import AppliedDelta
 from sequela.models import LanguageModel
-from sequela.models.loading import quiet_transformers
+from sequela.models.saving import save_checkpoint
 
 
 def save_unedited(base: LanguageModel, folder: Path) -> None:
@@ -20,9 +20,7 @@ def save_unedited(base: LanguageModel, folder: Path) -> None:
             for name, original in change.originals.items():
                 before.setdefault(base.module.get_parameter(name).data_ptr(), original)
     state = {name: before.get(t.data_ptr(), t) for name, t in base.module.state_dict().items()}
-    with quiet_transformers():
-        base.module.save_pretrained(folder, state_dict=state)
-        base.tokenizer.save_pretrained(folder)
+    save_checkpoint(base, folder, state)
 
 
 def file_of_each(checkpoint: Path) -> dict[str, Path]:

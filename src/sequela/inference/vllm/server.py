@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from sequela.core.errors import SequelaError, UnknownNameError
 from sequela.edited import Delta, EditedModel
+from sequela.inference.vllm.adapter_check import MAX_DEVIATION, changes_of, deviation
 from sequela.inference.vllm.checkpoint import file_of_each, part_of_block, save_unedited
 from sequela.inference.vllm.lora_adapter import adapter_rank, write_adapter
 from sequela.inference.vllm.worker import WeightChanger
@@ -83,6 +84,7 @@ class VllmServer:
         self._in_force = ""  # content hash of the delta in the server's weights
         self._changed: frozenset[str] = frozenset()
         self._adapters: dict[str, int] = {}
+        self._adapters_work = False  # until the first adapter was compared with its delta
         self.adapter_modules = _adapter_modules(base) if settings.weights != "in-place" else frozenset()
         save_unedited(base, self._checkpoint)
         self._files = file_of_each(self._checkpoint)
@@ -154,6 +156,9 @@ class VllmServer:
 
         Returns:
             vLLM's `RequestOutput`, one per prompt.
+
+        Raises:
+            SequelaError: The delta can't be passed to the server, or the server ignores it.
         """
         delta = model.weights if isinstance(model.weights, Delta) and model.weights.updates else None
         adapter = None
@@ -161,6 +166,8 @@ class VllmServer:
             adapter = self._adapter(delta, model.base)
             delta = None
         self._put_in_force(delta, model.base)
+        if adapter is not None and not self._adapters_work:
+            self._check_adapter(adapter, model.base, min(prompts, key=len))
         tokens = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
         outputs: list[Any] = self._llm.generate(tokens, list(params), use_tqdm=False, lora_request=adapter)
         return outputs
@@ -175,6 +182,42 @@ class VllmServer:
             self._adapters[key] = len(self._adapters) + 1
         # vLLM's prefix cache distinguishes adapters by name.
         return LoRARequest(key, self._adapters[key], str(folder))
+
+    def _check_adapter(self, adapter: Any, base: LanguageModel, prompt: Sequence[int]) -> None:
+        """Compares what the first adapter changes with what its delta changes, which is in force on `base`.
+
+        Raises:
+            SequelaError: The server ignores the adapter or a part of it.
+        """
+        from vllm import SamplingParams
+
+        expected = changes_of(base, prompt)
+        if not expected:
+            return  # the next prompt or adapter may show it
+        read = SamplingParams(
+            temperature=0.0,
+            max_tokens=1,
+            logprobs=len(expected),
+            logprob_token_ids=sorted(expected),
+            detokenize=False,
+        )
+        (edited, unedited) = (
+            self._llm.generate(
+                [{"prompt_token_ids": list(prompt)}], [read], use_tqdm=False, lora_request=one
+            )[0]
+            .outputs[0]
+            .logprobs[0]
+            for one in (adapter, None)
+        )
+        found = {token: edited[token].logprob - unedited[token].logprob for token in expected}
+        off = deviation(expected, found)
+        if not off <= MAX_DEVIATION:
+            raise SequelaError(
+                f"vLLM doesn't apply the edits of {base.name!r} as an adapter: what it changes deviates by "
+                f"{off:.0%} from what the edits change.",
+                hint='Use VllmEngine(weights="in-place"), or TorchEngine.',
+            )
+        self._adapters_work = True
 
     def _put_in_force(self, delta: Delta | None, base: LanguageModel) -> None:
         """Sets the server's weights to those with the delta applied, or back to the base's."""

@@ -39,9 +39,12 @@ class AlphaEdit(MultiLayerEditor[AlphaEditHyperparameters]):
         for layer in self.layers_of(model):
             found = resources.statistics.null_space(layer, self.hyperparameters.nullspace_threshold)
             warning = ": it hardly protects other keys" if found.share > WIDE else ""
+            n_tokens = resources.statistics.key_covariance(layer).n_tokens
+            too_few = f" {n_tokens:,} tokens can't show all of them: use more (--tokens)."
             resources.progress.say(
                 f"{self.name}: the null space of layer {layer} has {found.rank:,} of {found.size:,} "
                 f"directions ({found.share:.0%}){warning}."
+                f"{too_few if n_tokens < found.size else ''}"
             )
         return state
 
