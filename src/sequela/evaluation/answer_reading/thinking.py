@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from sequela.evaluation.answer_reading.white_space import with_short_spaces
-
 END_OF_THINKING = "</think>"
 """The mark at which most reasoning models stop thinking."""
 
@@ -16,9 +14,7 @@ _END = re.compile(rf"[<\[◁]\s*/\s*{_NAMES}\s*[>\]▷]", re.IGNORECASE)
 
 
 def without_thinking(text: str, *ends: str) -> str:
-    """Returns the part of a text behind its thinking, without long runs of white space.
-
-    The part is empty if the thinking doesn't end.
+    """Returns the part of a text behind its thinking; empty if the thinking doesn't end.
 
     The mark that begins the thinking is the one that ends it without its slash (`<think>`, `[THINK]`). A
     prompt may contain it already, so everything before the last mark of the end is thinking.
@@ -27,7 +23,7 @@ def without_thinking(text: str, *ends: str) -> str:
         text: The generated text.
         ends: Marks that end the thinking, in any case, in addition to `</think>` and its variants.
     """
-    *_, text = _END.split(with_short_spaces(text))
+    *_, text = _END.split(text)
     for end in ends:
         *_, text = re.split(re.escape(end), text, flags=re.IGNORECASE)
         start = end.replace("/", "", 1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from sequela.evaluation.answer_reading.long_texts import readable
 from sequela.evaluation.answer_reading.markup import plain
 from sequela.evaluation.answer_reading.names import is_all_number, number_at_start
 from sequela.evaluation.answer_reading.numbers import as_number
 from sequela.evaluation.answer_reading.spelling import Spelling, without_article, words
-from sequela.evaluation.answer_reading.thinking import END_OF_THINKING, without_thinking
+from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 
 MATCHING_VERSION = 3
 """Raised when the rule below starts to match the same text differently."""
@@ -21,7 +22,7 @@ def starts_with_answer(text: str, answer: str, end_of_thinking: str = END_OF_THI
     a number is written. In scripts with spaces between words, the answer must end at the end of a word or
     number.
     """
-    said = without_thinking(text, end_of_thinking)
+    said = readable(text, end_of_thinking)
     if is_all_number(answer):
         return number_at_start(said) == as_number(answer)
     written = (answer, _POSSESSIVE.sub("", answer))
@@ -48,4 +49,4 @@ _POSSESSIVE = re.compile(r"(?<=\w)['’](?=s\b)")
 
 def normalize_answer(text: str, end_of_thinking: str = END_OF_THINKING) -> str:
     """Removes what is ignored: thinking, case, Unicode form, punctuation and a leading article."""
-    return without_article(words(without_thinking(text, end_of_thinking)))
+    return without_article(words(readable(text, end_of_thinking)))

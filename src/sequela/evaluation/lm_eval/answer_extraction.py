@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sequela.evaluation.answer_reading import letters
 from sequela.evaluation.answer_reading.choices import behind_choice, is_part_of_a_number
 from sequela.evaluation.answer_reading.denials import is_asked, is_denied_before, is_denied_behind
+from sequela.evaluation.answer_reading.long_texts import readable
 from sequela.evaluation.answer_reading.markup import plain
 from sequela.evaluation.answer_reading.names import name_within, number_at_start, same_name
 from sequela.evaluation.answer_reading.numbers import as_number
@@ -35,7 +36,7 @@ from sequela.evaluation.answer_reading.statements import (
     marked_numbers,
     stated_numbers,
 )
-from sequela.evaluation.answer_reading.thinking import END_OF_THINKING, without_thinking
+from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 
 EXTRACTION_VERSION = 3
 """Raised when a rule below starts to parse the same text differently."""
@@ -111,7 +112,7 @@ def read(
         choices: The choices that were shown, in the order of their letters.
         end_of_thinking: The mark at which the model stops thinking.
     """
-    text = without_thinking(text, end_of_thinking)
+    text = readable(text, end_of_thinking)
     for name in parser.extractors:
         found = EXTRACTORS[name](text, choices)
         if found is not None:
@@ -126,7 +127,7 @@ def all_extracted(
     end_of_thinking: str = END_OF_THINKING,
 ) -> dict[str, str | None]:
     """Returns what each extractor of the parsers finds in a text without its thinking."""
-    text = without_thinking(text, end_of_thinking)
+    text = readable(text, end_of_thinking)
     names = dict.fromkeys(name for parser in parsers.values() for name in parser.extractors)
     return {name: EXTRACTORS[name](text, choices) for name in names}
 
