@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 from tokenizers.pre_tokenizers import Digits
 
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
@@ -283,7 +282,7 @@ class TestErrors:
     def test_a_tokenizer_that_another_transformers_reads_differently_is_named(
         self, folder: Path, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(transformers, "__version__", "9.8.7")
+        monkeypatch.setattr("sequela.editors.saved_edits.transformers.__version__", "9.8.7")
         for change, expected in ((model.tokenizer, "tokenizer"), (model.module, "weights")):
             other = tiny_language_model("llama", seed=1) if change is model.module else None
             tokenizer = copy.deepcopy(model.tokenizer)
