@@ -25,7 +25,7 @@ _READ_BY_NUMBERS = re.compile(r"\s(?:thousand|million|billion|trillion)s?|k", re
 _WORD = "|".join(_WORDS)
 _SCALE = rf"(?:[^\S\n]?-?(?i:{_WORD})(?![\w-])|[^\S\n]?[kKM](?![\w&'’/^*.]\w|[\w&'’/^*-]))"
 _SCALED = re.compile(rf"(?P<digits>{DECIMAL})(?P<scales>(?:{_SCALE})+)")
-_BEGINS = re.compile(r"(?<![\w.,/:^'’])(?=\.?\d)")
+_DIGITS = re.compile(rf"(?<![\w.,/:^'’]){DECIMAL}")
 _PRICE = re.compile(rf"(?P<digits>{DECIMAL})(?P<letter>[^\S\n]?[mbB])(?![\w&'’/^*])")
 _CURRENCY_BEFORE = re.compile(r"(?:[$€£¥₹]|(?:USD|EUR|GBP|CHF|Rs\.?))\s?-?\Z")
 _NEXT = re.compile(r"(?:,?[^\S\n]+and)?,?[^\S\n]+(?=\d)")
@@ -51,12 +51,10 @@ def with_scales(text: str) -> str:
     `trillion` stays, which `numbers` reads. A number whose parts don't fit stays too (`5 hundred 600`).
     """
     parts, place = [], 0
-    for begin in _BEGINS.finditer(text):
-        if begin.start() < place:
-            continue
-        found = _scaled(text, begin.start())
+    for digits in _DIGITS.finditer(text):
+        found = _scaled(text, digits.start()) if digits.start() >= place else None
         if found is not None:
-            parts += [text[place : begin.start()], found[0]]
+            parts += [text[place : digits.start()], found[0]]
             place = found[1]
     return "".join((*parts, text[place:])) if parts else text
 

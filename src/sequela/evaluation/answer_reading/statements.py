@@ -41,6 +41,8 @@ _DENIED_STATEMENT = re.compile(
     r"(?:\s+(?:definitely|certainly|clearly|surely|also|simply|probably))?\s+(?:not|never|neither)\b|\bcannot\b|\w+n['’]t\b)"
 )
 """A denial in place of a statement: `the answer isn't`, `the answer cannot be`."""
+_FURTHEST_RESULT = 300
+"""The number of characters behind an expression in which its result is looked for."""
 _END_OF_SENTENCE = re.compile(r"(?<!\bi\.e)[.!?](?:\s|$)|\n")
 _MULTIPLE = re.compile(r"-?[\d.,/]+[^\S\n]?[xyzn]\b(?![^\S\n]?[\d$(])")
 """A multiple of an unknown: `2x = 18` doesn't say that the answer is 18."""
@@ -120,8 +122,9 @@ def _is_part(text: str, quantity: Quantity, start: int) -> bool:
 
 def _result(text: str, start: int) -> Quantity | None:
     """Returns the number that a sentence says to be the result of what stands before it."""
-    end = _END_OF_SENTENCE.search(text, start)
-    results = [*_RESULT.finditer(text, start, end.start() if end else len(text))]
+    furthest = start + _FURTHEST_RESULT
+    end = _END_OF_SENTENCE.search(text, start, furthest)
+    results = [*_RESULT.finditer(text, start, end.start() if end else furthest)]
     found = value_at(text, results[-1].end()) if results else None
     return found if found and not is_part(text, results[-1].end(), found.end) else None
 
