@@ -1,4 +1,4 @@
-"""What makes a number a part of something else."""
+"""Surroundings that make a number a part of something else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the digits of a number are written: separators of thousands, decimal points and commas."""
+"""Digits of a number: separators of thousands, decimal points and commas."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _TIMES = re.compile(r"(?<=[\d)])([^\S\n]?)(?:[⋅∙‧∗✕✖⨯⨉]\ufe0f?|�
 _OVER = re.compile(r"(?<=[\d)])([^\S\n]?)(?:∕|➗\ufe0f?)([^\S\n]?)(?=[\d(])")
 """Signs of operations other than those that `numbers` reads."""
 _OTHER_BASE = re.compile(r"(?<![\w.,])0(?=[xX][0-9a-fA-F]|[bB][01]|[oO][0-7])")
-"""The zero at the beginning of `0x12`, without which the rest is no number."""
+"""The zero at the beginning of `0x12`, without which the rest is not read."""
 _ABSOLUTE = re.compile(r"\|-(?P<value>\d[\d.,]*)\|")
 _ARABIC_POINT = re.compile(r"(?<=\d)٫(?=\d)")
 _ARABIC_GROUPS = re.compile(r"(?<=\d)٬(?=\d{2,3}(?!\d))")
@@ -67,7 +67,7 @@ def common_numbers(text: str) -> str:
     """Returns a text as `plain_numbers` does, with further notations of numbers rewritten as common ones.
 
     `US$18`, `Rs. 18` and `CHF18` become `18`, `+3` becomes `3`, `10٬000` becomes `10,000`, `3⋅4` becomes
-    `3*4`, `3 dozen` becomes `36`, and `4! = 24` becomes `24 = 24`. `0x12` becomes `x12`, which is no number.
+    `3*4`, `3 dozen` becomes `36`, and `4! = 24` becomes `24 = 24`. `0x12` becomes `x12`, which is not read.
     """
     bare = plain_numbers(text.replace("\u00b4", "'"))  # an acute accent, which Unicode decomposes
     if not bare.isascii():

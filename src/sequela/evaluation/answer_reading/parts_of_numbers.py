@@ -1,4 +1,4 @@
-"""What makes a number a part of something else: arithmetic in words, functions, bounds, ranges and labels.
+"""Surroundings that make a number a part of something else: arithmetic in words, bounds, ranges, labels.
 
 A number in `3 times 6`, `at least 18`, `sqrt(16)` or `18..20` is not the number that a text states.
 """
