@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sequela.evaluation.answer_reading.names import name_within, same_name
+from sequela.evaluation.answer_reading.names import (
+    begins_with_number,
+    name_within,
+    number_at_start,
+    same_name,
+)
 from sequela.evaluation.answer_reading.spelling import words
 
 
@@ -101,3 +106,51 @@ def test_a_text_says_a_name(text: str, name: str) -> None:
 )
 def test_a_text_doesnt_say_a_name(text: str, name: str) -> None:
     assert not name_within(text, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("-7", "-7"),
+        ("minus 7", "-7"),
+        ("7 hundred", "700"),
+        ("7%", "7%"),
+        ("in May 1999", "1999"),
+        ("May 7, 1999", "1999"),
+        ("7 May 1999", "1999"),
+        ("Route 77", "77"),
+        ("77 people", "77"),
+        ("77 Baker Street", "77"),
+    ],
+)
+def test_a_text_says_a_number(text: str, name: str) -> None:
+    assert name_within(text, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("-7", "7"),
+        ("−7,000", "7,000"),
+        ("7", "-7"),
+        ("about -77 degrees", "77"),
+        ("7%", "7"),
+        ("77 percent", "77"),
+        ("7 hundred", "7"),
+        ("7 dozen", "7"),
+        ("over 77", "77"),
+        ("77 times 2", "77"),
+    ],
+)
+def test_a_text_doesnt_say_a_number(text: str, name: str) -> None:
+    assert not name_within(text, name)
+
+
+def test_a_percentage_is_another_number() -> None:
+    assert number_at_start("7%") is None
+    assert number_at_start("7 pens") == 7
+    assert begins_with_number("7 %", "7%")
+    assert begins_with_number("7 percent", "7%")
+    assert begins_with_number("7", "7%")
+    assert not begins_with_number("7 percent", "7")
+    assert not begins_with_number("7°", "7%")

@@ -64,6 +64,13 @@ SAID = [
     ("4 or so", "4"),
     ("20km/h", "20"),
     ("5GB", "5"),
+    ("40 dollars", "40"),
+    ("40 km", "40"),
+    ("40%", "40%"),
+    ("40 percent", "40%"),
+    ("40 °C", "40 °C"),
+    ("4 dozen", "48"),
+    ("4 Mio.", "4,000,000"),
 ]
 NOT_SAID = [
     ("C++", "C"),
@@ -83,6 +90,17 @@ NOT_SAID = [
     ("4 000", "4"),
     ("4th", "4"),
     ("4^2", "4"),
+    *(
+        (f"40{behind}", "40")
+        for behind in ("bn", " dozen", " hundred", " lakh", " Mio.", " K", " M", " crore")
+    ),
+    *((f"40{behind}", "40") for behind in ("..50", "…50", "~50", ";50", " | 50", " → 50", " & 50")),
+    *((f"40{behind}", "40") for behind in ("%", " percent", "‰", " °C", "°")),
+    *((f"40{behind}", "40") for behind in ("a", "fold", "up", "chan", "x", "π", "th", "万")),
+    *(
+        (f"40{behind}", "40")
+        for behind in (" minus 1", "⋅2", " ✖ 2", " times 3", " squared", "+", " or more")
+    ),
     ("-4", "4"),
     ("4", "-4"),
     ("부산대학교", "부산"),

@@ -99,6 +99,14 @@ def test_extractors(extractor: str, text: str, found: str | None) -> None:
         ("name_within", "It was Henry the Eighth, I think", ["Henry Eighth"], True),
         ("name_within", "Parisian", ["Paris"], False),
         ("name_within", "anything", ["the"], False),
+        ("name_within", "-30", ["30"], False),
+        ("answer", "30 pens.", ["30"], True),
+        ("answer", "30%", ["30"], False),
+        ("answer", "30%", ["30%"], True),
+        ("answer", "30 minus 2", ["30"], False),
+        ("answer", "30⋅2", ["60"], True),
+        ("answer", "30 dozen", ["30"], False),
+        ("answer", "30 or more", ["30"], False),
     ],
 )
 def test_comparisons(compare: str, found: str, targets: list[str], right: bool) -> None:

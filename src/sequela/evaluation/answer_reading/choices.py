@@ -6,13 +6,17 @@ import re
 import string
 from collections.abc import Sequence
 
+from sequela.evaluation.answer_reading.parts_of_numbers import goes_on
+
 _NUMBER_GOES_ON = re.compile(
     r"\s*\d|[.,:/^]\d|\s?[%‰°]|\s?[-*×÷+/^x–−]\s?\d|\s*(?:,|or|and|to|through|over|times|plus|minus|(?:out\s+)?of)\s*\d"
-    r"|\s?(?:percent|hundred|thousand|million|billion|trillion|dozen|halves|thirds|quarters|squared|cubed)\b|(?:st|nd|rd|th)\b",
+    r"|\s?(?:percent|per\s+cent|k|(?-i:K|M))\b",
     re.IGNORECASE,
 )
-"""Continuations that make a number a part of another one: `4/5`, `4%`, `4.5`, `4-5`, `4 million`."""
-_NUMBER_BEGAN = re.compile(r"(?:\d[.,:/^]?|[.]|(?:^|[\s(])[-−–]\s?|\d\s?[*×÷+/^]\s?|\d\s)\Z")
+"""Continuations that make a number a part of another one (`4/5`, `4%`, `4-5`), besides those of `goes_on`."""
+_NUMBER_BEGAN = re.compile(
+    r"(?:\d[.,:/^]?|[.]|[√∛∜≤≥±∓<>]\s?\(?|(?:^|[\s(])[-−–]\s?|\d\s?[*×÷+/^]\s?|\d\s)\Z"
+)
 
 
 def choice_of(letter: str, choices: Sequence[str]) -> str:
@@ -27,7 +31,7 @@ def begins_with_choice(text: str, choice: str) -> bool:
     if not own or not text.casefold().startswith(own):
         return False
     rest = text[len(own) :]
-    return not rest[:1].isalnum() and not (own[-1].isdigit() and _NUMBER_GOES_ON.match(rest))
+    return not rest[:1].isalnum() and not (own[-1].isdigit() and _goes_on(rest))
 
 
 def behind_choice(text: str, choices: Sequence[str]) -> str | None:
@@ -43,18 +47,23 @@ def is_part_of_a_number(text: str, choice: str) -> bool:
         text: The text, whose words begin with those of the choice; marks may stand before it.
         choice: The choice; a number in it may have a sign or unit of its own.
     """
-    own = choice.strip().casefold()
+    own = choice.strip()
     core = own.strip("-+−–$€£¥%‰°. ")
     if not core or not (core[0].isdigit() or core[-1].isdigit()):
         return False
-    place = re.match(r"(?:(?:the|an?)\s+|[^\w])*?" + re.escape(core), text.casefold())
+    place = re.match(r"(?:(?:the|an?)\s+|[^\w])*?" + re.escape(core), text, re.IGNORECASE)
     if place is None:
         return False
     start, end = place.end() - len(core), place.end()
-    before, after = text[:start], text[end:].casefold()
+    before, after = text[:start], text[end:]
     own_before, own_after = own[: own.index(core)], own[own.index(core) + len(core) :].rstrip(".")
     if core[0].isdigit() and bool(_NUMBER_BEGAN.search(before)) != bool(_NUMBER_BEGAN.search(own_before)):
         return True
     if own_after:
-        after = after.lstrip().removeprefix(own_after)
-    return core[-1].isdigit() and bool(_NUMBER_GOES_ON.match(after))
+        after = after.lstrip()
+        after = after[len(own_after) :] if after.casefold().startswith(own_after.casefold()) else after
+    return core[-1].isdigit() and _goes_on(after)
+
+
+def _goes_on(rest: str) -> bool:
+    return _NUMBER_GOES_ON.match(rest) is not None or goes_on(rest, 0)

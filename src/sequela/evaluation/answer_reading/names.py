@@ -7,17 +7,38 @@ import unicodedata
 from fractions import Fraction
 
 from sequela.evaluation.answer_reading.notations import common_numbers
-from sequela.evaluation.answer_reading.numbers import as_number, value_at
+from sequela.evaluation.answer_reading.numbers import as_number, numbers_in, value_at
 from sequela.evaluation.answer_reading.own_names import says_own_name
+from sequela.evaluation.answer_reading.parts_of_numbers import goes_on, has_begun
 from sequela.evaluation.answer_reading.retractions import is_alternative, is_denied
 from sequela.evaluation.answer_reading.spelling import Spelling, without_articles
+from sequela.evaluation.answer_reading.units import ATTACHED_UNIT
 
 
 def number_at_start(text: str) -> Fraction | None:
-    """Returns the number that a text begins with; None if it begins with something else, or goes on in it."""
+    """Returns the number that a text begins with.
+
+    None if it begins with something else, or goes on in the number: `4:30`, `18th`, `3 times 6`.
+    A percentage or a temperature is another number than the same digits alone.
+    """
+    found = _number_at_start(text)
+    return None if found is None or found[1] else found[0]
+
+
+def begins_with_number(text: str, number: str) -> bool:
+    """Returns whether a text begins with a number, in any notation; its own `%` or `°` may be left out."""
+    found, bare = _number_at_start(text), common_numbers(number).strip()
+    own = _MARK.search(bare)
+    if found is None or found[0] != as_number(number):
+        return False
+    return not found[1] or (own is not None and own[0] == found[1][:1])
+
+
+def _number_at_start(text: str) -> tuple[Fraction, str] | None:
+    """Returns the number that a text begins with, and the mark of a percentage or of degrees behind it."""
     bare = re.sub(r"^[\s\"'“”„«(]*(?:(?:the|an?)\s+)?", "", common_numbers(text), flags=re.IGNORECASE)
     quantity = value_at(bare, 0)
-    if quantity is None:
+    if quantity is None or goes_on(bare, quantity.end):
         return None
     rest = bare[quantity.end :]
     if re.match(r"[-:/.,]?\w|\s?[%°]?-\d", rest) and not _UNIT.match(rest):
@@ -26,16 +47,17 @@ def number_at_start(text: str) -> Fraction | None:
     if any(_SEVERAL.match(one) or is_denied("", one) for one in (rest, behind)):
         return None
     several = is_alternative("", rest) or is_alternative("", behind)
-    return None if several and not any(_OR_SO.match(one) for one in (rest, behind)) else quantity.value
+    if several and not any(_OR_SO.match(one) for one in (rest, behind)):
+        return None
+    mark = _PERCENT_OR_DEGREES.match(rest)
+    return quantity.value, "" if mark is None else "%" if mark["percent"] else mark[0].strip()
 
 
-_UNIT = re.compile(
-    r"(?:[^\W\d_a-zA-Z][^\W\d_]*|(?!(?:st|nd|rd|th|s|d|x|to|or|and|ever|ive)\b)[a-zµ]{1,4}|[a-z]{5,}s|dollars?|euros?|people|percent"
-    r"|[kKMGTP]i?B|[kKMGTmh](?:Hz|Wh?|Pa|eV|V|J|Ah?)|Hz|Wh|Pa|eV|dB|°[CF]|AM|PM|BCE?|CE|AD|USD|EUR|GBP|CHF)\b(?![-:'’])"
-)
-"""Letters attached to a number that measure or count it: `7kg`, but not the `D` of `3D`."""
+_UNIT = re.compile(ATTACHED_UNIT)
+_MARK = re.compile(r"[%‰°]")
+_PERCENT_OR_DEGREES = re.compile(r"\s?(?:[%‰°]|(?P<percent>percent|per\s+cent|pct)\b)", re.IGNORECASE)
 _SEVERAL = re.compile(r"(?:,\s*-?\d[\d.]*)+,?\s*(?:or|and|to)\s+-?\d")
-_OR_SO = re.compile(r"\s*or\s+(?:so|more|less|fewer|thereabouts)\b")
+_OR_SO = re.compile(r"\s*or\s+(?:so|thereabouts)\b")
 
 
 def same_name(text: str, name: str) -> bool:
@@ -55,6 +77,8 @@ def name_within(text: str, name: str) -> bool:
     A name of pronouns and articles, such as The Who, or of one letter has to be the whole text, or to be
     written as a name (see `own_names`).
     """
+    if is_all_number(name) and not _says_number(text, name):
+        return False
     if same_name(text, name):
         return True
     said = Spelling.of(text, accents=False, articles=False)
@@ -63,7 +87,7 @@ def name_within(text: str, name: str) -> bool:
         return _bare(text) == _bare(name) or says_own_name(text, name)
     if said.words == wanted:
         return True
-    if is_all_number(name) and number_at_start(text) == as_number(name):
+    if is_all_number(name) and begins_with_number(text, name):
         return True
     if len(wanted) == 1 or _PRONOUNS.fullmatch(wanted):
         return says_own_name(text, name)
@@ -75,6 +99,20 @@ _PRONOUNS = re.compile(
     r"(?:(?:i|me|my|you|your|he|him|his|she|her|it|its|we|us|our|they|them|their|who|whom|whose|what"
     r"|which|this|that|these|those|one|is|am|are|was|not|yes|no|so|do|to|in|on|at|if|and|or|but)\b ?)+"
 )
+
+
+def _says_number(text: str, number: str) -> bool:
+    """Returns whether one of the numbers of a text is a given one, with its sign, and no part of another."""
+    if begins_with_number(text, number):
+        return True
+    bare, value = common_numbers(text), as_number(number)
+    return any(
+        one.value == value
+        and not has_begun(bare, one.start)
+        and not goes_on(bare, one.end)
+        and (_PERCENT_OR_DEGREES.match(bare, one.end) is None or _MARK.search(number) is not None)
+        for one in numbers_in(bare)
+    )
 
 
 def is_all_number(text: str) -> bool:

@@ -9,9 +9,18 @@ import math
 import re
 
 from sequela.evaluation.answer_reading.markup import plain
+from sequela.evaluation.answer_reading.scales import with_scales
 
-_MARKS_OF_THOUSANDS = re.compile(r"(?<=\d)[،˙·‘ʼ′ʹˈ](?=\d{3}(?!\d))")
-"""Separators of thousands other than those that `numbers` reads."""
+_MARKS_OF_THOUSANDS = re.compile(
+    r"(?<=\d)[،˙‘ʼ′ʹˈ](?=\d{3}(?!\d))|(?<=\d)·(?=0\d\d(?!\d)|\d{3}·\d{3}(?!\d))|(?<=·\d{3})·(?=\d{3}(?!\d))"
+)
+"""Separators of thousands other than those that `numbers` reads; `2·500` may also be a product."""
+_TIMES = re.compile(r"(?<=[\d)])([^\S\n]?)(?:[⋅∙‧∗✕✖⨯⨉]\ufe0f?|·(?!\d{3}(?!\d)))([^\S\n]?)(?=[\d(])")
+_OVER = re.compile(r"(?<=[\d)])([^\S\n]?)(?:∕|➗\ufe0f?)([^\S\n]?)(?=[\d(])")
+"""Signs of operations other than those that `numbers` reads."""
+_OTHER_BASE = re.compile(r"(?<![\w.,])0(?=[xX][0-9a-fA-F]|[bB][01]|[oO][0-7])")
+"""The zero at the beginning of `0x12`, without which the rest is not read."""
+_ABSOLUTE = re.compile(r"\|-(?P<value>\d[\d.,]*)\|")
 _ARABIC_POINT = re.compile(r"(?<=\d)٫(?=\d)")
 _ARABIC_GROUPS = re.compile(r"(?<=\d)٬(?=\d{2,3}(?!\d))")
 _SPACED_WITH_COMMA = re.compile(r"(?<![\d.,])(?P<whole>\d{1,3}(?:[ '’]\d{3})+),(?P<rest>\d{1,2})(?![\d,])")
@@ -57,13 +66,15 @@ def plain_numbers(text: str) -> str:
 def common_numbers(text: str) -> str:
     """Returns a text as `plain_numbers` does, with further notations of numbers rewritten as common ones.
 
-    `US$18`, `Rs. 18` and `CHF18` become `18`, `+3` becomes `3`, `10٬000` becomes `10,000`, and `4! = 24`
-    becomes `24 = 24`.
+    `US$18`, `Rs. 18` and `CHF18` become `18`, `+3` becomes `3`, `10٬000` becomes `10,000`, `3⋅4` becomes
+    `3*4`, `3 dozen` becomes `36`, and `4! = 24` becomes `24 = 24`. `0x12` becomes `x12`, which is not read.
     """
     bare = plain_numbers(text.replace("\u00b4", "'"))  # an acute accent, which Unicode decomposes
     if not bare.isascii():
         bare = _ARABIC_GROUPS.sub(",", _ARABIC_POINT.sub(".", bare))
-        bare = _SYMBOL.sub("", _MARKS_OF_THOUSANDS.sub("'", bare))
+        bare = _OVER.sub(r"\1/\2", _TIMES.sub(r"\1*\2", _MARKS_OF_THOUSANDS.sub("'", bare)))
+        bare = _SYMBOL.sub("", bare)
+    bare = with_scales(_ABSOLUTE.sub(r"\g<value>", _OTHER_BASE.sub("", bare)))
     bare = _SPACED_WITH_COMMA.sub(_with_point, bare)
     bare = _ROUGHLY.sub(r"\1 ", _BEFORE.sub("", _DOLLARS.sub("", bare)))
     bare = _SPACED_PLUS.sub(lambda match: match["before"], _PLUS.sub("", bare))

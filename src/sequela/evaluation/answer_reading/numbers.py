@@ -7,26 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from sequela.evaluation.answer_reading.digits import DECIMAL, MOST_CHARACTERS, decimal
 from sequela.evaluation.answer_reading.notations import CURRENCY_BEHIND, common_numbers
 
 _CURRENCY = r"(?:(?:US|CA|AU|NZ|HK|R|A|C)?\$|[€£¥₹₽₩]|\b(?:USD|EUR|GBP|Rs\.?)\s?)"
-_INTEGER = (
-    r"(?:\d{1,3}(?:,\d{3})+(?![\d,]*\d)|\d{1,2}(?:,\d{2})+,\d{3}(?![\d,]*\d)|\d{1,3}(?:['’]\d{3})+(?!\d)"
-    r"|\d{1,3}(?:[ _]\d{3})+(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?!\d)|\d+)"
-)
-_DECIMAL = r"(?:\d{1,3}(?:\.\d{3})+,\d{1,2}(?![\d,])|\d+,\d{1,2}(?![\d,])|" + _INTEGER + r"(?:\.\d+)?|\.\d+)"
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _NUMBER = re.compile(
     rf"(?P<sign>(?:(?<![\w)%])(?:-(?=[\d.$€£¥₹])|(?<![\w)%]\s)-\s(?=[\d.$€£¥₹]))|\b(?:minus|negative)\s+)?)"
-    rf"(?:(?P<currency>{_CURRENCY})\s?(?P<inner>-?))?(?P<whole>{_DECIMAL})"
+    rf"(?:(?P<currency>{_CURRENCY})\s?(?P<inner>-?))?(?P<whole>{DECIMAL})"
     r"(?:(?P<exponent>[eE][+-]?\d+(?!\w))"
     r"|(?P<mixed>\s\d+/\d+(?![\d/]))|\)?\s?/\s?\(?(?P<over>\d+(?:\.\d+)?)(?![\d/]|\s?/\s?\d|\.\d))?"
     rf"(?:\s(?P<scale>{'|'.join(_SCALES)})s?\b|(?P<kilo>k)\b)?",
     re.IGNORECASE,
 )
 """One number; spaces of all kinds are plain ones, dashes and minus signs are `-`."""
-MOST_CHARACTERS = 1000
-"""A longer row of digits is not read: collapsed models write such rows, and Python doesn't convert them."""
 _NO_NUMBER_BEFORE = re.compile(r"[\w^_√]$|\d[:/.,]$|√\(?$")
 _NO_NUMBER_AFTER = re.compile(r":\d|\.\d|/\s?\d|,\d")
 _OPERATION = re.compile(r"\s*(?P<sign>\*\*|[-+*/×÷^]|x(?=\s?[$\d(]))\s*")
@@ -163,7 +157,7 @@ def _quantity(match: re.Match[str], inside: bool = False) -> Quantity | None:
         return None
     if _NO_NUMBER_AFTER.match(text, match.end()) or len(match[0]) > MOST_CHARACTERS:
         return None
-    value = _decimal(match["whole"])
+    value = decimal(match["whole"])
     if match["exponent"]:
         power = int(match["exponent"][1:])
         if abs(power) > 64:
@@ -186,11 +180,3 @@ def _quantity(match: re.Match[str], inside: bool = False) -> Quantity | None:
     if match["sign"] or match["inner"]:
         value = -value
     return Quantity(value, match[0].strip(), match.start(), match.end())
-
-
-def _decimal(written: str) -> Fraction:
-    if re.fullmatch(r"\d{1,3}(?:\.\d{3})*,\d{1,2}", written):  # 1.234,56
-        written = written.replace(".", "").replace(",", ".")
-    elif re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", written):  # 1.234.567
-        written = written.replace(".", "")
-    return Fraction(re.sub(r"[,'’ _]", "", written))

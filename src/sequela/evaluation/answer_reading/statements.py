@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from sequela.evaluation.answer_reading.notations import common_numbers, plain_numbers
 from sequela.evaluation.answer_reading.numbers import Quantity, is_number, numbers_in, value_at
+from sequela.evaluation.answer_reading.parts_of_numbers import goes_on, has_begun, is_part
 from sequela.evaluation.answer_reading.retractions import around, doubts_what_follows, is_denied
 
 _ADVERB = r"(?:then|therefore|thus|so|now|also|simply|just|actually|finally|clearly|indeed|probably)"
@@ -40,6 +41,17 @@ _DENIED_STATEMENT = re.compile(
     r"(?:\s+(?:definitely|certainly|clearly|surely|also|simply|probably))?\s+(?:not|never|neither)\b|\bcannot\b|\w+n['’]t\b)"
 )
 """A denial in place of a statement: `the answer isn't`, `the answer cannot be`."""
+_FURTHEST_RESULT = 300
+"""The number of characters behind an expression in which its result is looked for."""
+_END_OF_SENTENCE = re.compile(r"(?<!\bi\.e)[.!?](?:\s|$)|\n")
+_MULTIPLE = re.compile(r"-?[\d.,/]+[^\S\n]?[xyzn]\b(?![^\S\n]?[\d$(])")
+"""A multiple of an unknown: `2x = 18` doesn't say that the answer is 18."""
+_RESULT = re.compile(
+    r"(?i)(?:,?\s*\b(?:(?:which|that|and\s+(?:that|this|it)|this)\s+)?(?:is|equals?|makes|gives|comes\s+to)|,?\s*\((?:which\s+is\s|=)?"
+    r"|,\s*(?:or|so|thus|hence|therefore|i\.e\.,?|that\s+is,?))\s*(?:(?:equal\s+to|exactly|just|also|then)\s+|[a-z]\s*=\s*)?"
+    rf"(?={_NUMBER_BEGINS})"
+)
+"""Words between an expression and its result: `3 times 6, which is 18`, `20 minus 2, or 18`."""
 _EQUALS = re.compile(r"[=≈]\s*")
 
 
@@ -72,11 +84,11 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
         denied = denied or (not strict and _takes_back(around(bare, end, end)[0], before["between"]))
         if denied or _DENIED.search(before["between"]):
             corrected = _CORRECTED.search(rest.split("\n", maxsplit=1)[0])
-            yield _number_behind(rest, corrected.end()) if corrected else None
+            yield _number_behind(rest, corrected.end(), strict=strict) if corrected else None
         elif not strict and _OR_ANOTHER.match(rest, before.end()):
             yield None
         else:
-            yield _number_behind(rest, before.end())
+            yield _number_behind(rest, before.end(), strict=strict)
 
 
 def _takes_back(before: str, between: str) -> bool:
@@ -84,10 +96,37 @@ def _takes_back(before: str, between: str) -> bool:
     return doubts_what_follows(before + " ") or bool(_WRONG.search(between))
 
 
-def _number_behind(text: str, start: int) -> str | None:
-    """Returns the number that a text states from a place on, as it is written."""
-    quantity = _last_side(text, start) or value_at(text, len(text) - len(text[start:].lstrip()))
-    return quantity.text if quantity else None
+def _number_behind(text: str, start: int, *, strict: bool) -> str | None:
+    """Returns the number that a text states from a place on, as it is written.
+
+    A number that is a part of something else counts only in the strict reading; in the lenient one, the
+    result that the text says behind it does (`3 times 6, which is 18`).
+    """
+    start = len(text) - len(text[start:].lstrip())
+    side, first = _last_side(text, start), value_at(text, start)
+    quantity = side or first
+    if strict:
+        return quantity.text if quantity else None
+    if quantity and not _MULTIPLE.match(text, start) and not _is_part(text, quantity, start):
+        return quantity.text
+    result = _result(text, start) if first or has_begun(text, start) else None
+    return result.text if result else None
+
+
+def _is_part(text: str, quantity: Quantity, start: int) -> bool:
+    """Returns whether a number is a part of something else; what stands before an equation belongs to it."""
+    if quantity.start > start:
+        return goes_on(text, quantity.end)
+    return is_part(text, start, quantity.end)
+
+
+def _result(text: str, start: int) -> Quantity | None:
+    """Returns the number that a sentence says to be the result of what stands before it."""
+    furthest = start + _FURTHEST_RESULT
+    end = _END_OF_SENTENCE.search(text, start, furthest)
+    results = [*_RESULT.finditer(text, start, end.start() if end else furthest)]
+    found = value_at(text, results[-1].end()) if results else None
+    return found if found and not is_part(text, results[-1].end(), found.end) else None
 
 
 def _last_side(text: str, start: int) -> Quantity | None:
@@ -103,13 +142,17 @@ def marked_numbers(text: str, *, strict: bool = False) -> list[str]:
     """Returns the numbers of the lines that begin with `####` or `A:` and have no further number."""
     bare = (plain_numbers if strict else common_numbers)(text)
     found = [value_at(bare, match.end()) for match in re.finditer(r"(?m)^[^\S\n]*(?:####|A:)[^\S\n]*", bare)]
-    return [one.text for one in found if one and not re.match(r"[^\n]*\d", bare[one.end :])]
+    alone = [one for one in found if one and not re.match(r"[^\n]*\d", bare[one.end :])]
+    return [one.text for one in alone if strict or not goes_on(bare, one.end)]
 
 
 def last_number(text: str) -> str | None:
-    """Returns the last number of the first question's text, unless the text denies it."""
+    """Returns the last number of the first question's text.
+
+    None if the text denies it, or if it is a part of something else (`3 times 6`, `over 18`).
+    """
     bare = common_numbers(first_question(text))
     *_, found = (None, *numbers_in(bare))
     if found is None or is_denied(*around(bare, found.start, found.end)):
         return None
-    return found.text
+    return None if is_part(bare, found.start, found.end) else found.text

@@ -6,12 +6,11 @@ import re
 
 from sequela.evaluation.answer_reading.long_texts import readable
 from sequela.evaluation.answer_reading.markup import plain
-from sequela.evaluation.answer_reading.names import is_all_number, number_at_start
-from sequela.evaluation.answer_reading.numbers import as_number
+from sequela.evaluation.answer_reading.names import begins_with_number, is_all_number
 from sequela.evaluation.answer_reading.spelling import Spelling, without_article, words
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 
-MATCHING_VERSION = 3
+MATCHING_VERSION = 4
 """Raised when the rule below starts to match the same text differently."""
 
 
@@ -24,7 +23,7 @@ def starts_with_answer(text: str, answer: str, end_of_thinking: str = END_OF_THI
     """
     said = readable(text, end_of_thinking)
     if is_all_number(answer):
-        return number_at_start(said) == as_number(answer)
+        return begins_with_number(said, answer)
     written = (answer, _POSSESSIVE.sub("", answer))
     answers = {form for one in written for form in (words(one), without_article(words(one)))} - {""}
     begun = [_says(Spelling.of(one), answers) for one in (said, plain(said))]

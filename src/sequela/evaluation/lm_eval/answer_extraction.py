@@ -20,7 +20,7 @@ from sequela.evaluation.answer_reading.choices import behind_choice, is_part_of_
 from sequela.evaluation.answer_reading.denials import is_asked, is_denied_before, is_denied_behind
 from sequela.evaluation.answer_reading.long_texts import readable
 from sequela.evaluation.answer_reading.markup import plain
-from sequela.evaluation.answer_reading.names import name_within, number_at_start, same_name
+from sequela.evaluation.answer_reading.names import begins_with_number, name_within, same_name
 from sequela.evaluation.answer_reading.numbers import as_number
 from sequela.evaluation.answer_reading.retractions import (
     around,
@@ -38,7 +38,7 @@ from sequela.evaluation.answer_reading.statements import (
 )
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 
-EXTRACTION_VERSION = 3
+EXTRACTION_VERSION = 4
 """Raised when a rule below starts to parse the same text differently."""
 
 Extractor = Callable[[str, Sequence[str]], str | None]
@@ -419,9 +419,8 @@ def _same_answer(found: str, targets: Sequence[str]) -> bool:
 
 
 def _is_same_answer(found: str, target: str) -> bool:
-    number = as_number(target)
-    if number is not None:
-        return number_at_start(found.lstrip(" =≈:")) == number
+    if as_number(target) is not None:
+        return begins_with_number(found.lstrip(" =≈:"), target)
     if not words(target):
         brackets = [re.sub(r"[\s.,*_`\"'“”‘’$]", "", plain_text) for plain_text in (found, target)]
         return brackets[0] == brackets[1] != ""
