@@ -102,15 +102,18 @@ _DOUBTED = re.compile(
     re.IGNORECASE,
 )
 
-CORRECTIONS = (
-    r"(?:wait|no|nope|nah|sorry|apologies|my\s+(?:bad|mistake)|w?oops|correction|(?:scratch|strike|ignore|forget|undo)\s+(?:that|this|it)"
-    r"|never\s*mind|(?:on|upon|after)\s+(?:second\s+thoughts?|(?:further\s+)?reflection|further\s+thought)"
-    r"|(?:just\s+|i['’]m\s+|only\s+)?(?:kidding|joking)|jk|i\s+(?:(?:really|actually)\s+)?mean(?:t)?"
-    r"|i\s+misspoke|(?:let\s+me|i)\s+(?:correct|rephrase|reconsider|rethink|retract|withdraw)(?:\s+(?:that|it|this|myself))?"
-    r"|i\s+take\s+(?:that|it)\s+back|(?:or|but)\s+rather|make\s+(?:that|it)|i\s+should\s+say|i\s+stand\s+corrected|actually"
-    r"|(?:that|this|it)\s+(?:is|was)\s+(?:a\s+)?(?:wrong|incorrect|mistake)"
+_WITHDRAWALS = (
+    r"my\s+(?:bad|mistake)|w?h?oops|correction|(?:scratch|strike|ignore|forget|undo)\s+(?:that|this|it)|never\s*mind"
+    r"|(?:on|upon|after)\s+(?:second\s+thoughts?|(?:further\s+)?reflection|further\s+thought)"
+    r"|(?:just\s+|i['’]m\s+|only\s+)?(?:kidding|joking)|jk|i\s+misspoke"
+    r"|(?:let\s+me|i)\s+(?:correct|rephrase|reconsider|rethink|retract|withdraw)(?:\s+(?:that|it|this|myself))?"
+    r"|i\s+take\s+(?:that|it)\s+back|i\s+stand\s+corrected"
     r"|i\s+(?:was|am|were)\s+(?:\w+ly\s+)?(?:wrong|mistaken|incorrect|in\s+error)|i['’]m\s+(?:wrong|mistaken)"
-    r"|i\s+(?:made|did\s+make)\s+(?:a|an)\s+(?:mistake|error)|i\s+changed\s+my\s+mind|hmm+)"
+    r"|i\s+(?:made|did\s+make)\s+(?:a|an)\s+(?:mistake|error)|i\s+changed\s+my\s+mind"
+)
+CORRECTIONS = (
+    rf"(?:{_WITHDRAWALS}|wait|no|nope|nah|sorry|apologies|i\s+(?:(?:really|actually)\s+)?mean(?:t)?|(?:or|but)\s+rather"
+    r"|make\s+(?:that|it)|i\s+should\s+say|actually|(?:that|this|it)\s+(?:is|was)\s+(?:a\s+)?(?:wrong|incorrect|mistake)|hmm+)"
 )
 """Words with which a writer takes back what was just said."""
 _LASTING = r"(?:yes|yeah|yep|indeed|i\s+am\s+(?:sure|right)|(?:that|it)\s*(?:is|['’]s)\s+(?:right|correct|true))\b"
@@ -130,7 +133,7 @@ _TAKEN_BACK = re.compile(
     r"|\s*\?[\s\"'”’)*_]*(?:(?:hmm+|well|or|but)[\s,]+)?(?:i\s+(?:don['’]?t|do\s+not|am\s+not|['’]?m\s+not|think)"
     rf"|i['’]m\s+not|(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|was|['’]s)\b(?!\s+(?:{_RIGHT})\s*[.!]?\s*$)|(?:not|never|wrong|incorrect)\b|try\b)"
     r"|\s*(?:≠|!=|[❌✗✘✖🚫⛔👎])"
-    r"|[\s,;–—-]+not\s*[.!]?\s*$"
+    r"|[\s,;–—-]+(?:not\s*[.!]?\s*$|or\s+so\s+(?:i|we|they|he|she|people|everyone)\s+\w+)"
     rf"|\s*[(\[]\s*(?:which\s+is\s+)?(?:{_FALSE}|not\s+(?:{_RIGHT}))"
     rf"|[,.;!?…–—-]?\s*(?:(?:but|though|although|yet)\s+)?(?:which|that|this|it|one|answer|option|choice|guess)?"
     rf"(?:\s+{_COPULA}|['’]s)\s+{_ADVERBS}(?:(?:the|an?|one\s+of\s+the|my|your)\s+)?(?:(?:most|very|common|popular|classic|plain|simply)\s+)*"
@@ -143,6 +146,8 @@ _TAKEN_BACK = re.compile(
     r")",
     re.IGNORECASE,
 )
+
+_WITHDRAWN = re.compile(rf"\s*[(\[]\s*(?:{_FALSE})\b|{_CLOSING}[\s,;:.!?…(–—-]+(?:(?:but|oh|um+|uh|ah|well)[\s,]+)*(?:{_WITHDRAWALS})\b", re.IGNORECASE)
 
 _SENTENCE_ENDS = re.compile(r"[.!?\n](?:\s+|$)|\n")
 _QUESTION_END = re.compile(r"(?P<said>[^?!\n。！？]{0,120}?)(?P<mark>[?？]|[.!](?:\s|$)|[\n。！])")
@@ -172,6 +177,14 @@ def is_left_open(before: str, after: str = "") -> bool:
 def is_taken_back(after: str) -> bool:
     """Returns whether the text behind an answer takes it back: `, I mean`, `. That is wrong`, `? It's`."""
     return bool(_TAKEN_BACK.match(after))
+
+
+def is_withdrawn(after: str) -> bool:
+    """Returns whether an answer is taken back in so many words, as for yes and no: `. Scratch that`.
+
+    `No, that is wrong` and `No, actually he did not` go on about the answer no.
+    """
+    return bool(_WITHDRAWN.match(after))
 
 
 def is_in_a_question(before: str, after: str) -> bool:
