@@ -62,11 +62,11 @@ _SAID = (
     r"(?:said|thought|believed|argued|claimed|assumed|guessed|supposed|picked|chose|suggested|insisted|answered|expected"
     r"|reckoned|swore|voted|held|imagined|agreed|told\s+\w+|had\s+it|(?:was|were)\s+(?:sure|certain|convinced|told))"
 )
-_MAY = r"(?:(?:would|could|should|might|may|will|can|often|also|usually|commonly|had|has|have|ever|first|once|wrongly|mistakenly)\s+)*"
+_MAY = r"(?:(?:would|could|might|may|often|also|usually|commonly|had|has|have|ever|first|once|wrongly|mistakenly)\s+)*"
 _NOBODY = r"(?:nobody|no[\s-]one|none(?:\s+of\s+\w+)?|few(?:\s+\w+)?|hardly\s+anyone|no\s+\w+)"
 _ANYBODY = (
     r"(?:everyone|everybody|someone|somebody|anyone|anybody|(?:many|most|some|other|lots\s+of|all)(?:\s+\w+)?|people|others"
-    r"|students?|they|he|she|you|one)"
+    r"|students?|they|he|she|you\s+(?:might|may|could|would))"
 )
 _REPORTED = re.compile(
     rf"\b(?:(?:{_NOBODY}|{_ANYBODY})\s+(?:who\s+)?{_MAY}(?:{_SAY}|{_SAYS}|{_SAID})"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from sequela.evaluation.answer_reading.clauses import CORRECTIONS
+
 OPENING = r"[\s*_\"'`“”„‘’‚«»‹›「」『』(\[{【〔<>《〈$|:,;.•·#=→⇒➡>✅✔👉—-]{0,40}"
 """Marks before a letter; a bounded number, so that texts of marks alone take no longer."""
 ANY_LETTER = r"(?P<letter>[A-Za-z])"
@@ -136,7 +138,9 @@ GOES_ON_ABOUT_AN_ANSWER = re.compile(
 )
 """Words behind a letter that go on about an answer; `a cat` and `vitamin C deficiency` have others."""
 INSTEAD = re.compile(
-    rf"(?:\bnot\s+{OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)|\b(?:no|wait|sorry|actually)[,:])"
+    rf"(?:\bnot\s+{OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)|\b(?:no|wait|sorry|actually)[,:]"
+    rf"|[.,;!?…—-]\s*(?:(?:oh|but|and|well|um+|uh)[\s,]+)*(?!(?:no|nope)\s+[A-Z])(?:(?:{CORRECTIONS})[\s,.:;!…—-]+)+(?=[(\[\"'“]?(?-i:[A-Z])(?![\w'’]))"
+    rf"|[.,;!?…—-]\s*(?:{CORRECTIONS})[\s,.:;!…—-]+(?:it\s+is|it['’]s|that\s+(?:it\s+)?is|option|the\s+answer\s+is)(?=\s))"
     r"(?:\s+(?:rather|actually|it\s+is|it['’]s|option))*"
     rf"{OPENING}{ANY_LETTER}(?![\w'’])",
     re.IGNORECASE,

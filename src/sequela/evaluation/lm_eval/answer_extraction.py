@@ -29,6 +29,7 @@ from sequela.evaluation.answer_reading.retractions import (
     is_alternative,
     is_denied,
 )
+from sequela.evaluation.answer_reading.several_letters import is_one_of_several
 from sequela.evaluation.answer_reading.spelling import begins_with, without_articles, words
 from sequela.evaluation.answer_reading.statements import (
     STATED,
@@ -174,6 +175,8 @@ def _choice_text(text: str, choices: Sequence[str]) -> str | None:
         rest = re.sub(r"^(?:(?:or|and|[b-z])\s+)*", "", said[len(shown[longest]) :].strip())
         others = [choice for choice in shown if choice != shown[longest]]
         several = any(begins_with(rest, other) for other in others)
+        behind = behind_choice(_LEADING.sub("", stated), [choices[longest]]) or ""
+        several = several or is_one_of_several(string.ascii_uppercase[longest], behind, choices, stated=True)
         same = [i for i in matching if shown[i] == shown[longest]]
         return string.ascii_uppercase[longest] if len(same) == 1 and not several else None
     return None
@@ -185,10 +188,12 @@ def _is_not_meant(text: str, statement: re.Match[str] | None, choice: str) -> bo
     stated = text[end:]
     if is_part_of_a_number(stated, choice) or (statement and is_denied_before(text, start, end)):
         return True
-    behind = behind_choice(re.sub(r"(?i)^[^\w]*(?:(?:the|an?)\s+)?", "", stated), [choice])
+    behind = behind_choice(_LEADING.sub("", stated), [choice])
     return behind is not None and (is_denied_behind(stated, behind) or is_asked(text[:start], behind))
 
 
+_LEADING = re.compile(r"(?i)^[^\w]*(?:(?:the|an?)\b[\s.)\]:]+)?")
+"""Marks and an article before the words of a choice."""
 _ECHO = re.compile(r"^\s*(?:A|Answer)\s*:\s*")
 _CHOICE_STATED = re.compile(
     r"(?i)(?<!because\s)(?<!since\s)(?:\b(?:it|that|this|(?:option|choice|solution|response)(?:\s+here)?))"
