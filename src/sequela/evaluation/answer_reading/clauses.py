@@ -1,7 +1,7 @@
 """The clause around an answer: what supposes it, reports it as another's view, doubts it or takes it back.
 
-The rules are those of every lenient reader of answers. Where a text can be read either way (`Rome. Actually, it
-is old`), the answer is taken to be taken back, so that no text counts as right that may not be.
+The rules are those of every lenient reader of answers. Where a text can be read either way (`Rome. Actually,
+it is old`), the answer counts as taken back, so that no text counts as right that may not be.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ import re
 
 _CLOSING = r"[\s\"'“”‘’»«)\]*_`]*"
 _OPENING = r"[\s\"'“”‘’«(\[*_`$:]*"
-_STOP = r"(?=\s*(?:$|[.,;:!?)\n…—–-]))"
 
 _FALSE = (
-    r"wrong|incorrect|false|untrue|inaccurate|mistaken|erroneous|errors?|mistakes?|misconceptions?|myths?|fallac(?:y|ies)"
+    r"wrong|incorrect|false|untrue|inaccurate|mistaken|erroneous|errors?|mistakes?|misconceptions?|myths?"
+    r"|fallac(?:y|ies)"
     r"|traps?|distractors?|decoys?|red\s+herrings?|lies?|nonsense"
 )
-_RIGHT = r"right|correct|true|it|so|the\s+(?:(?:right|correct|true|best)\s+)?(?:answer|one|case|choice|option)"
-_ADVERBS = r"(?:(?:(?!only\b)\w+ly|also|just|indeed|of\s+course|in\s+fact|quite|even|therefore|thus|then|still|now|so)[\s,]+)*"
+_RIGHT = (
+    r"right|correct|true|it|so|the\s+(?:(?:right|correct|true|best)\s+)?(?:answer|one|case|choice|option)"
+)
+_ADVERBS = (
+    r"(?:(?:(?!only\b)\w+ly|also|just|indeed|of\s+course|in\s+fact|quite|even|therefore|thus|then|still|now|so)"
+    r"[\s,]+)*"
+)
 _COPULA = (
     r"(?:(?:is|was|are|were|be|seems?|looks?|appears?|sounds?)(?:\s+to\s+be)?|['’]s"
     r"|(?:would|could|can|must|should|might|may|will|has\s+to|have\s+to)\s+(?:also\s+)?be)"
@@ -36,14 +41,15 @@ _OBJECT = (
 _TO_THE_ANSWER = rf"\s+{_OBJECT}{_OPENING}\Z"
 
 _SUPPOSED = re.compile(
-    r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|whether|imagin(?:e|ing)|pretend(?:ing)?|provided|let['’]s\s+say"
+    r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|whether|imagin(?:e|ing)|pretend(?:ing)?|provided"
+    r"|let['’]s\s+say"
     rf"|(?:what|how)\s+about){_TO_THE_ANSWER}",
     re.IGNORECASE,
 )
 _CALLED_WRONG = re.compile(
     rf"\b(?:(?<!not\s)(?<!no\s)(?:{_FALSE})\s+(?:\w+\s+){{0,2}}?(?:{_COPULA}|[:=])\s*"
     r"(?:(?:the|an?|option|choice|in|at)\s+)*"
-    rf"|(?:(?<!not\s)(?<!no\s)(?:{_FALSE}|impossible|unlikely|implausible)|(?:not|n['’]t)\s+(?:{_RIGHT}))"
+    rf"|(?:(?<!not\s)(?<!no\s)(?:{_FALSE}|impossible|unlikely|implausible)|(?:not|\w+n['’]t)\s+(?:{_RIGHT}))"
     r"(?:\s+(?:to\s+(?:say|think|believe|claim|assume|answer|conclude|state)|thinking|saying|believing))?"
     rf"(?:\s+that)?\s+{_OBJECT}){_OPENING}\Z"
     rf"|(?:\A|[.!?\n]\s*)(?:{_FALSE}|not)\s*[:=]{_OPENING}\Z",
@@ -55,23 +61,31 @@ _SAY = (
     r"|swear|vote|hold|imagine|agree)"
 )
 _SAYS = (
-    r"(?:says|thinks|believes|argues|claims|assumes|guesses|supposes|picks|chooses|suggests|insists|answers|expects"
+    r"(?:says|thinks|believes|argues|claims|assumes|guesses|supposes|picks|chooses|suggests|insists|answers"
+    r"|expects"
     r"|reckons|swears|votes|holds|imagines|agrees|has\s+it|tells?\s+\w+)"
 )
 _SAID = (
-    r"(?:said|thought|believed|argued|claimed|assumed|guessed|supposed|picked|chose|suggested|insisted|answered|expected"
-    r"|reckoned|swore|voted|held|imagined|agreed|told\s+\w+|had\s+it|(?:was|were)\s+(?:sure|certain|convinced|told))"
+    r"(?:said|thought|believed|argued|claimed|assumed|guessed|supposed|picked|chose|suggested|insisted"
+    r"|answered|expected"
+    r"|reckoned|swore|voted|held|imagined|agreed|told\s+\w+|had\s+it|(?:was|were)\s+(?:sure|certain"
+    r"|convinced|told))"
 )
-_MAY = r"(?:(?:would|could|might|may|often|also|usually|commonly|had|has|have|ever|first|once|wrongly|mistakenly)\s+)*"
+_MAY = (
+    r"(?:(?:would|could|might|may|often|also|usually|commonly|had|has|have|ever|first|once|wrongly|mistakenly)"
+    r"\s+)*"
+)
 _NOBODY = r"(?:nobody|no[\s-]one|none(?:\s+of\s+\w+)?|few(?:\s+\w+)?|hardly\s+anyone|no\s+\w+)"
 _ANYBODY = (
-    r"(?:everyone|everybody|someone|somebody|anyone|anybody|(?:many|most|some|other|lots\s+of|all)(?:\s+\w+)?|people|others"
+    r"(?:everyone|everybody|someone|somebody|anyone|anybody|(?:many|most|some|other|lots\s+of"
+    r"|all)(?:\s+\w+)?|people|others"
     r"|students?|they|he|she|you\s+(?:might|may|could|would))"
 )
 _REPORTED = re.compile(
     rf"\b(?:(?:{_NOBODY}|{_ANYBODY})\s+(?:who\s+)?{_MAY}(?:{_SAY}|{_SAYS}|{_SAID})"
     rf"|i\s+(?:(?:had|have|once|first|initially|originally|always|wrongly|mistakenly|was)\s+)*"
-    r"(?:thought|believed|assumed|guessed|supposed|expected|imagined|told|sure|certain|convinced|going\s+to\s+say)"
+    r"(?:thought|believed|assumed|guessed|supposed|expected|imagined|told|sure|certain|convinced"
+    r"|going\s+to\s+say)"
     rf"|i\s+used\s+to\s+{_SAY}"
     rf"|(?:was|were)\s+(?:\w+\s+)?{_SAID}(?:\s+to)?)(?:\s+for)?{_TO_THE_ANSWER}",
     re.IGNORECASE,
@@ -83,19 +97,22 @@ _NAMED_VIEW = re.compile(
 )
 """What a person who is named says the answer is."""
 _VIEW = re.compile(
-    rf"(?:(?<!\bi)(?<!\bwe)\s{_MAY}(?:{_SAYS}|{_SAID}|{_SAY})|\b(?:is|was|are|were)\s+(?:\w+\s+)?{_SAID}(?:\s+to)?"
+    rf"(?:(?<!\bi)(?<!\bwe)\s{_MAY}(?:{_SAYS}|{_SAID}|{_SAY})|\b(?:is|was|are"
+    rf"|were)\s+(?:\w+\s+)?{_SAID}(?:\s+to)?"
     rf"|\baccording\s+to\s+\w+)(?:\s+for)?{_TO_THE_ANSWER}",
     re.IGNORECASE,
 )
 """Any view, which counts against the answer if the text goes on with a contrast."""
 _CONTRAST = re.compile(
-    r"[^.!?;\n]{0,80}?[\s,;.–—-]\s*(?:but|however|though|although|yet|whereas|instead|actually|in\s+(?:fact|reality|truth)"
+    r"[^.!?;\n]{0,80}?[\s,;.–—-]\s*(?:but|however|though|although|yet|whereas|instead|actually|in\s+(?:fact"
+    r"|reality|truth)"
     rf"|(?:and|but|which|that)\s+(?:\w+\s+)?(?:{_COPULA})\s+{_ADVERBS}(?:{_FALSE}))\b",
     re.IGNORECASE,
 )
 _DOUBTED = re.compile(
     r"(?<!no\s)(?<!without\s)(?<!beyond\s)(?<!any\s)(?<!\ba\s)(?<!not\s)(?<!['’]t\s)(?<!never\s)(?<!little\s)"
-    r"\b(?:doubt(?:s|ed|ful|ing)?|refus(?:e|es|ed|ing)|den(?:y|ies|ied|ying)|avoid(?:s|ed|ing)?|reject(?:s|ed|ing)?"
+    r"\b(?:doubt(?:s|ed|ful|ing)?|refus(?:e|es|ed|ing)|den(?:y|ies|ied|ying)|avoid(?:s|ed|ing)?|reject(?:s"
+    r"|ed|ing)?"
     r"|hesitat(?:e|es|ed|ing)|disagree[sd]?|unsure|forget)"
     r"(?:\s+(?:to\s+(?:say|answer|choose|pick|call|name|believe)|saying|answering|with|about|if|whether))?"
     rf"{_TO_THE_ANSWER}|\bi\s+(?:don['’]?t|do\s+not)\s+(?:think|believe)\s+so[,\s]+{_OPENING}\Z",
@@ -103,62 +120,87 @@ _DOUBTED = re.compile(
 )
 
 _WITHDRAWALS = (
-    r"my\s+(?:bad|mistake)|w?h?oops|correction|(?:scratch|strike|ignore|forget|undo)\s+(?:that|this|it)|never\s*mind"
+    r"my\s+(?:bad|mistake)|w?h?oops|correction|(?:scratch|strike|ignore|forget|undo)\s+(?:that|this|it)"
+    r"|never\s*mind"
     r"|(?:on|upon|after)\s+(?:second\s+thoughts?|(?:further\s+)?reflection|further\s+thought)"
     r"|(?:just\s+|i['’]m\s+|only\s+)?(?:kidding|joking)|jk|i\s+misspoke"
-    r"|(?:let\s+me|i)\s+(?:correct|rephrase|reconsider|rethink|retract|withdraw)(?:\s+(?:that|it|this|myself))?"
+    r"|(?:let\s+me|i)\s+(?:correct|rephrase|reconsider|rethink|retract|withdraw)(?:\s+(?:that|it|this"
+    r"|myself))?"
     r"|i\s+take\s+(?:that|it)\s+back|i\s+stand\s+corrected"
     r"|i\s+(?:was|am|were)\s+(?:\w+ly\s+)?(?:wrong|mistaken|incorrect|in\s+error)|i['’]m\s+(?:wrong|mistaken)"
     r"|i\s+(?:made|did\s+make)\s+(?:a|an)\s+(?:mistake|error)|i\s+changed\s+my\s+mind"
 )
 CORRECTIONS = (
-    rf"(?:{_WITHDRAWALS}|wait|no|nope|nah|sorry|apologies|i\s+(?:(?:really|actually)\s+)?mean(?:t)?|(?:or|but)\s+rather"
-    r"|make\s+(?:that|it)|i\s+should\s+say|actually|(?:that|this|it)\s+(?:is|was)\s+(?:a\s+)?(?:wrong|incorrect|mistake)|hmm+)"
+    rf"(?:{_WITHDRAWALS}|wait|no|nope|nah|sorry|apologies|i\s+(?:(?:really|actually)\s+)?mean(?:t)?|(?:or"
+    rf"|but)\s+rather"
+    r"|make\s+(?:that|it)|i\s+should\s+say|actually|(?:that|this|it)\s+(?:is|was)\s+(?:a\s+)?(?:wrong"
+    r"|incorrect|mistake)|hmm+)"
 )
 """Words with which a writer takes back what was just said."""
-_LASTING = r"(?:yes|yeah|yep|indeed|i\s+am\s+(?:sure|right)|(?:that|it)\s*(?:is|['’]s)\s+(?:right|correct|true))\b"
+_LASTING = (
+    r"(?:yes|yeah|yep|indeed|i\s+am\s+(?:sure|right)|(?:that|it)\s*(?:is|['’]s)\s+(?:right|correct|true))\b"
+)
 _NOT_TAKEN_BACK = (
     r"(?:no\s+(?:doubt|question|problem|matter|need|other|one|more|less|wonder|explanation)\b|no-|nope-"
     r"|sorry\s*(?:[.!]?\s*$|(?:for|if|about|to|but\s+i|that)\b)|wait\s+(?:for|until|till|times?|a)\b"
     rf"|(?:actually|hmm+)\s*[.!]*\s*$|(?:wait|hmm+|actually)[\s,.!]+{_LASTING}"
-    r"|i\s+mean\s+(?:it|that|this|the\s+(?:city|country|one|band|film|person|first|second))\b|make\s+it\s+\w+\s+\w+"
+    r"|i\s+mean\s+(?:it|that|this|the\s+(?:city|country|one|band|film|person|first|second))\b"
+    r"|make\s+it\s+\w+\s+\w+"
     r"|no\b(?!\s*(?:[,.!;:…—–-]|$|\s+(?:it|that|this|wait|sorry|actually)\b)))"
 )
 _TAKEN_BACK = re.compile(
     rf"{_CLOSING}(?:"
-    rf"\s*(?:[,;:.!?…(]|\s-+|-\s|--|[–—])[\s\"'“”’)*_,;:.!?…–—-]*(?:(?:but|and|or|oh|um+|uh|er+|ah|well)[\s,]+)*"
+    rf"\s*(?:[,;:.!?…(]|\s-+|-\s|--|[–—])[\s\"'“”’)*_,;:.!?…–—-]*(?:(?:but|and|or|oh|um+|uh|er+|ah"
+    rf"|well)[\s,]+)*"
     rf"(?!{_NOT_TAKEN_BACK}){CORRECTIONS}(?![\w'’-])"
-    rf"|[\s,;.!?…–—(-]+(?:(?:but|and|though)\s+)?i\s+(?:(?:don['’]?t|do\s+not)\s+(?:really\s+)?(?:think|believe)\s+(?:so|it|that)"
+    rf"|[\s,;.!?…–—(-]+(?:(?:but|and|though)\s+)?i\s+(?:(?:don['’]?t|do\s+not)\s+(?:really\s+)?(?:think"
+    rf"|believe)\s+(?:so|it|that)"
     r"|(?:really\s+|highly\s+|strongly\s+)?doubt\b)"
-    r"|\s*\?[\s\"'”’)*_]*(?:(?:hmm+|well|or|but)[\s,]+)?(?:i\s+(?:don['’]?t|do\s+not|am\s+not|['’]?m\s+not|think)"
-    rf"|i['’]m\s+not|(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|was|['’]s)\b(?!\s+(?:{_RIGHT})\s*[.!]?\s*$)|(?:not|never|wrong|incorrect)\b|try\b)"
+    r"|\s*\?[\s\"'”’)*_]*(?:(?:hmm+|well|or|but)[\s,]+)?(?:i\s+(?:don['’]?t|do\s+not|am\s+not|['’]?m\s+not"
+    r"|think)"
+    rf"|i['’]m\s+not|(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|was"
+    rf"|['’]s)\b(?!\s+(?:{_RIGHT})\s*[.!]?\s*$)|(?:not|never|wrong|incorrect)\b|try\b)"
     r"|\s*(?:≠|!=|[❌✗✘✖🚫⛔👎])"
     r"|[\s,;–—-]+(?:not\s*[.!]?\s*$|or\s+so\s+(?:i|we|they|he|she|people|everyone)\s+\w+)"
     rf"|\s*[(\[]\s*(?:which\s+is\s+)?(?:{_FALSE}|not\s+(?:{_RIGHT}))"
-    rf"|[,.;!?…–—-]?\s*(?:(?:but|though|although|yet)\s+)?(?:which|that|this|it|one|answer|option|choice|guess)?"
-    rf"(?:\s+{_COPULA}|['’]s)\s+{_ADVERBS}(?:(?:the|an?|one\s+of\s+the|my|your)\s+)?(?:(?:most|very|common|popular|classic|plain|simply)\s+)*"
+    rf"|[,.;!?…–—-]?\s*(?:(?:but|though|although|yet)\s+)?(?:which|that|this|it|one|answer|option|choice"
+    rf"|guess)?"
+    rf"(?:\s+{_COPULA}|['’]s)\s+{_ADVERBS}(?:(?:the|an?|one\s+of\s+the|my|your)\s+)?(?:(?:most|very|common"
+    rf"|popular|classic|plain|simply)\s+)*"
     rf"(?:(?:{_FALSE})(?!\s+only)\b)"
-    rf"|[,.;!?…–—-]?\s*(?:(?:but|now|though|although|yet|and|except|only)\s+)?(?:(?:which|that|this|it|now)\s*){{0,2}}"
-    rf"(?:\s+(?:one|answer|option|choice)\s+|\s*){_NOT_BE}\s*(?:{_ADVERBS}(?:{_RIGHT})\b(?!\s+(?:only|just))|$|[.!,;])"
-    rf"|[,.;–—-]?\s*(?:(?:and|but|so)\s+)?(?:he|she|they|everyone|everybody|people)\s*(?:is|are|was|were|['’]s|['’]re)\s+{_ADVERBS}(?:{_FALSE})\b"
-    rf"|(?:\s{_COPULA}|['’]s)\s+{_ADVERBS}(?:(?:only\s+)?(?:partially|partly|half|somewhat|conditionally|nearly|almost|not\s+(?:entirely|fully|quite|exactly))[\s-]+(?:right|correct|true)\b"
-    rf"|only\s+(?:right|correct|true)\b|(?:right|correct|true|the\s+answer)\s+(?:only\s+)?(?:if|unless|when)\b)"
+    rf"|[,.;!?…–—-]?\s*(?:(?:but|now|though|although|yet|and|except|only)\s+)?(?:(?:which|that|this|it"
+    rf"|now)\s*){{0,2}}"
+    rf"(?:\s+(?:one|answer|option|choice)\s+|\s*){_NOT_BE}\s*(?:{_ADVERBS}(?:{_RIGHT})\b(?!\s+(?:only"
+    rf"|just))|$|[.!,;])"
+    rf"|[,.;–—-]?\s*(?:(?:and|but|so)\s+)?(?:he|she|they|everyone|everybody|people)\s*(?:is|are|was|were"
+    rf"|['’]s|['’]re)\s+{_ADVERBS}(?:{_FALSE})\b"
+    rf"|(?:\s{_COPULA}|['’]s)\s+{_ADVERBS}(?:(?:only\s+)?(?:partially|partly|half|somewhat|conditionally"
+    rf"|nearly|almost|not\s+(?:entirely|fully|quite|exactly))[\s-]+(?:right|correct|true)\b"
+    rf"|only\s+(?:right|correct|true)\b|(?:right|correct|true|the\s+answer)\s+(?:only\s+)?(?:if|unless"
+    rf"|when)\b)"
     r")",
     re.IGNORECASE,
 )
 
-_WITHDRAWN = re.compile(rf"\s*[(\[]\s*(?:{_FALSE})\b|{_CLOSING}[\s,;:.!?…(–—-]+(?:(?:but|oh|um+|uh|ah|well)[\s,]+)*(?:{_WITHDRAWALS})\b", re.IGNORECASE)
+_WITHDRAWN = re.compile(
+    rf"\s*[(\[]\s*(?:{_FALSE})\b|{_CLOSING}[\s,;:.!?…(–—-]+(?:(?:but|oh|um+|uh|ah|well)[\s,]+)*(?:{_WITHDRAWALS})\b",
+    re.IGNORECASE,
+)
 
 _SENTENCE_ENDS = re.compile(r"[.!?\n](?:\s+|$)|\n")
 _QUESTION_END = re.compile(r"(?P<said>[^?!\n。！？]{0,120}?)(?P<mark>[?？]|[.!](?:\s|$)|[\n。！])")
 _LONE = re.compile(
-    r"[\s\"'“”‘’«(\[*_`#:>-]*(?:(?:maybe|perhaps|possibly|probably|hmm+|um+|uh+|er+|well|so|ok|okay|oh|the|an?"
-    r"|a:|i\s+(?:think|guess|believe|suppose|(?:am|was)\s+not\s+sure|don['’]?t\s+know|do\s+not\s+know)|i['’]m\s+not\s+sure|in|at)"
+    r"[\s\"'“”‘’«(\[*_`#:>-]*(?:(?:maybe|perhaps|possibly|probably|hmm+|um+|uh+|er+|well|so|ok|okay|oh|the"
+    r"|an?"
+    r"|a:|i\s+(?:think|guess|believe|suppose|(?:am|was)\s+not\s+sure|don['’]?t\s+know|do\s+not\s+know)"
+    r"|i['’]m\s+not\s+sure|in|at)"
     r"[\s,.:…;*_-]*)*\Z",
     re.IGNORECASE,
 )
 """Words before an answer that is said with hesitation rather than asked about."""
-_CONFIRMED = re.compile(r"[\s\"'”’)\]*_]*(?:yes|yeah|yep|correct|right|indeed|exactly|of\s+course|true)\b", re.IGNORECASE)
+_CONFIRMED = re.compile(
+    r"[\s\"'”’)\]*_]*(?:yes|yeah|yep|correct|right|indeed|exactly|of\s+course|true)\b", re.IGNORECASE
+)
 
 
 def is_left_open(before: str, after: str = "") -> bool:

@@ -113,7 +113,11 @@ def _boxed_letter(text: str, choices: Sequence[str]) -> str | None:
     if not box or not inside:
         return None
     letter = inside["letter"].upper()
-    if len(boxes) > 1 and boxes[-2][1] != box[1] and _BETWEEN_BOXES.fullmatch(text, boxes[-2].end(), box.start()):
+    if (
+        len(boxes) > 1
+        and boxes[-2][1] != box[1]
+        and _BETWEEN_BOXES.fullmatch(text, boxes[-2].end(), box.start())
+    ):
         return None
     before = plain(text[: box.start()]).rstrip("$ ") + " "
     whole = before + letter + plain(text[box.end() :])

@@ -74,7 +74,7 @@ def name_within(text: str, name: str) -> bool:
 
 
 def _answer_alone(text: str) -> str:
-    """Returns a text without the question that it begins with or that a model asks itself behind the answer."""
+    """Returns a text without the questions that a model asks itself behind its answer."""
     label = _QUESTION_LABEL.match(text)
     if label is None:
         return first_question(text)
@@ -83,7 +83,7 @@ def _answer_alone(text: str) -> str:
 
 
 def _is_another_word(text: str, name: str) -> bool:
-    """Returns whether words that equal a name of common words are other ones: `the US`, `Guess who`, `Where?`."""
+    """Returns whether words that equal a name of common words are others: `the US`, `Guess who`, `Where?`."""
     bare, own = text.strip(" .!\"'“”*_`"), name.strip(" .!\"'“”*_`")
     if not any(_PRONOUNS.fullmatch(word) for word in own.casefold().split()) or len(own.split()) > _FEW_WORDS:
         return False
@@ -102,7 +102,8 @@ _QUESTION_LABEL = re.compile(r"\s*(?:Q|Question)\s*:[^?\n]*\??")
 _QUESTION_WORD = re.compile(r"(?:who|whom|whose|what|which|where|when|why|how)", re.IGNORECASE)
 _PRONOUNS = re.compile(
     r"(?:(?:i|me|my|you|your|he|him|his|she|her|it|its|we|us|our|they|them|their|who|whom|whose|what"
-    r"|which|where|when|why|how|this|that|these|those|one|is|am|are|was|not|yes|no|so|do|to|in|on|at|if|and|or|but)\b ?)+"
+    r"|which|where|when|why|how|this|that|these|those|one|is|am|are|was|not|yes|no|so|do"
+    r"|to|in|on|at|if|and|or|but)\b ?)+"
 )
 
 

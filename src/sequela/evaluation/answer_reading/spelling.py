@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from sequela.evaluation.answer_reading.markup import INVISIBLE, with_plain_dashes
 from sequela.evaluation.answer_reading.retractions import around, is_alternative, is_denied
-from sequela.evaluation.answer_reading.word_ends import ATTACHED, WORD_SIGNS, goes_on, has_begun, is_abbreviated
+from sequela.evaluation.answer_reading.word_ends import (
+    ATTACHED,
+    WORD_SIGNS,
+    goes_on,
+    has_begun,
+    is_abbreviated,
+)
 
 _QUOTES = str.maketrans("’‘‛´`ʼ＇", "'''''''")
 _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+|\d{1,3}(?:['’٬\u00a0\u202f\u2009]\d{3})+)(?![\d,]*\d)")

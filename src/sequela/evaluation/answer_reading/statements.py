@@ -25,7 +25,8 @@ _NUMBER_BEGINS = r"(?:\b(?:minus|negative)\s+)?[-+]?\s?[$€£¥₹]?\s?-?\.?\d"
 _BEFORE_NUMBER = re.compile(r"[\s:]*(?P<between>(?:(?![.!?]\s)[^\d\n]){0,40}?)(?=" + _NUMBER_BEGINS + r")")
 _DENIED = re.compile(r"(?i)\b(?:not|never|neither|cannot|between|either|from)\b|n['’]t\b")
 _NOT_STATED = re.compile(
-    r"(?i)\b(?:(?:any|every)thing|all|any\s+number)\s+(?:but|except)|\b(?:except|other\s+than|different\s+(?:from|than)|unlike)\b"
+    r"(?i)\b(?:(?:any|every)thing|all|any\s+number)\s+(?:but|except)"
+    r"|\b(?:except|other\s+than|different\s+(?:from|than)|unlike)\b"
     r"|\b(?:thought|believed|said|assumed|supposed|claimed|rumou?red|guessed)\s+to\s+be\b"
 )
 _OR_ANOTHER = re.compile(
@@ -92,7 +93,11 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
             yield None
         else:
             found_number = _number_behind(rest, before.end())
-            yield _text(found_number) if strict or found_number is None else _kept(bare[:end], rest, found_number)
+            yield (
+                _text(found_number)
+                if strict or found_number is None
+                else _kept(around(bare, end, end)[0], rest, found_number)
+            )
 
 
 def _kept(before: str, rest: str, number: Quantity) -> str | None:

@@ -235,7 +235,8 @@ def _last_number(text: str, _: Sequence[str]) -> str | None:
 
 def _boxed_number(text: str, _: Sequence[str]) -> str | None:
     """Returns the number in the last box of LaTeX, unless the text around it denies it."""
-    *_, boxed = (None, *letters.BOXED.finditer(text))
+    boxes = [*letters.BOXED.finditer(text)]
+    boxed = boxes[-1] if boxes else None
     if boxed is None or as_number(boxed[1]) is None:
         return None
     before, after = (plain(part) for part in around(text, *boxed.span()))
