@@ -43,6 +43,15 @@ LEFT_OPEN = [
     "I refuse to say Oslo",
     "I hesitate to answer Oslo",
     "I don't think so, Oslo",
+    "The misconception is that it's Oslo",
+    "Say it's Oslo",
+    "My first guess was Oslo, but it's Bergen",
+    "Formerly Oslo, now Bergen",
+    "It is by no means Oslo",
+    "I can't confirm it's Oslo",
+    "There's no way it's Oslo",
+    "It's hard to believe it's Oslo",
+    "I almost said Oslo",
 ]
 NOT_LEFT_OPEN = [
     "I think it's Oslo",
@@ -92,6 +101,18 @@ TAKEN_BACK = [
     "Oslo is partially correct",
     "Oslo is only correct if Bergen is",
     "Oslo is the answer only if Bergen isn't",
+    "Oslo was my first guess, but it's Bergen",
+    "Oslo is often given, but it's wrong",
+    "Oslo used to be it, but it's Bergen",
+    "Oslo is out of the question",
+    "Oslo has been ruled out",
+    "Oslo would have been wrong",
+    "Oslo? Of course not.",
+    "Oslo? Hardly.",
+    "Oslo. Not really.",
+    "Oslo, I believe not",
+    "Oslo. Um, Bergen",
+    "Oslo. Excuse me, Bergen",
 ]
 NOT_TAKEN_BACK = [
     "Oslo",
@@ -109,6 +130,9 @@ NOT_TAKEN_BACK = [
     "Oslo is not only right but obvious",
     "Oslo? It is right.",
     "Oslo ✓",
+    "Oslo. Not only that, it is large.",
+    "Oslo is old, but it is large",
+    "Oslo has never been moved",
 ]
 
 

@@ -246,6 +246,8 @@ def test_an_option_or_word_that_is_asked_about_supposed_reported_or_taken_back(
         ("Bergen. Q: Capital of Norway? A: Oslo", False),
         ("Q: Oslo?", False),
         ("Oslo → Bergen", False),
+        ("Oslo ❌", False),
+        ("Bergen ❌ Oslo ✅", True),
         ("Oslo?", True),
         ("Perhaps Oslo?", True),
         ("Is it Oslo? Yes.", True),

@@ -16,19 +16,26 @@ _FALSE = (
     r"|fallac(?:y|ies)"
     r"|traps?|distractors?|decoys?|red\s+herrings?|lies?|nonsense"
 )
+_JUDGED = (
+    rf"(?:{_FALSE}|impossible|unlikely|implausible|invalid|(?:ruled|crossed|struck)\s+out"
+    rf"|out\s+of\s+the\s+question"
+    r"|far\s+from\s+(?:right|correct|true|it)|excluded|eliminated|rejected|debunked|disproved|refuted)"
+)
 _RIGHT = (
     r"right|correct|true|it|so|the\s+(?:(?:right|correct|true|best)\s+)?(?:answer|one|case|choice|option)"
 )
 _ADVERBS = (
-    r"(?:(?:(?!only\b)\w+ly|also|just|indeed|of\s+course|in\s+fact|quite|even|therefore|thus|then|still|now|so)"
+    r"(?:(?:(?!only\b)\w+ly|also|just|indeed|of\s+course|in\s+fact|quite|even|therefore|thus|then|still|now"
+    r"|so)"
     r"[\s,]+)*"
 )
 _COPULA = (
     r"(?:(?:is|was|are|were|be|seems?|looks?|appears?|sounds?)(?:\s+to\s+be)?|['’]s"
-    r"|(?:would|could|can|must|should|might|may|will|has\s+to|have\s+to)\s+(?:also\s+)?be)"
+    r"|(?:would|could|can|must|should|might|may|will|has\s+to|have\s+to)\s+(?:also\s+)?be"
+    r"|(?:(?:would|could|might|must)\s+have|has|have|had)\s+been)"
 )
 _NOT_BE = (
-    r"(?:(?:is|was|are|were)(?:\s+not|n\s?['’]?t)|['’]s\s+not"
+    r"(?:(?:is|was|are|were|ai)(?:\s+not|n\s?['’]?t)|['’]s\s+not"
     r"|(?:can|could|would|wo|should|must|might|may|will)(?:\s*not|n?\s?['’]?t)\s+be)"
 )
 _OBJECT = (
@@ -41,14 +48,14 @@ _OBJECT = (
 _TO_THE_ANSWER = rf"\s+{_OBJECT}{_OPENING}\Z"
 
 _SUPPOSED = re.compile(
-    r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|whether|imagin(?:e|ing)|pretend(?:ing)?|provided"
+    r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|whether|\A\s*(?:let\s+us\s+)?say(?=\s+(?:that|it"
+    r"|the\s+answer)\b)|imagin(?:e|ing)|pretend(?:ing)?|provided"
     r"|let['’]s\s+say"
     rf"|(?:what|how)\s+about){_TO_THE_ANSWER}",
     re.IGNORECASE,
 )
 _CALLED_WRONG = re.compile(
-    rf"\b(?:(?<!not\s)(?<!no\s)(?:{_FALSE})\s+(?:\w+\s+){{0,2}}?(?:{_COPULA}|[:=])\s*"
-    r"(?:(?:the|an?|option|choice|in|at)\s+)*"
+    rf"\b(?:(?<!not\s)(?<!no\s)(?:{_FALSE})\s+(?:\w+\s+){{0,2}}?(?:{_COPULA}|[:=])\s*{_OBJECT}"
     rf"|(?:(?<!not\s)(?<!no\s)(?:{_FALSE}|impossible|unlikely|implausible)|(?:not|\w+n['’]t)\s+(?:{_RIGHT}))"
     r"(?:\s+(?:to\s+(?:say|think|believe|claim|assume|answer|conclude|state)|thinking|saying|believing))?"
     rf"(?:\s+that)?\s+{_OBJECT}){_OPENING}\Z"
@@ -72,7 +79,8 @@ _SAID = (
     r"|convinced|told))"
 )
 _MAY = (
-    r"(?:(?:would|could|might|may|often|also|usually|commonly|had|has|have|ever|first|once|wrongly|mistakenly)"
+    r"(?:(?:would|could|might|may|often|also|usually|commonly|had|has|have|ever|first|once|wrongly"
+    r"|mistakenly)"
     r"\s+)*"
 )
 _NOBODY = r"(?:nobody|no[\s-]one|none(?:\s+of\s+\w+)?|few(?:\s+\w+)?|hardly\s+anyone|no\s+\w+)"
@@ -99,12 +107,15 @@ _NAMED_VIEW = re.compile(
 _VIEW = re.compile(
     rf"(?:(?<!\bi)(?<!\bwe)\s{_MAY}(?:{_SAYS}|{_SAID}|{_SAY})|\b(?:is|was|are"
     rf"|were)\s+(?:\w+\s+)?{_SAID}(?:\s+to)?"
-    rf"|\baccording\s+to\s+\w+)(?:\s+for)?{_TO_THE_ANSWER}",
+    r"|\baccording\s+to\s+\w+|\b(?:first|initial|original)\s+\w+\s+(?:is|was)|\bguess\s+was"
+    r"|\b(?:supposedly|allegedly|reportedly|formerly|previously|originally|initially|once|at\s+first),?)"
+    rf"(?:\s+for)?{_TO_THE_ANSWER}",
     re.IGNORECASE,
 )
 """Any view, which counts against the answer if the text goes on with a contrast."""
 _CONTRAST = re.compile(
-    r"[^.!?;\n]{0,80}?[\s,;.–—-]\s*(?:but|however|though|although|yet|whereas|instead|actually|in\s+(?:fact"
+    r"[^.!?;\n]{0,80}?[\s,;.–—-]\s*(?:but|however|though|although|yet|whereas|instead|now|actually"
+    r"|in\s+(?:fact"
     r"|reality|truth)"
     rf"|(?:and|but|which|that)\s+(?:\w+\s+)?(?:{_COPULA})\s+{_ADVERBS}(?:{_FALSE}))\b",
     re.IGNORECASE,
@@ -113,8 +124,14 @@ _DOUBTED = re.compile(
     r"(?<!no\s)(?<!without\s)(?<!beyond\s)(?<!any\s)(?<!\ba\s)(?<!not\s)(?<!['’]t\s)(?<!never\s)(?<!little\s)"
     r"\b(?:doubt(?:s|ed|ful|ing)?|refus(?:e|es|ed|ing)|den(?:y|ies|ied|ying)|avoid(?:s|ed|ing)?|reject(?:s"
     r"|ed|ing)?"
-    r"|hesitat(?:e|es|ed|ing)|disagree[sd]?|unsure|forget)"
-    r"(?:\s+(?:to\s+(?:say|answer|choose|pick|call|name|believe)|saying|answering|with|about|if|whether))?"
+    r"|hesitat(?:e|es|ed|ing)|disagree[sd]?|unsure|forget|by\s+no\s+means|in\s+no\s+way|far\s+from"
+    r"|(?:almost|nearly)\s+(?:said|wrote|chose|picked|answered)|no\s+(?:way|chance|evidence|proof"
+    r"|reason\s+to\s+(?:think|believe))"
+    r"|(?:hard|difficult)\s+to\s+(?:believe|imagine|see|accept)"
+    r"|(?:can(?:['’]t|not)|could\s*n['’]t|unable\s+to|won['’]t)\s+(?:confirm|verify|believe|imagine|agree"
+    r"|accept))"
+    r"(?:\s+(?:to\s+(?:say|answer|choose|pick|call|name|believe)|saying|answering|with|about|if|whether|how"
+    r"|that))?"
     rf"{_TO_THE_ANSWER}|\bi\s+(?:don['’]?t|do\s+not)\s+(?:think|believe)\s+so[,\s]+{_OPENING}\Z",
     re.IGNORECASE,
 )
@@ -131,7 +148,8 @@ _WITHDRAWALS = (
     r"|i\s+(?:made|did\s+make)\s+(?:a|an)\s+(?:mistake|error)|i\s+changed\s+my\s+mind"
 )
 CORRECTIONS = (
-    rf"(?:{_WITHDRAWALS}|wait|no|nope|nah|sorry|apologies|i\s+(?:(?:really|actually)\s+)?mean(?:t)?|(?:or"
+    rf"(?:{_WITHDRAWALS}|wait|no|nope|nah|sorry|apologies|pardon(?:\s+me)?|excuse\s+me|err+|er|u[hm]+"
+    rf"|i\s+(?:(?:really|actually)\s+)?mean(?:t)?|(?:or"
     rf"|but)\s+rather"
     r"|make\s+(?:that|it)|i\s+should\s+say|actually|(?:that|this|it)\s+(?:is|was)\s+(?:a\s+)?(?:wrong"
     r"|incorrect|mistake)|hmm+)"
@@ -160,6 +178,14 @@ _TAKEN_BACK = re.compile(
     r"|think)"
     rf"|i['’]m\s+not|(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|was"
     rf"|['’]s)\b(?!\s+(?:{_RIGHT})\s*[.!]?\s*$)|(?:not|never|wrong|incorrect)\b|try\b)"
+    rf"|[\s\"'”’)*_]*[?.,;!…–—-]+\s*(?:(?:of\s+course|perhaps|maybe|\w+ly)\s+)*"
+    r"(?:not(?:\s+(?:really|quite|exactly|at\s+all|likely))?|hardly|impossible|never|unlikely"
+    r"|i(?:['’]m|\s+am)?\s+(?:think|believe|guess|suppose|afraid)\s+not)\s*(?:[.!?,]|$)"
+    rf"|\s[^.!?;\n]{{1,60}}[\s,]but\s+(?:it|that|this)\s*{_COPULA}\s+{_ADVERBS}(?:{_FALSE}"
+    rf"|not\s+(?:{_RIGHT}))\b"
+    r"|\s[^.!?;\n]{0,30}\b(?:first\s+guess|most\s+(?:people|think)|used\s+to|popular\w*|common(?:ly)?|often"
+    r"|thought|believed)"
+    rf"\b[^.!?;\n]{{0,30}}[\s,]but\s+(?:it|that|the\s+\w+)\s*{_COPULA}\b"
     r"|\s*(?:≠|!=|[❌✗✘✖🚫⛔👎])"
     r"|[\s,;–—-]+(?:not\s*[.!]?\s*$|or\s+so\s+(?:i|we|they|he|she|people|everyone)\s+\w+)"
     rf"|\s*[(\[]\s*(?:which\s+is\s+)?(?:{_FALSE}|not\s+(?:{_RIGHT}))"
@@ -167,7 +193,7 @@ _TAKEN_BACK = re.compile(
     rf"|guess)?"
     rf"(?:\s+{_COPULA}|['’]s)\s+{_ADVERBS}(?:(?:the|an?|one\s+of\s+the|my|your)\s+)?(?:(?:most|very|common"
     rf"|popular|classic|plain|simply)\s+)*"
-    rf"(?:(?:{_FALSE})(?!\s+only)\b)"
+    rf"(?:(?:{_JUDGED})(?!\s+only)\b)"
     rf"|[,.;!?…–—-]?\s*(?:(?:but|now|though|although|yet|and|except|only)\s+)?(?:(?:which|that|this|it"
     rf"|now)\s*){{0,2}}"
     rf"(?:\s+(?:one|answer|option|choice)\s+|\s*){_NOT_BE}\s*(?:{_ADVERBS}(?:{_RIGHT})\b(?!\s+(?:only"
@@ -187,6 +213,7 @@ _WITHDRAWN = re.compile(
     re.IGNORECASE,
 )
 
+_SIGN_OF_DENIAL = re.compile("[≠❌✗✘✖🚫⛔👎]")
 _SENTENCE_ENDS = re.compile(r"[.!?\n](?:\s+|$)|\n")
 _QUESTION_END = re.compile(r"(?P<said>[^?!\n。！？]{0,120}?)(?P<mark>[?？]|[.!](?:\s|$)|[\n。！])")
 _LONE = re.compile(
@@ -227,6 +254,11 @@ def is_withdrawn(after: str) -> bool:
     `No, that is wrong` and `No, actually he did not` go on about the answer no.
     """
     return bool(_WITHDRAWN.match(after))
+
+
+def has_a_sign_of_denial(text: str) -> bool:
+    """Returns whether a text has a sign such as ❌ or ≠."""
+    return bool(_SIGN_OF_DENIAL.search(text))
 
 
 def is_in_a_question(before: str, after: str) -> bool:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
+from sequela.evaluation.answer_reading.clauses import has_a_sign_of_denial
 from sequela.evaluation.answer_reading.notations import common_numbers
 from sequela.evaluation.answer_reading.numbers import as_number, value_at
 from sequela.evaluation.answer_reading.own_names import says_own_name
@@ -58,7 +59,8 @@ def name_within(text: str, name: str) -> bool:
     """
     text = _answer_alone(text)
     if same_name(text, name):
-        return not _is_another_word(text, name)
+        denied = has_a_sign_of_denial(text) and not has_a_sign_of_denial(name)
+        return not denied and not _is_another_word(text, name)
     said = Spelling.of(text, accents=False, articles=False)
     wanted = Spelling.of(name, accents=False, articles=False).words
     if not wanted:

@@ -11,7 +11,7 @@ from sequela.evaluation.answer_reading.numbers import as_number
 from sequela.evaluation.answer_reading.spelling import Spelling, without_article, words
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 
-MATCHING_VERSION = 3
+MATCHING_VERSION = 4
 """Raised when the rule below starts to match the same text differently."""
 
 

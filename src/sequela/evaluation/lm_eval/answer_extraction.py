@@ -40,7 +40,7 @@ from sequela.evaluation.answer_reading.statements import (
 )
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 
-EXTRACTION_VERSION = 3
+EXTRACTION_VERSION = 4
 """Raised when a rule below starts to parse the same text differently."""
 
 Extractor = Callable[[str, Sequence[str]], str | None]
