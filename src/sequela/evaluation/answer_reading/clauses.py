@@ -103,7 +103,7 @@ _NAMED_VIEW = re.compile(
     rf"(?<!\bi)(?<!\bwe)\s(?:{_SAYS}|{_SAID})(?:\s+for)?\s+(?:that\s+)?the\s+(?:\w+\s+)?answer\b[^.!?,;\n]{{0,40}}\Z",
     re.IGNORECASE,
 )
-"""What a person who is named says the answer is."""
+"""The view of a named person of what the answer is."""
 _VIEW = re.compile(
     rf"(?:(?<!\bi)(?<!\bwe)\s{_MAY}(?:{_SAYS}|{_SAID}|{_SAY})|\b(?:is|was|are"
     rf"|were)\s+(?:\w+\s+)?{_SAID}(?:\s+to)?"
