@@ -99,7 +99,7 @@ def _is_another_word(text: str, name: str) -> bool:
 
 
 _FEW_WORDS = 3
-"""The number of words up to which a name of common words is told from the words themselves."""
+"""The number of words up to which a name of common words is distinguished from its words."""
 _QUESTION_LABEL = re.compile(r"\s*(?:Q|Question)\s*:[^?\n]*\??")
 _QUESTION_WORD = re.compile(r"(?:who|whom|whose|what|which|where|when|why|how)", re.IGNORECASE)
 _PRONOUNS = re.compile(
