@@ -167,3 +167,33 @@ def test_a_letter_is_read_behind_other_words_and_before_control_tokens(text: str
 )
 def test_relations_paths_and_alternatives_are_no_answers(text: str) -> None:
     assert chosen_letter(text, CHOICES) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is C, but that's wrong", None),
+        ("The answer is C, which is wrong", None),
+        ("C. I was wrong.", None),
+        ("C. Just kidding.", None),
+        ("I was told the answer is C, but it isn't", None),
+        ("Ann says the answer is C.", None),
+        ("The answer was C, now it isn't", None),
+        ("C is partially correct", None),
+        ("C is only correct if D is", None),
+        (r"\boxed{A}\boxed{C}", None),
+        (r"\boxed{A}, \boxed{C}", None),
+        ("C, scratch that, D", "D"),
+        ("C; on second thought, D", "D"),
+        ("The answer is C, I mean D", "D"),
+        ("C. Oops, D.", "D"),
+        ("C. Sorry, I meant D.", "D"),
+        ("The answer is C. On reflection, it is D.", "D"),
+        (r"\boxed{C} \boxed{C}", "C"),
+        ("C. Sorry for the delay.", "C"),
+        ("C. Actually, yes, C.", "C"),
+        ("I was wrong before; the answer is C", "C"),
+    ],
+)
+def test_a_letter_that_is_taken_back(text: str, letter: str | None) -> None:
+    assert chosen_letter(text, CHOICES) == letter

@@ -148,3 +148,43 @@ def test_a_text_doesnt_say_the_answer(text: str, answer: str) -> None:
 def test_thinking_is_no_part_of_an_answer() -> None:
     assert normalize_answer("<think>Bergen</think>The Oslo.") == "oslo"
     assert starts_with_answer("[THINK]Bergen[/THINK]Oslo", "Oslo", "[/THINK]")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Oslo is the wrong answer", "Oslo"),
+        ("Oslo would be the incorrect choice", "Oslo"),
+        ("Oslo. Actually, Bergen.", "Oslo"),
+        ("Oslo; wait, Bergen", "Oslo"),
+        ("Oslo? I doubt it", "Oslo"),
+        ("Oslo→Bergen", "Oslo"),
+        ("Oslo ≠ Bergen", "Oslo"),
+        ("Oslo ❌", "Oslo"),
+        ("Ma$e", "Ma"),
+        ("B!tch", "B"),
+        ("EX⚡IT", "EX"),
+        ("EX⚡️IT", "EX"),
+        ("St. Moritz", "St"),
+        ("Dr. Strange", "Dr"),
+    ],
+)
+def test_an_answer_that_is_taken_back_or_part_of_a_word_isnt_said(text: str, answer: str) -> None:
+    assert not starts_with_answer(text, answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Oslo, not Bergen", "Oslo"),
+        ("Oslo. It is in Norway.", "Oslo"),
+        ("Oslo! It is in Norway.", "Oslo"),
+        ("Oslo ✅", "Oslo"),
+        ("Ma$e is a rapper", "Ma$e"),
+        ("St. Moritz", "St. Moritz"),
+        ("Sen. It is a coin.", "Sen"),
+        ("東京!首都", "東京"),
+    ],
+)
+def test_an_answer_that_is_kept_is_said(text: str, answer: str) -> None:
+    assert starts_with_answer(text, answer)

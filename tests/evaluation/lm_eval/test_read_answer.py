@@ -157,6 +157,130 @@ def test_denials_and_words_that_only_look_like_an_answer_in_bbh(text: str, extra
     assert read("bbh", text, gold="(E)")[0] == extracted
 
 
+@pytest.mark.parametrize(
+    ("text", "extracted"),
+    [
+        ("The answer is 35? No, 42.", "42"),
+        ("The answer is 35. Wait, no, it is 42.", "42"),
+        ("35. No, it's 42.", "42"),
+        ("The answer is 35 nuts, I mean 42 nuts", "42"),
+        ("The answer is 35. On second thought, 42.", "42"),
+        ("The answer is 35. That is wrong.", None),
+        ("The answer is 35 dollars. I was wrong.", None),
+        ("The answer is 35 is wrong", None),
+        ("The incorrect answer is 35", None),
+        ("If the answer is 35, Ann is wrong", None),
+        ("The answer is anything but 35", None),
+        ("The answer is everything except 35", None),
+        ("The answer was believed to be 35", None),
+        ("Could the answer be 35?", None),
+        ("35 (wrong)", None),
+        ("A: 35 (wrong)", None),
+        ("35, which is incorrect", None),
+        ("It is untrue that the answer is 35", None),
+        ("No one thinks the answer is 35", None),
+        ("Ann says the answer is 35, but she is wrong", None),
+        (r"\boxed{35} is wrong", None),
+        (r"The answer is \boxed{35}. Scratch that.", None),
+        ("The answer is 35, which is right.", "35"),
+        ("The answer is 35. Is that right? Yes.", "35"),
+        ("35?", "35"),
+        (r"Thus $\boxed{35}$ is the answer.", "35"),
+    ],
+)
+def test_a_number_that_is_asked_about_supposed_reported_or_taken_back(
+    text: str, extracted: str | None
+) -> None:
+    assert read("number", text, gold="35")[0] == extracted
+
+
+def test_the_strict_reading_of_numbers_is_still_that_of_the_harness() -> None:
+    assert read("number", "The answer is 35? No, 42.", gold="35", reading="strict") == ("35", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "extracted"),
+    [
+        ("Is the answer (C)?", None),
+        ("So the answer is (C)?", None),
+        ("What if the answer is (C)?", None),
+        ("Suppose the answer is (C).", None),
+        ("The wrong answer is (C).", None),
+        ("It is false that the answer is (C).", None),
+        ("Nobody thinks the answer is (C).", None),
+        ("Ann says the answer is (C).", None),
+        ("The answer is (C). I was wrong.", None),
+        ("(C). Actually, (D).", "(D)"),
+        ("So the answer is (C). Actually, (D).", "(D)"),
+        ("So the answer is (C)? No, it's (D).", "(D)"),
+        ("The answer is (C), I mean (D)", "(D)"),
+        ("The answer is (C)? Yes.", "(C)"),
+        ("Is the answer Yes?", None),
+        ("If the answer is True, then not.", None),
+        ("Suppose the answer is valid.", None),
+        ("The wrong answer is No.", None),
+        ("So the answer is No?", None),
+        ("Yes. Scratch that.", None),
+        ("So the answer is Yes (wrong)", None),
+        ("The answer is False. I take that back.", None),
+        ("No, actually he did not.", "No"),
+        ("No, I don't think so.", "No"),
+    ],
+)
+def test_an_option_or_word_that_is_asked_about_supposed_reported_or_taken_back(
+    text: str, extracted: str | None
+) -> None:
+    assert read("bbh", text, gold="(E)")[0] == extracted
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("Is it Oslo?", False),
+        ("What about Oslo?", False),
+        ("Oslo? It's Bergen.", False),
+        ("Oslo is the wrong city", False),
+        ("Everybody says Oslo but it's Bergen", False),
+        ("It is untrue that it's Oslo", False),
+        ("Oslo. Sorry, Bergen.", False),
+        ("Bergen. Q: Capital of Norway? A: Oslo", False),
+        ("Q: Oslo?", False),
+        ("Oslo → Bergen", False),
+        ("Oslo ❌", False),
+        ("Bergen ❌ Oslo ✅", True),
+        ("Oslo?", True),
+        ("Perhaps Oslo?", True),
+        ("Is it Oslo? Yes.", True),
+        ("Bergen. Sorry, Oslo.", True),
+        ("I thought it was Bergen, but it is Oslo", True),
+        ("Oslo. Q: Capital of Sweden? A: Stockholm", True),
+        ("Q: Capital of Norway? A: Oslo", True),
+        ("What is the capital? Oslo", True),
+    ],
+)
+def test_a_name_that_is_asked_about_reported_or_taken_back(text: str, right: bool) -> None:
+    assert read("triviaqa", text, gold="Oslo")[1] is right
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The fir one is wrong", None),
+        ("Fir cannot be right", None),
+        ("fir isn't right", None),
+        ("The answer is fir, which is wrong", None),
+        ("fir, no wait, yew", None),
+        ("fir. Wrong.", None),
+        ("Everyone thinks it is fir", None),
+        ("A. oak C.", None),
+        ("fir, because oak is wrong", "C"),
+        ("The fir one", "C"),
+    ],
+)
+def test_the_words_of_a_choice_that_is_taken_back(text: str, letter: str | None) -> None:
+    assert read("letters", text, choices=["oak", "elm", "fir", "yew"])[0] == letter
+
+
 def test_triviaqa() -> None:
     assert read("triviaqa", "Zoe", gold=["Zoë", "Zoë Smith"]) == ("Zoe", True)
     assert read("triviaqa", "Zoe", gold=["Zoë"], reading="strict") == ("Zoe", False)

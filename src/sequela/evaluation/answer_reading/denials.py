@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from sequela.evaluation.answer_reading.clauses import is_left_open, is_taken_back
+
 _WRONG = (
     r"wrong(?:ly)?|incorrect(?:ly)?|false(?:ly)?|untrue|inaccurate|invalid|impossible|implausible"
     r"|improbable|unlikely"
@@ -150,7 +152,11 @@ def is_denied_before(text: str, start: int, end: int) -> bool:
     begins = [one.end() for one in _CLAUSE_BEGINS.finditer(before)]
     clause = before[begins[-1] if begins else 0 :]
     whole = clause + _EXEMPT.sub(" ", lead)
-    return has_denial(whole) or bool(_OPEN.search(whole) or _OTHERS.search(clause))
+    return (
+        has_denial(whole)
+        or bool(_OPEN.search(whole) or _OTHERS.search(clause))
+        or is_left_open(text[max(0, start - _REACH) : end], text[end + 1 : end + 1 + _REACH])
+    )
 
 
 def is_denied_behind(rest: str, behind_own: str | None = None) -> bool:
@@ -161,9 +167,10 @@ def is_denied_behind(rest: str, behind_own: str | None = None) -> bool:
         behind_own: The text behind the words of a choice, if these follow the letter: they deny nothing.
     """
     if behind_own is not None:
-        return bool(_JUDGED.match(behind_own[:_REACH]))
+        near = behind_own[:_REACH]
+        return bool(_JUDGED.match(near) or _NEXT_SENTENCE.match(near)) or is_taken_back(near)
     text = _EXEMPT.sub(" ", rest[:_REACH])
-    if _THAT_IS_WRONG.match(text) or _NEXT_SENTENCE.match(text):
+    if is_taken_back(rest[:_REACH]) or _THAT_IS_WRONG.match(text) or _NEXT_SENTENCE.match(text):
         return True
     if (aside := _ASIDE.match(text)) and _JUDGED.match(text, aside.end()):
         return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from sequela.evaluation.answer_reading.clauses import CORRECTIONS
+
 OPENING = r"[\s*_\"'`“”„‘’‚«»‹›「」『』(\[{【〔<>《〈$|:,;.•·#=→⇒➡>✅✔👉—-]{0,40}"
 """Marks before a letter; a bounded number, so that texts of marks alone take no longer."""
 ANY_LETTER = r"(?P<letter>[A-Za-z])"
@@ -129,14 +131,19 @@ GOES_ON_ABOUT_AN_ANSWER = re.compile(
     rf"\s+(?:{PREDICATE}|(?:is|it\s+is|must\s+be|would\s+be|was)\s*(?:$|[.,;:!])"
     r"|because|since|due\s+to|given\s+that|as\s+(?:it|that|this|the|these|they|he|she|we|all|there|its"
     r"|only|no|most)|weil|denn|porque|pois|parce\s+que|perché|poiché|vì)\b"
-    r"|\s+(?:i\s+(?:think|believe|guess|suppose|say|would\s+say|choose)|it\s+(?:is|must\s+be|has\s+to\s+be)\s*(?:\W|$)|is$|for\s+sure"
+    r"|\s+(?:i\s+(?:think|believe|guess|suppose|say|would\s+say|choose)|it\s+(?:is|must\s+be"
+    r"|has\s+to\s+be)\s*(?:\W|$)|is$|for\s+sure"
     r"|of\s+course|please|here)"
     rf"|\s+(?:{ADVERBS})\s*(?:$|[.!,])|{_UNSPACED_ENDS}",
     re.IGNORECASE,
 )
 """Words behind a letter that go on about an answer; `a cat` and `vitamin C deficiency` have others."""
 INSTEAD = re.compile(
-    rf"(?:\bnot\s+{OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)|\b(?:no|wait|sorry|actually)[,:])"
+    rf"(?:\bnot\s+{OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)|\b(?:no|wait|sorry|actually)[,:]"
+    rf"|[.,;!?…—-]\s*(?:(?:oh|but|and|well|um+|uh)[\s,]{{1,9}}){{0,3}}(?!(?:no"
+    rf"|nope)\s+[A-Z])(?:(?:{CORRECTIONS})[\s,.:;!…—-]{{1,9}}){{1,4}}(?=[(\[\"'“]?(?-i:[A-Z])(?![\w'’]))"
+    rf"|[.,;!?…—-]\s*(?:{CORRECTIONS})[\s,.:;!…—-]+(?:it\s+is|it['’]s|that\s+(?:it\s+)?is|option"
+    rf"|the\s+answer\s+is)(?=\s))"
     r"(?:\s+(?:rather|actually|it\s+is|it['’]s|option))*"
     rf"{OPENING}{ANY_LETTER}(?![\w'’])",
     re.IGNORECASE,

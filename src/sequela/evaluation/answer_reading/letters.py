@@ -15,6 +15,7 @@ import string
 from collections.abc import Iterator, Sequence
 
 from sequela.evaluation.answer_reading.choices import begins_with_choice, behind_choice, choice_of
+from sequela.evaluation.answer_reading.clauses import CORRECTIONS
 from sequela.evaluation.answer_reading.denials import has_denial, is_asked, is_denied_before, is_denied_behind
 from sequela.evaluation.answer_reading.letter_beginnings import end_of_label, start_of_answer
 from sequela.evaluation.answer_reading.letter_statements import (
@@ -44,13 +45,10 @@ _LABEL_ENDS = re.compile(
 )
 
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_BETWEEN_BOXES = re.compile(r"(?:[\s$,;.&/|\\]|\b(?:and|or)\b)*", re.IGNORECASE)
 _STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
 """A letter with a star of its own, as in `A* search`, rather than emphasis."""
-_CORRECTION = re.compile(
-    r"\b(?:wait|actually|no|sorry|correction|rather|instead|on\s+second\s+thoughts?|mistake|oops|hmm+|but"
-    r"|however|scratch\s+that|i\s+mean)\b",
-    re.IGNORECASE,
-)
+_CORRECTION = re.compile(rf"\b(?:{CORRECTIONS}|rather|instead|mistake|but|however)\b", re.IGNORECASE)
 """Words with which a text takes back what it said."""
 _PLACE_OF_ANOTHER = r"(?<![\w'’])[A-Z][)\]\"'”]*"
 _BEHIND_ANOTHER = re.compile(
@@ -109,11 +107,18 @@ def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
 
 def _boxed_letter(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter in the last box of LaTeX, unless the text around it denies it or adds another."""
-    box = next(reversed([*BOXED.finditer(text)]), None)
+    boxes = [*BOXED.finditer(text)]
+    box = boxes[-1] if boxes else None
     inside = box and _beginning(plain(box[1]), choices)
     if not box or not inside:
         return None
     letter = inside["letter"].upper()
+    if (
+        len(boxes) > 1
+        and boxes[-2][1] != box[1]
+        and _BETWEEN_BOXES.fullmatch(text, boxes[-2].end(), box.start())
+    ):
+        return None
     before = plain(text[: box.start()]).rstrip("$ ") + " "
     whole = before + letter + plain(text[box.end() :])
     place = re.compile(_LETTER).match(whole, len(before))

@@ -1,4 +1,4 @@
-"""What of a generated text is read, so that the time of reading stays bounded however long the text is.
+"""The part of a generated text that is read, so that the time of reading stays bounded for any length.
 
 Readers look for statements at many places of a text, and some of them begin anew at each: a text that repeats
 itself without end, as a broken model's does, would take the square of its length.

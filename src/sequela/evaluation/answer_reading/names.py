@@ -6,12 +6,14 @@ import re
 import unicodedata
 from fractions import Fraction
 
+from sequela.evaluation.answer_reading.clauses import has_a_sign_of_denial
 from sequela.evaluation.answer_reading.notations import common_numbers
 from sequela.evaluation.answer_reading.numbers import as_number, numbers_in, value_at
 from sequela.evaluation.answer_reading.own_names import says_own_name
 from sequela.evaluation.answer_reading.parts_of_numbers import goes_on, has_begun
 from sequela.evaluation.answer_reading.retractions import is_alternative, is_denied
 from sequela.evaluation.answer_reading.spelling import Spelling, without_articles
+from sequela.evaluation.answer_reading.statements import first_question
 from sequela.evaluation.answer_reading.units import ATTACHED_UNIT
 
 
@@ -77,10 +79,12 @@ def name_within(text: str, name: str) -> bool:
     A name of pronouns and articles, such as The Who, or of one letter has to be the whole text, or to be
     written as a name (see `own_names`).
     """
+    text = _answer_alone(text)
     if is_all_number(name) and not _says_number(text, name):
         return False
     if same_name(text, name):
-        return True
+        denied = has_a_sign_of_denial(text) and not has_a_sign_of_denial(name)
+        return not denied and not _is_another_word(text, name)
     said = Spelling.of(text, accents=False, articles=False)
     wanted = Spelling.of(name, accents=False, articles=False).words
     if not wanted:
@@ -95,9 +99,37 @@ def name_within(text: str, name: str) -> bool:
     return any(said.says(start, start + len(wanted)) for start in starts)
 
 
+def _answer_alone(text: str) -> str:
+    """Returns a text without the questions that a model asks itself behind its answer."""
+    label = _QUESTION_LABEL.match(text)
+    if label is None:
+        return first_question(text)
+    question, answer = label[0], text[label.end() :]
+    return question + first_question(answer)
+
+
+def _is_another_word(text: str, name: str) -> bool:
+    """Returns whether words that equal a name of common words are others: `the US`, `Guess who`, `Where?`."""
+    bare, own = text.strip(" .!\"'“”*_`"), name.strip(" .!\"'“”*_`")
+    if not any(_PRONOUNS.fullmatch(word) for word in own.casefold().split()) or len(own.split()) > _FEW_WORDS:
+        return False
+    if _with_articles(bare) != _with_articles(own):
+        return bare != re.sub(r"(?i)^(?:the|an?)\s+", "", own) and not says_own_name(text, name)
+    if " " in own:
+        return False
+    return (bare.isupper() and len(bare) > 1 and not own.isupper()) or (
+        bare.endswith("?") and not own.endswith("?") and bool(_QUESTION_WORD.fullmatch(own))
+    )
+
+
+_FEW_WORDS = 3
+"""The number of words up to which a name of common words is distinguished from its words."""
+_QUESTION_LABEL = re.compile(r"\s*(?:Q|Question)\s*:[^?\n]*\??")
+_QUESTION_WORD = re.compile(r"(?:who|whom|whose|what|which|where|when|why|how)", re.IGNORECASE)
 _PRONOUNS = re.compile(
     r"(?:(?:i|me|my|you|your|he|him|his|she|her|it|its|we|us|our|they|them|their|who|whom|whose|what"
-    r"|which|this|that|these|those|one|is|am|are|was|not|yes|no|so|do|to|in|on|at|if|and|or|but)\b ?)+"
+    r"|which|where|when|why|how|this|that|these|those|one|is|am|are|was|not|yes|no|so|do"
+    r"|to|in|on|at|if|and|or|but)\b ?)+"
 )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from sequela.evaluation.answer_reading.clauses import is_in_a_question, is_left_open, is_taken_back
+
 _NEAR = 160
 """The number of characters around an answer that are read."""
 
@@ -71,7 +73,7 @@ _OR_UNSPACED = r"(?:或者|或是|或|还是|還是|または|もしくは|そ�
 _WORD = r"(?:(?!(?:which|who|whose|where|that|the|and|in|of|is|was|has)\b)[^\W\d_][\w'’.-]*)"
 _ALTERNATIVE_BEHIND = re.compile(
     rf"[\s,;:.…(\[\"'“”‘’»«)\]*_`?-]*(?:{_OR}\b(?![-'’])|{_OR_UNSPACED})"
-    rf"|[\"'“”’»)\]*_`]*\s*[/|]\s*[\w(\"'“]"
+    rf"|[\"'“”’»)\]*_`]*\s*(?:[/|]|[→⇒➔➡⟶]|[-=]+>)\s*[\w(\"'“]"
     rf"|(?:,\s*{_WORD}(?:\s+{_WORD})?){{1,5}},?\s+{_OR}\s"
     r"|\s*\?\s*(?:maybe|perhaps|possibly|or)?\s*[^\s.!?][^.!?\n]{0,30}\?"
     r"|\s*[,;.?…-]+\s*(?:maybe|perhaps|possibly|alternatively)\b(?!\s*[.!]?\s*$)",
@@ -91,16 +93,28 @@ def around(text: str, start: int, end: int) -> tuple[str, str]:
 
 
 def is_denied(before: str, after: str) -> bool:
-    """Returns whether the text around an answer denies it: `not Rome`, `Rome is wrong`, `Rome? No`.
+    """Returns whether the text around an answer denies it: `not Rome`, `Rome is wrong`, `Is it Rome?`.
 
-    `Rome, not Paris` and `not only Rome` deny nothing.
+    `Rome, not Paris` and `not only Rome` deny nothing. The rules in `clauses` say when an answer counts as
+    supposed, reported, asked about or taken back.
     """
-    return bool(_DENIED_BEHIND.match(after[:_NEAR])) or doubts_what_follows(before)
+    near, behind = before[-_NEAR:], after[:_NEAR]
+    return (
+        bool(_DENIED_BEHIND.match(behind))
+        or is_taken_back(behind)
+        or doubts_what_follows(near, behind)
+        or is_in_a_question(near, behind)
+    )
 
 
-def doubts_what_follows(before: str) -> bool:
-    """Returns whether a text denies or doubts what follows it: `not`, `I don't think the answer is`."""
-    return bool(_DENIED_BEFORE.search(_end_of_sentence(before)))
+def doubts_what_follows(before: str, after: str = "") -> bool:
+    """Returns whether a text denies, supposes or reports what follows it: `not`, `I don't think it's`.
+
+    Args:
+        before: The text before the answer.
+        after: The text behind it.
+    """
+    return bool(_DENIED_BEFORE.search(_end_of_sentence(before))) or is_left_open(before[-_NEAR:], after)
 
 
 def is_alternative(before: str, after: str) -> bool:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from sequela.evaluation.answer_reading.markup import INVISIBLE, with_plain_dashes
 from sequela.evaluation.answer_reading.retractions import around, is_alternative, is_denied
-from sequela.evaluation.answer_reading.word_ends import ATTACHED, WORD_SIGNS, goes_on, has_begun
+from sequela.evaluation.answer_reading.word_ends import (
+    ATTACHED,
+    WORD_SIGNS,
+    goes_on,
+    has_begun,
+    is_abbreviated,
+)
 
 _QUOTES = str.maketrans("’‘‛´`ʼ＇", "'''''''")
 _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+|\d{1,3}(?:['’٬\u00a0\u202f\u2009]\d{3})+)(?![\d,]*\d)")
@@ -96,7 +102,8 @@ class Spelling:
     def says(self, start: int, end: int) -> bool:
         """Returns whether the words between two places are whole, and not taken back."""
         before, after = self.around(start, end)
-        whole = not has_begun(before, self.words[start]) and not goes_on(self.words[end - 1], after)
+        said = self.words[start:end]
+        whole = not (has_begun(before, said[0]) or goes_on(said[-1], after) or is_abbreviated(said, after))
         return whole and not is_denied(before, after) and not is_alternative(before, after)
 
 

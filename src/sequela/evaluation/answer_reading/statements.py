@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from sequela.evaluation.answer_reading.clauses import CORRECTIONS, is_in_a_question, is_taken_back
 from sequela.evaluation.answer_reading.notations import common_numbers, plain_numbers
 from sequela.evaluation.answer_reading.numbers import Quantity, is_number, numbers_in, value_at
 from sequela.evaluation.answer_reading.parts_of_numbers import goes_on, has_begun, is_part
@@ -24,6 +25,11 @@ NEXT_QUESTION = re.compile(
 _NUMBER_BEGINS = r"(?:\b(?:minus|negative)\s+)?[-+]?\s?[$€£¥₹]?\s?-?\.?\d"
 _BEFORE_NUMBER = re.compile(r"[\s:]*(?P<between>(?:(?![.!?]\s)[^\d\n]){0,40}?)(?=" + _NUMBER_BEGINS + r")")
 _DENIED = re.compile(r"(?i)\b(?:not|never|neither|cannot|between|either|from)\b|n['’]t\b")
+_NOT_STATED = re.compile(
+    r"(?i)\b(?:(?:any|every)thing|all|any\s+number)\s+(?:but|except)"
+    r"|\b(?:except|other\s+than|different\s+(?:from|than)|unlike)\b"
+    r"|\b(?:thought|believed|said|assumed|supposed|claimed|rumou?red|guessed)\s+to\s+be\b"
+)
 _OR_ANOTHER = re.compile(
     r"[-+]?\s?[$€£¥₹]?\s?-?[\d.,]*\d\s?[^\W\d_]{1,12}\s*,?\s*\bor\s+(?:maybe\s+|perhaps\s+)?[$€£¥₹]?-?\d"
 )
@@ -35,6 +41,14 @@ _UNKNOWN = re.compile(
 _CORRECTED = re.compile(
     r"(?i)\b(?:but|rather|instead|it\s+is|it['’]s)\b[^\d\n]{0,20}?(?=" + _NUMBER_BEGINS + r")"
 )
+_TAKEN_BACK_FOR = re.compile(
+    rf"(?i)[^\d\n]{{0,40}}?[,.;:!?…(–—-]\s*(?:(?:{CORRECTIONS}|but|oh|and|well|rather|instead)\b[\s,.:;!…–—-]*)*"
+    r"(?:(?:it|that|this)\s*(?:is|was|['’]s|should\s+(?:be|have\s+been)|must\s+be)\s*"
+    r"(?:actually|really|in\s+fact)?\s*)?"
+    rf"(?={_NUMBER_BEGINS})"
+)
+"""The words between a number that is taken back and the one in its place: `, I mean`, `? No, it's`."""
+_UNIT_BEHIND = re.compile(r"\s?[%°$€£]+|\s?[^\W\d_]+(?:\s[^\W\d_]+)?(?=\s*[.,;:!?(…–—-])")
 _END_OF_STATEMENT = re.compile(r"[.!?;](?:\s|$)|,\s|\n")
 _DENIED_STATEMENT = re.compile(
     r"(?i)\banswer\b[^.!?\n]{0,60}?(?:\b(?:is|was|are|were|can|could|will|would|should|must|may|might|does|do|did|has|have)"
@@ -81,23 +95,41 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
             if _UNKNOWN.match(rest):
                 yield None
             continue
-        denied = denied or (not strict and _takes_back(around(bare, end, end)[0], before["between"]))
-        if denied or _DENIED.search(before["between"]):
+        denied = denied or (not strict and _takes_back(*around(bare, end, end), before["between"]))
+        if not denied and not strict and _NOT_STATED.search(before["between"]):
+            yield None
+        elif denied or _DENIED.search(before["between"]):
             corrected = _CORRECTED.search(rest.split("\n", maxsplit=1)[0])
-            yield _number_behind(rest, corrected.end(), strict=strict) if corrected else None
+            yield _text(_number_behind(rest, corrected.end(), strict=strict)) if corrected else None
         elif not strict and _OR_ANOTHER.match(rest, before.end()):
             yield None
         else:
-            yield _number_behind(rest, before.end(), strict=strict)
+            found_number = _number_behind(rest, before.end(), strict=strict)
+            yield (
+                _text(found_number)
+                if strict or found_number is None
+                else _kept(around(bare, end, end)[0], rest, found_number)
+            )
 
 
-def _takes_back(before: str, between: str) -> bool:
+def _kept(before: str, rest: str, number: Quantity) -> str | None:
+    """Returns a stated number, or the one in its place if the text asks about it or takes it back."""
+    behind = rest[number.end :]
+    unit = _UNIT_BEHIND.match(behind)
+    afters = (behind, behind[unit.end() :]) if unit else (behind,)
+    if not any(is_taken_back(after) or is_in_a_question(before, after) for after in afters):
+        return number.text
+    instead = _TAKEN_BACK_FOR.match(behind)
+    return _text(_number_behind(behind, instead.end(), strict=False)) if instead else None
+
+
+def _takes_back(before: str, after: str, between: str) -> bool:
     """Returns whether a statement is doubted, or says that an answer is wrong."""
-    return doubts_what_follows(before + " ") or bool(_WRONG.search(between))
+    return doubts_what_follows(before + " ", after) or bool(_WRONG.search(between))
 
 
-def _number_behind(text: str, start: int, *, strict: bool) -> str | None:
-    """Returns the number that a text states from a place on, as it is written.
+def _number_behind(text: str, start: int, *, strict: bool) -> Quantity | None:
+    """Returns the number that a text states from a place on.
 
     A number that is a part of something else counts only in the strict reading; in the lenient one, the
     result that the text says behind it does (`3 times 6, which is 18`).
@@ -106,11 +138,10 @@ def _number_behind(text: str, start: int, *, strict: bool) -> str | None:
     side, first = _last_side(text, start), value_at(text, start)
     quantity = side or first
     if strict:
-        return quantity.text if quantity else None
+        return quantity
     if quantity and not _MULTIPLE.match(text, start) and not _is_part(text, quantity, start):
-        return quantity.text
-    result = _result(text, start) if first or has_begun(text, start) else None
-    return result.text if result else None
+        return quantity
+    return _result(text, start) if first or has_begun(text, start) else None
 
 
 def _is_part(text: str, quantity: Quantity, start: int) -> bool:
@@ -129,6 +160,11 @@ def _result(text: str, start: int) -> Quantity | None:
     return found if found and not is_part(text, results[-1].end(), found.end) else None
 
 
+def _text(number: Quantity | None) -> str | None:
+    """Returns a number as it is written."""
+    return number.text if number else None
+
+
 def _last_side(text: str, start: int) -> Quantity | None:
     """Returns the number at the end of an equation, whatever is on its other sides (`2 * (3 + 1) = 8`)."""
     end = _END_OF_STATEMENT.search(text, start)
@@ -142,8 +178,13 @@ def marked_numbers(text: str, *, strict: bool = False) -> list[str]:
     """Returns the numbers of the lines that begin with `####` or `A:` and have no further number."""
     bare = (plain_numbers if strict else common_numbers)(text)
     found = [value_at(bare, match.end()) for match in re.finditer(r"(?m)^[^\S\n]*(?:####|A:)[^\S\n]*", bare)]
-    alone = [one for one in found if one and not re.match(r"[^\n]*\d", bare[one.end :])]
-    return [one.text for one in alone if strict or not goes_on(bare, one.end)]
+    return [
+        one.text
+        for one in found
+        if one
+        and not re.match(r"[^\n]*\d", bare[one.end :])
+        and (strict or not (goes_on(bare, one.end) or is_denied(*around(bare, one.end, one.end))))
+    ]
 
 
 def last_number(text: str) -> str | None:

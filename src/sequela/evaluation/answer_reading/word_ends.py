@@ -14,6 +14,9 @@ from sequela.core.joining import is_unspaced
 ATTACHED = "\u2063"
 """Stands at both sides of the `and` that is written for an attached `&`: `R&B`."""
 
+_VARIANTS = "\ufe0e\ufe0f"
+"""Marks of the form in which a sign is shown."""
+
 WORD_SIGNS = "+#°♯♭∗"
 """Signs that belong to a word: `C++`, `C#` and `A*` (with a star of Unicode) are not `C` and `A`."""
 _INNER_SIGNS = WORD_SIGNS + "\u2212\u2024"
@@ -45,7 +48,7 @@ def goes_on(last: str, rest: str) -> bool:
     if first in _INNER_SIGNS or unicodedata.category(first).startswith("M"):
         return True
     if not first.isalnum():
-        return bool(_JOINS.match(rest))
+        return bool(_JOINS.match(rest)) or _stands_within(last, first, rest[1:].lstrip(_VARIANTS)[:1])
     here, there = script(last), script(first)
     if there == "HANGUL":
         return not _ends_a_noun(last, rest)
@@ -70,11 +73,38 @@ def has_begun(before: str, first: str) -> bool:
     if last in _INNER_SIGNS:
         return True
     if not (last.isalnum() or unicodedata.category(last).startswith("M")):
-        return bool(_JOINED.search(before[-4:]))
+        inner = before[:-1].rstrip(_VARIANTS) if last in _VARIANTS else before
+        return bool(_JOINED.search(before[-4:])) or _stands_within(inner[-2:-1], inner[-1:], first)
     here, there = script(last), script(first)
     if is_unspaced(last) or is_unspaced(first):
         return here == there == "KATAKANA" or (last == "ー" and there == "KATAKANA")
     return here == there or not (last.isalpha() and first.isalpha()) or {here, there} <= _ALPHABETS
+
+
+def _stands_within(last: str, sign: str, first: str) -> bool:
+    """Returns whether a sign between two letters stands for a letter, as in `Ke$ha`, `P!nk` and `AC⚡DC`."""
+    if not (last.isalpha() and first.isalpha()) or is_unspaced(last) or is_unspaced(first):
+        return False
+    return sign == "!" or unicodedata.category(sign) in ("Sc", "So", "Sk")
+
+
+def is_abbreviated(words: str, rest: str) -> bool:
+    """Returns whether words end in an abbreviation of what a name begins with: the `St` of `St. Louis`.
+
+    Args:
+        words: The words, in small letters.
+        rest: The text behind them.
+    """
+    return bool(_ABBREVIATION.search(words) and _NAME_GOES_ON.match(rest))
+
+
+_ABBREVIATION = re.compile(
+    r"(?:^|\s)(?:st|sts|ste|sta|mt|mts|ft|pt|dr|drs|mr|mrs|ms|messrs|mme|mlle|prof|gen|col|lt|sgt|cpl|pvt|capt|cmdr|cdr|adm|maj"
+    r"|brig|rev|fr|hon|sen|rep|gov|pres|amb|supt|bros)\Z"
+)
+_NAME_GOES_ON = re.compile(
+    r"\.\s?(?!(?:it|this|that|these|the|he|she|they|there|in|on|at|an?|yes|no|i|we|you|so|and|or|but|as|if|is|was)\b)[^\W\d_]"
+)
 
 
 def script(character: str) -> str:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.evaluation.answer_reading import letters
 from sequela.evaluation.answer_reading.choices import behind_choice, is_part_of_a_number
+from sequela.evaluation.answer_reading.clauses import CORRECTIONS, is_in_a_question, is_withdrawn
 from sequela.evaluation.answer_reading.denials import is_asked, is_denied_before, is_denied_behind
 from sequela.evaluation.answer_reading.long_texts import readable
 from sequela.evaluation.answer_reading.markup import plain
@@ -28,6 +29,7 @@ from sequela.evaluation.answer_reading.retractions import (
     is_alternative,
     is_denied,
 )
+from sequela.evaluation.answer_reading.several_letters import is_one_of_several
 from sequela.evaluation.answer_reading.spelling import begins_with, without_articles, words
 from sequela.evaluation.answer_reading.statements import (
     STATED,
@@ -173,6 +175,8 @@ def _choice_text(text: str, choices: Sequence[str]) -> str | None:
         rest = re.sub(r"^(?:(?:or|and|[b-z])\s+)*", "", said[len(shown[longest]) :].strip())
         others = [choice for choice in shown if choice != shown[longest]]
         several = any(begins_with(rest, other) for other in others)
+        behind = behind_choice(_LEADING.sub("", stated), [choices[longest]]) or ""
+        several = several or is_one_of_several(string.ascii_uppercase[longest], behind, choices, stated=True)
         same = [i for i in matching if shown[i] == shown[longest]]
         return string.ascii_uppercase[longest] if len(same) == 1 and not several else None
     return None
@@ -184,10 +188,12 @@ def _is_not_meant(text: str, statement: re.Match[str] | None, choice: str) -> bo
     stated = text[end:]
     if is_part_of_a_number(stated, choice) or (statement and is_denied_before(text, start, end)):
         return True
-    behind = behind_choice(re.sub(r"(?i)^[^\w]*(?:(?:the|an?)\s+)?", "", stated), [choice])
+    behind = behind_choice(_LEADING.sub("", stated), [choice])
     return behind is not None and (is_denied_behind(stated, behind) or is_asked(text[:start], behind))
 
 
+_LEADING = re.compile(r"(?i)^[^\w]*(?:(?:the|an?)\b[\s.)\]:]+)?")
+"""Marks and an article before the words of a choice."""
 _ECHO = re.compile(r"^\s*(?:A|Answer)\s*:\s*")
 _CHOICE_STATED = re.compile(
     r"(?i)(?<!because\s)(?<!since\s)(?:\b(?:it|that|this|(?:option|choice|solution|response)(?:\s+here)?))"
@@ -228,9 +234,13 @@ def _last_number(text: str, _: Sequence[str]) -> str | None:
 
 
 def _boxed_number(text: str, _: Sequence[str]) -> str | None:
-    """Returns the number in the last box of LaTeX."""
-    boxed = letters.BOXED.findall(text)
-    return boxed[-1] if boxed and as_number(boxed[-1]) is not None else None
+    """Returns the number in the last box of LaTeX, unless the text around it denies it."""
+    boxes = [*letters.BOXED.finditer(text)]
+    boxed = boxes[-1] if boxes else None
+    if boxed is None or as_number(boxed[1]) is None:
+        return None
+    before, after = (plain(part) for part in around(text, *boxed.span()))
+    return None if is_denied(before.rstrip("$ ") + " ", after.lstrip("$")) else boxed[1]
 
 
 # Words
@@ -281,7 +291,7 @@ def _closed_word(text: str) -> str | None:
         return None
     if re.match(r"\W*\?|\.?\s*#?\d", rest):
         return None
-    if _RETRACTED.match(rest) or is_alternative("", rest):
+    if _RETRACTED.match(rest) or is_alternative("", rest) or is_withdrawn(rest):
         return None
     return "invalid" if word["denied"] else word["word"]
 
@@ -295,16 +305,24 @@ def _stated_text(text: str, _: Sequence[str]) -> str | None:
 def _stated_answer(text: str, _: Sequence[str]) -> str | None:
     """Returns the option, the `yes` or `no`, or else the line that the last `answer is` is followed by."""
     stated = _stated_text(plain(text), ())
-    if stated is None or doubts_what_follows(_with_statement(plain(first_question(text))) + " "):
+    if stated is None:
         return None
+    whole = plain(first_question(text))
+    behind = STATED.split(whole)[-1]
+    leading = whole[: len(whole) - len(behind)] + " "
+    if doubts_what_follows(leading, behind):
+        return None
+    if is_in_a_question(leading, behind):
+        return _instead(behind)
     if option := _STATED_OPTION.match(stated):
         letter, rest = (option[1] or option[2]).upper(), stated[option.end() :]
         several = re.match(
             r"\W*(?:or|and|nor|/|&)?\W*\(?(?!I['’\s]+[a-z])[A-Z]\)?(?:\W|$)", rest
         ) and re.match(r"\s*(?:,|/|&|or\b|and\b|nor\b|\()", rest)
-        behind = STATED.split(plain(first_question(text)))[-1]
-        denied = is_denied("", rest) or letter in _denied_options(behind[behind.find(rest) :])
-        return None if several or denied else f"({letter})"
+        rest_of_text = behind[behind.find(rest) :]
+        if is_denied("", rest_of_text):
+            return _instead(rest_of_text)
+        return None if several or letter in _denied_options(rest_of_text) else f"({letter})"
     closed = _ARGUMENT_IS.sub("", stated)
     if re.match(r"(?i)\W*not\s+(?:\w+ly\s+)?valid\b", closed):
         return _closed_word(closed)
@@ -316,9 +334,19 @@ def _stated_answer(text: str, _: Sequence[str]) -> str | None:
     return stated
 
 
-def _with_statement(text: str) -> str:
-    """Returns a text up to the end of its last `answer is`."""
-    return text[: len(text) - len(STATED.split(text)[-1])]
+_IN_ITS_PLACE = re.compile(
+    rf"(?i)\W*(?:\([A-Z]\)|\w+)?[^\w()]+(?:(?:(?:{CORRECTIONS}|but|oh|and|well|rather|instead)\b[\s,.:;!…–—-]*)+"
+    r"(?:(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|was|['’]s|should\s+be)\s*)?|(?:it|that)\s*(?:is|['’]s)\s+)"
+    r"(?:(?:really|actually|rather|option)\s+)*\(([A-Z])\)(?!\s*\?)"
+)
+
+
+def _instead(behind: str) -> str | None:
+    """Returns the option in the place of one that is taken back: `(B). Actually, (C)`, `(B)? No, (C)`."""
+    found = _IN_ITS_PLACE.match(behind)
+    if found is None or is_denied("", behind[found.end() :]) or is_alternative("", behind[found.end() :]):
+        return None
+    return f"({found[1].upper()})"
 
 
 def _denied_options(text: str) -> set[str]:
