@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sequela.analysis import CheckedMeasurement, check_validity
+from sequela.reports.captions import caption_of, edits_in_words
 from sequela.reports.charts import Stroke, cost_colors, seconds_chart, series_chart, strokes_of
 from sequela.reports.edit_set import FindingRow, SplitTable, finding_rows, sharing_ids, split_table
-from sequela.reports.formatting import capitalized, format_difference, format_number
+from sequela.reports.formatting import capitalized
 from sequela.reports.retention_by_age import AgeTable, age_table
 from sequela.reports.series import MetricSeries, group_into_series, label_order
 from sequela.reports.summary import Summary, summarize
@@ -182,7 +182,7 @@ def read_report_data(run_folder: Path) -> ReportData:
             _report_section(section, series_list, figures)
             for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
         ),
-        vs_retained_edits=_vs_retained_edits(series_list, measurements, labels, several),
+        vs_retained_edits=_vs_retainededits_in_words(series_list, measurements, labels, several),
         cost_chart=seconds_chart([(row.step, row.label, row.seconds) for row in costs], labels)
         if costs
         else None,
@@ -205,7 +205,9 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
         checkpoints: dict[str, set[int]] = defaultdict(set)
         for one in broken:
             checkpoints[one.label].add(one.n_edits)
-        descriptions = [f"{label} after {_edits(*sorted(counts))}" for label, counts in checkpoints.items()]
+        descriptions = [
+            f"{label} after {edits_in_words(*sorted(counts))}" for label, counts in checkpoints.items()
+        ]
         warnings.append(
             f"The model's logits were not finite on {items} items in {len(broken)} of "
             f"{len(measurements)} measurements ({'; '.join(descriptions)}). They count as failures."
@@ -298,53 +300,7 @@ def _figure(series: MetricSeries, labels: Sequence[str], several: bool) -> Figur
     if several:
         title = f"{title} ({series.model}, {series.edit_source})"
     protocol = protocol_info(series.protocol).label
-    return Figure(capitalized(title), protocol, _sentence(series), series_chart(series, labels))
-
-
-def _sentence(series: MetricSeries) -> str:
-    """Describes a chart in words: its caption, which is also the text for screen readers."""
-    share = series.share
-    sentences = []
-    meaning = series.metric.meaning
-    if series.suite == EDIT_QUALITY and meaning:
-        sentences.append(f"{capitalized(meaning)}.")
-    baseline = series.baseline[-1][1] if series.baseline else None
-    if baseline is not None:
-        sentences.append(f"Unedited: {format_number(baseline, share)}.")
-    ends = []
-    for curve in series.curves:
-        last = curve.points[-1]
-        if last.n_edits == 0:
-            continue
-        seed = f" (seed {curve.order_seed})" if series.seeds > 1 else ""
-        difference = last.difference
-        if last.baseline is None and last.shared is None and last.value is not None and baseline is not None:
-            difference = last.value - baseline
-        change = ""
-        if difference is not None and math.isfinite(difference):
-            change = f" ({format_difference(difference, share)})"
-        ends.append(
-            f"{curve.label}{seed} {format_number(last.value, share)}{change} after {_edits(last.n_edits)}"
-        )
-    if ends:
-        sentences.append(f"{'; '.join(ends)}.")
-    for reason, members in _undrawn(series).items():
-        checkpoints = [f"{one.label} after {_edits(one.n_edits)}" for one in members]
-        sentences.append(f"Not drawn, because {reason}: {', '.join(checkpoints)}.")
-    return " ".join(sentences)
-
-
-def _undrawn(series: MetricSeries) -> dict[str, list[CheckedMeasurement]]:
-    """Returns the points that aren't drawn, by the reason."""
-    undrawn: dict[str, list[CheckedMeasurement]] = defaultdict(list)
-    for one in series.undrawn:
-        reason = (
-            f"the score is invalid ({one.invalid_because})"
-            if one.invalid_because
-            else "there is no finite value"
-        )
-        undrawn[reason].append(one)
-    return undrawn
+    return Figure(capitalized(title), protocol, caption_of(series), series_chart(series, labels))
 
 
 def _trajectories(records: Iterable[EditRecord], suites: Suites) -> tuple[EditedTrajectory, ...]:
@@ -392,7 +348,7 @@ def _last_answers(store: ResultsStore) -> list[_LastAnswers]:
         )
         measured = store.measurements(key=key)
         if items and measured:
-            title = f"{_trajectory_title(measured[0])}, after {_edits(key.n_edits)}"
+            title = f"{_trajectory_title(measured[0])}, after {edits_in_words(key.n_edits)}"
             answers.append(_LastAnswers(key.trajectory, key.n_edits, title, items, scored))
     return sorted(answers, key=lambda one: one.title)
 
@@ -407,7 +363,7 @@ def _final_answers(last: Iterable[_LastAnswers]) -> tuple[FinalAnswers, ...]:
     return tuple(kept)
 
 
-def _vs_retained_edits(
+def _vs_retainededits_in_words(
     series_list: Sequence[MetricSeries],
     measurements: Iterable[CheckedMeasurement],
     labels: Sequence[str],
@@ -459,8 +415,3 @@ def _notes(measurements: Iterable[Measurement]) -> list[str]:
         more = f" and {len(where) - 3} more" if len(where) > 3 else ""
         notes.append(f"{note} ({'; '.join(where[:3])}{more})")
     return notes
-
-
-def _edits(*counts: int) -> str:
-    """Formats counts of edits: `1 edit`, `1, 5, 10 edits`."""
-    return "1 edit" if counts == (1,) else f"{', '.join(map(str, counts))} edits"
