@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from sequela.edits import EditSet
-from sequela.reports import markdown_page, write_report
+from sequela.reports import dropped_warnings, markdown_page, write_report
 from sequela.results import (
     open_store,
 )
 from sequela.studies import Study, run_study
 from support.runs import (
+    MessageLog,
     edit_records,
     measured,
 )
@@ -156,8 +158,18 @@ def one_dropped(make_study: MakeStudy, world: World, tmp_path_factory: pytest.Te
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEQUELA_CACHE", str(folder / "cache"))
-        run_study(study, folder / "run")
+        log = MessageLog()
+        run_study(study, folder / "run", log)
+    (folder / "messages").write_text("\n".join(log.lines), encoding="utf-8")
     return folder / "run"
+
+
+def test_a_dropped_edit_is_named_once_with_the_reason(one_dropped: Path) -> None:
+    lines = (one_dropped.parent / "messages").read_text(encoding="utf-8").splitlines()
+    (line,) = [one for one in lines if "dropped" in one]
+    assert re.search(r", ft-m.*: edit 'long' dropped: prompt and target have [\d,]+ tokens; ", line)
+    for page in (markdown_page(one_dropped), "\n".join(dropped_warnings(edit_records(one_dropped)))):
+        assert "1 of 2 edits was dropped, so that the model doesn't have it: long (prompt and target" in page
 
 
 def test_a_dropped_edit_leaves_the_scores_of_applied_edits(one_dropped: Path) -> None:

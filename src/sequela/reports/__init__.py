@@ -3,13 +3,14 @@
 from sequela.reports.html import write_report
 from sequela.reports.markdown import markdown_page
 from sequela.reports.summary import Summary, SummaryCell, SummaryColumn, SummaryRow, summarize
-from sequela.reports.warnings import run_warnings
+from sequela.reports.warnings import dropped_warnings, run_warnings
 
 __all__ = [
     "Summary",
     "SummaryCell",
     "SummaryColumn",
     "SummaryRow",
+    "dropped_warnings",
     "markdown_page",
     "run_warnings",
     "summarize",

@@ -10,7 +10,7 @@ from sequela.core.visible_text import visible
 from sequela.reports.edit_set import finding_rows
 from sequela.reports.summary import SummaryCell, summarize
 from sequela.reports.tables import invalid_score_rows, plugin_packages
-from sequela.reports.warnings import run_warnings
+from sequela.reports.warnings import dropped_warnings, run_warnings
 from sequela.results import Manifest, Suites, open_store, read_manifest
 
 
@@ -25,13 +25,14 @@ def markdown_page(run_folder: Path) -> str:
     """
     manifest = read_manifest(run_folder)
     with open_store(run_folder) as store:
-        stored = store.measurements()
+        stored, records = store.measurements(), store.edit_records()
         warning = manifest.incompleteness(store.count_evaluations())
     measurements = check_validity(stored, manifest.suites)
     parts = [f"# {manifest.name}", _environment(manifest)]
     if warning:
         parts.append(f"**{warning}**")
-    parts.extend(f"**{_safe(remark)}**" for remark in run_warnings(stored, manifest.suites))
+    remarks = (*run_warnings(stored, manifest.suites), *dropped_warnings(records))
+    parts.extend(f"**{_safe(remark)}**" for remark in remarks)
     parts.append("Each cell has the value ± standard error (n). The first column is the unedited model.")
     parts.extend(_tables(measurements, manifest.suites))
     invalid = [

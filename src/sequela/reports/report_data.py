@@ -31,7 +31,7 @@ from sequela.reports.tables import (
     plugin_packages,
     success_columns,
 )
-from sequela.reports.warnings import run_warnings
+from sequela.reports.warnings import dropped_warnings, run_warnings
 from sequela.results import (
     EDIT_QUALITY,
     OF_APPLIED,
@@ -160,7 +160,11 @@ def read_report_data(run_folder: Path) -> ReportData:
     pairs, others = _edit_pairs(edit_series)
     return ReportData(
         manifest=manifest,
-        warnings=(*_warnings(incomplete, measurements), *run_warnings(stored, suites)),
+        warnings=(
+            *_warnings(incomplete, measurements),
+            *run_warnings(stored, suites),
+            *dropped_warnings(records),
+        ),
         legend=tuple(zip(labels, strokes_of(labels), strict=True)),
         summary=_last_checkpoints(summarize(measurements, suites)),
         invalid_scores=tuple(invalid_score_rows(measurements, suites)),
@@ -213,17 +217,18 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
             f"{len(measurements)} measurements ({'; '.join(descriptions)}). They count as failures."
         )
     warnings += _items_that(
-        "are longer than the model's context and were not run.",
+        "are longer than the model's context and were not run",
         [(one, one.n_too_long) for one in measurements],
     )
     warnings += _items_that(
-        "have thinking that was not finished within max_thinking_tokens "
-        f"({_limits(measurements)}); raise it.",
+        "have thinking that was not finished within max_thinking_tokens",
         [(one, one.n_unfinished_thinking) for one in measurements],
+        f"Raise max_thinking_tokens ({_limits(measurements)}).",
     )
     warnings += _items_that(
-        "could not be run or scored; the notes on the measurements give the reasons.",
+        "could not be run or scored",
         [(one, one.n_failed) for one in measurements],
+        "The notes on the measurements give the reasons.",
     )
     return tuple(warnings)
 
@@ -234,21 +239,30 @@ def _limits(measurements: Sequence[Measurement]) -> str:
     return ", ".join(str(limit) for limit in sorted(limits - {None}, key=str))
 
 
-def _items_that(problem: str, counted: Sequence[tuple[Measurement, int]]) -> list[str]:
+def _items_that(problem: str, counted: Sequence[tuple[Measurement, int]], advice: str = "") -> list[str]:
     """Returns a warning about items that count as failures without having an answer; none if there are none.
+
+    Most items are counted by several measurements: by each metric, protocol and checkpoint. So their number
+    is given by task, as the greatest of any measurement.
 
     Args:
         problem: The predicate of the sentence.
         counted: The measurements with the number of such items.
+        advice: A further sentence.
     """
     affected = [(one, n) for one, n in counted if n > 0]
     if not affected:
         return []
-    tasks = sorted({f"{one.suite}: {one.task}" for one, _ in affected})
-    return [
-        f"{sum(n for _, n in affected)} items in {len(affected)} of {len(counted)} measurements "
-        f"({'; '.join(tasks)}) {problem} They count as failures."
-    ]
+    most: dict[str, tuple[int, int]] = {}
+    for one, n in affected:
+        task = f"{one.suite}: {one.task}"
+        most[task] = max(most.get(task, (0, 0)), (n, one.n))
+    tasks = "; ".join(f"{task}, up to {n} of {of}" for task, (n, of) in sorted(most.items()))
+    text = (
+        f"In {len(affected)} of {len(counted)} measurements, items {problem} ({tasks}). They count as "
+        "failures; several measurements may count the same item."
+    )
+    return [f"{text} {advice}".rstrip()]
 
 
 def _last_checkpoints(summary: Summary) -> Summary:
