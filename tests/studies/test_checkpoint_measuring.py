@@ -64,6 +64,7 @@ class TestMeasurements:
             records = [one for one in edit_records(finished) if one.editor == editor]
             for n_edits in (1, 2):
                 found = measured(finished, editor=editor, n_edits=n_edits, suite="edit_quality")
+                assert not measured(finished, n_edits=0, metric="effective_edits")
                 (effective,) = (m for m in found if m.metric == "effective_edits")
                 found = [m for m in found if m is not effective]
                 by_task = {
@@ -132,11 +133,13 @@ def test_edits_that_could_not_be_applied_are_counted(
     of_all = [one for one in found if one.task in ("success@edit", "retention@n")]
     assert {one.task for one in of_all} == {"success@edit", "retention@n"}
     for one in of_all:
-        assert one.note.startswith("2 of 2 edits could not be applied")
+        assert one.note.startswith(
+            "2 edits dropped, counted with what the model answers without them (first: "
+        )
         assert (one.value, one.n_nonfinite) == (0.0, 2)
     of_applied = [one for one in found if one not in of_all]
     assert {one.task for one in of_applied} == {"success@edit (applied)", "retention@n (applied)"}
-    assert {(one.value, one.n, one.note) for one in of_applied} == {(None, 0, "0 of 2 edits were applied")}
+    assert {(one.value, one.n, one.note) for one in of_applied} == {(None, 0, "2 edits dropped, not counted")}
     counts = measured(tmp_path / "run", n_edits=2, metric="dropped_edits")
     assert {(one.task, one.value, one.n) for one in counts} == {
         ("success@edit", 2, 2),
@@ -184,8 +187,8 @@ def test_a_dropped_edit_leaves_the_scores_of_applied_edits(one_dropped: Path) ->
     for task in ("success@edit", "retention@n"):
         of_all, of_applied = found[task, "paraphrase"], found[f"{task} (applied)", "paraphrase"]
         assert (of_all.n, of_applied.n) == (2, 1)
-        assert of_all.note.startswith("1 of 2 edits could not be applied")
-        assert of_applied.note == "1 of 2 edits were applied"
+        assert of_all.note.startswith("1 edit dropped")
+        assert of_applied.note == "1 edit dropped, not counted"
         assert (found[task, "dropped_edits"].value, found[task, "dropped_edits"].n) == (1, 2)
         efficacy = found[f"{task} (applied)", "efficacy"]
         assert (efficacy.n, efficacy.baseline) == (1, 0.0)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from sequela.analysis import Collapse, Collapses, ForgottenEdits, Unclear, mostly_forgotten
 from sequela.results import EditRecord, Measurement, Suites, method_label
+from sequela.results.metrics import SUPERSEDED
 
 NAMED = 3
 """The number of reasons for dropping edits, and of edits for each reason, that a warning names."""
@@ -52,8 +53,13 @@ def dropped_warnings(records: Iterable[EditRecord]) -> list[str]:
         f"{'was' if len(dropped) == 1 else 'were'} dropped, so that the model doesn't have "
         f"{'it' if len(dropped) == 1 else 'them'}: {_with_reasons(dropped)}."
         for members in trajectories.values()
-        if (dropped := [one for one in members if one.dropped])
+        if (dropped := [one for one in members if one.dropped and not _is_superseded(one)])
     ]
+
+
+def _is_superseded(record: EditRecord) -> bool:
+    """Returns whether a later edit of the same batch superseded an edit, which then counts as superseded."""
+    return any(item.metric == SUPERSEDED.name for item in record.success)
 
 
 def _with_reasons(dropped: Sequence[EditRecord]) -> str:
