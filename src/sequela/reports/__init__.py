@@ -1,5 +1,6 @@
 """Reports on runs: tables, charts, HTML and Markdown pages. Only stored results are read; no model runs."""
 
+from sequela.reports.footnotes import footnotes
 from sequela.reports.html import write_report
 from sequela.reports.markdown import markdown_page
 from sequela.reports.summary import Summary, SummaryCell, SummaryColumn, SummaryRow, summarize
@@ -11,6 +12,7 @@ __all__ = [
     "SummaryColumn",
     "SummaryRow",
     "dropped_warnings",
+    "footnotes",
     "markdown_page",
     "run_warnings",
     "summarize",

@@ -76,7 +76,7 @@ def _change(last: CheckedMeasurement, baseline: float | None, series: MetricSeri
         difference = last.value - baseline
     if difference is None or not math.isfinite(difference):
         return ""
-    text = format_difference(difference, series.share)
+    text = format_difference(difference, series.share, series.count)
     if basis := basis_of_difference(last, series):
         return f" ({text} {basis})"
     if last.baseline is not None and _number(last.baseline, series) != _number(baseline, series):
@@ -97,7 +97,7 @@ def _pair(shared: Comparison, series: MetricSeries) -> str:
 
 
 def _number(value: float | None, series: MetricSeries) -> str:
-    return format_number(value, series.share)
+    return format_number(value, series.share, series.count)
 
 
 def _undrawn(series: MetricSeries) -> dict[str, list[CheckedMeasurement]]:

@@ -12,6 +12,7 @@ from sequela.analysis import CheckedMeasurement, check_validity
 from sequela.reports.captions import caption_of, edits_in_words
 from sequela.reports.charts import Stroke, cost_colors, seconds_chart, series_chart, strokes_of
 from sequela.reports.edit_set import FindingRow, SplitTable, finding_rows, sharing_ids, split_table
+from sequela.reports.footnotes import footnotes
 from sequela.reports.formatting import capitalized
 from sequela.reports.retention_by_age import AgeTable, age_table
 from sequela.reports.series import MetricSeries, group_into_series, label_order
@@ -117,6 +118,7 @@ class ReportData:
     warnings: tuple[str, ...]
     legend: tuple[tuple[str, Stroke], ...]
     summary: Summary
+    footnotes: tuple[str, ...]
     invalid_scores: tuple[InvalidScoreRow, ...]
     edit_pairs: tuple[EditPair, ...]
     edit_figures: tuple[Figure, ...]
@@ -166,7 +168,8 @@ def read_report_data(run_folder: Path) -> ReportData:
             *dropped_warnings(records),
         ),
         legend=tuple(zip(labels, strokes_of(labels), strict=True)),
-        summary=_last_checkpoints(summarize(measurements, suites)),
+        summary=(summary := _last_checkpoints(summarize(measurements, suites))),
+        footnotes=tuple(footnotes(summary)),
         invalid_scores=tuple(invalid_score_rows(measurements, suites)),
         edit_pairs=tuple(
             EditPair(*(None if series is None else figures[id(series)] for series in pair)) for pair in pairs

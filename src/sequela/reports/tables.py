@@ -126,10 +126,10 @@ def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
                         label=curve.label,
                         order_seed=curve.order_seed,
                         n_edits=point.n_edits,
-                        value=NOT_SHOWN if invalid else format_number(point.value, share),
+                        value=NOT_SHOWN if invalid else format_number(point.value, share, series.count),
                         stderr=format_number(point.stderr, share),
                         n=point.n,
-                        baseline=format_number(point.baseline, share),
+                        baseline=format_number(point.baseline, share, series.count),
                         difference=NOT_SHOWN if invalid else _difference(point, series),
                         n_nonfinite=point.n_nonfinite,
                         n_too_long=point.n_too_long,
@@ -143,7 +143,7 @@ def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
 
 def _difference(one: CheckedMeasurement, series: MetricSeries) -> str:
     """Returns a difference, with the number of its items if it is not over those of value and baseline."""
-    text = format_difference(one.difference, series.share)
+    text = format_difference(one.difference, series.share, series.count)
     if one.shared is None or not basis_of_difference(one, series):
         return text
     return f"{text} (n = {one.shared.n})"
