@@ -224,19 +224,35 @@ def test_of_two_edits_of_one_question_in_a_batch_the_later_counts(
     assert "efficacy/free_decoding" in other["success@edit"]
 
 
-def test_a_dropped_edit_is_no_failure_and_the_table_says_how_many_were_applied(
-    sequela: Sequela, world_folder: Path, world_edits: EditSet, settings_file: Path, tmp_path: Path
+def test_dropped_and_superseded_edits_are_counted_and_explained(
+    sequela: Sequela,
+    world_folder: Path,
+    world_edits: EditSet,
+    settings_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The second edit is longer than the model's context."""
+    """The second edit asks the first one's question again; the third is longer than the model's context."""
     first, second = world_edits[:2]
+    again = first.model_copy(update={"id": "again", "target_new": second.target_new})
     long = second.model_copy(update={"id": "long", "prompt": "so " * 300 + second.prompt})
-    (tmp_path / "facts.jsonl").write_text(f"{first.model_dump_json()}\n{long.model_dump_json()}\n", "utf-8")
-    answer = sequela(
+    lines = (one.model_dump_json() for one in (first, again, long))
+    (tmp_path / "facts.jsonl").write_text("\n".join(lines), "utf-8")
+    command = (
         *("edit", "--model", world_folder, "--editor", "ft-m", "--hparams", settings_file, "--device", "cpu"),
-        *("--edits", tmp_path / "facts.jsonl", "--count", 2),
+        *("--edits", tmp_path / "facts.jsonl", "--count", 3),
     )
+    monkeypatch.setenv("COLUMNS", "400")
+    answer = sequela(*command)
     assert answer.exit_code == 0, answer.stderr
     shown = " ".join(answer.stdout.split())
-    assert re.search(
-        r"1 of 2 edits were applied; the model expresses [01] of these, and [01] of all\.", shown
-    )
+    assert re.search(r"2 of 3 edits were applied; right after each, the model expressed [012] of 2\.", shown)
+    assert "1 of 3 edits is superseded by a later edit of the same question" in shown
+    assert "superseded by again" in shown
+    assert "not applied: prompt and target have" in shown
+    assert shown.count("context") == 1
+    assert "nan" not in shown
+    edits = sequela(*command, "--json").json["edits"]
+    assert [one["superseded_by"] for one in edits] == ["again", None, None]
+    assert "efficacy/free_decoding" in edits[0]["success@edit"]  # it was measured before the later edit
+    assert edits[2]["final_loss"] is None

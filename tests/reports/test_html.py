@@ -187,8 +187,8 @@ def test_items_longer_than_the_context_are_reported(run_writer: Callable, tmp_pa
     text = write_report(run_writer().write(too_long=3), tmp_path).read_text(encoding="utf-8")
     banner = re.search(r'role="alert">([^<]*)', text)
     assert banner is not None
-    assert "9 items in 3 of" in banner[1]
-    assert "(perplexity: fixed_text) are longer than the model" in banner[1]
+    assert "In 3 of" in banner[1]
+    assert "were not run (perplexity: fixed_text, up to 3 of" in banner[1]
 
 
 def test_every_finite_measurement_is_drawn_with_its_error(run_writer: Callable, tmp_path: Path) -> None:

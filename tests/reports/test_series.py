@@ -166,4 +166,4 @@ def test_differences_are_over_the_items_that_both_models_answered() -> None:
     rows = number_rows(group_into_series([base, both, unknown, lower], SUITES))
     found = {row.n_edits: row.difference for row in rows if row.label == "rome" and row.n_edits}
     nothing, points = format_difference(None, share=True), format_difference
-    assert found == {5: points(0.0, share=True), 7: nothing, 9: points(0.5 - 0.6, share=True)}
+    assert found == {5: f"{points(0.0, share=True)} (n = 5)", 7: nothing, 9: points(0.5 - 0.6, share=True)}

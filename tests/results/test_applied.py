@@ -9,6 +9,7 @@ from sequela.results import (
     ItemRecord,
     Labels,
     count_dropped,
+    dropped_note,
     is_applied,
     of_applied,
     result_from_items,
@@ -41,11 +42,17 @@ def records(
 @pytest.mark.parametrize(
     ("dropped", "too_long", "value", "n", "note"),
     [
-        ("b", "", 1.0, 3, "3 of 4 edits were applied"),
-        ("ab", "", 1.0, 2, "2 of 4 edits were applied"),
-        ("", "c", 2 / 3, 3, "1 were not asked, being longer than the model's context"),
-        ("b", "bc", 1.0, 2, "3 of 4 edits were applied; 1 were not asked, being longer than the model's"),
-        ("abcd", "", None, 0, "0 of 4 edits were applied"),
+        ("b", "", 1.0, 3, "1 edit dropped, not counted"),
+        ("ab", "", 1.0, 2, "2 edits dropped, not counted"),
+        ("", "c", 2 / 3, 3, "1 edit longer than the model's context, not counted"),
+        (
+            "b",
+            "bc",
+            1.0,
+            2,
+            "1 edit dropped, not counted; 1 edit longer than the model's context, not counted",
+        ),
+        ("abcd", "", None, 0, "4 edits dropped, not counted"),
     ],
 )
 def test_success_of_applied_edits_is_over_these_alone(
@@ -56,7 +63,7 @@ def test_success_of_applied_edits_is_over_these_alone(
     assert found.task == "success@edit (applied)"
     assert found.value == (None if value is None else pytest.approx(value))
     assert (found.n, found.n_too_long) == (n, 0)
-    assert found.note.startswith(note)
+    assert found.note == note
 
 
 def test_if_all_edits_were_applied_and_asked_there_is_one_score() -> None:
@@ -67,6 +74,37 @@ def test_if_all_edits_were_applied_and_asked_there_is_one_score() -> None:
 def test_dropped_edits_are_counted_among_all() -> None:
     (found,) = count_dropped([*records(dropped="bd"), *records("success@edit")])
     assert (found.task, found.metric, found.value, found.n) == ("retention@n", "dropped_edits", 2, 4)
+
+
+def test_each_edit_counts_once_as_scored_dropped_or_superseded() -> None:
+    superseded = records()[0].model_copy(
+        update={"item": "e", "metric": "superseded", "protocol": "from_edits", "value": 1.0}
+    )
+    (found,) = count_dropped(with_dropped([*records(dropped="b"), superseded], {"e": "replaced"}))
+    assert (found.value, found.n) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("dropped", "too_long", "note"),
+    [
+        ("", "c", ""),
+        (
+            "b",
+            "",
+            "1 edit dropped, counted with what the model answers without it (first: b, "
+            "the loss is not finite)",
+        ),
+        ("b", "b", "1 edit dropped (first: b, the loss is not finite)"),
+        (
+            "ab",
+            "b",
+            "2 edits dropped, counted with what the model answers without them (first: a, the loss is not "
+            "finite)",
+        ),
+    ],
+)
+def test_the_note_on_dropped_edits_says_how_they_count(dropped: str, too_long: str, note: str) -> None:
+    assert dropped_note(records("success@edit", dropped, too_long)) == note
 
 
 def test_the_reason_stands_beside_other_details() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from sequela.edits import EditSet
-from sequela.reports import markdown_page, write_report
+from sequela.reports import dropped_warnings, markdown_page, write_report
 from sequela.results import (
     open_store,
 )
 from sequela.studies import Study, run_study
 from support.runs import (
+    MessageLog,
     edit_records,
     measured,
 )
@@ -62,6 +64,7 @@ class TestMeasurements:
             records = [one for one in edit_records(finished) if one.editor == editor]
             for n_edits in (1, 2):
                 found = measured(finished, editor=editor, n_edits=n_edits, suite="edit_quality")
+                assert not measured(finished, n_edits=0, metric="effective_edits")
                 (effective,) = (m for m in found if m.metric == "effective_edits")
                 found = [m for m in found if m is not effective]
                 by_task = {
@@ -130,11 +133,13 @@ def test_edits_that_could_not_be_applied_are_counted(
     of_all = [one for one in found if one.task in ("success@edit", "retention@n")]
     assert {one.task for one in of_all} == {"success@edit", "retention@n"}
     for one in of_all:
-        assert one.note.startswith("2 of 2 edits could not be applied")
+        assert one.note.startswith(
+            "2 edits dropped, counted with what the model answers without them (first: "
+        )
         assert (one.value, one.n_nonfinite) == (0.0, 2)
     of_applied = [one for one in found if one not in of_all]
     assert {one.task for one in of_applied} == {"success@edit (applied)", "retention@n (applied)"}
-    assert {(one.value, one.n, one.note) for one in of_applied} == {(None, 0, "0 of 2 edits were applied")}
+    assert {(one.value, one.n, one.note) for one in of_applied} == {(None, 0, "2 edits dropped, not counted")}
     counts = measured(tmp_path / "run", n_edits=2, metric="dropped_edits")
     assert {(one.task, one.value, one.n) for one in counts} == {
         ("success@edit", 2, 2),
@@ -156,8 +161,18 @@ def one_dropped(make_study: MakeStudy, world: World, tmp_path_factory: pytest.Te
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEQUELA_CACHE", str(folder / "cache"))
-        run_study(study, folder / "run")
+        log = MessageLog()
+        run_study(study, folder / "run", log)
+    (folder / "messages").write_text("\n".join(log.lines), encoding="utf-8")
     return folder / "run"
+
+
+def test_a_dropped_edit_is_named_once_with_the_reason(one_dropped: Path) -> None:
+    lines = (one_dropped.parent / "messages").read_text(encoding="utf-8").splitlines()
+    (line,) = [one for one in lines if "dropped" in one]
+    assert re.search(r", ft-m.*: edit 'long' dropped: prompt and target have [\d,]+ tokens; ", line)
+    for page in (markdown_page(one_dropped), "\n".join(dropped_warnings(edit_records(one_dropped)))):
+        assert "1 of 2 edits was dropped, so that the model doesn't have it: long (prompt and target" in page
 
 
 def test_a_dropped_edit_leaves_the_scores_of_applied_edits(one_dropped: Path) -> None:
@@ -172,8 +187,8 @@ def test_a_dropped_edit_leaves_the_scores_of_applied_edits(one_dropped: Path) ->
     for task in ("success@edit", "retention@n"):
         of_all, of_applied = found[task, "paraphrase"], found[f"{task} (applied)", "paraphrase"]
         assert (of_all.n, of_applied.n) == (2, 1)
-        assert of_all.note.startswith("1 of 2 edits could not be applied")
-        assert of_applied.note == "1 of 2 edits were applied"
+        assert of_all.note.startswith("1 edit dropped")
+        assert of_applied.note == "1 edit dropped, not counted"
         assert (found[task, "dropped_edits"].value, found[task, "dropped_edits"].n) == (1, 2)
         efficacy = found[f"{task} (applied)", "efficacy"]
         assert (efficacy.n, efficacy.baseline) == (1, 0.0)

@@ -40,7 +40,14 @@ def test_retained_efficacy_and_neighborhood_of_edit_quality_are_logged() -> None
         finding("neighborhood", 0.5, protocol="free_decoding", **quality),
         finding("efficacy", 0.3, protocol="free_decoding", suite="edit_quality", task="success@edit"),
     ]
-    assert headline(found) == "efficacy (free_decoding) 90.0 %, neighborhood (agreement) 25.0 %"
+    assert headline(found) == (
+        "efficacy (free decoding) 90.0 %, neighborhood (free decoding) 50.0 %, "
+        "neighborhood (agreement) 25.0 %"
+    )
+
+
+def test_a_count_is_written_as_a_whole_number() -> None:
+    assert headline([finding("nonfinite", 3.0)]) == "nonfinite 3"
 
 
 def test_no_results_give_an_empty_line() -> None:

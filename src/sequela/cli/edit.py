@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -112,20 +113,23 @@ def edit(
             )
             for one, report in zip(result.edits, result.reports, strict=True):
                 own = [item for item in items if item.item == one.id]
-                later = in_force.superseding(one)
                 answers.append(
                     {
                         **report.model_dump(),
                         "prompt": one.question,
                         "target_new": one.target_new,
                         "answer": next((i.answer for i in own if i.metric == "efficacy"), ""),
-                        "superseded_by": None if later is None else later.id,
+                        "superseded_by": None,  # known only after the last edit
                         "success@edit": {f"{i.metric}/{i.protocol}": i.value for i in own},
                         "too_long": max((i.too_long for i in own if i.too_long is not None), default=None),
                     }
                 )
             progress.advance(task, len(result.edits))
         progress.finish(task)
+    at_end = EditsInForce(questions, result.n_edits, frozenset(dropped))
+    for one, answer in zip(chosen, answers, strict=False):  # fewer answers if a bad edit ended the editing
+        later = at_end.superseding(one)
+        answer["superseded_by"] = None if later is None else later.id
     delta = method.finalize_delta(base, result.delta)
     if output is not None:
         ids = [answer["edit_id"] for answer in answers if not answer["dropped"]]
@@ -156,7 +160,7 @@ def edit(
                 answer["target_new"],
                 " ".join(answer["answer"].split())[:60],
                 _success_of(answer),
-                f"{answer['final_loss']:.3f}",
+                _loss_of(answer),
                 f"{answer['relative_norm']:.3f}",
                 _note_of(answer),
             ]
@@ -170,33 +174,48 @@ def edit(
 
 
 def _success_of(answer: dict[str, Any]) -> str:
-    if answer["superseded_by"] is not None or answer["dropped"]:
+    if answer["dropped"] or not _is_measured(answer):
         return "–"
     return "yes" if _expressed(answer) else "no"
+
+
+def _is_measured(answer: dict[str, Any]) -> bool:
+    """Returns whether an edit was measured: it is not, if a later one of its batch superseded it."""
+    return "efficacy/free_decoding" in answer["success@edit"]
 
 
 def _expressed(answer: dict[str, Any]) -> bool:
     return bool(answer["success@edit"].get("efficacy/free_decoding"))
 
 
+def _loss_of(answer: dict[str, Any]) -> str:
+    return f"{answer['final_loss']:.3f}" if math.isfinite(answer["final_loss"]) else "–"
+
+
 def _summary_of(answers: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yields a line on the edits that were applied and those that succeed, if some were dropped."""
-    measured = [answer for answer in answers if answer["superseded_by"] is None]
-    applied = [answer for answer in measured if not answer["dropped"]]
-    if len(applied) < len(measured):
+    """Yields lines on the applied edits and on the superseded ones, if some were dropped or superseded."""
+    applied = [answer for answer in answers if not answer["dropped"]]
+    measured = [answer for answer in applied if _is_measured(answer)]
+    n_superseded = sum(answer["superseded_by"] is not None for answer in answers)
+    if len(applied) < len(answers) or n_superseded:
         yield (
-            f"{len(applied)} of {len(measured)} edits were applied; the model expresses "
-            f"{sum(map(_expressed, applied))} of these, and {sum(map(_expressed, measured))} of all."
+            f"{len(applied)} of {len(answers)} edits were applied; right after each, the model expressed "
+            f"{sum(map(_expressed, measured))} of {len(measured)}."
+        )
+    if n_superseded:
+        yield (
+            f"{n_superseded} of {len(answers)} edits {'is' if n_superseded == 1 else 'are'} superseded by "
+            "a later edit of the same question: the model should no longer give the earlier answer."
         )
 
 
 def _note_of(answer: dict[str, Any]) -> str:
     too_long, later = answer["too_long"], answer["superseded_by"]
     details = [
-        answer["dropped"],
+        f"not applied: {answer['dropped']}" if answer["dropped"] else "",
         answer["warning"],
-        f"superseded by {later} of the same batch" if later is not None else "",
-        f"longer than the model's context: {too_long} tokens" if too_long else "",
+        f"superseded by {later}" if later is not None and not answer["dropped"] else "",
+        f"longer than the model's context: {too_long} tokens" if too_long and not answer["dropped"] else "",
     ]
     return "; ".join(part for part in details if part)
 

@@ -166,4 +166,6 @@ def _shown(one: CheckedMeasurement) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e15 and value == round(value) else f"{value:.4g}"

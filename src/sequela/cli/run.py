@@ -102,31 +102,33 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
 def print_summary(folder: Path) -> None:
     """Prints a table per trajectory of a run, with a row per quantity and a column per checkpoint."""
     from sequela.analysis import check_validity
-    from sequela.reports import run_warnings, summarize
+    from sequela.reports import dropped_warnings, footnotes, run_warnings, summarize
     from sequela.reports.formatting import NOT_SHOWN
     from sequela.results import open_store, read_manifest
 
     manifest = read_manifest(folder)
     suites = manifest.suites
     with open_store(folder) as store:
-        measurements = store.measurements()
+        measurements, records = store.measurements(), store.edit_records()
     summary = summarize(check_validity(measurements, suites), suites)
     for title, rows in summary.trajectories():
         print_table(
             f"{title} (value ± standard error)",
             ["after edits", *(str(row.n_edits) for row in rows)],
             (
-                [column.title, *(cell.text if cell else "" for cell in (row.cells[i] for row in rows))]
+                [column.title, *(cell.text if cell else "–" for cell in (row.cells[i] for row in rows))]
                 for i, column in enumerate(summary.columns)
             ),
             first_width=24,
         )
     if summary.rows:
+        for line in footnotes(summary):
+            print_line(line)
         cells = [cell for row in summary.rows for cell in row.cells if cell]
         hidden = any(cell.text.startswith(NOT_SHOWN) for cell in cells)
         reasons = ", and the reasons for n/a" if hidden else ""
         print_line(f"Sample sizes{reasons}: sequela results {folder} --all")
     for plugin in manifest.plugins:
         print_line(f"The {plugin.noun} {plugin.name} is from {plugin.distribution} {plugin.version}.")
-    for warning in run_warnings(measurements, suites):
+    for warning in (*run_warnings(measurements, suites), *dropped_warnings(records)):
         print_line(warning, style="yellow")

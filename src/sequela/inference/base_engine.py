@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TypeVar
 
 from sequela.core.progress import SILENT, Progress
@@ -16,6 +17,9 @@ Request = TypeVar("Request", ScoreRequest, GenerationRequest)
 Answer = TypeVar("Answer", Score, Generation)
 
 logger = logging.getLogger(__name__)
+
+_ENDING = 32
+"""The number of last tokens that identify a prompt, whatever examples a router puts before it."""
 
 
 class BaseEngine(ABC):
@@ -100,7 +104,7 @@ class BaseEngine(ABC):
             self._check_model(answerer)
             limit = self._context_limit(answerer)
             fitting = [index for index in indices if requests[index].length <= limit]
-            if len(fitting) < len(indices):
+            if self._are_news(requests[index] for index in indices if requests[index].length > limit):
                 logger.warning(
                     "%d of %d requests are longer than the context of %s (%d tokens; the longest has %d) "
                     "and are rejected.",
@@ -112,6 +116,22 @@ class BaseEngine(ABC):
                 )
             if fitting:
                 yield answerer, fitting
+
+    @cached_property
+    def _reported(self) -> set[tuple[int, ...]]:
+        """The endings of the prompts that were reported as too long."""
+        return set()
+
+    def _are_news(self, too_long: Iterable[ScoreRequest | GenerationRequest]) -> bool:
+        """Returns whether one of the requests asks what no request that was reported as too long asked.
+
+        The same prompts are asked at every checkpoint, generated and scored, and each result counts them.
+        """
+        prompts = (one.context if isinstance(one, ScoreRequest) else one.prompt for one in too_long)
+        endings = {prompt[-_ENDING:] for prompt in prompts}
+        news = not endings <= self._reported
+        self._reported.update(endings)
+        return news
 
 
 def _merge_hits(answers: Sequence[Answer], requests: Sequence[Request]) -> list[Answer]:

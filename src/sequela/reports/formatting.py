@@ -13,33 +13,43 @@ def capitalized(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def format_number(value: float | None, share: bool) -> str:
-    """Formats a value, in percent if it is a share; returns a dash for None."""
+def format_number(value: float | None, share: bool, count: bool = False) -> str:
+    """Formats a value; returns a dash for None.
+
+    Args:
+        value: The value.
+        share: Whether it is a share, which is written in percent.
+        count: Whether it counts something, so that a whole number has no decimals.
+    """
     if value is None:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if share:
         return f"{100 * value:.1f} %"
+    if count and math.isclose(value, round(value), rel_tol=0, abs_tol=1e-9):
+        return f"{round(value):,}"
     return _format_plain(value, like=value)
 
 
-def format_with_error(value: float | None, stderr: float | None, share: bool) -> str:
-    """Formats a value and its standard error to the same decimal place."""
-    text = format_number(value, share)
+def format_with_error(value: float | None, stderr: float | None, share: bool, count: bool = False) -> str:
+    """Formats a value and its standard error to the same decimal place; that of a count has one decimal."""
+    text = format_number(value, share, count)
     if value is None or stderr is None or not math.isfinite(value):
         return text
-    return f"{text} ± {100 * stderr:.1f}" if share else f"{text} ± {_format_plain(stderr, like=value)}"
+    if share:
+        return f"{text} ± {100 * stderr:.1f}"
+    return f"{text} ± {stderr:.1f}" if count else f"{text} ± {_format_plain(stderr, like=value)}"
 
 
-def format_difference(value: float | None, share: bool) -> str:
+def format_difference(value: float | None, share: bool, count: bool = False) -> str:
     """Formats a signed difference, in percentage points for shares; returns a dash for None or NaN."""
     if value is None or math.isnan(value):
         return "–"
     sign = "+" if value > 0 else "−" if value < 0 else "±"
     if share:
         return f"{sign}{100 * abs(value):.1f} pp"
-    return f"{sign}{format_number(abs(value), share=False)}"
+    return f"{sign}{format_number(abs(value), share=False, count=count)}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from sequela.analysis import CheckedMeasurement, check_validity
+from sequela.analysis import check_validity
 from sequela.core.visible_text import visible
 from sequela.reports.edit_set import finding_rows
-from sequela.reports.summary import SummaryCell, summarize
+from sequela.reports.footnotes import footnotes
+from sequela.reports.summary import Summary, SummaryCell, summarize
 from sequela.reports.tables import invalid_score_rows, plugin_packages
-from sequela.reports.warnings import run_warnings
-from sequela.results import Manifest, Suites, open_store, read_manifest
+from sequela.reports.warnings import dropped_warnings, run_warnings
+from sequela.results import Manifest, open_store, read_manifest
 
 
 def markdown_page(run_folder: Path) -> str:
@@ -25,15 +26,19 @@ def markdown_page(run_folder: Path) -> str:
     """
     manifest = read_manifest(run_folder)
     with open_store(run_folder) as store:
-        stored = store.measurements()
+        stored, records = store.measurements(), store.edit_records()
         warning = manifest.incompleteness(store.count_evaluations())
     measurements = check_validity(stored, manifest.suites)
     parts = [f"# {manifest.name}", _environment(manifest)]
     if warning:
         parts.append(f"**{warning}**")
-    parts.extend(f"**{_safe(remark)}**" for remark in run_warnings(stored, manifest.suites))
+    remarks = (*run_warnings(stored, manifest.suites), *dropped_warnings(records))
+    parts.extend(f"**{_safe(remark)}**" for remark in remarks)
     parts.append("Each cell has the value ± standard error (n). The first column is the unedited model.")
-    parts.extend(_tables(measurements, manifest.suites))
+    summary = summarize(measurements, manifest.suites)
+    parts.extend(_tables(summary))
+    if notes_below := footnotes(summary):
+        parts.append("\n".join(f"* {_safe(line)}" for line in notes_below))
     invalid = [
         f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, shuffle seed {row.order_seed}, "
         f"after {row.edits} edits: {_safe(row.reason)}"
@@ -79,8 +84,7 @@ def _duration(manifest: Manifest) -> str:
     return f"{(manifest.ended - manifest.started).total_seconds() / 60:.0f} minutes"
 
 
-def _tables(measurements: Sequence[CheckedMeasurement], suites: Suites) -> Iterable[str]:
-    summary = summarize(measurements, suites)
+def _tables(summary: Summary) -> Iterable[str]:
     for title, rows in summary.trajectories():
         lines = [
             f"## {_safe(title)}",
@@ -95,7 +99,9 @@ def _tables(measurements: Sequence[CheckedMeasurement], suites: Suites) -> Itera
 
 
 def _cell(cell: SummaryCell | None) -> str:
-    return "" if cell is None else f"{cell.text} ({cell.n})"
+    if cell is None:
+        return "–"
+    return f"{cell.text} ({cell.n})" if cell.n else cell.text
 
 
 def _safe(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from sequela.analysis import CheckedMeasurement, check_validity
+from sequela.reports.captions import caption_of, edits_in_words
 from sequela.reports.charts import Stroke, cost_colors, seconds_chart, series_chart, strokes_of
 from sequela.reports.edit_set import FindingRow, SplitTable, finding_rows, sharing_ids, split_table
-from sequela.reports.formatting import capitalized, format_difference, format_number
+from sequela.reports.footnotes import footnotes
+from sequela.reports.formatting import capitalized
 from sequela.reports.retention_by_age import AgeTable, age_table
 from sequela.reports.series import MetricSeries, group_into_series, label_order
 from sequela.reports.summary import Summary, summarize
@@ -31,7 +32,7 @@ from sequela.reports.tables import (
     plugin_packages,
     success_columns,
 )
-from sequela.reports.warnings import run_warnings
+from sequela.reports.warnings import dropped_warnings, run_warnings
 from sequela.results import (
     EDIT_QUALITY,
     OF_APPLIED,
@@ -117,6 +118,7 @@ class ReportData:
     warnings: tuple[str, ...]
     legend: tuple[tuple[str, Stroke], ...]
     summary: Summary
+    footnotes: tuple[str, ...]
     invalid_scores: tuple[InvalidScoreRow, ...]
     edit_pairs: tuple[EditPair, ...]
     edit_figures: tuple[Figure, ...]
@@ -160,9 +162,14 @@ def read_report_data(run_folder: Path) -> ReportData:
     pairs, others = _edit_pairs(edit_series)
     return ReportData(
         manifest=manifest,
-        warnings=(*_warnings(incomplete, measurements), *run_warnings(stored, suites)),
+        warnings=(
+            *_warnings(incomplete, measurements),
+            *run_warnings(stored, suites),
+            *dropped_warnings(records),
+        ),
         legend=tuple(zip(labels, strokes_of(labels), strict=True)),
-        summary=_last_checkpoints(summarize(measurements, suites)),
+        summary=(summary := _last_checkpoints(summarize(measurements, suites))),
+        footnotes=tuple(footnotes(summary)),
         invalid_scores=tuple(invalid_score_rows(measurements, suites)),
         edit_pairs=tuple(
             EditPair(*(None if series is None else figures[id(series)] for series in pair)) for pair in pairs
@@ -182,7 +189,7 @@ def read_report_data(run_folder: Path) -> ReportData:
             _report_section(section, series_list, figures)
             for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
         ),
-        vs_retained_edits=_vs_retained_edits(series_list, measurements, labels, several),
+        vs_retained_edits=_vs_retainededits_in_words(series_list, measurements, labels, several),
         cost_chart=seconds_chart([(row.step, row.label, row.seconds) for row in costs], labels)
         if costs
         else None,
@@ -205,23 +212,26 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
         checkpoints: dict[str, set[int]] = defaultdict(set)
         for one in broken:
             checkpoints[one.label].add(one.n_edits)
-        descriptions = [f"{label} after {_edits(*sorted(counts))}" for label, counts in checkpoints.items()]
+        descriptions = [
+            f"{label} after {edits_in_words(*sorted(counts))}" for label, counts in checkpoints.items()
+        ]
         warnings.append(
             f"The model's logits were not finite on {items} items in {len(broken)} of "
             f"{len(measurements)} measurements ({'; '.join(descriptions)}). They count as failures."
         )
     warnings += _items_that(
-        "are longer than the model's context and were not run.",
+        "are longer than the model's context and were not run",
         [(one, one.n_too_long) for one in measurements],
     )
     warnings += _items_that(
-        "have thinking that was not finished within max_thinking_tokens "
-        f"({_limits(measurements)}); raise it.",
+        "have thinking that was not finished within max_thinking_tokens",
         [(one, one.n_unfinished_thinking) for one in measurements],
+        f"Raise max_thinking_tokens ({_limits(measurements)}).",
     )
     warnings += _items_that(
-        "could not be run or scored; the notes on the measurements give the reasons.",
+        "could not be run or scored",
         [(one, one.n_failed) for one in measurements],
+        "The notes on the measurements give the reasons.",
     )
     return tuple(warnings)
 
@@ -232,21 +242,30 @@ def _limits(measurements: Sequence[Measurement]) -> str:
     return ", ".join(str(limit) for limit in sorted(limits - {None}, key=str))
 
 
-def _items_that(problem: str, counted: Sequence[tuple[Measurement, int]]) -> list[str]:
+def _items_that(problem: str, counted: Sequence[tuple[Measurement, int]], advice: str = "") -> list[str]:
     """Returns a warning about items that count as failures without having an answer; none if there are none.
+
+    Most items are counted by several measurements: by each metric, protocol and checkpoint. So their number
+    is given by task, as the greatest of any measurement.
 
     Args:
         problem: The predicate of the sentence.
         counted: The measurements with the number of such items.
+        advice: A further sentence.
     """
     affected = [(one, n) for one, n in counted if n > 0]
     if not affected:
         return []
-    tasks = sorted({f"{one.suite}: {one.task}" for one, _ in affected})
-    return [
-        f"{sum(n for _, n in affected)} items in {len(affected)} of {len(counted)} measurements "
-        f"({'; '.join(tasks)}) {problem} They count as failures."
-    ]
+    most: dict[str, tuple[int, int]] = {}
+    for one, n in affected:
+        task = f"{one.suite}: {one.task}"
+        most[task] = max(most.get(task, (0, 0)), (n, one.n))
+    tasks = "; ".join(f"{task}, up to {n} of {of}" for task, (n, of) in sorted(most.items()))
+    text = (
+        f"In {len(affected)} of {len(counted)} measurements, items {problem} ({tasks}). They count as "
+        "failures; several measurements may count the same item."
+    )
+    return [f"{text} {advice}".rstrip()]
 
 
 def _last_checkpoints(summary: Summary) -> Summary:
@@ -298,53 +317,7 @@ def _figure(series: MetricSeries, labels: Sequence[str], several: bool) -> Figur
     if several:
         title = f"{title} ({series.model}, {series.edit_source})"
     protocol = protocol_info(series.protocol).label
-    return Figure(capitalized(title), protocol, _sentence(series), series_chart(series, labels))
-
-
-def _sentence(series: MetricSeries) -> str:
-    """Describes a chart in words: its caption, which is also the text for screen readers."""
-    share = series.share
-    sentences = []
-    meaning = series.metric.meaning
-    if series.suite == EDIT_QUALITY and meaning:
-        sentences.append(f"{capitalized(meaning)}.")
-    baseline = series.baseline[-1][1] if series.baseline else None
-    if baseline is not None:
-        sentences.append(f"Unedited: {format_number(baseline, share)}.")
-    ends = []
-    for curve in series.curves:
-        last = curve.points[-1]
-        if last.n_edits == 0:
-            continue
-        seed = f" (seed {curve.order_seed})" if series.seeds > 1 else ""
-        difference = last.difference
-        if last.baseline is None and last.shared is None and last.value is not None and baseline is not None:
-            difference = last.value - baseline
-        change = ""
-        if difference is not None and math.isfinite(difference):
-            change = f" ({format_difference(difference, share)})"
-        ends.append(
-            f"{curve.label}{seed} {format_number(last.value, share)}{change} after {_edits(last.n_edits)}"
-        )
-    if ends:
-        sentences.append(f"{'; '.join(ends)}.")
-    for reason, members in _undrawn(series).items():
-        checkpoints = [f"{one.label} after {_edits(one.n_edits)}" for one in members]
-        sentences.append(f"Not drawn, because {reason}: {', '.join(checkpoints)}.")
-    return " ".join(sentences)
-
-
-def _undrawn(series: MetricSeries) -> dict[str, list[CheckedMeasurement]]:
-    """Returns the points that aren't drawn, by the reason."""
-    undrawn: dict[str, list[CheckedMeasurement]] = defaultdict(list)
-    for one in series.undrawn:
-        reason = (
-            f"the score is invalid ({one.invalid_because})"
-            if one.invalid_because
-            else "there is no finite value"
-        )
-        undrawn[reason].append(one)
-    return undrawn
+    return Figure(capitalized(title), protocol, caption_of(series), series_chart(series, labels))
 
 
 def _trajectories(records: Iterable[EditRecord], suites: Suites) -> tuple[EditedTrajectory, ...]:
@@ -392,7 +365,7 @@ def _last_answers(store: ResultsStore) -> list[_LastAnswers]:
         )
         measured = store.measurements(key=key)
         if items and measured:
-            title = f"{_trajectory_title(measured[0])}, after {_edits(key.n_edits)}"
+            title = f"{_trajectory_title(measured[0])}, after {edits_in_words(key.n_edits)}"
             answers.append(_LastAnswers(key.trajectory, key.n_edits, title, items, scored))
     return sorted(answers, key=lambda one: one.title)
 
@@ -407,7 +380,7 @@ def _final_answers(last: Iterable[_LastAnswers]) -> tuple[FinalAnswers, ...]:
     return tuple(kept)
 
 
-def _vs_retained_edits(
+def _vs_retainededits_in_words(
     series_list: Sequence[MetricSeries],
     measurements: Iterable[CheckedMeasurement],
     labels: Sequence[str],
@@ -459,8 +432,3 @@ def _notes(measurements: Iterable[Measurement]) -> list[str]:
         more = f" and {len(where) - 3} more" if len(where) > 3 else ""
         notes.append(f"{note} ({'; '.join(where[:3])}{more})")
     return notes
-
-
-def _edits(*counts: int) -> str:
-    """Formats counts of edits: `1 edit`, `1, 5, 10 edits`."""
-    return "1 edit" if counts == (1,) else f"{', '.join(map(str, counts))} edits"

@@ -62,6 +62,11 @@ class MetricSeries:
         return self.metric.is_share
 
     @property
+    def count(self) -> bool:
+        """True if the quantity counts something."""
+        return self.metric.is_count
+
+    @property
     def seeds(self) -> int:
         """The number of shuffle seeds."""
         return len({curve.order_seed for curve in self.curves})

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from sequela.analysis import CheckedMeasurement
 from sequela.reports.formatting import NOT_SHOWN, format_with_error
 from sequela.results import ALARMS, EDIT_QUALITY, Suites, mean_and_stderr, protocol_info
-from sequela.results.metrics import metric_rank
+from sequela.results.metrics import EDITED_NEIGHBORS, NEIGHBORHOOD, SUPERSEDED, metric_rank
+from sequela.results.protocols import AGREEMENT, FROM_EDITS, HITS, PROBABILITY, TEACHER_FORCED
+
+SUPERSEDED_CELL = "– (superseded)"
+"""The text of a cell of which later edits of the same questions have superseded all edits."""
+
+CHANGED_CELL = "– (changed)"
+"""The text of a cell of which edits in force change all neighborhood prompts on purpose."""
+
+_NAMED_PROTOCOLS = frozenset(one.name for one in (TEACHER_FORCED, PROBABILITY, AGREEMENT, HITS))
+"""The protocols of edit quality that a title names: those that are not the default, free decoding."""
 
 SEVERAL = f"{NOT_SHOWN} (several results)"
 """The text of a cell with several results of one task, which would belong to different edited models."""
@@ -44,17 +54,22 @@ class SummaryCell:
         stderr: The standard error; for a mean over tasks, that of the mean.
         n: The number of items.
         text: The value and its standard error, formatted.
+        rules: The validity rules by which it is invalid.
     """
 
     value: float | None
     stderr: float | None
     n: int
     text: str
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One checkpoint of one trajectory; `cells` has a cell for each column, None if nothing was measured."""
+    """One checkpoint of one trajectory; `cells` has a cell for each column, None if nothing was measured.
+
+    A count of edits or prompts that has no measurement, because there was nothing to count, is 0.
+    """
 
     model: str
     label: str
@@ -121,7 +136,10 @@ def _columns(measurements: Sequence[CheckedMeasurement], suites: Suites) -> list
 
 
 def _edit_columns(members: Sequence[CheckedMeasurement], suites: Suites) -> list[SummaryColumn]:
-    """Returns a column per task and metric of edit quality, by the headline protocol if it was measured."""
+    """Returns a column per task and metric of edit quality, by the headline protocol if it was measured.
+
+    Another way of asking a model is named in the title.
+    """
     protocols: dict[str, str] = {}
     for one in members:
         if one.metric not in protocols or protocol_info(one.protocol).headline:
@@ -129,9 +147,10 @@ def _edit_columns(members: Sequence[CheckedMeasurement], suites: Suites) -> list
     columns = []
     for metric, protocol in sorted(protocols.items(), key=lambda kind: metric_rank(kind[0])):
         label = suites.metric(EDIT_QUALITY, metric).label
+        named = f", {protocol_info(protocol).label}" if protocol in _NAMED_PROTOCOLS else ""
         tasks = {one.task for one in members if (one.metric, one.protocol) == (metric, protocol)}
         columns += [
-            SummaryColumn(f"{task}, {label}", (task,), EDIT_QUALITY, metric, protocol)
+            SummaryColumn(f"{task}, {label}{named}", (task,), EDIT_QUALITY, metric, protocol)
             for task in sorted(tasks, reverse=True)
         ]
     return columns
@@ -177,7 +196,12 @@ def _belongs(one: CheckedMeasurement, column: SummaryColumn) -> bool:
 def _cell(
     measurements: Iterable[CheckedMeasurement], column: SummaryColumn, suites: Suites
 ) -> SummaryCell | None:
+    measurements = list(measurements)
     members = [one for one in measurements if _belongs(one, column)]
+    metric = suites.metric(column.suite, column.metric)
+    of_edits = any(one.suite == column.suite == EDIT_QUALITY for one in measurements)
+    if not members and metric.is_count and of_edits:
+        return SummaryCell(0.0, None, 0, "0")
     if len(members) < len(column.tasks):
         return None  # a mean over fewer tasks would not be comparable
     if len({one.task for one in members}) < len(members):
@@ -185,15 +209,30 @@ def _cell(
     invalid = sorted({one.invalid_because.partition(":")[0] for one in members if one.invalid_because})
     if invalid:
         description = f"{NOT_SHOWN} ({', '.join(invalid)})"
-        return SummaryCell(None, None, sum(one.n for one in members), description)
+        return SummaryCell(None, None, sum(one.n for one in members), description, tuple(invalid))
     values = [one.value for one in members if one.value is not None]
     if len(values) < len(members):
-        return SummaryCell(None, None, sum(one.n for one in members), "–")
+        return SummaryCell(None, None, sum(one.n for one in members), _reason(members, measurements))
     value, _ = mean_and_stderr(values)
     errors = [one.stderr for one in members if one.stderr is not None]
     stderr = None
     if len(errors) == len(members):  # the tasks' items differ, so their errors are independent
         stderr = math.sqrt(math.fsum(error**2 for error in errors)) / len(errors)
-    share = suites.metric(column.suite, column.metric).is_share
-    text = format_with_error(value, stderr, share)
+    text = format_with_error(value, stderr, metric.is_share, metric.is_count)
     return SummaryCell(value, stderr, sum(one.n for one in members), text)
+
+
+def _reason(members: Sequence[CheckedMeasurement], measurements: Sequence[CheckedMeasurement]) -> str:
+    """Returns the text of a cell without a value: a dash, and why nothing is left to measure.
+
+    Args:
+        members: The measurements of the cell.
+        measurements: All measurements of the checkpoint.
+    """
+    if any(one.n for one in members):
+        return "–"
+    tasks = {one.task for one in members}
+    left_out = {one.metric for one in measurements if one.task in tasks and one.protocol == FROM_EDITS.name}
+    if EDITED_NEIGHBORS.name in left_out and {one.metric for one in members} == {NEIGHBORHOOD.name}:
+        return CHANGED_CELL
+    return SUPERSEDED_CELL if SUPERSEDED.name in left_out else "–"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.analysis import CheckedMeasurement
+from sequela.reports.captions import basis_of_difference
 from sequela.reports.formatting import (
     NOT_SHOWN,
     format_bytes,
@@ -107,7 +108,8 @@ class EditRow:
 def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
     """Returns a row for each measurement of the series, with the unedited model's value as the baseline.
 
-    The difference is over the items that both models answered.
+    The difference is over the items that both models answered. Where these are not all, it has their number,
+    and the note has both values over them.
     """
     rows = []
     for series in series_list:
@@ -115,6 +117,8 @@ def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
         for curve in series.curves:
             for point in curve.points:
                 invalid = bool(point.invalid_because)
+                basis = "" if invalid else basis_of_difference(point, series)
+                basis = f"difference {basis}" if basis else ""
                 rows.append(
                     NumberRow(
                         quantity=f"{series.task_title}: {series.metric.label}",
@@ -122,19 +126,27 @@ def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
                         label=curve.label,
                         order_seed=curve.order_seed,
                         n_edits=point.n_edits,
-                        value=NOT_SHOWN if invalid else format_number(point.value, share),
+                        value=NOT_SHOWN if invalid else format_number(point.value, share, series.count),
                         stderr=format_number(point.stderr, share),
                         n=point.n,
-                        baseline=format_number(point.baseline, share),
-                        difference=NOT_SHOWN if invalid else format_difference(point.difference, share),
+                        baseline=format_number(point.baseline, share, series.count),
+                        difference=NOT_SHOWN if invalid else _difference(point, series),
                         n_nonfinite=point.n_nonfinite,
                         n_too_long=point.n_too_long,
                         n_unfinished_thinking=point.n_unfinished_thinking,
                         n_failed=point.n_failed,
-                        note="; ".join((*flag_notes(point), *([point.note] if point.note else []))),
+                        note="; ".join(part for part in (*flag_notes(point), basis, point.note) if part),
                     )
                 )
     return rows
+
+
+def _difference(one: CheckedMeasurement, series: MetricSeries) -> str:
+    """Returns a difference, with the number of its items if it is not over those of value and baseline."""
+    text = format_difference(one.difference, series.share, series.count)
+    if one.shared is None or not basis_of_difference(one, series):
+        return text
+    return f"{text} (n = {one.shared.n})"
 
 
 def flag_notes(one: CheckedMeasurement) -> list[str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from sequela.analysis import Collapse, Collapses, ForgottenEdits, Unclear, mostly_forgotten
-from sequela.results import Measurement, Suites, method_label
+from sequela.results import EditRecord, Measurement, Suites, method_label
+from sequela.results.metrics import SUPERSEDED
+
+NAMED = 3
+"""The number of reasons for dropping edits, and of edits for each reason, that a warning names."""
 
 
 def run_warnings(measurements: Sequence[Measurement], suites: Suites) -> list[str]:
@@ -34,9 +39,45 @@ def run_warnings(measurements: Sequence[Measurement], suites: Suites) -> list[st
     return collapsed + unclear + unexpressed
 
 
+def dropped_warnings(records: Iterable[EditRecord]) -> list[str]:
+    """Returns a warning for each trajectory of which edits were dropped, with their ids and the reasons.
+
+    Args:
+        records: The edit records of the run.
+    """
+    trajectories: dict[str, list[EditRecord]] = defaultdict(list)
+    for record in records:
+        trajectories[record.trajectory].append(record)
+    return [
+        f"{_describe_trajectory(members[0])}: {len(dropped)} of {len(members)} edits "
+        f"{'was' if len(dropped) == 1 else 'were'} dropped, so that the model doesn't have "
+        f"{'it' if len(dropped) == 1 else 'them'}: {_with_reasons(dropped)}."
+        for members in trajectories.values()
+        if (dropped := [one for one in members if one.dropped and not _is_superseded(one)])
+    ]
+
+
+def _is_superseded(record: EditRecord) -> bool:
+    """Returns whether a later edit of the same batch superseded an edit, which then counts as superseded."""
+    return any(item.metric == SUPERSEDED.name for item in record.success)
+
+
+def _with_reasons(dropped: Sequence[EditRecord]) -> str:
+    """Names dropped edits by the reason; of each reason, the first ones."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for one in dropped:
+        by_reason[one.dropped].append(one.edit_id)
+    parts = []
+    for reason, ids in list(by_reason.items())[:NAMED]:
+        more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+        parts.append(f"{', '.join(ids[:NAMED])}{more} ({reason})")
+    further = sum(len(ids) for ids in list(by_reason.values())[NAMED:])
+    return "; ".join([*parts, *([f"{further} more for other reasons"] if further else [])])
+
+
 def _few(n: int) -> str:
     return f"only {n}" if n else "none"
 
 
-def _describe_trajectory(one: Collapse | Unclear | ForgottenEdits) -> str:
+def _describe_trajectory(one: Collapse | Unclear | ForgottenEdits | EditRecord) -> str:
     return f"{method_label(one.editor, one.variant)} on {one.model} (shuffle seed {one.order_seed})"

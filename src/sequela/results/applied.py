@@ -50,38 +50,63 @@ def is_applied(record: ItemRecord) -> bool:
     return not record.details.get(DROPPED)
 
 
-def of_applied(result: TaskResult) -> TaskResult | None:
+def of_applied(result: TaskResult, note: str = "") -> TaskResult | None:
     """Returns a score of edits over those that were applied and asked; None if these are all.
 
     It has no value if there is no such edit.
 
     Args:
         result: The score over all edits, with its items.
+        note: A remark for readers, after which the edits follow that are left out.
     """
     items = [item for item in result.items if is_applied(item) and item.answered]
     if result.task not in OF_APPLIED or len(items) == len(result.items):
         return None
-    task, n = OF_APPLIED[result.task], len(result.items)
+    task = OF_APPLIED[result.task]
     n_dropped = sum(not is_applied(item) for item in result.items)
-    dropped = f"{n - n_dropped} of {n} edits were applied" if n_dropped else ""
-    n_asked = n - n_dropped - len(items)
-    unasked = f"{n_asked} were not asked, being longer than the model's context" if n_asked else ""
-    note = "; ".join(part for part in (dropped, unasked) if part)
+    n_unasked = len(result.items) - n_dropped - len(items)
+    dropped = f"{_edits(n_dropped)} dropped, not counted" if n_dropped else ""
+    unasked = f"{_edits(n_unasked)} longer than the model's context, not counted" if n_unasked else ""
+    full_note = "; ".join(part for part in (note, dropped, unasked) if part)
     renamed = [item.model_copy(update={"task": task}) for item in items]
     if not renamed:
-        return result_like(result.items[0].model_copy(update={"task": task}), None, note=note)
-    return result_from_items(renamed, note)
+        return result_like(result.items[0].model_copy(update={"task": task}), None, note=full_note)
+    return result_from_items(renamed, full_note)
+
+
+def dropped_note(records: Iterable[ItemRecord]) -> str:
+    """Returns a note on the dropped edits that a score over all edits has; empty if it has none.
+
+    Args:
+        records: The records of the score.
+    """
+    dropped = [one for one in records if not is_applied(one)]
+    if not dropped:
+        return ""
+    first = f"(first: {dropped[0].item}, {dropped[0].details[DROPPED]})"
+    if not any(one.answered for one in dropped):
+        return f"{_edits(len(dropped))} dropped {first}"
+    them = "it" if len(dropped) == 1 else "them"
+    return f"{_edits(len(dropped))} dropped, counted with what the model answers without {them} {first}"
+
+
+def _edits(n: int) -> str:
+    return "1 edit" if n == 1 else f"{n} edits"
 
 
 def count_dropped(records: Iterable[ItemRecord]) -> list[TaskResult]:
     """Returns the number of edits that were not applied, by task; n is the number of all edits of the task.
 
+    Each edit counts once: a superseded one, of which there is only the record that counts it, is not dropped.
+
     Args:
-        records: The records of edits; a task without dropped edits has no count.
+        records: The records of edits, and those that count what is left out; a task without dropped edits has
+            no count.
     """
     edits: dict[str, dict[str, bool]] = {}
     for one in records:
-        edits.setdefault(one.task, {})[one.item] = is_applied(one)
+        known = edits.setdefault(one.task, {})
+        known[one.item] = known.get(one.item, True) and is_applied(one)
     return [
         TaskResult(
             suite=EDIT_QUALITY,

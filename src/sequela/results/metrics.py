@@ -64,6 +64,11 @@ class MetricInfo(BaseModel):
         """True if its values are shares, which are written in percent."""
         return self.unit is Unit.SHARE
 
+    @property
+    def is_count(self) -> bool:
+        """True if its values count something; whole ones are written without decimals."""
+        return self.unit is Unit.COUNT
+
     def is_better(self, value: float, other: float) -> bool:
         """Returns whether a value is better than another; False if neither direction is better."""
         if self.higher_is_better is None:

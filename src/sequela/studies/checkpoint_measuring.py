@@ -122,7 +122,7 @@ class CheckpointMeasuring:
         def edit_quality(before: Unedited) -> tuple[list[TaskResult], list[ItemRecord]]:
             items = self._retention(edited, plan.edits, before)
             items = with_known_before(items, known_before_all(items, plan.edits))
-            return task_results(items), items
+            return task_results(items, is_unedited=True), items
 
         evaluations = [one for one in self._suites(edited) if one.is_quick == (before is None)]
         if before is not None:
@@ -232,20 +232,13 @@ class CheckpointMeasuring:
 
 
 def _notes_of(records: Sequence[EditRecord]) -> dict[str, str]:
-    """Returns notes on dropped and bad edits for the tasks `success@edit` and `retention@n`."""
-    notes = []
-    dropped = [record for record in records if record.dropped]
-    if dropped:
-        notes.append(
-            f"{len(dropped)} of {len(records)} edits could not be applied; the score over all edits counts "
-            f"what the model answers without them (first: {dropped[0].edit_id}, {dropped[0].dropped})"
-        )
+    """Returns notes on bad edits for the tasks `success@edit` and `retention@n`."""
     warned = [record for record in records if record.warning]
-    if warned:
-        first = warned[0]
-        notes.append(
-            f"{len(warned)} of {len(records)} edits are bad (first: edit {first.position}, {first.edit_id}, "
-            f"{first.warning})"
-        )
-    note = "; ".join(notes)
-    return {SUCCESS_AT_EDIT: note, RETENTION_AT_N: note} if note else {}
+    if not warned:
+        return {}
+    first = warned[0]
+    note = (
+        f"{len(warned)} of {len(records)} edits are bad (first: edit {first.position}, {first.edit_id}, "
+        f"{first.warning})"
+    )
+    return {SUCCESS_AT_EDIT: note, RETENTION_AT_N: note}

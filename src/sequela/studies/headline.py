@@ -7,11 +7,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from sequela.evaluation.edit_quality.measure import RETENTION_AT_N
-from sequela.results import EDIT_QUALITY, TaskResult, metric_info
+from sequela.results import EDIT_QUALITY, TaskResult, metric_info, protocol_info
 from sequela.results.metrics import HIT_RATE
 
-EDIT_METRICS = (("efficacy", "free_decoding"), ("neighborhood", "agreement"))
-"""The metrics and protocols of edit quality that are logged."""
+EDIT_METRICS = (
+    ("efficacy", "free_decoding"),
+    ("neighborhood", "free_decoding"),
+    ("neighborhood", "agreement"),
+)
+"""The metrics and protocols of edit quality that are logged; the tables show those of free decoding."""
 
 MAX_METRICS = 2
 """The maximum number of metrics that are logged for any other suite."""
@@ -21,7 +25,7 @@ def headline(results: Sequence[TaskResult]) -> str:
     """Returns the headline numbers of one evaluation in a line; empty if it has none."""
     if results and results[0].suite == EDIT_QUALITY:
         numbers = [
-            f"{one.metric} ({one.protocol}) {_value(one.metric, one.value)}"
+            f"{one.metric} ({protocol_info(one.protocol).label}) {_value(one.metric, one.value)}"
             for metric in EDIT_METRICS
             for one in results
             if one.task == RETENTION_AT_N and (one.metric, one.protocol) == metric
@@ -46,4 +50,7 @@ def _mean(results: Sequence[TaskResult]) -> float | None:
 def _value(metric: str, value: float | None) -> str:
     if value is None:
         return "without a value"
-    return f"{100 * value:.1f} %" if metric_info(metric).is_share else f"{value:.2f}"
+    info = metric_info(metric)
+    if info.is_count and value == round(value):
+        return f"{value:.0f}"
+    return f"{100 * value:.1f} %" if info.is_share else f"{value:.2f}"

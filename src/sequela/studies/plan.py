@@ -69,6 +69,7 @@ class Plan:
         settings = self.study.edit_quality
         content: dict[str, object] = {
             "probes": 4,
+            "counts": 2,
             "matching": MATCHING_VERSION,
             "settings": settings.model_dump(mode="json"),
         }

@@ -108,7 +108,8 @@ def _rescored_results(
     if suite == REFUSAL:
         return rescore_refusal_records(items)
     if suite == EDIT_QUALITY:
-        return rescore_edit_records(items, {(one.task, one.metric, one.protocol): one.note for one in stored})
+        notes = {(one.task, one.metric, one.protocol): one.note for one in stored}
+        return rescore_edit_records(items, notes, is_unedited=stored[0].editor == UNEDITED)
     files = (
         files_of(suite) if suite in benchmark_names() else [file for file in own if file.benchmark == suite]
     )

@@ -89,6 +89,10 @@ def _edit_up_to(
             result = session.apply_batch(edits, at)
             edited = session.edited(result, measuring.routers)
             dropped |= {report.edit_id for report in result.reports if report.dropped}
+            for report in result.reports:
+                if report.dropped:
+                    say = f"{session.model.name}, {trajectory.label}: edit {report.edit_id!r} dropped"
+                    log.progress.say(f"{say}: {report.dropped}")
             in_force = EditsInForce(trajectory.questions, applied, frozenset(dropped))
             items = measure_edits(
                 edited,

@@ -11,6 +11,7 @@ from sequela.edits import Edit, EditSet, EditsInForce, Probe, Questions
 from sequela.evaluation.edit_quality.left_out import select_probes
 from sequela.evaluation.edit_quality.measure import (
     RETENTION_AT_N,
+    SUCCESS_AT_EDIT,
     measure_edits,
     neighborhood_answers,
     rescore_records,
@@ -19,6 +20,7 @@ from sequela.evaluation.edit_quality.measure import (
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
+from sequela.results import with_dropped
 
 SETTINGS = EditQualitySettings(max_new_tokens=4, prefixes=0, attack=False)
 
@@ -86,9 +88,9 @@ def test_what_is_left_out_is_counted_where_the_scores_are(world_model: LanguageM
     assert efficacy.n == 2
     assert efficacy.note == "1 edit superseded by a later edit of the same question, not counted"
     assert results["effective_edits", "free_decoding"].n == 2
-    assert (results["superseded", "from_edits"].value, results["superseded", "from_edits"].n) == (1, 1)
+    assert (results["superseded", "from_edits"].value, results["superseded", "from_edits"].n) == (1, 3)
     counted = results["edited_neighbors", "from_edits"]
-    assert (counted.value, counted.n, counted.stderr) == (1, 1, None)
+    assert (counted.value, counted.n, counted.stderr) == (1, 1, None)  # of the one neighbor of the others
     assert ("neighborhood", "agreement") not in results  # no neighbor is left
     (superseded,) = [one for one in records if one.metric == "superseded"]
     assert (superseded.item, superseded.details) == ("ada", {"superseded_by": "again"})
@@ -107,8 +109,46 @@ def test_a_neighborhood_score_states_how_many_prompts_it_leaves_out(world_model:
     assert results["efficacy", "free_decoding"].note == ""
     assert (results["edited_neighbors", "from_edits"].value, results["edited_neighbors", "from_edits"].n) == (
         3,
-        2,
+        5,
     )
+
+
+def test_every_count_is_of_all_edits_and_no_note_speaks_of_another_score(world_model: LanguageModel) -> None:
+    """Of five edits one is superseded and one was dropped; only the superseded one has a paraphrase."""
+    others = [lives_in(name, name, "Kyiv").model_copy(update={"paraphrases": ()}) for name in ("Mo", "Al")]
+    again = ADA_AGAIN.model_copy(update={"paraphrases": ()})
+    dropped = JO.model_copy(update={"paraphrases": ()})
+    edits, engine, model = [ADA, again, *others, dropped], TorchEngine(), EditedModel(world_model)
+    in_force = EditsInForce(Questions(edits), 5, frozenset({"jo"}))
+    records = [
+        *measure_edits(model, engine, edits, SUCCESS_AT_EDIT, SETTINGS),
+        *measure_edits(model, engine, edits, RETENTION_AT_N, SETTINGS, in_force=in_force),
+    ]
+    results = {
+        (one.task, one.metric, one.protocol): one
+        for one in task_results(with_dropped(records, {"jo": "the loss is not finite"}))
+    }
+    assert results[RETENTION_AT_N, "efficacy", "free_decoding"].n == 4
+    for task in (SUCCESS_AT_EDIT, RETENTION_AT_N):
+        count = results[task, "dropped_edits", "from_edits"]
+        assert (count.value, count.n) == (1, 5)
+    count = results[RETENTION_AT_N, "superseded", "from_edits"]
+    assert (count.value, count.n) == (1, 5)
+    effective = results[RETENTION_AT_N, "effective_edits", "free_decoding"]
+    superseded = "1 edit superseded by a later edit of the same question, not counted"
+    assert (effective.n, effective.note) == (3, f"{superseded}; 1 edit dropped, not counted")
+    with_note = {key[1] for key, one in results.items() if "counted with what the model" in one.note}
+    assert with_note == {"efficacy", "neighborhood"}  # the dropped edit has no other prompts
+    for protocol in ("free_decoding", "teacher_forced"):
+        empty = results[RETENTION_AT_N, "paraphrase", protocol]
+        assert (empty.value, empty.n, empty.note) == (None, 0, superseded)
+
+
+def test_no_edit_is_effective_on_the_unedited_model(world_model: LanguageModel) -> None:
+    records = measure_edits(EditedModel(world_model), TorchEngine(), [ADA], RETENTION_AT_N, SETTINGS)
+    for results in (task_results(records, is_unedited=True), rescore_records(records, {}, is_unedited=True)):
+        assert "efficacy" in {one.metric for one in results}
+        assert "effective_edits" not in {one.metric for one in results}
 
 
 @pytest.mark.parametrize("true", ["Orran", "orran", "the Orran."])

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 
 from sequela.edits import Edit, EditsInForce
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
-from sequela.results import EDIT_QUALITY, ItemRecord, TaskResult
+from sequela.results import (
+    EDIT_QUALITY,
+    RETENTION_AT_N,
+    SUCCESS_AT_EDIT,
+    ItemRecord,
+    TaskResult,
+    result_like,
+)
 from sequela.results.metrics import EDITED_NEIGHBORS, NEIGHBORHOOD, SUPERSEDED, UNASKED_PROMPTS, MetricInfo
 from sequela.results.protocols import FROM_EDITS
 
@@ -66,10 +73,14 @@ def is_count(record: ItemRecord) -> bool:
     return record.protocol == FROM_EDITS.name
 
 
-def count_results(counts: Sequence[ItemRecord]) -> list[TaskResult]:
+def count_results(counts: Sequence[ItemRecord], scored: Sequence[ItemRecord]) -> list[TaskResult]:
     """Returns the number of superseded edits and of edited neighborhood prompts, by task.
 
-    The n of a result is the number of edits concerned.
+    The n of a result is the number of all edits, or of all neighborhood prompts, of the task.
+
+    Args:
+        counts: The records that count what is left out.
+        scored: The records of what was measured.
     """
     groups: dict[tuple[str, str], list[ItemRecord]] = {}
     for record in counts:
@@ -80,11 +91,38 @@ def count_results(counts: Sequence[ItemRecord]) -> list[TaskResult]:
             task=task,
             metric=metric,
             protocol=FROM_EDITS.name,
-            value=sum(record.value for record in members),
-            n=len(members),
+            value=(value := sum(record.value for record in members)),
+            n=int(value) + _neighborhood_prompts(scored, task)
+            if metric == EDITED_NEIGHBORS.name
+            else len({one.item for one in (*scored, *counts) if one.task == task}),
             items=tuple(members),
         )
         for (task, metric), members in groups.items()
+    ]
+
+
+def without_items(
+    records: Sequence[ItemRecord], groups: Iterable[tuple[str, str, str]], counts: Sequence[ItemRecord]
+) -> list[TaskResult]:
+    """Returns a result without a value for each kind of `retention@n` of which nothing is left to measure.
+
+    Such a kind was measured right after the edits, but all its edits or prompts are now left out.
+
+    Args:
+        records: The records of what was measured.
+        groups: Their tasks, metrics and protocols.
+        counts: The records that count what is left out.
+    """
+    known = set(groups)
+    first = {
+        (one.metric, one.protocol): one.model_copy(update={"task": RETENTION_AT_N})
+        for one in reversed(records)
+        if one.task == SUCCESS_AT_EDIT and (RETENTION_AT_N, one.metric, one.protocol) not in known
+    }
+    return [
+        result_like(one, None, note=note)
+        for one in reversed(first.values())
+        if (note := left_out_note(counts, RETENTION_AT_N, one.metric))
     ]
 
 
@@ -159,6 +197,18 @@ def unasked_note(records: Iterable[ItemRecord]) -> str:
     return (
         f"{n} {'prompt' if n == 1 else 'prompts'} longer than the model's context (up to {max(lengths)} "
         "tokens), left out"
+    )
+
+
+def _neighborhood_prompts(scored: Iterable[ItemRecord], task: str) -> int:
+    """Returns the number of neighborhood prompts that were measured for a task."""
+    return len(
+        {
+            (record.item, one["prompt"])
+            for record in scored
+            if record.task == task and record.metric == NEIGHBORHOOD.name
+            for one in record.details.get("prompts", ())
+        }
     )
 
 

@@ -22,6 +22,7 @@ The prompts are defined in `probes`. The protocols are:
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from sequela.evaluation.edit_quality.left_out import (
     left_out_note,
     select_probes,
     unasked_note,
+    without_items,
 )
 from sequela.evaluation.edit_quality.plugin_metrics import OWN_METRICS, PROBE_REGISTRY
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
@@ -57,6 +59,7 @@ from sequela.results import (
     ItemRecord,
     TaskResult,
     count_dropped,
+    dropped_note,
     of_applied,
     result_from_items,
 )
@@ -66,6 +69,9 @@ from sequela.results.metrics import EFFECTIVE_EDITS, EFFICACY, NEIGHBORHOOD
 from sequela.results.protocols import AGREEMENT, FREE_DECODING, HITS, PROBABILITY, TEACHER_FORCED
 
 SUITE = EDIT_QUALITY
+
+_RETAINED = (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name)
+"""The score from which the effective edits are counted."""
 
 Answers = Mapping[str, str]
 """A model's answers by prompt."""
@@ -146,7 +152,9 @@ def neighborhood_answers(
     return {prompt: generation.text for prompt, generation in answers if generation.too_long is None}
 
 
-def task_results(records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None) -> list[TaskResult]:
+def task_results(
+    records: Iterable[ItemRecord], notes: Mapping[str, str] | None = None, *, is_unedited: bool = False
+) -> list[TaskResult]:
     """Returns the means over the edits, one result per task, metric and protocol.
 
     Where edits were dropped or not asked, the means over the others follow under tasks of their own.
@@ -154,6 +162,7 @@ def task_results(records: Iterable[ItemRecord], notes: Mapping[str, str] | None 
     Args:
         records: The records from `measure_edits`.
         notes: The notes on the results, by task.
+        is_unedited: Whether the model has none of the edits, so that none is effective.
     """
     task_notes = notes or {}
     groups: dict[tuple[str, str, str], list[ItemRecord]] = defaultdict(list)
@@ -163,40 +172,48 @@ def task_results(records: Iterable[ItemRecord], notes: Mapping[str, str] | None 
             counts.append(record)
         else:
             groups[(record.task, record.metric, record.protocol)].append(record)
-    results = [
-        result_from_items(
-            group,
-            "; ".join(
-                filter(
-                    None,
-                    (task_notes.get(task, ""), left_out_note(counts, task, metric), unasked_note(group)),
-                )
-            ),
-        )
-        for (task, metric, _), group in groups.items()
-    ]
-    retained = (RETENTION_AT_N, EFFICACY.name, FREE_DECODING.name)
+    results: list[TaskResult] = []
+    applied: list[TaskResult] = []
+    effective: list[TaskResult] = []
+    for (task, metric, protocol), group in groups.items():
+        note = _joined(task_notes.get(task, ""), left_out_note(counts, task, metric), unasked_note(group))
+        result = result_from_items(group, _joined(dropped_note(group), note))
+        of_some = of_applied(result, note)
+        results.append(result)
+        if of_some is not None:
+            applied.append(of_some)
+        if (task, metric, protocol) == _RETAINED and not is_unedited:
+            effective.append(_effective(of_some or result))
     scored = [record for group in groups.values() for record in group]
     return [
         *results,
-        *(one for result in results if (one := of_applied(result)) is not None),
-        *(_effective(one) for one in results if (one.task, one.metric, one.protocol) == retained),
-        *count_dropped(scored),
+        *without_items(scored, groups, counts),
+        *applied,
+        *effective,
+        *count_dropped([*scored, *counts]),
         *count_unasked(scored),
-        *count_results(counts),
+        *count_results(counts, scored),
     ]
 
 
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
+
+
 def rescore_records(
-    records: Iterable[ItemRecord], notes: Mapping[tuple[str, str, str], str]
+    records: Iterable[ItemRecord],
+    notes: Mapping[tuple[str, str, str], str],
+    *,
+    is_unedited: bool = False,
 ) -> list[TaskResult]:
     """Scores stored answers again with the current rule for matching answers; other records are unchanged.
 
     Args:
         records: The stored records.
         notes: The notes on the stored results by task, metric and protocol; they do not depend on the rule.
+        is_unedited: Whether they are of the unedited model.
     """
-    results = task_results([_rescore_record(record) for record in records])
+    results = task_results([_rescore_record(record) for record in records], is_unedited=is_unedited)
     return [
         one.model_copy(update={"note": notes.get((one.task, one.metric, one.protocol), one.note)})
         for one in results
@@ -223,16 +240,18 @@ def _has_answer(prompt: Mapping[str, Any]) -> bool:
     return prompt["too_long"] is None and prompt.get("unfinished_thinking") is None
 
 
-def _effective(retention: TaskResult) -> TaskResult:
-    """Returns the number of applied edits that the model still expresses under free decoding."""
-    applied = of_applied(retention) or retention
-    value, stderr, n = applied.value, applied.stderr, applied.n
+def _effective(applied: TaskResult) -> TaskResult:
+    """Returns the number of applied edits that the model still expresses under free decoding.
+
+    Args:
+        applied: The retention of the applied edits.
+    """
+    stderr = None if applied.stderr is None else applied.stderr * applied.n
     counted = {
-        "task": retention.task,
+        "task": RETENTION_AT_N,
         "metric": EFFECTIVE_EDITS.name,
-        "value": 0.0 if value is None else value * n,
-        "stderr": None if stderr is None else stderr * n,
-        "note": retention.note,
+        "value": math.fsum(item.value for item in applied.items),
+        "stderr": stderr,
     }
     return applied.model_copy(update=counted)
 
