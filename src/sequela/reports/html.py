@@ -18,7 +18,7 @@ import vl_convert
 from markupsafe import Markup
 
 from sequela.core.arguments import check_path
-from sequela.core.paths import replacing
+from sequela.core.paths import ensure_writable, ensure_writable_file, replacing
 from sequela.core.visible_text import visible
 from sequela.reports.formatting import format_bytes
 from sequela.reports.report_data import ReportData, read_report_data
@@ -38,10 +38,13 @@ def write_report(run_folder: str | PathLike[str], output_folder: str | PathLike[
         The path of the page.
 
     Raises:
-        SequelaError: The folder has no run, or its results can't be read.
+        SequelaError: The folder has no run, its results can't be read, or the page can't be written.
     """
-    page = render(read_report_data(check_path("run_folder", run_folder)))
+    data = read_report_data(check_path("run_folder", run_folder))
     path = check_path("output_folder", output_folder) / REPORT_NAME
+    ensure_writable(path.parent)
+    ensure_writable_file(path)
+    page = render(data)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="replace")
         temporary.chmod(0o644)  # temporary files are private, but the page should be readable by others
