@@ -27,7 +27,7 @@ with only_process(Path(sys.argv[1])):
 
 
 def _other_process(folder: Path) -> subprocess.Popen[str]:
-    """Starts a process that holds the lock of a folder until its standard input ends; returns when it has it."""
+    """Starts a process that holds the lock of a folder, and returns when it has it."""
     process = subprocess.Popen(
         [sys.executable, "-c", OTHER_PROCESS, str(folder)],
         stdin=subprocess.PIPE,
@@ -73,7 +73,7 @@ def test_a_check_writes_nothing(tmp_path: Path) -> None:
 def test_a_damaged_file_of_the_holder_does_not_hide_the_lock(tmp_path: Path) -> None:
     with only_process(tmp_path):
         (tmp_path / HOLDER).write_text("{")
-        with pytest.raises(RunningElsewhereError, match="^Another process is running this study in "):
+        with pytest.raises(RunningElsewhereError, match=r"^Another process is running this study in "):
             check_not_running(tmp_path)
 
 

@@ -186,7 +186,7 @@ def edits(
         typer.Option(
             "--model",
             "-m",
-            help="With --check: also count the tokens of answers, as this model's tokenizer does.",
+            help="With --check: also count the tokens of edits and answers, as this model's tokenizer does.",
         ),
     ] = None,
     all_probes: Annotated[

@@ -30,7 +30,6 @@ from sequela.cli.signals import STOPPED, exit_when_interrupted, interrupts_raise
 from sequela.cli.threads import wait_passively
 from sequela.core.errors import SequelaError
 
-
 _NO_PROGRAM_ERROR = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 """What the system refuses for a reason that is not in this program: permissions, and space on the disk."""
 

@@ -131,7 +131,9 @@ def ensure_writable_file(path: Path) -> None:
     try:
         is_folder = path.is_dir()
     except OSError as error:  # such as a name that is too long
-        raise SequelaError(f"Can't write to {path}: {error.strerror}.", hint="Choose another path.") from error
+        raise SequelaError(
+            f"Can't write to {path}: {error.strerror}.", hint="Choose another path."
+        ) from error
     if is_folder:
         raise SequelaError(f"Can't write to {path}: it is a folder.", hint="Name a file.")
     ensure_writable(path.parent, path=path)

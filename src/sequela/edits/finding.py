@@ -17,6 +17,8 @@ class FindingKind(str, Enum):
     EDITED_PARAPHRASE = "edited_paraphrase"
     EDITED_NEIGHBOR = "edited_neighbor"
     REWORDED_NEIGHBOR = "reworded_neighbor"
+    LONG_EDIT = "long_edit"
+    LONG_PROMPT = "long_prompt"
     LONG_TARGET = "long_target"
     LONG_NEIGHBORHOOD_ANSWER = "long_neighborhood_answer"
     LONG_PORTABILITY_ANSWER = "long_portability_answer"

@@ -1,7 +1,7 @@
-"""A finished run whose study is started again: it is only checked that its results are still those of the study.
+"""A finished run whose study is started again: only what its results depend on is checked.
 
-The model is loaded for that, since only its fingerprint tells whether its files are the same; nothing is measured,
-and nothing in the folder changes.
+The model is loaded for that, since only its fingerprint tells whether its files are the same. Nothing is
+measured, and nothing in the folder changes.
 """
 
 from __future__ import annotations

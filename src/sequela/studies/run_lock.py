@@ -1,7 +1,7 @@
 """The lock on the folder of a run: one process at a time runs a study in it.
 
-The operating system holds the lock and releases it when the process ends, however it ends; a process that died
-therefore never keeps another one out. A small file beside the lock says which process has it.
+The operating system holds the lock and releases it when the process ends, however it ends; a process that
+died therefore never keeps another one out. A small file beside the lock says which process has it.
 """
 
 from __future__ import annotations
