@@ -74,6 +74,17 @@ def test_with_a_model_edits_longer_than_its_context_are_found(
     assert "fit the context" not in text
 
 
+@pytest.mark.parametrize("option", [("--model", "x"), ("--all-probes",)])
+def test_options_of_a_check_are_for_a_check(
+    sequela: Sequela, contradicting: Path, option: tuple[str, ...]
+) -> None:
+    answer = sequela("edits", contradicting, *option)
+    assert (answer.exit_code, answer.stderr.splitlines()[0]) == (
+        2,
+        f"Error: {option[0]} is for --check only.",
+    )
+
+
 def test_all_probes_are_checked_on_request(sequela: Sequela, tmp_path: Path) -> None:
     neighbors = [{"prompt": f"{name} is "} for name in ("Tom", "Jo", "Al", "Ed", "Bo", "Cy", "Di")]
     line = {"id": "a", "subject": "Ada", "prompt": "{} is", "target_new": "old", "neighborhood": neighbors}

@@ -124,6 +124,13 @@ def test_a_report_that_cannot_be_written(
     assert (tmp_path / "facts.jsonl").read_text() == "kept"
 
 
+@pytest.mark.parametrize("option", [("--all",), ("--json",), ("--suite", "builtin")])
+def test_markdown_is_of_the_whole_run(sequela: Sequela, finished: Path, option: tuple[str, ...]) -> None:
+    answer = sequela("results", finished, "--markdown", *option)
+    assert answer.exit_code == 2
+    assert f"--markdown and {option[0]} can't be combined" in answer.stderr
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
 def test_what_the_system_refuses_is_no_traceback(
     sequela: Sequela, finished: Path, monkeypatch: pytest.MonkeyPatch, number: int

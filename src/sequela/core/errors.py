@@ -53,7 +53,7 @@ class BadInputError(SequelaError):
     """A file or record that can't be used; the message names both."""
 
 
-class LimitError(BadInputError):
+class TooFewItemsError(BadInputError):
     """A number of items that is above the number that there are.
 
     Args:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sequela.core.errors import BadInputError, LimitError
+from sequela.core.errors import BadInputError, TooFewItemsError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.control_answers import without_control_answers
@@ -205,7 +205,7 @@ def show_item(
     try:
         earlier = _recorded(model, suite, {**chosen, "limit": number - 1}) if number > 1 else _Recording()
         recording = _recorded(model, suite, {**chosen, "limit": number}, answer or "")
-    except LimitError as error:
+    except TooFewItemsError as error:
         raise BadInputError(
             f"The suite {suite!r} has no item {number}: {error.largest}.",
             hint="Choose a smaller number, or an item's id.",

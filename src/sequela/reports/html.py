@@ -19,12 +19,15 @@ from markupsafe import Markup
 
 from sequela.core.arguments import check_path
 from sequela.core.paths import ensure_writable, ensure_writable_file, replacing
-from sequela.core.visible_text import visible
+from sequela.core.visible_text import shortened, visible
 from sequela.reports.formatting import format_bytes
 from sequela.reports.report_data import ReportData, read_report_data
 from sequela.results import protocol_info
 
 REPORT_NAME = "index.html"
+
+LONGEST_TEXT = 1000
+"""The number of characters of a prompt or answer that a page shows; the item files have all of them."""
 
 
 def write_report(run_folder: str | PathLike[str], output_folder: str | PathLike[str]) -> Path:
@@ -63,6 +66,7 @@ def render(report: ReportData) -> str:
     )
     environment.filters |= {
         "bytes": format_bytes,
+        "brief": lambda text: shortened(text or "", LONGEST_TEXT),
         "pretty": _pretty_json,
         "metric": lambda item: report.manifest.suites.metric(item.suite, item.metric).label,
         "protocol": lambda item: protocol_info(item.protocol).label,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.core.errors import BadInputError, LimitError
+from sequela.core.errors import BadInputError, TooFewItemsError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.core.text_files import read_json_lines
@@ -84,7 +84,7 @@ class RefusalSuite:
         if limit is not None and limit < 1:
             raise BadInputError(f"refusal: the limit is {limit}, expected at least 1.")
         if limit is not None and limit > most:
-            raise LimitError(NAME, limit, f"there are {most} requests of each kind")
+            raise TooFewItemsError(NAME, limit, f"there are {most} requests of each kind")
         self._limit = limit
         self._max_new_tokens = max_new_tokens
 
