@@ -352,14 +352,10 @@ class Model:
             folder: The folder to write; saved edits in it are replaced.
 
         Raises:
-            BadInputError: The argument is not a path, or the model has no edits.
+            BadInputError: The argument is not a path.
             SequelaError: The folder can't be written.
         """
         folder = check_path("folder", folder)
-        if not self.methods:
-            raise BadInputError(
-                "This model has no edits to save.", hint="Call it on the model that `edited` yields."
-            )
         ensure_writable(folder)
         save_edits(folder, self.base, SavedEdits(self.delta, self.methods))
 
