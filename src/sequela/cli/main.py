@@ -31,7 +31,7 @@ from sequela.cli.threads import wait_passively
 from sequela.core.errors import SequelaError
 
 _NO_PROGRAM_ERROR = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
-"""What the system refuses for a reason that is not in this program: permissions, and space on the disk."""
+"""The errors of the system that have no reason in this program: permissions, and space on the disk."""
 
 
 class Commands(TyperGroup):

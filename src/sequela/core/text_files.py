@@ -155,7 +155,7 @@ _FAULTS = (
     ("Invalid \\", "a backslash begins no known escape; write it twice"),
     ("Unexpected UTF-8 BOM", "it begins with a byte-order mark"),
 )
-"""What Python's messages about JSON begin with, and what is wrong in plain words."""
+"""The beginnings of Python's messages about JSON, and their meaning in plain words."""
 
 
 def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:

@@ -303,7 +303,7 @@ _FAULTS = (
     ("special characters are not allowed", "", "it has a control character"),
     ("unacceptable character", "", "it has a control character"),
 )
-"""What PyYAML's messages begin with, a word of what it was reading, and what is wrong in plain words."""
+"""The beginnings of PyYAML's messages, a word of their context, and their meaning in plain words."""
 
 
 def _with_line(where: str, field: str, lines: dict[Location, int]) -> str:

@@ -1,6 +1,6 @@
 """A finished run whose study is started again: only what its results depend on is checked.
 
-The model is loaded for that, since only its fingerprint tells whether its files are the same. Nothing is
+The model is loaded for that, since only its fingerprint shows whether its files are the same. Nothing is
 measured, and nothing in the folder changes.
 """
 
