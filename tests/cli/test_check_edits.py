@@ -46,7 +46,43 @@ def test_with_a_model_lengths_are_checked_by_its_tokenizer(
     line = {"id": "a", "subject": "Ada", "prompt": "{} is", "target_new": "the keeper of " * 20}
     (tmp_path / "facts.jsonl").write_text(json.dumps(line), encoding="utf-8")
     answer = sequela("edits", tmp_path / "facts.jsonl", "--check", "--model", world_folder, "--json")
-    assert [one["kind"] for one in answer.json["findings"]] == ["long_target"]
+    assert [one["kind"] for one in answer.json["findings"]] == ["long_edit", "long_target"]
+
+
+def test_with_a_model_edits_longer_than_its_context_are_found(
+    sequela: Sequela, tmp_path: Path, world_folder: Path
+) -> None:
+    path, long = tmp_path / "facts.jsonl", "the lord " * 4500
+    line = {"id": "a", "subject": "Ada", "prompt": "{} is", "target_new": "here"}
+    path.write_text(json.dumps(line), encoding="utf-8")
+    assert (
+        "all edits and prompts fit the context of"
+        in sequela("edits", path, "--check", "-m", world_folder).stdout
+    )
+    further = [
+        line | {"id": "b", "prompt": f"{long}{{}} is"},
+        line | {"id": "c", "paraphrases": [f"{long} Ada is"]},
+    ]
+    path.write_text("\n".join(map(json.dumps, [line, *further])), encoding="utf-8")
+    found = sequela("edits", path, "--check", "-m", world_folder, "--json").json["findings"]
+    assert [(one["kind"], one["edit_ids"], one["of"]) for one in found if one["kind"].startswith("long")] == [
+        ("long_edit", ["b"], 3),
+        ("long_prompt", ["c"], 1),
+    ]
+    text = sequela("edits", path, "--check", "-m", world_folder).stdout
+    assert "They can't be applied: every method drops them." in text
+    assert "fit the context" not in text
+
+
+@pytest.mark.parametrize("option", [("--model", "x"), ("--all-probes",)])
+def test_options_of_a_check_are_for_a_check(
+    sequela: Sequela, contradicting: Path, option: tuple[str, ...]
+) -> None:
+    answer = sequela("edits", contradicting, *option)
+    assert (answer.exit_code, answer.stderr.splitlines()[0]) == (
+        2,
+        f"Error: {option[0]} is for --check only.",
+    )
 
 
 def test_all_probes_are_checked_on_request(sequela: Sequela, tmp_path: Path) -> None:

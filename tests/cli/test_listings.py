@@ -119,6 +119,19 @@ def test_the_first_edits_of_a_source_are_shown(sequela: Sequela) -> None:
     assert shown["first"][0]["subject"] in sequela("edits", "builtin", "--limit", 3).stdout
 
 
+def test_long_texts_are_shortened_in_listings_but_not_in_json(sequela: Sequela, tmp_path: Path) -> None:
+    long = "word " * 36_000
+    line = {"id": "a", "subject": "Ada", "prompt": f"{long}{{}} is", "target_new": "here"}
+    lines = [line, line | {"id": "b", "target_new": "there"}]
+    (tmp_path / "facts.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    for options in ((), ("--check",)):
+        text = sequela("edits", "facts.jsonl", *options).stdout
+        assert "word word" in text
+        assert len(text) < 20_000
+    assert "here (a), then there (b)" in " ".join(sequela("edits", "facts.jsonl", "--check").stdout.split())
+    assert sequela("edits", "facts.jsonl", "--json").json["first"][0]["prompt"] == line["prompt"]
+
+
 def test_the_example_line_is_a_file_of_edits(sequela: Sequela, tmp_path: Path) -> None:
     answer = sequela("edits", "--example")
     assert (answer.exit_code, answer.stdout.count("\n")) == (0, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -108,6 +110,37 @@ def test_the_report_is_written_to_the_given_folder(sequela: Sequela, finished: P
     assert answer.exit_code == 0
     assert page.parent == tmp_path / "page"
     assert "retention@n" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", ["facts.jsonl", "facts.jsonl/x", "/proc/x", "has_a_folder"])
+def test_a_report_that_cannot_be_written(
+    sequela: Sequela, finished: Path, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "facts.jsonl").write_text("kept")
+    (tmp_path / "has_a_folder" / "index.html").mkdir(parents=True)
+    answer = sequela("report", finished, "-o", place)
+    assert answer.exit_code == 2
+    assert f"Can't write to {place}" in answer.stderr
+    assert (tmp_path / "facts.jsonl").read_text() == "kept"
+
+
+@pytest.mark.parametrize("option", [("--all",), ("--json",), ("--suite", "builtin")])
+def test_markdown_is_of_the_whole_run(sequela: Sequela, finished: Path, option: tuple[str, ...]) -> None:
+    answer = sequela("results", finished, "--markdown", *option)
+    assert answer.exit_code == 2
+    assert f"--markdown and {option[0]} can't be combined" in answer.stderr
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_what_the_system_refuses_is_no_traceback(
+    sequela: Sequela, finished: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "index.html")
+
+    monkeypatch.setattr("sequela.reports.write_report", refuse)
+    answer = sequela("report", finished)
+    assert (answer.exit_code, answer.stderr) == (2, f"Error: Can't use index.html: {os.strerror(number)}.\n")
 
 
 def test_stored_answers_are_rescored(sequela: Sequela, finished: Path, tmp_path: Path) -> None:

@@ -62,6 +62,13 @@ def test_a_wrong_request_is_explained(sequela: Sequela, arguments: tuple[str, ..
     assert "no-such-model" not in answer.stderr
 
 
+def test_an_item_beyond_the_last_is_named(sequela: Sequela, world_folder: Path) -> None:
+    answer = sequela("show", world_folder, "--suite", "builtin", "--item", "9999")
+    assert answer.exit_code == 2
+    assert "Error: The suite 'builtin' has no item 9999: the largest category has " in answer.stderr
+    assert "limit" not in answer.stderr
+
+
 def test_each_answer_of_a_file_is_read_on_a_line_of_its_own(sequela: Sequela, tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     path.write_text(

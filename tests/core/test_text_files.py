@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sequela.core.errors import BadInputError
-from sequela.core.text_files import open_text, read_json, read_json_lines, read_text
+from sequela.core.text_files import open_text, parse_json, read_json, read_json_lines, read_text
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -102,3 +102,25 @@ def test_a_compressed_file_that_is_too_large_is_an_error(tmp_path: Path) -> None
     assert len(read_text(path, limit=1000)) == 1000
     with pytest.raises(BadInputError, match="has more than 999 characters"):
         read_text(path, limit=999)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '{"id": "1", "x": "y"',
+            "a comma or the closing bracket is expected, but the text ends, at character 20",
+        ),
+        ('{"a": 1\n', "a comma or the closing bracket is expected, but the text ends, at character 7"),
+        ('{"a" 1}', "a colon is expected, at character 6"),
+        ("{a: 1}", "a name in double quotes is expected, at character 2"),
+        ('{"a": 1} x', "it goes on after the end of the value, at character 10"),
+        ('{"a": "b', "a text that begins with a double quote has no other one at its end, at character 7"),
+        ('{\n"a": 1\n"b": 2}', "a comma or the closing bracket is expected, at line 3, character 1"),
+        ("", "a value is expected, but the text ends, at character 1"),
+    ],
+)
+def test_a_text_that_is_not_json_is_explained_with_one_place(text: str, words: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        parse_json(text, "f.jsonl, line 3")
+    assert caught.value.message == f"f.jsonl, line 3: not JSON: {words}."

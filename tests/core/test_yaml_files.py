@@ -85,3 +85,23 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 def test_the_largest_numbers_that_settings_may_have() -> None:
     content = parse_yaml("[9223372036854775807, -9223372036854775808, 1e999]", "f.yaml").content
     assert content == [2**63 - 1, -(2**63), "1e999"]  # the last is a text in YAML 1.1
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("a:\n  b: 1\n c: 2", 3, "the indentation of this line doesn't fit the lines above"),
+        ("name: a\nmodels: [x]\n- b", 3, "the indentation of this line doesn't fit the lines above"),
+        ("- a\nb: 1", 2, "this line is no item of the list above"),
+        ("a: b: c", 1, "a colon stands where no key can be"),
+        ("models: [a\nb: 1", 2, r"a list in brackets isn't closed, or lacks a comma \(it begins in line 1\)"),
+        ('a: "x\nb: 2', 2, "a text in quotes isn't closed"),
+        ("a:\n\tb: 1", 2, "a tab; indent with spaces"),
+        ("a: @x", 1, "a character that can't begin a value; put the text in quotes"),
+        ("a: *x", 1, r"a `\*` begins a text; put the text in quotes"),
+    ],
+)
+def test_a_text_that_is_not_yaml_is_explained_in_plain_words(text: str, line: int, words: str) -> None:
+    with pytest.raises(BadInputError, match=rf"^f\.yaml, line {line}: this is not YAML: {words}") as caught:
+        parse_yaml(text, "f.yaml")
+    assert not any(word in caught.value.message for word in ("block", "<", "token", "expected"))

@@ -246,10 +246,18 @@ class TestBisection:
         found = bisect_run(folder, "perplexity > 1e9x")
         assert {one.edit for one in found} == {None}
 
+    def test_a_rule_that_the_unedited_model_meets_blames_no_edit(
+        self, finished: Path, tmp_path: Path
+    ) -> None:
+        folder = shutil.copytree(finished, tmp_path / "run")
+        found = bisect_run(folder, "perplexity > 0.5x")
+        assert {(one.edit, one.record, one.before, one.n_readings) for one in found} == {(0, None, None, 0)}
+        assert all(one.after == one.unedited for one in found)
+
     def test_invalid_arguments_are_rejected(self, finished: Path, tmp_path: Path) -> None:
         with pytest.raises(BadInputError, match="Invalid health rule"):
             bisect_run(finished, "when it breaks")
-        with pytest.raises(SequelaError, match="no trajectory of 'memit'"):
+        with pytest.raises(SequelaError, match=r"no method 'memit'\.\nIt has ft-m, rome\."):
             bisect_run(shutil.copytree(finished, tmp_path / "run"), "perplexity > 2x", editor="memit")
         with pytest.raises(SequelaError, match=r"no results|no run"):
             bisect_run(tmp_path, "perplexity > 2x")

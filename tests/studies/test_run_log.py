@@ -52,7 +52,11 @@ class TestProgress:
             ),
         ]
         first = watched.lines.index(lines[0])
-        assert not any("measuring" in line for line in watched.lines[:first])
+        before = watched.lines[:first]
+        assert not any("measuring after" in line or "reference answers" in line for line in before)
+        assert [line.rpartition(": ")[2] for line in before if "measuring" in line] == [
+            "measuring the unedited model"
+        ]
 
     def test_a_resumed_run_counts_stored_pieces_as_done(
         self, watched: WorkloadLog, make_study: MakeStudy, tmp_path: Path

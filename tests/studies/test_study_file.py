@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -145,10 +146,26 @@ def test_a_duplicate_key_is_rejected(key: str) -> None:
         ("order_seeds: [1, 1]", "order_seeds has duplicate entries"),
         ("checkpoints: [0]", "no checkpoint after an edit"),
         ("edits: {count: 3}\ncheckpoints: [0, 5]", "checkpoint 5 needs 5 edits; edits.count is 3"),
+        (
+            "edits: {count: 3}",
+            "checkpoint 10, one of the default `checkpoints: [0, 1, 5, 10]`, needs 10 edits; "
+            "edits.count is 3; set `checkpoints`, such as [0, 3]",
+        ),
     ],
 )
 def test_inconsistent_values_are_rejected(lines: str, expected: str) -> None:
     assert expected in error_of(ROME + lines + "\n")
+
+
+def test_a_default_checkpoint_that_the_source_is_too_short_for_is_called_a_default(tmp_path: Path) -> None:
+    line = {"subject": "Karsk", "prompt": "{} is in", "target_new": "Ulm"}
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps({"id": str(n), **line}) + "\n" for n in range(5)), encoding="utf-8")
+    error = error_of(ROME + f"edits: {{source: {path}}}\n")
+    assert (
+        "line 4: checkpoint 10, one of the default `checkpoints: [0, 1, 5, 10]`, needs 10 edits, but" in error
+    )
+    assert "has 5.\nSet `checkpoints`, such as `checkpoints: [0, 5]`, or choose another source." in error
 
 
 def test_checkpoints_inside_a_batch_are_rejected_but_the_last_batch_may_be_short() -> None:
@@ -156,6 +173,7 @@ def test_checkpoints_inside_a_batch_are_rejected_but_the_last_batch_may_be_short
     assert "checkpoint 3 falls inside a batch: memit applies 5" in error_of(
         memit + "checkpoints: [0, 3, 5]\n"
     )
+    assert "checkpoint 1, one of the default `checkpoints: [0, 1, 5, 10]`, falls inside" in error_of(memit)
     assert study_from_text(memit + "checkpoints: [0, 5, 7]\n", "my.yaml").n_edits == 7
 
 

@@ -16,6 +16,7 @@ from sequela.results import (
 )
 from sequela.studies import Study, run_study
 from support.runs import (
+    MessageLog,
     StopAfterMessage,
     StopAt,
     checkpoint_files,
@@ -74,7 +75,9 @@ class TestAStoppedRun:
         assert before
         assert all(one in measured(finished) for one in before)
 
-        ended = run_study(make_study(), folder)
+        resumed = MessageLog()
+        ended = run_study(make_study(), folder, resumed)
+        assert resumed.lines[0] == f"{stopped.done} of {EVALUATIONS} evaluations are done and kept"
         assert (ended.status, ended.done) == (Status.COMPLETE, EVALUATIONS)
         assert measured(folder) == measured(finished)
         assert checkpoint_files(folder) == checkpoint_files(finished)

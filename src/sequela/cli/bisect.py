@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sequela.cli import options
 from sequela.cli.console import print_json, print_table, standard_error
 from sequela.cli.progress import shown_progress
+
+if TYPE_CHECKING:
+    from sequela.studies.bisect import FirstTrigger
 
 
 def bisect(
@@ -57,7 +60,7 @@ def bisect(
                 one.label,
                 one.model,
                 one.order_seed,
-                "never" if one.edit is None else one.edit,
+                _edit_of(one),
                 _number(one.before),
                 _number(one.after),
                 _number(one.unedited),
@@ -67,6 +70,12 @@ def bisect(
             for one in triggers
         ),
     )
+
+
+def _edit_of(one: FirstTrigger) -> str:
+    if one.edit is None:
+        return "never"
+    return str(one.edit) if one.edit else "holds before any edit"
 
 
 def _number(value: float | None) -> str:

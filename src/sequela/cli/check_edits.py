@@ -7,13 +7,22 @@ from dataclasses import asdict
 from sequela.cli.console import print_entries, print_json, print_line, standard_error
 from sequela.core.errors import BadInputError
 
+_LENGTHS = (
+    "long_edit",
+    "long_prompt",
+    "long_target",
+    "long_neighborhood_answer",
+    "long_portability_answer",
+)
+"""The kinds of findings for which a tokenizer is needed."""
+
 
 def check_edit_set(source: str | None, model: str | None, all_probes: bool, as_json: bool) -> None:
     """Checks the edits of a source and prints the findings.
 
     Args:
         source: The source or file.
-        model: The model whose tokenizer counts tokens; None to leave lengths out.
+        model: The model whose tokenizer counts tokens, and whose context limits them; None for no lengths.
         all_probes: Whether to check all probes, or only those that a study measures by default.
         as_json: Whether to print JSON.
 
@@ -31,16 +40,17 @@ def check_edit_set(source: str | None, model: str | None, all_probes: bool, as_j
             hint="For example: sequela edits --check facts.jsonl",
         )
     edits = load_edits(source)
-    tokenizer = None
+    loaded = None
     if model is not None:
         from sequela.models import load_model
 
         with shown_progress(standard_error()) as progress:
-            tokenizer = load_model(model, device="cpu", progress=progress).tokenizer
+            loaded = load_model(model, device="cpu", progress=progress)
     settings = EditQualitySettings()
     findings = check_edits(
         edits,
-        tokenizer,
+        None if loaded is None else loaded.tokenizer,
+        context_length=None if loaded is None else loaded.context_length,
         max_new_tokens=settings.max_new_tokens,
         max_neighborhood=None if all_probes else settings.max_neighborhood,
         max_portability=None if all_probes else settings.max_portability,
@@ -52,6 +62,7 @@ def check_edit_set(source: str | None, model: str | None, all_probes: bool, as_j
                 "edits": len(edits),
                 "skipped": [asdict(record) for record in edits.skipped],
                 "model": model,
+                "context_length": None if loaded is None else loaded.context_length,
                 "findings": [asdict(one) for one in findings],
             }
         )
@@ -62,5 +73,11 @@ def check_edit_set(source: str | None, model: str | None, all_probes: bool, as_j
     )
     for record in edits.skipped[:3]:
         print_line(f"skipped: {record}")
-    if model is None:
-        print_line("\nThe lengths of answers were not checked; they need a tokenizer (--model).")
+    if loaded is None:
+        print_line("\nThe lengths of edits and answers were not checked; they need a tokenizer (--model).")
+    elif not {one.kind for one in findings} & set(_LENGTHS):
+        print_line(
+            f"\nBy the tokenizer of {loaded.name}, all edits and prompts fit the context of "
+            f"{loaded.context_length:,} tokens, and all answers the {settings.max_new_tokens} tokens of free "
+            "decoding."
+        )

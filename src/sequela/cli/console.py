@@ -13,10 +13,14 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from sequela.core.visible_text import visible, visible_in_json
+from sequela.core.visible_text import shortened, visible, visible_in_json
 
 WIDE = 160
 """The line width, in characters, if neither a terminal nor the environment sets it."""
+
+
+LONGEST_CELL = 400
+"""The number of characters of a text that a table shows; `--json` has all of them."""
 
 
 def standard_output() -> Console:
@@ -55,7 +59,7 @@ def print_json_line(value: Any) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], first_width: int | None = None
 ) -> None:
-    """Prints a table; its texts are not interpreted as markup.
+    """Prints a table; its texts are not interpreted as markup, and long ones are shortened.
 
     Args:
         title: The title.
@@ -67,7 +71,7 @@ def print_table(
     for index, column in enumerate(columns):
         table.add_column(shown(column), overflow="fold", width=None if index else first_width)
     for row in rows:
-        table.add_row(*(shown(str(cell)) for cell in row))
+        table.add_row(*(shown(shortened(str(cell), LONGEST_CELL)) for cell in row))
     standard_output().print(table)
 
 

@@ -95,7 +95,13 @@ def edit(
                 f"{len(chosen.skipped)} records of {chosen.name} are no valid edits and were skipped."
             )
         base = load_model(model, device=device, dtype=precision, progress=progress)
-        for finding in check_edits(chosen, base.tokenizer, max_new_tokens=settings.max_new_tokens):
+        findings = check_edits(
+            chosen,
+            base.tokenizer,
+            context_length=base.context_length,
+            max_new_tokens=settings.max_new_tokens,
+        )
+        for finding in findings:
             progress.say(f"{chosen.name}: {finding.sentence}")
         corpus = CorpusSpec(source=statistics, n_tokens=tokens)
         resources = Resources.for_model(base, corpus, progress, contexts=templates, seed=seed)

@@ -186,7 +186,7 @@ def edits(
         typer.Option(
             "--model",
             "-m",
-            help="With --check: also count the tokens of answers, as this model's tokenizer does.",
+            help="With --check: also count the tokens of edits and answers, as this model's tokenizer does.",
         ),
     ] = None,
     all_probes: Annotated[
@@ -204,6 +204,9 @@ def edits(
     if schema:
         print_json(edit_schema())
         return
+    if not check and (model is not None or all_probes):
+        option = "--model" if model is not None else "--all-probes"
+        raise BadInputError(f"{option} is for --check only.", hint=f"Add --check, or leave {option} out.")
     if check:
         check_edit_set(source, model, all_probes, as_json)
         return

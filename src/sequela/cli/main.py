@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -29,6 +30,9 @@ from sequela.cli.signals import STOPPED, exit_when_interrupted, interrupts_raise
 from sequela.cli.threads import wait_passively
 from sequela.core.errors import SequelaError
 
+_NO_PROGRAM_ERROR = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
+"""The errors of the system that have no reason in this program: permissions, and space on the disk."""
+
 
 class Commands(TyperGroup):
     """The group of all commands; prints expected errors without a traceback and exits with status 2."""
@@ -50,6 +54,14 @@ class Commands(TyperGroup):
             console.print(f"[bold red]Error:[/] {shown(error.message)}", highlight=False, soft_wrap=True)
             if error.hint:
                 console.print(shown(error.hint), highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from error
+        except OSError as error:
+            if error.errno not in _NO_PROGRAM_ERROR:
+                raise
+            where = f"Can't use {error.filename}" if error.filename else "Can't read or write a file"
+            console.print(
+                f"[bold red]Error:[/] {shown(f'{where}: {error.strerror}.')}", highlight=False, soft_wrap=True
+            )
             raise typer.Exit(2) from error
         except KeyboardInterrupt as interrupt:
             console.print("Stopped.")

@@ -12,7 +12,7 @@ import typer
 from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, shown, standard_error
 from sequela.cli.run import print_summary
-from sequela.core.errors import UnknownNameError
+from sequela.core.errors import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
     from sequela.analysis import CheckedMeasurement
@@ -34,6 +34,15 @@ def results(
     as_json: options.Json = False,
 ) -> None:
     """Show the results of a run, each with its n, standard error and unedited baseline."""
+    if as_markdown:
+        others = {"--json": as_json, "--all": every, "--suite": suite, "--task": task, "--metric": metric}
+        for option, given in {**others, "--editor": editor}.items():
+            if given:
+                raise BadInputError(
+                    f"--markdown and {option} can't be combined: it prints the summary of the whole run.",
+                    hint="Leave one of them out; `--json` and the table have single measurements.",
+                )
+
     from sequela.analysis import check_validity
     from sequela.reports import markdown_page
     from sequela.reports.tables import invalid_score_rows

@@ -65,12 +65,16 @@ def demo(
 
 
 def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-untyped-def]
-    from sequela.reports import write_report
-    from sequela.results import Status
-    from sequela.studies import run_study
+    from sequela.studies.run_lock import check_not_running
     from sequela.studies.study_file import run_folder
 
     folder = run_folder(study, output)
+    check_not_running(folder)  # before the imports below, which take seconds
+
+    from sequela.reports import write_report
+    from sequela.results import Status
+    from sequela.studies import run_study
+
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
     with shown_progress(console) as progress:

@@ -48,6 +48,7 @@ def trace(
     as_json: options.Json = False,
 ) -> None:
     """Locate facts in a model by causal tracing: corrupt the subject, then restore one state at a time."""
+    from sequela.core.paths import ensure_writable_file
     from sequela.core.progress import tracked
     from sequela.edits import load_edits
     from sequela.models import load_model, tokenize_prompt
@@ -56,6 +57,7 @@ def trace(
 
     if output is not None:
         check_format(output)
+        ensure_writable_file(output)
     chosen = load_edits(edits, limit=count)
     settings = TraceSettings(kind=kind.value, window=window, samples=samples, seed=seed)
     with shown_progress(standard_error()) as progress:

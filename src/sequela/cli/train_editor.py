@@ -108,6 +108,8 @@ def train_editor(
         cache_mib=cache_mib,
         seed=seed,
     )
+    if output is not None:
+        ensure_writable(output)
     usable = TrainingEdits.of(load_edits(edits, limit=count), held_out)
     with shown_progress(standard_error()) as progress:
         base = load_model(model, device=device, dtype=precision, progress=progress)

@@ -50,7 +50,7 @@ def tune(
 
     For example: sequela tune my-model --editor memit --axis "mom2_update_weight=[100,1000]"
     """
-    from sequela.core.paths import ensure_writable
+    from sequela.core.paths import ensure_writable_file
     from sequela.editors import Resources, create_editor
     from sequela.editors.presets import Preset, write_preset
     from sequela.edits import load_edits
@@ -64,7 +64,7 @@ def tune(
     axes = dict(_axis(text) for text in axis or ())
     held_out = load_edits(edits)[-count:]
     path = output or Path(f"{Path(model).name}-{editor}.yaml")
-    ensure_writable(path.parent)
+    ensure_writable_file(path)
     with options.memory_limit_set_by("--memory"), shown_progress(standard_error()) as progress:
         loaded = load_model(model, device=device, dtype=precision, progress=progress)
         grid = grid_of(method, loaded, axes)

@@ -53,6 +53,20 @@ class BadInputError(SequelaError):
     """A file or record that can't be used; the message names both."""
 
 
+class TooFewItemsError(BadInputError):
+    """A number of items that is above the number that there are.
+
+    Args:
+        suite: The suite.
+        limit: The number.
+        largest: How many there are, as a part of a sentence: `the largest category has 48 items`.
+    """
+
+    def __init__(self, suite: str, limit: int, largest: str) -> None:
+        super().__init__(f"{suite}: the limit is {limit}; {largest}.", hint="Leave the limit out to run all.")
+        self.largest = largest
+
+
 class UnsupportedModelError(SequelaError):
     """A model whose architecture no family describes."""
 

@@ -31,8 +31,8 @@ def check_device_name(name: str) -> str:
     if not isinstance(name, str) or not _DEVICE.fullmatch(name):
         raise BadInputError(
             f"Unknown device {shown(name)}.",
-            hint="Choose cpu, cuda, cuda:0 (or the index of another GPU), mps or xpu, or name none: the best "
-            "available one is used.",
+            hint="Choose cpu, cuda, cuda:0 (or the index of another GPU), mps or xpu, or leave the "
+            "device out: the best available one is used.",
         )
     return name
 

@@ -89,23 +89,30 @@ def data_folder() -> Path | None:
     return folder
 
 
-def ensure_writable(folder: Path, needed_bytes: int = 0) -> None:
+def ensure_writable(folder: Path, needed_bytes: int = 0, path: Path | None = None) -> None:
     """Creates `folder` and checks that files can be written there, before long work begins.
 
     Args:
         folder: The folder to create and check.
         needed_bytes: The disk space that the work will need.
+        path: What the user named, for messages, if that is not the folder but something in it.
 
     Raises:
         SequelaError: The folder can't be created or written, or the disk has too little free space.
     """
+    named, kind = (folder, "folder") if path is None else (path, "path")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise SequelaError(
+                f"Can't write to {named}: {'it' if named == folder else folder} is a file, not a folder.",
+                hint=f"Choose another {kind}.",
+            )
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise SequelaError(
-            f"Can't write to {folder}: {error.strerror or error}.", hint="Choose another folder."
+            f"Can't write to {named}: {error.strerror or error}.", hint=f"Choose another {kind}."
         ) from error
     free = _free_bytes(folder)
     if free < needed_bytes:
@@ -113,6 +120,23 @@ def ensure_writable(folder: Path, needed_bytes: int = 0) -> None:
             f"{folder} has {free / 2**20:.0f} MiB of free space; {needed_bytes / 2**20:.0f} MiB are needed.",
             hint="Free some space, or choose another folder.",
         )
+
+
+def ensure_writable_file(path: Path) -> None:
+    """Creates the folder of a file and checks that the file can be written, before long work begins.
+
+    Raises:
+        SequelaError: The path is a folder, or the file can't be written.
+    """
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # such as a name that is too long
+        raise SequelaError(
+            f"Can't write to {path}: {error.strerror}.", hint="Choose another path."
+        ) from error
+    if is_folder:
+        raise SequelaError(f"Can't write to {path}: it is a folder.", hint="Name a file.")
+    ensure_writable(path.parent, path=path)
 
 
 @contextlib.contextmanager

@@ -116,7 +116,9 @@ def parse_json(text: str, where: str, *, hint: str | None = None) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=_object(where))
     except json.JSONDecodeError as error:
-        raise BadInputError(f"{where}{' is' if hint else ':'} not JSON: {error}.", hint=hint) from error
+        raise BadInputError(
+            f"{where}{' is' if hint else ':'} not JSON: {_fault(error)}.", hint=hint
+        ) from error
     except RecursionError as error:
         raise BadInputError(f"{where}: it nests more than {MAX_DEPTH} levels deep.") from error
     except ValueError as error:  # Python's limit on the digits of a whole number
@@ -125,6 +127,35 @@ def parse_json(text: str, where: str, *, hint: str | None = None) -> Any:
     if problem is not None:
         raise BadInputError(located(where, *problem))
     return value
+
+
+def _fault(error: json.JSONDecodeError) -> str:
+    """Returns what is wrong with a JSON text in plain words, and where: one place, counted from 1."""
+    text, at = error.doc, error.pos
+    rest = text[at:].lstrip()
+    if not rest:  # the text ends too early; the place is its last character
+        at = max(0, len(text.rstrip()) - 1)
+    words = next((words for beginning, words in _FAULTS if error.msg.startswith(beginning)), error.msg)
+    what = f"{words}{', but the text ends' if not rest and words.endswith('expected') else ''}"
+    column = at - text.rfind("\n", 0, at)
+    several = text.rstrip().count("\n") > 0
+    line = f"line {text.count(chr(10), 0, at) + 1}, " if several else ""
+    return f"{what}, at {line}character {column}"
+
+
+_FAULTS = (
+    ("Expecting ',' delimiter", "a comma or the closing bracket is expected"),
+    ("Expecting ':' delimiter", "a colon is expected"),
+    ("Expecting property name", "a name in double quotes is expected"),
+    ("Expecting value", "a value is expected"),
+    ("Illegal trailing comma", "a comma stands before a closing bracket"),
+    ("Extra data", "it goes on after the end of the value"),
+    ("Unterminated string", "a text that begins with a double quote has no other one at its end"),
+    ("Invalid control character", "a text has a line break or a tab in it; write \\n or \\t"),
+    ("Invalid \\", "a backslash begins no known escape; write it twice"),
+    ("Unexpected UTF-8 BOM", "it begins with a byte-order mark"),
+)
+"""The beginnings of Python's messages about JSON, and their meaning in plain words."""
 
 
 def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:

@@ -258,8 +258,52 @@ def _line(error: yaml.YAMLError) -> int:
 def _not_yaml(error: yaml.YAMLError, where: str) -> BadInputError:
     mark = getattr(error, "problem_mark", None)
     at = f"{where}, line {mark.line + 1}" if mark else where
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "can't be read"
-    return BadInputError(f"{at}: this is not YAML: {problem}.")
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "can't be read")
+    context = str(getattr(error, "context", None) or "")
+    begun = getattr(error, "context_mark", None)
+    words = next(
+        (words for start, within, words in _FAULTS if problem.startswith(start) and within in context),
+        problem,
+    )
+    since = f" (it begins in line {begun.line + 1})" if begun and mark and begun.line < mark.line else ""
+    return BadInputError(f"{at}: this is not YAML: {words}{since if since and _OPEN in words else ''}.")
+
+
+_OPEN = "isn't closed"
+
+_FAULTS = (
+    ("expected <block end>", "block mapping", "the indentation of this line doesn't fit the lines above"),
+    ("expected <block end>", "", "this line is no item of the list above; check its indentation and its `-`"),
+    (
+        "mapping values are not allowed",
+        "",
+        "a colon stands where no key can be; check the indentation, and put texts with a colon in quotes",
+    ),
+    ("sequence entries are not allowed", "", "a list begins where none can; begin it on a line of its own"),
+    (
+        "block sequence entries are not allowed",
+        "",
+        "a list begins where none can; begin it on a line of its own",
+    ),
+    ("could not find expected ':'", "", "a key without a colon; write `key: value`"),
+    ("expected ',' or ']'", "", f"a list in brackets {_OPEN}, or lacks a comma"),
+    ("expected ',' or '}'", "", f"a table in braces {_OPEN}, or lacks a comma"),
+    ("found unexpected end of stream", "", f"a text in quotes {_OPEN}"),
+    ("found unexpected document separator", "", f"a text in quotes {_OPEN}"),
+    ("found character '\\t'", "", "a tab; indent with spaces"),
+    ("found character ", "", "a character that can't begin a value; put the text in quotes"),
+    ("found unknown escape character", "", "a backslash begins no known escape; use single quotes"),
+    ("found undefined alias", "", "a `*` begins a text; put the text in quotes"),
+    ("expected alphabetic or numeric character", "", "a `*` or `&` begins a text; put the text in quotes"),
+    ("expected a single document", "", "a second document begins; a file has one"),
+    ("but found another document", "", "a second document begins; a file has one"),
+    ("did not find expected", "", "a value is missing"),
+    ("expected the node content", "", "a value is missing, or a bracket or comma too many"),
+    ("expected chomping or indentation", "", "a `|` or `>` begins a text; put the text in quotes"),
+    ("special characters are not allowed", "", "it has a control character"),
+    ("unacceptable character", "", "it has a control character"),
+)
+"""The beginnings of PyYAML's messages, a word of their context, and their meaning in plain words."""
 
 
 def _with_line(where: str, field: str, lines: dict[Location, int]) -> str:

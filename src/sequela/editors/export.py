@@ -95,7 +95,7 @@ def export_merged(folder: Path, model: LanguageModel, output: Path) -> ExportDes
     saved = check_export(folder, output)
     delta = load_saved_edits(folder, model).delta
     needed = sum(weight.numel() * weight.element_size() for weight in model.module.parameters())
-    ensure_writable(output.parent, needed_bytes=needed)
+    ensure_writable(output.parent, needed, output)
     with (
         tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary,
         EditedModel(model, delta),

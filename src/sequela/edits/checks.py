@@ -18,6 +18,7 @@ from sequela.edits.text_checks import (
     Tokenizer,
     asked_prompts,
     check_boundaries,
+    check_context,
     check_lengths,
     check_special_tokens,
 )
@@ -27,6 +28,7 @@ def check_edits(
     edits: Sequence[Edit],
     tokenizer: Tokenizer | None = None,
     *,
+    context_length: int | None = None,
     max_new_tokens: int = 16,
     max_neighborhood: int | None = None,
     max_portability: int | None = None,
@@ -37,6 +39,7 @@ def check_edits(
         edits: The edits in order.
         tokenizer: A model's tokenizer; without one, lengths are not checked, and special tokens are searched
             by the form that they have in common tokenizers.
+        context_length: The number of tokens of the model's context; None if it isn't known.
         max_new_tokens: The number of tokens that free decoding generates.
         max_neighborhood: The number of neighborhood prompts per edit that are measured; all if None.
         max_portability: The number of portability questions per edit that are measured; all if None.
@@ -57,6 +60,8 @@ def check_edits(
     ]
     if tokenizer is not None:
         findings += check_lengths(edits, prompts, tokenizer, max_new_tokens)
+        if context_length is not None:
+            findings += check_context(prompts, tokenizer, context_length)
     order = list(FindingKind)
     return tuple(sorted((one for one in findings if one is not None), key=lambda one: order.index(one.kind)))
 

@@ -17,6 +17,8 @@ class FindingKind(str, Enum):
     EDITED_PARAPHRASE = "edited_paraphrase"
     EDITED_NEIGHBOR = "edited_neighbor"
     REWORDED_NEIGHBOR = "reworded_neighbor"
+    LONG_EDIT = "long_edit"
+    LONG_PROMPT = "long_prompt"
     LONG_TARGET = "long_target"
     LONG_NEIGHBORHOOD_ANSWER = "long_neighborhood_answer"
     LONG_PORTABILITY_ANSWER = "long_portability_answer"
@@ -69,6 +71,9 @@ class Case:
 SHOWN_CASES = 3
 """The number of examples of a finding."""
 
+LONGEST_EXAMPLE = 400
+"""The number of characters of an example; the edits themselves have the whole texts."""
+
 
 def counted(title: str, count: int, of: int, n_edits: int) -> str:
     """Returns a title with its numbers: `Paraphrases: 20 of 1,037, in 15 edits`."""
@@ -98,5 +103,11 @@ def finding(
         of=of,
         edit_ids=tuple(dict.fromkeys(one for case in found for one in case.edit_ids)),
         consequence=consequence,
-        examples=tuple(case.text for case in found[:SHOWN_CASES]),
+        examples=tuple(_both_ends(case.text) for case in found[:SHOWN_CASES]),
     )
+
+
+def _both_ends(text: str) -> str:
+    """Returns a text without its middle if it is long: the question stands first, the answers last."""
+    half = LONGEST_EXAMPLE // 2
+    return text if len(text) <= LONGEST_EXAMPLE else f"{text[:half]} … {text[-half:]}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sequela.core.joining import with_space
+from sequela.core.joining import continued, with_space
 from sequela.edits.edit import Edit
 from sequela.edits.finding import Case, Finding, FindingKind, finding
 
@@ -187,6 +187,58 @@ def check_lengths(
         )
         for (kind, what), own in answers.items()
     ]
+
+
+def check_context(
+    prompts: Sequence[AskedPrompt], tokenizer: Tokenizer, context_length: int
+) -> list[Finding | None]:
+    """Returns the edits and the further prompts that are longer, with an answer, than a model's context.
+
+    Args:
+        prompts: The prompts by which edits are applied and measured.
+        tokenizer: The tokenizer that counts.
+        context_length: The number of tokens of the context.
+    """
+    lengths = [(one, _longest(one, tokenizer, context_length)) for one in prompts]
+    own = [pair for pair in lengths if pair[0].field == "prompt"]
+    further = [pair for pair in lengths if pair[0].field != "prompt"]
+    return [
+        finding(
+            kind,
+            f"{what} than the model's context of {context_length:,} tokens",
+            (
+                Case((one.edit_id,), f"{one.edit_id}, {one.field}: {length:,} tokens")
+                for one, length in pairs
+                if length > context_length
+            ),
+            len(pairs),
+            consequence,
+        )
+        for kind, what, pairs, consequence in (
+            (
+                FindingKind.LONG_EDIT,
+                "Edits whose prompt and target are longer",
+                own,
+                "They can't be applied: every method drops them.",
+            ),
+            (
+                FindingKind.LONG_PROMPT,
+                "Prompts of edits that are longer, with their answer,",
+                further,
+                "They are counted as too long.",
+            ),
+        )
+    ]
+
+
+def _longest(one: AskedPrompt, tokenizer: Tokenizer, context_length: int) -> int:
+    """Returns the number of tokens of a prompt with its longest answer; 0 if its bytes show that it fits."""
+    answers = one.answers[:1] if one.field == "prompt" else one.answers  # an edit is its new target
+    texts = [continued(one.prompt, answer) for answer in answers] or [one.prompt]
+    # A token has a byte or more of the text, which few normalizers lengthen.
+    if all(4 * len(text.encode(errors="replace")) + 8 < context_length for text in texts):
+        return 0
+    return max(len(ids) for ids in tokenizer(texts, verbose=False)["input_ids"])
 
 
 def _answers(prompts: Iterable[AskedPrompt], field: str) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sequela.core.errors import BadInputError
+from sequela.core.errors import BadInputError, TooFewItemsError
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edited.control_answers import without_control_answers
@@ -205,6 +205,11 @@ def show_item(
     try:
         earlier = _recorded(model, suite, {**chosen, "limit": number - 1}) if number > 1 else _Recording()
         recording = _recorded(model, suite, {**chosen, "limit": number}, answer or "")
+    except TooFewItemsError as error:
+        raise BadInputError(
+            f"The suite {suite!r} has no item {number}: {error.largest}.",
+            hint="Choose a smaller number, or an item's id.",
+        ) from error
     except BadInputError as error:
         raise BadInputError(f"Item {number} can't be shown. {error.message}", hint=error.hint) from error
     records = _without(recording.records, earlier.records, key=lambda one: (one.task, one.protocol, one.item))

@@ -18,13 +18,16 @@ import vl_convert
 from markupsafe import Markup
 
 from sequela.core.arguments import check_path
-from sequela.core.paths import replacing
-from sequela.core.visible_text import visible
+from sequela.core.paths import ensure_writable, ensure_writable_file, replacing
+from sequela.core.visible_text import shortened, visible
 from sequela.reports.formatting import format_bytes
 from sequela.reports.report_data import ReportData, read_report_data
 from sequela.results import protocol_info
 
 REPORT_NAME = "index.html"
+
+LONGEST_TEXT = 1000
+"""The number of characters of a prompt or answer that a page shows; the item files have all of them."""
 
 
 def write_report(run_folder: str | PathLike[str], output_folder: str | PathLike[str]) -> Path:
@@ -38,10 +41,13 @@ def write_report(run_folder: str | PathLike[str], output_folder: str | PathLike[
         The path of the page.
 
     Raises:
-        SequelaError: The folder has no run, or its results can't be read.
+        SequelaError: The folder has no run, its results can't be read, or the page can't be written.
     """
-    page = render(read_report_data(check_path("run_folder", run_folder)))
+    data = read_report_data(check_path("run_folder", run_folder))
     path = check_path("output_folder", output_folder) / REPORT_NAME
+    ensure_writable(path.parent)
+    ensure_writable_file(path)
+    page = render(data)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="replace")
         temporary.chmod(0o644)  # temporary files are private, but the page should be readable by others
@@ -60,6 +66,7 @@ def render(report: ReportData) -> str:
     )
     environment.filters |= {
         "bytes": format_bytes,
+        "brief": lambda text: shortened(text or "", LONGEST_TEXT),
         "pretty": _pretty_json,
         "metric": lambda item: report.manifest.suites.metric(item.suite, item.metric).label,
         "protocol": lambda item: protocol_info(item.protocol).label,

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from sequela.core.damaged_files import UNREADABLE
 from sequela.core.errors import FingerprintMismatchError, IntegrityError
 from sequela.core.hashing import hash_json, hash_tensors
-from sequela.core.paths import cache_folder, replacing
+from sequela.core.paths import cache_folder, ensure_writable, replacing
 from sequela.core.progress import SILENT, Progress
 from sequela.models import LanguageModel
 from sequela.statistics.corpus import Corpus, corpus_key, open_corpus
@@ -118,9 +118,14 @@ class Statistics:
         return [layer for layer in layers if not self._description_path(layer).is_file()]
 
     def prepare(self, layers: Sequence[int]) -> None:
-        """Collects and stores missing statistics in one pass."""
+        """Collects and stores missing statistics in one pass.
+
+        Raises:
+            SequelaError: They can't be written.
+        """
         missing = self.missing(layers)
         if missing:
+            ensure_writable(self.folder)
             corpus = self._corpus()
             for covariance in collect_key_covariances(self.model, corpus, missing, self.progress).values():
                 self._keep(covariance)

@@ -23,6 +23,7 @@ from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_chec
 from sequela.studies.monitor_log import MonitorLog
 from sequela.studies.plan import make_plan
 from sequela.studies.plugins import check_plugins
+from sequela.studies.run_log import edit_count
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory
 
@@ -36,7 +37,8 @@ class FirstTrigger:
         label: The label of the method.
         order_seed: The shuffle seed.
         rule: The health rule.
-        edit: The edit (the last of its batch) after which the rule is triggered; None if it never is.
+        edit: The edit (the last of its batch) after which the rule is triggered; None if it never is, and 0
+            if the unedited model meets it already.
         record: The record of that edit.
         before: The health metric one batch earlier.
         after: The health metric after the edit.
@@ -85,6 +87,13 @@ def bisect_run(
     check_plugins(manifest)
     study = Study.model_validate(manifest.given)
     plan = make_plan(study)
+    methods = {one.name for _, one in plan.editors}
+    if editor is not None and editor not in methods:
+        message, hint = (
+            f"The run in {folder} has no method {editor!r}.",
+            f"It has {', '.join(sorted(methods))}.",
+        )
+        raise SequelaError(message, hint=hint)
     triggers: list[FirstTrigger] = []
     with open_store(folder) as store:
         for name in study.models:
@@ -97,8 +106,6 @@ def bisect_run(
                         search = _Search(trajectory, checkpoints, monitor_log, health_rule, progress)
                         records = {one.position: one for one in store.edit_records(trajectory.key)}
                         triggers.append(search.run(records))
-    if not triggers:
-        raise SequelaError(f"The run in {folder} has no trajectory of {editor!r}.")
     return triggers
 
 
@@ -149,12 +156,15 @@ class _Search:
         Args:
             records: The edit records, by position.
         """
-        last, first = self._first(list(self._checkpoints))
-        if first is not None:
-            size = self._trajectory.session.batch_size
-            _, earlier = self._first(range(last + size, first, size))
-            first = first if earlier is None else earlier
-        before = None if first is None else max(0, first - self._trajectory.session.batch_size)
+        size = self._trajectory.session.batch_size
+        first: int | None = 0
+        if not self._is_triggered(0):
+            last, first = self._first(list(self._checkpoints))
+            if first is not None:
+                _, earlier = self._first(range(last + size, first, size))
+                first = first if earlier is None else earlier
+        before = first - size if first else None
+        before = None if before is None else max(0, before)
         return FirstTrigger(
             model=self._trajectory.session.model.name,
             label=self._trajectory.label,
@@ -187,7 +197,7 @@ class _Search:
     def _is_triggered(self, n_edits: int) -> bool:
         name = self._rule.metric
         if n_edits not in self._measured:
-            self._progress.say(f"{self._trajectory.label}: measuring health after {n_edits} edits")
+            self._progress.say(f"{self._trajectory.label}: measuring health after {edit_count(n_edits)}")
             at = self._after(n_edits)
             metrics = self._monitor_log.measure(self._trajectory, at, lambda _: "measured by bisection")
             self._measured[n_edits] = metrics[name]

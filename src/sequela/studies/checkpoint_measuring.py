@@ -91,7 +91,7 @@ class CheckpointMeasuring:
         """Returns the unedited model's output with which the edits at all checkpoints are compared."""
         log, edits, settings = self.log, self.log.plan.edits, self.log.plan.study.edit_quality
         edited = EditedModel(self.model, routers=self.routers)
-        log.progress.say(f"{self.model.name}: measuring the unedited model")
+        log.progress.say(f"{self.model.name}: asking the unedited model for reference answers")
         label = log.label(self.model, "unedited model", "reference answers")
         with log.workload.doing(answering(self.model.name, len(edits)), label):
             return Unedited(
@@ -128,8 +128,11 @@ class CheckpointMeasuring:
         if before is not None:
             measure = partial(edit_quality, before)
             evaluations.insert(0, self._edit_quality(len(plan.edits), measure))
-        for evaluation in evaluations:
-            key = evaluation.key(trajectory, 0, edited)
+        keys = [evaluation.key(trajectory, 0, edited) for evaluation in evaluations]
+        if not all(map(self.log.store.has, keys)):
+            what = "the edits and slow suites on the unedited model" if before else "the unedited model"
+            self.log.progress.say(f"{model.name}: measuring {what}")
+        for evaluation, key in zip(evaluations, keys, strict=True):
             self._evaluate(evaluation, key, labels, "unedited model")
             self._baseline.remember(self.log.store.measurements(key=key), self.log.store.items(key))
         if before is not None and plan.study.alarms.every:

@@ -129,6 +129,7 @@ class Plan:
         return check_edits(
             self.edits,
             model.tokenizer,
+            context_length=model.context_length,
             max_new_tokens=settings.max_new_tokens,
             max_neighborhood=settings.max_neighborhood,
             max_portability=settings.max_portability,

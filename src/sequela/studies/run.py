@@ -1,7 +1,7 @@
 """Execution of a study: every trajectory up to its last checkpoint, and every suite at every checkpoint.
 
 Finished work is stored immediately. A run that is interrupted, by Ctrl-C or a power cut, resumes from its
-last checkpoint and repeats no measurement.
+last checkpoint and repeats no measurement. One process at a time runs a study in a folder.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.models.loading import choose_device
-from sequela.results import Status, open_store, read_manifest
+from sequela.results import Status, open_store, read_manifest, write_manifest
 from sequela.results.manifest import MANIFEST_NAME
 from sequela.studies.checkpoint_measuring import CheckpointMeasuring
+from sequela.studies.finished_run import check_unchanged, is_finished
 from sequela.studies.monitor_log import MonitorLog
 from sequela.studies.pieces import loading, preparing
-from sequela.studies.plan import make_plan
+from sequela.studies.plan import Plan, make_plan
+from sequela.studies.run_lock import check_not_running, only_process
 from sequela.studies.run_log import RunLog
 from sequela.studies.run_manifest import (
     OtherRunError,
@@ -81,18 +83,38 @@ def run_study(
         The outcome. After Ctrl-C, the status is `stopped`, and all results so far are kept.
 
     Raises:
+        RunningElsewhereError: Another process is running a study in the folder.
         SequelaError: The study can't be run; if possible, this is detected before anything slow starts.
     """
     folder, device = check_path("folder", folder), choose_device(study.device)
+    check_not_running(folder)
     plan = make_plan(study)
     ensure_writable(folder, SPACE_NEEDED)
     ensure_writable(cache_folder(), SPACE_NEEDED)
     precision = choose_precision(study.dtype, device)
     if precision.reason:
         progress.say(f"weights in {precision}")
+    with only_process(folder):
+        return _run_plan(plan, folder, command, precision, progress)
+
+
+def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, progress: Progress) -> RunResult:
     earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
+    study = plan.study
     with open_store(folder, create=True) as store:
         manifest = open_manifest(plan, folder, command, precision, earlier)
+        kept = store.count_evaluations()
+        if earlier is not None and is_finished(earlier, kept):
+            progress.say(
+                f"all {kept} evaluations are done already; checking that models and methods are the same"
+            )
+            log = RunLog(plan, folder, store, earlier, progress)
+            with watched(progress, log.workload):
+                check_unchanged(log, precision)
+            return RunResult(folder, earlier.status, kept, earlier.evaluations_planned)
+        write_manifest(folder, manifest)
+        if kept:
+            progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
         log = RunLog(plan, folder, store, manifest, progress)
         try:
             with watched(progress, log.workload):

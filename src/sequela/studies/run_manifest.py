@@ -13,7 +13,7 @@ from sequela.editors.session import EditSession
 from sequela.edits import Finding
 from sequela.models import LanguageModel
 from sequela.models.loading import choose_device
-from sequela.results import EditFinding, Manifest, collect_environment, method_label, write_manifest
+from sequela.results import EditFinding, Manifest, collect_environment, method_label
 from sequela.studies.plan import Plan
 from sequela.studies.plugins import (
     check_plugins,
@@ -32,11 +32,11 @@ class OtherRunError(SequelaError):
 def open_manifest(
     plan: Plan, folder: Path, command: str, precision: Precision, earlier: Manifest | None
 ) -> Manifest:
-    """Writes and returns the manifest of a new or resumed run.
+    """Returns the manifest of a new or resumed run; the caller writes it.
 
     Args:
         plan: The plan of the study.
-        folder: The folder with the results.
+        folder: The folder with the results, for messages.
         command: The user's command.
         precision: The data type of the weights.
         earlier: The manifest in the folder, if it has a run already.
@@ -81,7 +81,6 @@ def open_manifest(
             }
         )
         manifest = manifest.with_components(earlier.components).with_plugins(earlier.plugins)
-    write_manifest(folder, manifest)
     return manifest
 
 

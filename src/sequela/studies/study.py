@@ -186,13 +186,14 @@ class Study(_Part):
         if last == 0:
             raise ValueError("there is no checkpoint after an edit")
         if self.edits.count is not None and self.edits.count < last:
-            raise ValueError(f"checkpoint {last} needs {last} edits; edits.count is {self.edits.count}")
+            needs = f"needs {last} edits; edits.count is {self.edits.count}"
+            raise ValueError(f"{self.name_of_checkpoint(last)} {needs}{self._how_to_set(self.edits.count)}")
         for editor in self.editors:
             for n in self.checkpoints[:-1]:
                 if n % editor.batch_size:
                     raise ValueError(
-                        f"checkpoint {n} falls inside a batch: {editor.name} applies "
-                        f"{editor.batch_size} edits at once"
+                        f"{self.name_of_checkpoint(n)} falls inside a batch: {editor.name} applies "
+                        f"{editor.batch_size} edits at once{self._how_to_set(editor.batch_size)}"
                     )
         for key, values in (("order_seeds", self.order_seeds), ("models", self.models)):
             if len(set(values)) != len(values):
@@ -236,6 +237,18 @@ class Study(_Part):
             chat_template_args=arguments,
             think_end_token=self.think_end_token,
             max_thinking_tokens=self.max_thinking_tokens,
+        )
+
+    def name_of_checkpoint(self, n_edits: int) -> str:
+        """Returns a checkpoint as messages name it: as a default, if the study sets none."""
+        if "checkpoints" in self.model_fields_set:
+            return f"checkpoint {n_edits}"
+        return f"checkpoint {n_edits}, one of the default `checkpoints: {list(self.checkpoints)}`,"
+
+    def _how_to_set(self, fitting: int) -> str:
+        """Returns how to set checkpoints, with one that fits; empty if the study sets them."""
+        return (
+            "" if "checkpoints" in self.model_fields_set else f"; set `checkpoints`, such as [0, {fitting}]"
         )
 
     @property

@@ -177,10 +177,14 @@ def _check_count(study: Study, edits: Sequence[EditSet]) -> None:
     needed = study.edits.count or study.n_edits
     for some in edits:
         if needed > len(some):
-            what = f"checkpoint {needed}" if study.edits.count is None else f"edits.count = {needed}"
+            by_default = study.edits.count is None and "checkpoints" not in study.model_fields_set
+            what = f"edits.count = {needed}" if study.edits.count else study.name_of_checkpoint(needed)
+            most = len(some)
             raise BadInputError(
-                f"{what} needs {needed} edits, but the source {some.name!r} has {len(some)}.",
-                hint=f"Choose at most {len(some)}, or another source.",
+                f"{what} needs {needed} edits, but the source {some.name!r} has {most}.",
+                hint=f"Set `checkpoints`, such as `checkpoints: [0, {most}]`, or choose another source."
+                if by_default
+                else f"Choose at most {most}, or another source.",
             )
 
 

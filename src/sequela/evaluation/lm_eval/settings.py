@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.errors import BadInputError, TooFewItemsError, UnknownNameError
 from sequela.evaluation.lm_eval.catalog import check_subtasks, find_benchmark, protocols_of, subtasks_of
 from sequela.evaluation.lm_eval.local_data import own_file, read_items
 from sequela.evaluation.lm_eval.task_file import TaskFile
@@ -100,10 +100,7 @@ def check_settings(
             raise BadInputError(f"{name} has no setting {setting!r} under {', '.join(chosen)}.")
     most = len(read_items(own_file(benchmark.folder, first.items))) if first.items else None
     if limit is not None and most is not None and limit > most:
-        raise BadInputError(
-            f"{first.benchmark}: the limit is {limit}; there are {most} items.",
-            hint="Leave the limit out to run all.",
-        )
+        raise TooFewItemsError(first.benchmark, limit, f"there are {most} items")
     if num_fewshot is not None and not 0 <= num_fewshot <= first.shots:
         raise BadInputError(
             f"{name}: num_fewshot = {num_fewshot}; expected 0 to {first.shots} few-shot examples."

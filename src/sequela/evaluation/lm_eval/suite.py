@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from lm_eval.evaluator import evaluate
 
-from sequela.core.errors import BadInputError
+from sequela.core.errors import TooFewItemsError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
@@ -95,10 +95,7 @@ class HarnessSuite:
         )
         most = max(task.n_items for task in built)
         if settings.limit is not None and settings.limit > most:
-            raise BadInputError(
-                f"{self.name}: the limit is {settings.limit}; there are {most} items.",
-                hint="Leave the limit out to run all.",
-            )
+            raise TooFewItemsError(self.name, settings.limit, f"there are {most} items")
         return built
 
     @property

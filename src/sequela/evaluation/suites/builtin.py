@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.errors import BadInputError, TooFewItemsError, UnknownNameError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.evaluation.multiple_choice import (
@@ -99,10 +99,7 @@ class BuiltinSuite:
         known = {category: read_items(_DATA / f"{category}.jsonl") for category in self._categories}
         most = max(len(items) for items in known.values())
         if self._limit is not None and self._limit > most:
-            raise BadInputError(
-                f"builtin: the limit is {self._limit}; the largest category has {most} items.",
-                hint="Leave the limit out to run all.",
-            )
+            raise TooFewItemsError("builtin", self._limit, f"the largest category has {most} items")
         return {category: items[: self._limit] for category, items in known.items()}
 
     @cached_property

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sequela.core.errors import BadInputError
+from sequela.core.errors import BadInputError, TooFewItemsError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.core.text_files import read_json_lines
@@ -81,8 +81,10 @@ class RefusalSuite:
 
     def __init__(self, *, limit: int | None = None, max_new_tokens: int = 64) -> None:
         most = min(len(_requests(kind)) for kind in ("harmful", "harmless"))
-        if limit is not None and not 1 <= limit <= most:
-            raise BadInputError(f"refusal: the limit is {limit}; there are {most} requests of each kind.")
+        if limit is not None and limit < 1:
+            raise BadInputError(f"refusal: the limit is {limit}, expected at least 1.")
+        if limit is not None and limit > most:
+            raise TooFewItemsError(NAME, limit, f"there are {most} requests of each kind")
         self._limit = limit
         self._max_new_tokens = max_new_tokens
 

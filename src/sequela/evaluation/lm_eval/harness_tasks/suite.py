@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sequela.core.errors import BadInputError
+from sequela.core.errors import TooFewItemsError
 from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
@@ -77,10 +77,7 @@ class HarnessTaskSuite:
         most = max(len(rows) for rows in loaded.items.values())
         limit = self.settings.limit
         if limit is not None and limit > most:
-            raise BadInputError(
-                f"{self.settings.task}: the limit is {limit}; there are {most} items.",
-                hint="Leave the limit out to run all.",
-            )
+            raise TooFewItemsError(self.settings.task, limit, f"there are {most} items")
         return loaded
 
     @cached_property

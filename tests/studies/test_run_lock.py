@@ -1,0 +1,105 @@
+"""Two processes, one folder: the second is refused, and a process that died keeps none out."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sequela.core.errors import SequelaError
+from sequela.results import read_manifest
+from sequela.studies import Study, run_study
+from sequela.studies.run_lock import HOLDER, LOCK, RunningElsewhereError, check_not_running, only_process
+
+OTHER_PROCESS = """
+import sys
+from pathlib import Path
+from sequela.studies.run_lock import only_process
+with only_process(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def _other_process(folder: Path) -> subprocess.Popen[str]:
+    """Starts a process that holds the lock of a folder, and returns when it has it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", OTHER_PROCESS, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_another_process_is_named_and_one_that_died_keeps_none_out(tmp_path: Path) -> None:
+    with _other_process(tmp_path) as process:
+        for check in (check_not_running, lambda folder: only_process(folder).__enter__()):
+            with pytest.raises(RunningElsewhereError) as caught:
+                check(tmp_path)
+            assert caught.value.message.startswith(
+                f"Another process (id {process.pid} on {socket.gethostname()}, since 2"
+            )
+            assert caught.value.message.endswith(f") is running this study in {tmp_path}.")
+        process.kill()
+        process.wait()
+    assert (tmp_path / HOLDER).is_file()  # the process had no time to remove it
+    check_not_running(tmp_path)
+    with only_process(tmp_path):
+        assert f'"pid": {os.getpid()}' in (tmp_path / HOLDER).read_text()
+    assert not (tmp_path / HOLDER).exists()
+
+
+def test_one_process_too_holds_a_folder_once_at_a_time(tmp_path: Path) -> None:
+    with only_process(tmp_path), pytest.raises(RunningElsewhereError), only_process(tmp_path):
+        pass
+    with only_process(tmp_path):
+        pass
+
+
+def test_a_check_writes_nothing(tmp_path: Path) -> None:
+    check_not_running(tmp_path)
+    check_not_running(tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_file_of_the_holder_does_not_hide_the_lock(tmp_path: Path) -> None:
+    with only_process(tmp_path):
+        (tmp_path / HOLDER).write_text("{")
+        with pytest.raises(RunningElsewhereError, match=r"^Another process is running this study in "):
+            check_not_running(tmp_path)
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(SequelaError, match="No locks available"), only_process(tmp_path):
+        pass
+
+
+def test_a_second_run_is_refused_before_anything_is_read_or_written(
+    make_study: Callable[..., Study], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with only_process(folder), pytest.raises(RunningElsewhereError):
+        run_study(make_study(models=["/no/model"], edits={"source": "/no/edits.jsonl"}), folder)
+    assert [path.name for path in folder.iterdir()] == [LOCK]
+
+
+def test_a_run_holds_the_lock_and_releases_it_at_its_end(
+    make_study: Callable[..., Study], finished: Path
+) -> None:
+    assert read_manifest(finished).ended is not None
+    assert (finished / LOCK).is_file()
+    assert not (finished / HOLDER).exists()
+    check_not_running(finished)
