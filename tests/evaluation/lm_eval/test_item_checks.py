@@ -140,6 +140,77 @@ def test_choices_and_the_index_of_the_right_one_are_usable(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (["Lima", ""], "choice 2 of 2 is empty"),
+        (["Lima", None], "choice 2 of 2 is null"),
+        ([], "0 choices"),
+        ([1, 2], "choice 1 of 2 is 1, expected a text"),
+        ([["a"], ["b"]], "choice 1 of 2 is ['a'], expected a text"),
+        ({"text": ["a", "b"]}, "its choices are {'text': ['a', 'b']}, expected a list"),
+        ("Lima", "its choices are 'Lima', expected a list"),
+        (42, "its choices are 42, expected a list"),
+        (["Lima"], "it has 1 choice"),
+        (["Lima", "Quito", "Lima "], "its choices 1 and 3 are the same text, 'Lima '"),
+    ],
+)
+@pytest.mark.parametrize("template", ["choices", "{{choices}}"])
+def test_wrong_choices_are_named_with_the_record_in_the_first_item_too(
+    template: str, choices: Any, message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = {**CHOICES, "harness": {**CHOICES["harness"], "doc_to_choice": template}}  # type: ignore[dict-item]
+    with pytest.raises(BadInputError) as caught:
+        version(tmp_path, task, [{**WHOLE, "choices": choices}])
+    assert "capitals.jsonl, record 1: " in str(caught.value)
+    assert message in str(caught.value)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("question", [["a"], {"a": "b"}])
+@pytest.mark.parametrize("template", ["{{question}}", "question", "Q: {{ question }}"])
+def test_a_question_is_a_text(template: str, question: Any, tmp_path: Path) -> None:
+    task = {**CHOICES, "harness": {**CHOICES["harness"], "doc_to_text": template}}  # type: ignore[dict-item]
+    with pytest.raises(
+        BadInputError, match=r"record 1: (the field 'question'|the prompt) is .*expected a text"
+    ):
+        version(tmp_path, task, [{**WHOLE, "question": question}])
+    joined = {**CHOICES, "harness": {**CHOICES["harness"], "doc_to_text": "{{question | join}}"}}  # type: ignore[dict-item]
+    assert version(tmp_path, joined, [{**WHOLE, "question": question}])
+
+
+@pytest.mark.parametrize("options", ["x", "{{country}}", "{{[1, 2]}}", "{{ {'a': 1} }}"])
+def test_options_that_are_no_list_of_texts_are_named(options: str, tmp_path: Path) -> None:
+    task = generation(readings=readings("letter"), options=options)
+    with pytest.raises(BadInputError, match=r"record 1: .*options is .*expected a list of texts"):
+        version(tmp_path, task, [{"country": "Peru", "capital": "A"}])
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ 1 / 0 }}", "ZeroDivisionError"),
+        ("{{ range(999999) }}", "Range too big"),
+        ("{{ missing }}", "'missing' is undefined"),
+        ("{{ question.__class__ }}", "unsafe"),
+        ("{{ question.upper }}", "the function 'upper' without calling it"),
+    ],
+)
+@pytest.mark.parametrize(
+    "field", ["doc_to_text", "doc_to_target", "doc_to_choice", "gen_prefix", "description"]
+)
+def test_an_error_of_a_template_names_its_field(
+    field: str, template: str, reason: str, tmp_path: Path
+) -> None:
+    task = {**CHOICES, "harness": {**CHOICES["harness"], field: template}}  # type: ignore[dict-item]
+    with pytest.raises(BadInputError) as caught:
+        version(tmp_path, task, [WHOLE])
+    assert f"record 1: no prompt can be built from it (harness.{field} of the task 'capitals': " in str(
+        caught.value
+    )
+    assert reason in str(caught.value)
+
+
 @pytest.mark.parametrize("target", ["label", "{{label}}"])
 @pytest.mark.parametrize("label", [True, "yes", "0.5", [0]])
 def test_the_index_of_the_right_choice_is_a_whole_number(target: str, label: Any, tmp_path: Path) -> None:

@@ -18,13 +18,14 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.paths import DATA_VARIABLE
+from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import Splits, example_rows, example_settings, read_own_rows
 from sequela.evaluation.lm_eval.harness_keys import reason_of, stop_problem
 from sequela.evaluation.lm_eval.item_checks import ItemChecks
 from sequela.evaluation.lm_eval.item_records import Sample, joined
 from sequela.evaluation.lm_eval.local_data import local_path, read_local
-from sequela.evaluation.lm_eval.own_task import JOINING_VERSION, OwnTask
+from sequela.evaluation.lm_eval.own_task import JOINING_VERSION, TEXT_VERSION, OwnTask, texts_kept
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.repeatable import (
     harness_seeds,
@@ -88,8 +89,11 @@ def _choices_of(file: TaskFile, document: Row) -> Sequence[str]:
 
 def choices_shown(options: str, document: Row) -> list[str]:
     """Returns the choices of an item, from the template that renders them as a list."""
-    choices: list[str] = ast.literal_eval(apply_template(options, document))
-    return choices
+    text = apply_template(options, document).strip()
+    choices = ast.literal_eval(text) if text.startswith(("[", "(")) else text
+    if not isinstance(choices, list | tuple) or not all(isinstance(one, str) for one in choices):
+        raise ValueError(f"options is {shortened(text, 60)}, expected a list of texts")
+    return list(choices)
 
 
 def build_task(
@@ -179,7 +183,7 @@ def build_task(
             f"there are only {len(documents)} items" if limit is not None and limit > len(documents) else "",
         ),
         task=task,
-        content=_content(file, definition, examples, run_documents, own),
+        content=_content(file, definition, examples, run_documents, task),
         first_prompt=first_prompt,
         first_target=first_target,
     )
@@ -359,7 +363,7 @@ def _first_target(task: ConfigurableTask, file: TaskFile) -> str:
     document = task.eval_docs[0]
     target = task.doc_to_target(document)
     if file.protocol == "generation":
-        return str(target)
+        return " or ".join(map(str, target)) if isinstance(target, list) else str(target)
     return str(task.doc_to_choice(document)[int(target)])
 
 
@@ -388,8 +392,11 @@ def _content(
     definition: dict[str, Any],
     examples: Sequence[Row],
     documents: datasets.Dataset,
-    own: bool,
+    task: ConfigurableTask,
 ) -> str:
+    own = isinstance(task, OwnTask)
+    with sandboxed_templates():
+        kept = texts_kept(task, [*documents, *examples[: definition["num_fewshot"]]])
     left_out = set(PRESENTATION) | (set() if file.examples else {"examples"})
     return hash_json(
         {
@@ -399,6 +406,7 @@ def _content(
             "items": documents.to_list(),
             "examples": list(examples),
             **({"joining": JOINING_VERSION} if own else {}),
+            **({"texts": TEXT_VERSION} if kept else {}),
         }
     )
 
