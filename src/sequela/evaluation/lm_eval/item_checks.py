@@ -20,6 +20,7 @@ from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.harness_keys import reason_of
+from sequela.evaluation.lm_eval.labeled_choices import labels_problem
 from sequela.evaluation.lm_eval.sandbox.rendering import (
     UNBUILDABLE,
     plain_fields,
@@ -83,6 +84,8 @@ class ItemChecks:
     def _problem(self, document: Row) -> str:
         """Returns what is wrong with an item; an empty text if nothing is."""
         task = self._task
+        if self._full and self._file.targets and (wrong := labels_problem(document, self._file.targets)):
+            return wrong
         with _naming("harness.doc_to_text"):
             question = task.doc_to_text(document)
         with _naming("harness.gen_prefix"):
