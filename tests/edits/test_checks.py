@@ -133,3 +133,32 @@ def test_the_findings_of_the_published_sets(source: str, real_data: Path) -> Non
     findings = {one.kind.value: one for one in check_edits(load_edits(source), max_neighborhood=5)}
     counted = {kind: (findings[kind].count, len(findings[kind].edit_ids)) for kind in COUNTS[source]}
     assert counted == COUNTS[source]
+
+
+@pytest.mark.parametrize(
+    ("paraphrase", "count"),
+    [("Ada Winter was born in", 1), ("ada winter was born  in:", 1), ("The birthplace of Ada Winter is", 0)],
+)
+def test_a_paraphrase_that_is_its_own_question_is_counted(paraphrase: str, count: int) -> None:
+    finding = found([BORN.model_copy(update={"paraphrases": (paraphrase,)})], FindingKind.OWN_PARAPHRASE)
+    assert (finding.count if finding else 0) == count
+
+
+def test_several_places_for_the_subject_are_counted() -> None:
+    finding = found([edit("twice", "{} and {} were born in", "Oslo"), BORN], FindingKind.SEVERAL_BLANKS)
+    assert finding is not None
+    assert (finding.count, finding.of, finding.edit_ids) == (1, 2, ("twice",))
+
+
+@pytest.mark.parametrize("end", ["?", " ?", " ", ":", "…", "...", "？", "?!"])
+def test_punctuation_at_the_end_makes_no_other_question(end: str) -> None:
+    edits = [
+        edit("one", "The birthplace of {} is", "Rome"),
+        edit("two", f"The birthplace of {{}} is{end}", "Oslo"),
+    ]
+    contradiction = found(edits, FindingKind.CONTRADICTION)
+    assert contradiction is not None
+    assert contradiction.edit_ids == ("one", "two")
+    shared = found(edits, FindingKind.SHARED_KEY)
+    assert shared is not None
+    assert shared.consequence.endswith("asks something else: 0.")

@@ -7,9 +7,11 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from sequela.core.errors import BadInputError
 from sequela.edits import Edit, EditsInForce, Questions
-from sequela.edits.questions import question_key, same_answer, same_answer_by_spelling
+from sequela.edits.questions import punctuation_matters, question_key, same_answer, same_answer_by_spelling
 
 
 def capital(id_: str, target: str, **changes: object) -> Edit:
@@ -154,3 +156,65 @@ def test_a_prompt_asks_an_edit_in_its_words_in_a_paraphrase_or_in_the_words_of_i
 
 def test_the_relation_is_no_part_of_the_hash_that_names_a_trajectory() -> None:
     assert capital("a", "Rome", relation="P36").content_hash == ROME.content_hash
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What is the capital of Peru?", "What is the capital of Peru"),
+        ("The capital of Peru is:", "the capital  of Peru is"),
+        ("¿Cuál es la capital de Perú?", "Cuál es la capital de Perú"),
+        ("法国的首都是？", "法国的首都是"),
+        ("Who founded Apple Inc.", "Who founded Apple Inc?"),
+    ],
+)
+def test_punctuation_around_a_question_does_not_count(one: str, other: str) -> None:
+    assert question_key(one) == question_key(other)
+    assert question_key(question_key(one)) == question_key(one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("What is C++?", "What is C?"), ("?", "!"), ("Is it -3", "Is it 3"), ("He said 5%", "He said 5")],
+)
+def test_signs_of_a_question_count(one: str, other: str) -> None:
+    assert question_key(one) != question_key(other)
+
+
+def test_a_subject_with_a_point_at_its_end_is_found_in_each_form() -> None:
+    apple = capital("a", "Ada", subject="Apple Inc.", prompt="Who founded {}?", relation="R")
+    other = capital("b", "Bob", subject="Bell Ltd.", prompt="{} was founded by", relation="R")
+    questions = Questions([apple, other])
+    assert questions.rewording("Apple Inc. was founded by", "R") == [(0, apple)]
+    assert questions.rewording("Who founded Bell Ltd.?", "R") == [(1, other)]
+
+
+def test_punctuation_matters_only_if_it_joins_questions() -> None:
+    asked, bare = capital("a", "Rome", prompt="The capital of {} is?"), capital("b", "Oslo")
+    assert not punctuation_matters([asked, LIMA])
+    assert punctuation_matters([asked, bare])
+    assert punctuation_matters(
+        [bare, capital("c", "Lima", subject="Peru", neighborhood=[{"prompt": asked.question}])]
+    )
+    same = capital("c", "Lima", subject="Peru", neighborhood=[{"prompt": bare.question}])
+    assert not punctuation_matters([bare, same])
+
+
+@pytest.mark.parametrize("field", ["target_new", "subject", "target_true", "prompt", "id"])
+@pytest.mark.parametrize("text", ["\u200b", "\u0301", "\u00ad \ufeff", "\u200d\u0300"])
+def test_a_text_without_a_visible_character_is_refused(field: str, text: str) -> None:
+    with pytest.raises(BadInputError, match="has no visible character"):
+        Edit(**{"id": "a", "subject": "France", "prompt": "{} is", "target_new": "Rome", field: text})
+
+
+@pytest.mark.parametrize("text", ["e\u0301", "नमस्ते", "🇫🇷", "a\u200db"])
+def test_marks_and_joiners_within_a_text_are_kept(text: str) -> None:
+    assert capital("a", text).target_new == text
+
+
+def test_a_target_is_no_document_and_a_subject_no_placeholder() -> None:
+    assert capital("a", "x" * 20_000)
+    with pytest.raises(ValidationError, match="has 1,000,000 characters"):
+        capital("a", "x" * 1_000_000)
+    with pytest.raises(ValidationError, match="the placeholder for a subject"):
+        capital("a", "Rome", subject="{}")

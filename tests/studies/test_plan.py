@@ -144,3 +144,17 @@ def test_only_edits_that_now_count_as_unchanged_change_the_version_of_edit_quali
         edits = {"source": "jsonl", "file": str(tmp_path / "facts.jsonl")}
         versions.append(make_plan(study(edits=edits, checkpoints=[0, 1])).edit_quality_version)
     assert versions[0] == versions[1] != versions[2]
+
+
+def test_only_questions_that_differ_in_punctuation_change_the_version_of_edit_quality(tmp_path: Path) -> None:
+    def version(*prompts: str) -> str:
+        edits = [
+            Edit(id=f"e{n}", subject="Peru", prompt=one, target_new="Oslo") for n, one in enumerate(prompts)
+        ]
+        lines = "".join(one.model_dump_json() + "\n" for one in edits)
+        (tmp_path / "facts.jsonl").write_text(lines, encoding="utf-8")
+        source = {"source": "jsonl", "file": str(tmp_path / "facts.jsonl")}
+        return make_plan(study(edits=source, checkpoints=[0, 2])).edit_quality_version
+
+    assert version("{} has", "{} is") == version("{} has?", "{} is.") == version("{} has", "{} has")
+    assert version("{} has", "{} has?") != version("{} has", "{} has")

@@ -276,7 +276,7 @@ def tasks(
     )
     for task in built:
         print_line(f"\n{task.n_items} items; the prompt of the first one ({task.name}):\n")
-        print_line(f"{task.first_prompt}\n\nRight answer: {task.first_target.strip()}")
+        print_line(f"{task.first_prompt}\n\nRight answer: {task.first_target.strip()}\nNote: {task.note}")
     metrics = list(PROBE_REGISTRY.listed())
     if metrics and name is None:
         print_entries(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from sequela.edits.edit import BLANK, Edit
 from sequela.edits.finding import Case, Finding, FindingKind, finding
-from sequela.edits.questions import Questions, same_answer
+from sequela.edits.questions import Questions, question_key, same_answer
 from sequela.edits.text_checks import (
     AskedPrompt,
     Tokenizer,
@@ -52,7 +52,9 @@ def check_edits(
     findings = [
         *_check_questions(questions),
         _check_unchanged(edits),
-        _check_shared_keys(edits),
+        _check_shared_keys(questions),
+        _check_blanks(edits),
+        _check_own_paraphrases(edits),
         _check_paraphrases(questions),
         *_check_neighbors(questions, prompts),
         check_special_tokens(edits, prompts, tokenizer),
@@ -133,12 +135,13 @@ def is_unchanged(edit: Edit) -> bool:
     return edit.target_true is not None and same_answer(edit.target_new, edit.target_true)
 
 
-def _check_shared_keys(edits: Sequence[Edit]) -> Finding | None:
+def _check_shared_keys(questions: Questions) -> Finding | None:
     """Returns the edits whose key is also another's."""
+    edits = questions.edits
     sharing = shares_key(edits)
     by_id = {edit.id: edit for edit in edits}
     asks_otherwise = sum(
-        any(by_id[other].question != by_id[one].question for other in others)
+        not {other.id for _, other in questions.same_question(by_id[one])}.issuperset(others)
         for one, others in sharing.items()
     )
     return finding(
@@ -151,6 +154,33 @@ def _check_shared_keys(edits: Sequence[Edit]) -> Finding | None:
         len(edits),
         "Locate-then-edit methods write both at the same key. Those that share it with an edit that asks "
         f"something else: {asks_otherwise:,}.",
+    )
+
+
+def _check_blanks(edits: Sequence[Edit]) -> Finding | None:
+    """Returns the edits whose prompt has several places for the subject."""
+    return finding(
+        FindingKind.SEVERAL_BLANKS,
+        "Edits with several {} in the prompt",
+        (Case((edit.id,), f"{edit.id}: {edit.prompt}") for edit in edits if edit.prompt.count(BLANK) > 1),
+        len(edits),
+        "The subject is filled in at each; locate-then-edit methods write at the last.",
+    )
+
+
+def _check_own_paraphrases(edits: Sequence[Edit]) -> Finding | None:
+    """Returns the paraphrases that are the question of their own edit."""
+    return finding(
+        FindingKind.OWN_PARAPHRASE,
+        "Paraphrases that are the question of their own edit",
+        (
+            Case((edit.id,), f"{edit.id}: {paraphrase}")
+            for edit in edits
+            for paraphrase in edit.paraphrases
+            if question_key(paraphrase) == question_key(edit.question)
+        ),
+        sum(len(edit.paraphrases) for edit in edits),
+        "They don't show whether the edit generalizes to other words.",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from sequela.core.hashing import hash_json
@@ -9,6 +11,9 @@ from sequela.core.validation import CheckedModel
 
 BLANK = "{}"
 """The placeholder for the subject in a prompt."""
+
+MOST_CHARACTERS = 20_000
+"""The maximum length of a subject or target; those of the public sets have at most 80 characters."""
 
 
 class Probe(CheckedModel):
@@ -94,9 +99,9 @@ class Edit(CheckedModel):
     def _has_text(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if not value.strip():
-            raise ValueError("is empty")
-        return value.strip()
+        if len(value) > MOST_CHARACTERS:
+            raise ValueError(f"has {len(value):,} characters; at most {MOST_CHARACTERS:,} can be asked for")
+        return (_not_blank(value) or "").strip()
 
     @field_validator("id", "prompt", "target_true")
     @classmethod
@@ -107,7 +112,7 @@ class Edit(CheckedModel):
     @classmethod
     def _have_text(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for number, prompt in enumerate(value, start=1):
-            if not prompt.strip():
+            if is_blank(prompt):
                 raise ValueError(f"has an empty prompt (number {number})")
         return value
 
@@ -116,6 +121,10 @@ class Edit(CheckedModel):
         if self.subject is None:
             if BLANK in self.prompt:
                 raise ValueError(f"the prompt {self.prompt!r} has {{}}, and no subject is given")
+        elif BLANK in self.subject:
+            raise ValueError(
+                f"the subject {self.subject!r} has {{}}, the placeholder for a subject in a prompt"
+            )
         elif BLANK not in self.prompt:
             raise ValueError(f"the prompt {self.prompt!r} has no {{}} for the subject {self.subject!r}")
         return self
@@ -135,8 +144,19 @@ def _not_blank(value: str | None) -> str | None:
     """Returns a text unchanged; a fact that is not known is left out, or null.
 
     Raises:
-        ValueError: The text has only white space.
+        ValueError: The text has no visible character.
     """
-    if value is not None and not value.strip():
-        raise ValueError("is empty")
+    if value is not None and is_blank(value):
+        raise ValueError("is empty" if not value.strip() else f"has no visible character ({value!a:.60})")
     return value
+
+
+def is_blank(text: str) -> bool:
+    """Returns whether a text has only white space, characters without width, and marks without a letter."""
+    return all(
+        one.isspace() or unicodedata.category(one)[0] == "M" or unicodedata.category(one) in _INVISIBLE
+        for one in text
+    )
+
+
+_INVISIBLE = ("Cc", "Cf", "Cn", "Cs")

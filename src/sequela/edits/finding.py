@@ -14,6 +14,8 @@ class FindingKind(str, Enum):
     REPEAT = "repeat"
     UNCHANGED = "unchanged"
     SHARED_KEY = "shared_key"
+    SEVERAL_BLANKS = "several_blanks"
+    OWN_PARAPHRASE = "own_paraphrase"
     EDITED_PARAPHRASE = "edited_paraphrase"
     EDITED_NEIGHBOR = "edited_neighbor"
     REWORDED_NEIGHBOR = "reworded_neighbor"

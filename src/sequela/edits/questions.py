@@ -1,7 +1,8 @@
 """The questions that edits ask: which edits ask the same one, and which are in force after a number of edits.
 
-Two edits ask the same question if their prompts with the subject filled in are the same text, or if they have
-the same subject and the same relation. A later edit of the same question supersedes the earlier one.
+Two edits ask the same question if their prompts with the subject filled in are the same text but for the
+punctuation around it, or if they have the same subject and the same relation. A later edit of the same
+question supersedes the earlier one.
 """
 
 from __future__ import annotations
@@ -9,22 +10,39 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.edits.edit import BLANK, Edit
 
 _EDGES = " .,;:!?…\"'“”‘’«»„()[]"
 """Characters around an answer that do not distinguish it from another one."""
+_QUESTION_ENDS = " .,;:!?…。、؟؛।"
+_QUESTION_BEGINNINGS = " ¿¡"
+"""Punctuation around a question that does not distinguish it from another one."""
 _DASH = re.compile("[\u2010-\u2015\u2212]")
 _APOSTROPHE = re.compile("[\u2018\u2019\u02bc\u00b4`]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _ARTICLE = re.compile(r"^(?:the|an?)\s+")
 
 
-def question_key(text: str) -> str:
+Key = Callable[[str], str]
+"""Returns a text without the differences that don't count."""
+
+
+def folded(text: str) -> str:
     """Returns a text without differences in case, Unicode form and white space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def question_key(text: str) -> str:
+    """Returns a text without differences that don't make another question of it.
+
+    They are those of case, Unicode form and white space, and the punctuation at its end: `The capital of Peru
+    is` and `The capital of Peru is:` are one question.
+    """
+    whole = folded(text)
+    return whole.rstrip(_QUESTION_ENDS).lstrip(_QUESTION_BEGINNINGS) or whole
 
 
 def same_answer(one: str, other: str) -> bool:
@@ -51,9 +69,41 @@ def _one_spelling(text: str) -> str:
 
 
 def _answer_key(text: str) -> str:
-    folded = question_key(text)
-    bare = folded.strip(_EDGES) or folded
+    whole = folded(text)
+    bare = whole.strip(_EDGES) or whole
     return _ARTICLE.sub("", bare)
+
+
+def punctuation_matters(edits: Sequence[Edit]) -> bool:
+    """Returns whether edits ask the same question only because punctuation at the end doesn't count.
+
+    Earlier versions did not have this rule.
+    """
+    prompts = [
+        (edit, prompt)
+        for edit in edits
+        for prompt in (
+            *edit.paraphrases,
+            *(probe.prompt for probe in (*edit.neighborhood, *edit.portability)),
+        )
+    ]
+    texts = (text for edit in edits for text in (edit.question, edit.subject or ""))
+    if not any(map(_has_punctuation, (*texts, *(prompt for _, prompt in prompts)))):
+        return False
+    now, before = Questions(edits), Questions(edits, folded)
+    if now.repeated() != before.repeated():
+        return True
+    return any(
+        now.asking(prompt) != before.asking(prompt)
+        or now.rewording(prompt, edit.relation) != before.rewording(prompt, edit.relation)
+        for edit, prompt in prompts
+    )
+
+
+def _has_punctuation(text: str) -> bool:
+    """Returns whether there may be punctuation around a text; quick, since sets have many texts."""
+    bare = text.strip()
+    return bool(bare) and "P" in (unicodedata.category(bare[0])[0], unicodedata.category(bare[-1])[0])
 
 
 class Questions:
@@ -61,22 +111,24 @@ class Questions:
 
     Args:
         edits: The edits in the order in which they are applied.
+        key: The differences between prompts that don't count.
     """
 
-    def __init__(self, edits: Sequence[Edit]) -> None:
+    def __init__(self, edits: Sequence[Edit], key: Key = question_key) -> None:
         self.edits = tuple(edits)
+        self._key = key
         self._position = {edit.id: i for i, edit in enumerate(self.edits)}
         self._by_text: dict[str, list[int]] = defaultdict(list)
         self._by_paraphrase: dict[str, list[int]] = defaultdict(list)
         self._by_fact: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._forms: dict[str, dict[_Form, None]] = defaultdict(dict)
         for i, edit in enumerate(self.edits):
-            self._by_text[question_key(edit.question)].append(i)
-            for key in dict.fromkeys(map(question_key, edit.paraphrases)):
-                self._by_paraphrase[key].append(i)
+            self._by_text[key(edit.question)].append(i)
+            for paraphrase in dict.fromkeys(map(key, edit.paraphrases)):
+                self._by_paraphrase[paraphrase].append(i)
             if edit.relation is not None and edit.subject is not None:
-                self._by_fact[edit.relation, question_key(edit.subject)].append(i)
-                self._forms[edit.relation][_Form.of(edit.prompt)] = None
+                self._by_fact[edit.relation, key(edit.subject)].append(i)
+                self._forms[edit.relation][_Form.of(edit.prompt, key)] = None
         same = (*self._by_text.values(), *self._by_fact.values())
         self._question_of = _connected(len(self.edits), same)
         self._members: dict[int, list[int]] = defaultdict(list)
@@ -104,7 +156,7 @@ class Questions:
 
     def asking(self, prompt: str) -> list[tuple[int, Edit]]:
         """Returns the edits whose question is a prompt, word for word, with their positions from 0."""
-        return [(i, self.edits[i]) for i in self._by_text.get(question_key(prompt), ())]
+        return [(i, self.edits[i]) for i in self._by_text.get(self._key(prompt), ())]
 
     def rewording(self, prompt: str, relation: str | None = None) -> list[tuple[int, Edit]]:
         """Returns the edits whose question a prompt asks in other words, with their positions from 0.
@@ -116,10 +168,10 @@ class Questions:
             prompt: The prompt.
             relation: The relation that the prompt is about, if known.
         """
-        key = question_key(prompt)
+        key = self._key(prompt)
         found = dict.fromkeys(self._by_paraphrase.get(key, ()))
         for form in self._forms.get(relation, ()) if relation is not None else ():
-            subject = form.subject_of(key)
+            subject = form.subject_of(key, self._key)
             if subject is not None and relation is not None:
                 found |= dict.fromkeys(self._by_fact.get((relation, subject), ()))
         word_for_word = self._by_text.get(key, ())
@@ -176,16 +228,16 @@ class _Form:
     after: str
 
     @classmethod
-    def of(cls, prompt: str) -> _Form:
-        before, _, after = question_key(prompt).partition(BLANK)
+    def of(cls, prompt: str, key: Key) -> _Form:
+        before, _, after = key(prompt).partition(BLANK)
         return cls(before, after)
 
-    def subject_of(self, key: str) -> str | None:
-        """Returns the folded subject of a prompt in this form; None if it has another form."""
-        start, stop = len(self.before), len(key) - len(self.after)
-        if start >= stop or not (key.startswith(self.before) and key.endswith(self.after)):
+    def subject_of(self, prompt: str, key: Key) -> str | None:
+        """Returns the folded subject of a folded prompt in this form; None if it has another form."""
+        start, stop = len(self.before), len(prompt) - len(self.after)
+        if start >= stop or not (prompt.startswith(self.before) and prompt.endswith(self.after)):
             return None
-        return key[start:stop].strip()
+        return key(prompt[start:stop])
 
 
 def _connected(count: int, groups: Collection[Sequence[int]]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from sequela.core.errors import BadInputError
 from sequela.core.hashing import hash_json
@@ -12,7 +13,7 @@ from sequela.edited.chat_template import chat_templates, template_labels
 from sequela.editors import AnyEditor, Resources, create_editor
 from sequela.editors.session import EditSession
 from sequela.edits import EditSet, Finding, check_edits, load_edits
-from sequela.edits.questions import same_answer_by_spelling
+from sequela.edits.questions import punctuation_matters, same_answer_by_spelling
 from sequela.evaluation.edit_quality.answer_matching import MATCHING_VERSION
 from sequela.evaluation.registry import make_suite
 from sequela.evaluation.suite import Suite
@@ -63,7 +64,7 @@ class Plan:
         further = [metric.info for metric in self.study.edit_quality.further_metrics()]
         return {**infos, EDIT_QUALITY: edit_quality_info(further)} if further else infos
 
-    @property
+    @cached_property
     def edit_quality_version(self) -> str:
         """The version of this study's edit-quality suite."""
         settings = self.study.edit_quality
@@ -78,6 +79,8 @@ class Plan:
             content["relations"] = relations
         if any(e.target_true and same_answer_by_spelling(e.target_new, e.target_true) for e in self.edits):
             content["answers"] = 2  # such edits count as unchanged
+        if punctuation_matters(self.edits):
+            content["questions"] = 2  # such edits supersede each other
         if (rules := text_rules(self.edits)) > 1:
             content["texts"] = rules
         if settings.metrics:

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from sequela.core.errors import BadInputError
+from sequela.evaluation.lm_eval.listing import describe_task_file
 from sequela.evaluation.lm_eval.suite import HarnessSuite
+from sequela.evaluation.suite_description import SuiteDescription
 from support.own_task import OWN
 
 GENERATION = yaml.safe_load(OWN)
@@ -26,11 +28,16 @@ CHOICES = {
 WHOLE: dict[str, Any] = {"question": "Is it so?", "choices": ["yes", "no"], "label": 0}
 
 
-def version(folder: Path, task: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """Writes a task file with its items, and builds its prompts."""
+def write(folder: Path, task: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Writes a task file with its items."""
     (folder / "capitals.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "capitals.jsonl").write_text(text, encoding="utf-8")
+
+
+def version(folder: Path, task: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Writes a task file with its items, and builds its prompts."""
+    write(folder, task, rows)
     return HarnessSuite(str(folder / "capitals.yaml")).version
 
 
@@ -138,6 +145,165 @@ def test_choices_and_the_index_of_the_right_one_are_usable(
         version(tmp_path, CHOICES, [WHOLE, {**WHOLE, **change}])
     assert "capitals.jsonl, record 2" in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (["Lima", ""], "choice 2 of 2 is empty"),
+        (["Lima", None], "choice 2 of 2 is null"),
+        ([], "0 choices"),
+        ([1, 2], "choice 1 of 2 is 1, expected a text"),
+        ([["a"], ["b"]], "choice 1 of 2 is ['a'], expected a text"),
+        ({"text": ["a", "b"]}, "its choices are {'text': ['a', 'b']}, expected a list"),
+        ("Lima", "its choices are 'Lima', expected a list"),
+        (42, "its choices are 42, expected a list"),
+        (["Lima"], "it has 1 choice"),
+        (["Lima", "Quito", "Lima "], "its choices 1 and 3 are the same text, 'Lima '"),
+    ],
+)
+@pytest.mark.parametrize("template", ["choices", "{{choices}}"])
+def test_wrong_choices_are_named_with_the_record_in_the_first_item_too(
+    template: str, choices: Any, message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = {**CHOICES, "harness": {**CHOICES["harness"], "doc_to_choice": template}}  # type: ignore[dict-item]
+    with pytest.raises(BadInputError) as caught:
+        version(tmp_path, task, [{**WHOLE, "choices": choices}])
+    assert "capitals.jsonl, record 1: " in str(caught.value)
+    assert message in str(caught.value)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("question", [["a"], {"a": "b"}])
+@pytest.mark.parametrize("template", ["{{question}}", "question", "Q: {{ question }}"])
+def test_a_question_is_a_text(template: str, question: Any, tmp_path: Path) -> None:
+    task = {**CHOICES, "harness": {**CHOICES["harness"], "doc_to_text": template}}  # type: ignore[dict-item]
+    with pytest.raises(
+        BadInputError, match=r"record 1: (the field 'question'|the prompt) is .*expected a text"
+    ):
+        version(tmp_path, task, [{**WHOLE, "question": question}])
+    joined = {**CHOICES, "harness": {**CHOICES["harness"], "doc_to_text": "{{question | join}}"}}  # type: ignore[dict-item]
+    assert version(tmp_path, joined, [{**WHOLE, "question": question}])
+
+
+@pytest.mark.parametrize("options", ["x", "{{country}}", "{{[1, 2]}}", "{{ {'a': 1} }}"])
+def test_options_that_are_no_list_of_texts_are_named(options: str, tmp_path: Path) -> None:
+    task = generation(readings=readings("letter"), options=options)
+    with pytest.raises(BadInputError, match=r"record 1: .*options is .*expected a list of texts"):
+        version(tmp_path, task, [{"country": "Peru", "capital": "A"}])
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ 1 / 0 }}", "ZeroDivisionError"),
+        ("{{ range(999999) }}", "Range too big"),
+        ("{{ missing }}", "'missing' is undefined"),
+        ("{{ question.__class__ }}", "unsafe"),
+        ("{{ question.upper }}", "the function 'upper' without calling it"),
+    ],
+)
+@pytest.mark.parametrize(
+    "field", ["doc_to_text", "doc_to_target", "doc_to_choice", "gen_prefix", "description"]
+)
+def test_an_error_of_a_template_names_its_field(
+    field: str, template: str, reason: str, tmp_path: Path
+) -> None:
+    task = {**CHOICES, "harness": {**CHOICES["harness"], field: template}}  # type: ignore[dict-item]
+    with pytest.raises(BadInputError) as caught:
+        version(tmp_path, task, [WHOLE])
+    assert f"record 1: no prompt can be built from it (harness.{field} of the task 'capitals': " in str(
+        caught.value
+    )
+    assert reason in str(caught.value)
+
+
+LABELED = {"question": "A?", "mc": {"choices": ["b", "cc"], "labels": [1, 0]}}
+OF_LABELS = {
+    "doc_to_text": "{{question}}",
+    "doc_to_choice": "{{mc.choices}}",
+    "doc_to_target": "{{mc.labels.index(1)}}",
+}
+
+
+@pytest.mark.parametrize("key", ["targets", "shuffled"])
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("nope", {}, "the field 'nope' is missing"),
+        ("question", {}, "the field 'question' is 'A?', expected an object with `choices` and `labels`"),
+        ("mc", {"choices": ["b", "c"]}, "expected an object with `choices` and `labels`"),
+        (
+            "mc",
+            {"choices": ["b", "c"], "labels": [7, 0]},
+            "the labels of 'mc' are [7, 0], expected a list of 0",
+        ),
+        ("mc", {"choices": ["b", "c"], "labels": [True, False]}, "the labels of 'mc' are [True, False]"),
+        ("mc", {"choices": ["b", "c"], "labels": 1}, "the labels of 'mc' are 1"),
+        ("mc", {"choices": ["b", "c"], "labels": [1]}, "the field 'mc' has 2 choices and 1 labels"),
+        ("mc", {"choices": ["b", "c"], "labels": [0, 0]}, "the field 'mc' has no choice with the label 1"),
+        ("mc", {"choices": ["b", ""], "labels": [1, 0]}, "the choices of 'mc' are ['b', '']"),
+        ("mc", {"choices": "bc", "labels": [1, 0]}, "the choices of 'mc' are 'bc'"),
+    ],
+)
+def test_labeled_choices_are_checked_wherever_they_are_read(
+    key: str, field: str, value: Any, message: str, tmp_path: Path
+) -> None:
+    named: Any = field if key == "targets" else [field]
+    task = {**CHOICES, "harness": OF_LABELS, key: named}
+    wrong = {**LABELED, "mc": value} if value else LABELED
+    for check in (version, described):
+        with pytest.raises(BadInputError) as caught:
+            check(tmp_path, task, [wrong])
+        assert caught.value.message.startswith("capitals.jsonl, record 1: ")
+        assert message in caught.value.message
+        assert f"under `{key}`" in str(caught.value.hint)
+
+
+def described(folder: Path, task: dict[str, Any], rows: list[dict[str, Any]]) -> SuiteDescription:
+    """Writes a task file with its items, and describes it as a listing does."""
+    write(folder, task, rows)
+    (one,) = describe_task_file(str(folder / "capitals.yaml"))
+    return one
+
+
+def test_labeled_choices_of_own_items_are_shuffled_where_the_file_says_so(tmp_path: Path) -> None:
+    task = {**CHOICES, "harness": OF_LABELS, "targets": "mc", "metrics": ["accuracy"]}
+    rows = [{**LABELED, "question": f"Question {n}?"} for n in range(8)]
+    assert described(tmp_path, task, rows).constants == {"the shortest choice": 1.0}
+
+    def right(**fields: Any) -> list[int]:
+        write(tmp_path, {**task, **fields}, rows)
+        (built,) = HarnessSuite(str(tmp_path / "capitals.yaml")).tasks
+        documents = built.task.eval_docs
+        assert [built.task.doc_to_choice(one)[built.task.doc_to_target(one)] for one in documents] == [
+            "b"
+        ] * 8
+        return [built.task.doc_to_target(one) for one in documents]
+
+    assert right() == [0] * 8
+    assert set(right(shuffled=["mc"])) == {0, 1}
+
+
+def test_a_question_with_two_right_answers_is_remarked(tmp_path: Path) -> None:
+    def note(*rows: dict[str, Any]) -> str:
+        write(tmp_path, CHOICES, list(rows))
+        return HarnessSuite(str(tmp_path / "capitals.yaml")).tasks[0].note
+
+    remark = "1 question is asked more than once, with different right answers"
+    assert remark in note(WHOLE, {**WHOLE, "label": 1})
+    assert remark in note(WHOLE, {**WHOLE, "choices": ["no", "yes"]})
+    assert remark not in note(WHOLE, WHOLE, {**WHOLE, "choices": ["no", "yes"], "label": 1})
+    assert remark not in note(WHOLE, {**WHOLE, "choices": ["yes", "maybe"], "label": 1})
+
+
+@pytest.mark.parametrize("field", ["fewshot_split", "fewshot_config"])
+def test_a_split_of_examples_that_does_not_exist_is_named(field: str, tmp_path: Path) -> None:
+    value: Any = "train" if field == "fewshot_split" else {"split": "train"}
+    with pytest.raises(
+        BadInputError, match=rf"harness\.{field}.* is 'train', and its data have no such split"
+    ):
+        version(tmp_path, generation({field: value}, shots=1), [{"country": "Peru", "capital": "Lima"}] * 2)
 
 
 @pytest.mark.parametrize("target", ["label", "{{label}}"])

@@ -371,3 +371,20 @@ def test_a_file_without_lines_is_rejected(tmp_path: Path) -> None:
     path.write_text("\n", encoding="utf-8")
     with pytest.raises(BadInputError, match="has no lines"):
         answers_to_read(path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"reader": "letters", "choices": ["oak", "elm"], "gold": "Z"}, "is 'Z', and the letters are A, B"),
+        ({"reader": "letters", "choices": ["oak", "elm"], "gold": "a"}, "is 'a', and the letters are A, B"),
+        ({"reader": "letters", "choices": ["oak", "elm"], "gold": ["A", "AB"]}, "is 'AB'"),
+        ({"reader": "number", "gold": "abc"}, "is 'abc', which is no number"),
+        ({"reader": "number", "gold": "\u200b"}, "is blank"),
+        ({"reader": "says", "target": "x", "reading": "strict"}, "the reader says has one reading"),
+    ],
+)
+def test_what_no_answer_could_match_is_an_error(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        AnswerToRead.model_validate({"text": "A", **fields})
+    assert message in str(caught.value)

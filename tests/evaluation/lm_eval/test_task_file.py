@@ -174,3 +174,22 @@ def test_no_name_of_other_results_is_taken(name: str, tmp_path: Path) -> None:
 def test_the_length_of_answers_in_a_definition_is_checked(length: Any) -> None:
     assert "max_gen_toks" in length_problem(length)
     assert length_problem(256) == length_problem(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": True}, "the field 'version' is True, expected a number"),
+        ({"max_new_tokens": True}, "the field 'max_new_tokens' is True"),
+        ({"chance": False}, "the field 'chance' is False"),
+        ({"metrics": []}, "the field 'metrics' is an empty list; leave it out"),
+        ({"shuffled": []}, "the field 'shuffled' is an empty list"),
+        ({"metrics": ["accuracy", "accuracy"]}, "the field 'metrics' names 'accuracy' twice"),
+    ],
+)
+def test_numbers_and_lists_mean_what_they_say(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "capitals.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(OWN), **change}), encoding="utf-8")
+    with pytest.raises(BadInputError) as caught:
+        read_task_file(path)
+    assert message in caught.value.message

@@ -19,6 +19,7 @@ from typing import Any
 
 from sequela.core.errors import BadInputError
 from sequela.evaluation.lm_eval.data_layout import Row
+from sequela.evaluation.lm_eval.labeled_choices import check_labels, shuffled
 from sequela.evaluation.lm_eval.local_data import own_file, read_items
 from sequela.evaluation.lm_eval.task_file import TaskFile
 
@@ -58,10 +59,11 @@ def read_own_rows(file: TaskFile, folder: Path, upstream: Mapping[str, Any]) -> 
     Raises:
         BadInputError: A file can't be read, or there are fewer examples than `shots`.
     """
-    items = read_items(own_file(folder, file.items)) if file.items else []
+    items = _read_rows(file, folder, file.items) if file.items else []
+    check_labels(items, [file.targets] if file.targets else [], file.items, "targets")
     splits = {ITEMS: items} if file.items else {}
     if file.examples:
-        examples = read_items(own_file(folder, file.examples))
+        examples = _read_rows(file, folder, file.examples)
         if len(examples) < file.shots:
             raise BadInputError(
                 f"{folder / file.examples} has {len(examples)} few-shot examples; the task file has "
@@ -82,6 +84,13 @@ def read_own_rows(file: TaskFile, folder: Path, upstream: Mapping[str, Any]) -> 
         f"the first {file.shots} items are the few-shot examples and are not asked",
         tuple(f"{file.items}, item {number}" for number in range(1, file.shots + 1)),
     )
+
+
+def _read_rows(file: TaskFile, folder: Path, name: str) -> list[Row]:
+    """Reads items or examples of a task file's own, and shuffles their choices as it says."""
+    rows = read_items(own_file(folder, name))
+    check_labels(rows, file.shuffled, name, "shuffled")
+    return [shuffled(row, file.shuffled) for row in rows]
 
 
 def example_settings(

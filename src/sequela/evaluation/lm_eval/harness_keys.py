@@ -80,16 +80,18 @@ def field_of(template: str, fields: Mapping[str, Any]) -> str:
     return ""
 
 
-def reason_of(error: Exception, task: str, fields: Mapping[str, Any]) -> str:
-    """Returns why something can't be built; if a template does too much, with the field that has it.
+def reason_of(error: Exception, task: str, fields: Mapping[str, Any], field: str = "") -> str:
+    """Returns why something can't be built, with the field that has the template, where it is known.
 
     Args:
         error: What was raised.
         task: The name of the task.
         fields: The fields of the task that may have templates.
+        field: The field that was rendered, if known.
     """
     if not isinstance(error, LimitError):
-        return f"{type(error).__name__}: {error}"
+        named = f"{field} of the task {task!r}: " if field else ""
+        return f"{named}{type(error).__name__}: {error}"
     return f"{field_of(error.template, fields) or 'a template'} of the task {task!r}: {error}"
 
 
@@ -123,7 +125,8 @@ def _target(value: Any) -> str:
 
 def _choices(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(choice, str) for choice in value):
-        return ""
+        wrong = ((number, _template(choice)) for number, choice in enumerate(value, start=1))
+        return next((f"has a choice {number} that {problem}" for number, problem in wrong if problem), "")
     return _template(value) if isinstance(value, str) else "is neither a template nor a list of texts"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from lm_eval.api.task import ConfigurableTask
@@ -19,7 +20,13 @@ from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.harness_keys import reason_of
-from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, template_fields, written_fields
+from sequela.evaluation.lm_eval.labeled_choices import labels_problem
+from sequela.evaluation.lm_eval.sandbox.rendering import (
+    UNBUILDABLE,
+    plain_fields,
+    template_fields,
+    written_fields,
+)
 from sequela.evaluation.lm_eval.task_file import TaskFile
 from sequela.results.metrics import AUROC
 
@@ -65,23 +72,36 @@ class ItemChecks:
         """
         try:
             problem = self._problem(document)
-        except UNBUILDABLE as error:
-            reason = next(self._nulls(document), "") or reason_of(error, self._file.name, self._templates)
+        except _UnbuildableError as unbuildable:
+            error = unbuildable.error
+            reason = next(self._nulls(document), "") or reason_of(
+                error, self._file.name, self._templates, unbuildable.field
+            )
             raise BadInputError(f"{where}: no {what} can be built from it ({reason}).") from error
         if problem:
             raise BadInputError(f"{where}: {problem}.")
 
     def _problem(self, document: Row) -> str:
         """Returns what is wrong with an item; an empty text if nothing is."""
-        question = self._task.doc_to_text(document)
-        self._task.doc_to_prefix(document)
-        self._task.resolve_field(document, self._task.config.description)
-        target = self._task.doc_to_target(document)
+        task = self._task
+        if self._full and self._file.targets and (wrong := labels_problem(document, self._file.targets)):
+            return wrong
+        with _naming("harness.doc_to_text"):
+            question = task.doc_to_text(document)
+        with _naming("harness.gen_prefix"):
+            task.doc_to_prefix(document)
+        with _naming("harness.description"):
+            task.resolve_field(document, task.config.description)
+        with _naming("harness.doc_to_target"):
+            target = task.doc_to_target(document)
         if self._file.protocol != "generation":
-            return self._choice_problem(self._task.doc_to_choice(document), target) or (
+            with _naming("harness.doc_to_choice"):
+                offered = task.doc_to_choice(document)
+            return self._choice_problem(offered, target) or (
                 self._text_problem(question, document) if self._full else ""
             )
-        choices = self._choices_of(document)
+        with _naming("options"):
+            choices = self._choices_of(document)
         if not self._full:
             return ""
         return self._text_problem(question, document) or self._gold_problem(target, choices, question)
@@ -94,6 +114,16 @@ class ItemChecks:
                     f"the field {_dotted(path)!r} is empty, and the prompt would lack it (if it may be, "
                     f"write `{{% if {path[0]} %}}` around it in doc_to_text)"
                 )
+        if not isinstance(question, str):
+            return f"the prompt is {_shown(question)}, expected a text"
+        if self._file.items:
+            for path in plain_fields(template) if isinstance(template, str) else ():
+                value = _value_at(document, path)
+                if isinstance(value, list | dict):
+                    return (
+                        f"the field {_dotted(path)!r} is {_shown(value)}, expected a text (to write a list, "
+                        "use a loop or `| join(', ')` in doc_to_text)"
+                    )
         return "the prompt is empty" if _is_blank(question) else ""
 
     def _choice_problem(self, choices: Any, target: Any) -> str:
@@ -103,6 +133,10 @@ class ItemChecks:
         for number, choice in enumerate(choices, start=1):
             if self._full and (choice is None or _is_blank(choice)):
                 return f"choice {number} of {len(choices)} is {'null' if choice is None else 'empty'}"
+            if not isinstance(choice, str) and choice is not None:
+                return f"choice {number} of {len(choices)} is {_shown(choice)}, expected a text"
+        if self._file.items and (wrong := _undecidable(choices)):
+            return wrong
         if AUROC.name in self._file.metrics and len(choices) != 2:
             return f"the metric auroc needs two choices; there are {len(choices)}"
         index = as_whole_number(target)
@@ -171,6 +205,34 @@ def _listed_options(question: Any) -> list[str]:
         return []
     letters = dict.fromkeys(match[1] or match[2] for match in _LISTED.finditer(question))
     return [*letters] if {"A", "B"} <= letters.keys() else []
+
+
+def _undecidable(choices: Sequence[str]) -> str:
+    """Returns why no score could tell the choices apart; an empty text if one could."""
+    if len(choices) == 1:
+        return "it has 1 choice, which would always be the most likely"
+    first: dict[str, int] = {}
+    for number, choice in enumerate(choices, start=1):
+        same = first.setdefault(choice.strip(), number)
+        if same != number:
+            return f"its choices {same} and {number} are the same text, {_shown(choice)}"
+    return ""
+
+
+class _UnbuildableError(Exception):
+    """What was raised while a field of the task file was rendered."""
+
+    def __init__(self, field: str, error: Exception) -> None:
+        super().__init__(str(error))
+        self.field, self.error = field, error
+
+
+@contextmanager
+def _naming(field: str) -> Iterator[None]:
+    try:
+        yield
+    except UNBUILDABLE as error:
+        raise _UnbuildableError(field, error) from error
 
 
 def _value_at(document: Mapping[str, Any], path: Sequence[str | int]) -> Any:

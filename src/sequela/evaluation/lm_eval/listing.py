@@ -12,6 +12,7 @@ from sequela.core.registry import SEQUELA, Listed
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, Benchmark, find_benchmark, subtasks_of
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import ITEMS, read_own_rows
+from sequela.evaluation.lm_eval.labeled_choices import check_labels
 from sequela.evaluation.lm_eval.local_data import LocalData, local_path, read_local
 from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, apply_template, template_fields
 from sequela.evaluation.lm_eval.task_file import SUBJECT, TaskFile
@@ -55,6 +56,8 @@ def _describe_all(listed: Listed[Benchmark]) -> Iterator[SuiteDescription]:
 
 def _describe(file: TaskFile, data: LocalData | None, origin: str) -> SuiteDescription:
     rows = None if data is None else [row for some in data.splits.values() for row in some]
+    if file.targets and not file.items:
+        check_labels(rows or (), [file.targets], _source(file), "targets")
     constants = {} if rows is None else constants_of(file, rows)
     return SuiteDescription(
         name=file.benchmark,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,9 +22,10 @@ from sequela.core.errors import BadInputError, near_matches
 from sequela.core.plain_values import can_be_encoded
 from sequela.core.text_files import read_json_lines
 from sequela.core.validation import in_words
+from sequela.edits.edit import is_blank
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
-from sequela.evaluation.lm_eval.answer_extraction import read
+from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS, read
 from sequela.evaluation.lm_eval.task_file import task_files
 
 Reader = Literal["letters", "number", "bbh", "triviaqa", "says"]
@@ -43,7 +45,7 @@ def _unicode(text: str) -> str:
 
 
 def _not_blank(text: str) -> str:
-    if not text.strip():
+    if is_blank(text):
         raise ValueError("is blank, so no answer could match it")
     return text
 
@@ -89,6 +91,16 @@ class AnswerToRead(BaseModel):
             raise ValueError("the field 'choices' is missing, which the reader letters needs")
         if self.reader == "says" and self.target is None:
             raise ValueError("the field 'target' is missing, which the reader says needs")
+        if self.reader == "says" and self.reading == "strict":
+            raise ValueError(
+                "the field 'reading' is 'strict', and the reader says has one reading; leave it out"
+            )
+        letters = string.ascii_uppercase[: len(self.choices)]
+        for gold in self.gold or ():
+            if self.reader == "letters" and (len(gold) != 1 or gold not in letters):
+                raise ValueError(f"the field 'gold' is {gold!r}, and the letters are {', '.join(letters)}")
+            if self.reader == "number" and not COMPARISONS["number"](gold, [gold]):
+                raise ValueError(f"the field 'gold' is {gold!r}, which is no number")
         return self
 
 

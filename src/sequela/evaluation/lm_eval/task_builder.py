@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import datasets
@@ -18,13 +17,15 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json
 from sequela.core.hub import hub_access, unreachable_because
 from sequela.core.paths import DATA_VARIABLE
+from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.few_shot import Splits, example_rows, example_settings, read_own_rows
 from sequela.evaluation.lm_eval.harness_keys import reason_of, stop_problem
 from sequela.evaluation.lm_eval.item_checks import ItemChecks
 from sequela.evaluation.lm_eval.item_records import Sample, joined
+from sequela.evaluation.lm_eval.labeled_choices import shuffled
 from sequela.evaluation.lm_eval.local_data import local_path, read_local
-from sequela.evaluation.lm_eval.own_task import JOINING_VERSION, OwnTask
+from sequela.evaluation.lm_eval.own_task import JOINING_VERSION, TEXT_VERSION, OwnTask, texts_kept
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.repeatable import (
     harness_seeds,
@@ -88,8 +89,11 @@ def _choices_of(file: TaskFile, document: Row) -> Sequence[str]:
 
 def choices_shown(options: str, document: Row) -> list[str]:
     """Returns the choices of an item, from the template that renders them as a list."""
-    choices: list[str] = ast.literal_eval(apply_template(options, document))
-    return choices
+    text = apply_template(options, document).strip()
+    choices = ast.literal_eval(text) if text.startswith(("[", "(")) else text
+    if not isinstance(choices, list | tuple) or not all(isinstance(one, str) for one in choices):
+        raise ValueError(f"options is {shortened(text, 60)}, expected a list of texts")
+    return list(choices)
 
 
 def build_task(
@@ -118,6 +122,7 @@ def build_task(
     upstream = read_definition(file.include.replace(SUBJECT, subject)) if file.include else {}
     data = _data(file, subject, upstream, folder)
     definition = _definition(file, upstream, data.splits, shots, max_new_tokens)
+    _check_split_of_examples(file, data)
     upstream_name = definition.pop("task", "")
     name = task_name(file, subject, shots, data.departure)
     definition["task"] = _key(file, name)
@@ -161,6 +166,7 @@ def build_task(
     with sandboxed_templates():
         first_prompt = _first_prompt(task, shots, definition, file)
         first_target = _first_target(task, file)
+        remark = _contradictions(task, run_documents) if file.items else ""
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
@@ -177,9 +183,10 @@ def build_task(
             data.note,
             f"the first {n_run} of {len(documents)} items" if n_run < len(documents) else "",
             f"there are only {len(documents)} items" if limit is not None and limit > len(documents) else "",
+            remark,
         ),
         task=task,
-        content=_content(file, definition, examples, run_documents, own),
+        content=_content(file, definition, examples, run_documents, task),
         first_prompt=first_prompt,
         first_target=first_target,
     )
@@ -269,7 +276,7 @@ def _data(file: TaskFile, subject: str, upstream: Mapping[str, Any], folder: Pat
         sources = {split: str(path) for split, path in local.files.items()}
     if file.shuffled:
         published = {
-            split: [_shuffled(row, file.shuffled) for row in some] for split, some in published.items()
+            split: [shuffled(row, file.shuffled) for row in some] for split, some in published.items()
         }
     return _Data(
         {**published, **own.splits}, departure, places=own.places, sources=sources, benchmark=file.benchmark
@@ -298,13 +305,23 @@ def _from_hub(file: TaskFile, definition: Mapping[str, Any]) -> dict[str, list[R
     return {split: rows.to_list() for split, rows in loaded.items()}
 
 
-def _shuffled(row: Row, fields: Sequence[str]) -> Row:
-    changed = dict(row)
-    for kind in fields:
-        pairs = sorted(zip(row[kind]["choices"], row[kind]["labels"], strict=True))
-        Random(f"{kind}: {row['question']}").shuffle(pairs)
-        changed[kind] = {"choices": [pair[0] for pair in pairs], "labels": [pair[1] for pair in pairs]}
-    return changed
+def _check_split_of_examples(file: TaskFile, data: _Data) -> None:
+    """Checks that the split that the file names for its few-shot examples exists.
+
+    Raises:
+        BadInputError: It doesn't.
+    """
+    config = file.harness.get("fewshot_config") or {}
+    for key, split in (
+        ("harness.fewshot_config.split", config.get("split")),
+        ("harness.fewshot_split", file.harness.get("fewshot_split")),
+    ):
+        if split and split not in data.splits:
+            raise BadInputError(
+                f"The task {file.name!r}: {key} is {split!r}, and its data have no such split; they have "
+                f"{', '.join(map(repr, data.splits))}.",
+                hint="Name a file of few-shot examples under `examples`, or leave the key out.",
+            )
 
 
 def _check_apart(
@@ -354,12 +371,27 @@ def _question(task: ConfigurableTask, row: Row) -> str:
     return " ".join(str(task.doc_to_text(row)).split())
 
 
+def _contradictions(task: ConfigurableTask, documents: datasets.Dataset) -> str:
+    """Returns a remark on items with the same question and choices but other right answers; empty if none."""
+    answers: dict[tuple[str, ...], set[str]] = {}
+    for document in documents:
+        target, choices = task.doc_to_target(document), []
+        if task.config.doc_to_choice is not None:
+            choices = task.doc_to_choice(document)
+            target = choices[target]
+        answers.setdefault((_question(task, document), *sorted(choices)), set()).add(str(target))
+    if not (several := sum(len(found) > 1 for found in answers.values())):
+        return ""
+    questions = "1 question is" if several == 1 else f"{several} questions are"
+    return f"{questions} asked more than once, with different right answers"
+
+
 def _first_target(task: ConfigurableTask, file: TaskFile) -> str:
     """Returns the right answer of the first item."""
     document = task.eval_docs[0]
     target = task.doc_to_target(document)
     if file.protocol == "generation":
-        return str(target)
+        return " or ".join(map(str, target)) if isinstance(target, list) else str(target)
     return str(task.doc_to_choice(document)[int(target)])
 
 
@@ -388,8 +420,11 @@ def _content(
     definition: dict[str, Any],
     examples: Sequence[Row],
     documents: datasets.Dataset,
-    own: bool,
+    task: ConfigurableTask,
 ) -> str:
+    own = isinstance(task, OwnTask)
+    with sandboxed_templates():
+        kept = texts_kept(task, [*documents, *examples[: definition["num_fewshot"]]])
     left_out = set(PRESENTATION) | (set() if file.examples else {"examples"})
     return hash_json(
         {
@@ -399,6 +434,7 @@ def _content(
             "items": documents.to_list(),
             "examples": list(examples),
             **({"joining": JOINING_VERSION} if own else {}),
+            **({"texts": TEXT_VERSION} if kept else {}),
         }
     )
 

@@ -126,6 +126,10 @@ def _read_layout(path: Path) -> DataLayout:
     return DataLayout.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
+_NUMBERS = ("version", "order", "shots", "official_items", "chance", "max_new_tokens")
+"""The fields of a task file that are numbers."""
+
+
 class MetricText(BaseModel):
     """A benchmark's own description of a metric; missing fields are those of the catalog of metrics.
 
@@ -205,6 +209,22 @@ class TaskFile(BaseModel):
     items: str = ""
     examples: str = ""
     local: LocalFiles | None = None
+
+    @field_validator(*_NUMBERS, mode="before")
+    @classmethod
+    def _is_a_number(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError(f"is {value!r}, expected a number")
+        return value
+
+    @field_validator("metrics", "shuffled")
+    @classmethod
+    def _names_each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("is an empty list; leave it out")
+        if twice := [name for name in value if value.count(name) > 1]:
+            raise ValueError(f"names {twice[0]!r} twice")
+        return value
 
     @field_validator("items", "examples")
     @classmethod

@@ -54,6 +54,11 @@ def read_definition(relative: str) -> dict[str, Any]:
             hint="A task file can include only definitions of the installed harness, such as "
             "`gsm8k/gsm8k-cot.yaml`.",
         )
+    if path.is_dir():
+        raise BadInputError(
+            f"The definition {relative!r} is a folder of lm-evaluation-harness, not a file.",
+            hint="Name a file below `lm_eval/tasks`, such as `gsm8k/gsm8k-cot.yaml`.",
+        )
     if not path.is_file():
         raise SequelaError(
             f"The installed lm-evaluation-harness has no task definition {relative!r}.",

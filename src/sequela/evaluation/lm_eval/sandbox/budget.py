@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import ItemsView, Iterable, KeysView, ValuesView
-from types import MethodType
 from typing import TypeVar
 
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, TemplateRuntimeError
+from jinja2.runtime import Undefined
 from markupsafe import Markup
 
 Value = TypeVar("Value")
@@ -122,8 +122,9 @@ class Budget:
             return OBJECT + value.bit_length() // 8
         if isinstance(value, range):
             return OBJECT * (1 + len(value))
-        if isinstance(value, MethodType):  # written out, it has the text that it belongs to
-            return STEP * OBJECT + self._size(value.__self__, depth + 1)
+        if callable(value) and not isinstance(value, Undefined):
+            name = getattr(value, "__name__", None) or getattr(value, "name", None) or type(value).__name__
+            raise TemplateRuntimeError(f"it uses the function {name!r} without calling it")
         items: Iterable[object]
         if isinstance(value, dict):
             items = (part for pair in value.items() for part in pair)

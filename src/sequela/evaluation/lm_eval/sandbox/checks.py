@@ -6,12 +6,14 @@ results are no larger than what they are made of, and need none.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable
 from numbers import Number
 from typing import Any
 
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, TemplateRuntimeError
+from jinja2.runtime import Undefined
 
 from sequela.evaluation.lm_eval.sandbox.budget import (
     ESCAPED,
@@ -43,6 +45,31 @@ def no_check(budget: Budget, *_: Any, **__: Any) -> None:
 
 
 # Texts
+
+
+_PLAIN = (str, int, float, complex, type(None), datetime.date, datetime.time, datetime.timedelta, Undefined)
+
+
+def check_writable(value: Any) -> None:
+    """Checks that a value has a text of its own.
+
+    What Python writes for another object, such as an iterator, is often its address in memory, which differs
+    from process to process.
+
+    Raises:
+        TemplateRuntimeError: It is no text, number, list or object.
+    """
+    if isinstance(value, _PLAIN):
+        return
+    if not isinstance(value, list | tuple | set | frozenset | dict):
+        raise TemplateRuntimeError(
+            f"it writes a value that is no text, number, list or object ({type(value).__name__}); "
+            "`| list` makes a list of a range or of what a filter goes through"
+        )
+    for part in value:
+        check_writable(part)
+    for part in value.values() if isinstance(value, dict) else ():
+        check_writable(part)
 
 
 def check_padding(budget: Budget, text: Any, width: int = 80, *_: Any) -> None:

@@ -33,6 +33,7 @@ from sequela.evaluation.lm_eval.sandbox.checks import (
     check_summands,
     check_truncation,
     check_words,
+    check_writable,
     no_check,
     regex_replace,
 )
@@ -127,10 +128,33 @@ def method_check(owner: object, name: str) -> Check | None:
     return None
 
 
+_OF_TEXTS = frozenset(
+    [
+        "capitalize",
+        "center",
+        "e",
+        "escape",
+        "format",
+        "indent",
+        "join",
+        "lower",
+        "replace",
+        "safe",
+        "string",
+        "title",
+        "trim",
+        "truncate",
+        "upper",
+        "wordcount",
+    ]
+)
+"""The filters that make texts of what they are given."""
+
+
 def allowed_filters() -> dict[str, Callable[..., Any]]:
     """Returns the filters that a template may use, each counted."""
     known: dict[str, Any] = {**OF_JINJA, "regex_replace": regex_replace}
-    return {name: counted(known[name], check) for name, check in _FILTER_CHECKS.items()}
+    return {name: counted(known[name], check, name in _OF_TEXTS) for name, check in _FILTER_CHECKS.items()}
 
 
 def allowed_tests() -> dict[str, Callable[..., Any]]:
@@ -139,7 +163,7 @@ def allowed_tests() -> dict[str, Callable[..., Any]]:
     return {name: counted(known[name], no_check) for name in _TESTS}
 
 
-def counted(function: Callable[..., Any], check: Check) -> Callable[..., Any]:
+def counted(function: Callable[..., Any], check: Check, makes_text: bool = False) -> Callable[..., Any]:
     """Returns a filter or test that spends the budget of the rendering.
 
     What it makes one by one, it makes at once. Since it needs the rendering, it is not evaluated while a
@@ -153,6 +177,8 @@ def counted(function: Callable[..., Any], check: Check) -> Callable[..., Any]:
         budget.read(*arguments, *named.values())
         if check is check_join_filter and arguments:
             arguments = (list(arguments[0]), *arguments[1:])
+        for argument in arguments if makes_text else ():
+            check_writable(argument)
         check(budget, *arguments, **named)
         first = {"context": context, "eval_context": context.eval_ctx, "environment": context.environment}
         result = function(*([first[passed]] if passed else []), *arguments, **named)

@@ -16,6 +16,7 @@ from jinja2.runtime import Context
 from jinja2.visitor import NodeTransformer
 
 from sequela.evaluation.lm_eval.sandbox.budget import STEP, Budget, is_finite
+from sequela.evaluation.lm_eval.sandbox.checks import check_writable
 
 NODE = 2
 """The work of a part of a template that is not counted as an operation, such as a name or a condition."""
@@ -192,6 +193,8 @@ def _made(context: Context, value: Any) -> Any:
 def _concat(context: Context, *parts: Any) -> str:
     budget = _budget(context)
     budget.read(*parts)
+    for part in parts:
+        check_writable(part)
     return budget.made("".join(map(str, parts)))
 
 

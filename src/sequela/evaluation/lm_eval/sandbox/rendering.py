@@ -24,7 +24,7 @@ from jinja2.utils import Namespace
 
 from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.sandbox.budget import Budget, LimitError
-from sequela.evaluation.lm_eval.sandbox.checks import check_width
+from sequela.evaluation.lm_eval.sandbox.checks import check_width, check_writable
 from sequela.evaluation.lm_eval.sandbox.functions import (
     LOOP,
     OPERATORS,
@@ -126,10 +126,28 @@ def written_fields(template: str) -> tuple[tuple[str | int, ...], ...]:
     Raises:
         TemplateSyntaxError: The template is invalid.
     """
+    return tuple(dict.fromkeys(path for part in _written_parts(template) if (path := _path_of(part))))
+
+
+@lru_cache(maxsize=N_KEPT)
+def plain_fields(template: str) -> tuple[tuple[str | int, ...], ...]:
+    """Returns those of `written_fields` that are written as they are, without a filter or a method.
+
+    Raises:
+        TemplateSyntaxError: The template is invalid.
+    """
+    kinds = (nodes.Name, nodes.Getattr, nodes.Getitem)
+    plain = (part for part in _written_parts(template) if isinstance(part, kinds))
+    return tuple(dict.fromkeys(path for part in plain if (path := _path_of(part))))
+
+
+def _written_parts(template: str) -> Iterator[nodes.Expr]:
+    """Yields the expressions that a template always writes."""
     with _compilable():
         parsed = _environment().parse(template)
-    paths = (_path_of(part) for one in parsed.body if isinstance(one, nodes.Output) for part in one.nodes)
-    return tuple(dict.fromkeys(path for path in paths if path))
+    for one in parsed.body:
+        if isinstance(one, nodes.Output):
+            yield from one.nodes
 
 
 def _path_of(expression: nodes.Expr) -> tuple[str | int, ...]:
@@ -216,6 +234,7 @@ class _Rendering(Context):
 def _written(context: _Rendering, value: Any) -> Any:
     """Counts a value that is written into the text."""
     context.budget.read(value)
+    check_writable(value)
     return value
 
 
@@ -250,6 +269,7 @@ class _Formatter(SandboxedFormatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         digits = "".join(sign if sign.isdigit() else " " for sign in format_spec).split()
         self._budget.read(value)
+        check_writable(value)
         self._budget.check(4 * sum(map(check_width, digits)))
         written: str = self._budget.made(super().format_field(value, format_spec))
         return written
