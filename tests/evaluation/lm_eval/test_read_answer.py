@@ -379,7 +379,7 @@ def test_a_file_without_lines_is_rejected(tmp_path: Path) -> None:
         ({"reader": "letters", "choices": ["oak", "elm"], "gold": "Z"}, "is 'Z', and the letters are A, B"),
         ({"reader": "letters", "choices": ["oak", "elm"], "gold": "a"}, "is 'a', and the letters are A, B"),
         ({"reader": "letters", "choices": ["oak", "elm"], "gold": ["A", "AB"]}, "is 'AB'"),
-        ({"reader": "number", "gold": "abc"}, "is 'abc', which is no number"),
+        ({"reader": "number", "gold": "abc"}, "is 'abc', expected a number"),
         ({"reader": "number", "gold": "\u200b"}, "is blank"),
         ({"reader": "says", "target": "x", "reading": "strict"}, "the reader says has one reading"),
     ],

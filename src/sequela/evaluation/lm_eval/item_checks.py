@@ -220,7 +220,7 @@ def _undecidable(choices: Sequence[str]) -> str:
 
 
 class _UnbuildableError(Exception):
-    """What was raised while a field of the task file was rendered."""
+    """An error that was raised while a field of the task file was rendered."""
 
     def __init__(self, field: str, error: Exception) -> None:
         super().__init__(str(error))

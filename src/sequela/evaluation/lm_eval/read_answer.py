@@ -100,7 +100,7 @@ class AnswerToRead(BaseModel):
             if self.reader == "letters" and (len(gold) != 1 or gold not in letters):
                 raise ValueError(f"the field 'gold' is {gold!r}, and the letters are {', '.join(letters)}")
             if self.reader == "number" and not COMPARISONS["number"](gold, [gold]):
-                raise ValueError(f"the field 'gold' is {gold!r}, which is no number")
+                raise ValueError(f"the field 'gold' is {gold!r}, expected a number")
         return self
 
 

@@ -130,6 +130,12 @@ def build_task(
     own = folder is not None and folder.resolve() != FOLDER.resolve()
     task_class: type[ConfigurableTask] = OwnTask if own else ConfigurableTask
 
+    if own and (lacking := [key for key in ("doc_to_text", "doc_to_target") if definition.get(key) is None]):
+        raise BadInputError(
+            f"The task {file.name!r} can't be built: it has no harness.{lacking[0]}.",
+            hint="Write a template for it under `harness`.",
+        )
+
     def custom_dataset(**_: Any) -> datasets.DatasetDict:
         return data_set(data.splits)
 
