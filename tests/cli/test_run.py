@@ -38,7 +38,7 @@ def test_a_study_is_run_and_reported(
         "report": str(Path("runs") / "small" / "report" / "index.html"),
     }
     assert (tmp_path / reported.json["report"]).is_file()
-    assert "measuring the unedited model" in reported.stderr
+    assert "asking the unedited model for reference answers" in reported.stderr
     assert "\x1b" not in reported.stderr  # plain lines where there is no terminal
 
 

@@ -29,7 +29,9 @@ def test_a_run_compiles_each_template_once(
     compile_template, compiled = jinja2.Environment.from_string, []
 
     def counted(self: jinja2.Environment, template: str) -> jinja2.Template:
-        compiled.append(template)
+        compiled.append(
+            (id(self), template)
+        )  # nulls are refused while items are checked, by a sandbox of its own
         return compile_template(self, template)
 
     monkeypatch.setattr(jinja2.Environment, "from_string", counted)

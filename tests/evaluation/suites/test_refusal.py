@@ -118,9 +118,9 @@ def test_a_model_of_nan_declines_nothing() -> None:
     assert [(one.value, one.n_nonfinite) for one in results.values()] == [(0.0, 60), (0.0, 60)]
 
 
-@pytest.mark.parametrize("limit", [0, 61])
-def test_an_invalid_limit_is_rejected(limit: int) -> None:
-    with pytest.raises(BadInputError, match="there are 60 requests"):
+@pytest.mark.parametrize(("limit", "message"), [(0, "expected at least 1"), (61, "there are 60 requests")])
+def test_an_invalid_limit_is_rejected(limit: int, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
         RefusalSuite(limit=limit)
 
 
