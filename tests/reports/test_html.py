@@ -29,6 +29,7 @@ from sequela.results import (
     write_manifest,
 )
 from support.suites import SUITES
+from support.tiers import quick_cases
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028 ' \" {{ 7*7 }} </td></details>"
 
@@ -116,6 +117,7 @@ def test_hostile_text_is_escaped(run_writer: Callable, tmp_path: Path) -> None:
     assert "49" not in page.text
 
 
+@pytest.mark.slow
 def test_long_texts_are_shortened_on_the_page_only(run_writer: Callable, tmp_path: Path) -> None:
     long = "word " * 3_900
     run = run_writer(text=long).write()
@@ -175,7 +177,9 @@ def test_a_complete_run_has_no_warning(finished_page: Path) -> None:
     assert len(alerts) == text.count("expresses none of")  # the few edits of this run have no effect
 
 
-@pytest.mark.parametrize("status", [Status.RUNNING, Status.STOPPED, Status.FAILED])
+@pytest.mark.parametrize(
+    "status", quick_cases([Status.RUNNING, Status.STOPPED, Status.FAILED], [Status.STOPPED])
+)
 def test_an_incomplete_run_has_a_warning(status: Status, run_writer: Callable, tmp_path: Path) -> None:
     text = write_report(run_writer().write(status, drop=4), tmp_path).read_text(encoding="utf-8")
     banner = re.search(r'role="alert">([^<]*)', text)
