@@ -10,6 +10,7 @@ import typer
 from sequela.cli import options
 from sequela.cli.console import print_json, print_line, standard_error
 from sequela.cli.progress import shown_progress
+from sequela.core.wording import number_of
 
 
 def export(
@@ -37,6 +38,5 @@ def export(
     if as_json:
         print_json({**exported.model_dump(mode="json"), "saved_in": str(output)})
         return
-    n_edits = len(exported.edits)
-    edits = f"{n_edits} edit{'' if n_edits == 1 else 's'} of {exported.method}"
+    edits = f"{number_of('edit', len(exported.edits))} of {exported.method}"
     print_line(f"Saved {base.name} with {edits} in {output}.")

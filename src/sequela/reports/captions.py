@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 
 from sequela.analysis import CheckedMeasurement
+from sequela.core.wording import number_of
 from sequela.reports.formatting import capitalized, format_difference, format_number
 from sequela.reports.series import MetricSeries
 from sequela.results import EDIT_QUALITY, Comparison
@@ -33,12 +34,12 @@ def caption_of(series: MetricSeries) -> str:
         value = _number(last.value, series)
         ends.append(
             f"{curve.label}{seed} {value}{_change(last, baseline, series)} "
-            f"after {edits_in_words(last.n_edits)}"
+            f"after {number_of('edit', last.n_edits)}"
         )
     if ends:
         sentences.append(f"{'; '.join(ends)}.")
     for reason, members in _undrawn(series).items():
-        checkpoints = [f"{one.label} after {edits_in_words(one.n_edits)}" for one in members]
+        checkpoints = [f"{one.label} after {number_of('edit', one.n_edits)}" for one in members]
         sentences.append(f"Not drawn, because {reason}: {', '.join(checkpoints)}.")
     return " ".join(sentences)
 
@@ -56,11 +57,6 @@ def basis_of_difference(one: CheckedMeasurement, series: MetricSeries) -> str:
     if (shared.value, shared.baseline) == (one.value, one.baseline):
         return ""
     return f"{_items_of(shared, one.n, series)}: {_pair(shared, series)}"
-
-
-def edits_in_words(*counts: int) -> str:
-    """Formats counts of edits: `1 edit`, `1, 5, 10 edits`."""
-    return "1 edit" if counts == (1,) else f"{', '.join(map(str, counts))} edits"
 
 
 def _change(last: CheckedMeasurement, baseline: float | None, series: MetricSeries) -> str:
@@ -89,7 +85,7 @@ def _items_of(shared: Comparison, n: int, series: MetricSeries) -> str:
     what = "edit" if series.suite == EDIT_QUALITY else "item"
     if shared.n == n:
         return "over the prompts asked on both sides"
-    return f"over the {shared.n} {what}{'' if shared.n == 1 else 's'} asked on both sides"
+    return f"over the {number_of(what, shared.n)} asked on both sides"
 
 
 def _pair(shared: Comparison, series: MetricSeries) -> str:

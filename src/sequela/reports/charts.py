@@ -11,6 +11,7 @@ import altair as alt
 
 from sequela.reports.series import MetricSeries
 from sequela.results import UNEDITED, method_label
+from sequela.results.standard_error import Z95
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C6BB1")
 """Those colors of Okabe and Ito (Color Universal Design, 2008) that suit white and black, and one more."""
@@ -23,9 +24,6 @@ GRAY = "#7F7F7F"
 LIGHT_GRAY = "#B5B5B5"
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "stroke")
-
-NORMAL_QUANTILE = 1.96
-"""Half the width of a 95 % interval, in standard errors."""
 
 _CHECKPOINT_SPREAD = 40
 """From this ratio of the last to the first checkpoint on, the number of edits has a logarithmic axis."""
@@ -181,7 +179,7 @@ def _rows(series: MetricSeries, labels: Sequence[str], kept: RetainedEdits | Non
             if x is None:
                 continue
             stderr = point.stderr if point.stderr is not None and math.isfinite(point.stderr) else None
-            half = NORMAL_QUANTILE * (stderr or 0.0)
+            half = Z95 * (stderr or 0.0)
             low = point.value - half
             if series.metric.log_axis and low <= 0:
                 low = point.value  # can't be drawn on a logarithmic axis; the upper half shows the error

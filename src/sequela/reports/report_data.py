@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sequela.analysis import CheckedMeasurement, check_validity
-from sequela.reports.captions import caption_of, edits_in_words
+from sequela.core.wording import number_of
+from sequela.reports.captions import caption_of
 from sequela.reports.charts import Stroke, cost_colors, seconds_chart, series_chart, strokes_of
 from sequela.reports.edit_set import FindingRow, SplitTable, finding_rows, sharing_ids, split_table
 from sequela.reports.footnotes import footnotes
@@ -189,7 +190,7 @@ def read_report_data(run_folder: Path) -> ReportData:
             _report_section(section, series_list, figures)
             for section in (Section.ABILITIES, Section.SAFETY, Section.HEALTH)
         ),
-        vs_retained_edits=_vs_retainededits_in_words(series_list, measurements, labels, several),
+        vs_retained_edits=_vs_retained_edits(series_list, measurements, labels, several),
         cost_chart=seconds_chart([(row.step, row.label, row.seconds) for row in costs], labels)
         if costs
         else None,
@@ -213,7 +214,7 @@ def _warnings(incomplete: str | None, measurements: Sequence[Measurement]) -> tu
         for one in broken:
             checkpoints[one.label].add(one.n_edits)
         descriptions = [
-            f"{label} after {edits_in_words(*sorted(counts))}" for label, counts in checkpoints.items()
+            f"{label} after {number_of('edit', *sorted(counts))}" for label, counts in checkpoints.items()
         ]
         warnings.append(
             f"The model's logits were not finite on {items} items in {len(broken)} of "
@@ -365,7 +366,7 @@ def _last_answers(store: ResultsStore) -> list[_LastAnswers]:
         )
         measured = store.measurements(key=key)
         if items and measured:
-            title = f"{_trajectory_title(measured[0])}, after {edits_in_words(key.n_edits)}"
+            title = f"{_trajectory_title(measured[0])}, after {number_of('edit', key.n_edits)}"
             answers.append(_LastAnswers(key.trajectory, key.n_edits, title, items, scored))
     return sorted(answers, key=lambda one: one.title)
 
@@ -380,7 +381,7 @@ def _final_answers(last: Iterable[_LastAnswers]) -> tuple[FinalAnswers, ...]:
     return tuple(kept)
 
 
-def _vs_retainededits_in_words(
+def _vs_retained_edits(
     series_list: Sequence[MetricSeries],
     measurements: Iterable[CheckedMeasurement],
     labels: Sequence[str],

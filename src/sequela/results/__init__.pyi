@@ -10,6 +10,7 @@ from .answered import metric_of_all as metric_of_all
 from .answered import with_answered_accuracy as with_answered_accuracy
 from .applied import OF_APPLIED as OF_APPLIED
 from .applied import count_dropped as count_dropped
+from .applied import count_of_edits as count_of_edits
 from .applied import dropped_note as dropped_note
 from .applied import is_applied as is_applied
 from .applied import of_applied as of_applied

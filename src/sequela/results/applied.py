@@ -6,9 +6,10 @@ it, and answers as without it. An edit whose prompts don't fit the model's conte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from sequela.core.wording import number_of
 from sequela.results.item_record import ItemRecord
 from sequela.results.metrics import DROPPED_EDITS
 from sequela.results.names import (
@@ -65,8 +66,10 @@ def of_applied(result: TaskResult, note: str = "") -> TaskResult | None:
     task = OF_APPLIED[result.task]
     n_dropped = sum(not is_applied(item) for item in result.items)
     n_unasked = len(result.items) - n_dropped - len(items)
-    dropped = f"{_edits(n_dropped)} dropped, not counted" if n_dropped else ""
-    unasked = f"{_edits(n_unasked)} longer than the model's context, not counted" if n_unasked else ""
+    dropped = f"{number_of('edit', n_dropped)} dropped, not counted" if n_dropped else ""
+    unasked = (
+        f"{number_of('edit', n_unasked)} longer than the model's context, not counted" if n_unasked else ""
+    )
     full_note = "; ".join(part for part in (note, dropped, unasked) if part)
     renamed = [item.model_copy(update={"task": task}) for item in items]
     if not renamed:
@@ -84,14 +87,34 @@ def dropped_note(records: Iterable[ItemRecord]) -> str:
     if not dropped:
         return ""
     first = f"(first: {dropped[0].item}, {dropped[0].details[DROPPED]})"
+    count = number_of("edit", len(dropped))
     if not any(one.answered for one in dropped):
-        return f"{_edits(len(dropped))} dropped {first}"
+        return f"{count} dropped {first}"
     them = "it" if len(dropped) == 1 else "them"
-    return f"{_edits(len(dropped))} dropped, counted with what the model answers without {them} {first}"
+    return f"{count} dropped, counted with what the model answers without {them} {first}"
 
 
-def _edits(n: int) -> str:
-    return "1 edit" if n == 1 else f"{n} edits"
+def count_of_edits(
+    task: str, metric: str, value: float, n: int, items: Sequence[ItemRecord] = ()
+) -> TaskResult:
+    """Returns a number of edits, or of their prompts, that is counted without asking a model.
+
+    Args:
+        task: The task of edit quality.
+        metric: The metric: what is counted.
+        value: The number.
+        n: The number of all edits or prompts of the task.
+        items: The records that count, to keep with the result.
+    """
+    return TaskResult(
+        suite=EDIT_QUALITY,
+        task=task,
+        metric=metric,
+        protocol=FROM_EDITS.name,
+        value=float(value),
+        n=n,
+        items=tuple(items),
+    )
 
 
 def count_dropped(records: Iterable[ItemRecord]) -> list[TaskResult]:
@@ -108,14 +131,7 @@ def count_dropped(records: Iterable[ItemRecord]) -> list[TaskResult]:
         known = edits.setdefault(one.task, {})
         known[one.item] = known.get(one.item, True) and is_applied(one)
     return [
-        TaskResult(
-            suite=EDIT_QUALITY,
-            task=task,
-            metric=DROPPED_EDITS.name,
-            protocol=FROM_EDITS.name,
-            value=float(n_dropped),
-            n=len(applied),
-        )
+        count_of_edits(task, DROPPED_EDITS.name, n_dropped, len(applied))
         for task, applied in edits.items()
         if (n_dropped := sum(not one for one in applied.values()))
     ]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress
+from sequela.core.wording import number_of
 from sequela.editors.session import Snapshot
 from sequela.evaluation.monitor_rules import HealthRule
 from sequela.evaluation.monitors import HealthMonitor
@@ -23,7 +24,6 @@ from sequela.studies.checkpoints import Checkpoint, checkpoint_folder, load_chec
 from sequela.studies.monitor_log import MonitorLog
 from sequela.studies.plan import make_plan
 from sequela.studies.plugins import check_plugins
-from sequela.studies.run_log import edit_count
 from sequela.studies.study import Study
 from sequela.studies.trajectory import Trajectory
 
@@ -197,7 +197,9 @@ class _Search:
     def _is_triggered(self, n_edits: int) -> bool:
         name = self._rule.metric
         if n_edits not in self._measured:
-            self._progress.say(f"{self._trajectory.label}: measuring health after {edit_count(n_edits)}")
+            self._progress.say(
+                f"{self._trajectory.label}: measuring health after {number_of('edit', n_edits)}"
+            )
             at = self._after(n_edits)
             metrics = self._monitor_log.measure(self._trajectory, at, lambda _: "measured by bisection")
             self._measured[n_edits] = metrics[name]

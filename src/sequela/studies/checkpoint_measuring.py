@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from sequela.core.hashing import hash_json
+from sequela.core.wording import number_of
 from sequela.edited import EditedModel
 from sequela.edited.chat_template import ChatTemplate, template_labels
 from sequela.editors.session import Snapshot
@@ -51,7 +52,7 @@ from sequela.studies.pieces import (
     reading_alarms,
     suite_tokens,
 )
-from sequela.studies.run_log import RunLog, edit_count
+from sequela.studies.run_log import RunLog
 from sequela.studies.trajectory import Trajectory
 
 
@@ -162,7 +163,7 @@ class CheckpointMeasuring:
             items = with_dropped([*success, *retention], {one.edit_id: one.dropped for one in records})
             return task_results(items, _notes_of(records)), items
 
-        count = edit_count(at.n_edits)
+        count = number_of("edit", at.n_edits)
         self.log.progress.say(f"{labels.model}, {trajectory.label}: measuring after {count}")
         first = self._edit_quality(at.n_edits, edit_quality)
         for evaluation in (first, *self._suites(edited)):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 
+from sequela.core.wording import number_of
 from sequela.editors.session import Snapshot
 from sequela.evaluation.monitor_rules import triggered
 from sequela.results import ALARMS, UNEDITED, Query
 from sequela.studies.monitor_log import HealthMetrics, MonitorLog
 from sequela.studies.pieces import trajectory_pieces
-from sequela.studies.run_log import RunLog, edit_count
+from sequela.studies.run_log import RunLog
 from sequela.studies.trajectory import Trajectory
 
 
@@ -33,7 +34,7 @@ def check_health(log: RunLog, monitor_log: MonitorLog, trajectory: Trajectory, a
     metrics = monitor_log.measure(trajectory, at, note)
     labels = trajectory.labels(at.n_edits)
     if message := note(metrics):
-        log.progress.say(f"{labels.model}, {trajectory.label}, {edit_count(at.n_edits)}: {message}")
+        log.progress.say(f"{labels.model}, {trajectory.label}, {number_of('edit', at.n_edits)}: {message}")
     log.cost("evaluate", started, labels, trajectory.key, at.n_edits, ALARMS)
     return triggered(settings.stop_when, metrics, unedited)
 
@@ -99,7 +100,7 @@ def end_early(log: RunLog, trajectory: Trajectory, n_edits: int, reason: str) ->
     unmeasured = len(left) * (len(plan.suites) + 1) + unmonitored
     note = (
         f"{model}, {trajectory.label}, shuffle seed {trajectory.order_seed}: stopped after "
-        f"{edit_count(n_edits)}: {reason}."
+        f"{number_of('edit', n_edits)}: {reason}."
     )
     if left:
         note += f" Checkpoints not reached: {', '.join(map(str, left))}."

@@ -75,8 +75,3 @@ class RunLog:
                 suite=suite,
             )
         )
-
-
-def edit_count(n_edits: int) -> str:
-    """Returns a number of edits in words, as progress labels and notes have it."""
-    return "1 edit" if n_edits == 1 else f"{n_edits} edits"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sequela.core.wording import number_of
 from sequela.edits import EditsInForce
 from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, Answers, measure_edits
 from sequela.evaluation.monitor_rules import is_due
@@ -19,7 +20,7 @@ from sequela.studies.checkpoints import (
 from sequela.studies.early_stop import check_health, end_early, health_note, stored_stop
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.pieces import editing, reading_alarms
-from sequela.studies.run_log import RunLog, edit_count
+from sequela.studies.run_log import RunLog
 from sequela.studies.trajectory import Trajectory
 
 
@@ -125,7 +126,9 @@ def _edit_up_to(
             ranks[applied] = current
         before, at = at.n_edits, Checkpoint.of(result, dict(ranks))
         if is_due(before, applied, study.alarms.every):
-            label = log.label(session.model, f"{trajectory.label}, {edit_count(applied)}, health metrics")
+            label = log.label(
+                session.model, f"{trajectory.label}, {number_of('edit', applied)}, health metrics"
+            )
             with log.workload.doing(reading_alarms(session.model.name), label):
                 triggered_rules = check_health(log, measuring.monitor_log, trajectory, at)
             if triggered_rules:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sequela.core.wording import number_of
 from sequela.edits import Edit, EditsInForce
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
 from sequela.results import (
@@ -19,6 +20,7 @@ from sequela.results import (
     SUCCESS_AT_EDIT,
     ItemRecord,
     TaskResult,
+    count_of_edits,
     result_like,
 )
 from sequela.results.metrics import EDITED_NEIGHBORS, NEIGHBORHOOD, SUPERSEDED, UNASKED_PROMPTS, MetricInfo
@@ -86,16 +88,14 @@ def count_results(counts: Sequence[ItemRecord], scored: Sequence[ItemRecord]) ->
     for record in counts:
         groups.setdefault((record.task, record.metric), []).append(record)
     return [
-        TaskResult(
-            suite=EDIT_QUALITY,
-            task=task,
-            metric=metric,
-            protocol=FROM_EDITS.name,
-            value=(value := sum(record.value for record in members)),
-            n=int(value) + _neighborhood_prompts(scored, task)
+        count_of_edits(
+            task,
+            metric,
+            value := sum(record.value for record in members),
+            int(value) + _neighborhood_prompts(scored, task)
             if metric == EDITED_NEIGHBORS.name
             else len({one.item for one in (*scored, *counts) if one.task == task}),
-            items=tuple(members),
+            members,
         )
         for (task, metric), members in groups.items()
     ]
@@ -140,13 +140,11 @@ def left_out_note(counts: Sequence[ItemRecord], task: str, metric: str) -> str:
     parts = []
     if superseded:
         parts.append(
-            f"{superseded} {'edit' if superseded == 1 else 'edits'} superseded by a later edit of the same "
-            "question, not counted"
+            f"{number_of('edit', superseded)} superseded by a later edit of the same question, not counted"
         )
     if neighbors and metric == NEIGHBORHOOD.name:
         parts.append(
-            f"{neighbors} {'prompt' if neighbors == 1 else 'prompts'} that an edit in force changes on "
-            "purpose, not counted"
+            f"{number_of('prompt', neighbors)} that an edit in force changes on purpose, not counted"
         )
     return "; ".join(parts)
 
@@ -165,14 +163,7 @@ def count_unasked(records: Iterable[ItemRecord]) -> list[TaskResult]:
                 prompt, False
             )
     return [
-        TaskResult(
-            suite=EDIT_QUALITY,
-            task=task,
-            metric=UNASKED_PROMPTS.name,
-            protocol=FROM_EDITS.name,
-            value=float(sum(found.values())),
-            n=len(found),
-        )
+        count_of_edits(task, UNASKED_PROMPTS.name, sum(found.values()), len(found))
         for task, found in prompts.items()
         if any(found.values())
     ]
@@ -193,9 +184,8 @@ def unasked_note(records: Iterable[ItemRecord]) -> str:
     ]
     if not lengths:
         return ""
-    n = len(lengths)
     return (
-        f"{n} {'prompt' if n == 1 else 'prompts'} longer than the model's context (up to {max(lengths)} "
+        f"{number_of('prompt', len(lengths))} longer than the model's context (up to {max(lengths)} "
         "tokens), left out"
     )
 
