@@ -50,5 +50,16 @@ def test_a_count_is_written_as_a_whole_number() -> None:
     assert headline([finding("nonfinite", 3.0)]) == "nonfinite 3"
 
 
+def test_protocols_are_not_averaged() -> None:
+    found = [
+        finding("accuracy", 0.2, protocol="generation"),
+        finding("accuracy_lenient", 0.3, protocol="generation"),
+        finding("accuracy", 0.4, protocol="letters"),
+    ]
+    assert (
+        headline(found) == "accuracy (generation) 20.0 %, accuracy (letters) 40.0 %, accuracy_lenient 30.0 %"
+    )
+
+
 def test_no_results_give_an_empty_line() -> None:
     assert headline([]) == ""

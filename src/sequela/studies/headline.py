@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sequela.evaluation.edit_quality.measure import RETENTION_AT_N
 from sequela.results import EDIT_QUALITY, TaskResult, metric_info, protocol_info
@@ -31,12 +31,20 @@ def headline(results: Sequence[TaskResult]) -> str:
             if one.task == RETENTION_AT_N and (one.metric, one.protocol) == metric
         ]
         return ", ".join(numbers)
-    groups: dict[str, list[TaskResult]] = defaultdict(list)
+    groups: dict[str, dict[str, list[TaskResult]]] = defaultdict(lambda: defaultdict(list))
     for one in results:
         if one.metric != HIT_RATE.name:
-            groups[one.metric].append(one)
-    shown = list(groups)[:MAX_METRICS]
-    return ", ".join(f"{metric} {_value(metric, _mean(groups[metric]))}" for metric in shown)
+            groups[one.metric][one.protocol].append(one)
+    return ", ".join(
+        f"{metric}{_protocol(protocol, of_metric)} {_value(metric, _mean(of_protocol))}"
+        for metric, of_metric in list(groups.items())[:MAX_METRICS]
+        for protocol, of_protocol in of_metric.items()
+    )
+
+
+def _protocol(protocol: str, of_metric: Collection[str]) -> str:
+    """Returns the protocol in brackets if a metric was measured by several; they are never averaged."""
+    return f" ({protocol_info(protocol).label})" if len(of_metric) > 1 else ""
 
 
 def _mean(results: Sequence[TaskResult]) -> float | None:
