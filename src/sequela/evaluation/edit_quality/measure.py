@@ -46,6 +46,7 @@ from sequela.evaluation.edit_quality.left_out import (
 )
 from sequela.evaluation.edit_quality.plugin_metrics import OWN_METRICS, PROBE_REGISTRY
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
+from sequela.evaluation.edit_quality.text_quality import result_of_texts
 from sequela.inference import (
     Engine,
     Generation,
@@ -66,7 +67,14 @@ from sequela.results import (
 from sequela.results import RETENTION_AT_N as RETENTION_AT_N
 from sequela.results import SUCCESS_AT_EDIT as SUCCESS_AT_EDIT
 from sequela.results.metrics import EFFECTIVE_EDITS, EFFICACY, NEIGHBORHOOD
-from sequela.results.protocols import AGREEMENT, FREE_DECODING, HITS, PROBABILITY, TEACHER_FORCED
+from sequela.results.protocols import (
+    AGREEMENT,
+    FREE_DECODING,
+    FREE_TEXT,
+    HITS,
+    PROBABILITY,
+    TEACHER_FORCED,
+)
 
 SUITE = EDIT_QUALITY
 
@@ -177,7 +185,8 @@ def task_results(
     effective: list[TaskResult] = []
     for (task, metric, protocol), group in groups.items():
         note = _joined(task_notes.get(task, ""), left_out_note(counts, task, metric), unasked_note(group))
-        result = result_from_items(group, _joined(dropped_note(group), note))
+        mean_of = result_of_texts if protocol == FREE_TEXT.name else result_from_items
+        result = mean_of(group, _joined(dropped_note(group), note))
         of_some = of_applied(result, note)
         results.append(result)
         if of_some is not None:
