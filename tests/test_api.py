@@ -131,7 +131,10 @@ class TestABlock:
 
     def test_edits_are_checked_as_those_of_a_study(self, model: Model, edits: tuple[Edit, ...]) -> None:
         first, again = edits[0], edits[0].model_copy(update={"id": "again"})
-        with pytest.raises(BadInputError, match="two edits with the id"), model.edited("ft-m", [first, first]):
+        with (
+            pytest.raises(BadInputError, match="two edits with the id"),
+            model.edited("ft-m", [first, first]),
+        ):
             pass
         log = MessageLog()
         with model.edited("ft-m", [first, again], settings={"num_steps": 1}, progress=log):
