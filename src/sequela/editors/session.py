@@ -178,7 +178,7 @@ class EditSession:
         return (ReadText.of_edit(edit), *self.editor.further_texts(edit))
 
     def reads_near_limit(self, edits: Sequence[Edit]) -> bool:
-        """Returns whether a text of the edits may not fit as the method reads it, though prompt and target do.
+        """Returns whether a text that the method reads may not fit, though the edit's prompt and target do.
 
         Earlier versions read such texts. Which of them fit in the sampled contexts isn't known before the
         contexts are, so the longest that can be sampled counts.
