@@ -64,7 +64,7 @@ class Trajectory:
 
     @cached_property
     def reads_near_limit(self) -> bool:
-        """Whether the method may not be able to read a text of the edits that an earlier version read."""
+        """True if the method may not be able to read a text of the edits that an earlier version read."""
         return self.session.reads_near_limit(self.edits)
 
     @cached_property
