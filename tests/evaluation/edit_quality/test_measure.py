@@ -274,7 +274,7 @@ class TestMeasuring:
             assert (found.value, found.n_nonfinite) == (0.0, found.n)
 
     def test_an_edit_longer_than_the_context_fails_and_is_counted_separately(
-        self, tiny_model: Callable[..., LanguageModel]
+        self, tiny_model: Callable[..., LanguageModel], caplog: pytest.LogCaptureFixture
     ) -> None:
         model = EditedModel(tiny_model("llama", max_position_embeddings=30))
         short = Edit(id="short", subject="Ada", prompt="{} plays", target_new="chess", target_true="go")
@@ -289,6 +289,8 @@ class TestMeasuring:
         answers = neighborhood_answers(model, TorchEngine(), [short, long], SETTINGS)
         records = measure_edits(model, TorchEngine(), [short, long], RETENTION_AT_N, SETTINGS, answers)
         assert all(one.finite for one in records)
+        said = [record.getMessage() for record in caplog.records]
+        assert [text.rpartition("; ")[2] for text in said] == ["the first is of edit long."]
         too_long = [one for one in records if one.too_long is not None]
         assert {(one.item, one.metric) for one in too_long} == {("long", "efficacy")}
         assert {one.protocol for one in too_long} == {"free_decoding", "teacher_forced", "probability"}

@@ -119,11 +119,13 @@ def measure_edits(
     asked = selected.asked
     generations = engine.generate(
         model,
-        [_generation(model, probe.prompt, settings) for _, probe in asked],
+        [_generation(model, probe.prompt, settings, edit) for edit, probe in asked],
         progress,
     )
     pairs = [(i, answer) for i, (_, p) in enumerate(asked) for answer in (p.expected, p.rival) if answer]
-    requests = [score_request(model, asked[i][1].prompt, answer) for i, answer in pairs]
+    requests = [
+        score_request(model, asked[i][1].prompt, answer, f"edit {asked[i][0].id}") for i, answer in pairs
+    ]
     scores = dict(zip(pairs, engine.score(model, requests, progress), strict=True))
 
     outcomes: dict[tuple[str, str, str], list[_ProtocolScore]] = defaultdict(list)
@@ -152,11 +154,14 @@ def neighborhood_answers(
 
     Prompts that don't fit the model's context have no answer.
     """
-    prompts = [p.prompt for e in edits for p in probes_of(e, settings) if p.metric == NEIGHBORHOOD.name]
-    prompts = list(dict.fromkeys(prompts))
-    requests = [_generation(model, prompt, settings) for prompt in prompts]
+    first: dict[str, Edit] = {}
+    for edit in edits:
+        for probe in probes_of(edit, settings):
+            if probe.metric == NEIGHBORHOOD.name:
+                first.setdefault(probe.prompt, edit)
+    requests = [_generation(model, prompt, settings, edit) for prompt, edit in first.items()]
     generations = engine.generate(model, requests, progress)
-    answers = zip(prompts, generations, strict=True)
+    answers = zip(first, generations, strict=True)
     return {prompt: generation.text for prompt, generation in answers if generation.too_long is None}
 
 
@@ -367,5 +372,7 @@ def _json_safe(details: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if value > float("-inf") else None for name, value in details.items()}
 
 
-def _generation(model: EditedModel, prompt: str, settings: EditQualitySettings) -> GenerationRequest:
-    return generation_request(model, prompt, settings.max_new_tokens)
+def _generation(
+    model: EditedModel, prompt: str, settings: EditQualitySettings, edit: Edit
+) -> GenerationRequest:
+    return generation_request(model, prompt, settings.max_new_tokens, of=f"edit {edit.id}")
