@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from sequela.results import open_store
 from sequela.results.metrics import HIT_RATE
 from sequela.statistics import CorpusSpec
 from sequela.studies import Study, run_study
+from support.runs import MessageLog
 from support.studies import small_study
 from support.tiny import tiny_language_model
 
@@ -121,10 +122,24 @@ class TestABlock:
         with pytest.raises(BadInputError), model.edited(method, edits, settings={"num_steps": 3}):
             pass
 
-    def test_no_edits_change_nothing(self, model: Model) -> None:
+    @pytest.mark.parametrize("none", [[], (), EditSet("none", ())])
+    def test_no_edits_are_an_error(self, model: Model, none: Sequence[Edit]) -> None:
         before = bits(model)
-        with model.edited("ft-m", []):
-            assert same_bits(bits(model), before)
+        with pytest.raises(BadInputError, match="no edits to apply"), model.edited("ft-m", none):
+            pass
+        assert same_bits(bits(model), before)
+
+    def test_edits_are_checked_as_those_of_a_study(self, model: Model, edits: tuple[Edit, ...]) -> None:
+        first, again = edits[0], edits[0].model_copy(update={"id": "again"})
+        with (
+            pytest.raises(BadInputError, match="two edits with the id"),
+            model.edited("ft-m", [first, first]),
+        ):
+            pass
+        log = MessageLog()
+        with model.edited("ft-m", [first, again], settings={"num_steps": 1}, progress=log):
+            pass
+        assert any("repeat an earlier one" in one for one in log.lines)
 
     def test_an_unknown_method_is_rejected_with_near_matches(
         self, model: Model, edits: tuple[Edit, ...]
@@ -396,6 +411,20 @@ class TestSavedEdits:
             assert again.current.content_hash == measured
             assert again.generate(edits[0].question, 8).strip().startswith(edits[0].target_new)
 
+    def test_a_model_without_edits_saves_nothing(
+        self, model: Model, edits: tuple[Edit, ...], tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "none"
+        with pytest.raises(BadInputError, match="no edits to save"):
+            model.save_edits(folder)
+        every = BadEditPolicy(action="skip", relative_norm=1e-9)
+        with model.edited("ft-m", edits[:1], settings={"num_steps": 2}, on_bad_edit=every) as dropped:
+            with pytest.raises(BadInputError, match=f"{edits[0].id} was dropped"):
+                dropped.save_edits(folder)
+            with dropped.edited("ft-m", edits[1:2], settings={"num_steps": 2}) as edited:
+                edited.save_edits(folder)
+        assert read_description(folder).edits == (edits[1].id,)
+
     def test_another_model_rejects_it(self, model: Model, edits: tuple[Edit, ...], tmp_path: Path) -> None:
         with model.edited("ft-m", edits[:1], settings={"num_steps": 2}) as edited:
             edited.save_edits(tmp_path)
@@ -497,8 +526,11 @@ class TestArguments:
 
     def test_a_folder_that_cannot_be_written_is_reported(self, tiny: Model, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
-        with pytest.raises(SequelaError, match="Can't write to"):
-            tiny.save_edits(tmp_path / "file" / "edits")
+        with (
+            tiny.edited("ft-m", A_FACT, settings={"num_steps": 1}) as edited,
+            pytest.raises(SequelaError, match="Can't write to"),
+        ):
+            edited.save_edits(tmp_path / "file" / "edits")
 
 
 def test_public_names_exist_and_unknown_ones_do_not() -> None:

@@ -32,7 +32,7 @@ from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.session import EditSession
 from sequela.editors.shared.contexts import check_contexts
 from sequela.editors.storage import load_saved_edits, save_edits
-from sequela.edits import Edit
+from sequela.edits import Edit, EditSet, check_edits
 from sequela.edits.edit_set import EDITS_HINT
 from sequela.evaluation.hit_rate import evaluate_counting
 from sequela.evaluation.registry import DEFAULT_SUITES, make_suites
@@ -197,14 +197,15 @@ class Model:
                 stopped, are reported as dropped. Edits after that one have no report.
             statistics: The text for key statistics, or its name: `self`, `wikitext2`, a file, or
                 `hub:<data set>`. By default, text is sampled from the model.
-            progress: Receives messages and progress.
+            progress: Receives messages and progress, such as what limits the scores of these edits.
 
         Yields:
             The edited model.
 
         Raises:
-            BadInputError: `settings` are given together with an editor object, the contexts are invalid,
-                the method doesn't support such edits or this batch size, or an argument is of a wrong type.
+            BadInputError: There is no edit, two have the same id, `settings` are given together with an
+                editor object, the contexts are invalid, the method doesn't support such edits or this batch
+                size, or an argument is of a wrong type.
             UnknownNameError: The method or the policy is unknown.
             SequelaError: The method doesn't support this model.
         """
@@ -223,14 +224,19 @@ class Model:
         seed = check_seed("seed", seed)
         templates = None if contexts is None else check_contexts(contexts)
         requested = (edits,) if isinstance(edits, Edit) else edits
-        requested = check_items("edits", requested, Edit, "an edit", EDITS_HINT)
+        given = EditSet("edits", check_items("edits", requested, Edit, "an edit", EDITS_HINT))
+        if not given:
+            raise BadInputError("There are no edits to apply: the list is empty.", hint=EDITS_HINT)
+        base = self.base
+        for finding in check_edits(given, base.tokenizer, context_length=base.context_length):
+            progress.say(f"{given.name}: {finding.sentence}")
         edited, reports, methods = self.current, list(self.reports), self.methods
         ids: list[str] = []
         # An editor prepares on the unedited base and receives the active edits as data.
         with self._active.switch_to(EditedModel(self.base)):
             resources = Resources.for_model(self.base, corpus, progress, contexts=templates, seed=seed)
             session = EditSession(self.base, method, resources, batch_size, policy).with_preset()
-            for result in session.run(requested, session.start(self.delta)):
+            for result in session.run(given, session.start(self.delta)):
                 edited = session.edited(result)
                 reports.extend(result.reports)
                 ids.extend(result.applied)
@@ -352,10 +358,17 @@ class Model:
             folder: The folder to write; saved edits in it are replaced.
 
         Raises:
-            BadInputError: The argument is not a path.
+            BadInputError: The argument is not a path, or the model has no edits.
             SequelaError: The folder can't be written.
         """
         folder = check_path("folder", folder)
+        if not self.delta.updates and not any(one.description.edits for one in self.methods):
+            dropped = [report for report in self.reports if report.dropped]
+            raise BadInputError(
+                "This model has no edits to save"
+                + (f": {dropped[0].edit_id} was dropped ({dropped[0].dropped})." if dropped else "."),
+                hint="Call it on a model that `edited` yields, with at least one edit that was applied.",
+            )
         ensure_writable(folder)
         save_edits(folder, self.base, SavedEdits(self.delta, self.methods))
 

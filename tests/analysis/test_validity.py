@@ -367,6 +367,23 @@ def test_unparsed_answers_invalidate_a_score_only_if_there_are_enough_of_them(
     assert ("D7" in [flag.rule for flag in one.flags]) == flagged
 
 
+@pytest.mark.parametrize(
+    ("n", "score", "flagged"),
+    [
+        (100, 0.24, False),  # a point below chance, and well within its error
+        (100, 0.18, False),
+        (100, 0.16, True),
+        (1000, 0.22, True),
+        (10, 0.0, False),  # none of ten is no surprise at a chance of one in four
+        (12, 0.0, True),
+    ],
+)
+def test_a_score_is_below_chance_if_its_interval_is(n: int, score: float, flagged: bool) -> None:
+    form = AnswerDistribution(chance=0.25, answers={"A": n // 2, "B": n - n // 2}, n_unread=n)
+    one = only(measured(5, score, n=n, form=form))
+    assert ("D7" in [flag.rule for flag in one.flags]) == flagged
+
+
 @pytest.mark.parametrize(("n", "flagged"), [(4, False), (8, False), (40, True)])
 def test_constant_answers_are_swapped_only_on_enough_items(n: int, flagged: bool) -> None:
     form = AnswerDistribution(chance=0.5, constants={"No": 0.25, "Yes": 0.75})

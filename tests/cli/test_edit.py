@@ -256,3 +256,17 @@ def test_dropped_and_superseded_edits_are_counted_and_explained(
     assert [one["superseded_by"] for one in edits] == ["again", None, None]
     assert "efficacy/free_decoding" in edits[0]["success@edit"]  # it was measured before the later edit
     assert edits[2]["final_loss"] is None
+
+
+def test_nothing_is_saved_if_no_edit_was_applied(
+    sequela: Sequela, world_folder: Path, world_edits: EditSet, settings_file: Path, tmp_path: Path
+) -> None:
+    long = world_edits[0].model_copy(update={"prompt": "so " * 300 + world_edits[0].prompt})
+    (tmp_path / "facts.jsonl").write_text(long.model_dump_json(), "utf-8")
+    answer = sequela(
+        *("edit", "--model", world_folder, "--editor", "ft-m", "--hparams", settings_file, "--device", "cpu"),
+        *("--edits", tmp_path / "facts.jsonl", "--output", tmp_path / "saved"),
+    )
+    assert answer.exit_code == 0, answer.stderr
+    assert "no edit was applied" in " ".join(answer.stdout.split())
+    assert not (tmp_path / "saved" / "edits.json").exists()

@@ -81,7 +81,7 @@ def test_a_task_file_of_the_user_is_checked_and_described(sequela: Sequela, tmp_
     [
         ("version: 2", "version: 2\nprotocl: x", "'protocl'"),
         ("benchmark: capitals", "benchmark: mmlu", "'mmlu' is that of an existing benchmark"),
-        ("{{country}}", "{{contry}}", "UndefinedError: 'contry' is undefined"),
+        ("{{country}}", "{{contry}}", "'contry' is not a field of the record (did you mean 'country'?)"),
         ("{{country}}", "{{country", "harness.doc_to_text is not a valid template"),
         ('  doc_to_target: "{{capital}}"\n', "", "'capitals' can't be built"),
         ("protocol: generation", "protocol: choices", "harness"),

@@ -230,7 +230,7 @@ INVALID_STUDIES = [
     (ROME + "memory: 300MB\n", "Raise `memory`"),
     (ROME + "memory: 1.2GiB\n", "too low for smollm2-135m-instruct"),
     (ROME + "seed: 9223372036854775808\n", "seed"),
-    (ROME + "order_seeds: [9223372036854775808]\n", "order_seeds.0"),
+    (ROME + "order_seeds: [9223372036854775808]\n", "order_seeds.1"),
 ]
 """Study files with an error, each with a part of the message."""
 

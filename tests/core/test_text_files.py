@@ -63,16 +63,16 @@ def test_a_json_file_that_is_not_json_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a": {"b": [1, NaN]}}', r"the field 'a\.b\.1' is nan, which is not a finite number"),
+        ('{"a": {"b": [1, NaN]}}', r"the field 'a\.b\.2' is nan, which is not a finite number"),
         ('{"a": -Infinity}', "the field 'a' is -inf"),
         ('{"a": 1e999}', "the field 'a' is inf"),
         (f'{{"a": {"9" * 5000}}}', "a number has too many digits"),
         (f'{{"a": {"9" * 4200}}}', "the field 'a' is a number of more than 4,000 digits"),
         ('{"a": "x\\u0000y"}', r"the field 'a' has a NUL character \(at 2\)"),
-        ('{"a": ["\\ud83d"]}', r"the field 'a\.0' has half of a surrogate pair, \\ud83d \(at 1\)"),
+        ('{"a": ["\\ud83d"]}', r"the field 'a\.1' has half of a surrogate pair, \\ud83d \(at 1\)"),
         ('{"a": 1, "b": {"c": 1, "c": 2}}', "an object has the field 'c' twice"),
         ("[" * 100_000, "it nests more than 100 levels deep"),
-        ("[" * 102 + "]" * 102, r"the field '0\.0\.0…' nests more than 100 levels deep"),
+        ("[" * 102 + "]" * 102, r"the field '1\.1\.1…' nests more than 100 levels deep"),
     ],
 )
 def test_a_value_that_no_program_can_use_is_named(tmp_path: Path, text: str, message: str) -> None:

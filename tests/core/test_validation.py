@@ -46,11 +46,11 @@ def error_of(content: object) -> ValidationError:
             "the field 'cuont' is unknown (did you mean 'count'?)",
         ),
         ({"probes": [GOOD], "zzz": 2}, "the field 'zzz' is unknown"),
-        ({"probes": [{"prompt": "Who"}]}, "the field 'probes.0.prompt' has no question mark"),
+        ({"probes": [{"prompt": "Who"}]}, "the field 'probes.1.prompt' has no question mark"),
         ({"probes": []}, "the field 'probes': the list is empty"),
         (
             {"probes": [{"prompt": "Who?", "anwser": ""}], "count": "many"},
-            "the field 'probes.0.anwser' is unknown (did you mean 'answer'?); the field 'count': expected "
+            "the field 'probes.1.anwser' is unknown (did you mean 'answer'?); the field 'count': expected "
             "a whole number",
         ),
         (7, "expected a table of keys and values"),

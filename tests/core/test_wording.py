@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sequela.core.wording import number_of
+from sequela.core.wording import key_of, number_of
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,11 @@ from sequela.core.wording import number_of
 )
 def test_only_a_single_thing_is_in_the_singular(counts: tuple[int, ...], text: str) -> None:
     assert number_of("edit", *counts) == text
+
+
+@pytest.mark.parametrize(
+    ("location", "text"),
+    [((), ""), (("a",), "a"), (("editors", 0, "name"), "editors.1.name"), ((1, 0), "2.1"), (("0",), "0")],
+)
+def test_entries_of_lists_are_numbered_from_one(location: tuple[object, ...], text: str) -> None:
+    assert key_of(location) == text

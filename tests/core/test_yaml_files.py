@@ -55,7 +55,7 @@ def multiplying(kind: str) -> str:
         (f"a: 1{':59' * 3000}", "line 1: a: a number of more than 63 bits"),
         ("a: 9223372036854775808", "line 1: a: a number of more than 63 bits"),
         ("a: .nan", "line 1: the field 'a' is nan"),
-        ("a:\n  b: [1, -.inf]", "line 2: the field 'a.b.1' is -inf"),
+        ("a:\n  b: [1, -.inf]", "line 2: the field 'a.b.2' is -inf"),
         ("a: 1.0e+999", "line 1: the field 'a' is inf"),
         ('a: "x\\0"', r"line 1: the field 'a' has a NUL character \(at 2\)"),
         ('a: "\\uD83D"', r"line 1: the field 'a' has half of a surrogate pair, \\ud83d"),

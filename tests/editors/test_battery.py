@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.edited import Delta, Dense, EditedModel
-from sequela.editors import AnyEditor, EditOutcome, Resources, catalog, create_editor
+from sequela.editors import AnyEditor, EditOutcome, Resources, catalog, create_editor, editor_names
 from sequela.editors.catalog import JOIN, REGULARIZERS
 from sequela.editors.methods.lora.editor import QUERY_AND_VALUE
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
@@ -490,6 +490,15 @@ def test_layers_that_the_model_lacks_are_rejected(method: Method, kept: Path) ->
     model = open_model("gpt2")
     with pytest.raises(SequelaError, match=f"Invalid layer {LAYERS}; .* layers 0 to {LAYERS - 1}"):
         method.create([LAYERS]).prepare(model, resources_for(model, kept))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_default_layers_exist_in_models_with_few_layers(depth: int) -> None:
+    model = tiny_language_model("llama", num_hidden_layers=depth)
+    for name in editor_names():
+        layers = create_editor(name).layers_of(model)
+        model.check_layers(layers)
+        assert list(layers) == sorted(set(layers)), name
 
 
 @pytest.mark.parametrize("name", ["memit", "ft-m"])

@@ -26,7 +26,7 @@ from sequela.editors import (
 )
 from sequela.editors.presets import Preset, write_preset
 from sequela.editors.session import BatchResult, EditSession, replaced_within
-from sequela.edits import Edit
+from sequela.edits import Edit, Probe
 from sequela.models import LanguageModel, tokenize_prompt
 from support.edits import CONTEXTS, TINY_EDITS
 from support.sessions import edit_in_batches
@@ -289,6 +289,48 @@ def test_an_edit_that_does_not_fit_in_its_contexts_is_dropped_with_the_reason(
     if name in ("rome", "memit"):
         alone = EditSession(model, editor, replace(resources, contexts=("{}",)))
         assert "context" not in alone.apply_batch([long], alone.start()).reports[0].dropped
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize(
+    ("name", "settings", "change", "reason"),
+    [
+        ("kn", {"steps": 1}, {"target_true": "so " * 300}, "prompt and old target have "),
+        (
+            "wise",
+            {"layers": [1], "num_steps": 1, "neighborhood": True},
+            {"neighborhood": (Probe(prompt="so " * 300),)},
+            "a neighborhood prompt has ",
+        ),
+    ],
+)
+def test_an_edit_is_dropped_if_another_text_that_the_method_reads_does_not_fit(
+    family: str, name: str, settings: dict[str, Any], change: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    model = tiny_language_model(family)
+    long = TINY_EDITS[0].model_copy(update=change)
+    session = EditSession(
+        model,
+        create_editor(name, settings),
+        Resources(tiny_statistics(model, tmp_path), contexts=CONTEXTS),
+    )
+    result = session.apply_batch([long], session.start())
+    assert result.reports[0].dropped.startswith(reason)
+    assert result.reports[0].dropped.endswith(f" tokens; the model's context has {model.context_length}")
+    assert (result.delta.updates, result.state) == ({}, session.initial_state)
+    assert not session.apply_batch([TINY_EDITS[0]], result).reports[0].dropped.count("context")
+    assert session.reads_near_limit([long])
+
+
+def test_a_method_that_reads_no_such_text_applies_the_edit(tmp_path: Path) -> None:
+    change = {"target_true": "so " * 300, "neighborhood": (Probe(prompt="so " * 300),)}
+    long = TINY_EDITS[0].model_copy(update=change)
+    for name, settings in (("rome", SETTINGS), ("wise", {"layers": [1], "num_steps": 1})):
+        session = session_of(tmp_path, name, settings=settings)
+        if name == "wise":
+            session = replace(session, resources=replace(session.resources, contexts=CONTEXTS))
+        assert not session.apply_batch([long], session.start()).reports[0].dropped
+        assert not session.reads_near_limit([long])
 
 
 @pytest.mark.parametrize("name", ["memit", "rome", "emmet"])

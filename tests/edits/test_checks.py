@@ -162,3 +162,9 @@ def test_punctuation_at_the_end_makes_no_other_question(end: str) -> None:
     shared = found(edits, FindingKind.SHARED_KEY)
     assert shared is not None
     assert shared.consequence.endswith("asks something else: 0.")
+
+
+def test_the_reference_page_has_every_kind_of_finding() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "edit-checks.md"
+    text = page.read_text(encoding="utf-8")
+    assert [kind.value for kind in FindingKind if f"`{kind.value}`" not in text] == []

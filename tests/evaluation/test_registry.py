@@ -84,3 +84,24 @@ def test_a_task_file_may_be_named_by_a_path_object(tmp_path: Path) -> None:
     (tmp_path / "capitals.jsonl").write_text('{"country": "Peru", "capital": "Lima"}\n', encoding="utf-8")
     path = tmp_path / "capitals.yaml"
     assert {suite.name for suite in make_suites([path, str(path), {"name": path}])} == {"capitals"}
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "meant"),
+    [
+        ("mmlu", "limt", "limit"),
+        ("mmlu", "shots", "num_fewshot"),
+        ("mmlu", "n_shot", "num_fewshot"),
+        ("lm_eval:arc_easy", "Few-Shots", "num_fewshot"),
+        ("gsm8k", "max_gen_toks", "max_new_tokens"),
+        ("gsm8k", "n_samples", "limit"),
+        ("builtin", "subjects", "categories"),
+        ("perplexity", "windows", "window"),
+        ("perplexity", "shots", ""),
+    ],
+)
+def test_the_option_that_was_meant_is_suggested(name: str, option: str, meant: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        check_options(name, {option: 3})
+    hint = caught.value.hint or ""
+    assert hint.startswith(f"Did you mean {meant!r}? Allowed: " if meant else "Allowed: ")

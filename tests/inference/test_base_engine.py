@@ -193,13 +193,14 @@ def test_a_prompt_that_is_too_long_is_reported_once(
     """It is generated and scored at every checkpoint, maybe after other examples of a router."""
     engine, model = PlainEngine(), EditedModel(base)
     long = tuple(range(3, 103)) * (1 + base.context_length // 100)
+    ending = " ".join(base.tokenizer.decode(long[-32:]).split())
     with caplog.at_level(logging.WARNING):
         engine.generate(model, [GenerationRequest(long, 2), GenerationRequest((5, 6), 2)])
         engine.score(model, [ScoreRequest(before + long, (6,))])
         engine.generate(model, [GenerationRequest(before + long, 2)])
     assert [record.getMessage() for record in caplog.records] == [
         f"1 of 2 requests are longer than the context of {base.name} ({base.context_length} tokens; the "
-        f"longest has {len(long) + 1}) and are rejected."
+        f"longest has {len(long) + 1}) and are rejected; the first ends with {ending[-60:]!r}."
     ]
     with caplog.at_level(logging.WARNING):
         engine.score(model, [ScoreRequest((*long, 4), (6,)), ScoreRequest(long, (6,))])

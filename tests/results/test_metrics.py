@@ -35,3 +35,14 @@ def test_which_of_two_values_is_better(name: str, better: float) -> None:
     assert CATALOG[name].is_better(better, 0.5)
     assert not CATALOG[name].is_better(0.5, better)
     assert not CATALOG[name].is_better(0.5, 0.5)
+
+
+@pytest.mark.parametrize("ending", ["", "_answered"])
+@pytest.mark.parametrize("name", ["acc", "acc_norm", "acc_bytes"])
+def test_accuracies_of_the_harness_are_shares_with_a_direction(name: str, ending: str) -> None:
+    found = metric_info(f"{name}{ending}")
+    assert found.meaning
+    assert "_" not in found.label
+    assert (found.unit, found.higher_is_better, found.binary) == (Unit.SHARE, True, False)
+    assert found.is_better(0.6, 0.5)
+    assert metric_rank("accuracy") < metric_rank(found.name) < metric_rank(PERPLEXITY.name)

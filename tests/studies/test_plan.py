@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from sequela.core.errors import BadInputError, UnknownNameError
+from sequela.core.hashing import hash_json
 from sequela.core.progress import SILENT, Progress
 from sequela.edited import EditedModel
 from sequela.edits import Edit
+from sequela.evaluation.edit_quality.answer_matching import MATCHING_VERSION
+from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import Engine
 from sequela.results import TaskResult
 from sequela.studies import Study
@@ -158,3 +161,16 @@ def test_only_questions_that_differ_in_punctuation_change_the_version_of_edit_qu
 
     assert version("{} has", "{} is") == version("{} has?", "{} is.") == version("{} has", "{} has")
     assert version("{} has", "{} has?") != version("{} has", "{} has")
+
+
+def test_only_texts_about_subjects_have_a_new_version_of_free_text() -> None:
+    def version(text_tokens: int) -> str:
+        return make_plan(study(edit_quality={"text_tokens": text_tokens})).edit_quality_version
+
+    settings = EditQualitySettings(text_tokens=20).model_dump(mode="json")
+    assert version(20) != version(0)
+    earlier = {"probes": 4, "counts": 2, "matching": MATCHING_VERSION, "settings": settings}
+    assert version(20) != hash_json(earlier)
+    earlier["settings"] = EditQualitySettings().model_dump(mode="json")
+    relations = [edit.relation for edit in make_plan(study()).edits]
+    assert version(0) == hash_json({**earlier, **({"relations": relations} if any(relations) else {})})

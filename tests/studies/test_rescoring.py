@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from sequela.cli.main import app
 from sequela.core.errors import SequelaError
 from sequela.edited import EditedModel
 from sequela.edits import EditSet
@@ -128,7 +130,27 @@ def test_unknown_suites_are_left_and_named(tmp_path: Path) -> None:
     write(tmp_path, found, "capitals", 0, stale=False)
     result = rescore_run(tmp_path)
     assert (result.done, result.left) == ((), ("capitals",))
+    assert "--task-file" in result.reasons["capitals"]
     assert stored(tmp_path) == {(0, "accuracy"): 0.5}
+
+
+@pytest.mark.parametrize(
+    ("suite", "reason"),
+    [
+        ("perplexity", "not read from generated texts"),
+        ("alarms", "not of answers"),
+        ("lm_eval:arc_easy", "scores these answers itself"),
+        ("capitals", "no benchmark of this name is known"),
+    ],
+)
+def test_the_reason_why_a_suite_is_left_is_shown(suite: str, reason: str, tmp_path: Path) -> None:
+    found = [TaskResult(suite=suite, task="t", metric="accuracy", protocol="x", value=0.5, n=2)]
+    write(tmp_path, found, suite, 0, stale=False)
+    assert reason in rescore_run(tmp_path).reasons[suite]
+    shown = CliRunner().invoke(app, ["rescore", str(tmp_path)])
+    assert shown.exit_code == 0
+    assert f"not rescored: {suite}" in " ".join(shown.stdout.split())
+    assert reason in " ".join(shown.stdout.split())
 
 
 def test_a_folder_without_a_run_is_rejected(tmp_path: Path) -> None:

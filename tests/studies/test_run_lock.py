@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -103,3 +104,8 @@ def test_a_run_holds_the_lock_and_releases_it_at_its_end(
     assert (finished / LOCK).is_file()
     assert not (finished / HOLDER).exists()
     check_not_running(finished)
+
+
+def test_the_reference_page_names_the_files_of_the_lock() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "runs.md"
+    assert {f"`{LOCK}`", f"`{HOLDER}`"} <= set(re.findall("`[^`]+`", page.read_text(encoding="utf-8")))

@@ -19,7 +19,7 @@ are reported by D4, and comparisons with the unedited model are over the items t
 * D5: the score is better than the unedited model's although the model has collapsed.
 * D6: the unedited model scores like guessing or like a constant answer, so editing has nothing to degrade.
 * D7: unparsed answers: the score is below chance and fewer than 90 % of the answers could be parsed (Wilson's
-  95 % interval of their share is below 90 %).
+  95 % intervals of both are below these levels).
 * D8: no number of correct answers among n gives this score.
 """
 
@@ -301,7 +301,11 @@ class _Rules:
             return
         read = 1 - form.n_unread / score.n
         chance = form.chance
-        below = score.value * score.n <= 1 if chance is None else score.value < chance
+        if chance is None:
+            below = score.value * score.n <= 1
+        else:
+            _, highest = wilson_interval(min(max(score.value, 0.0), 1.0), score.n)
+            below = highest < chance
         _, at_most = wilson_interval(read, score.n)
         if at_most < READABLE_SHARE and below:
             level = "nothing" if chance is None else f"chance, {chance:.2f}"

@@ -137,8 +137,8 @@ def edit(
         later = at_end.superseding(one)
         answer["superseded_by"] = None if later is None else later.id
     delta = method.finalize_delta(base, result.delta)
-    if output is not None:
-        ids = [answer["edit_id"] for answer in answers if not answer["dropped"]]
+    ids = [answer["edit_id"] for answer in answers if not answer["dropped"]]
+    if output is not None and ids:
         save_edits(output, base, SavedEdits(delta, (MethodEdits.of(method, result.state, ids),)))
     if as_json:
         print_json(
@@ -151,7 +151,7 @@ def edit(
                 "state": result.state.model_dump(mode="json"),
                 "location": method.location,
                 "delta": {"content_hash": delta.content_hash, "norms": delta.norms()},
-                "saved_in": str(output) if output else None,
+                "saved_in": str(output) if output and ids else None,
                 "edits": answers,
             }
         )
@@ -176,7 +176,7 @@ def edit(
     for line in _summary_of(answers):
         print_line(line)
     if output is not None:
-        print_line(f"Saved in {output}")
+        print_line(f"Saved in {output}" if ids else f"Nothing was saved in {output}: no edit was applied.")
 
 
 def _success_of(answer: dict[str, Any]) -> str:

@@ -46,13 +46,14 @@ def results(
     from sequela.analysis import check_validity
     from sequela.reports import markdown_page
     from sequela.reports.tables import invalid_score_rows
-    from sequela.results import open_store, read_manifest
+    from sequela.results import in_study_order, open_store, read_manifest
 
     chosen = {"suite": suite, "task": task, "metric": metric, "editor": editor}
     manifest = read_manifest(run)
     with open_store(run) as store:
         # All measurements are checked, since a rule may compare any of them.
-        checked = check_validity(store.measurements(), manifest.suites)
+        measured = in_study_order(store.measurements(), manifest.methods)
+        checked = check_validity(measured, manifest.suites)
         warning = manifest.incompleteness(store.count_evaluations())
     selected = [
         one for one in checked if all(name in (None, getattr(one, field)) for field, name in chosen.items())
@@ -113,6 +114,7 @@ def rescore(
             {
                 "rescored": len(result.done),
                 "left": result.left,
+                "reasons": result.reasons,
                 "changed": [
                     {"before": before.model_dump(mode="json"), "after": after.model_dump(mode="json")}
                     for before, after in changed
@@ -124,6 +126,9 @@ def rescore(
         f"{len(result.done)} evaluations rescored, {len(changed)} values changed"
         + (f"; not rescored: {', '.join(result.left)}" if result.left else "")
     )
+    for reason in dict.fromkeys(result.reasons.values()):
+        suites = [name for name in result.left if result.reasons[name] == reason]
+        print_line(f"{', '.join(suites)}: {reason}.")
     if changed:
         print_table(
             "Changed values",

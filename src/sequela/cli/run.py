@@ -108,12 +108,13 @@ def print_summary(folder: Path) -> None:
     from sequela.analysis import check_validity
     from sequela.reports import dropped_warnings, footnotes, run_warnings, summarize
     from sequela.reports.formatting import NOT_SHOWN
-    from sequela.results import open_store, read_manifest
+    from sequela.results import in_study_order, open_store, read_manifest
 
     manifest = read_manifest(folder)
     suites = manifest.suites
     with open_store(folder) as store:
-        measurements, records = store.measurements(), store.edit_records()
+        measurements = in_study_order(store.measurements(), manifest.methods)
+        records = store.edit_records()
     summary = summarize(check_validity(measurements, suites), suites)
     for title, rows in summary.trajectories():
         print_table(

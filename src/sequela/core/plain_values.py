@@ -10,6 +10,8 @@ import math
 import re
 from typing import Any
 
+from sequela.core.wording import key_of
+
 MAX_DEPTH = 100
 """The number of levels to which lists and objects may nest."""
 
@@ -36,16 +38,16 @@ def problem_of(value: Any) -> tuple[str, str] | None:
     while to_check:  # a loop, since a value that nests too deep must not exhaust the stack here
         one, at = to_check.pop()
         if len(at) > MAX_DEPTH:
-            return _dotted(at[:3]) + "…", f"nests more than {MAX_DEPTH} levels deep"
+            return key_of(at[:3]) + "…", f"nests more than {MAX_DEPTH} levels deep"
         wrong = _problem_alone(one)
         if wrong:
-            return _dotted(at), wrong
+            return key_of(at), wrong
         if isinstance(one, dict):
             for key, inner in reversed(one.items()):
                 unusable = text_problem(key) if isinstance(key, str) else ""
                 if unusable:
-                    return _dotted(at), f"has a name with {unusable}: {key!r}"
-                to_check.append((inner, (*at, key)))
+                    return key_of(at), f"has a name with {unusable}: {key!r}"
+                to_check.append((inner, (*at, str(key))))
         elif isinstance(one, list | tuple):
             to_check.extend((inner, (*at, number)) for number, inner in reversed(list(enumerate(one))))
     return None
@@ -95,7 +97,3 @@ def _problem_alone(value: Any) -> str:
     if isinstance(value, int) and not -_LIMIT < value < _LIMIT:
         return f"is a number of more than {MAX_DIGITS:,} digits"
     return ""
-
-
-def _dotted(location: tuple[Key, ...]) -> str:
-    return ".".join(map(str, location))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
@@ -12,6 +13,13 @@ from pydantic_core import ErrorDetails
 from sequela.core.error_words import RAISED_BY_VALIDATORS, plain_message
 from sequela.core.errors import BadInputError, near_matches
 from sequela.core.numbers import MAX_SEED, MIN_SEED
+from sequela.core.other_words import meant_by
+from sequela.core.wording import key_of
+
+OtherWords = Mapping[str, tuple[str, ...]]
+"""Other words for known keys, by key, in the singular."""
+
+NO_OTHER_WORDS: OtherWords = MappingProxyType({})
 
 Seed = Annotated[int, Field(ge=MIN_SEED, le=MAX_SEED)]
 """A seed of random numbers in settings."""
@@ -75,20 +83,27 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """The location with dots, such as `edits.source`."""
-        return ".".join(map(str, self.location))
+        """The location with dots, such as `edits.source`; entries of lists count from 1."""
+        return key_of(self.location)
 
-    def in_words(self, noun: str = "field", allowed: Sequence[str] = ()) -> str:
+    def in_words(
+        self,
+        noun: str = "field",
+        allowed: Sequence[str] = (),
+        other_words: OtherWords = NO_OTHER_WORDS,
+    ) -> str:
         """Returns the problem as part of a sentence, such as "the field 'sourc' is unknown".
 
         Args:
             noun: The word for a key: field, setting, option.
             allowed: The known keys, for a suggestion if a key is unknown.
+            other_words: Other words for known keys, for the same.
         """
         if self.kind == "missing":
             return f"the {noun} {self.key!r} is missing"
         if self.kind == "unknown":
-            return f"the {noun} {self.key!r} is unknown{suggestion(str(self.location[-1]), allowed)}"
+            guess = suggestion(str(self.location[-1]), allowed, other_words)
+            return f"the {noun} {self.key!r} is unknown{guess}"
         if not self.location:
             return self.message
         if self.code in RAISED_BY_VALIDATORS:
@@ -101,21 +116,33 @@ def problems_in(error: ValidationError) -> list[Problem]:
     return [_problem(details) for details in error.errors()]
 
 
-def in_words(error: ValidationError, noun: str = "field", allowed: Sequence[str] = ()) -> str:
+def in_words(
+    error: ValidationError,
+    noun: str = "field",
+    allowed: Sequence[str] = (),
+    other_words: OtherWords = NO_OTHER_WORDS,
+) -> str:
     """Returns all problems of a value in one line, without a full stop.
 
     Args:
         error: Pydantic's error.
         noun: The word for a key: field, setting, option.
         allowed: The known keys, for a suggestion if a key is unknown.
+        other_words: Other words for known keys, for the same.
     """
-    return "; ".join(problem.in_words(noun, allowed) for problem in problems_in(error))
+    return "; ".join(problem.in_words(noun, allowed, other_words) for problem in problems_in(error))
 
 
-def suggestion(key: str, allowed: Sequence[str]) -> str:
+def suggestion(key: str, allowed: Sequence[str], other_words: OtherWords = NO_OTHER_WORDS) -> str:
     """Returns " (did you mean 'x'?)" for a misspelled key, or an empty string if no key is similar."""
-    near = near_matches(key, allowed)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    guess = guessed_key(key, allowed, other_words)
+    return f" (did you mean {guess!r}?)" if guess else ""
+
+
+def guessed_key(key: str, allowed: Sequence[str], other_words: OtherWords = NO_OTHER_WORDS) -> str:
+    """Returns the known key that was probably meant: one of that meaning, or a similar one; empty if none."""
+    meant = meant_by(key, {known: words for known, words in other_words.items() if known in allowed})
+    return meant or next(iter(near_matches(key, allowed, 1)), "")
 
 
 def _problem(details: ErrorDetails) -> Problem:

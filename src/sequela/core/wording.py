@@ -1,6 +1,8 @@
-"""Numbers of things in words."""
+"""Numbers of things, and places in files, in words."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 def number_of(noun: str, *counts: int) -> str:
@@ -11,3 +13,14 @@ def number_of(noun: str, *counts: int) -> str:
         counts: The numbers.
     """
     return f"{', '.join(map(str, counts))} {noun}{'' if counts == (1,) else 's'}"
+
+
+def key_of(location: Iterable[object]) -> str:
+    """Returns the keys that lead to a value, with dots between them, such as `editors.2.name`.
+
+    The entries of a list are numbered from 1, as records, choices and lines are.
+
+    Args:
+        location: The keys, which are texts, and the indices of entries, from 0.
+    """
+    return ".".join(str(one + 1 if isinstance(one, int) else one) for one in location)

@@ -19,6 +19,7 @@ from sequela.core.errors import BadInputError
 from sequela.core.plain_values import MAX_DEPTH, located, problem_of
 from sequela.core.text_files import read_text
 from sequela.core.visible_text import shortened
+from sequela.core.wording import key_of
 
 MAX_YAML = 2**18
 """The size, in characters, of a YAML text. Settings are shorter; longer lists belong in data files."""
@@ -168,7 +169,7 @@ def _unique_lines(root: yaml.Node, where: str) -> dict[Location, int]:
     lines: dict[Location, int] = {}
     for location, line in _lines(root):
         if location in lines:
-            dotted = ".".join(map(str, location))
+            dotted = key_of(location)
             raise BadInputError(
                 f"{where}, line {line}: the key {dotted!r} is already defined in line {lines[location]}."
             )
@@ -222,7 +223,7 @@ _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false",
 
 
 def _too_many_bits(where: str, line: int, location: Location) -> BadInputError:
-    key = f"{'.'.join(map(str, location))}: " if location else ""
+    key = f"{key_of(location)}: " if location else ""
     return BadInputError(f"{where}, line {line}: {key}a number of more than {MAX_BITS} bits.")
 
 
@@ -307,5 +308,5 @@ _FAULTS = (
 
 
 def _with_line(where: str, field: str, lines: dict[Location, int]) -> str:
-    line = next((line for at, line in lines.items() if ".".join(map(str, at)) == field), None)
+    line = next((line for at, line in lines.items() if key_of(at) == field), None)
     return where if line is None else f"{where}, line {line}"

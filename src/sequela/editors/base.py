@@ -14,8 +14,10 @@ from sequela.core.progress import SILENT, Progress
 from sequela.edited import Delta, EditedModel
 from sequela.edited.protocols import Intervention, RequestRouter
 from sequela.editors.catalog_entry import Location, MethodInfo
+from sequela.editors.read_texts import ReadText
 from sequela.edits import Edit
 from sequela.models import LanguageModel
+from sequela.models.spans import BLANK
 from sequela.results import EditReport as EditReport  # for methods, which import all they need from here
 from sequela.statistics import CorpusSpec, Statistics
 
@@ -75,7 +77,12 @@ class EditorState(BaseModel):
     @property
     def context_templates(self) -> tuple[str, ...]:
         """The contexts in which the method reads an edit's prompt with its target; `{}` is the bare one."""
-        return ("{}",)
+        return (BLANK,)
+
+    @classmethod
+    def reads_in_contexts(cls) -> bool:
+        """Returns whether the method reads edits in other contexts than the bare one."""
+        return cls.context_templates is not EditorState.context_templates
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self) or self.model_dump() != other.model_dump():
@@ -166,6 +173,13 @@ class Editor(abc.ABC, Generic[H, State]):
         It is part of a trajectory's key: results before and after the change never mix.
         """
         return ""
+
+    def further_texts(self, edit: Edit) -> tuple[ReadText, ...]:
+        """Returns the texts of an edit that the method reads besides its prompt and new target; mostly none.
+
+        An edit is dropped if one of them doesn't fit the model's context.
+        """
+        return ()
 
     def inputs(self, model: LanguageModel, state: State) -> Mapping[str, str]:
         """Returns the hashes of what the method has read besides the model and the edits; by default none.

@@ -15,10 +15,11 @@ from sequela.edited.protocols import RequestRouter
 from sequela.editors.bad_edit_policy import BadEditPolicy
 from sequela.editors.base import AnyEditor, EditorState, EditOutcome, EditReport, Resources
 from sequela.editors.presets import with_preset
+from sequela.editors.read_texts import ReadText, may_exceed, too_long
+from sequela.editors.shared.contexts import MAX_CONTEXT_TOKENS
 from sequela.edits import Edit
 from sequela.edits.questions import question_key
-from sequela.models import LanguageModel, tokenize_prompt
-from sequela.models.spans import BLANK
+from sequela.models import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,9 @@ class EditSession:
     def _edit(self, edits: Sequence[Edit], after: Snapshot) -> EditOutcome[EditorState]:
         """Returns the outcome of a batch without edits that can't be read or that a later one replaces."""
         contexts = after.state.context_templates
-        too_long = {edit.id: reason for edit in edits if (reason := self._too_long(edit, contexts))}
-        reasons = replaced_within([edit for edit in edits if edit.id not in too_long]) | too_long
+        found = {edit.id: too_long(self.model, self._texts(edit), contexts) for edit in edits}
+        unreadable = {name: reason for name, reason in found.items() if reason}
+        reasons = replaced_within([edit for edit in edits if edit.id not in unreadable]) | unreadable
         fitting = [edit for edit in edits if edit.id not in reasons]
         if fitting:
             with EditedModel(self.model, after.delta):
@@ -171,33 +173,22 @@ class EditSession:
         reports = tuple((dropped | made)[edit.id] for edit in edits)
         return replace(outcome, reports=reports)
 
-    def _too_long(self, edit: Edit, contexts: Sequence[str]) -> str:
-        """Returns the reason why an edit's prompt with its target can't be read; empty if it can.
+    def _texts(self, edit: Edit) -> tuple[ReadText, ...]:
+        """Returns the texts of an edit that the method reads."""
+        return (ReadText.of_edit(edit), *self.editor.further_texts(edit))
 
-        Args:
-            edit: The edit.
-            contexts: The contexts in which the method reads it, the bare `{}` among them.
+    def reads_near_limit(self, edits: Sequence[Edit]) -> bool:
+        """Returns whether a text that the method reads may not fit, though the edit's prompt and target do.
+
+        Earlier versions read such texts. Which of them fit in the sampled contexts isn't known before the
+        contexts are, so the longest that can be sampled counts.
         """
-        limit = self.model.context_length
-        n_bytes = len(f"{edit.question} {edit.target_new}".encode()) + max(
-            len(one.encode()) for one in contexts
+        further = MAX_CONTEXT_TOKENS if self.editor.state_class.reads_in_contexts() else 0
+        return any(
+            any(may_exceed(self.model, text, further) for text in self._texts(edit))
+            and not may_exceed(self.model, ReadText.of_edit(edit), 0)
+            for edit in self._for_editor(edits)
         )
-        if 4 * n_bytes + 8 < limit:  # a token has a byte or more of the text, which few normalizers lengthen
-            return ""
-        bare, longest = (
-            max(
-                len(
-                    tokenize_prompt(self.model.tokenizer, edit.prompt, edit.subject, edit.target_new, one).ids
-                )
-                for one in texts
-            )
-            for texts in ((BLANK,), contexts)
-        )
-        if longest <= limit:
-            return ""
-        what = "prompt and target" if bare > limit else "in the longest of its contexts, prompt and target"
-        length = bare if bare > limit else longest
-        return f"{what} have {length:,} tokens; the model's context has {limit:,}"
 
     def run(self, edits: Sequence[Edit], after: Snapshot | None = None) -> Iterator[BatchResult]:
         """Applies edits batch by batch.

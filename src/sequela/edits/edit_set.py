@@ -56,7 +56,10 @@ class EditSet(Sequence[Edit]):
         seen: set[str] = set()
         for edit in self.edits:
             if edit.id in seen:
-                raise BadInputError(f"The edit set {self.name!r} has two edits with the id {edit.id!r}.")
+                raise BadInputError(
+                    f"The edit set {self.name!r} has two edits with the id {edit.id!r}.",
+                    hint="Give each edit an id of its own, or remove one of them.",
+                )
             seen.add(edit.id)
 
     def __len__(self) -> int:

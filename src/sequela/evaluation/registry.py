@@ -17,7 +17,7 @@ from sequela.core.arguments import as_path_text, check_items, check_table, check
 from sequela.core.errors import BadInputError, SequelaError, UnknownNameError, shown
 from sequela.core.numbers import MAX_COUNT, MAX_LENGTH
 from sequela.core.registry import SEQUELA, Listed
-from sequela.core.validation import problems_in
+from sequela.core.validation import guessed_key, problems_in
 from sequela.evaluation.lm_eval.catalog import BENCHMARK_REGISTRY, is_path
 from sequela.evaluation.lm_eval.settings import check_settings
 from sequela.evaluation.suite_description import SuiteDescription, unusable
@@ -26,6 +26,17 @@ from sequela.evaluation.suites.entries import HARNESS, SUITE_REGISTRY, HarnessTa
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite import Suite
+
+OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
+    "num_fewshot": ("shot", "n shot", "num shot", "few shot", "n fewshot", "number of shots", "example"),
+    "limit": ("count", "n item", "num item", "max item", "sample", "n sample", "size"),
+    "max_new_tokens": ("max token", "max gen tok", "max length", "n token"),
+    "protocols": ("scoring", "mode"),
+    "subjects": ("subtask", "category", "topic"),
+    "categories": ("subtask", "subject", "category", "topic"),
+    "data": ("file", "path", "data set", "dataset"),
+}
+"""Words of task files and of other programs for the options of suites, in the singular, by option."""
 
 DEFAULT_SUITES = ("builtin", "perplexity")
 """The suites that run by default."""
@@ -134,8 +145,11 @@ def check_options(name: str, options: dict[str, Any]) -> SuiteOptions:
     model, check = _rules(name)
     allowed = ", ".join(model.model_fields) or "none"
     if unknown := sorted(set(options) - set(model.model_fields)):
+        guesses = [guessed_key(key, list(model.model_fields), OTHER_WORDS) for key in unknown]
+        meant = " or ".join(map(repr, dict.fromkeys(filter(None, guesses))))
         raise BadInputError(
-            f"The suite {name!r} has no option {', '.join(map(repr, unknown))}.", hint=f"Allowed: {allowed}."
+            f"The suite {name!r} has no option {', '.join(map(repr, unknown))}.",
+            hint=f"{f'Did you mean {meant}? ' if meant else ''}Allowed: {allowed}.",
         )
     try:
         checked = model.model_validate(options)

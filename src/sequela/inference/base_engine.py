@@ -18,6 +18,9 @@ Answer = TypeVar("Answer", Score, Generation)
 
 logger = logging.getLogger(__name__)
 
+_SHOWN = 60
+"""The number of characters of a prompt's end that a message repeats."""
+
 _ENDING = 32
 """The number of last tokens that identify a prompt, whatever examples a router puts before it."""
 
@@ -107,12 +110,15 @@ class BaseEngine(ABC):
             if self._are_news(requests[index] for index in indices if requests[index].length > limit):
                 logger.warning(
                     "%d of %d requests are longer than the context of %s (%d tokens; the longest has %d) "
-                    "and are rejected.",
+                    "and are rejected; the first %s.",
                     len(indices) - len(fitting),
                     len(indices),
                     answerer.base.name,
                     limit,
                     max(requests[index].length for index in indices),
+                    _named(
+                        next(requests[index] for index in indices if requests[index].length > limit), answerer
+                    ),
                 )
             if fitting:
                 yield answerer, fitting
@@ -132,6 +138,15 @@ class BaseEngine(ABC):
         news = not endings <= self._reported
         self._reported.update(endings)
         return news
+
+
+def _named(request: ScoreRequest | GenerationRequest, model: EditedModel) -> str:
+    """Returns what a request is of or, if that is unknown, how its text ends, as the end of a sentence."""
+    if request.of:
+        return f"is of {request.of}"
+    ids = (*request.context, *request.continuation) if isinstance(request, ScoreRequest) else request.prompt
+    ending = " ".join(model.base.tokenizer.decode(ids[-_ENDING:]).split())
+    return f"ends with {ending[-_SHOWN:]!r}"
 
 
 def _merge_hits(answers: Sequence[Answer], requests: Sequence[Request]) -> list[Answer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sequela.core.errors import SequelaError
@@ -25,6 +25,7 @@ class ScoreRequest:
         context: The token ids before the continuation; at least one.
         continuation: The token ids to be scored; at least one.
         route: The route that the model's routers chose.
+        of: What asks it, such as `edit 12`, for messages; empty if unknown.
 
     Raises:
         SequelaError: The context or the continuation is empty.
@@ -33,6 +34,7 @@ class ScoreRequest:
     context: tuple[int, ...]
     continuation: tuple[int, ...]
     route: Route = NO_ROUTE
+    of: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.context or not self.continuation:
@@ -94,6 +96,7 @@ class GenerationRequest:
         stop: Strings that end the answer; they are not part of it. One within white space at the beginning of
             the answer does not end it, and none ends a thought.
         route: The route that the model's routers chose, with the marks and the maximum length of thinking.
+        of: As in `ScoreRequest`.
 
     Raises:
         SequelaError: The prompt or a stop string is empty, or `max_new_tokens` is below 1.
@@ -103,6 +106,7 @@ class GenerationRequest:
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     route: Route = NO_ROUTE
+    of: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.prompt or self.max_new_tokens < 1:
@@ -179,20 +183,20 @@ class Engine(Protocol):
         ...
 
 
-def score_request(model: EditedModel, prompt: str, continuation: str) -> ScoreRequest:
+def score_request(model: EditedModel, prompt: str, continuation: str, of: str = "") -> ScoreRequest:
     """Returns a request that scores a continuation of a prompt, joined as `tokenize_prompt` does.
 
     A thought that the prompt leaves open is closed before the continuation, which is no part of it.
     """
     routed = model.route(without_end_spaces(without_marks(prompt)))
     tokens = tokenize_prompt(model.base.tokenizer, routed.answer_prompt, target=continuation)
-    return ScoreRequest(tokens.prompt_ids, tokens.target_ids, routed.route)
+    return ScoreRequest(tokens.prompt_ids, tokens.target_ids, routed.route, of)
 
 
 def generation_request(
-    model: EditedModel, prompt: str, max_new_tokens: int, stop: tuple[str, ...] = ()
+    model: EditedModel, prompt: str, max_new_tokens: int, stop: tuple[str, ...] = (), of: str = ""
 ) -> GenerationRequest:
     """Returns a request that continues a prompt; spaces at its end don't count."""
     routed = model.route(without_end_spaces(without_marks(prompt)))
     tokens = tokenize_prompt(model.base.tokenizer, routed.prompt)
-    return GenerationRequest(tokens.ids, max_new_tokens, stop, routed.route)
+    return GenerationRequest(tokens.ids, max_new_tokens, stop, routed.route, of)

@@ -171,6 +171,10 @@ class LanguageModel:
         tied = weight is self.module.get_input_embeddings().weight
         return self.n_layers if not tied and parameter.rpartition(".")[0] in after_blocks else 0
 
+    def layer_at(self, depth: float) -> int:
+        """Returns the layer at a fraction of the model's depth: its last one if it has too few layers."""
+        return min(round(depth * self.n_layers), self.n_layers - 1)
+
     def check_layers(self, layers: tuple[int, ...]) -> None:
         """Checks that the model has some layers.
 
@@ -180,5 +184,6 @@ class LanguageModel:
         wrong = [layer for layer in layers if not 0 <= layer < self.n_layers]
         if wrong:
             raise SequelaError(
-                f"Invalid layer {wrong[0]}; {self.name!r} has layers 0 to {self.n_layers - 1}."
+                f"Invalid layer {wrong[0]}; {self.name!r} has layers 0 to {self.n_layers - 1}.",
+                hint="Choose layers in this range, or leave `layers` out for the default.",
             )

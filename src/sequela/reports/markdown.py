@@ -12,7 +12,7 @@ from sequela.reports.footnotes import footnotes
 from sequela.reports.summary import Summary, SummaryCell, summarize
 from sequela.reports.tables import invalid_score_rows, plugin_packages
 from sequela.reports.warnings import dropped_warnings, run_warnings
-from sequela.results import Manifest, open_store, read_manifest
+from sequela.results import Manifest, in_study_order, open_store, read_manifest
 
 
 def markdown_page(run_folder: Path) -> str:
@@ -26,7 +26,8 @@ def markdown_page(run_folder: Path) -> str:
     """
     manifest = read_manifest(run_folder)
     with open_store(run_folder) as store:
-        stored, records = store.measurements(), store.edit_records()
+        stored = in_study_order(store.measurements(), manifest.methods)
+        records = store.edit_records()
         warning = manifest.incompleteness(store.count_evaluations())
     measurements = check_validity(stored, manifest.suites)
     parts = [f"# {manifest.name}", _environment(manifest)]

@@ -47,6 +47,7 @@ from sequela.results import (
     ResultsStore,
     Section,
     Suites,
+    in_study_order,
     open_store,
     protocol_info,
     read_manifest,
@@ -149,7 +150,7 @@ def read_report_data(run_folder: Path) -> ReportData:
     manifest = read_manifest(run_folder)
     suites = manifest.suites
     with open_store(run_folder) as store:
-        stored = store.measurements()
+        stored = in_study_order(store.measurements(), manifest.methods)
         measurements = check_validity(stored, suites)
         records = store.edit_records()
         costs = cost_rows(store.costs())

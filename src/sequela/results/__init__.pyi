@@ -48,6 +48,7 @@ from .names import method_label as method_label
 from .protocols import ProtocolInfo as ProtocolInfo
 from .protocols import protocol_info as protocol_info
 from .query import Query as Query
+from .query import in_study_order as in_study_order
 from .section import Section as Section
 from .standard_error import mean_and_stderr as mean_and_stderr
 from .standard_error import wilson_interval as wilson_interval

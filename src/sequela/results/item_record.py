@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sequela.results.protocols import FREE_TEXT
+
 
 class ItemRecord(BaseModel):
     """The result of one item of a task at one checkpoint.
@@ -17,7 +19,7 @@ class ItemRecord(BaseModel):
         protocol: The protocol, as in `TaskResult`.
         item: The identifier of the item within its task; equal at all checkpoints, which allows paired
             comparisons.
-        value: The item's contribution to the mean.
+        value: The item's contribution to the mean, unless it is not `measured`.
         finite: True if all logits behind the answer were finite.
         too_long: The number of tokens of an item that exceeds the model's context and was not run; else None.
         unfinished_thinking: The number of generated tokens of an item whose thinking didn't end, so that it
@@ -52,3 +54,13 @@ class ItemRecord(BaseModel):
     def answered(self) -> bool:
         """True if the model was asked and its answer scored: the item was not too long and did not fail."""
         return self.too_long is None and not self.failed
+
+    @property
+    def measured(self) -> bool:
+        """False if `value` stands for none: it is a property of a text, and the text was not completed.
+
+        An answer that is missing is wrong, but the entropy of a text that is missing is unknown.
+        """
+        if self.protocol != FREE_TEXT.name:
+            return True
+        return self.answered and self.finite and self.unfinished_thinking is None

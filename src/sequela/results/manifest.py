@@ -130,6 +130,13 @@ class Manifest(BaseModel):
         """The suites of the run, with their titles and sections."""
         return suites_of_4() if self.suite_infos is None else Suites(self.suite_infos)
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the study's methods, in its order."""
+        listed = self.config.get("editors")
+        choices = listed if isinstance(listed, list) else []
+        return tuple(str(one["name"]) for one in choices if isinstance(one, dict) and "name" in one)
+
     def incompleteness(self, evaluations_done: int) -> str | None:
         """Returns a warning if the results are incomplete; None if they are complete.
 

@@ -204,6 +204,33 @@ ACCURACY_PER_BYTE = _share(
     "accuracy with choices ranked by log-probability per byte, which normalizes for length",
     binary=True,
 )
+HARNESS_METRICS = tuple(
+    _share(
+        f"{name}{ending}",
+        f"{meaning}{of_answered}",
+        title=f"{title}{answered}",
+        headline=name + ending == "acc",
+    )
+    for name, title, meaning in (
+        ("acc", "accuracy (harness)", "the score per item that lm-evaluation-harness calls acc"),
+        (
+            "acc_norm",
+            "accuracy per character (harness)",
+            "accuracy with choices ranked by log-probability per character, as in lm-evaluation-harness",
+        ),
+        (
+            "acc_bytes",
+            "accuracy per byte (harness)",
+            "accuracy with choices ranked by log-probability per byte, as in lm-evaluation-harness",
+        ),
+    )
+    for ending, answered, of_answered in (
+        ("", "", ""),
+        ("_answered", ", answered", ", among the items that were neither too long nor failed"),
+    )
+)
+"""The harness's accuracies. A task may score an item between 0 and 1, as that of TruthfulQA MC2 does."""
+
 PARSE_RATE = _share("parse_rate", "the share of answers in the requested form")
 PARSE_RATE_LENIENT = _share(
     "parse_rate_lenient", "the share of answers in any form that a person would accept"
@@ -294,6 +321,7 @@ CATALOG: Mapping[str, MetricInfo] = MappingProxyType(
             ACCURACY_LENIENT,
             ACCURACY_PARSED,
             ACCURACY_PER_BYTE,
+            *HARNESS_METRICS,
             PARSE_RATE,
             PARSE_RATE_LENIENT,
             EMPTY_RATE,

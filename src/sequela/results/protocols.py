@@ -42,6 +42,7 @@ HITS = ProtocolInfo(
     "hits", "the share of prompts for which a memory-based or in-context method found an edit to apply"
 )
 FROM_EDITS = ProtocolInfo("from_edits", "counted from the edits and their prompts; no model is asked")
+FREE_TEXT = ProtocolInfo("free_text", "a property of the text that the model generates")
 LOGLIKELIHOOD = ProtocolInfo("loglikelihood", "the choice with the highest probability")
 LETTERS = ProtocolInfo("letters", "the choice whose letter has the highest probability")
 ANSWERS = ProtocolInfo(

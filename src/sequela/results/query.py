@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sequela.results.measurement import Measurement
@@ -45,6 +45,21 @@ def ordered(measurements: Iterable[Measurement]) -> list[Measurement]:
     checkpoint and series.
     """
     return sorted(measurements, key=_sort_key)
+
+
+def in_study_order(measurements: Iterable[Measurement], methods: Sequence[str]) -> list[Measurement]:
+    """Returns measurements as `ordered` does, with the methods of each model in the order of the study.
+
+    Args:
+        measurements: The measurements.
+        methods: The names of the study's methods, in its order; others follow in alphabetical order.
+    """
+    position = {name: number for number, name in reversed(list(enumerate(methods)))}
+
+    def key(one: Measurement) -> tuple[object, ...]:
+        return (one.model, one.edit_source, one.editor != UNEDITED, position.get(one.editor, len(methods)))
+
+    return sorted(ordered(measurements), key=key)
 
 
 def _sort_key(measurement: Measurement) -> tuple[object, ...]:

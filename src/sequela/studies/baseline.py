@@ -53,7 +53,7 @@ class Baseline:
         by_prompt: The value of each prompt of an edit, by series, item and prompt. Checkpoints leave out
             those that an edit in force changes on purpose and those that don't fit the model's context.
         known: The answers to the edits' own prompts, by edit.
-        unanswered: The items that were too long or failed, by series.
+        unanswered: The items that were too long or failed, or have no text to measure, by series.
         counts: The number of items, of those that were too long and of those that failed, by series.
     """
 
@@ -77,7 +77,7 @@ class Baseline:
             known = known_before_of(item)
             if known is not None:
                 self.known[item.item] = known
-            if not item.answered:
+            if not item.answered or not item.measured:
                 self.unanswered[series].add(item.item)
 
     def of(self, result: TaskResult) -> float | None:

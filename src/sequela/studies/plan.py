@@ -83,6 +83,8 @@ class Plan:
             content["questions"] = 2  # such edits supersede each other
         if (rules := text_rules(self.edits)) > 1:
             content["texts"] = rules
+        if settings.text_tokens:
+            content["free_text"] = 2  # a text that was not completed has no value
         if settings.metrics:
             content["metrics"] = {metric.name: metric.version for metric in settings.further_metrics()}
         return hash_json(content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,12 @@ from sequela.evaluation.lm_eval.aggregate import SCORING_VERSION, rescore_benchm
 from sequela.evaluation.lm_eval.answer_extraction import EXTRACTION_VERSION
 from sequela.evaluation.lm_eval.catalog import benchmark_names, files_of
 from sequela.evaluation.lm_eval.task_file import TaskFile
+from sequela.evaluation.registry import split_name, suite_names
+from sequela.evaluation.suites.entries import HARNESS
 from sequela.evaluation.suites.refusal import NAME as REFUSAL
 from sequela.evaluation.suites.refusal import rescore_records as rescore_refusal_records
 from sequela.results import (
+    ALARMS,
     EDIT_QUALITY,
     UNEDITED,
     EvaluationKey,
@@ -52,11 +55,13 @@ class RescoringResult:
 
     Args:
         done: The rescored evaluations.
-        left: The suites that were not rescored, because they have no scoring rules or are unknown.
+        left: The suites that were not rescored.
+        reasons: Why each of them was not, in words.
     """
 
     done: tuple[Rescored, ...]
     left: tuple[str, ...]
+    reasons: Mapping[str, str]
 
 
 def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringResult:
@@ -76,7 +81,7 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
     if (folder / MANIFEST_NAME).is_file():  # rescoring needs only the stored answers, so it is optional
         check_plugins(read_manifest(folder), SCORING_KINDS, same_version=False)
     done: list[Rescored] = []
-    left: dict[str, None] = {}
+    left: dict[str, str] = {}
     with open_store(folder) as store:
         baselines: dict[str, Baseline] = defaultdict(Baseline)
         # The unedited models come first, since they are the baselines of the others.
@@ -88,7 +93,7 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
             items = store.items(key)
             results = _rescored_results(key.suite, items, stored, task_files)
             if results is None:
-                left[key.suite] = None
+                left[key.suite] = _why_left(key.suite)
                 baseline.remember(stored, items)
                 continue
             rescored = measurements(results, stored[0].labels, baseline)
@@ -98,7 +103,7 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
             # Hit rates depend on the requests, not on the answers.
             rescored += [one for one in stored if one.metric == HIT_RATE.name]
             done.append(_store_rescored(store, key, stored, rescored, results))
-    return RescoringResult(tuple(done), tuple(left))
+    return RescoringResult(tuple(done), tuple(left), left)
 
 
 def _rescored_results(
@@ -114,6 +119,18 @@ def _rescored_results(
         files_of(suite) if suite in benchmark_names() else [file for file in own if file.benchmark == suite]
     )
     return rescore_benchmark(files, items, stored) if files else None
+
+
+def _why_left(suite: str) -> str:
+    """Returns why a suite is not rescored, in words."""
+    name, _ = split_name(suite)
+    if name == HARNESS:
+        return "lm-evaluation-harness scores these answers itself, while they are generated"
+    if suite == ALARMS:
+        return "these are measurements of the model's state, not of answers"
+    if name in suite_names():
+        return "its scores are not read from generated texts, or its package has no rules to read them again"
+    return "no benchmark of this name is known; name its task file with --task-file if it has one"
 
 
 def _store_rescored(

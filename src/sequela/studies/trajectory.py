@@ -48,6 +48,7 @@ class Trajectory:
                 **template,
                 **rules,
                 **({"revision": revision} if revision else {}),
+                **({"near the context limit": True} if self.reads_near_limit else {}),
                 **({"replaced within batches": True} if replaced else {}),
                 "model": session.model.fingerprint,
                 "editor": session.editor.name,
@@ -60,6 +61,11 @@ class Trajectory:
                 "on_bad_edit": session.policy.model_dump(mode="json"),
             }
         )
+
+    @cached_property
+    def reads_near_limit(self) -> bool:
+        """True if the method may not be able to read a text of the edits that an earlier version read."""
+        return self.session.reads_near_limit(self.edits)
 
     @cached_property
     def questions(self) -> Questions:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from sequela.core.errors import SequelaError, near_matches
+from sequela.core.other_words import meant_by
 from sequela.core.yaml_files import Location
 from sequela.editors import BadEditPolicy
 from sequela.editors.registry import check_editor
@@ -84,7 +85,7 @@ def guess_key(location: Location, content: Mapping[str, Any]) -> str:
         # A misspelled setting is more likely than a misspelled key of another part of the study.
         if (near := near_matches(key, [*settings, *allowed])) and near[0] in settings:
             return f" Did you mean 'settings.{near[0]}'? The settings of a method are under `settings`."
-    meant = _by_another_word(key)
+    meant = meant_by(key, OTHER_WORDS)
     if near := near_matches(key, allowed, cutoff=_CLOSE if meant else 0.5):
         return f" Did you mean {near[0]!r}?"
     if meant == "editors.name":
@@ -96,17 +97,6 @@ def guess_key(location: Location, content: Mapping[str, Any]) -> str:
     names = [key] if key in elsewhere.values() else near_matches(key, elsewhere.values(), 1, _CLOSE)
     paths = [path for path, field in elsewhere.items() if field in names]
     return f" Did you mean {' or '.join(map(repr, paths))}?" if paths else ""
-
-
-def _by_another_word(key: str) -> str:
-    """Returns the key that another word stands for, whether in the singular or plural; empty if none."""
-    word = _singular(key)
-    return next((meant for meant, words in OTHER_WORDS.items() if word in map(_singular, words)), "")
-
-
-def _singular(word: str) -> str:
-    """Returns a word in small letters without separators, and without the `s` of the plural."""
-    return word.casefold().replace("_", "").replace("-", "").replace(" ", "").rstrip("s")
 
 
 def _settings_of(name: object) -> list[str]:

@@ -26,6 +26,7 @@ from sequela.evaluation.edit_quality.measure import (
     task_results,
 )
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
+from sequela.evaluation.edit_quality.text_quality import measure_texts
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.results import ItemRecord
@@ -273,7 +274,7 @@ class TestMeasuring:
             assert (found.value, found.n_nonfinite) == (0.0, found.n)
 
     def test_an_edit_longer_than_the_context_fails_and_is_counted_separately(
-        self, tiny_model: Callable[..., LanguageModel]
+        self, tiny_model: Callable[..., LanguageModel], caplog: pytest.LogCaptureFixture
     ) -> None:
         model = EditedModel(tiny_model("llama", max_position_embeddings=30))
         short = Edit(id="short", subject="Ada", prompt="{} plays", target_new="chess", target_true="go")
@@ -288,6 +289,8 @@ class TestMeasuring:
         answers = neighborhood_answers(model, TorchEngine(), [short, long], SETTINGS)
         records = measure_edits(model, TorchEngine(), [short, long], RETENTION_AT_N, SETTINGS, answers)
         assert all(one.finite for one in records)
+        said = [record.getMessage() for record in caplog.records]
+        assert [text.rpartition("; ")[2] for text in said] == ["the first is of edit long."]
         too_long = [one for one in records if one.too_long is not None]
         assert {(one.item, one.metric) for one in too_long} == {("long", "efficacy")}
         assert {one.protocol for one in too_long} == {"free_decoding", "teacher_forced", "probability"}
@@ -364,3 +367,16 @@ def test_an_edit_is_expressed_in_the_answer_and_not_in_the_thought(
     again = {(one.task, one.metric, one.protocol): one for one in rescore_records(records, {})}
     result = again[RETENTION_AT_N, "efficacy", "free_decoding"]
     assert (result.value, result.n_unfinished_thinking) == (sum(counted.values()) / 3, len(unfinished))
+
+
+def test_a_text_that_is_all_thinking_has_no_fluency() -> None:
+    """Italy's thought doesn't end; the entropy of what would follow it is unknown, and not 0."""
+    settings = EditQualitySettings(text_tokens=4)
+    chat = TemplateSettings(template="chat", max_thinking_tokens=24)
+    model = EditedModel(thinking_model(), routers=chat_templates(thinking_model(), chat))
+    edits = [Edit(id=name, subject=name, prompt="Capital of {}:", target_new="Oslo") for name in CAPITALS]
+    records = measure_texts(model, TorchEngine(), edits, RETENTION_AT_N, settings, {})
+    assert {one.item for one in records if not one.measured} == {"Italy"}
+    (found,) = task_results(records)
+    assert (found.n, found.n_unfinished_thinking) == (2, 1)
+    assert "1 edit without a text, not counted: 1 with thinking that was not finished" in found.note

@@ -267,7 +267,7 @@ def test_a_rating_that_is_no_finite_number_is_rejected(value: str, small_data: P
 
 def test_own_items_have_finite_numbers(tmp_path: Path) -> None:
     write(tmp_path / "items.jsonl", '{"a": {"b": [1, 2]}, "c": true}\n{"a": {"b": [1, NaN]}, "c": true}\n')
-    with pytest.raises(BadInputError, match=r"items\.jsonl, line 2: the field 'a\.b\.1' is nan, which"):
+    with pytest.raises(BadInputError, match=r"items\.jsonl, line 2: the field 'a\.b\.2' is nan, which"):
         read_items(tmp_path / "items.jsonl")
 
 

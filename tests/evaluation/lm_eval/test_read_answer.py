@@ -344,7 +344,7 @@ def test_a_file_of_answers_is_read_in_its_order(tmp_path: Path) -> None:
         ('{"reader": "number", "text": 7}', "the field 'text'"),
         ('{"reader": "number", "text": "7", "gold": 7}', "the field 'gold' has to be a text"),
         ('{"reader": "number", "text": "7", "gold": []}', "the field 'gold'"),
-        ('{"reader": "number", "text": "7", "gold": ["7", " "]}', "the field 'gold.1' is blank"),
+        ('{"reader": "number", "text": "7", "gold": ["7", " "]}', "the field 'gold.2' is blank"),
         (
             '{"reader": "number", "text": "7", "glod": "7"}',
             "the field 'glod' is unknown (did you mean 'gold'?)",
@@ -352,7 +352,7 @@ def test_a_file_of_answers_is_read_in_its_order(tmp_path: Path) -> None:
         ('{"reader": "number", "text": "7", "reading": "kind"}', "the field 'reading'"),
         ('{"reader": "says", "text": "7"}', "the field 'target' is missing"),
         ('{"reader": "letters", "text": "A"}', "the field 'choices' is missing"),
-        ('{"reader": "letters", "text": "A", "choices": ["a", 2]}', "the field 'choices.1'"),
+        ('{"reader": "letters", "text": "A", "choices": ["a", 2]}', "the field 'choices.2'"),
         (r'{"reader": "triviaqa", "text": "Fran\ud83dce"}', "the field 'text' has half of a surrogate pair"),
         ('["7"]', "expected an object with fields, found list"),
         ('{"reader": ', "not JSON"),

@@ -37,6 +37,8 @@ def written(folder: Path, change: dict[str, Any]) -> Path:
     [
         ({"harness.doc_to_txt": "x"}, "harness.doc_to_txt is unknown (did you mean 'doc_to_text'?)"),
         ({"protocl": "x"}, "the field 'protocl' is unknown (did you mean 'protocol'?)"),
+        ({"num_fewshot": 3}, "the field 'num_fewshot' is unknown (did you mean 'shots'?)"),
+        ({"n-shots": 3}, "the field 'n-shots' is unknown (did you mean 'shots'?)"),
         ({"local": {"path": "x", "layot": "y"}}, "did you mean 'layout'?"),
         ({"harness.doc_to_text": "{{ a"}, "harness.doc_to_text is not a valid template"),
         ({"harness.doc_to_text": 3}, "harness.doc_to_text is 3, expected a template"),
@@ -82,7 +84,10 @@ def test_a_wrong_field_is_reported_when_the_file_is_read(
         ({"include": "/etc/evil.yaml"}, "outside of lm-evaluation-harness"),
         ({"harness.fewshot_delimiter": "", "harness.generation_kwargs": None}, "an empty text under `until`"),
         ({"harness.doc_to_target": "{{capital and ''}}"}, "record 1: .* no answer could match ''"),
-        ({"harness.doc_to_text": "{{ cycler.__init__.__globals__.os.getcwd() }}"}, "SecurityError"),
+        (
+            {"harness.doc_to_text": "{{ cycler.__init__.__globals__.os.getcwd() }}"},
+            "is unsafe",
+        ),
     ],
 )
 def test_other_faults_are_reported_before_the_run(

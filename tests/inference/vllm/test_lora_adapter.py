@@ -13,7 +13,13 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from sequela.edited import Delta, Dense, EditedModel, LowRank
-from sequela.inference.vllm.lora_adapter import DESCRIPTION, TENSORS, adapter_rank, write_adapter
+from sequela.inference.vllm.lora_adapter import (
+    DESCRIPTION,
+    TENSORS,
+    StoredAdapters,
+    adapter_rank,
+    write_adapter,
+)
 from sequela.models import LanguageModel
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 
@@ -120,3 +126,24 @@ def test_other_updates_than_low_rank_ones_of_such_a_module_are_not_an_adapter(
 def test_if_no_module_can_have_an_adapter_no_delta_is_one() -> None:
     delta = Delta("base", {"model.layers.1.mlp.down_proj.weight": low_rank(1)})
     assert adapter_rank(delta, frozenset()) is None
+
+
+def test_adapters_are_named_by_their_content(tmp_path: Path) -> None:
+    """Two checkpoints of one method change the same weights by the same ranks, and are different adapters."""
+    model = tiny_language_model("llama")
+    name = model.family.mlp_out_name(1)
+    first, other, equal = (Delta(model.fingerprint, {name: low_rank(2, seed)}) for seed in (0, 1, 0))
+    stored = StoredAdapters(tmp_path)
+    one, two, again = (stored.store(delta, model) for delta in (first, other, equal))
+    assert again == one
+    assert (one.name, one.number) != (two.name, two.number)
+    assert (len({one.name, two.name}), len({one.number, two.number}), len({one.folder, two.folder})) == (
+        2,
+        2,
+        2,
+    )
+    assert (one.name, two.name) == (first.content_hash, other.content_hash)
+    tensors = [load_file(adapter.folder / TENSORS) for adapter in (one, two)]
+    assert any(not torch.equal(tensors[0][key], tensors[1][key]) for key in tensors[0])
+    elsewhere = StoredAdapters(tmp_path / "another").store(equal, model)
+    assert (elsewhere.name, elsewhere.number) == (one.name, 1)

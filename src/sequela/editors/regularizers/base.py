@@ -14,6 +14,7 @@ from sequela.core.precision import solve_dtype
 from sequela.edited import Delta, Dense
 from sequela.editors.base import AnyEditor, Editor, EditOutcome, Resources, relative_norms
 from sequela.editors.catalog_entry import JOIN, RegularizerInfo, RegularizerSettings
+from sequela.editors.read_texts import ReadText
 from sequela.edits import Edit
 from sequela.models import LanguageModel
 
@@ -105,6 +106,10 @@ class RegularizedEditor(Editor[Any, Any]):
     def revision(self, model: LanguageModel) -> str:
         """Returns the method's revision."""
         return self.editor.revision(model)
+
+    def further_texts(self, edit: Edit) -> tuple[ReadText, ...]:
+        """Returns the further texts of an edit that the method reads."""
+        return self.editor.further_texts(edit)
 
     def inputs(self, model: LanguageModel, state: Any) -> Mapping[str, str]:
         """Returns the hashes of what the method has read besides the model and the edits."""

@@ -24,6 +24,9 @@ OPENINGS = ("The", "Therefore", "Because", "I", "You")
 CONTEXT_TOKENS = 10
 """The number of tokens sampled after the first word."""
 
+MAX_CONTEXT_TOKENS = 4 * (CONTEXT_TOKENS + 4)
+"""More tokens than a sampled context has: one that is sampled within a character is read as up to four."""
+
 SAMPLING_TOP_K = 5
 """The number of most likely tokens that contexts are sampled from, so that they read like text."""
 

@@ -46,6 +46,7 @@ from sequela.evaluation.edit_quality.left_out import (
 )
 from sequela.evaluation.edit_quality.plugin_metrics import OWN_METRICS, PROBE_REGISTRY
 from sequela.evaluation.edit_quality.probes import EditQualitySettings, ProbePrompt, probes_of
+from sequela.evaluation.edit_quality.text_quality import result_of_texts
 from sequela.inference import (
     Engine,
     Generation,
@@ -66,7 +67,14 @@ from sequela.results import (
 from sequela.results import RETENTION_AT_N as RETENTION_AT_N
 from sequela.results import SUCCESS_AT_EDIT as SUCCESS_AT_EDIT
 from sequela.results.metrics import EFFECTIVE_EDITS, EFFICACY, NEIGHBORHOOD
-from sequela.results.protocols import AGREEMENT, FREE_DECODING, HITS, PROBABILITY, TEACHER_FORCED
+from sequela.results.protocols import (
+    AGREEMENT,
+    FREE_DECODING,
+    FREE_TEXT,
+    HITS,
+    PROBABILITY,
+    TEACHER_FORCED,
+)
 
 SUITE = EDIT_QUALITY
 
@@ -111,11 +119,13 @@ def measure_edits(
     asked = selected.asked
     generations = engine.generate(
         model,
-        [_generation(model, probe.prompt, settings) for _, probe in asked],
+        [_generation(model, probe.prompt, settings, edit) for edit, probe in asked],
         progress,
     )
     pairs = [(i, answer) for i, (_, p) in enumerate(asked) for answer in (p.expected, p.rival) if answer]
-    requests = [score_request(model, asked[i][1].prompt, answer) for i, answer in pairs]
+    requests = [
+        score_request(model, asked[i][1].prompt, answer, f"edit {asked[i][0].id}") for i, answer in pairs
+    ]
     scores = dict(zip(pairs, engine.score(model, requests, progress), strict=True))
 
     outcomes: dict[tuple[str, str, str], list[_ProtocolScore]] = defaultdict(list)
@@ -144,11 +154,14 @@ def neighborhood_answers(
 
     Prompts that don't fit the model's context have no answer.
     """
-    prompts = [p.prompt for e in edits for p in probes_of(e, settings) if p.metric == NEIGHBORHOOD.name]
-    prompts = list(dict.fromkeys(prompts))
-    requests = [_generation(model, prompt, settings) for prompt in prompts]
+    first: dict[str, Edit] = {}
+    for edit in edits:
+        for probe in probes_of(edit, settings):
+            if probe.metric == NEIGHBORHOOD.name:
+                first.setdefault(probe.prompt, edit)
+    requests = [_generation(model, prompt, settings, edit) for prompt, edit in first.items()]
     generations = engine.generate(model, requests, progress)
-    answers = zip(prompts, generations, strict=True)
+    answers = zip(first, generations, strict=True)
     return {prompt: generation.text for prompt, generation in answers if generation.too_long is None}
 
 
@@ -177,7 +190,8 @@ def task_results(
     effective: list[TaskResult] = []
     for (task, metric, protocol), group in groups.items():
         note = _joined(task_notes.get(task, ""), left_out_note(counts, task, metric), unasked_note(group))
-        result = result_from_items(group, _joined(dropped_note(group), note))
+        mean_of = result_of_texts if protocol == FREE_TEXT.name else result_from_items
+        result = mean_of(group, _joined(dropped_note(group), note))
         of_some = of_applied(result, note)
         results.append(result)
         if of_some is not None:
@@ -358,5 +372,7 @@ def _json_safe(details: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if value > float("-inf") else None for name, value in details.items()}
 
 
-def _generation(model: EditedModel, prompt: str, settings: EditQualitySettings) -> GenerationRequest:
-    return generation_request(model, prompt, settings.max_new_tokens)
+def _generation(
+    model: EditedModel, prompt: str, settings: EditQualitySettings, edit: Edit
+) -> GenerationRequest:
+    return generation_request(model, prompt, settings.max_new_tokens, of=f"edit {edit.id}")

@@ -8,16 +8,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sequela.core.progress import SILENT, Progress
+from sequela.core.wording import number_of
 from sequela.edited import EditedModel
 from sequela.edits import Edit
-from sequela.evaluation.answer_status import longest_too_long, longest_unfinished
+from sequela.evaluation.answer_status import all_finite, longest_too_long, longest_unfinished
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.ngrams import ngram_entropy
 from sequela.inference import Engine, Generation, generation_request
-from sequela.results import EDIT_QUALITY, ItemRecord
+from sequela.results import EDIT_QUALITY, ItemRecord, TaskResult, mean_and_stderr, result_like
 from sequela.results.metrics import CONSISTENCY, FLUENCY
-
-PROTOCOL = "free_text"
+from sequela.results.protocols import FREE_TEXT
 
 Texts = Mapping[str, str]
 """Generated texts by prompt."""
@@ -39,7 +39,7 @@ def reference_texts(
         return {}
     prompts = [prompt for edit in edits for prompt in edit.attribute]
     written = _write(model, engine, prompts, settings, progress)
-    return {prompt: one.text for prompt, one in written.items() if one.too_long is None}
+    return {prompt: one.text for prompt, one in written.items() if _is_complete(one)}
 
 
 def measure_texts(
@@ -55,7 +55,9 @@ def measure_texts(
 
     Fluency is the entropy of n-grams (see `ngrams.ngram_entropy`); consistency is the cosine between the word
     weights (TF-IDF over the references) of the texts and of the edit's references. An edit without
-    references has no consistency. A prompt that doesn't fit the model's context has no text.
+    references has no consistency. A prompt that doesn't fit the model's context has no text. If all prompts
+    of an edit do so, or one of its texts has a non-finite logit or is all thinking, its records aren't
+    `measured`.
 
     Args:
         model: The edited model.
@@ -86,9 +88,10 @@ def measure_texts(
                     suite=EDIT_QUALITY,
                     task=task,
                     metric=metric,
-                    protocol=PROTOCOL,
+                    protocol=FREE_TEXT.name,
                     item=edit.id,
                     value=value,
+                    finite=all_finite(generations),
                     too_long=None if asked else longest_too_long(generations),
                     unfinished_thinking=longest_unfinished(generations),
                     prompt=_prompts(edit)[0],
@@ -98,6 +101,45 @@ def measure_texts(
                 )
             )
     return records
+
+
+def result_of_texts(records: Sequence[ItemRecord], note: str = "") -> TaskResult:
+    """Returns the mean over the edits whose texts were completed; it has no value if there are none.
+
+    The edits without a text are counted, and are not part of n: a value of 0 would be that of a text that
+    repeats itself.
+
+    Args:
+        records: The records of one task and metric from `measure_texts`.
+        note: A remark for readers, after which the edits without a text follow.
+    """
+    measured = [record for record in records if record.measured]
+    reasons = {
+        "longer than the model's context": sum(not record.answered for record in records),
+        "with a non-finite logit": sum(not record.finite for record in records),
+        "with thinking that was not finished": sum(
+            record.unfinished_thinking is not None for record in records
+        ),
+    }
+    described = ", ".join(f"{n} {reason}" for reason, n in reasons.items() if n)
+    missing = len(records) - len(measured)
+    without = f"{number_of('edit', missing)} without a text, not counted: {described}" if missing else ""
+    value, stderr = mean_and_stderr([record.value for record in measured])
+    full_note = "; ".join(filter(None, (note, without)))
+    counts = result_like(records[0], None, counted=records)
+    return counts.model_copy(
+        update={
+            "value": value,
+            "stderr": stderr,
+            "n": len(measured),
+            "note": full_note,
+            "items": tuple(measured),
+        }
+    )
+
+
+def _is_complete(text: Generation) -> bool:
+    return text.finite and text.too_long is None and text.unfinished_thinking is None
 
 
 def _prompts(edit: Edit) -> tuple[str, ...]:

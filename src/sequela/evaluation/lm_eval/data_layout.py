@@ -74,7 +74,8 @@ def nonfinite_field(value: Any, name: str = "it") -> str:
     """Returns the name of a number that is not finite, anywhere in a value; an empty text if all are."""
     if isinstance(value, float):
         return "" if math.isfinite(value) else name
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    entries = enumerate(value, start=1) if isinstance(value, list) else ()
+    parts = value.items() if isinstance(value, dict) else entries
     return next((found for key, part in parts if (found := nonfinite_field(part, str(key)))), "")
 
 

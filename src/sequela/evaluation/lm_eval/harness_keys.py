@@ -15,6 +15,7 @@ from sequela.core.numbers import MAX_LENGTH
 from sequela.core.validation import suggestion
 from sequela.evaluation.lm_eval.sandbox.budget import LimitError
 from sequela.evaluation.lm_eval.sandbox.rendering import check_syntax
+from sequela.evaluation.lm_eval.template_errors import in_words
 
 OUTPUT_TYPES = ("multiple_choice", "generate_until")
 
@@ -80,7 +81,13 @@ def field_of(template: str, fields: Mapping[str, Any]) -> str:
     return ""
 
 
-def reason_of(error: Exception, task: str, fields: Mapping[str, Any], field: str = "") -> str:
+def reason_of(
+    error: Exception,
+    task: str,
+    fields: Mapping[str, Any],
+    field: str = "",
+    record: Mapping[str, Any] | None = None,
+) -> str:
     """Returns why something can't be built, with the field that has the template, where it is known.
 
     Args:
@@ -88,10 +95,11 @@ def reason_of(error: Exception, task: str, fields: Mapping[str, Any], field: str
         task: The name of the task.
         fields: The fields of the task that may have templates.
         field: The field that was rendered, if known.
+        record: The record that it was rendered for, if known.
     """
     if not isinstance(error, LimitError):
         named = f"{field} of the task {task!r}: " if field else ""
-        return f"{named}{type(error).__name__}: {error}"
+        return f"{named}{in_words(error, record)}"
     return f"{field_of(error.template, fields) or 'a template'} of the task {task!r}: {error}"
 
 

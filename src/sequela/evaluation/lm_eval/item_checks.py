@@ -75,7 +75,7 @@ class ItemChecks:
         except _UnbuildableError as unbuildable:
             error = unbuildable.error
             reason = next(self._nulls(document), "") or reason_of(
-                error, self._file.name, self._templates, unbuildable.field
+                error, self._file.name, self._templates, unbuildable.field, document
             )
             raise BadInputError(f"{where}: no {what} can be built from it ({reason}).") from error
         if problem:
@@ -250,7 +250,8 @@ def _is_blank(value: Any) -> bool:
 
 
 def _dotted(path: Sequence[str | int]) -> str:
-    return ".".join(map(str, path))
+    """Returns a path as a template writes it, where an index is in brackets and counts from 0."""
+    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).removeprefix(".")
 
 
 def _shown(value: Any) -> str:

@@ -145,7 +145,7 @@ def build_task(
     except UNBUILDABLE as error:
         raise BadInputError(
             f"The task {file.name!r} can't be built from its definition and first item "
-            f"({reason_of(error, file.name, {'harness': definition, 'options': file.options})}).",
+            f"({_because(error, definition, file, _first_row(data.splits))}).",
             hint="Check the templates under `harness`, and that the items have the fields they name.",
         ) from error
     if file.protocol != "generation" and definition.get("doc_to_choice") is None:
@@ -356,9 +356,8 @@ def _check_apart(
             asked_at.setdefault(_question(task, row), []).append((row, place))
             task.doc_to_target(row)
         except UNBUILDABLE as error:
-            raise BadInputError(
-                f"{place}: no few-shot example can be built from it ({_because(error, definition, file)})."
-            ) from error
+            reason = _because(error, definition, file, row)
+            raise BadInputError(f"{place}: no few-shot example can be built from it ({reason}).") from error
     drawn_from_items = task.fewshot_cfg.split is not None and not data.places
     for number, document in enumerate(documents, start=data.n_left_out + 1):
         same = asked_at.get(_question(task, document), [])
@@ -412,13 +411,17 @@ def _first_prompt(task: ConfigurableTask, shots: int, definition: Mapping[str, A
     except UNBUILDABLE as error:
         raise BadInputError(
             f"The task {file.name!r}: no prompt with {shots} few-shot examples can be built "
-            f"({reason_of(error, file.name, {'harness': definition, 'options': file.options})})."
+            f"({_because(error, definition, file, task.eval_docs[0])})."
         ) from error
     return prompt
 
 
-def _because(error: Exception, definition: Mapping[str, Any], file: TaskFile) -> str:
-    return reason_of(error, file.name, {"harness": definition, "options": file.options})
+def _because(error: Exception, definition: Mapping[str, Any], file: TaskFile, record: Row | None) -> str:
+    return reason_of(error, file.name, {"harness": definition, "options": file.options}, record=record)
+
+
+def _first_row(splits: Splits) -> Row | None:
+    return next((rows[0] for rows in splits.values() if rows), None)
 
 
 def _content(

@@ -8,7 +8,7 @@ own in the same format, with its items in a JSON-lines file in the same folder.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import takewhile
 from pathlib import Path, PurePath
@@ -314,10 +314,16 @@ def read_task_file(path: Path) -> TaskFile:
         return TaskFile.model_validate(content)
     except ValidationError as error:
         raise BadInputError(
-            f"The task file {path}: {in_words(error, allowed=_ALL_FIELDS)}.",
+            f"The task file {path}: {in_words(error, allowed=_ALL_FIELDS, other_words=_OTHER_WORDS)}.",
             hint=f"Fields: {', '.join(TaskFile.model_fields)}.",
         ) from error
 
+
+_OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
+    "shots": ("num fewshot", "n fewshot", "few shot", "fewshot", "n shot", "num shot"),
+    "max_new_tokens": ("max gen tok", "max token"),
+}
+"""Words of suites' options and of other programs for fields of a task file, in the singular, by field."""
 
 _ALL_FIELDS = [
     *TaskFile.model_fields,

@@ -10,6 +10,7 @@ import lm_eval.utils
 
 from sequela.core.errors import BadInputError
 from sequela.evaluation.lm_eval.sandbox.rendering import apply_template, apply_without_nulls
+from sequela.evaluation.lm_eval.template_errors import in_words
 
 
 @contextlib.contextmanager
@@ -40,4 +41,4 @@ def prompts_of(suite: str) -> Iterator[None]:
     try:
         yield
     except jinja2.TemplateError as error:
-        raise BadInputError(f"{suite}: a prompt can't be built ({type(error).__name__}: {error}).") from error
+        raise BadInputError(f"{suite}: a prompt can't be built ({in_words(error)}).") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -72,3 +73,44 @@ def write_adapter(delta: Delta, folder: Path, base: LanguageModel) -> None:
 
 def _last(module: str) -> str:
     return module.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class StoredAdapter:
+    """An adapter on disk, as a server is given it.
+
+    Args:
+        name: The hash of the delta's content. vLLM's prefix cache distinguishes adapters by name.
+        number: Its number, from 1, by which vLLM keeps adapters in memory.
+        folder: The folder with its files.
+    """
+
+    name: str
+    number: int
+    folder: Path
+
+
+class StoredAdapters:
+    """The adapters of one server: equal deltas share one, and no other deltas do.
+
+    Args:
+        folder: The folder for the adapters.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stored: dict[str, StoredAdapter] = {}
+
+    def store(self, delta: Delta, base: LanguageModel) -> StoredAdapter:
+        """Returns the adapter of a delta, which is written at its first use.
+
+        Args:
+            delta: A delta for which `adapter_rank` returns a rank above 0.
+            base: The model that it changes.
+        """
+        name = delta.content_hash
+        if name not in self._stored:
+            folder = self._folder / name
+            write_adapter(delta, folder, base)
+            self._stored[name] = StoredAdapter(name, len(self._stored) + 1, folder)
+        return self._stored[name]

@@ -18,7 +18,7 @@ from sequela.core.errors import SequelaError, UnknownNameError
 from sequela.edited import Delta, EditedModel
 from sequela.inference.vllm.adapter_check import MAX_DEVIATION, changes_of, deviation
 from sequela.inference.vllm.checkpoint import file_of_each, part_of_block, save_unedited
-from sequela.inference.vllm.lora_adapter import adapter_rank, write_adapter
+from sequela.inference.vllm.lora_adapter import StoredAdapters, adapter_rank
 from sequela.inference.vllm.worker import WeightChanger
 from sequela.models import LanguageModel
 
@@ -83,7 +83,7 @@ class VllmServer:
         self._checkpoint = Path(self._folder.name, "base")
         self._in_force = ""  # content hash of the delta in the server's weights
         self._changed: frozenset[str] = frozenset()
-        self._adapters: dict[str, int] = {}
+        self._adapters = StoredAdapters(Path(self._folder.name, "adapters"))
         self._adapters_work = False  # until the first adapter was compared with its delta
         self.adapter_modules = _adapter_modules(base) if settings.weights != "in-place" else frozenset()
         save_unedited(base, self._checkpoint)
@@ -175,13 +175,8 @@ class VllmServer:
     def _adapter(self, delta: Delta, base: LanguageModel) -> Any:
         from vllm.lora.request import LoRARequest
 
-        key = delta.content_hash
-        folder = Path(self._folder.name, "adapters", key)
-        if key not in self._adapters:
-            write_adapter(delta, folder, base)
-            self._adapters[key] = len(self._adapters) + 1
-        # vLLM's prefix cache distinguishes adapters by name.
-        return LoRARequest(key, self._adapters[key], str(folder))
+        stored = self._adapters.store(delta, base)
+        return LoRARequest(stored.name, stored.number, str(stored.folder))
 
     def _check_adapter(self, adapter: Any, base: LanguageModel, prompt: Sequence[int]) -> None:
         """Compares what the first adapter changes with what its delta changes, which is in force on `base`.

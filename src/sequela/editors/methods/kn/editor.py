@@ -26,6 +26,7 @@ from sequela.editors.base import EditReport, Resources, relative_norms
 from sequela.editors.methods.kn.attribution import Question, attributions
 from sequela.editors.methods.kn.settings import KN, KnowledgeNeuronsHyperparameters
 from sequela.editors.one_by_one import OneByOneEditor
+from sequela.editors.read_texts import ReadText
 from sequela.editors.shared.locate_state import LocateState, initial_state
 from sequela.editors.shared.target_loss import target_losses
 from sequela.edits import Edit
@@ -42,6 +43,15 @@ class KnowledgeNeurons(OneByOneEditor[KnowledgeNeuronsHyperparameters, LocateSta
     def variant(self) -> str:
         """The label `1 step` if the integral has one point, as in some published runs; otherwise empty."""
         return "1 step" if self.hyperparameters.steps == 1 else ""
+
+    def further_texts(self, edit: Edit) -> tuple[ReadText, ...]:
+        """Returns the prompt with the old target, whose tokens are attributed."""
+        if edit.target_true is None:
+            return ()
+        old = ReadText(
+            "prompt and old target have", edit.prompt, edit.subject, edit.target_true, in_contexts=True
+        )
+        return (old,)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> LocateState:
         """Samples contexts."""

@@ -40,6 +40,7 @@ from sequela.editors.methods.wise.side_memory import (
     answered,
 )
 from sequela.editors.methods.wise.ties_merging import merged
+from sequela.editors.read_texts import ReadText
 from sequela.editors.shared.contexts import sample_contexts
 from sequela.editors.shared.target_loss import collate, mean_losses
 from sequela.edits import Edit
@@ -71,6 +72,12 @@ class Wise(Editor[WiseHyperparameters, SideMemories]):
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """Returns the layer with the copies."""
         return self.hyperparameters.layers or (int(DEFAULT_DEPTH * model.n_layers),)
+
+    def further_texts(self, edit: Edit) -> tuple[ReadText, ...]:
+        """Returns the neighborhood prompts, if they are used as unrelated text."""
+        if not self.hyperparameters.neighborhood:
+            return ()
+        return tuple(ReadText("a neighborhood prompt has", one.prompt) for one in edit.neighborhood)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> SideMemories:
         """Samples contexts from the unedited model.

@@ -24,6 +24,7 @@ from sequela.evaluation.lm_eval.local_data import read_items
 from sequela.evaluation.lm_eval.quiet import quiet_harness
 from sequela.evaluation.lm_eval.repeatable import harness_seeds, leave_out_asked_item, processed_once
 from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE
+from sequela.evaluation.lm_eval.template_errors import in_words
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
 
 
@@ -104,7 +105,7 @@ def _load(manager: TaskManager, settings: HarnessTaskSettings) -> dict[str, Any]
         ) from error
     except UNBUILDABLE as error:
         raise BadInputError(
-            f"The data of the task {name!r} don't fit its definition: {type(error).__name__}: {error}.",
+            f"The data of the task {name!r} don't fit its definition: {in_words(error)}.",
             hint="The rows need the same fields as the hub's data set.",
         ) from error
     return loaded
