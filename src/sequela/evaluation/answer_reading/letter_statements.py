@@ -58,12 +58,13 @@ _FILLERS = (
 STATEMENT = re.compile(
     unicodedata.normalize(
         "NFKC",
-        rf"(?:\b(?:{_ANSWER_WORDS})\b(?:{_LINK})?|\b{_LABELS}"
+        rf"(?:\b(?P<noun>{_ANSWER_WORDS})\b(?P<link>{_LINK})?|\b{_LABELS}"
         rf"|\b(?:{_CHOOSE})(?!\w)|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|選|为|為)?|\b(?:correct|right"
         rf"|best)(?:\s+one)?\s+(?:{_BE})\b"
-        rf"|\b(?:it|that|this|mine)\s*(?:{_BE})\b|^\W*(?:must|has\s+(?:got\s+)?to|gotta|should)\s+be\b"
+        rf"|(?P<pointed>\b(?:it|that|this|mine)\s*(?:{_BE})\b|^\W*(?:must|has\s+(?:got\s+)?to|gotta|should)\s+be\b"
         r"|\b(?:looks?|seems?|sounds?)\s+like\b|\b(?:leaves|leaving)(?:\s+(?:us|me))?(?:\s+with)?\b"
-        r"|\bc['’]est\b|\b(?:das|es)\s+ist\b|\b(?:es\s+la|é\s+a|è\s+la)\b|^\s*là\b"
+        r"|\bc['’]est\b|\b(?:das|es)\s+ist\b|\b(?:es\s+la|é\s+a|è\s+la)\b|^\s*là\b)"
+        r"|\b(?P<mentioned>corresponds?\s+to|is\s+(?:described|shown|listed|given)\s+(?:in|by|as|under))\b"
         r"|\b(?:i|we)(?:\s+would|\s+will|['’]d|['’]ll|\s+have\s+to|['’]m|\s+am)?"
         r"\s+(?:choose|pick|select|say|go\s+with|think|believe|guess|suppose|vote\s+for|take|get|answer)\b"
         r"(?:\s+(?:it\s+is|it['’]s|that))?"
@@ -120,6 +121,11 @@ POSTFIX = re.compile(
     re.IGNORECASE,
 )
 """A letter that is called the answer: `B is correct`."""
+
+CALLED_THE_ANSWER = re.compile(
+    rf"\b(?:correct|right|answer|(?:best|correct|right)\s+{_ANSWER})\b", re.IGNORECASE
+)
+"""The words of a letter that is called the answer, rather than a good or a likely one."""
 
 _UNSPACED_ENDS = (
     r"\s*(?:です|でした|だ(?!\w)|だと|である|になり|が(?:最も|一番)?(?:正解|正しい|答え|適切)|を選|と思|입니다|이다|예요|이에요|번|이\s*정답|가\s*정답"

@@ -15,11 +15,19 @@ import string
 from collections.abc import Iterator, Sequence
 
 from sequela.evaluation.answer_reading.choices import begins_with_choice, behind_choice, choice_of
-from sequela.evaluation.answer_reading.clauses import CORRECTIONS
+from sequela.evaluation.answer_reading.conclusions import (
+    CORRECTION,
+    Statement,
+    Weight,
+    is_limited,
+    is_led_by_a_correction,
+    standing,
+)
 from sequela.evaluation.answer_reading.denials import has_denial, is_asked, is_denied_before, is_denied_behind
 from sequela.evaluation.answer_reading.letter_beginnings import end_of_label, start_of_answer
 from sequela.evaluation.answer_reading.letter_statements import (
     ANY_LETTER,
+    CALLED_THE_ANSWER,
     GOES_ON_ABOUT_AN_ANSWER,
     INSTEAD,
     LAST,
@@ -48,8 +56,6 @@ BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _BETWEEN_BOXES = re.compile(r"(?:[\s$,;.&/|\\]|\b(?:and|or)\b)*", re.IGNORECASE)
 _STARRED = re.compile(r"[^*]*?(?<![\w*])[A-Z]\*(?:\s|$)")
 """A letter with a star of its own, as in `A* search`, rather than emphasis."""
-_CORRECTION = re.compile(rf"\b(?:{CORRECTIONS}|rather|instead|mistake|but|however)\b", re.IGNORECASE)
-"""Words with which a text takes back what it said."""
 _PLACE_OF_ANOTHER = r"(?<![\w'’])[A-Z][)\]\"'”]*"
 _BEHIND_ANOTHER = re.compile(
     rf"{_PLACE_OF_ANOTHER}[\s,]*(?:\b(?:and(?:/or)?|or|nor|as\s+well\s+as)\b|[/&|、和与或及])[\s,]*(?:(?:also"
@@ -59,6 +65,8 @@ _BEHIND_ANOTHER = re.compile(
 _ADDED = re.compile(r"[^.,;!?\n]*\b(?:also|equally|likewise|too|as\s+well)\b", re.IGNORECASE)
 """Words in a letter's clause that name it in addition to another one: `D is correct, too`."""
 _ENDS_IN_A_LETTER = re.compile(r"[^.!?\n]*(?<![\w'’])[A-Z][\W\d]*\Z")
+_BEGINS_A_SENTENCE = re.compile(r"(?:\A|[.!?\n])\W*\Z")
+_ENDS_A_LINE = re.compile(r"[)\]\"'”*]*\s*[.!]?\s*(?:\n|\Z)")
 _NOUN_BEFORE = re.compile(r"([\w'’-]+)\s+[(\[\"'“]?\Z")
 _NO_NOUN = re.compile(
     r"so|therefore|thus|hence|that|think|believe|say|guess|suppose|and|but|because|is|since|then|while|know|means|conclude"
@@ -85,7 +93,9 @@ def first_letter(text: str, choices: Sequence[str]) -> str | None:
 
 def stated_letter(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter of the last statement, such as `the answer is B`."""
-    return next((letter for _, letter in _stated(plain(first_question(text)), choices)), None)
+    bare = plain(first_question(text))
+    stated = standing(bare, _statements(bare, choices))
+    return stated and stated.letter
 
 
 def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
@@ -96,13 +106,15 @@ def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
     if _STARRED.match(text):
         return None
     begun = _beginning(bare, choices)
-    stated = next(_stated(bare, choices, begun.end("letter") if begun else 0), None)
+    stated = standing(bare, _statements(bare, choices, begun.end("letter") if begun else 0))
     if begun is None:
-        return None if stated is None else stated[1]
+        return stated and stated.letter
     letter = _within(begun["letter"], choices)
-    if stated is not None and stated[1] not in (letter, None):
-        return stated[1] if _CORRECTION.search(bare, begun.end("letter"), stated[0]) else None
-    return letter
+    if stated is None or stated.letter in (letter, None):
+        return letter
+    if not stated.replaces and (stated.weight is Weight.MENTION or is_limited(bare, stated)):
+        return letter
+    return stated.letter if CORRECTION.search(bare, begun.end("letter"), stated.place) else None
 
 
 def _boxed_letter(text: str, choices: Sequence[str]) -> str | None:
@@ -134,8 +146,8 @@ def _beginning(text: str, choices: Sequence[str]) -> re.Match[str] | None:
     return found if found and _chosen(found, found.start("letter"), choices) else None
 
 
-def _stated(text: str, choices: Sequence[str], start: int = 0) -> Iterator[tuple[int, str | None]]:
-    """Yields place and letter of each statement, from the last; no letter for one that is no answer."""
+def _statements(text: str, choices: Sequence[str], start: int = 0) -> Iterator[Statement]:
+    """Yields each statement of a letter, from the last; no letter for one that is no answer."""
     found = [
         match for pattern in (STATEMENT, POSTFIX, INSTEAD, LAST) for match in pattern.finditer(text, start)
     ]
@@ -149,8 +161,30 @@ def _stated(text: str, choices: Sequence[str], start: int = 0) -> Iterator[tuple
         if match.re is LAST and (ended := _ENDS_IN_A_LETTER.search(before)) and not has_denial(ended[0]):
             continue
         several = _BEHIND_ANOTHER.search(before)
-        letter = None if several else _chosen(match, match.start(), choices, stated=True)
-        yield match.start("letter"), letter
+        yield Statement(
+            start=match.start(),
+            place=match.start("letter"),
+            end=match.end(),
+            said=match["letter"].upper(),
+            letter=None if several else _chosen(match, match.start(), choices, stated=True),
+            weight=_weight(match),
+            replaces=match.re is INSTEAD or is_led_by_a_correction(text, match.start()),
+            denied=_is_denied(match, match.start(), choices, stated=True),
+        )
+
+
+def _weight(found: re.Match[str]) -> Weight:
+    """Returns how plainly a match states its letter."""
+    if found.re is INSTEAD:
+        return Weight.STATED
+    if found.re is LAST:
+        return Weight.POINTED
+    if found.re is POSTFIX:
+        return Weight.STATED if CALLED_THE_ANSWER.search(found[0]) else Weight.POINTED
+    if found["mentioned"] or (found["noun"] and not found["link"]):
+        alone = _BEGINS_A_SENTENCE.search(found.string[max(0, found.start() - 20) : found.start()])
+        return Weight.POINTED if alone and _ENDS_A_LINE.match(found.string, found.end()) else Weight.MENTION
+    return Weight.POINTED if found["pointed"] else Weight.STATED
 
 
 def _chosen(found: re.Match[str], start: int, choices: Sequence[str], *, stated: bool = False) -> str | None:
@@ -177,8 +211,20 @@ def _is_kept(found: re.Match[str], start: int, choices: Sequence[str], *, stated
     """Returns whether what is around a letter neither denies it, nor asks about it, nor names another one."""
     text, letter, end = found.string, found["letter"], found.end("letter")
     rest = text[end:]
-    label = _LABEL.match(rest)
-    behind_own = behind_choice(rest[label.end() :] if label else rest, choices)
+    behind_own = _behind_own_choice(letter, rest, choices, stated=stated)
+    return not (
+        _is_denied(found, start, choices, stated=stated)
+        or is_one_of_several(letter, rest, choices, stated=stated)
+        or has_another_behind(letter.upper(), text, end)
+        or _ADDED.match(rest)
+        or is_asked(text[max(0, start - _REACH) : start], rest if behind_own is None else behind_own)
+    )
+
+
+def _is_denied(found: re.Match[str], start: int, choices: Sequence[str], *, stated: bool) -> bool:
+    """Returns whether the words before a letter or behind it deny it or leave it open."""
+    text, letter, end = found.string, found["letter"], found.end("letter")
+    rest = text[end:]
     own_sentence = found.re is LAST and not found[0].startswith(":")
     if (
         stated
@@ -186,14 +232,19 @@ def _is_kept(found: re.Match[str], start: int, choices: Sequence[str], *, stated
         and not own_sentence
         and is_denied_before(text, start, found.start("letter"))
     ):
-        return False
-    return not (
-        is_denied_behind(rest, behind_own)
-        or is_one_of_several(letter, rest, choices, stated=stated)
-        or has_another_behind(letter.upper(), text, end)
-        or _ADDED.match(rest)
-        or is_asked(text[max(0, start - _REACH) : start], rest if behind_own is None else behind_own)
-    )
+        return True
+    return is_denied_behind(rest, _behind_own_choice(letter, rest, choices, stated=stated))
+
+
+def _behind_own_choice(letter: str, rest: str, choices: Sequence[str], *, stated: bool) -> str | None:
+    """Returns what follows the words of a choice behind a letter; None if there are none.
+
+    Behind the sentence that states a letter, only its own choice belongs to it: `The answer is B. Mitosis is`.
+    """
+    label = _LABEL.match(rest)
+    ends = stated and label is not None and "." in label[0]
+    own = [choice_of(letter, choices)] if ends else choices
+    return behind_choice(rest[label.end() :] if label else rest, own)
 
 
 def _ends_as_an_answer(letter: str, rest: str, choices: Sequence[str], *, stated: bool) -> bool:
