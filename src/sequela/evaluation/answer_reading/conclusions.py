@@ -83,7 +83,7 @@ _LED_BY_A_CORRECTION = re.compile(
 _HALF_SAID = r"(?:seem|appear|look|think|say|argue|assume|believe|suppose|guess|choose|pick|be\s+tempted|expect|mistake)"
 _SUPPOSED = re.compile(
     r"\b(?:if|unless|suppos(?:e|ing)|assuming|imagine|otherwise|whenever|were\s+(?:it|this|that|the|we)\b"
-    r"|had\s+(?:it|this|that|the|we|they|you|there)\b|in\s+that\s+case|for\s+(?:example|instance))"
+    r"|had\s+(?:it|this|that|the|we|they|you|there)\b|in\s+(?:that\s+case|the\s+example)|for\s+(?:example|instance))"
     rf"|\b(?:might|may|could|would|can)\s+(?:\w+ly\s+|also\s+)?{_HALF_SAID}\b|\btempt\w+|\bat\s+first\b",
     re.IGNORECASE,
 )
@@ -99,16 +99,24 @@ _SCOPE = re.compile(
 )
 """An introduction that limits the statement behind it: `For solutes, the answer is`."""
 _RANK = re.compile(
-    r"\b(?:second|third|fourth|fifth|next|previous|prior|preceding|earlier|former|other|another|alternative|initial"
-    r"|original|wrong|incorrect|false|old|common|popular|(?<!only\s)possible|tempting|opposite|worst|least|different|usual"
+    r"\b(?:my\s+first|second|third|fourth|fifth|next|previous|prior|preceding|earlier|former|other|another|alternative|initial"
+    r"|original|wrong|incorrect|false|old|common|popular|(?<!only\s)possible|tempting|opposite|worst|least|different|usual|example"
     r"|typical|attractive|[a-z]+['’]s)(?:[\s-]+\w+){0,2}[\s-]*\Z",
     re.IGNORECASE,
 )
 """Words before `best` or `answer` that make another one of it: `the second`, `the previous`."""
 _OWN = re.compile(r"\b(?:it|that|this|here|there|what|let|question)['’]s\b", re.IGNORECASE)
+_OTHER_QUESTION = (
+    r"(?:to|of|for|in|on)\s+(?:another|other|(?:a|some)\s+(?:different|similar|related)|the\s+(?:next|previous|other|first"
+    r"|second|last|earlier)|(?:question|problem|part|item)\s+\d|the\s+example)"
+)
+_IN_BETWEEN = re.compile(
+    rf"\b(?:{_OTHER_QUESTION}|for\s+(?!(?:\S+\s+){{0,5}}?(?:{_OF_THE_TASK})\b)\w+\s+(?:\w+\s+)?(?:is|was|would))\b",
+    re.IGNORECASE,
+)
+"""Words within a statement that make it one of something else: `the answer to the next question is`."""
 _ELSEWHERE = re.compile(
-    r"[)\]\"'”*]*,?\s+(?:(?:to|of|for|in|on)\s+(?:another|other|(?:a|some)\s+(?:different|similar|related)|the\s+(?:next|previous"
-    r"|other|first|second|last|earlier)|(?:question|problem|part|item)\s+\d)"
+    rf"[)\]\"'”*]*,?\s+(?:{_OTHER_QUESTION}"
     r"|(?:only\s+)?(?:if|unless|when(?:ever)?|provided|assuming|supposing)\b"
     rf"|for\s+(?!(?:\S+\s+){{0,5}}?(?:{_OF_THE_TASK}|because|that|sure|certain|which|several|two|many|the)\b)\w+)",
     re.IGNORECASE,
@@ -134,7 +142,8 @@ def standing(text: str, statements: Iterable[Statement]) -> Statement | None:
     """
     found = [one for one, _ in zip(statements, range(_MOST), strict=False)]
     for index, one in enumerate(found):
-        earlier = next((other for other in found[index + 1 :] if _is_firm(text, other)), None)
+        before = (other for other in found[index + 1 :] if other.place < one.place)
+        earlier = next((other for other in before if _is_firm(text, other)), None)
         if earlier is None or earlier.said == one.said or one.replaces:
             return one
         if one.weight is Weight.MENTION:
@@ -159,6 +168,8 @@ def is_limited(text: str, one: Statement) -> bool:
     before = text[max(0, one.start - _REACH) : one.start]
     lead = last_sentence(before)
     if _RANK.search(_OWN.sub(" ", lead)) or _ELSEWHERE.match(text[one.end : one.end + _REACH]):
+        return True
+    if _IN_BETWEEN.search(text, one.start, one.place):
         return True
     supposed = [*_SUPPOSED.finditer(lead + text[one.start : one.place])]
     if supposed and not _CONCLUDES.search(lead, supposed[-1].end()):

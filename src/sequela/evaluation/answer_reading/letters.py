@@ -215,7 +215,7 @@ def _is_kept(found: re.Match[str], start: int, choices: Sequence[str], *, stated
     return not (
         _is_denied(found, start, choices, stated=stated)
         or is_one_of_several(letter, rest, choices, stated=stated)
-        or has_another_behind(letter.upper(), text, end)
+        or has_another_behind(letter.upper(), text, end, stated=stated)
         or _ADDED.match(rest)
         or is_asked(text[max(0, start - _REACH) : start], rest if behind_own is None else behind_own)
     )
