@@ -8,9 +8,10 @@ another's view, or a rank below the best. Two statements that both may stand lea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import groupby, islice
 
 from sequela.evaluation.answer_reading.clauses import CORRECTIONS, last_sentence
 
@@ -140,10 +141,9 @@ def standing(text: str, statements: Iterable[Statement]) -> Statement | None:
     Returns:
         The statement; one whose `letter` is None if the text leaves no answer. None if there are none.
     """
-    found = [one for one, _ in zip(statements, range(_MOST), strict=False)]
+    found = [_plainest(list(same)) for _, same in islice(groupby(statements, lambda one: one.place), _MOST)]
     for index, one in enumerate(found):
-        before = (other for other in found[index + 1 :] if other.place < one.place)
-        earlier = next((other for other in before if _is_firm(text, other)), None)
+        earlier = next((other for other in found[index + 1 :] if _is_firm(text, other)), None)
         if earlier is None or earlier.said == one.said or one.replaces:
             return one
         if one.weight is Weight.MENTION:
@@ -152,6 +152,11 @@ def standing(text: str, statements: Iterable[Statement]) -> Statement | None:
         elif not (one.denied or is_limited(text, one)):
             return one if _outweighs(text, one, earlier) else _open(one)
     return None
+
+
+def _plainest(same: Sequence[Statement]) -> Statement:
+    """Returns the plainest of the statements of one letter; one that the text denies comes first."""
+    return max(same, key=lambda one: (one.denied, one.letter is not None, one.weight))
 
 
 def _open(one: Statement) -> Statement:

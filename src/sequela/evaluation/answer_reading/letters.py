@@ -64,6 +64,7 @@ _BEHIND_ANOTHER = re.compile(
 """A letter that is an alternative to the statement behind it: `option A or option B`."""
 _ADDED = re.compile(r"[^.,;!?\n]*\b(?:also|equally|likewise|too|as\s+well)\b", re.IGNORECASE)
 """Words in a letter's clause that name it in addition to another one: `D is correct, too`."""
+_SEE_ALSO = re.compile(r"[^.,;!?\n]*\bsee\s+also\b", re.IGNORECASE)
 _ENDS_IN_A_LETTER = re.compile(r"[^.!?\n]*(?<![\w'’])[A-Z][\W\d]*\Z")
 _BEGINS_A_SENTENCE = re.compile(r"(?:\A|[.!?\n])\W*\Z")
 _ENDS_A_LINE = re.compile(r"[)\]\"'”*]*\s*[.!]?\s*(?:\n|\Z)")
@@ -76,10 +77,30 @@ _NO_NOUN = re.compile(
 )
 """Words that may stand before a letter that is the subject of a sentence; others make a word of it."""
 _LABEL = re.compile(r"[^\S\n]*[.)\]}:\"'”’]*[^\S\n]*")
-_GOES_ON_BEHIND_A_STATEMENT = re.compile(
-    r"\s+(?:which|for|in|with|due|based|given|according|so|but|and|although|while|when|from|by|on|at|here)\b",
+_LISTED = re.compile(
+    OPENING + r"[A-Z][)\]]?(?:(?:[\s,&]|\b(?:and|or)\b){1,6}[(\[]?[A-Z][)\]]?(?![\w'’])){1,9}"
+    r"(?=\s+(?:are|were|can|cannot|could|do|don['’]t|aren['’]t|all|both)\b)"
+)
+"""Several letters of which something is said."""
+_CHECKED = re.compile(r"\s*[✅✔☑👍]")
+_PRONOUN = re.compile(
+    r"\s+(?:was|would|must|should|will|has|have|had|can|could|might|may|i|please|here|for|of\s+course(?!\s*(?:$|[.!])))\b",
     re.IGNORECASE,
 )
+"""Words behind the pronoun I; the letter has those of the third person (`I is correct`)."""
+_GOES_ON_BEHIND_A_STATEMENT = re.compile(
+    r"\s+(?:which|for|in|with|due|based|given|according|so|but|and|although|while|when|from|by|on|at|here|as|even|though"
+    r"|whereas|despite|because|since|after|under)\b",
+    re.IGNORECASE,
+)
+_REMARKS = re.compile(
+    r"(?<=\S)\s*\n\W*(?:why|explanations?|reasons?|reasoning|analysis|rationale|the\s+others?|(?:the\s+)?(?:other|incorrect"
+    r"|wrong|remaining)\s+(?:options|choices|answers))\b[^\n:]{0,60}:\W*\n",
+    re.IGNORECASE,
+)
+"""A heading of remarks on the choices."""
+_LONE_LETTER = re.compile(OPENING + r"(?P<letter>[A-Z])[.)\]]?\s*\n\s*[(\[]?A[.):\]]\s*")
+"""A letter alone on the first line, and the label of the first choice."""
 _REACH = 240
 """The number of characters before a statement that are looked at."""
 
@@ -105,7 +126,7 @@ def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
     bare = plain(first_question(text))
     if _STARRED.match(text):
         return None
-    begun = _beginning(bare, choices)
+    begun = _beginning(_before_remarks(bare, choices), choices)
     stated = standing(bare, _statements(bare, choices, begun.end("letter") if begun else 0))
     if begun is None:
         return stated and stated.letter
@@ -142,8 +163,23 @@ def _boxed_letter(text: str, choices: Sequence[str]) -> str | None:
 def _beginning(text: str, choices: Sequence[str]) -> re.Match[str] | None:
     """Returns the match of the letter that a text begins with, behind interjections and questions."""
     start = start_of_answer(text, choices)
+    listed = _LISTED.match(text, start)
+    if listed and is_denied_behind(text[listed.end() :]):
+        return None  # "A, C and D are wrong"
     found = re.compile(OPENING + ANY_LETTER).match(text, start)
-    return found if found and _chosen(found, found.start("letter"), choices) else None
+    return found if found and _chosen(found, found.start("letter"), choices, lenient=True) else None
+
+
+def _before_remarks(text: str, choices: Sequence[str]) -> str:
+    """Returns a text up to what it says about the choices behind a first line of an answer of its own.
+
+    That is a heading such as `Why the others are wrong:`, or, behind a letter alone, a copy of the choices.
+    """
+    if heading := _REMARKS.search(text):
+        return text[: heading.start()]
+    alone = _LONE_LETTER.match(text)
+    copied = alone and begins_with_choice(text[alone.end() :], choice_of("A", choices))
+    return text[: alone.end("letter")] if alone and copied else text
 
 
 def _statements(text: str, choices: Sequence[str], start: int = 0) -> Iterator[Statement]:
@@ -157,7 +193,7 @@ def _statements(text: str, choices: Sequence[str], start: int = 0) -> Iterator[S
             continue  # "the answer is a cat"
         if match.re is POSTFIX and ((lower and not match["named"]) or _is_behind_a_noun(match)):
             continue  # "vitamin C is good"
-        before = text[max(0, match.start() - _REACH) : match.start() + (match.re is LAST)]
+        before = text[max(0, match.start() - _REACH) : match.start() + (match.re is LAST and not match[0][0].isalpha())]
         if match.re is LAST and (ended := _ENDS_IN_A_LETTER.search(before)) and not has_denial(ended[0]):
             continue
         several = _BEHIND_ANOTHER.search(before)
@@ -187,7 +223,9 @@ def _weight(found: re.Match[str]) -> Weight:
     return Weight.POINTED if found["pointed"] else Weight.STATED
 
 
-def _chosen(found: re.Match[str], start: int, choices: Sequence[str], *, stated: bool = False) -> str | None:
+def _chosen(
+    found: re.Match[str], start: int, choices: Sequence[str], *, stated: bool = False, lenient: bool = False
+) -> str | None:
     """Returns the matched letter if what is around it leaves it an answer.
 
     Args:
@@ -195,6 +233,7 @@ def _chosen(found: re.Match[str], start: int, choices: Sequence[str], *, stated:
         start: Where the statement begins; the letter's own place if it is at the beginning.
         choices: The choices.
         stated: Whether words that state an answer are before the letter or behind it.
+        lenient: Whether to read forms that the strict reading doesn't accept.
     """
     letter = _within(found["letter"], choices)
     rest = found.string[found.end("letter") :]
@@ -204,7 +243,10 @@ def _chosen(found: re.Match[str], start: int, choices: Sequence[str], *, stated:
         return None
     if is_an_initial(rest, choices) or (not stated and (labels_nothing(rest, choices) or is_a_subject(rest))):
         return None
-    return letter if _ends_as_an_answer(letter, rest, choices, stated=stated) else None
+    if found.re is POSTFIX:
+        return letter if letter != "I" or found["named"] or not _PRONOUN.match(rest) else None
+    lenient = lenient or stated
+    return letter if _ends_as_an_answer(letter, rest, choices, stated=stated, lenient=lenient) else None
 
 
 def _is_kept(found: re.Match[str], start: int, choices: Sequence[str], *, stated: bool) -> bool:
@@ -216,7 +258,7 @@ def _is_kept(found: re.Match[str], start: int, choices: Sequence[str], *, stated
         _is_denied(found, start, choices, stated=stated)
         or is_one_of_several(letter, rest, choices, stated=stated)
         or has_another_behind(letter.upper(), text, end, stated=stated)
-        or _ADDED.match(rest)
+        or (_ADDED.match(rest) and not (stated and _SEE_ALSO.match(rest)))
         or is_asked(text[max(0, start - _REACH) : start], rest if behind_own is None else behind_own)
     )
 
@@ -247,7 +289,9 @@ def _behind_own_choice(letter: str, rest: str, choices: Sequence[str], *, stated
     return behind_choice(rest[label.end() :] if label else rest, own)
 
 
-def _ends_as_an_answer(letter: str, rest: str, choices: Sequence[str], *, stated: bool) -> bool:
+def _ends_as_an_answer(
+    letter: str, rest: str, choices: Sequence[str], *, stated: bool, lenient: bool
+) -> bool:
     """Returns whether a letter is closed, labels a choice, or is followed by words about an answer."""
     closing = match[0] if (match := _CLOSING.match(rest)) else ""
     after = rest[len(closing) :]
@@ -261,11 +305,15 @@ def _ends_as_an_answer(letter: str, rest: str, choices: Sequence[str], *, stated
         return False
     if closing.strip(" \t\n*_'’`") or "\n" in closing or _LABEL_ENDS.match(rest[len(closing.rstrip()) :]):
         return True
-    if begins_with_choice(after.lstrip("= "), choice_of(letter, choices)):
+    if lenient and _CHECKED.match(after):
+        return True
+    if begins_with_choice(after.lstrip("= [" if lenient else "= "), choice_of(letter, choices)):
         return True
     if stated and _GOES_ON_BEHIND_A_STATEMENT.match(rest):
         return True
-    return letter != "I" and bool(GOES_ON_ABOUT_AN_ANSWER.match(rest))
+    if letter == "I" and not (lenient and not _PRONOUN.match(rest)):
+        return False
+    return bool(GOES_ON_ABOUT_AN_ANSWER.match(rest))
 
 
 def _is_labeled(text: str, end: int) -> bool:
