@@ -1,4 +1,4 @@
-"""Which of a text's statements of a letter stands for its final answer.
+"""The one of a text's statements of a letter that stands for its final answer.
 
 A stated answer is replaced only by another statement of the final answer to the same question: not by a
 mention of another option (`Mitosis (option A) keeps the number`), a condition (`for solutes, it would be D`),
@@ -22,7 +22,7 @@ _MOST = 40
 
 
 class Weight(IntEnum):
-    """How plainly words state an answer."""
+    """The plainness with which words state an answer."""
 
     MENTION = 0
     """The letter is named: `option A`."""
@@ -60,7 +60,8 @@ class Statement:
 CORRECTION = re.compile(rf"\b(?:{CORRECTIONS}|rather|instead|mistake|but|however)\b", re.IGNORECASE)
 """Words with which a text takes back what it said."""
 _THOUGHT_AGAIN = re.compile(
-    r"\b(?:let\s+me|let['’]s|hold\s+on|(?:double|re)[\s-]?(?:check|consider|think|read|evaluat|examin|calculat"
+    r"\b(?:let\s+me|let['’]s|hold\s+on|(?:double|re)[\s-]?(?:check|consider|think|read|evaluat|examin"
+    r"|calculat"
     r"|assess)\w*|on\s+second\s+thoughts?|in\s+fact|in\s+reality|again)\b",
     re.IGNORECASE,
 )
@@ -71,55 +72,74 @@ _SECOND_THOUGHTS = re.compile(
 )
 """Words that leave a stated answer open, whatever follows."""
 _CONCLUDES = re.compile(
-    r"\b(?:so|therefore|thus|hence|finally|final|consequently|accordingly|ultimately|overall|in\s+(?:conclusion"
+    r"\b(?:so|therefore|thus|hence|finally|final|consequently|accordingly|ultimately|overall"
+    r"|in\s+(?:conclusion"
     r"|summary|short|the\s+end)|to\s+(?:conclude|sum\s+up)|(?:we|i)\s+conclude|this\s+means)\b",
     re.IGNORECASE,
 )
 _LED_BY_A_CORRECTION = re.compile(
     rf"(?:\A|[.,;:!?…\n(—-])\s*(?:(?:oh|and|well|but|um+|uh+)\b[\s,]*)*"
     rf"(?:(?:{CORRECTIONS}|rather|instead)\b[\s,.:;!…—-]*){{1,4}}"
-    r"(?:(?:it|that|this)\s*(?:is|was|['’]s|should\s+be|must\s+be)\s+|the\s+|i\s+(?:choose|pick|mean)\s+)*[(\[\"'“]?\Z",
+    r"(?:(?:it|that|this)\s*(?:is|was|['’]s|should\s+be|must\s+be)\s+|the\s+|i\s+(?:choose|pick"
+    r"|mean)\s+)*[(\[\"'“]?\Z",
     re.IGNORECASE,
 )
-_HALF_SAID = r"(?:seem|appear|look|think|say|argue|assume|believe|suppose|guess|choose|pick|be\s+tempted|expect|mistake)"
+_HALF_SAID = (
+    r"(?:seem|appear|look|think|say|argue|assume|believe|suppose|guess|choose|pick|expect|mistake"
+    r"|be\s+tempted)"
+)
 _SUPPOSED = re.compile(
     r"\b(?:if|unless|suppos(?:e|ing)|assuming|imagine|otherwise|whenever|were\s+(?:it|this|that|the|we)\b"
-    r"|had\s+(?:it|this|that|the|we|they|you|there)\b|in\s+(?:that\s+case|the\s+example)|for\s+(?:example|instance))"
+    r"|had\s+(?:it|this|that|the|we|they|you|there)\b|in\s+(?:that\s+case|the\s+example)|for\s+(?:example"
+    r"|instance))"
     rf"|\b(?:might|may|could|would|can)\s+(?:\w+ly\s+|also\s+)?{_HALF_SAID}\b|\btempt\w+|\bat\s+first\b",
     re.IGNORECASE,
 )
 """Words of a clause whose statement holds only on a condition, or seems to hold."""
 _OF_THE_TASK = (
-    r"this|these|those|options?|choices?|alternatives?|answers?|questions?|problem|passage|text|above|given|reasons?"
+    r"this|these|those|options?|choices?|alternatives?|answers?|questions?|problem|passage|text|above|given"
+    r"|reasons?"
     r"|end|conclusion|summary|short|fact|view|mind|light|opinion|all|total"
 )
 _SCOPE = re.compile(
-    rf"\A\W*(?:(?:but|and|while|whereas|now|yet)\s+)?(?:for|in|with|under|of|among|regarding|concerning|as\s+for|when|where"
-    rf"|during|at|on)\s+(?!(?:\S+\s+){{0,8}}?(?:{_OF_THE_TASK})\b)[^,;]{{1,80}},\s*(?:the\s+|my\s+)?(?:\w+\s+){{0,2}}\Z",
+    rf"\A\W*(?:(?:but|and|while|whereas|now|yet)\s+)?(?:for|in|with|under|of|among|regarding|concerning"
+    rf"|as\s+for|when|where"
+    rf"|during|at|on)\s+(?!(?:\S+\s+){{0,8}}?(?:{_OF_THE_TASK})\b)[^,;]{{1,80}},\s*(?:the\s+"
+    rf"|my\s+)?(?:\w+\s+){{0,2}}\Z",
     re.IGNORECASE,
 )
 """An introduction that limits the statement behind it: `For solutes, the answer is`."""
 _RANK = re.compile(
-    r"\b(?:my\s+first|second|third|fourth|fifth|next|previous|prior|preceding|earlier|former|other|another|alternative|initial"
-    r"|original|wrong|incorrect|false|old|common|popular|(?<!only\s)possible|tempting|opposite|worst|least|different|usual|example"
+    r"\b(?:my\s+first|second|third|fourth|fifth|next|previous|prior|preceding|earlier|former|other|another"
+    r"|alternative|initial"
+    r"|original|wrong|incorrect|false|old|common|popular|(?<!only\s)possible|tempting|opposite|worst|least"
+    r"|different|usual|example"
     r"|typical|attractive|[a-z]+['’]s)(?:[\s-]+\w+){0,2}[\s-]*\Z",
     re.IGNORECASE,
 )
 """Words before `best` or `answer` that make another one of it: `the second`, `the previous`."""
+_BY_OTHERS = re.compile(
+    r"\b(?:often|usually|commonly|sometimes|typically|frequently|mistakenly|wrongly|incorrectly|erroneously)\s+\Z",
+    re.IGNORECASE,
+)
+"""Adverbs of a choice that others make: `visitors often choose`."""
 _OWN = re.compile(r"\b(?:it|that|this|here|there|what|let|question)['’]s\b", re.IGNORECASE)
 _OTHER_QUESTION = (
-    r"(?:to|of|for|in|on)\s+(?:another|other|(?:a|some)\s+(?:different|similar|related)|the\s+(?:next|previous|other|first"
+    r"(?:to|of|for|in|on)\s+(?:another|other|(?:a|some)\s+(?:different|similar|related)|the\s+(?:next"
+    r"|previous|other|first"
     r"|second|last|earlier)|(?:question|problem|part|item)\s+\d|the\s+example)"
 )
 _IN_BETWEEN = re.compile(
-    rf"\b(?:{_OTHER_QUESTION}|for\s+(?!(?:\S+\s+){{0,5}}?(?:{_OF_THE_TASK})\b)\w+\s+(?:\w+\s+)?(?:is|was|would))\b",
+    rf"\b(?:{_OTHER_QUESTION}|for\s+(?!(?:\S+\s+){{0,5}}?(?:{_OF_THE_TASK})\b)\w+\s+(?:\w+\s+)?(?:is|was"
+    rf"|would))\b",
     re.IGNORECASE,
 )
 """Words within a statement that make it one of something else: `the answer to the next question is`."""
 _ELSEWHERE = re.compile(
     rf"[)\]\"'”*]*,?\s+(?:{_OTHER_QUESTION}"
     r"|(?:only\s+)?(?:if|unless|when(?:ever)?|provided|assuming|supposing)\b"
-    rf"|for\s+(?!(?:\S+\s+){{0,5}}?(?:{_OF_THE_TASK}|because|that|sure|certain|which|several|two|many|the)\b)\w+)",
+    rf"|for\s+(?!(?:\S+\s+){{0,5}}?(?:{_OF_THE_TASK}|because|that|sure|certain|which|several|two|many"
+    rf"|the)\b)\w+)",
     re.IGNORECASE,
 )
 """Words behind a statement that limit it: `to another question`, `if`, `for solutes`."""
@@ -174,7 +194,7 @@ def is_limited(text: str, one: Statement) -> bool:
     lead = last_sentence(before)
     if _RANK.search(_OWN.sub(" ", lead)) or _ELSEWHERE.match(text[one.end : one.end + _REACH]):
         return True
-    if _IN_BETWEEN.search(text, one.start, one.place):
+    if _IN_BETWEEN.search(text, one.start, one.place) or _BY_OTHERS.search(lead):
         return True
     supposed = [*_SUPPOSED.finditer(lead + text[one.start : one.place])]
     if supposed and not _CONCLUDES.search(lead, supposed[-1].end()):
@@ -190,7 +210,9 @@ def _outweighs(text: str, one: Statement, earlier: Statement) -> bool:
     if one.letter is None:
         return False
     between = text[earlier.place : one.place]
-    lead = last_sentence(text[max(earlier.place, one.start - _REACH) : one.start]) + text[one.start : one.place]
+    lead = (
+        last_sentence(text[max(earlier.place, one.start - _REACH) : one.start]) + text[one.start : one.place]
+    )
     if CORRECTION.search(between) or _THOUGHT_AGAIN.search(between) or _CONCLUDES.search(lead):
         return True
     return one.weight > earlier.weight or one.weight is earlier.weight is Weight.POINTED

@@ -52,7 +52,9 @@ _EXEMPT = re.compile(
 )
 """Phrases whose word of negation denies nothing: `no doubt`, `not only`, `nothing else`."""
 _BY_ELIMINATION = re.compile(
-    r"\b(?:by|through|via|using|with|after)\s+(?:(?:the|a|simple)\s+)*(?:process\s+of\s+)?eliminat(?:ion|ing)\b", re.IGNORECASE
+    r"\b(?:by|through|via|using|with|after)\s+(?:(?:the|a|simple)\s+)*(?:process\s+of\s+)?eliminat(?:ion"
+    r"|ing)\b",
+    re.IGNORECASE,
 )
 """A way to an answer, which denies nothing about it."""
 _OPEN = re.compile(r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|whether|imagine|pretend)\b", re.IGNORECASE)

@@ -39,7 +39,8 @@ _LINK_VERBS = (
     r"|sarebbe|là|adalah|jest"
 )
 _LINK = (
-    rf"(?:,\s*(?:{ADVERBS}),)?(?:\s+(?!not\b|never\b|cannot\b|no\b|pas\b|nicht\b|não\b|non\b|không\b|n['’]est\b"
+    rf"(?:,\s*(?:{ADVERBS}),)?(?:\s+(?!not\b|never\b|cannot\b|no\b|pas\b|nicht\b|não\b|non\b|không\b"
+    rf"|n['’]est\b"
     r"|\w+n['’]t\b)[\w'’]+){0,6}?\s*"
     rf"(?:\b(?:{_LINK_VERBS})\b|[:=→—]|->|\s-|['’]s\b|是|为|為|는|은|は)"
 )
@@ -51,8 +52,10 @@ _CHOOSE = (
 )
 _BE = r"is|['’]s|was|must\s+be|should\s+be|(?:would|['’]d)\s+be|has\s+(?:got\s+)?to\s+be"
 _BEST_NOUNS = (
-    r"fit|match|statement|sentence|description|explanation|example|definition|interpretation|illustration|completion"
-    r"|representation|summary|translation|term|word|phrase|reason|order|sequence|pair|item|way|approach|method|diagnosis"
+    r"fit|match|statement|sentence|description|explanation|example|definition|interpretation|illustration"
+    r"|completion"
+    r"|representation|summary|translation|term|word|phrase|reason|order|sequence|pair|item|way|approach"
+    r"|method|diagnosis"
     r"|treatment|step|argument|assumption|inference|claim|candidate|alternative|bet"
 )
 """Names for what a question asks for, of which one is the best or the correct one."""
@@ -67,7 +70,8 @@ STATEMENT = re.compile(
         rf"(?:\b(?P<noun>{_ANSWER_WORDS})\b(?P<link>{_LINK})?|\b{_LABELS}"
         rf"|\b(?:{_CHOOSE})(?!\w)|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|選|为|為)?|\b(?:correct|right|true"
         rf"|best)(?:\s+(?:one|{_BEST_NOUNS}))?\s+(?:{_BE})\b"
-        rf"|(?P<pointed>\b(?:it|that|this|mine)\s*(?:{_BE})\b|^\W*(?:must|has\s+(?:got\s+)?to|gotta|should)\s+be\b"
+        rf"|(?P<pointed>\b(?:it|that|this|mine)\s*(?:{_BE})\b|^\W*(?:must|has\s+(?:got\s+)?to|gotta"
+        rf"|should)\s+be\b"
         r"|\b(?:looks?|seems?|sounds?)\s+like\b|\b(?:leaves|leaving)(?:\s+(?:us|me))?(?:\s+with)?\b"
         r"|(?:\bam|\bare|['’]re|['’]m)\s+left\s+with\b"
         r"|\bc['’]est\b|\b(?:das|es|richtig|korrekt)\s+ist\b|\b(?:es\s+la|é\s+a|è\s+la)\b|^\s*là\b)"
@@ -117,9 +121,12 @@ _COPULAS = (
     r"|wäre|sarebbe"
 )
 _DOES_BEST = (
-    r"(?:best|most\s+(?:\w+ly\s+)?|(?:(?:most|more)\s+)?(?:accurately|correctly|closely|clearly|precisely|properly|fully)\s+)"
-    r"\s*(?:describ|explain|complet|fit|match|represent|captur|reflect|answer|illustrat|summari[sz]|express|defin"
-    r"|exemplif|support|satisf|characteri[sz]|account|correspond|suit|address|demonstrat|identif|interpret|align)(?:e?s|ies)\b"
+    r"(?:best|most\s+(?:\w+ly\s+)?|(?:(?:most|more)\s+)?(?:accurately|correctly|closely|clearly|precisely"
+    r"|properly|fully)\s+)"
+    r"\s*(?:describ|explain|complet|fit|match|represent|captur|reflect|answer|illustrat|summari[sz]|express"
+    r"|defin"
+    r"|exemplif|support|satisf|characteri[sz]|account|correspond|suit|address|demonstrat|identif|interpret"
+    r"|align)(?:e?s|ies)\b"
 )
 """Words behind a letter that say that it does best what was asked for: `best describes`."""
 PREDICATE = (
@@ -130,15 +137,14 @@ PREDICATE = (
 """The words behind a letter that call it the answer."""
 POSTFIX = re.compile(
     rf"(?<![\w'’])(?:(?P<named>(?:option|choice|answer|letter|opción|opção|alternativa|letra|lettre"
-    rf"|lettera)\s+))?[(\[\"'“]?{ANY_LETTER}[)\]\"'”.]*\s+(?:alone\s+)?(?:{PREDICATE}|{_DOES_BEST}|remains\s*(?:$|[.!])"
+    rf"|lettera)\s+))?[(\[\"'“]?{ANY_LETTER}[)\]\"'”.]*\s+(?:alone\s+)?(?:{PREDICATE}|{_DOES_BEST}"
+    rf"|remains\s*(?:$|[.!])"
     rf"|(?:{_COPULAS})\s+the\s+(?:best|correct|right)\s+(?:{_BEST_NOUNS})\b)",
     re.IGNORECASE,
 )
 """A letter that is called the answer: `B is correct`."""
 
-CALLED_THE_ANSWER = re.compile(
-    rf"\b(?:correct|right|answer|(?:best|correct|right)\s+{_ANSWER})\b", re.IGNORECASE
-)
+CALLED_THE_ANSWER = re.compile(rf"\b(?:correct|right|answer|best\s+(?:{_ANSWER}))\b", re.IGNORECASE)
 """The words of a letter that is called the answer, rather than a good or a likely one."""
 
 _UNSPACED_ENDS = (
@@ -172,7 +178,8 @@ INSTEAD = re.compile(
 """A letter in the place of another one: `not A but B`, `no, B`."""
 
 LAST = re.compile(
-    r"(?:[.!?:][^\S\n]{1,20}|\n|\A\W{0,20}(?i:in|based|of|to|from|given|for|after|with|by|according|if|looking"
+    r"(?:[.!?:][^\S\n]{1,20}|\n|\A\W{0,20}(?i:in|based|of|to|from|given|for|after|with|by|according|if"
+    r"|looking"
     r"|considering)\b[^.!?\n]{0,150},)"
     rf"(?:\s{{0,20}}(?:so|thus"
     rf"|therefore)\b)?{OPENING}(?P<letter>[A-Z])[\s*_\"'`”’»」』)\]}}】〕>》〉$|]{{0,40}}[.!]?\s{{0,40}}\Z"

@@ -19,8 +19,8 @@ from sequela.evaluation.answer_reading.conclusions import (
     CORRECTION,
     Statement,
     Weight,
-    is_limited,
     is_led_by_a_correction,
+    is_limited,
     standing,
 )
 from sequela.evaluation.answer_reading.denials import has_denial, is_asked, is_denied_before, is_denied_behind
@@ -70,8 +70,10 @@ _BEGINS_A_SENTENCE = re.compile(r"(?:\A|[.!?\n])\W*\Z")
 _ENDS_A_LINE = re.compile(r"[)\]\"'”*]*\s*[.!]?\s*(?:\n|\Z)")
 _NOUN_BEFORE = re.compile(r"([\w'’-]+)\s+[(\[\"'“]?\Z")
 _NO_NOUN = re.compile(
-    r"so|therefore|thus|hence|that|think|believe|say|guess|suppose|and|but|because|is|since|then|while|know|means|conclude"
-    r"|suggests|implies|shows|whereas|although|though|yes|sure|well|okay?|now|if|unless|not|yet|as|an?|the|la|les|statement"
+    r"so|therefore|thus|hence|that|think|believe|say|guess|suppose|and|but|because|is|since|then|while|know"
+    r"|means|conclude"
+    r"|suggests|implies|shows|whereas|although|though|yes|sure|well|okay?|now|if|unless|not|yet|as|an?|the|la"
+    r"|les|statement"
     r"|\w+ly",
     re.IGNORECASE,
 )
@@ -84,17 +86,20 @@ _LISTED = re.compile(
 """Several letters of which something is said."""
 _CHECKED = re.compile(r"\s*[✅✔☑👍]")
 _PRONOUN = re.compile(
-    r"\s+(?:was|would|must|should|will|has|have|had|can|could|might|may|i|please|here|for|of\s+course(?!\s*(?:$|[.!])))\b",
+    r"\s+(?:was|would|must|should|will|has|have|had|can|could|might|may|i|please|here|for"
+    r"|of\s+course(?!\s*(?:$|[.!])))\b",
     re.IGNORECASE,
 )
 """Words behind the pronoun I; the letter has those of the third person (`I is correct`)."""
 _GOES_ON_BEHIND_A_STATEMENT = re.compile(
-    r"\s+(?:which|for|in|with|due|based|given|according|so|but|and|although|while|when|from|by|on|at|here|as|even|though"
+    r"\s+(?:which|for|in|with|due|based|given|according|so|but|and|although|while|when|from|by|on|at|here|as"
+    r"|even|though"
     r"|whereas|despite|because|since|after|under)\b",
     re.IGNORECASE,
 )
 _REMARKS = re.compile(
-    r"(?<=\S)\s*\n\W*(?:why|explanations?|reasons?|reasoning|analysis|rationale|the\s+others?|(?:the\s+)?(?:other|incorrect"
+    r"(?<=\S)\s*\n\W*(?:why|explanations?|reasons?|reasoning|analysis|rationale|the\s+others?"
+    r"|(?:the\s+)?(?:other|incorrect"
     r"|wrong|remaining)\s+(?:options|choices|answers))\b[^\n:]{0,60}:\W*\n",
     re.IGNORECASE,
 )
@@ -116,7 +121,7 @@ def stated_letter(text: str, choices: Sequence[str]) -> str | None:
     """Returns the letter of the last statement, such as `the answer is B`."""
     bare = plain(first_question(text))
     stated = standing(bare, _statements(bare, choices))
-    return stated and stated.letter
+    return stated.letter if stated else None
 
 
 def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
@@ -129,7 +134,7 @@ def chosen_letter(text: str, choices: Sequence[str]) -> str | None:
     begun = _beginning(_before_remarks(bare, choices), choices)
     stated = standing(bare, _statements(bare, choices, begun.end("letter") if begun else 0))
     if begun is None:
-        return stated and stated.letter
+        return stated.letter if stated else None
     letter = _within(begun["letter"], choices)
     if stated is None or stated.letter in (letter, None):
         return letter
@@ -193,7 +198,9 @@ def _statements(text: str, choices: Sequence[str], start: int = 0) -> Iterator[S
             continue  # "the answer is a cat"
         if match.re is POSTFIX and ((lower and not match["named"]) or _is_behind_a_noun(match)):
             continue  # "vitamin C is good"
-        before = text[max(0, match.start() - _REACH) : match.start() + (match.re is LAST and not match[0][0].isalpha())]
+        before = text[
+            max(0, match.start() - _REACH) : match.start() + (match.re is LAST and not match[0][0].isalpha())
+        ]
         if match.re is LAST and (ended := _ENDS_IN_A_LETTER.search(before)) and not has_denial(ended[0]):
             continue
         several = _BEHIND_ANOTHER.search(before)
@@ -216,7 +223,11 @@ def _weight(found: re.Match[str]) -> Weight:
     if found.re is LAST:
         return Weight.POINTED
     if found.re is POSTFIX:
-        return Weight.STATED if CALLED_THE_ANSWER.search(found[0]) else Weight.POINTED
+        return (
+            Weight.STATED
+            if CALLED_THE_ANSWER.search(found.string, found.end("letter"), found.end())
+            else Weight.POINTED
+        )
     if found["mentioned"] or (found["noun"] and not found["link"]):
         alone = _BEGINS_A_SENTENCE.search(found.string[max(0, found.start() - 20) : found.start()])
         return Weight.POINTED if alone and _ENDS_A_LINE.match(found.string, found.end()) else Weight.MENTION
@@ -281,7 +292,7 @@ def _is_denied(found: re.Match[str], start: int, choices: Sequence[str], *, stat
 def _behind_own_choice(letter: str, rest: str, choices: Sequence[str], *, stated: bool) -> str | None:
     """Returns what follows the words of a choice behind a letter; None if there are none.
 
-    Behind the sentence that states a letter, only its own choice belongs to it: `The answer is B. Mitosis is`.
+    Behind the sentence that states a letter, only its own choice belongs to it.
     """
     label = _LABEL.match(rest)
     ends = stated and label is not None and "." in label[0]

@@ -37,7 +37,8 @@ _ALSO = re.compile(
     rf"(?<![\w'’]){_OPEN}(?P<before>[A-Z])[)\]\"'”.]?(?:\s+\w+){{0,3}}?\s+(?:also|too|as\s+well|equally"
     rf"|likewise)\b"
     rf"|(?<![\w'’]){_OPEN}(?P<possible>[A-Z])[)\]\"'”]?\s+(?:could|might|may|can)\s+be\b"
-    rf"|\b(?:[Ss]o|[Aa]lso|[Ee]qually|[Ll]ikewise|as\s+(?:well|is|does))\W+(?:\w+\s+){{0,3}}?{_OPEN}(?P<behind>[A-Z])(?![\w'’])"
+    rf"|\b(?:[Ss]o|[Aa]lso|[Ee]qually|[Ll]ikewise|as\s+(?:well|is"
+    rf"|does))\W+(?:\w+\s+){{0,3}}?{_OPEN}(?P<behind>[A-Z])(?![\w'’])"
 )
 """A letter that is named in addition to another one: `D is also correct`, `so is D`, `D might be right`."""
 _NEXT_MENTION = re.compile(r"[.;]\s*(?:the\s+)?(?:option|choice|answer|letter)\b", re.IGNORECASE)

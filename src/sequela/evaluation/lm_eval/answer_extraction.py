@@ -256,12 +256,21 @@ def _boxed_number(text: str, _: Sequence[str]) -> str | None:
 _OPTION = re.compile(r"\(([A-Z])\)")
 _LISTED_OPTION = re.compile(r"(?m)^\s*\([A-Z]\)")
 _STATED_OPTION = re.compile(
-    r"^[\s:*_\"'`“”‘’$<\[{-]*(?:(?i:(?:the\s+)?(?:option|choice|letter|answer))\s+)?(?:\(\s?([A-Za-z])\s?\)|([A-Z])(?![^\n]{1,80}=)(?:\)|(?=[\s*_\"'`“”’$>\]}.,]*(?:$|\n|[.:,]\s|\s[-–—]\s))))"
+    r"^[\s:*_\"'`“”‘’$<\[{-]*(?:(?i:(?:the\s+)?(?:option|choice|letter|answer))\s+)?(?:\(\s?([A-Za-z])\s?\)"
+    r"|([A-Z])(?![^\n]{1,80}=)(?:\)|(?=[\s*_\"'`“”’$>\]}.,]*(?:$|\n|[.:,]\s|\s[-–—]\s))))"
 )
+_OR_ANOTHER = re.compile(
+    r"(?i)[\s*_\"'”’)]*(?:[\s,;(–—-]*(?:or|versus|vs)\b|[,;.?!…(–—-]+\s*(?:or\s+)?(?:maybe|perhaps|possibly"
+    r"|alternatively)\b"
+    r"[\s,]*(?:it\s+is\s+|it['’]s\s+)?\(?(?-i:[A-Z])\b)"
+)
+"""An alternative behind an option: `or maybe (A)`, `or something`."""
 _HEDGE = re.compile(
-    r"(?i)[\s,:]*(?:(?:(?:most\s+|very\s+)?(?:likely|probably)|definitely|certainly|clearly|obviously|surely|indeed|actually"
+    r"(?i)[\s,:]*(?:(?:(?:most\s+|very\s+)?(?:likely|probably)|definitely|certainly|clearly|obviously|surely"
+    r"|indeed|actually"
     r"|of\s+course|in\s+fact|therefore|thus|that\s+(?:it|this)\s+is)\b[\s,:]*)+"
-    r"(?=[*_\"'“]*(?:\(\s?[A-Z]\s?\)|(?:not\s+valid|yes|no|true|false|valid|invalid|plausible|implausible)\b))"
+    r"(?=[*_\"'“]*(?:\(\s?[A-Z]\s?\)|(?:not\s+valid|yes|no|true|false|valid|invalid|plausible"
+    r"|implausible)\b))"
 )
 """Words between a statement and an option or a closed word: `most likely`, `that it is`."""
 _EQUATION = re.compile(r"[A-Z(][A-Z\d\s()*+/=.,·×÷-]*=\s*(-?\s?\d[\d,]*(?:\.\d+)?)\s*[.!]?\s*")
@@ -269,7 +278,8 @@ _EQUATION = re.compile(r"[A-Z(][A-Z\d\s()*+/=.,·×÷-]*=\s*(-?\s?\d[\d,]*(?:\.\
 _NEXT_SENTENCE = re.compile(r"[.!]\s+(?=[A-Z][a-z])")
 _DENIED_ANSWER = re.compile(
     r"(?i)\W*(?:(?:definitely|certainly|clearly|surely|probably|therefore|also|simply|of\s+course)[\s,]+)*"
-    r"(?:not|never|neither|either|(?:any|every)thing\s+(?:but|except)|(?:any|some)thing\s+other\s+than|other\s+than)\b"
+    r"(?:not|never|neither|either|(?:any|every)thing\s+(?:but|except)|(?:any|some)thing\s+other\s+than"
+    r"|other\s+than)\b"
 )
 
 
@@ -303,8 +313,7 @@ def _stated_answer(text: str, _: Sequence[str]) -> str | None:
         rest_of_text = behind[behind.find(stated) + option.end() :]
         if is_denied("", rest_of_text):
             return _instead(rest_of_text)
-        if is_alternative("", rest):
-            return None
+        several = several or _OR_ANOTHER.match(rest)
         return None if several or letter in _denied_options(rest_of_text) else f"({letter})"
     if denies_validity(stated):
         return stated_closed_word(stated)
@@ -331,8 +340,10 @@ def _first_sentence(stated: str) -> str:
 
 
 _IN_ITS_PLACE = re.compile(
-    rf"(?i)\W*(?:\([A-Z]\)|\w+)?[^\w()]+(?:(?:(?:{CORRECTIONS}|but|oh|and|well|rather|instead)\b[\s,.:;!…–—-]*)+"
-    r"(?:(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|was|['’]s|should\s+be)\s*)?|(?:it|that)\s*(?:is|['’]s)\s+)"
+    rf"(?i)\W*(?:\([A-Z]\)|\w+)?[^\w()]+(?:(?:(?:{CORRECTIONS}|but|oh|and|well|rather"
+    rf"|instead)\b[\s,.:;!…–—-]*)+"
+    r"(?:(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|was|['’]s|should\s+be)\s*)?|(?:it|that)\s*(?:is"
+    r"|['’]s)\s+)"
     r"(?:(?:really|actually|rather|option)\s+)*\(([A-Z])\)(?!\s*\?)"
 )
 
@@ -348,8 +359,12 @@ def _instead(behind: str) -> str | None:
 def _denied_options(text: str) -> set[str]:
     """Returns the letters in round brackets of which every mention is denied."""
     said: dict[str, list[bool]] = {}
+    judged: dict[tuple[str, str], bool] = {}  # so that a text that repeats itself takes no longer
     for option in _OPTION.finditer(text):
-        said.setdefault(option[1], []).append(is_denied(*around(text, *option.span())))
+        near = around(text, *option.span())
+        if near not in judged:
+            judged[near] = is_denied(*near)
+        said.setdefault(option[1], []).append(judged[near])
     return {letter for letter, denied in said.items() if all(denied)}
 
 
@@ -376,10 +391,13 @@ def _unless_denied(options: re.Match[str]) -> str:
 
 _SEVERAL_OPTIONS = re.compile(r"\([A-Z]\)(?:,?\s*(?:(?:and|or|nor)\s+)?\([A-Z]\))+")
 _TWO_OPTIONS = re.compile(r"\([A-Z]\)[\s,/&]*(?:(?:and|or|nor)\s+)?\([A-Z]\)")
-_ONLY_OPTION = re.compile(r"[\s:*_\"'`“”‘’$<\[{-]*(?:option\s+)?(?:([A-Z])[\s*_\"'`“”’$>\]}.]*$|([A-Z])\)\s|([A-Z])\.\s(?=\s*\S)|\(([a-z])\)[\s.]*$)"
+_ONLY_OPTION = re.compile(
+    r"[\s:*_\"'`“”‘’$<\[{-]*(?:option\s+)?(?:([A-Z])[\s*_\"'`“”’$>\]}.]*$|([A-Z])\)\s|([A-Z])\.\s(?=\s*\S)"
+    r"|\(([a-z])\)[\s.]*$)"
 )
 _CHOSEN_OPTION = re.compile(
-    r"\s*(?:(?:so|therefore|thus|hence)[,\s]+)?i(?:\s+would|['’]d|\s+will|['’]ll)?\s+(?:choose|pick|select|go\s+with|say)\s+(?:option\s+)?"
+    r"\s*(?:(?:so|therefore|thus|hence)[,\s]+)?i(?:\s+would|['’]d|\s+will|['’]ll)?\s+(?:choose|pick|select"
+    r"|go\s+with|say)\s+(?:option\s+)?"
     r"(?-i:([A-Z]))\s*[.!]?\s*$",
     re.IGNORECASE,
 )
@@ -408,7 +426,8 @@ def _first_closed_word(text: str, _: Sequence[str]) -> str | None:
 
 _WHOLE_LINE = re.compile(
     r"[\s=$*_`\"'“]*((?:-\s?)?\d[\d,]*(?:\.\d+)?|[][(){}<>](?: ?[][(){}<>])*"
-    r"|(?!.*\b(?:yes|no|true|false|valid|invalid|not|and|or|the|is|it|i)\b)[a-z][a-z'’-]+(?: [a-z][a-z'’-]+)+)[\s$*_`\"'“”.]*"
+    r"|(?!.*\b(?:yes|no|true|false|valid|invalid|not|and|or|the|is|it"
+    r"|i)\b)[a-z][a-z'’-]+(?: [a-z][a-z'’-]+)+)[\s$*_`\"'“”.]*"
 )
 """A number, a row of brackets, or a row of small words that are no sentence."""
 
