@@ -32,6 +32,10 @@ The answer is B. Were it a conifer, the answer would be C.
 The answer is B. For conifers, the answer is C.
 The answer is B. In the mountains, it would be C.
 The answer is B. Otherwise, it would be A.
+The answer is B, but for conifers the answer would be C.
+The answer is B; for conifers it's C.
+The answer is B. In the previous question, the answer was A.
+The answer is B. Initially I chose A.
 The answer is B; the answer for conifers is C.
 The answer is B. The second best is A.
 The answer is B. The next best choice is A.

@@ -92,7 +92,7 @@ _SUPPOSED = re.compile(
     r"\b(?:if|unless|suppos(?:e|ing)|assuming|imagine|otherwise|whenever|were\s+(?:it|this|that|the|we)\b"
     r"|had\s+(?:it|this|that|the|we|they|you|there)\b|in\s+(?:that\s+case|the\s+example)|for\s+(?:example"
     r"|instance))"
-    rf"|\b(?:might|may|could|would|can)\s+(?:\w+ly\s+|also\s+)?{_HALF_SAID}\b|\btempt\w+|\bat\s+first\b",
+    rf"|\b(?:might|may|could|would|can)\s+(?:\w+ly\s+|also\s+)?{_HALF_SAID}\b|\btempt\w+|\b(?:at\s+first|initially|originally|last\s+time|in\s+the\s+(?:previous|other|next)\s+\w+)\b",
     re.IGNORECASE,
 )
 """Words of a clause whose statement holds only on a condition, or seems to hold."""
@@ -102,10 +102,9 @@ _OF_THE_TASK = (
     r"|end|conclusion|summary|short|fact|view|mind|light|opinion|all|total"
 )
 _SCOPE = re.compile(
-    rf"\A\W*(?:(?:but|and|while|whereas|now|yet)\s+)?(?:for|in|with|under|of|among|regarding|concerning"
-    rf"|as\s+for|when|where"
-    rf"|during|at|on)\s+(?!(?:\S+\s+){{0,8}}?(?:{_OF_THE_TASK})\b)[^,;]{{1,80}},\s*(?:the\s+"
-    rf"|my\s+)?(?:\w+\s+){{0,2}}\Z",
+    r"(?:\A|[;:,])\W*(?:(?:but|and|while|whereas|now|yet)\s+)?(?:for|in|with|under|of|among|regarding|concerning"
+    rf"|as\s+for|when|where|during|at|on)\s+(?!(?:\S+\s+){{0,8}}?(?:{_OF_THE_TASK})\b)"
+    r"(?:[^,;]{1,80},|\S{1,30}(?:\s\S{1,30}){0,3}?)\s*(?:the\s+|my\s+)?(?:\w+\s+){0,2}\Z",
     re.IGNORECASE,
 )
 """An introduction that limits the statement behind it: `For solutes, the answer is`."""
@@ -199,7 +198,7 @@ def is_limited(text: str, one: Statement) -> bool:
     supposed = [*_SUPPOSED.finditer(lead + text[one.start : one.place])]
     if supposed and not _CONCLUDES.search(lead, supposed[-1].end()):
         return True
-    if _SCOPE.match(lead):
+    if _SCOPE.search(lead):
         return True
     pointed = one.weight is Weight.POINTED and bool(_WOULD.search(text, one.start, one.end))
     return pointed and not (_CONCLUDES.search(lead) or CORRECTION.search(lead))
