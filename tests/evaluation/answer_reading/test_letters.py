@@ -197,3 +197,38 @@ def test_relations_paths_and_alternatives_are_no_answers(text: str) -> None:
 )
 def test_a_letter_that_is_taken_back(text: str, letter: str | None) -> None:
     assert chosen_letter(text, CHOICES) == letter
+
+
+@pytest.mark.parametrize("letter", "AEI")
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Option {} is correct because it floats.",
+        "{} is the best choice.",
+        "{} it is",
+        "{} because of it",
+        "{} works",
+        "{} obviously",
+    ],
+)
+def test_the_letter_i_is_read_like_the_others(letter: str, form: str) -> None:
+    assert chosen_letter(form.format(letter), tuple("pqrstuvwxy")) == letter
+
+
+@pytest.mark.parametrize(
+    "text", ["I was right about it", "I of course agree", "I would be correct to say so", "I for one"]
+)
+def test_the_pronoun_is_no_letter(text: str) -> None:
+    assert chosen_letter(text, tuple("pqrstuvwxy")) is None
+
+
+@pytest.mark.parametrize("letter", "ABD")
+def test_a_letter_alone_counts_before_a_copy_of_the_choices(letter: str) -> None:
+    copied = "A. oak\nB. elm\nC. fir\nD. yew"
+    assert chosen_letter(f"{letter}\n\n{copied}", CHOICES) == letter
+    assert chosen_letter(copied, CHOICES) is None
+
+
+def test_remarks_on_the_other_choices_are_no_copy_of_them() -> None:
+    text = "B. elm\n\nWhy the others are wrong:\nA. oak: it has acorns.\nC. fir: it has cones."
+    assert chosen_letter(text, CHOICES) == "B"

@@ -37,6 +37,9 @@ MANY = [
     "& ",
     "The answer is A. ",
     "answer is 5 or ",
+    "Oak (option A) ",
+    "For x, the answer is D. ",
+    "(A) or maybe (B) ",
 ]
 BEFORE = ["", "Q", "(A", "The answer is", "The answer", "\\boxed{", "<", "1", "$", "A or"]
 

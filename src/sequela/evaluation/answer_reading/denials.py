@@ -51,6 +51,12 @@ _EXEMPT = re.compile(
     re.IGNORECASE,
 )
 """Phrases whose word of negation denies nothing: `no doubt`, `not only`, `nothing else`."""
+_BY_ELIMINATION = re.compile(
+    r"\b(?:by|through|via|using|with|after)\s+(?:(?:the|a|simple)\s+)*(?:process\s+of\s+)?eliminat(?:ion"
+    r"|ing)\b",
+    re.IGNORECASE,
+)
+"""A way to an answer, which denies nothing about it."""
 _OPEN = re.compile(r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|whether|imagine|pretend)\b", re.IGNORECASE)
 _OTHERS = re.compile(
     r"\b(?:some|many|most|people|others|students?|someone|somebody|everyone|they|he|she|you\s+(?:might|may"
@@ -148,7 +154,7 @@ def is_denied_before(text: str, start: int, end: int) -> bool:
     lead = text[start:end]
     if re.match(r"(?:so|therefore|thus|hence|finally)\b", lead, re.IGNORECASE):
         return has_denial(lead)
-    before = _EXEMPT.sub(" ", text[max(0, start - _REACH) : start])
+    before = _BY_ELIMINATION.sub(" ", _EXEMPT.sub(" ", text[max(0, start - _REACH) : start]))
     begins = [one.end() for one in _CLAUSE_BEGINS.finditer(before)]
     clause = before[begins[-1] if begins else 0 :]
     whole = clause + _EXEMPT.sub(" ", lead)

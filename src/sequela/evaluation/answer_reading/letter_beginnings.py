@@ -12,7 +12,8 @@ _ECHO = re.compile(r"^\s*A\s*:\s*")
 _SURE = r"(?!(?:un|in|im|wrong|false|mistaken|hard|scarce|bare|fami|rep|sup|assemb|anoma|sici|ita|ju)\w*ly\b)"
 _INTERJECTIONS = re.compile(
     r"(?:\s*(?:sure|ok|okay|without\s+(?:a|any)\s+doubt|no\s+doubt|for\s+sure|in\s+conclusion|in\s+short"
-    r"|in\s+my\s+opinion|overall|yes|yeah|yup|yea|yep|of\s+course|well|right|alright|correct|good|great|hmm+|oh|ah"
+    r"|in\s+my\s+opinion|overall|yes|yeah|yup|yea|yep|of\s+course|well|right|alright|correct|good|great|hmm+"
+    r"|um+|uh+|erm?|oh|ah"
     rf"|wait|sorry|{ADVERBS}|{_SURE}\w{{2,}}ly)\b[\s,.!:;-]*|\s*no(?:pe)?\s*[,.!;:][\s,.!:;-]*)*",
     re.IGNORECASE,
 )

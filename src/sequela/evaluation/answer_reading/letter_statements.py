@@ -39,17 +39,26 @@ _LINK_VERBS = (
     r"|sarebbe|là|adalah|jest"
 )
 _LINK = (
-    r"(?:\s+(?!not\b|never\b|cannot\b|no\b|pas\b|nicht\b|não\b|non\b|không\b|n['’]est\b"
+    rf"(?:,\s*(?:{ADVERBS}),)?(?:\s+(?!not\b|never\b|cannot\b|no\b|pas\b|nicht\b|não\b|non\b|không\b"
+    rf"|n['’]est\b"
     r"|\w+n['’]t\b)[\w'’]+){0,6}?\s*"
     rf"(?:\b(?:{_LINK_VERBS})\b|[:=→—]|->|\s-|['’]s\b|是|为|為|는|은|は)"
 )
 _CHOOSE = (
     r"choos(?:e|ing)|chose|pick(?:ing|ed)?|select(?:ing|ed)?|vot(?:e|ing)(?:\s+for)?|(?:go(?:ing)?"
-    r"|went)\s+with|opt(?:ing)?\s+for|settle\s+on"
+    r"|went)\s+(?:with|for)|opt(?:ing)?\s+for|settle\s+on"
     r"|elijo|elegiría|escojo|escogería|selecciono|escolho|marco|(?:je\s+)?choisis|wähle|nehme|scelgo"
     r"|sceglierei|chọn|kies|выбираю"
 )
 _BE = r"is|['’]s|was|must\s+be|should\s+be|(?:would|['’]d)\s+be|has\s+(?:got\s+)?to\s+be"
+_BEST_NOUNS = (
+    r"fit|match|statement|sentence|description|explanation|example|definition|interpretation|illustration"
+    r"|completion"
+    r"|representation|summary|translation|term|word|phrase|reason|order|sequence|pair|item|way|approach"
+    r"|method|diagnosis"
+    r"|treatment|step|argument|assumption|inference|claim|candidate|alternative|bet"
+)
+"""Names for what a question asks for, of which one is the best or the correct one."""
 _FILLERS = (
     rf"{ADVERBS}|the|option|choice|letter|answer|number|la|el|le|die|der|das|den|il|lo|(?-i:a)|letra"
     rf"|lettre|lettera|opción|opção"
@@ -58,12 +67,15 @@ _FILLERS = (
 STATEMENT = re.compile(
     unicodedata.normalize(
         "NFKC",
-        rf"(?:\b(?:{_ANSWER_WORDS})\b(?:{_LINK})?|\b{_LABELS}"
-        rf"|\b(?:{_CHOOSE})(?!\w)|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|選|为|為)?|\b(?:correct|right"
-        rf"|best)(?:\s+one)?\s+(?:{_BE})\b"
-        rf"|\b(?:it|that|this|mine)\s*(?:{_BE})\b|^\W*(?:must|has\s+(?:got\s+)?to|gotta|should)\s+be\b"
+        rf"(?:\b(?P<noun>{_ANSWER_WORDS})\b(?P<link>{_LINK})?|\b{_LABELS}"
+        rf"|\b(?:{_CHOOSE})(?!\w)|(?:{_UNSPACED_WORDS})\s*(?:是|は|는|은|选|選|为|為)?|\b(?:correct|right|true"
+        rf"|best)(?:\s+(?:one|{_BEST_NOUNS}))?\s+(?:{_BE})\b"
+        rf"|(?P<pointed>\b(?:it|that|this|mine)\s*(?:{_BE})\b|^\W*(?:must|has\s+(?:got\s+)?to|gotta"
+        rf"|should)\s+be\b"
         r"|\b(?:looks?|seems?|sounds?)\s+like\b|\b(?:leaves|leaving)(?:\s+(?:us|me))?(?:\s+with)?\b"
-        r"|\bc['’]est\b|\b(?:das|es)\s+ist\b|\b(?:es\s+la|é\s+a|è\s+la)\b|^\s*là\b"
+        r"|(?:\bam|\bare|['’]re|['’]m)\s+left\s+with\b"
+        r"|\bc['’]est\b|\b(?:das|es|richtig|korrekt)\s+ist\b|\b(?:es\s+la|é\s+a|è\s+la)\b|^\s*là\b)"
+        r"|\b(?P<mentioned>corresponds?\s+to|is\s+(?:described|shown|listed|given)\s+(?:in|by|as|under))\b"
         r"|\b(?:i|we)(?:\s+would|\s+will|['’]d|['’]ll|\s+have\s+to|['’]m|\s+am)?"
         r"\s+(?:choose|pick|select|say|go\s+with|think|believe|guess|suppose|vote\s+for|take|get|answer)\b"
         r"(?:\s+(?:it\s+is|it['’]s|that))?"
@@ -108,6 +120,15 @@ _COPULAS = (
     r"|appears(?:\s+to\s+be)?|sounds(?:\s+like)?|remains|feels|['’]s|es|est|ist|é|è|là|sería|seria|serait"
     r"|wäre|sarebbe"
 )
+_DOES_BEST = (
+    r"(?:best|most\s+(?:\w+ly\s+)?|(?:(?:most|more)\s+)?(?:accurately|correctly|closely|clearly|precisely"
+    r"|properly|fully)\s+)"
+    r"\s*(?:describ|explain|complet|fit|match|represent|captur|reflect|answer|illustrat|summari[sz]|express"
+    r"|defin"
+    r"|exemplif|support|satisf|characteri[sz]|account|correspond|suit|address|demonstrat|identif|interpret"
+    r"|align)(?:e?s|ies)\b"
+)
+"""Words behind a letter that say that it does best what was asked for: `best describes`."""
 PREDICATE = (
     rf"(?:(?:{_COPULAS}){_ADVERB}\s+{RIGHTNESS}"
     rf"|(?:(?:{ADVERBS})\s+)?(?:fits|matches|works|applies|holds|wins|makes{_ADVERB}\s+(?:the\s+"
@@ -116,10 +137,15 @@ PREDICATE = (
 """The words behind a letter that call it the answer."""
 POSTFIX = re.compile(
     rf"(?<![\w'’])(?:(?P<named>(?:option|choice|answer|letter|opción|opção|alternativa|letra|lettre"
-    rf"|lettera)\s+))?[(\[\"'“]?{ANY_LETTER}[)\]\"'”.]*\s+{PREDICATE}",
+    rf"|lettera)\s+))?[(\[\"'“]?{ANY_LETTER}[)\]\"'”.]*\s+(?:alone\s+)?(?:{PREDICATE}|{_DOES_BEST}"
+    rf"|remains\s*(?:$|[.!])"
+    rf"|(?:{_COPULAS})\s+the\s+(?:best|correct|right)\s+(?:{_BEST_NOUNS})\b)",
     re.IGNORECASE,
 )
 """A letter that is called the answer: `B is correct`."""
+
+CALLED_THE_ANSWER = re.compile(rf"\b(?:correct|right|answer|best\s+(?:{_ANSWER}))\b", re.IGNORECASE)
+"""The words of a letter that is called the answer, rather than a good or a likely one."""
 
 _UNSPACED_ENDS = (
     r"\s*(?:です|でした|だ(?!\w)|だと|である|になり|が(?:最も|一番)?(?:正解|正しい|答え|適切)|を選|と思|입니다|이다|예요|이에요|번|이\s*정답|가\s*정답"
@@ -139,19 +165,21 @@ GOES_ON_ABOUT_AN_ANSWER = re.compile(
 )
 """Words behind a letter that go on about an answer; `a cat` and `vitamin C deficiency` have others."""
 INSTEAD = re.compile(
-    rf"(?:\bnot\s+{OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)|\b(?:no|wait|sorry|actually)[,:]"
+    r"(?:不是\s*[A-Z]\s*[，,、]?\s*(?:而)?是|(?<![A-Za-z])[A-Z]\s*(?:では?なく|じゃなくて?|[이가]\s*아니[라고])\s*[、,，]?"
+    rf"|\bnot\s+{OPENING}[A-Za-z]\b[)\]]?[,;]?\s*(?:but|rather|instead)|\b(?:no|wait|sorry|actually)[,:]"
     rf"|[.,;!?…—-]\s*(?:(?:oh|but|and|well|um+|uh)[\s,]{{1,9}}){{0,3}}(?!(?:no"
     rf"|nope)\s+[A-Z])(?:(?:{CORRECTIONS})[\s,.:;!…—-]{{1,9}}){{1,4}}(?=[(\[\"'“]?(?-i:[A-Z])(?![\w'’]))"
     rf"|[.,;!?…—-]\s*(?:{CORRECTIONS})[\s,.:;!…—-]+(?:it\s+is|it['’]s|that\s+(?:it\s+)?is|option"
     rf"|the\s+answer\s+is)(?=\s))"
     r"(?:\s+(?:rather|actually|it\s+is|it['’]s|option))*"
-    rf"{OPENING}{ANY_LETTER}(?![\w'’])",
+    rf"{OPENING}{ANY_LETTER}{_LETTER_END}",
     re.IGNORECASE,
 )
 """A letter in the place of another one: `not A but B`, `no, B`."""
 
 LAST = re.compile(
-    r"(?:[.!?:][^\S\n]{1,20}|\n|\A\W{0,20}(?:in|based|of|to|from|given|for|after|with|by|according|if|looking"
+    r"(?:[.!?:][^\S\n]{1,20}|\n|\A\W{0,20}(?i:in|based|of|to|from|given|for|after|with|by|according|if"
+    r"|looking"
     r"|considering)\b[^.!?\n]{0,150},)"
     rf"(?:\s{{0,20}}(?:so|thus"
     rf"|therefore)\b)?{OPENING}(?P<letter>[A-Z])[\s*_\"'`”’»」』)\]}}】〕>》〉$|]{{0,40}}[.!]?\s{{0,40}}\Z"

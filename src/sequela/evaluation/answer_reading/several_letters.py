@@ -37,9 +37,13 @@ _ALSO = re.compile(
     rf"(?<![\w'’]){_OPEN}(?P<before>[A-Z])[)\]\"'”.]?(?:\s+\w+){{0,3}}?\s+(?:also|too|as\s+well|equally"
     rf"|likewise)\b"
     rf"|(?<![\w'’]){_OPEN}(?P<possible>[A-Z])[)\]\"'”]?\s+(?:could|might|may|can)\s+be\b"
-    rf"|\b(?:[Ss]o|[Aa]lso|[Ee]qually|[Ll]ikewise|as\s+(?:well|is|does))\W+(?:\w+\s+){{0,3}}?{_OPEN}(?P<behind>[A-Z])(?![\w'’])"
+    rf"|\b(?:[Ss]o|[Aa]lso|[Ee]qually|[Ll]ikewise|as\s+(?:well|is"
+    rf"|does))\W+(?:\w+\s+){{0,3}}?{_OPEN}(?P<behind>[A-Z])(?![\w'’])"
 )
 """A letter that is named in addition to another one: `D is also correct`, `so is D`, `D might be right`."""
+_NEXT_MENTION = re.compile(r"[.;]\s*(?:the\s+)?(?:option|choice|answer|letter)\b", re.IGNORECASE)
+_ENDS_A_LINE = re.compile(r"[)\]\"'”*]*\s*[.!]?\s*(?:\n|\Z)")
+_REFERS = re.compile(r"\b(?:see|compare|cf\.?)\s+\Z", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?\n;]")
 _REACH = 240
 """The number of characters behind a letter within which its sentence is looked for."""
@@ -56,16 +60,27 @@ def is_one_of_several(letter: str, rest: str, choices: Sequence[str], *, stated:
             where it may be the first of a copied list of choices.
     """
     label = _LABEL_END.match(rest)
-    behind = behind_choice(rest[label.end() :] if label else rest, choices)
+    ends = stated and label is not None and "." in label[0]
+    shown = [choice_of(letter, choices)] if ends else choices
+    behind = behind_choice(rest[label.end() :] if label else rest, shown)
     places = [0] if behind is None else [0, len(rest) - len(behind)]
     if any(_leads_to_another(letter, rest, place, choices, stated) for place in places):
         return True
     return not stated and _begins_a_list(letter, rest, choices)
 
 
-def has_another_behind(letter: str, text: str, start: int) -> bool:
-    """Returns whether a text names another letter in addition to one, from a place on."""
+def has_another_behind(letter: str, text: str, start: int, *, stated: bool = False) -> bool:
+    """Returns whether a text names another letter in addition to one, from a place on.
+
+    Args:
+        letter: The letter.
+        text: The text.
+        start: The place.
+        stated: Whether words state the letter; then a reference to another one adds nothing (`see also D`).
+    """
     for found in _ALSO.finditer(text, start):
+        if stated and _REFERS.search(text[max(0, found.start() - 12) : found.start()]):
+            continue
         (other,) = (one for one in found.groups() if one)
         sentence = _SENTENCE_END.split(text[found.start() : found.end() + _REACH], maxsplit=1)[0]
         if other not in (letter, "I") and not has_denial(sentence):
@@ -91,6 +106,8 @@ def _leads_to_another(letter: str, rest: str, place: int, choices: Sequence[str]
     joined = bool(joint["joined"])
     if other.islower():
         return named and (letter.islower() or joined) and other in string.ascii_lowercase[: len(choices)]
+    if stated and not joined and _NEXT_MENTION.search(joint[0]) and not _ENDS_A_LINE.match(follows):
+        return False  # the next sentence is about another option
     if (other == "I" and not named) or (stated and joint["line"] and not joined):
         return False
     return (joined or named) and not _is_denied(follows, choices)

@@ -17,8 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sequela.evaluation.answer_reading import letters
 from sequela.evaluation.answer_reading.choices import behind_choice, is_part_of_a_number
-from sequela.evaluation.answer_reading.clauses import CORRECTIONS, is_in_a_question, is_withdrawn
+from sequela.evaluation.answer_reading.clauses import CORRECTIONS, is_in_a_question
+from sequela.evaluation.answer_reading.closed_words import (
+    begins_with_closed_word,
+    denies_validity,
+    first_closed_word,
+    stated_closed_word,
+    word_in_place_of_a_denied_one,
+)
 from sequela.evaluation.answer_reading.denials import is_asked, is_denied_before, is_denied_behind
+from sequela.evaluation.answer_reading.letters_of_words import is_an_initial
 from sequela.evaluation.answer_reading.long_texts import readable
 from sequela.evaluation.answer_reading.markup import plain
 from sequela.evaluation.answer_reading.names import begins_with_number, name_within, same_name
@@ -40,7 +48,7 @@ from sequela.evaluation.answer_reading.statements import (
 )
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 
-EXTRACTION_VERSION = 4
+EXTRACTION_VERSION = 5
 """Raised when a rule below starts to parse the same text differently."""
 
 Extractor = Callable[[str, Sequence[str]], str | None]
@@ -248,52 +256,31 @@ def _boxed_number(text: str, _: Sequence[str]) -> str | None:
 _OPTION = re.compile(r"\(([A-Z])\)")
 _LISTED_OPTION = re.compile(r"(?m)^\s*\([A-Z]\)")
 _STATED_OPTION = re.compile(
-    r"^[\s:*_\"'`“”‘’$<\[{-]*(?:(?i:(?:the\s+)?(?:option|choice|letter|answer))\s+)?(?:\(([A-Za-z])\)|([A-Z])(?:\)|(?=[\s*_\"'`“”’$>\]}.,]*(?:$|\n|[.:,]\s|\s[-–—]\s))))"
+    r"^[\s:*_\"'`“”‘’$<\[{-]*(?:(?i:(?:the\s+)?(?:option|choice|letter|answer))\s+)?(?:\(\s?([A-Za-z])\s?\)"
+    r"|([A-Z])(?![^\n]{1,80}=)(?:\)|(?=[\s*_\"'`“”’$>\]}.,]*(?:$|\n|[.:,]\s|\s[-–—]\s))))"
 )
-_CLOSED_WORD = re.compile(
-    r"^[\s:*_\"'`“”‘’$({<\[-]*(?P<word>(?P<denied>not\s+(?:\w+ly\s+)?(?=valid\b))?(?:yes|no|true|false|valid|invalid|plausible|implausible))"
-    r"(?P<rest>(?:[\s*_\"'`“”‘’»)\]}$]*(?:$|[.,;:!…—\n](?!\w)|-(?:\s|-)|\s-+\s|\((?!\w*\s*or\b))"
-    r"|[*_\"'`“”‘’)\]}]*\s+(?:because|since|as|for|given|that['’]s|which|indeed|of\s+course|in\s+(?:this|that|all|both|fact)|under"
-    r"|based|according|due|therefore|thus|hence|so|but|i|we|you|he|she|it|they|this|that|these|those|there|the|all|not"
-    r"|(?:it|he|she|that|they|there)['’]\w+)\b(?!['’-]\w)"
-    r"|[*_\"'`“”‘’]*\s+(?:argument|deduction|inference|yes|no)\b(?!\s+(?:one|man)\b)).*)",
-    re.IGNORECASE | re.DOTALL,
+_OR_ANOTHER = re.compile(
+    r"(?i)[\s*_\"'”’)]*(?:[\s,;(–—-]*(?:or|versus|vs)\b|[,;.?!…(–—-]+\s*(?:or\s+)?(?:maybe|perhaps|possibly"
+    r"|alternatively)\b"
+    r"[\s,]*(?:it\s+is\s+|it['’]s\s+)?\(?(?-i:[A-Z])\b)"
 )
-"""A word of a closed set that ends or is followed by a clause, as in `No she did not` but not in `no one`."""
-_ANOTHER_CLOSED_WORD = re.compile(
-    r"(?i)\W*(?:(?:and|or|and/or|nor|wait|actually|maybe|perhaps|probably|sorry|i\s+mean)\b\W*)*"
-    r"(?P<other>yes|no|true|false|valid|invalid|plausible|implausible)\b(?!\s+(?:one|doubt|question|matter|longer|\w+\s+(?:is|was|are|were)\b)|['’-]\w)"
+"""An alternative behind an option: `or maybe (A)`, `or something`."""
+_HEDGE = re.compile(
+    r"(?i)[\s,:]*(?:(?:(?:most\s+|very\s+)?(?:likely|probably)|definitely|certainly|clearly|obviously|surely"
+    r"|indeed|actually"
+    r"|of\s+course|in\s+fact|therefore|thus|that\s+(?:it|this)\s+is)\b[\s,:]*)+"
+    r"(?=[*_\"'“]*(?:\(\s?[A-Z]\s?\)|(?:not\s+valid|yes|no|true|false|valid|invalid|plausible"
+    r"|implausible)\b))"
 )
-"""A second closed word directly behind the first: `yes or no`, `Yes, no`."""
-_RETRACTED = re.compile(r"(?i)\W*(?:which|but\s+that)\s+(?:is\s+(?:not|wrong|incorrect|false)\b|isn['’]t\b)")
-
-_ARGUMENT_IS = re.compile(
-    r"(?i)^\W*(?:that\s+)?(?:(?:the|this)\s+(?:\w+\s+){1,2}(?:is|are)\s+)?(?:(?:deductively|logically|clearly|definitely)\s+)?"
-)
-"""Words before a closed word: `that the argument is deductively valid`."""
+"""Words between a statement and an option or a closed word: `most likely`, `that it is`."""
+_EQUATION = re.compile(r"[A-Z(][A-Z\d\s()*+/=.,·×÷-]*=\s*(-?\s?\d[\d,]*(?:\.\d+)?)\s*[.!]?\s*")
+"""An equation of letters and numbers, whose last side is the result."""
+_NEXT_SENTENCE = re.compile(r"[.!]\s+(?=[A-Z][a-z])")
 _DENIED_ANSWER = re.compile(
     r"(?i)\W*(?:(?:definitely|certainly|clearly|surely|probably|therefore|also|simply|of\s+course)[\s,]+)*"
-    r"(?:not|never|neither|either|(?:any|every)thing\s+(?:but|except)|(?:any|some)thing\s+other\s+than|other\s+than)\b"
+    r"(?:not|never|neither|either|(?:any|every)thing\s+(?:but|except)|(?:any|some)thing\s+other\s+than"
+    r"|other\s+than)\b"
 )
-
-
-def _closed_word(text: str) -> str | None:
-    """Returns the closed word that a text begins with; none if it is denied, doubted or one of several.
-
-    `not valid` is `invalid`, the other answer of the only task with that pair. No other denial is an answer.
-    """
-    word = _CLOSED_WORD.match(text)
-    if word is None:
-        return None
-    rest = word["rest"]
-    another = _ANOTHER_CLOSED_WORD.match(rest)
-    if another and another["other"].casefold() != word["word"].casefold():
-        return None
-    if re.match(r"\W*\?|\.?\s*#?\d", rest):
-        return None
-    if _RETRACTED.match(rest) or is_alternative("", rest) or is_withdrawn(rest):
-        return None
-    return "invalid" if word["denied"] else word["word"]
 
 
 def _stated_text(text: str, _: Sequence[str]) -> str | None:
@@ -304,11 +291,15 @@ def _stated_text(text: str, _: Sequence[str]) -> str | None:
 
 def _stated_answer(text: str, _: Sequence[str]) -> str | None:
     """Returns the option, the `yes` or `no`, or else the line that the last `answer is` is followed by."""
-    stated = _stated_text(plain(text), ())
-    if stated is None:
-        return None
     whole = plain(first_question(text))
     behind = STATED.split(whole)[-1]
+    if len(behind) == len(whole):
+        return word_in_place_of_a_denied_one(whole)
+    if hedge := _HEDGE.match(behind):
+        behind = behind[hedge.end() :]
+    stated = _first_line(behind, ())
+    if stated is None:
+        return None
     leading = whole[: len(whole) - len(behind)] + " "
     if doubts_what_follows(leading, behind):
         return None
@@ -319,24 +310,40 @@ def _stated_answer(text: str, _: Sequence[str]) -> str | None:
         several = re.match(
             r"\W*(?:or|and|nor|/|&)?\W*\(?(?!I['’\s]+[a-z])[A-Z]\)?(?:\W|$)", rest
         ) and re.match(r"\s*(?:,|/|&|or\b|and\b|nor\b|\()", rest)
-        rest_of_text = behind[behind.find(rest) :]
+        rest_of_text = behind[behind.find(stated) + option.end() :]
         if is_denied("", rest_of_text):
             return _instead(rest_of_text)
+        several = several or _OR_ANOTHER.match(rest)
         return None if several or letter in _denied_options(rest_of_text) else f"({letter})"
-    closed = _ARGUMENT_IS.sub("", stated)
-    if re.match(r"(?i)\W*not\s+(?:\w+ly\s+)?valid\b", closed):
-        return _closed_word(closed)
+    if denies_validity(stated):
+        return stated_closed_word(stated)
     if _DENIED_ANSWER.match(stated):
         corrected = re.search(r"(?i)(?<!thing )\b(?:but|rather|instead)\s+\(([A-Z])\)", stated)
-        return f"({corrected[1].upper()})" if corrected else None
-    if _CLOSED_WORD.match(closed):
-        return _closed_word(closed)
-    return stated
+        return f"({corrected[1].upper()})" if corrected else word_in_place_of_a_denied_one(whole)
+    if begins_with_closed_word(stated):
+        return stated_closed_word(behind)
+    return _result(stated) or _first_sentence(stated)
+
+
+def _result(stated: str) -> str | None:
+    """Returns the last side of an equation that begins with letters: `A + B = 7 + 2 = 9`."""
+    found = _EQUATION.fullmatch(stated)
+    return found[1] if found else None
+
+
+def _first_sentence(stated: str) -> str:
+    """Returns the words or brackets of a statement up to a next sentence, unless that takes them back."""
+    end = None if re.search(r"\d", stated) else _NEXT_SENTENCE.search(stated)
+    if end is None or is_denied("", stated[end.start() :]) or is_alternative("", stated[end.start() :]):
+        return stated
+    return stated[: end.start()]
 
 
 _IN_ITS_PLACE = re.compile(
-    rf"(?i)\W*(?:\([A-Z]\)|\w+)?[^\w()]+(?:(?:(?:{CORRECTIONS}|but|oh|and|well|rather|instead)\b[\s,.:;!…–—-]*)+"
-    r"(?:(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|was|['’]s|should\s+be)\s*)?|(?:it|that)\s*(?:is|['’]s)\s+)"
+    rf"(?i)\W*(?:\([A-Z]\)|\w+)?[^\w()]+(?:(?:(?:{CORRECTIONS}|but|oh|and|well|rather"
+    rf"|instead)\b[\s,.:;!…–—-]*)+"
+    r"(?:(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|was|['’]s|should\s+be)\s*)?|(?:it|that)\s*(?:is"
+    r"|['’]s)\s+)"
     r"(?:(?:really|actually|rather|option)\s+)*\(([A-Z])\)(?!\s*\?)"
 )
 
@@ -352,8 +359,12 @@ def _instead(behind: str) -> str | None:
 def _denied_options(text: str) -> set[str]:
     """Returns the letters in round brackets of which every mention is denied."""
     said: dict[str, list[bool]] = {}
+    judged: dict[tuple[str, str], bool] = {}  # so that a text that repeats itself takes no longer
     for option in _OPTION.finditer(text):
-        said.setdefault(option[1], []).append(is_denied(*around(text, *option.span())))
+        near = around(text, *option.span())
+        if near not in judged:
+            judged[near] = is_denied(*near)
+        said.setdefault(option[1], []).append(judged[near])
     return {letter for letter, denied in said.items() if all(denied)}
 
 
@@ -380,17 +391,29 @@ def _unless_denied(options: re.Match[str]) -> str:
 
 _SEVERAL_OPTIONS = re.compile(r"\([A-Z]\)(?:,?\s*(?:(?:and|or|nor)\s+)?\([A-Z]\))+")
 _TWO_OPTIONS = re.compile(r"\([A-Z]\)[\s,/&]*(?:(?:and|or|nor)\s+)?\([A-Z]\)")
-_ONLY_OPTION = re.compile(r"[\s:*_\"'`“”‘’$<\[{-]*(?:option\s+)?(?:([A-Z])[\s*_\"'`“”’$>\]}.]*$|([A-Z])\)\s)")
+_ONLY_OPTION = re.compile(
+    r"[\s:*_\"'`“”‘’$<\[{-]*(?:option\s+)?(?:([A-Z])[\s*_\"'`“”’$>\]}.]*$|([A-Z])\)\s|([A-Z])\.\s(?=\s*\S)"
+    r"|\(([a-z])\)[\s.]*$)"
+)
+_CHOSEN_OPTION = re.compile(
+    r"\s*(?:(?:so|therefore|thus|hence)[,\s]+)?i(?:\s+would|['’]d|\s+will|['’]ll)?\s+(?:choose|pick|select"
+    r"|go\s+with|say)\s+(?:option\s+)?"
+    r"(?-i:([A-Z]))\s*[.!]?\s*$",
+    re.IGNORECASE,
+)
 
 
 def _first_option(text: str, _: Sequence[str]) -> str | None:
     """Returns the option that is the whole first line, or its label, as in `B) a fir`."""
     line = plain(_first_line(text, ()) or "") + "\n"
-    option = _ONLY_OPTION.match(line)
+    option = _CHOSEN_OPTION.match(line) or _ONLY_OPTION.match(line)
     listed = _LABELED.findall(plain(first_question(text)))
     if option is None or len(listed) > 1 or is_denied("", " " + line[option.end() :].strip()):
         return None
-    return f"({option[1] or option[2]})"
+    (letter,) = (one for one in option.groups() if one)
+    if option.re is _ONLY_OPTION and option[3] and is_an_initial(line[option.end(3) :], ()):
+        return None
+    return f"({letter.upper()})"
 
 
 _LABELED = re.compile(r"(?m)(?:^|\s)\(?[A-Z]\)\s")
@@ -398,7 +421,24 @@ _LABELED = re.compile(r"(?m)(?:^|\s)\(?[A-Z]\)\s")
 
 def _first_closed_word(text: str, _: Sequence[str]) -> str | None:
     """Returns `yes`, `no`, `true`, `false`, `valid` or `invalid` if the text begins with it."""
-    return _closed_word(plain(first_question(text)))
+    return first_closed_word(plain(first_question(text)))
+
+
+_WHOLE_LINE = re.compile(
+    r"[\s=$*_`\"'“]*((?:-\s?)?\d[\d,]*(?:\.\d+)?|[][(){}<>](?: ?[][(){}<>])*"
+    r"|(?!.*\b(?:yes|no|true|false|valid|invalid|not|and|or|the|is|it"
+    r"|i)\b)[a-z][a-z'’-]+(?: [a-z][a-z'’-]+)+)[\s$*_`\"'“”.]*"
+)
+"""A number, a row of brackets, or a row of small words that are no sentence."""
+
+
+def _whole_line(text: str, _: Sequence[str]) -> str | None:
+    """Returns the number, the brackets or the small words that are the whole text, or its last box."""
+    box = next(reversed([*letters.BOXED.finditer(text)]), None)
+    if box and (STATED.search(text) or is_denied(*around(text, *box.span()))):
+        return None
+    found = _WHOLE_LINE.fullmatch(plain(box[1] if box else first_question(text)))
+    return found[1] if found else None
 
 
 def _first_line(text: str, _: Sequence[str]) -> str | None:
@@ -423,6 +463,7 @@ EXTRACTORS: dict[str, Extractor] = {
     "first_option": _first_option,
     "first_closed_word": _first_closed_word,
     "last_option": _last_option,
+    "whole_line": _whole_line,
     "first_line": _first_line,
 }
 
