@@ -81,14 +81,10 @@ def expected_states(graph: TaskGraph) -> dict[str, str]:
 @given(graph=graphs(), n=st.integers(1, 4), seed=st.integers(0, 99))
 def test_every_executor_comes_to_the_same_end(graph: TaskGraph, n: int, seed: int) -> None:
     results = []
-    for i in (1, n):
+    for is_inline in (True, False):
         with tempfile.TemporaryDirectory() as name:
             folder, listener = Path(name), Recorder()
-            executor = (
-                InlineExecutor(folder_bench(folder))
-                if i == 1
-                else ShuffledExecutor(FolderBench(folder), n, seed)
-            )
+            executor = None if is_inline else ShuffledExecutor(FolderBench(folder), n, seed)
             outcomes = run(graph, folder, executor, listener)
             begun = (folder / "begun").read_text().split() if (folder / "begun").exists() else []
             results.append((outcomes, outputs(folder)))
@@ -174,11 +170,10 @@ class SimulatedExecutor(ShuffledExecutor):
         super().submit(worker, task)
         self._ends[worker] = self._now + task.weight
 
-    def wait(self, seconds: float) -> list[object]:  # type: ignore[override]
-        self._random.choice = lambda workers: min(workers, key=lambda i: (self._ends[i], i))  # type: ignore
-        worker = min(self._busy, key=lambda i: (self._ends[i], i))
+    def next(self) -> int:
+        worker = min(self.busy, key=lambda i: (self._ends[i], i))
         self._now = self._ends[worker]
-        return list(super().wait(seconds))
+        return worker
 
 
 class _Nothing:
@@ -246,9 +241,7 @@ def test_a_task_that_never_fits_is_an_error_before_anything_runs(tmp_path: Path)
     big = Resources(memory=80 * 2**30)
     graph = TaskGraph([task("a"), task("b", resources=big), task("c", resources=big)])
     executor = InlineExecutor(folder_bench(tmp_path), Resources(memory=2**30))
-    with pytest.raises(
-        BadInputError, match=r"'task b' \(and 1 more task\) needs 80\.00 GiB of memory, but no"
-    ):
+    with pytest.raises(BadInputError, match=r"'task b' \(and 1 more task\) needs 80\.00 GiB of memory"):
         run(graph, tmp_path, executor)
     assert not (tmp_path / "begun").exists()
     for key in "bc":

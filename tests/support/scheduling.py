@@ -1,4 +1,4 @@
-"""Tasks, workbenches and executors for the tests of the scheduler; worker processes import this without torch."""
+"""Tasks, workbenches and executors for the tests of the scheduler; worker processes import this file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def task(key: str, *needs: str, **fields: object) -> Task:
 
 @dataclass
 class FolderBench:
-    """A workbench whose store is a folder: the output of a task is the hash of its key and its needs' outputs.
+    """A workbench whose store is a folder: an output is the hash of the key and of the needs' outputs.
 
     The payload says what else a task does: it is the name of a method, and its arguments after spaces.
     """
@@ -84,7 +84,7 @@ class FolderBench:
     def die(self, task: Task, progress: Progress, number: str, n_times: str = "99") -> None:
         """Ends the process by a signal."""
         if self._times(task) <= int(n_times):
-            print("the last words", flush=True)
+            sys.stdout.write("the last words")
             os.kill(os.getpid(), int(number))
             time.sleep(PATIENCE)
 
@@ -205,20 +205,25 @@ class ShuffledExecutor:
         self._runner = TaskRunner(lambda: bench)
         self._random = Random(seed)
         self._losses = losses
-        self._busy: dict[int, Task] = {}
+        self.busy: dict[int, Task] = {}
+        """The tasks that the workers have."""
 
     def open(self, progress: Callable[[str], Progress]) -> None:
         self.is_open = True
 
     def submit(self, worker: int, task: Task) -> None:
-        assert worker not in self._busy
-        self._busy[worker] = task
+        assert worker not in self.busy
+        self.busy[worker] = task
+
+    def next(self) -> int:
+        """Returns the worker that answers next."""
+        return self._random.choice(sorted(self.busy))
 
     def wait(self, seconds: float) -> Sequence[Report]:
-        if not self._busy:
+        if not self.busy:
             return []
-        worker = self._random.choice(sorted(self._busy))
-        task = self._busy.pop(worker)
+        worker = self.next()
+        task = self.busy.pop(worker)
         if self._random.random() < self._losses:
             return [Lost(worker, "its machine is gone")]
         return [Replied(worker, self._runner.run(task, SILENT))]
@@ -228,7 +233,7 @@ class ShuffledExecutor:
 
     def close(self) -> None:
         self.is_open = False
-        self._busy = {}
+        self.busy = {}
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
