@@ -1,4 +1,4 @@
-"""Which tasks are to be done, and what becomes of those whose needs aren't there."""
+"""The tasks that are to be done, and the outcomes of those whose needs are not there."""
 
 from __future__ import annotations
 

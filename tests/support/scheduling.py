@@ -92,6 +92,9 @@ class FolderBench:
         """Reads from the address zero."""
         ctypes.string_at(0)
 
+    def take(self, task: Task, progress: Progress, seconds: str) -> None:
+        time.sleep(float(seconds))
+
     def leave(self, task: Task, progress: Progress, status: str) -> None:
         os._exit(int(status))
 

@@ -14,7 +14,7 @@ _CONSEQUENCES = {
     State.NOT_RUN: State.NOT_RUN,
     State.CANCELLED: State.CANCELLED,
 }
-"""What becomes of a task, by the state of one that it needs."""
+"""The state of a task that can't be done, by the state of the one that it needs."""
 
 
 class Agenda:
@@ -49,7 +49,7 @@ class Agenda:
 
     @property
     def is_over(self) -> bool:
-        """Whether all tasks have ended."""
+        """True if all tasks have ended."""
         return len(self.outcomes) == len(self._graph)
 
     def newly_ready(self) -> list[Task]:

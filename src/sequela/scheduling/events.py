@@ -1,4 +1,4 @@
-"""What a scheduler reports while it runs."""
+"""The events that a scheduler reports while it runs."""
 
 from __future__ import annotations
 

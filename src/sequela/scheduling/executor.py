@@ -38,7 +38,7 @@ class Unreadable:
 
 
 class Workbench(Protocol):
-    """What a worker does its tasks with; it keeps between tasks what is expensive, such as a loaded model."""
+    """The tools of a worker, which it keeps between tasks, such as a loaded model."""
 
     def run(self, task: Task, progress: Progress) -> object:
         """Does a task: computes its output and commits it to the store, whole or not at all.
@@ -101,7 +101,7 @@ class Succeeded:
 
 
 Reply = Succeeded | Skipped | Unreadable | Failure
-"""What a worker answers to a task."""
+"""An answer of a worker to a task."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What came of a task, and of each try."""
+"""Outcomes of tasks, and failures of tries."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task.
+    """An outcome: what came of a task.
 
     Args:
         task: The task.
@@ -77,7 +77,7 @@ class Outcome:
 
     @property
     def has_output(self) -> bool:
-        """Whether the output of the task is in the store."""
+        """True if the output of the task is in the store."""
         return self.state in (State.DONE, State.STORED)
 
     @property

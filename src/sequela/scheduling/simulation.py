@@ -81,7 +81,7 @@ class Simulation:
 
     @property
     def bottleneck(self) -> str:
-        """What would have to change for a shorter run, in words."""
+        """The reason in words why the run isn't shorter."""
         if not self.spans:
             return "there is nothing to do"
         waits = [span.because for span in self.blocking[1:]]

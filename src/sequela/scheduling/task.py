@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, field
 
 Place = tuple[str, ...]
-"""What a task shares in a worker's memory, from general to specific: `("smollm2", "memit, order 0")`."""
+"""The things that a task shares in a worker's memory with others, from general to specific: `("smollm2", "memit, order 0")`."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What a task requires, or what a worker has.
+    """The resources that a task requires, or that a worker has.
 
     Args:
         memory: Memory in bytes; `math.inf` for a worker without a limit.

@@ -106,7 +106,7 @@ class WorkerProcess:
 
     @property
     def has_message(self) -> bool:
-        """Whether `receive` returns at once."""
+        """True if `receive` returns at once."""
         try:
             return not self.is_closed and self.connection.poll()
         except OSError:
@@ -131,7 +131,7 @@ class WorkerProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process has ended."""
+        """True if the process has ended."""
         return self._process.poll() is not None
 
     def interrupt(self) -> None:
