@@ -103,6 +103,17 @@ def test_a_lost_output_is_made_again_with_what_that_takes() -> None:
     assert [one.key for one in of.newly_ready()] == ["more"]
 
 
+def test_a_task_that_waits_for_others_waits_for_a_lost_output_too() -> None:
+    graph = TaskGraph([task("a"), task("b"), task("reader", "a"), task("both", "a", "b")])
+    of = agenda("a", graph=graph)
+    assert [one.key for one in of.newly_ready()] == ["b", "reader"]
+    of.reopen(graph["reader"], ["a"])
+    of.end(Outcome(graph["b"], State.DONE))
+    assert [one.key for one in of.newly_ready()] == ["a"]
+    of.end(Outcome(graph["a"], State.DONE))
+    assert [one.key for one in of.newly_ready()] == ["reader", "both"]
+
+
 def test_a_lost_output_that_fails_stops_the_task_that_waits() -> None:
     of = agenda("stats", "edit", "eval1")
     of.newly_ready()

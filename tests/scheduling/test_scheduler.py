@@ -49,15 +49,22 @@ def states(outcomes: list[Outcome]) -> dict[str, str]:
     return {one.task.key: one.state.value for one in outcomes}
 
 
+PAYLOADS = (None, None, None, None, "fail", "fail 1", "fail 2", "refuse", "skip")
+
+
 @st.composite
-def graphs(draw: st.DrawFn) -> TaskGraph:
-    """Graphs of tasks some of which fail, once or always, are skipped, or refuse their input."""
+def graphs(draw: st.DrawFn, damages: bool = False) -> TaskGraph:
+    """Graphs of tasks some of which fail, once or always, are skipped, or refuse their input.
+
+    With damages, others find the outputs of some needs damaged, the first time.
+    """
     tasks = []
     for i in range(draw(st.integers(0, 10))):
         needs = draw(st.sets(st.integers(0, i - 1), max_size=3)) if i else set()
-        payloads = st.sampled_from([None, None, None, None, "fail", "fail 1", "fail 2", "refuse", "skip"])
         place = tuple(draw(st.lists(st.sampled_from("xy"), max_size=2)))
         needed = [f"t{j}" for j in sorted(needs)]
+        damaged = [" ".join(["unreadable", *some]) for some in (needed, needed[:1]) if some and damages]
+        payloads = st.sampled_from([*PAYLOADS, *damaged])
         weight = float(draw(st.integers(0, 5)))
         tasks.append(task(f"t{i}", *needed, payload=draw(payloads), place=place, weight=weight))
     return TaskGraph(draw(st.permutations(tasks)))
@@ -132,6 +139,18 @@ def test_a_run_that_was_cut_goes_on(graph: TaskGraph, seed: int) -> None:
         assert sorted(outputs(folder)) == sorted(known)
         assert sorted(first.keys("done") + second.keys("done")) == sorted(known)
         assert {one.task.key for one in outcomes if one.has_output} == set(known)
+
+
+@settings(deadline=None, max_examples=60)
+@given(graph=graphs(damages=True), n=st.integers(1, 4), seed=st.integers(0, 99))
+def test_damaged_outputs_are_made_again(graph: TaskGraph, n: int, seed: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, listener = Path(name), Recorder()
+        outcomes = run(graph, folder, ShuffledExecutor(FolderBench(folder), n, seed), listener)
+        kept = sorted(outputs(folder))
+    assert states(outcomes) == expected_states(graph)
+    assert [one.task.key for one in listener.collected_outcomes] == list(graph.keys)
+    assert kept == sorted(one.task.key for one in outcomes if one.has_output)
 
 
 @settings(deadline=None, max_examples=30)

@@ -74,7 +74,8 @@ class Agenda:
     def reopen(self, task: Task, keys: Collection[str]) -> list[Task]:
         """Makes tasks to be done again, because a task found their outputs missing or damaged.
 
-        Their own needs that were not needed until now are to be done too. The task waits for them.
+        Their own needs that were not needed until now are to be done too. The task waits for them, and so do
+        others that need them, except those that are ready or running.
 
         Args:
             task: The task, which has not ended.
@@ -96,6 +97,9 @@ class Agenda:
             self._awaited[one.key] = {need for need in one.needs if need not in self.outcomes}
             if not self._awaited[one.key]:
                 self._ready.append(one)
+            for key in self._graph.dependents(one.key):
+                if key not in self.outcomes and self._awaited.get(key):
+                    self._awaited[key].add(one.key)
         self._awaited[task.key] = lost
         return reopened
 

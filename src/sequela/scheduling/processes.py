@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -22,6 +23,8 @@ from sequela.scheduling.reporting import Replay
 from sequela.scheduling.running import failure_of
 from sequela.scheduling.task import Task
 from sequela.scheduling.worker_process import WorkerProcess
+
+logger = logging.getLogger(__name__)
 
 GRACE = 10.0
 """The time, in seconds, in which an interrupted worker ends by itself before it is killed."""
@@ -116,7 +119,10 @@ class ProcessExecutor:
             self._processes, self._kill_at, self._unsent, self._replays = {}, {}, [], []
 
     def _process(self, worker: int) -> WorkerProcess:
-        """Returns the process of a worker, started if there is none."""
+        """Returns the process of a worker, started if there is none or it has ended while it had no task."""
+        if worker in self._processes and self._processes[worker].has_ended:
+            lost = self._buried(worker)
+            logger.warning("%s ended while it had no task: %s", self._workers[worker].name, lost.reason)
         if worker not in self._processes:
             process = WorkerProcess(self._workers[worker])
             try:

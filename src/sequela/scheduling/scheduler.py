@@ -43,7 +43,7 @@ class Scheduler:
         is_stored: Returns whether the output of a task is in the store, complete; it is called once for each
             task, before anything runs.
         listener: Receives the events.
-        tries: The number of times that a task is tried.
+        tries: The number of times that a task is tried, at least one.
     """
 
     def __init__(

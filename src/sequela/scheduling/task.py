@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 Place = tuple[str, ...]
-"""The things that a task shares in a worker's memory with others, from general to specific: `("smollm2", "memit, order 0")`."""
+"""The things that tasks share in a worker's memory, from general to specific: a model, a trajectory."""
 
 
 @dataclass(frozen=True)

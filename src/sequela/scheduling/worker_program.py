@@ -34,7 +34,8 @@ def main(connection: int, lifeline: int) -> None:
     for descriptor in (connection, lifeline):
         os.set_inheritable(descriptor, False)
     threading.Thread(target=_end_with_main_process, args=(lifeline,), daemon=True).start()
-    channel = Channel(Connection(connection))
+    # The descriptor itself stays open as long as the process lives: its end shows that of the process.
+    channel = Channel(Connection(os.dup(connection)))
     _forward_logs(channel)
     try:
         _serve(channel)
@@ -47,7 +48,7 @@ def main(connection: int, lifeline: int) -> None:
 def _end_with_main_process(lifeline: int) -> None:
     """Waits until the main process has ended, then kills this process and all that it has started."""
     os.read(lifeline, 1)
-    os.killpg(0, signal.SIGKILL)
+    os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def _forward_logs(channel: Channel) -> None:
