@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,9 @@ from sequela.scheduling import (
     Cause,
     Executor,
     InlineExecutor,
+    Lost,
     Outcome,
+    Report,
     Resources,
     Scheduler,
     State,
@@ -305,6 +307,37 @@ def test_cancelled_tasks_and_their_dependents_are_not_run(tmp_path: Path) -> Non
     outcomes = run_calling(graph, tmp_path, listener)
     assert states(outcomes) == {"a": "done", "b": "cancelled", "c": "cancelled", "d": "done"}
     assert sorted(outputs(tmp_path)) == ["a", "d"]
+
+
+class Interruptible(ShuffledExecutor):
+    """An executor with one worker, which answers only when it is interrupted, and is lost then."""
+
+    def __init__(self, bench: FolderBench) -> None:
+        super().__init__(bench, 1, 0)
+        self.reports: list[Report] = []
+
+    def wait(self, seconds: float) -> Sequence[Report]:
+        return [self.reports.pop(0)] if self.reports else []
+
+    def interrupt(self, worker: int) -> bool:
+        self.reports = [*super().wait(0), Lost(worker, "it was interrupted")]
+        return True
+
+
+@pytest.mark.parametrize(("payload", "state"), [(None, "done"), ("fail", "cancelled"), ("skip", "skipped")])
+def test_a_task_that_ends_while_it_is_cancelled(payload: str | None, state: str, tmp_path: Path) -> None:
+    class Cancelling(Recorder):
+        def started(self, task: Task, worker: str) -> None:
+            super().started(task, worker)
+            scheduler.cancel([task.key])
+
+    listener = Cancelling()
+    graph = TaskGraph([task("a", payload=payload)])
+    executor = Interruptible(FolderBench(tmp_path))
+    scheduler = Scheduler(graph, executor, stored_in(tmp_path), listener)
+    assert states(scheduler.run()) == {"a": state}
+    assert listener.lost == []
+    assert listener.keys("started") == ["a"]
 
 
 def test_a_paused_run_starts_nothing_until_it_goes_on(tmp_path: Path) -> None:

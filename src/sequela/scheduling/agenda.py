@@ -109,7 +109,7 @@ class Agenda:
     def cancel(self, keys: Collection[str]) -> list[Outcome]:
         """Ends the given tasks as cancelled, except those that have ended; returns the outcomes."""
         ended: list[Outcome] = []
-        for task in self.todo:
+        for task in self._graph:
             if task.key in keys and task.key not in self.outcomes:
                 ended.extend(self.end(Outcome(task, State.CANCELLED, reason="on request")))
         return ended

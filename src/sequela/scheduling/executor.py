@@ -26,7 +26,7 @@ class Skipped:
 class Unreadable:
     """The answer of a workbench that outputs which the task needs are missing or damaged.
 
-    The scheduler has them made again, then tries the task again.
+    The scheduler has those tasks done again, then this one.
 
     Args:
         keys: The keys of the tasks that make them; each is one of the task's `needs`.

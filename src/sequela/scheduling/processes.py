@@ -101,18 +101,17 @@ class ProcessExecutor:
 
     def close(self) -> None:
         """Ends all processes: idle ones at once, others by an interrupt, and by SIGKILL after the grace."""
-        processes = list(self._processes.values())
         try:
-            for process in processes:
+            for process in self._processes.values():
                 if process.is_busy:
                     process.interrupt()
                 else:
                     process.dismiss()
             end = time.monotonic() + self._grace
-            for process in processes:
+            for process in self._processes.values():
                 process.join(max(0.0, end - time.monotonic()))
         finally:
-            for worker, process in enumerate(processes):
+            for worker, process in self._processes.items():
                 process.bury(worker)
             for replay in self._replays:
                 replay.finish()

@@ -156,7 +156,11 @@ class _Run:
             task = self._running.pop(report.worker)
             if report.worker not in self._stopping:
                 self._policy.release(report.worker)
-            self._handle_reply(task, report.reply)
+                self._handle_reply(task, report.reply)
+            elif isinstance(report.reply, (Succeeded, Skipped)):
+                self._handle_reply(task, report.reply)  # it was quicker than its cancellation
+            else:
+                self._end_cancelled(task)
 
     def _handle_loss(self, lost: Lost) -> None:
         task = self._running.pop(lost.worker, None)
@@ -165,13 +169,16 @@ class _Run:
         if lost.worker in self._stopping:
             self._stopping.remove(lost.worker)
             if task is not None:
-                self._announce(self._agenda.end(Outcome(task, State.CANCELLED, reason="on request")))
+                self._end_cancelled(task)
             return
         name = self._executor.workers[lost.worker].name
         self._listener.worker_lost(name, lost.reason)
         if task is not None:
             error = f"{name} ended during the task: {lost.reason}."
             self._handle_reply(task, Failure(Cause.LOST, error, lost.log))
+
+    def _end_cancelled(self, task: Task) -> None:
+        self._announce(self._agenda.cancel([task.key]))
 
     def _handle_reply(self, task: Task, reply: Reply) -> None:
         failures = self._failures.setdefault(task.key, [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -74,10 +73,10 @@ class Simulation:
     @property
     def blocking_seconds(self) -> Mapping[str, float]:
         """The seconds of the makespan by the kind of task, of the tasks that decide it, longest first."""
-        seconds: Counter[str] = Counter()
+        seconds: dict[str, float] = {}
         for span in self.blocking:
-            seconds[span.task.kind] += span.end - span.start  # type: ignore[assignment]
-        return dict(seconds.most_common())
+            seconds[span.task.kind] = seconds.get(span.task.kind, 0.0) + span.end - span.start
+        return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
     @property
     def bottleneck(self) -> str:
