@@ -83,6 +83,13 @@ def test_a_worker_keeps_its_workbench_and_has_its_environment(tmp_path: Path) ->
     assert pid == built_by != os.getpid()
 
 
+def test_a_worker_imports_no_more_than_its_workbench_does(tmp_path: Path) -> None:
+    tasks = [
+        task(module, payload=f"imported {module}") for module in ("torch", "pydantic", "sequela.core.errors")
+    ]
+    assert [one.result for one in run(tasks, tmp_path)] == [False, False, True]
+
+
 class Lines:
     """A progress that keeps what it receives."""
 

@@ -124,6 +124,9 @@ class FolderBench:
     def identify(self, task: Task, progress: Progress) -> tuple[int, int]:
         return os.getpid(), self.built_by
 
+    def imported(self, task: Task, progress: Progress, module: str) -> bool:
+        return module in sys.modules
+
     def unsendable(self, task: Task, progress: Progress) -> object:
         return lambda: None
 
