@@ -225,11 +225,12 @@ def test_a_running_task_is_cancelled(tmp_path: Path) -> None:
 
 
 MAIN = """
-import sys
+import signal, sys
 from pathlib import Path
 from sequela.scheduling import ProcessExecutor, Scheduler, TaskGraph, numbered_workers
 from support.scheduling import folder_bench, stored_in, task
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if the tests run in the background
 folder = Path(sys.argv[1])
 tasks = [task("done"), *(task(key, "done", payload=sys.argv[2]) for key in "ab"), task("never", "a", "b")]
 executor = ProcessExecutor(folder_bench(folder), numbered_workers(2), grace=float(sys.argv[3]))
@@ -268,11 +269,12 @@ def test_no_worker_outlives_the_main_process(
 
 
 TORTURE = """
-import sys
+import signal, sys
 from pathlib import Path
 from sequela.scheduling import ProcessExecutor, Scheduler, TaskGraph, numbered_workers
 from support.scheduling import folder_bench, stored_in, task
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if the tests run in the background
 folder = Path(sys.argv[1])
 needs = lambda i: [f"t{j}" for j in (i - 1, i - 4) if j >= 0 and i % 5]
 tasks = [task(f"t{i}", *needs(i), payload="take 0.03") for i in range(60)]

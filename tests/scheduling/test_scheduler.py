@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -361,6 +361,15 @@ def test_a_paused_run_starts_nothing_until_it_goes_on(tmp_path: Path) -> None:
     assert states(outcomes) == {"a": "done", "b": "done"}
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Handles SIGINT in the ordinary way, also if the tests run in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_leaves_the_run_at_once(tmp_path: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         graph = TaskGraph([task("a"), task(f"b{number}", payload=f"die {int(number)}"), task("c")])
