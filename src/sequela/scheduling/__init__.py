@@ -1,0 +1,60 @@
+"""Tasks, their order, and the workers that do them; knows nothing of models."""
+
+from sequela.scheduling.events import Listener, SilentListener
+from sequela.scheduling.executor import (
+    Executor,
+    Lost,
+    Replied,
+    Reply,
+    Report,
+    Skipped,
+    Succeeded,
+    Unreadable,
+    Workbench,
+    WorkbenchFactory,
+    Worker,
+    numbered_workers,
+)
+from sequela.scheduling.graph import TaskGraph
+from sequela.scheduling.inline import InlineExecutor
+from sequela.scheduling.outcome import Cause, Failure, Outcome, State
+from sequela.scheduling.processes import ProcessExecutor
+from sequela.scheduling.reporting import LabeledProgress
+from sequela.scheduling.running import TaskRunner
+from sequela.scheduling.scheduler import Scheduler
+from sequela.scheduling.simulation import Simulation, Span, simulate
+from sequela.scheduling.task import UNLIMITED, Place, Resources, Task
+
+__all__ = [
+    "UNLIMITED",
+    "Cause",
+    "Executor",
+    "Failure",
+    "InlineExecutor",
+    "LabeledProgress",
+    "Listener",
+    "Lost",
+    "Outcome",
+    "Place",
+    "ProcessExecutor",
+    "Replied",
+    "Reply",
+    "Report",
+    "Resources",
+    "Scheduler",
+    "SilentListener",
+    "Simulation",
+    "Skipped",
+    "Span",
+    "State",
+    "Succeeded",
+    "Task",
+    "TaskGraph",
+    "TaskRunner",
+    "Unreadable",
+    "Workbench",
+    "WorkbenchFactory",
+    "Worker",
+    "numbered_workers",
+    "simulate",
+]

@@ -1,0 +1,243 @@
+"""Runs the tasks of a graph on the workers of an executor."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from sequela.core.errors import BadInputError
+from sequela.scheduling.agenda import Agenda
+from sequela.scheduling.events import Listener, SilentListener
+from sequela.scheduling.executor import Executor, Lost, Reply, Report, Skipped, Succeeded, Unreadable
+from sequela.scheduling.graph import TaskGraph
+from sequela.scheduling.outcome import Cause, Failure, Outcome, State
+from sequela.scheduling.policy import Policy
+from sequela.scheduling.task import Task
+
+TRIES = 3
+"""The number of times that a task is tried."""
+
+SECONDS_TO_ANSWER = 0.2
+"""The time, in seconds, after which a run obeys `pause`, `resume` and `cancel` at the latest."""
+
+
+class Scheduler:
+    """Runs the tasks of a graph: each one once, after those that it needs, in the order of the `Policy`.
+
+    * What is stored is not done again, nor what only stored tasks need. Whoever resumes a run runs the same
+      graph again.
+    * A task that fails is tried again, on whatever worker is idle, unless the error is the user's. A worker
+      that ends during a task counts as a failed try. A task that has failed does not stop the others; those
+      that need it are not run.
+    * The outputs of tasks go to the store, the small results and the events to the listener, in this process.
+    * `pause`, `resume` and `cancel` may be called at any time: by the listener, from another thread or from a
+      signal handler.
+
+    Args:
+        graph: The tasks.
+        executor: The workers.
+        is_stored: Returns whether the output of a task is in the store, complete; it is called once for each
+            task, before anything runs.
+        listener: Receives the events.
+        tries: The number of times that a task is tried, at least one.
+    """
+
+    def __init__(
+        self,
+        graph: TaskGraph,
+        executor: Executor,
+        is_stored: Callable[[Task], bool],
+        listener: Listener | None = None,
+        tries: int = TRIES,
+    ) -> None:
+        self._graph = graph
+        self._executor = executor
+        self._is_stored = is_stored
+        self._listener: Listener = listener or SilentListener()
+        self._tries = tries
+        self._is_paused = False
+        self._cancelled: deque[Collection[str]] = deque()
+
+    def run(self) -> list[Outcome]:
+        """Runs all tasks that are to be done; returns the outcomes of all tasks, in the order of the graph.
+
+        Raises:
+            BadInputError: A task requires more than any worker has; nothing was run.
+            KeyboardInterrupt: SIGINT or SIGTERM came. The workers were interrupted and have ended; no task
+                that was cut has an output. Running the graph again resumes.
+        """
+        agenda = Agenda(self._graph, self._is_stored)
+        _check_resources(agenda.todo, self._executor)
+        return _Run(self._graph, agenda, self._executor, self._listener, self._tries).until_over(self._orders)
+
+    def pause(self) -> None:
+        """Starts no more tasks; those that run go on to their end."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Starts tasks again after `pause`."""
+        self._is_paused = False
+
+    def cancel(self, keys: Iterable[str]) -> None:
+        """Ends tasks, and all that need them, as cancelled.
+
+        A task that is running is interrupted if the executor can do so; otherwise it ends by itself and is
+        done. Tasks that have ended stay what they are. Unknown keys are ignored.
+        """
+        self._cancelled.append(frozenset(keys))
+
+    def _orders(self) -> tuple[bool, list[Collection[str]]]:
+        """Returns whether the run is paused, and the keys to be cancelled since the last call."""
+        cancelled = []
+        while self._cancelled:
+            cancelled.append(self._cancelled.popleft())
+        return self._is_paused, cancelled
+
+
+class _Run:
+    """One run of a scheduler: which worker does what, and what has failed how often."""
+
+    def __init__(
+        self, graph: TaskGraph, agenda: Agenda, executor: Executor, listener: Listener, tries: int
+    ) -> None:
+        self._agenda = agenda
+        self._executor = executor
+        self._listener = listener
+        self._tries = tries
+        self._policy = Policy(graph, agenda.todo, [worker.resources for worker in executor.workers])
+        self._running: dict[int, Task] = {}
+        self._stopping: set[int] = set()
+        self._failures: dict[str, list[Failure]] = {}
+        self._uncollected = deque(graph.keys)
+
+    def until_over(self, orders: Callable[[], tuple[bool, list[Collection[str]]]]) -> list[Outcome]:
+        keys = list(self._uncollected)
+        with _interrupted_by_sigterm():
+            try:
+                self._executor.open(self._listener.progress)
+                self._announce(list(self._agenda.outcomes.values()))
+                while not self._agenda.is_over:
+                    is_paused, cancelled = orders()
+                    for some in cancelled:
+                        self._cancel(some)
+                    if not is_paused:
+                        self._start_tasks()
+                    if not self._agenda.is_over:
+                        for report in self._executor.wait(SECONDS_TO_ANSWER):
+                            self._handle(report)
+            finally:
+                self._executor.close()
+        return [self._agenda.outcomes[key] for key in keys]
+
+    def _start_tasks(self) -> None:
+        for task in self._agenda.newly_ready():
+            self._policy.add(task)
+        while chosen := self._policy.choose():
+            worker, task = chosen
+            self._running[worker] = task
+            self._listener.started(task, self._executor.workers[worker].name)
+            self._executor.submit(worker, task)
+
+    def _cancel(self, keys: Collection[str]) -> None:
+        running = {task.key for task in self._running.values()}
+        self._announce(self._agenda.cancel([key for key in keys if key not in running]))
+        for worker, task in self._running.items():
+            if task.key in keys and worker not in self._stopping and self._executor.interrupt(worker):
+                self._stopping.add(worker)
+
+    def _handle(self, report: Report) -> None:
+        if isinstance(report, Lost):
+            self._handle_loss(report)
+        else:
+            task = self._running.pop(report.worker)
+            if report.worker not in self._stopping:
+                self._policy.release(report.worker)
+                self._handle_reply(task, report.reply)
+            elif isinstance(report.reply, (Succeeded, Skipped)):
+                self._handle_reply(task, report.reply)  # it was quicker than its cancellation
+            else:
+                self._end_cancelled(task)
+
+    def _handle_loss(self, lost: Lost) -> None:
+        task = self._running.pop(lost.worker, None)
+        self._policy.forget(lost.worker)
+        self._policy.release(lost.worker)
+        if lost.worker in self._stopping:
+            self._stopping.remove(lost.worker)
+            if task is not None:
+                self._end_cancelled(task)
+            return
+        name = self._executor.workers[lost.worker].name
+        self._listener.worker_lost(name, lost.reason)
+        if task is not None:
+            error = f"{name} ended during the task: {lost.reason}."
+            self._handle_reply(task, Failure(Cause.LOST, error, lost.log))
+
+    def _end_cancelled(self, task: Task) -> None:
+        self._announce(self._agenda.cancel([task.key]))
+
+    def _handle_reply(self, task: Task, reply: Reply) -> None:
+        failures = self._failures.setdefault(task.key, [])
+        if isinstance(reply, Succeeded):
+            outcome = Outcome(task, State.DONE, reply.result, failures=tuple(failures), seconds=reply.seconds)
+            self._announce(self._agenda.end(outcome))
+        elif isinstance(reply, Skipped):
+            outcome = Outcome(task, State.SKIPPED, reason=reply.reason, failures=tuple(failures))
+            self._announce(self._agenda.end(outcome))
+        else:
+            failure = reply if isinstance(reply, Failure) else Failure(Cause.ERROR, reply.problem)
+            failures.append(failure)
+            if len(failures) >= self._tries or failure.cause is Cause.INPUT:
+                outcome = Outcome(task, State.FAILED, failures=tuple(failures))
+                self._announce(self._agenda.end(outcome))
+                return
+            if isinstance(reply, Unreadable) and set(reply.keys).intersection(task.needs):
+                self._agenda.reopen(task, reply.keys)
+            else:
+                self._policy.add(task)
+            self._listener.retried(task, failure, self._tries - len(failures))
+
+    def _announce(self, ended: Iterable[Outcome]) -> None:
+        for outcome in ended:
+            self._policy.remove(outcome.task)
+            self._listener.finished(outcome)
+        while self._uncollected and self._uncollected[0] in self._agenda.outcomes:
+            self._listener.collected(self._agenda.outcomes[self._uncollected.popleft()])
+
+
+def _check_resources(todo: Collection[Task], executor: Executor) -> None:
+    """Raises an error if a task requires more than any worker has."""
+    capacities = [worker.resources for worker in executor.workers]
+    unfit = [task for task in todo if not any(map(task.resources.fit_in, capacities))]
+    if unfit:
+        task = max(unfit, key=lambda task: (task.resources.gpus, task.resources.memory))
+        others = len(unfit) - 1
+        more = f" (and {others:,} more task{'' if others == 1 else 's'})" if others else ""
+        most = max(capacities, key=lambda one: (one.gpus, one.memory), default=None)
+        has = "there is no worker" if most is None else f"no worker has more than {most}"
+        raise BadInputError(
+            f"{task.label!r}{more} needs {task.resources}, but {has}.",
+            hint="Use fewer workers with more memory each, another machine, or a smaller model.",
+        )
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Makes SIGTERM raise `KeyboardInterrupt` within a block, unless the program handles it by itself."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
