@@ -41,3 +41,15 @@ def _invalid(size: object) -> BadInputError:
     return BadInputError(
         f"Invalid size {shown(size)}.", hint="Write it as 4GiB, as 3.5G (powers of 1,000) or in bytes."
     )
+
+
+def size_in_words(size: int) -> str:
+    """Returns a number of bytes as people read it: `512 bytes`, `1.5 MiB`."""
+    if size < 1024:
+        return f"{size} bytes"
+    in_unit = float(size)
+    for unit in ("KiB", "MiB"):
+        in_unit /= 1024
+        if in_unit < 1000:
+            return f"{in_unit:.1f} {unit}"
+    return f"{in_unit / 1024:.1f} GiB"

@@ -61,7 +61,7 @@ class Address:
             raise BadInputError(f"`kind` = {shown(self.kind)} is not a kind of object.")
         if not isinstance(self.key, str) or not _KEY.fullmatch(self.key):
             raise BadInputError(
-                f"{shown(self.key)} is not the key of an object, which has 8 to 128 of the digits 0-9 and a-f."
+                f"{shown(self.key)} is not the key of an object, which has 8 to 128 digits of 0-9 and a-f."
             )
 
     @classmethod

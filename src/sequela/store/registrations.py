@@ -136,6 +136,6 @@ def _name(run_id: str) -> str:
 def _check(run_id: str) -> None:
     if not _RUN_ID.fullmatch(run_id):
         raise BadInputError(
-            f"{run_id!r} can't be the name of a run in a store, which has up to 128 letters, digits, `-`, `_` "
-            "and `.`."
+            f"{run_id!r} can't be the name of a run in a store, which has up to 128 letters, digits, `-`, "
+            "`_` and `.`."
         )
