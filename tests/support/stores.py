@@ -16,14 +16,17 @@ from sequela.store.remote_files import RemoteFiles
 QUICK = LeaseTimes(renewed_every=60.0, taken_over_after=60.0, settling=0.0, polling=0.01)
 """Times of leases for tests in which nobody competes for one."""
 
+AT_ONCE = LeaseTimes(renewed_every=60.0, taken_over_after=0.0, settling=0.0, polling=0.01)
+"""Times with which a lease of another process is taken over at once: that process was killed."""
+
 CONTENT = {"weights.bin": b"\x00\x01\x02" * 700, "items/answers.txt": "größer\n".encode(), "empty": b""}
 """The files of an object."""
 
 
-def remote_store(folder: Path, copies: Path) -> Store:
+def remote_store(folder: Path, copies: Path, times: LeaseTimes = QUICK) -> Store:
     """Returns a store that uses a folder through fsspec, as it would use a remote file system."""
     files = RemoteFiles(LocalFileSystem(), str(folder), f"test://{folder}")
-    return Store(RemoteStorage(files, LocalStorage(copies), QUICK))
+    return Store(RemoteStorage(files, LocalStorage(copies), times))
 
 
 def local_store(folder: Path) -> Store:

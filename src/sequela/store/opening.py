@@ -77,7 +77,7 @@ def _open_remote(text: str, protocol: str, limit: float) -> Store:
 def _check_url(text: str, protocol: str, location: str) -> None:
     import fsspec  # only for remote stores, since it takes a moment
 
-    known = fsspec.available_protocols()
+    known = {*fsspec.available_protocols(), *fsspec.registry}
     if protocol not in known:
         near = near_matches(protocol, known, limit=1)
         meant = f"Did you mean {near[0]}://? " if near else ""
