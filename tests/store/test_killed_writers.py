@@ -13,11 +13,14 @@ from support.tiers import quick_cases
 STEPS = """
 import os, random, signal, sys, time
 from pathlib import Path
+from fsspec.implementations.local import LocalFileSystem
 from sequela.store import Address, Kind
 from support.stores import AT_ONCE, CONTENT, content_of, fill, local_store, remote_store
 
 kind, folder, copies, mode = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-STEPS = ("open", "mkdir", "fsync", "rename", "replace", "unlink", "rmdir", "chmod")
+STEPS = [(os, name) for name in ("open", "fsync", "pwrite")]
+STEPS += [(Path, name) for name in ("mkdir", "write_bytes", "chmod", "rename", "replace", "unlink")]
+STEPS += [(LocalFileSystem, name) for name in ("put_file", "pipe_file", "mv", "rm_file", "makedirs")]
 
 def store(number):
     if kind == "local":
@@ -34,8 +37,8 @@ def kill_before(step):
                 os.kill(os.getpid(), signal.SIGKILL)
             return function(*arguments, **options)
         return call
-    for name in STEPS:
-        setattr(os, name, counted(getattr(os, name)))
+    for owner, name in STEPS:
+        setattr(owner, name, counted(getattr(owner, name)))
 
 def write(number, step):
     if step:

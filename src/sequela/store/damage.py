@@ -65,4 +65,4 @@ def _damage(file: StoredFile, open_file: OpenFile) -> Damage | None:
 
 
 def _described(size: int, sha256: str) -> str:
-    return f"{size:,} bytes with SHA-256 {sha256}"
+    return f"{size:,} {'byte' if size == 1 else 'bytes'} with SHA-256 {sha256}"
