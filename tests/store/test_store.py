@@ -1,4 +1,4 @@
-"""What a store promises, in a folder and on a remote file system."""
+"""The promises of a store, in a folder and on a remote file system."""
 
 from __future__ import annotations
 

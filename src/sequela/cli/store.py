@@ -104,7 +104,7 @@ def verify(
     store: _Location = None,
     kind: _Kinds = None,
     set_aside: Annotated[
-        bool, typer.Option("--set-aside", help="Move damaged objects aside, so that they are made again.")
+        bool, typer.Option("--set-aside", help="Move damaged objects aside, so that they are computed again.")
     ] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -159,7 +159,7 @@ def prune(
 
     What interrupted writes left and damaged objects that were set aside are removed too.
 
-    Whatever is removed is made again when a run needs it.
+    Whatever is removed is computed again when a run needs it.
     """
     from sequela.store import open_store
 

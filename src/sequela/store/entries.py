@@ -1,4 +1,4 @@
-"""What a store has: its objects with their descriptions."""
+"""The objects of a store with their descriptions."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class DamagedObjectError(IntegrityError):
         found = "; ".join(map(str, damages))
         super().__init__(
             f"The object {address} is damaged: {found}.",
-            hint=f"It was set aside to {aside} and can be made again."
+            hint=f"It was set aside to {aside} and can be computed again."
             if aside
             else "It could not be set aside, since the store can't be written to.",
         )

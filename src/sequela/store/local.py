@@ -87,7 +87,7 @@ class LocalStorage:
     def draft(self, folder: str = "files") -> Iterator[Draft]:
         """Creates a folder for a new object, which is removed at the end of the block unless committed.
 
-        A lock tells other processes that this one is alive; what is left by a process that was killed is
+        A lock shows other processes that this one is alive; what is left by a process that was killed is
         removed by the next one that opens the store.
         """
         with in_words(self.location, "write to"):

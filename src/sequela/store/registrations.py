@@ -53,7 +53,7 @@ class Registration:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is a run of this machine."""
+        """True for a run of this machine."""
         return self.host == socket.gethostname()
 
     def counts(self, since: datetime | None = None) -> bool:

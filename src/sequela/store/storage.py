@@ -42,7 +42,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Remnant:
-    """What an interrupted write or a damaged object left, which no reader uses.
+    """The rest of an interrupted write or of a damaged object, which no reader uses.
 
     Args:
         name: Its path within the store.

@@ -199,7 +199,7 @@ class Store:
 
         Args:
             kinds: The kinds.
-            set_aside: Moves damaged objects to the folder `damaged`, so that they are made again.
+            set_aside: Moves damaged objects to the folder `damaged`, so that they are computed again.
 
         Raises:
             StoreError: The store can't be read.
