@@ -19,7 +19,7 @@ def opened(kind: str, root: Path, copies: str = "copies") -> Store:
     return local_store(root / "store") if kind == "local" else remote_store(root / "store", root / copies)
 
 
-@pytest.mark.parametrize(("kind", "n_positions"), [("local", N_POSITIONS), ("remote", 50), ("copy", 50)])
+@pytest.mark.parametrize(("kind", "n_positions"), [("local", N_POSITIONS), ("remote", 30), ("copy", 30)])
 def test_damage_is_detected_or_harmless(tmp_path: Path, kind: str, n_positions: int) -> None:
     """`copy` is the local copy of a remote object, which is downloaded again."""
     chance = random.Random(19)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,20 @@ def test_drafts_of_a_process_that_lives_are_left_alone_and_others_are_removed(tm
         assert folder.exists()
     assert not list((tmp_path / "store" / "temporary").iterdir())
     assert store.has(Address.of(Kind.NETWORK, {}))
+
+
+def test_a_removal_that_is_interrupted_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(tmp_path / "store")
+    address = put(store, edits=1)
+    remove_tree = shutil.rmtree
+
+    def interrupted(path: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise KeyboardInterrupt
+        remove_tree(path, ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.discard(address)
+    assert not store.has(address)
+    assert names(tmp_path / "store") == set()

@@ -21,15 +21,16 @@ def run_folder(root: Path, name: str = "run") -> Path:
     return root / name
 
 
-def removed(store: Store, days: float = 0, **options: object) -> set[str]:
+def removed(
+    store: Store,
+    days: float = 0,
+    older_than: timedelta | None = None,
+    unused: bool = False,
+    dry_run: bool = False,
+) -> set[str]:
     """Returns what `prune` removes in a number of days from now."""
     now = datetime.now(timezone.utc) + timedelta(days=days)
-    return {
-        one.name
-        for one in prune(
-            store._storage, now=now, **{"older_than": None, "unused": False, "dry_run": False, **options}
-        )
-    }  # type: ignore[arg-type]
+    return {one.name for one in prune(store._storage, older_than, unused, dry_run, now)}
 
 
 def on_another_host(root: Path, run_id: str) -> None:

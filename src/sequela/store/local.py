@@ -154,6 +154,7 @@ class LocalStorage:
                     sync(self._place(address).parent)
                     shutil.rmtree(root)
             finally:
+                shutil.rmtree(root, ignore_errors=True)  # after Ctrl-C in the midst of it
                 lock.release()
 
     def read(self, name: str) -> bytes | None:

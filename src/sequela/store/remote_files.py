@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SECONDS_TO_ANSWER = 10.0
-"""The time, in seconds, within which a remote store answers a short request."""
+SECONDS_TO_ANSWER = 7.0
+"""The time, in seconds, within which a remote store answers a short request; to open one takes two."""
 
 _MISSING = (FileNotFoundError, NotADirectoryError)
 
