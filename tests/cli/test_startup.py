@@ -146,6 +146,8 @@ def started(folder: Path, program: str, *arguments: str) -> subprocess.Completed
         (("edits",), "counterfact"),
         (("edits", "builtin"), "builtin"),
         (("edits", "--schema"), "target_new"),
+        (("store", "list"), "0 objects"),
+        (("store", "prune", "--unused"), "0 objects removed"),
     ],
     ids=" ".join,
 )

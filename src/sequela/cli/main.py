@@ -21,6 +21,7 @@ from sequela.cli import (
     run,
     show,
     stats,
+    store,
     trace,
     train_editor,
     tune,
@@ -96,6 +97,7 @@ app.command("presets", rich_help_panel="Lists")(listings.presets)
 app.command("show", rich_help_panel="Lists")(show.show)
 app.command("edits", rich_help_panel="Lists")(listings.edits)
 app.command("tasks", rich_help_panel="Lists")(listings.tasks)
+app.add_typer(store.app, name="store", rich_help_panel="Lists")
 
 
 def print_version(requested: bool) -> None:
