@@ -186,6 +186,7 @@ class TestErrors:
         if file == "delta.json":
             folder = Path("saved") / "grace"
         content = json.loads((folder / file).read_text(encoding="utf-8"))
+        content.pop("digest", None)
         (folder / file).write_text(json.dumps({**content, "format": version, "more": 1}), encoding="utf-8")
         for read in (read_description, lambda folder: load_saved_edits(folder, model)):
             with pytest.raises(BadInputError, match=f"newer version of sequela: their format is {version}"):
@@ -193,6 +194,7 @@ class TestErrors:
 
     def test_a_state_that_is_missing(self, folder: Path, model: LanguageModel) -> None:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        del content["digest"]
         content["methods"][0]["state"] = None
         (folder / DESCRIPTION).write_text(json.dumps(content), encoding="utf-8")
         with pytest.raises(IntegrityError, match="the state of grace is missing") as caught:

@@ -91,7 +91,7 @@ def test_a_changed_value_is_an_error(kept: Statistics, tmp_path: Path) -> None:
     matrix = load_file(path)["second_moment"]
     matrix[3, 5] *= 1.0001
     save_file({"second_moment": matrix}, path)
-    with pytest.raises(IntegrityError, match="layer 1 was changed after it was stored"):
+    with pytest.raises(IntegrityError, match=r"layer_1\.safetensors was changed after"):
         tiny_statistics(kept.model, tmp_path).key_covariance(1)
 
 
@@ -106,3 +106,23 @@ def test_a_damaged_corpus_is_an_error(kept: Statistics, tmp_path: Path) -> None:
     (kept.folder / "corpus.safetensors").write_bytes(b"nothing")
     with pytest.raises(IntegrityError, match="damaged"):
         tiny_statistics(kept.model, tmp_path).key_covariance(3)
+
+
+def test_a_corpus_with_another_token_is_an_error(kept: Statistics, tmp_path: Path) -> None:
+    path = kept.folder / "corpus.safetensors"
+    token_ids = load_file(path)["token_ids"]
+    token_ids[0, 0] ^= 1
+    save_file({"token_ids": token_ids}, path)
+    with pytest.raises(IntegrityError, match=r"corpus\.safetensors was changed after it was saved"):
+        tiny_statistics(kept.model, tmp_path).key_covariance(3)
+
+
+def test_a_corpus_of_an_earlier_version_has_no_hash_and_is_made_again(
+    kept: Statistics, tmp_path: Path
+) -> None:
+    (kept.folder / "corpus.json").rename(kept.folder / "corpus.txt")
+    (kept.folder / "corpus.safetensors").write_bytes(b"nothing")
+    first = kept.key_covariance(1).matrix
+    assert torch.equal(tiny_statistics(kept.model, tmp_path).key_covariance(1).matrix, first)
+    tiny_statistics(kept.model, tmp_path).key_covariance(3)
+    assert (kept.folder / "corpus.json").is_file()

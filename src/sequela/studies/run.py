@@ -83,7 +83,7 @@ def run_study(
         The outcome. After Ctrl-C, the status is `stopped`, and all results so far are kept.
 
     Raises:
-        RunningElsewhereError: Another process is running a study in the folder.
+        HeldElsewhereError: Another process is running a study in the folder.
         SequelaError: The study can't be run; if possible, this is detected before anything slow starts.
     """
     folder, device = check_path("folder", folder), choose_device(study.device)

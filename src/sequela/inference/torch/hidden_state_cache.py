@@ -16,6 +16,8 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.temporary_files import scratch_folder
+
 logger = logging.getLogger(__name__)
 
 GIB = 2**30
@@ -175,6 +177,6 @@ class DepthCache:
 
     def _new_path(self) -> Path:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="sequela-depth-")
+            self._folder = scratch_folder()
         self._files += 1
         return Path(self._folder.name) / f"{self._files}.bin"
