@@ -17,6 +17,7 @@ from sequela.edited import Delta, Dense, EditedModel
 from sequela.editors import AnyEditor, EditOutcome, Resources, catalog, create_editor
 from sequela.editors.catalog import JOIN, REGULARIZERS
 from sequela.editors.methods.lora.editor import QUERY_AND_VALUE
+from sequela.editors.registry import editor_names
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.shared.gradient_factors import mlp_linears
 from sequela.editors.shared.keys import in_contexts, read_at_subject
@@ -490,6 +491,15 @@ def test_layers_that_the_model_lacks_are_rejected(method: Method, kept: Path) ->
     model = open_model("gpt2")
     with pytest.raises(SequelaError, match=f"Invalid layer {LAYERS}; .* layers 0 to {LAYERS - 1}"):
         method.create([LAYERS]).prepare(model, resources_for(model, kept))
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 3, LAYERS, 12])
+def test_the_default_layers_exist_however_few_there_are(n_layers: int) -> None:
+    model = tiny_language_model("gpt2", n_layer=n_layers)
+    for name in editor_names():
+        layers = create_editor(name).layers_of(model)
+        assert layers == tuple(sorted(set(layers)))
+        model.check_layers(layers)
 
 
 @pytest.mark.parametrize("name", ["memit", "ft-m"])

@@ -171,6 +171,10 @@ class LanguageModel:
         tied = weight is self.module.get_input_embeddings().weight
         return self.n_layers if not tied and parameter.rpartition(".")[0] in after_blocks else 0
 
+    def layer_at(self, depth: float) -> int:
+        """Returns the layer at a share of the depth; every model has it, however few layers there are."""
+        return min(round(depth * self.n_layers), self.n_layers - 1)
+
     def check_layers(self, layers: tuple[int, ...]) -> None:
         """Checks that the model has some layers.
 

@@ -105,7 +105,7 @@ class MultiLayerEditor(Editor[S, LocateState], Generic[S]):
         layers = self.hyperparameters.layers
         if layers is not None:
             return tuple(sorted(set(layers)))
-        last = min(round(DEFAULT_LAST_DEPTH * model.n_layers), model.n_layers - 1)
+        last = model.layer_at(DEFAULT_LAST_DEPTH)
         return tuple(range(max(0, last - N_LAYERS + 1), last + 1))
 
     def revision(self, model: LanguageModel) -> str:

@@ -41,7 +41,7 @@ class FineTuning(Editor[FineTuningHyperparameters, NoState]):
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """Returns the layers that are tuned, ascending."""
         layers = self.hyperparameters.layers
-        return tuple(sorted(set(layers))) if layers is not None else (round(DEFAULT_DEPTH * model.n_layers),)
+        return tuple(sorted(set(layers))) if layers is not None else (model.layer_at(DEFAULT_DEPTH),)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> NoState:
         """Checks that the model has the layers; no other preparation is needed."""

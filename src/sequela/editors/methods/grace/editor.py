@@ -40,7 +40,7 @@ class Grace(Editor[GraceHyperparameters, CodebookState]):
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """Returns the layer of the codebook."""
-        return self.hyperparameters.layers or (round(DEFAULT_DEPTH * model.n_layers),)
+        return self.hyperparameters.layers or (model.layer_at(DEFAULT_DEPTH),)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> CodebookState:
         """Returns an empty codebook."""

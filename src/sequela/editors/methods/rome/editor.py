@@ -38,7 +38,7 @@ class Rome(OneByOneEditor[RomeHyperparameters, LocateState]):
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """Returns the layer that is edited."""
-        return self.hyperparameters.layers or (round(DEFAULT_DEPTH * model.n_layers),)
+        return self.hyperparameters.layers or (model.layer_at(DEFAULT_DEPTH),)
 
     def revision(self, model: LanguageModel) -> str:
         """Returns the revision of the target optimization."""

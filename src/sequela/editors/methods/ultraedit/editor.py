@@ -63,8 +63,8 @@ class UltraEdit(Editor[UltraEditHyperparameters, UltraEditState]):
         layers = self.hyperparameters.layers
         if layers is not None:
             return tuple(sorted(set(layers)))
-        high = round(DEFAULT_DEPTH * model.n_layers)
-        return (max(0, high - 1), high)
+        high = model.layer_at(DEFAULT_DEPTH)
+        return tuple(range(max(0, high - 1), high + 1))
 
     def prepare(self, model: LanguageModel, resources: Resources) -> UltraEditState:
         """Returns empty normalization statistics."""
