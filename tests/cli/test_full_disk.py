@@ -206,7 +206,7 @@ def test_commands_that_only_read_need_no_cache(
     monkeypatch.setenv("SEQUELA_CACHE", str(disk.folder / "cache"))
     disk.make_read_only()
     for words in (
-        ("show", "builtin", "-n", 1),
+        ("show", inputs.model, "--suite", "builtin"),
         ("models",),
         ("results", inputs.run),
         ("trace", inputs.model, "--edits", inputs.edits, "--count", 1, "--samples", 1),

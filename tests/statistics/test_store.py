@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from sequela.core.errors import IntegrityError
 from sequela.core.progress import SilentProgress
 from sequela.statistics import CorpusSpec, Statistics
+from support.at_once import at_once, collect_statistics
 from support.statistics import N_TOKENS, tiny_statistics, write_text
 from support.tiny import tiny_language_model
 
@@ -126,3 +127,10 @@ def test_a_corpus_of_an_earlier_version_has_no_hash_and_is_made_again(
     assert torch.equal(tiny_statistics(kept.model, tmp_path).key_covariance(1).matrix, first)
     tiny_statistics(kept.model, tmp_path).key_covariance(3)
     assert (kept.folder / "corpus.json").is_file()
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_collects_and_the_other_waits_and_uses_it(tmp_path: Path) -> None:
+    write_text(tmp_path / "corpus.txt")
+    assert sorted(at_once(2, collect_statistics, tmp_path)) == [[], [1, 2]]
+    assert tiny_statistics(tiny_language_model("llama"), tmp_path).missing([1, 2]) == []
