@@ -34,6 +34,12 @@ def test_a_signal_arrives_when_the_work_is_done() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_signal_that_asks_for_what_is_being_done_is_dropped() -> None:
+    with interrupts_deferred(dropped=True):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_signal_that_is_ignored_or_left_to_the_system_stays_so() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:

@@ -10,10 +10,13 @@ from types import FrameType
 
 
 @contextmanager
-def interrupts_deferred() -> Iterator[None]:
+def interrupts_deferred(dropped: bool = False) -> Iterator[None]:
     """Lets SIGINT and SIGTERM wait during a `with` block; they arrive at its end.
 
     Only in the main thread, where Python handles signals; in others nothing changes.
+
+    Args:
+        dropped: True if they don't arrive at all: what they ask for is being done already.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -34,5 +37,5 @@ def interrupts_deferred() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for one in dict.fromkeys(arrived):
+        for one in () if dropped else dict.fromkeys(arrived):
             signal.raise_signal(one)

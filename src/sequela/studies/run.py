@@ -123,7 +123,7 @@ def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, prog
                     _run_model(log, name, precision)
             log.finish(Status.COMPLETE)
         except KeyboardInterrupt:
-            with interrupts_deferred():
+            with interrupts_deferred(dropped=True):  # of a key that is pressed again while the run stops
                 log.finish(Status.STOPPED)
         except BaseException as error:
             # A full disk must not hide the original error.
