@@ -20,7 +20,7 @@ STATISTICS = {"mom2_adjustment": True, "v_num_grad_steps": 2, "n_contexts": 1}
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the commands read, beside the disk.
+    """The input of the commands, apart from the disk.
 
     Args:
         model: The folder of a model.

@@ -1,4 +1,4 @@
-"""What a killed process leaves behind, and who removes it."""
+"""Temporary files of killed processes are removed, those of living ones stay."""
 
 from __future__ import annotations
 

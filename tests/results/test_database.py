@@ -1,4 +1,4 @@
-"""Where the database is: in the folder of the run, whatever the folder is called."""
+"""The database is in the folder of the run, whatever the folder is called."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def digest_of(content: Mapping[str, Any]) -> str:
 
 
 def digest_holds(content: Mapping[str, Any]) -> bool:
-    """Returns whether a document is as it was written, as far as its digest tells; earlier ones have none."""
+    """Returns whether a document is as it was written, as far as its digest shows; earlier ones have none."""
     return DIGEST not in content or content[DIGEST] == digest_of(content)
 
 

@@ -1,4 +1,4 @@
-"""Locks between processes: one works, another is refused or waits, and is told who works.
+"""Locks between processes: one works, another is refused or waits, and says who works.
 
 The operating system holds a lock and releases it when its process ends, however it ends; a process that died
 therefore never keeps another one out. A small file beside the lock says which process has it. The lock's own
@@ -23,7 +23,7 @@ from sequela.core.errors import SequelaError
 from sequela.core.progress import SILENT, Progress
 
 SECONDS_BETWEEN_TRIES = 0.2
-"""How long a waiting process sleeps before it tries to get a lock again."""
+"""The seconds that a waiting process sleeps between tries to get a lock."""
 
 _TRIES_FOR_A_NAME = 10
 """The number of tries after which a process is said to wait for one that hasn't said which it is."""

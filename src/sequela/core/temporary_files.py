@@ -106,7 +106,7 @@ def make_folder(folder: Path) -> None:
 
 
 def is_running(pid: int, start: int = 0) -> bool:
-    """Returns whether a process of this machine lives; if that can't be told, that it does.
+    """Returns whether a process of this machine lives; if that can't be determined, that it does.
 
     Args:
         pid: The id of the process.

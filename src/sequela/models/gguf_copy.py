@@ -45,5 +45,5 @@ def copy_is_whole(folder: Path, gguf_sha256: str) -> bool:
 def _read_marker(folder: Path) -> CopyMarker | None:
     try:
         return read_description_of(folder / MARKER, CopyMarker, "copy of a GGUF file")
-    except (BadInputError, IntegrityError):  # missing or damaged; the copy is then made again
+    except (BadInputError, IntegrityError):  # missing or damaged; the copy is then created again
         return None
