@@ -120,13 +120,17 @@ def test_a_repeated_signal_does_not_disturb_a_command_that_stops(number: signal.
     assert signal.getsignal(number) is before
 
 
-def test_a_command_that_does_not_stop_is_ended_by_a_later_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_does_not_stop_is_interrupted_again_and_then_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     exits: list[int] = []
     monkeypatch.setattr(signals, "_exit", lambda number, frame: exits.append(number))
     monkeypatch.setattr(signals, "SECONDS_TO_STOP", -1.0)
     with interrupts_raised():
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+        for _ in range(2):  # the first may be lost, as where an object is deleted
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert not exits
         signal.raise_signal(signal.SIGINT)
     assert exits == [signal.SIGINT]
 

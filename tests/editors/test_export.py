@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from sequela.core.descriptions import read_description_of
 from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError
 from sequela.edited import Delta, EditedModel, LowRank
 from sequela.editors import create_editor
@@ -89,9 +90,7 @@ def test_the_checkpoint_describes_its_origin(tmp_path: Path) -> None:
     model = tiny_language_model("llama")
     delta = saved(tmp_path / "edits", model)
     export_merged(tmp_path / "edits", model, tmp_path / "merged")
-    description = ExportDescription.model_validate_json(
-        (tmp_path / "merged" / DESCRIPTION).read_text(encoding="utf-8")
-    )
+    description = read_description_of(tmp_path / "merged" / DESCRIPTION, ExportDescription, "a checkpoint")
     assert (description.base_name, description.base_fingerprint) == (model.name, model.fingerprint)
     assert (description.method, description.edits) == ("memit", ("a", "b"))
     assert description.delta == delta.content_hash

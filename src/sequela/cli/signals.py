@@ -24,7 +24,10 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 """The signals that stop the program."""
 
 SECONDS_TO_STOP = 1.0
-"""The time, in seconds, in which a command stops undisturbed; a later signal ends the program at once."""
+"""The time, in seconds, in which a command stops undisturbed: signals in it don't count."""
+
+SIGNALS_TO_STOP = 2
+"""The number of signals that interrupt a command; a later one ends the program at once."""
 
 
 def exit_when_interrupted() -> None:
@@ -44,7 +47,9 @@ def interrupts_raised() -> Iterator[Callable[[], bool]]:
     SIGTERM, which `kill` and job schedulers send, is treated like Ctrl-C.
 
     Repeated signals, as of a key pressed twice, don't disturb the command while it stops. If it doesn't stop,
-    they end the program. In other threads than the main one nothing changes, nor for an ignored signal.
+    a second one interrupts it again, since the first may have come where Python drops errors, such as while
+    an object is deleted; the third ends the program. In other threads than the main one nothing changes, nor
+    for an ignored signal.
 
     Yields:
         A function that returns whether a signal came. Compiled code may raise an error of its own instead
@@ -58,11 +63,14 @@ def interrupts_raised() -> Iterator[Callable[[], bool]]:
     raised: list[float] = []
 
     def interrupt(received: int, frame: FrameType | None) -> None:
-        if not raised:
-            raised.append(time.monotonic())
-            raise KeyboardInterrupt
-        if time.monotonic() - raised[0] > SECONDS_TO_STOP:
+        now = time.monotonic()
+        if raised and now - raised[-1] <= SECONDS_TO_STOP:
+            return
+        if len(raised) == SIGNALS_TO_STOP:
             _exit(received, frame)
+            return
+        raised.append(now)
+        raise KeyboardInterrupt
 
     try:
         for number in before:

@@ -36,9 +36,8 @@ def stats(
         chosen = parse_layers(layers, loaded.n_layers)
         loaded.check_layers(chosen)
         statistics = Statistics(loaded, CorpusSpec(source=source, n_tokens=tokens), progress=progress)
-        missing = statistics.missing(chosen)
         started = time.perf_counter()
-        statistics.prepare(chosen)
+        missing = statistics.prepare(chosen)
         seconds = time.perf_counter() - started
     covariances = [statistics.key_covariance(layer) for layer in chosen]
     answer = {

@@ -75,6 +75,10 @@ class FingerprintMismatchError(SequelaError):
     """An object of one model is about to be used on another."""
 
 
+class CantWriteError(SequelaError):
+    """The system refuses to write a file, such as on a full or read-only disk."""
+
+
 class IntegrityError(SequelaError):
     """A downloaded or stored file is damaged, incomplete or not the expected one."""
 

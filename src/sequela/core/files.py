@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,9 +21,22 @@ from sequela.core.paths import replacing
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> str:
     """Writes tensors, completely or not at all; returns their hash."""
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, system_errors():
         save_file(kept, temporary)
     return hash_tensors(kept.items())
+
+
+@contextmanager
+def system_errors() -> Iterator[None]:
+    """Converts what safetensors raises when the system refuses to write, as on a full disk, to `OSError`."""
+    try:
+        yield
+    except SafetensorError as error:
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number)) from error
 
 
 def read_tensors(path: Path, what: str, device: str = "cpu") -> dict[str, torch.Tensor]:

@@ -9,15 +9,24 @@ Both are read from the environment on each call, never at import:
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.errors import BadInputError, CantWriteError, SequelaError
 from sequela.core.plain_values import text_problem
+from sequela.core.temporary_files import (
+    make_folder,
+    remove_strays,
+    sync_file,
+    sync_folder,
+    sync_tree,
+    temporary_folder,
+    temporary_name,
+)
 from sequela.core.visible_text import shortened
 
 CACHE_VARIABLE = "SEQUELA_CACHE"
@@ -107,9 +116,13 @@ def ensure_writable(folder: Path, needed_bytes: int = 0, path: Path | None = Non
                 f"Can't write to {named}: {'it' if named == folder else folder} is a file, not a folder.",
                 hint=f"Choose another {kind}.",
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
+        make_folder(folder)
+        remove_strays(folder)
+        trial = folder / temporary_name()
+        try:
+            trial.write_bytes(b"?")  # an empty file can be made on a full disk
+        finally:
+            trial.unlink(missing_ok=True)
     except OSError as error:
         raise SequelaError(
             f"Can't write to {named}: {error.strerror or error}.", hint=f"Choose another {kind}."
@@ -143,17 +156,72 @@ def ensure_writable_file(path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary file next to `path` that replaces it only if the `with` block succeeds.
 
-    A reader therefore sees the old file or the complete new one, never a part.
+    A reader therefore sees the old file or the complete new one, never a part, also after a kill or a power
+    cut: the file is written through to the disk before it gets its name, and the name after that.
+
+    Raises:
+        CantWriteError: The system refuses to write, as on a full disk; what was there before is unchanged.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    with _naming_target(path):
+        make_folder(path.parent)
+        remove_strays(path.parent)
+        temporary = path.parent / temporary_name(path.suffix[:_LONGEST_SUFFIX])
+        temporary.open("xb").close()
+        try:
+            yield temporary
+            sync_file(temporary)
+            temporary.replace(path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def committing_folder(path: Path) -> Iterator[Path]:
+    """Yields a new folder next to `path` that takes its place only if the `with` block succeeds.
+
+    A folder that is there already is replaced as a whole. A reader sees the old folder, none for a moment, or
+    the complete new one, never a part, also after a kill or a power cut.
+
+    Raises:
+        CantWriteError: The system refuses to write, as on a full disk; what was there before is unchanged.
+    """
+    with _naming_target(path):
+        make_folder(path.parent)
+        with temporary_folder(path.parent) as temporary:
+            building, former = temporary / "new", temporary / "former"
+            building.mkdir()
+            yield building
+            sync_tree(building)
+            if path.exists():
+                path.rename(former)
+            try:
+                building.rename(path)
+            except OSError:
+                if former.exists():
+                    former.rename(path)
+                raise
+            sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _naming_target(path: Path) -> Iterator[None]:
+    """Converts an error of the system while a file is written to one that names the file and what to do."""
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise CantWriteError(
+            f"Can't write {path}: {error.strerror or error}.",
+            hint="Free some space, then repeat the command. What was stored before is unchanged."
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "Choose a place that you can write. What was stored before is unchanged.",
+        ) from error
+
+
+_LONGEST_SUFFIX = 20
+"""The number of characters of a suffix that a temporary file keeps, so that its name isn't too long."""
 
 
 def _free_bytes(folder: Path) -> int:

@@ -29,11 +29,12 @@ class StoredDelta(BaseModel):
 
 
 def store_delta(path: Path, delta: Delta) -> StoredDelta:
-    """Writes the tensors of a delta, completely or not at all; an empty delta has no file."""
+    """Writes the tensors of a delta, completely or not at all; an empty delta has no file.
+
+    A file of an earlier delta is left, since its description may still be in force.
+    """
     if delta.updates:
         save_tensors(path, delta.tensors())
-    else:
-        path.unlink(missing_ok=True)
     return StoredDelta(
         content_hash=delta.content_hash,
         weights={k: "low_rank" if isinstance(u, LowRank) else "dense" for k, u in delta.updates.items()},

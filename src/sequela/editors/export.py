@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sequela.core.descriptions import write_description
 from sequela.core.errors import BadInputError, SequelaError
-from sequela.core.paths import ensure_writable
+from sequela.core.paths import committing_folder, ensure_writable
 from sequela.edited import EditedModel
 from sequela.editors.saved_edits import EditsDescription
 from sequela.editors.storage import load_saved_edits, read_description
@@ -96,11 +95,7 @@ def export_merged(folder: Path, model: LanguageModel, output: Path) -> ExportDes
     delta = load_saved_edits(folder, model).delta
     needed = sum(weight.numel() * weight.element_size() for weight in model.module.parameters())
     ensure_writable(output.parent, needed, output)
-    with (
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary,
-        EditedModel(model, delta),
-    ):
-        building = Path(temporary) / "checkpoint"
+    with EditedModel(model, delta), committing_folder(output) as building:
         save_checkpoint(model, building)
         description = ExportDescription(
             base_fingerprint=model.fingerprint,
@@ -110,5 +105,4 @@ def export_merged(folder: Path, model: LanguageModel, output: Path) -> ExportDes
             edits=saved.edits,
         )
         write_description(building / DESCRIPTION, description)
-        building.rename(output)
     return description

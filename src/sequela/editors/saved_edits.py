@@ -13,6 +13,7 @@ import transformers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.core.damaged_files import DAMAGED_HINT
+from sequela.core.descriptions import digest_holds
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
 from sequela.core.validation import in_words
 from sequela.edited import Delta, EditedModel
@@ -166,9 +167,11 @@ def check_format(path: Path, known: int) -> None:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not digest_holds(content):
+            return
     except (OSError, ValueError, RecursionError):
         return
-    found = content.get("format") if isinstance(content, dict) else None
+    found = content.get("format")
     if isinstance(found, int) and found > known:
         raise BadInputError(
             f"The edits in {path.parent} were saved by a newer version of sequela: their format is {found}; "

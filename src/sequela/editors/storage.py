@@ -85,8 +85,9 @@ def save_edits(folder: Path, model: LanguageModel, edits: SavedEdits) -> EditsDe
 
 
 def _remove_stale_files(folder: Path, description: EditsDescription) -> None:
-    """Removes files of edits that were saved to the folder before."""
+    """Removes files of edits that were saved to the folder before, once the new description is in force."""
     for name, needed in {
+        DELTA: bool(description.delta.weights),
         STATE: bool(description.state_tensors),
         UNREGULARIZED: description.unregularized is not None,
         **dict.fromkeys(former_storage.DESCRIPTIONS, False),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,9 +20,11 @@ from transformers import (
     modeling_gguf_pytorch_utils,
 )
 
+from sequela.core.descriptions import write_description
 from sequela.core.errors import IntegrityError
+from sequela.core.files import system_errors
 from sequela.core.hashing import sha256_of_file
-from sequela.core.paths import ensure_writable
+from sequela.core.paths import committing_folder, ensure_writable
 from sequela.core.progress import SILENT, Progress, counted, tracked
 from sequela.models.gguf_copy import MARKER, CopyMarker
 
@@ -74,8 +74,7 @@ def write_copy(path: Path, gguf_sha256: str, folder: Path, progress: Progress = 
         except Exception as error:  # transformers raises errors of every class for a broken file
             raise IntegrityError(f"{path} can't be read as a GGUF model: {error}") from error
         advance(1)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-            building = Path(temporary) / "copy"
+        with committing_folder(folder) as building, system_errors():
             module.save_pretrained(building)
             tokenizer.save_pretrained(building)
             marker = CopyMarker(
@@ -83,10 +82,7 @@ def write_copy(path: Path, gguf_sha256: str, folder: Path, progress: Progress = 
                 transformers_version=transformers.__version__,
                 files={file.name: sha256_of_file(file) for file in sorted(building.iterdir())},
             )
-            (building / MARKER).write_text(marker.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            if folder.exists():
-                shutil.rmtree(folder)
-            building.rename(folder)
+            write_description(building / MARKER, marker)
         advance(1)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from sequela.core.descriptions import read_description_of
+from sequela.core.errors import BadInputError, IntegrityError
 from sequela.core.hashing import sha256_of_file
 
 MARKER = "copy.json"
@@ -43,6 +44,6 @@ def copy_is_whole(folder: Path, gguf_sha256: str) -> bool:
 
 def _read_marker(folder: Path) -> CopyMarker | None:
     try:
-        return CopyMarker.model_validate(json.loads((folder / MARKER).read_text(encoding="utf-8")))
-    except (FileNotFoundError, json.JSONDecodeError, ValidationError):
+        return read_description_of(folder / MARKER, CopyMarker, "copy of a GGUF file")
+    except (BadInputError, IntegrityError):  # missing or damaged; the copy is then created again
         return None

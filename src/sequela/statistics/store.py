@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from sequela.core.damaged_files import UNREADABLE
-from sequela.core.errors import FingerprintMismatchError, IntegrityError
-from sequela.core.hashing import hash_json, hash_tensors
-from sequela.core.paths import cache_folder, ensure_writable, replacing
+from sequela.core.descriptions import read_description_of, write_description
+from sequela.core.errors import FingerprintMismatchError, IntegrityError, SequelaError
+from sequela.core.files import load_tensors, save_tensors
+from sequela.core.hashing import hash_json
+from sequela.core.locks import waiting_lock
+from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.progress import SILENT, Progress
 from sequela.models import LanguageModel
 from sequela.statistics.corpus import Corpus, corpus_key, open_corpus
@@ -37,6 +38,20 @@ class StoredCovariance(BaseModel):
     n_tokens: int
     corpus: str
     spec: CorpusSpec
+    content_hash: str
+
+
+class StoredCorpus(BaseModel):
+    """The description of a corpus that is stored with the statistics computed on it.
+
+    Args:
+        description: The description of the text.
+        content_hash: The hash of the tensor of its tokens.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str
     content_hash: str
 
 
@@ -117,8 +132,11 @@ class Statistics:
         """Returns the layers whose statistics are not stored yet."""
         return [layer for layer in layers if not self._description_path(layer).is_file()]
 
-    def prepare(self, layers: Sequence[int]) -> None:
-        """Collects and stores missing statistics in one pass.
+    def prepare(self, layers: Sequence[int]) -> list[int]:
+        """Collects and stores missing statistics in one pass; waits while another process collects some.
+
+        Returns:
+            The layers whose statistics were collected.
 
         Raises:
             SequelaError: They can't be written.
@@ -126,25 +144,29 @@ class Statistics:
         missing = self.missing(layers)
         if missing:
             ensure_writable(self.folder)
-            corpus = self._corpus()
-            for covariance in collect_key_covariances(self.model, corpus, missing, self.progress).values():
-                self._keep(covariance)
+            what = f"collecting the key statistics of {self.model.name}"
+            with waiting_lock(self.folder / ".lock", what, self.progress):
+                missing = self.missing(layers)
+                if missing:
+                    corpus = self._corpus()
+                    collected = collect_key_covariances(self.model, corpus, missing, self.progress)
+                    for covariance in collected.values():
+                        self._keep(covariance)
+        return missing
 
     def _corpus(self) -> Corpus:
         """Returns the corpus; stores it with the statistics, since other layers are likely to follow."""
-        path = self.folder / "corpus.safetensors"
-        description = self.folder / "corpus.txt"
+        path, description = self.folder / "corpus.safetensors", self.folder / "corpus.json"
         if description.is_file():
-            try:
-                token_ids = load_file(path)["token_ids"].to(torch.long)
-                return Corpus.of(description.read_text(encoding="utf-8"), token_ids)
-            except (OSError, ValueError, SafetensorError, KeyError) as error:
-                raise self._damaged(error) from error
+            with self._naming_damage():
+                stored = read_description_of(description, StoredCorpus, "corpus", error=IntegrityError)
+                token_ids = load_tensors(path, stored.content_hash)["token_ids"]
+                return Corpus.of(stored.description, token_ids.to(torch.long))
         corpus = open_corpus(self.spec, self.model, self.progress)
-        with replacing(path) as temporary:
-            save_file({"token_ids": corpus.sequences.to(torch.int32)}, temporary)
-        with replacing(description) as temporary:
-            temporary.write_text(corpus.description, encoding="utf-8")
+        content_hash = save_tensors(path, {"token_ids": corpus.sequences.to(torch.int32)})
+        write_description(
+            description, StoredCorpus(description=corpus.description, content_hash=content_hash)
+        )
         return corpus
 
     def _keep(self, covariance: KeyCovariance) -> None:
@@ -155,38 +177,32 @@ class Statistics:
             n_tokens=covariance.n_tokens,
             corpus=covariance.corpus,
             spec=self.spec,
-            content_hash=_hash_of(covariance.matrix),
+            content_hash=save_tensors(
+                self._tensor_path(covariance.layer), {"second_moment": covariance.matrix}
+            ),
         )
-        with replacing(self._tensor_path(covariance.layer)) as path:
-            save_file({"second_moment": covariance.matrix.cpu().contiguous()}, path)
-        with replacing(self._description_path(covariance.layer)) as path:
-            path.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_description(self._description_path(covariance.layer), description)
 
     def _load(self, layer: int) -> KeyCovariance:
-        try:
-            text = self._description_path(layer).read_text(encoding="utf-8")
-            stored = StoredCovariance.model_validate_json(text)
-            matrix: torch.Tensor = load_file(self._tensor_path(layer))["second_moment"]
-        except UNREADABLE as error:
-            raise self._damaged(error) from error
-        except SafetensorError as error:
-            raise self._damaged(error) from error
-        if _hash_of(matrix) != stored.content_hash:
-            raise self._damaged(f"the key covariance of layer {layer} was changed after it was stored.")
+        with self._naming_damage():
+            path = self._description_path(layer)
+            stored = read_description_of(path, StoredCovariance, "statistics", error=IntegrityError)
+            matrix = load_tensors(self._tensor_path(layer), stored.content_hash)["second_moment"]
         return KeyCovariance(layer, matrix.to(self.model.device), stored.n_tokens, stored.corpus)
 
-    def _damaged(self, what: object) -> IntegrityError:
-        return IntegrityError(
-            f"The stored statistics in {self.folder} are damaged: {what}",
-            hint="Delete that folder; they will be collected again.",
-        )
+    @contextmanager
+    def _naming_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except (SequelaError, KeyError) as error:
+            reason = error.message if isinstance(error, SequelaError) else f"{error} is missing."
+            raise IntegrityError(
+                f"The stored statistics in {self.folder} are damaged: {reason}",
+                hint="Delete that folder; they will be collected again.",
+            ) from error
 
     def _tensor_path(self, layer: int) -> Path:
         return self.folder / f"layer_{layer}.safetensors"
 
     def _description_path(self, layer: int) -> Path:
         return self.folder / f"layer_{layer}.json"
-
-
-def _hash_of(matrix: torch.Tensor) -> str:
-    return hash_tensors([("second_moment", matrix)])

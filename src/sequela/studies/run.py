@@ -16,7 +16,8 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from sequela.core.arguments import check_path
-from sequela.core.errors import SequelaError
+from sequela.core.errors import CantWriteError, SequelaError
+from sequela.core.interrupts import interrupts_deferred
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
 from sequela.core.progress import SILENT, Progress, watched
@@ -83,7 +84,7 @@ def run_study(
         The outcome. After Ctrl-C, the status is `stopped`, and all results so far are kept.
 
     Raises:
-        RunningElsewhereError: Another process is running a study in the folder.
+        HeldElsewhereError: Another process is running a study in the folder.
         SequelaError: The study can't be run; if possible, this is detected before anything slow starts.
     """
     folder, device = check_path("folder", folder), choose_device(study.device)
@@ -112,26 +113,29 @@ def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, prog
             with watched(progress, log.workload):
                 check_unchanged(log, precision)
             return RunResult(folder, earlier.status, kept, earlier.evaluations_planned)
-        write_manifest(folder, manifest)
-        if kept:
-            progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
         log = RunLog(plan, folder, store, manifest, progress)
         try:
+            write_manifest(folder, manifest)
+            if kept:
+                progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
             with watched(progress, log.workload):
                 for name in study.models:
                     _run_model(log, name, precision)
             log.finish(Status.COMPLETE)
         except KeyboardInterrupt:
-            log.finish(Status.STOPPED)
+            with interrupts_deferred(dropped=True):  # of a key that is pressed again while the run stops
+                log.finish(Status.STOPPED)
         except BaseException as error:
-            with suppress(OSError):  # a full disk must not hide the original error
+            # A full disk must not hide the original error.
+            with suppress(OSError, CantWriteError), interrupts_deferred():
                 if isinstance(error, OtherRunError) and earlier is not None:
                     log.update(earlier)  # the results in the folder are as they were
                 else:
                     log.finish(Status.FAILED, str(error) or type(error).__name__)
-            if isinstance(error, OSError | SafetensorError):
+            if isinstance(error, OSError | SafetensorError | CantWriteError):
+                reason = error.message if isinstance(error, CantWriteError) else str(error)
                 raise SequelaError(
-                    f"The run in {folder} failed: {error}",
+                    f"The run in {folder} failed: {reason}",
                     hint="Check the space on the disk. Results are kept; the same command resumes the run.",
                 ) from error
             raise

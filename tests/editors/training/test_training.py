@@ -21,6 +21,7 @@ from sequela.editors.training.training import Training
 from sequela.edits import EditSet
 from sequela.models import LanguageModel
 from sequela.statistics import Statistics
+from support.at_once import at_once, train
 from support.edits import TINY_EDITS
 from support.sessions import edit_batch, edit_in_batches
 from support.tiny import tiny_language_model
@@ -351,3 +352,13 @@ def test_the_base_model_is_unchanged(trained: Path, world_model: LanguageModel) 
     assert not any(weight.requires_grad for weight in world_model.module.parameters())
     assert not any(module._forward_hooks for module in world_model.module.modules())
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.slow
+def test_of_two_trainings_of_one_network_the_second_waits_and_uses_the_first(
+    world_folder: Path, facts: TrainingEdits, tmp_path: Path
+) -> None:
+    both = at_once(2, train, world_folder, facts, tmp_path)
+    (first, n_first), (second, n_second) = sorted(both, key=lambda one: one[1])
+    assert first == second == read_artifact(tmp_path).network
+    assert (n_first, n_second) == (0, 3)

@@ -9,19 +9,19 @@ interrupted training continues to the same curve.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ConfigDict
 
-from sequela.core.damaged_files import naming_file
+from sequela.core.descriptions import read_description_of, write_description
 from sequela.core.errors import IntegrityError
 from sequela.core.files import load_tensors, save_tensors
 from sequela.core.hashing import hash_json
-from sequela.core.paths import replacing
+from sequela.core.locks import waiting_lock
 from sequela.core.progress import Progress
 from sequela.core.seeding import seeded
 from sequela.editors.training.artifact import Artifact, ValidationPoint, describe_artifact, save_network
@@ -32,6 +32,26 @@ from sequela.models import LanguageModel
 
 STATE = "training.json"
 STATE_TENSORS = "training.safetensors"
+
+
+class StoredTraining(BaseModel):
+    """The state of a training, without the tensors: what is needed to resume it.
+
+    Args:
+        key: The hash of everything that must not differ.
+        step: The number of steps done.
+        curve: The validations so far.
+        best_network: The hash of the network with the best validation.
+        tensors: The hash of the tensors: the network, and Adam's state.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    key: str
+    step: int
+    curve: tuple[ValidationPoint, ...]
+    best_network: str
+    tensors: str
 
 
 class Training:
@@ -102,10 +122,18 @@ class Training:
     def run(self) -> Artifact:
         """Trains until a limit on steps, minutes or patience is reached, and saves the best network.
 
+        While another process trains in the folder, this one waits, and then goes on from there: a training
+        that has reached its limit is not repeated.
+
         Returns:
             The description of the best network.
         """
-        self._resume()
+        what = f"training {self._editor.name} for {self._model.name} in {self._folder}"
+        with waiting_lock(self._folder / ".lock", what, self._progress):
+            self._resume()
+            return self._train()
+
+    def _train(self) -> Artifact:
         started = time.perf_counter() - (self._curve[-1].seconds if self._curve else 0.0)
         task, reported = self._start(), self._done(started)
         self._progress.advance(task, reported)
@@ -209,28 +237,27 @@ class Training:
         for index, state in self._adam.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
         tensors_hash = save_tensors(self._folder / STATE_TENSORS, tensors)
-        content = {
-            "key": self._key,
-            "step": self._step,
-            "curve": [point.model_dump(mode="json") for point in self._curve],
-            "best_network": self._best_network,
-            "tensors": tensors_hash,
-        }
-        with replacing(self._folder / STATE) as path:
-            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        state = StoredTraining(
+            key=self._key,
+            step=self._step,
+            curve=tuple(self._curve),
+            best_network=self._best_network,
+            tensors=tensors_hash,
+        )
+        write_description(self._folder / STATE, state)
 
     def _resume(self) -> None:
         """Resumes this training if the folder has its saved state."""
         path = self._folder / STATE
         if not path.is_file():
             return
-        with naming_file(path, "the state of a training", hint="Delete it to train from the start."):
-            content = json.loads(path.read_text(encoding="utf-8"))
-        if content["key"] != self._key:
+        hint = "Delete it to train from the start."
+        stored = read_description_of(path, StoredTraining, "a training", error=IntegrityError, hint=hint)
+        if stored.key != self._key:
             self._progress.say(f"{self._folder} has a training with other settings; this one starts anew.")
             return
         try:
-            tensors = load_tensors(self._folder / STATE_TENSORS, content["tensors"])
+            tensors = load_tensors(self._folder / STATE_TENSORS, stored.tensors)
         except IntegrityError as error:
             self._progress.say(f"{error.message} Training starts anew.")
             return
@@ -243,8 +270,8 @@ class Training:
                 _, index, field = name.split(".", 2)
                 state.setdefault(int(index), {})[field] = tensor
         self._adam.load_state_dict({**self._adam.state_dict(), "state": state})
-        self._step, self._best_network = content["step"], content["best_network"]
-        self._curve = [ValidationPoint.model_validate(point) for point in content["curve"]]
+        self._step, self._best_network = stored.step, stored.best_network
+        self._curve = list(stored.curve)
         self._progress.say(f"training resumes after step {self._step}")
 
 

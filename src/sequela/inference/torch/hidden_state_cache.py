@@ -16,6 +16,8 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.temporary_files import scratch_folder
+
 logger = logging.getLogger(__name__)
 
 GIB = 2**30
@@ -48,10 +50,16 @@ class HiddenStates:
         """
         size = shape[0] * shape[1] * dtype.itemsize
         with path.open("w+b") as file:
-            file.truncate(size)
-            if hasattr(os, "posix_fallocate"):  # writing to a page the disk has no room for kills the process
-                os.posix_fallocate(file.fileno(), 0, size)
-            mapping = mmap.mmap(file.fileno(), size)
+            try:
+                file.truncate(size)
+                if hasattr(
+                    os, "posix_fallocate"
+                ):  # writing to a page the disk has no room for kills the process
+                    os.posix_fallocate(file.fileno(), 0, size)
+                mapping = mmap.mmap(file.fileno(), size)
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
         return cls(torch.frombuffer(mapping, dtype=dtype).view(shape), path, mapping=mapping)
 
     def leave_memory(self) -> None:
@@ -129,11 +137,9 @@ class DepthCache:
         if self._make_room(size, self.memory, in_memory=True):
             states = HiddenStates(torch.empty(shape, dtype=dtype))
         elif self._make_room(size, self.disk, in_memory=False):
-            path = self._new_path()
             try:
-                states = HiddenStates.in_file(path, shape, dtype)
+                states = HiddenStates.in_file(self._new_path(), shape, dtype)
             except OSError as error:
-                path.unlink(missing_ok=True)
                 logger.warning("Hidden states are not kept for later checkpoints: %s", error)
                 return None
         else:
@@ -175,6 +181,6 @@ class DepthCache:
 
     def _new_path(self) -> Path:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="sequela-depth-")
+            self._folder = scratch_folder()
         self._files += 1
         return Path(self._folder.name) / f"{self._files}.bin"

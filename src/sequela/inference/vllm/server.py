@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from sequela.core.errors import SequelaError, UnknownNameError
+from sequela.core.temporary_files import scratch_folder
 from sequela.edited import Delta, EditedModel
 from sequela.inference.vllm.adapter_check import MAX_DEVIATION, changes_of, deviation
 from sequela.inference.vllm.checkpoint import file_of_each, part_of_block, save_unedited
@@ -79,7 +79,7 @@ class VllmServer:
         check_installed()
         self.fingerprint = base.fingerprint
         self._settings = settings
-        self._folder = tempfile.TemporaryDirectory(prefix="sequela-vllm-")
+        self._folder = scratch_folder()
         self._checkpoint = Path(self._folder.name, "base")
         self._in_force = ""  # content hash of the delta in the server's weights
         self._changed: frozenset[str] = frozenset()
