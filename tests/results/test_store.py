@@ -98,26 +98,42 @@ def test_thinking_is_read_back_with_its_template(tmp_path: Path) -> None:
         assert store.measurements() == [asked]
 
 
-def turn_into_schema_5(folder: Path) -> None:
-    """Takes out of a store what schema 5 didn't have."""
+OLD_FORMATS = Path(__file__).parents[1] / "old_formats"
+
+
+def run_of_schema_5(folder: Path) -> Path:
+    """Takes out of a run of schema 6 what schema 5 didn't have."""
+    shutil.copytree(OLD_FORMATS / "run_6", folder)
     added = ("shared", "n_unfinished_thinking", "edit_template_args", "template_args", "think_end_token")
     with closing(sqlite3.connect(folder / "results.sqlite")) as connection:
         for column in (*added, "max_thinking_tokens"):
             connection.execute(f"ALTER TABLE measurement DROP COLUMN {column}")
+        connection.execute("UPDATE measurement SET n_too_long = 3 WHERE id = 1")
         connection.execute("UPDATE store SET schema_version = 5")
         connection.commit()
+    return folder
 
 
-def test_a_store_from_before_thinking_is_read_and_continued(tmp_path: Path) -> None:
-    with open_store(tmp_path, create=True) as store:
-        store.write_evaluation(KEY, [measurement()], [item("one")])
-    turn_into_schema_5(tmp_path)
-    with open_store(tmp_path) as store:
-        assert store.measurements() == [measurement()]
-    with open_store(tmp_path, create=True) as store:
+def test_a_store_of_schema_5_is_read_and_continued(tmp_path: Path) -> None:
+    """It knows no thinking and no items that only one of two models answered."""
+    folder = run_of_schema_5(tmp_path / "run")
+    shutil.copytree(OLD_FORMATS / "run_6", tmp_path / "later")
+    with open_store(tmp_path / "later") as store:
+        expected = store.measurements()
+    assert len(expected) > 0
+    for create in (False, True, False):
+        with open_store(folder, create=create) as store:
+            found = store.measurements()
+        differing = [(one, other) for one, other in zip(found, expected, strict=True) if one != other]
+        ((too_long, before),) = differing
+        assert too_long == before.model_copy(update={"n_too_long": 3})
+        assert (too_long.shared, too_long.difference, before.difference) == (None, None, 0.0)
+    with closing(sqlite3.connect(folder / "results.sqlite")) as connection:
+        assert connection.execute("SELECT schema_version FROM store").fetchone() == (SCHEMA_VERSION,)
+    with open_store(folder, create=True) as store:
         later = KEY.model_copy(update={"n_edits": 6})
         store.write_evaluation(later, [measurement(n_edits=6, max_thinking_tokens=9)], [item("one")])
-        assert [one.max_thinking_tokens for one in store.measurements()] == [None, 9]
+        assert [one.max_thinking_tokens for one in store.measurements(key=later)] == [9]
 
 
 def edit_record(position: int, seconds: float = 2.0, **more: object) -> EditRecord:
@@ -295,7 +311,7 @@ class TestAnEarlierSchema:
 
     @pytest.fixture
     def old(self, tmp_path: Path) -> Path:
-        return Path(shutil.copytree(Path(__file__).parents[1] / "old_formats" / "run", tmp_path / "run"))
+        return Path(shutil.copytree(OLD_FORMATS / "run", tmp_path / "run"))
 
     def test_losses_and_norms_have_their_own_fields(self, old: Path) -> None:
         with sqlite3.connect(old / "results.sqlite") as connection:
@@ -364,19 +380,6 @@ def test_the_comparison_over_common_items_is_read_back(tmp_path: Path) -> None:
         (kept,) = store.measurements()
     assert kept.shared == shared
     assert kept.difference == pytest.approx(-0.1)
-
-
-def test_a_store_of_schema_5_is_read_and_upgraded(tmp_path: Path) -> None:
-    with open_store(tmp_path, create=True) as store:
-        store.write_evaluation(KEY, [measurement(n_too_long=3), measurement("gsm8k")], [])
-    turn_into_schema_5(tmp_path)
-    for create in (False, True, False):
-        with open_store(tmp_path, create=create) as store:
-            found = {one.task: (one.value, one.shared, one.difference) for one in store.measurements()}
-        assert found == {"mmlu": (0.25, None, None), "gsm8k": (0.25, None, -0.25)}
-    with sqlite3.connect(tmp_path / "results.sqlite") as connection:
-        assert connection.execute("SELECT schema_version FROM store").fetchone() == (SCHEMA_VERSION,)
-    connection.close()
 
 
 @pytest.mark.parametrize(
