@@ -13,53 +13,13 @@ from sequela.core.errors import IntegrityError, SequelaError
 from sequela.results import (
     Comparison,
     CostRecord,
-    EditRecord,
-    EvaluationKey,
-    ItemRecord,
-    Measurement,
     Query,
     ResultsStore,
     open_store,
 )
 from sequela.results.earlier_schema import group_of_4
 from sequela.results.schema import SCHEMA_VERSION
-
-KEY = EvaluationKey(trajectory="t1", n_edits=5, suite="mmlu", suite_version="v1", model_hash="m1")
-
-
-def measurement(task: str = "mmlu", n_edits: int = 5, editor: str = "rome", **more: object) -> Measurement:
-    fields: dict[str, object] = {
-        "model": "tiny",
-        "editor": editor,
-        "variant": "r-rome",
-        "edit_source": "builtin",
-        "order_seed": 0,
-        "n_edits": n_edits,
-        "suite": "mmlu",
-        "task": task,
-        "metric": "accuracy",
-        "protocol": "loglikelihood",
-        "value": 0.25,
-        "stderr": 0.1,
-        "n": 2,
-        "baseline": 0.5,
-    }
-    return Measurement.model_validate({**fields, **more})
-
-
-def item(name: str, value: float = 1.0, answer: str = "Paris") -> ItemRecord:
-    return ItemRecord(
-        suite="mmlu",
-        task="mmlu",
-        metric="accuracy",
-        protocol="loglikelihood",
-        item=name,
-        value=value,
-        prompt="The capital of France is",
-        answer=answer,
-        expected="Paris",
-        details={"choices": ["Paris", "Rome"], "logits": [1.5, -2.0]},
-    )
+from support.results import KEY, edit_record, item, measurement
 
 
 def test_items_that_are_too_long_are_read_back_with_their_length(tmp_path: Path) -> None:
@@ -134,28 +94,6 @@ def test_a_store_of_schema_5_is_read_and_continued(tmp_path: Path) -> None:
         later = KEY.model_copy(update={"n_edits": 6})
         store.write_evaluation(later, [measurement(n_edits=6, max_thinking_tokens=9)], [item("one")])
         assert [one.max_thinking_tokens for one in store.measurements(key=later)] == [9]
-
-
-def edit_record(position: int, seconds: float = 2.0, **more: object) -> EditRecord:
-    fields: dict[str, object] = {
-        "trajectory": "t1",
-        "model": "tiny",
-        "editor": "rome",
-        "edit_source": "builtin",
-        "order_seed": 0,
-        "edit_id": f"e{position}",
-        "position": position,
-        "batch": position,
-        "prompt": "The capital of France is",
-        "target_new": "Rome",
-        "seconds": seconds,
-        "optimization_steps": 20,
-        "first_loss": 4.5,
-        "final_loss": 0.02,
-        "relative_norm": 0.01,
-        "success": (item("e"),),
-    }
-    return EditRecord.model_validate({**fields, **more})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
@@ -32,6 +32,20 @@ from sequela.results.database import (
 from sequela.results.earlier_schema import LAST_BEFORE_MIGRATIONS, OLDEST_READ, upgrade
 from sequela.results.file_systems import network_file_system
 from sequela.results.schema import METADATA, SCHEMA_VERSION, STORE
+
+
+class _FileConnection(sqlite3.Connection):
+    """A connection to a file that unlocks it when it is closed.
+
+    SQLite keeps a closed connection, and its lock, until all its queries have ended; one that was interrupted
+    ends only when nothing refers to it any more.
+    """
+
+    def close(self) -> None:
+        """Undoes what isn't committed and closes the connection."""
+        with suppress(sqlite3.Error):
+            self.rollback()
+        super().close()
 
 
 def create_database(path: Path, name: str = "") -> None:
@@ -186,7 +200,14 @@ def _connect(path: Path, journal: str = "") -> sqlite3.Connection:
     # A reader that may not write beside the file can't make the files of a log; without a log it needs none.
     is_fixed = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     uri = f"{path.absolute().as_uri()}?{'immutable=1' if is_fixed else 'mode=rw'}"
-    raw = sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
+    raw = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=LOCK_WAIT,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=_FileConnection,
+    )
     raw.text_factory = _decoded
     raw.execute("PRAGMA foreign_keys = ON")
     if journal:

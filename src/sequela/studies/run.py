@@ -160,7 +160,7 @@ def _set_aside(store: ResultsStore, damage: Sequence[Damage], folder: Path, prog
     for one in damage:
         progress.say(f"{one.sentence}; it is set aside in {folder / 'damaged'}{_REMEDY[one.kind]}")
         if one.kind is DamageKind.EDIT:
-            # Without its checkpoints, a trajectory begins anew. They are moved first, for a run that stops here.
+            # Without checkpoints a trajectory begins anew. They are moved first, in case the run stops here.
             set_checkpoints_aside(folder, one.trajectory)
     store.set_aside(damage)
 
