@@ -7,6 +7,7 @@ share, which network file systems don't offer; there, the older rollback journal
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import time
 from collections.abc import Callable
@@ -227,6 +228,19 @@ def _engine(connect: Callable[[], sqlite3.Connection], single: bool = False) -> 
 
 
 def _begin(connection: Connection) -> None:
-    # A writer takes the lock at once. One that reads first and writes later could be refused in between.
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get(WRITES, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # A writer takes the lock at once: one that reads first and writes later could be refused in between.
+    # SQLite itself asks for the lock ten times a second only, so that a busy writer could keep others out.
+    end = time.monotonic() + LOCK_WAIT
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            break
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > end:
+                raise
+        time.sleep(random.uniform(0.0005, 0.004))
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * LOCK_WAIT}")
