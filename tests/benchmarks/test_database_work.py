@@ -1,4 +1,4 @@
-"""Readers and writers at the same time, for a number of rounds; `benchmarks/database.py` does it for a time."""
+"""Readers and writers at the same time, for a number of rounds."""
 
 from __future__ import annotations
 

@@ -138,3 +138,16 @@ def test_an_upgraded_run_is_continued(old: Path) -> None:
         store.write_edit_records(store.edit_records()[:1])
         store.write_cost(*store.costs()[:1])
         assert store.damage() == []
+
+
+def test_what_is_written_into_a_run_of_schema_6_is_kept_or_refused(old: Path) -> None:
+    with open_store(old) as store:
+        cost = store.costs()[0]
+        with pytest.raises(SequelaError, match="was opened for reading"):
+            store.write_cost(cost)
+    with open_store(old, upgrade=True) as store:
+        store.write_cost(cost)
+    with open_store(old) as store:
+        assert store.costs()[-1] == cost
+    with pytest.raises(SequelaError, match="There are no results"):
+        open_store(old / "nothing", upgrade=True)

@@ -33,12 +33,14 @@ class Database:
         name: What messages call it: the file, or the address without a password.
         run_id: The run whose results are read and written.
         notes: Remarks for users about how the database is kept.
+        is_copy: Whether it is an upgraded copy in memory, for reading.
     """
 
     engine: Engine
     name: str
     run_id: str
     notes: tuple[str, ...] = ()
+    is_copy: bool = False
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -55,7 +57,12 @@ class Database:
 
         One writer at a time changes the results of a run; the others wait. Whatever interrupts the block, at
         its end the database is unlocked.
+
+        Raises:
+            SequelaError: The database is of an earlier version and was opened for reading.
         """
+        if self.is_copy:
+            raise SequelaError(f"{self.name} is of an earlier version of sequela and was opened for reading.")
         connection = self.engine.execution_options(**{WRITES: True}).connect()
         try:
             if self.engine.dialect.name == "postgresql":

@@ -41,13 +41,14 @@ class DatabaseReference(BaseModel):
     run_id: str
 
 
-def open_run_database(folder: Path, create: bool = False, name: str = "") -> Database:
+def open_run_database(folder: Path, create: bool = False, name: str = "", upgrade: bool = False) -> Database:
     """Opens the database with the results of a run.
 
     Args:
         folder: The run's folder.
         create: Whether the run may be created, and tables upgraded in place.
         name: The name of the study, for a new run.
+        upgrade: Whether tables may be upgraded in place, without creating a run.
 
     Raises:
         SequelaError: There are no results and `create` is False, or the database can't be opened.
@@ -55,7 +56,7 @@ def open_run_database(folder: Path, create: bool = False, name: str = "") -> Dat
     path, reference = folder / DATABASE_NAME, folder / REFERENCE_NAME
     address = os.environ.get(DATABASE_VARIABLE, "")
     if reference.is_file():
-        return _open_on_server(folder, create, name, address)
+        return _open_on_server(folder, create, name, address, upgrade)
     if not path.is_file():
         if not create:
             raise SequelaError(
@@ -69,7 +70,7 @@ def open_run_database(folder: Path, create: bool = False, name: str = "") -> Dat
             write_description(reference, DatabaseReference(address=public, run_id=new_run_id()))
             return _open_on_server(folder, create, name, address)
         create_database(path, name)
-    return open_database(path, write=create)
+    return open_database(path, write=create or upgrade)
 
 
 def runs_on_server(address: str) -> list[StoredRun]:
@@ -90,7 +91,7 @@ def runs_on_server(address: str) -> list[StoredRun]:
         engine.dispose()
 
 
-def _open_on_server(folder: Path, create: bool, name: str, address: str) -> Database:
+def _open_on_server(folder: Path, create: bool, name: str, address: str, upgrade: bool = False) -> Database:
     """Opens the database that a folder refers to; the variable adds a password."""
     source = folder / REFERENCE_NAME
     reference = read_description_of(source, DatabaseReference, "a reference to a results database")
@@ -104,7 +105,7 @@ def _open_on_server(folder: Path, create: bool, name: str, address: str) -> Data
     public = str(postgresql.without_secrets(url))
     engine = postgresql.connect(url)
     try:
-        postgresql.prepare_tables(engine, public, create)
+        postgresql.prepare_tables(engine, public, create or upgrade)
         database = Database(engine, public, reference.run_id)
         try:
             _find_run(database, folder, create, name)

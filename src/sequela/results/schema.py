@@ -38,8 +38,8 @@ WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 STORE = Table(
     "store",
     METADATA,
-    Column("id", WHOLE, primary_key=True),
-    Column("schema_version", WHOLE, nullable=False),
+    Column("id", Integer, primary_key=True),
+    Column("schema_version", Integer, nullable=False),
 )
 """One row, with the schema version."""
 

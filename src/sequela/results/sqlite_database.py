@@ -84,7 +84,8 @@ def open_database(path: Path, write: bool = False) -> Database:
         version = _version(engine, path)
         if not OLDEST_READ <= version <= SCHEMA_VERSION:
             raise version_error(str(path), version, OLDEST_READ, SCHEMA_VERSION)
-        if version < SCHEMA_VERSION and not write:
+        is_copy = version < SCHEMA_VERSION and not write
+        if is_copy:
             engine.dispose()
             engine = _upgraded_copy(path, version)
         elif version < SCHEMA_VERSION:
@@ -97,7 +98,7 @@ def open_database(path: Path, write: bool = False) -> Database:
                 f"{path} is not a readable results database: it has {len(runs)} runs instead of one.",
                 hint="Copy the file again from where it was written.",
             )
-        return Database(engine, str(path), runs[0].id, notes)
+        return Database(engine, str(path), runs[0].id, notes, is_copy)
     except BaseException:
         engine.dispose()
         raise

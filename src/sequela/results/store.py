@@ -56,7 +56,7 @@ from sequela.results.stored_rows import (
 Row = Mapping[str, Any]
 
 
-def open_store(folder: Path, create: bool = False, name: str = "") -> ResultsStore:
+def open_store(folder: Path, create: bool = False, name: str = "", upgrade: bool = False) -> ResultsStore:
     """Opens the results of a run, which are in its folder or in the database that its folder names.
 
     Args:
@@ -65,12 +65,14 @@ def open_store(folder: Path, create: bool = False, name: str = "") -> ResultsSto
             names, or in the folder), and to upgrade a store of an earlier schema version in place. Without
             it, such a store is upgraded in memory and the file stays unchanged.
         name: The name of the study, for a new store; empty to take that of the folder.
+        upgrade: Whether to upgrade a store of an earlier schema version in place, as is needed to write into
+            it, without creating one.
 
     Raises:
         SequelaError: There is no store and `create` is False, the database can't be reached or is not a
             results database, or its schema version is not supported.
     """
-    return ResultsStore(folder, open_run_database(folder, create, name))
+    return ResultsStore(folder, open_run_database(folder, create, name, upgrade))
 
 
 class ResultsStore:
