@@ -1,4 +1,4 @@
-"""What the processes of `database.py` do, for a time or for a number of rounds."""
+"""The work of the processes of `benchmarks/database.py`, for a time or for a number of rounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = {"suite": "s", "task": "t", "metric": "accuracy", "protocol": "generatio
 
 @dataclass
 class Done:
-    """What a process did.
+    """The work of a process.
 
     Args:
         number: The number of the process.

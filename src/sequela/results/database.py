@@ -18,7 +18,7 @@ from sequela.results.digests import NO_ROWS, run_digest
 from sequela.results.schema import RUN
 
 LOCK_WAIT = 60
-"""How long a writer waits for other writers, in seconds."""
+"""The time for which a writer waits for other writers, in seconds."""
 
 WRITES = "sequela_writes"
 """The execution option of connections that write."""
@@ -157,7 +157,7 @@ def run_row(connection: Connection, database: Database, lock: bool = False) -> d
 
 
 RESTORE = "Restore the database from a copy, or run the study in another folder."
-"""What to do about a database that can't be repaired by measuring again."""
+"""The advice about a database that can't be repaired by measuring again."""
 
 
 def version_error(name: str, version: object, oldest: int, newest: int) -> SequelaError:

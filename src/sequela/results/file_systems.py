@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 MOUNTS = Path("/proc/self/mountinfo")
-"""Where Linux lists the mounted file systems; other systems have no such file."""
+"""The file in which Linux lists the mounted file systems; other systems have none."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {

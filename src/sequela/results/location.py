@@ -1,4 +1,4 @@
-"""Where the results of a run are: in its folder, or on a server.
+"""The location of the results of a run: its folder, or a server.
 
 A run that starts while `SEQUELA_DATABASE` names a server keeps its results there; its folder has a file that
 says which database and which run, without a password. Any other run has a database of its own in its folder.

@@ -28,13 +28,13 @@ from sequela.results.rows import edit_of, key_of
 from sequela.results.schema import COST, EDIT, EVALUATION, MEASUREMENT
 
 AT_ONCE = 500
-"""How many rows a query names at once."""
+"""The number of rows that a query names at once."""
 
 MEASURE_AGAIN = "Run the study again in this folder: what is damaged is set aside and measured again."
 
 
 class DamageKind(str, Enum):
-    """What is damaged."""
+    """The kind of content that is damaged."""
 
     EVALUATION = "evaluation"
     EDIT = "edit"

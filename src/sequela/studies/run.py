@@ -172,7 +172,7 @@ _REMEDY = MappingProxyType(
         DamageKind.COST: "; a time can't be measured again",
     }
 )
-"""What happens after damage, by its kind."""
+"""The consequence of damage, by its kind."""
 
 
 def _run_model(log: RunLog, name: str, precision: Precision) -> None:
