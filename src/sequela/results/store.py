@@ -101,7 +101,7 @@ class ResultsStore:
 
     @property
     def database(self) -> str:
-        """What messages call the database: the file, or the address without a password."""
+        """The name of the database in messages: the file, or the address without a password."""
         return self._database.name
 
     @property
