@@ -9,6 +9,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from sequela.edits import EditSet
 from sequela.models import LanguageModel
 from support.plugins import Install, installer
+from support.postgresql import NoServerError, Server, running_server
 from support.tiny import FAMILY_NAMES, tiny_language_model
 from support.tokenizers import byte_level, sentencepiece
 from support.world import World, build_world, load_world_model, trained_world_model
@@ -36,6 +38,17 @@ def _one_thread() -> Iterator[None]:
 def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Installs a package with entry points for the duration of the test."""
     yield from installer(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server; each test that uses it should be in one file, for which one worker starts it."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_server())
+        except NoServerError as error:
+            pytest.skip(str(error))
+        yield server
 
 
 @pytest.fixture

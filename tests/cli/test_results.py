@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,20 @@ def test_an_invalid_rule_is_rejected_with_an_example(
     answer = sequela("bisect", finished, "--rule", rule)
     assert answer.exit_code == 2
     assert message in answer.stderr
+
+
+def test_an_unreachable_database_is_an_error_in_words(
+    sequela: Sequela, finished: Path, tmp_path: Path
+) -> None:
+    """The folder of a run whose results are on a server that isn't there."""
+    run = shutil.copytree(finished, tmp_path / "away")
+    (run / "results.sqlite").unlink()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"postgresql+psycopg://me@127.0.0.1:{closed.getsockname()[1]}/results"
+        reference = {"address": address, "run_id": "1"}
+        (run / "database.json").write_text(json.dumps(reference), encoding="utf-8")
+        answer = sequela("results", run)
+    assert answer.exit_code == 2
+    assert f"The results database {address} can't be reached" in answer.stderr
+    assert "Traceback" not in answer.stderr

@@ -13,53 +13,13 @@ from sequela.core.errors import IntegrityError, SequelaError
 from sequela.results import (
     Comparison,
     CostRecord,
-    EditRecord,
-    EvaluationKey,
-    ItemRecord,
-    Measurement,
     Query,
     ResultsStore,
     open_store,
 )
 from sequela.results.earlier_schema import group_of_4
 from sequela.results.schema import SCHEMA_VERSION
-
-KEY = EvaluationKey(trajectory="t1", n_edits=5, suite="mmlu", suite_version="v1", model_hash="m1")
-
-
-def measurement(task: str = "mmlu", n_edits: int = 5, editor: str = "rome", **more: object) -> Measurement:
-    fields: dict[str, object] = {
-        "model": "tiny",
-        "editor": editor,
-        "variant": "r-rome",
-        "edit_source": "builtin",
-        "order_seed": 0,
-        "n_edits": n_edits,
-        "suite": "mmlu",
-        "task": task,
-        "metric": "accuracy",
-        "protocol": "loglikelihood",
-        "value": 0.25,
-        "stderr": 0.1,
-        "n": 2,
-        "baseline": 0.5,
-    }
-    return Measurement.model_validate({**fields, **more})
-
-
-def item(name: str, value: float = 1.0, answer: str = "Paris") -> ItemRecord:
-    return ItemRecord(
-        suite="mmlu",
-        task="mmlu",
-        metric="accuracy",
-        protocol="loglikelihood",
-        item=name,
-        value=value,
-        prompt="The capital of France is",
-        answer=answer,
-        expected="Paris",
-        details={"choices": ["Paris", "Rome"], "logits": [1.5, -2.0]},
-    )
+from support.results import KEY, edit_record, item, measurement
 
 
 def test_items_that_are_too_long_are_read_back_with_their_length(tmp_path: Path) -> None:
@@ -98,48 +58,42 @@ def test_thinking_is_read_back_with_its_template(tmp_path: Path) -> None:
         assert store.measurements() == [asked]
 
 
-def turn_into_schema_5(folder: Path) -> None:
-    """Takes out of a store what schema 5 didn't have."""
+OLD_FORMATS = Path(__file__).parents[1] / "old_formats"
+
+
+def run_of_schema_5(folder: Path) -> Path:
+    """Takes out of a run of schema 6 what schema 5 didn't have."""
+    shutil.copytree(OLD_FORMATS / "run_6", folder)
     added = ("shared", "n_unfinished_thinking", "edit_template_args", "template_args", "think_end_token")
     with closing(sqlite3.connect(folder / "results.sqlite")) as connection:
         for column in (*added, "max_thinking_tokens"):
             connection.execute(f"ALTER TABLE measurement DROP COLUMN {column}")
+        connection.execute("UPDATE measurement SET n_too_long = 3 WHERE id = 1")
         connection.execute("UPDATE store SET schema_version = 5")
         connection.commit()
+    return folder
 
 
-def test_a_store_from_before_thinking_is_read_and_continued(tmp_path: Path) -> None:
-    with open_store(tmp_path, create=True) as store:
-        store.write_evaluation(KEY, [measurement()], [item("one")])
-    turn_into_schema_5(tmp_path)
-    with open_store(tmp_path) as store:
-        assert store.measurements() == [measurement()]
-    with open_store(tmp_path, create=True) as store:
+def test_a_store_of_schema_5_is_read_and_continued(tmp_path: Path) -> None:
+    """It knows no thinking and no items that only one of two models answered."""
+    folder = run_of_schema_5(tmp_path / "run")
+    shutil.copytree(OLD_FORMATS / "run_6", tmp_path / "later")
+    with open_store(tmp_path / "later") as store:
+        expected = store.measurements()
+    assert len(expected) > 0
+    for create in (False, True, False):
+        with open_store(folder, create=create) as store:
+            found = store.measurements()
+        differing = [(one, other) for one, other in zip(found, expected, strict=True) if one != other]
+        ((too_long, before),) = differing
+        assert too_long == before.model_copy(update={"n_too_long": 3})
+        assert (too_long.shared, too_long.difference, before.difference) == (None, None, 0.0)
+    with closing(sqlite3.connect(folder / "results.sqlite")) as connection:
+        assert connection.execute("SELECT schema_version FROM store").fetchone() == (SCHEMA_VERSION,)
+    with open_store(folder, create=True) as store:
         later = KEY.model_copy(update={"n_edits": 6})
         store.write_evaluation(later, [measurement(n_edits=6, max_thinking_tokens=9)], [item("one")])
-        assert [one.max_thinking_tokens for one in store.measurements()] == [None, 9]
-
-
-def edit_record(position: int, seconds: float = 2.0, **more: object) -> EditRecord:
-    fields: dict[str, object] = {
-        "trajectory": "t1",
-        "model": "tiny",
-        "editor": "rome",
-        "edit_source": "builtin",
-        "order_seed": 0,
-        "edit_id": f"e{position}",
-        "position": position,
-        "batch": position,
-        "prompt": "The capital of France is",
-        "target_new": "Rome",
-        "seconds": seconds,
-        "optimization_steps": 20,
-        "first_loss": 4.5,
-        "final_loss": 0.02,
-        "relative_norm": 0.01,
-        "success": (item("e"),),
-    }
-    return EditRecord.model_validate({**fields, **more})
+        assert [one.max_thinking_tokens for one in store.measurements(key=later)] == [9]
 
 
 @pytest.fixture
@@ -295,7 +249,7 @@ class TestAnEarlierSchema:
 
     @pytest.fixture
     def old(self, tmp_path: Path) -> Path:
-        return Path(shutil.copytree(Path(__file__).parents[1] / "old_formats" / "run", tmp_path / "run"))
+        return Path(shutil.copytree(OLD_FORMATS / "run", tmp_path / "run"))
 
     def test_losses_and_norms_have_their_own_fields(self, old: Path) -> None:
         with sqlite3.connect(old / "results.sqlite") as connection:
@@ -364,19 +318,6 @@ def test_the_comparison_over_common_items_is_read_back(tmp_path: Path) -> None:
         (kept,) = store.measurements()
     assert kept.shared == shared
     assert kept.difference == pytest.approx(-0.1)
-
-
-def test_a_store_of_schema_5_is_read_and_upgraded(tmp_path: Path) -> None:
-    with open_store(tmp_path, create=True) as store:
-        store.write_evaluation(KEY, [measurement(n_too_long=3), measurement("gsm8k")], [])
-    turn_into_schema_5(tmp_path)
-    for create in (False, True, False):
-        with open_store(tmp_path, create=create) as store:
-            found = {one.task: (one.value, one.shared, one.difference) for one in store.measurements()}
-        assert found == {"mmlu": (0.25, None, None), "gsm8k": (0.25, None, -0.25)}
-    with sqlite3.connect(tmp_path / "results.sqlite") as connection:
-        assert connection.execute("SELECT schema_version FROM store").fetchone() == (SCHEMA_VERSION,)
-    connection.close()
 
 
 @pytest.mark.parametrize(

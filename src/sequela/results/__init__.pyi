@@ -16,6 +16,7 @@ from .applied import is_applied as is_applied
 from .applied import of_applied as of_applied
 from .applied import with_dropped as with_dropped
 from .cost_record import CostRecord as CostRecord
+from .database import StoredRun as StoredRun
 from .edit_finding import EditFinding as EditFinding
 from .edit_record import EditRecord as EditRecord
 from .edit_record import EditReport as EditReport
@@ -25,6 +26,8 @@ from .evaluation_key import EvaluationKey as EvaluationKey
 from .item_record import ItemRecord as ItemRecord
 from .known_before import KnownBefore as KnownBefore
 from .known_before import known_before_of as known_before_of
+from .location import DATABASE_VARIABLE as DATABASE_VARIABLE
+from .location import runs_on_server as runs_on_server
 from .manifest import Component as Component
 from .manifest import Manifest as Manifest
 from .manifest import Plugin as Plugin
@@ -54,6 +57,8 @@ from .standard_error import mean_and_stderr as mean_and_stderr
 from .standard_error import wilson_interval as wilson_interval
 from .store import ResultsStore as ResultsStore
 from .store import open_store as open_store
+from .stored_rows import Damage as Damage
+from .stored_rows import DamageKind as DamageKind
 from .suite_info import Quantity as Quantity
 from .suite_info import SuiteInfo as SuiteInfo
 from .suite_info import Suites as Suites

@@ -25,22 +25,24 @@ from sequela.results.suite_info import SuiteInfo, Suites, TaskInfo
 OLDEST_READ = 4
 """The oldest schema version whose results can be read."""
 
+LAST_BEFORE_MIGRATIONS = 6
+"""The schema version that this module leads to; `migrations` leads from there to the current one."""
+
 _TASK = re.compile(r"^(?P<name>.*?)(_\d+shot)?(_local)?(@\d+)?$")
 """A task name of schema 4 with its optional suffixes: few-shot examples, local data, version."""
 
 
-def upgrade(connection: sqlite3.Connection, found: int, version: int) -> None:
-    """Upgrades a database from schema 4 or 5 to the current one within a transaction of the caller.
+def upgrade(connection: sqlite3.Connection, found: int) -> None:
+    """Upgrades a database from schema 4 or 5 to schema 6 within a transaction of the caller.
 
     Args:
         connection: The database.
         found: Its schema version.
-        version: The schema version to store.
     """
     if found == 4:
         _upgrade_4(connection)
     _upgrade_5(connection)
-    connection.execute("UPDATE store SET schema_version = ?", (version,))
+    connection.execute("UPDATE store SET schema_version = ?", (LAST_BEFORE_MIGRATIONS,))
 
 
 def _upgrade_5(connection: sqlite3.Connection) -> None:

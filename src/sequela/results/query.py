@@ -38,6 +38,11 @@ class Query:
     protocol: str | None = None
 
 
+def matches(measurement: Measurement, query: Query) -> bool:
+    """Returns whether a query has a measurement among its results."""
+    return all(value is None or getattr(measurement, name) == value for name, value in vars(query).items())
+
+
 def ordered(measurements: Iterable[Measurement]) -> list[Measurement]:
     """Returns measurements in an order that doesn't depend on the order in which evaluations finished.
 

@@ -1,102 +1,146 @@
-"""The tables of the results database.
+"""The tables of the results database, the same in SQLite and in PostgreSQL.
 
 Fields that are used for look-ups are columns. The record itself is stored as JSON, so that the pydantic
-models remain the only definition of its content.
+models remain the only definition of its content. Every row is covered by a digest (see `digests`), and the
+row of a run by totals over the digests of its rows, so that a row that was lost is noticed too.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
-from sqlalchemy import JSON, ForeignKey, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+SCHEMA_VERSION = 7
+"""The schema version, increased whenever a table or a record changes: a migration in `migrations/versions`
+leads to it. Stores of a newer version, or of one older than `earlier_schema.OLDEST_READ`, can't be opened."""
 
-SCHEMA_VERSION = 6
-"""The schema version, increased whenever a table or a record changes. Stores of a newer version, or of one
-older than `earlier_schema.OLDEST_READ`, can't be opened."""
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    }
+)
+"""All tables. Constraints have names, since migrations can't change one that has none."""
 
+WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+"""Whole numbers of 64 bits; SQLite numbers the rows of a table only if its key is of the type INTEGER."""
 
-class Base(DeclarativeBase):
-    """The declarative base class of the tables."""
+STORE = Table(
+    "store",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("schema_version", Integer, nullable=False),
+)
+"""One row, with the schema version."""
 
-
-class StoreRow(Base):
-    """The single row with the schema version."""
-
-    __tablename__ = "store"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    schema_version: Mapped[int]
-
-
-class EvaluationRow(Base):
-    """One finished evaluation; its measurements are written in the same transaction."""
-
-    __tablename__ = "evaluation"
-    __table_args__ = (UniqueConstraint("trajectory", "n_edits", "suite", "suite_version", "model_hash"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    trajectory: Mapped[str]
-    n_edits: Mapped[int]
-    suite: Mapped[str]
-    suite_version: Mapped[str]
-    model_hash: Mapped[str]
-    n_items: Mapped[int]
-    measurements: Mapped[list[MeasurementRow]] = relationship(order_by="MeasurementRow.id")
-
-
-class MeasurementRow(Base):
-    """One measurement, with a column for each field so that results can be queried with SQL."""
-
-    __tablename__ = "measurement"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    evaluation_id: Mapped[int] = mapped_column(ForeignKey("evaluation.id"), index=True)
-    model: Mapped[str]
-    editor: Mapped[str]
-    variant: Mapped[str]
-    edit_source: Mapped[str]
-    order_seed: Mapped[int]
-    n_edits: Mapped[int]
-    suite: Mapped[str]
-    task: Mapped[str]
-    group: Mapped[str] = mapped_column("task_group")  # `group` is a reserved word in SQL
-    subtask: Mapped[str]
-    metric: Mapped[str]
-    protocol: Mapped[str]
-    value: Mapped[float | None]
-    stderr: Mapped[float | None]
-    n: Mapped[int]
-    n_nonfinite: Mapped[int]
-    n_too_long: Mapped[int]
-    n_unfinished_thinking: Mapped[int]
-    n_failed: Mapped[int]
-    baseline: Mapped[float | None]
-    shared: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    note: Mapped[str]
-    form: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    edit_template: Mapped[str]
-    edit_template_args: Mapped[dict[str, Any]] = mapped_column(JSON)
-    template: Mapped[str]
-    template_args: Mapped[dict[str, Any]] = mapped_column(JSON)
-    think_end_token: Mapped[str]
-    max_thinking_tokens: Mapped[int | None]
+RUN = Table(
+    "run",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("folder", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("created", String, nullable=False),
+    Column("evaluation_total", String, nullable=False),
+    Column("edit_total", String, nullable=False),
+    Column("cost_total", String, nullable=False),
+    Column("digest", String, nullable=False),
+)
+"""The runs. Who writes results of a run locks its row first."""
 
 
-class EditRow(Base):
-    """One edit of a trajectory; an edit reapplied after an interruption replaces its earlier record."""
-
-    __tablename__ = "edit"
-
-    trajectory: Mapped[str] = mapped_column(primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True)
-    record: Mapped[str]
+def _run_id(primary_key: bool = False) -> Column[str]:
+    reference = ForeignKey("run.id", ondelete="CASCADE")
+    return Column("run_id", String, reference, primary_key=primary_key, nullable=False)
 
 
-class CostRow(Base):
-    """The cost of one step."""
+EVALUATION = Table(
+    "evaluation",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    _run_id(),
+    Column("number", WHOLE, nullable=False),
+    Column("trajectory", String, nullable=False),
+    Column("n_edits", WHOLE, nullable=False),
+    Column("suite", String, nullable=False),
+    Column("suite_version", String, nullable=False),
+    Column("model_hash", String, nullable=False),
+    Column("n_items", WHOLE, nullable=False),
+    Column("items_sha256", String, nullable=False),
+    Column("measurements_digest", String, nullable=False),
+    Column("digest", String, nullable=False),
+    UniqueConstraint("run_id", "trajectory", "n_edits", "suite", "suite_version", "model_hash"),
+)
+"""Finished evaluations, numbered within their run; measurements are written in the same transaction."""
 
-    __tablename__ = "cost"
+MEASUREMENT = Table(
+    "measurement",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    Column(
+        "evaluation_id", WHOLE, ForeignKey("evaluation.id", ondelete="CASCADE"), index=True, nullable=False
+    ),
+    Column("model", String, nullable=False),
+    Column("editor", String, nullable=False),
+    Column("variant", String, nullable=False),
+    Column("edit_source", String, nullable=False),
+    Column("order_seed", WHOLE, nullable=False),
+    Column("n_edits", WHOLE, nullable=False),
+    Column("suite", String, nullable=False),
+    Column("task", String, nullable=False),
+    Column("task_group", String, nullable=False),  # `group` is a reserved word in SQL
+    Column("subtask", String, nullable=False),
+    Column("metric", String, nullable=False),
+    Column("protocol", String, nullable=False),
+    Column("value", Double),
+    Column("stderr", Double),
+    Column("n", WHOLE, nullable=False),
+    Column("n_nonfinite", WHOLE, nullable=False),
+    Column("n_too_long", WHOLE, nullable=False),
+    Column("n_unfinished_thinking", WHOLE, nullable=False),
+    Column("n_failed", WHOLE, nullable=False),
+    Column("baseline", Double),
+    Column("shared", String),
+    Column("note", String, nullable=False),
+    Column("form", String),
+    Column("edit_template", String, nullable=False),
+    Column("edit_template_args", String, nullable=False),
+    Column("template", String, nullable=False),
+    Column("template_args", String, nullable=False),
+    Column("think_end_token", String, nullable=False),
+    Column("max_thinking_tokens", WHOLE),
+)
+"""Measurements, with a column for each field so that results can be queried with SQL. `shared`, `form` and
+the arguments of templates are JSON texts."""
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    record: Mapped[str]
+EDIT = Table(
+    "edit",
+    METADATA,
+    _run_id(primary_key=True),
+    Column("trajectory", String, primary_key=True),
+    Column("position", WHOLE, primary_key=True, autoincrement=False),
+    Column("record", String, nullable=False),
+    Column("record_digest", String, nullable=False),
+    Column("digest", String, nullable=False),
+)
+"""Edits of trajectories; an edit that is applied again after an interruption replaces its earlier record."""
+
+COST = Table(
+    "cost",
+    METADATA,
+    _run_id(primary_key=True),
+    Column("number", WHOLE, primary_key=True, autoincrement=False),
+    Column("record", String, nullable=False),
+    Column("digest", String, nullable=False),
+)
+"""The costs of steps, numbered within their run."""

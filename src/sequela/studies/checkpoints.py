@@ -66,6 +66,25 @@ def checkpoint_folder(run_folder: Path, trajectory: str, n_edits: int) -> Path:
     return run_folder / "checkpoints" / trajectory / str(n_edits)
 
 
+def set_checkpoints_aside(run_folder: Path, trajectory: str | None) -> None:
+    """Moves the checkpoints of a trajectory into the folder `damaged`, so that its edits are applied again.
+
+    Args:
+        run_folder: The folder of the run.
+        trajectory: The trajectory; None for all.
+    """
+    checkpoints = run_folder / "checkpoints"
+    chosen = checkpoints.glob("*") if trajectory is None else [checkpoints / trajectory]
+    for folder in chosen:
+        if folder.is_dir():
+            kept = run_folder / "damaged" / "checkpoints"
+            kept.mkdir(parents=True, exist_ok=True)
+            number = 1
+            while (kept / f"{folder.name}-{number}").exists():
+                number += 1
+            folder.replace(kept / f"{folder.name}-{number}")
+
+
 def save_checkpoint(
     folder: Path, checkpoint: Checkpoint, model: LanguageModel, editor: AnyEditor, edits: tuple[str, ...]
 ) -> None:

@@ -82,7 +82,7 @@ def rescore_run(folder: Path, task_files: Sequence[TaskFile] = ()) -> RescoringR
         check_plugins(read_manifest(folder), SCORING_KINDS, same_version=False)
     done: list[Rescored] = []
     left: dict[str, str] = {}
-    with open_store(folder) as store:
+    with open_store(folder, upgrade=True) as store:
         baselines: dict[str, Baseline] = defaultdict(Baseline)
         # The unedited models come first, since they are the baselines of the others.
         for key in sorted(store.evaluations(), key=lambda key: key.n_edits > 0):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 
 from safetensors import SafetensorError
 
@@ -27,9 +28,18 @@ from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.models.loading import choose_device
-from sequela.results import Status, open_store, read_manifest, write_manifest
+from sequela.results import (
+    Damage,
+    DamageKind,
+    ResultsStore,
+    Status,
+    open_store,
+    read_manifest,
+    write_manifest,
+)
 from sequela.results.manifest import MANIFEST_NAME
 from sequela.studies.checkpoint_measuring import CheckpointMeasuring
+from sequela.studies.checkpoints import set_checkpoints_aside
 from sequela.studies.finished_run import check_unchanged, is_finished
 from sequela.studies.monitor_log import MonitorLog
 from sequela.studies.pieces import loading, preparing
@@ -102,10 +112,16 @@ def run_study(
 def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, progress: Progress) -> RunResult:
     earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
     study = plan.study
-    with open_store(folder, create=True) as store:
+    with open_store(folder, create=True, name=study.name) as store:
+        for note in store.notes:
+            progress.say(note)
         manifest = open_manifest(plan, folder, command, precision, earlier)
+        damage = store.damage()
+        if damage:
+            write_manifest(folder, manifest)  # from now on the run isn't finished any more
+            _set_aside(store, damage, folder, progress)
         kept = store.count_evaluations()
-        if earlier is not None and is_finished(earlier, kept):
+        if earlier is not None and not damage and is_finished(earlier, kept):
             progress.say(
                 f"all {kept} evaluations are done already; checking that models and methods are the same"
             )
@@ -141,6 +157,26 @@ def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, prog
             raise
         planned = log.manifest.evaluations_planned
         return RunResult(folder, log.manifest.status, store.count_evaluations(), planned)
+
+
+def _set_aside(store: ResultsStore, damage: Sequence[Damage], folder: Path, progress: Progress) -> None:
+    """Takes damaged results out of the store, so that they are measured again; edits are applied again."""
+    for one in damage:
+        progress.say(f"{one.sentence}; it is set aside in {folder / 'damaged'}{_REMEDY[one.kind]}")
+        if one.kind is DamageKind.EDIT:
+            # Without checkpoints a trajectory begins anew. They are moved first, in case the run stops here.
+            set_checkpoints_aside(folder, one.trajectory)
+    store.set_aside(damage)
+
+
+_REMEDY = MappingProxyType(
+    {
+        DamageKind.EVALUATION: " and measured again",
+        DamageKind.EDIT: " and the edits of the trajectory are applied again",
+        DamageKind.COST: "; a time can't be measured again",
+    }
+)
+"""The consequence of damage, by its kind."""
 
 
 def _run_model(log: RunLog, name: str, precision: Precision) -> None:
