@@ -52,6 +52,10 @@ class Plan:
         readings = alarms * len(self.study.order_seeds) + bool(self.study.alarms.every)
         return len(self.study.models) * (per_checkpoint * (1 + trajectories * edited) + readings)
 
+    def suite(self, name: str) -> Suite:
+        """Returns the suite of a name."""
+        return next(suite for suite in self.suites if suite.name == name)
+
     def suite_versions(self) -> dict[str, str]:
         """Returns the version of each suite, including edit quality."""
         versions = {suite.name: suite.version for suite in self.suites}

@@ -1,0 +1,103 @@
+"""One model of a study in a worker's memory: the model with its engine, its methods and its trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property
+
+from sequela.core.precision import Precision
+from sequela.core.progress import Progress
+from sequela.edited import EditedModel
+from sequela.edited.chat_template import ChatTemplate, chat_templates
+from sequela.editors.session import EditSession
+from sequela.evaluation.monitors import HealthMonitor
+from sequela.inference import Engine, open_engine
+from sequela.models import LanguageModel, load_model
+from sequela.studies.plan import Plan
+from sequela.studies.task_keys import Output, TaskKeys
+from sequela.studies.trajectory import Trajectory
+
+
+class ModelBench:
+    """A loaded model, and what a study does with it.
+
+    Args:
+        plan: The plan of the study.
+        name: The model's name in the study.
+        precision: The data type of the weights.
+        progress: Receives messages and progress.
+
+    Raises:
+        SequelaError: The model can't be loaded, or a method of the study can't be used with it.
+    """
+
+    def __init__(self, plan: Plan, name: str, precision: Precision, progress: Progress) -> None:
+        self.plan = plan
+        self.model: LanguageModel = load_model(
+            name, device=plan.study.device, dtype=precision.name, progress=progress
+        )
+        self.progress = progress
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        """Releases the engine."""
+        self._open.close()
+
+    @cached_property
+    def routers(self) -> tuple[ChatTemplate, ...]:
+        """The chat template of evaluation prompts, if the study has one."""
+        return chat_templates(self.model, self.plan.study.asking_template)
+
+    @cached_property
+    def unedited(self) -> EditedModel:
+        """The unedited model as suites ask it."""
+        return EditedModel(self.model, routers=self.routers)
+
+    @cached_property
+    def sessions(self) -> list[EditSession]:
+        """The session of each method, in the study's order."""
+        return self.plan.sessions(self.model, self.progress)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that runs requests; it keeps hidden states at the lowest block of every method."""
+        study = self.plan.study
+        expected = frozenset(session.editor.lowest_block(self.model) for session in self.sessions)
+        return self._open.enter_context(
+            open_engine(study.engine, self.model, study.memory, expected, self.progress)
+        )
+
+    @cached_property
+    def monitor(self) -> HealthMonitor:
+        """The monitor of the health of edited models."""
+        return HealthMonitor(self.model, self.engine)
+
+    @cached_property
+    def keys(self) -> TaskKeys:
+        """The addresses of the outputs of the model's tasks."""
+        plan = self.plan
+        return TaskKeys(plan.study, self.model, self.routers, plan.edits, plan.edit_quality_version)
+
+    @cached_property
+    def trajectories(self) -> Mapping[tuple[int, int], Trajectory]:
+        """The trajectories by the position of their method and their shuffle seed."""
+        seeds = self.plan.study.order_seeds
+        found = iter(self.plan.trajectories(self.sessions))
+        return {(method, seed): next(found) for method in range(len(self.sessions)) for seed in seeds}
+
+    def inputs(self, method: int) -> Mapping[str, str]:
+        """Returns the hashes of what a method has read besides the model and the edits; prepares the method.
+
+        Args:
+            method: The position of the method among the study's editors.
+        """
+        session = self.sessions[method]
+        return dict(session.editor.inputs(session.model, session.start().state))
+
+    def checkpoint_output(self, method: int, order_seed: int, n_edits: int) -> Output:
+        """Returns the output of the edits up to a checkpoint."""
+        trajectory = self.trajectories[method, order_seed]
+        edits = trajectory.edits[:n_edits]
+        monitor = self.monitor.version if self.plan.study.alarms.every else ""
+        return self.keys.checkpoint(trajectory.session, edits, self.inputs(method), monitor)

@@ -1,0 +1,265 @@
+"""The tasks of one model of a study. They follow from the loaded model, for every key has its fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sequela.core.hashing import hash_json
+from sequela.core.wording import number_of
+from sequela.edited.chat_template import template_labels
+from sequela.edits import Finding
+from sequela.results import EDIT_QUALITY, UNEDITED, Component, Labels, Plugin
+from sequela.scheduling import Place, Task
+from sequela.studies import pieces
+from sequela.studies.model_bench import ModelBench
+from sequela.studies.plugins import family_component, family_plugin
+from sequela.studies.task_keys import Output
+from sequela.studies.tasks import EditTask, MeasureTask, OfModel, Position, TaskKind
+from sequela.studies.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class TrajectoryFacts:
+    """What the results of a trajectory are labeled with.
+
+    Args:
+        key: The trajectory's hash.
+        labels: The labels before the first edit.
+        label: The method and its variant, as in tables.
+        batch_size: The number of edits per batch.
+    """
+
+    key: str
+    labels: Labels
+    label: str
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """The result of loading a model.
+
+    Args:
+        name: The model's name in the study.
+        fingerprint: Its fingerprint.
+        end_tokens: The hash of its end tokens, which the fingerprint doesn't cover.
+        component: Its family.
+        plugins: The package of its family, if that isn't built in.
+        findings: The findings about the edits, by the model's tokenizer.
+        unedited_key: The hash of the unedited model and the edits, as the trajectory of its measurements.
+        unedited: The labels of its measurements.
+        trajectories: The trajectories by the position of their method and their shuffle seed.
+        tasks: The tasks of the model, but those that follow from the preparation of a method.
+    """
+
+    name: str
+    fingerprint: str
+    end_tokens: str
+    component: Component
+    plugins: tuple[Plugin, ...]
+    findings: tuple[Finding, ...]
+    unedited_key: str
+    unedited: Labels
+    trajectories: Mapping[tuple[int, int], TrajectoryFacts]
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class PlannedMethod:
+    """The result of planning a method, once it is prepared.
+
+    Args:
+        inputs: The hashes of what it has read besides the model and the edits.
+        tasks: The tasks of its trajectories.
+    """
+
+    inputs: Mapping[str, str]
+    tasks: tuple[Task, ...]
+
+
+class ModelTasks:
+    """Makes the tasks of a model.
+
+    Args:
+        bench: The loaded model.
+        load: The key of the task that loads the model.
+    """
+
+    def __init__(self, bench: ModelBench, load: str) -> None:
+        self._bench = bench
+        self._plan = bench.plan
+        self._load = load
+        self._name = bench.model.name
+
+    def loaded(self) -> LoadedModel:
+        """Returns what the main process needs to know of the model, with the tasks that don't depend on inputs."""
+        bench, plan = self._bench, self._plan
+        template = template_labels(bench.routers)
+        return LoadedModel(
+            name=self._name,
+            fingerprint=bench.model.fingerprint,
+            end_tokens=hash_json(sorted(bench.model.end_ids)),
+            component=family_component(bench.model.family),
+            plugins=family_plugin(bench.model.family),
+            findings=plan.findings(bench.model),
+            unedited_key=hash_json({"model": bench.model.fingerprint, "edits": plan.edits.content_hash}),
+            unedited=Labels(
+                model=self._name,
+                editor=UNEDITED,
+                variant="",
+                edit_source=plan.edits.name,
+                order_seed=plan.study.order_seeds[0],
+                n_edits=0,
+                **template,
+            ),
+            trajectories={at: _facts(one) for at, one in bench.trajectories.items()},
+            tasks=tuple(self._unedited_tasks()),
+        )
+
+    def planned(self, method: int) -> PlannedMethod:
+        """Returns the tasks of a method's trajectories.
+
+        Args:
+            method: The position of the method among the study's editors.
+        """
+        tasks: list[Task] = []
+        for seed in self._plan.study.order_seeds:
+            tasks += self._trajectory_tasks(method, seed)
+        return PlannedMethod(self._bench.inputs(method), tuple(tasks))
+
+    def _unedited_tasks(self) -> Iterator[Task]:
+        """Yields the tasks of the unedited model, and those that prepare and plan its methods.
+
+        Quick suites give early numbers. Then the methods are prepared, so that unusable settings are reported
+        before slow measurements.
+        """
+        name, keys, study = self._name, self._bench.keys, self._plan.study
+        suites = [
+            Task(
+                keys.unedited(suite).key,
+                TaskKind.MEASURE_UNEDITED.value,
+                self._label("unedited model", suite.name),
+                (self._load,),
+                (name,),
+                pieces.suite_tokens(suite),
+                payload=OfModel(name, suite.name),
+            )
+            for suite in self._plan.suites
+        ]
+        quick = [one for one in suites if one.weight <= pieces.QUICK_TOKENS]
+        yield from quick
+        prepared = [self._preparation(method) for method in range(len(study.editors))]
+        yield from prepared
+        n_edits = len(self._plan.edits)
+        asked = Task(
+            keys.unedited_answers().key,
+            TaskKind.ASK_UNEDITED.value,
+            self._label("unedited model", "reference answers"),
+            (self._load,),
+            (name,),
+            pieces.ANSWER_TOKENS * n_edits,
+            payload=OfModel(name),
+        )
+        yield asked
+        yield Task(
+            keys.unedited_quality().key,
+            TaskKind.MEASURE_UNEDITED.value,
+            self._label("unedited model", EDIT_QUALITY),
+            (self._load, asked.key),
+            (name,),
+            pieces.QUALITY_TOKENS * n_edits,
+            payload=OfModel(name, EDIT_QUALITY),
+        )
+        yield from (one for one in suites if one.weight > pieces.QUICK_TOKENS)
+        if study.alarms.every:
+            yield Task(
+                keys.unedited_health(self._bench.monitor.version).key,
+                TaskKind.MONITOR_UNEDITED.value,
+                self._label("unedited model", "health metrics"),
+                (self._load,),
+                (name,),
+                pieces.ALARM_TOKENS,
+                payload=OfModel(name),
+            )
+        for method, preparation in enumerate(prepared):
+            yield Task(
+                f"{preparation.key}, tasks",
+                TaskKind.PLAN_METHOD.value,
+                self._label(self._bench.trajectories[method, study.order_seeds[0]].label, "tasks"),
+                (preparation.key,),
+                (name,),
+                0.0,
+                payload=OfModel(name, method=method),
+            )
+
+    def _preparation(self, method: int) -> Task:
+        first = self._bench.trajectories[method, self._plan.study.order_seeds[0]]
+        return Task(
+            f"prepare {first.key}",
+            TaskKind.PREPARE.value,
+            self._label(first.label, "statistics and contexts"),
+            (self._load,),
+            (self._name,),
+            1.0,
+            payload=OfModel(self._name, method=method),
+        )
+
+    def _trajectory_tasks(self, method: int, seed: int) -> Iterator[Task]:
+        trajectory = self._bench.trajectories[method, seed]
+        reference = self._bench.keys.unedited_answers().key
+        place = self._place(trajectory)
+        before = ""
+        for start, stop in pairwise(self._plan.study.checkpoints):
+            at = Position(self._name, method, seed, stop)
+            made = self._bench.checkpoint_output(method, seed, stop)
+            yield Task(
+                made.key,
+                TaskKind.EDIT.value,
+                self._label(trajectory.label, f"edits {start + 1} to {stop}"),
+                (*((before,) if before else ()), reference),
+                place,
+                pieces.EDIT_TOKENS * (stop - start),
+                payload=EditTask(at, start, before, reference),
+            )
+            yield from self._measurements(trajectory, at, made)
+            before = made.key
+
+    def _measurements(self, trajectory: Trajectory, at: Position, made: Output) -> Iterator[Task]:
+        keys, place = self._bench.keys, self._place(trajectory)
+        count = number_of("edit", at.n_edits)
+        reference = keys.unedited_answers().key
+        yield Task(
+            keys.measured_quality(made).key,
+            TaskKind.MEASURE.value,
+            self._label(trajectory.label, count, EDIT_QUALITY),
+            (made.key, reference),
+            place,
+            pieces.QUALITY_TOKENS * at.n_edits,
+            payload=MeasureTask(at, EDIT_QUALITY, made.key, reference),
+        )
+        for suite in self._plan.suites:
+            yield Task(
+                keys.measured(made, suite).key,
+                TaskKind.MEASURE.value,
+                self._label(trajectory.label, count, suite.name),
+                (made.key,),
+                place,
+                pieces.suite_tokens(suite),
+                payload=MeasureTask(at, suite.name, made.key),
+            )
+
+    def _place(self, trajectory: Trajectory) -> Place:
+        return (self._name, trajectory.label)
+
+    def _label(self, *parts: str) -> str:
+        """Returns a label of a task; it has the model's name if the study has several models."""
+        several = len(self._plan.study.models) > 1
+        return ", ".join((self._name, *parts) if several else parts)
+
+
+def _facts(trajectory: Trajectory) -> TrajectoryFacts:
+    return TrajectoryFacts(
+        trajectory.key, trajectory.labels(0), trajectory.label, trajectory.session.batch_size
+    )

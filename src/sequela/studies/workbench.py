@@ -1,0 +1,191 @@
+"""What a worker does the tasks of a study with: it keeps the model of the last task, with its methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from sequela.core.precision import Precision
+from sequela.core.progress import Progress
+from sequela.edited import EditedModel
+from sequela.edits import Edit, EditsInForce
+from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, measure_edits, neighborhood_answers
+from sequela.evaluation.edit_quality.text_quality import measure_texts, reference_texts
+from sequela.evaluation.hit_rate import evaluate_counting
+from sequela.evaluation.suite import Suite
+from sequela.results import EDIT_QUALITY, ItemRecord, TaskResult
+from sequela.scheduling import Skipped, Task, Unreadable
+from sequela.store import Address, DamagedObjectError, MissingObjectError, Store
+from sequela.studies.edit_steps import EditSteps
+from sequela.studies.model_bench import ModelBench
+from sequela.studies.model_tasks import LoadedModel, ModelTasks, PlannedMethod
+from sequela.studies.outputs import Health, Measured, Outputs, Unedited
+from sequela.studies.peak_memory import peak_memory_bytes
+from sequela.studies.plan import Plan, make_plan
+from sequela.studies.study import Study
+from sequela.studies.task_keys import Output
+from sequela.studies.tasks import EditTask, MeasureTask, OfModel, TaskKind
+
+Measurements = tuple[Sequence[TaskResult], Sequence[ItemRecord]]
+"""The results of a suite, and all items; the results of edit quality follow from items of several tasks."""
+
+
+class StudyWorkbench:
+    """Does the tasks of a study.
+
+    Args:
+        plan: The plan of the study.
+        store: The store of the outputs.
+        precision: The data type of the weights.
+    """
+
+    def __init__(self, plan: Plan, store: Store, precision: Precision) -> None:
+        self._plan = plan
+        self._outputs = Outputs(store)
+        self._precision = precision
+        self._bench: tuple[str, ModelBench] | None = None
+
+    @classmethod
+    def of_study(cls, study: Study, store: Store, precision: Precision) -> StudyWorkbench:
+        """Returns the workbench of another process, which reads the edits and suites by itself."""
+        return cls(make_plan(study), store, precision)
+
+    def close(self) -> None:
+        """Releases the model."""
+        if self._bench is not None:
+            self._bench[1].close()
+            self._bench = None
+
+    def run(self, task: Task, progress: Progress) -> object:
+        """Does a task; see `Workbench`."""
+        does: dict[str, Callable[[ModelBench, Task], object]] = {
+            TaskKind.LOAD.value: self._load,
+            TaskKind.PREPARE.value: self._prepare,
+            TaskKind.PLAN_METHOD.value: self._plan_method,
+            TaskKind.ASK_UNEDITED.value: self._ask_unedited,
+            TaskKind.MEASURE_UNEDITED.value: self._measure_unedited,
+            TaskKind.MONITOR_UNEDITED.value: self._monitor_unedited,
+            TaskKind.EDIT.value: self._edit,
+            TaskKind.MEASURE.value: self._measure,
+        }
+        try:
+            return does[task.kind](self._bench_of(task, progress), task)
+        except (DamagedObjectError, MissingObjectError) as error:
+            if str(error.address) in task.needs:
+                return Unreadable((str(error.address),), error.message)
+            raise
+
+    def _bench_of(self, task: Task, progress: Progress) -> ModelBench:
+        """Returns the model of a task; one that is held for another task is released first."""
+        (name, *_) = task.place
+        if self._bench is None or self._bench[0] != name:
+            self.close()
+            self._bench = (name, ModelBench(self._plan, name, self._precision, progress))
+        return self._bench[1]
+
+    def _load(self, bench: ModelBench, task: Task) -> LoadedModel:
+        return ModelTasks(bench, task.key).loaded()
+
+    def _prepare(self, bench: ModelBench, task: Task) -> None:
+        assert isinstance(task.payload, OfModel) and task.payload.method is not None
+        bench.sessions[task.payload.method].start()
+
+    def _plan_method(self, bench: ModelBench, task: Task) -> PlannedMethod:
+        assert isinstance(task.payload, OfModel) and task.payload.method is not None
+        return ModelTasks(bench, task.needs[0]).planned(task.payload.method)
+
+    def _ask_unedited(self, bench: ModelBench, task: Task) -> None:
+        settings, edits = self._plan.study.edit_quality, self._plan.edits
+        answers = neighborhood_answers(bench.unedited, bench.engine, edits, settings, bench.progress)
+        texts = reference_texts(bench.unedited, bench.engine, edits, settings, bench.progress)
+        output = Unedited(answers=dict(answers), texts=dict(texts))
+        self._outputs.write_unedited(bench.keys.unedited_answers(), output)
+
+    def _monitor_unedited(self, bench: ModelBench, task: Task) -> None:
+        started = time.perf_counter()
+        output = Health(
+            n_edits=0,
+            metrics=dict(bench.monitor.unedited),
+            model_hash=EditedModel(bench.model).content_hash,
+            seconds=time.perf_counter() - started,
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+        self._outputs.write_health(bench.keys.unedited_health(bench.monitor.version), output)
+
+    def _measure_unedited(self, bench: ModelBench, task: Task) -> None:
+        assert isinstance(task.payload, OfModel)
+        edited, keys = bench.unedited, bench.keys
+        if task.payload.suite == EDIT_QUALITY:
+            before = self._outputs.read_unedited(keys.unedited_answers().address)
+            self._keep(
+                keys.unedited_quality(),
+                edited,
+                lambda: ((), self._retention(bench, edited, before, self._plan.edits)),
+            )
+        else:
+            suite = self._plan.suite(task.payload.suite)
+            self._keep(keys.unedited(suite), edited, lambda: _of_suite(bench, edited, suite))
+
+    def _edit(self, bench: ModelBench, task: Task) -> Skipped | None:
+        assert isinstance(task.payload, EditTask)
+        return EditSteps(bench, self._outputs, task.payload).apply()
+
+    def _measure(self, bench: ModelBench, task: Task) -> Skipped | None:
+        assert isinstance(task.payload, MeasureTask)
+        payload = task.payload
+        at, address = payload.at, Address.parse(payload.checkpoint)
+        log, _ = self._outputs.read_log(address)
+        if log.n_edits != at.n_edits:
+            return Skipped(log.end)
+        trajectory = bench.trajectories[at.method, at.order_seed]
+        checkpoint = self._outputs.read_checkpoint(address, at.n_edits, bench.model, trajectory.session.editor)
+        edited = trajectory.session.edited(checkpoint, bench.routers)
+        made = bench.checkpoint_output(at.method, at.order_seed, at.n_edits)
+        if payload.suite == EDIT_QUALITY:
+            before = self._outputs.read_unedited(Address.parse(payload.reference))
+            in_force = EditsInForce(trajectory.questions, at.n_edits, frozenset(log.dropped))
+            edits = trajectory.edits[: at.n_edits]
+            self._keep(
+                bench.keys.measured_quality(made),
+                edited,
+                lambda: ((), self._retention(bench, edited, before, edits, in_force)),
+            )
+        else:
+            suite = self._plan.suite(payload.suite)
+            self._keep(bench.keys.measured(made, suite), edited, lambda: _of_suite(bench, edited, suite))
+        return None
+
+    def _retention(
+        self,
+        bench: ModelBench,
+        edited: EditedModel,
+        before: Unedited,
+        edits: Sequence[Edit],
+        in_force: EditsInForce | None = None,
+    ) -> list[ItemRecord]:
+        """Measures the retention of edits on a model, and the quality of its texts about their subjects."""
+        settings, engine, progress = self._plan.study.edit_quality, bench.engine, bench.progress
+        task, answers, texts = RETENTION_AT_N, before.answers, before.texts
+        kept = [one for one in edits if in_force is None or in_force.superseding(one) is None]
+        return [
+            *measure_edits(edited, engine, edits, task, settings, answers, progress, in_force),
+            *measure_texts(edited, engine, kept, task, settings, texts, progress),
+        ]
+
+    def _keep(self, output: Output, edited: EditedModel, measure: Callable[[], Measurements]) -> None:
+        """Measures a model and stores the results."""
+        started = time.perf_counter()
+        results, items = measure()
+        measured = Measured(
+            model_hash=edited.content_hash,
+            seconds=time.perf_counter() - started,
+            peak_memory_bytes=peak_memory_bytes(),
+            results=tuple(results),
+            items=tuple(items),
+        )
+        self._outputs.write_measured(output, measured)
+
+
+def _of_suite(bench: ModelBench, edited: EditedModel, suite: Suite) -> Measurements:
+    results = evaluate_counting(suite, edited, bench.engine, bench.progress)
+    return results, [item for result in results for item in result.items]
