@@ -160,7 +160,7 @@ CORRECTIONS = (
     rf"|i\s+(?:(?:really|actually)\s+)?mean(?:t)?|(?:or"
     rf"|but)\s+rather"
     r"|make\s+(?:that|it)|i\s+should\s+say|actually|(?:that|this|it)\s+(?:is|was)\s+(?:a\s+)?(?:wrong"
-    r"|incorrect|mistake)|hmm+)"
+    rf"|incorrect|mistake)\b{NOT_OF_AN_ACT}|hmm+)"
 )
 """Words with which a writer takes back what was just said."""
 _LASTING = (

@@ -88,7 +88,7 @@ LANGUAGES = (
         either="eller",
         denial=r"(?:ikke|inte|icke)(?!\s+(?:kun|bare|bara|endast|långt|langt))|aldrig|aldri"
         r"|(?:er|är|var)\s+(?:\w+\s+)?(?:fel|feil|forkert|galt|felaktigt?)",
-        no="nej|nei|nä|förlåt|unnskyld|undskyld|beklager|beklagar|vänta|vent|rättelse|rettelse|fel|feil",
+        no="nej|nei|förlåt|unnskyld|undskyld|beklager|beklagar|vänta|vent|rättelse|rettelse|fel|feil",
         rather=r"jag\s+menar|jeg\s+mener|snarare|snarere|rettere\s+sagt|rättare\s+sagt",
     ),
     Language(
@@ -122,7 +122,7 @@ LANGUAGES = (
         either=r"oder|bzw|beziehungsweise",
         denial=r"nicht(?!\s+(?:nur|weit|zuletzt|zu\s+verwechseln))|nie|niemals|falsch|unzutreffend|inkorrekt|verkehrt"
         r"|(?:ist|war|wäre|sind)\s+(?:\w+\s+)?kein\w*",
-        no=r"nein|nee|nö|moment(?:\s+mal)?|stopp?|halt|quatsch|korrektur|entschuldigung|verzeihung|sorry|falsch"
+        no=r"nein|nee|moment(?:\s+mal)?|stopp?|halt|quatsch|korrektur|entschuldigung|verzeihung|sorry|falsch"
         r"|doch\s+nicht",
         rather=r"ich\s+mein(?:e|te)|besser\s+gesagt|vielmehr|oder\s+vielmehr|oder\s+besser",
     ),
@@ -159,7 +159,7 @@ LANGUAGES = (
         "Indonesian and Malay",
         either="atau|ataupun",
         denial=r"(?:bukan|tidak)(?:lah)?(?!\s+(?:hanya|cuma|saja|jauh))|salah(?!\s+satu)|keliru",
-        no="bukan|tidak|maaf|tunggu|koreksi|ralat|eh|salah",
+        no="bukan|tidak|maaf|tunggu|koreksi|ralat|salah",
         rather=r"maksud\s+saya|lebih\s+tepatnya|tepatnya",
     ),
     Language(
