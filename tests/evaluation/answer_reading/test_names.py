@@ -42,7 +42,7 @@ def test_other_names_have_other_words(first: str, second: str) -> None:
 @pytest.mark.parametrize("name", ["The The", "A", "!!!", "?", "The A", "The Band"])
 def test_every_name_is_itself(name: str) -> None:
     assert same_name(name, name)
-    assert name_within(name, name)
+    assert name_within(name, [name])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_every_name_is_itself(name: str) -> None:
     ],
 )
 def test_a_text_says_a_name(text: str, name: str) -> None:
-    assert name_within(text, name)
+    assert name_within(text, [name])
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_text_says_a_name(text: str, name: str) -> None:
     ],
 )
 def test_a_text_doesnt_say_a_name(text: str, name: str) -> None:
-    assert not name_within(text, name)
+    assert not name_within(text, [name])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_text_doesnt_say_a_name(text: str, name: str) -> None:
     ],
 )
 def test_a_text_says_a_number(text: str, name: str) -> None:
-    assert name_within(text, name)
+    assert name_within(text, [name])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_text_says_a_number(text: str, name: str) -> None:
     ],
 )
 def test_a_text_doesnt_say_a_number(text: str, name: str) -> None:
-    assert not name_within(text, name)
+    assert not name_within(text, [name])
 
 
 def test_a_percentage_is_another_number() -> None:

@@ -273,7 +273,9 @@ def _forms(words: str) -> str:
     """Returns an alternation in the spellings that are compared: with and without Latin and Greek accents."""
     composed = unicodedata.normalize("NFKC", words)
     bare = "".join(
-        unicodedata.normalize("NFD", one)[0] if unicodedata.name(one, "").startswith(("LATIN", "GREEK")) else one
+        unicodedata.normalize("NFD", one)[0]
+        if unicodedata.name(one, "").startswith(("LATIN", "GREEK"))
+        else one
         for one in composed.translate(_STROKES)
     )
     return composed if bare == composed else f"{composed}|{bare}"

@@ -15,7 +15,9 @@ _FALSE = (
     r"(?:wrong|incorrect|false|untrue|inaccurate|mistaken|erroneous|(?:an?\s+)?(?:mistake|error|lie|myth)"
     r"|not\s+(?:right|correct|true|accurate|the\s+case))"
 )
-_INDEED = r"(?:actually|really|truly|in\s+(?:actual\s+)?fact|in\s+truth|in\s+reality|in\s+actuality|instead|rather)"
+_INDEED = (
+    r"(?:actually|really|truly|in\s+(?:actual\s+)?fact|in\s+truth|in\s+reality|in\s+actuality|instead|rather)"
+)
 _PRONOUN = r"(?:it|this|that|he|she|they)"
 _NOUN = (
     r"(?:answer|response|solution|choice|option|one|city|town|country|state|continent|place|location|person|man"
@@ -48,7 +50,9 @@ _RIGHT_INSTEAD = re.compile(
 _SENTENCE = re.compile(r"(?<=[.!])\s+(?=\S)")
 _NO = re.compile(r"(?:\A|[.!?\n])\s*(?:no|nope)\s*,\s+(?:the\s+)?\Z", re.IGNORECASE)
 _ITS = re.compile(rf"{_PRONOUN}{_BE}(?:\s+{_INDEED}\b)?{_IN}", re.IGNORECASE)
-_NAME = re.compile(r"[\s\"'“‘«(\[*_`]*(?:(?:the|an?)\s+)?[\"'“‘«(\[*_`]*(?P<name>\w[^.!?,;:\n()]*)", re.IGNORECASE)
+_NAME = re.compile(
+    r"[\s\"'“‘«(\[*_`]*(?:(?:the|an?)\s+)?[\"'“‘«(\[*_`]*(?P<name>\w[^.!?,;:\n()]*)", re.IGNORECASE
+)
 _ABOUT = re.compile(r"\S+(?:['’]s\b|\s+(?:who|that|which)\b)")
 """Words about a name that belong to the answer: `Italy's capital`, `Romulus who founded it`."""
 _NO_ANSWER = re.compile(

@@ -100,6 +100,20 @@ _ALTERNATIVE_BEFORE = re.compile(
     rf"|{EITHER_UNSPACED}\s*|[/|]\s*)[\"'“‘«(\[*_`]*\Z",
     re.IGNORECASE,
 )
+_LANGUAGE = (
+    r"\s+in\s+(?:its\s+|the\s+)?(?:(?:ancient|old|modern|classical|local|native)\s+)?"
+    r"(?:\w+(?:ish|ian|ese|[lr]man)|french|dutch|latin|greek|arabic|hebrew|hindi|urdu|thai|gaelic|welsh|czech|catalan"
+    r"|korean|afrikaans|swahili|language|tongue|slang|short)\s*(?:[.,;:!?)\n]|$)"
+)
+_ANOTHER_NAME = re.compile(
+    r"[\s,;(\"'“”*_-]*or\s+(?:(?:simply|just|for\s+short|in\s+short|informally|officially|formally)[\s,]"
+    rf"|(?:[\w'’\"“”*-]+\s+){{0,3}}?[\w'’\"“”*-]+(?:{_LANGUAGE}"
+    r"|,?\s+(?:as\s+(?:it|he|she|they)\b|for\s+short\b)))",
+    re.IGNORECASE,
+)
+"""Another name of the same: `Rome, or Roma in Italian`."""
+_OR_BEFORE = re.compile(r"\bor\s+[\"'“‘«(*_`]*\Z", re.IGNORECASE)
+_IN_A_LANGUAGE = re.compile(_LANGUAGE, re.IGNORECASE)
 
 
 def around(text: str, start: int, end: int) -> tuple[str, str]:
@@ -137,10 +151,11 @@ def doubts_what_follows(before: str, after: str = "") -> bool:
 def is_alternative(before: str, after: str) -> bool:
     """Returns whether an answer is one of several: `Rome or Milan`, `Rome/Milan`, `Rome? Milan?`."""
     behind = after[:_NEAR]
-    return (
-        bool(_ALTERNATIVE_BEHIND.match(behind) or _ALTERNATIVE_BEFORE.search(before[-_NEAR:]))
-        or names_an_alternative(behind)
-    )
+    if _ANOTHER_NAME.match(behind) or (_OR_BEFORE.search(before[-_NEAR:]) and _IN_A_LANGUAGE.match(behind)):
+        return False
+    return bool(
+        _ALTERNATIVE_BEHIND.match(behind) or _ALTERNATIVE_BEFORE.search(before[-_NEAR:])
+    ) or names_an_alternative(behind)
 
 
 def _end_of_sentence(text: str) -> str:
