@@ -12,7 +12,7 @@ _CLOSING = r"[\s\"'“”‘’»«)\]*_`]*"
 _OPENING = r"[\s\"'“”‘’«(\[*_`$:]*"
 
 NOT_OF_A_PLACE = r"(?!\s+(?:in|at|by|from)\s)"
-"""Behind a verb such as `held`, `voted` or `rejected`, which then says where or by whom, and reports nothing."""
+"""Behind a verb such as `held` or `rejected`, which then says where or by whom, and reports nothing."""
 NOT_OF_AN_ACT = r"(?!\s+(?:to|for|of)\s+(?!(?:say|think|believe|claim|answer|assume|call|name)\b))"
 """Behind a word for wrong, which then judges an act (`It was wrong to move it`) rather than the answer."""
 ASSURED = r"(?:no[\s,.!]+)?(?:no|yes)[\s,.!]+(?:really|seriously|honestly|truly|indeed)\b\s*[.!]*\s*$"
@@ -170,6 +170,7 @@ _ADDED = (
     r"(?:well[\s,]+)?actually[\s,]+(?:it|this|that|he|she|they)\s*(?:is|was|are|were|['’]s|['’]re)\s+"
     r"(?:(?:also|very|quite|still|just|not\s+far|so|too)\s+)*(?:near|close|next|beside|behind|between|among|amid"
     r"|within|inside|outside|under|above|around|about|along|across|part|one|some|also|very|quite|still|home|(?-i:an?)"
+    r"|the\s+(?:\w+est|most|only|first|second|third|capital|same)"
     r"|(?-i:north|south|east|west)\w*)\b(?!\s+(?:mistake|error|lie|trap|wrong)\b)"
 )
 """`Actually, it is near the Vatican` says more about the answer."""

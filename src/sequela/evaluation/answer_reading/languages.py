@@ -1,4 +1,4 @@
-"""Words of other languages than English that take an answer back: "or", denials and corrections, by language.
+"""Words that take an answer back in other languages than English: "or", denials and corrections.
 
 One row of the table is one language. Only closed classes of words are listed: conjunctions, negations, words
 for wrong, and words with which a writer corrects himself. Each field is an alternation of regular expressions,
@@ -20,6 +20,9 @@ _AND = "".join(
     rf"(?<!\b{word}\s)" for word in "und et y e и а та і en och og ja és i a και ve và dan و ו".split()
 )
 """`Rom und nicht Mailand` says Rome."""
+
+_NE = r"не(?!\s+(?:только|менее|просто|так|далеко|само|тільки|лише|менш)\b)"
+"""The negation of Slavic languages in Cyrillic, unless it denies nothing: `not only`."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ LANGUAGES = (
     Language(
         "Bulgarian, Croatian and Serbian",
         either="или|ili",
-        denial=r"не|није|nije|ne\s+(?:je|može|leži)|грешн\w+|погрешн\w+|pogrešn\w+",
+        denial=rf"{_NE}|није|nije|ne\s+(?:je|može|leži)|грешн\w+|погрешн\w+|pogrešn\w+",
         no="не|ne|извинете|извините|oprostite|izvinite",
         rather=r"по-скоро|радије|bolje\s+rečeno|mislim",
     ),
@@ -222,7 +225,7 @@ LANGUAGES = (
     Language(
         "Russian",
         either="или|либо",
-        denial=r"не(?!\s+(?:только|менее|просто|так|далеко))|неверн\w*|неправильн\w*|ошибочн\w*|ложн\w*",
+        denial=rf"{_NE}|неверн\w*|неправильн\w*|ошибочн\w*|ложн\w*",
         no="нет|неа|стоп|стойте|подождите|погодите|извините|простите|поправка|ошибка|неверно|неправильно|ой",
         rather=r"вернее|точнее|скорее|я\s+имею\s+в\s+виду|я\s+имела?\s+в\s+виду|я\s+хотела?\s+сказать",
     ),
@@ -253,7 +256,7 @@ LANGUAGES = (
     Language(
         "Ukrainian",
         either="або|чи",
-        denial=r"не(?!\s+(?:тільки|лише|менш|просто))|невірн\w*|неправильн\w*|хибн\w*",
+        denial=rf"{_NE}|невірн\w*|неправильн\w*|хибн\w*",
         no="ні|вибачте|перепрошую|стривайте|зачекайте|помилка|невірно",
         rather=r"точніше|вірніше|маю\s+на\s+увазі|радше",
     ),

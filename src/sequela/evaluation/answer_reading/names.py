@@ -86,7 +86,7 @@ def same_name(text: str, name: str) -> bool:
 
 
 def name_within(text: str, names: Sequence[str]) -> bool:
-    """Returns whether a text says one of the names, as whole words, without denying it or naming an alternative.
+    """Returns whether a text says one of the names, as whole words, undenied and without an alternative.
 
     A name of pronouns and articles, such as The Who, or of one letter has to be the whole text, or to be
     written as a name (see `own_names`).
@@ -155,7 +155,7 @@ class _Said:
         return as_number(number) in (self._marked_numbers if _MARK.search(number) else self._numbers)
 
     def _says_between(self, start: int, end: int) -> bool:
-        """Returns whether a name counts; one in the same words as before, in a text that repeats itself, once."""
+        """Returns whether a name counts; in a text that repeats itself, the same words are read once."""
         place = (*self._spelling.around(start, end), self._spelling.words[start:end])
         if place not in self._verdicts:
             self._verdicts[place] = self._spelling.says(start, end)

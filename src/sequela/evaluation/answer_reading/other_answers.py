@@ -1,4 +1,4 @@
-"""Statements behind an answer that give another one: `Rome. The correct answer is Paris`, `Rome, but it's Paris`.
+"""Statements behind an answer that give another one: `Rome. The correct answer is Paris`.
 
 Words are another answer if they are a name, as their capitals show, or a number; behind an answer in small
 letters, other words are one if they are called the answer. A statement that repeats the answer takes nothing
@@ -20,9 +20,10 @@ _INDEED = (
 )
 _PRONOUN = r"(?:it|this|that|he|she|they)"
 _NOUN = (
-    r"(?:answer|response|solution|choice|option|one|city|town|country|state|continent|place|location|person|man"
-    r"|woman|language|company|author|artist)"
+    r"(?!(?:name|title|spelling|pronunciation|form|term|word|reason|cause|problem|question|number|date|year|size"
+    r"|population|bank|side|part|half|time|way|order|owner|story)\b)\w+"
 )
+"""What is called the right one; words for something else about the answer are excluded."""
 _THE_ANSWER = (
     r"(?:(?:the|my)\s+)?(?:(?P<right>" + _RIGHT + rf")(?:\s+{_NOUN})?|answer|response|solution)"
     r"(?:\s+to\s+(?:the|this|that|your)\s+(?:question|prompt|problem))?"
@@ -41,7 +42,10 @@ _JUDGMENT = re.compile(
 _STATED = re.compile(rf"(?:{_BREAK}{_SO}|{_BUT})(?:{_INDEED}[\s,]+)?{_THE_ANSWER}{_BE}{_IN}", re.IGNORECASE)
 _IN_FACT = re.compile(rf"{_BREAK}{_SO}{_INDEED}[\s,:]+{_PRONOUN}{_BE}(?:\s+{_INDEED}\b)?{_IN}", re.IGNORECASE)
 _IN_FACT_ALONE = re.compile(rf"(?:{_BREAK}{_SO}|{_BUT}){_INDEED}[\s,:]+{_IN}", re.IGNORECASE)
-_CONTRAST = re.compile(rf"{_BUT}(?:{_INDEED}[\s,]+)?{_PRONOUN}{_BE}(?:\s+{_INDEED}\b)?{_IN}", re.IGNORECASE)
+_CONTRAST = re.compile(
+    rf"(?:{_BUT}|{_BREAK}(?:but|however)[\s,]+)(?:{_INDEED}[\s,]+)?{_PRONOUN}{_BE}(?:\s+{_INDEED}\b)?{_IN}",
+    re.IGNORECASE,
+)
 _RIGHT_INSTEAD = re.compile(
     rf"(?:{_BREAK}(?:{_SO}{_INDEED}[\s,:]+)|{_BUT})(?P<other>[^.!?,:\n]{{1,40}}?){_BE}"
     rf"\s+(?:{_RIGHT}|the\s+(?:{_RIGHT}\s+)?(?:answer|one))\b",

@@ -69,7 +69,7 @@ _DENIED_BEFORE = re.compile(
     r"(?:(?:\b(?:not|nor|neither|never|hardly|scarcely|cannot|cant|isnt|wasnt|arent|dont|doesnt|wont)|\w+n\s?['’]\s?t"
     r"|\b(?:rather|(?<!none )other|different|else)\s+than|\binstead\s+of"
     r"|\b(?:anything|everything|all|nothing)\s+but"
-    r"|\bbesides|(?:it|this|that|he|she|they)\s+used\s+to\s+be"
+    r"|\bbesides|(?:it|this|that|he|she|they)\s+used\s+to\s+be(?!\s+(?:called|named|known)\b)"
     r"|\bexcept(?:\s+for)?|\bexcluding|\bwithout|\bunlike|\bapart\s+from|\baside\s+from"
     r"|\b(?:rul(?:e|es|ed|ing)|cross(?:es|ed|ing)?|strik(?:e|es|ing)|struck)\s+out"
     r"|\b(?:eliminat|exclud)(?:e|es|ed|ing)|\b(?:reject|dismiss|discard|discount)(?:e?s|ed|ing)?"

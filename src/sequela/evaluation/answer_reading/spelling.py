@@ -35,6 +35,8 @@ _LEADING_POINT = re.compile(r"(?:^|(?<=[\s(\[\"']))\.(?=[^\W\d_])")
 _UNSPACED_SENTENCE = re.compile(r"(?<=\w\w)\.(?=([^\W\d_])([^\W\d_]))")
 _STAR = re.compile(r"(?<![\w*])([^\W\d_])\*(?=[\s.,;!?)]|$)")
 """The star of a letter, as in `A* search`, unless it ends an emphasis."""
+_FOOTNOTE = re.compile(r"(?<=[^\W\d_]{3})[⁰¹²³⁴-⁹]+(?!\w)|[™®℠](?!\w)")
+"""The number of a note and the mark of a brand behind a word."""
 _DIGIT = re.compile(r"\d")
 _ARTICLE = re.compile(r"^(?:the|an?)\s+(?=\S)")
 _STROKES = str.maketrans(
@@ -122,6 +124,7 @@ def _spelled(text: str, *, fold: bool = True) -> str:
     text = _UNSPACED_SENTENCE.sub(
         lambda match: ". " if match[1].isupper() and match[2].islower() else ".", text
     )
+    text = without_notes(text)
     text = _GROUPED.sub(lambda match: re.sub(r"[,'’\s٬]", "", match[0]), text)
     text = unicodedata.normalize("NFKC", text)
     if fold:
@@ -135,6 +138,11 @@ def _spelled(text: str, *, fold: bool = True) -> str:
     text = _SINGLE.sub(r"\1", text)
     text = _MINUS_GRADE.sub(lambda match: match[1] + "\u2212" * len(match[2]), text)
     return _LEADING_POINT.sub("\u2024", _SIGN.sub("\u2212", _POINT.sub("\u2024", text)))
+
+
+def without_notes(text: str) -> str:
+    """Returns a text without the numbers of notes and the marks of brands: `Rome¹`, `Rome™`."""
+    return _FOOTNOTE.sub("", text)
 
 
 def _kept(spelled: str) -> str:
