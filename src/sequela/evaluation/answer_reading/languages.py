@@ -1,8 +1,8 @@
 """Words that take an answer back in other languages than English: "or", denials and corrections.
 
-One row of the table is one language. Only closed classes of words are listed: conjunctions, negations, words
-for wrong, and words with which a writer corrects himself. Each field is an alternation of regular expressions,
-without accents as well as with them.
+One row of the table is one language. Only closed classes of words are listed: conjunctions, negations,
+words for wrong, and words with which a writer corrects what was said. Each field is an alternation of regular
+expressions, read without accents as well as with them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,28 @@ _ENDS = r"(?![\w'’-])"
 _STOPS = r".!?,;:()\[\]\n。、！？，；：،؟؛।…"
 _PUNCTUATION = rf"[{_STOPS}\s\"'“”’»)*_–—-]*[{_STOPS}–—-][\s\"'“”«‘(*_–—-]*"
 _CLOSING = r"[\s\"'“”‘’»«)\]*_`」』]*"
-_AND = "".join(
-    rf"(?<!\b{word}\s)" for word in "und et y e и а та і en och og ja és i a και ve và dan و ו".split()
+_ANDS = (
+    "und",
+    "et",
+    "y",
+    "e",
+    "и",
+    "а",
+    "та",
+    "і",
+    "en",
+    "och",
+    "og",
+    "ja",
+    "és",
+    "i",
+    "a",
+    "και",
+    "ve",
+    "và",
+    "dan",
 )
+_AND = "".join(rf"(?<!\b{word}\s)" for word in _ANDS)
 """`Rom und nicht Mailand` says Rome."""
 
 _NE = r"не(?!\s+(?:только|менее|просто|так|далеко|само|тільки|лише|менш)\b)"
@@ -168,7 +187,7 @@ LANGUAGES = (
     Language(
         "Italian",
         either="oppure",
-        either_behind="o",
+        either_behind=r"o(?!\s+o\b)",
         denial=r"non\s+(?:è|é|era|fu|sono|sarà|sarebbe|può|lo\s+è|si\s)"
         r"|(?:è|era|sembra)\s+(?:\w+\s+)?(?:sbagliat[ao]|errat[ao]|fals[ao]|scorrett[ao])|sbagliat[ao]",
         no="macché|scusa(?:te|mi)?|aspetta|correzione|errore|falso|sbagliato",
@@ -231,7 +250,7 @@ LANGUAGES = (
     ),
     Language(
         "Spanish",
-        either_behind=r"o(?!\s+sea\b)|u(?=\s+h?o)",
+        either_behind=r"o(?!\s+(?:sea|o)\b)|u(?=\s+h?o)",
         denial=r"no\s+(?:es|son|era|fue|será|sería|está|estaba|estuvo|puede|podría|lo\s+es|corresponde)|tampoco|nunca"
         r"|(?:es|está|era|resulta)\s+(?:\w+\s+)?(?:incorrect[ao]|fals[ao]|erróne[ao]|equivocad[ao])|equivocad[ao]",
         no="perdón|perdona|disculpa|espera|corrección|error|falso|incorrecto",
@@ -292,7 +311,7 @@ def _all(field: str, *, spaced: bool) -> str:
 EITHER = _all("either", spaced=True)
 EITHER_UNSPACED = _all("either", spaced=False)
 _EITHER_BEHIND = re.compile(
-    rf"{_CLOSING}[,(]?\s*(?:{_all('either', spaced=True)}{_ENDS}|{_all('either_behind', spaced=True)}{_ENDS}(?=\s*\w)"
+    rf"{_CLOSING}[,(]?\s*(?:{EITHER}{_ENDS}|{_all('either_behind', spaced=True)}{_ENDS}(?=\s*\w)"
     rf"|{EITHER_UNSPACED}|{_all('either_behind', spaced=False)})",
     re.IGNORECASE,
 )
