@@ -16,30 +16,45 @@ _FALSE = (
     r"|not\s+(?:right|correct|true|accurate|the\s+case))"
 )
 _INDEED = (
-    r"(?:actually|really|truly|in\s+(?:actual\s+)?fact|in\s+truth|in\s+reality|in\s+actuality|instead|rather)"
+    r"(?:actually|really|truly|in\s+(?:actual\s+)?fact|in\s+truth|in\s+reality|in\s+actuality|instead|rather"
+    r"|the\s+truth\s+is|to\s+be\s+(?:precise|exact|accurate|correct))"
 )
 _PRONOUN = r"(?:it|this|that|he|she|they)"
 _NOUN = (
     r"(?!(?:name|title|spelling|pronunciation|form|term|word|reason|cause|problem|question|number|date|year|size"
     r"|population|bank|side|part|half|time|way|order|owner|story)\b)\w+"
 )
-"""What is called the right one; words for something else about the answer are excluded."""
+"""A noun for the answer, rather than for something else about it."""
 _THE_ANSWER = (
-    r"(?:(?:the|my)\s+)?(?:(?P<right>" + _RIGHT + rf")(?:\s+{_NOUN})?|answer|response|solution)"
+    r"(?:(?:the|my)\s+)?(?:(?:final|best|only)\s+)?(?:(?P<right>"
+    + _RIGHT
+    + rf")(?:\s+{_NOUN})?|answer|response|solution)"
     r"(?:\s+to\s+(?:the|this|that|your)\s+(?:question|prompt|problem))?"
 )
 _BREAK = r"[\s\"'“”’»)\]*_`]*[,.;:!?…(\[\n–—-][\s\"'“”’(\[*_`,.;:!?…–—-]*"
-_SO = r"(?:(?:but|and|so|well|oh|however|though|although|yet|hence|therefore)[\s,]+)*"
+_SO = (
+    r"(?:(?:(?:please\s+)?note(?:\s+that)?|but|and|so|well|oh|however|though|although|yet|hence|therefore)"
+    r"[\s,:]+)*"
+)
 _BUT = r"(?:[^.!?\n]{0,60}?[\s,;–—-])(?:but|however,?|though|although)[\s,]+"
 _IN = r"(?:\s*(?:in|at)\s)?"
 
 _JUDGMENT = re.compile(
     rf"{_BREAK}{_SO}(?:{_PRONOUN}|(?:the|my|this|that)\s+(?:(?:above|previous|last|first)\s+)?"
     r"(?:statement|answer|claim|sentence|assertion|response|information|premise|fact))"
-    rf"{_BE}\s+(?:\w+ly\s+|also\s+|just\s+|of\s+course\s+)*{_FALSE}\b(?!\s+(?:to|for|of)\s)",
+    rf"(?:{_BE}\s+(?:\w+ly\s+|also\s+|just\s+|of\s+course\s+)*{_FALSE}\b(?!\s+(?:to|for|of|about)\s)"
+    r"|\s+(?:isn|wasn|aren)['’]?t\s+(?:right|correct|true|accurate|the\s+case)\b"
+    r"|\s+contains?\s+(?:an?\s+|some\s+)?(?:\w+\s+)?(?:errors?|mistakes?)\b)",
     re.IGNORECASE,
 )
-_STATED = re.compile(rf"(?:{_BREAK}{_SO}|{_BUT})(?:{_INDEED}[\s,]+)?{_THE_ANSWER}{_BE}{_IN}", re.IGNORECASE)
+_STATED = re.compile(
+    rf"(?:{_BREAK}{_SO}|{_BUT})(?:{_INDEED}[\s,]+)?{_THE_ANSWER}{_BE}(?:\s+{_INDEED}\b)?{_IN}", re.IGNORECASE
+)
+_IN_ITS_PLACE = re.compile(
+    rf"{_BREAK}{_SO}(?:(?:{_PRONOUN}\s+)?(?:should|must|ought\s+to)\s+(?:be|have\s+been|say|read)"
+    rf"|{_PRONOUN}{_BE}\s+{_INDEED}\b){_IN}",
+    re.IGNORECASE,
+)
 _IN_FACT = re.compile(rf"{_BREAK}{_SO}{_INDEED}[\s,:]+{_PRONOUN}{_BE}(?:\s+{_INDEED}\b)?{_IN}", re.IGNORECASE)
 _IN_FACT_ALONE = re.compile(rf"(?:{_BREAK}{_SO}|{_BUT}){_INDEED}[\s,:]+{_IN}", re.IGNORECASE)
 _CONTRAST = re.compile(
@@ -72,12 +87,12 @@ def states_another(before: str, said: str, after: str) -> bool:
 
     Args:
         before: The text before the answer.
-        said: The answer, as it stands in the text.
+        said: The answer in the spelling of the text.
         after: The text behind it, with its capitals.
     """
     if _JUDGMENT.match(after):
         return True
-    if any(_states(rule.match(after), said, after) for rule in (_STATED, _CONTRAST, _IN_FACT)):
+    if any(_states(rule.match(after), said, after) for rule in (_STATED, _CONTRAST, _IN_FACT, _IN_ITS_PLACE)):
         return True
     alone = _IN_FACT_ALONE.match(after)
     if alone and _is_another(after[alone.end() :], said, alone=True):
@@ -99,6 +114,8 @@ def _states(found: re.Match[str] | None, said: str, text: str) -> bool:
         return False
     rest = text[found.end() :]
     called = "right" in found.re.groupindex
+    if denied := re.match(r"\s*not\s+", rest):
+        return called and _repeats(rest[denied.end() :], said)
     return _is_another(rest, said) or (called and _is_other_words(rest, said))
 
 
@@ -116,7 +133,8 @@ def _is_another(text: str, said: str, *, alone: bool = False) -> bool:
     first = found["name"][0]
     if first.islower():
         return False
-    return not alone or len(found["name"].split()) <= _FEW
+    names = found["name"].split()
+    return not alone or (len(names) <= _FEW and not any(one.islower() and len(one) > _FEW for one in names))
 
 
 def _is_other_words(text: str, said: str) -> bool:
