@@ -501,18 +501,13 @@ def _same_name(found: str, targets: Sequence[str]) -> bool:
     return any(same_name(found, target) for target in targets)
 
 
-def _name_within(found: str, targets: Sequence[str]) -> bool:
-    """Returns whether the text says one of the names, as whole words."""
-    return any(name_within(found, target) for target in targets)
-
-
 COMPARISONS: dict[str, Comparison] = {
     "letter": _same_letter,
     "number": _same_number,
     "words": _same_words,
     "answer": _same_answer,
     "name": _same_name,
-    "name_within": _name_within,
+    "name_within": name_within,
 }
 
 
