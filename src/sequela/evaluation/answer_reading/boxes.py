@@ -19,7 +19,11 @@ _JOINED = re.compile(
     r"[\s$.,;]*(?:[^\W\d_]+\s+){0,2}?(?:and|or|to)[\s$]+(?:(?:maybe|perhaps|possibly|also)\s+)?\\?(?:\()?\s*\Z",
     re.IGNORECASE,
 )
-_LEAD = re.compile(r"[\s$(≈=]*(?:[^\W\d_][^\d=≈:\n]{0,40}?\s*[=≈:]\s*|\\[a-z]+\s*)?")
+_LEAD = re.compile(
+    r"[\s$(≈=]*(?:[^\W\d_][^\d=≈:\n]{0,40}?\s*[=≈:]\s*|\\[a-z]+\s*"
+    r"|(?:about|approximately|around|roughly|exactly|only|just)\s+)?",
+    re.IGNORECASE,
+)
 _MORE_ABOUT_IT = re.compile(
     r"[^\d=≈]*\b(?:in|out\s+of|of|per|for|after|by|at|on|within|from|every|each)\b[^\d=≈]*[\d.,]+[^\d=≈]*\Z",
     re.IGNORECASE,

@@ -71,7 +71,9 @@ def _is_one_of_several(text: str, numbers: Sequence[Quantity], found: Quantity) 
         return True
     if not others_precede(text, found.start, found.end):
         return False
-    before = next(one for one in reversed(numbers) if one.start < found.start)
+    before = next((one for one in reversed(numbers) if one.start < found.start), None)
+    if before is None:  # the others are times, dates or the like
+        return True
     result = has_begun(text, before.start) and re.search(r"\bor\b", text[before.end : found.start])
     return before.value != found.value and not result
 

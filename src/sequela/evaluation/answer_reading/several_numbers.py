@@ -24,7 +24,9 @@ _BEHIND = re.compile(
     rf"{_MARKS}(?:"
     rf"{_SPACE}+(?:and|to|then|plus|through|&){_SPACE}+{_HEDGES}{_OPENING}\d"
     rf"|,?{_SPACE}+{_WORDS}\(?(?:and\s*/\s*or|or){_SPACE}+{_HEDGES}{_OPENING}\d"
+    rf"|,?{_SPACE}+\(?(?:maybe|perhaps|possibly){_SPACE}+{_OPENING}\d"
     rf"|{_IDEOGRAPHS}{{0,3}}{_UNSPACED}\s?{_OPENING}\d"
+    rf"|[^.!?\n\d]{{0,40}}\([a-h]\)[,;]?\s*(?:and\s+)?{_OPENING}\d"
     r"|[\s;,.]*(?:and\s+)?(?:\((?:[b-h]|ii|iii|[2-9])\)|(?:[b-h]|ii|iii|[2-9])\)|(?:part|question)\s+\(?\w\)?\s*[:=]?)"
     rf"\s*(?:[^\W\d_]+{_SPACE}+|[:=]\s*)?{_OPENING}\d"
     rf"|[,;]{_SPACE}+(?:and{_SPACE}+)?(?-i:[A-Z][a-z]+){_SPACE}*:?{_SPACE}*{_OPENING}\d[\d.,]*(?:{_SPACE}[^\W\d_]+)?{_SPACE}*(?:[.,;\n]|\Z)"
@@ -39,6 +41,7 @@ _BEFORE = re.compile(
     rf"){_OPENING}|{_SPACE}+{_OPENING})\Z",
     re.IGNORECASE,
 )
+_PART_BEFORE = re.compile(r"\d\s*[,;]?\s*(?:and\s+)?(?:part\s+)?\(?[b-h]\)\s*[:=]?\s*[$€£]?\Z", re.IGNORECASE)
 _UNIT_BEFORE = re.compile(rf"\d{_SPACE}?{MEASURE}\.?,?{_SPACE}*(?:and{_SPACE}+)?\Z", re.IGNORECASE)
 _UNIT_BEHIND = re.compile(rf"{_SPACE}?{MEASURE}", re.IGNORECASE)
 
@@ -81,5 +84,7 @@ def others_precede(text: str, start: int, end: int) -> bool:
     """
     before = text[max(0, start - _NEAR) : start]
     if _BEFORE.search(before) and not _FROM.search(before):
+        return True
+    if _PART_BEFORE.search(before):
         return True
     return _UNIT_BEFORE.search(before) is not None and _UNIT_BEHIND.match(text, end) is not None

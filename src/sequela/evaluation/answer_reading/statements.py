@@ -67,7 +67,7 @@ _DENIED_STATEMENT = re.compile(
 _FURTHEST_RESULT = 300
 """The number of characters behind an expression in which its result is looked for."""
 _END_OF_SENTENCE = re.compile(r"(?<!\bi\.e)[.!?](?:\s|$)|\n")
-_MULTIPLE = re.compile(r"-?[\d.,/]+[^\S\n]?[xyzn]\b(?![^\S\n]?[\d$(])")
+_MULTIPLE = re.compile(r"-?[\d.,/]*\d[^\S\n]?[xyzn]\b(?![^\S\n]?[\d$(])")
 """A multiple of an unknown: `2x = 18` doesn't say that the answer is 18."""
 _RESULT = re.compile(
     r"(?i)(?:,?\s*\b(?:(?:which|that|and\s+(?:that|this|it)|this)\s+)?(?:is|equals?|makes|gives|comes\s+to)|,?\s*\((?:which\s+is\s|=)?"
@@ -106,7 +106,9 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
         denials = (match for match in _DENIED_STATEMENT.finditer(bare) if match.start() not in stated)
         found = sorted([*found, *((match.end(), True) for match in denials)])
     for place, (end, denied) in enumerate(found):
-        rest = bare[end:]
+        # The lenient reading reads up to the next statement, so that its time is in proportion to the text.
+        stop = found[place + 1][0] if place + 1 < len(found) and not strict else len(bare)
+        rest = bare[end:stop]
         if not strict:
             rest = with_digits(rest) or rest
         before = _BEFORE_NUMBER.match(rest)
@@ -124,11 +126,10 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
             yield None
         else:
             found_number = _number_behind(rest, before.end(), strict=strict)
-            unread = len(bare) - found[place + 1][0] if place + 1 < len(found) else 0
             yield (
                 _text(found_number)
                 if strict or found_number is None
-                else _kept(around(bare, end, end)[0], rest[: len(rest) - unread], found_number)
+                else _kept(around(bare, end, end)[0], rest, found_number)
             )
 
 
