@@ -24,7 +24,7 @@ _CONFIRMED = re.compile(
 )
 _CONCLUDES = re.compile(
     r"[\s*\"']*(?:(?:and|but)\s+)?(?:so|therefore|thus|hence|this\s+means|that\s+means|in\s+(?:total|all|fact)|altogether"
-    r"|(?:it|that)\s*(?:is|['’]s)|(?:it|that)\s+should\s+be|(?:the|my)\s+(?:\w+\s+){0,2}(?:answer|total|result))\b",
+    r"|(?:it|that)\s*(?:is|['’]s)(?!\s+(?:wrong|incorrect|false|not|a\s+mistake)\b)|(?:it|that)\s+should\s+be|(?:the|my)\s+(?:\w+\s+){0,2}(?:answer|total|result))\b",
     re.IGNORECASE,
 )
 _EQUALS = re.compile(r"[=≈][\s$€£(*]*\Z")
