@@ -1,4 +1,4 @@
-"""What a text concludes when it checks or takes back the number that it stated."""
+"""Checks of a stated number."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _is_one_of_several(text: str, numbers: Sequence[Quantity], found: Quantity) 
 
 
 def is_aside(text: str) -> bool:
-    """Returns whether a text is nothing but an aside in brackets that explains a number: ` (9 + 9).`."""
+    """Returns whether a text is only an aside in brackets that explains a number: ` (9 + 9).`."""
     aside = re.compile(r"[^()\n\d=]{0,40}").match(text)
     bracket = _ASIDE.match(text, aside.end()) if aside else None
     if bracket is None or re.search(r"\d", text[bracket.end() :]):
