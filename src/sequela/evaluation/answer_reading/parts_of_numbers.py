@@ -102,7 +102,7 @@ _LEFT_BEHIND = re.compile(
     r"[^\S\n]?[‰‱]|!\s?[.,;:]|[^\S\n]?月|[^\S\n]?\w{0,2}(?:以上|以下|以内|未満|余)"
     r"|[^\S\n]?[^\W\d_]{0,2}?(?:ではな|ではあ|じゃな|でな)"
 )
-"""Marks that leave a number before them unread: permilles, `6!.`, a month, bounds and denials without spaces."""
+"""Marks that leave a number before them unread: permilles, `6!.`, a month, bounds and denials."""
 _LEFT_BEFORE = re.compile(
     r"(?:不是|并非|不等于|不会是|第|超过|不超过|至少|最少|最多|至多|不到|不足|少于|多于|大于|小于|高于|低于|将近|接近|[年月])\s?\Z"
 )
