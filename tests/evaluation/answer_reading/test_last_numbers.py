@@ -55,6 +55,7 @@ def test_what_is_said_beside_the_number_is_left_out(text: str, value: int | str)
         "It takes 5 h 12 min.",
         "It is 5 or 12",
         "They are 5 and 12.",
+        "We get $x=5$ or $x=12$.",
         "It is between 5 and 12 loaves",
         "It takes 1.5 hours (90 minutes).",
         "He has 3 rows (5 * 7 = 35).",

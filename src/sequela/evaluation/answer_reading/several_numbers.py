@@ -36,7 +36,7 @@ _BEHIND = re.compile(
 )
 _BEFORE = re.compile(
     rf"\d(?:{_MARKS}(?:"
-    rf",?{_SPACE}+{_WORDS}\(?(?:and\s*/\s*or|and|or){_SPACE}+{_HEDGES}"
+    rf",?{_SPACE}+{_WORDS}\(?(?:and\s*/\s*or|and|or){_SPACE}+{_HEDGES}[$(]?(?:[^\W\d_]\s*=\s*)?"
     rf"|{_SPACE}+(?:to|through|versus|vs\.?|&){_SPACE}+|&|{_IDEOGRAPHS}{{0,3}}{_UNSPACED}\s?"
     rf"){_OPENING}|{_SPACE}+{_OPENING})\Z",
     re.IGNORECASE,
