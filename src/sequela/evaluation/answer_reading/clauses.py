@@ -225,6 +225,16 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 
+_CONDITION = re.compile(
+    r"(?:(?!\b(?:because|since|so|but|and|even|as|whether|see)\b)[^.!?;:\n\d]){0,60}?\b(?:if|unless|provided|assuming|supposing"
+    r"|(?:as|so)\s+long\s+as|on\s+(?:the\s+)?condition)\b"
+    r"(?!\s+(?:(?:that\s+)?[a-z]\w?\s*(?:=|is\b|equals\b)|(?:i|we|you|he|she|they)\s+(?:am|are|is|was|were)\s+(?:not\s+(?:mistaken|wrong)"
+    r"|right|correct)|(?:i|we)['’](?:m|re)\s+(?:not\s+(?:mistaken|wrong)|right|correct)|i\s+(?:remember|understand|recall|counted"
+    r"|calculated)|my\s|(?:necessary|needed|at\s+all|any|anything|not|so)\b))",
+    re.IGNORECASE,
+)
+"""A condition under which alone an answer holds, and neither a value given (`if x = 2`) nor a hedge."""
+
 _WITHDRAWN = re.compile(
     rf"\s*[(\[]\s*(?:{_FALSE})\b|{_CLOSING}[\s,;:.!?…(–—-]+(?:(?:but|oh|um+|uh|ah|well)[\s,]+)*(?:{_WITHDRAWALS})\b",
     re.IGNORECASE,
@@ -271,6 +281,14 @@ def is_withdrawn(after: str) -> bool:
     `No, that is wrong` and `No, actually he did not` go on about the answer no.
     """
     return bool(_WITHDRAWN.match(after))
+
+
+def is_under_a_condition(after: str) -> bool:
+    """Returns whether the text behind an answer makes it depend on a condition: `18 if Tom is right`.
+
+    Not one that gives the value of an unknown (`18 if x = 2`), nor a hedge (`18 if I am not mistaken`).
+    """
+    return bool(_CONDITION.match(after))
 
 
 def has_a_sign_of_denial(text: str) -> bool:
