@@ -10,6 +10,7 @@ from sequela.evaluation.answer_reading.clauses import (
     is_in_a_question,
     is_left_open,
     is_taken_back,
+    is_under_a_condition,
     is_withdrawn,
 )
 
@@ -200,3 +201,24 @@ def test_a_yes_or_no_is_withdrawn_in_so_many_words(text: str, withdrawn: bool) -
 def test_words_that_say_nothing_about_an_answer_change_nothing(text: str) -> None:
     assert not is_left_open(text)
     assert not is_taken_back(text)
+
+
+@pytest.mark.parametrize(
+    ("after", "conditional"),
+    [
+        (" if Ann comes.", True),
+        (" pens, if she pays", True),
+        (" unless it rains", True),
+        (" provided that she pays", True),
+        (" (assuming she pays)", True),
+        (" if x = 2", False),
+        (", if I am not mistaken", False),
+        (" if my sum is right", False),
+        (" even if it rains", False),
+        (" because if it rains, she stays", False),
+        (". If it rains, she stays", False),
+        (" pens", False),
+    ],
+)
+def test_conditions(after: str, conditional: bool) -> None:
+    assert is_under_a_condition(after) is conditional

@@ -121,3 +121,33 @@ def test_a_denied_last_number_is_no_answer(text: str) -> None:
 def test_other_texts_stay_as_they_are() -> None:
     for text in ("Room A1 and R2D2", "the no. 5", "x + 3", "a 3!", "Fred 5", "in 1914, 3 ships"):
         assert common_numbers(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "rewritten"),
+    [
+        ("5 + 7 = <<5+7=12>>12", "5 + 7 = 12"),
+        ("$<<5*7=35>>35", "$35"),
+        ("<< 5*7 = 35 >> 35", "35"),
+        ("<<1/4=0.25>>1/4", "1/4"),
+        ("<<5+7=12>> pens", "12 pens"),
+        ("<<see>> 5", "<<see>> 5"),
+        ("> 5", "5"),
+        (">> 5", "5"),
+        ("x > 5", "x > 5"),
+        ("<5>", "5"),
+        ("3^{2}", "3^2"),
+        ("10^{-2}", "10^-2"),
+        ("3^{n+1}", "3^(n+1)"),
+        ("90^{\\circ}", "90°"),
+        ("5^{\\text{th}}", "5th"),
+        ("共5个", "共 5个"),
+        ("第5", "第5"),
+        ("5! (120)", "120"),
+        ("5! (12)", "5! (12)"),
+        ("9 – 3 pens at $3", "9. 3 pens at $3"),
+        ("9 – 3 = 6", "9 - 3 = 6"),
+    ],
+)
+def test_marks_and_powers_are_rewritten(text: str, rewritten: str) -> None:
+    assert common_numbers(text) == rewritten

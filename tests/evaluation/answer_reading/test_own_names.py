@@ -39,7 +39,7 @@ from sequela.evaluation.answer_reading.names import name_within
     ],
 )
 def test_a_name_of_common_words_is_said(text: str, name: str) -> None:
-    assert name_within(text, name)
+    assert name_within(text, [name])
 
 
 @pytest.mark.parametrize(
@@ -72,4 +72,4 @@ def test_a_name_of_common_words_is_said(text: str, name: str) -> None:
     ],
 )
 def test_common_words_are_no_name(text: str, name: str) -> None:
-    assert not name_within(text, name)
+    assert not name_within(text, [name])

@@ -147,3 +147,14 @@ def test_signs_that_are_rewritten_are_no_parts() -> None:
     assert common_numbers("2·500") == "2·500"  # a product, or 2,500
     assert common_numbers("2·000·500") == "2'000'500"
     assert common_numbers("|-5|") == "5"
+
+
+@pytest.mark.parametrize("behind", [" times 36", " in base 12", " over 24", "% of 150", " more pens than 14"])
+def test_the_other_number_may_have_several_digits(behind: str) -> None:
+    assert goes_on(f"5{behind}", 1)
+
+
+def test_marks_of_quotations_are_no_bounds() -> None:
+    assert not has_begun("8>> 5", 4)
+    assert has_begun("x >> 5", 5)
+    assert has_begun("8 > 5", 4)

@@ -86,3 +86,8 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
 def test_an_endless_row_of_digits_stays_as_it_is() -> None:
     text = "9" * 5000 + " hundred"
     assert with_scales(text) == text
+
+
+def test_a_unit_in_latex_is_no_million() -> None:
+    assert with_scales("$45 m$") == "$45 m$"
+    assert with_scales("$45 m") == "$45000000"

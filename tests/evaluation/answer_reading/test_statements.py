@@ -144,3 +144,32 @@ def test_a_marked_number_is_a_part_of_nothing() -> None:
     assert marked_numbers("#### 4 dozen") == ["48"]
     assert marked_numbers("#### 4 squared") == []
     assert marked_numbers("#### 4 squared", strict=True) == ["4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("The answer is 9 when n = 3.", "9"),
+        ("The answer is 9 if n = 3.", "9"),
+        ("The answer is 9 where the rate r = 3", "9"),
+        ("The answer is 9 (with n = 3).", "9"),
+        ("The answer is 9 for a price p = 3", "9"),
+        ("The answer is 9. n = 3", "9"),
+        ("The answer is 9 (6 + 3).", "9"),
+        ("The answer is 9 because 6 + 3 = 9.", "9"),
+        ("The answer is 6 pens + 3 pens = 9 pens.", "9"),
+        ("The answer is 9 – 6 red and 3 blue pens.", "9"),
+        ("The answer is 9 - 6 pens.", None),
+        ("The answer is 9 if Ann comes.", None),
+        ("The answer is 9‰.", None),
+        ("The answer is 10 in base 16.", None),
+        ("The answer is 3! (6)", "6"),
+        ("The answer is 3!", "3"),
+        ("The answer is 3!.", None),
+        ("The answer is $3^{2}$.", "$3^2"),
+        ("The answer is $2\\times10^{3}$.", "$2*10^3"),
+        ("The area is $9 \\text{ m}^{2}$, so the answer is $9 \\text{ m}^{2}$.", "$9"),
+    ],
+)
+def test_what_stands_behind_a_stated_number(text: str, number: str | None) -> None:
+    assert [*stated_numbers(text)] == [number]

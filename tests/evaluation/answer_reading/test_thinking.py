@@ -27,6 +27,11 @@ from sequela.evaluation.answer_reading.thinking import without_thinking
         ("<seed:think>A</seed:think>C", (), "C"),
         ("◁think▷A◁/think▷C", (), "C"),
         ("<reasoning>It may be A", (), ""),
+        ("<think>A</think>C\n\n<think>", (), "C\n\n"),  # no thought begins
+        ("<think>\n", (), ""),
+        ("<|begin_of_thought|>A<|end_of_thought|>C", (), "C"),
+        ("<|begin_of_thought|>It may be A", (), ""),
+        ("<scratchpad>A</scratchpad>C", (), "C"),
         ("", (), ""),
     ],
 )

@@ -11,6 +11,13 @@ import re
 _CLOSING = r"[\s\"'“”‘’»«)\]*_`]*"
 _OPENING = r"[\s\"'“”‘’«(\[*_`$:]*"
 
+NOT_OF_A_PLACE = r"(?!\s+(?:in|at|by|from)\s)"
+"""Behind a verb such as `held` or `rejected`, which then says where or by whom, and reports nothing."""
+NOT_OF_AN_ACT = r"(?!\s+(?:to|for|of)\s+(?!(?:say|think|believe|claim|answer|assume|call|name)\b))"
+"""Behind a word for wrong, which then judges an act (`It was wrong to move it`) rather than the answer."""
+ASSURED = r"(?:no[\s,.!]+)?(?:no|yes)[\s,.!]+(?:really|seriously|honestly|truly|indeed)\b\s*[.!]*\s*$"
+"""`No, really.` behind an answer affirms it."""
+
 _FALSE = (
     r"wrong|incorrect|false|untrue|inaccurate|mistaken|erroneous|errors?|mistakes?|misconceptions?|myths?"
     r"|fallac(?:y|ies)"
@@ -91,12 +98,12 @@ _ANYBODY = (
     r"|students?|they|he|she|you\s+(?:might|may|could|would))"
 )
 _REPORTED = re.compile(
-    rf"\b(?:(?:{_NOBODY}|{_ANYBODY})\s+(?:who\s+)?{_MAY}(?:{_SAY}|{_SAYS}|{_SAID})"
+    rf"\b(?:(?:{_NOBODY}|{_ANYBODY})\s+(?:who\s+)?{_MAY}(?:{_SAY}|{_SAYS}|{_SAID}){NOT_OF_A_PLACE}"
     rf"|i\s+(?:(?:had|have|once|first|initially|originally|always|wrongly|mistakenly|was)\s+)*"
     r"(?:thought|believed|assumed|guessed|supposed|expected|imagined|[t]old|sure|certain|convinced"
     r"|going\s+to\s+say)"
     rf"|i\s+used\s+to\s+{_SAY}"
-    rf"|(?:was|were)\s+(?:\w+\s+)?{_SAID}(?:\s+to)?)(?:\s+for)?{_TO_THE_ANSWER}",
+    rf"|(?:was|were)\s+(?:\w+\s+)?{_SAID}{NOT_OF_A_PLACE}(?:\s+to)?)(?:\s+for)?{_TO_THE_ANSWER}",
     re.IGNORECASE,
 )
 """A view of nobody or of anybody, or one that was held: `nobody thinks it is`, `I thought it was`."""
@@ -124,7 +131,7 @@ _CONTRAST = re.compile(
 _DOUBTED = re.compile(
     r"(?<!no\s)(?<!without\s)(?<!beyond\s)(?<!any\s)(?<!\ba\s)(?<!not\s)(?<!['’]t\s)(?<!never\s)(?<!little\s)"
     r"\b(?:doubt(?:s|ed|ful|ing)?|refus(?:e|es|ed|ing)|den(?:y|ies|ied|ying)|avoid(?:s|ed|ing)?|reject(?:s"
-    r"|ed|ing)?"
+    rf"|ed{NOT_OF_A_PLACE}|ing)?"
     r"|hesitat(?:e|es|ed|ing)|disagree[sd]?|unsure|forget|by\s+no\s+means|in\s+no\s+way|far\s+from"
     r"|(?:almost|nearly)\s+(?:said|wrote|chose|picked|answered)|no\s+(?:way|chance|evidence|proof"
     r"|reason\s+to\s+(?:think|believe))"
@@ -153,18 +160,27 @@ CORRECTIONS = (
     rf"|i\s+(?:(?:really|actually)\s+)?mean(?:t)?|(?:or"
     rf"|but)\s+rather"
     r"|make\s+(?:that|it)|i\s+should\s+say|actually|(?:that|this|it)\s+(?:is|was)\s+(?:a\s+)?(?:wrong"
-    r"|incorrect|mistake)|hmm+)"
+    rf"|incorrect|mistake)\b{NOT_OF_AN_ACT}|hmm+)"
 )
 """Words with which a writer takes back what was just said."""
 _LASTING = (
     r"(?:yes|yeah|yep|indeed|i\s+am\s+(?:sure|right)|(?:that|it)\s*(?:is|['’]s)\s+(?:right|correct|true))\b"
 )
+_ADDED = (
+    r"(?:well[\s,]+)?actually[\s,]+(?:it|this|that|he|she|they)\s*(?:is|was|are|were|['’]s|['’]re)\s+"
+    r"(?:(?:also|very|quite|still|just|not\s+far|so|too)\s+)*(?:near|close|next|beside|behind|between|among|amid"
+    r"|within|inside|outside|under|above|around|about|along|across|part|one|some|also|very|quite|still|home|(?-i:an?)"
+    r"|the\s+(?:\w+est|most|only|first|second|third|capital|same)"
+    r"|(?-i:north|south|east|west)\w*)\b(?!\s+(?:mistake|error|lie|trap|wrong)\b)"
+)
+"""`Actually, it is near the Vatican` says more about the answer."""
 _NOT_TAKEN_BACK = (
     r"(?:no\s+(?:doubt|question|problem|matter|need|other|one|more|less|wonder|explanation)\b|no-|nope-"
     r"|sorry\s*(?:[.!]?\s*$|(?:for|if|about|to|but\s+i|that)\b)|wait\s+(?:for|until|till|times?|a)\b"
     rf"|(?:actually|hmm+)\s*[.!]*\s*$|(?:wait|hmm+|actually)[\s,.!]+{_LASTING}"
     r"|i\s+mean\s+(?:it|that|this|the\s+(?:city|country|one|band|film|person|first|second))\b"
     r"|make\s+it\s+\w+\s+\w+"
+    rf"|{ASSURED}|{_ADDED}"
     r"|no\b(?!\s*(?:[,.!;:…—–-]|$|\s+(?:it|that|this|wait|sorry|actually)\b)))"
 )
 _TAKEN_BACK = re.compile(
@@ -194,7 +210,7 @@ _TAKEN_BACK = re.compile(
     rf"|guess)?"
     rf"(?:\s+{_COPULA}|['’]s)\s+{_ADVERBS}(?:(?:the|an?|one\s+of\s+the|my|your)\s+)?(?:(?:most|very|common"
     rf"|popular|classic|plain|simply)\s+)*"
-    rf"(?:(?:{_JUDGED})(?!\s+only)\b)"
+    rf"(?:(?:{_JUDGED})(?!\s+only)\b{NOT_OF_AN_ACT})"
     rf"|[,.;!?…–—-]?\s*(?:(?:but|now|though|although|yet|and|except|only)\s+)?(?:(?:which|that|this|it"
     rf"|now)\s*){{0,2}}"
     rf"(?:\s+(?:one|answer|option|choice)\s+|\s*){_NOT_BE}\s*(?:{_ADVERBS}(?:{_RIGHT})\b(?!\s+(?:only"
@@ -208,6 +224,16 @@ _TAKEN_BACK = re.compile(
     r")",
     re.IGNORECASE,
 )
+
+_CONDITION = re.compile(
+    r"(?:(?!\b(?:because|since|so|but|and|even|as|whether|see)\b)[^.!?;:\n\d]){0,60}?\b(?:if|unless|provided|assuming|supposing"
+    r"|(?:as|so)\s+long\s+as|on\s+(?:the\s+)?condition)\b"
+    r"(?!\s+(?:(?:that\s+)?[a-z]\w?\s*(?:=|is\b|equals\b)|(?:i|we|you|he|she|they)\s+(?:am|are|is|was|were)\s+(?:not\s+(?:mistaken|wrong)"
+    r"|right|correct)|(?:i|we)['’](?:m|re)\s+(?:not\s+(?:mistaken|wrong)|right|correct)|i\s+(?:remember|understand|recall|counted"
+    r"|calculated)|my\s|(?:necessary|needed|at\s+all|any|anything|not|so)\b))",
+    re.IGNORECASE,
+)
+"""A condition under which alone an answer holds, and neither a value given (`if x = 2`) nor a hedge."""
 
 _WITHDRAWN = re.compile(
     rf"\s*[(\[]\s*(?:{_FALSE})\b|{_CLOSING}[\s,;:.!?…(–—-]+(?:(?:but|oh|um+|uh|ah|well)[\s,]+)*(?:{_WITHDRAWALS})\b",
@@ -255,6 +281,14 @@ def is_withdrawn(after: str) -> bool:
     `No, that is wrong` and `No, actually he did not` go on about the answer no.
     """
     return bool(_WITHDRAWN.match(after))
+
+
+def is_under_a_condition(after: str) -> bool:
+    """Returns whether the text behind an answer makes it depend on a condition: `18 if Tom is right`.
+
+    Not one that gives the value of an unknown (`18 if x = 2`), nor a hedge (`18 if I am not mistaken`).
+    """
+    return bool(_CONDITION.match(after))
 
 
 def has_a_sign_of_denial(text: str) -> bool:

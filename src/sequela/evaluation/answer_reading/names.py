@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 
 from sequela.evaluation.answer_reading.clauses import has_a_sign_of_denial
 from sequela.evaluation.answer_reading.notations import common_numbers
 from sequela.evaluation.answer_reading.numbers import as_number, numbers_in, value_at
+from sequela.evaluation.answer_reading.other_answers import states_another
 from sequela.evaluation.answer_reading.own_names import says_own_name
 from sequela.evaluation.answer_reading.parts_of_numbers import goes_on, has_begun
 from sequela.evaluation.answer_reading.retractions import is_alternative, is_denied
@@ -29,14 +32,20 @@ def number_at_start(text: str) -> Fraction | None:
 
 def begins_with_number(text: str, number: str) -> bool:
     """Returns whether a text begins with a number, in any notation; its own `%` or `°` may be left out."""
-    found, bare = _number_at_start(text), common_numbers(number).strip()
-    own = _MARK.search(bare)
+    return _is_number(_number_at_start(text), number)
+
+
+def _is_number(found: _First | None, number: str) -> bool:
+    own = _MARK.search(common_numbers(number))
     if found is None or found[0] != as_number(number):
         return False
     return not found[1] or (own is not None and own[0] == found[1][:1])
 
 
-def _number_at_start(text: str) -> tuple[Fraction, str] | None:
+_First = tuple[Fraction, str]
+
+
+def _number_at_start(text: str) -> _First | None:
     """Returns the number that a text begins with, and the mark of a percentage or of degrees behind it."""
     bare = re.sub(r"^[\s\"'“”„«(]*(?:(?:the|an?)\s+)?", "", common_numbers(text), flags=re.IGNORECASE)
     quantity = value_at(bare, 0)
@@ -46,7 +55,10 @@ def _number_at_start(text: str) -> tuple[Fraction, str] | None:
     if re.match(r"[-:/.,]?\w|\s?[%°]?-\d", rest) and not _UNIT.match(rest):
         return None
     behind = re.sub(r"^\s?[^\W\d_]+(?:/[^\W\d_]+)?|^\s?[%°€£$]+", "", rest)
-    if any(_SEVERAL.match(one) or is_denied("", one) for one in (rest, behind)):
+    if any(
+        _SEVERAL.match(one) or is_denied("", one) or states_another("", bare[: quantity.end], one)
+        for one in (rest, behind)
+    ):
         return None
     several = is_alternative("", rest) or is_alternative("", behind)
     if several and not any(_OR_SO.match(one) for one in (rest, behind)):
@@ -67,36 +79,87 @@ def same_name(text: str, name: str) -> bool:
 
     A name of articles or punctuation alone is compared with both.
     """
-    for form in (_published, _with_articles, _literal):
+    for form in _FORMS:
         if form(name):
             return form(text) == form(name)
     return False
 
 
-def name_within(text: str, name: str) -> bool:
-    """Returns whether a text says a name, as whole words, without denying it or naming an alternative.
+def name_within(text: str, names: Sequence[str]) -> bool:
+    """Returns whether a text says one of the names, as whole words, undenied and without an alternative.
 
     A name of pronouns and articles, such as The Who, or of one letter has to be the whole text, or to be
     written as a name (see `own_names`).
     """
-    text = _answer_alone(text)
-    if is_all_number(name) and not _says_number(text, name):
+    said = _Said(_answer_alone(text))
+    return any(said.says(name) for name in dict.fromkeys(names))
+
+
+class _Said:
+    """A text in which names are looked for; the forms in which it is compared are derived once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._verdicts: dict[tuple[str, ...], bool] = {}
+
+    @cached_property
+    def _spelling(self) -> Spelling:
+        return Spelling.of(self._text, accents=False, articles=False)
+
+    @cached_property
+    def _forms(self) -> tuple[str, ...]:
+        return tuple(form(self._text) for form in _FORMS)
+
+    @cached_property
+    def _numbers(self) -> tuple[Fraction, ...]:
+        return _whole_numbers(self._text, marked=False)
+
+    @cached_property
+    def _marked_numbers(self) -> tuple[Fraction, ...]:
+        return _whole_numbers(self._text, marked=True)
+
+    @cached_property
+    def _first_number(self) -> _First | None:
+        return _number_at_start(self._text)
+
+    def says(self, name: str) -> bool:
+        """Returns whether the text says a name."""
+        number = is_all_number(name)
+        if number and not self._says_number(name):
+            return False
+        if self._is(name):
+            denied = has_a_sign_of_denial(self._text) and not has_a_sign_of_denial(name)
+            return not denied and not _is_another_word(self._text, name)
+        wanted = Spelling.of(name, accents=False, articles=False).words
+        if not wanted:
+            return _bare(self._text) == _bare(name) or says_own_name(self._text, name)
+        if self._spelling.words == wanted:
+            return True
+        if number and _is_number(self._first_number, name):
+            return True
+        if len(wanted) == 1 or _PRONOUNS.fullmatch(wanted):
+            return says_own_name(self._text, name)
+        starts = (match.start() for match in re.finditer(f"(?={re.escape(wanted)})", self._spelling.words))
+        return any(self._says_between(start, start + len(wanted)) for start in starts)
+
+    def _is(self, name: str) -> bool:
+        for form, own in zip(_FORMS, self._forms, strict=True):
+            if wanted := form(name):
+                return own == wanted
         return False
-    if same_name(text, name):
-        denied = has_a_sign_of_denial(text) and not has_a_sign_of_denial(name)
-        return not denied and not _is_another_word(text, name)
-    said = Spelling.of(text, accents=False, articles=False)
-    wanted = Spelling.of(name, accents=False, articles=False).words
-    if not wanted:
-        return _bare(text) == _bare(name) or says_own_name(text, name)
-    if said.words == wanted:
-        return True
-    if is_all_number(name) and begins_with_number(text, name):
-        return True
-    if len(wanted) == 1 or _PRONOUNS.fullmatch(wanted):
-        return says_own_name(text, name)
-    starts = (match.start() for match in re.finditer(f"(?={re.escape(wanted)})", said.words))
-    return any(said.says(start, start + len(wanted)) for start in starts)
+
+    def _says_number(self, number: str) -> bool:
+        """Returns whether one of the numbers is a given one, with its sign, and no part of another."""
+        if _is_number(self._first_number, number):
+            return True
+        return as_number(number) in (self._marked_numbers if _MARK.search(number) else self._numbers)
+
+    def _says_between(self, start: int, end: int) -> bool:
+        """Returns whether a name counts; in a text that repeats itself, the same words are read once."""
+        place = (*self._spelling.around(start, end), self._spelling.words[start:end])
+        if place not in self._verdicts:
+            self._verdicts[place] = self._spelling.says(start, end)
+        return self._verdicts[place]
 
 
 def _answer_alone(text: str) -> str:
@@ -133,17 +196,15 @@ _PRONOUNS = re.compile(
 )
 
 
-def _says_number(text: str, number: str) -> bool:
-    """Returns whether one of the numbers of a text is a given one, with its sign, and no part of another."""
-    if begins_with_number(text, number):
-        return True
-    bare, value = common_numbers(text), as_number(number)
-    return any(
-        one.value == value
-        and not has_begun(bare, one.start)
-        and not goes_on(bare, one.end)
-        and (_PERCENT_OR_DEGREES.match(bare, one.end) is None or _MARK.search(number) is not None)
+def _whole_numbers(text: str, *, marked: bool) -> tuple[Fraction, ...]:
+    """Returns the numbers of a text that are no part of another; percentages only if they are looked for."""
+    bare = common_numbers(text)
+    return tuple(
+        one.value
         for one in numbers_in(bare)
+        if not has_begun(bare, one.start)
+        and not goes_on(bare, one.end)
+        and (marked or _PERCENT_OR_DEGREES.match(bare, one.end) is None)
     )
 
 
@@ -169,3 +230,7 @@ def _with_articles(text: str) -> str:
 
 def _literal(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+_FORMS = (_published, _with_articles, _literal)
+"""The forms in which names are compared: the first one in which a name has words counts."""

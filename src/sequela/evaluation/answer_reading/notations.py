@@ -54,7 +54,26 @@ _FACTORIAL = re.compile(
 )
 """A factorial with its result or in an expression; `the answer is 4!` is an exclamation."""
 _FACTORIAL_OF_NAME = re.compile(r"(?<=[A-Za-z])!(?=\)?\s*=)")
+_FACTORIAL_WITH_RESULT = re.compile(
+    r"(?<![\w.,])(?P<of>\d{1,2})!\s?\(\s*(?:=\s*|which\s+is\s+)?(?P<result>[\d,]{1,30})\s*\)"
+)
 _LARGEST_FACTORIAL = 20
+
+_CALCULATION = re.compile(r"<<(?P<sides>[^<>\n]{0,200})>>(?P<again>[^\S\n]?(?=[$€£¥₹]?\s?-?\.?\d))?")
+"""A mark of GSM8K's calculator, `<<5+3=8>>`, behind which the result mostly stands again."""
+_QUOTED = re.compile(r"^[^\S\n]*(?:>[^\S\n]|>>+[^\S\n]?)(?=[$€£*]*-?\.?\d)", re.MULTILINE)
+"""Markdown's mark of a quotation before a number, which is no bound."""
+_ANGLED = re.compile(r"(?<![<\w])<\s?(?P<number>[$€£]?-?\d[\d.,]*)\s?>(?!>)")
+_DEGREES = re.compile(r"\^\s?(?:\{\s*\\circ\s*\}|\\circ\b)")
+_RAISED_ENDING = re.compile(r"\^\s?\{\s*(?:\\[a-z]+\s*\{\s*)?(?P<ending>st|nd|rd|th)\s*\}{1,2}")
+_POWER = re.compile(r"\^\s?\{\s*(?P<power>[^{}\n]{1,40}?)\s*\}")
+"""A power in the braces of LaTeX."""
+_SPACED_DASH = re.compile(
+    r"(?<=[\d%])[^\S\n][–—][^\S\n](?=[$€£]?\d[\d.,]*[^\S\n]+[^\W\d_]{2}[^=≈\n.]{0,100}(?:[.\n]|\Z))"
+)
+"""A dash before words about a number (`18 – 9 eggs at $2`), which is no minus."""
+_IDEOGRAPH_BEFORE = re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])(?<!第)(?=-?[$€£¥]?\.?\d)")
+"""The place between a Han or kana character and a number, where these scripts have no space."""
 
 
 def plain_numbers(text: str) -> str:
@@ -67,10 +86,15 @@ def common_numbers(text: str) -> str:
     """Returns a text as `plain_numbers` does, with further notations of numbers rewritten as common ones.
 
     `US$18`, `Rs. 18` and `CHF18` become `18`, `+3` becomes `3`, `10٬000` becomes `10,000`, `3⋅4` becomes
-    `3*4`, `3 dozen` becomes `36`, and `4! = 24` becomes `24 = 24`. `0x12` becomes `x12`, which is not read.
+    `3*4`, `3 dozen` becomes `36`, `2^{3}` becomes `2^3`, and `4! = 24` becomes `24 = 24`. `0x12` becomes
+    `x12`, which is not read. The marks of GSM8K's calculator (`<<5+3=8>>8`) become their results.
     """
-    bare = plain_numbers(text.replace("\u00b4", "'"))  # an acute accent, which Unicode decomposes
+    bare = text.replace("\u00b4", "'")  # an acute accent, which Unicode decomposes
+    bare = plain_numbers(_with_plain_powers(_SPACED_DASH.sub(". ", bare)))
+    if "<" in bare or ">" in bare:
+        bare = _QUOTED.sub("", _ANGLED.sub(r"\g<number>", _CALCULATION.sub(_calculated, bare)))
     if not bare.isascii():
+        bare = _IDEOGRAPH_BEFORE.sub(" ", bare)
         bare = _ARABIC_GROUPS.sub(",", _ARABIC_POINT.sub(".", bare))
         bare = _OVER.sub(r"\1/\2", _TIMES.sub(r"\1*\2", _MARKS_OF_THOUSANDS.sub("'", bare)))
         bare = _SYMBOL.sub("", bare)
@@ -78,7 +102,34 @@ def common_numbers(text: str) -> str:
     bare = _SPACED_WITH_COMMA.sub(_with_point, bare)
     bare = _ROUGHLY.sub(r"\1 ", _BEFORE.sub("", _DOLLARS.sub("", bare)))
     bare = _SPACED_PLUS.sub(lambda match: match["before"], _PLUS.sub("", bare))
+    bare = _FACTORIAL_WITH_RESULT.sub(_result_of_factorial, bare)
     return _FACTORIAL_OF_NAME.sub("", _FACTORIAL.sub(_product, bare))
+
+
+def _with_plain_powers(text: str) -> str:
+    """Returns a text with LaTeX's powers in plain text: `2^{3}` as `2^3`, `18^{th}` as `18th`."""
+    if "^" not in text:
+        return text
+    text = _RAISED_ENDING.sub(r"\g<ending>", _DEGREES.sub("°", text))
+    return _POWER.sub(lambda match: f"^{_power(match['power'])}", text)
+
+
+def _power(written: str) -> str:
+    return written if re.fullmatch(r"-?[\w.]+", written) else f"({written})"
+
+
+def _calculated(mark: re.Match[str]) -> str:
+    """Returns the result of a calculator's mark; nothing if it stands behind the mark again."""
+    sides = mark["sides"]
+    if not re.search(r"\d", sides):
+        return mark[0]
+    return "" if mark["again"] is not None else sides.rpartition("=")[2].strip()
+
+
+def _result_of_factorial(match: re.Match[str]) -> str:
+    of = int(match["of"])
+    known = of <= _LARGEST_FACTORIAL and str(math.factorial(of)) == match["result"].replace(",", "")
+    return match["result"] if known else match[0]
 
 
 def _with_point(match: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sequela.evaluation.answer_reading.other_answers import states_another
 from sequela.evaluation.answer_reading.retractions import around, is_alternative, is_denied
 
 _ENDS = r"(?![\w*]|['’-]\w)"
@@ -49,7 +50,9 @@ def says_own_name(text: str, name: str) -> bool:
 
 def _counts(text: str, match: re.Match[str]) -> bool:
     before, after = around(text, *match.span())
-    return not is_denied(before, after) and not is_alternative(before, after)
+    if is_denied(before, after) or is_alternative(before, after):
+        return False
+    return not states_another(before, match[0], after)
 
 
 def _is_name(text: str, match: re.Match[str]) -> bool:

@@ -12,7 +12,7 @@ from sequela.evaluation.answer_reading.units import ATTACHED_UNIT, MEASURE
 
 _NEAR = 80
 """The number of characters before a number that are read."""
-_NUMBER = r"(?:the\s+)?[-+(√∛$€£¥₹]{0,3}\s?\.?\d"
+_NUMBER = r"(?:the\s+)?[-+(√∛$€£¥₹]{0,3}\s?\.?\d[\d.,]*"
 _OPERAND = rf"(?:{_NUMBER}|{NUMBER_WORD}\b|(?-i:[xyznk])\b)"
 _OPERATOR = r"[*×÷^⋅∙‧·•∗✕✖⨯⨉∕∶➗➕➖]"
 _MONTH = (
@@ -29,10 +29,10 @@ _ARITHMETIC = (
     rf"|(?:increased|decreased|reduced|diminished|multiplied)\s+by|doubled|tripled|quadrupled|halved|into\s+{_OPERAND}"
     rf"|and\s+(?:an?|one|two|three|four)[\s-](?:half|thirds?|quarters?|fourths?|fifths?|eighths?|tenths?)"
     rf"|to\s+the\s+(?:\w+\s+)?power|to\s+the\s+\d|modulo|mod|squared|cubed|factorial|(?:in\s+)?base\s+{_OPERAND}"
-    rf"|(?:choose|over|less|by|per|for\s+every)\s+{_OPERAND}"
+    rf"|(?:choose|over|less|by(?!\s+[12]\d{{3}}\b)|per|for\s+every)\s+{_OPERAND}"
     rf"|times\s+(?:{_OPERAND}|as|the|that|what|his|her|its|their|more|less|fewer|greater|larger|bigger|higher|longer))\b"
     rf"|\s?(?:%|percent|per\s+cent)\s+(?:of|off|(?:more|less|fewer|greater|higher|lower)\s+than)\s+{_NUMBER}"
-    rf"|\s+(?:(?!is\b|was\b|are\b|were\b|which\b|that\b|because\b|or\b)[^\W\d_]+\s+){{1,3}}than\s+{_OPERAND}"
+    rf"|\s+(?:(?!rather\b|is\b|was\b|are\b|were\b|which\b|that\b|because\b|or\b)[^\W\d_]+\s+){{1,3}}than\s+{_OPERAND}"
     rf"|\s*,?\s*(?:r|rem\.?|(?:with\s+|and\s+)?(?:a\s+)?remainder(?:\s+of)?)\s*\d"
 )
 _SIGNS = (
@@ -77,7 +77,7 @@ _BEFORE = re.compile(
     rf"(?:\bthan\s+(?:(?:or\s+equal\s+to|about|exactly|only|just)\s+)*"
     r"|\bclos(?:e|er|est)\s+to\s+|\bat\s+(?:the\s+)?(?:very\s+)?(?:most|least)\s+|\bup\s+to\s+|\b(?:maximum|minimum)\s+of\s+"
     r"|\b(?:over|under|above|below|beyond|exceed(?:s|ing)?|almost|nearly|within|unlike)\s+"
-    r"|(?:(?<![-=])>|[<≤≥≦≧⩽⩾≪≫±∓≠])=?\s*|\\(?:leq?|geq?|leqslant|geqslant|lt|gt|neq?|pm|mp|ll|gg)\s*"
+    r"|(?:(?<![-=>])>|(?<!<)<|\b[a-z]\s?(?:>>|<<)|[≤≥≦≧⩽⩾≪≫±∓≠])=?\s*|\\(?:leq?|geq?|leqslant|geqslant|lt|gt|neq?|pm|mp|ll|gg)\s*"
     rf"|(?<![^\W_])\\?{_FUNCTION}\s*[({{]?\s*|\w\(\s*|[√∛∜⌊⌈]\s?[({{]?\s*|[-+*/×÷^]\s*\(\s*|(?:\b[a-z]|[)\]])\s?{_OPERATOR}\s?|\b[a-z]/\s?"
     rf"|\b{_OPERATION}\s+(?:the\s+)?|(?:{_PART_OF})\s+of\s+(?:the\s+)?|\bhalf\s+"
     rf"|\b(?:twice|double|triple|thrice|quadruple)\s+|(?:\d|\b{NUMBER_WORD})\s+(?:more\s+)?times\s+"
@@ -98,6 +98,14 @@ _YEAR = re.compile(r"[12]\d{3}(?![\d,.]*\d)")
 _MINUS_WORD = re.compile(r"(?:minus)\b", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>")
 _OPENS_A_LIST = re.compile(r"[\[{][\"'“‘]?\s*\Z")
+_LEFT_BEHIND = re.compile(
+    r"[^\S\n]?[‰‱]|!\s?[.,;:]|[^\S\n]?月|[^\S\n]?\w{0,2}(?:以上|以下|以内|未満|余)"
+    r"|[^\S\n]?[^\W\d_]{0,2}?(?:ではな|ではあ|じゃな|でな)"
+)
+"""Marks that leave a number before them unread: permilles, `6!.`, a month, bounds and denials."""
+_LEFT_BEFORE = re.compile(
+    r"(?:不是|并非|不等于|不会是|第|超过|不超过|至少|最少|最多|至多|不到|不足|少于|多于|大于|小于|高于|低于|将近|接近|[年月])\s?\Z"
+)
 _CLOSES_A_LIST = re.compile(r"\s*[\"'”’]?\s*[\]}]")
 
 
@@ -136,6 +144,8 @@ def _before(text: str, start: int) -> str:
 def is_part(text: str, start: int, end: int) -> bool:
     """Returns whether a number between two places of a text is a part of something else."""
     if has_begun(text, start) or is_label(text, start) or goes_on(text, end):
+        return True
+    if _LEFT_BEHIND.match(text, end) or _LEFT_BEFORE.search(_before(text, start)):
         return True
     listed = _OPENS_A_LIST.search(text, max(0, start - _NEAR), start)
     return listed is not None and _CLOSES_A_LIST.match(text, end) is None

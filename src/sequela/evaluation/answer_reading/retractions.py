@@ -8,7 +8,21 @@ from __future__ import annotations
 
 import re
 
-from sequela.evaluation.answer_reading.clauses import is_in_a_question, is_left_open, is_taken_back
+from sequela.evaluation.answer_reading.clauses import (
+    ASSURED,
+    NOT_OF_A_PLACE,
+    NOT_OF_AN_ACT,
+    is_in_a_question,
+    is_left_open,
+    is_taken_back,
+)
+from sequela.evaluation.answer_reading.languages import (
+    EITHER,
+    EITHER_UNSPACED,
+    corrects,
+    denies,
+    names_an_alternative,
+)
 
 _NEAR = 160
 """The number of characters around an answer that are read."""
@@ -37,11 +51,11 @@ _DENIED_BEHIND = re.compile(
     rf"|(?:,?\s*(?:which|that|(?:but|though|although)\s+(?:that|this|it))\s*)?"
     rf"(?:(?:{_MODAL}\s+)?{_COPULA}|['’]s)\s+{_ADVERBS}(?:{_NOT}|{_WRONG})"
     rf"|[,;.!]\s*(?:and\s+|but\s+)?(?:that|this|it|which)\s*(?:{_COPULA}|['’]s|{_MODAL}\s+be)\s+{_ADVERBS}"
-    rf"(?:{_WRONG}|not\s+(?:right|correct|true|it|the\s+(?:right\s+|correct\s+)?(?:answer|one)|so)\b)"
+    rf"(?:{_WRONG}{NOT_OF_AN_ACT}|not\s+(?:right|correct|true|it|the\s+(?:right\s+|correct\s+)?(?:answer|one)|so)\b)"
     rf"|(?:[:=→]|\s-|\s?–|\s?—|->|=>)+\s*(?:{_WRONG}|not\s+(?:the|a|it|right|correct|true|this|that)\b|no\b(?!\s+doubt))"
     rf"|\(\s*(?:{_WRONG}|not\s*\)|not\s+(?:the|right|correct|it|true)\b|no\s*\))"
     rf"|[\s,]+{_ADVERBS}not\s*[.!]?\s*$"
-    rf"|[\s,.…!?-]*[,.…!?-]\s*(?:no|nope|nah|wait|wrong|incorrect|false)\b(?:\s*[,.!…;:—-]|\s*$|\s+(?:it|that|this|wait|sorry|actually)\b)"
+    rf"|[\s,.…!?-]*[,.…!?-]\s*(?!{ASSURED})(?:no|nope|nah|wait|wrong|incorrect|false)\b(?:\s*[,.!…;:—-]|\s*$|\s+(?:it|that|this|wait|sorry|actually)\b)"
     rf"|\s*\?\s*(?:no|not|nope|never|wrong|incorrect)\b"
     r")",
     re.IGNORECASE,
@@ -55,9 +69,11 @@ _DENIED_BEFORE = re.compile(
     r"(?:(?:\b(?:not|nor|neither|never|hardly|scarcely|cannot|cant|isnt|wasnt|arent|dont|doesnt|wont)|\w+n\s?['’]\s?t"
     r"|\b(?:rather|(?<!none )other|different|else)\s+than|\binstead\s+of"
     r"|\b(?:anything|everything|all|nothing)\s+but"
+    r"|\bbesides|(?:it|this|that|he|she|they)\s+used\s+to\s+be(?!\s+(?:called|named|known)\b)"
     r"|\bexcept(?:\s+for)?|\bexcluding|\bwithout|\bunlike|\bapart\s+from|\baside\s+from"
     r"|\b(?:rul(?:e|es|ed|ing)|cross(?:es|ed|ing)?|strik(?:e|es|ing)|struck)\s+out"
-    r"|\b(?:eliminat|exclud)(?:e|es|ed|ing)|\b(?:reject|dismiss|discard|discount)(?:e?s|ed|ing)?)"
+    r"|\b(?:eliminat|exclud)(?:e|es|ed|ing)|\b(?:reject|dismiss|discard|discount)(?:e?s|ed|ing)?"
+    rf"{NOT_OF_A_PLACE})"
     rf"\s+{_FILLER}"
     r"|(?:\b(?:not|never)|\w+n\s?['’]\s?t|\bcannot|(?<!no )\bdoubt(?:ful|s)?|\bunlikely)\s+"
     r"(?:(?:at\s+all|really|quite|so|very)\s+)*(?:think|believe|suppose|say|see|know|sure|certain|mean|convinced)?\s*"
@@ -68,11 +84,10 @@ _DENIED_BEFORE = re.compile(
     re.IGNORECASE,
 )
 
-_OR = r"(?:and\s*/\s*or|or|oder|ou|oppure|eller|или|або|albo|lub|veya|versus|vs)"
-_OR_UNSPACED = r"(?:或者|或是|或|还是|還是|または|もしくは|それとも|か、|또는|혹은|아니면)"
+_OR = rf"(?:and\s*/\s*or|or|versus|vs|{EITHER})"
 _WORD = r"(?:(?!(?:which|who|whose|where|that|the|and|in|of|is|was|has)\b)[^\W\d_][\w'’.-]*)"
 _ALTERNATIVE_BEHIND = re.compile(
-    rf"[\s,;:.…(\[\"'“”‘’»«)\]*_`?-]*(?:{_OR}\b(?![-'’])|{_OR_UNSPACED})"
+    rf"[\s,;:.…(\[\"'“”‘’»«)\]*_`?-]*(?:{_OR}(?![\w'’-])|{EITHER_UNSPACED})"
     rf"|[\"'“”’»)\]*_`]*\s*(?:[/|]|[→⇒➔➡⟶]|[-=]+>)\s*[\w(\"'“]"
     rf"|(?:,\s*{_WORD}(?:\s+{_WORD})?){{1,5}},?\s+{_OR}\s"
     r"|\s*\?\s*(?:maybe|perhaps|possibly|or)?\s*[^\s.!?][^.!?\n]{0,30}\?"
@@ -82,9 +97,23 @@ _ALTERNATIVE_BEHIND = re.compile(
 _ALTERNATIVE_BEFORE = re.compile(
     rf"(?:\b(?:{_OR}|either|between)\s+"
     r"(?:(?:maybe|perhaps|possibly|even|also|rather|the|a|an|in|at|option|choice|it\s+is|it\s+was)\s+)*"
-    rf"|{_OR_UNSPACED}\s*|[/|]\s*)[\"'“‘«(\[*_`]*\Z",
+    rf"|{EITHER_UNSPACED}\s*|[/|]\s*)[\"'“‘«(\[*_`]*\Z",
     re.IGNORECASE,
 )
+_LANGUAGE = (
+    r"\s+in\s+(?:its\s+|the\s+)?(?:(?:ancient|old|modern|classical|local|native)\s+)?"
+    r"(?:\w+(?:ish|ian|ese|[lr]man)|french|dutch|latin|greek|arabic|hebrew|hindi|urdu|thai|gaelic|welsh|czech|catalan"
+    r"|korean|afrikaans|swahili|language|tongue|slang|short)\s*(?:[.,;:!?)\n]|$)"
+)
+_ANOTHER_NAME = re.compile(
+    r"[\s,;(\"'“”*_-]*or\s+(?:(?:simply|just|for\s+short|in\s+short|informally|officially|formally)[\s,]"
+    rf"|(?:[\w'’\"“”*-]+\s+){{0,3}}?[\w'’\"“”*-]+(?:{_LANGUAGE}"
+    r"|,?\s+(?:as\s+(?:it|he|she|they)\b|for\s+short\b)))",
+    re.IGNORECASE,
+)
+"""Another name of the same: `Rome, or Roma in Italian`."""
+_OR_BEFORE = re.compile(r"\bor\s+[\"'“‘«(*_`]*\Z", re.IGNORECASE)
+_IN_A_LANGUAGE = re.compile(_LANGUAGE, re.IGNORECASE)
 
 
 def around(text: str, start: int, end: int) -> tuple[str, str]:
@@ -102,6 +131,8 @@ def is_denied(before: str, after: str) -> bool:
     return (
         bool(_DENIED_BEHIND.match(behind))
         or is_taken_back(behind)
+        or denies(behind)
+        or corrects(behind)
         or doubts_what_follows(near, behind)
         or is_in_a_question(near, behind)
     )
@@ -119,7 +150,12 @@ def doubts_what_follows(before: str, after: str = "") -> bool:
 
 def is_alternative(before: str, after: str) -> bool:
     """Returns whether an answer is one of several: `Rome or Milan`, `Rome/Milan`, `Rome? Milan?`."""
-    return bool(_ALTERNATIVE_BEHIND.match(after[:_NEAR]) or _ALTERNATIVE_BEFORE.search(before[-_NEAR:]))
+    behind = after[:_NEAR]
+    if _ANOTHER_NAME.match(behind) or (_OR_BEFORE.search(before[-_NEAR:]) and _IN_A_LANGUAGE.match(behind)):
+        return False
+    return bool(
+        _ALTERNATIVE_BEHIND.match(behind) or _ALTERNATIVE_BEFORE.search(before[-_NEAR:])
+    ) or names_an_alternative(behind)
 
 
 def _end_of_sentence(text: str) -> str:

@@ -26,7 +26,7 @@ _WORD = "|".join(_WORDS)
 _SCALE = rf"(?:[^\S\n]?-?(?i:{_WORD})(?![\w-])|[^\S\n]?[kKM](?![\w&'’/^*.]\w|[\w&'’/^*-]))"
 _SCALED = re.compile(rf"(?P<digits>{DECIMAL})(?P<scales>(?:{_SCALE})+)")
 _DIGITS = re.compile(rf"(?<![\w.,/:^'’]){DECIMAL}")
-_PRICE = re.compile(rf"(?P<digits>{DECIMAL})(?P<letter>[^\S\n]?[mbB])(?![\w&'’/^*])")
+_PRICE = re.compile(rf"(?P<digits>{DECIMAL})(?P<letter>[^\S\n]?[mbB])(?![\w&'’/^*${{}}\\])")
 _CURRENCY_BEFORE = re.compile(r"(?:[$€£¥₹]|(?:USD|EUR|GBP|CHF|Rs\.?))\s?-?\Z")
 _NEXT = re.compile(r"(?:,?[^\S\n]+and)?,?[^\S\n]+(?=\d)")
 _REST = re.compile(rf"(?P<digits>{DECIMAL})(?![\w%])")

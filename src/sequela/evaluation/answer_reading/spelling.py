@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from sequela.evaluation.answer_reading.markup import INVISIBLE, with_plain_dashes
+from sequela.evaluation.answer_reading.other_answers import states_another
 from sequela.evaluation.answer_reading.retractions import around, is_alternative, is_denied
 from sequela.evaluation.answer_reading.word_ends import (
     ATTACHED,
@@ -34,6 +35,8 @@ _LEADING_POINT = re.compile(r"(?:^|(?<=[\s(\[\"']))\.(?=[^\W\d_])")
 _UNSPACED_SENTENCE = re.compile(r"(?<=\w\w)\.(?=([^\W\d_])([^\W\d_]))")
 _STAR = re.compile(r"(?<![\w*])([^\W\d_])\*(?=[\s.,;!?)]|$)")
 """The star of a letter, as in `A* search`, unless it ends an emphasis."""
+_FOOTNOTE = re.compile(r"(?<=[^\W\d_]{3})[⁰¹²³⁴-⁹]+(?!\w)|[™®℠](?!\w)")
+"""The number of a note and the mark of a brand behind a word."""
 _DIGIT = re.compile(r"\d")
 _ARTICLE = re.compile(r"^(?:the|an?)\s+(?=\S)")
 _STROKES = str.maketrans(
@@ -73,18 +76,20 @@ class Spelling:
         text: The text with its punctuation.
         words: Its words and numbers, joined by spaces.
         places: For each character of the words, its place in the text.
+        cased: The text with its capitals, if these stand at the same places.
     """
 
     text: str
     words: str
     places: tuple[int, ...]
+    cased: str
 
     @classmethod
     def of(cls, text: str, *, accents: bool = True, articles: bool = True) -> Spelling:
         """Returns the spelling of a text, with or without the accents of Latin letters, and articles."""
-        spelled = _spelled(text)
+        spelled, cased = _spelled(text), _spelled(text, fold=False)
         if not accents:
-            spelled = without_accents(spelled)
+            spelled, cased = without_accents(spelled), without_accents(cased)
         found = [match for match in re.finditer(r"\S+", _kept(spelled)) if match[0].strip(WORD_SIGNS)]
         if not articles:
             found = [match for match in found if not _ARTICLES.fullmatch(match[0])]
@@ -93,7 +98,7 @@ class Spelling:
         for match in found:
             joined.append(match[0])
             places += [*range(match.start(), match.end()), match.end()]
-        return cls(spelled, " ".join(joined), tuple(places))
+        return cls(spelled, " ".join(joined), tuple(places), cased if len(cased) == len(spelled) else spelled)
 
     def around(self, start: int, end: int) -> tuple[str, str]:
         """Returns the text near the words between two places, before and behind them."""
@@ -104,10 +109,14 @@ class Spelling:
         before, after = self.around(start, end)
         said = self.words[start:end]
         whole = not (has_begun(before, said[0]) or goes_on(said[-1], after) or is_abbreviated(said, after))
-        return whole and not is_denied(before, after) and not is_alternative(before, after)
+        if not whole or is_denied(before, after) or is_alternative(before, after):
+            return False
+        first, last = self.places[start], self.places[end - 1] + 1
+        before, after = around(self.cased, first, last)
+        return not states_another(before, self.cased[first:last], after)
 
 
-def _spelled(text: str) -> str:
+def _spelled(text: str, *, fold: bool = True) -> str:
     text = INVISIBLE.sub("", text)
     text = _STAR.sub(
         lambda match: match[1] + ("*" if text.count("*", 0, match.start()) % 2 else "\u2217"), text
@@ -115,8 +124,11 @@ def _spelled(text: str) -> str:
     text = _UNSPACED_SENTENCE.sub(
         lambda match: ". " if match[1].isupper() and match[2].islower() else ".", text
     )
+    text = without_notes(text)
     text = _GROUPED.sub(lambda match: re.sub(r"[,'’\s٬]", "", match[0]), text)
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = unicodedata.normalize("NFKC", text)
+    if fold:
+        text = unicodedata.normalize("NFKC", text.casefold())
     text = text if text.isascii() else _DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
     text = text.replace("i\u0307", "i")  # the small letter of a dotted capital I
     text = without_optional_marks(text)
@@ -126,6 +138,11 @@ def _spelled(text: str) -> str:
     text = _SINGLE.sub(r"\1", text)
     text = _MINUS_GRADE.sub(lambda match: match[1] + "\u2212" * len(match[2]), text)
     return _LEADING_POINT.sub("\u2024", _SIGN.sub("\u2212", _POINT.sub("\u2024", text)))
+
+
+def without_notes(text: str) -> str:
+    """Returns a text without the numbers of notes and the marks of brands: `Rome¹`, `Rome™`."""
+    return _FOOTNOTE.sub("", text)
 
 
 def _kept(spelled: str) -> str:

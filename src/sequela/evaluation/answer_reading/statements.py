@@ -5,11 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sequela.evaluation.answer_reading.clauses import CORRECTIONS, is_in_a_question, is_taken_back
+from sequela.evaluation.answer_reading.clauses import (
+    CORRECTIONS,
+    is_in_a_question,
+    is_taken_back,
+    is_under_a_condition,
+)
+from sequela.evaluation.answer_reading.last_numbers import is_aside, last_number_of
 from sequela.evaluation.answer_reading.notations import common_numbers, plain_numbers
+from sequela.evaluation.answer_reading.number_words import begins_in_words, with_digits
 from sequela.evaluation.answer_reading.numbers import Quantity, is_number, numbers_in, value_at
 from sequela.evaluation.answer_reading.parts_of_numbers import goes_on, has_begun, is_part
 from sequela.evaluation.answer_reading.retractions import around, doubts_what_follows, is_denied
+from sequela.evaluation.answer_reading.second_thoughts import check_begins, concluded
+from sequela.evaluation.answer_reading.several_numbers import others_follow
 
 _ADVERB = r"(?:then|therefore|thus|so|now|also|simply|just|actually|finally|clearly|indeed|probably)"
 _VERB = r"(?:is|was|are|were|be|equals|becomes)"
@@ -58,7 +67,7 @@ _DENIED_STATEMENT = re.compile(
 _FURTHEST_RESULT = 300
 """The number of characters behind an expression in which its result is looked for."""
 _END_OF_SENTENCE = re.compile(r"(?<!\bi\.e)[.!?](?:\s|$)|\n")
-_MULTIPLE = re.compile(r"-?[\d.,/]+[^\S\n]?[xyzn]\b(?![^\S\n]?[\d$(])")
+_MULTIPLE = re.compile(r"-?[\d.,/]*\d[^\S\n]?[xyzn]\b(?![^\S\n]?[\d$(])")
 """A multiple of an unknown: `2x = 18` doesn't say that the answer is 18."""
 _RESULT = re.compile(
     r"(?i)(?:,?\s*\b(?:(?:which|that|and\s+(?:that|this|it)|this)\s+)?(?:is|equals?|makes|gives|comes\s+to)|,?\s*\((?:which\s+is\s|=)?"
@@ -67,6 +76,14 @@ _RESULT = re.compile(
 )
 """Words between an expression and its result: `3 times 6, which is 18`, `20 minus 2, or 18`."""
 _EQUALS = re.compile(r"[=≈]\s*")
+_ANOTHER_MATTER = re.compile(
+    r"(?i)\b(?:when(?:ever)?|where|if|because|since|given|assuming|provided|while|unless|as\s+long\s+as)\b"
+    r"|\b(?:with|for|at|in|on|by|under|from|using|and|as|so)\s+(?:[^\W\d_]+\s+){0,2}?[^\W\d_]\w*\s*[=≈]"
+    r"|[(\[]\s*(?:[^\W\d_]+\s+){0,3}?[^\W\d_]\w*\s*[=≈]"
+)
+"""The beginning of a clause that gives the value of something else: `18 when x = 2`, `18 (x = 2)`."""
+_DIFFERENCE_OR_DASH = re.compile(r"[$€£]?\d[\d.,]*\s-\s[$€£]?\d[\d.,]*[^\S\n]+[^\W\d_]{2}")
+"""`18 - 9 eggs`: a difference, or an answer and words about it."""
 
 
 def first_question(text: str) -> str:
@@ -88,11 +105,15 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
         stated = {match.start() for match in STATED.finditer(bare)}
         denials = (match for match in _DENIED_STATEMENT.finditer(bare) if match.start() not in stated)
         found = sorted([*found, *((match.end(), True) for match in denials)])
-    for end, denied in found:
-        rest = bare[end:]
+    for place, (end, denied) in enumerate(found):
+        # The lenient reading reads up to the next statement, so that its time is in proportion to the text.
+        stop = found[place + 1][0] if place + 1 < len(found) and not strict else len(bare)
+        rest = bare[end:stop]
+        if not strict:
+            rest = with_digits(rest) or rest
         before = _BEFORE_NUMBER.match(rest)
         if before is None:
-            if _UNKNOWN.match(rest):
+            if _UNKNOWN.match(rest) or (not strict and begins_in_words(rest)):
                 yield None
             continue
         denied = denied or (not strict and _takes_back(*around(bare, end, end), before["between"]))
@@ -113,14 +134,28 @@ def stated_numbers(text: str, *, strict: bool = False) -> Iterator[str | None]:
 
 
 def _kept(before: str, rest: str, number: Quantity) -> str | None:
-    """Returns a stated number, or the one in its place if the text asks about it or takes it back."""
+    """Returns a stated number, or the one in its place if the text asks about it, takes it back or checks it.
+
+    None if it is one of several, or holds under a condition only.
+    """
     behind = rest[number.end :]
+    if others_follow(rest, number.start, number.end) or is_under_a_condition(behind):
+        return None
     unit = _UNIT_BEHIND.match(behind)
     afters = (behind, behind[unit.end() :]) if unit else (behind,)
     if not any(is_taken_back(after) or is_in_a_question(before, after) for after in afters):
-        return number.text
+        return _checked(behind, number)
     instead = _TAKEN_BACK_FOR.match(behind)
-    return _text(_number_behind(behind, instead.end(), strict=False)) if instead else None
+    found = _number_behind(behind, instead.end(), strict=False) if instead else None
+    return _text(found) or _checked(behind, number, taken_back=True)
+
+
+def _checked(behind: str, number: Quantity, *, taken_back: bool = False) -> str | None:
+    """Returns a stated number, unless the text behind it checks it and concludes another one."""
+    begins = check_begins(behind)
+    check = behind if taken_back else behind[begins:] if begins else ""
+    last = last_number_of(check)
+    return _text(concluded(check, last, number, [*numbers_in(check)], taken_back=taken_back))
 
 
 def _takes_back(before: str, after: str, between: str) -> bool:
@@ -135,10 +170,12 @@ def _number_behind(text: str, start: int, *, strict: bool) -> Quantity | None:
     result that the text says behind it does (`3 times 6, which is 18`).
     """
     start = len(text) - len(text[start:].lstrip())
-    side, first = _last_side(text, start), value_at(text, start)
+    side, first = _last_side(text, start, strict=strict), value_at(text, start)
     quantity = side or first
     if strict:
         return quantity
+    if side is None and _DIFFERENCE_OR_DASH.match(text, start):
+        return None
     if quantity and not _MULTIPLE.match(text, start) and not _is_part(text, quantity, start):
         return quantity
     return _result(text, start) if first or has_begun(text, start) else None
@@ -165,10 +202,15 @@ def _text(number: Quantity | None) -> str | None:
     return number.text if number else None
 
 
-def _last_side(text: str, start: int) -> Quantity | None:
-    """Returns the number at the end of an equation, whatever is on its other sides (`2 * (3 + 1) = 8`)."""
+def _last_side(text: str, start: int, *, strict: bool) -> Quantity | None:
+    """Returns the number at the end of an equation, whatever is on its other sides (`2 * (3 + 1) = 8`).
+
+    In the lenient reading, an equation about something else ends it (`18 when x = 2`).
+    """
     end = _END_OF_STATEMENT.search(text, start)
     stop = end.start() if end else len(text)
+    other = None if strict else _ANOTHER_MATTER.search(text, start, stop)
+    stop = other.start() if other else stop
     equals = [*_EQUALS.finditer(text, start, stop)]
     found = value_at(text, equals[-1].end()) if equals else None
     return found if found and is_number(found) else None
@@ -182,18 +224,16 @@ def marked_numbers(text: str, *, strict: bool = False) -> list[str]:
         one.text
         for one in found
         if one
-        and not re.match(r"[^\n]*\d", bare[one.end :])
+        and (not re.match(r"[^\n]*\d", line := _line(bare, one.end)) or (not strict and is_aside(line)))
         and (strict or not (goes_on(bare, one.end) or is_denied(*around(bare, one.end, one.end))))
     ]
 
 
-def last_number(text: str) -> str | None:
-    """Returns the last number of the first question's text.
+def _line(text: str, start: int) -> str:
+    """Returns the rest of the line from a place on."""
+    return text[start:].split("\n", maxsplit=1)[0]
 
-    None if the text denies it, or if it is a part of something else (`3 times 6`, `over 18`).
-    """
-    bare = common_numbers(first_question(text))
-    *_, found = (None, *numbers_in(bare))
-    if found is None or is_denied(*around(bare, found.start, found.end)):
-        return None
-    return None if is_part(bare, found.start, found.end) else found.text
+
+def last_number(text: str) -> str | None:
+    """Returns the last number that the first question's text states, as `last_number_of` does."""
+    return _text(last_number_of(common_numbers(first_question(text))))

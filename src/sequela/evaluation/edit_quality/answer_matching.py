@@ -7,10 +7,10 @@ import re
 from sequela.evaluation.answer_reading.long_texts import readable
 from sequela.evaluation.answer_reading.markup import plain
 from sequela.evaluation.answer_reading.names import begins_with_number, is_all_number
-from sequela.evaluation.answer_reading.spelling import Spelling, without_article, words
+from sequela.evaluation.answer_reading.spelling import Spelling, without_article, without_notes, words
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 
-MATCHING_VERSION = 4
+MATCHING_VERSION = 5
 """Raised when the rule below starts to match the same text differently."""
 
 
@@ -21,7 +21,7 @@ def starts_with_answer(text: str, answer: str, end_of_thinking: str = END_OF_THI
     a number is written. In scripts with spaces between words, the answer must end at the end of a word or
     number.
     """
-    said = readable(text, end_of_thinking)
+    said = without_notes(readable(text, end_of_thinking))
     if is_all_number(answer):
         return begins_with_number(said, answer)
     written = (answer, _POSSESSIVE.sub("", answer))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from sequela.evaluation.answer_reading import letters
+from sequela.evaluation.answer_reading import boxes, letters
 from sequela.evaluation.answer_reading.choices import behind_choice, is_part_of_a_number
 from sequela.evaluation.answer_reading.clauses import CORRECTIONS, is_in_a_question
 from sequela.evaluation.answer_reading.closed_words import (
@@ -237,18 +237,15 @@ def _plain_marked_number(text: str, _: Sequence[str]) -> str | None:
 
 
 def _last_number(text: str, _: Sequence[str]) -> str | None:
-    """Returns the last number in the text, unless the text states an answer that is not one number."""
-    return None if [*stated_numbers(text)][-1:] == [None] else last_number(text)
+    """Returns the last number in the text, unless a statement or a box in it has an answer that isn't one."""
+    if [*stated_numbers(text)][-1:] == [None] or boxes.has_unread_box(text):
+        return None
+    return last_number(text)
 
 
 def _boxed_number(text: str, _: Sequence[str]) -> str | None:
     """Returns the number in the last box of LaTeX, unless the text around it denies it."""
-    boxes = [*letters.BOXED.finditer(text)]
-    boxed = boxes[-1] if boxes else None
-    if boxed is None or as_number(boxed[1]) is None:
-        return None
-    before, after = (plain(part) for part in around(text, *boxed.span()))
-    return None if is_denied(before.rstrip("$ ") + " ", after.lstrip("$")) else boxed[1]
+    return boxes.boxed_number(text)
 
 
 # Words
@@ -501,18 +498,13 @@ def _same_name(found: str, targets: Sequence[str]) -> bool:
     return any(same_name(found, target) for target in targets)
 
 
-def _name_within(found: str, targets: Sequence[str]) -> bool:
-    """Returns whether the text says one of the names, as whole words."""
-    return any(name_within(found, target) for target in targets)
-
-
 COMPARISONS: dict[str, Comparison] = {
     "letter": _same_letter,
     "number": _same_number,
     "words": _same_words,
     "answer": _same_answer,
     "name": _same_name,
-    "name_within": _name_within,
+    "name_within": name_within,
 }
 
 
