@@ -75,11 +75,15 @@ class FingerprintMismatchError(SequelaError):
     """An object of one model is about to be used on another."""
 
 
-class CantWriteError(SequelaError):
+class TransientError(SequelaError):
+    """An error that may not come back if the same is tried again, as others do."""
+
+
+class CantWriteError(TransientError):
     """The system refuses to write a file, such as on a full or read-only disk."""
 
 
-class IntegrityError(SequelaError):
+class IntegrityError(TransientError):
     """A downloaded or stored file is damaged, incomplete or not the expected one."""
 
 

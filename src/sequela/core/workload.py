@@ -51,8 +51,16 @@ class _Timed:
     weight: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Current:
+@dataclass(frozen=True, eq=False)
+class Current:
+    """A piece that is being done.
+
+    Args:
+        piece: The piece.
+        label: Its description.
+        begun: The time at which it was begun.
+    """
+
     piece: Piece
     label: str
     begun: float
@@ -67,15 +75,19 @@ class Workload:
         name: The name of the workload.
         pieces: The planned pieces.
         clock: Returns the time.
+        n_workers: The number of pieces that are done at a time.
     """
 
-    def __init__(self, name: str, pieces: Iterable[Piece], clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, name: str, pieces: Iterable[Piece], clock: Clock = time.monotonic, n_workers: int = 1
+    ) -> None:
         self.name = name
         self._planned = Counter(pieces)
         self._clock = clock
+        self._n_workers = n_workers
         self._timed: dict[Kind, _Timed] = {}
         self._n_done = 0
-        self._current: _Current | None = None
+        self._current: list[Current] = []
         self._lock = threading.RLock()
 
     @property
@@ -92,29 +104,44 @@ class Workload:
     @property
     def label(self) -> str:
         """A description of the current piece; empty if there is none."""
-        current = self._current
+        current = self._shown
         return current.label if current else ""
 
     @property
     def seconds_under_way(self) -> float:
         """The seconds since the current piece was started."""
-        current = self._current
+        current = self._shown
         return self._clock() - current.begun if current else 0.0
 
     @contextmanager
     def doing(self, piece: Piece, label: str) -> Iterator[None]:
         """Marks a piece as current; if the `with` block succeeds, it counts as done and is timed."""
-        with self._lock:
-            current = self._current = _Current(piece, label, self._clock())
+        current = self.begin(piece, label)
         try:
             yield
         except BaseException:
-            self._current = None
+            self.abandon(current)
             raise
+        self.complete(current)
+
+    def begin(self, piece: Piece, label: str) -> Current:
+        """Marks a piece as current; several may be at a time, of which the last is shown."""
         with self._lock:
-            self._learn(piece, self._clock() - current.begun)
-            self.skip(piece)
-            self._current = None
+            current = Current(piece, label, self._clock())
+            self._current.append(current)
+            return current
+
+    def complete(self, current: Current) -> None:
+        """Counts a current piece as done, and times it."""
+        with self._lock:
+            self._current.remove(current)
+            self._learn(current.piece, self._clock() - current.begun)
+            self.skip(current.piece)
+
+    def abandon(self, current: Current) -> None:
+        """Marks a piece as no longer current, without counting it as done."""
+        with self._lock:
+            self._current.remove(current)
 
     def skip(self, piece: Piece) -> None:
         """Counts a planned piece as done without running it."""
@@ -130,7 +157,7 @@ class Workload:
             current_left: The minimum remaining seconds of the current piece, if known.
         """
         with self._lock:
-            current = self._current
+            current = self._shown
             known = self._known(current, current_left)
             left = 0.0
             for piece, count in self._planned.items():
@@ -145,9 +172,14 @@ class Workload:
                 # A piece that takes longer than expected won't end right now.
                 still = max(expected - elapsed, current_left or OVERTIME * elapsed)
                 left += still - expected
-            return left
+            return left / self._n_workers
 
-    def _known(self, current: _Current | None, current_left: float | None) -> dict[Kind, _Timed]:
+    @property
+    def _shown(self) -> Current | None:
+        with self._lock:
+            return self._current[-1] if self._current else None
+
+    def _known(self, current: Current | None, current_left: float | None) -> dict[Kind, _Timed]:
         """Returns the measured times; a kind without any gets the expected time of the current piece."""
         if current is None or current.piece.kind in self._timed or not current.piece.weight:
             return self._timed

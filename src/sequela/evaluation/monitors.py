@@ -23,7 +23,7 @@ from sequela.inference import Engine, perplexity
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
 from sequela.models.forward.replay import read_logits, record_forward
-from sequela.results import ALARMS, EvaluationKey, TaskResult, metrics
+from sequela.results import ALARMS, TaskResult, metrics
 
 TASK = ALARMS
 PROTOCOL = "reading"
@@ -77,33 +77,6 @@ class HealthMonitor:
             metrics.NONFINITE.name: float(measured.n_nonfinite + int(broken.sum())),
         }
         return {**readings, **self._of_weights(delta if isinstance(delta, Delta) else None)}
-
-    def key(self, trajectory: str, n_edits: int, edited: EditedModel) -> EvaluationKey:
-        """Returns the key of the measurements of a trajectory after `n_edits` edits."""
-        return EvaluationKey(
-            trajectory=trajectory,
-            n_edits=n_edits,
-            suite=ALARMS,
-            suite_version=self.version,
-            model_hash=edited.content_hash,
-        )
-
-    def task_results(self, metrics: Mapping[str, float], note: str = "") -> list[TaskResult]:
-        """Returns the health metrics as results of a suite."""
-        return [
-            TaskResult(
-                suite=ALARMS,
-                task=TASK,
-                metric=name,
-                protocol=PROTOCOL,
-                value=value if math.isfinite(value) else None,
-                stderr=None,
-                n=1,
-                n_nonfinite=int(not math.isfinite(value)),
-                note=note,
-            )
-            for name, value in metrics.items()
-        ]
 
     @property
     def _window(self) -> int:
@@ -173,3 +146,21 @@ def _spectrum(weight: torch.Tensor) -> tuple[float, float]:
     values = torch.linalg.svdvals(weight)
     smallest = float(values[-1])
     return float(values[0]), float(values[0]) / smallest if smallest > 0 else math.inf
+
+
+def health_results(metrics: Mapping[str, float], note: str = "") -> list[TaskResult]:
+    """Returns health metrics as results of a suite."""
+    return [
+        TaskResult(
+            suite=ALARMS,
+            task=TASK,
+            metric=name,
+            protocol=PROTOCOL,
+            value=value if math.isfinite(value) else None,
+            stderr=None,
+            n=1,
+            n_nonfinite=int(not math.isfinite(value)),
+            note=note,
+        )
+        for name, value in metrics.items()
+    ]

@@ -26,7 +26,6 @@ class InlineExecutor:
     def __init__(
         self, factory: WorkbenchFactory, resources: Resources = UNLIMITED, name: str = "this process"
     ) -> None:
-        self._factory = factory
         self._workers = (Worker(name, resources),)
         self._runner = TaskRunner(factory)
         self._progress: Progress = SILENT
@@ -59,5 +58,5 @@ class InlineExecutor:
 
     def close(self) -> None:
         """Releases the workbench."""
-        self._runner = TaskRunner(self._factory)
+        self._runner.close()
         self._submitted = None

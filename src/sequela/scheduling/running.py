@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 import traceback
+from typing import Protocol, runtime_checkable
 
-from sequela.core.errors import (
-    BadInputError,
-    FingerprintMismatchError,
-    SequelaError,
-    UnknownNameError,
-    UnsupportedModelError,
-)
+from sequela.core.errors import SequelaError, TransientError
 from sequela.core.progress import Progress
 from sequela.scheduling.executor import Reply, Skipped, Succeeded, Unreadable, Workbench, WorkbenchFactory
 from sequela.scheduling.outcome import Cause, Failure
 from sequela.scheduling.task import Task
 
-ERRORS_OF_INPUT = (BadInputError, UnknownNameError, UnsupportedModelError, FingerprintMismatchError)
-"""The errors that come back whenever a task is tried."""
+
+@runtime_checkable
+class Closable(Protocol):
+    """A workbench that holds what must be released, such as a server."""
+
+    def close(self) -> None:
+        """Releases it."""
+        ...
 
 
 class TaskRunner:
@@ -33,6 +34,13 @@ class TaskRunner:
     def __init__(self, factory: WorkbenchFactory) -> None:
         self._factory = factory
         self._workbench: Workbench | None = None
+
+    def close(self) -> None:
+        """Releases the workbench, and what it holds if it can be closed."""
+        workbench: object = self._workbench
+        self._workbench = None
+        if isinstance(workbench, Closable):
+            workbench.close()
 
     def run(self, task: Task, progress: Progress) -> Reply:
         """Runs a task once; a `KeyboardInterrupt` passes through."""
@@ -50,6 +58,7 @@ class TaskRunner:
 
 def failure_of(error: BaseException) -> Failure:
     """Returns an exception as a failure in words, with its traceback as the log."""
-    cause = Cause.INPUT if isinstance(error, ERRORS_OF_INPUT) else Cause.ERROR
+    comes_back = isinstance(error, SequelaError) and not isinstance(error, TransientError)
+    cause = Cause.INPUT if comes_back else Cause.ERROR
     text = str(error) if isinstance(error, SequelaError) else f"{type(error).__name__}: {error}"
     return Failure(cause, text, "".join(traceback.format_exception(error)))

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import cast
 
@@ -61,6 +62,15 @@ def _forward_logs(channel: Channel) -> None:
 def _serve(channel: Channel) -> None:
     runner, problem = _runner(channel)
     progress = SentProgress(channel)
+    with ExitStack() as at_end:
+        if runner is not None:
+            at_end.callback(runner.close)
+        _answer_tasks(channel, runner, problem, progress)
+
+
+def _answer_tasks(
+    channel: Channel, runner: TaskRunner | None, problem: Failure, progress: SentProgress
+) -> None:
     while True:
         try:
             task = cast("Task", channel.receive())

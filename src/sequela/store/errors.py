@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sequela.core.errors import IntegrityError, SequelaError
+from sequela.core.errors import IntegrityError, TransientError
 
 if TYPE_CHECKING:
     from sequela.store.address import Address
@@ -22,7 +22,7 @@ ANOTHER_LOCATION = "Set SEQUELA_STORE to another folder or URL."
 """The advice if a location can't be used at all."""
 
 
-class StoreError(SequelaError):
+class StoreError(TransientError):
     """A store, or an object in it, that can't be read or written."""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from sequela.core.errors import SequelaError
 from sequela.core.wording import number_of
 from sequela.edits import EditSet
 from sequela.evaluation.edit_quality.known_before import known_before_all, with_known_before
@@ -46,9 +47,15 @@ class Collector:
     Args:
         log: The records of the run.
         outputs: The outputs of tasks.
+        finished: Whether all results are written already, so that only what tasks follow is checked.
+
+    Attributes:
+        refusal: The reason why no tasks may follow from a model or a method; None if there is none.
     """
 
-    def __init__(self, log: RunLog, outputs: Outputs) -> None:
+    def __init__(self, log: RunLog, outputs: Outputs, finished: bool = False) -> None:
+        self._finished = finished
+        self.refusal: SequelaError | None = None
         self._log = log
         self._outputs = outputs
         self._models: dict[str, _Model] = {}
@@ -61,7 +68,14 @@ class Collector:
         Raises:
             OtherRunError: The results would be mixed with those of other models, methods or inputs.
         """
-        result, log = outcome.result, self._log
+        try:
+            return self._expanded(outcome.result, outcome.seconds)
+        except SequelaError as error:
+            self.refusal = error
+            raise
+
+    def _expanded(self, result: object, seconds: float) -> Sequence[Task]:
+        log = self._log
         if isinstance(result, LoadedModel):
             log.update(with_model(log.manifest, result, log.folder))
             for one in result.findings:
@@ -69,7 +83,8 @@ class Collector:
             log.update(with_findings(log.manifest, result.name, result.findings))
             log.update(with_trajectories(log.manifest, result, log.folder))
             self._models[result.name] = _Model(result)
-            log.store.write_cost(self._cost("load model", outcome.seconds, result.name))
+            if not self._finished:
+                log.store.write_cost(self._cost("load model", seconds, result.name))
             tasks = result.tasks
         elif isinstance(result, PlannedMethod):
             log.update(with_inputs(log.manifest, result, log.folder))
@@ -86,7 +101,7 @@ class Collector:
         Raises:
             SequelaError: The output can't be read, or the results can't be written.
         """
-        if not outcome.has_output:
+        if not outcome.has_output or self._finished:
             return
         address = outcome.task.key
         for payload in self._payloads[address]:
@@ -163,7 +178,9 @@ class Collector:
         results = health_results(health.metrics, health_note(rules))
         labels = facts.labels.model_copy(update={"n_edits": health.n_edits})
         if self._keep_health(facts.key, labels, health, results, model):
-            cost = self._cost("evaluate", health.seconds, labels.model, labels, facts.key, health.n_edits, ALARMS)
+            cost = self._cost(
+                "evaluate", health.seconds, labels.model, labels, facts.key, health.n_edits, ALARMS
+            )
             self._log.store.write_cost(cost)
 
     def _collect_measurement(self, address: Address, task: MeasureTask) -> None:

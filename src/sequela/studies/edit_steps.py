@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from sequela.core.progress import counted
 from sequela.core.wording import number_of
 from sequela.editors import EditReport
 from sequela.editors.session import Snapshot
@@ -69,7 +70,7 @@ class EditSteps:
         session, edits, to = self._trajectory.session, self._trajectory.edits, self._task.to.n_edits
         every = self._bench.plan.study.alarms.every
         ranks: dict[int, Mapping[str, int]] = {}
-        for batch in session.batches(edits[:to], at.n_edits):
+        for batch in self._counted(session.batches(edits[:to], at.n_edits), to - at.n_edits):
             result = session.apply_batch(batch, at)
             self._note_dropped(result.reports)
             self._batches.append(
@@ -90,6 +91,13 @@ class EditSteps:
             if is_due(applied, at.n_edits, every) and (rules := self._check_health(at)):
                 return at, health_note(rules)
         return at, ""
+
+    def _counted(self, batches: Iterable[Sequence[Edit]], n_edits: int) -> Iterator[Sequence[Edit]]:
+        """Yields batches and reports their edits as progress."""
+        with counted(self._bench.progress, "edits", n_edits) as advance:
+            for batch in batches:
+                yield batch
+                advance(len(batch))
 
     def _note_dropped(self, reports: Sequence[EditReport]) -> None:
         where = f"{self._bench.model.name}, {self._trajectory.label}"

@@ -10,7 +10,7 @@ from sequela.core.hashing import hash_json
 from sequela.core.wording import number_of
 from sequela.edited.chat_template import template_labels
 from sequela.edits import Finding
-from sequela.results import EDIT_QUALITY, UNEDITED, Component, Labels, Plugin
+from sequela.results import EDIT_QUALITY, UNEDITED, Component, Labels, Plugin, method_label
 from sequela.scheduling import Place, Task
 from sequela.studies import pieces
 from sequela.studies.model_bench import ModelBench
@@ -48,6 +48,7 @@ class LoadedModel:
         component: Its family.
         plugins: The package of its family, if that isn't built in.
         findings: The findings about the edits, by the model's tokenizer.
+        monitor: The version of the health monitor; empty if the study measures no health.
         unedited_key: The hash of the unedited model and the edits, as the trajectory of its measurements.
         unedited: The labels of its measurements.
         trajectories: The trajectories by the position of their method and their shuffle seed.
@@ -60,6 +61,7 @@ class LoadedModel:
     component: Component
     plugins: tuple[Plugin, ...]
     findings: tuple[Finding, ...]
+    monitor: str
     unedited_key: str
     unedited: Labels
     trajectories: Mapping[tuple[int, int], TrajectoryFacts]
@@ -71,10 +73,12 @@ class PlannedMethod:
     """The result of planning a method, once it is prepared.
 
     Args:
+        label: The model and the method, as the manifest names them.
         inputs: The hashes of what it has read besides the model and the edits.
         tasks: The tasks of its trajectories.
     """
 
+    label: str
     inputs: Mapping[str, str]
     tasks: tuple[Task, ...]
 
@@ -94,7 +98,7 @@ class ModelTasks:
         self._name = bench.model.name
 
     def loaded(self) -> LoadedModel:
-        """Returns what the main process needs to know of the model, with the tasks that don't depend on inputs."""
+        """Returns what the main process needs to know of the model."""
         bench, plan = self._bench, self._plan
         template = template_labels(bench.routers)
         return LoadedModel(
@@ -104,6 +108,7 @@ class ModelTasks:
             component=family_component(bench.model.family),
             plugins=family_plugin(bench.model.family),
             findings=plan.findings(bench.model),
+            monitor=bench.monitor.version if plan.study.alarms.every else "",
             unedited_key=hash_json({"model": bench.model.fingerprint, "edits": plan.edits.content_hash}),
             unedited=Labels(
                 model=self._name,
@@ -127,7 +132,9 @@ class ModelTasks:
         tasks: list[Task] = []
         for seed in self._plan.study.order_seeds:
             tasks += self._trajectory_tasks(method, seed)
-        return PlannedMethod(self._bench.inputs(method), tuple(tasks))
+        editor = self._bench.sessions[method].editor
+        label = f"{self._name}, {method_label(editor.name, editor.variant)}"
+        return PlannedMethod(label, self._bench.inputs(method), tuple(tasks))
 
     def _unedited_tasks(self) -> Iterator[Task]:
         """Yields the tasks of the unedited model, and those that prepare and plan its methods.

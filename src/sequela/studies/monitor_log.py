@@ -7,8 +7,8 @@ from functools import cached_property
 
 from sequela.edited import EditedModel
 from sequela.editors.session import Snapshot
-from sequela.evaluation.monitors import HealthMonitor
-from sequela.results import EvaluationKey, Labels, ResultsStore, TaskResult
+from sequela.evaluation.monitors import HealthMonitor, health_results
+from sequela.results import ALARMS, EvaluationKey, Labels, ResultsStore, TaskResult
 from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.trajectory import Trajectory
 
@@ -33,12 +33,6 @@ class MonitorLog:
         """The health metrics of the unedited model."""
         return self._monitor.unedited
 
-    def store_unedited(self, trajectory: str, labels: Labels, base: EditedModel) -> None:
-        """Stores the health metrics of the unedited model."""
-        self._store_results(
-            self._monitor.key(trajectory, 0, base), self._monitor.task_results(self.unedited), labels
-        )
-
     def measure(
         self, trajectory: Trajectory, at: Snapshot, note: Callable[[HealthMetrics], str]
     ) -> HealthMetrics:
@@ -51,15 +45,22 @@ class MonitorLog:
         """
         edited = trajectory.session.edited(at)
         metrics = self._monitor.measure(edited)
-        key = self._monitor.key(trajectory.key, at.n_edits, edited)
-        self._store_results(
-            key, self._monitor.task_results(metrics, note(metrics)), trajectory.labels(at.n_edits)
-        )
+        key = self._key(trajectory.key, at.n_edits, edited)
+        self._store_results(key, health_results(metrics, note(metrics)), trajectory.labels(at.n_edits))
         return metrics
 
     @cached_property
     def _baseline(self) -> Baseline:
-        return Baseline({one.series: one.value for one in self._monitor.task_results(self.unedited)})
+        return Baseline({one.series: one.value for one in health_results(self.unedited)})
+
+    def _key(self, trajectory: str, n_edits: int, edited: EditedModel) -> EvaluationKey:
+        return EvaluationKey(
+            trajectory=trajectory,
+            n_edits=n_edits,
+            suite=ALARMS,
+            suite_version=self._monitor.version,
+            model_hash=edited.content_hash,
+        )
 
     def _store_results(self, key: EvaluationKey, results: list[TaskResult], labels: Labels) -> None:
         if not self._store.has(key):

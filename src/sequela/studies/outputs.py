@@ -235,7 +235,9 @@ class Outputs:
         success = read_items(folder / SUCCESS) if (folder / SUCCESS).is_file() else []
         return log, success
 
-    def read_checkpoint(self, address: Address, n_edits: int, model: LanguageModel, editor: AnyEditor) -> Checkpoint:
+    def read_checkpoint(
+        self, address: Address, n_edits: int, model: LanguageModel, editor: AnyEditor
+    ) -> Checkpoint:
         """Reads a checkpoint.
 
         Raises:

@@ -1,15 +1,16 @@
-"""Execution of a study: every trajectory up to its last checkpoint, and every suite at every checkpoint.
+"""Execution of a study: its tasks on the workers of an executor, and their outputs in the results of the run.
 
-Finished work is stored immediately. A run that is interrupted, by Ctrl-C or a power cut, resumes from its
-last checkpoint and repeats no measurement. One process at a time runs a study in a folder.
+Outputs are stored immediately. A run that is interrupted, by Ctrl-C or a power cut, resumes where it stopped
+and repeats no task. One process at a time runs a study in a folder.
 """
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -22,11 +23,7 @@ from sequela.core.interrupts import interrupts_deferred
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
 from sequela.core.progress import SILENT, Progress, watched
-from sequela.edited.chat_template import chat_templates
-from sequela.editors.session import EditSession
-from sequela.evaluation.monitors import HealthMonitor
-from sequela.inference import open_engine
-from sequela.models import LanguageModel, load_model
+from sequela.core.wording import number_of
 from sequela.models.loading import choose_device
 from sequela.results import (
     Damage,
@@ -38,28 +35,53 @@ from sequela.results import (
     write_manifest,
 )
 from sequela.results.manifest import MANIFEST_NAME
-from sequela.studies.checkpoint_measuring import CheckpointMeasuring
+from sequela.scheduling import (
+    Executor,
+    InlineExecutor,
+    Outcome,
+    ProcessExecutor,
+    Scheduler,
+    State,
+    Task,
+    TaskGraph,
+    numbered_workers,
+)
+from sequela.store import Address, Store, run_id_of
+from sequela.store import open_store as open_objects
 from sequela.studies.checkpoints import set_checkpoints_aside
-from sequela.studies.finished_run import check_unchanged, is_finished
-from sequela.studies.monitor_log import MonitorLog
-from sequela.studies.pieces import loading, preparing
+from sequela.studies.collector import Collector
+from sequela.studies.outputs import Outputs
+from sequela.studies.pieces import loading
 from sequela.studies.plan import Plan, make_plan
+from sequela.studies.run_listener import RunListener
 from sequela.studies.run_lock import check_not_running, only_process
 from sequela.studies.run_log import RunLog
-from sequela.studies.run_manifest import (
-    OtherRunError,
-    open_manifest,
-    with_findings,
-    with_inputs,
-    with_model,
-    with_trajectories,
-)
+from sequela.studies.run_manifest import OtherRunError, open_manifest
 from sequela.studies.study import Study
-from sequela.studies.trajectory import Trajectory
-from sequela.studies.trajectory_run import run_trajectory
+from sequela.studies.tasks import OfModel, TaskKind
+from sequela.studies.workbench import StudyWorkbench
+
+UNSTORED = frozenset({TaskKind.LOAD.value, TaskKind.PREPARE.value, TaskKind.PLAN_METHOD.value})
+"""The kinds of tasks without an output in the store, which every run does."""
 
 SPACE_NEEDED = 200 * 2**20
 """The free disk space, in bytes, that is required to start a run."""
+
+
+class FailedTasksError(SequelaError):
+    """Tasks of a run failed whenever they were tried; all others are done.
+
+    Args:
+        failed: The outcomes of the tasks.
+    """
+
+    def __init__(self, failed: Sequence[Outcome]) -> None:
+        self.failed = failed
+        lines = "\n".join(map(str, failed))
+        super().__init__(
+            f"{number_of('task', len(failed))} of the run failed, and what needs them was not done:\n{lines}",
+            hint="All other results are kept; the same command tries the rest again.",
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +102,11 @@ class RunResult:
 
 
 def run_study(
-    study: Study, folder: str | PathLike[str], progress: Progress = SILENT, command: str = ""
+    study: Study,
+    folder: str | PathLike[str],
+    progress: Progress = SILENT,
+    command: str = "",
+    n_workers: int = 1,
 ) -> RunResult:
     """Runs a study, or resumes an interrupted run.
 
@@ -89,11 +115,13 @@ def run_study(
         folder: The folder for the results; a run of the same study in it is resumed.
         progress: Receives messages and progress.
         command: The user's command, for the manifest.
+        n_workers: The number of processes that do the tasks; 1 does them in this process.
 
     Returns:
         The outcome. After Ctrl-C, the status is `stopped`, and all results so far are kept.
 
     Raises:
+        FailedTasksError: Tasks failed whenever they were tried; all others are done.
         HeldElsewhereError: Another process is running a study in the folder.
         SequelaError: The study can't be run; if possible, this is detected before anything slow starts.
     """
@@ -106,13 +134,15 @@ def run_study(
     if precision.reason:
         progress.say(f"weights in {precision}")
     with only_process(folder):
-        return _run_plan(plan, folder, command, precision, progress)
+        return _run_plan(plan, folder, command, precision, progress, n_workers)
 
 
-def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, progress: Progress) -> RunResult:
+def _run_plan(
+    plan: Plan, folder: Path, command: str, precision: Precision, progress: Progress, n_workers: int
+) -> RunResult:
     earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
-    study = plan.study
-    with open_store(folder, create=True, name=study.name) as store:
+    objects = open_objects()
+    with open_store(folder, create=True, name=plan.study.name) as store:
         for note in store.notes:
             progress.say(note)
         manifest = open_manifest(plan, folder, command, precision, earlier)
@@ -121,26 +151,31 @@ def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, prog
             write_manifest(folder, manifest)  # from now on the run isn't finished any more
             _set_aside(store, damage, folder, progress)
         kept = store.count_evaluations()
-        if earlier is not None and not damage and is_finished(earlier, kept):
+        finished = earlier is not None and not damage and earlier.incompleteness(kept) is None
+        if finished and earlier is not None:
             progress.say(
                 f"all {kept} evaluations are done already; checking that models and methods are the same"
             )
-            log = RunLog(plan, folder, store, earlier, progress)
-            with watched(progress, log.workload):
-                check_unchanged(log, precision)
-            return RunResult(folder, earlier.status, kept, earlier.evaluations_planned)
-        log = RunLog(plan, folder, store, manifest, progress)
+            log = RunLog(plan, folder, store, earlier, progress, n_workers)
+        else:
+            log = RunLog(plan, folder, store, manifest, progress, n_workers)
         try:
-            write_manifest(folder, manifest)
-            if kept:
-                progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
+            if not finished:
+                write_manifest(folder, manifest)
+                if kept:
+                    progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
             with watched(progress, log.workload):
-                for name in study.models:
-                    _run_model(log, name, precision)
-            log.finish(Status.COMPLETE)
+                failed = _run_tasks(log, objects, precision, finished)
+            if not finished:
+                log.finish(Status.FAILED if failed else Status.COMPLETE, "; ".join(map(str, failed)))
+            if failed:
+                raise FailedTasksError(failed)
         except KeyboardInterrupt:
             with interrupts_deferred(dropped=True):  # of a key that is pressed again while the run stops
-                log.finish(Status.STOPPED)
+                if not finished:
+                    log.finish(Status.STOPPED)
+        except FailedTasksError:
+            raise
         except BaseException as error:
             # A full disk must not hide the original error.
             with suppress(OSError, CantWriteError), interrupts_deferred():
@@ -157,6 +192,57 @@ def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, prog
             raise
         planned = log.manifest.evaluations_planned
         return RunResult(folder, log.manifest.status, store.count_evaluations(), planned)
+
+
+def _run_tasks(log: RunLog, objects: Store, precision: Precision, finished: bool) -> list[Outcome]:
+    """Runs the tasks of a study; returns those that failed.
+
+    Args:
+        log: The records of the run.
+        objects: The store of the outputs.
+        precision: The data type of the weights.
+        finished: Whether all results are there, so that only models and methods are checked.
+    """
+    plan, run_id = log.plan, run_id_of(log.folder)
+    collector = Collector(log, Outputs(objects), finished)
+    listener = RunListener(log, collector, several=log.n_workers > 1)
+
+    def expand(outcome: Outcome) -> Sequence[Task]:
+        tasks = collector.expand(outcome)
+        if not finished:  # before they are made, so that nobody removes them as unused
+            stored = [Address.parse(task.key) for task in tasks if task.kind not in UNSTORED]
+            objects.register(run_id, log.folder, stored)
+        return tasks
+
+    def is_stored(task: Task) -> bool:
+        return task.kind not in UNSTORED and (finished or objects.has(Address.parse(task.key)))
+
+    graph = TaskGraph(_load_task(name) for name in plan.study.models)
+    executor = _executor(log, objects, precision)
+    outcomes = Scheduler(graph, executor, is_stored, listener, expand=expand).run()
+    return [one for one in outcomes if one.state is State.FAILED]
+
+
+def _executor(log: RunLog, objects: Store, precision: Precision) -> Executor:
+    study, n_workers = log.plan.study, log.n_workers
+    if n_workers == 1:
+        return InlineExecutor(lambda: StudyWorkbench(log.plan, objects, precision))
+    threads = max(1, (os.cpu_count() or 1) // n_workers)
+    factory = partial(StudyWorkbench.of_study, study, objects, precision)
+    return ProcessExecutor(
+        factory, numbered_workers(n_workers, environment={"OMP_NUM_THREADS": str(threads)})
+    )
+
+
+def _load_task(model: str) -> Task:
+    return Task(
+        f"load {model}",
+        TaskKind.LOAD.value,
+        f"loading {model}",
+        place=(model,),
+        weight=loading(model).weight,
+        payload=OfModel(model),
+    )
 
 
 def _set_aside(store: ResultsStore, damage: Sequence[Damage], folder: Path, progress: Progress) -> None:
@@ -177,56 +263,3 @@ _REMEDY = MappingProxyType(
     }
 )
 """The consequence of damage, by its kind."""
-
-
-def _run_model(log: RunLog, name: str, precision: Precision) -> None:
-    study = log.plan.study
-    with log.workload.doing(loading(name), f"loading {name}"):
-        model = _load(log, name, precision)
-    routers = chat_templates(model, study.asking_template)
-    sessions = log.plan.sessions(model, log.progress)
-    expected = frozenset(session.editor.lowest_block(model) for session in sessions)
-    with open_engine(study.engine, model, study.memory, expected, log.progress) as engine:
-        monitor_log = MonitorLog(HealthMonitor(model, engine), log.store)
-        _run_trajectories(log, CheckpointMeasuring(log, model, engine, monitor_log, routers), sessions)
-
-
-def _run_trajectories(log: RunLog, measuring: CheckpointMeasuring, sessions: Sequence[EditSession]) -> None:
-    trajectories = log.plan.trajectories(sessions)
-    log.update(with_trajectories(log.manifest, trajectories, log.folder))
-    # Quick suites give early numbers. Then the editors prepare, so that unusable settings are reported
-    # before slow measurements. All shuffle seeds share a session and its prepared editor.
-    measuring.measure_unedited()
-    for first in trajectories[:: len(log.plan.study.order_seeds)]:
-        _prepare(log, first)
-    before = measuring.answers_before()
-    measuring.measure_unedited(before)
-    for trajectory in trajectories:
-        run_trajectory(log, measuring, trajectory, before)
-
-
-def _load(log: RunLog, name: str, precision: Precision) -> LanguageModel:
-    """Loads a model and records its fingerprint in the manifest.
-
-    Raises:
-        SequelaError: Its results would be mixed with those of another model.
-    """
-    log.progress.say(f"loading {name}")
-    started = time.perf_counter()
-    model = load_model(name, device=log.plan.study.device, dtype=precision.name, progress=log.progress)
-    log.cost("load model", started, model=model.name)
-    log.update(with_model(log.manifest, name, model, log.folder))
-    findings = log.plan.findings(model)
-    for one in findings:
-        log.progress.say(f"{log.plan.edits.name}: {one.sentence}")
-    log.update(with_findings(log.manifest, name, findings))
-    return model
-
-
-def _prepare(log: RunLog, trajectory: Trajectory) -> None:
-    started = time.perf_counter()
-    session, model = trajectory.session, trajectory.session.model
-    label = log.label(model, trajectory.label, "statistics and contexts")
-    with log.workload.doing(preparing(model.name, session.editor.name), label):
-        log.update(with_inputs(log.manifest, session, log.folder))
-    log.cost("statistics and contexts", started, trajectory.labels(0))

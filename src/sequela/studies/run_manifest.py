@@ -7,22 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sequela.core.errors import SequelaError
-from sequela.core.hashing import hash_json
 from sequela.core.precision import Precision
-from sequela.editors.session import EditSession
 from sequela.edits import Finding
-from sequela.models import LanguageModel
 from sequela.models.loading import choose_device
-from sequela.results import EditFinding, Manifest, collect_environment, method_label
+from sequela.results import EditFinding, Manifest, collect_environment
+from sequela.studies.model_tasks import LoadedModel, PlannedMethod
 from sequela.studies.plan import Plan
 from sequela.studies.plugins import (
     check_plugins,
     components_of,
-    family_component,
-    family_plugin,
     plugins_of,
 )
-from sequela.studies.trajectory import Trajectory
 
 
 class OtherRunError(SequelaError):
@@ -90,37 +85,34 @@ def _result_determining_fields(manifest: Manifest) -> tuple[object, ...]:
     return config, manifest.edit_set_hashes, manifest.suite_versions
 
 
-def with_model(manifest: Manifest, name: str, model: LanguageModel, folder: Path) -> Manifest:
+def with_model(manifest: Manifest, model: LoadedModel, folder: Path) -> Manifest:
     """Returns the manifest with the fingerprint of a model, and with the package of its family.
 
     Args:
         manifest: The manifest of the run so far.
-        name: The model's name in the study.
         model: The model.
         folder: The folder with the results, for messages.
 
     Raises:
         OtherRunError: Its results would be mixed with those of another model.
     """
-    known = manifest.model_hashes
-    if known.get(name, model.fingerprint) != model.fingerprint:
+    known, name, fingerprint = manifest.model_hashes, model.name, model.fingerprint
+    if known.get(name, fingerprint) != fingerprint:
         raise OtherRunError(
             f"{name!r} is no longer the model with which the run in {folder} started: its "
-            f"fingerprint was {known[name]} and is now {model.fingerprint}.",
+            f"fingerprint was {known[name]} and is now {fingerprint}.",
             hint="Choose another folder with --output. If its files are the same, another version of "
             "transformers reads them differently; install the earlier one to continue.",
         )
-    twins = [other for other, fingerprint in known.items() if fingerprint == model.fingerprint]
+    twins = [other for other, of_other in known.items() if of_other == fingerprint]
     if any(other != name for other in twins):
         raise OtherRunError(
             f"{name!r} and {twins[0]!r} are the same model.", hint="Remove one of them from the study."
         )
-    hashes = {**known, name: model.fingerprint}
     # A fingerprint doesn't cover generation_config.json, because only generated texts depend on it.
-    manifest = _with_input(manifest, name, "end tokens", hash_json(sorted(model.end_ids)), folder)
-    manifest = manifest.model_copy(update={"model_hashes": hashes})
-    manifest = manifest.with_components([family_component(model.family)])
-    return manifest.with_plugins(family_plugin(model.family))
+    manifest = _with_input(manifest, name, "end tokens", model.end_tokens, folder)
+    manifest = manifest.model_copy(update={"model_hashes": {**known, name: fingerprint}})
+    return manifest.with_components([model.component]).with_plugins(model.plugins)
 
 
 def with_findings(manifest: Manifest, name: str, findings: Sequence[Finding]) -> Manifest:
@@ -135,43 +127,41 @@ def with_findings(manifest: Manifest, name: str, findings: Sequence[Finding]) ->
     return manifest.model_copy(update={"edit_findings": {**manifest.edit_findings, name: found}})
 
 
-def with_trajectories(manifest: Manifest, trajectories: Sequence[Trajectory], folder: Path) -> Manifest:
+def with_trajectories(manifest: Manifest, model: LoadedModel, folder: Path) -> Manifest:
     """Returns the manifest with the keys of a model's trajectories.
 
     Args:
         manifest: The manifest of the run so far.
-        trajectories: The trajectories.
+        model: The model.
         folder: The folder with the results, for messages.
 
     Raises:
         OtherRunError: The results of a trajectory would be mixed with those of another one.
     """
     keys = dict(manifest.trajectory_keys)
-    for one in trajectories:
-        name = f"{one.session.model.name}, {one.label}, shuffle seed {one.order_seed}"
-        if keys.setdefault(name, one.key) != one.key:
+    for (_, seed), one in model.trajectories.items():
+        if keys.setdefault(f"{model.name}, {one.label}, shuffle seed {seed}", one.key) != one.key:
             raise OtherRunError(
-                f"{one.label} on {one.session.model.name} is no longer the method with which the run in "
+                f"{one.label} on {model.name} is no longer the method with which the run in "
                 f"{folder} started: a preset, the text of the key statistics or a default has changed.",
                 hint="Restore it, or choose another folder with --output.",
             )
     return manifest.model_copy(update={"trajectory_keys": keys})
 
 
-def with_inputs(manifest: Manifest, session: EditSession, folder: Path) -> Manifest:
+def with_inputs(manifest: Manifest, method: PlannedMethod, folder: Path) -> Manifest:
     """Returns the manifest with the hashes of what a method has read besides the model and the edits.
 
     Args:
         manifest: The manifest of the run so far.
-        session: The session of the method, which has started.
+        method: The method, which is prepared.
         folder: The folder with the results, for messages.
 
     Raises:
         OtherRunError: Earlier results of the run were computed with others.
     """
-    method = method_label(session.editor.name, session.editor.variant)
-    for kind, current in session.editor.inputs(session.model, session.start().state).items():
-        manifest = _with_input(manifest, f"{session.model.name}, {method}", kind, current, folder)
+    for kind, current in method.inputs.items():
+        manifest = _with_input(manifest, method.label, kind, current, folder)
     return manifest
 
 

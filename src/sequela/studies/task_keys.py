@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sequela.edited.chat_template import ChatTemplate
-from sequela.edits import Edit, EditSet
 from sequela.editors.session import EditSession, replaced_within
+from sequela.edits import Edit, EditSet
 from sequela.evaluation.suite import Suite
 from sequela.models import LanguageModel
 from sequela.store import Address, Kind

@@ -1,7 +1,7 @@
 """The tasks of a study: what each kind of them is about.
 
-A task is done by the worker's `StudyWorkbench`, which reads its payload. Everything that decides the output is
-in the task's key, which `task_keys` computes; a payload only says where in the study the task belongs.
+A task is done by the worker's `StudyWorkbench`, which reads its payload. Everything that decides the output
+is in the task's key, which `task_keys` computes; a payload only says where in the study the task belongs.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class MeasureTask:
         at: The position of the checkpoint.
         suite: The suite.
         checkpoint: The key of the task that makes the checkpoint.
-        reference: The key of the task that asks the unedited model; empty if the suite needs no answers of it.
+        reference: The key of the task that asks the unedited model; empty if not needed.
     """
 
     at: Position

@@ -87,11 +87,13 @@ class StudyWorkbench:
         return ModelTasks(bench, task.key).loaded()
 
     def _prepare(self, bench: ModelBench, task: Task) -> None:
-        assert isinstance(task.payload, OfModel) and task.payload.method is not None
+        assert isinstance(task.payload, OfModel)
+        assert task.payload.method is not None
         bench.sessions[task.payload.method].start()
 
     def _plan_method(self, bench: ModelBench, task: Task) -> PlannedMethod:
-        assert isinstance(task.payload, OfModel) and task.payload.method is not None
+        assert isinstance(task.payload, OfModel)
+        assert task.payload.method is not None
         return ModelTasks(bench, task.needs[0]).planned(task.payload.method)
 
     def _ask_unedited(self, bench: ModelBench, task: Task) -> None:
@@ -138,7 +140,9 @@ class StudyWorkbench:
         if log.n_edits != at.n_edits:
             return Skipped(log.end)
         trajectory = bench.trajectories[at.method, at.order_seed]
-        checkpoint = self._outputs.read_checkpoint(address, at.n_edits, bench.model, trajectory.session.editor)
+        checkpoint = self._outputs.read_checkpoint(
+            address, at.n_edits, bench.model, trajectory.session.editor
+        )
         edited = trajectory.session.edited(checkpoint, bench.routers)
         made = bench.checkpoint_output(at.method, at.order_seed, at.n_edits)
         if payload.suite == EDIT_QUALITY:
