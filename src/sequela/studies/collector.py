@@ -156,7 +156,8 @@ class Collector:
         facts, store = self._facts(task.to), self._log.store
         log, success = self._outputs.read_log(address)
         edits = self._log.plan.edits.shuffled(task.to.order_seed)
-        records = list(_records(facts, edits, log, success))
+        known = self._models[task.to.model].baseline.known
+        records = list(_records(facts, edits, log, with_known_before(success, known)))
         new = [one for one in records if one.position > task.start]
         if not {one.position for one in new} <= {one.position for one in store.edit_records(facts.key)}:
             # Costs come first: if the run ends here, the records are missing and both are written again.
@@ -189,16 +190,10 @@ class Collector:
         results, items = measured.results, measured.items
         if task.suite == EDIT_QUALITY:
             records = [one for one in store.edit_records(facts.key) if one.position <= at.n_edits]
-            known = model.baseline.known
-            items = tuple(
-                with_dropped(
-                    [
-                        *(with_known_before((item for one in records for item in one.success), known)),
-                        *with_known_before(items, known),
-                    ],
-                    {one.edit_id: one.dropped for one in records},
-                )
-            )
+            success = (item for one in records for item in one.success)
+            retention = with_known_before(items, model.baseline.known)
+            dropped = {one.edit_id: one.dropped for one in records}
+            items = tuple(with_dropped([*success, *retention], dropped))
             results = tuple(task_results(items, _notes_of(records)))
         key = EvaluationKey(
             trajectory=facts.key,
