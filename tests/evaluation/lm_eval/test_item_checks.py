@@ -321,3 +321,32 @@ def test_the_number_of_an_item_counts_those_that_are_examples(tmp_path: Path) ->
         version(tmp_path, generation(shots=2), rows)
     with pytest.raises(BadInputError, match=r"capitals\.jsonl, item 1: the right answer"):
         version(tmp_path, generation(shots=2), rows[::-1])
+
+
+@pytest.mark.parametrize(
+    ("field", "template", "reason"),
+    [
+        ("doc_to_text", "{{ question|regex_replace('(', 'b') }}", "the pattern '(' can't be replaced by 'b'"),
+        ("doc_to_text", "{{question}}{{ '\\ud800' }}", "it writes half of a surrogate pair, \\ud800"),
+        ("doc_to_text", "{{question}}{{ '%c'|format(0) }}", "it writes a NUL character"),
+        ("doc_to_choice", "{{ ['yes', '\\udfff'] }}", "it writes half of a surrogate pair, \\udfff"),
+        ("doc_to_choice", "{{ ['yes', '\\x00'] }}", "it writes a NUL character"),
+        ("doc_to_choice", ["{{ question }}", "{{ '\\x00' }}"], "it writes a NUL character"),
+        ("gen_prefix", "{{ '%c' % 56320 }}", "it writes half of a surrogate pair, \\udc00"),
+    ],
+)
+def test_what_a_template_makes_is_checked_in_every_field(
+    field: str, template: str | list[str], reason: str, tmp_path: Path
+) -> None:
+    task = {**CHOICES, "harness": {**CHOICES["harness"], field: template}}
+    with pytest.raises(BadInputError) as caught:
+        version(tmp_path, task, [WHOLE])
+    assert f"capitals.jsonl, record 1: no prompt can be built from it (harness.{field}" in str(caught.value)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["{{ ['Lima', '\\udfff'] }}", "{{ '%c' % 0 }}"])
+def test_a_right_answer_that_a_template_makes_is_checked(target: str, tmp_path: Path) -> None:
+    rows = [{"country": "Peru", "capital": "Lima"}]
+    with pytest.raises(BadInputError, match=r"record 1: .*harness\.doc_to_target .*it writes"):
+        version(tmp_path, generation({"doc_to_target": target}), rows)

@@ -33,6 +33,7 @@ from sequela.evaluation.lm_eval.repeatable import (
     processed_once,
     start_sampler,
 )
+from sequela.evaluation.lm_eval.sandbox.characters import check_characters
 from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, apply_template
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
@@ -91,6 +92,7 @@ def choices_shown(options: str, document: Row) -> list[str]:
     """Returns the choices of an item, from the template that renders them as a list."""
     text = apply_template(options, document).strip()
     choices = ast.literal_eval(text) if text.startswith(("[", "(")) else text
+    check_characters(choices, document)
     if not isinstance(choices, list | tuple) or not all(isinstance(one, str) for one in choices):
         raise ValueError(f"options is {shortened(text, 60)}, expected a list of texts")
     return list(choices)
