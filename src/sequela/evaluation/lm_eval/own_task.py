@@ -162,7 +162,9 @@ def _reads_otherwise(task: OwnTask, document: Row) -> bool:
         return isinstance(text, str) and text.isdigit()
     target = task.doc_to_target(document)
     is_read = isinstance(target, str) and isinstance(task.config.doc_to_target, str)
-    return is_read and task.config.doc_to_target not in task.features and _answers_in(target, document) != target
+    return (
+        is_read and task.config.doc_to_target not in task.features and _answers_in(target, document) != target
+    )
 
 
 def _changes(template: str) -> bool:
