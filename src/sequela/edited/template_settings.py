@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -18,7 +17,7 @@ from pydantic import (
 from sequela.core.errors import BadInputError, shown
 from sequela.core.numbers import MAX_LENGTH
 from sequela.core.plain_values import text_problem
-from sequela.core.validation import in_words
+from sequela.core.validation import NumericModel, in_words
 
 Template = Literal["none", "chat"]
 
@@ -78,7 +77,7 @@ ThinkEndToken = Annotated[str, AfterValidator(_not_blank)]
 """The text that ends a model's thinking."""
 
 
-class TemplateSettings(BaseModel):
+class TemplateSettings(NumericModel):
     """The way in which prompts are put to a model.
 
     Args:
