@@ -29,7 +29,7 @@ from sequela.cli.console import shown, standard_error
 from sequela.cli.signals import STOPPED, exit_when_interrupted, interrupts_raised, quick_exit_if_stopped
 from sequela.cli.threads import wait_passively
 from sequela.core.errors import BadInputError, SequelaError
-from sequela.core.plain_values import can_be_encoded
+from sequela.core.plain_values import can_be_encoded, text_problem
 from sequela.core.visible_text import shortened, visible
 
 _NO_PROGRAM_ERROR = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
@@ -81,10 +81,11 @@ class TextCheckingCommand(TyperCommand):
         for parameter in self.params:
             given = ctx.params.get(parameter.name)
             for text in given if isinstance(given, list | tuple) else (given,):
-                if isinstance(text, str) and not can_be_encoded(text):
+                if isinstance(text, str) and (unusable := text_problem(text)):
+                    has = unusable if can_be_encoded(text) else "a byte that is not UTF-8"
                     known = visible(shortened(text, 50))
                     raise BadInputError(
-                        f"{parameter.opts[0]}: '{known}' has a byte that is not UTF-8.",
+                        f"{parameter.opts[0]}: '{known}' has {has}.",
                         hint="Set the terminal to UTF-8, or put the text into a file of the encoding UTF-8.",
                     )
         return super().invoke(ctx)

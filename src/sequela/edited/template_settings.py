@@ -18,6 +18,7 @@ from sequela.core.errors import BadInputError, shown
 from sequela.core.numbers import MAX_LENGTH
 from sequela.core.plain_values import text_problem
 from sequela.core.validation import NumericModel, in_words
+from sequela.core.visible_text import is_blank
 
 Template = Literal["none", "chat"]
 
@@ -65,7 +66,7 @@ def _checked(arguments: object) -> object:
 def _not_blank(mark: str) -> str:
     if unusable := text_problem(mark):
         raise ValueError(f"has {unusable}")
-    if not mark.strip():
+    if is_blank(mark):
         raise ValueError("the text that ends thinking is empty")
     return mark
 
