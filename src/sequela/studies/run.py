@@ -103,7 +103,7 @@ def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, prog
     study = plan.study
     with open_store(folder, create=True) as store:
         manifest = open_manifest(plan, folder, command, precision, earlier)
-        kept = store.count_evaluations()
+        kept = manifest.n_done(store.evaluations())
         if earlier is not None and is_finished(earlier, kept):
             progress.say(
                 f"all {kept} evaluations are done already; checking that models and methods are the same"
@@ -136,7 +136,8 @@ def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, prog
                 ) from error
             raise
         planned = log.manifest.evaluations_planned
-        return RunResult(folder, log.manifest.status, store.count_evaluations(), planned)
+        done = log.manifest.n_done(store.evaluations())
+        return RunResult(folder, log.manifest.status, done, planned)
 
 
 def _run_model(log: RunLog, name: str, precision: Precision) -> None:

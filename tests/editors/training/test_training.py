@@ -12,7 +12,7 @@ from sequela.core.errors import BadInputError, FingerprintMismatchError, Integri
 from sequela.core.progress import SILENT, Progress, SilentProgress
 from sequela.editors import Resources, create_editor
 from sequela.editors.methods.mend.editor import Mend
-from sequela.editors.training.artifact import NETWORK, artifact_folder, read_artifact
+from sequela.editors.training.artifact import NETWORK, artifact_folder, describe_artifact, read_artifact
 from sequela.editors.training.examples import Examples, TrainingEdits
 from sequela.editors.training.passes import Passes, PassStore
 from sequela.editors.training.settings import TrainingSettings
@@ -351,3 +351,14 @@ def test_the_base_model_is_unchanged(trained: Path, world_model: LanguageModel) 
     assert not any(weight.requires_grad for weight in world_model.module.parameters())
     assert not any(module._forward_hooks for module in world_model.module.modules())
     assert torch.is_grad_enabled()
+
+
+def test_a_step_that_is_not_in_the_curve_is_rejected_where_it_is_read(trained: Path, tmp_path: Path) -> None:
+    artifact = read_artifact(trained)
+    assert artifact.best.step == artifact.step
+    describe_artifact(tmp_path, artifact.model_copy(update={"step": 10**6}))
+    with pytest.raises(BadInputError, match="the step 1000000 of the saved network is not in its curve"):
+        read_artifact(tmp_path)
+    describe_artifact(tmp_path, artifact.model_copy(update={"curve": ()}))
+    with pytest.raises(BadInputError, match="saved without a validation"):
+        _ = read_artifact(tmp_path).best
