@@ -150,7 +150,7 @@ class Manifest(BaseModel):
         return sum(one.suite != ALARMS or self._reading_is_due(one.n_edits) for one in evaluations)
 
     def _reading_is_due(self, n_edits: int) -> bool:
-        """Returns whether the study measures health after so many edits: after whole batches, at an interval."""
+        """Returns whether the study measures health after so many edits, which end a batch."""
         alarms, editors = self.config.get("alarms"), self.config.get("editors")
         at_end = n_edits == max(self.config.get("checkpoints") or [0])
         every = alarms.get("every", 0) if isinstance(alarms, dict) else 0
