@@ -123,3 +123,11 @@ def test_a_truth_value_is_no_number(field: dict[str, Any]) -> None:
 )
 def test_a_truth_value_stays_where_one_may_be(field: dict[str, Any]) -> None:
     assert Numbers.model_validate(field).model_fields_set == set(field)
+
+
+def test_a_message_is_no_longer_than_a_reader_can_use() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Probe.model_validate({"prompt": "So?", "k" * 100_000: 1, **{f"k{n}": n for n in range(20_000)}})
+    words = in_words(caught.value)
+    assert words.endswith("; and 19991 further problems")
+    assert len(words) < 1000

@@ -14,7 +14,8 @@ from sequela.core.error_words import RAISED_BY_VALIDATORS, plain_message
 from sequela.core.errors import BadInputError, near_matches
 from sequela.core.numbers import MAX_SEED, MAX_SETTING, MIN_SEED
 from sequela.core.other_words import meant_by
-from sequela.core.wording import key_of
+from sequela.core.visible_text import shortened
+from sequela.core.wording import key_of, number_of
 
 OtherWords = Mapping[str, tuple[str, ...]]
 """Other words for known keys, by key, in the singular."""
@@ -97,6 +98,10 @@ ProblemKind = Literal["missing", "unknown", "wrong"]
 _KINDS: dict[str, ProblemKind] = {"missing": "missing", "extra_forbidden": "unknown"}
 
 
+_LONGEST_KEY = 100
+"""The greatest length of a key in a message, in characters."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One problem of a value.
@@ -117,8 +122,8 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """The location with dots, such as `edits.source`; entries of lists count from 1."""
-        return key_of(self.location)
+        """The location with dots, such as `edits.source`, cut if long; entries of lists count from 1."""
+        return shortened(key_of(self.location), _LONGEST_KEY)
 
     def in_words(
         self,
@@ -136,7 +141,7 @@ class Problem:
         if self.kind == "missing":
             return f"the {noun} {self.key!r} is missing"
         if self.kind == "unknown":
-            guess = suggestion(str(self.location[-1]), allowed, other_words)
+            guess = suggestion(str(self.location[-1])[:_LONGEST_KEY], allowed, other_words)
             return f"the {noun} {self.key!r} is unknown{guess}"
         if not self.location:
             return self.message
@@ -164,7 +169,15 @@ def in_words(
         allowed: The known keys, for a suggestion if a key is unknown.
         other_words: Other words for known keys, for the same.
     """
-    return "; ".join(problem.in_words(noun, allowed, other_words) for problem in problems_in(error))
+    problems = problems_in(error)
+    words = [problem.in_words(noun, allowed, other_words) for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        words.append(f"and {number_of('further problem', len(problems) - MOST_PROBLEMS)}")
+    return "; ".join(words)
+
+
+MOST_PROBLEMS = 10
+"""The greatest number of problems that a message lists."""
 
 
 def suggestion(key: str, allowed: Sequence[str], other_words: OtherWords = NO_OTHER_WORDS) -> str:
