@@ -100,7 +100,7 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "facts.jsonl"
     os.mkfifo(pipe)
     for read in (read_text, lambda path: list(read_json_lines(path))):
-        with pytest.raises(BadInputError, match=r"facts\.jsonl can't be read: it is no regular file"):
+        with pytest.raises(BadInputError, match=r"facts\.jsonl can't be read: it is not a regular file"):
             read(pipe)
 
 

@@ -45,7 +45,7 @@ def open_text(path: Path) -> Iterator[IO[str]]:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # a named pipe would block for ever
-            raise BadInputError(f"{path} can't be read: it is no regular file.")
+            raise BadInputError(f"{path} can't be read: it is not a regular file.")
         if path.suffix == ".gz":
             with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as stream:
                 yield stream
