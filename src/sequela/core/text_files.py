@@ -25,7 +25,7 @@ MAX_LINE = 2**26
 """The size, in characters, of a line."""
 
 MAX_BLANK_LINES = 1_000_000
-"""The number of lines in a row that have nothing but white space."""
+"""The number of lines in a row that have only white space."""
 
 MAX_EXPANSION = 200
 """The ratio of a file's characters to its compressed size; texts have less than 30, bombs 1,000."""
