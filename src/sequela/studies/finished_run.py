@@ -11,7 +11,12 @@ from sequela.models import load_model
 from sequela.results import Manifest
 from sequela.studies.pieces import loading, pieces_of, preparing
 from sequela.studies.run_log import RunLog
-from sequela.studies.run_manifest import with_inputs, with_model, with_trajectories
+from sequela.studies.run_manifest import (
+    check_trajectories_stored,
+    with_inputs,
+    with_model,
+    with_trajectories,
+)
 
 
 def is_finished(manifest: Manifest, n_stored: int) -> bool:
@@ -34,6 +39,8 @@ def check_unchanged(log: RunLog, precision: Precision) -> None:
         manifest = with_model(manifest, name, model, log.folder)
         trajectories = plan.trajectories(plan.sessions(model, progress))
         manifest = with_trajectories(manifest, trajectories, log.folder)
+        if not log.manifest.trajectory_keys:  # of an earlier version
+            check_trajectories_stored(trajectories, log.store.evaluations(), log.folder)
         for first in trajectories[:: len(plan.study.order_seeds)]:
             piece = preparing(model.name, first.session.editor.name)
             with log.workload.doing(piece, log.label(model, first.label, "statistics and contexts")):

@@ -120,7 +120,7 @@ def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, prog
         if damage:
             write_manifest(folder, manifest)  # from now on the run isn't finished any more
             _set_aside(store, damage, folder, progress)
-        kept = store.count_evaluations()
+        kept = manifest.n_done(store.evaluations())
         if earlier is not None and not damage and is_finished(earlier, kept):
             progress.say(
                 f"all {kept} evaluations are done already; checking that models and methods are the same"
@@ -156,7 +156,8 @@ def _run_plan(plan: Plan, folder: Path, command: str, precision: Precision, prog
                 ) from error
             raise
         planned = log.manifest.evaluations_planned
-        return RunResult(folder, log.manifest.status, store.count_evaluations(), planned)
+        done = log.manifest.n_done(store.evaluations())
+        return RunResult(folder, log.manifest.status, done, planned)
 
 
 def _set_aside(store: ResultsStore, damage: Sequence[Damage], folder: Path, progress: Progress) -> None:

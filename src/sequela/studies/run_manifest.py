@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from sequela.editors.session import EditSession
 from sequela.edits import Finding
 from sequela.models import LanguageModel
 from sequela.models.loading import choose_device
-from sequela.results import EditFinding, Manifest, collect_environment, method_label
+from sequela.results import EditFinding, EvaluationKey, Manifest, collect_environment, method_label
 from sequela.studies.plan import Plan
 from sequela.studies.plugins import (
     check_plugins,
@@ -150,12 +150,30 @@ def with_trajectories(manifest: Manifest, trajectories: Sequence[Trajectory], fo
     for one in trajectories:
         name = f"{one.session.model.name}, {one.label}, shuffle seed {one.order_seed}"
         if keys.setdefault(name, one.key) != one.key:
-            raise OtherRunError(
-                f"{one.label} on {one.session.model.name} is no longer the method with which the run in "
-                f"{folder} started: a preset, the text of the key statistics or a default has changed.",
-                hint="Restore it, or choose another folder with --output.",
-            )
+            raise _other_method(one, folder)
     return manifest.model_copy(update={"trajectory_keys": keys})
+
+
+def check_trajectories_stored(
+    trajectories: Sequence[Trajectory], evaluations: Iterable[EvaluationKey], folder: Path
+) -> None:
+    """Checks that a finished run whose manifest has no keys of trajectories has results of each of them.
+
+    Raises:
+        OtherRunError: The results are those of a method with other settings.
+    """
+    stored = {one.trajectory for one in evaluations if one.n_edits}
+    for one in trajectories:
+        if stored and one.key not in stored:
+            raise _other_method(one, folder)
+
+
+def _other_method(trajectory: Trajectory, folder: Path) -> OtherRunError:
+    return OtherRunError(
+        f"{trajectory.label} on {trajectory.session.model.name} is no longer the method with which the run "
+        f"in {folder} started: a preset, the text of the key statistics or a default has changed.",
+        hint="Restore it, or choose another folder with --output.",
+    )
 
 
 def with_inputs(manifest: Manifest, session: EditSession, folder: Path) -> Manifest:
