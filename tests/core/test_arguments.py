@@ -89,3 +89,9 @@ def test_paths_tables_and_seeds() -> None:
     assert check_seed("seed", -1) == -1
     with pytest.raises(BadInputError, match="at most 64 bits"):
         check_seed("seed", 2**64)
+
+
+@pytest.mark.parametrize("unusable", ["\udcff", "\0", "\ufdd0", "\ufdd3"])
+def test_a_text_with_a_character_that_nothing_can_use_is_rejected(unusable: str) -> None:
+    with pytest.raises(BadInputError, match=r"`prompt` = .* has (half of|a NUL|a noncharacter)"):
+        check_text("prompt", f"Bo is{unusable}")

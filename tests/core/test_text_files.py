@@ -1,12 +1,24 @@
 from __future__ import annotations
 
 import gzip
+import os
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sequela.core.errors import BadInputError
-from sequela.core.text_files import open_text, parse_json, read_json, read_json_lines, read_text
+from sequela.core.hashing import hash_json
+from sequela.core.text_files import (
+    MAX_BLANK_LINES,
+    lines_of,
+    open_text,
+    parse_json,
+    read_json,
+    read_json_lines,
+    read_text,
+)
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -40,6 +52,56 @@ def test_a_truncated_archive_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"words " * 100)[:-9])
     with pytest.raises(BadInputError, match=r"facts\.txt\.gz can't be read"):
         read_text(path)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-9], lambda data: data[:200] + b"\0" * 99 + data[299:]]
+)
+def test_a_damaged_archive_is_named_with_the_last_whole_line(
+    damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "facts.jsonl.gz"
+    lines = "".join(f'{{"a": {hash_json(number)!r}}}\n'.replace("'", '"') for number in range(500))
+    path.write_bytes(damage(gzip.compress(lines.encode())))
+    with pytest.raises(BadInputError, match=r"facts\.jsonl\.gz: .*cut or damaged behind line \d") as caught:
+        list(read_json_lines(path))
+    assert "again" in str(caught.value.hint)
+
+
+def test_compressed_bytes_under_another_name_are_recognized(tmp_path: Path) -> None:
+    path = tmp_path / "facts.jsonl"
+    path.write_bytes(gzip.compress(b'{"a": 1}\n' * 9))
+    for read in (read_text, lambda path: list(read_json_lines(path))):
+        with pytest.raises(BadInputError, match=r"is compressed by gzip") as caught:
+            read(path)
+        assert "facts.jsonl.gz" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(("name", "blank"), [("facts.jsonl", " \r\n"), ("facts.jsonl.gz", "\n")])
+def test_a_file_of_blank_lines_comes_to_an_end(name: str, blank: str, tmp_path: Path) -> None:
+    path = write(tmp_path / name, blank.encode() * (MAX_BLANK_LINES + 2))
+    with pytest.raises(BadInputError, match=rf"{name}, line 1000001: more than 1,000,000 empty lines"):
+        list(read_json_lines(path))
+
+
+def test_what_expands_beyond_any_text_comes_to_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "facts.jsonl.gz"
+    with gzip.open(path, "wt") as stream:
+        for _ in range(20):
+            stream.write(f'{{"question": "{"Is it so? " * 100}"}}\n' * 1000)
+    with (
+        pytest.raises(BadInputError, match=r"line \d+: the file expands to more than 200 times its size"),
+        open_text(path) as opened,
+    ):
+        deque(lines_of(opened, path), maxlen=0)
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "facts.jsonl"
+    os.mkfifo(pipe)
+    for read in (read_text, lambda path: list(read_json_lines(path))):
+        with pytest.raises(BadInputError, match=r"facts\.jsonl can't be read: it is not a regular file"):
+            read(pipe)
 
 
 def test_other_errors_in_the_block_pass_through(tmp_path: Path) -> None:

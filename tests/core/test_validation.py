@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator
 
 from sequela.core.errors import BadInputError
-from sequela.core.validation import CheckedModel, InvalidFieldsError, in_words, problems_in
+from sequela.core.validation import CheckedModel, InvalidFieldsError, NumericModel, in_words, problems_in
 
 
 class Probe(BaseModel):
@@ -98,3 +100,34 @@ class TestCheckedModel:
 
     def test_a_correct_object_is_created_either_way(self) -> None:
         assert Place(name="Ulm") == Place.model_validate({"name": "Ulm"})
+
+
+class Numbers(NumericModel):
+    whole: int | None = None
+    some: tuple[float, ...] = ()
+    size: ByteSize | None = None
+    either: bool | int = 0
+    choice: bool = False
+    table: dict[str, Any] = Field(default_factory=dict)
+    text: str = ""
+
+
+@pytest.mark.parametrize("field", [{"whole": True}, {"some": [0.5, False]}, {"size": True}])
+def test_a_truth_value_is_no_number(field: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="expected a number, not true or false"):
+        Numbers.model_validate(field)
+
+
+@pytest.mark.parametrize(
+    "field", [{"either": True}, {"choice": False}, {"table": {"a": True}}, {"whole": "3"}]
+)
+def test_a_truth_value_stays_where_one_may_be(field: dict[str, Any]) -> None:
+    assert Numbers.model_validate(field).model_fields_set == set(field)
+
+
+def test_a_message_is_no_longer_than_a_reader_can_use() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Probe.model_validate({"prompt": "So?", "k" * 100_000: 1, **{f"k{n}": n for n in range(20_000)}})
+    words = in_words(caught.value)
+    assert words.endswith("; and 19991 further problems")
+    assert len(words) < 1000

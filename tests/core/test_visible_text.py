@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequela.core.visible_text import visible, visible_in_json
+from sequela.core.visible_text import is_blank, visible, visible_in_json
 
 
 def test_characters_that_steer_a_terminal_are_written_out() -> None:
@@ -32,3 +32,10 @@ def test_json_keeps_its_value(text: str) -> None:
     assert json.loads(shown) == {"a": text}
     assert not [one for one in shown if unicodedata.category(one) == "Cc"]
     shown.encode("utf-8")
+
+
+def test_a_text_without_a_visible_character_is_blank() -> None:
+    for blank in ("", " \n\t", "\u200b", "\u200d\ufeff", "\u0301", "\u3000", "\0"):
+        assert is_blank(blank)
+    for text in ("a", "\u200ba", ".", "é", "日", "🙂"):
+        assert not is_blank(text)

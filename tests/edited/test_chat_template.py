@@ -259,7 +259,7 @@ def test_the_template_is_a_part_of_what_is_measured(chatty: LanguageModel) -> No
     assert plain.content_hash != asked.content_hash
 
 
-def thinking_template(template: str, **arguments: bool | str) -> ChatTemplate:
+def thinking_template(template: str, **arguments: bool | str | float | None) -> ChatTemplate:
     model = with_chat_template(thinking_model(), template)
     return ChatTemplate.of(model, TemplateSettings(template="chat", chat_template_args=arguments))
 
@@ -278,6 +278,23 @@ def test_thinking_is_switched_by_an_argument() -> None:
 
 def test_an_argument_that_only_states_the_default_is_accepted() -> None:
     assert thinking_template(SWITCHED, enable_thinking=True).after == thinking_template(SWITCHED).after
+
+
+@pytest.mark.parametrize("value", ["no", "flase", 0, 1, None, 0.0, ""])
+def test_a_value_that_a_switch_ignores_is_an_error(value: str | float | None) -> None:
+    """The template compares with `false`, and would leave thinking on without a word."""
+    with pytest.raises(BadInputError, match="takes only true or false for the argument 'enable_thinking'"):
+        thinking_template(SWITCHED, enable_thinking=value)
+
+
+@pytest.mark.parametrize("value", ["medium", "high", None, 0])
+def test_a_text_or_number_that_states_the_default_is_accepted(value: str | float | None) -> None:
+    by_truth = SWITCHED.replace("enable_thinking is false", "not enable_thinking")
+    by_text = SWITCHED + "{{ 'Effort: ' ~ (effort or 'medium') }}"
+    assert thinking_template(by_text, effort=value).arguments == {"effort": value}
+    assert thinking_template(by_truth, enable_thinking=0).thinking == (
+        thinking_template(by_truth, enable_thinking=False).thinking
+    )
 
 
 @pytest.mark.parametrize("template", [SWITCHED, OPENED])

@@ -20,13 +20,23 @@ from sequela.edited.template_settings import checked_settings
         ({"template": "chat", "chat_template_args": {"messages": 1}}, "'messages' can't be an argument"),
         ({"template": "chat", "chat_template_args": {"a b": 1}}, "'a b' can't be an argument"),
         ({"template": "chat", "chat_template_args": {"depth": [1]}}, "depth"),
+        ({"template": "chat", "chat_template_args": {"self": 1}}, "'self' can't be an argument"),
+        (
+            {"template": "chat", "chat_template_args": {"x": float("nan")}},
+            "'x' is nan, which is not a finite",
+        ),
+        ({"template": "chat", "chat_template_args": {"x": "a\udcff"}}, "'x' has half of a surrogate pair"),
+        ({"template": "chat", "chat_template_args": {"x": "a\0"}}, "'x' has a NUL character"),
+        ({"template": "chat", "think_end_token": "\udcff"}, "'think_end_token' has half of a surrogate"),
+        ({"template": "chat", "think_end_token": "</t>\0"}, "'think_end_token' has a NUL character"),
         ({"template": "chat", "max_thinking_tokens": 0}, "max_thinking_tokens"),
         ({"template": "chatty"}, "template"),
     ],
 )
 def test_settings_that_can_t_be_used_are_rejected(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(BadInputError, match=message):
+    with pytest.raises(BadInputError, match=message) as caught:
         checked_settings(**fields)
+    assert caught.value.message.count("the field") <= 1  # one sentence on one mistake
 
 
 def test_values_keep_their_types() -> None:

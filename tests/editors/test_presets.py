@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +103,24 @@ def test_a_missing_preset_is_reported(shaped: LanguageModel) -> None:
     assert progress.messages == []
     with_preset(create_editor("pmet"), shaped, progress)
     assert "untested" in progress.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("v_lr: true", "the setting 'v_lr': expected a number, not true or false"),
+        ("v_lrr: 1", r"the setting 'v_lrr' is unknown \(did you mean 'v_lr'\?\)"),
+        ("v_num_grad_steps: 99999999999", "the setting 'v_num_grad_steps': expected at most 1000000"),
+    ],
+)
+def test_a_preset_with_a_wrong_setting_is_rejected(
+    setting: str, reason: str, shaped: LanguageModel, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.yaml"
+    known = "editor: rome\nmodels: [any]\npresets: [recommended]\nprovenance: tuned\nsource: a search\n"
+    path.write_text(f"{known}settings: {{{setting}}}\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match=f"can't be used for rome: {reason}"):
+        with_preset(create_editor("rome", {"preset": str(path)}), shaped)
 
 
 def test_published_settings_that_do_not_exist_are_rejected(shaped: LanguageModel) -> None:

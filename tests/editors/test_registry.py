@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -66,6 +67,42 @@ def test_every_invalid_value_is_reported() -> None:
     assert len(descriptions) == 3
     assert any("v_lr = -1" in line for line in descriptions)
     assert any("v_num_grad_steps = 'many'" in line for line in descriptions)
+
+
+NUMBERS = [
+    (name, field, schema)
+    for name, info in METHODS.items()
+    for field, schema in info.settings.model_json_schema()["properties"].items()
+    if {"integer", "number"} & {one.get("type") for one in (schema, *schema.get("anyOf", ()))}
+]
+
+
+@pytest.mark.parametrize(("method", "setting", "schema"), NUMBERS)
+def test_a_number_is_no_truth_value_and_no_endless_loop(
+    method: str, setting: str, schema: dict[str, Any]
+) -> None:
+    for value in (True, False):
+        with pytest.raises(BadInputError, match=f"{setting} = {value}: expected a number, not true or false"):
+            create_editor(method, {setting: value})
+    kinds = {one.get("type") for one in (schema, *schema.get("anyOf", ()))}
+    if "integer" in kinds:
+        with pytest.raises(BadInputError, match=f"{setting} = 99999999999999999: expected at most 1000000"):
+            create_editor(method, {setting: 99_999_999_999_999_999})
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("lora", {"layers": [0, True]}),
+        ("memit+norm", {"norm": {"weight": True}}),
+        ("memit+rect", {"rect": {"keep": True}}),
+    ],
+)
+def test_a_truth_value_is_found_within_lists_and_settings_of_regularizers(
+    method: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(BadInputError, match="expected a number, not true or false"):
+        create_editor(method, settings)
 
 
 def test_a_plug_in_is_a_method_like_any_other(install_plugin: Install, tmp_path: Path) -> None:

@@ -344,6 +344,17 @@ def test_an_edit_that_changes_no_weight_is_dropped_with_the_reason(name: str, tm
     assert step.applied == ()
 
 
+@pytest.mark.parametrize(("lr", "dropped"), [(1e-30, "no weight was changed"), (1e-3, "")])
+def test_a_change_that_is_lost_in_rounding_is_none(lr: float, dropped: str, tmp_path: Path) -> None:
+    settings = {"layers": [1], "num_steps": 1, "lr": lr}
+    (step,) = edit_in_batches(
+        create_editor("lora", settings), MODEL, TINY_EDITS[:1], 1, Resources(tiny_statistics(MODEL, tmp_path))
+    )
+    (report,) = step.reports
+    assert report.relative_norm > 0
+    assert report.dropped == dropped
+
+
 class Idle(Editor[Hyperparameters, NoState]):
     """A method that makes no edit, whatever its reports state."""
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from sequela.core.errors import SequelaError
-from sequela.results import Manifest, Status, collect_environment, read_manifest, write_manifest
+from sequela.results import (
+    EvaluationKey,
+    Manifest,
+    Status,
+    collect_environment,
+    read_manifest,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -42,6 +49,33 @@ def test_only_a_finished_run_with_all_results_is_complete(manifest: Manifest) ->
         assert reported is not None
         assert reported.startswith("incomplete: 2 of 4 evaluations")
     assert "out of memory" in str(manifest.finish(Status.FAILED, "out of memory").incompleteness(2))
+
+
+@pytest.mark.parametrize(
+    ("every", "batch_sizes", "due"),
+    [
+        (0, [1], []),
+        (2, [1], [0, 2, 4, 6]),
+        (2, [3], [0, 3, 6]),
+        (4, [3], [0, 6]),  # the batch in which the fourth edit is
+        (3, [1, 2], [0, 3, 4, 6]),
+        (2, [4], [0, 4, 6]),  # the last batch has two edits
+    ],
+)
+def test_only_planned_readings_of_health_count(
+    manifest: Manifest, every: int, batch_sizes: list[int], due: list[int]
+) -> None:
+    config: dict[str, object] = {"alarms": {"every": every}, "checkpoints": [0, 6]}
+    config["editors"] = [{"name": "rome", "batch_size": n} for n in batch_sizes]
+    of_study = manifest.model_copy(update={"config": config})
+
+    def key(n_edits: int, suite: str) -> EvaluationKey:
+        content = {"trajectory": "t", "suite_version": "1", "model_hash": "m"}
+        return EvaluationKey(n_edits=n_edits, suite=suite, **content)
+
+    assert [n for n in range(7) if of_study.n_done([key(n, "alarms")])] == due
+    assert of_study.n_done([key(n, "builtin") for n in range(7)]) == 7
+    assert of_study.n_done([key(n, "alarms") for n in range(7)]) == len(due)
 
 
 def test_a_folder_without_a_manifest_is_rejected(tmp_path: Path) -> None:

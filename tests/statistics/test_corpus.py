@@ -114,3 +114,10 @@ def test_wikitext2_comes_from_the_data_folder(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SEQUELA_DATA", str(DATA))
     corpus = open_corpus(CorpusSpec(source="wikitext2", n_tokens=512), tiny_language_model("llama"))
     assert corpus.sequences.shape == (2, 256)
+
+
+def test_a_text_with_a_nul_is_refused_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("Some words.\nSome \0 words.\n" * 400, encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"words\.txt, line 2: it has a NUL character \(at 6\)"):
+        open_corpus(CorpusSpec(source=str(path), n_tokens=2000), tiny_language_model("llama"))

@@ -215,6 +215,15 @@ class TestInAStudy:
         assert read_manifest(tmp_path).notes == before.notes
 
 
+def n_done_of(folder: Path) -> int:
+    with open_store(folder) as store:
+        return read_manifest(folder).n_done(store.evaluations())
+
+
+def planned_of(folder: Path) -> int:
+    return read_manifest(folder).evaluations_planned
+
+
 class TestBisection:
     @pytest.mark.parametrize("editor", ["rome", pytest.param("ft-m", marks=pytest.mark.slow)])
     def test_finds_the_first_edit_that_triggers_a_rule(
@@ -240,6 +249,15 @@ class TestBisection:
         assert (found.n_reapplied > 0) == (editor == "ft-m")  # dense changes aren't kept edit by edit
         kept = {one.n_edits for one in readings(tmp_path / "sparse")}
         assert {2, 3, 4} <= kept
+        assert all(n_done_of(tmp_path / name) == planned_of(tmp_path / name) for name in ("every", "sparse"))
+        with open_store(tmp_path / "sparse") as store:
+            stored = store.evaluations()
+        manifest = read_manifest(tmp_path / "sparse")
+        assert len(stored) > manifest.evaluations_planned  # with what the bisection measured
+        lacking = [one for one in stored if one != next(key for key in stored if key.suite != ALARMS)]
+        done = manifest.n_done(lacking)
+        assert (len(lacking) >= manifest.evaluations_planned) > (manifest.incompleteness(done) is None)
+        assert run_study(sparse, tmp_path / "sparse").done == manifest.evaluations_planned
 
     def test_a_rule_that_is_never_triggered(self, finished: Path, tmp_path: Path) -> None:
         folder = shutil.copytree(finished, tmp_path / "run")

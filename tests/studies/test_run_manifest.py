@@ -104,6 +104,21 @@ class TestOtherRuns:
             run_study(study, folder)
         assert (read_manifest(folder), measured(folder)) == before
 
+    def test_a_run_without_keys_of_trajectories_is_compared_with_its_results(
+        self, make_study: MakeStudy, tmp_path: Path
+    ) -> None:
+        """Manifests of earlier versions have none."""
+        preset, folder = tmp_path / "preset.yaml", tmp_path / "run"
+        write_preset(preset, ft_m_preset(lr=0.01))
+        editors = [{"name": "ft-m", "settings": {"preset": str(preset)}}]
+        study = make_study(editors=editors, checkpoints=[0, 1], suites=[])
+        done = run_study(study, folder)
+        write_manifest(folder, read_manifest(folder).model_copy(update={"trajectory_keys": {}}))
+        assert run_study(study, folder) == done
+        write_preset(preset, ft_m_preset(lr=0.02))
+        with pytest.raises(SequelaError, match="no longer the method"):
+            run_study(study, folder)
+
     def test_a_network_that_was_trained_anew_is_rejected(self, make_study: MakeStudy, tmp_path: Path) -> None:
         editors = [{"name": "mend", "settings": {"artifact": "identity"}}]
         study = make_study(editors=editors, checkpoints=[0, 1], suites=[])

@@ -292,3 +292,24 @@ def test_a_path_may_be_a_text_or_a_path_object(tmp_path: Path) -> None:
     assert read_study(str(path)) == read_study(path)
     with pytest.raises(BadInputError, match="`path` = 3 is not the path"):
         read_study(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "checkpoints: [0, true]",
+        "seed: true",
+        "memory: true",
+        "evaluation_template: chat\nmax_thinking_tokens: true",
+        "on_bad_edit: {relative_norm: true}",
+        "alarms: {every: true}",
+        "edit_quality: {max_neighborhood: true}",
+        "statistics: {n_tokens: true}",
+        "edits: {source: builtin, count: true}",
+        "suites: [{name: builtin, limit: true}]",
+        "editors: [{name: rome, settings: {v_lr: true}}]",
+    ],
+)
+def test_a_truth_value_is_no_number(lines: str) -> None:
+    start = BASE if lines.startswith("editors") else ROME
+    assert "expected a number, not true or false" in error_of(f"{start}{lines}\n")

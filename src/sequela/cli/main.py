@@ -8,7 +8,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from sequela import __version__
 from sequela.cli import (
@@ -29,7 +29,9 @@ from sequela.cli import (
 from sequela.cli.console import shown, standard_error
 from sequela.cli.signals import STOPPED, exit_when_interrupted, interrupts_raised, quick_exit_if_stopped
 from sequela.cli.threads import wait_passively
-from sequela.core.errors import SequelaError
+from sequela.core.errors import BadInputError, SequelaError
+from sequela.core.plain_values import can_be_encoded, text_problem
+from sequela.core.visible_text import shortened, visible
 
 _NO_PROGRAM_ERROR = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 """The errors of the system that have no reason in this program: permissions, and space on the disk."""
@@ -69,6 +71,27 @@ class Commands(TyperGroup):
             raise typer.Exit(STOPPED) from interrupt
 
 
+class TextCheckingCommand(TyperCommand):
+    """A command whose options are texts that can be encoded; only a path may have any bytes.
+
+    Python reads a byte that is not UTF-8 as half of a surrogate pair, which no tokenizer takes.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Checks the options and runs the command."""
+        for parameter in self.params:
+            given = ctx.params.get(parameter.name)
+            for text in given if isinstance(given, list | tuple) else (given,):
+                if isinstance(text, str) and (unusable := text_problem(text)):
+                    has = unusable if can_be_encoded(text) else "a byte that is not UTF-8"
+                    known = visible(shortened(text, 50))
+                    raise BadInputError(
+                        f"{parameter.opts[0]}: '{known}' has {has}.",
+                        hint="Set the terminal to UTF-8, or put the text into a file of the encoding UTF-8.",
+                    )
+        return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="sequela",
     cls=Commands,
@@ -78,25 +101,27 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command("demo", rich_help_panel="Experiments")(run.demo)
-app.command("run", rich_help_panel="Experiments")(run.run)
-app.command("results", rich_help_panel="Experiments")(results.results)
-app.command("rescore", rich_help_panel="Experiments")(results.rescore)
-app.command("bisect", rich_help_panel="Experiments")(bisect.bisect)
-app.command("report", rich_help_panel="Experiments")(results.report)
-app.command("edit", rich_help_panel="Single steps")(edit.edit)
-app.command("evaluate", rich_help_panel="Single steps")(evaluate.evaluate)
-app.command("export", rich_help_panel="Single steps")(export.export)
-app.command("stats", rich_help_panel="Single steps")(stats.stats)
-app.command("trace", rich_help_panel="Single steps")(trace.trace)
-app.command("train-editor", rich_help_panel="Single steps")(train_editor.train_editor)
-app.command("tune", rich_help_panel="Single steps")(tune.tune)
-app.command("methods", rich_help_panel="Lists")(listings.methods)
-app.command("models", rich_help_panel="Lists")(listings.models)
-app.command("presets", rich_help_panel="Lists")(listings.presets)
-app.command("show", rich_help_panel="Lists")(show.show)
-app.command("edits", rich_help_panel="Lists")(listings.edits)
-app.command("tasks", rich_help_panel="Lists")(listings.tasks)
+app.command("demo", cls=TextCheckingCommand, rich_help_panel="Experiments")(run.demo)
+app.command("run", cls=TextCheckingCommand, rich_help_panel="Experiments")(run.run)
+app.command("results", cls=TextCheckingCommand, rich_help_panel="Experiments")(results.results)
+app.command("rescore", cls=TextCheckingCommand, rich_help_panel="Experiments")(results.rescore)
+app.command("bisect", cls=TextCheckingCommand, rich_help_panel="Experiments")(bisect.bisect)
+app.command("report", cls=TextCheckingCommand, rich_help_panel="Experiments")(results.report)
+app.command("edit", cls=TextCheckingCommand, rich_help_panel="Single steps")(edit.edit)
+app.command("evaluate", cls=TextCheckingCommand, rich_help_panel="Single steps")(evaluate.evaluate)
+app.command("export", cls=TextCheckingCommand, rich_help_panel="Single steps")(export.export)
+app.command("stats", cls=TextCheckingCommand, rich_help_panel="Single steps")(stats.stats)
+app.command("trace", cls=TextCheckingCommand, rich_help_panel="Single steps")(trace.trace)
+app.command("train-editor", cls=TextCheckingCommand, rich_help_panel="Single steps")(
+    train_editor.train_editor
+)
+app.command("tune", cls=TextCheckingCommand, rich_help_panel="Single steps")(tune.tune)
+app.command("methods", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.methods)
+app.command("models", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.models)
+app.command("presets", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.presets)
+app.command("show", cls=TextCheckingCommand, rich_help_panel="Lists")(show.show)
+app.command("edits", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.edits)
+app.command("tasks", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.tasks)
 app.add_typer(store.app, name="store", rich_help_panel="Lists")
 
 

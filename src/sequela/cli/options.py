@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,8 @@ from sequela.core.errors import BadInputError
 from sequela.core.hardware_names import check_device_name, check_dtype_name
 from sequela.core.numbers import MAX_TOKENS
 from sequela.core.sizes import read_size
+from sequela.core.text_files import parse_json
+from sequela.core.visible_text import shortened
 
 if TYPE_CHECKING:
     from sequela.edited.template_settings import TemplateSettings
@@ -74,24 +76,34 @@ def template_settings(
 
 
 def _template_args_in(text: str) -> dict[str, Any]:
+    shown_text = shortened(text, 60)
     if text.lstrip().startswith("{"):
-        try:
-            content: dict[str, Any] = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BadInputError(f"The template arguments {text!r} are not JSON: {error}.") from error
+        content: dict[str, Any] = parse_json(text, f"The template arguments {shown_text!r}")
         return content
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
         raise BadInputError(
-            f"Invalid template argument {text!r}.", hint="Write it as name=value: enable_thinking=false."
+            f"Invalid template argument {shown_text!r}.",
+            hint="Write it as name=value: enable_thinking=false.",
         )
-    if value.casefold() in ("true", "false", "null", "none"):
-        return {name.strip(): {"true": True, "false": False}.get(value.casefold())}
+    if (word := value.strip().casefold()) in _WORDS:
+        return {name.strip(): _WORDS[word]}
     try:
-        parsed = json.loads(value)
-    except (ValueError, RecursionError):
+        json.loads(value)
+    except json.JSONDecodeError:
         return {name.strip(): value}
+    except (ValueError, RecursionError):
+        pass  # JSON that can't be used: `parse_json` says why
+    parsed = parse_json(value, f"The template argument {shown_text!r}")
     return {name.strip(): parsed if isinstance(parsed, int | float | str) else value}
+
+
+_WORDS: Mapping[str, bool | None] = {
+    **dict.fromkeys(("true", "yes", "on"), True),
+    **dict.fromkeys(("false", "no", "off"), False),
+    **dict.fromkeys(("null", "none"), None),
+}
+"""Values of template arguments that are no texts, as in YAML; in quotes they are."""
 
 
 def read_settings(path: Path | None) -> dict[str, Any]:
@@ -168,7 +180,8 @@ ChatTemplateArgs = Annotated[
     typer.Option(
         "--chat-template-args",
         metavar="NAME=VALUE",
-        help="An argument of the chat template, such as enable_thinking=false. Can be repeated.",
+        help="An argument of the chat template, such as enable_thinking=false; yes, no, on, off and null are "
+        "read as in YAML, unless in double quotes. Can be repeated.",
     ),
 ]
 ThinkEndToken = Annotated[

@@ -54,7 +54,7 @@ def results(
         # All measurements are checked, since a rule may compare any of them.
         measured = in_study_order(store.measurements(), manifest.methods)
         checked = check_validity(measured, manifest.suites)
-        warning = manifest.incompleteness(store.count_evaluations())
+        warning = manifest.incompleteness(manifest.n_done(store.evaluations()))
     selected = [
         one for one in checked if all(name in (None, getattr(one, field)) for field, name in chosen.items())
     ]

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sequela.core.errors import BadInputError, UnknownNameError, shown
 from sequela.core.numbers import MAX_SEED, MIN_SEED
 from sequela.core.paths import user_path
-from sequela.core.plain_values import can_be_encoded
+from sequela.core.plain_values import text_problem
 
 T = TypeVar("T")
 
@@ -33,15 +33,15 @@ def not_expected(name: str, value: object, expected: str, hint: str | None = Non
 
 
 def check_text(name: str, value: object, expected: str = "a text") -> None:
-    """Checks that an argument is a string which can be encoded.
+    """Checks that an argument is a string of characters that tokenizers and files take.
 
     Raises:
         BadInputError: It is not.
     """
     if not isinstance(value, str):
         raise not_expected(name, value, expected)
-    if not can_be_encoded(value):
-        raise BadInputError(f"`{name}` = {shown(value)} has half of a surrogate pair.")
+    if unusable := text_problem(value):
+        raise BadInputError(f"`{name}` = {shown(value)} has {unusable}.")
 
 
 def check_choice(kind: str, value: object, known: Collection[str]) -> None:

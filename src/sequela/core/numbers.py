@@ -8,6 +8,10 @@ MIN_SEED, MAX_SEED = -(2**63), 2**63 - 1
 MAX_COUNT = 2**31 - 1
 """The greatest number of items, edits or steps; more than any data set has."""
 
+MAX_SETTING = 1_000_000
+"""The greatest whole number in the settings of a method or a training, such as its steps; no publication has
+more, and a longer loop would seem to have no end."""
+
 MAX_TOKENS = 10**9
 """The greatest number of tokens of a corpus for key statistics."""
 

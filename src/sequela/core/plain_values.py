@@ -23,8 +23,8 @@ _LIMIT = 10**MAX_DIGITS
 _HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair, which UTF-8 can't encode."""
 
-_UNUSABLE = re.compile(rf"\0|{_HALF_OF_A_PAIR.pattern}")
-"""A NUL character, or half of a surrogate pair."""
+_UNUSABLE = re.compile(rf"\0|{_HALF_OF_A_PAIR.pattern}|[\ufdd0-\ufdd3]")
+"""A NUL character, half of a surrogate pair, or a noncharacter that marks the parts of a prompt inside."""
 
 Key = str | int
 
@@ -60,7 +60,8 @@ def text_problem(text: str) -> str:
         return ""
     if found[0] == "\0":
         return f"a NUL character (at {found.start() + 1:,})"
-    return f"half of a surrogate pair, \\u{ord(found[0]):04x} (at {found.start() + 1:,})"
+    kind = "half of a surrogate pair" if _HALF_OF_A_PAIR.match(found[0]) else "a noncharacter"
+    return f"{kind}, \\u{ord(found[0]):04x} (at {found.start() + 1:,})"
 
 
 _KINDS: tuple[tuple[type, str], ...] = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,15 @@ MAX_TEXT = 2**28
 MAX_LINE = 2**26
 """The size, in characters, of a line."""
 
+MAX_BLANK_LINES = 1_000_000
+"""The number of lines in a row that have only white space."""
+
+MAX_EXPANSION = 200
+"""The ratio of a file's characters to its compressed size; texts have less than 30, bombs 1,000."""
+
+_CHECKED_FROM = 2**24
+"""The number of characters from which on the expansion is checked."""
+
 
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
@@ -34,6 +44,8 @@ def open_text(path: Path) -> Iterator[IO[str]]:
         BadInputError: The file can't be opened or, within the block, read; the message names file and reason.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # a named pipe would block for ever
+            raise BadInputError(f"{path} can't be read: it is not a regular file.")
         if path.suffix == ".gz":
             with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as stream:
                 yield stream
@@ -41,6 +53,10 @@ def open_text(path: Path) -> Iterator[IO[str]]:
             with path.open(encoding="utf-8-sig", newline="") as stream:
                 yield stream
     except UnicodeDecodeError as error:
+        if path.suffix != ".gz" and _is_compressed(path):
+            raise BadInputError(
+                f"{path} is compressed by gzip.", hint=f"Name it {path.name}.gz, or decompress it."
+            ) from error
         raise BadInputError(
             f"{path} is not UTF-8 text: {_undecodable(path)}.", hint="Save it with the encoding UTF-8."
         ) from error
@@ -53,12 +69,40 @@ def lines_of(stream: IO[str], path: Path) -> Iterator[str]:
     """Yields the lines of an open file, split at line feeds only, with their line feeds.
 
     Raises:
-        BadInputError: A line is longer than `MAX_LINE`.
+        BadInputError: A line is longer than `MAX_LINE`, there are more than `MAX_BLANK_LINES` without a text,
+            or a compressed file is damaged or expands more than `MAX_EXPANSION` times.
     """
-    for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), ""), start=1):
+    most = MAX_EXPANSION * path.stat().st_size if path.suffix == ".gz" else 0
+    number = n_blank = n_characters = 0
+    while line := _next_line(stream, path, number):
+        number += 1
         if len(line) > MAX_LINE:
             raise BadInputError(f"{path}, line {number}: it has more than {MAX_LINE:,} characters.")
+        n_blank = n_blank + 1 if line.isspace() else 0
+        if n_blank > MAX_BLANK_LINES:
+            raise BadInputError(f"{path}, line {number}: more than {MAX_BLANK_LINES:,} empty lines in a row.")
+        n_characters += len(line)
+        if most and n_characters > max(most, _CHECKED_FROM):
+            raise BadInputError(
+                f"{path}, line {number}: the file expands to more than {MAX_EXPANSION} times its size.",
+                hint="Decompress it if that is what it should hold.",
+            )
         yield line
+
+
+def _next_line(stream: IO[str], path: Path, number: int) -> str:
+    """Returns the next line of a file, or its beginning if it is too long; empty at the end.
+
+    Raises:
+        BadInputError: The file is compressed and damaged; the message has the number of lines before.
+    """
+    try:
+        return stream.readline(MAX_LINE + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadInputError(
+            f"{path}: the compressed data are cut or damaged behind line {number:,} ({error}).",
+            hint="Copy or download the file again.",
+        ) from error
 
 
 def read_text(path: Path, limit: int = MAX_TEXT) -> str:
@@ -168,6 +212,12 @@ def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
         return found
 
     return unique
+
+
+def _is_compressed(path: Path) -> bool:
+    """Returns whether a file begins like one that gzip has compressed, whatever its name is."""
+    with path.open("rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
 
 
 def _undecodable(path: Path) -> str:

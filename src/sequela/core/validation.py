@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from sequela.core.error_words import RAISED_BY_VALIDATORS, plain_message
 from sequela.core.errors import BadInputError, near_matches
-from sequela.core.numbers import MAX_SEED, MIN_SEED
+from sequela.core.numbers import MAX_SEED, MAX_SETTING, MIN_SEED
 from sequela.core.other_words import meant_by
-from sequela.core.wording import key_of
+from sequela.core.visible_text import shortened
+from sequela.core.wording import key_of, number_of
 
 OtherWords = Mapping[str, tuple[str, ...]]
 """Other words for known keys, by key, in the singular."""
@@ -23,6 +24,9 @@ NO_OTHER_WORDS: OtherWords = MappingProxyType({})
 
 Seed = Annotated[int, Field(ge=MIN_SEED, le=MAX_SEED)]
 """A seed of random numbers in settings."""
+
+Count = Annotated[int, Field(le=MAX_SETTING)]
+"""A number of steps, samples, ranks or the like in the settings of a method or a training."""
 
 
 class InvalidFieldsError(BadInputError, ValueError):
@@ -37,6 +41,37 @@ class InvalidFieldsError(BadInputError, ValueError):
     def __init__(self, name: str, error: ValidationError, allowed: Sequence[str]) -> None:
         super().__init__(f"{name}: {in_words(error, allowed=allowed)}.")
         self.error = error
+
+
+class NumericModel(BaseModel):
+    """A model whose numbers are no truth values, which Python counts as 1 and 0.
+
+    A `true` under `v_lr` is a value on the wrong line; it would run as the learning rate 1.
+    """
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        if _has_truth_value(value) and _takes_only_numbers(cls.model_fields[str(info.field_name)].annotation):
+            raise PydanticCustomError("truth_value", "expected a number, not true or false")
+        return value
+
+
+def _has_truth_value(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_has_truth_value, value)))
+
+
+def _takes_only_numbers(annotation: Any) -> bool:
+    """Returns whether numbers are among the types of a field, and truth values aren't."""
+    types = {*_types_in(annotation)}
+    return bool not in types and any(issubclass(one, int | float) for one in types)
+
+
+def _types_in(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _types_in(inner)
 
 
 class CheckedModel(BaseModel):
@@ -63,6 +98,10 @@ ProblemKind = Literal["missing", "unknown", "wrong"]
 _KINDS: dict[str, ProblemKind] = {"missing": "missing", "extra_forbidden": "unknown"}
 
 
+_LONGEST_KEY = 100
+"""The greatest length of a key in a message, in characters."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One problem of a value.
@@ -83,8 +122,8 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """The location with dots, such as `edits.source`; entries of lists count from 1."""
-        return key_of(self.location)
+        """The location with dots, such as `edits.source`, cut if long; entries of lists count from 1."""
+        return shortened(key_of(self.location), _LONGEST_KEY)
 
     def in_words(
         self,
@@ -102,7 +141,7 @@ class Problem:
         if self.kind == "missing":
             return f"the {noun} {self.key!r} is missing"
         if self.kind == "unknown":
-            guess = suggestion(str(self.location[-1]), allowed, other_words)
+            guess = suggestion(str(self.location[-1])[:_LONGEST_KEY], allowed, other_words)
             return f"the {noun} {self.key!r} is unknown{guess}"
         if not self.location:
             return self.message
@@ -130,7 +169,15 @@ def in_words(
         allowed: The known keys, for a suggestion if a key is unknown.
         other_words: Other words for known keys, for the same.
     """
-    return "; ".join(problem.in_words(noun, allowed, other_words) for problem in problems_in(error))
+    problems = problems_in(error)
+    words = [problem.in_words(noun, allowed, other_words) for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        words.append(f"and {number_of('further problem', len(problems) - MOST_PROBLEMS)}")
+    return "; ".join(words)
+
+
+MOST_PROBLEMS = 10
+"""The greatest number of problems that a message lists."""
 
 
 def suggestion(key: str, allowed: Sequence[str], other_words: OtherWords = NO_OTHER_WORDS) -> str:

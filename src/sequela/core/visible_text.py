@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _STEERING = re.compile(
     "["
@@ -22,6 +23,17 @@ def visible(text: str) -> str:
     is brought to one line by whoever shows it.
     """
     return _STEERING.sub(_written_out, text)
+
+
+def is_blank(text: str) -> bool:
+    """Returns whether a text has only white space, characters without width, and marks without a letter."""
+    return all(
+        one.isspace() or unicodedata.category(one)[0] == "M" or unicodedata.category(one) in _INVISIBLE
+        for one in text
+    )
+
+
+_INVISIBLE = ("Cc", "Cf", "Cn", "Cs")
 
 
 def shortened(text: str, most: int) -> str:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sequela.core.damaged_files import first_line
-from sequela.core.errors import BadInputError
+from sequela.core.errors import BadInputError, shown
 from sequela.core.hashing import hash_json
 from sequela.core.joining import ANSWER, QUESTION, with_space, without_end_spaces
 from sequela.edited.protocols import Route, Routed
@@ -170,8 +170,17 @@ def _rendered(model: LanguageModel, turn: list[dict[str, str]], arguments: Mappi
 def _check_is_read(
     model: LanguageModel, turn: list[dict[str, str]], arguments: Mapping[str, Any], name: str, text: str
 ) -> None:
-    """Rejects an argument that changes nothing, whatever its value; it is misspelled, or of another model."""
+    """Rejects an argument that changes nothing, whatever its value; it is misspelled, or of another model.
+
+    A template that only compares with true and false ignores `0`, null and all texts: they are rejected too.
+    """
     others = {key: value for key, value in arguments.items() if key != name}
+    if not isinstance(arguments[name], bool) and _is_switch(model, turn, others, name, text):
+        raise BadInputError(
+            f"The chat template of {model.name!r} takes only true or false for the argument {name!r}; "
+            f"{shown(arguments[name])} changes nothing.",
+            hint=f"Write {name}=true or {name}=false, or leave it out.",
+        )
     for changed in (others, *({**others, name: value} for value in _PROBES)):
         try:
             if _rendered(model, turn, changed) != text:
@@ -183,6 +192,22 @@ def _check_is_read(
         "prompt.",
         hint="Check its name; the model's documentation names the arguments of its template.",
     )
+
+
+def _is_switch(
+    model: LanguageModel, turn: list[dict[str, str]], others: Mapping[str, Any], name: str, text: str
+) -> bool:
+    """Returns whether an argument changes the prompt `text` if it is true or false, and only then."""
+
+    def changes(value: Any) -> bool:
+        try:
+            return _rendered(model, turn, {**others, name: value}) != text
+        except BadInputError:  # the template rejects this value, so it reads the argument
+            return True
+
+    if _rendered(model, turn, others) != text or any(changes(one) for one in ("a", 1)):
+        return False
+    return changes(True) or changes(False)
 
 
 def _thinking(model: LanguageModel, after: str, settings: TemplateSettings) -> Thinking | None:

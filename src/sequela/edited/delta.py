@@ -71,6 +71,27 @@ class Delta:
             updates[name] = add_updates(updates[name], update) if name in updates else update
         return Delta(self.base_fingerprint, updates)
 
+    def is_changed_by(self, further: Delta, model: LanguageModel) -> bool:
+        """Returns whether a further change changes a weight of the model; it can be lost in rounding."""
+        return any(self._weight_changes(model, *one) for one in further.updates.items())  # mostly the first
+
+    def _weight_changes(self, model: LanguageModel, name: str, update: WeightUpdate) -> bool:
+        change = update.to_dense()
+        if not bool(change.any()):
+            return False
+        weight = model.family.as_out_in(model.module.get_parameter(name).detach())
+        dtype, earlier = weight.dtype, self.updates.get(name)
+        row, column = divmod(int(change.abs().argmax()), change.shape[1])
+        old = weight[row, column].to(change)
+        if earlier is not None:
+            old = old + earlier.entry(row, column).to(change)
+        if (old + change[row, column]).to(dtype) != old.to(dtype):  # the greatest entry mostly shows it
+            return True
+        whole = weight.to(change)
+        if earlier is not None:
+            whole = whole + earlier.to_dense().to(change)
+        return not torch.equal((whole + change).to(dtype), whole.to(dtype))
+
     def lowest_block(self, model: LanguageModel) -> int:
         """Returns the first block whose output can differ; the number of layers if none can.
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
-    FiniteFloat,
     ValidationError,
     model_validator,
 )
 
-from sequela.core.errors import BadInputError
+from sequela.core.errors import BadInputError, shown
 from sequela.core.numbers import MAX_LENGTH
-from sequela.core.validation import in_words
+from sequela.core.plain_values import text_problem
+from sequela.core.validation import NumericModel, in_words
+from sequela.core.visible_text import is_blank
 
 Template = Literal["none", "chat"]
 
@@ -32,6 +34,8 @@ _OF_THE_CALL = frozenset(
         "documents",
         "messages",
         "padding",
+        "sanitize_control_tokens",
+        "self",
         "return_assistant_tokens_mask",
         "return_dict",
         "return_tensors",
@@ -45,29 +49,36 @@ _OF_THE_CALL = frozenset(
 """Arguments of `apply_chat_template` itself, which are not passed to the template or are set already."""
 
 
-def _checked_names(arguments: dict[str, Any]) -> dict[str, Any]:
-    for name in arguments:
-        if name in _OF_THE_CALL or not name.isidentifier():
+def _checked(arguments: object) -> object:
+    """Checks names and values before pydantic does, which would list each kind that a value is not."""
+    for name, value in arguments.items() if isinstance(arguments, dict) else ():
+        if not isinstance(name, str) or name in _OF_THE_CALL or not name.isidentifier():
             raise ValueError(f"{name!r} can't be an argument of a chat template")
+        if not isinstance(value, bool | int | float | str | None):
+            raise ValueError(f"{name!r} is {shown(value)}, expected a text, a number, true, false or null")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name!r} is {value}, which is not a finite number")
+        if isinstance(value, str) and (unusable := text_problem(value)):
+            raise ValueError(f"{name!r} has {unusable}")
     return arguments
 
 
 def _not_blank(mark: str) -> str:
-    if not mark.strip():
+    if unusable := text_problem(mark):
+        raise ValueError(f"has {unusable}")
+    if is_blank(mark):
         raise ValueError("the text that ends thinking is empty")
     return mark
 
 
-TemplateArguments = Annotated[
-    dict[str, bool | int | FiniteFloat | str | None], AfterValidator(_checked_names)
-]
+TemplateArguments = Annotated[dict[str, bool | int | float | str | None], BeforeValidator(_checked)]
 """Arguments of a chat template by name, such as `enable_thinking`."""
 
 ThinkEndToken = Annotated[str, AfterValidator(_not_blank)]
 """The text that ends a model's thinking."""
 
 
-class TemplateSettings(BaseModel):
+class TemplateSettings(NumericModel):
     """The way in which prompts are put to a model.
 
     Args:

@@ -40,6 +40,11 @@ class LowRank:
         dtype = solve_dtype(self.b.device)
         return self.b.to(dtype) @ self.a.to(dtype)
 
+    def entry(self, row: int, column: int) -> torch.Tensor:
+        """Returns one entry of the update, a scalar in the dtype of solves."""
+        dtype = solve_dtype(self.b.device)
+        return self.b[row].to(dtype) @ self.a[:, column].to(dtype)
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -59,6 +64,10 @@ class Dense:
     def to_dense(self) -> torch.Tensor:
         """Returns the update `[out, in]`, in the dtype of solves."""
         return self.values.to(solve_dtype(self.values.device))
+
+    def entry(self, row: int, column: int) -> torch.Tensor:
+        """Returns one entry of the update, a scalar in the dtype of solves."""
+        return self.values[row, column].to(solve_dtype(self.values.device))
 
 
 WeightUpdate = LowRank | Dense

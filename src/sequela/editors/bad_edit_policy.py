@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from pydantic import ConfigDict, Field
 
 from sequela.core.arguments import check_choice
-from sequela.core.validation import CheckedModel
+from sequela.core.validation import CheckedModel, NumericModel
 
 if TYPE_CHECKING:
     from sequela.editors.base import EditOutcome
@@ -25,7 +25,7 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 """The actions that may follow a bad edit."""
 
 
-class BadEditPolicy(CheckedModel):
+class BadEditPolicy(NumericModel, CheckedModel):
     """The criterion for bad edits, and the action taken.
 
     Args:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sequela.core.arguments import as_whole_number
 from sequela.core.errors import BadInputError, shown
+from sequela.core.validation import NumericModel
 
 if TYPE_CHECKING:
     from sequela.edits import Edit
@@ -84,7 +85,7 @@ class MethodInfo:
             )
 
 
-class RegularizerSettings(BaseModel):
+class RegularizerSettings(NumericModel):
     """A regularizer's settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

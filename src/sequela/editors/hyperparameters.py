@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
+
+from sequela.core.validation import NumericModel
 
 PRESET_NAMES = ("recommended", "published", "none")
 """The built-in presets, and `none` for no preset."""
@@ -12,7 +14,7 @@ PRESET_NAMES = ("recommended", "published", "none")
 FILE_ENDINGS = (".yaml", ".yml")
 
 
-class Hyperparameters(BaseModel):
+class Hyperparameters(NumericModel):
     """A method's settings. Missing ones are taken from the model's preset, then from the defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -223,8 +223,7 @@ class EditSession:
 
     def _no_effect(self, outcome: EditOutcome[Any], after: Snapshot) -> str:
         """Returns why a batch has no effect, whatever its reports state; empty if it may have one."""
-        changes = (update.to_dense() for update in outcome.delta.updates.values())  # mostly only the first
-        if outcome.replaces or any(bool(change.any()) for change in changes):
+        if outcome.replaces or after.delta.is_changed_by(outcome.delta, self.model):
             return ""
         if self.editor.location == "weights":
             return NO_WEIGHT_CHANGED + (ALREADY_KNOWN if all(map(_known, outcome.reports)) else "")

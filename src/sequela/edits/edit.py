@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
+from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from sequela.core.hashing import hash_json
+from sequela.core.plain_values import text_problem
 from sequela.core.validation import CheckedModel
+from sequela.core.visible_text import is_blank
 
 BLANK = "{}"
 """The placeholder for the subject in a prompt."""
@@ -16,7 +18,19 @@ MOST_CHARACTERS = 20_000
 """The maximum length of a subject or target; those of the public sets have at most 80 characters."""
 
 
-class Probe(CheckedModel):
+class _OfTexts(CheckedModel):
+    """A model whose texts have no character that nothing can use, wherever they come from."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_used(cls, value: Any) -> Any:
+        for text in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(text, str) and (unusable := text_problem(text)):
+                raise ValueError(f"has {unusable}")
+        return value
+
+
+class Probe(_OfTexts):
     """A prompt for the edited model and, where one is known, the right answer.
 
     Args:
@@ -39,7 +53,7 @@ class Probe(CheckedModel):
         return _not_blank(value)
 
 
-class Edit(CheckedModel):
+class Edit(_OfTexts):
     """One fact to be changed: `prompt` with `subject` should be continued by `target_new`.
 
     Args:
@@ -149,14 +163,3 @@ def _not_blank(value: str | None) -> str | None:
     if value is not None and is_blank(value):
         raise ValueError("is empty" if not value.strip() else f"has no visible character ({value!a:.60})")
     return value
-
-
-def is_blank(text: str) -> bool:
-    """Returns whether a text has only white space, characters without width, and marks without a letter."""
-    return all(
-        one.isspace() or unicodedata.category(one)[0] == "M" or unicodedata.category(one) in _INVISIBLE
-        for one in text
-    )
-
-
-_INVISIBLE = ("Cc", "Cf", "Cn", "Cs")

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from sequela.analysis import PERPLEXITY_FACTOR
 from sequela.core.errors import BadInputError
+from sequela.core.validation import NumericModel
 from sequela.results.metrics import (
     CONDITION_NUMBER,
     KL_TO_BASE,
@@ -100,7 +101,7 @@ class HealthRule:
         return not value <= limit
 
 
-class MonitorSettings(BaseModel):
+class MonitorSettings(NumericModel):
     """The schedule of health measurements and the rules that apply to them.
 
     Args:

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from sequela.core.numbers import MAX_COUNT
+from sequela.core.validation import NumericModel
 
 if TYPE_CHECKING:
     from sequela.evaluation.suite_description import SuiteDescription
 
 
-class SuiteOptions(BaseModel):
+class SuiteOptions(NumericModel):
     """The base class of suite settings: they are immutable, and unknown ones are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

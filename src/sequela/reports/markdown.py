@@ -28,7 +28,7 @@ def markdown_page(run_folder: Path) -> str:
     with open_store(run_folder) as store:
         stored = in_study_order(store.measurements(), manifest.methods)
         records = store.edit_records()
-        warning = manifest.incompleteness(store.count_evaluations())
+        warning = manifest.incompleteness(manifest.n_done(store.evaluations()))
     measurements = check_validity(stored, manifest.suites)
     parts = [f"# {manifest.name}", _environment(manifest)]
     if warning:

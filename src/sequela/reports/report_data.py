@@ -155,7 +155,7 @@ def read_report_data(run_folder: Path) -> ReportData:
         records = store.edit_records()
         costs = cost_rows(store.costs())
         last = _last_answers(store)
-        incomplete = manifest.incompleteness(store.count_evaluations())
+        incomplete = manifest.incompleteness(manifest.n_done(store.evaluations()))
     labels = label_order(measurements)
     series_list = group_into_series(measurements, suites)
     several = len({(series.model, series.edit_source) for series in series_list}) > 1

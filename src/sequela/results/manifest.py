@@ -16,6 +16,8 @@ from sequela.core.errors import SequelaError
 from sequela.results.earlier_schema import suites_of_4
 from sequela.results.edit_finding import EditFinding
 from sequela.results.environment import Environment
+from sequela.results.evaluation_key import EvaluationKey
+from sequela.results.names import ALARMS
 from sequela.results.suite_info import SuiteInfo, Suites
 
 MANIFEST_NAME = "manifest.json"
@@ -137,11 +139,33 @@ class Manifest(BaseModel):
         choices = listed if isinstance(listed, list) else []
         return tuple(str(one["name"]) for one in choices if isinstance(one, dict) and "name" in one)
 
+    def n_done(self, evaluations: Iterable[EvaluationKey]) -> int:
+        """Returns how many of the planned evaluations are among the stored ones.
+
+        Readings of health that a bisection added are not planned, and can't stand for one that is missing.
+
+        Args:
+            evaluations: The keys of the stored evaluations.
+        """
+        return sum(one.suite != ALARMS or self._reading_is_due(one.n_edits) for one in evaluations)
+
+    def _reading_is_due(self, n_edits: int) -> bool:
+        """Returns whether the study measures health after so many edits, which end a batch."""
+        alarms, editors = self.config.get("alarms"), self.config.get("editors")
+        at_end = n_edits == max(self.config.get("checkpoints") or [0])
+        every = alarms.get("every", 0) if isinstance(alarms, dict) else 0
+        choices = editors if isinstance(editors, list) else []
+        sizes = {one.get("batch_size", 1) for one in choices if isinstance(one, dict)}
+        if not every or not n_edits:
+            return bool(every)
+        ended = [size for size in sizes if at_end or n_edits % size == 0]
+        return any(n_edits // every > (n_edits - 1) // size * size // every for size in ended)
+
     def incompleteness(self, evaluations_done: int) -> str | None:
         """Returns a warning if the results are incomplete; None if they are complete.
 
         Args:
-            evaluations_done: The number of evaluations in the store.
+            evaluations_done: The number of planned evaluations in the store; see `n_done`.
         """
         if self.status is Status.COMPLETE and evaluations_done >= self.evaluations_planned:
             return None

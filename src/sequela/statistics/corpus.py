@@ -10,6 +10,7 @@ import torch
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hashing import hash_json, sha256_of_file
 from sequela.core.hub import hub_access, unreachable_because
+from sequela.core.plain_values import text_problem
 from sequela.core.progress import SILENT, Progress
 from sequela.core.text_files import lines_of, open_text
 from sequela.inference.sampling import sample_texts
@@ -131,7 +132,10 @@ def _texts(source: str) -> Iterator[str]:
     path = local_file(source)
     if path is not None:
         with open_text(path) as stream:
-            yield from lines_of(stream, path)
+            for number, line in enumerate(lines_of(stream, path), start=1):
+                if unusable := text_problem(line):
+                    raise BadInputError(f"{path}, line {number}: it has {unusable}.")
+                yield line
         return
     if source == "wikitext2":
         yield from _hub_texts("Salesforce/wikitext", "wikitext-2-raw-v1", "text")

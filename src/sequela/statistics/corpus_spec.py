@@ -9,10 +9,10 @@ from pydantic import ConfigDict, Field
 from sequela.core.errors import BadInputError
 from sequela.core.numbers import MAX_LENGTH, MAX_TOKENS
 from sequela.core.paths import data_folder, user_path
-from sequela.core.validation import CheckedModel, Seed
+from sequela.core.validation import CheckedModel, NumericModel, Seed
 
 
-class CorpusSpec(CheckedModel):
+class CorpusSpec(NumericModel, CheckedModel):
     """The source and the size of a corpus.
 
     Args:

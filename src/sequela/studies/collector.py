@@ -37,7 +37,13 @@ from sequela.studies.model_tasks import LoadedModel, PlannedMethod, TrajectoryFa
 from sequela.studies.outputs import Batch, Health, Measured, Outputs, TrajectoryLog
 from sequela.studies.run_checkpoints import keep_checkpoint
 from sequela.studies.run_log import RunLog
-from sequela.studies.run_manifest import with_findings, with_inputs, with_model, with_trajectories
+from sequela.studies.run_manifest import (
+    check_trajectories_stored,
+    with_findings,
+    with_inputs,
+    with_model,
+    with_trajectories,
+)
 from sequela.studies.tasks import EditTask, MeasureTask, OfModel, Position, TaskKind
 
 
@@ -77,6 +83,7 @@ class Collector:
     def _expanded(self, result: object, seconds: float) -> Sequence[Task]:
         log = self._log
         if isinstance(result, LoadedModel):
+            had_keys = bool(log.manifest.trajectory_keys)
             log.update(with_model(log.manifest, result, log.folder))
             for one in result.findings:
                 log.progress.say(f"{log.plan.edits.name}: {one.sentence}")
@@ -85,6 +92,8 @@ class Collector:
             self._models[result.name] = _Model(result)
             if not self._finished:
                 log.store.write_cost(self._cost("load model", seconds, result.name))
+            elif not had_keys:  # of an earlier version
+                check_trajectories_stored(result, log.store.evaluations(), log.folder)
             tasks = result.tasks
         elif isinstance(result, PlannedMethod):
             log.update(with_inputs(log.manifest, result, log.folder))

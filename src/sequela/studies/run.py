@@ -150,7 +150,7 @@ def _run_plan(
         if damage:
             write_manifest(folder, manifest)  # from now on the run isn't finished any more
             _set_aside(store, damage, folder, progress)
-        kept = store.count_evaluations()
+        kept = manifest.n_done(store.evaluations())
         finished = earlier is not None and not damage and earlier.incompleteness(kept) is None
         if finished and earlier is not None:
             progress.say(
@@ -191,7 +191,8 @@ def _run_plan(
                 ) from error
             raise
         planned = log.manifest.evaluations_planned
-        return RunResult(folder, log.manifest.status, store.count_evaluations(), planned)
+        done = log.manifest.n_done(store.evaluations())
+        return RunResult(folder, log.manifest.status, done, planned)
 
 
 def _run_tasks(log: RunLog, objects: Store, precision: Precision, finished: bool) -> list[Outcome]:

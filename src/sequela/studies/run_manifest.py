@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from sequela.core.errors import SequelaError
 from sequela.core.precision import Precision
 from sequela.edits import Finding
 from sequela.models.loading import choose_device
-from sequela.results import EditFinding, Manifest, collect_environment
-from sequela.studies.model_tasks import LoadedModel, PlannedMethod
+from sequela.results import EditFinding, EvaluationKey, Manifest, collect_environment
+from sequela.studies.model_tasks import LoadedModel, PlannedMethod, TrajectoryFacts
 from sequela.studies.plan import Plan
 from sequela.studies.plugins import (
     check_plugins,
@@ -141,12 +141,28 @@ def with_trajectories(manifest: Manifest, model: LoadedModel, folder: Path) -> M
     keys = dict(manifest.trajectory_keys)
     for (_, seed), one in model.trajectories.items():
         if keys.setdefault(f"{model.name}, {one.label}, shuffle seed {seed}", one.key) != one.key:
-            raise OtherRunError(
-                f"{one.label} on {model.name} is no longer the method with which the run in "
-                f"{folder} started: a preset, the text of the key statistics or a default has changed.",
-                hint="Restore it, or choose another folder with --output.",
-            )
+            raise _other_method(model, one, folder)
     return manifest.model_copy(update={"trajectory_keys": keys})
+
+
+def check_trajectories_stored(model: LoadedModel, evaluations: Iterable[EvaluationKey], folder: Path) -> None:
+    """Checks that a finished run whose manifest has no keys of trajectories has results of each of them.
+
+    Raises:
+        OtherRunError: The results are those of a method with other settings.
+    """
+    stored = {one.trajectory for one in evaluations if one.n_edits}
+    for one in model.trajectories.values():
+        if stored and one.key not in stored:
+            raise _other_method(model, one, folder)
+
+
+def _other_method(model: LoadedModel, trajectory: TrajectoryFacts, folder: Path) -> OtherRunError:
+    return OtherRunError(
+        f"{trajectory.label} on {model.name} is no longer the method with which the run "
+        f"in {folder} started: a preset, the text of the key statistics or a default has changed.",
+        hint="Restore it, or choose another folder with --output.",
+    )
 
 
 def with_inputs(manifest: Manifest, method: PlannedMethod, folder: Path) -> Manifest:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
     ByteSize,
     ConfigDict,
     Field,
@@ -21,7 +20,7 @@ from sequela.core.hashing import hash_json
 from sequela.core.numbers import MAX_LENGTH
 from sequela.core.paths import user_path
 from sequela.core.sizes import check_size
-from sequela.core.validation import Seed
+from sequela.core.validation import NumericModel, Seed
 from sequela.edited.template_settings import (
     Template,
     TemplateArguments,
@@ -34,7 +33,7 @@ from sequela.evaluation.monitor_rules import MonitorSettings, due_edit_counts
 from sequela.statistics import CorpusSpec
 
 
-class _Part(BaseModel):
+class _Part(NumericModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from torch import nn
 
 from sequela.core.batching import retry_on_oom
 from sequela.core.errors import SequelaError
-from sequela.core.validation import Seed
+from sequela.core.validation import NumericModel, Seed
 from sequela.models import LanguageModel, TokenizedPrompt
 from sequela.models.forward.activations import Site, module_at, read_activations
 from sequela.models.forward.batch import index_of, pad_right
@@ -32,7 +32,7 @@ TraceKind = Literal["block", "value", "attention"]
 """The restored states: a block's output, or the outputs of MLPs or of attention in a window of layers."""
 
 
-class TraceSettings(BaseModel):
+class TraceSettings(NumericModel):
     """The settings of a trace.
 
     Args:

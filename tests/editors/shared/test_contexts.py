@@ -84,3 +84,13 @@ def test_contexts_given_in_code_are_checked_too() -> None:
     }.items():
         with pytest.raises(BadInputError, match=re.escape(description)):
             check_contexts(contexts)
+
+
+@pytest.mark.parametrize("unusable", ["\0", "\ufdd0", "\ufdd3"])
+def test_a_context_with_a_character_that_nothing_can_use_is_named(unusable: str, tmp_path: Path) -> None:
+    path = tmp_path / "contexts.txt"
+    path.write_text(f"{{}}\nSo {unusable} {{}}\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"contexts\.txt, line 2: .* has a (NUL character|noncharacter)"):
+        read_contexts(path)
+    with pytest.raises(BadInputError, match=r"Context 2: .* has a (NUL character|noncharacter)"):
+        check_contexts(["{}", f"So {unusable} {{}}"])

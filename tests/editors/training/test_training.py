@@ -12,7 +12,7 @@ from sequela.core.errors import BadInputError, FingerprintMismatchError, Integri
 from sequela.core.progress import SILENT, Progress, SilentProgress
 from sequela.editors import Resources, create_editor
 from sequela.editors.methods.mend.editor import Mend
-from sequela.editors.training.artifact import NETWORK, artifact_folder, read_artifact
+from sequela.editors.training.artifact import NETWORK, artifact_folder, describe_artifact, read_artifact
 from sequela.editors.training.examples import Examples, TrainingEdits
 from sequela.editors.training.passes import Passes, PassStore
 from sequela.editors.training.settings import TrainingSettings
@@ -362,3 +362,14 @@ def test_of_two_trainings_of_one_network_the_second_waits_and_uses_the_first(
     (first, n_first), (second, n_second) = sorted(both, key=lambda one: one[1])
     assert first == second == read_artifact(tmp_path).network
     assert (n_first, n_second) == (0, 3)
+
+
+def test_a_step_that_is_not_in_the_curve_is_rejected_where_it_is_read(trained: Path, tmp_path: Path) -> None:
+    artifact = read_artifact(trained)
+    assert artifact.best.step == artifact.step
+    describe_artifact(tmp_path, artifact.model_copy(update={"step": 10**6}))
+    with pytest.raises(BadInputError, match="the step 1000000 of the saved network is not in its curve"):
+        read_artifact(tmp_path)
+    describe_artifact(tmp_path, artifact.model_copy(update={"curve": ()}))
+    with pytest.raises(BadInputError, match="saved without a validation"):
+        _ = read_artifact(tmp_path).best

@@ -57,6 +57,9 @@ def readings(compare: str) -> dict[str, Any]:
         ({"country": None, "capital": "Lima"}, "the field 'country' is null"),
         ({"country": "", "capital": "Lima"}, "the field 'country' is empty, and the prompt would lack it"),
         ({"country": " \n", "capital": "Lima"}, "the field 'country' is empty"),
+        ({"country": "\u200b", "capital": "Lima"}, "the field 'country' is empty"),
+        ({"country": "\u2060 \ufeff", "capital": "Lima"}, "the field 'country' is empty"),
+        ({"country": "Peru", "capital": "\u200d"}, "the right answer (from 'capital') can't be given"),
         ({"country": "Peru", "capital": ""}, "the right answer (from 'capital') can't be given"),
     ],
 )
@@ -290,7 +293,12 @@ def test_a_question_with_two_right_answers_is_remarked(tmp_path: Path) -> None:
         write(tmp_path, CHOICES, list(rows))
         return HarnessSuite(str(tmp_path / "capitals.yaml")).tasks[0].note
 
-    remark = "1 question is asked more than once, with different right answers"
+    remark, same = (
+        f"1 question is asked more than once, with {which}"
+        for which in ("different right answers", "the same right answer")
+    )
+    assert same in note(WHOLE, WHOLE)
+    assert same not in note(WHOLE, {**WHOLE, "question": "Was it so?"})
     assert remark in note(WHOLE, {**WHOLE, "label": 1})
     assert remark in note(WHOLE, {**WHOLE, "choices": ["no", "yes"]})
     assert remark not in note(WHOLE, WHOLE, {**WHOLE, "choices": ["no", "yes"], "label": 1})
@@ -321,3 +329,38 @@ def test_the_number_of_an_item_counts_those_that_are_examples(tmp_path: Path) ->
         version(tmp_path, generation(shots=2), rows)
     with pytest.raises(BadInputError, match=r"capitals\.jsonl, item 1: the right answer"):
         version(tmp_path, generation(shots=2), rows[::-1])
+
+
+@pytest.mark.parametrize(
+    ("field", "template", "reason"),
+    [
+        ("doc_to_text", "{{ question|regex_replace('(', 'b') }}", "the pattern '(' can't be replaced by 'b'"),
+        ("doc_to_text", "{{question}}{{ '\\ud800' }}", "it writes half of a surrogate pair, \\ud800"),
+        ("doc_to_text", "{{question}}{{ '%c'|format(0) }}", "it writes a NUL character"),
+        ("doc_to_choice", "{{ ['yes', '\\udfff'] }}", "it writes half of a surrogate pair, \\udfff"),
+        ("doc_to_choice", "{{ ['yes', '\\x00'] }}", "it writes a NUL character"),
+        ("doc_to_choice", ["{{ question }}", "{{ '\\x00' }}"], "it writes a NUL character"),
+        ("gen_prefix", "{{ '%c' % 56320 }}", "it writes half of a surrogate pair, \\udc00"),
+    ],
+)
+def test_what_a_template_makes_is_checked_in_every_field(
+    field: str, template: str | list[str], reason: str, tmp_path: Path
+) -> None:
+    task = {**CHOICES, "harness": {**CHOICES["harness"], field: template}}
+    with pytest.raises(BadInputError) as caught:
+        version(tmp_path, task, [WHOLE])
+    assert f"capitals.jsonl, record 1: no prompt can be built from it (harness.{field}" in str(caught.value)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["{{ ['Lima', '\\udfff'] }}", "{{ '%c' % 0 }}"])
+def test_a_right_answer_that_a_template_makes_is_checked(target: str, tmp_path: Path) -> None:
+    rows = [{"country": "Peru", "capital": "Lima"}]
+    with pytest.raises(BadInputError, match=r"record 1: .*harness\.doc_to_target .*it writes"):
+        version(tmp_path, generation({"doc_to_target": target}), rows)
+
+
+@pytest.mark.parametrize("choice", ["", " ", "\u200b", "\u2060\ufeff", "\u00ad"])
+def test_a_choice_without_a_visible_character_is_named(choice: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="record 2: choice 2 of 2 is empty"):
+        version(tmp_path, CHOICES, [WHOLE, {**WHOLE, "question": "Was it?", "choices": ["yes", choice]}])

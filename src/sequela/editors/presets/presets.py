@@ -108,7 +108,8 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
         progress: Receives a message if there is no preset, or an untested one.
 
     Raises:
-        BadInputError: The `published` preset is requested, and there is none for this model.
+        BadInputError: The `published` preset is requested, and there is none for this model; or the file of
+            a preset can't be used, or has a setting that the method doesn't take.
     """
     settings = editor.hyperparameters
     name: str = getattr(settings, "preset", "none")
@@ -135,7 +136,12 @@ def with_preset(editor: AnyEditor, model: LanguageModel, progress: Progress = SI
     if preset.provenance == "untested":
         progress.say(f"The preset of {method} for {model.name} is untested ({preset.source}).")
     given = {field: getattr(settings, field) for field in settings.model_fields_set}
-    return editor.with_settings(type(settings).model_validate({**preset.settings, **given}))
+    try:
+        filled = type(settings).model_validate({**preset.settings, **given})
+    except ValidationError as error:
+        wrong = in_words(error, "setting", allowed=list(type(settings).model_fields))
+        raise BadInputError(f"The preset {name} can't be used for {method}: {wrong}.") from error
+    return editor.with_settings(filled)
 
 
 def read_preset(path: Path, editor: str, model: LanguageModel) -> Preset:

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from sequela.core.arguments import check_items
-from sequela.core.errors import BadInputError
+from sequela.core.errors import BadInputError, shown
+from sequela.core.plain_values import text_problem
 from sequela.core.text_files import read_text
 from sequela.inference.sampling import sample_tokens
 from sequela.models import LanguageModel
@@ -86,6 +87,8 @@ def read_contexts(path: Path) -> tuple[str, ...]:
 
 
 def _check_template(template: str, where: str) -> None:
+    if unusable := text_problem(template):
+        raise BadInputError(f"{where}: {shown(template)} has {unusable}.")
     if template.count(BLANK) != 1:
         raise BadInputError(f"{where}: {template!r} must contain {BLANK} exactly once, for the prompt.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeInt
 
+from sequela.core.validation import Count
 from sequela.editors.hyperparameters import Hyperparameters
 
 N_CONTEXTS = 5
@@ -13,7 +14,7 @@ N_CONTEXTS = 5
 class TargetHyperparameters(Hyperparameters):
     """Settings of the target optimization, with the names and meanings of the released ROME and MEMIT."""
 
-    v_num_grad_steps: int = Field(default=25, ge=1, description="The maximum number of loss evaluations.")
+    v_num_grad_steps: Count = Field(default=25, ge=1, description="The maximum number of loss evaluations.")
     v_lr: float = Field(default=0.5, gt=0, description="Adam's learning rate.")
     v_weight_decay: float = Field(default=0.5, ge=0, description="The weight of ||delta|| / ||v||^2.")
     clamp_norm_factor: float = Field(default=4.0, gt=0, description="The bound of ||delta|| / ||v||.")
@@ -29,6 +30,6 @@ class MultiLayerHyperparameters(TargetHyperparameters):
     layers: tuple[NonNegativeInt, ...] | None = Field(
         default=None, min_length=1, description="The layers to edit, ascending; by default five."
     )
-    n_contexts: int = Field(
+    n_contexts: Count = Field(
         default=N_CONTEXTS, ge=0, description="The number of contexts sampled in addition to the bare prompt."
     )

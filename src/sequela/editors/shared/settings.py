@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
+from sequela.core.validation import Count
 from sequela.editors.hyperparameters import Hyperparameters
 
 IDENTITY = "identity"
@@ -44,7 +45,7 @@ class HypernetworkHyperparameters(TrainedHyperparameters):
         min_length=1,
         description="The layers whose MLPs are edited; by default the highest, three (mend) or six (malmen).",
     )
-    rank: int = Field(default=1920, ge=1, description="The rank of the network's own layers, at most.")
+    rank: Count = Field(default=1920, ge=1, description="The rank of the network's own layers, at most.")
     sequence: Literal["accumulate", "last-only"] = Field(
         default="accumulate",
         description="`accumulate` adds up the changes of all batches; `last-only` computes each batch on the "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import nn
 
 from sequela.core.descriptions import read_description_of, write_description
@@ -78,10 +78,23 @@ class Artifact(BaseModel):
     step: int
     network: str
 
+    @model_validator(mode="after")
+    def _step_was_validated(self) -> Artifact:
+        if self.curve and self.step not in [point.step for point in self.curve]:
+            raise ValueError(f"the step {self.step} of the saved network is not in its curve")
+        return self
+
     @property
     def best(self) -> ValidationPoint:
-        """The validation of the saved network."""
-        return next(point for point in self.curve if point.step == self.step)
+        """The validation of the saved network.
+
+        Raises:
+            BadInputError: The training had no validation.
+        """
+        for point in self.curve:
+            if point.step == self.step:
+                return point
+        raise BadInputError(f"The network of {self.editor} was saved without a validation.")
 
 
 def artifact_folder(editor: str, model: LanguageModel, settings: dict[str, Any]) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from sequela.core.validation import Seed
+from sequela.core.numbers import MAX_COUNT
+from sequela.core.validation import CheckedModel, Count, NumericModel, Seed
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(NumericModel, CheckedModel):
     """The settings of an editor's training.
 
     Args:
@@ -31,17 +32,17 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    n_steps: int = Field(default=10_000, ge=1)
-    batch_size: int = Field(default=10, ge=1)
-    micro_batch: int = Field(default=10, ge=1)
+    n_steps: Count = Field(default=10_000, ge=1)
+    batch_size: Count = Field(default=10, ge=1)
+    micro_batch: Count = Field(default=10, ge=1)
     lr: float = Field(default=1e-4, gt=0)
     clip: float = Field(default=100.0, gt=0)
     edit_weight: float = Field(default=0.1, gt=0)
     locality_weight: float = Field(default=1.0, ge=0)
-    validate_every: int = Field(default=100, ge=1)
-    n_held_out: int = Field(default=100, ge=1)
-    patience: int = Field(default=10, ge=1)
+    validate_every: Count = Field(default=100, ge=1)
+    n_held_out: Count = Field(default=100, ge=1)
+    patience: Count = Field(default=10, ge=1)
     minutes: float | None = Field(default=None, gt=0)
     gradient_checkpointing: bool = False
-    cache_mib: int = Field(default=1024, ge=0)
+    cache_mib: int = Field(default=1024, ge=0, le=MAX_COUNT)
     seed: Seed = 0

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from sequela.core.errors import BadInputError
 from sequela.core.numbers import MAX_LENGTH
+from sequela.core.validation import NumericModel
 from sequela.edits import Edit
 from sequela.edits.checks import is_unchanged
 from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
@@ -41,7 +42,7 @@ UNRELATED = (
 """Sentences unrelated to any edit, to put before a prompt."""
 
 
-class EditQualitySettings(BaseModel):
+class EditQualitySettings(NumericModel):
     """The settings of edit quality.
 
     Args:
@@ -62,7 +63,7 @@ class EditQualitySettings(BaseModel):
     max_portability: int = Field(default=5, ge=0)
     prefixes: int = Field(default=1, ge=0, le=len(UNRELATED))
     attack: bool = True
-    text_tokens: int = Field(default=0, ge=0)
+    text_tokens: int = Field(default=0, ge=0, le=MAX_LENGTH)
     metrics: tuple[str, ...] = ()
 
     @model_serializer(mode="wrap")

@@ -16,7 +16,7 @@ from lm_eval.api.task import ConfigurableTask
 
 from sequela.core.arguments import as_whole_number
 from sequela.core.errors import BadInputError
-from sequela.core.visible_text import shortened
+from sequela.core.visible_text import is_blank, shortened
 from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS
 from sequela.evaluation.lm_eval.data_layout import Row
 from sequela.evaluation.lm_eval.harness_keys import reason_of
@@ -246,7 +246,7 @@ def _value_at(document: Mapping[str, Any], path: Sequence[str | int]) -> Any:
 
 
 def _is_blank(value: Any) -> bool:
-    return isinstance(value, str) and not value.strip()
+    return isinstance(value, str) and is_blank(value)
 
 
 def _dotted(path: Sequence[str | int]) -> str:

@@ -13,6 +13,7 @@ from lm_eval.api.task import ConfigurableTask
 
 from sequela.core.joining import with_space, without_end_spaces
 from sequela.evaluation.lm_eval.data_layout import Row
+from sequela.evaluation.lm_eval.sandbox.characters import check_characters
 from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, template_fields
 
 JOINING_VERSION = 1
@@ -70,7 +71,7 @@ class OwnTask(ConfigurableTask):  # type: ignore[misc]
         text: str = lm_eval.utils.apply_template(template, doc)
         if self.config.doc_to_choice is not None:
             return int(text) if _INDEX.fullmatch(text) else text
-        return text if repeats_a_field(template, text, doc) else _answers_in(text)
+        return text if repeats_a_field(template, text, doc) else _answers_in(text, doc)
 
     def doc_to_choice(self, doc: Row, doc_to_choice: Any = None) -> Any:
         """Returns the choices of an item."""
@@ -81,7 +82,7 @@ class OwnTask(ConfigurableTask):  # type: ignore[misc]
             return [lm_eval.utils.apply_template(one, doc) for one in template]
         if not isinstance(template, str) or template in self.features:
             return super().doc_to_choice(doc, doc_to_choice)
-        return _value_in(lm_eval.utils.apply_template(template, doc).strip())
+        return _value_in(lm_eval.utils.apply_template(template, doc).strip(), doc)
 
     def doc_to_prefix(self, doc: Row) -> Any:
         """Returns the beginning of the answer to an item; None if there is none."""
@@ -161,7 +162,9 @@ def _reads_otherwise(task: OwnTask, document: Row) -> bool:
         return isinstance(text, str) and text.isdigit()
     target = task.doc_to_target(document)
     is_read = isinstance(target, str) and isinstance(task.config.doc_to_target, str)
-    return is_read and task.config.doc_to_target not in task.features and _answers_in(target) != target
+    return (
+        is_read and task.config.doc_to_target not in task.features and _answers_in(target, document) != target
+    )
 
 
 def _changes(template: str) -> bool:
@@ -186,18 +189,24 @@ def _texts_in(value: Any) -> Iterator[str]:
             yield from _texts_in(part)
 
 
-def _answers_in(text: str) -> Any:
+def _answers_in(text: str, document: Row) -> Any:
     """Returns a rendered text that is a list as that list; another text as it is."""
     is_list = len(text) >= 2 and (text[0], text[-1]) == ("[", "]")
-    return _value_in(text) if is_list else text
+    return _value_in(text, document) if is_list else text
 
 
-def _value_in(text: str) -> Any:
-    """Returns the Python value that a text writes; the text if it writes none."""
+def _value_in(text: str, document: Row) -> Any:
+    """Returns the Python value that a text writes; the text if it writes none.
+
+    Raises:
+        TemplateRuntimeError: A text in it has a character that nothing can use.
+    """
     try:
-        return ast.literal_eval(text)
+        value = ast.literal_eval(text)
     except UNBUILDABLE:
         return text
+    check_characters(value, document)
+    return value
 
 
 def _number_as_text(value: Any) -> Any:

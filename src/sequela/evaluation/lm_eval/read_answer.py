@@ -22,7 +22,7 @@ from sequela.core.errors import BadInputError, near_matches
 from sequela.core.plain_values import can_be_encoded
 from sequela.core.text_files import read_json_lines
 from sequela.core.validation import in_words
-from sequela.edits.edit import is_blank
+from sequela.core.visible_text import is_blank
 from sequela.evaluation.answer_reading.thinking import END_OF_THINKING
 from sequela.evaluation.edit_quality.answer_matching import starts_with_answer
 from sequela.evaluation.lm_eval.answer_extraction import COMPARISONS, read

@@ -33,6 +33,7 @@ from sequela.evaluation.lm_eval.repeatable import (
     processed_once,
     start_sampler,
 )
+from sequela.evaluation.lm_eval.sandbox.characters import check_characters
 from sequela.evaluation.lm_eval.sandbox.rendering import UNBUILDABLE, apply_template
 from sequela.evaluation.lm_eval.task_file import FOLDER, PRESENTATION, SUBJECT, TaskFile
 from sequela.evaluation.lm_eval.templates import sandboxed_templates
@@ -91,6 +92,7 @@ def choices_shown(options: str, document: Row) -> list[str]:
     """Returns the choices of an item, from the template that renders them as a list."""
     text = apply_template(options, document).strip()
     choices = ast.literal_eval(text) if text.startswith(("[", "(")) else text
+    check_characters(choices, document)
     if not isinstance(choices, list | tuple) or not all(isinstance(one, str) for one in choices):
         raise ValueError(f"options is {shortened(text, 60)}, expected a list of texts")
     return list(choices)
@@ -172,7 +174,7 @@ def build_task(
     with sandboxed_templates():
         first_prompt = _first_prompt(task, shots, definition, file)
         first_target = _first_target(task, file)
-        remark = _contradictions(task, run_documents) if file.items else ""
+        remark = _repetitions(task, run_documents) if file.items else ""
     version = definition.get("metadata", {}).get("version")
     of_version = "" if version is None else f" v{version}"
     return HarnessTask(
@@ -376,19 +378,25 @@ def _question(task: ConfigurableTask, row: Row) -> str:
     return " ".join(str(task.doc_to_text(row)).split())
 
 
-def _contradictions(task: ConfigurableTask, documents: datasets.Dataset) -> str:
-    """Returns a remark on items with the same question and choices but other right answers; empty if none."""
-    answers: dict[tuple[str, ...], set[str]] = {}
+def _repetitions(task: ConfigurableTask, documents: datasets.Dataset) -> str:
+    """Returns a remark on items with the same question and choices; empty if there are none."""
+    answers: dict[tuple[str, ...], list[str]] = {}
     for document in documents:
         target, choices = task.doc_to_target(document), []
         if task.config.doc_to_choice is not None:
             choices = task.doc_to_choice(document)
             target = choices[target]
-        answers.setdefault((_question(task, document), *sorted(choices)), set()).add(str(target))
-    if not (several := sum(len(found) > 1 for found in answers.values())):
-        return ""
-    questions = "1 question is" if several == 1 else f"{several} questions are"
-    return f"{questions} asked more than once, with different right answers"
+        answers.setdefault((_question(task, document), *sorted(choices)), []).append(str(target))
+    several = [len(set(found)) > 1 for found in answers.values() if len(found) > 1]
+    kinds = {
+        "with different right answers": sum(several),
+        "with the same right answer": len(several) - sum(several),
+    }
+    return ", ".join(
+        f"{'1 question is' if n == 1 else f'{n} questions are'} asked more than once, {how}"
+        for how, n in kinds.items()
+        if n
+    )
 
 
 def _first_target(task: ConfigurableTask, file: TaskFile) -> str:

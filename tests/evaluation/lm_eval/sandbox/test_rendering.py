@@ -309,3 +309,38 @@ def test_expressions_are_sandboxed_too() -> None:
     )
     with pytest.raises(BadInputError, match=r"record 1: .*__class__.* is unsafe"):
         layout.item({"a": "x"}, "record 1")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(", "[", "a{2,1}", "*", "\\\\", "x(?P=n)", "a{99999999999999}", "(?<=a*)b", "**", "\\\\q"]
+)
+def test_a_pattern_that_is_none_is_an_error_of_the_template(pattern: str) -> None:
+    with pytest.raises(UNBUILDABLE):
+        apply_template("{{ a|regex_replace('" + pattern + "', 'b') }}", DOCUMENT)
+
+
+@pytest.mark.parametrize("replacement", ["\\\\1", "\\\\g<x>", "\\\\g<", "\\\\q"])
+def test_a_replacement_that_names_no_group_is_an_error_of_the_template(replacement: str) -> None:
+    with pytest.raises(TemplateRuntimeError, match=r"the pattern 'y' can't be replaced by"):
+        apply_template("{{ a|regex_replace('y', '" + replacement + "') }}", DOCUMENT)
+
+
+def _of_code(code: int) -> Iterator[str]:
+    escape = f"\\u{code:04x}"
+    yield "{{ '" + escape + "' }}"
+    yield "{{ '%c'|format(" + str(code) + ") }}{{ a }}"
+    yield "{{ '%c' % " + str(code) + " }}"
+    yield "{{ '{:c}'.format(" + str(code) + ") }}"
+    yield "{% set x %}{{ '" + escape + "' }}{% endset %}{{ x }}"
+    yield "{{ ['q', '" + escape + "']|join }}"
+
+
+@pytest.mark.parametrize("template", [*_of_code(0xD800), *_of_code(0xDFFF), *_of_code(0)])
+def test_a_character_that_nothing_can_use_is_not_written(template: str) -> None:
+    with pytest.raises(TemplateRuntimeError, match=r"it writes (half of a surrogate pair|a NUL character)"):
+        apply_template(template, DOCUMENT)
+
+
+def test_a_nul_of_a_published_record_is_written_as_it_is() -> None:
+    assert apply_template("{{ a }}", {"a": "x\0y"}) == "x\0y"
+    assert apply_template("{{ '\\u00e9' }}{{ '%c' % 128512 }}", DOCUMENT) == "é😀"

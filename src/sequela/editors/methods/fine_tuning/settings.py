@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeInt
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.hyperparameters import Hyperparameters
 
@@ -16,7 +17,7 @@ class FineTuningHyperparameters(Hyperparameters):
         min_length=1,
         description="The layers to tune; by default one, at two thirds of the depth.",
     )
-    num_steps: int = Field(default=25, ge=1, description="The maximum number of Adam steps.")
+    num_steps: Count = Field(default=25, ge=1, description="The maximum number of Adam steps.")
     lr: float = Field(default=5e-4, gt=0, description="Adam's learning rate.")
     weight_decay: float = Field(default=0.0, ge=0, description="Adam's weight decay.")
     norm_constraint: float | None = Field(

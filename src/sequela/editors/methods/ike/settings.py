@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.hyperparameters import Hyperparameters
 from sequela.edits.registry import check_source
@@ -17,13 +18,13 @@ class IkeHyperparameters(Hyperparameters):
         default="counterfact-easyedit-train",
         description="The source of the edits for demonstrations, or your own .jsonl file.",
     )
-    pool: int | None = Field(
+    pool: Count | None = Field(
         default=None, ge=1, description="The number of edits used from that source; all by default."
     )
-    n_demonstrations: int = Field(
+    n_demonstrations: Count = Field(
         default=16, ge=0, description="The number of demonstrations in a prompt; 0 gives facts only."
     )
-    n_facts: int = Field(default=1, ge=1, description="The maximum number of facts in a prompt.")
+    n_facts: Count = Field(default=1, ge=1, description="The maximum number of facts in a prompt.")
     threshold: float | None = Field(
         default=None,
         gt=-1,

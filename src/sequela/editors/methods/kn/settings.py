@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.hyperparameters import Hyperparameters
 
@@ -13,7 +14,7 @@ from sequela.editors.hyperparameters import Hyperparameters
 class KnowledgeNeuronsHyperparameters(Hyperparameters):
     """KN's settings."""
 
-    steps: int = Field(default=20, ge=1, description="m, the number of points of the integral.")
+    steps: Count = Field(default=20, ge=1, description="m, the number of points of the integral.")
     adaptive_threshold: float = Field(
         default=0.2,
         ge=0,
@@ -23,7 +24,7 @@ class KnowledgeNeuronsHyperparameters(Hyperparameters):
     p: float = Field(
         default=0.4, ge=0, le=1, description="The minimum fraction of prompts for which a neuron must count."
     )
-    n_contexts: int = Field(
+    n_contexts: Count = Field(
         default=5, ge=0, description="The number of contexts sampled in addition to the bare prompt."
     )
     attributed: Literal["key", "preactivation"] = Field(

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.hyperparameters import Hyperparameters
 
@@ -24,10 +25,10 @@ class LoraHyperparameters(Hyperparameters):
         min_length=1,
         description="The names of a block's linear layers to adapt; by default attention's query and value.",
     )
-    rank: int = Field(default=8, ge=1, description="The adapters' rank; for AdaLoRA the final mean rank.")
+    rank: Count = Field(default=8, ge=1, description="The adapters' rank; for AdaLoRA the final mean rank.")
     alpha: float = Field(default=32.0, gt=0, description="The adapters' scale, divided by the rank.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout before the adapters.")
-    num_steps: int = Field(default=30, ge=1, description="The maximum number of Adam steps.")
+    num_steps: Count = Field(default=30, ge=1, description="The maximum number of Adam steps.")
     lr: float = Field(default=5e-3, gt=0, description="Adam's learning rate.")
     weight_decay: float = Field(default=0.0, ge=0, description="Adam's weight decay.")
 

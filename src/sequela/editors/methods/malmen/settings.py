@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.shared.settings import HypernetworkHyperparameters, Token
 
@@ -11,7 +12,7 @@ from sequela.editors.shared.settings import HypernetworkHyperparameters, Token
 class MalmenHyperparameters(HypernetworkHyperparameters):
     """MALMEN's settings."""
 
-    n_blocks: int = Field(default=2, ge=1, description="The number of the network's own layers.")
+    n_blocks: Count = Field(default=2, ge=1, description="The number of the network's own layers.")
     edit_lr: float = Field(default=1e-6, gt=0, description="The initial value of the learned step sizes.")
     token: Token = Field(
         default="mask",

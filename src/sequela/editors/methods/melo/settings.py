@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeInt
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.hyperparameters import Hyperparameters
 from sequela.editors.shared.settings import SAME_KEY, SameKey
@@ -27,13 +28,13 @@ class MeloHyperparameters(Hyperparameters):
     relative_radius: float = Field(
         default=0.05, gt=0, description="The fraction of the key's norm used if `init_radius` isn't given."
     )
-    rank: int = Field(default=2, ge=1, description="The rank of a block.")
-    edits_per_block: int = Field(
+    rank: Count = Field(default=2, ge=1, description="The rank of a block.")
+    edits_per_block: Count = Field(
         default=4, ge=1, description="The maximum number of edits of a batch that share a block."
     )
-    num_steps: int = Field(default=50, ge=1, description="The maximum number of Adam steps for a block.")
+    num_steps: Count = Field(default=50, ge=1, description="The maximum number of Adam steps for a block.")
     lr: float = Field(default=1e-3, gt=0, description="Adam's learning rate.")
-    halve_every: int = Field(
+    halve_every: Count = Field(
         default=30, ge=1, description="The number of steps after which the learning rate is halved."
     )
     scale: float = Field(default=350.0, gt=0, description="The scale of the product of a block's factors.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.shared.settings import HypernetworkHyperparameters
 
@@ -11,7 +12,7 @@ from sequela.editors.shared.settings import HypernetworkHyperparameters
 class MendHyperparameters(HypernetworkHyperparameters):
     """MEND's settings."""
 
-    n_hidden: int = Field(default=1, ge=0, description="The number of the network's hidden layers.")
+    n_hidden: Count = Field(default=1, ge=0, description="The number of the network's hidden layers.")
     edit_lr: float = Field(default=1e-4, gt=0, description="The initial value of the learned step sizes.")
 
 

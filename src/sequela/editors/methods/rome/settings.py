@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.shared.locate_settings import N_CONTEXTS, TargetHyperparameters
 
@@ -24,7 +25,7 @@ class RomeHyperparameters(TargetHyperparameters):
     mom2_adjustment: bool = Field(
         default=True, description="Whiten the key with the key covariance C; the paper's runs did not."
     )
-    n_contexts: int = Field(
+    n_contexts: Count = Field(
         default=N_CONTEXTS, ge=0, description="The number of contexts sampled in addition to the bare prompt."
     )
 

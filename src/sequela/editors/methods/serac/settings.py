@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeInt
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.shared.settings import TrainedHyperparameters
 from sequela.models.aliases import MINILM
@@ -28,7 +29,7 @@ class SeracHyperparameters(TrainedHyperparameters):
         min_length=1,
         description="The counterfactual model's layers with adapters; by default the upper half.",
     )
-    rank: int = Field(default=8, ge=1, description="The adapters' rank.")
+    rank: Count = Field(default=8, ge=1, description="The adapters' rank.")
     threshold: float = Field(
         default=IN_SCOPE, gt=0, le=1, description="The minimum similarity of a request in an edit's scope."
     )

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
+from sequela.core.validation import Count
 from sequela.editors.catalog_entry import MethodInfo
 from sequela.editors.hyperparameters import Hyperparameters
 
@@ -21,7 +22,9 @@ class WiseHyperparameters(Hyperparameters):
         default="retrieve",
         description="`retrieve` keeps each merged memory separately; `merge` merges all shards into one.",
     )
-    num_steps: int = Field(default=70, ge=1, description="The maximum number of gradient steps for an edit.")
+    num_steps: Count = Field(
+        default=70, ge=1, description="The maximum number of gradient steps for an edit."
+    )
     lr: float = Field(default=0.1, gt=0, description="The learning rate (published: 1.0).")
     stop_below: float = Field(default=0.02, ge=0, description="The total loss below which training ends.")
     margins: Literal["relative", "absolute"] = Field(
@@ -43,10 +46,10 @@ class WiseHyperparameters(Hyperparameters):
     norm_constraint: float | None = Field(
         default=1.0, gt=0, description="The bound on each entry's change; none if null."
     )
-    shard_size: int = Field(
+    shard_size: Count = Field(
         default=500, ge=1, description="The number of edits in a shard (published: save_freq)."
     )
-    shards_per_merge: int = Field(
+    shards_per_merge: Count = Field(
         default=2,
         ge=2,
         description="The number of full shards that are merged (published: merge_freq / save_freq).",
@@ -54,7 +57,7 @@ class WiseHyperparameters(Hyperparameters):
     density: float = Field(
         default=0.53, gt=0, le=1, description="The fraction of each copy's entries kept in merging."
     )
-    n_contexts: int = Field(
+    n_contexts: Count = Field(
         default=10, ge=1, description="The number of contexts sampled in addition to the bare prompt."
     )
     neighborhood: bool = Field(

@@ -15,6 +15,7 @@ from typing import Any
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.runtime import Undefined
 
+from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.sandbox.budget import (
     ESCAPED,
     MOST_BITS,
@@ -223,8 +224,17 @@ STEPS_PER_WORK = 8
 
 
 def regex_replace(string: str, pattern: str, repl: str, count: int = 0) -> str:
-    """Replaces matches of a pattern; the harness's own filter."""
-    return re.sub(pattern, repl, string, count=count)
+    """Replaces matches of a pattern; the harness's own filter.
+
+    Raises:
+        TemplateRuntimeError: The pattern is no regular expression, or the replacement names no group of it.
+    """
+    try:
+        return re.sub(pattern, repl, string, count=count)
+    except (re.error, IndexError, OverflowError, RecursionError) as error:
+        raise TemplateRuntimeError(
+            f"the pattern {shortened(pattern, 60)!r} can't be replaced by {shortened(repl, 60)!r}: {error}"
+        ) from error
 
 
 def check_pattern(budget: Budget, string: str, pattern: str, repl: str, count: int = 0) -> None:

@@ -24,6 +24,7 @@ from jinja2.utils import Namespace
 
 from sequela.core.visible_text import shortened
 from sequela.evaluation.lm_eval.sandbox.budget import Budget, LimitError
+from sequela.evaluation.lm_eval.sandbox.characters import check_characters
 from sequela.evaluation.lm_eval.sandbox.checks import check_width, check_writable
 from sequela.evaluation.lm_eval.sandbox.functions import (
     LOOP,
@@ -69,7 +70,8 @@ def apply_template(template: str, document: Mapping[str, Any]) -> str:
     """Renders a template for a document, as the harness would.
 
     Raises:
-        TemplateError: The template is invalid, names a missing field, or uses something that isn't offered.
+        TemplateError: The template is invalid, names a missing field, or uses something that isn't offered;
+            or it writes a character that nothing can use.
         LimitError: It does or makes too much; the message has the template.
     """
     return _rendered(template, document, nulls=True)
@@ -95,6 +97,7 @@ def _rendered(template: str, document: Mapping[str, Any], *, nulls: bool) -> str
     except LimitError as error:
         message = f"the template {shortened(template, 60)!r} is too large: {error.message}"
         raise LimitError(message, template) from error
+    check_characters(text, document)
     return text
 
 
