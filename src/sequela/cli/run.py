@@ -33,6 +33,14 @@ def run(
         ),
     ] = None,
     memory: options.Memory = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=512,
+            help="The number of processes that share the work and the processor's cores. Results are the same.",
+        ),
+    ] = 1,
     as_json: options.Json = False,
 ) -> None:
     """Run a study: models x methods x orders of edits, measured at checkpoints.
@@ -48,7 +56,7 @@ def run(
         chosen = read_study(study, output).model_copy(update=given)
         check_memory(chosen)
         check_device(chosen, study)
-        _run(chosen, output, as_json)
+        _run(chosen, output, as_json, workers)
 
 
 def demo(
@@ -64,7 +72,7 @@ def demo(
     _run(study_from_text(text, "demo.yaml"), output, as_json)
 
 
-def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-untyped-def]
+def _run(study, output: Path | None, as_json: bool, n_workers: int = 1) -> None:  # type: ignore[no-untyped-def]
     from sequela.studies.run_lock import check_not_running
     from sequela.studies.study_file import run_folder
 
@@ -78,7 +86,7 @@ def _run(study, output: Path | None, as_json: bool) -> None:  # type: ignore[no-
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
     with shown_progress(console) as progress:
-        result = run_study(study, folder, progress, command)
+        result = run_study(study, folder, progress, command, n_workers)
     if result.status is not Status.COMPLETE:
         console.print(
             f"Stopped: {result.done} of {result.planned} evaluations are done and stored in "
