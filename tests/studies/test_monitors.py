@@ -13,7 +13,7 @@ from sequela.core.errors import BadInputError, SequelaError
 from sequela.edited import Delta, Dense, EditedModel
 from sequela.editors import create_editor
 from sequela.evaluation.monitor_rules import HEALTH_METRICS, HealthRule, MonitorSettings, due_edit_counts
-from sequela.evaluation.monitors import HealthMonitor
+from sequela.evaluation.monitors import HealthMonitor, health_results
 from sequela.inference import TorchEngine
 from sequela.models import LanguageModel
 from sequela.results import ALARMS, Measurement, Query, Status, open_store, read_manifest
@@ -128,7 +128,7 @@ class TestHealthMetrics:
             for name in found
             if name not in ("nonfinite", "perplexity")
         )
-        for result in alarms.task_results(found):
+        for result in health_results(found):
             assert result.value is None or result.metric == "nonfinite"
 
 

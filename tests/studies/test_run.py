@@ -20,6 +20,7 @@ from sequela.results import (
 )
 from sequela.studies import Study, run_study
 from sequela.studies.pieces import QUICK_TOKENS
+from sequela.studies.run import FailedTasksError
 from support.runs import (
     measured,
 )
@@ -103,20 +104,22 @@ class TestAFailedRun:
         evaluate = BuiltinSuite.evaluate
         calls = 0
 
-        def fails_the_second_time(self, model, engine, progress):  # type: ignore[no-untyped-def]
+        def fails_from_the_second_to_the_fourth_time(self, model, engine, progress):  # type: ignore[no-untyped-def]
             nonlocal calls
             calls += 1
-            if calls == 2:
-                evaluate(self, model, engine, progress)
+            found = evaluate(self, model, engine, progress)
+            if 2 <= calls <= 4:
                 raise RuntimeError("the ruler broke")
-            return evaluate(self, model, engine, progress)
+            return found
 
         with monkeypatch.context() as patch:
-            patch.setattr(BuiltinSuite, "evaluate", fails_the_second_time)
-            with pytest.raises(RuntimeError, match="the ruler broke"):
+            patch.setattr(BuiltinSuite, "evaluate", fails_from_the_second_to_the_fourth_time)
+            with pytest.raises(FailedTasksError, match="failed after 3 tries: RuntimeError: the ruler broke"):
                 run_study(make_study(), folder)
+        assert calls == 1 + 3 + 3  # three tries of one task, and the other three evaluations of edited models
         manifest = read_manifest(folder)
-        assert (manifest.status, manifest.error) == (Status.FAILED, "the ruler broke")
+        assert manifest.status is Status.FAILED
+        assert "the ruler broke" in manifest.error
         with open_store(folder) as store:
             done = store.count_evaluations()
         reported = manifest.incompleteness(done)
@@ -136,7 +139,7 @@ class TestAFailedRun:
 
         class BlockLater(SilentProgress):
             def say(self, message: str) -> None:
-                if "edit 1" in message:
+                if "edit 1 " in message:
                     blocked.write_text("no folder can be made here")
 
         with pytest.raises(SequelaError, match="failed: ") as caught:

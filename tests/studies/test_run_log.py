@@ -29,9 +29,9 @@ class TestProgress:
         return log
 
     def test_every_piece_is_done_in_the_end(self, watched: WorkloadLog) -> None:
-        edits, alarms, loading, preparing, answers = 4, 1 + 4, 1, 2, 1
+        edits, health, loading, preparing, answers = 4, 1, 1, 2, 1
         assert watched.workload.n_done == watched.workload.n_pieces
-        assert watched.workload.n_pieces == EVALUATIONS + edits + alarms + loading + preparing + answers
+        assert watched.workload.n_pieces == EVALUATIONS + edits + health + loading + preparing + answers
 
     def test_every_task_belongs_to_a_piece_labeled_with_suite_and_checkpoint(
         self, watched: WorkloadLog
@@ -39,7 +39,7 @@ class TestProgress:
         assert all(label for label, _ in watched.begun)
         assert ("ft-m, 2 edits, perplexity", "scoring requests") in watched.begun
         assert ("ft-m, 1 edit, edit_quality", "generating tokens") in watched.begun
-        assert ("rome (r-rome, no covariance): edit 2 of 2", "targets, steps") in watched.begun
+        assert ("rome (r-rome, no covariance), edit 2", "targets, steps") in watched.begun
 
     def test_numbers_are_logged_at_once_the_first_before_editors_prepare(self, watched: WorkloadLog) -> None:
         lines = [line for line in watched.lines if ": perplexity " in line]
@@ -54,9 +54,6 @@ class TestProgress:
         first = watched.lines.index(lines[0])
         before = watched.lines[:first]
         assert not any("measuring after" in line or "reference answers" in line for line in before)
-        assert [line.rpartition(": ")[2] for line in before if "measuring" in line] == [
-            "measuring the unedited model"
-        ]
 
     def test_a_resumed_run_counts_stored_pieces_as_done(
         self, watched: WorkloadLog, make_study: MakeStudy, tmp_path: Path

@@ -38,7 +38,7 @@ def run(
         typer.Option(
             min=1,
             max=512,
-            help="The number of processes that share the work and the processor's cores. Results are the same.",
+            help="The number of processes that share the work and the processor's cores.",
         ),
     ] = 1,
     as_json: options.Json = False,

@@ -91,7 +91,11 @@ class Collector:
             log.update(with_trajectories(log.manifest, result, log.folder))
             self._models[result.name] = _Model(result)
             if not self._finished:
-                log.store.write_cost(self._cost("load model", seconds, result.name))
+                peak = result.peak_memory_bytes
+                cost = CostRecord(
+                    step="load model", seconds=seconds, peak_memory_bytes=peak, model=result.name
+                )
+                log.store.write_cost(cost)
             elif not had_keys:  # of an earlier version
                 check_trajectories_stored(result, log.store.evaluations(), log.folder)
             tasks = result.tasks
@@ -156,7 +160,12 @@ class Collector:
     def _collect_preparation(self, outcome: Outcome, payload: OfModel) -> None:
         facts = self._models[payload.model].first_trajectory(payload.method)
         if outcome.seconds:
-            cost = self._cost("statistics and contexts", outcome.seconds, payload.model, facts.labels)
+            cost = CostRecord(
+                step="statistics and contexts",
+                seconds=outcome.seconds,
+                peak_memory_bytes=outcome.result if isinstance(outcome.result, int) else None,
+                **_method(facts.labels),
+            )
             self._log.store.write_cost(cost)
 
     # Trajectories
@@ -171,7 +180,7 @@ class Collector:
         if not {one.position for one in new} <= {one.position for one in store.edit_records(facts.key)}:
             # Costs come first: if the run ends here, the records are missing and both are written again.
             store.discard_costs("edit", facts.key, after=task.start)
-            store.write_cost(*(self._cost_of(one, facts) for one in log.batches if one.n_edits > task.start))
+            store.write_cost(*(_cost_of_batch(one, facts) for one in log.batches if one.n_edits > task.start))
             store.write_edit_records(new)
         model = self._models[task.to.model]
         for health in log.health:
@@ -187,11 +196,7 @@ class Collector:
         rules = triggered((*settings.stop_when, *settings.mark_when), health.metrics, model.health)
         results = health_results(health.metrics, health_note(rules))
         labels = facts.labels.model_copy(update={"n_edits": health.n_edits})
-        if self._keep_health(facts.key, labels, health, results, model):
-            cost = self._cost(
-                "evaluate", health.seconds, labels.model, labels, facts.key, health.n_edits, ALARMS
-            )
-            self._log.store.write_cost(cost)
+        self._keep_health(facts.key, labels, health, results, model)
 
     def _collect_measurement(self, address: Address, task: MeasureTask) -> None:
         facts, store, at = self._facts(task.at), self._log.store, task.at
@@ -248,17 +253,14 @@ class Collector:
         if log.store.has(key):
             return
         log.store.write_evaluation(key, measurements(results, labels, model.baseline), items)
-        cost = self._cost(
-            "evaluate", measured.seconds, labels.model, labels, key.trajectory, key.n_edits, key.suite
-        )
-        log.store.write_cost(cost.model_copy(update={"peak_memory_bytes": measured.peak_memory_bytes}))
+        log.store.write_cost(_cost_of_measuring(key, labels, measured))
         if description := headline(results):
             log.progress.say(f"{log.label(labels.model, position, key.suite)}: {description}")
 
     def _keep_health(
         self, trajectory: str, labels: Labels, health: Health, results: Sequence[TaskResult], model: _Model
-    ) -> bool:
-        """Stores health metrics; returns False if they were stored already."""
+    ) -> None:
+        """Stores health metrics unless they are stored already."""
         key = EvaluationKey(
             trajectory=trajectory,
             n_edits=health.n_edits,
@@ -266,36 +268,10 @@ class Collector:
             suite_version=model.facts.monitor,
             model_hash=health.model_hash,
         )
-        if self._log.store.has(key):
-            return False
-        self._log.store.write_evaluation(key, measurements(results, labels, model.health_baseline))
-        return True
-
-    def _cost_of(self, batch: Batch, facts: TrajectoryFacts) -> CostRecord:
-        cost = self._cost("edit", batch.seconds, facts.labels.model, facts.labels, facts.key, batch.n_edits)
-        peak = batch.peak_memory_bytes
-        return cost.model_copy(update={"units": len(batch.reports), "peak_memory_bytes": peak})
-
-    def _cost(
-        self,
-        step: str,
-        seconds: float,
-        model: str,
-        labels: Labels | None = None,
-        trajectory: str = "",
-        n_edits: int | None = None,
-        suite: str = "",
-    ) -> CostRecord:
-        return CostRecord(
-            step=step,
-            seconds=seconds,
-            trajectory=trajectory,
-            model=model,
-            editor="" if labels is None else labels.editor,
-            variant="" if labels is None else labels.variant,
-            n_edits=n_edits,
-            suite=suite,
-        )
+        if not self._log.store.has(key):
+            self._log.store.write_evaluation(key, measurements(results, labels, model.health_baseline))
+            if health.n_edits:
+                self._log.store.write_cost(_cost_of_measuring(key, labels, health))
 
     def _facts(self, at: Position) -> TrajectoryFacts:
         return self._models[at.model].facts.trajectories[at.method, at.order_seed]
@@ -356,3 +332,32 @@ def _notes_of(records: Sequence[EditRecord]) -> dict[str, str]:
         f"{first.warning})"
     )
     return {SUCCESS_AT_EDIT: note, RETENTION_AT_N: note}
+
+
+def _cost_of_batch(batch: Batch, facts: TrajectoryFacts) -> CostRecord:
+    return CostRecord(
+        step="edit",
+        seconds=batch.seconds,
+        units=len(batch.reports),
+        peak_memory_bytes=batch.peak_memory_bytes,
+        trajectory=facts.key,
+        n_edits=batch.n_edits,
+        **_method(facts.labels),
+    )
+
+
+def _cost_of_measuring(key: EvaluationKey, labels: Labels, taken: Measured | Health) -> CostRecord:
+    return CostRecord(
+        step="evaluate",
+        seconds=taken.seconds,
+        peak_memory_bytes=taken.peak_memory_bytes,
+        trajectory=key.trajectory,
+        n_edits=key.n_edits,
+        suite=key.suite,
+        **_method(labels),
+    )
+
+
+def _method(labels: Labels) -> dict[str, str]:
+    """Returns the model and the method of a cost."""
+    return {"model": labels.model, "editor": labels.editor, "variant": labels.variant}

@@ -36,6 +36,7 @@ class EditSteps:
         self._outputs = outputs
         self._task = task
         self._trajectory = bench.trajectories[task.to.method, task.to.order_seed]
+        self._where = f"{bench.model.name}, {self._trajectory.label}"
         self._batches: list[Batch] = []
         self._health: list[Health] = []
         self._success: list[ItemRecord] = []
@@ -71,6 +72,8 @@ class EditSteps:
         every = self._bench.plan.study.alarms.every
         ranks: dict[int, Mapping[str, int]] = {}
         for batch in self._counted(session.batches(edits[:to], at.n_edits), to - at.n_edits):
+            position = f"edit {at.n_edits + len(batch)} of {self._bench.plan.study.n_edits}"
+            self._bench.progress.say(f"{self._where}: {position}")
             result = session.apply_batch(batch, at)
             self._note_dropped(result.reports)
             self._batches.append(
@@ -100,10 +103,9 @@ class EditSteps:
                 advance(len(batch))
 
     def _note_dropped(self, reports: Sequence[EditReport]) -> None:
-        where = f"{self._bench.model.name}, {self._trajectory.label}"
         for report in reports:
             if report.dropped:
-                self._bench.progress.say(f"{where}: edit {report.edit_id!r} dropped: {report.dropped}")
+                self._bench.progress.say(f"{self._where}: edit {report.edit_id!r} dropped: {report.dropped}")
 
     def _measured(self, batch: Sequence[Edit], at: Snapshot, before: Unedited) -> list[ItemRecord]:
         """Measures a batch right after it."""
@@ -135,8 +137,7 @@ class EditSteps:
         )
         if marked := triggered((*settings.stop_when, *settings.mark_when), metrics, bench.monitor.unedited):
             count = number_of("edit", at.n_edits)
-            where = f"{bench.model.name}, {self._trajectory.label}, {count}"
-            bench.progress.say(f"{where}: {health_note(marked)}")
+            bench.progress.say(f"{self._where}, {count}: {health_note(marked)}")
         return triggered(settings.stop_when, metrics, bench.monitor.unedited)
 
 

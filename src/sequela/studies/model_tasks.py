@@ -14,6 +14,7 @@ from sequela.results import EDIT_QUALITY, UNEDITED, Component, Labels, Plugin, m
 from sequela.scheduling import Place, Task
 from sequela.studies import pieces
 from sequela.studies.model_bench import ModelBench
+from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plugins import family_component, family_plugin
 from sequela.studies.task_keys import Output
 from sequela.studies.tasks import EditTask, MeasureTask, OfModel, Position, TaskKind
@@ -44,6 +45,7 @@ class LoadedModel:
     Args:
         name: The model's name in the study.
         fingerprint: Its fingerprint.
+        peak_memory_bytes: The peak main memory of the process after loading it.
         end_tokens: The hash of its end tokens, which the fingerprint doesn't cover.
         component: Its family.
         plugins: The package of its family, if that isn't built in.
@@ -57,6 +59,7 @@ class LoadedModel:
 
     name: str
     fingerprint: str
+    peak_memory_bytes: int
     end_tokens: str
     component: Component
     plugins: tuple[Plugin, ...]
@@ -104,6 +107,7 @@ class ModelTasks:
         return LoadedModel(
             name=self._name,
             fingerprint=bench.model.fingerprint,
+            peak_memory_bytes=peak_memory_bytes(),
             end_tokens=hash_json(sorted(bench.model.end_ids)),
             component=family_component(bench.model.family),
             plugins=family_plugin(bench.model.family),
@@ -224,7 +228,9 @@ class ModelTasks:
             yield Task(
                 made.key,
                 TaskKind.EDIT.value,
-                self._label(trajectory.label, f"edits {start + 1} to {stop}"),
+                self._label(
+                    trajectory.label, f"edit {stop}" if stop == start + 1 else f"edits {start + 1} to {stop}"
+                ),
                 (*((before,) if before else ()), reference),
                 place,
                 pieces.EDIT_TOKENS * (stop - start),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from sequela.core.precision import Precision
 from sequela.core.progress import Progress
+from sequela.core.wording import number_of
 from sequela.edited import EditedModel
 from sequela.edits import Edit, EditsInForce
 from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, measure_edits, neighborhood_answers
@@ -86,10 +87,12 @@ class StudyWorkbench:
     def _load(self, bench: ModelBench, task: Task) -> LoadedModel:
         return ModelTasks(bench, task.key).loaded()
 
-    def _prepare(self, bench: ModelBench, task: Task) -> None:
+    def _prepare(self, bench: ModelBench, task: Task) -> int:
+        """Prepares a method; returns the peak memory in bytes."""
         assert isinstance(task.payload, OfModel)
         assert task.payload.method is not None
         bench.sessions[task.payload.method].start()
+        return peak_memory_bytes()
 
     def _plan_method(self, bench: ModelBench, task: Task) -> PlannedMethod:
         assert isinstance(task.payload, OfModel)
@@ -98,6 +101,7 @@ class StudyWorkbench:
 
     def _ask_unedited(self, bench: ModelBench, task: Task) -> None:
         settings, edits = self._plan.study.edit_quality, self._plan.edits
+        bench.progress.say(f"{bench.model.name}: asking the unedited model for reference answers")
         answers = neighborhood_answers(bench.unedited, bench.engine, edits, settings, bench.progress)
         texts = reference_texts(bench.unedited, bench.engine, edits, settings, bench.progress)
         output = Unedited(answers=dict(answers), texts=dict(texts))
@@ -146,6 +150,8 @@ class StudyWorkbench:
         edited = trajectory.session.edited(checkpoint, bench.routers)
         made = bench.checkpoint_output(at.method, at.order_seed, at.n_edits)
         if payload.suite == EDIT_QUALITY:
+            where = f"{bench.model.name}, {trajectory.label}"
+            bench.progress.say(f"{where}: measuring after {number_of('edit', at.n_edits)}")
             before = self._outputs.read_unedited(Address.parse(payload.reference))
             in_force = EditsInForce(trajectory.questions, at.n_edits, frozenset(log.dropped))
             edits = trajectory.edits[: at.n_edits]
