@@ -24,8 +24,10 @@ EVALUATIONS = 3 * (1 + 2 * 2)
 class TestProgress:
     @pytest.fixture(scope="class")
     def watched(self, make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> WorkloadLog:
-        log = WorkloadLog()
-        run_study(make_study(alarms={"every": 1}), tmp_path_factory.mktemp("watched") / "run", log)
+        log, folder = WorkloadLog(), tmp_path_factory.mktemp("watched")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SEQUELA_CACHE", str(folder / "cache"))
+            run_study(make_study(alarms={"every": 1}), folder / "run", log)
         return log
 
     def test_every_piece_is_done_in_the_end(self, watched: WorkloadLog) -> None:
