@@ -46,7 +46,7 @@ from sequela.scheduling import (
     TaskGraph,
     numbered_workers,
 )
-from sequela.store import Address, Store, run_id_of
+from sequela.store import Address, DamagedObjectError, Store, run_id_of
 from sequela.store import open_store as open_objects
 from sequela.studies.checkpoints import set_checkpoints_aside
 from sequela.studies.collector import Collector
@@ -216,7 +216,16 @@ def _run_tasks(log: RunLog, objects: Store, precision: Precision, finished: bool
         return tasks
 
     def is_stored(task: Task) -> bool:
-        return task.kind not in UNSTORED and (finished or objects.has(Address.parse(task.key)))
+        if task.kind in UNSTORED or finished:
+            return task.kind not in UNSTORED
+        address = Address.parse(task.key)
+        try:
+            if objects.has(address):
+                objects.fetch(address)  # which verifies it
+                return True
+        except DamagedObjectError as error:
+            log.progress.say(f"{task.label} is done again: {error}")
+        return False
 
     graph = TaskGraph(_load_task(name) for name in plan.study.models)
     executor = _executor(log, objects, precision)
