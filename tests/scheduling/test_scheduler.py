@@ -28,10 +28,12 @@ from sequela.scheduling import (
     simulate,
 )
 from support.scheduling import (
+    PAYLOADS,
     FolderBench,
     Recorder,
     ShuffledExecutor,
     broken_bench,
+    expected_states,
     folder_bench,
     outputs,
     stored_in,
@@ -51,9 +53,6 @@ def states(outcomes: list[Outcome]) -> dict[str, str]:
     return {one.task.key: one.state.value for one in outcomes}
 
 
-PAYLOADS = (None, None, None, None, "fail", "fail 1", "fail 2", "refuse", "skip")
-
-
 @st.composite
 def graphs(draw: st.DrawFn, damages: bool = False) -> TaskGraph:
     """Graphs of tasks some of which fail, once or always, are skipped, or refuse their input.
@@ -70,20 +69,6 @@ def graphs(draw: st.DrawFn, damages: bool = False) -> TaskGraph:
         weight = float(draw(st.integers(0, 5)))
         tasks.append(task(f"t{i}", *needed, payload=draw(payloads), place=place, weight=weight))
     return TaskGraph(draw(st.permutations(tasks)))
-
-
-def expected_states(graph: TaskGraph) -> dict[str, str]:
-    """Returns the states by the definition, task by task."""
-    found: dict[str, str] = {}
-    for one in graph:
-        bad = [found[need] for need in one.needs if found[need] != "done"]
-        if bad:
-            found[one.key] = "skipped" if bad[0] == "skipped" else "not run"
-        else:
-            found[one.key] = {"fail": "failed", "refuse": "failed", "skip": "skipped"}.get(
-                str(one.payload), "done"
-            )
-    return found
 
 
 @settings(deadline=None, max_examples=60)

@@ -27,6 +27,7 @@ from sequela.scheduling import (
     SilentListener,
     Skipped,
     Task,
+    TaskGraph,
     TaskRunner,
     Unreadable,
     Workbench,
@@ -36,6 +37,10 @@ from sequela.scheduling import (
 
 PATIENCE = 60.0
 """The time, in seconds, after which a test that waits for a process gives up."""
+
+
+PAYLOADS = (None, None, None, None, "fail", "fail 1", "fail 2", "refuse", "skip")
+"""The payloads of the tasks of random graphs."""
 
 
 def task(key: str, *needs: str, **fields: object) -> Task:
@@ -193,6 +198,20 @@ class Recorder(SilentListener):
 
     def keys(self, event: str) -> list[str]:
         return [key for name, key in self.events if name == event]
+
+
+def expected_states(graph: TaskGraph) -> dict[str, str]:
+    """Returns the states by the definition, task by task."""
+    found: dict[str, str] = {}
+    for one in graph:
+        bad = [found[need] for need in one.needs if found[need] != "done"]
+        if bad:
+            found[one.key] = "skipped" if bad[0] == "skipped" else "not run"
+        else:
+            found[one.key] = {"fail": "failed", "refuse": "failed", "skip": "skipped"}.get(
+                str(one.payload), "done"
+            )
+    return found
 
 
 class ShuffledExecutor:

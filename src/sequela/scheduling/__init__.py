@@ -16,6 +16,7 @@ from sequela.scheduling.executor import (
     numbered_workers,
 )
 from sequela.scheduling.graph import TaskGraph
+from sequela.scheduling.growth import Expand
 from sequela.scheduling.inline import InlineExecutor
 from sequela.scheduling.outcome import Cause, Failure, Outcome, State
 from sequela.scheduling.processes import ProcessExecutor
@@ -29,6 +30,7 @@ __all__ = [
     "UNLIMITED",
     "Cause",
     "Executor",
+    "Expand",
     "Failure",
     "InlineExecutor",
     "LabeledProgress",

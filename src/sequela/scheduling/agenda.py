@@ -25,6 +25,10 @@ class Agenda:
     needs ends when all of them have ended, because of the first one in the order of its `needs`, so that its
     outcome doesn't depend on the order in which they ended.
 
+    When a graph grows, the tasks that join are asked for like those of the beginning: those that no other one
+    of them reads in any case, the others if one that reads them is to be done. What is to be done stays so.
+    Hence what is done doesn't depend on which tasks joined first.
+
     Args:
         graph: The tasks.
         is_stored: Returns whether the output of a task is in the store; called once for each task.
@@ -32,20 +36,60 @@ class Agenda:
 
     def __init__(self, graph: TaskGraph, is_stored: Callable[[Task], bool]) -> None:
         self._graph = graph
+        self._is_stored = is_stored
+        self._stored: dict[str, bool] = {}
         self.outcomes: dict[str, Outcome] = {}
-        stored = {task.key for task in graph if is_stored(task)}
+        self._awaited: dict[str, set[str]] = {}
+        self._ready: list[Task] = []
+        self.todo: tuple[Task, ...] = self.needed(graph, [*graph])
+        self.join(graph, self.todo)
+
+    def needed(self, graph: TaskGraph, joining: Collection[Task]) -> tuple[Task, ...]:
+        """Returns the tasks that are to be done because tasks join, besides those that are so already.
+
+        Args:
+            graph: The graph with the tasks that join.
+            joining: Those tasks; some may have been known.
+        """
+        read = {need for task in joining for need in task.needs}
+        asked_for = {task.key for task in joining} - read
         needed: set[str] = set()
         for task in reversed([*graph]):
-            readers = graph.dependents(task.key)
-            if task.key not in stored and (not readers or needed.intersection(readers)):
+            is_asked_for = task.key in asked_for or needed.intersection(graph.dependents(task.key))
+            if task.key not in self._awaited and not self._has_stored(task) and is_asked_for:
                 needed.add(task.key)
-        self.todo: tuple[Task, ...] = tuple(task for task in graph if task.key in needed)
+        return tuple(task for task in graph if task.key in needed)
+
+    def join(self, graph: TaskGraph, needed: Collection[Task]) -> list[Outcome]:
+        """Replaces the graph by one that has grown.
+
+        Args:
+            graph: The graph.
+            needed: What `needed` returned.
+
+        Returns:
+            The outcomes of the tasks that join and end at once: what is stored, not needed, or can't be done.
+        """
+        self._graph = graph
+        todo = {task.key for task in needed}
+        ended: list[Outcome] = []
         for task in graph:
-            if task.key not in needed:
-                state = State.STORED if task.key in stored else State.NOT_NEEDED
-                self.outcomes[task.key] = Outcome(task, state)
-        self._awaited = {task.key: needed.intersection(task.needs) for task in self.todo}
-        self._ready: list[Task] = [task for task in self.todo if not self._awaited[task.key]]
+            if task.key in todo:
+                self.outcomes.pop(task.key, None)  # it was not needed until now
+                self._awaited[task.key] = {need for need in task.needs if need not in self.outcomes}
+                found = [] if self._awaited[task.key] else self._decided(task)
+            elif task.key not in self._awaited and task.key not in self.outcomes:
+                found = [Outcome(task, State.STORED if self._has_stored(task) else State.NOT_NEEDED)]
+            else:
+                found = []
+            self.outcomes.update((outcome.task.key, outcome) for outcome in found)
+            ended += found
+        return ended
+
+    def _has_stored(self, task: Task) -> bool:
+        if task.key not in self._stored:
+            self._stored[task.key] = self._is_stored(task)
+        return self._stored[task.key]
 
     @property
     def is_over(self) -> bool:
@@ -70,6 +114,13 @@ class Agenda:
                     if not awaited:
                         ended.extend(self._decided(self._graph[key]))
         return ended
+
+    def revoke(self, outcome: Outcome) -> list[Outcome]:
+        """Like `end`, for a task that counted as stored, and before any that needs it was started."""
+        for key in self._graph.dependents(outcome.task.key):
+            if key not in self.outcomes:
+                self._awaited[key].add(outcome.task.key)
+        return self.end(outcome)
 
     def reopen(self, task: Task, keys: Collection[str]) -> list[Task]:
         """Makes tasks to be done again, because a task found their outputs missing or damaged.

@@ -26,7 +26,8 @@ class Listener(Protocol):
     def finished(self, outcome: Outcome) -> None:
         """A task has ended, in whatever state; called in the order in which tasks end, for progress.
 
-        A task whose output turned out to be missing or damaged and is computed anew ends once more.
+        A task whose output turned out to be missing or damaged and is computed anew ends once more, and so
+        does one that was not needed until others joined a graph that grows.
         """
         ...
 

@@ -31,20 +31,41 @@ class Policy:
 
     def __init__(self, graph: TaskGraph, todo: Sequence[Task], workers: Sequence[Resources]) -> None:
         self._workers = workers
-        self._positions = {key: i for i, key in enumerate(graph.keys)}
-        self._chains = graph.chain_weights(frozenset(task.key for task in todo))
-        self._left = {task.key: task.weight for task in todo}
-        self._weight_left = sum(self._left.values())
+        self._left: dict[str, float] = {}
+        self._weight_left = 0.0
         self._idle = set(range(len(workers)))
         self._places: list[Place] = [()] * len(workers)
         self._held: Counter[Place] = Counter()
         self._groups: dict[tuple[Place, Resources], _Group] = {}
+        self._counted: set[str] = set()
+        self.grow(graph, todo)
+
+    def grow(self, graph: TaskGraph, todo: Sequence[Task]) -> None:
+        """Replaces the graph by one that has grown.
+
+        Args:
+            graph: The graph.
+            todo: The tasks that are to be done besides those of the beginning.
+        """
+        self._positions = {key: i for i, key in enumerate(graph.keys)}
+        self._counted.update(task.key for task in todo)
+        self._chains = graph.chain_weights(self._counted)
+        for task in todo:
+            self._left[task.key] = task.weight
+            self._weight_left += task.weight
+        ready = [task for group in self._groups.values() for task in group.ready.values()]
+        self._groups.clear()
+        for task in ready:
+            self._add_to_group(task)
 
     def add(self, task: Task) -> None:
         """Adds a task that is ready, or ready again."""
         if task.key not in self._left:
             self._left[task.key] = task.weight
             self._weight_left += task.weight
+        self._add_to_group(task)
+
+    def _add_to_group(self, task: Task) -> None:
         group = self._groups.setdefault((task.place, task.resources), _Group())
         group.add(task, self._positions[task.key], self._chain(task))
 

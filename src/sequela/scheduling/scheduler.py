@@ -9,13 +9,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sequela.core.errors import BadInputError
+from sequela.core.errors import BadInputError, SequelaError
 from sequela.scheduling.agenda import Agenda
 from sequela.scheduling.events import Listener, SilentListener
 from sequela.scheduling.executor import Executor, Lost, Reply, Report, Skipped, Succeeded, Unreadable
 from sequela.scheduling.graph import TaskGraph
+from sequela.scheduling.growth import Expand, Growth
 from sequela.scheduling.outcome import Cause, Failure, Outcome, State
 from sequela.scheduling.policy import Policy
+from sequela.scheduling.running import failure_of
 from sequela.scheduling.task import Task
 
 TRIES = 3
@@ -36,14 +38,21 @@ class Scheduler:
     * The outputs of tasks go to the store, the small results and the events to the listener, in this process.
     * `pause`, `resume` and `cancel` may be called at any time: by the listener, from another thread or from a
       signal handler.
+    * A graph may grow: `expand` returns the tasks that follow from the result of another one, such as all
+      work on a model from its fingerprint. They join right behind it in the order of the graph.
 
     Args:
         graph: The tasks.
         executor: The workers.
         is_stored: Returns whether the output of a task is in the store, complete; it is called once for each
-            task, before anything runs.
+            task, when that joins the graph. It says False for a task whose result `expand` needs.
         listener: Receives the events.
         tries: The number of times that a task is tried, at least one.
+        expand: Returns the tasks that follow from one that is done or stored, a function of the task and its
+            output. It is called in this process, once for each such task, before the listener hears that the
+            task is finished. A stored task has no result. The tasks may need all that are known; those that
+            are known are merged. If it raises a `SequelaError`, or a task requires more than any worker has,
+            the task from which they follow has failed, and none of them joins.
     """
 
     def __init__(
@@ -53,12 +62,14 @@ class Scheduler:
         is_stored: Callable[[Task], bool],
         listener: Listener | None = None,
         tries: int = TRIES,
+        expand: Expand | None = None,
     ) -> None:
         self._graph = graph
         self._executor = executor
         self._is_stored = is_stored
         self._listener: Listener = listener or SilentListener()
         self._tries = tries
+        self._expand = expand
         self._is_paused = False
         self._cancelled: deque[Collection[str]] = deque()
 
@@ -67,12 +78,15 @@ class Scheduler:
 
         Raises:
             BadInputError: A task requires more than any worker has; nothing was run.
+            SequelaError: What `expand` returned doesn't fit the graph: a need that no task makes, a circle,
+                different tasks of one key. The workers were stopped.
             KeyboardInterrupt: SIGINT or SIGTERM came. The workers were interrupted and have ended; no task
                 that was cut has an output. Running the graph again resumes.
         """
         agenda = Agenda(self._graph, self._is_stored)
         _check_resources(agenda.todo, self._executor)
-        return _Run(self._graph, agenda, self._executor, self._listener, self._tries).until_over(self._orders)
+        run = _Run(self._graph, agenda, self._executor, self._listener, self._tries, self._expand)
+        return run.until_over(self._orders)
 
     def pause(self) -> None:
         """Starts no more tasks; those that run go on to their end."""
@@ -102,8 +116,17 @@ class _Run:
     """One run of a scheduler: which worker does what, and what has failed how often."""
 
     def __init__(
-        self, graph: TaskGraph, agenda: Agenda, executor: Executor, listener: Listener, tries: int
+        self,
+        graph: TaskGraph,
+        agenda: Agenda,
+        executor: Executor,
+        listener: Listener,
+        tries: int,
+        expand: Expand | None,
     ) -> None:
+        self._growth = Growth(graph)
+        self._expand = expand
+        self._expanded: set[str] = set()
         self._agenda = agenda
         self._executor = executor
         self._listener = listener
@@ -112,14 +135,14 @@ class _Run:
         self._running: dict[int, Task] = {}
         self._stopping: set[int] = set()
         self._failures: dict[str, list[Failure]] = {}
+        self._collected: set[str] = set()
         self._uncollected = deque(graph.keys)
 
     def until_over(self, orders: Callable[[], tuple[bool, list[Collection[str]]]]) -> list[Outcome]:
-        keys = list(self._uncollected)
         with _interrupted_by_sigterm():
             try:
                 self._executor.open(self._listener.progress)
-                self._announce(list(self._agenda.outcomes.values()))
+                self._announce([one for one in map(self._agenda.outcomes.get, self._uncollected) if one])
                 while not self._agenda.is_over:
                     is_paused, cancelled = orders()
                     for some in cancelled:
@@ -131,7 +154,7 @@ class _Run:
                             self._handle(report)
             finally:
                 self._executor.close()
-        return [self._agenda.outcomes[key] for key in keys]
+        return [self._agenda.outcomes[key] for key in self._growth.graph.keys]
 
     def _start_tasks(self) -> None:
         for task in self._agenda.newly_ready():
@@ -184,7 +207,8 @@ class _Run:
         failures = self._failures.setdefault(task.key, [])
         if isinstance(reply, Succeeded):
             outcome = Outcome(task, State.DONE, reply.result, failures=tuple(failures), seconds=reply.seconds)
-            self._announce(self._agenda.end(outcome))
+            outcome, joined = self._grown(outcome)
+            self._announce([*self._agenda.end(outcome), *joined])
         elif isinstance(reply, Skipped):
             outcome = Outcome(task, State.SKIPPED, reason=reply.reason, failures=tuple(failures))
             self._announce(self._agenda.end(outcome))
@@ -202,11 +226,53 @@ class _Run:
             self._listener.retried(task, failure, self._tries - len(failures))
 
     def _announce(self, ended: Iterable[Outcome]) -> None:
-        for outcome in ended:
+        ahead = deque(ended)
+        while ahead:
+            outcome = ahead.popleft()
+            if self._agenda.outcomes.get(outcome.task.key) is not outcome:
+                continue  # it was not needed until another task has grown
+            if outcome.state is State.STORED:
+                known, (outcome, joined) = outcome, self._grown(outcome)
+                ahead.extend(joined if outcome is known else self._agenda.revoke(outcome)[1:])
             self._policy.remove(outcome.task)
             self._listener.finished(outcome)
         while self._uncollected and self._uncollected[0] in self._agenda.outcomes:
+            self._collected.add(self._uncollected[0])
             self._listener.collected(self._agenda.outcomes[self._uncollected.popleft()])
+
+    def _grown(self, outcome: Outcome) -> tuple[Outcome, list[Outcome]]:
+        """Adds the tasks that follow from one that is done or stored.
+
+        Returns:
+            The outcome of the task, which is another one if nothing can follow from it, and the outcomes of
+            added tasks that have ended already.
+        """
+        task = outcome.task
+        if self._expand is None or task.key in self._expanded:
+            return outcome, []
+        try:
+            tasks = list(self._expand(outcome))
+        except SequelaError as error:
+            return self._without_growth(outcome, error), []
+        if not tasks:
+            self._expanded.add(task.key)
+            return outcome, []
+        growth = self._growth.grown(task, tasks)
+        needed = self._agenda.needed(growth.graph, tasks)
+        try:
+            _check_resources(needed, self._executor)
+        except BadInputError as error:
+            return self._without_growth(outcome, error), []
+        self._expanded.add(task.key)
+        self._growth = growth
+        joined = self._agenda.join(growth.graph, needed)
+        self._policy.grow(growth.graph, needed)
+        self._uncollected = deque(key for key in growth.graph.keys if key not in self._collected)
+        return outcome, joined
+
+    @staticmethod
+    def _without_growth(outcome: Outcome, error: SequelaError) -> Outcome:
+        return Outcome(outcome.task, State.FAILED, failures=(*outcome.failures, failure_of(error)))
 
 
 def _check_resources(todo: Collection[Task], executor: Executor) -> None:
