@@ -104,8 +104,10 @@ class FolderBench:
     def leave(self, task: Task, progress: Progress, status: str) -> None:
         os._exit(int(status))
 
-    def hang(self, task: Task, progress: Progress) -> None:
+    def hang(self, task: Task, progress: Progress, n_times: str = "99") -> None:
         """Starts a process of its own and runs until it is stopped; writes the numbers of both processes."""
+        if self._times(task) > int(n_times):
+            return
         child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({10 * PATIENCE})"])
         (self.folder / f"hanging {task.key}").write_text(f"{os.getpid()} {child.pid}")
         (self.folder / f"hanging {task.key}").rename(self.folder / f"pids {task.key}")

@@ -87,9 +87,7 @@ class RayCluster:
     def _connect(self, address: str) -> None:
         where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
         tried = f"{where} (from RAY_ADDRESS)" if where != address else where
-        problem = _refusal(where)
-        if problem is None:
-            problem = self._refusal_of_ray(where)
+        problem = self._problem_of_connecting(where)
         if problem is not None:
             raise SequelaError(
                 f"No Ray cluster can be reached at {tried}: {problem}.",
@@ -97,17 +95,18 @@ class RayCluster:
                 "10.0.0.1:6379; without an address, one is started on this machine.",
             )
 
-    def _refusal_of_ray(self, address: str) -> str | None:
-        """Connects in a thread, since Ray may try for minutes; returns the problem if there is one."""
+    def _problem_of_connecting(self, address: str) -> str | None:
+        """Connects in a thread, since a look-up or Ray may take minutes; returns the problem, if any."""
         problems: list[str | None] = []
 
         def connect() -> None:
             try:
-                self._initialize(address=address)
+                problem = _refusal(address)
+                if problem is None:
+                    self._initialize(address=address)
             except Exception as error:  # noqa: BLE001 - Ray raises anything
-                problems.append(_first_line(error))
-            else:
-                problems.append(None)
+                problem = _first_line(error)
+            problems.append(problem)
 
         thread = threading.Thread(target=connect, daemon=True)
         thread.start()
@@ -143,8 +142,9 @@ class RayCluster:
         for node in self.ray.nodes():
             if node["Alive"]:
                 has = node["Resources"]
-                memory = Resources(has.get("memory", 0), has.get("GPU", 0))
-                words.append(f"{node['NodeManagerAddress']} ({has.get('CPU', 0):g} CPUs, {memory})")
+                parts = [amount_in_words(has.get(name, 0), name) for name in ("CPU", "GPU")]
+                parts.append(f"{has.get('memory', 0) / 2**30:.2f} GiB of memory")
+                words.append(f"{node['NodeManagerAddress']} ({', '.join(part for part in parts if part)})")
         return ", ".join(words) or "none"
 
 
@@ -152,6 +152,11 @@ def ray_resources(resources: Resources) -> dict[str, float]:
     """Returns resources by Ray's names; memory without a limit isn't requested."""
     memory = 0.0 if resources.memory == float("inf") else resources.memory
     return {"memory": memory, "GPU": resources.gpus}
+
+
+def amount_in_words(amount: float, name: str) -> str:
+    """Returns `2 CPUs`, or nothing for none."""
+    return f"{amount:g} {name}{'' if amount == 1 else 's'}" if amount else ""
 
 
 def _refusal(address: str) -> str | None:

@@ -13,7 +13,7 @@ from sequela.core.progress import Progress
 from sequela.scheduling.executor import Lost, Replied, Report, WorkbenchFactory, Worker, numbered_workers
 from sequela.scheduling.outcome import Cause, Failure
 from sequela.scheduling.processes import GRACE
-from sequela.scheduling.ray_cluster import RayCluster, ray_resources
+from sequela.scheduling.ray_cluster import RayCluster, amount_in_words, ray_resources
 from sequela.scheduling.ray_worker import Heard, RayWorker
 from sequela.scheduling.reporting import Replay
 from sequela.scheduling.running import failure_of
@@ -29,6 +29,9 @@ MOST_STARTS = 3
 
 SECONDS_TO_LISTEN = 2.0
 """The time, in seconds, after which an actor answers although nothing has happened."""
+
+_ENVIRONMENT_OF_ACTORS = {"RAY_kill_child_processes_on_worker_exit": "0"}
+"""Ray would kill a worker's process, but not what its task has started; left alone, the process does both."""
 
 
 def fitting_workers(
@@ -201,6 +204,7 @@ class RayExecutor:
             max_restarts=0,
             max_concurrency=4,
             scheduling_strategy="SPREAD",
+            runtime_env={"env_vars": _ENVIRONMENT_OF_ACTORS},
         )
         handle = remote.remote(self._factory, worker, self._grace)
         return _Actor(handle, handle.node.remote())
@@ -311,8 +315,11 @@ def _loss_in_words(error: Exception) -> str:
 
 
 def _no_room(resources: Resources, cpus: float, nodes: str) -> SequelaError:
-    memory = "" if resources.memory == float("inf") and not resources.gpus else f" and {resources}"
+    parts = [amount_in_words(cpus, "CPU"), amount_in_words(resources.gpus, "GPU")]
+    if resources.memory != float("inf"):
+        parts.append(f"{resources.memory / 2**30:.2f} GiB of memory")
+    needed = " and ".join(part for part in parts if part)
     return SequelaError(
-        f"No node of the Ray cluster has room for a worker with {cpus:g} CPUs{memory}. The nodes: {nodes}.",
+        f"No node of the Ray cluster has room for a worker with {needed}. The nodes: {nodes}.",
         hint="`ray status` shows what else runs there. Add nodes, or ask for less for each worker.",
     )

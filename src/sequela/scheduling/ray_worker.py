@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -15,6 +16,9 @@ from sequela.scheduling.task import Task
 
 SECONDS_BETWEEN_MESSAGES = 0.2
 """The time, in seconds, in which progress is gathered before it is sent."""
+
+SECONDS_BETWEEN_CHECKS = 1.0
+"""The time, in seconds, after which an actor notices at the latest that its node is gone."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class RayWorker:
         self._has_task = threading.Event()
         logging.getLogger().addHandler(_log_sender(self._mailbox))
         self._executor.open(lambda name: SentProgress(self._mailbox))
+        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
     def node(self) -> str:
         """Returns the name of the node; the answer says that the actor is there."""
@@ -76,6 +81,13 @@ class RayWorker:
     def close(self) -> None:
         """Ends the process: at once if it is idle, otherwise after an interrupt and, if need be, by force."""
         self._executor.close()
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ends the actor when Ray's process on this node has ended, which it may not notice by itself."""
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_CHECKS)
+    os._exit(1)
 
 
 class _Mailbox:
