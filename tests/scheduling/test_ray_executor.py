@@ -186,7 +186,9 @@ class Background:
             raise self._error
 
 
-def test_a_node_that_dies_is_replaced_by_another_one(cluster: Any, mark: str, tmp_path: Path) -> None:
+def test_a_node_that_dies_is_replaced_by_another_one(
+    cluster: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Its task is done elsewhere; the worker comes back when a node has room for it again."""
     names = [f"t{i}" for i in range(6)]
     first = [task("a", payload="hang 1"), task("b", payload="hang 1")]
@@ -213,6 +215,7 @@ def test_a_node_that_dies_is_replaced_by_another_one(cluster: Any, mark: str, tm
     reasons = [reason for _, reason in listener.lost]
     killed = "it was killed (SIGKILL), as systems do when memory runs out"
     assert reasons == ["its node is gone", killed, killed, killed]
+    assert "raylet" not in "".join(capfd.readouterr()).lower()
     assert listener.collected_outcomes == outcomes
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from typing import Any, cast
 
 from sequela.core.errors import SequelaError
 from sequela.scheduling.task import Resources
+
+logger = logging.getLogger(__name__)
 
 SECONDS_TO_CONNECT = 12.0
 """The time, in seconds, after which a cluster that doesn't answer counts as unreachable."""
@@ -59,6 +62,7 @@ class RayCluster:
         self.ray: Any = import_ray()
         self._is_owner = not self.ray.is_initialized()
         self._logger_level = logging.getLogger("ray").level
+        self._printing: object = None
         if not self._is_owner:
             return
         # What Ray logs about workers that end, the executor reports in its own words.
@@ -116,12 +120,15 @@ class RayCluster:
     def _initialize(self, **options: object) -> None:
         with _environment(_QUIET), _signal_handlers():
             self.ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
+        self._printing = _replaced_printing(_note)
 
     def disconnect(self) -> None:
         """Ends the connection, and the cluster if it was started here; may be called twice."""
         if self._is_owner:
             with _signal_handlers():
                 self.ray.shutdown()
+            if self._printing is not None:
+                self._printing = _replaced_printing(self._printing)
             logging.getLogger("ray").setLevel(self._logger_level)
             self._is_owner = False
 
@@ -152,6 +159,22 @@ def ray_resources(resources: Resources) -> dict[str, float]:
     """Returns resources by Ray's names; memory without a limit isn't requested."""
     memory = 0.0 if resources.memory == float("inf") else resources.memory
     return {"memory": memory, "GPU": resources.gpus}
+
+
+def _replaced_printing(function: object) -> object:
+    """Replaces the function by which Ray prints about lost nodes; returns that of before; None without one.
+
+    Ray has no option for it. `log_to_driver` is about what workers print.
+    """
+    module = sys.modules["ray._private.worker"]
+    before = getattr(module, "print_to_stdstream", None)
+    if before is not None:
+        module.print_to_stdstream = function  # type: ignore[attr-defined]
+    return before
+
+
+def _note(data: Mapping[str, object], *_: object, **__: object) -> None:
+    logger.debug("Ray: %s", data.get("lines"))
 
 
 def amount_in_words(amount: float, name: str) -> str:

@@ -309,7 +309,7 @@ def _loss_in_words(error: Exception) -> str:
         return f"it failed to start: {text.strip().splitlines()[-1].strip()}"
     if "ray.kill" in text:
         return "its actor was killed"
-    if "memory" in text and "OOM" in text:
+    if "running low on memory" in text:
         return "its node ran out of memory"
     return "its actor ended or can't be reached any more"
 
