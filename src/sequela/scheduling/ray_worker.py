@@ -23,7 +23,7 @@ SECONDS_BETWEEN_CHECKS = 1.0
 
 @dataclass(frozen=True)
 class Heard:
-    """What an actor has heard of its worker process since the last call.
+    """The messages and reports of a worker process since the last call.
 
     Args:
         messages: Progress and log records, in order.
