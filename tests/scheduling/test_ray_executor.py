@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -30,8 +31,10 @@ from sequela.scheduling import (
 )
 from support.scheduling import (
     PATIENCE,
+    PAYLOADS,
     Lines,
     Recorder,
+    expected_states,
     folder_bench,
     hanging_pids,
     is_alive,
@@ -157,6 +160,35 @@ def test_results_are_those_of_one_process(
         found.append((words(outcomes), outputs(folder)))
     assert found[0] == found[1]
     assert "".join(capfd.readouterr()) == ""
+
+
+def random_tasks(seed: int) -> list[Task]:
+    """Returns tasks with random needs, some of which fail, are skipped, or find an output damaged."""
+    random = Random(seed)
+    tasks = []
+    for i in range(15):
+        needs = [f"t{j}" for j in sorted(random.sample(range(i), random.randint(0, min(i, 3))))]
+        damaged = [f"unreadable {needs[0]}"] if needs else []
+        payload = random.choice([*PAYLOADS, *damaged])
+        tasks.append(task(f"t{i}", *needs, payload=payload, place=(random.choice("xy"),)))
+    return random.sample(tasks, len(tasks))
+
+
+def test_random_graphs_end_like_in_one_process(cluster: Any, tmp_path: Path) -> None:
+    for seed in range(4):
+        graph = TaskGraph(random_tasks(seed))
+        found = []
+        for name in ("inline", "ray"):
+            folder = tmp_path / f"{name} {seed}"
+            folder.mkdir()
+            if name == "ray":
+                outcomes = run([*graph], folder, cluster.address)
+            else:
+                inline = InlineExecutor(folder_bench(folder))
+                outcomes = Scheduler(graph, inline, stored_in(folder)).run()
+            found.append((words(outcomes), outputs(folder)))
+        assert found[0] == found[1]
+        assert {one.task.key: one.state.value for one in outcomes} == expected_states(graph)
 
 
 def parent(pid: int) -> int:
