@@ -15,7 +15,6 @@ from random import Random
 import pytest
 
 from sequela.core.progress import Progress
-from sequela.core.workload import Workload
 from sequela.scheduling import (
     InlineExecutor,
     LabeledProgress,
@@ -29,6 +28,7 @@ from sequela.scheduling import (
 from sequela.scheduling.worker_process import ending_in_words
 from support.scheduling import (
     PATIENCE,
+    Lines,
     Recorder,
     broken_bench,
     folder_bench,
@@ -85,34 +85,10 @@ def test_a_worker_keeps_its_workbench_and_has_its_environment(tmp_path: Path) ->
 
 def test_a_worker_imports_no_more_than_its_workbench_does(tmp_path: Path) -> None:
     tasks = [
-        task(module, payload=f"imported {module}") for module in ("torch", "pydantic", "sequela.core.errors")
+        task(module, payload=f"imported {module}")
+        for module in ("torch", "pydantic", "ray", "sequela.core.errors")
     ]
-    assert [one.result for one in run(tasks, tmp_path)] == [False, False, True]
-
-
-class Lines:
-    """A progress that keeps what it receives."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.units = 0
-
-    def start(self, description: str, total: int | None) -> int:
-        self.lines.append(f"start {description} {total}")
-        return 7 + len(self.lines)
-
-    def advance(self, task: int, units: int = 1) -> None:
-        assert task == 8
-        self.units += units
-
-    def finish(self, task: int) -> None:
-        self.lines.append(f"finish {task}")
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
-
-    def watch(self, workload: Workload | None) -> None:
-        raise AssertionError
+    assert [one.result for one in run(tasks, tmp_path)] == [False, False, False, True]
 
 
 def test_progress_and_warnings_come_to_the_main_process_with_the_workers_name(

@@ -346,6 +346,30 @@ def test_a_paused_run_starts_nothing_until_it_goes_on(tmp_path: Path) -> None:
     assert states(outcomes) == {"a": "done", "b": "done"}
 
 
+class Changing(ShuffledExecutor):
+    """An executor some of whose workers are absent, others from call to call."""
+
+    n_calls = 0
+
+    @property
+    def absent(self) -> Sequence[int]:
+        self.n_calls += 1
+        return [(self.n_calls + i) % 3 for i in range(2 if self.n_calls % 2 else 3)]
+
+    def submit(self, worker: int, task: Task) -> None:
+        assert worker not in [(self.n_calls + i) % 3 for i in range(2)]
+        super().submit(worker, task)
+
+
+@settings(deadline=None, max_examples=20)
+@given(graph=graphs(), seed=st.integers(0, 99))
+def test_an_absent_worker_gets_no_task(graph: TaskGraph, seed: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        outcomes = run(graph, folder, Changing(FolderBench(folder), 3, seed))
+    assert states(outcomes) == expected_states(graph)
+
+
 @pytest.fixture
 def _interruptible() -> Iterator[None]:
     """Handles SIGINT in the ordinary way, also if the tests run in the background, where it is ignored."""

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from random import Random
 
 from sequela.core.errors import BadInputError
 from sequela.core.progress import SILENT, Progress, counted
+from sequela.core.workload import Workload
 from sequela.scheduling import (
     Failure,
     Lost,
@@ -103,8 +104,10 @@ class FolderBench:
     def leave(self, task: Task, progress: Progress, status: str) -> None:
         os._exit(int(status))
 
-    def hang(self, task: Task, progress: Progress) -> None:
+    def hang(self, task: Task, progress: Progress, n_times: str = "99") -> None:
         """Starts a process of its own and runs until it is stopped; writes the numbers of both processes."""
+        if self._times(task) > int(n_times):
+            return
         child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({10 * PATIENCE})"])
         (self.folder / f"hanging {task.key}").write_text(f"{os.getpid()} {child.pid}")
         (self.folder / f"hanging {task.key}").rename(self.folder / f"pids {task.key}")
@@ -214,6 +217,31 @@ def expected_states(graph: TaskGraph) -> dict[str, str]:
     return found
 
 
+class Lines:
+    """A progress that keeps what it receives."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.units = 0
+
+    def start(self, description: str, total: int | None) -> int:
+        self.lines.append(f"start {description} {total}")
+        return 7 + len(self.lines)
+
+    def advance(self, task: int, units: int = 1) -> None:
+        assert task == 8
+        self.units += units
+
+    def finish(self, task: int) -> None:
+        self.lines.append(f"finish {task}")
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+    def watch(self, workload: Workload | None) -> None:
+        raise AssertionError
+
+
 class ShuffledExecutor:
     """Runs tasks in this process; their answers come in a random order, and workers are lost at random.
 
@@ -232,6 +260,10 @@ class ShuffledExecutor:
         self._losses = losses
         self.busy: dict[int, Task] = {}
         """The tasks that the workers have."""
+
+    @property
+    def absent(self) -> Collection[int]:
+        return ()
 
     def open(self, progress: Callable[[str], Progress]) -> None:
         self.is_open = True

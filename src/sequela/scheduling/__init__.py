@@ -20,6 +20,7 @@ from sequela.scheduling.growth import Expand
 from sequela.scheduling.inline import InlineExecutor
 from sequela.scheduling.outcome import Cause, Failure, Outcome, State
 from sequela.scheduling.processes import ProcessExecutor
+from sequela.scheduling.ray_executor import RayExecutor, fitting_workers
 from sequela.scheduling.reporting import LabeledProgress
 from sequela.scheduling.running import TaskRunner
 from sequela.scheduling.scheduler import Scheduler
@@ -39,6 +40,7 @@ __all__ = [
     "Outcome",
     "Place",
     "ProcessExecutor",
+    "RayExecutor",
     "Replied",
     "Reply",
     "Report",
@@ -57,6 +59,7 @@ __all__ = [
     "Workbench",
     "WorkbenchFactory",
     "Worker",
+    "fitting_workers",
     "numbered_workers",
     "simulate",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -147,6 +147,14 @@ class Executor(Protocol):
         """The workers; a lost one keeps its number and its name."""
         ...
 
+    @property
+    def absent(self) -> Collection[int]:
+        """The numbers of the workers that are not there, such as those that have no room, and get no task.
+
+        A worker that has a task is there until it is lost.
+        """
+        ...
+
     def open(self, progress: Callable[[str], Progress]) -> None:
         """Begins a run.
 
@@ -168,7 +176,11 @@ class Executor(Protocol):
         ...
 
     def wait(self, seconds: float) -> Sequence[Report]:
-        """Returns what has happened, and waits for it until something does, but not for longer than given."""
+        """Returns what has happened, and waits for it until something does, but not for longer than given.
+
+        Raises:
+            SequelaError: There is no worker any more, and none can be had.
+        """
         ...
 
     def interrupt(self, worker: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sequela.core.progress import SILENT, Progress
 from sequela.scheduling.executor import Replied, Report, WorkbenchFactory, Worker
@@ -35,6 +35,11 @@ class InlineExecutor:
     def workers(self) -> Sequence[Worker]:
         """The one worker."""
         return self._workers
+
+    @property
+    def absent(self) -> Collection[int]:
+        """Nobody: the worker is always there."""
+        return ()
 
     def open(self, progress: Callable[[str], Progress]) -> None:
         """Begins a run."""

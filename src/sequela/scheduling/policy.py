@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -84,10 +84,14 @@ class Policy:
         """Notes that a worker was replaced by a new one, which holds nothing."""
         self._hold(worker, ())
 
-    def choose(self) -> tuple[int, Task] | None:
-        """Returns an idle worker and the ready task that it does next, as begun; None if none fits."""
+    def choose(self, absent: Collection[int] = ()) -> tuple[int, Task] | None:
+        """Returns an idle worker and the ready task that it does next, as begun; None if none fits.
+
+        Args:
+            absent: The numbers of idle workers that are not there.
+        """
         share = self._weight_left / len(self._workers) if len(self._workers) > 1 else float("inf")
-        pairs = self._pairs(share)
+        pairs = self._pairs(share, absent)
         best = min(pairs, key=lambda pair: pair[0], default=None)
         if best is None:
             return None
@@ -97,10 +101,10 @@ class Policy:
         self._hold(worker, task.place)
         return worker, task
 
-    def _pairs(self, share: float) -> Iterator[tuple[tuple[float, ...], int, Task]]:
+    def _pairs(self, share: float, absent: Collection[int]) -> Iterator[tuple[tuple[float, ...], int, Task]]:
         """Yields pairs of idle workers and tasks with their ranks; of equal ones only the first."""
         alike: dict[tuple[Place, Resources], int] = {}
-        for number in sorted(self._idle):
+        for number in sorted(self._idle.difference(absent)):
             alike.setdefault((self._places[number], self._workers[number]), number)
         for (place, resources), group in list(self._groups.items()):
             task = group.first(share)

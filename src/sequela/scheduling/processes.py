@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from multiprocessing.connection import Connection, wait
 
 from sequela.core.progress import Progress
@@ -61,6 +61,11 @@ class ProcessExecutor:
     def workers(self) -> Sequence[Worker]:
         """The workers."""
         return self._workers
+
+    @property
+    def absent(self) -> Collection[int]:
+        """Nobody: a worker is always there."""
+        return ()
 
     def open(self, progress: Callable[[str], Progress]) -> None:
         """Begins a run; no process is started yet."""

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
+from typing import Protocol
 
 from sequela.core.progress import Progress
 from sequela.core.workload import Workload
@@ -60,6 +61,14 @@ class Logged:
 Message = ProgressStarted | ProgressMade | ProgressFinished | Said | Logged
 
 
+class Sender(Protocol):
+    """A receiver of what goes to the main process."""
+
+    def send(self, message: Message) -> None:
+        """Sends a message."""
+        ...
+
+
 class Channel:
     """The worker's end of the connection to the main process; any thread may send."""
 
@@ -91,7 +100,7 @@ class Channel:
 class SentProgress:
     """A progress that sends all reports to the main process."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Sender) -> None:
         self._channel = channel
         self._n_started = 0
         self._unsent: Counter[int] = Counter()
@@ -136,7 +145,7 @@ class SentProgress:
 class LogSender(logging.Handler):
     """Sends warnings and errors to the main process, where they are logged again."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Sender) -> None:
         super().__init__(logging.WARNING)
         self._channel = channel
 
@@ -149,12 +158,12 @@ class Replay:
     """Reports the messages of one worker in the main process.
 
     Args:
-        name: The name of the worker, which its log records begin with.
+        name: The name of the worker, which its log records begin with; empty if they have it already.
         progress: Receives its progress reports.
     """
 
     def __init__(self, name: str, progress: Progress) -> None:
-        self._name = name
+        self._prefix = f"{name}: " if name else ""
         self._progress = progress
         self._open: dict[int, int] = {}
 
@@ -171,7 +180,7 @@ class Replay:
         elif isinstance(message, Said):
             self._progress.say(message.text)
         else:
-            logging.getLogger(message.logger).log(message.level, "%s: %s", self._name, message.text)
+            logging.getLogger(message.logger).log(message.level, "%s%s", self._prefix, message.text)
 
     def finish(self) -> None:
         """Ends what the worker has begun and not ended, as after a crash."""

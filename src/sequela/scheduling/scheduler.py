@@ -159,7 +159,7 @@ class _Run:
     def _start_tasks(self) -> None:
         for task in self._agenda.newly_ready():
             self._policy.add(task)
-        while chosen := self._policy.choose():
+        while chosen := self._policy.choose(self._executor.absent):
             worker, task = chosen
             self._running[worker] = task
             self._listener.started(task, self._executor.workers[worker].name)
