@@ -29,6 +29,7 @@ from sequela.scheduling import (
     fitting_workers,
     numbered_workers,
 )
+from sequela.scheduling.ray_cluster import LOOPBACK
 from support.scheduling import (
     PATIENCE,
     PAYLOADS,
@@ -108,11 +109,12 @@ def cluster(mark: str) -> Iterator[Any]:
             "num_cpus": 1,
             "object_store_memory": STORE,
             "include_dashboard": False,
+            "node_ip_address": LOOPBACK,
             "_system_config": {**health, "health_check_failure_threshold": 3},
         },
     )
     try:
-        nodes.add_node(num_cpus=1, object_store_memory=STORE)
+        nodes.add_node(num_cpus=1, object_store_memory=STORE, node_ip_address=LOOPBACK)
         nodes.wait_for_nodes()
         yield nodes
     finally:
@@ -239,7 +241,7 @@ def test_a_node_that_dies_is_replaced_by_another_one(
         (gone,) = {*"ab"} - {left}
         wait_until(lambda: not any(map(is_alive, pids[gone])))
         os.kill(pids[left][0], signal.SIGKILL)
-        cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        cluster.add_node(num_cpus=1, object_store_memory=STORE, node_ip_address=LOOPBACK)
         # Both run at once only if there are two workers again.
         for pid in [hanging_pids(tmp_path, key)[0] for key in "cd"]:
             os.kill(pid, signal.SIGKILL)

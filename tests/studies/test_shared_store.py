@@ -14,6 +14,7 @@ from sequela.editors.session import EditSession
 from sequela.evaluation.suites.builtin import BuiltinSuite
 from sequela.store import Address, Kind, open_store
 from sequela.studies import Study, run_study
+from sequela.studies.workers import Workers
 from support.runs import checkpoint_files, edit_records, measured
 
 MakeStudy = Callable[..., Study]
@@ -97,7 +98,7 @@ def test_two_orders_share_the_edits_that_they_begin_with(
 
 
 def test_several_workers_give_the_same_results(make_study: MakeStudy, finished: Path, tmp_path: Path) -> None:
-    run_study(make_study(), tmp_path / "run", n_workers=2)
+    run_study(make_study(), tmp_path / "run", workers=Workers(2))
     assert measured(tmp_path / "run") == measured(finished)
     assert checkpoint_files(tmp_path / "run") == checkpoint_files(finished)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,6 +42,13 @@ def run(
             help="The number of processes that share the work and the processor's cores.",
         ),
     ] = 1,
+    executor: Annotated[
+        str, typer.Option(help="Where the workers are: local, or ray for a Ray cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="The address of the Ray cluster, such as 10.0.0.1:6379 or auto; none starts one."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Run a study: models x methods x orders of edits, measured at checkpoints.
@@ -56,7 +64,7 @@ def run(
         chosen = read_study(study, output).model_copy(update=given)
         check_memory(chosen)
         check_device(chosen, study)
-        _run(chosen, output, as_json, workers)
+        _run(chosen, output, as_json, {"count": workers, "executor": executor, "address": address})
 
 
 def demo(
@@ -72,21 +80,25 @@ def demo(
     _run(study_from_text(text, "demo.yaml"), output, as_json)
 
 
-def _run(study, output: Path | None, as_json: bool, n_workers: int = 1) -> None:  # type: ignore[no-untyped-def]
+def _run(study, output: Path | None, as_json: bool, workers: Mapping[str, Any] | None = None) -> None:  # type: ignore[no-untyped-def]
+    from sequela.core.arguments import check_choice
     from sequela.studies.run_lock import check_not_running
     from sequela.studies.study_file import run_folder
 
+    given = workers or {}
+    check_choice("executor", given.get("executor", "local"), ["local", "ray"])
     folder = run_folder(study, output)
     check_not_running(folder)  # before the imports below, which take seconds
 
     from sequela.reports import write_report
     from sequela.results import Status
     from sequela.studies import run_study
+    from sequela.studies.workers import Workers
 
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
     with shown_progress(console) as progress:
-        result = run_study(study, folder, progress, command, n_workers)
+        result = run_study(study, folder, progress, command, Workers(**given))
     if result.status is not Status.COMPLETE:
         console.print(
             f"Stopped: {result.done} of {result.planned} evaluations are done and stored in "

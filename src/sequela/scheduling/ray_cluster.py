@@ -24,6 +24,10 @@ SECONDS_TO_CONNECT = 12.0
 OBJECT_STORE = 80 * 2**20
 """The size in bytes of the object store of a cluster that is started here; what goes through it is small."""
 
+LOOPBACK = "127.0.0.2"
+"""The address of a cluster that is started here: of the loopback range, so that no other machine is involved.
+Ray replaces 127.0.0.1 by the machine's own address."""
+
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -79,7 +83,11 @@ class RayCluster:
     def _start(self) -> None:
         """Starts a cluster; its processes end with this one, however that ends."""
         # Ray's processes end with the thread that starts them, so it must be the one that runs the scheduler.
-        options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
+        options = {
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE,
+            "_node_ip_address": LOOPBACK,
+        }
         try:
             self._initialize(address="local", **options)
         except Exception as error:

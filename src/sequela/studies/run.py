@@ -6,7 +6,6 @@ and repeats no task. One process at a time runs a study in a folder.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,15 +35,11 @@ from sequela.results import (
 )
 from sequela.results.manifest import MANIFEST_NAME
 from sequela.scheduling import (
-    Executor,
-    InlineExecutor,
     Outcome,
-    ProcessExecutor,
     Scheduler,
     State,
     Task,
     TaskGraph,
-    numbered_workers,
 )
 from sequela.store import Address, DamagedObjectError, Store, run_id_of
 from sequela.store import open_store as open_objects
@@ -60,6 +55,7 @@ from sequela.studies.run_manifest import OtherRunError, open_manifest
 from sequela.studies.study import Study
 from sequela.studies.tasks import OfModel, TaskKind
 from sequela.studies.workbench import StudyWorkbench
+from sequela.studies.workers import Workers
 
 UNSTORED = frozenset({TaskKind.LOAD.value, TaskKind.PREPARE.value, TaskKind.PLAN_METHOD.value})
 """The kinds of tasks without an output in the store, which every run does."""
@@ -106,7 +102,7 @@ def run_study(
     folder: str | PathLike[str],
     progress: Progress = SILENT,
     command: str = "",
-    n_workers: int = 1,
+    workers: Workers = Workers(),
 ) -> RunResult:
     """Runs a study, or resumes an interrupted run.
 
@@ -115,7 +111,7 @@ def run_study(
         folder: The folder for the results; a run of the same study in it is resumed.
         progress: Receives messages and progress.
         command: The user's command, for the manifest.
-        n_workers: The number of processes that do the tasks; 1 does them in this process.
+        workers: The workers that do the tasks; by default this process.
 
     Returns:
         The outcome. After Ctrl-C, the status is `stopped`, and all results so far are kept.
@@ -134,11 +130,11 @@ def run_study(
     if precision.reason:
         progress.say(f"weights in {precision}")
     with only_process(folder):
-        return _run_plan(plan, folder, command, precision, progress, n_workers)
+        return _run_plan(plan, folder, command, precision, progress, workers)
 
 
 def _run_plan(
-    plan: Plan, folder: Path, command: str, precision: Precision, progress: Progress, n_workers: int
+    plan: Plan, folder: Path, command: str, precision: Precision, progress: Progress, workers: Workers
 ) -> RunResult:
     earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
     objects = open_objects()
@@ -156,16 +152,16 @@ def _run_plan(
             progress.say(
                 f"all {kept} evaluations are done already; checking that models and methods are the same"
             )
-            log = RunLog(plan, folder, store, earlier, progress, n_workers)
+            log = RunLog(plan, folder, store, earlier, progress, workers)
         else:
-            log = RunLog(plan, folder, store, manifest, progress, n_workers)
+            log = RunLog(plan, folder, store, manifest, progress, workers)
         try:
             if not finished:
                 write_manifest(folder, manifest)
                 if kept:
                     progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
             with watched(progress, log.workload):
-                failed = _run_tasks(log, objects, precision, finished)
+                failed = _run_tasks(log, objects, precision, workers, finished)
             if not finished:
                 log.finish(Status.FAILED if failed else Status.COMPLETE, "; ".join(map(str, failed)))
             if failed:
@@ -195,13 +191,16 @@ def _run_plan(
         return RunResult(folder, log.manifest.status, done, planned)
 
 
-def _run_tasks(log: RunLog, objects: Store, precision: Precision, finished: bool) -> list[Outcome]:
+def _run_tasks(
+    log: RunLog, objects: Store, precision: Precision, workers: Workers, finished: bool
+) -> list[Outcome]:
     """Runs the tasks of a study; returns those that failed.
 
     Args:
         log: The records of the run.
         objects: The store of the outputs.
         precision: The data type of the weights.
+        workers: The workers.
         finished: Whether all results are there, so that only models and methods are checked.
     """
     plan, run_id = log.plan, run_id_of(log.folder)
@@ -228,20 +227,12 @@ def _run_tasks(log: RunLog, objects: Store, precision: Precision, finished: bool
         return False
 
     graph = TaskGraph(_load_task(name) for name in plan.study.models)
-    executor = _executor(log, objects, precision)
+    executor = workers.make(
+        lambda: StudyWorkbench(plan, objects, precision),
+        partial(StudyWorkbench.of_study, plan.study, objects, precision),
+    )
     outcomes = Scheduler(graph, executor, is_stored, listener, expand=expand).run()
     return [one for one in outcomes if one.state is State.FAILED]
-
-
-def _executor(log: RunLog, objects: Store, precision: Precision) -> Executor:
-    study, n_workers = log.plan.study, log.n_workers
-    if n_workers == 1:
-        return InlineExecutor(lambda: StudyWorkbench(log.plan, objects, precision))
-    threads = max(1, (os.cpu_count() or 1) // n_workers)
-    factory = partial(StudyWorkbench.of_study, study, objects, precision)
-    return ProcessExecutor(
-        factory, numbered_workers(n_workers, environment={"OMP_NUM_THREADS": str(threads)})
-    )
 
 
 def _load_task(model: str) -> Task:
