@@ -55,7 +55,7 @@ from sequela.studies.run_manifest import OtherRunError, open_manifest
 from sequela.studies.study import Study
 from sequela.studies.tasks import OfModel, TaskKind
 from sequela.studies.workbench import StudyWorkbench
-from sequela.studies.workers import Workers
+from sequela.studies.workers import THIS_PROCESS, Workers
 
 UNSTORED = frozenset({TaskKind.LOAD.value, TaskKind.PREPARE.value, TaskKind.PLAN_METHOD.value})
 """The kinds of tasks without an output in the store, which every run does."""
@@ -102,7 +102,7 @@ def run_study(
     folder: str | PathLike[str],
     progress: Progress = SILENT,
     command: str = "",
-    workers: Workers = Workers(),
+    workers: Workers = THIS_PROCESS,
 ) -> RunResult:
     """Runs a study, or resumes an interrupted run.
 
@@ -152,9 +152,9 @@ def _run_plan(
             progress.say(
                 f"all {kept} evaluations are done already; checking that models and methods are the same"
             )
-            log = RunLog(plan, folder, store, earlier, progress, workers)
+            log = RunLog(plan, folder, store, earlier, progress, workers.count)
         else:
-            log = RunLog(plan, folder, store, manifest, progress, workers)
+            log = RunLog(plan, folder, store, manifest, progress, workers.count)
         try:
             if not finished:
                 write_manifest(folder, manifest)

@@ -59,3 +59,7 @@ class Workers:
         if self.executor == "ray":
             return RayExecutor(elsewhere, workers, self.address)
         return ProcessExecutor(elsewhere, workers)
+
+
+THIS_PROCESS = Workers()
+"""One worker: this process."""
