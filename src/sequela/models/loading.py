@@ -8,18 +8,19 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from sequela.core.damaged_files import first_line
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError, UnsupportedModelError
 from sequela.core.hardware_names import check_device_name
-from sequela.core.hub import hub_access
+from sequela.core.hub import hub_access, why_unreachable
 from sequela.core.paths import user_path
 from sequela.core.precision import choose_precision
 from sequela.core.progress import SILENT, Progress
@@ -27,8 +28,10 @@ from sequela.models.aliases import ALIASES
 from sequela.models.config_sizes import check_class_names, check_sizes
 from sequela.models.families import family_of
 from sequela.models.gguf import read_gguf
+from sequela.models.hub_cache import cached_folder, damaged_files, text_files, weight_files
+from sequela.models.hub_download import download_model
 from sequela.models.language_model import LanguageModel
-from sequela.models.names import check_model_name, is_path, model_name
+from sequela.models.names import HubName, check_model_name, is_path, model_name
 from sequela.models.pypi_models import packaged_folder
 
 _OTHER_DEVICE = "Choose another one, or none: the best available one is used."
@@ -46,10 +49,12 @@ def load_model(
 ) -> LanguageModel:
     """Loads a model.
 
-    A hub model that is in the Hugging Face cache is loaded from there without access to the hub.
+    A hub model that is in the Hugging Face cache is loaded from there without access to the hub, once its
+    files were found to have the hashes that the hub published.
 
     Args:
-        name: An alias, a folder, a GGUF file or a Hugging Face hub id.
+        name: An alias, a folder, a GGUF file or a Hugging Face hub id, which may name a revision:
+            `org/model@v1.0`.
         device: The device to run on, e.g. `cuda:1`; by default CUDA, else Apple's `mps`, else the CPU.
         dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 if `device` computes it natively.
         trust_remote_code: True if code from the hub or the folder may run.
@@ -70,7 +75,7 @@ def load_model(
     with quiet_transformers():
         if name in ALIASES:
             folder = packaged_folder(ALIASES[name], accept_terms=accept_terms, progress=progress)
-            model = _load_folder(str(folder), name, precision.dtype, trust=False, local=True)
+            model = _load_folder(str(folder), name, precision.dtype, trust=False)
         elif is_path(name):
             model = _load_path(user_path(name), name, precision.dtype, trust_remote_code)
         else:
@@ -122,7 +127,7 @@ def _load_path(path: Path, name: str, dtype: torch.dtype, trust: bool) -> Langua
     if path.is_file():
         return _load_gguf(path, name, dtype)
     try:
-        return _load_folder(str(path), name, dtype, trust=trust, local=True)
+        return _load_folder(str(path), name, dtype, trust=trust)
     except _NotFoundError as error:
         raise BadInputError(
             f"The folder {name!r} holds no complete model: {first_line(error.__cause__)}",
@@ -146,39 +151,56 @@ def _load_gguf(path: Path, name: str, dtype: torch.dtype) -> LanguageModel:
 
 
 def _load_from_hub(name: str, dtype: torch.dtype, trust: bool, progress: Progress) -> LanguageModel:
-    try:
-        return _load_folder(name, name, dtype, trust=trust, local=True)
-    except (_NotFoundError, BadInputError):
-        progress.say(f"Looking for {name} on the Hugging Face hub.")
-    with hub_access() as reachable:
+    source = HubName.read(name)
+    damaged: list[str] = []
+    folder = cached_folder(source)
+    if folder is not None:
+        names = [file.relative_to(folder).as_posix() for file in folder.rglob("*")]
+        damaged = damaged_files(folder, [*text_files(names, trust=trust), *weight_files(names, folder)])
+    if folder is not None and not damaged:
         try:
-            return _load_folder(name, name, dtype, trust=trust, local=not reachable)
-        except _NotFoundError as error:
-            reason = first_line(error.__cause__) if reachable else "the Hugging Face hub doesn't answer"
-            raise SequelaError(
-                f"There is no model {name!r} here, neither as an alias nor as a file or folder, and it "
-                f"can't be downloaded: {reason}.",
-                hint=f"Aliases that need no hub: {', '.join(ALIASES)}.",
-            ) from error
+            return _load_folder(str(folder), name, dtype, trust=trust)
+        except (_NotFoundError, BadInputError) as error:
+            progress.say(
+                f"The copy of {name} in the cache can't be used: {first_line(error.__cause__ or error)}."
+            )
+    progress.say(f"Looking for {name} on the Hugging Face hub.")
+    with hub_access() as reachable:
+        if reachable:
+            check = partial(_check_config, name=name, trust=trust)
+            folder = download_model(source, check, trust=trust, progress=progress)
+    if not reachable:  # said outside of the block, which switches to the offline mode itself
+        raise _unreachable(name, damaged, why_unreachable())
+    try:
+        return _load_folder(str(folder), name, dtype, trust=trust)
+    except _NotFoundError as error:
+        raise BadInputError(
+            f"The repository {name!r} holds no complete model: {first_line(error.__cause__)}."
+        ) from error
+
+
+def _unreachable(name: str, damaged: list[str], reason: str) -> SequelaError:
+    if damaged:
+        return IntegrityError(
+            f"The copy of {name!r} in the Hugging Face cache is damaged: {damaged[0]} doesn't have its hash. "
+            f"It can't be downloaded again: {reason}.",
+            hint="Try again with access to the hub.",
+        )
+    return SequelaError(
+        f"There is no model {name!r} here, neither as an alias nor as a file or folder nor whole in the "
+        f"Hugging Face cache, and it can't be downloaded: {reason}.",
+        hint=f"Aliases that need no hub: {', '.join(ALIASES)}.",
+    )
 
 
 class _NotFoundError(Exception):
     """A file of the model is missing; the cause names it."""
 
 
-def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, local: bool) -> LanguageModel:
-    """Loads a model from a folder or, by hub id, from the Hugging Face cache (`local`) or the hub."""
-    options: dict[str, Any] = {"trust_remote_code": trust, "local_files_only": local}
-    with _describe_load_errors(BadInputError, f"The configuration of {name!r} can't be read"):
-        config = AutoConfig.from_pretrained(where, **options)
-    check_class_names(config, name)
-    family_of(config, name)
-    check_sizes(config, name)
-    if getattr(config, "quantization_config", None) is not None:
-        raise UnsupportedModelError(
-            f"The weights of {name!r} are quantized, so no edit can change them.",
-            hint="Load the model in float32, bfloat16 or float16.",
-        )
+def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool) -> LanguageModel:
+    """Loads a model from a folder."""
+    options: dict[str, Any] = {"trust_remote_code": trust, "local_files_only": True}
+    config = _check_config(where, name, trust)
     with _describe_load_errors(BadInputError, f"The tokenizer of {name!r} can't be read"):
         tokenizer = AutoTokenizer.from_pretrained(where, **options)
     with _describe_load_errors(IntegrityError, f"The weights of {name!r} can't be read"):
@@ -193,6 +215,21 @@ def _load_folder(where: str, name: str, dtype: torch.dtype, *, trust: bool, loca
         )
     with _describe_load_errors(IntegrityError, f"{name!r} can't be read"):
         return _checked(LanguageModel.wrap(module, tokenizer, name))
+
+
+def _check_config(where: str | Path, name: str, trust: bool) -> PretrainedConfig:
+    """Reads the configuration in a folder, and checks that Sequela can edit such a model."""
+    with _describe_load_errors(BadInputError, f"The configuration of {name!r} can't be read"):
+        config = AutoConfig.from_pretrained(str(where), trust_remote_code=trust, local_files_only=True)
+    check_class_names(config, name)
+    family_of(config, name)
+    check_sizes(config, name)
+    if getattr(config, "quantization_config", None) is not None:
+        raise UnsupportedModelError(
+            f"The weights of {name!r} are quantized, so no edit can change them.",
+            hint="Load the model in float32, bfloat16 or float16.",
+        )
+    return config
 
 
 def _checked(model: LanguageModel) -> LanguageModel:
