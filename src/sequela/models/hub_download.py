@@ -1,9 +1,9 @@
 """Downloads of a model's files from the Hugging Face hub.
 
 The configuration and the tokenizer come first, so that a model which can't be edited is an error before its
-weights are downloaded. A file that is complete is never downloaded again; a download that is cut continues where
-it was cut; a hub that is busy (429, 5xx) is asked again. All files are of one commit, and each is compared with
-the hash that the hub published (`hub_cache.py`).
+weights are downloaded. A file that is complete is never downloaded again; a download that is cut continues
+where it was cut; a hub that is busy (429, 5xx) is asked again. All files are of one commit, and each is
+compared with the hash that the hub published (`hub_cache.py`).
 """
 
 from __future__ import annotations
