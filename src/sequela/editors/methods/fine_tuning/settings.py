@@ -31,6 +31,7 @@ FT_M = MethodInfo(
     settings=FineTuningHyperparameters,
     implementation="sequela.editors.methods.fine_tuning.editor:FineTuningMasked",
     needs_subject=False,
+    needs_loaded_weights=True,
 )
 
 FT_L = MethodInfo(
@@ -40,4 +41,5 @@ FT_L = MethodInfo(
     settings=FineTuningHyperparameters,
     implementation="sequela.editors.methods.fine_tuning.editor:FineTuningLast",
     needs_subject=False,
+    needs_loaded_weights=True,
 )
