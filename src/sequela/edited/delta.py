@@ -11,7 +11,7 @@ import torch
 from sequela.core.errors import FingerprintMismatchError, SequelaError
 from sequela.core.hashing import hash_parts, hash_tensors
 from sequela.core.precision import solve_dtype
-from sequela.edited.updates import Dense, LowRank, WeightUpdate, add_updates
+from sequela.edited.updates import Dense, LowRank, WeightUpdate, add_updates, dense_copy
 from sequela.models import LanguageModel
 from sequela.models.placement import is_on_disk, read_from_disk_again, write_weight
 
@@ -116,8 +116,7 @@ class Delta:
                 if is_on_disk(model.module, name):
                     applied.on_disk.add(name)
                 applied.originals[name] = stored.clone()
-                total = _dense_copy(update, stored.device).add_(model.family.as_out_in(stored))
-                write_weight(model.module, name, model.family.as_out_in(total))
+                _add(update, model, name, stored)
         except BaseException:  # Ctrl-C in a notebook must not leave half of a change
             applied.revert()
             raise
@@ -170,6 +169,12 @@ class AppliedDelta:
             self.originals[name] = changed
 
 
+def _add(update: WeightUpdate, model: LanguageModel, name: str, stored: torch.Tensor) -> None:
+    """Adds an update to a stored weight; the only tensor of its size in float64 is freed at the end."""
+    total = dense_copy(update, stored.device).add_(model.family.as_out_in(stored))
+    write_weight(model.module, name, model.family.as_out_in(total))
+
+
 def difference(model: LanguageModel, name: str, edited: torch.Tensor) -> Dense:
     """Returns the update that turns a stored weight of the model into `edited`.
 
@@ -181,9 +186,3 @@ def difference(model: LanguageModel, name: str, edited: torch.Tensor) -> Dense:
     stored = model.weight(name)
     change = edited.to(stored.device, solve_dtype(stored.device), copy=True).sub_(stored)
     return Dense(model.family.as_out_in(change).float().contiguous())
-
-
-def _dense_copy(update: WeightUpdate, device: torch.device) -> torch.Tensor:
-    """Returns an update `[out, in]` in the dtype of solves, which may be changed."""
-    dense = update.to_dense().to(device)
-    return dense.clone() if isinstance(update, Dense) and dense is update.values else dense

@@ -132,7 +132,7 @@ def _offloaded_share(model: LanguageModel) -> str:
     """Returns how much of a model's weights is offloaded."""
     offloaded = sum(one.nbytes for one in model.module.parameters() if one.is_meta)
     everything = sum(one.nbytes for one in model.module.parameters())
-    return f"{offloaded / 2**20:,.0f} of {everything / 2**20:,.0f} MiB"
+    return f"{offloaded / 2**20:,.1f} of {everything / 2**20:,.1f} MiB"
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
