@@ -42,7 +42,7 @@ class Request:
 
 @dataclass
 class Hub:
-    """What the server serves, and how it fails.
+    """The repositories that the server has, and the ways in which it fails.
 
     Args:
         repositories: The revisions of each repository by name, each with its folder.

@@ -101,7 +101,7 @@ def load_model(
 
 @dataclass(frozen=True)
 class _How:
-    """How a model is loaded.
+    """The settings with which a model is loaded.
 
     Args:
         dtype: The dtype of its weights.

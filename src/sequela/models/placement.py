@@ -1,4 +1,4 @@
-"""Where a model's weights are: on the devices that compute, or offloaded to memory or to the disk.
+"""The places of a model's weights: the devices that compute or, if they are offloaded, memory and disk.
 
 Accelerate gives the modules of a model that is larger than a device's memory hooks, which load each weight
 right before its layer runs and drop it afterwards. In between, such a weight is a tensor without values, on
