@@ -19,7 +19,7 @@ from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.trained_editor import TrainedEditor
 from sequela.editors.training.training import Training
 from sequela.edits import EditSet
-from sequela.models import LanguageModel
+from sequela.models import LanguageModel, load_model
 from sequela.statistics import Statistics
 from support.edits import TINY_EDITS
 from support.sessions import edit_batch, edit_in_batches
@@ -351,3 +351,11 @@ def test_the_base_model_is_unchanged(trained: Path, world_model: LanguageModel) 
     assert not any(weight.requires_grad for weight in world_model.module.parameters())
     assert not any(module._forward_hooks for module in world_model.module.modules())
     assert torch.is_grad_enabled()
+
+
+def test_a_network_is_not_trained_on_a_model_with_offloaded_weights(
+    world_folder: Path, facts: TrainingEdits, tmp_path: Path
+) -> None:
+    model = load_model(world_folder, device_map="disk")
+    with pytest.raises(BadInputError, match="whose weights are offloaded"):
+        training(model, facts, tmp_path)
