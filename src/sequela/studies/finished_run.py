@@ -34,7 +34,13 @@ def check_unchanged(log: RunLog, precision: Precision) -> None:
     left = list(pieces_of(plan))
     for name in plan.study.models:
         with log.workload.doing(loading(name), f"loading {name}"):
-            model = load_model(name, device=plan.study.device, dtype=precision.name, progress=progress)
+            model = load_model(
+                name,
+                device=plan.study.device,
+                device_map=plan.study.device_map,
+                dtype=precision.name,
+                progress=progress,
+            )
         left.remove(loading(name))
         manifest = with_model(manifest, name, model, log.folder)
         trajectories = plan.trajectories(plan.sessions(model, progress))

@@ -214,7 +214,13 @@ def _load(log: RunLog, name: str, precision: Precision) -> LanguageModel:
     """
     log.progress.say(f"loading {name}")
     started = time.perf_counter()
-    model = load_model(name, device=log.plan.study.device, dtype=precision.name, progress=log.progress)
+    model = load_model(
+        name,
+        device=log.plan.study.device,
+        device_map=log.plan.study.device_map,
+        dtype=precision.name,
+        progress=log.progress,
+    )
     log.cost("load model", started, model=model.name)
     log.update(with_model(log.manifest, name, model, log.folder))
     findings = log.plan.findings(model)
