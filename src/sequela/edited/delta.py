@@ -80,7 +80,7 @@ class Delta:
         change = update.to_dense()
         if not bool(change.any()):
             return False
-        weight = model.family.as_out_in(model.module.get_parameter(name).detach())
+        weight = model.family.as_out_in(model.weight(name))
         dtype, earlier = weight.dtype, self.updates.get(name)
         row, column = divmod(int(change.abs().argmax()), change.shape[1])
         old = weight[row, column].to(change)
