@@ -445,6 +445,7 @@ NOT_TABLE: tuple[Any, ...] = (3, math.nan, "text", [], [1], [("a", 1)], {1: 2}, 
 CHECKED: dict[str, tuple[Callable[[Model, Any], Any], tuple[Any, ...]]] = {
     "load_model name": (lambda _, v: sequela.load_model(v), NOT_TEXT),
     "load_model device": (lambda _, v: sequela.load_model("x", device=v), NOT_TEXT[1:]),
+    "load_model device_map": (lambda _, v: sequela.load_model("x", device_map=v), (*NOT_TEXT[1:], "gpu")),
     "load_model dtype": (lambda _, v: sequela.load_model("x", dtype=v), NOT_TEXT),
     "load_model memory": (lambda _, v: sequela.load_model("x", memory=v), NOT_SIZE),
     "load_edits source": (lambda _, v: sequela.load_edits(v), NOT_TEXT),

@@ -114,15 +114,15 @@ FAULTS = (
     Fault(
         "early rounding: a delta is rounded before it is added",
         "edited/delta.py",
-        "weight.copy_(weight.to(dtype) + update.to_dense().to(weight.device))",
-        "weight.copy_(weight + update.to_dense().to(weight.dtype))",
+        "total = dense_copy(update, stored.device).add_(model.family.as_out_in(stored))",
+        "total = update.to_dense().to(stored).add_(model.family.as_out_in(stored))",
         "edited",
     ),
     Fault(
         "transposition: a dense difference keeps the stored orientation",
         "edited/delta.py",
-        "change = model.family.as_out_in(edited.to(dtype) - stored.to(dtype))",
-        "change = edited.to(dtype) - stored.to(dtype)",
+        "return Dense(model.family.as_out_in(change).float().contiguous())",
+        "return Dense(change.float().contiguous())",
         "edited",
     ),
     Fault(
@@ -156,8 +156,8 @@ FAULTS = (
     Fault(
         "wrong divisor: a key covariance is divided by sequences",
         "statistics/second_moments.py",
-        "(total / corpus.n_tokens).float()",
-        "(total / len(corpus.sequences)).float()",
+        "total.div_(corpus.n_tokens).float()",
+        "total.div_(len(corpus.sequences)).float()",
         "statistics",
     ),
     Fault(

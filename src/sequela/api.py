@@ -20,6 +20,7 @@ from sequela.core.arguments import (
     check_text,
     check_whole_number,
 )
+from sequela.core.device_maps import DeviceMap
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.paths import ensure_writable
 from sequela.core.progress import SILENT, Progress
@@ -409,14 +410,17 @@ def load_model(
     name: str | PathLike[str],
     *,
     device: str | None = None,
+    device_map: DeviceMap | None = None,
     dtype: str = "float32",
     memory: int | str | None = None,
 ) -> Model:
     """Loads a model: an alias, a Hugging Face hub id, a folder or a GGUF file.
 
     Args:
-        name: The alias, hub id, folder or file.
+        name: The alias, hub id, folder or file. A hub id may name a revision: `org/model@v1.0`.
         device: The device to run on, such as `cuda`; by default the best available.
+        device_map: The places of a model that is larger than one device's memory, instead of `device`:
+            `auto`, `disk`, or a table by module, such as `{"model.layers.0": "cpu", "": "disk"}`.
         dtype: `float32`, `bfloat16`, `float16`, or `auto`: bfloat16 where `device` computes it natively.
         memory: The memory limit of the process, such as `6GiB` or a number of bytes; by default engines use
             what is fastest.
@@ -426,5 +430,5 @@ def load_model(
         SequelaError: The model can't be loaded, its architecture isn't supported, or `memory` is too low.
     """
     limit = None if memory is None else read_size(memory)
-    base = load_language_model(name, device=device, dtype=dtype)
+    base = load_language_model(name, device=device, device_map=device_map, dtype=dtype)
     return Model(EditedModel(base), TorchEngine(working_memory(limit, base)))

@@ -208,6 +208,7 @@ INVALID_STUDIES = [
     (ROME + "suites: [lm_eval:helaswag]\n", "Did you mean 'hellaswag'"),
     (ROME + "suites: [{name: lm_eval, task: humaneval}]\n", "--confirm-run-unsafe-code, or write"),
     (ROME + "device: cudaa\n", "Unknown device 'cudaa'"),
+    (ROME + "device_map: {model.layers: cudaa}\n", "'cudaa' is no device"),
     (ROME + "device: cuda:one\n", "Choose cpu, cuda, cuda:0"),
     (
         ROME + "checkpoints: [0, 1000]\n",
@@ -271,6 +272,7 @@ def test_a_missing_study_file_is_reported_at_once(tmp_path: Path) -> None:
 
 WRONG_OPTIONS: list[tuple[tuple[str, ...], str]] = [
     (("--device", "cudaa"), "Unknown device 'cudaa'"),
+    (("--device-map", "disc"), "'disc' is no device"),
     (("--precision", "bfloat"), "Did you mean 'bfloat16'"),
     (("--memory", "300MB"), "Raise --memory"),
     (("--engine", "torhc"), "Did you mean 'torch'"),

@@ -15,6 +15,7 @@ from sequela.edited.updates import add_updates
 from sequela.models import LanguageModel
 from sequela.models.forward.batch import pad_right
 from sequela.models.forward.replay import record_forward
+from support.live_tensors import LiveTensors
 from support.tiny import KEY_WIDTH, WIDTH, tiny_language_model
 
 
@@ -204,3 +205,22 @@ def test_sums_of_low_rank_updates_are_never_larger_than_dense_ones(
         assert total.values.shape == size
     mirrored = add_updates(second, first)
     torch.testing.assert_close(mirrored.to_dense(), total.to_dense(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_change_of_bfloat16_weights_needs_one_of_them_in_float64_at_a_time() -> None:
+    made = tiny_language_model("llama")
+    model = LanguageModel.wrap(made.module.to(torch.bfloat16), made.tokenizer, "tiny-llama")
+    updates = {model.family.mlp_out_name(layer): low_rank(2, layer) for layer in (1, 2, 3)}
+    with LiveTensors(WIDTH * KEY_WIDTH) as seen:
+        applied = Delta(model.fingerprint, updates).apply(model)
+    assert seen.most_bytes_per_entry == torch.float64.itemsize
+    applied.revert()
+
+
+def test_a_sum_of_dense_updates_needs_one_of_them_in_float64() -> None:
+    first, second = (Dense(low_rank(WIDTH, seed).to_dense().float()) for seed in (0, 1))
+    with LiveTensors(WIDTH * KEY_WIDTH) as seen:
+        total = add_updates(first, second)
+    assert seen.most_bytes_per_entry == torch.float64.itemsize + torch.float32.itemsize
+    assert torch.equal(total.to_dense(), (first.to_dense() + second.to_dense()).float().double())
+    assert torch.equal(first.values, low_rank(WIDTH, 0).to_dense().float())

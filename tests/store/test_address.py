@@ -35,7 +35,9 @@ def test_a_key_is_a_hash_of_what_decides_the_content() -> None:
     assert first.key == "3560213fbaf83f5d876176e9624e8919"  # the same on every machine and in every version
 
 
-@pytest.mark.parametrize("about", [{"x": float("nan")}, {"x": {1, 2}}, {"x": object()}], ids=str)
+@pytest.mark.parametrize(
+    "about", [{"x": float("nan")}, {"x": {1, 2}}, {"x": object()}], ids=["nan", "a set", "an object"]
+)
 def test_what_is_not_json_decides_nothing(about: dict[str, object]) -> None:
     with pytest.raises(BadInputError, match="is not JSON"):
         Address.of(Kind.BASELINE, about)

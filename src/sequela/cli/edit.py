@@ -59,6 +59,7 @@ def edit(
         Path | None, typer.Option("--output", "-o", help="The folder for the saved edits (default: none).")
     ] = None,
     device: options.Device = None,
+    device_map: options.DeviceMap = None,
     precision: options.Precision = "float32",
     memory: options.Memory = None,
     as_json: options.Json = False,
@@ -94,7 +95,7 @@ def edit(
             progress.say(
                 f"{len(chosen.skipped)} records of {chosen.name} are no valid edits and were skipped."
             )
-        base = load_model(model, device=device, dtype=precision, progress=progress)
+        base = load_model(model, device=device, device_map=device_map, dtype=precision, progress=progress)
         findings = check_edits(
             chosen,
             base.tokenizer,

@@ -62,6 +62,7 @@ def evaluate(
     think_end_token: options.ThinkEndToken = None,
     max_thinking_tokens: options.MaxThinkingTokens = None,
     device: options.Device = None,
+    device_map: options.DeviceMap = None,
     precision: options.Precision = "float32",
     engine: Annotated[
         str, typer.Option(help="The inference engine: torch, or vllm if installed; see `sequela models`.")
@@ -104,7 +105,7 @@ def evaluate(
     if delta is not None:
         read_description(delta)  # invalid saved edits are reported before the model is loaded
     with options.memory_limit_set_by("--memory"), shown_progress(standard_error()) as progress:
-        base = load_model(model, device=device, dtype=precision, progress=progress)
+        base = load_model(model, device=device, device_map=device_map, dtype=precision, progress=progress)
         edited = load_saved_edits(delta, base).on(base) if delta else EditedModel(base)
         with open_engine(engine, base, memory) as running:
             chats = chat_templates(base, asked)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sequela.core.device_maps import check_device_map
 from sequela.core.errors import BadInputError
 from sequela.core.hardware_names import check_device_name, check_dtype_name
 from sequela.core.numbers import MAX_TOKENS
@@ -156,6 +157,14 @@ Device = Annotated[
         parser=check_device_name,
         metavar="DEVICE",
         help="The device: cuda, cuda:1, mps or cpu (default: the best available).",
+    ),
+]
+DeviceMap = Annotated[
+    str | None,
+    typer.Option(
+        parser=check_device_map,
+        metavar="MAP",
+        help="The places of a model larger than a device's memory: auto, disk, or JSON by module.",
     ),
 ]
 Precision = Annotated[

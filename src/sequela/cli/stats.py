@@ -24,6 +24,7 @@ def stats(
     tokens: options.Tokens = None,
     layers: Annotated[str, typer.Option(help="The layers: all, or a list such as 3,5-8.")] = "all",
     device: options.Device = None,
+    device_map: options.DeviceMap = None,
     precision: options.Precision = "float32",
     as_json: options.Json = False,
 ) -> None:
@@ -32,7 +33,7 @@ def stats(
     from sequela.statistics import CorpusSpec, Statistics
 
     with shown_progress(standard_error()) as progress:
-        loaded = load_model(model, device=device, dtype=precision, progress=progress)
+        loaded = load_model(model, device=device, device_map=device_map, dtype=precision, progress=progress)
         chosen = parse_layers(layers, loaded.n_layers)
         loaded.check_layers(chosen)
         statistics = Statistics(loaded, CorpusSpec(source=source, n_tokens=tokens), progress=progress)

@@ -44,6 +44,7 @@ def trace(
         Path | None, typer.Option("--output", "-o", help="The file for a heat map: .html, .svg or .png.")
     ] = None,
     device: options.Device = None,
+    device_map: options.DeviceMap = None,
     precision: options.Precision = "float32",
     as_json: options.Json = False,
 ) -> None:
@@ -61,7 +62,7 @@ def trace(
     chosen = load_edits(edits, limit=count)
     settings = TraceSettings(kind=kind.value, window=window, samples=samples, seed=seed)
     with shown_progress(standard_error()) as progress:
-        loaded = load_model(model, device=device, dtype=precision, progress=progress)
+        loaded = load_model(model, device=device, device_map=device_map, dtype=precision, progress=progress)
         prompts = [tokenize_prompt(loaded.tokenizer, edit.prompt, edit.subject) for edit in chosen]
         traces = [
             causal_trace(loaded, prompt, settings)

@@ -42,6 +42,7 @@ def tune(
         typer.Option("--output", "-o", help="The file for the preset (default: <model>-<editor>.yaml)."),
     ] = None,
     device: options.Device = None,
+    device_map: options.DeviceMap = None,
     precision: options.Precision = "float32",
     memory: options.Memory = None,
     as_json: options.Json = False,
@@ -66,7 +67,7 @@ def tune(
     path = output or Path(f"{Path(model).name}-{editor}.yaml")
     ensure_writable_file(path)
     with options.memory_limit_set_by("--memory"), shown_progress(standard_error()) as progress:
-        loaded = load_model(model, device=device, dtype=precision, progress=progress)
+        loaded = load_model(model, device=device, device_map=device_map, dtype=precision, progress=progress)
         grid = grid_of(method, loaded, axes)
         spec = CorpusSpec(source=statistics, n_tokens=tokens)
         resources = Resources.for_model(loaded, spec, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,17 @@ def hash_json(value: Any) -> str:
 
 def hash_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
     """Returns a short hash of named tensors: names, shapes, dtypes and every bit of the values."""
+    by_name = dict(tensors)
+    return hash_read_tensors(by_name, by_name.__getitem__)
+
+
+def hash_read_tensors(names: Iterable[str], read: Callable[[str], torch.Tensor]) -> str:
+    """Returns `hash_tensors` of tensors that are read one at a time, by their unique names."""
     import torch  # imported here, since most hashes are not of tensors and listings must not wait for it
 
     digest = hashlib.sha256()
-    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
+    for name in sorted(names):
+        tensor = read(name)
         header = f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|"
         digest.update(header.encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)

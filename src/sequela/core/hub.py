@@ -43,7 +43,7 @@ def hub_access() -> Iterator[bool]:
     hidden = datasets.are_progress_bars_disabled()
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     offline = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
-    reachable = not any(offline) and _answers(constants.ENDPOINT)
+    reachable = not any(offline) and _answers_within(SECONDS_TO_ANSWER, constants.ENDPOINT) is True
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     datasets.disable_progress_bars()
@@ -88,12 +88,17 @@ def _in_cache(repository: str, hub_cache: Path) -> bool:
 
 def _refuses(endpoint: str) -> bool:
     """Returns whether the hub's address can't be found or reached; False if there is no answer in time."""
+    return _answers_within(SECONDS_FOR_A_CHECK, endpoint) is False
+
+
+def _answers_within(seconds: float, endpoint: str) -> bool | None:
+    """Returns whether the hub answers; None if that isn't known in time."""
     answers: list[bool] = []
     # In a thread, since no timeout limits the search for the address.
     asking = threading.Thread(target=lambda: answers.append(_answers(endpoint)), daemon=True)
     asking.start()
-    asking.join(SECONDS_FOR_A_CHECK)
-    return answers == [False]
+    asking.join(seconds)
+    return answers[0] if answers else None
 
 
 def unreachable_because(error: Exception, reachable: bool) -> str:
@@ -101,6 +106,15 @@ def unreachable_because(error: Exception, reachable: bool) -> str:
     if not reachable:
         return OUT_OF_REACH
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def why_unreachable() -> str:
+    """Returns why the hub is out of reach, with what was tried, as the end of a sentence."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE forbids access to the hub"
+    return f"the Hugging Face hub at {constants.ENDPOINT} doesn't answer within {SECONDS_TO_ANSWER:.0f} s"
 
 
 def _answers(endpoint: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -11,8 +11,9 @@ import torch
 from sequela.core.errors import FingerprintMismatchError, SequelaError
 from sequela.core.hashing import hash_parts, hash_tensors
 from sequela.core.precision import solve_dtype
-from sequela.edited.updates import Dense, LowRank, WeightUpdate, add_updates
+from sequela.edited.updates import Dense, LowRank, WeightUpdate, add_updates, dense_copy
 from sequela.models import LanguageModel
+from sequela.models.placement import is_on_disk, read_from_disk_again, write_weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ class Delta:
         change = update.to_dense()
         if not bool(change.any()):
             return False
-        weight = model.family.as_out_in(model.module.get_parameter(name).detach())
+        weight = model.family.as_out_in(model.weight(name))
         dtype, earlier = weight.dtype, self.updates.get(name)
         row, column = divmod(int(change.abs().argmax()), change.shape[1])
         old = weight[row, column].to(change)
@@ -132,11 +133,11 @@ class Delta:
         model.changes.append(applied)
         try:
             for name, update in self.updates.items():
-                stored = model.module.get_parameter(name).data
+                stored = model.weight(name)
+                if is_on_disk(model.module, name):
+                    applied.on_disk.add(name)
                 applied.originals[name] = stored.clone()
-                weight = model.family.as_out_in(stored)
-                dtype = solve_dtype(weight.device)
-                weight.copy_(weight.to(dtype) + update.to_dense().to(weight.device))
+                _add(update, model, name, stored)
         except BaseException:  # Ctrl-C in a notebook must not leave half of a change
             applied.revert()
             raise
@@ -158,10 +159,12 @@ class AppliedDelta:
     Args:
         model: The changed model.
         originals: The stored weights before the change.
+        on_disk: The names of those that were in a file, unchanged.
     """
 
     model: LanguageModel
     originals: dict[str, torch.Tensor]
+    on_disk: set[str] = field(default_factory=set)
 
     def revert(self) -> None:
         """Restores the weights bit for bit.
@@ -173,16 +176,24 @@ class AppliedDelta:
             raise SequelaError("This delta can't be reverted: it isn't the last change in force.")
         self.model.changes.pop()
         for name, original in self.originals.items():
-            self.model.module.get_parameter(name).data.copy_(original)
+            if name in self.on_disk:
+                read_from_disk_again(self.model.module, name)
+            else:
+                write_weight(self.model.module, name, original)
         self.originals.clear()
 
     def toggle(self) -> None:
         """Swaps in the original weights or, called again, the edited ones."""
         for name, original in self.originals.items():
-            weight = self.model.module.get_parameter(name).data
-            changed = weight.clone()
-            weight.copy_(original)
-            original.copy_(changed)
+            changed = self.model.weight(name).clone()
+            write_weight(self.model.module, name, original)
+            self.originals[name] = changed
+
+
+def _add(update: WeightUpdate, model: LanguageModel, name: str, stored: torch.Tensor) -> None:
+    """Adds an update to a stored weight; the only tensor of its size in float64 is freed at the end."""
+    total = dense_copy(update, stored.device).add_(model.family.as_out_in(stored))
+    write_weight(model.module, name, model.family.as_out_in(total))
 
 
 def difference(model: LanguageModel, name: str, edited: torch.Tensor) -> Dense:
@@ -193,7 +204,6 @@ def difference(model: LanguageModel, name: str, edited: torch.Tensor) -> Dense:
         name: The parameter's name.
         edited: The edited weight, oriented as stored.
     """
-    stored = model.module.get_parameter(name).data
-    dtype = solve_dtype(stored.device)
-    change = model.family.as_out_in(edited.to(dtype) - stored.to(dtype))
-    return Dense(change.float().contiguous())
+    stored = model.weight(name)
+    change = edited.to(stored.device, solve_dtype(stored.device), copy=True).sub_(stored)
+    return Dense(model.family.as_out_in(change).float().contiguous())

@@ -22,6 +22,11 @@ class LowRank:
     a: torch.Tensor
 
     @property
+    def device(self) -> torch.device:
+        """The device of the factors."""
+        return self.b.device
+
+    @property
     def rank(self) -> int:
         """The number of outer products in the update, an upper bound of its rank."""
         return self.b.shape[1]
@@ -57,6 +62,11 @@ class Dense:
     values: torch.Tensor
 
     @property
+    def device(self) -> torch.device:
+        """The device of the entries."""
+        return self.values.device
+
+    @property
     def shape(self) -> tuple[int, int]:
         """The shape `(out, in)` of the weight."""
         return self.values.shape[0], self.values.shape[1]
@@ -84,5 +94,14 @@ def add_updates(first: WeightUpdate, second: WeightUpdate) -> WeightUpdate:
         if b.numel() + a.numel() < b.shape[0] * a.shape[1]:
             return LowRank(b, a)
         return Dense(LowRank(b, a).to_dense().float())
-    total = first.to_dense() + second.to_dense().to(first.to_dense().device)
+    total = dense_copy(first, first.device)
+    total += (
+        second.values.to(total.device) if isinstance(second, Dense) else second.to_dense().to(total.device)
+    )
     return Dense(total.float())
+
+
+def dense_copy(update: WeightUpdate, device: torch.device) -> torch.Tensor:
+    """Returns an update `[out, in]` in the dtype of solves, as a tensor that may be changed."""
+    dense = update.to_dense().to(device)
+    return dense.clone() if isinstance(update, Dense) and dense is update.values else dense

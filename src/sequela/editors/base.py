@@ -259,6 +259,6 @@ AnyEditor = Editor[Any, Any]
 def relative_norms(model: LanguageModel, delta: Delta) -> dict[str, float]:
     """Returns `||Delta|| / ||W||` of each changed weight by name, with W the model's current weight."""
     return {
-        name: norm / float(model.module.get_parameter(name).detach().double().norm())
+        name: norm / float(model.weight(name).detach().double().norm())
         for name, norm in delta.norms().items()
     }

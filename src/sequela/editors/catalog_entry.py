@@ -40,6 +40,8 @@ class MethodInfo:
         takes_batches: True if several edits can be applied together; otherwise a batch has one edit.
         needs_subject: True if every edit must mark the subject in its prompt.
         needs_training: True if the method must be trained before it can edit.
+        needs_loaded_weights: True if the method trains weights of the model, which must be in a device's
+            memory; offloaded ones are not.
         presets_of: The method whose presets it uses; empty for its own.
     """
 
@@ -52,6 +54,7 @@ class MethodInfo:
     takes_batches: bool = True
     needs_subject: bool = True
     needs_training: bool = False
+    needs_loaded_weights: bool = False
     presets_of: str = ""
 
     def check_batch_size(self, batch_size: int) -> None:
@@ -68,6 +71,18 @@ class MethodInfo:
             raise BadInputError(
                 f"{self.name} applies one edit at a time, but the batch size is {batch_size}.",
                 hint="Set the batch size to 1, or use a method that takes batches, such as memit or emmet.",
+            )
+
+    def check_offload(self, offloaded: bool) -> None:
+        """Rejects a model whose weights are offloaded if the method trains them.
+
+        Raises:
+            BadInputError: It does.
+        """
+        if offloaded and self.needs_loaded_weights:
+            raise BadInputError(
+                f"{self.name} trains weights of the model, which are offloaded by the device map.",
+                hint="Give all weights a device, or use a method that computes its change, such as memit.",
             )
 
     def check_subjects(self, edits: Sequence[Edit]) -> None:

@@ -77,7 +77,8 @@ class EditSession:
         template: The chat template applied to the prompts for the editor; None leaves them unchanged.
 
     Raises:
-        BadInputError: The batch size isn't a whole number from 1 on, or the method doesn't take such batches.
+        BadInputError: The batch size isn't a whole number from 1 on, or the method doesn't take such batches,
+            or it trains weights that are offloaded.
     """
 
     model: LanguageModel
@@ -89,6 +90,7 @@ class EditSession:
 
     def __post_init__(self) -> None:
         self.editor.info.check_batch_size(self.batch_size)
+        self.editor.info.check_offload(self.model.offloaded)
 
     def with_preset(self) -> EditSession:
         """Returns the same session with missing settings filled in from the model's preset.

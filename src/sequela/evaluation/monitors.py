@@ -115,7 +115,7 @@ class HealthMonitor:
         change_name, norm_name = metrics.RELATIVE_CHANGE.name, metrics.WEIGHT_NORM.name
         found: dict[str, list[float]] = {change_name: [0.0], norm_name: [1.0]}
         for name, update in ({} if delta is None else delta.updates).items():
-            weight = self._model.family.as_out_in(self._model.module.get_parameter(name).data)
+            weight = self._model.family.as_out_in(self._model.weight(name))
             base = weight.to(solve_dtype(weight.device))
             change = update.to_dense().to(base.device)
             norm = float(torch.linalg.norm(base))

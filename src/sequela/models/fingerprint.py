@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from sequela.core.hashing import hash_json, hash_parts, hash_tensors
+from sequela.core.hashing import hash_json, hash_parts, hash_read_tensors
+from sequela.models.placement import read_weight
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class FingerprintParts:
     @classmethod
     def of(cls, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> FingerprintParts:
         """Returns the hashes of a model and its tokenizer."""
+        names = [name for name, _ in module.named_parameters()]
         # Only differences from the class's defaults: a new version of transformers may add fields.
         config: dict[str, Any] = module.config.to_diff_dict()
         ignored = {"transformers_version", "dtype", "torch_dtype", "quantization_config", "architectures"}
@@ -37,7 +40,7 @@ class FingerprintParts:
         # Padding and truncation are temporary settings of a call, not properties of the tokenizer.
         words = {k: v for k, v in pipeline.items() if k not in ("version", "truncation", "padding")}
         return cls(
-            weights=hash_tensors(module.named_parameters()),
+            weights=hash_read_tensors(names, partial(read_weight, module)),
             config=hash_json(json.loads(json.dumps(settings, default=_plain))),
             tokenizer=hash_json({"pipeline": words, "template": tokenizer.chat_template}),
         )

@@ -16,6 +16,7 @@ from sequela.core.errors import SequelaError
 from sequela.models.families import family_of
 from sequela.models.family import Family
 from sequela.models.fingerprint import FingerprintParts
+from sequela.models.placement import execution_device, is_offloaded, read_weight
 
 
 class Change(Protocol):
@@ -79,9 +80,12 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """The device of the input embedding, which inputs must be on."""
-        weight = self.module.get_input_embeddings().weight
-        assert isinstance(weight, torch.Tensor)
-        return weight.device
+        return execution_device(self.module.get_input_embeddings())
+
+    @property
+    def offloaded(self) -> bool:
+        """True if weights are loaded only while their layer runs (`placement.py`)."""
+        return is_offloaded(self.module)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -156,6 +160,10 @@ class LanguageModel:
         """Returns the stored weight of a layer's MLP output projection."""
         weight: nn.Parameter = self.module.get_parameter(self.family.mlp_out_name(layer))
         return weight
+
+    def weight(self, name: str) -> torch.Tensor:
+        """Returns the values of a parameter by its name, wherever they are; they must not be changed."""
+        return read_weight(self.module, name)
 
     def block_of(self, parameter: str) -> int:
         """Returns the block that a parameter belongs to.

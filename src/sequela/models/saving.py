@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from sequela.core.errors import BadInputError
 from sequela.core.files import system_errors
 from sequela.models.language_model import LanguageModel
 from sequela.models.loading import quiet_transformers
@@ -24,7 +25,15 @@ def save_checkpoint(
         model: The model.
         folder: The folder; it is created.
         weights: The weights by name; None for those of the model, with the edits in force.
+
+    Raises:
+        BadInputError: Weights of the model are offloaded.
     """
+    if model.offloaded:
+        raise BadInputError(
+            f"{model.name!r} can't be written: some of its weights are offloaded by the device map.",
+            hint="Load it without one to export it.",
+        )
     module = model.module
     head, embedding = module.get_output_embeddings(), module.get_input_embeddings()
     stated = getattr(module.config, "tie_word_embeddings", False)

@@ -71,11 +71,11 @@ def collect_key_covariances(
         batch = pad_right(rows_of_ids.tolist(), model.pad_id, model.device)
         for site, keys in read_activations(model, batch, sites).items():
             flat = keys.reshape(-1, size).float()
-            sums[site.layer] += (flat.T @ flat).to(dtype)
+            sums[site.layer] += flat.T @ flat
     for layer, total in sums.items():
         if not torch.isfinite(total).all():
             raise SequelaError(f"The keys of layer {layer} of {model.name!r} are not all finite.")
     return {
-        layer: KeyCovariance(layer, (total / corpus.n_tokens).float(), corpus.n_tokens, corpus.description)
+        layer: KeyCovariance(layer, total.div_(corpus.n_tokens).float(), corpus.n_tokens, corpus.description)
         for layer, total in sums.items()
     }

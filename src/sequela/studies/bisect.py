@@ -110,7 +110,13 @@ def bisect_run(
 
 
 def _loaded(name: str, study: Study, manifest: Manifest, progress: Progress) -> LanguageModel:
-    model = load_model(name, device=study.device, dtype=study.dtype, progress=progress)
+    model = load_model(
+        name,
+        device=study.device,
+        device_map=study.device_map,
+        dtype=study.dtype,
+        progress=progress,
+    )
     known = manifest.model_hashes.get(name)
     if known != model.fingerprint:
         raise SequelaError(

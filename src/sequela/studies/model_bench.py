@@ -35,7 +35,11 @@ class ModelBench:
     def __init__(self, plan: Plan, name: str, precision: Precision, progress: Progress) -> None:
         self.plan = plan
         self.model: LanguageModel = load_model(
-            name, device=plan.study.device, dtype=precision.name, progress=progress
+            name,
+            device=plan.study.device,
+            device_map=plan.study.device_map,
+            dtype=precision.name,
+            progress=progress,
         )
         self.progress = progress
         self._open = ExitStack()

@@ -112,6 +112,8 @@ class Study(_Part):
         on_bad_edit: The action for an edit that changes weights too much: `report`, `skip` or `stop`.
         seed: The seed of everything that editors sample, such as contexts.
         device: The device to run on; by default the best available.
+        device_map: The places of models that are larger than one device's memory, instead of `device`:
+            `auto`, `disk`, or a table by module. It does not affect results beyond the order of summation.
         dtype: The dtype of the weights; `auto` is bfloat16 where the device computes it natively.
         engine: The engine that runs requests: `torch`, `vllm` if installed, or one of another package.
         memory: The memory limit of the process, such as `4GiB`; by default engines use what is fastest. It
@@ -137,6 +139,7 @@ class Study(_Part):
     on_bad_edit: BadEditPolicy = BadEditPolicy()
     seed: Seed = 0
     device: str | None = None
+    device_map: str | dict[str, str | int] | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     engine: str = "torch"
     memory: ByteSize | None = None

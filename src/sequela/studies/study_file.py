@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sequela.core.arguments import check_path
+from sequela.core.device_maps import read_device_map
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.hardware_names import check_device_name
 from sequela.core.text_files import read_text
@@ -124,6 +125,8 @@ def _check_names(study: Study, name: str, lines: dict[Location, int]) -> None:
     checks: list[tuple[Location, Callable[[], object]]] = []
     if study.device is not None:
         checks.append((("device",), lambda: check_device_name(str(study.device))))
+    if study.device_map is not None:
+        checks.append((("device_map",), lambda: _check_device_map(study)))
     for number, model in enumerate(study.models):
         checks.append((("models", number), lambda m=model: check_model_name(m)))  # type: ignore[misc]
     checks.append((("edits",), lambda: edits.extend(_edits_at_hand(study))))
@@ -146,6 +149,21 @@ def _check_names(study: Study, name: str, lines: dict[Location, int]) -> None:
             if isinstance(error, MemoryLimitError):
                 error = error.naming("`memory`")
             raise BadInputError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def _check_device_map(study: Study) -> None:
+    if study.device_map is None:
+        return
+    read_device_map(study.device_map)
+    if study.device is not None:
+        raise BadInputError(
+            "A study has either `device` or `device_map`, not both.", hint="Remove one of them."
+        )
+    if study.engine != DEFAULT_ENGINE:
+        raise BadInputError(
+            f"The engine {study.engine!r} places the weights itself; `device_map` has no effect on it.",
+            hint=f"Remove `device_map`, or use the engine {DEFAULT_ENGINE}.",
+        )
 
 
 def _check_only_once(choices: Sequence[EditorChoice] | Sequence[SuiteChoice], number: int) -> None:

@@ -41,6 +41,7 @@ OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
         "collapse",
     ),
     "device": ("gpu", "accelerator"),
+    "device_map": ("offload", "placement", "max memory per device"),
     "dtype": ("precision", "data type"),
     "edit_quality": ("quality", "probe", "efficacy"),
     "edit_quality.metrics": ("edit metric", "quality metric"),

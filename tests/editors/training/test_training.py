@@ -19,7 +19,7 @@ from sequela.editors.training.settings import TrainingSettings
 from sequela.editors.training.trained_editor import TrainedEditor
 from sequela.editors.training.training import Training
 from sequela.edits import EditSet
-from sequela.models import LanguageModel
+from sequela.models import LanguageModel, load_model
 from sequela.statistics import Statistics
 from support.at_once import at_once, train
 from support.edits import TINY_EDITS
@@ -373,3 +373,11 @@ def test_a_step_that_is_not_in_the_curve_is_rejected_where_it_is_read(trained: P
     describe_artifact(tmp_path, artifact.model_copy(update={"curve": ()}))
     with pytest.raises(BadInputError, match="saved without a validation"):
         _ = read_artifact(tmp_path).best
+
+
+def test_a_network_is_not_trained_on_a_model_with_offloaded_weights(
+    world_folder: Path, facts: TrainingEdits, tmp_path: Path
+) -> None:
+    model = load_model(world_folder, device_map="disk")
+    with pytest.raises(BadInputError, match="whose weights are offloaded"):
+        training(model, facts, tmp_path)

@@ -146,7 +146,7 @@ class RegularizedEditor(Editor[Any, Any]):
 
 def weight_and_update(model: LanguageModel, name: str, delta: Delta) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns a weight's current value and its update, both `[out, in]` in the dtype of solves."""
-    stored = model.module.get_parameter(name).detach()
+    stored = model.weight(name).detach()
     weight = model.family.as_out_in(stored)
     return weight.to(solve_dtype(weight.device)), delta.updates[name].to_dense().to(weight.device)
 

@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from sequela.core.descriptions import read_description_of, write_description
-from sequela.core.errors import IntegrityError
+from sequela.core.errors import BadInputError, IntegrityError
 from sequela.core.files import load_tensors, save_tensors
 from sequela.core.hashing import hash_json
 from sequela.core.locks import waiting_lock
@@ -77,6 +77,11 @@ class Training:
     ) -> None:
         self._editor = editor
         self._model = model
+        if model.offloaded:
+            raise BadInputError(
+                f"{editor.name} can't be trained on {model.name!r}, whose weights are offloaded.",
+                hint="Train where the model fits the device; its network then serves anywhere.",
+            )
         self._learner = editor.learner(model, settings.seed)
         self._learner.gradient_checkpointing = settings.gradient_checkpointing
         self._learner.cache_bytes = settings.cache_mib * 2**20

@@ -42,8 +42,10 @@ class Head:
         self._model = model
         self._norm = model.module.get_submodule(model.family.final_norm)
         head = model.module.get_submodule(model.family.unembed)
-        weight: torch.Tensor = head.weight.detach().to(SCORING_DTYPE)
-        bias = None if head.bias is None else head.bias.detach().to(SCORING_DTYPE)
+        weight = model.weight(f"{model.family.unembed}.weight").detach().to(SCORING_DTYPE)
+        bias = None
+        if head.bias is not None:
+            bias = model.weight(f"{model.family.unembed}.bias").detach().to(SCORING_DTYPE)
         if packs_linears(weight.device, SCORING_DTYPE):
             self._unembed = packed_linear(weight, bias)
         else:

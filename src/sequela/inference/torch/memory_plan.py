@@ -89,7 +89,8 @@ class MemoryPlan:
         """
         weights = _bytes_of(model.module)
         reading = _reading_bytes(model)
-        packed = linears_bytes(model) if packs_linears(model.device, model.dtype) else 0
+        packs = packs_linears(model.device, model.dtype) and not model.offloaded
+        packed = linears_bytes(model) if packs else 0
         needed = weights + reading + ALLOWANCE + MIN_REQUEST_BYTES
         if limit < needed:
             raise MemoryLimitError(
@@ -127,7 +128,8 @@ def working_memory(limit: int | None, model: LanguageModel) -> WorkingMemory:
 
 
 def _bytes_of(module: nn.Module) -> int:
-    return sum(weight.numel() * weight.itemsize for weight in module.parameters())  # tied weights occur once
+    # Tied weights occur once; offloaded ones are in memory only while their layer runs.
+    return sum(weight.numel() * weight.itemsize for weight in module.parameters() if not weight.is_meta)
 
 
 def _reading_bytes(model: LanguageModel) -> int:

@@ -59,14 +59,14 @@ def packed_linears(model: LanguageModel, first: int = 0) -> Iterator[None]:
     """Makes the blocks' linear layers use packed copies of their weights within the `with` block.
 
     Enter it while the edits are in force; the weights must not change inside. The copies need as much memory
-    as the blocks' weights.
+    as the blocks' weights, so an offloaded model has none.
 
     Args:
         model: The model.
         first: The lowest block that will be run.
     """
     with ExitStack() as stack:
-        if packs_linears(model.device, model.dtype):
+        if packs_linears(model.device, model.dtype) and not model.offloaded:
             for module in _linears(model, first):
                 weights = dict(module.named_parameters())
                 weight = weights["weight"].T if type(module) is Conv1D else weights["weight"]

@@ -106,6 +106,11 @@ class VllmEngine(BaseEngine):
         """Returns a server of the model's base; starts it if another or none is running."""
         if self._server is not None and self._server.fingerprint != model.base.fingerprint:
             self.close()
+        if model.base.offloaded:
+            raise SequelaError(
+                f"VllmEngine can't run {model.base.name!r}: its weights are offloaded by the device map.",
+                hint="Load the model without one, or use TorchEngine.",
+            )
         if self._server is None:
             progress.say(f"starting vLLM for {model.base.name}")
             self._server = VllmServer(model.base, self.settings)

@@ -72,6 +72,8 @@ def block_output(output: Any) -> torch.Tensor:
 class ForwardReplaced:
     """A context manager that replaces a module's `forward`; hooks on the module still run.
 
+    So do accelerate's hooks, which load offloaded weights: they wrap the module's own `forward`.
+
     Args:
         module: The module.
         forward: The replacement.
@@ -80,14 +82,15 @@ class ForwardReplaced:
     def __init__(self, module: nn.Module, forward: Callable[..., Any]) -> None:
         self.module = module
         self.forward = forward
+        self._name = "_old_forward" if hasattr(module, "_hf_hook") else "forward"
         self._before: Callable[..., Any] | None = None
 
     def __enter__(self) -> None:
-        self._before = vars(self.module).get("forward")
-        vars(self.module)["forward"] = self.forward
+        self._before = vars(self.module).get(self._name)
+        vars(self.module)[self._name] = self.forward
 
     def __exit__(self, *_: object) -> None:
         if self._before is None:
-            del vars(self.module)["forward"]
+            del vars(self.module)[self._name]
         else:
-            vars(self.module)["forward"] = self._before
+            vars(self.module)[self._name] = self._before

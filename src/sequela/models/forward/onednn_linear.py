@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from sequela.models.forward.blocks import ForwardReplaced
+from sequela.models.placement import execution_device
 
 
 def has_onednn(device: torch.device) -> bool:
@@ -84,4 +85,4 @@ class _Frozen:
 
 def _is_replaceable(layer: nn.Linear) -> bool:
     trained = layer.weight.requires_grad or (layer.bias is not None and layer.bias.requires_grad)
-    return not trained and uses_onednn(layer.weight.device, layer.weight.dtype)
+    return not trained and uses_onednn(execution_device(layer), layer.weight.dtype)

@@ -32,6 +32,7 @@ FT_M = MethodInfo(
     settings=FineTuningHyperparameters,
     implementation="sequela.editors.methods.fine_tuning.editor:FineTuningMasked",
     needs_subject=False,
+    needs_loaded_weights=True,
 )
 
 FT_L = MethodInfo(
@@ -41,4 +42,5 @@ FT_L = MethodInfo(
     settings=FineTuningHyperparameters,
     implementation="sequela.editors.methods.fine_tuning.editor:FineTuningLast",
     needs_subject=False,
+    needs_loaded_weights=True,
 )

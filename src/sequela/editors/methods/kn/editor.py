@@ -66,7 +66,7 @@ class KnowledgeNeurons(OneByOneEditor[KnowledgeNeuronsHyperparameters, LocateSta
         predicted, before = _answer(model, bare)
         scores, keys = self._scores(model, edit, state, predicted)
         neurons = self._chosen(scores)
-        embedding = model.module.get_submodule(model.family.unembed).weight.detach()
+        embedding = model.weight(f"{model.family.unembed}.weight").detach()
         new = embedding[list(bare.target_ids)].float().sum(0)
         direction = settings.new_scale * new - settings.old_scale * embedding[predicted].float()
         direction = direction.to(model.device)

@@ -40,4 +40,5 @@ LORA = MethodInfo(
     settings=LoraHyperparameters,
     implementation="sequela.editors.methods.lora.editor:Lora",
     needs_subject=False,
+    needs_loaded_weights=True,
 )

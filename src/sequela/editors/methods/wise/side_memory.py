@@ -19,6 +19,7 @@ from sequela.edited.decisions import NO_MATCH, Decisions
 from sequela.editors.base import EditorState
 from sequela.models import LanguageModel
 from sequela.models.forward.hooks import InstalledHooks
+from sequela.models.placement import execution_device
 from sequela.models.spans import BLANK
 
 
@@ -139,7 +140,7 @@ class SideMemoryRouter:
 
     def install(self, model: LanguageModel, decisions: Decisions) -> InstalledHooks:
         """Hooks the layer's MLP output projection."""
-        device = model.module.get_parameter(model.family.mlp_out_name(self.layer)).device
+        device = execution_device(model.family.mlp_out_module(model.module, self.layer))
         changes = [change.to(device) for change in self.state.changes]
         thresholds = torch.tensor(self.thresholds, device=device)
         method = self.content_hash
