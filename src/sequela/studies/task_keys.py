@@ -73,6 +73,7 @@ class TaskKeys:
             "model": model.fingerprint,
             "dtype": str(model.dtype),
             "device": model.device.type,
+            "device map": study.model_dump(mode="json")["device_map"],
             "engine": study.engine,
             "end tokens": sorted(model.end_ids),
             "template": [template.content_hash for template in asking],
