@@ -1,0 +1,38 @@
+"""Changes of a study, in words."""
+
+from __future__ import annotations
+
+from sequela.studies.study_changes import describe_changes
+
+EARLIER = {
+    "models": ["a"],
+    "editors": [{"name": "rome", "batch_size": 1}, {"name": "ft-m", "batch_size": 1}],
+    "checkpoints": [0, 1, 5],
+    "seed": 0,
+}
+
+
+def changes(**others: object) -> list[str]:
+    return describe_changes(EARLIER, {**EARLIER, **others})
+
+
+def test_no_change_has_no_words() -> None:
+    assert changes() == []
+
+
+def test_an_entry_more_leaves_the_others() -> None:
+    assert changes(checkpoints=[0, 1, 5, 10]) == ["checkpoints: 10 is new; the other results stay"]
+    assert changes(models=["a", "b"]) == ["models: b is new; the other results stay"]
+
+
+def test_an_entry_less_takes_its_results() -> None:
+    assert changes(editors=EARLIER["editors"][:1]) == ["editors: ft-m is gone, with its results"]  # type: ignore[index]
+
+
+def test_a_changed_entry_is_measured_again() -> None:
+    ten = [{"name": "rome", "batch_size": 10}, {"name": "ft-m", "batch_size": 1}]
+    assert changes(editors=ten) == ["editors: rome is changed; its results are measured again"]
+
+
+def test_other_keys_concern_everything() -> None:
+    assert changes(seed=1) == ["seed: 0 became 1; everything is measured again"]
