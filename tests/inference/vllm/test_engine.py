@@ -30,7 +30,7 @@ from sequela.inference import (
     perplexity,
     score_request,
 )
-from sequela.inference.vllm import server
+from sequela.inference.vllm import lora_adapter
 from sequela.inference.vllm.engine import VllmEngine, check_edit_locations
 from sequela.inference.vllm.lora_adapter import write_adapter
 from sequela.models import LanguageModel
@@ -329,7 +329,7 @@ def test_an_adapter_that_does_not_do_what_its_delta_does_is_an_error(monkeypatch
 
     with VllmEngine("lora", options=SMALL_SERVER) as engine:
         for seed, share in enumerate((0.0, 0.3, -1.0)):
-            monkeypatch.setattr(server, "write_adapter", written_in_part(share))
+            monkeypatch.setattr(lora_adapter, "write_adapter", written_in_part(share))
             with pytest.raises(SequelaError, match="vLLM doesn't apply the edits"):
                 engine.score(EditedModel(base, output_delta(base, LowRank, seed)), [request])
         monkeypatch.undo()
