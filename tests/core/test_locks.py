@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from sequela.core.locks import (
     waiting_lock,
 )
 from sequela.core.progress import SilentProgress
+from support.programs import process_that_said
 
 OTHER_PROCESS = """
 import sys
@@ -51,15 +51,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def other(path: Path) -> subprocess.Popen[str]:
     """A process that holds the lock."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", OTHER_PROCESS, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "locked\n"
-    return process
+    return process_that_said("locked", OTHER_PROCESS, path)
 
 
 @pytest.mark.parametrize("ending", ["it ends", "it is killed"])

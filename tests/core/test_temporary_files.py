@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from sequela.core.temporary_files import (
     temporary_folder,
     temporary_name,
 )
+from support.programs import process_that_said
 
 WRITER = """
 import sys
@@ -36,15 +36,7 @@ with replacing(folder / "a.json") as file, committing_folder(folder / "b") as bu
 @pytest.fixture
 def writer(tmp_path: Path) -> subprocess.Popen[str]:
     """A process that is in the middle of writing a file and a folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "writing\n"
-    return process
+    return process_that_said("writing", WRITER, tmp_path)
 
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_stays(

@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+from sequela.core.descriptions import write_description
 from sequela.core.errors import SequelaError
+from sequela.core.files import save_tensors
 from sequela.core.hashing import hash_tensors
-from sequela.core.paths import replacing
 from sequela.editors.methods.rome import editor
 from sequela.editors.shared import multi_layer
 from sequela.editors.shared.target_optimization import Target, optimize_targets
 from sequela.models import LanguageModel, load_model
 from sequela.models.forward.activations import Site
 from sequela.statistics import CorpusSpec, Statistics
+from sequela.statistics.store import StoredCorpus
 from support.oracle import Case, open_case
 
 
@@ -58,10 +60,9 @@ def statistics(oracle: Path, real_model: LanguageModel, request: pytest.FixtureR
     folder = Path(request.config.cache.mkdir("sequela-golden")) / hash_tensors([("token_ids", token_ids)])
     spec = CorpusSpec(n_tokens=token_ids.numel(), window=token_ids.shape[1])
     statistics = Statistics(real_model, spec, folder)
-    with replacing(statistics.folder / "corpus.safetensors") as path:  # tests may run in several processes
-        save_file({"token_ids": token_ids}, path)
-    with replacing(statistics.folder / "corpus.txt") as path:
-        path.write_text("the reference's corpus", encoding="utf-8")
+    content_hash = save_tensors(statistics.folder / "corpus.safetensors", {"token_ids": token_ids})
+    stored = StoredCorpus(description="the reference's corpus", content_hash=content_hash)
+    write_description(statistics.folder / "corpus.json", stored)
     return statistics
 
 

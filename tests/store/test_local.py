@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sequela.store import Address, DamagedObjectError, Kind, StoreError, StoreFullError, open_store
-from support.small_disks import make_read_only, small_disk
+from support.disks import BLOCK, mounted
 from support.stores import CONTENT, content_of, local_store, put, rewrite
 
 
@@ -20,42 +20,36 @@ def names(root: Path) -> set[str]:
 @pytest.mark.slow
 def test_a_full_disk_undoes_the_object_and_leaves_nothing(tmp_path: Path) -> None:
     """At every number of free blocks: in the files, in the description, or in the folders around them."""
-    with small_disk(tmp_path / "disk", 512) as disk:
-        store = local_store(disk / "store")
+    with mounted(tmp_path / "disk", 512 * 2**10) as disk:
+        store = local_store(disk.folder / "store")
         kept = put(store, edits=0)
-        before = names(disk / "store")
+        before = names(disk.folder / "store")
         n_full = 0
         for n_free in range(12):
-            fill_up(disk, n_free)
+            disk.fill(n_free * BLOCK)
             try:
                 address = put(store, {f"{part}.bin": b"x" * 5000 for part in range(3)}, edits=1)
             except StoreFullError:
                 n_full += 1
-                assert names(disk / "store") == before
+                assert names(disk.folder / "store") == before
             else:
                 store.discard(address)
-            (disk / "filler").unlink()
+            disk.free()
         assert n_full >= 6
         assert content_of(store.fetch(kept)) == CONTENT
         assert content_of(store.fetch(put(store, edits=2))) == CONTENT
 
 
-def fill_up(disk: Path, n_free: int) -> None:
-    """Fills a disk but for a number of blocks."""
-    block = os.statvfs(disk).f_bsize
-    with (disk / "filler").open("wb") as stream:
-        while os.statvfs(disk).f_bavail > n_free:
-            stream.write(b"x" * block)
-            stream.flush()
-
-
 @pytest.mark.slow
 def test_a_read_only_disk_is_read_and_named_when_written_to(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 512) as disk:
-        kept, damaged = put(local_store(disk / "store"), edits=1), put(local_store(disk / "store"), edits=2)
-        rewrite(disk / "store" / "objects" / str(damaged) / "files" / "weights.bin", b"")
-        make_read_only(disk)
-        store = open_store(disk / "store")
+    with mounted(tmp_path / "disk", 512 * 2**10) as disk:
+        kept, damaged = (
+            put(local_store(disk.folder / "store"), edits=1),
+            put(local_store(disk.folder / "store"), edits=2),
+        )
+        rewrite(disk.folder / "store" / "objects" / str(damaged) / "files" / "weights.bin", b"")
+        disk.make_read_only()
+        store = open_store(disk.folder / "store")
         assert content_of(store.fetch(kept)) == CONTENT
         with pytest.raises(DamagedObjectError, match="could not be set aside"):
             store.fetch(damaged)

@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from sequela.core.locks import HeldElsewhereError, holder_file
 from sequela.results import read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.run_lock import LOCK, check_not_running, only_process
+from support.programs import process_that_said
 
 HOLDER = holder_file(Path(LOCK)).name
 
@@ -32,15 +32,7 @@ with only_process(Path(sys.argv[1])):
 
 def _other_process(folder: Path) -> subprocess.Popen[str]:
     """Starts a process that holds the lock of a folder, and returns when it has it."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", OTHER_PROCESS, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "locked\n"
-    return process
+    return process_that_said("locked", OTHER_PROCESS, folder)
 
 
 def test_another_process_is_named_and_one_that_died_keeps_none_out(tmp_path: Path) -> None:

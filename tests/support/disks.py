@@ -14,6 +14,9 @@ import pytest
 
 MIB = 2**20
 
+BLOCK = 4 * 2**10
+"""The size of a block of such a file system, in bytes."""
+
 
 @dataclass(frozen=True)
 class Disk:
@@ -30,7 +33,7 @@ class Disk:
         return self.folder / "filler"
 
     def fill(self, left: int) -> None:
-        """Fills the disk until `left` bytes, in whole pages of 4 KiB, are free."""
+        """Fills the disk until `left` bytes, in whole blocks, are free."""
         with self._filler.open("wb") as filler:
             free = os.statvfs(self.folder).f_bavail * os.statvfs(self.folder).f_frsize
             filler.write(bytes(max(0, free - left)))

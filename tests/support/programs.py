@@ -37,16 +37,28 @@ class Started:
         return self.process.wait(timeout=120)
 
 
-@contextmanager
-def start(program: str, *arguments: object) -> Iterator[Started]:
-    """Starts a program within a block; kills it at the end if it still runs."""
-    process = subprocess.Popen(
+def process_of(program: str, *arguments: object) -> subprocess.Popen[str]:
+    """Starts a program, which reads and writes texts through pipes."""
+    return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
+
+
+def process_that_said(line: str, program: str, *arguments: object) -> subprocess.Popen[str]:
+    """Starts a program, and returns when it has printed a line, which must be its first."""
+    process = process_of(program, *arguments)
+    Started(process).wait_for(line)
+    return process
+
+
+@contextmanager
+def start(program: str, *arguments: object) -> Iterator[Started]:
+    """Starts a program within a block; kills it at the end if it still runs."""
+    process = process_of(program, *arguments)
     try:
         yield Started(process)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -101,27 +102,27 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command("demo", cls=TextCheckingCommand, rich_help_panel="Experiments")(run.demo)
-app.command("run", cls=TextCheckingCommand, rich_help_panel="Experiments")(run.run)
-app.command("results", cls=TextCheckingCommand, rich_help_panel="Experiments")(results.results)
-app.command("rescore", cls=TextCheckingCommand, rich_help_panel="Experiments")(results.rescore)
-app.command("bisect", cls=TextCheckingCommand, rich_help_panel="Experiments")(bisect.bisect)
-app.command("report", cls=TextCheckingCommand, rich_help_panel="Experiments")(results.report)
-app.command("edit", cls=TextCheckingCommand, rich_help_panel="Single steps")(edit.edit)
-app.command("evaluate", cls=TextCheckingCommand, rich_help_panel="Single steps")(evaluate.evaluate)
-app.command("export", cls=TextCheckingCommand, rich_help_panel="Single steps")(export.export)
-app.command("stats", cls=TextCheckingCommand, rich_help_panel="Single steps")(stats.stats)
-app.command("trace", cls=TextCheckingCommand, rich_help_panel="Single steps")(trace.trace)
-app.command("train-editor", cls=TextCheckingCommand, rich_help_panel="Single steps")(
-    train_editor.train_editor
-)
-app.command("tune", cls=TextCheckingCommand, rich_help_panel="Single steps")(tune.tune)
-app.command("methods", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.methods)
-app.command("models", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.models)
-app.command("presets", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.presets)
-app.command("show", cls=TextCheckingCommand, rich_help_panel="Lists")(show.show)
-app.command("edits", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.edits)
-app.command("tasks", cls=TextCheckingCommand, rich_help_panel="Lists")(listings.tasks)
+_command = partial(app.command, cls=TextCheckingCommand)
+
+_command("demo", rich_help_panel="Experiments")(run.demo)
+_command("run", rich_help_panel="Experiments")(run.run)
+_command("results", rich_help_panel="Experiments")(results.results)
+_command("rescore", rich_help_panel="Experiments")(results.rescore)
+_command("bisect", rich_help_panel="Experiments")(bisect.bisect)
+_command("report", rich_help_panel="Experiments")(results.report)
+_command("edit", rich_help_panel="Single steps")(edit.edit)
+_command("evaluate", rich_help_panel="Single steps")(evaluate.evaluate)
+_command("export", rich_help_panel="Single steps")(export.export)
+_command("stats", rich_help_panel="Single steps")(stats.stats)
+_command("trace", rich_help_panel="Single steps")(trace.trace)
+_command("train-editor", rich_help_panel="Single steps")(train_editor.train_editor)
+_command("tune", rich_help_panel="Single steps")(tune.tune)
+_command("methods", rich_help_panel="Lists")(listings.methods)
+_command("models", rich_help_panel="Lists")(listings.models)
+_command("presets", rich_help_panel="Lists")(listings.presets)
+_command("show", rich_help_panel="Lists")(show.show)
+_command("edits", rich_help_panel="Lists")(listings.edits)
+_command("tasks", rich_help_panel="Lists")(listings.tasks)
 app.add_typer(store.app, name="store", rich_help_panel="Lists")
 
 

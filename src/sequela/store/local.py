@@ -17,11 +17,11 @@ from typing import BinaryIO
 
 from sequela.core.errors import BadInputError
 from sequela.core.progress import Progress
+from sequela.core.temporary_files import make_folder, sync_file, sync_folder, sync_tree
 from sequela.store.address import Address, Kind
 from sequela.store.damage import Damage, damages_of
 from sequela.store.description import DESCRIPTION, Description
 from sequela.store.documents import checked_content, with_digest
-from sequela.store.durable import make_folder, sync, sync_tree
 from sequela.store.errors import ANOTHER_LOCATION, in_words
 from sequela.store.locks import FileLock, waiting_lock
 from sequela.store.storage import DAMAGED, LOCKS, OBJECTS, STORE_DOCUMENT, TEMPORARY, Draft, Remnant
@@ -125,7 +125,7 @@ class LocalStorage:
                         return False
                     self._move_aside(address)  # a folder that is no object
                 else:
-                    sync(place.parent)
+                    sync_folder(place.parent)
                     return True
 
     def fetched(self, description: Description, document: bytes) -> tuple[Path, list[Damage]]:
@@ -151,7 +151,7 @@ class LocalStorage:
             try:
                 with suppress(FileNotFoundError):  # removed by another process at the same time
                     self._place(address).rename(root)
-                    sync(self._place(address).parent)
+                    sync_folder(self._place(address).parent)
                     shutil.rmtree(root)
             finally:
                 shutil.rmtree(root, ignore_errors=True)  # after Ctrl-C in the midst of it
@@ -233,9 +233,9 @@ class LocalStorage:
             root.mkdir()
             written = root / path.name
             written.write_bytes(data)
-            sync(written)
+            sync_file(written)
             written.replace(path)
-            sync(path.parent)
+            sync_folder(path.parent)
         finally:
             shutil.rmtree(root, ignore_errors=True)
             lock.release()
@@ -261,8 +261,8 @@ class LocalStorage:
         make_folder(aside.parent)
         with suppress(FileNotFoundError):  # moved by another process at the same time
             self._place(address).rename(aside)
-            sync(aside.parent)
-            sync(self._place(address).parent)
+            sync_folder(aside.parent)
+            sync_folder(self._place(address).parent)
         return str(aside)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sequela.core.progress import Progress
-from sequela.store.durable import make_folder
+from sequela.core.temporary_files import make_folder
 from sequela.store.holders import Holder, holder_in, waiting_line
 
 SECONDS_BETWEEN_TRIES = 0.2
