@@ -1,4 +1,4 @@
-"""Runs of a study on a small model: finished ones, failed ones, and errors before the run."""
+"""Runs of a study on a small model: finished, stopped and failed ones, and errors before the run."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ import pytest
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.progress import SilentProgress
 from sequela.evaluation.suites.builtin import BuiltinSuite
-from sequela.results import (
-    Status,
-    open_store,
-    read_manifest,
-)
+from sequela.results import Status, open_store, read_manifest
+from sequela.results.manifest import MANIFEST_NAME
 from sequela.studies import Study, run_study
 from sequela.studies.pieces import QUICK_TOKENS
 from sequela.studies.run import FailedTasksError
 from support.runs import (
+    MessageLog,
+    StopAfterMessage,
+    StopAt,
+    WorkloadLog,
+    checkpoint_files,
+    edit_records,
     measured,
 )
 
@@ -40,6 +43,23 @@ class TestAFinishedRun:
         assert manifest.ended is not None
         assert done == manifest.evaluations_planned == EVALUATIONS
         assert manifest.incompleteness(done) is None
+
+    def test_the_same_study_again_measures_nothing_and_changes_nothing(
+        self, make_study: MakeStudy, finished: Path, tmp_path: Path
+    ) -> None:
+        folder = shutil.copytree(finished, tmp_path / "run")
+        before = (folder / MANIFEST_NAME).read_bytes()
+        log = WorkloadLog()
+        result = run_study(make_study(), folder, log, command="another command")
+        assert (result.status, result.done, result.planned) == (Status.COMPLETE, 15, 15)
+        assert (folder / MANIFEST_NAME).read_bytes() == before
+        with open_store(finished) as first, open_store(folder) as again:
+            assert again.costs() == first.costs()
+        assert log.lines[0] == (
+            "all 15 evaluations are done already; checking that models and methods are the same"
+        )
+        assert not any("measuring" in line or "reference answers" in line for line in log.lines)
+        assert log.workload.n_done == log.workload.n_pieces
 
 
 class TestErrorsBeforeTheRun:
@@ -147,3 +167,58 @@ class TestAFailedRun:
             run_study(make_study(editors=["ft-m"], suites=[]), folder, BlockLater())
         assert "same command" in str(caught.value)
         assert read_manifest(folder).status is Status.FAILED
+
+
+class TestAStoppedRun:
+    @pytest.mark.parametrize(
+        "stop",
+        [
+            pytest.param(
+                lambda: StopAfterMessage("rome (r-rome, no covariance): edit 2"),
+                id="between edits",
+                marks=pytest.mark.slow,
+            ),
+            pytest.param(lambda: StopAt("scoring", 8), id="inside an evaluation"),
+            pytest.param(
+                lambda: StopAfterMessage("ft-m: measuring after 2"), id="at the end", marks=pytest.mark.slow
+            ),
+        ],
+    )
+    def test_a_resumed_run_equals_an_uninterrupted_one(
+        self, stop: Callable[[], SilentProgress], make_study: MakeStudy, finished: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "run"
+        stopped = run_study(make_study(), folder, stop())
+        assert stopped.status is Status.STOPPED
+        assert read_manifest(folder).status is Status.STOPPED
+        assert 0 < stopped.done < stopped.planned == EVALUATIONS
+        before = measured(folder)
+        assert before
+        assert all(one in measured(finished) for one in before)
+
+        resumed = MessageLog()
+        ended = run_study(make_study(), folder, resumed)
+        assert resumed.lines[0] == f"{stopped.done} of {EVALUATIONS} evaluations are done and kept"
+        assert (ended.status, ended.done) == (Status.COMPLETE, EVALUATIONS)
+        assert measured(folder) == measured(finished)
+        assert checkpoint_files(folder) == checkpoint_files(finished)
+        assert len(checkpoint_files(folder)) == 2 * 2 * 2
+        with open_store(folder) as store:
+            edit_costs = [(one.label, one.n_edits) for one in store.costs() if one.step == "edit"]
+        assert len(edit_costs) == len(set(edit_costs)) == 2 * 2  # edits applied again count once
+        without_times = {"seconds"}
+        assert [one.model_dump(exclude=without_times) for one in edit_records(folder)] == [
+            one.model_dump(exclude=without_times) for one in edit_records(finished)
+        ]
+
+    def test_finished_evaluations_are_not_repeated(
+        self, make_study: MakeStudy, finished: Path, tmp_path: Path
+    ) -> None:
+        folder = shutil.copytree(finished, tmp_path / "run")
+        with open_store(folder) as store:
+            before = len(store.costs())
+        result = run_study(make_study(), folder)
+        with open_store(folder) as store:
+            again = [cost.step for cost in store.costs()][before:]
+        assert result.status is Status.COMPLETE
+        assert not {"edit", "evaluate"} & set(again)

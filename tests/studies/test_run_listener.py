@@ -1,4 +1,4 @@
-"""The progress and the costs of a run of a small study."""
+"""The progress of a run of a small study."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from sequela.results import (
-    open_store,
-)
 from sequela.studies import Study, run_study
 from support.runs import (
     WorkloadLog,
@@ -63,12 +60,3 @@ class TestProgress:
         again = WorkloadLog()
         run_study(make_study(alarms={"every": 1}), tmp_path / "run", again)
         assert again.workload.n_done == again.workload.n_pieces == watched.workload.n_pieces
-
-
-class TestCosts:
-    def test_costs_are_stored_for_every_step(self, finished: Path) -> None:
-        with open_store(finished) as store:
-            steps = [cost.step for cost in store.costs()]
-        assert steps.count("edit") == 4
-        assert steps.count("evaluate") == EVALUATIONS
-        assert steps.count("load model") == 1

@@ -1,4 +1,4 @@
-"""Measurements at the checkpoints of a small study."""
+"""The results of a small study: measurements at its checkpoints, records of its edits, and costs."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ from support.runs import (
 from support.world import World
 
 MakeStudy = Callable[..., Study]
+
+EVALUATIONS = 3 * (1 + 2 * 2)
+"""Three suites on the unedited model and on two checkpoints of two methods."""
 
 
 class TestMeasurements:
@@ -203,3 +206,38 @@ def test_the_page_shows_applied_edits_and_why_one_was_dropped(one_dropped: Path,
     page = write_report(one_dropped, tmp_path).read_text(encoding="utf-8")
     assert "Efficacy of applied edits" in page
     assert "dropped: prompt and target have" in page
+
+
+class TestRecords:
+    def test_every_edit_has_a_complete_record(self, finished: Path) -> None:
+        records = edit_records(finished)
+        assert [(one.editor, one.position, one.batch) for one in records if one.editor == "rome"] == [
+            ("rome", 1, 1),
+            ("rome", 2, 2),
+        ]
+        assert len(records) == 4
+        for one in records:
+            assert one.seconds > 0
+            assert one.optimization_steps
+            assert one.final_loss < one.first_loss
+            assert one.relative_norm > 0
+            assert one.success
+            assert one.dropped == ""
+            assert all(item.task == "success@edit" and item.item == one.edit_id for item in one.success)
+
+
+class TestCosts:
+    def test_costs_are_stored_for_every_step(self, finished: Path) -> None:
+        with open_store(finished) as store:
+            steps = [cost.step for cost in store.costs()]
+        assert steps.count("edit") == 4
+        assert steps.count("evaluate") == EVALUATIONS
+        assert steps.count("load model") == 1
+
+
+def test_seeds_with_equal_orders_are_measured_separately(make_study: MakeStudy, tmp_path: Path) -> None:
+    # Of two edits there are two orders, so two of three seeds must shuffle alike.
+    study = make_study(order_seeds=[0, 1, 2], editors=["ft-m"], checkpoints=[0, 1], suites=[])
+    result = run_study(study, tmp_path / "run")
+    assert result.done == result.planned == 1 + 3
+    assert {one.order_seed for one in measured(tmp_path / "run", editor="ft-m")} == {0, 1, 2}
