@@ -18,15 +18,16 @@ EVALUATIONS = 3 * (1 + 2 * 2)
 """Three suites on the unedited model and on two checkpoints of two methods."""
 
 
-class TestProgress:
-    @pytest.fixture(scope="class")
-    def watched(self, make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> WorkloadLog:
-        log, folder = WorkloadLog(), tmp_path_factory.mktemp("watched")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SEQUELA_CACHE", str(folder / "cache"))
-            run_study(make_study(alarms={"every": 1}), folder / "run", log)
-        return log
+@pytest.fixture(scope="module")
+def watched(make_study: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -> WorkloadLog:
+    log, folder = WorkloadLog(), tmp_path_factory.mktemp("watched")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEQUELA_CACHE", str(folder / "cache"))
+        run_study(make_study(alarms={"every": 1}), folder / "run", log)
+    return log
 
+
+class TestProgress:
     def test_every_piece_is_done_in_the_end(self, watched: WorkloadLog) -> None:
         edits, health, loading, preparing, answers = 4, 1, 1, 2, 1
         assert watched.workload.n_done == watched.workload.n_pieces
