@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sequela.analysis import check_validity
 from sequela.core.visible_text import visible
-from sequela.reports.edit_set import finding_rows
+from sequela.reports.edit_set import FindingRow, finding_rows
 from sequela.reports.footnotes import footnotes
 from sequela.reports.summary import Summary, SummaryCell, summarize
 from sequela.reports.tables import invalid_score_rows, plugin_packages
@@ -41,14 +41,14 @@ def markdown_page(run_folder: Path) -> str:
     if notes_below := footnotes(summary):
         parts.append("\n".join(f"* {_safe(line)}" for line in notes_below))
     invalid = [
-        f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, shuffle seed {row.order_seed}, "
+        f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, {row.order}, "
         f"after {row.edits} edits: {_safe(row.reason)}"
         for row in invalid_score_rows(measurements, manifest.suites)
     ]
     if invalid:
         parts += ["## Invalid scores, shown as n/a", "\n".join(invalid)]
     findings = [
-        f"* {_safe(row.title)}: {row.count:,} of {row.of:,}{_of_models(row.models)}. {_safe(row.consequence)}"
+        f"* {_safe(row.title)}: {row.count:,} of {row.of:,}{_of_which(row)}. {_safe(row.consequence)}"
         for row in finding_rows(manifest)
     ]
     if findings:
@@ -60,8 +60,11 @@ def markdown_page(run_folder: Path) -> str:
     return visible("\n\n".join(parts) + "\n")
 
 
-def _of_models(models: str) -> str:
-    return f" ({_safe(models)})" if models else ""
+def _of_which(row: FindingRow) -> str:
+    """Returns the sample and the models of a finding in parentheses; empty if it concerns all."""
+    sample = [] if row.edit_sample is None else [f"sample {row.edit_sample}"]
+    parts = [*sample, *([_safe(row.models)] if row.models else [])]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _environment(manifest: Manifest) -> str:

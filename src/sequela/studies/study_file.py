@@ -26,6 +26,7 @@ from sequela.inference.memory_limit import MemoryLimitError, check_memory_limit
 from sequela.inference.registry import DEFAULT_ENGINE, ENGINE_REGISTRY
 from sequela.models.names import check_model_name
 from sequela.statistics.corpus_spec import local_file
+from sequela.studies.edit_samples import check_samples
 from sequela.studies.plugins import check_plugins_of_run
 from sequela.studies.study import EditorChoice, Study, SuiteChoice
 from sequela.studies.unknown_keys import allowed_keys, guess_key
@@ -204,6 +205,7 @@ def _check_count(study: Study, edits: Sequence[EditSet]) -> None:
                 if by_default
                 else f"Choose at most {most}, or another source.",
             )
+        check_samples(some, study.edits)
 
 
 def _key_of_count(lines: dict[Location, int]) -> Location:
