@@ -61,7 +61,11 @@ def name_no_machine(database: Path) -> None:
     """Replaces the machine and the folder of the run."""
     with closing(sqlite3.connect(database)) as connection:
         connection.row_factory = sqlite3.Row
-        row = {**dict(connection.execute("SELECT * FROM run").fetchone()), "host": "machine", "folder": "/run"}
+        row = {
+            **dict(connection.execute("SELECT * FROM run").fetchone()),
+            "host": "machine",
+            "folder": "/run",
+        }
         values = (row["host"], row["folder"], run_digest(row))
         connection.execute("UPDATE run SET host = ?, folder = ?, digest = ?", values)
         connection.execute("PRAGMA journal_mode = DELETE")

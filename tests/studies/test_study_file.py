@@ -52,7 +52,11 @@ def test_a_study_round_trips(tmp_path: Path) -> None:
     ("text", "line", "expected"),
     [
         (ROME + "\nchekpoints: [1]\n", 5, ["'chekpoints'", "'checkpoints'", "Allowed: alarms, checkpoints"]),
-        (ROME + "edits:\n  sorce: a\n", 5, ["'edits.sorce'", "'source'", "Allowed: count, file, source."]),
+        (
+            ROME + "edits:\n  sorce: a\n",
+            5,
+            ["'edits.sorce'", "'source'", "Allowed: count, file, samples, source."],
+        ),
         (ROME + "statistics:\n  tokens: 3\n", 5, ["'statistics.tokens'", "'n_tokens'"]),
         (
             BASE + "editors:\n  - name: rome\n    setings: {v_lr: 1}\n",

@@ -93,9 +93,8 @@ class Collapses:
     def first(self) -> list[Collapse]:
         """Returns the first collapsed checkpoint of each trajectory that has one."""
         trajectories: dict[tuple[str, str, str, str, int | None, int], dict[int, str]] = defaultdict(dict)
-        for (*trajectory, n_edits), reason in self.reasons.items():
-            model, editor, variant, source, sample, seed = trajectory
-            trajectories[model, editor, variant, source, sample, seed][n_edits] = reason
+        for checkpoint, reason in self.reasons.items():
+            trajectories[checkpoint[:-1]][checkpoint[-1]] = reason
         found = []
         for (model, editor, variant, _, sample, seed), reasons in trajectories.items():
             collapsed = min((n for n, reason in reasons.items() if reason), default=None)

@@ -78,11 +78,14 @@ def results(
     sampled = any(one.edit_sample is not None for one in checked)
     print_table(
         f"Measurements of {run}",
-        ["method", *_SAMPLE[:sampled], "seed", "edits", "suite", "task", "metric", "protocol", "value", "± se", "n", "unedited"],
+        [
+            *("method", *_SAMPLE[:sampled], "seed", "edits", "suite", "task", "metric", "protocol"),
+            *("value", "± se", "n", "unedited"),
+        ],
         (
             [
                 one.label,
-                *([_sample(one)] if sampled else []),
+                *_sample(one, sampled),
                 one.order_seed,
                 one.n_edits,
                 one.suite,
@@ -139,11 +142,14 @@ def rescore(
         sampled = any(one.edit_sample is not None for _, one in changed)
         print_table(
             "Changed values",
-            ["method", *_SAMPLE[:sampled], "seed", "edits", "task", "metric", "protocol", "before", "after", "n"],
+            [
+                *("method", *_SAMPLE[:sampled], "seed", "edits", "task", "metric", "protocol"),
+                *("before", "after", "n"),
+            ],
             (
                 [
                     one.label,
-                    *([_sample(one)] if sampled else []),
+                    *_sample(one, sampled),
                     one.order_seed,
                     one.n_edits,
                     one.task,
@@ -183,8 +189,9 @@ def _check_known(chosen: Mapping[str, str | None], measured: Sequence[CheckedMea
             raise UnknownNameError(field, name, known)
 
 
-def _sample(one: Measurement) -> object:
-    return "-" if one.edit_sample is None else one.edit_sample
+def _sample(one: Measurement, sampled: bool) -> list[object]:
+    """Returns the cell with the sample of edits, if the table has one."""
+    return [] if not sampled else ["-" if one.edit_sample is None else one.edit_sample]
 
 
 def _shown(one: CheckedMeasurement) -> str:

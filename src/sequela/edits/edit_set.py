@@ -126,7 +126,8 @@ class EditSet(Sequence[Edit]):
         if check_seed("number", number) < 0:
             raise BadInputError(f"The sample {number} was requested; samples have numbers from 0.")
         count = len(self.first(count))
-        chosen = set(sorted((edit.id for edit in self.edits), key=lambda id_: (_rank(number, id_), id_))[:count])
+        ranks = sorted((hash_json(["sample of edits", number, edit.id]), edit.id) for edit in self.edits)
+        chosen = {edit_id for _, edit_id in ranks[:count]}
         return replace(self, edits=tuple(edit for edit in self.edits if edit.id in chosen))
 
     def shuffled(self, order_seed: int) -> EditSet:
@@ -143,8 +144,3 @@ class EditSet(Sequence[Edit]):
     def content_hash(self) -> str:
         """A hash of the edits and their order."""
         return hash_json([edit.content_hash for edit in self.edits])
-
-
-def _rank(number: int, edit_id: str) -> str:
-    """Returns the rank of an edit in a sample, as a text of hexadecimal digits."""
-    return hash_json(["sample of edits", number, edit_id])

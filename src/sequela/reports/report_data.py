@@ -276,9 +276,7 @@ def _last_checkpoints(summary: Summary) -> Summary:
     last: dict[tuple[object, ...], int] = {}
     for row in summary.rows:
         last[row.trajectory] = max(last.get(row.trajectory, 0), row.n_edits)
-    return Summary(
-        summary.columns, tuple(row for row in summary.rows if row.n_edits == last[row.trajectory])
-    )
+    return Summary(summary.columns, tuple(row for row in summary.rows if row.n_edits == last[row.trajectory]))
 
 
 def _edit_pairs(

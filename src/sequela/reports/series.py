@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from sequela.analysis import CheckedMeasurement
 from sequela.results import UNEDITED, MetricInfo, Section, Suites, mean_and_stderr
 
-
 _Unedited = Mapping[int | None, CheckedMeasurement]
 """A quantity on the unedited model, by sample of edits; under None if no edits take part in it."""
 
@@ -101,7 +100,8 @@ def group_into_series(measurements: Iterable[CheckedMeasurement], suites: Suites
         suites: The run's suites, for titles, sections and metrics.
     """
     edited: dict[tuple[str, str, tuple[str, str, str, str]], list[CheckedMeasurement]] = defaultdict(list)
-    unedited: dict[tuple[str, tuple[str, str, str, str]], _Unedited] = defaultdict(dict)
+    unedited: dict[tuple[str, tuple[str, str, str, str]], dict[int | None, CheckedMeasurement]]
+    unedited = defaultdict(dict)
     for one in measurements:
         if one.editor == UNEDITED:
             unedited[(one.model, one.series)].setdefault(one.edit_sample, one)
@@ -152,10 +152,8 @@ def _series(members: Sequence[CheckedMeasurement], unedited: _Unedited, suites: 
     )
 
 
-def _baseline(
-    members: Sequence[CheckedMeasurement], unedited: _Unedited
-) -> tuple[tuple[int, float], ...]:
-    """Returns the unedited value for each number of edits: the mean over trajectories, which differ in edits."""
+def _baseline(members: Sequence[CheckedMeasurement], unedited: _Unedited) -> tuple[tuple[int, float], ...]:
+    """Returns the unedited value for each number of edits: the mean over the trajectories' own edits."""
     values: dict[int, list[float]] = defaultdict(list)
     for one in members:
         if one.baseline is not None and math.isfinite(one.baseline):

@@ -30,6 +30,9 @@ CHANGED_CELL = "– (changed)"
 _NAMED_PROTOCOLS = frozenset(one.name for one in (TEACHER_FORCED, PROBABILITY, AGREEMENT, HITS))
 """The protocols of edit quality that a title names: those that are not the default, free decoding."""
 
+_Checkpoint = tuple[str, str, str, int | None, int, int]
+"""Model, label, edit source, sample of edits, shuffle seed and number of edits."""
+
 SEVERAL = f"{NOT_SHOWN} (several results)"
 """The text of a cell with several results of one task, which would belong to different edited models."""
 
@@ -129,12 +132,13 @@ def summarize(measurements: Sequence[CheckedMeasurement], suites: Suites) -> Sum
         suites: The run's suites, for the titles of tasks.
     """
     columns = _columns(measurements, suites)
-    checkpoints: dict[tuple[str, str, str, int | None, int, int], list[CheckedMeasurement]] = defaultdict(list)
+    checkpoints: dict[_Checkpoint, list[CheckedMeasurement]] = defaultdict(list)
     samples = dict.fromkeys(one.edit_sample for one in measurements if one.edit_sample is not None)
     for one in measurements:
         everywhere = one.editor == UNEDITED and one.edit_sample is None and samples
         for sample in samples if everywhere else (one.edit_sample,):
-            checkpoints[(one.model, one.label, one.edit_source, sample, one.order_seed, one.n_edits)].append(one)
+            at = (one.model, one.label, one.edit_source, sample, one.order_seed, one.n_edits)
+            checkpoints[at].append(one)
     rows = [
         SummaryRow(*checkpoint, cells=tuple(_cell(members, column, suites) for column in columns))
         for checkpoint, members in checkpoints.items()

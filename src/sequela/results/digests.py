@@ -27,8 +27,8 @@ MEASUREMENT_FIELDS = tuple(
     column.name for column in MEASUREMENT.c if column.name not in ("id", "evaluation_id")
 )
 FIELDS_OF_SCHEMA_8 = ("edit_sample",)
-"""The fields of measurements that schema 7 didn't have. A digest covers them unless they are missing values, so
-that those of schema 7 hold, and a migration vouches for nothing that it doesn't write."""
+"""The fields of measurements that schema 7 didn't have. A digest covers them unless they are missing values,
+so that those of schema 7 hold, and a migration vouches for nothing that it doesn't write."""
 EDIT_FIELDS = tuple(column.name for column in EDIT.c if column.name not in ("record", "digest"))
 COST_FIELDS = tuple(column.name for column in COST.c if column.name != "digest")
 

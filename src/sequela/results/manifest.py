@@ -73,8 +73,8 @@ class Manifest(BaseModel):
         config: The study with all defaults filled in.
         given: The study as given, from which it can be reconstructed.
         model_hashes: The fingerprints of the base models, by name.
-        trajectory_keys: The keys of the trajectories, by model, method, sample and shuffle seed. A key also covers
-            what the study only names: the content of presets and of the text of key statistics.
+        trajectory_keys: The keys of the trajectories, by model, method, sample and shuffle seed. A key also
+            covers what the study only names: the content of presets and of the text of key statistics.
         input_hashes: The hashes of what else determines results, by model, method and kind: trained networks,
             IKE's demonstrations, a model's end tokens.
         edit_set_hashes: The content hashes of the edit sets, by source and sample.

@@ -132,7 +132,7 @@ class ModelTasks:
         )
 
     def _unedited_facts(self, sample: int | None) -> UneditedFacts:
-        """Returns the labels of the unedited model; in a study with samples, without one for what has none."""
+        """Returns the labels of the unedited model; None is the sample of what belongs to no sample."""
         bench, plan = self._bench, self._plan
         edits = plan.samples.get(sample)
         content = {"model": bench.model.fingerprint, "edits": None if edits is None else edits.content_hash}

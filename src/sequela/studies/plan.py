@@ -33,8 +33,8 @@ class Plan:
 
     Args:
         study: The study.
-        edits: The edits in the order of the source, of all samples if the study has samples; each shuffle seed
-            permutes these, or those of a sample.
+        edits: The edits in the order of the source; those of all samples if the study has samples. Each
+            shuffle seed permutes the edits of a sample.
         editors: The methods, as specified in the study and as editors.
         suites: The suites that are run in addition to edit quality.
     """

@@ -32,7 +32,6 @@ from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.monitor_rules import MonitorSettings, due_edit_counts
 from sequela.statistics import CorpusSpec
 
-
 SampleNumber = Annotated[int, Field(ge=0, le=MAX_SEED)]
 """The number of a random sample of edits, which decides its edits."""
 
@@ -82,7 +81,7 @@ class EditsChoice(_Part):
     @model_validator(mode="after")
     def _samples_have_a_size(self) -> EditsChoice:
         if self.samples is not None and self.count is None:
-            raise ValueError("samples needs count, the number of edits of each sample")
+            raise ValueError("`samples` needs `count`, the number of edits of each sample")
         return self
 
     @model_serializer(mode="wrap")

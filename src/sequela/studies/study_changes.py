@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _AXES = ("models", "editors", "suites", "checkpoints", "order_seeds")
-"""The keys whose entries are independent of one another: one more or less leaves the results of the others."""
+"""The keys whose entries are independent: one more or less leaves the results of the others."""
 
 
 def describe_changes(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:

@@ -226,8 +226,8 @@ def _line_of_named(message: str, location: Location, lines: dict[Location, int])
 
 def _worth_reporting(problems: list[Problem]) -> list[Problem]:
     """Omits the problem of an empty list if the list is empty only because its items are invalid."""
-    invalid = {problem.location[0] for problem in problems if len(problem.location) > 1}
-    return [one for one in problems if one.code != "too_short" or one.location[0] not in invalid]
+    within = {one.location[:length] for one in problems for length in range(1, len(one.location))}
+    return [one for one in problems if one.code != "too_short" or one.location not in within]
 
 
 def _described(problem: Problem, name: str, lines: dict[Location, int], content: dict[str, Any]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-
 TrajectoryIndex = tuple[int, int | None, int]
 """A trajectory of a model: the position of its method, its sample of edits and its shuffle seed."""
 
