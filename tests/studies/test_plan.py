@@ -38,6 +38,7 @@ def study(**changes: object) -> Study:
         ({}, 2 * (1 + 2), 2),
         ({"suites": []}, 1 * (1 + 2), 2),
         ({"order_seeds": [0, 1]}, 2 * (1 + 2 * 2), 2 * 2),
+        ({"edits": {"count": 4, "samples": [7]}, "order_seeds": [0, 1]}, 2 * (1 + 2 * 2), 2 * 2),
         ({"editors": ["rome", "ft-m"], "order_seeds": [0, 1, 2]}, 2 * (1 + 6 * 2), 6 * 2),
         ({"models": ["m", "n"], "editors": ["rome", "ft-m"]}, 2 * 2 * (1 + 2 * 2), 2 * 2 * 2),
         ({"checkpoints": [3]}, 2 * (1 + 1), 1),
