@@ -16,6 +16,7 @@ from sequela.reports.edit_set import FindingRow, SplitTable, finding_rows, shari
 from sequela.reports.footnotes import footnotes
 from sequela.reports.formatting import capitalized
 from sequela.reports.retention_by_age import AgeTable, age_table
+from sequela.reports.sample_means import SampleMeansRow, sample_means
 from sequela.reports.series import MetricSeries, group_into_series, label_order
 from sequela.reports.summary import Summary, summarize
 from sequela.reports.tables import (
@@ -121,6 +122,7 @@ class ReportData:
     warnings: tuple[str, ...]
     legend: tuple[tuple[str, Stroke], ...]
     summary: Summary
+    sample_means: tuple[SampleMeansRow, ...]
     footnotes: tuple[str, ...]
     invalid_scores: tuple[InvalidScoreRow, ...]
     edit_pairs: tuple[EditPair, ...]
@@ -172,6 +174,7 @@ def read_report_data(run_folder: Path) -> ReportData:
         ),
         legend=tuple(zip(labels, strokes_of(labels), strict=True)),
         summary=(summary := _last_checkpoints(summarize(measurements, suites))),
+        sample_means=sample_means(summary, suites),
         footnotes=tuple(footnotes(summary)),
         invalid_scores=tuple(invalid_score_rows(measurements, suites)),
         edit_pairs=tuple(
