@@ -124,7 +124,7 @@ def _means(summary: Summary, suites: Suites) -> Iterable[str]:
             lines.append(f"| {_safe(column.title)} | {' | '.join(row.cells[i] for row in rows)} |")
         lines += [
             "",
-            "The mean over samples ± its standard error, which contains the variation between samples.",
+            "Each cell has the mean over samples ± its standard error.",
         ]
         yield "\n".join(lines)
 
