@@ -62,8 +62,8 @@ def test_curves_separate_samples_and_start_at_their_own_unedited_model() -> None
         measured(0, value, editor="none", edit_sample=i, **of_edits) for i, value in ((0, 0.1), (1, 0.3))
     ]
     after = [measured(5, 0.9, edit_sample=i, baseline=one.value, **of_edits) for i, one in enumerate(before)]
-    bench = [measured(0, 0.5, editor="none"), *(measured(5, 0.4, edit_sample=i) for i in (0, 1))]
-    edits, benchmark = group_into_series([*before, *after, *bench], SUITES)
+    others = [measured(0, 0.5, editor="none"), *(measured(5, 0.4, edit_sample=i) for i in (0, 1))]
+    edits, benchmark = group_into_series([*before, *after, *others], SUITES)
     assert [(one.edit_sample, one.points[0].value) for one in edits.curves] == [(0, 0.1), (1, 0.3)]
     assert [(one.edit_sample, one.points[0].value) for one in benchmark.curves] == [(0, 0.5), (1, 0.5)]
     assert edits.baseline == ((5, pytest.approx(0.2)),)

@@ -92,7 +92,7 @@ class SummaryRow:
 
     @property
     def trajectory(self) -> tuple[object, ...]:
-        """What distinguishes the trajectory from others of the run."""
+        """The trajectory: model, method, source, sample and shuffle seed."""
         return (self.model, self.label, self.edit_source, self.edit_sample, self.order_seed)
 
 

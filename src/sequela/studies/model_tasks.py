@@ -40,7 +40,7 @@ class TrajectoryFacts:
 
 @dataclass(frozen=True)
 class UneditedFacts:
-    """What results of the unedited model are labeled with.
+    """The key and the labels of results of the unedited model.
 
     Args:
         key: The hash of the model and the edits, as the trajectory of its measurements.
